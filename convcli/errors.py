@@ -1,0 +1,71 @@
+"""The errors a user can meet, each shown as one line: place, fact, hint.
+
+Everything convcli raises on purpose derives from `ConvcliError`; any other exception that reaches a user is a bug.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ConvcliError(Exception):
+    """Root of all errors raised on purpose.
+
+    `fact` says what is wrong with the numbers that show it; `place` says where (`file:line:column`, an image, an
+    option); `hint` says what to do; `snippet` is the offending line with a caret below it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, fact: str, *, place: str = "", hint: str = "", snippet: str = "") -> None:
+        super().__init__(fact)
+        self.fact = fact
+        self.place = place
+        self.hint = hint
+        self.snippet = snippet
+
+    def __str__(self) -> str:
+        lines = [f"{self.place}: {self.fact}" if self.place else self.fact]
+        if self.snippet:
+            lines.append(self.snippet)
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class KernelError(ConvcliError):
+    """A kernel that can't be built: a wrong file, field, rule or array of weights."""
+
+    exit_code = 2
+
+
+class FieldError(KernelError):
+    """A wrong value found while a kernel is built; `path` leads to it inside the kernel's mapping.
+
+    The reader of kernel files, which knows lines and columns, turns it into a `KernelError` with a place.
+    """
+
+    def __init__(self, path: str | tuple[str | int, ...], fact: str, *, hint: str = "") -> None:
+        super().__init__(fact, hint=hint)
+        self.path = (path,) if isinstance(path, str) else path
+
+
+class UsageError(ConvcliError):
+    """Options or arguments that do not fit together."""
+
+    exit_code = 2
+
+
+class ShapeError(ConvcliError):
+    """A kernel and an array that do not fit: a missing axis, wrong channels, an output below one sample."""
+
+
+class ImageError(ConvcliError):
+    """An image or array file that can't be read or written."""
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """A "did you mean" for `word`, or an empty string when nothing in `known` is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else ""
