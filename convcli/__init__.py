@@ -1,0 +1,44 @@
+"""Every type of convolution kernel, on real images and arrays.
+
+    import convcli
+    blurred = convcli.load("gaussian:sigma=2").apply(picture)     # (height, width, channels) in and out
+    edges = convcli.apply(picture, "sobel-x")
+
+Importing this package costs nothing: numpy and OpenCV are loaded with the first kernel that runs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convcli.errors import ConvcliError
+    from convcli.library import load, names
+    from convcli.ops import Kernel
+    from convcli.pipeline import apply
+
+__version__ = "0.1.0"
+__all__ = ["ConvcliError", "Kernel", "__version__", "apply", "load", "names"]
+
+_HOMES = {
+    "ConvcliError": "convcli.errors",
+    "Kernel": "convcli.ops",
+    "apply": "convcli.pipeline",
+    "load": "convcli.library",
+    "names": "convcli.library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name from its module on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'convcli' has no attribute '{name}'")
+    import importlib
+
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

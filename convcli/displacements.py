@@ -1,0 +1,110 @@
+"""Offsets by rule: a displacement of the picture as a whole, for deformable kernels on images of any size.
+
+A rule gives, for every place that a tap would read, how far from there it reads instead. Lengths are fractions of half
+the picture's shorter side, so that a rule looks the same at every size; angles are degrees, anticlockwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from convcli.rules import Parameter
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Places = npt.NDArray[np.float64]
+    Field: TypeAlias = Callable[[Mapping[str, Any], Places, Places, tuple[int, ...]], tuple[Places, Places]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Displacement:
+    """`field(parameters, rows, columns, (height, width))` gives the (down, right) displacements in pixels."""
+
+    name: str
+    about: str
+    parameters: Mapping[str, Parameter]
+    field: Field
+
+
+def _swirl(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places]:
+    import numpy as np
+
+    y, x, distance = _from_middle(rows, columns, size)
+    near = np.clip(1 - distance / p["radius"], 0, 1)
+    turn = math.radians(p["angle"]) * near * near * (3 - 2 * near)
+    cosine, sine = np.cos(turn), np.sin(turn)
+    return y * cosine + x * sine - y, x * cosine - y * sine - x
+
+
+def _lens(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places]:
+    import numpy as np
+
+    y, x, distance = _from_middle(rows, columns, size)
+    near = np.clip(1 - (distance / p["radius"]) ** 2, 0, 1)
+    pull = -p["strength"] * near
+    return y * pull, x * pull
+
+
+def _jitter(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places]:
+    import numpy as np
+
+    seed = np.uint64(p["seed"])
+    cell = np.round(rows).astype(np.int64) * (1 << 21) + np.round(columns).astype(np.int64)
+    mixed = _mix(cell.astype(np.uint64) ^ _mix(seed + np.uint64(0x9E3779B97F4A7C15)))
+    # Two uniform halves of one 64-bit hash: the displacement of a place depends on nothing but the place and the seed.
+    down = (mixed >> np.uint64(40)).astype(np.float64) / (1 << 24)
+    right = (mixed & np.uint64(0xFFFFFF)).astype(np.float64) / (1 << 24)
+    return p["amplitude"] * (2 * down - 1), p["amplitude"] * (2 * right - 1)
+
+
+def _mix(z: Any) -> Any:
+    """The finaliser of SplitMix64 (Steele, Lea & Flood 2014)."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
+
+
+def _from_middle(rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places, Places]:
+    """Pixels down and right of the middle, and the distance from it in half-shorter-sides."""
+    import numpy as np
+
+    y, x = rows - (size[0] - 1) / 2, columns - (size[1] - 1) / 2
+    return y, x, np.hypot(y, x) / (max(min(size) - 1, 1) / 2)
+
+
+_RADIUS = Parameter("how far from the middle it acts; 1 is half the shorter side", default=1.0, low=0.001, high=10)
+
+DISPLACEMENTS: dict[str, Displacement] = {
+    rule.name: rule
+    for rule in (
+        Displacement(
+            name="swirl", about="Turns the picture about its middle, fading out to the rim.",
+            parameters={"angle": Parameter("degrees of turn in the middle", default=90.0), "radius": _RADIUS},
+            field=_swirl,
+        ),
+        Displacement(
+            name="lens", about="Magnifies the middle (or shrinks it, where strength is negative).",
+            parameters={
+                "strength": Parameter("0.5 shows the middle at twice its size", default=0.3, low=-5, high=0.99),
+                "radius": _RADIUS,
+            },
+            field=_lens,
+        ),
+        Displacement(
+            name="jitter", about="Moves every place at random, evenly in a square, as through frosted glass.",
+            parameters={
+                "amplitude": Parameter("pixels up, down, left and right at most", default=3.0, low=0),
+                "seed": Parameter("another number, another pattern", default=0, low=0, high=2**53, whole=True),
+            },
+            field=_jitter,
+        ),
+    )
+}  # fmt: skip

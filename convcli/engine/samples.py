@@ -1,0 +1,89 @@
+"""Bilinear sampling at fractional places, for deformable kernels.
+
+Exact to the four neighbours: coordinates are formed in float64 and each neighbour outside the image comes from the
+border rule (`zero`: each counts 0, as torchvision's `deform_conv2d` and ONNX `DeformConv`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convcli.borders import read_window, source_indices
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.floating[Any]]
+    Places = npt.NDArray[np.float64]
+
+#: Outputs are sampled in blocks of this many columns: OpenCV's `remap` takes float32 places, which near the middle of a
+#: large picture would be coarse, so places are counted from the corner of each block's window.
+BLOCK = 128
+#: The widest window that `remap` serves; places further apart are gathered one by one.
+WINDOW_LIMIT = 4 * BLOCK
+
+
+def fold(places: Places, n: int, border: str) -> Places:
+    """`places` along an axis of `n` samples moved to within one sample of the image, where the same value is read."""
+    import numpy as np
+
+    if places.size == 0 or (places.min() >= 0 and places.max() <= n - 1):
+        return places
+    if border == "zero":
+        return np.clip(places, -1, n)
+    if border == "replicate" or n == 1:
+        return np.clip(places, 0, n - 1)
+    if border == "wrap":
+        return np.mod(places, n)
+    if border == "reflect":
+        folded = np.mod(places, 2 * n - 2)
+        return np.minimum(folded, 2 * n - 2 - folded)
+    folded = np.mod(places + 0.5, 2 * n) - 0.5
+    return np.minimum(folded, 2 * n - 1 - folded)
+
+
+def sample(x: npt.NDArray[Any], rows: Places, columns: Places, border: str, dtype: npt.DTypeLike) -> Array:
+    """`x` (`(height, width, channels)`) read at `(taps, h, w)` places: `(taps, h, w, channels)` of `dtype`."""
+    import numpy as np
+
+    rows, columns = fold(rows, x.shape[0], border), fold(columns, x.shape[1], border)
+    top, left = int(np.floor(rows.min())), int(np.floor(columns.min()))
+    bottom, right = int(np.floor(rows.max())) + 2, int(np.floor(columns.max())) + 2
+    if dtype == np.float32 and x.shape[2] <= 4 and max(bottom - top, right - left) <= WINDOW_LIMIT:
+        window = read_window(x, [(top, bottom), (left, right)], border, dtype)
+        # `remap` multiplies a neighbour of no share by 0, which would spread a NaN.
+        if x.dtype.kind != "f" or np.isfinite(window).all():
+            return _remap(window, (rows - top).astype(np.float32), (columns - left).astype(np.float32))
+    return _gather(x, rows, columns, border, dtype)
+
+
+def _remap(window: Array, rows: npt.NDArray[np.float32], columns: npt.NDArray[np.float32]) -> Array:
+    import cv2
+    import numpy as np
+
+    y = np.empty((*rows.shape, window.shape[2]), np.float32)
+    for tap in range(rows.shape[0]):
+        read = cv2.remap(window, columns[tap], rows[tap], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        y[tap] = read.reshape(y.shape[1:])
+    return y
+
+
+def _gather(x: npt.NDArray[Any], rows: Places, columns: Places, border: str, dtype: npt.DTypeLike) -> Array:
+    import numpy as np
+
+    height, width, channels = x.shape
+    top, left = np.floor(rows), np.floor(columns)
+    down, across = rows - top, columns - left
+    flat = x.reshape(-1, channels)
+    y = np.zeros((*rows.shape, channels), dtype)
+    for dy in (0, 1):
+        row = source_indices(top.astype(np.int64) + dy, height, border)
+        for dx in (0, 1):
+            column = source_indices(left.astype(np.int64) + dx, width, border)
+            share = (down if dy else 1 - down) * (across if dx else 1 - across)
+            share = np.where((row < 0) | (column < 0), 0, share)
+            # A neighbour with no share must not spread a NaN or an infinity of its own.
+            read = flat[np.maximum(row, 0) * width + np.maximum(column, 0)].astype(dtype, copy=False)
+            y += np.where(share[..., None] > 0, share[..., None] * read, 0).astype(dtype, copy=False)
+    return y

@@ -1,0 +1,85 @@
+"""Transposed convolution without stuffing zeros: each phase of the output is a plain convolution of the input.
+
+Along an axis with stride s and dilation d, g = gcd(s, d): output `o` gets tap `t` from input `(o + before - d t) / s`.
+For the outputs of one phase `o mod s` those are every (s/g)-th tap from some first one on, and the inputs they meet lie
+d/g apart, last tap first.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from convcli.engine.tiles import Tile
+    from convcli.geometry import Scatter
+
+    Array = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The outputs of one phase within a tile, the taps that reach them (in input order) and the input they start at."""
+
+    outputs: slice
+    count: int
+    taps: slice
+    source: int
+    dilation: int
+
+
+def phases(window: Scatter, start: int, stop: int, origin: int) -> Iterator[Phase]:
+    """The phases of the outputs `start .. stop-1`, on a tile whose first input is `origin`.
+
+    Phases that no tap reaches are left out: those outputs are zero.
+    """
+    s, d = window.stride, window.dilation
+    common = math.gcd(s, d)
+    step = s // common
+    for first in range(start, min(start + s, stop)):
+        shifted = first + window.before
+        if shifted % common:
+            continue
+        tap = next((t for t in range(min(step, window.taps)) if (shifted - d * t) % s == 0), None)
+        if tap is None:
+            continue
+        count = len(range(tap, window.taps, step))
+        last_tap = tap + (count - 1) * step
+        taps = slice(last_tap, tap - 1 if tap else None, -step)
+        outputs = slice(first - start, stop - start, s)
+        yield Phase(outputs, len(range(first, stop, s)), taps, (shifted - d * last_tap) // s - origin, d // common)
+
+
+def stamp(
+    tile: Tile,
+    windows: Sequence[Scatter],
+    channels: int,
+    correlate: Callable[[Array, tuple[slice, ...], tuple[int, ...], tuple[int, ...]], Array],
+) -> Array:
+    """The outputs of `tile.region`: `(*region, channels)`.
+
+    `correlate(x, taps, dilation, lengths)` convolves `x` at stride 1 with the slice `taps` of the weights.
+    """
+    import numpy as np
+
+    lengths = [stop - start for start, stop in tile.region]
+    y = np.zeros((*lengths, channels), tile.data.dtype)
+    per_axis = [
+        list(phases(window, *part, origin))
+        for window, part, origin in zip(windows, tile.region, tile.origin, strict=True)
+    ]
+    for combination in itertools.product(*per_axis):
+        source = tile.data[tuple(slice(phase.source, None) for phase in combination)]
+        y[tuple(phase.outputs for phase in combination)] = correlate(
+            source,
+            tuple(phase.taps for phase in combination),
+            tuple(phase.dilation for phase in combination),
+            tuple(phase.count for phase in combination),
+        )
+    return y

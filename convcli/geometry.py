@@ -1,0 +1,133 @@
+"""Which input samples an output sample needs, along one axis; output lengths; padding.
+
+Everything here is integer arithmetic on one axis, so that 1-D, 2-D and 3-D are the same code.
+Formulas: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from convcli.errors import ShapeError
+
+#: Padding of one axis: "same", or the cells (before, after) the input.
+AxisPadding: TypeAlias = Literal["same"] | tuple[int, int]
+
+
+def extent(taps: int, dilation: int) -> int:
+    """Samples from the first to the last tap, both counted: `d(k-1) + 1`.
+
+    >>> extent(3, 2)
+    5
+    """
+    return dilation * (taps - 1) + 1
+
+
+def convolution_length(n: int, *, taps: int, stride: int, dilation: int, before: int, after: int) -> int:
+    """Output length of a convolution along one axis; 0 or less where the kernel does not fit.
+
+    Relation 6 of Dumoulin & Visin with dilation (their relation 15).
+
+    >>> convolution_length(5, taps=3, stride=2, dilation=1, before=1, after=1)
+    3
+    """
+    return (n + before + after - extent(taps, dilation)) // stride + 1
+
+
+def transposed_length(
+    n: int, *, taps: int, stride: int, dilation: int, before: int, after: int, output_padding: int
+) -> int:
+    """Output length of a transposed convolution along one axis.
+
+    Relation 14 of Dumoulin & Visin with dilation.
+
+    >>> transposed_length(3, taps=3, stride=2, dilation=1, before=1, after=1, output_padding=1)
+    6
+    """
+    return (n - 1) * stride + extent(taps, dilation) + output_padding - before - after
+
+
+@dataclass(frozen=True)
+class Gather:
+    """One axis of a convolution: output `o` reads inputs `stride*o - before + dilation*t` for the taps `t`.
+
+    Inputs outside `0 .. n-1` come from the border rule.
+    """
+
+    taps: int
+    stride: int
+    dilation: int
+    before: int
+    length: int
+
+    def reads(self, start: int, stop: int) -> tuple[int, int]:
+        """The half-open range of inputs that the outputs `start .. stop-1` need."""
+        first = start * self.stride - self.before
+        last = (stop - 1) * self.stride - self.before + extent(self.taps, self.dilation)
+        return first, last
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """One axis of a transposed convolution: input `i` stamps tap `t` on output `stride*i + dilation*t - before`."""
+
+    taps: int
+    stride: int
+    dilation: int
+    before: int
+    length: int
+
+    def reads(self, start: int, stop: int) -> tuple[int, int]:
+        """The half-open range of inputs whose stamps can reach the outputs `start .. stop-1`."""
+        first = -((extent(self.taps, self.dilation) - 1 - start - self.before) // self.stride)
+        last = (stop - 1 + self.before) // self.stride + 1
+        return first, max(last, first + 1)
+
+
+Window: TypeAlias = Gather | Scatter
+
+
+def gather_window(n: int, *, taps: int, stride: int, dilation: int, padding: AxisPadding, axis: str) -> Gather:
+    """The window of a convolution on `n` samples.
+
+    "same" puts `d(k-1)//2` cells before and the rest after (as PyTorch does), and yields `ceil(n / stride)` outputs:
+    a strided result is the full result subsampled. Raises `ShapeError` where the output is empty.
+    """
+    if padding == "same":
+        return Gather(taps, stride, dilation, dilation * (taps - 1) // 2, -(-n // stride))
+    before, after = padding
+    length = convolution_length(n, taps=taps, stride=stride, dilation=dilation, before=before, after=after)
+    if length < 1 or n + before + after < extent(taps, dilation):
+        size = f"{n} + {before} + {after} samples" if before or after else f"{n} samples"
+        raise ShapeError(
+            f"the kernel spans {extent(taps, dilation)} samples along {axis}, more than the {size} of the input",
+            hint="padding: same keeps the size of the input",
+        )
+    return Gather(taps, stride, dilation, before, length)
+
+
+def scatter_window(
+    n: int, *, taps: int, stride: int, dilation: int, padding: AxisPadding, output_padding: int, axis: str
+) -> Scatter:
+    """The window of a transposed convolution on `n` samples.
+
+    "same" yields exactly `n * stride` outputs. The picture is aligned by pixel centres, input sample `i` covering the
+    outputs `i*stride .. (i+1)*stride - 1`, wherever extent and stride are both odd or both even; otherwise a half
+    pixel would be needed, and the kernel's middle is put on output `i*stride`.
+    """
+    if padding == "same":
+        reach, spread = dilation * (taps - 1), stride - 1
+        before = (reach - spread) // 2 if (reach - spread) % 2 == 0 else reach // 2
+        return Scatter(taps, stride, dilation, before, n * stride)
+    before, after = padding
+    length = transposed_length(
+        n, taps=taps, stride=stride, dilation=dilation, before=before, after=after, output_padding=output_padding
+    )
+    if length < 1:
+        raise ShapeError(
+            f"the output would have {length} samples along {axis}: ({n} - 1) * {stride} + {extent(taps, dilation)}"
+            f" + {output_padding} - {before} - {after}",
+            hint="use less padding",
+        )
+    return Scatter(taps, stride, dilation, before, length)

@@ -1,0 +1,62 @@
+"""Layouts of arrays: which axis is which, in letters. Inside the program spatial axes come in the order z, y, x, then c."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from convcli.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+#: The layout of a bare array by its rank.
+DEFAULTS = {1: "x", 2: "yx", 3: "yxc", 4: "zyxc"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The axes of an array, as letters of x, y, z and c, each at most once and one of them spatial."""
+
+    axes: str
+
+    @classmethod
+    def of(cls, array: npt.NDArray[Any], axes: str | None = None) -> Layout:
+        """The layout `axes`, or the default for the array's rank.
+
+        Raises `UsageError` where letters and rank don't fit, or the array is empty or not of real numbers.
+        """
+        if array.dtype.kind not in "buif":
+            raise UsageError(f"an array of dtype {array.dtype} holds no real numbers")
+        if axes is None:
+            if array.ndim not in DEFAULTS:
+                raise UsageError(f"an array of rank {array.ndim} has no default layout", hint="ranks 1 to 4 have one")
+            axes = DEFAULTS[array.ndim]
+        if len(set(axes)) != len(axes) or not set(axes) <= set("zyxc") or not set(axes) & set("zyx"):
+            raise UsageError(f"layout '{axes}' is not made of the letters x, y, z and c, each at most once")
+        if len(axes) != array.ndim:
+            raise UsageError(f"layout '{axes}' has {len(axes)} axes, the array {array.ndim}: its shape is {array.shape}")
+        if 0 in array.shape:
+            raise UsageError(f"an array of shape {array.shape} holds no samples")
+        return cls(axes)
+
+    @property
+    def spatial(self) -> str:
+        """The spatial axes, in the program's order."""
+        return "".join(axis for axis in "zyx" if axis in self.axes)
+
+    def canonical(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The array as `(*spatial, channels)`; one channel where it has no channel axis."""
+        moved = array.transpose([self.axes.index(axis) for axis in self.spatial + "c" if axis in self.axes])
+        return moved if "c" in self.axes else moved[..., None]
+
+    def restore(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Back from `(*spatial, channels)`; several channels that had no axis become the last one."""
+        axes = self.axes
+        if "c" not in axes:
+            if array.shape[-1] == 1:
+                array = array[..., 0]
+            else:
+                axes = axes + "c"
+        order = [axis for axis in self.spatial + "c" if axis in axes]
+        return array.transpose([order.index(axis) for axis in axes])

@@ -1,0 +1,92 @@
+"""A kernel by name, file, text or dict: where names become kernels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from convcli.errors import FieldError, KernelError, suggestion
+from convcli.ops import Kernel
+from convcli.spec.nodes import Node
+from convcli.spec.reader import from_mapping, from_text, parse_overrides
+
+#: `gaussian:sigma=2,border=wrap`: what is overridden follows the first colon that a field name and = come after.
+_OVERRIDES = re.compile(r"(?P<base>[^\n\[{]+?):(?P<overrides>\s*[a-z_]+\s*=.*)", re.DOTALL)
+
+
+def folder() -> Path:
+    """The folder of shipped kernels: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parent / "kernels"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "kernels"
+
+
+def names() -> list[str]:
+    """The names of all shipped kernels, sorted."""
+    return sorted(path.stem for path in folder().glob("*.yaml"))
+
+
+def load(source: str | Path | Mapping[str, Any] | Kernel) -> Kernel:
+    """The kernel that `source` names or describes, with its numbers checked.
+
+    `source` is a shipped kernel's name ("gaussian"), a name or file with fields overridden ("gaussian:sigma=3",
+    "my.yaml:stride=2,border=wrap"), a path to a kernel file, YAML text ("[[0,1,0],[1,-4,1],[0,1,0]]",
+    "{type: separable, taps: [1, 2, 1], divisor: sum}"), or a mapping of fields, whose weights, bias, offsets and mask
+    may be numpy arrays. Raises `KernelError` (a `ConvcliError`) for anything wrong, with file, line and column.
+
+    >>> load("gaussian:sigma=2").taps
+    (17, 17)
+    """
+    if isinstance(source, Kernel):
+        return source
+    kernel = read(source)
+    try:
+        kernel.check()
+    except FieldError as error:
+        raise KernelError(error.fact, place=f"kernel '{kernel.name}'", hint=error.hint) from error
+    return kernel
+
+
+def read(source: str | Path | Mapping[str, Any], extra: Mapping[str, Node] | None = None) -> Kernel:
+    """As `load`, but without making the numbers: needs no numpy, and shape and counts are known all the same.
+
+    `extra` overrides fields further (options of the command line); those the kernel's type lacks are an error.
+    """
+    if isinstance(source, Mapping):
+        return from_mapping(source, name="kernel", overrides=extra)
+    if isinstance(source, Path):
+        return _from_file(source, dict(extra or {}))
+    if not source.strip():
+        raise KernelError("an empty kernel name", hint="'convcli list' shows the names")
+    if source.lstrip()[0] in "[{" or "\n" in source:
+        return from_text(source, name="inline", source="inline kernel", folder=Path(), overrides=extra)
+    base, overrides = source, dict(extra or {})
+    if match := _OVERRIDES.fullmatch(source):
+        base = match["base"]
+        overrides = {**parse_overrides(match["overrides"], f"kernel '{source}'"), **overrides}
+    if base.endswith((".yaml", ".yml")) or "/" in base or "\\" in base:
+        return _from_file(Path(base), overrides)
+    return _shipped(base, overrides)
+
+
+def _shipped(name: str, overrides: Mapping[str, Node]) -> Kernel:
+    path = folder() / f"{name}.yaml"
+    if name not in names():
+        hint = suggestion(name, names()) or "'convcli list' shows all names; a file's name ends in .yaml"
+        if Path(name).is_file():
+            hint = f"for the file of that name write ./{name}"
+        elif Path(f"{name}.yaml").is_file():
+            hint = f"for the file write {name}.yaml"
+        raise KernelError(f"unknown kernel '{name}'", hint=hint)
+    return _from_file(path, overrides)
+
+
+def _from_file(path: Path, overrides: Mapping[str, Node]) -> Kernel:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise KernelError(f"not UTF-8 text (byte {error.start})", place=str(path)) from error
+    except OSError as error:
+        raise KernelError((error.strerror or str(error)).lower(), place=str(path)) from error
+    return from_text(text, name=path.stem, source=str(path), folder=path.parent, overrides=overrides)

@@ -1,0 +1,207 @@
+"""What all kernel types share: fields, geometry along axes, counts, and running on an array."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from convcli.errors import ShapeError
+from convcli.geometry import AxisPadding, Gather, Window, extent, gather_window
+from convcli.ops.fields import Field
+from convcli.tensors import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.floating[Any]]
+    Store = Callable[[Array, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """What a kernel costs on one input. MACs are taps applied x samples, by part; FLOPs are twice that."""
+
+    weights: int
+    biases: int
+    macs: Mapping[str, int]
+
+    @property
+    def parameters(self) -> int:
+        return self.weights + self.biases
+
+    @property
+    def total_macs(self) -> int:
+        return sum(self.macs.values())
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.total_macs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kernel(ABC):
+    """A kernel or filter bank, ready to run. `stride`, `dilation` and `padding` have one entry per axis of `axes`.
+
+    Weights are cross-correlated (not flipped) unless `flip`, and divided by `divisor` (a number or "sum").
+    """
+
+    type: ClassVar[str]
+    summary: ClassVar[str]
+    formula: ClassVar[str]
+    source: ClassVar[str]
+    FIELDS: ClassVar[Mapping[str, Field]]
+
+    name: str = "kernel"
+    about: str = ""
+    axes: str = "yx"
+    bias: Tensor | None = None
+    stride: tuple[int, ...] = (1, 1)
+    dilation: tuple[int, ...] = (1, 1)
+    padding: tuple[AxisPadding, ...] = ("same", "same")
+    border: str = "reflect"
+    divisor: float | str = 1
+    flip: bool = False
+
+    @classmethod
+    @abstractmethod
+    def build(cls, fields: Mapping[str, Any]) -> Self:
+        """The kernel from the values of its fields; raises `FieldError` for a wrong one."""
+
+    @property
+    @abstractmethod
+    def taps(self) -> tuple[int, ...]:
+        """Taps per axis."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> tuple[int, int] | None:
+        """Channels (in, out) of a filter bank; None where the kernel runs on every channel alone."""
+
+    @property
+    @abstractmethod
+    def weight_count(self) -> int:
+        """Weights as stored: zeros counted, biases not."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Makes the numbers, raising `KernelError` where they are wrong (not finite, a sum of 0 to divide by)."""
+
+    @abstractmethod
+    def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
+        """Multiply-accumulates by part, on an input with `spatial` sizes along `axes` and `channels`."""
+
+    @abstractmethod
+    def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+        """Runs on `(*spatial, channels)` in bands of rows."""
+
+    @abstractmethod
+    def coverage(self) -> Kernel:
+        """The kernel of the same geometry for an alpha channel: one channel, no bias, ones stay ones.
+
+        Where the weights sum to 0 (an edge detector) their absolute values serve: the area the kernel sees.
+        """
+
+    @abstractmethod
+    def algorithm(self) -> str:
+        """How it is computed, in a few words for the report."""
+
+    @property
+    def extent(self) -> tuple[int, ...]:
+        """Samples from the first to the last tap per axis."""
+        return tuple(extent(k, d) for k, d in zip(self.taps, self.dilation, strict=True))
+
+    def window(self, n: int, index: int) -> Window:
+        """The window along the kernel's axis number `index` on `n` samples."""
+        return gather_window(
+            n, taps=self.taps[index], stride=self.stride[index], dilation=self.dilation[index],
+            padding=self.padding[index], axis=self.axes[index],
+        )  # fmt: skip
+
+    def windows(self, spatial: Sequence[int], axes: str) -> list[Window]:
+        """One window per axis of an array; axes that the kernel doesn't move along are carried through.
+
+        Raises `ShapeError` where the array lacks an axis of the kernel.
+        """
+        if missing := [axis for axis in self.axes if axis not in axes]:
+            raise ShapeError(
+                f"kernel '{self.name}' moves along {','.join(self.axes)}; the array has the axes {','.join(axes)}"
+                f" and no {missing[0]}",
+                hint="say what the axes of the array are: --layout, as in --layout zyx",
+            )
+        sizes = dict(zip(axes, spatial, strict=True))
+        return [
+            self.window(sizes[axis], self.axes.index(axis)) if axis in self.axes else Gather(1, 1, 1, 0, sizes[axis])
+            for axis in axes
+        ]
+
+    def output_shape(self, spatial: Sequence[int], axes: str | None = None) -> tuple[int, ...]:
+        """Sizes of the output along `axes` (default: the kernel's own) for an input of `spatial` sizes."""
+        return tuple(window.length for window in self.windows(spatial, axes or self.axes))
+
+    def output_channels(self, channels: int) -> int:
+        """Channels of the output; raises `ShapeError` where a filter bank takes another number of them."""
+        if self.channels is None:
+            if self.bias is not None and self.bias.size not in (1, channels):
+                raise ShapeError(f"kernel '{self.name}' has {self.bias.size} biases, the input {channels} channels")
+            return channels
+        expected, out = self.channels
+        if channels != expected:
+            raise ShapeError(
+                f"kernel '{self.name}' is a filter bank for {expected} channels, the input has {channels}",
+                hint="a kernel with the rank of the picture (rows and columns) runs on every channel alone",
+            )
+        return out
+
+    def count(self, spatial: Sequence[int], channels: int = 1, axes: str | None = None) -> Count:
+        """Parameters, and MACs on an input with `spatial` sizes along `axes` (default: the kernel's own)."""
+        self.output_channels(channels)
+        return Count(
+            weights=self.weight_count,
+            biases=self.bias.size if self.bias else 0,
+            macs=self.macs(spatial, axes or self.axes, channels),
+        )
+
+    def run(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+        """Filters `x` (`(*spatial, channels)`, spatial in the order of `axes`) in `dtype` arithmetic.
+
+        `store(band, start)` gets the finished bands, rows from `start` of the output, in any order and from several
+        threads; each once. Raises `ShapeError` where kernel and array do not fit.
+        """
+        self.output_channels(x.shape[-1])
+        if self.bias is None:
+            return self._compute(x, axes, dtype, store)
+        bias = self.bias.array.reshape(-1).astype(dtype)
+
+        def biased(band: Array, start: int) -> None:
+            band += bias
+            store(band, start)
+
+        return self._compute(x, axes, dtype, biased)
+
+    def apply(self, array: npt.NDArray[Any], layout: str | None = None, *, dtype: npt.DTypeLike = None) -> npt.NDArray[Any]:
+        """The filtered array, in the layout and (unless `dtype` says otherwise) the dtype of `array`.
+
+        `layout` names the axes of `array`: letters of x, y, z and c (channels) in any order; by rank it is "x", "yx",
+        "yxc" or "zyxc" by default. Floats stay floats, without a limit (float64 and 32-bit integers are computed in
+        float64, all else in float32); integers are rounded half to even and clipped to what they can hold. Where a
+        filter bank gives an array without a channel axis several channels, they become its last axis.
+        Raises `ShapeError` where array and kernel do not fit.
+        """
+        from convcli.layouts import Layout
+        from convcli.ranges import Sink, work_dtype
+
+        placed = Layout.of(array, layout)
+        x = placed.canonical(array)
+        spatial = self.output_shape(x.shape[:-1], placed.spatial)
+        channels = self.output_channels(x.shape[-1])
+        sink = Sink((*spatial, channels), dtype if dtype is not None else array.dtype)
+        self.run(x, placed.spatial, work_dtype(array.dtype), sink.store)
+        return placed.restore(sink.out)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other fields."""
+        return dataclasses.replace(self, **changes)

@@ -1,0 +1,272 @@
+"""Deformable convolution: each tap reads at a fractional offset of its own, per output pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from convcli import tensors
+from convcli.displacements import Displacement
+from convcli.engine.samples import BLOCK, sample
+from convcli.engine.tiles import Region, run_bands
+from convcli.errors import FieldError, ShapeError
+from convcli.ops import fields as f
+from convcli.ops.base import Kernel
+from convcli.ops.dense import check_groups_of_kernel, effective_weights
+from convcli.ops.weights import check_bank, check_bias, common, footprint, resolve_weights
+from convcli.rules import RuleCall
+from convcli.tensors import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from convcli.ops.base import Array, Store
+
+    Places = npt.NDArray[np.float64]
+
+OFFSETS = f.Field(
+    "offsets",
+    "How far from its place each tap reads, in pixels: an array (offset groups * 2 * taps, out height, out width) with"
+    " the pairs (down, right) per tap, or a rule such as {swirl: {angle: 90}}.",
+    required=True,
+)
+MASK = f.Field("array", "A factor per tap and output pixel: (offset groups * taps, out height, out width).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deformable(Kernel):
+    """A convolution whose taps each read `offsets` away from their places, bilinearly; `mask` weighs them (version 2).
+
+    `weights` is `(kh, kw)` or `(out, in/groups, kh, kw)`. `offsets` is `(og * 2 * K, out_h, out_w)` for K = kh * kw
+    taps and og groups of input channels; channel `g*2K + 2*(i*kw + j)` holds tap (i, j)'s displacement down, the next
+    one right. `mask` is `(og * K, out_h, out_w)`.
+    """
+
+    type: ClassVar[str] = "deformable"
+    summary: ClassVar[str] = "each tap reads at a fractional offset of its own, per output pixel"
+    formula: ClassVar[str] = "y[o] = sum_t w[t] * mask[t, o] * x(stride*o + dilation*t - padding + offset[t, o])"
+    source: ClassVar[str] = "Dai et al. 2017, arXiv:1703.06211; Zhu et al. 2018, arXiv:1811.11168 (mask)"
+    FIELDS: ClassVar[Mapping[str, f.Field]] = {
+        "weights": f.WEIGHTS, "offsets": OFFSETS, "mask": MASK, "groups": f.GROUPS, **f.COMMON,
+    }  # fmt: skip
+
+    weights: Tensor
+    offsets: Tensor | RuleCall
+    mask: Tensor | None = None
+    groups: int = 1
+
+    @classmethod
+    def build(cls, fields: Mapping[str, Any]) -> Self:
+        weights, axes = resolve_weights(fields["weights"], fields, "weights")
+        if axes != "yx":
+            raise FieldError("weights", f"a deformable kernel moves along y and x; these weights move along {axes}")
+        kernel = cls(
+            weights=weights, offsets=fields["offsets"], mask=fields["mask"], groups=fields["groups"],
+            **common(fields, axes),
+        )  # fmt: skip
+        if kernel.channels is None:
+            check_groups_of_kernel(kernel.groups)
+        else:
+            check_bank(weights.shape, kernel.groups, "groups")
+        check_bias(kernel.bias, kernel.channels[1] if kernel.channels else None)
+        taps = math.prod(kernel.taps)
+        _check_stack(kernel.offsets, 2 * taps, "offsets", f"2 x {taps} taps")
+        _check_stack(kernel.mask, taps, "mask", f"{taps} taps")
+        if isinstance(kernel.offsets, RuleCall):
+            kernel.offsets.values(2, "offsets")
+        return kernel
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        return self.weights.shape[-2:]
+
+    @property
+    def channels(self) -> tuple[int, int] | None:
+        if self.weights.rank == 2:
+            return None
+        return self.weights.shape[1] * self.groups, self.weights.shape[0]
+
+    @property
+    def weight_count(self) -> int:
+        return self.weights.size
+
+    @property
+    def offset_groups(self) -> int:
+        """Groups of input channels with offsets of their own."""
+        if isinstance(self.offsets, Tensor):
+            return self.offsets.shape[0] // (2 * math.prod(self.taps))
+        return 1
+
+    @cached_property
+    def effective(self) -> npt.NDArray[np.float64]:
+        return effective_weights(self.weights, self.divisor, self.flip, 2)
+
+    def check(self) -> None:
+        _ = self.effective
+        for field, tensor in (("offsets", self.offsets), ("mask", self.mask)):
+            if isinstance(tensor, Tensor):
+                _check_finite(tensor, field)
+
+    def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
+        outputs = math.prod(self.output_shape(spatial, axes))
+        taps = math.prod(self.taps)
+        macs = {
+            "convolution": outputs * (self.weights.size if self.channels else taps * channels),
+            "bilinear sampling": 4 * taps * channels * outputs,
+        }
+        if self.mask is not None:
+            macs["mask"] = taps * channels * outputs
+        return macs
+
+    def algorithm(self) -> str:
+        return "bilinear samples per tap, in blocks"
+
+    def coverage(self) -> Kernel:
+        weights = tensors.given(footprint(self.effective, 2))
+        offsets = self.offsets
+        if isinstance(offsets, Tensor) and self.offset_groups > 1:
+            # One alpha for all channels: it follows the first group.
+            first, whole = 2 * math.prod(self.taps), offsets
+            offsets = tensors.Tensor(
+                shape=(first, *whole.shape[1:]), origin=whole.origin, make=lambda: whole.native[:first]
+            )
+        return self.replace(
+            weights=weights, offsets=offsets, mask=None, groups=1, bias=None, divisor=1, flip=False
+        )
+
+    def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+        import numpy as np
+
+        windows = self.windows(x.shape[:-1], axes)[-2:]
+        size = (windows[0].length, windows[1].length)
+        self._check_fit(x.shape, size)
+        if x.ndim == 3:
+            run_bands(x.shape, windows, dtype, partial(self._band, x, dtype=dtype), store)
+            return
+        for z, image in enumerate(x):
+            # A volume goes slice by slice: z is carried through.
+            plane = np.empty((1, *size, self.output_channels(x.shape[-1])), dtype)
+            run_bands(image.shape, windows, dtype, partial(self._band, image, dtype=dtype), partial(_keep, plane[0]))
+            store(plane, z)
+
+    def _check_fit(self, shape: tuple[int, ...], size: tuple[int, int]) -> None:
+        """Raises `ShapeError` where offsets or mask were made for another output size or number of channels."""
+        kh, kw = self.taps
+        for field, tensor, per_tap in (("offsets", self.offsets, 2), ("mask", self.mask, 1)):
+            if not isinstance(tensor, Tensor):
+                continue
+            groups = self.offset_groups
+            needed = (groups * per_tap * kh * kw, *size)
+            if tensor.shape != needed:
+                raise ShapeError(
+                    f"{field} {tensor.origin} has shape {tensor.shape}; a {kh}x{kw} kernel on {shape[-3]}x{shape[-2]}"
+                    f" pixels needs {needed}",
+                    hint=f"make it with numpy: np.save('{field}.npy', np.{'zeros' if per_tap == 2 else 'ones'}({needed}))",
+                )
+        if shape[-1] % self.offset_groups:
+            raise ShapeError(f"{shape[-1]} channels don't split into {self.offset_groups} offset groups")
+
+    def _band(self, image: npt.NDArray[Any], region: Region, *, dtype: npt.DTypeLike) -> Array:
+        import numpy as np
+
+        (top, bottom), (_, width) = region
+        channels = self.output_channels(image.shape[-1])
+        y = np.empty((bottom - top, width, channels), dtype)
+        for left in range(0, width, BLOCK):
+            columns = slice(left, min(left + BLOCK, width))
+            for up in range(top, bottom, BLOCK):
+                rows = slice(up, min(up + BLOCK, bottom))
+                y[up - top : rows.stop - top, columns] = self._block(image, rows, columns, dtype)
+        return y
+
+    def _block(self, image: npt.NDArray[Any], rows: slice, columns: slice, dtype: npt.DTypeLike) -> Array:
+        import numpy as np
+
+        weights = self.effective.astype(dtype)
+        groups = self.offset_groups
+        per_group = image.shape[-1] // groups
+        masks = None
+        if self.mask is not None:
+            masks = np.asarray(self.mask.native[:, rows, columns], dtype).reshape(groups, -1, *self._size(rows, columns))
+        parts = []
+        for group in range(groups):
+            down, right = self._places(group, rows, columns, image.shape[:2])
+            part = image if groups == 1 else image[..., group * per_group : (group + 1) * per_group]
+            samples = sample(part, down, right, self.border, dtype)
+            if masks is not None:
+                samples *= masks[group][..., None]
+            parts.append(samples)
+        samples = parts[0] if groups == 1 else np.concatenate(parts, axis=-1)
+        if self.channels is None:
+            summed: Array = np.tensordot(weights.reshape(-1), samples, axes=1)
+            return summed
+        return self._mix(weights, samples)
+
+    def _mix(self, weights: Array, samples: Array) -> Array:
+        """The filter bank on `(taps, h, w, channels)` samples: one matrix product per group."""
+        import numpy as np
+
+        taps, height, width, channels = samples.shape
+        out, inputs = weights.shape[:2]
+        y = np.empty((height, width, out), samples.dtype)
+        flat = samples.reshape(taps, -1, channels)
+        for group in range(self.groups):
+            filters = slice(group * out // self.groups, (group + 1) * out // self.groups)
+            part = flat[..., group * inputs : (group + 1) * inputs]
+            patches = part.transpose(1, 0, 2).reshape(height * width, -1)
+            matrix = weights[filters].reshape(-1, inputs, taps).transpose(2, 1, 0).reshape(taps * inputs, -1)
+            y[..., filters] = (patches @ matrix).reshape(height, width, -1)
+        return y
+
+    def _size(self, rows: slice, columns: slice) -> tuple[int, int]:
+        return rows.stop - rows.start, columns.stop - columns.start
+
+    def _places(
+        self, group: int, rows: slice, columns: slice, size: tuple[int, ...]
+    ) -> tuple[Places, Places]:
+        """Where the taps read for a block of outputs: rows and columns, `(taps, h, w)` each."""
+        import numpy as np
+
+        nominal = []
+        for index, part in ((0, rows), (1, columns)):
+            window = self.window(size[index], index)
+            before = window.before
+            outputs = np.arange(part.start, part.stop, dtype=np.float64) * self.stride[index] - before
+            nominal.append(outputs + np.arange(self.taps[index], dtype=np.float64)[:, None] * self.dilation[index])
+        height, width = self._size(rows, columns)
+        shape = (*self.taps, height, width)
+        down = np.broadcast_to(nominal[0][:, None, :, None], shape).reshape(-1, height, width)
+        right = np.broadcast_to(nominal[1][None, :, None, :], shape).reshape(-1, height, width)
+        if isinstance(self.offsets, RuleCall):
+            rule: Displacement = self.offsets.rule
+            dy, dx = rule.field(self.offsets.values(2, "offsets"), down, right, tuple(size))
+            return down + dy, right + dx
+        taps = math.prod(self.taps)
+        block = self.offsets.native[group * 2 * taps : (group + 1) * 2 * taps, rows, columns]
+        return down + block[0::2], right + block[1::2]
+
+
+def _keep(plane: Array, band: Array, start: int) -> None:
+    plane[start : start + band.shape[0]] = band
+
+
+def _check_stack(tensor: Tensor | RuleCall | None, planes: int, field: str, what: str) -> None:
+    """Raises `FieldError` where an array has not a whole number of groups of `planes` planes."""
+    if isinstance(tensor, Tensor) and (tensor.rank != 3 or tensor.shape[0] % planes or 0 in tensor.shape):
+        expected = f"({planes}, out height, out width), or a multiple of {planes} for offset groups: {what}"
+        raise FieldError(field, f"'{field}' has shape {tensor.shape}; it must be {expected}")
+
+
+def _check_finite(tensor: Tensor, field: str) -> None:
+    import numpy as np
+
+    if tensor.native.dtype.kind not in "iuf":
+        raise FieldError(field, f"'{field}' has dtype {tensor.native.dtype}, not real numbers")
+    # Plane by plane: a mapped file is never wholly in memory.
+    bad = sum(int(plane.size - np.count_nonzero(np.isfinite(plane))) for plane in tensor.native)
+    if bad:
+        raise FieldError(field, f"{bad} of the {tensor.size} numbers in '{field}' ({tensor.origin}) are NaN or infinite")

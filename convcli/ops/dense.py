@@ -1,0 +1,141 @@
+"""The standard convolution, of any rank, stride, dilation and number of groups."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from convcli import tensors
+from convcli.engine import bank, planes
+from convcli.engine.tiles import Tile, run_tiled
+from convcli.ops import fields as f
+from convcli.ops.base import Kernel
+from convcli.ops.weights import (
+    check_bank, check_bias, common, divided, footprint, onto, resolve_weights, spread_over,
+)  # fmt: skip
+from convcli.tensors import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from convcli.ops.base import Array, Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense(Kernel):
+    """The standard convolution: one weighted sum per output sample.
+
+    `weights` has the rank of `axes` (a kernel, run on every channel alone) or two more (a filter bank,
+    `(out, in/groups, *taps)`). Dilated (atrous) is this with `dilation`; depthwise is this with `groups` = channels.
+    """
+
+    type: ClassVar[str] = "dense"
+    summary: ClassVar[str] = "the standard convolution, of any stride, dilation and groups"
+    formula: ClassVar[str] = "y[o] = sum_t w[t] * x[stride*o + dilation*t - padding]"
+    source: ClassVar[str] = "Dumoulin & Visin 2016, arXiv:1603.07285, relations 6 and 15"
+    FIELDS: ClassVar[Mapping[str, f.Field]] = {"weights": f.WEIGHTS, "groups": f.GROUPS, **f.COMMON}
+
+    weights: Tensor
+    groups: int = 1
+
+    @classmethod
+    def build(cls, fields: Mapping[str, Any]) -> Self:
+        weights, axes = resolve_weights(fields["weights"], fields, "weights")
+        kernel = cls(weights=weights, groups=fields["groups"], **common(fields, axes))
+        if kernel.channels is None:
+            check_groups_of_kernel(kernel.groups)
+        else:
+            check_bank(weights.shape, kernel.groups, "groups")
+        check_bias(kernel.bias, kernel.channels[1] if kernel.channels else None)
+        return kernel
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        return self.weights.shape[-len(self.axes) :]
+
+    @property
+    def channels(self) -> tuple[int, int] | None:
+        if self.weights.rank == len(self.axes):
+            return None
+        return self.weights.shape[1] * self.groups, self.weights.shape[0]
+
+    @property
+    def weight_count(self) -> int:
+        return self.weights.size
+
+    @cached_property
+    def effective(self) -> npt.NDArray[np.float64]:
+        """The weights as they are applied: divided, and flipped where `flip` says so."""
+        return effective_weights(self.weights, self.divisor, self.flip, len(self.axes))
+
+    def check(self) -> None:
+        _ = self.effective
+
+    def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
+        outputs = math.prod(self.output_shape(spatial, axes))
+        return {"convolution": outputs * (self.weights.size if self.channels else self.weights.size * channels)}
+
+    def algorithm(self) -> str:
+        if self.channels and not bank.by_planes(self.weights.shape):
+            return "matrix product of patches"
+        area = math.prod(self.extent[-2:])
+        return "direct, by planes" if area < planes.FOURIER_AREA else "Fourier transform, by planes"
+
+    def coverage(self) -> Kernel:
+        weights = tensors.given(footprint(self.effective, len(self.axes)))
+        return self.replace(weights=weights, groups=1, bias=None, divisor=1, flip=False)
+
+    def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+        weights = spread_over(self.effective, axes, self.axes).astype(dtype)
+        stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
+
+        def compute(tile: Tile) -> Array:
+            lengths = [stop - start for start, stop in tile.region]
+            return correlate(tile.data, weights, self.groups, stride, dilation, lengths, is_bounded(x, tile))
+
+        run_tiled(x, self.windows(x.shape[:-1], axes), self.border, dtype, compute, store)
+
+
+def check_groups_of_kernel(groups: int) -> None:
+    """Raises `FieldError` where a kernel that mixes no channels is to have groups."""
+    from convcli.errors import FieldError
+
+    if groups != 1:
+        hint = "weights of shape (out, in/groups, *taps) make one; a plain kernel runs on every channel alone anyway"
+        raise FieldError("groups", "groups belong to a filter bank", hint=hint)
+
+
+def effective_weights(weights: Tensor, divisor: float | str, flip: bool, spatial: int) -> npt.NDArray[np.float64]:
+    """Weights divided by the divisor and, where asked, flipped along their `spatial` last axes."""
+    import numpy as np
+
+    array = divided(weights.array, divisor, "weights")
+    return np.ascontiguousarray(np.flip(array, tuple(range(-spatial, 0))) if flip else array)
+
+
+def correlate(
+    x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
+    bounded: bool,
+) -> Array:  # fmt: skip
+    """Weights of the spatial rank on every channel alone, weights of two ranks more as a filter bank."""
+    if weights.ndim == x.ndim - 1:
+        return planes.correlate_planes(x, weights, stride, dilation, lengths, bounded=bounded)
+    return bank.correlate_bank(x, weights, groups, stride, dilation, lengths, bounded=bounded)
+
+
+#: Samples this many times the usual size would, through a Fourier transform, drown their neighbours in rounding errors.
+SPIKE = 1000.0
+
+
+def is_bounded(x: npt.NDArray[Any], tile: Tile) -> bool:
+    """Whether all samples are finite and of like size: integers are, floats are looked at."""
+    import numpy as np
+
+    if x.dtype.kind != "f":
+        return True
+    greatest = float(np.abs(tile.data).max())
+    return bool(np.isfinite(greatest)) and greatest <= SPIKE * float(np.sqrt(np.mean(np.square(tile.data))))

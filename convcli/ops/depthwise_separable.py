@@ -1,0 +1,138 @@
+"""Depthwise separable kernels: a kernel per channel, then a mix of the channels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from convcli import tensors
+from convcli.engine.tiles import Tile, run_tiled
+from convcli.errors import FieldError
+from convcli.ops import fields as f
+from convcli.ops.base import Kernel
+from convcli.ops.dense import Dense, correlate, effective_weights, is_bounded
+from convcli.ops.weights import check_bias, common, footprint, onto, resolve_weights, spread_over
+from convcli.tensors import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from convcli.ops.base import Array, Store
+
+DEPTHWISE = f.Field(
+    "weights",
+    "The kernel of the first step: one for all channels, or (channels * multiplier, 1, *taps) for one each.",
+    required=True,
+)
+POINTWISE = f.Field("array", "The mix of the second step: (out, in), a row per output channel.", required=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthwiseSeparable(Kernel):
+    """A kernel on every channel alone, then a 1x1 mix between channels: k*k*C + C*M weights instead of k*k*C*M.
+
+    `depthwise` has the rank of `axes` (one kernel for all channels) or two more, `(C * multiplier, 1, *taps)`;
+    `pointwise` is `(out, C * multiplier)`. `divisor` divides the depthwise taps, each channel's by its own sum where
+    it is "sum". `bias` is added after the mix.
+    """
+
+    type: ClassVar[str] = "depthwise_separable"
+    summary: ClassVar[str] = "a kernel per channel, then a 1x1 mix between channels"
+    formula: ClassVar[str] = "y[o, m] = sum_c p[m, c] * sum_t d[c, t] * x[stride*o + dilation*t - padding, c]"
+    source: ClassVar[str] = "Sifre 2014; Howard et al. 2017, arXiv:1704.04861"
+    FIELDS: ClassVar[Mapping[str, f.Field]] = {"depthwise": DEPTHWISE, "pointwise": POINTWISE, **f.COMMON}
+
+    depthwise: Tensor
+    pointwise: Tensor
+
+    @classmethod
+    def build(cls, fields: Mapping[str, Any]) -> Self:
+        depthwise, axes = resolve_weights(fields["depthwise"], fields, "depthwise")
+        pointwise: Tensor = fields["pointwise"]
+        if pointwise.rank < 2 or 0 in pointwise.shape or pointwise.size != math.prod(pointwise.shape[:2]):
+            raise FieldError("pointwise", f"'pointwise' has shape {pointwise.shape}; it must be (out, in)")
+        kernel = cls(depthwise=depthwise, pointwise=pointwise, **common(fields, axes))
+        if depthwise.rank > len(axes):
+            if depthwise.shape[1] != 1:
+                fact = f"'depthwise' has shape {depthwise.shape}; it must be (channels, 1, *taps): one kernel a channel"
+                raise FieldError("depthwise", fact)
+            if depthwise.shape[0] != pointwise.shape[1]:
+                fact = f"'depthwise' makes {depthwise.shape[0]} channels, 'pointwise' mixes {pointwise.shape[1]}"
+                raise FieldError("pointwise", fact)
+        check_bias(kernel.bias, pointwise.shape[0])
+        return kernel
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        return self.depthwise.shape[-len(self.axes) :]
+
+    @property
+    def shared(self) -> bool:
+        """Whether one depthwise kernel serves all channels."""
+        return self.depthwise.rank == len(self.axes)
+
+    @property
+    def channels(self) -> tuple[int, int] | None:
+        return self.pointwise.shape[1], self.pointwise.shape[0]
+
+    def output_channels(self, channels: int) -> int:
+        if not self.shared and self.pointwise.shape[1] % channels == 0:
+            # A channel multiplier: each input channel has several kernels of its own.
+            return self.pointwise.shape[0]
+        return super().output_channels(channels)
+
+    @property
+    def weight_count(self) -> int:
+        return self.depthwise.size + self.pointwise.size
+
+    @cached_property
+    def effective(self) -> npt.NDArray[np.float64]:
+        """The depthwise taps as they are applied."""
+        import numpy as np
+
+        if self.shared or self.divisor != "sum":
+            return effective_weights(self.depthwise, self.divisor, self.flip, len(self.axes))
+        per_channel = [
+            effective_weights(tensors.given(taps), "sum", self.flip, len(self.axes)) for taps in self.depthwise.array
+        ]
+        return np.stack(per_channel)
+
+    @cached_property
+    def mix(self) -> npt.NDArray[np.float64]:
+        """The pointwise weights, `(out, in)`."""
+        return self.pointwise.array.reshape(self.pointwise.shape[:2])
+
+    def check(self) -> None:
+        _ = self.effective, self.mix
+
+    def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
+        outputs = math.prod(self.output_shape(spatial, axes))
+        per_output = self.depthwise.size * (channels if self.shared else 1)
+        return {"depthwise": outputs * per_output, "pointwise": outputs * self.pointwise.size}
+
+    def algorithm(self) -> str:
+        return "planes, then a matrix product"
+
+    def coverage(self) -> Kernel:
+        weights = tensors.given(footprint(self.effective, len(self.axes)))
+        shared = {field: getattr(self, field) for field in ("name", "axes", "stride", "dilation", "padding", "border")}
+        return Dense(weights=weights, **shared)
+
+    def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+        weights = spread_over(self.effective, axes, self.axes).astype(dtype)
+        mix = self.mix.T.astype(dtype)
+        stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
+
+        def compute(tile: Tile) -> Array:
+            lengths = [stop - start for start, stop in tile.region]
+            planes = correlate(
+                tile.data, weights, x.shape[-1], stride, dilation, lengths, is_bounded(x, tile)
+            )
+            mixed: Array = planes @ mix
+            return mixed
+
+        run_tiled(x, self.windows(x.shape[:-1], axes), self.border, dtype, compute, store)

@@ -1,0 +1,62 @@
+"""The fields of a kernel file, each defined once: what it holds, what it means, what it is without a word said.
+
+Readers of kernel files, the JSON Schema and the help are made from these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+#: What a field holds:
+#: text; weights (numbers, a rule or a file); taps (weights of one axis, or one set per axis); array (numbers or a
+#: file); offsets (an array or a displacement rule); sizes (whole numbers, one or one per axis); padding; border;
+#: divisor; flag; axes; whole (one whole number).
+Kind: TypeAlias = Literal[
+    "text", "weights", "taps", "array", "offsets", "sizes", "padding", "border", "divisor", "flag", "axes", "whole"
+]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field: its kind, its meaning, its default, and the least value of whole numbers in it."""
+
+    kind: Kind
+    doc: str
+    default: Any = None
+    required: bool = False
+    least: int = 1
+
+
+ABOUT = Field("text", "What the kernel is for, in a sentence or two.", "")
+WEIGHTS = Field(
+    "weights",
+    "The kernel's weights: one row per line; or (out, in/groups, *taps) for a bank of filters that mixes channels.",
+    required=True,
+)
+BIAS = Field("array", "A number per output channel, added to the result.")
+AXES = Field("axes", "The axes the kernel moves along: x, yx or zyx. Follows from the rank of the weights.")
+STRIDE = Field("sizes", "Every stride-th output is kept; one number or one per axis.", 1)
+DILATION = Field("sizes", "Distance between neighbouring taps; one number or one per axis.", 1)
+GROUPS = Field("whole", "Channels are split in this many groups that don't mix.", 1)
+PADDING = Field(
+    "padding",
+    "Cells added at the edges: same (the picture keeps its place), valid (none), a number, one per axis, or"
+    " [before, after] per axis.",
+    "same",
+)
+BORDER = Field("border", "What lies outside the image.", "reflect")
+DIVISOR = Field("divisor", "All weights are divided by this number, or by their sum.", 1)
+FLIP = Field("flag", "Flip the weights: the mathematician's convolution instead of cross-correlation.", False)
+
+#: Fields of every type, in the order in which they are shown.
+COMMON: dict[str, Field] = {
+    "bias": BIAS,
+    "axes": AXES,
+    "stride": STRIDE,
+    "dilation": DILATION,
+    "padding": PADDING,
+    "border": BORDER,
+    "divisor": DIVISOR,
+    "flip": FLIP,
+}

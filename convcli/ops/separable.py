@@ -1,0 +1,179 @@
+"""Spatially separable kernels: one row of taps per axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from convcli import tensors
+from convcli.engine.bank import sum_pairs
+from convcli.engine.planes import correlate_planes
+from convcli.engine.tiles import Tile, run_tiled
+from convcli.errors import FieldError
+from convcli.ops import fields as f
+from convcli.ops.base import Kernel
+from convcli.ops.dense import check_groups_of_kernel, effective_weights, is_bounded
+from convcli.ops.weights import check_bank, check_bias, common, footprint, onto, per_axis
+from convcli.rules import RuleCall
+from convcli.tensors import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from convcli.ops.base import Array, Store
+
+TAPS = f.Field(
+    "taps",
+    "Taps of one axis, used along each; or taps per axis as {y: ..., x: ...}. Of shape (out, in/groups, taps) they"
+    " make a bank of filters that mixes channels.",
+    required=True,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Separable(Kernel):
+    """A kernel that is the outer product of one row of taps per axis: k + k multiplications instead of k * k.
+
+    `factors` holds the taps in the order of `axes`: `(taps,)` each, or `(out, in/groups, taps)` for a filter bank in
+    which every pair of channels has taps of its own.
+    """
+
+    type: ClassVar[str] = "separable"
+    summary: ClassVar[str] = "spatially separable: one row of taps per axis"
+    formula: ClassVar[str] = "y = along x of (along y of x), each y[o] = sum_t w[t] * x[stride*o + dilation*t - padding]"
+    source: ClassVar[str] = "Treitel & Shanks 1971, doi:10.1109/TGE.1971.271457"
+    FIELDS: ClassVar[Mapping[str, f.Field]] = {"taps": TAPS, "groups": f.GROUPS, **f.COMMON}
+
+    factors: tuple[Tensor, ...]
+    groups: int = 1
+
+    @classmethod
+    def build(cls, fields: Mapping[str, Any]) -> Self:
+        factors, axes = _factors(fields["taps"], fields)
+        ranks = {factor.rank for factor in factors}
+        if not ranks <= {1} and not ranks <= {3}:
+            raise FieldError("taps", f"taps have rank {_listed(ranks)}; 1 makes a kernel, 3 a filter bank")
+        if any(0 in factor.shape for factor in factors):
+            raise FieldError("taps", "an axis has no taps")
+        if len({factor.shape[:-1] for factor in factors}) > 1:
+            shapes = " and ".join(str(factor.shape[:2]) for factor in factors)
+            raise FieldError("taps", f"the axes have filters for different channels: {shapes}")
+        kernel = cls(factors=factors, groups=fields["groups"], **common(fields, axes))
+        if kernel.channels is None:
+            check_groups_of_kernel(kernel.groups)
+        else:
+            check_bank(factors[0].shape, kernel.groups, "groups")
+        check_bias(kernel.bias, kernel.channels[1] if kernel.channels else None)
+        return kernel
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        return tuple(factor.shape[-1] for factor in self.factors)
+
+    @property
+    def channels(self) -> tuple[int, int] | None:
+        out, per_group = self.factors[0].shape[:-1] or (0, 0)
+        return (per_group * self.groups, out) if out else None
+
+    @property
+    def weight_count(self) -> int:
+        return sum(factor.size for factor in self.factors)
+
+    @cached_property
+    def effective(self) -> tuple[npt.NDArray[np.float64], ...]:
+        """Taps per axis as they are applied; a number as divisor divides the first axis alone."""
+        divisors = [self.divisor if self.divisor == "sum" or axis == 0 else 1 for axis in range(len(self.factors))]
+        return tuple(
+            effective_weights(factor, divisor, self.flip, 1)
+            for factor, divisor in zip(self.factors, divisors, strict=True)
+        )
+
+    def check(self) -> None:
+        _ = self.effective
+
+    def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
+        # The pass along the last axis comes first; strides shrink what the later passes have to do.
+        output = dict(zip(axes, self.output_shape(spatial, axes), strict=True))
+        sizes = dict(zip(axes, spatial, strict=True))
+        pairs = self.factors[0].shape[0] * self.factors[0].shape[1] if self.channels else channels
+        macs = {}
+        for axis, taps in reversed(list(zip(self.axes, self.taps, strict=True))):
+            sizes[axis] = output[axis]
+            macs[f"along {axis}"] = taps * pairs * math.prod(sizes.values())
+        return macs
+
+    def algorithm(self) -> str:
+        return "one pass per axis, by planes"
+
+    def coverage(self) -> Kernel:
+        factors = tuple(tensors.given(footprint(taps, 1)) for taps in self.effective)
+        return self.replace(factors=factors, groups=1, bias=None, divisor=1, flip=False)
+
+    def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+        stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
+        passes = [
+            (axes.index(axis), taps.astype(dtype)) for axis, taps in zip(self.axes, self.effective, strict=True)
+        ][::-1]
+
+        def chain(plane: Array, pair: tuple[int, ...], lengths: Sequence[int], bounded: bool) -> Array:
+            for axis, taps in passes:
+                sizes = [*plane.shape[:-1]]
+                sizes[axis] = lengths[axis]
+                shape, step, gap = ([1] * len(axes) for _ in range(3))
+                shape[axis], step[axis], gap[axis] = taps.shape[-1], stride[axis], dilation[axis]
+                plane = correlate_planes(plane, taps[pair].reshape(shape), step, gap, sizes, bounded=bounded)
+            return plane
+
+        def compute(tile: Tile) -> Array:
+            lengths = [stop - start for start, stop in tile.region]
+            bounded = is_bounded(x, tile)
+            if self.channels is None:
+                return chain(tile.data, (), lengths, bounded)
+            out, per_group, _ = self.factors[0].shape
+            return sum_pairs(tile.data, out, per_group, lengths, lambda m, c, p: chain(p, (m, c), lengths, bounded))
+
+        run_tiled(x, self.windows(x.shape[:-1], axes), self.border, dtype, compute, store)
+
+
+def _factors(taps: Any, fields: Mapping[str, Any]) -> tuple[tuple[Tensor, ...], str]:
+    """Taps per axis and the axes: those named in a mapping, or those asked for (yx by default)."""
+    asked = fields["axes"]
+    if isinstance(taps, Mapping):
+        axes = "".join(axis for axis in "zyx" if axis in taps)
+        if asked and asked != axes:
+            raise FieldError("axes", f"axes are {asked}, taps are given for {axes}")
+    else:
+        axes = asked or _axes_of_rule(taps) or "yx"
+    stride = per_axis(fields["stride"], axes, "stride")
+    factors = []
+    for index, axis in enumerate(axes):
+        value = taps[axis] if isinstance(taps, Mapping) else taps
+        if isinstance(value, RuleCall):
+            value = _along(value, index, axes).resolve(1, (stride[index],), "taps")
+        factors.append(value)
+    return tuple(factors), axes
+
+
+def _axes_of_rule(taps: Any) -> str | None:
+    if isinstance(taps, RuleCall):
+        return {1: "x", 2: "yx", 3: "zyx"}.get(taps.rank(2))
+    return None
+
+
+def _along(rule: RuleCall, index: int, axes: str) -> RuleCall:
+    """The rule with those of its parameters that are given per axis reduced to the ones of one axis."""
+    given = {}
+    for name, value in rule.given.items():
+        if isinstance(value, Sequence) and len(value) > 1:
+            given[name] = per_axis(value, axes, "taps")[index]
+        else:
+            given[name] = value
+    return RuleCall(rule.rule, given)
+
+
+def _listed(ranks: set[int]) -> str:
+    return " and ".join(str(rank) for rank in sorted(ranks))

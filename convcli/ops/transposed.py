@@ -1,0 +1,155 @@
+"""Transposed convolution: every input sample stamps the kernel on the output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from convcli import tensors
+from convcli.engine.stamps import stamp
+from convcli.engine.tiles import Tile, run_tiled
+from convcli.errors import FieldError
+from convcli.geometry import Scatter, Window, scatter_window
+from convcli.ops import fields as f
+from convcli.ops.base import Kernel
+from convcli.ops.dense import check_groups_of_kernel, correlate, effective_weights, is_bounded
+from convcli.ops.weights import check_bias, common, onto, per_axis, resolve_weights, spread_over
+from convcli.tensors import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from convcli.ops.base import Array, Store
+
+WEIGHTS = f.Field(
+    "weights",
+    "The stamp: one row per line; or (in, out/groups, *taps) for a bank of filters that mixes channels.",
+    required=True,
+)
+PADDING = f.Field(
+    "padding",
+    "Cells cut off the edges of the output: same (exactly input x stride samples), valid (none), a number, one per"
+    " axis, or [before, after] per axis.",
+    "same",
+)
+OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one number or one per axis.", 0, least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transposed(Kernel):
+    """The transposed convolution ("deconvolution"): enlarges by `stride`, the adjoint of the dense type.
+
+    `weights` has the rank of `axes` or two more, `(in, out/groups, *taps)`. The input is continued by its border rule
+    before it stamps, so that an upsampler turns ones into ones up to the edge; `border: zero` is PyTorch's.
+    """
+
+    type: ClassVar[str] = "transposed"
+    summary: ClassVar[str] = "every input sample stamps the kernel on the output; enlarges by its stride"
+    formula: ClassVar[str] = "y[stride*i + dilation*t - padding] += w[t] * x[i]"
+    source: ClassVar[str] = "Dumoulin & Visin 2016, arXiv:1603.07285, relation 14; Zeiler et al. 2010"
+    FIELDS: ClassVar[Mapping[str, f.Field]] = {
+        "weights": WEIGHTS, "groups": f.GROUPS, **f.COMMON, "padding": PADDING, "output_padding": OUTPUT_PADDING,
+    }  # fmt: skip
+
+    weights: Tensor
+    groups: int = 1
+    output_padding: tuple[int, ...] = (0, 0)
+
+    @classmethod
+    def build(cls, fields: Mapping[str, Any]) -> Self:
+        weights, axes = resolve_weights(fields["weights"], fields, "weights")
+        output_padding = per_axis(fields["output_padding"], axes, "output_padding")
+        kernel = cls(weights=weights, groups=fields["groups"], output_padding=output_padding, **common(fields, axes))
+        for axis, extra, stride, dilation, padding in zip(
+            axes, output_padding, kernel.stride, kernel.dilation, kernel.padding, strict=True
+        ):
+            if extra and padding == "same":
+                raise FieldError("output_padding", "output_padding has no place where padding is same", hint="padding: 0")
+            if extra >= max(stride, dilation):
+                fact = f"output_padding {extra} along {axis} must be below stride {stride} or dilation {dilation}"
+                raise FieldError("output_padding", fact)
+        if kernel.channels is None:
+            check_groups_of_kernel(kernel.groups)
+        elif weights.shape[0] % kernel.groups:
+            raise FieldError("groups", f"{weights.shape[0]} input channels don't split into {kernel.groups} groups")
+        check_bias(kernel.bias, kernel.channels[1] if kernel.channels else None)
+        return kernel
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        return self.weights.shape[-len(self.axes) :]
+
+    @property
+    def channels(self) -> tuple[int, int] | None:
+        if self.weights.rank == len(self.axes):
+            return None
+        return self.weights.shape[0], self.weights.shape[1] * self.groups
+
+    @property
+    def weight_count(self) -> int:
+        return self.weights.size
+
+    @cached_property
+    def effective(self) -> npt.NDArray[np.float64]:
+        """The stamp as it is applied; a bank is rearranged to `(out, in/groups, *taps)`."""
+        import numpy as np
+
+        weights = effective_weights(self.weights, self.divisor, self.flip, len(self.axes))
+        if self.channels is None:
+            return weights
+        inputs, per_group, *taps = weights.shape
+        split = weights.reshape(self.groups, inputs // self.groups, per_group, *taps)
+        return np.ascontiguousarray(split.swapaxes(1, 2).reshape(-1, inputs // self.groups, *taps))
+
+    def check(self) -> None:
+        _ = self.effective
+
+    def window(self, n: int, index: int) -> Window:
+        return scatter_window(
+            n, taps=self.taps[index], stride=self.stride[index], dilation=self.dilation[index],
+            padding=self.padding[index], output_padding=self.output_padding[index], axis=self.axes[index],
+        )  # fmt: skip
+
+    def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
+        # Counted at the input: every input sample is multiplied with every tap once, whatever the stride.
+        inputs = math.prod(spatial)
+        return {"convolution": inputs * (self.weights.size if self.channels else self.weights.size * channels)}
+
+    def algorithm(self) -> str:
+        return f"{math.prod(self.stride)} phases, no zeros stuffed"
+
+    def coverage(self) -> Kernel:
+        weights = self.effective
+        if self.channels:
+            weights = abs(weights).mean(axis=(0, 1))
+        total, absolute = float(weights.sum()), float(abs(weights).sum())
+        if abs(total) <= 1e-3 * absolute:
+            weights, total = abs(weights), absolute
+        # Each output gets one tap in prod(stride), so ones stay ones where the taps sum to that.
+        unit = weights * (math.prod(self.stride) / total) if total else weights + 1.0
+        return self.replace(weights=tensors.given(unit), groups=1, bias=None, divisor=1, flip=False)
+
+    def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+        weights = spread_over(self.effective, axes, self.axes).astype(dtype)
+        groups, channels = self.groups, self.output_channels(x.shape[-1])
+        windows = [
+            window if isinstance(window, Scatter) else Scatter(1, 1, 1, 0, window.length)
+            for window in self.windows(x.shape[:-1], axes)
+        ]
+        lead = weights.ndim - len(axes)
+        ones = (1,) * len(axes)
+
+        def compute(tile: Tile) -> Array:
+            bounded = is_bounded(x, tile)
+
+            def phase(source: Array, taps: tuple[slice, ...], dilation: Sequence[int], lengths: Sequence[int]) -> Array:
+                part = weights[(slice(None),) * lead + taps]
+                return correlate(source, part, groups, ones, dilation, lengths, bounded)
+
+            return stamp(tile, windows, channels, phase)
+
+        run_tiled(x, windows, self.border, dtype, compute, store)

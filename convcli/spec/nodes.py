@@ -1,0 +1,183 @@
+"""Text or Python values -> a tree of located nodes, guarded against hostile input.
+
+The only importer of yaml. Scalars follow YAML 1.2's core schema rather than PyYAML's 1.1: `1e-3` is a number, `012` is
+12, `on` and `1:30` are text. Anchors, aliases and tags have no use in a kernel file and are refused, which ends alias
+bombs; nesting ends at `DEPTH` levels, which ends the other kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convcli.errors import KernelError
+
+if TYPE_CHECKING:
+    import yaml
+
+DEPTH = 32
+#: Bytes of text at most: a filter bank of a million numbers belongs in a .npy file.
+TEXT_LIMIT = 16 << 20
+
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan")}
+_WORDS = {"": None, "null": None, "~": None, "true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where nodes come from: a name to show, the text itself (for the snippet), the folder of its file names."""
+
+    name: str
+    text: str = ""
+    folder: Path = Path()
+
+    def error(self, fact: str, line: int, column: int, hint: str = "") -> KernelError:
+        """An error at a place of this source, with the line and a caret. Lines and columns count from 1."""
+        lines = self.text.splitlines()
+        snippet = ""
+        if self.text and 0 < line <= len(lines):
+            shown = lines[line - 1].replace("\t", " ")
+            start = max(0, column - 60)
+            shown = shown[start : start + 100]
+            indent = len(shown) - len(shown.lstrip())
+            snippet = f"    {shown.lstrip()}\n    {' ' * max(0, column - 1 - start - indent)}^"
+        place = f"{self.name}:{line}:{column}" if line else self.name
+        return KernelError(fact, place=place, hint=hint, snippet=snippet)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value and where it stands: None, bool, int, float, str, an array, a list of nodes or a dict of text to nodes."""
+
+    value: Any
+    source: Source
+    line: int = 0
+    column: int = 0
+    path: str = ""
+    keys: Mapping[str, tuple[int, int]] | None = None
+
+    def error(self, fact: str, hint: str = "") -> KernelError:
+        """An error at this node."""
+        if self.line == 0 and self.path:
+            return KernelError(fact, place=f"{self.source.name}, {self.path}", hint=hint)
+        return self.source.error(fact, self.line, self.column, hint)
+
+    def key_error(self, key: str, fact: str, hint: str = "") -> KernelError:
+        """An error at a key of this mapping."""
+        if self.keys and key in self.keys:
+            return self.source.error(fact, *self.keys[key], hint)
+        return self.error(fact, hint)
+
+    @property
+    def kind(self) -> str:
+        """What the value is, in a user's words."""
+        names = {dict: "a mapping", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+        return "nothing" if self.value is None else names.get(type(self.value), "an array")
+
+
+def parse(text: str, source: Source) -> Node:
+    """The one document in `text`; raises `KernelError` with line and column."""
+    import yaml
+
+    if len(text) > TEXT_LIMIT:
+        raise source.error(f"{len(text)} characters are more than {TEXT_LIMIT}", 0, 0, "keep large weights in a .npy file")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return _document(yaml.parse(text, Loader=loader), source)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        raise source.error(f"not valid YAML: {error.problem or error.context}", line, column) from error
+    except yaml.YAMLError as error:
+        raise source.error(f"not valid YAML: {str(error).splitlines()[0]}", 0, 0) from error
+
+
+def _document(events: Iterable[yaml.Event], source: Source) -> Node:
+    import yaml
+
+    stream = iter(events)
+    root: Node | None = None
+    for event in stream:
+        if isinstance(event, yaml.DocumentStartEvent):
+            if root is not None:
+                mark = event.start_mark
+                raise source.error("a second document; a kernel file holds one", mark.line + 1, mark.column + 1)
+            root = _node(next(stream), stream, source, 1)
+    if root is None:
+        raise source.error("holds no kernel", 1 if source.text else 0, 1)
+    return root
+
+
+def _node(event: yaml.Event, stream: Iterator[yaml.Event], source: Source, depth: int) -> Node:
+    import yaml
+
+    line, column = event.start_mark.line + 1, event.start_mark.column + 1
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+        raise source.error("anchors and aliases (& and *) have no place in a kernel file", line, column)
+    tag = getattr(event, "tag", None)
+    if tag is not None and tag != "!":
+        raise source.error(f"the tag {tag} has no place in a kernel file", line, column)
+    if depth > DEPTH:
+        raise source.error(f"nested more than {DEPTH} levels deep", line, column)
+    if isinstance(event, yaml.ScalarEvent):
+        return Node(event.value if event.style else scalar(event.value), source, line, column)
+    if isinstance(event, yaml.SequenceStartEvent):
+        items = []
+        while not isinstance(item := next(stream), yaml.SequenceEndEvent):
+            items.append(_node(item, stream, source, depth + 1))
+        return Node(items, source, line, column)
+    return _mapping(stream, source, depth, line, column)
+
+
+def _mapping(stream: Iterator[yaml.Event], source: Source, depth: int, line: int, column: int) -> Node:
+    import yaml
+
+    fields: dict[str, Node] = {}
+    places: dict[str, tuple[int, int]] = {}
+    while not isinstance(event := next(stream), yaml.MappingEndEvent):
+        key = _node(event, stream, source, depth + 1)
+        if isinstance(key.value, bool | float | list | dict) or key.value is None:
+            raise key.error("a field's name is a word")
+        name = event.value if isinstance(event, yaml.ScalarEvent) else str(key.value)
+        if name == "<<":
+            raise key.error("merge keys (<<) have no place in a kernel file")
+        if name in fields:
+            raise key.error(f"field '{name}' stands here twice", f"the first is on line {places[name][0]}")
+        places[name] = (key.line, key.column)
+        fields[name] = _node(next(stream), stream, source, depth + 1)
+    return Node(fields, source, line, column, keys=places)
+
+
+def scalar(text: str) -> Any:
+    """A plain scalar by the core schema of YAML 1.2.
+
+    >>> [scalar(text) for text in ("1e-3", "012", "on", "1:30", "true")]
+    [0.001, 12, 'on', '1:30', True]
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return int(text) if len(text) < 400 else float(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return _SPECIAL.get(text.lower(), text)
+
+
+def from_python(value: Any, source: Source, path: str = "", depth: int = 1) -> Node:
+    """Python values (a dict of fields) as nodes; errors name the path of keys instead of line and column."""
+    if depth > DEPTH:
+        raise KernelError(f"nested more than {DEPTH} levels deep", place=source.name)
+    if isinstance(value, Mapping):
+        fields = {str(k): from_python(v, source, f"{path}.{k}".lstrip("."), depth + 1) for k, v in value.items()}
+        return Node(fields, source, path=path)
+    if hasattr(value, "dtype") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    elif not hasattr(value, "dtype") and isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        items = [from_python(item, source, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+        return Node(items, source, path=path)
+    return Node(value, source, path=path)

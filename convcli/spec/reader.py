@@ -1,0 +1,188 @@
+"""A mapping of fields -> a kernel, with overrides; every error at its line and column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from convcli.errors import FieldError, KernelError, suggestion
+from convcli.ops import TYPES, Kernel
+from convcli.ops.fields import ABOUT
+from convcli.rules import RuleCall
+from convcli.spec.nodes import Node, Source, from_python, parse
+from convcli.spec.values import at, read
+
+#: Fields which a kernel of any type may have besides those of its type.
+GENERAL = ("about", "type")
+
+
+def from_text(text: str, *, name: str, source: str, folder: Path, overrides: Mapping[str, Node] | None = None) -> Kernel:
+    """The kernel written in YAML `text`; bare rows of numbers are dense weights.
+
+    `source` is shown in errors; file names in the text are looked up in `folder`. Raises `KernelError`.
+    """
+    node = parse(text, Source(source, text, folder))
+    if isinstance(node.value, list):
+        place = node.line, node.column
+        node = Node({"weights": node}, node.source, *place, keys={"weights": place})
+    return _build(node, name, overrides or {})
+
+
+def from_mapping(fields: Mapping[str, Any], *, name: str, overrides: Mapping[str, Node] | None = None) -> Kernel:
+    """The kernel with these fields, as in a kernel file; arrays may be numpy's. Raises `KernelError`."""
+    return _build(from_python(fields, Source(name)), name, overrides or {})
+
+
+def parse_overrides(text: str, source: str) -> dict[str, Node]:
+    """`field=value,field=value` as nodes; values are YAML, commas inside brackets don't separate.
+
+    Raises `KernelError` for one without a name or a value, and for one given twice.
+    """
+    overrides: dict[str, Node] = {}
+    for part in _split(text):
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise KernelError(f"'{part}' is not of the form field=value", place=source)
+        if name.strip() in overrides:
+            raise KernelError(f"'{name.strip()}' is given twice", place=source)
+        overrides[name.strip()] = override(value, f"{source}, {name.strip()}")
+    return overrides
+
+
+def override(value: str, source: str) -> Node:
+    """One overriding value from the command line; file names are looked up in the working folder."""
+    node = parse(value, Source(source, value, Path()))
+    return _unlocated(node, Source(source, "", Path()))
+
+
+def _unlocated(node: Node, source: Source) -> Node:
+    """Without lines and columns, which say nothing on a command line."""
+    value = node.value
+    if isinstance(value, dict):
+        value = {key: _unlocated(item, source) for key, item in value.items()}
+    elif isinstance(value, list):
+        value = [_unlocated(item, source) for item in value]
+    return Node(value, source)
+
+
+def _split(text: str) -> list[str]:
+    parts, depth, start = [], 0, 0
+    for index, character in enumerate(text):
+        depth += (character in "[{(") - (character in "]})")
+        if character == "," and depth == 0:
+            parts.append(text[start:index])
+            start = index + 1
+    return [*parts, text[start:]]
+
+
+def _build(node: Node, name: str, overrides: Mapping[str, Node]) -> Kernel:
+    if not isinstance(node.value, dict):
+        raise node.error(f"a kernel is a mapping of fields or rows of numbers, not {node.kind}", "about: ..., weights: ...")
+    kernel_type = _kernel_type(node)
+    node, beside = _overridden(node, kernel_type, overrides)
+    known = {"about": ABOUT, **kernel_type.FIELDS}
+    for key in node.value:
+        if key not in known and key != "type":
+            raise _unknown(node, key, kernel_type)
+    values: dict[str, Any] = {"name": name}
+    for key, field in known.items():
+        if key in node.value:
+            values[key] = read(node.value[key], field, key)
+        elif field.required:
+            fact = f"'{key}' is missing; a {kernel_type.type} kernel needs it"
+            raise node.error(fact, _missing_hint(node, key))
+        else:
+            values[key] = field.default
+    unused = _into_rules(values, beside)
+    if unused:
+        raise _unknown_override(unused, beside[unused], values, kernel_type)
+    try:
+        return kernel_type.build(values)
+    except FieldError as error:
+        raise located(node, error) from error
+
+
+def located(node: Node, error: FieldError) -> KernelError:
+    """`error` at the place of the field it is about."""
+    first, *rest = error.path
+    if not rest and first in node.value and isinstance(node.value[first].value, dict):
+        return node.key_error(str(first), error.fact, error.hint)
+    return at(node, error.path, error)
+
+
+def _kernel_type(node: Node) -> type[Kernel]:
+    type_node = node.value.get("type")
+    if type_node is None:
+        return TYPES["dense"]
+    if type_node.value not in TYPES:
+        hint = suggestion(str(type_node.value), TYPES) or f"one of: {', '.join(TYPES)}"
+        if type_node.value in ("dilated", "atrous", "depthwise", "strided"):
+            hint = "that is type dense with a field: " + {
+                "depthwise": "groups = channels", "strided": "stride"
+            }.get(type_node.value, "dilation")  # fmt: skip
+        raise type_node.error(f"unknown type '{type_node.value}'", hint)
+    return TYPES[type_node.value]
+
+
+def _overridden(
+    node: Node, kernel_type: type[Kernel], overrides: Mapping[str, Node]
+) -> tuple[Node, dict[str, Node]]:
+    """The mapping with overrides of the kernel's own fields put in, and those left, meant for its rules."""
+    own = {key: value for key, value in overrides.items() if key in kernel_type.FIELDS}
+    beside = {key: value for key, value in overrides.items() if key not in own}
+    keys = {key: place for key, place in (node.keys or {}).items() if key not in own}
+    return Node({**node.value, **own}, node.source, node.line, node.column, node.path, keys), beside
+
+
+def _into_rules(values: dict[str, Any], overrides: Mapping[str, Node]) -> str:
+    """Puts overrides into the rules that have such a parameter; returns the name of one that none has, or nothing."""
+    left = set(overrides)
+
+    def into(value: Any) -> Any:
+        if isinstance(value, RuleCall):
+            from convcli.spec.values import _parameter
+
+            mine = {key: _parameter(node, key) for key, node in overrides.items() if key in value.rule.parameters}
+            left.difference_update(mine)
+            return RuleCall(value.rule, {**value.given, **mine})
+        if isinstance(value, Mapping):
+            return {key: into(item) for key, item in value.items()}
+        return value
+
+    if overrides:
+        values.update({key: into(value) for key, value in values.items()})
+    return next((key for key in overrides if key in left), "")
+
+
+def _parameters(values: Mapping[str, Any]) -> list[str]:
+    found: list[str] = []
+    for value in values.values():
+        for item in value.values() if isinstance(value, Mapping) else [value]:
+            if isinstance(item, RuleCall):
+                found.extend(item.rule.parameters)
+    return found
+
+
+def _unknown(node: Node, key: str, kernel_type: type[Kernel]) -> KernelError:
+    known = [*GENERAL, *kernel_type.FIELDS]
+    elsewhere = [name for name, other in TYPES.items() if key in other.FIELDS]
+    hint = suggestion(key, known)
+    if not hint and elsewhere:
+        hint = f"type {' and '.join(elsewhere)} has it; this is type {kernel_type.type}"
+    return node.key_error(key, f"unknown field '{key}'", hint or f"fields of type {kernel_type.type}: {', '.join(known)}")
+
+
+def _unknown_override(key: str, node: Node, values: Mapping[str, Any], kernel_type: type[Kernel]) -> KernelError:
+    parameters = _parameters(values)
+    known = [*parameters, *kernel_type.FIELDS]
+    hint = suggestion(key, known)
+    if not hint:
+        rules = f"; of its rule: {', '.join(parameters)}" if parameters else ""
+        hint = f"fields of type {kernel_type.type}: {', '.join(kernel_type.FIELDS)}{rules}"
+    return node.error(f"kernel '{values['name']}' has no field or parameter '{key}'", hint)
+
+
+def _missing_hint(node: Node, key: str) -> str:
+    close = [given for given in node.value if suggestion(given, [key])]
+    return f"'{close[0]}' was meant to be '{key}'?" if close else ""

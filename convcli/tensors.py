@@ -1,0 +1,152 @@
+"""Arrays that know their shape before they are made: numbers in a kernel file, a rule, or an array file.
+
+Shapes are plain Python, so that kernels can be listed, counted and checked without loading numpy.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convcli.errors import KernelError, suggestion
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+#: A member of an .npz file holds at most this many bytes when unpacked.
+MEMBER_LIMIT = 1 << 31
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """Numbers of a known `shape`, made on first use.
+
+    `origin` says where they come from in a user's words: "inline", "gaussian", "conv1.npy".
+    """
+
+    shape: tuple[int, ...]
+    origin: str
+    make: Callable[[], npt.NDArray[Any]] = field(repr=False, compare=False)
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @cached_property
+    def native(self) -> npt.NDArray[Any]:
+        """The numbers in their own dtype; a file stays mapped, not read."""
+        return self.make()
+
+    @cached_property
+    def array(self) -> npt.NDArray[np.float64]:
+        """The numbers as float64; raises `KernelError` where one is NaN or infinite."""
+        import numpy as np
+
+        array = np.ascontiguousarray(self.native, dtype=np.float64)
+        bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+        if bad:
+            raise KernelError(f"{bad} of {array.size} numbers are NaN or infinite", place=self.origin)
+        return array
+
+
+def inline(values: Sequence[float], shape: tuple[int, ...]) -> Tensor:
+    """Numbers written out, row-major."""
+
+    def make() -> npt.NDArray[Any]:
+        import numpy as np
+
+        return np.array(values, dtype=np.float64).reshape(shape)
+
+    return Tensor(shape=shape, origin="inline", make=make)
+
+
+def given(array: Any, origin: str = "array") -> Tensor:
+    """A numpy array handed over by a Python program; raises `KernelError` for a dtype that isn't real."""
+    if array.dtype.kind not in "buif":
+        raise KernelError(f"an array of dtype {array.dtype} holds no real numbers", hint="use a float or integer dtype")
+    return Tensor(shape=tuple(array.shape), origin=origin, make=lambda: array)
+
+
+def from_file(text: str, folder: Path) -> Tensor:
+    """The array in `FILE.npy` or `FILE.npz::member`, a relative name being looked up in `folder`.
+
+    Only the header is read here. Raises `KernelError` for a missing file or member, and for one that promises more
+    than it holds.
+    """
+    from convcli.arrays import npy_header
+
+    name, _, member = text.partition("::")
+    path = folder / name
+    try:
+        if path.suffix == ".npz":
+            return _from_archive(path, member)
+        with path.open("rb") as file:
+            shape, dtype, _, offset = npy_header(file.read(1 << 16))
+        _check_size(path.stat().st_size - offset, shape, dtype, str(path))
+    except OSError as error:
+        raise KernelError(_reason(error), place=str(path)) from error
+    except ConvertibleErrors as error:
+        raise KernelError(str(error), place=str(path)) from error
+    return Tensor(shape=shape, origin=text, make=lambda: _map(path))
+
+
+def _map(path: Path) -> npt.NDArray[Any]:
+    import numpy as np
+
+    mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
+
+
+def _from_archive(path: Path, member: str) -> Tensor:
+    from convcli.arrays import npy_header
+
+    with zipfile.ZipFile(path) as archive:
+        members = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        if not member and len(members) == 1:
+            member = members[0]
+        if member not in members:
+            fact = f"has no member '{member}'" if member else f"has {len(members)} members: say which"
+            hint = suggestion(member, members) or f"{path.name}::NAME, with one of: {', '.join(members) or 'none'}"
+            raise KernelError(fact, place=str(path), hint=hint)
+        info = archive.getinfo(f"{member}.npy")
+        if info.file_size > MEMBER_LIMIT:
+            raise KernelError(f"{member} unpacks to {info.file_size} bytes, more than {MEMBER_LIMIT}", place=str(path))
+        with archive.open(info) as file:
+            shape, dtype, _, offset = npy_header(file.read(1 << 16))
+    _check_size(info.file_size - offset, shape, dtype, f"{path}::{member}")
+
+    def make() -> npt.NDArray[Any]:
+        import numpy as np
+
+        with np.load(path, allow_pickle=False) as archive:
+            array: npt.NDArray[Any] = archive[member]
+            return array
+
+    return Tensor(shape=shape, origin=f"{path.name}::{member}", make=make)
+
+
+def _check_size(held: int, shape: tuple[int, ...], dtype: str, place: str) -> None:
+    kind, itemsize = dtype[-2:-1] if len(dtype) < 4 else dtype[1], int("".join(c for c in dtype if c.isdigit()) or 1)
+    if kind not in "buif":
+        raise KernelError(f"holds dtype '{dtype}', not real numbers", place=place)
+    needed = math.prod(shape) * itemsize
+    if held < needed:
+        raise KernelError(f"promises {needed} bytes of numbers and holds {held}", place=place)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+#: What the header of an array file that is none, or a damaged archive, makes Python's own readers raise.
+ConvertibleErrors = (ValueError, zipfile.BadZipFile, EOFError)
