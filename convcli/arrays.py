@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 from convcli.errors import ImageError, suggestion
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
@@ -67,8 +66,8 @@ def npy_header(data: bytes) -> tuple[tuple[int, ...], str, bool, int]:
 def read_npy(data: bytes, *, place: str) -> Array:
     """The array in an .npy file, or in an .npz archive, in native byte order and C order.
 
-    `place` names the file in errors; `archive.npz::member` picks one array of several. Booleans, integers and floats are
-    read. The numbers are taken as data: nothing is unpickled, and no memory is taken for numbers that the file lacks.
+    `place` names the file in errors; `archive.npz::member` picks one array of several. Booleans, integers and floats
+    are read. The numbers are taken as data: nothing is unpickled, and a file that lacks numbers costs no memory.
 
     Raises ImageError for anything else.
     """
@@ -109,8 +108,8 @@ def _member(data: bytes, place: str) -> bytes:
                 hint = suggestion(wanted, members)
                 raise ImageError(f"it has no array '{wanted}'; it holds {known}", place=place, hint=hint)
             if info.file_size > _LARGEST_MEMBER:
-                fact = f"its array '{info.filename}' inflates to {info.file_size} bytes; at most {_LARGEST_MEMBER} are read"
-                raise ImageError(fact, place=place)
+                size = f"inflates to {info.file_size} bytes; at most {_LARGEST_MEMBER} are read"
+                raise ImageError(f"its array '{info.filename}' {size}", place=place)
             with archive.open(info) as member:
                 _check_member(member.read(_LONGEST_HEADER + 12), info.file_size, place)
             return archive.read(info)

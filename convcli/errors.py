@@ -69,3 +69,15 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """A "did you mean" for `word`, or an empty string when nothing in `known` is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else ""
+
+
+def printable(text: str) -> str:
+    """`text` with control characters and undecodable bytes of file names shown as escapes; newlines are kept.
+
+    >>> printable("a\\x1b[31mb")
+    'a\\\\x1b[31mb'
+    """
+    return "".join(
+        character if character == "\n" or character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

@@ -8,7 +8,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, ORIENTATION, SAMPLES, STRIP_BYTES, PLANAR, PREDICTOR = 273, 274, 277, 279, 284, 317
@@ -16,7 +19,9 @@ TILE_WIDTH, TILE_OFFSETS, TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT = 322, 324, 3
 SUBFILE = 254
 
 _LETTERS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 16: "Q", 17: "q", 18: "Q"}
-_SIZES: Final = {2: 1, 5: 8, 10: 8, 11: 4, 12: 8, 13: 4} | {kind: struct.calcsize(f"={c}") for kind, c in _LETTERS.items()}
+_SIZES: Final = {2: 1, 5: 8, 10: 8, 11: 4, 12: 8, 13: 4} | {
+    kind: struct.calcsize(f"={c}") for kind, c in _LETTERS.items()
+}
 _MOST_VALUES: Final = 1 << 24
 
 
@@ -135,12 +140,28 @@ def orientation(block: bytes) -> int:
     return value if 1 <= value <= 8 else 1
 
 
+def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Pixels as stored, turned and mirrored as their EXIF orientation (1 to 8) says; (height, width, channels)."""
+    import cv2
+
+    if not 2 <= orientation <= 8:
+        return pixels
+    turned: Any = pixels
+    if orientation >= 5:
+        turned = cv2.transpose(turned)
+    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+    if flip is not None:
+        turned = cv2.flip(turned, flip)
+    result: NDArray[Any] = turned.reshape(*turned.shape[:2], pixels.shape[2])
+    return result
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """How the first page of a TIFF lies, and what a decoder that knows only simple layouts is to be told.
 
-    `data` is the file, changed where OpenCV 5 would decode it wrongly. `pairs`: it reads as grey of twice the width, for
-    grey and alpha, still as `differences` along the rows where the file has a predictor, and turned by `orientation`.
+    `data` is the file, changed where OpenCV 5 would decode it wrongly. `pairs`: it reads as grey of twice the width,
+    for grey and alpha, still as `differences` along the rows where it has a predictor, and turned by `orientation`.
     `inverted`: white is 0. `refusal` says why the page can't be read right at all, or is empty.
     """
 

@@ -1,71 +1,41 @@
-"""Image files <-> arrays of pixels: the one place that calls OpenCV's codecs, and that knows where they must not be trusted.
+"""Image files <-> arrays of pixels: the one place that calls OpenCV's codecs, and corrects them.
 
-Inside the program pixels are (height, width, channels) in RGB(A) order and upright. OpenCV reads BGR, turns some formats
-upright and not others, fills the missing half of a file with grey, and writes what a format can't hold as something
-else; each of that is decided here, before or after the call.
+Inside the program pixels are (height, width, channels) in RGB(A) order and upright. OpenCV reads BGR, turns some
+formats upright and not others, drops grey's alpha, and writes what a format can't hold as something else; each of these
+is settled here, before or after the call.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import exif, png, sniff
-from convcli.errors import ImageError, UsageError, suggestion
+from convcli import arrays, exif, png, sniff
+from convcli.errors import ImageError
+from convcli.files import WRITABLE, check_held, format_of, holds
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Pixels = NDArray[Any]
 
+__all__ = ["MAX_PIXELS", "WRITABLE", "Picture", "decode", "encode", "format_of", "holds"]
+
 MAX_PIXELS: Final = 1 << 30  # OpenCV's own limit, so it needs no setting of its own
 
-WRITABLE: Final[dict[str, tuple[str, ...]]] = {
-    "png": (".png",),
-    "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "webp": (".webp",),
-    "tiff": (".tif", ".tiff"),
-    "bmp": (".bmp", ".dib"),
-    "pnm": (".ppm", ".pgm", ".pnm"),
-    "pam": (".pam",),
-    "pfm": (".pfm",),
-    "jp2": (".jp2",),
-    "avif": (".avif",),
-    "npy": (".npy",),
-}
-
-# Depths and numbers of channels. Grey and alpha is written as RGBA by webp, tiff, bmp, jp2 and avif, grey as RGB by webp.
-_HOLDS: Final[dict[str, tuple[frozenset[str], frozenset[int]]]] = {
-    "png": (frozenset({"uint8", "uint16"}), frozenset({1, 2, 3, 4})),
-    "jpeg": (frozenset({"uint8"}), frozenset({1, 3})),
-    "webp": (frozenset({"uint8"}), frozenset({1, 2, 3, 4})),
-    "tiff": (
-        frozenset({"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"}),
-        frozenset({1, 2, 3, 4}),
-    ),
-    "bmp": (frozenset({"uint8"}), frozenset({1, 2, 3, 4})),
-    "pnm": (frozenset({"uint8", "uint16"}), frozenset({1, 3})),
-    "pam": (frozenset({"uint8", "uint16"}), frozenset({1, 2, 3, 4})),
-    "pfm": (frozenset({"float32"}), frozenset({1, 3})),
-    "jp2": (frozenset({"uint8", "uint16"}), frozenset({1, 2, 3, 4})),
-    "avif": (frozenset({"uint8"}), frozenset({1, 2, 3, 4})),
-}
-_LONGEST_SIDE: Final = {"jpeg": 65500, "webp": 16383, "avif": 65535}
 _QUALITY: Final = 95  # of the lossy formats: chained filters should not sharpen an encoder's blocks
-_CHANNELS: Final = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Picture:
     """A decoded image.
 
-    `pixels` (height, width, channels), native byte order, C-contiguous, upright; channels 1 grey, 2 grey and alpha, 3 RGB,
-    4 RGBA. `format` as told by the content; `frames` or pages in the file, of which this is the first; `notes` warnings.
+    `pixels` (height, width, channels), native byte order, C-contiguous, upright; channels 1 grey, 2 grey and alpha,
+    3 RGB, 4 RGBA. `format` as told by the content; `frames` or pages in the file, of which this is the first; `notes`
+    are warnings.
     """
 
     pixels: Pixels
@@ -82,8 +52,8 @@ class Picture:
 def decode(data: bytes, *, place: str, max_pixels: int = MAX_PIXELS) -> Picture:
     """The first frame of an image file's bytes, upright; its format is told by its content.
 
-    Values are as stored: grey stays grey, 16 bits and floats are kept; palettes become RGB(A), 1 to 4 bits become 8, and
-    PNM's values are scaled to the full 8 or 16 bits. More than `max_pixels` are refused from the header.
+    Values are as stored: grey stays grey, 16 bits and floats are kept; palettes become RGB(A), 1 to 4 bits become 8,
+    and PNM's values are scaled to the full 8 or 16 bits. More than `max_pixels` are refused from the header.
 
     Raises ImageError, naming `place`, for anything that is no image, unsupported, cut short or damaged.
     """
@@ -91,8 +61,8 @@ def decode(data: bytes, *, place: str, max_pixels: int = MAX_PIXELS) -> Picture:
     if not format:
         fact, hint = sniff.unknown(data)
         raise ImageError(fact, place=place, hint=hint)
-    source = _Source(data=data, format=format, place=place, max_pixels=max_pixels)
     special = {"png": _decode_png, "tiff": _decode_tiff, "pnm": _decode_pnm}
+    source = _Source(data=data, format=format, place=place, max_pixels=max_pixels)
     try:
         pixels, frames, notes = special.get(format, _decode_other)(source)
     except MemoryError:
@@ -130,7 +100,8 @@ class _Source:
         if pixels is None or not pixels.size:
             fact = f"damaged, truncated or unsupported {self.format}: its pixels can't be decoded"
             raise ImageError(fact, place=self.place)
-        return pixels.reshape(*pixels.shape[:2], -1)
+        shaped: Pixels = pixels.reshape(*pixels.shape[:2], -1)
+        return shaped
 
 
 Decoded = tuple["Pixels", int, tuple[str, ...]]
@@ -151,101 +122,52 @@ def _decode_png(source: _Source) -> Decoded:
             value = value * 255 // ((1 << found.depth) - 1)
         alpha = (pixels != value) * pixels.dtype.type(np.iinfo(pixels.dtype).max)
         pixels = np.concatenate([pixels, alpha], axis=2)
-    return _upright(pixels, exif.orientation(found.exif)), found.frames, ()
+    return exif.upright(pixels, exif.orientation(found.exif)), found.frames, ()
 
 
 def _decode_tiff(source: _Source) -> Decoded:
-    """TIFF, which OpenCV turns upright itself; the layouts that it decodes wrongly are patched, corrected or refused."""
+    """TIFF, which OpenCV turns upright itself."""
     import numpy as np
 
     try:
-        pages = list(exif.directories(source.data))
-        page = pages[0]
-        width, height, samples = page.first(exif.WIDTH, 0), page.first(exif.HEIGHT, 0), page.first(exif.SAMPLES, 1)
-        bits, photometric = page.first(exif.BITS, 1), page.first(exif.PHOTOMETRIC, 1)
-        kind, extra = page.first(exif.SAMPLE_FORMAT, 1), page.get(exif.EXTRA_SAMPLES)
-        frames = sum(not page.first(exif.SUBFILE, 0) & 1 for page in pages)
-        _check_strips(page, source.data)
-    except (ValueError, IndexError) as error:
-        raise ImageError(f"damaged or truncated TIFF: {error}", place=source.place) from None
-    source.limit(width, height)
-    refusal = ""
-    if samples > 4:
-        refusal = f"{samples} samples per pixel; 1 to 4 can be read"
-    elif samples > 1 and page.first(exif.PLANAR, 1) == 2 and (bits > 8 or samples == 2):
-        refusal = f"{bits}-bit samples in separate planes; 8 bits, or samples side by side, can be read"
-    elif photometric > 6 and photometric not in (32844, 32845):
-        refusal = f"its colours are of kind {photometric}; grey, RGB, palette, CMYK and YCbCr can be read"
-    elif bits not in (1, 8, 12, 16, 32, 64) or (kind == 3 and bits == 16):
-        refusal = f"{bits}-bit {'floats' if kind == 3 else 'samples'}"
-    if refusal:
-        raise ImageError(f"unsupported TIFF: {refusal}", place=source.place)
-    notes = ("its colours are stored multiplied by alpha, and taken as they are",) if 1 in extra else ()
-    if samples == 2:
-        return _grey_and_alpha(source, page), frames, notes
-    # Told of an alpha channel, OpenCV multiplies 8-bit colours by it; so it isn't told.
-    data = exif.patched(page, {exif.EXTRA_SAMPLES: 0}) if samples == 4 and extra == (2,) else source.data
-    pixels = _rgb(source.read(data, -1))
-    if photometric == 0 and pixels.dtype in (np.uint16, np.uint32):
-        np.subtract(np.iinfo(pixels.dtype).max, pixels, out=pixels)  # white is zero, which OpenCV heeds for 8 bits only
-    return pixels, frames, notes
-
-
-def _check_strips(page: exif.Directory, data: bytes) -> None:
-    """Raise ValueError where a strip or tile lies beyond the end of the file."""
-    for offsets, counts in ((exif.STRIP_OFFSETS, exif.STRIP_BYTES), (exif.TILE_OFFSETS, exif.TILE_BYTES)):
-        for start, count in zip(page.get(offsets), page.get(counts), strict=False):
-            if start + count > len(data):
-                raise ValueError(f"its pixels reach byte {start + count}, it ends at byte {len(data)}")
-
-
-def _grey_and_alpha(source: _Source, page: exif.Directory) -> Pixels:
-    """A TIFF of 2 samples per pixel, which OpenCV reads wrongly: read it as grey of twice the width."""
-    import numpy as np
-
-    predictor, tile = page.first(exif.PREDICTOR, 1), page.first(exif.TILE_WIDTH, 0)
-    if predictor > 2 or (predictor == 2 and tile):
-        raise ImageError("unsupported TIFF: grey and alpha, in tiles or floats with a predictor", place=source.place)
-    changes = {exif.WIDTH: 2 * page.first(exif.WIDTH, 0), exif.TILE_WIDTH: 2 * tile, exif.SAMPLES: 1}
-    changes |= {exif.BITS: page.first(exif.BITS, 8), exif.SAMPLE_FORMAT: page.first(exif.SAMPLE_FORMAT, 1)}
-    changes |= {exif.PREDICTOR: 1, exif.ORIENTATION: 1, exif.PHOTOMETRIC: 1, exif.EXTRA_SAMPLES: 0}
-    try:
-        pixels = source.read(exif.patched(page, changes), -1)
+        layout = exif.layout(source.data)
     except ValueError as error:
-        raise ImageError(f"unsupported TIFF: grey and alpha: {error}", place=source.place) from None
-    pixels = pixels.reshape(pixels.shape[0], -1, 2)
-    if predictor == 2:  # samples are differences from the pixel on the left, modulo the depth
-        np.cumsum(pixels, axis=1, dtype=pixels.dtype, out=pixels)
-    if page.first(exif.PHOTOMETRIC, 1) == 0 and pixels.dtype.kind == "u":
-        pixels[:, :, 0] = np.iinfo(pixels.dtype).max - pixels[:, :, 0]
-    return _upright(pixels, page.first(exif.ORIENTATION, 1))
+        raise ImageError(f"damaged or truncated TIFF: {error}", place=source.place) from None
+    source.limit(layout.width, layout.height)
+    if layout.refusal:
+        raise ImageError(f"unsupported TIFF: {layout.refusal}", place=source.place)
+    pixels = _rgb(source.read(layout.data, -1))
+    if layout.pairs:
+        pixels = pixels.reshape(pixels.shape[0], -1, 2)
+        if layout.differences:  # modulo the depth, from the pixel on the left
+            pixels = np.cumsum(pixels, axis=1, dtype=pixels.dtype)
+    if layout.inverted and pixels.dtype.kind == "u":
+        colours = pixels[:, :, :1] if layout.pairs else pixels
+        np.subtract(np.iinfo(pixels.dtype).max, colours, out=colours)
+    notes = ("its colours are stored multiplied by alpha, and taken as they are",) if layout.premultiplied else ()
+    return exif.upright(pixels, layout.orientation), layout.pages, notes
 
 
 def _decode_pnm(source: _Source) -> Decoded:
-    """PGM, PPM and PAM in binary are read here, the others by OpenCV; all are scaled to the full range of their depth."""
-    import numpy as np
-
+    """PGM, PPM and PAM, scaled to the full range of their depth; OpenCV reads the forms in text, and PBM."""
     found = sniff.header(source.data, "pnm", place=source.place)
     source.limit(found.width, found.height)
     shape, top = (found.height, found.width, found.channels), found.maximum
     if not (found.width and found.height and 1 <= found.channels <= 4 and 1 <= top <= 65535):
         fact = f"unsupported PNM: {found.width} x {found.height} pixels of {found.channels} channels up to {top}"
         raise ImageError(fact, place=source.place)
-    dtype = np.dtype(np.uint8 if top < 256 else ">u2")
     if source.data[1:2] in b"567":
-        needed, left = found.width * found.height * found.channels * dtype.itemsize, len(source.data) - found.body
-        if left < needed:
-            raise ImageError(f"truncated PNM: its pixels need {needed} bytes, {left} are left", place=source.place)
-        stored = np.frombuffer(source.data, dtype, needed // dtype.itemsize, found.body).reshape(shape)
-        pixels = stored.astype(dtype.newbyteorder("="))
+        try:
+            pixels = arrays.read_pixels(source.data, shape=shape, maximum=top, start=found.body)
+        except ValueError as error:
+            raise ImageError(f"truncated PNM: {error}", place=source.place) from None
     else:
         pixels = _rgb(source.read(source.data + b"\n", -1))
-        top = top if top > 255 else 255  # OpenCV scales 8 bits
-    full = int(np.iinfo(pixels.dtype).max)
+        top = max(top, 255)  # OpenCV scales 8 bits
+    full = 255 if top < 256 else 65535
     if top == full:
         return pixels, 1, ()
-    scaled = (np.minimum(pixels, top).astype(np.uint32) * full + top // 2) // top
-    return scaled.astype(pixels.dtype), 1, (f"its values up to {top} are scaled to {full}",)
+    return arrays.full_range(pixels, top), 1, (f"its values up to {top} are scaled to {full}",)
 
 
 def _decode_other(source: _Source) -> Decoded:
@@ -261,7 +183,7 @@ def _decode_other(source: _Source) -> Decoded:
         pixels = _rgb(source.read(source.data, -1))
     if source.format == "bmp" and pixels.shape[2] == 4 and not pixels[:, :, 3].any():
         pixels = np.ascontiguousarray(pixels[:, :, :3])  # the fourth byte is padding, as it is in most such files
-    return _upright(pixels, exif.orientation(found.exif)), found.frames, ()
+    return exif.upright(pixels, exif.orientation(found.exif)), found.frames, ()
 
 
 def _rgb(pixels: Pixels) -> Pixels:
@@ -273,4 +195,109 @@ def _rgb(pixels: Pixels) -> Pixels:
         return np.ascontiguousarray(pixels)
     if pixels.dtype not in (np.uint8, np.uint16, np.float32):
         return np.ascontiguousarray(pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]])
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA, dst=pixels)
+    code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    turned: Any = cv2.cvtColor(pixels, code, dst=pixels)
+    result: Pixels = turned
+    return result
+
+
+def encode(pixels: Pixels, *, format: str, place: str) -> bytes:
+    """The bytes of an image file of `pixels`, shaped (height, width, channels) or (height, width), in RGB(A) order.
+
+    JPEG, WebP and AVIF are written at quality 95, TIFF uncompressed. Where a format has no grey with alpha (WebP, TIFF,
+    BMP, JPEG 2000, AVIF) the grey becomes three equal channels, as plain grey does in WebP.
+
+    Raises ImageError where the format can't hold the depth, the channels or the size; nothing is converted in silence.
+    """
+    if format == "npy":
+        return arrays.write_npy(pixels)
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    check_held(pixels, format, place)
+    if format == "png":
+        return png.encode(pixels)
+    if format in ("pnm", "pam", "pfm"):
+        return arrays.write_pixels(pixels, format=format)
+    return _encoded(pixels, format, place)
+
+
+def _encoded(pixels: Pixels, format: str, place: str) -> bytes:
+    """OpenCV's encoder, and a proof of what it wrote."""
+    import numpy as np
+
+    cv2 = opencv(place)
+    settings = {
+        "jpeg": [cv2.IMWRITE_JPEG_QUALITY, _QUALITY],
+        "webp": [cv2.IMWRITE_WEBP_QUALITY, _QUALITY],
+        "avif": [cv2.IMWRITE_AVIF_QUALITY, _QUALITY],
+        "tiff": [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_NONE],
+    }
+    channels = pixels.shape[2]
+    if channels == 2:
+        pixels = pixels[:, :, [0, 0, 0, 1]]
+    elif channels == 1 and format == "webp":
+        pixels = pixels[:, :, [0, 0, 0]]
+    try:
+        with _quiet(cv2):
+            done, out = cv2.imencode(WRITABLE[format][0], _rgb(np.array(pixels, order="C")), settings.get(format, []))
+    except cv2.error as error:
+        raise ImageError(f"can't be written as {format}: {error.err or error}", place=place) from None
+    data = out.tobytes() if done else b""
+    if sniff.identify(data) != format or not _complete(cv2, data, format, pixels.shape):
+        hint = "it needs 32 pixels a side" if format == "jp2" else ""
+        raise ImageError(
+            f"OpenCV can't write {pixels.shape[1]} x {pixels.shape[0]} as {format}", place=place, hint=hint
+        )
+    return data
+
+
+def _complete(cv2: Any, data: bytes, format: str, shape: tuple[int, ...]) -> bool:
+    """Whether a file just written has the size it should; AVIF is read back, since OpenCV may cut it short."""
+    import numpy as np
+
+    if format in ("avif", "jp2"):
+        with _quiet(cv2):
+            back = cv2.imdecode(np.frombuffer(data, np.uint8), -1)
+        return back is not None and back.shape[:2] == shape[:2]
+    if format == "tiff":
+        layout = exif.layout(data)
+        return (layout.height, layout.width) == shape[:2]
+    found = sniff.header(data, format, place="")
+    return (found.height, found.width) == shape[:2]
+
+
+def opencv(place: str = "") -> Any:
+    """The module cv2, or an ImageError that says how to get a working one."""
+    try:
+        import cv2
+
+        cv2.imdecode  # noqa: B018 - two wheels in one place leave a module without functions
+    except (ImportError, AttributeError) as error:
+        hint = "pip uninstall opencv-python opencv-python-headless; pip install opencv-python-headless"
+        raise ImageError(f"OpenCV can't be used: {error}", place=place, hint=hint) from None
+    return cv2
+
+
+_quiet_lock, _quiet_depth, _quiet_before = threading.Lock(), 0, 0
+
+
+@contextmanager
+def _quiet(cv2: Any) -> Iterator[None]:
+    """Keep OpenCV's log off stderr during a call, also with several at once.
+
+    libjpeg's own complaint about corrupt data in a scan still gets through, and so does libpng's about a damaged
+    deflate stream under a right CRC: both write to the file descriptor itself, and only redirecting that for the whole
+    process would stop them, which would swallow other threads' output too.
+    """
+    global _quiet_depth, _quiet_before
+    with _quiet_lock:
+        if _quiet_depth == 0:
+            _quiet_before = cv2.utils.logging.getLogLevel()
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        _quiet_depth += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_depth -= 1
+            if _quiet_depth == 0:
+                cv2.utils.logging.setLogLevel(_quiet_before)

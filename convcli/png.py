@@ -14,7 +14,7 @@ import struct
 import threading
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from convcli.errors import ImageError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Bytes = NDArray[np.uint8]
+    Rows = NDArray[np.uint8] | NDArray[np.uint16]
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -93,9 +94,15 @@ def inspect(data: bytes, *, place: str) -> Structure:
         plain = SIGNATURE + b"".join(data[start - 8 : end + 4] for kind, start, end in chunks if kind in _NEEDED)
     frames = max(1, int.from_bytes(animation[:4], "big")) if len(animation) == 8 else 1
     return Structure(
-        width=width, height=height, depth=depth, colour=colour, frames=frames, transparent=content(b"tRNS"),
-        exif=content(b"eXIf"), plain=plain,
-    )  # fmt: skip
+        width=width,
+        height=height,
+        depth=depth,
+        colour=colour,
+        frames=frames,
+        transparent=content(b"tRNS"),
+        exif=content(b"eXIf"),
+        plain=plain,
+    )
 
 
 def _chunks(data: bytes, place: str) -> list[tuple[bytes, int, int]]:
@@ -112,8 +119,9 @@ def _chunks(data: bytes, place: str) -> list[tuple[bytes, int, int]]:
             raise ImageError(f"damaged PNG: no chunk starts at byte {at}", place=place)
         name = kind.decode("ascii")
         if end + 4 > len(data):
-            fact = f"truncated PNG: its {name} chunk at byte {at} needs {length} bytes, {max(0, len(data) - start)} are left"
-            raise ImageError(fact, place=place)
+            left = max(0, len(data) - start)
+            fact = f"its {name} chunk at byte {at} needs {length} bytes, {left} are left"
+            raise ImageError(f"truncated PNG: {fact}", place=place)
         if zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             raise ImageError(f"damaged PNG: wrong CRC in its {name} chunk at byte {at}", place=place)
         found.append((kind, start, end))
@@ -141,7 +149,7 @@ def _header(data: bytes, chunk: tuple[bytes, int, int], place: str) -> tuple[int
     return width, height, depth, colour
 
 
-def encode(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, threads: int | None = None) -> bytes:
+def encode(pixels: Rows, *, threads: int | None = None) -> bytes:
     """A PNG file of `pixels`, shaped (height, width, channels) or (height, width), 8 or 16 bits per sample.
 
     1 channel is grey, 2 grey and alpha, 3 RGB, 4 RGBA. Each strip of rows gets the filter that leaves the least, from a
@@ -153,17 +161,14 @@ def encode(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, threads: int | Non
     """
     import numpy as np
 
-    rank = pixels.ndim
-    if rank not in (2, 3) or pixels.dtype not in (np.uint8, np.uint16) or not pixels.size:
+    height, width, channels = pixels.shape if pixels.ndim == 3 else (*pixels.shape, 1)
+    if pixels.dtype not in (np.uint8, np.uint16) or not pixels.size or channels not in _COLOUR_TYPE:
         raise ValueError(f"PNG can't hold {pixels.dtype} pixels of shape {pixels.shape}")
-    height, width = pixels.shape[:2]
-    channels = pixels.shape[2] if rank == 3 else 1
-    if channels not in _COLOUR_TYPE:
-        raise ValueError(f"PNG can't hold {channels} channels")
-    rows = np.ascontiguousarray(pixels).reshape(height, width * channels)
+    rows: Any = np.ascontiguousarray(pixels).reshape(height, width * channels)
     step = channels * pixels.dtype.itemsize
-    strips = _deflate(rows, step, _cores() if threads is None else threads)
-    header = struct.pack(">IIBBBBB", width, height, 8 * pixels.dtype.itemsize, _COLOUR_TYPE[channels], 0, 0, 0)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    strips = _deflate(rows, step, threads or cores)
+    header = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, _COLOUR_TYPE[channels], 0, 0, 0)
     adler = 1
     for _, part, length in strips:
         adler = _joined_adler(adler, part, length)
@@ -174,7 +179,7 @@ def encode(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, threads: int | Non
     return b"".join(pieces)
 
 
-def _deflate(rows: NDArray[np.uint8] | NDArray[np.uint16], step: int, threads: int) -> list[tuple[bytes, int, int]]:
+def _deflate(rows: Rows, step: int, threads: int) -> list[tuple[bytes, int, int]]:
     """(IDAT chunk, Adler-32, length) of each strip of filtered rows; `step` is the bytes of a pixel."""
     height = rows.shape[0]
     size = max(1, _STRIP_BYTES // (rows.shape[1] * rows.itemsize))
@@ -192,8 +197,8 @@ def _deflate(rows: NDArray[np.uint8] | NDArray[np.uint16], step: int, threads: i
                 filtered = _filtered(strip, step, kind)
                 end = zlib.Z_FINISH if stop == height else zlib.Z_FULL_FLUSH
                 packed = _chunk(b"IDAT", _deflated(filtered, strategy, end))
-                done[number] = (packed, zlib.adler32(filtered), filtered.size)
-        except BaseException as failure:  # noqa: BLE001 - raised again by the caller's thread
+                done[number] = (packed, zlib.adler32(filtered.data), filtered.size)
+        except BaseException as failure:  # raised again by the caller's thread
             failures.append(failure)
 
     helpers = [threading.Thread(target=work) for _ in range(min(threads, len(starts)) - 1)]
@@ -207,13 +212,12 @@ def _deflate(rows: NDArray[np.uint8] | NDArray[np.uint16], step: int, threads: i
     return done
 
 
-def _strip(rows: NDArray[np.uint8] | NDArray[np.uint16], start: int, stop: int) -> Bytes:
+def _strip(rows: Rows, start: int, stop: int) -> Bytes:
     """Rows `start` to `stop` as big-endian bytes, with the row above them first (zeros above the picture)."""
     import numpy as np
 
-    part = rows[max(0, start - 1) : stop]
-    if part.dtype != np.uint8:
-        part = part.astype(">u2").view(np.uint8)
+    above = max(0, start - 1)
+    part: Bytes = rows[above:stop].astype(">u2" if rows.itemsize == 2 else np.uint8, copy=False).view(np.uint8)
     return part if start else np.concatenate([np.zeros_like(part[:1]), part])
 
 
@@ -296,9 +300,3 @@ def _joined_adler(first: int, second: int, length: int) -> int:
     low_2, high_2 = second & 0xFFFF, second >> 16
     high = (high + high_2 + length * (low - 1)) % _ADLER_BASE
     return high << 16 | (low + low_2 - 1) % _ADLER_BASE
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MODES = ("clip", "abs", "offset", "rescale", "float")
 
 
-def work_dtype(dtype: npt.DTypeLike) -> npt.DTypeLike:
+def work_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     """The float dtype in which samples of `dtype` are filtered: one that holds each of them exactly."""
     import numpy as np
 

@@ -50,7 +50,7 @@ _PAM_HEADER: Final = re.compile(rb"P7\n(?:[^\n]*\n){1,64}?ENDHDR\n")
 class Header:
     """What a file's header says: `width`, `height` in pixels (0: not known), `frames` or pages, its EXIF block.
 
-    `channels` and `maximum` (the value of white) are known for JPEG (channels) and PNM; `body` is where PNM's pixels start.
+    `channels` is known for JPEG and PNM, `maximum` (the value of white) and `body` (where the pixels start) for PNM.
     """
 
     width: int = 0
@@ -192,7 +192,9 @@ def _jpeg_frame(data: bytes, at: int, block: bytes, left: int) -> Header:
     # A Huffman-coded block takes a bit at least, and another one for its end where it isn't progressive.
     bits = {0xC0: 2, 0xC1: 2, 0xC2: 1}.get(kind, 0)
     if blocks * bits > 8 * left:
-        raise ValueError(f"damaged JPEG: its header promises {width} x {height} pixels, more than {left} bytes can hold")
+        raise ValueError(
+            f"damaged JPEG: its header promises {width} x {height} pixels, more than {left} bytes can hold"
+        )
     return Header(width=width, height=height, channels=channels, exif=block)
 
 
@@ -250,7 +252,9 @@ def _bmp(data: bytes) -> Header:
 def _pnm(data: bytes) -> Header:
     if data.startswith(b"P7"):
         found = _PAM_HEADER.match(data)
-        fields = dict(re.findall(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)[ \t]+(\d{1,10})[ \t]*$", found[0], re.M)) if found else {}
+        fields = (
+            dict(re.findall(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)[ \t]+(\d{1,10})[ \t]*$", found[0], re.M)) if found else {}
+        )
         if not found or len(fields) < 4:
             raise ValueError("damaged PAM: its header lacks WIDTH, HEIGHT, DEPTH, MAXVAL or ENDHDR")
         names = (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL")

@@ -1,0 +1,129 @@
+"""The command line: a group whose commands load when they are called, and the one place where errors become a line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from convcli import __version__
+from convcli.errors import ConvcliError, printable, suggestion
+
+#: Command -> (module, one line of help). The line stands here so that --help loads no command.
+COMMANDS = {
+    "apply": ("convcli.cli.apply", "Filter images or arrays with one kernel or a chain of them."),
+    "list": ("convcli.cli.list", "List the shipped kernels."),
+    "show": ("convcli.cli.show", "Show what a kernel is, does and costs."),
+    "schema": ("convcli.cli.schema", "Print the JSON Schema of kernel files, for editors."),
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command's module only when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            hint = suggestion(args[0], COMMANDS) or f"one of: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no such command '{args[0]}'; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Kernels: a name from 'convcli list', a YAML file, or YAML text; 'gaussian:sigma=3' overrides a field.",
+)
+@click.version_option(__version__, message="convcli %(version)s")
+def group() -> None:
+    """Every type of convolution kernel, on real images, from the shell.
+
+    \b
+    convcli apply photo.jpg -k sharpen -o sharp.jpg
+    convcli apply photos/*.jpg -k gaussian:sigma=2 -k sharpen -o out/
+    convcli list
+    convcli show gaussian:sigma=3
+    """
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; open files are cleaned up on the way out."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def main() -> None:
+    """Runs the command line and exits: 0 done, 1 an input failed, 2 wrong usage or kernel, 130 and 143 on signals."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command line on `arguments` and returns the exit code."""
+    try:
+        code = group.main(arguments, prog_name="convcli", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except ConvcliError as error:
+        _say(f"Error: {printable(str(error))}")
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 2
+    except click.ClickException as error:
+        return _usage(error)
+    except (click.Abort, KeyboardInterrupt):
+        _say("Stopped.")
+        return 130
+    except Terminated:
+        _say("Stopped.")
+        return 143
+    except BrokenPipeError:
+        # The reader has what it wanted; keep Python from complaining about the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        _say(f"Error: {printable(_os_error(error))}")
+        return 1
+
+
+def _usage(error: click.ClickException) -> int:
+    message = " ".join(error.format_message().split())
+    _say(f"Error: {printable(message[:1].lower() + message[1:]).rstrip('.')}")
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        _say(f"  hint: {context.command_path} --help")
+    return error.exit_code
+
+
+def _os_error(error: OSError) -> str:
+    what = (error.strerror or str(error)).lower()
+    return f"{error.filename}: {what}" if error.filename else what
+
+
+def _say(text: str) -> None:
+    try:
+        click.echo(text, err=True)
+    except OSError:
+        # Nobody reads stderr: the exit code still tells.
+        return

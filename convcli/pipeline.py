@@ -1,0 +1,204 @@
+"""Kernels on pictures and arrays: chains in float, alpha premultiplied, one rounding at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convcli.errors import ShapeError
+from convcli.library import load
+from convcli.ops import Kernel
+from convcli.ranges import Sink, limits, work_dtype
+from convcli.report import Stage
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+    Floats = npt.NDArray[np.floating[Any]]
+
+
+#: Below this share of full opacity a result counts as wholly transparent.
+HIDDEN = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filtered:
+    """The result of a chain of kernels: `(*spatial, channels)`, and what happened on the way.
+
+    `below`, `above` and `nonfinite` count samples as `ranges.Sink` does; `seconds` is the time for filtering alone.
+    """
+
+    array: Array
+    stages: tuple[Stage, ...]
+    below: int
+    above: int
+    nonfinite: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+def apply(
+    array: Array, kernel: str | Path | Mapping[str, Any] | Kernel, layout: str | None = None, *, dtype: npt.DTypeLike = None
+) -> Array:
+    """`array` filtered with a kernel in any form that `load` takes; see `Kernel.apply`."""
+    return load(kernel).apply(array, layout, dtype=dtype)
+
+
+def describe(kernels: Sequence[Kernel], spatial: Sequence[int], axes: str, channels: int) -> tuple[Stage, ...]:
+    """The stages of a chain on an input of these sizes; raises `ShapeError` where one doesn't fit."""
+    stages = []
+    for kernel in kernels:
+        count = kernel.count(spatial, channels, axes)
+        output, output_channels = kernel.output_shape(spatial, axes), kernel.output_channels(channels)
+        stages.append(
+            Stage(
+                kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(), border=kernel.border,
+                flipped=kernel.flip, size_in=tuple(spatial), size_out=output, channels_in=channels,
+                channels_out=output_channels, weights=count.weights, biases=count.biases, macs=count.total_macs,
+            )
+        )  # fmt: skip
+        spatial, channels = output, output_channels
+    return tuple(stages)
+
+
+def filter_array(x: Array, axes: str, kernels: Sequence[Kernel], mode: str = "clip") -> Filtered:
+    """The chain `kernels` on `x` (`(*spatial, channels)`), kept in the range `mode` in the dtype of `x`."""
+    stages = describe(kernels, x.shape[:-1], axes, x.shape[-1])
+    started = time.perf_counter()
+    kept = _kept(x, axes, kernels, stages, mode, x.dtype)
+    return _filtered(kept.out, stages, [kept], started)
+
+
+def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip") -> Filtered:
+    """The chain `kernels` on a picture `(height, width, 1 to 4 channels)`; the second or fourth channel is alpha.
+
+    Colour is multiplied by alpha before it is filtered and divided by the filtered alpha afterwards, so that the hidden
+    colour of transparent pixels does not bleed; only where the result is wholly transparent is hidden colour filtered
+    on its own. Alpha itself gets each kernel's `coverage`. A grey picture goes to a filter bank for three channels as
+    three equal ones.
+    """
+    import numpy as np
+
+    colour, alpha = (pixels[..., :-1], pixels[..., -1:]) if pixels.shape[-1] in (2, 4) else (pixels, None)
+    notes: tuple[str, ...] = ()
+    if colour.shape[-1] == 1 and kernels[0].channels == (3, kernels[0].output_channels(3) if kernels[0].channels else 0):
+        colour = np.broadcast_to(colour, (*colour.shape[:-1], 3))
+        notes = ("a grey picture, filtered as three equal channels",)
+    stages = describe(kernels, colour.shape[:-1], "yx", colour.shape[-1])
+    if alpha is not None and stages[-1].channels_out not in (1, 3):
+        raise ShapeError(
+            f"{stages[-1].channels_out} channels leave no picture that alpha could belong to",
+            hint="remove the alpha channel first",
+        )
+    started = time.perf_counter()
+    dtype = np.dtype(np.float32) if mode == "float" and pixels.dtype.kind != "f" else pixels.dtype
+    top = 1.0 if pixels.dtype.kind == "f" else limits(pixels.dtype)[1]
+    if alpha is None:
+        kept = _kept(colour, "yx", kernels, stages, mode, pixels.dtype)
+        return _filtered(kept.out, stages, [kept], started, notes)
+    if alpha.min() == top and alpha.max() == top:
+        kept = _kept(colour, "yx", kernels, stages, mode, pixels.dtype)
+        opaque = np.full((*kept.out.shape[:-1], 1), top, kept.out.dtype)
+        return _filtered(np.concatenate([kept.out, opaque], axis=-1), stages, [kept], started, notes)
+    straight, covered = _through_alpha(colour, alpha, kernels, stages, top)
+    kept = _store(straight, mode, pixels.dtype)
+    kept_alpha = Sink(covered.shape, dtype)
+    kept_alpha.store(np.clip(covered, 0, 1) * covered.dtype.type(top), 0)
+    return _filtered(np.concatenate([kept.out, kept_alpha.out], axis=-1), stages, [kept], started, notes)
+
+
+def _filtered(
+    array: Array, stages: tuple[Stage, ...], sinks: Sequence[Sink], started: float, notes: tuple[str, ...] = ()
+) -> Filtered:
+    return Filtered(
+        array=array, stages=stages, seconds=time.perf_counter() - started, notes=notes,
+        below=sum(sink.below for sink in sinks), above=sum(sink.above for sink in sinks),
+        nonfinite=sum(sink.nonfinite for sink in sinks),
+    )  # fmt: skip
+
+
+def _kept(
+    x: Array, axes: str, kernels: Sequence[Kernel], stages: Sequence[Stage], mode: str, dtype: npt.DTypeLike
+) -> Sink:
+    """The chain on `x`, its last stage going straight into the output where the mode needs no look at the whole."""
+    work = work_dtype(x.dtype)
+    for kernel, stage in zip(kernels[:-1], stages[:-1], strict=True):
+        x = _floats(kernel, x, axes, stage, work)
+    shape = (*stages[-1].size_out, stages[-1].channels_out)
+    if mode == "rescale":
+        return _store(_floats(kernels[-1], x, axes, stages[-1], work), mode, dtype)
+    sink = _sink(shape, mode, dtype)
+    kernels[-1].run(x, axes, work, sink.store)
+    return sink
+
+
+def _floats(kernel: Kernel, x: Array, axes: str, stage: Stage, work: npt.DTypeLike) -> Floats:
+    sink = Sink((*stage.size_out, stage.channels_out), work)
+    kernel.run(x, axes, work, sink.store)
+    return sink.out
+
+
+def _sink(shape: Sequence[int], mode: str, dtype: npt.DTypeLike) -> Sink:
+    """The output in range `mode` for an input of `dtype`."""
+    import numpy as np
+
+    given = np.dtype(dtype)
+    if mode == "float":
+        return Sink(shape, given if given.kind == "f" else np.float32)
+    low, high = (0.0, 0.0) if given.kind == "f" else limits(given)
+    middle = 0.5 if given.kind == "f" else (low + high + 1) / 2
+    return Sink(shape, given, shift=middle if mode == "offset" else 0.0, absolute=mode == "abs")
+
+
+def _store(floats: Floats, mode: str, dtype: npt.DTypeLike) -> Sink:
+    """A whole float result kept in range `mode`; `rescale` stretches its finite values over 0 .. white."""
+    import numpy as np
+
+    sink = _sink(floats.shape, mode, dtype)
+    if mode == "rescale":
+        given = np.dtype(dtype)
+        top = 1.0 if given.kind == "f" else limits(given)[1]
+        finite = floats[np.isfinite(floats)]
+        least, greatest = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+        span = greatest - least or 1.0
+        floats = (floats - floats.dtype.type(least)) * floats.dtype.type(top / span)
+    sink.store(floats, 0)
+    return sink
+
+
+def _through_alpha(
+    colour: Array, alpha: Array, kernels: Sequence[Kernel], stages: Sequence[Stage], top: float
+) -> tuple[Floats, Floats]:
+    """Colour (not premultiplied) and alpha (0 to 1) after the chain."""
+    import numpy as np
+
+    work = work_dtype(colour.dtype)
+    share = alpha.astype(work) / top
+    premultiplied, straight = _per_channel(np.multiply, colour, share), colour
+    for kernel, stage in zip(kernels, stages, strict=True):
+        premultiplied = _floats(kernel.replace(bias=None), premultiplied, "yx", stage, work)
+        share = _floats(kernel.coverage(), share, "yx", replace(stage, channels_in=1, channels_out=1), work)
+        if kernel.bias is not None:
+            premultiplied += share * kernel.bias.array.reshape(-1).astype(work)
+    hidden = share[..., 0] <= HIDDEN
+    result = _per_channel(np.divide, premultiplied, np.where(hidden[..., None], work.type(1), share))
+    if hidden.any():
+        for kernel, stage in zip(kernels, stages, strict=True):
+            straight = _floats(kernel, straight, "yx", stage, work)
+        result[hidden] = straight[hidden]
+    return result, share
+
+
+def _per_channel(combine: np.ufunc, colour: Array, share: Floats) -> Floats:
+    """`combine(colour, share)` one channel at a time: numpy is slow where the innermost axis is three long."""
+    import numpy as np
+
+    result = np.empty(colour.shape, share.dtype)
+    for channel in range(colour.shape[-1]):
+        combine(colour[..., channel], share[..., 0], out=result[..., channel])
+    return result

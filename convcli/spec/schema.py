@@ -1,0 +1,141 @@
+"""The JSON Schema of kernel files, made from the same table of fields that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from convcli.borders import BORDERS
+from convcli.displacements import DISPLACEMENTS
+from convcli.ops import TYPES, Kernel
+from convcli.ops.fields import ABOUT, Field, Kind
+from convcli.rules import RULES, Parameter
+from convcli.spec.values import AXES
+
+_NUMBERS = {"$ref": "#/$defs/numbers"}
+_FILE = {"type": "string", "pattern": r"\.(npy|npz(::.+)?)$"}
+_PER_AXIS_LIMIT = {"minItems": 1, "maxItems": 3}
+
+
+def schema() -> dict[str, Any]:
+    """The schema (draft 2020-12) of one kernel: a mapping of fields, or bare rows of numbers."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "convcli kernel",
+        "description": "One convolution kernel: what it is, its weights, and how it is laid over an image.",
+        "oneOf": [*(_type(kernel) for kernel in TYPES.values()), {"type": "array", **_NUMBERS}],
+        "$defs": {
+            "numbers": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/numbers"}]},
+            },
+            "rule": {"oneOf": [form for rule in RULES.values() for form in _rule(rule)]},
+            "displacement": {"oneOf": [form for rule in DISPLACEMENTS.values() for form in _rule(rule)]},
+        },
+    }
+
+
+def _type(kernel: type[Kernel]) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "about": _field(ABOUT),
+        "type": {"const": kernel.type, "description": kernel.summary},
+    }
+    properties.update({name: _field(field) for name, field in kernel.FIELDS.items()})
+    required = [name for name, field in kernel.FIELDS.items() if field.required]
+    if kernel.type != "dense":
+        required.insert(0, "type")
+    return {
+        "title": kernel.type,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _field(field: Field) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": field.doc, **_kind(field.kind, field.least)}
+    if field.default not in (None, ""):
+        described["default"] = field.default
+    return described
+
+
+def _kind(kind: Kind, least: int) -> dict[str, Any]:
+    weights = {"anyOf": [_NUMBERS, _FILE, {"$ref": "#/$defs/rule"}]}
+    whole = {"type": "integer", "minimum": least}
+    padding = {"type": "integer", "minimum": 0}
+    kinds: Mapping[Kind, dict[str, Any]] = {
+        "text": {"type": "string"},
+        "weights": weights,
+        "taps": {
+            "anyOf": [
+                *weights["anyOf"],
+                {
+                    "type": "object",
+                    "properties": {axis: weights for axis in "zyx"},
+                    "additionalProperties": False,
+                    "minProperties": 1,
+                },
+            ]
+        },
+        "array": {"anyOf": [{"type": "number"}, _NUMBERS, _FILE]},
+        "offsets": {"anyOf": [_NUMBERS, _FILE, {"$ref": "#/$defs/displacement"}]},
+        "sizes": {"anyOf": [whole, {"type": "array", "items": whole, **_PER_AXIS_LIMIT}]},
+        "padding": {
+            "anyOf": [
+                {"enum": ["same", "valid"]},
+                padding,
+                {
+                    "type": "array",
+                    "items": {"anyOf": [padding, {"type": "array", "items": padding, "minItems": 2, "maxItems": 2}]},
+                    **_PER_AXIS_LIMIT,
+                },
+            ]
+        },
+        "border": {"enum": list(BORDERS)},
+        "divisor": {"anyOf": [{"const": "sum"}, {"type": "number", "not": {"const": 0}}]},
+        "flag": {"type": "boolean"},
+        "axes": {"enum": list(AXES)},
+        "whole": whole,
+    }
+    return kinds[kind]
+
+
+def _rule(rule: Any) -> list[dict[str, Any]]:
+    """A rule nested, `{gaussian: {sigma: 2}}`, and flat where its first parameter has its name: `{fill: 1, size: 3}`."""
+    needed = [
+        name for name, parameter in rule.parameters.items() if parameter.default is None and not parameter.optional
+    ]
+    parameters = {
+        "type": "object",
+        "properties": {name: _parameter(parameter) for name, parameter in rule.parameters.items()},
+        "required": needed,
+        "additionalProperties": False,
+    }
+    inner = parameters if needed else {"anyOf": [parameters, {"type": "null"}]}
+    nested = {
+        "title": rule.name,
+        "description": rule.about,
+        "type": "object",
+        "properties": {rule.name: inner},
+        "required": [rule.name],
+        "additionalProperties": False,
+    }
+    if rule.name in rule.parameters:
+        return [nested, {"title": f"{rule.name}, flat", "description": rule.about, **parameters}]
+    return [nested]
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    number: dict[str, Any] = {"type": "integer" if parameter.whole else "number"}
+    if parameter.low > float("-inf"):
+        number["minimum"] = parameter.low
+    if parameter.high < float("inf"):
+        number["maximum"] = parameter.high
+    if parameter.per_axis:
+        number = {"anyOf": [number, {"type": "array", "items": number, **_PER_AXIS_LIMIT}]}
+    described = {"description": parameter.doc, **number}
+    if parameter.default is not None:
+        described["default"] = parameter.default
+    return described
