@@ -31,7 +31,8 @@ def source_indices(positions: npt.NDArray[np.int64], n: int, border: str) -> npt
     if border == "reflect":
         period = max(2 * n - 2, 1)
         folded = np.mod(positions, period)
-        return np.minimum(folded, period - folded) if n > 1 else np.zeros_like(positions)
+        reflected: npt.NDArray[np.int64] = np.minimum(folded, period - folded) if n > 1 else np.zeros_like(positions)
+        return reflected
     if border == "symmetric":
         folded = np.mod(positions, 2 * n)
         return np.minimum(folded, 2 * n - 1 - folded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -135,11 +136,11 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     place = os.fspath(path)
     target = _resolved(Path(path))
-    if target.is_dir():
-        raise ImageError("it is a folder, not a file", place=place)
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
     try:
         # O_EXCL: never through a link that someone else put there. 0o666 is what the umask is meant to narrow.
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as error:
         raise _failed(place, error) from None

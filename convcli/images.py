@@ -1,8 +1,7 @@
 """Image files <-> arrays of pixels: the one place that calls OpenCV's codecs, and corrects them.
 
 Inside the program pixels are (height, width, channels) in RGB(A) order and upright. OpenCV reads BGR, turns some
-formats upright and not others, drops grey's alpha, and writes what a format can't hold as something else; each of these
-is settled here, before or after the call.
+formats upright and not others, drops grey's alpha, and writes what a format can't hold as something else.
 """
 
 from __future__ import annotations
@@ -112,7 +111,7 @@ def _decode_png(source: _Source) -> Decoded:
 
     found = png.inspect(source.data, place=source.place)
     source.limit(found.width, found.height)
-    pixels = _rgb(source.read(found.plain, -1))
+    pixels = _rgb(source.read(found.plain, -1), in_place=True)
     if found.colour == 4:
         pixels = np.ascontiguousarray(pixels[:, :, ::3])
     elif found.colour == 0 and len(found.transparent) == 2:
@@ -136,7 +135,7 @@ def _decode_tiff(source: _Source) -> Decoded:
     source.limit(layout.width, layout.height)
     if layout.refusal:
         raise ImageError(f"unsupported TIFF: {layout.refusal}", place=source.place)
-    pixels = _rgb(source.read(layout.data, -1))
+    pixels = _rgb(source.read(layout.data, -1), in_place=True)
     if layout.pairs:
         pixels = pixels.reshape(pixels.shape[0], -1, 2)
         if layout.differences:  # modulo the depth, from the pixel on the left
@@ -162,7 +161,7 @@ def _decode_pnm(source: _Source) -> Decoded:
         except ValueError as error:
             raise ImageError(f"truncated PNM: {error}", place=source.place) from None
     else:
-        pixels = _rgb(source.read(source.data + b"\n", -1))
+        pixels = _rgb(source.read(source.data + b"\n", -1), in_place=True)
         top = max(top, 255)  # OpenCV scales 8 bits
     full = 255 if top < 256 else 65535
     if top == full:
@@ -180,14 +179,14 @@ def _decode_other(source: _Source) -> Decoded:
         # Straight to RGB, and as stored: by these flags OpenCV leaves the orientation alone.
         pixels = source.read(source.data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     else:
-        pixels = _rgb(source.read(source.data, -1))
+        pixels = _rgb(source.read(source.data, -1), in_place=True)
     if source.format == "bmp" and pixels.shape[2] == 4 and not pixels[:, :, 3].any():
         pixels = np.ascontiguousarray(pixels[:, :, :3])  # the fourth byte is padding, as it is in most such files
     return exif.upright(pixels, exif.orientation(found.exif)), found.frames, ()
 
 
-def _rgb(pixels: Pixels) -> Pixels:
-    """BGR(A) to RGB(A) or back; in place where OpenCV can."""
+def _rgb(pixels: Pixels, *, in_place: bool = False) -> Pixels:
+    """BGR(A) to RGB(A) or back; `in_place` where OpenCV can."""
     import cv2
     import numpy as np
 
@@ -196,7 +195,7 @@ def _rgb(pixels: Pixels) -> Pixels:
     if pixels.dtype not in (np.uint8, np.uint16, np.float32):
         return np.ascontiguousarray(pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]])
     code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-    turned: Any = cv2.cvtColor(pixels, code, dst=pixels)
+    turned: Any = cv2.cvtColor(np.ascontiguousarray(pixels), code, dst=pixels if in_place else None)
     result: Pixels = turned
     return result
 
@@ -222,8 +221,6 @@ def encode(pixels: Pixels, *, format: str, place: str) -> bytes:
 
 def _encoded(pixels: Pixels, format: str, place: str) -> bytes:
     """OpenCV's encoder, and a proof of what it wrote."""
-    import numpy as np
-
     cv2 = opencv(place)
     settings = {
         "jpeg": [cv2.IMWRITE_JPEG_QUALITY, _QUALITY],
@@ -238,7 +235,7 @@ def _encoded(pixels: Pixels, format: str, place: str) -> bytes:
         pixels = pixels[:, :, [0, 0, 0]]
     try:
         with _quiet(cv2):
-            done, out = cv2.imencode(WRITABLE[format][0], _rgb(np.array(pixels, order="C")), settings.get(format, []))
+            done, out = cv2.imencode(WRITABLE[format][0], _rgb(pixels), settings.get(format, []))
     except cv2.error as error:
         raise ImageError(f"can't be written as {format}: {error.err or error}", place=place) from None
     data = out.tobytes() if done else b""

@@ -35,7 +35,9 @@ class Layout:
         if len(set(axes)) != len(axes) or not set(axes) <= set("zyxc") or not set(axes) & set("zyx"):
             raise UsageError(f"layout '{axes}' is not made of the letters x, y, z and c, each at most once")
         if len(axes) != array.ndim:
-            raise UsageError(f"layout '{axes}' has {len(axes)} axes, the array {array.ndim}: its shape is {array.shape}")
+            raise UsageError(
+                f"layout '{axes}' has {len(axes)} axes, the array {array.ndim}: its shape is {array.shape}"
+            )
         if 0 in array.shape:
             raise UsageError(f"an array of shape {array.shape} holds no samples")
         return cls(axes)

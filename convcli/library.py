@@ -41,11 +41,16 @@ def load(source: str | Path | Mapping[str, Any] | Kernel) -> Kernel:
     if isinstance(source, Kernel):
         return source
     kernel = read(source)
+    check(kernel)
+    return kernel
+
+
+def check(kernel: Kernel) -> None:
+    """Makes the numbers of a kernel that was only read; raises `KernelError` where some are wrong."""
     try:
         kernel.check()
     except FieldError as error:
         raise KernelError(error.fact, place=f"kernel '{kernel.name}'", hint=error.hint) from error
-    return kernel
 
 
 def read(source: str | Path | Mapping[str, Any], extra: Mapping[str, Node] | None = None) -> Kernel:

@@ -43,7 +43,11 @@ class Filtered:
 
 
 def apply(
-    array: Array, kernel: str | Path | Mapping[str, Any] | Kernel, layout: str | None = None, *, dtype: npt.DTypeLike = None
+    array: Array,
+    kernel: str | Path | Mapping[str, Any] | Kernel,
+    layout: str | None = None,
+    *,
+    dtype: npt.DTypeLike | None = None,
 ) -> Array:
     """`array` filtered with a kernel in any form that `load` takes; see `Kernel.apply`."""
     return load(kernel).apply(array, layout, dtype=dtype)
@@ -69,7 +73,7 @@ def describe(kernels: Sequence[Kernel], spatial: Sequence[int], axes: str, chann
 def filter_array(x: Array, axes: str, kernels: Sequence[Kernel], mode: str = "clip") -> Filtered:
     """The chain `kernels` on `x` (`(*spatial, channels)`), kept in the range `mode` in the dtype of `x`."""
     stages = describe(kernels, x.shape[:-1], axes, x.shape[-1])
-    started = time.perf_counter()
+    started = _start()
     kept = _kept(x, axes, kernels, stages, mode, x.dtype)
     return _filtered(kept.out, stages, [kept], started)
 
@@ -86,7 +90,10 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
 
     colour, alpha = (pixels[..., :-1], pixels[..., -1:]) if pixels.shape[-1] in (2, 4) else (pixels, None)
     notes: tuple[str, ...] = ()
-    if colour.shape[-1] == 1 and kernels[0].channels == (3, kernels[0].output_channels(3) if kernels[0].channels else 0):
+    if colour.shape[-1] == 1 and kernels[0].channels == (
+        3,
+        kernels[0].output_channels(3) if kernels[0].channels else 0,
+    ):
         colour = np.broadcast_to(colour, (*colour.shape[:-1], 3))
         notes = ("a grey picture, filtered as three equal channels",)
     stages = describe(kernels, colour.shape[:-1], "yx", colour.shape[-1])
@@ -95,7 +102,7 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
             f"{stages[-1].channels_out} channels leave no picture that alpha could belong to",
             hint="remove the alpha channel first",
         )
-    started = time.perf_counter()
+    started = _start()
     dtype = np.dtype(np.float32) if mode == "float" and pixels.dtype.kind != "f" else pixels.dtype
     top = 1.0 if pixels.dtype.kind == "f" else limits(pixels.dtype)[1]
     if alpha is None:
@@ -110,6 +117,13 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
     kept_alpha = Sink(covered.shape, dtype)
     kept_alpha.store(np.clip(covered, 0, 1) * covered.dtype.type(top), 0)
     return _filtered(np.concatenate([kept.out, kept_alpha.out], axis=-1), stages, [kept], started, notes)
+
+
+def _start() -> float:
+    """The time filtering starts: OpenCV is loaded by then."""
+    import cv2  # noqa: F401
+
+    return time.perf_counter()
 
 
 def _filtered(
@@ -178,8 +192,9 @@ def _through_alpha(
     import numpy as np
 
     work = work_dtype(colour.dtype)
-    share = alpha.astype(work) / top
-    premultiplied, straight = _per_channel(np.multiply, colour, share), colour
+    share: Floats = alpha.astype(work) / top
+    premultiplied: Floats = _per_channel(np.multiply, colour, share)
+    straight = colour
     for kernel, stage in zip(kernels, stages, strict=True):
         premultiplied = _floats(kernel.replace(bias=None), premultiplied, "yx", stage, work)
         share = _floats(kernel.coverage(), share, "yx", replace(stage, channels_in=1, channels_out=1), work)
@@ -198,7 +213,7 @@ def _per_channel(combine: np.ufunc, colour: Array, share: Floats) -> Floats:
     """`combine(colour, share)` one channel at a time: numpy is slow where the innermost axis is three long."""
     import numpy as np
 
-    result = np.empty(colour.shape, share.dtype)
+    result: Floats = np.empty(colour.shape, share.dtype)
     for channel in range(colour.shape[-1]):
         combine(colour[..., channel], share[..., 0], out=result[..., channel])
     return result

@@ -53,7 +53,9 @@ class Sink:
     NaN and infinite samples in a float result.
     """
 
-    def __init__(self, shape: Sequence[int], dtype: npt.DTypeLike, *, shift: float = 0.0, absolute: bool = False) -> None:
+    def __init__(
+        self, shape: Sequence[int], dtype: npt.DTypeLike, *, shift: float = 0.0, absolute: bool = False
+    ) -> None:
         import numpy as np
 
         self.out: npt.NDArray[Any] = np.empty(shape, dtype)
@@ -102,8 +104,9 @@ def store_rounded(band: Array, target: npt.NDArray[Any]) -> tuple[int, int, int]
     if depth is not None and band.flags.c_contiguous and target.flags.c_contiguous and not nonfinite:
         import cv2
 
+        zero: Any = 0.0
         # OpenCV's conversion rounds half to even and saturates, in one pass.
-        cv2.add(band.reshape(band.shape[0], -1), 0.0, dst=target.reshape(band.shape[0], -1), dtype=depth)
+        cv2.add(band.reshape(band.shape[0], -1), zero, dst=target.reshape(band.shape[0], -1), dtype=depth)
         return below, above, nonfinite
     if target.dtype.itemsize > 4:
         # Beyond 2^53 float64 has gaps: the nearest float64 below the limit is the greatest that fits.
@@ -127,4 +130,6 @@ def _opencv_depth(target: npt.NDArray[Any]) -> int | None:
     import cv2
     import numpy as np
 
-    return {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}.get(target.dtype)
+    return {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}.get(
+        target.dtype
+    )

@@ -26,7 +26,7 @@ LONGEST = 8191
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a rule: its meaning, its default (None: must be given), its range, whether it may be per axis."""
+    """One parameter of a rule: its meaning, default (None: must be given), range, whether it may be per axis."""
 
     doc: str
     default: float | None = None
@@ -122,7 +122,9 @@ def _short(value: Any) -> str:
 def call(name: str, parameters: Mapping[str, Any], path: str, table: Mapping[str, Rule]) -> RuleCall:
     """The rule `name` of `table` with `parameters`; raises `FieldError` with a suggestion for an unknown name."""
     if name not in table:
-        raise FieldError((path, name), f"unknown rule '{name}'", hint=suggestion(name, table) or f"one of: {', '.join(table)}")
+        raise FieldError(
+            (path, name), f"unknown rule '{name}'", hint=suggestion(name, table) or f"one of: {', '.join(table)}"
+        )
     rule = table[name]
     for parameter in parameters:
         if parameter not in rule.parameters:
@@ -201,7 +203,8 @@ def _bell(length: int, sigma: float) -> Array:
     import numpy as np
 
     bell: Array = np.exp(-0.5 * (_centred(length) / sigma) ** 2) if sigma else (_centred(length) == 0).astype(float)
-    return bell / bell.sum()
+    bell /= bell.sum()
+    return bell
 
 
 def _fill(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
@@ -234,7 +237,8 @@ def _laplacian_of_gaussian(p: Mapping[str, Any], shape: tuple[int, ...], stride:
         second = bells[axis] * ((_centred(length) / sigma) ** 2 - 1) / sigma**2
         total = total + _outer([*bells[:axis], second, *bells[axis + 1 :]])
     # Cut at a finite radius the taps leave a small sum; taking it off in proportion to the bell keeps flat areas at 0.
-    return total - total.sum() * _outer(bells)
+    balanced: Array = total - total.sum() * _outer(bells)
+    return balanced
 
 
 def _difference(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
@@ -277,7 +281,6 @@ def _motion(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...
 
 
 def _disk(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
-    import numpy as np
 
     # The share of each pixel that the disk covers, from 16 x 16 points in it.
     fine = 16
@@ -315,7 +318,9 @@ def _cubic(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]
 
 
 _SIGMA = Parameter("standard deviation in pixels", low=0.0, high=1000, per_axis=True)
-_RADIUS = Parameter("taps on each side of the middle; follows from sigma", low=0, per_axis=True, whole=True, optional=True)
+_RADIUS = Parameter(
+    "taps on each side of the middle; follows from sigma", low=0, per_axis=True, whole=True, optional=True
+)
 _ONE_RADIUS = Parameter("taps on each side of the middle; follows from sigma", low=0, whole=True, optional=True)
 _SIZE = Parameter("taps per axis", low=1, per_axis=True, whole=True)
 _POSITIVE_SIGMA = Parameter("standard deviation in pixels", low=0.1, high=1000, per_axis=True)
@@ -358,7 +363,7 @@ RULES: dict[str, Rule] = {
                 "wavelength": Parameter("pixels per wave", low=0.5),
                 "theta": Parameter("direction in which the wave travels, in degrees from x towards y", default=0.0),
                 "phase": Parameter("degrees; 0 is even, 90 odd", default=0.0),
-                "aspect": Parameter("how much narrower the envelope is across the wave", default=0.5, low=0.05, high=20),
+                "aspect": Parameter("width of the envelope along the wave over that across", default=0.5, low=0.05, high=20),
                 "radius": _ONE_RADIUS,
             },
             shape=_gabor_shape, values=_gabor, ranks=(2,),
@@ -385,7 +390,7 @@ RULES: dict[str, Rule] = {
         ),
         Rule(
             name="cubic", about="Enlarges by the kernel's stride with Keys' cubic (1981).",
-            parameters={"a": Parameter("slope; -0.75 as PyTorch and OpenCV, -0.5 Catmull-Rom", default=-0.75, low=-3, high=0)},
+            parameters={"a": Parameter("-0.75 as PyTorch and OpenCV, -0.5 Catmull-Rom", default=-0.75, low=-3, high=0)},
             shape=_cubic_shape, values=_cubic,
         ),
     )

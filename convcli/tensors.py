@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convcli.arrays import npy_header
 from convcli.errors import KernelError, suggestion
 
 if TYPE_CHECKING:
@@ -83,8 +84,6 @@ def from_file(text: str, folder: Path) -> Tensor:
     Only the header is read here. Raises `KernelError` for a missing file or member, and for one that promises more
     than it holds.
     """
-    from convcli.arrays import npy_header
-
     name, _, member = text.partition("::")
     path = folder / name
     try:
@@ -108,8 +107,6 @@ def _map(path: Path) -> npt.NDArray[Any]:
 
 
 def _from_archive(path: Path, member: str) -> Tensor:
-    from convcli.arrays import npy_header
-
     with zipfile.ZipFile(path) as archive:
         members = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         if not member and len(members) == 1:

@@ -1,4 +1,4 @@
-"""Image files: every PngSuite file against OpenCV, EXIF pictures made by others, damage of every kind, what formats hold."""
+"""Image files: PngSuite against OpenCV, EXIF pictures made by others, damage of every kind, what formats hold."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ import pytest
 from convcli import exif, images, sniff
 from convcli.errors import ImageError, UsageError
 
+Pixels = np.ndarray[Any, Any]
+Tags = dict[int, tuple[int, ...]]
+
 
 def corpus(name: str) -> list[Path]:
     """The files of a folder of pictures made by others; empty where the corpora are absent."""
@@ -32,20 +35,20 @@ VALID = [path for path in corpus("pngsuite") if not path.name.startswith("x")]
 CORRUPT = [path for path in corpus("pngsuite") if path.name.startswith("x")]
 
 
-def opencv(data: bytes) -> np.ndarray[Any, Any]:
+def opencv(data: bytes) -> Pixels:
     """OpenCV's own reading, as (height, width, channels) in RGB(A) order."""
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    pixels: Pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # type: ignore[assignment]
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     return pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]] if pixels.shape[2] > 2 else pixels
 
 
-def encoded(pixels: np.ndarray[Any, Any], extension: str, *settings: int) -> bytes:
+def encoded(pixels: Pixels, extension: str, *settings: int) -> bytes:
     done, out = cv2.imencode(extension, pixels, settings)
     assert done
     return out.tobytes()
 
 
-def tiff(pixels: np.ndarray[Any, Any], *, order: str = "<", pages: int = 1, **tags: tuple[int, ...]) -> bytes:
+def tiff(pixels: Pixels, tags: Tags | None = None, *, order: str = "<", pages: int = 1) -> bytes:
     """A plain uncompressed TIFF, written after the specification for these tests."""
     height, width, channels = pixels.shape
     body = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
@@ -55,7 +58,7 @@ def tiff(pixels: np.ndarray[Any, Any], *, order: str = "<", pages: int = 1, **ta
         262: ("H", (2 if channels > 2 else 1,)), 273: ("I", (8,)), 277: ("H", (channels,)), 278: ("I", (height,)),
         279: ("I", (len(body),)), 339: ("H", (kind,) * channels),
     }  # fmt: skip
-    fields |= {int(name[1:]): ("H", values) for name, values in tags.items()}
+    fields |= {tag: ("H", values) for tag, values in (tags or {}).items()}
     out = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8 + len(body)) + body
     for page in range(pages):
         start = len(out)
@@ -73,7 +76,7 @@ def tiff(pixels: np.ndarray[Any, Any], *, order: str = "<", pages: int = 1, **ta
     return out
 
 
-def turned(pixels: np.ndarray[Any, Any], orientation: int) -> np.ndarray[Any, Any]:
+def turned(pixels: Pixels, orientation: int) -> Pixels:
     """Upright pixels, by the table of the Exif specification: which side row 0 and column 0 are."""
     rows_first = pixels if orientation <= 4 else pixels.transpose(1, 0, 2)
     flip_y = orientation in (3, 4, 7, 8)
@@ -101,7 +104,7 @@ def with_exif(data: bytes, block: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
 
 
-def smooth(height: int = 40, width: int = 56, channels: int = 3) -> np.ndarray[Any, Any]:
+def smooth(height: int = 40, width: int = 56, channels: int = 3) -> Pixels:
     y, x = np.mgrid[:height, :width]
     return np.stack([(x * (c + 1) + y * 2) % 200 + 20 for c in range(channels)], axis=2).astype(np.uint8)
 
@@ -164,7 +167,7 @@ def test_every_wrong_crc_is_found(kind: bytes) -> None:
 def test_exif_pictures_are_upright(name: str) -> None:
     by_name = {path.stem: path for path in corpus("exif")}
 
-    def small(number: int) -> np.ndarray[Any, Any]:
+    def small(number: int) -> Pixels:
         pixels = images.decode(by_name[f"{name}_{number}"].read_bytes(), place="").pixels
         assert pixels.shape == ((1200, 1800, 3) if name == "Landscape" else (1800, 1200, 3))
         return cv2.resize(pixels, (150, 150), interpolation=cv2.INTER_AREA).astype(np.int16)
@@ -192,9 +195,9 @@ def test_orientation_is_applied_once(orientation: int, order: str, extension: st
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_tiff_orientation_is_applied_once(orientation: int, dtype: type, channels: int) -> None:
-    stored = smooth(5, 7, channels).astype(dtype)
-    extra: dict[str, tuple[int, ...]] = {"t338": (2,)} if channels in (2, 4) else {}
-    picture = images.decode(tiff(stored, t274=(orientation,), **extra), place="")
+    stored: Pixels = smooth(5, 7, channels).astype(dtype)
+    extra: Tags = {338: (2,)} if channels in (2, 4) else {}
+    picture = images.decode(tiff(stored, {274: (orientation,)} | extra), place="")
     assert np.array_equal(picture.pixels, turned(stored, orientation))
 
 
@@ -213,8 +216,8 @@ def test_damaged_exif_means_upright(block: bytes) -> None:
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_tiff_values_are_kept(dtype: str, channels: int, order: str) -> None:
     stored = (np.random.default_rng(1).random((5, 7, channels)) * 120).astype(dtype)
-    extra: dict[str, tuple[int, ...]] = {"t338": (2,)} if channels in (2, 4) else {}
-    picture = images.decode(tiff(stored, order=order, **extra), place="")
+    extra: Tags = {338: (2,)} if channels in (2, 4) else {}
+    picture = images.decode(tiff(stored, extra, order=order), place="")
     assert picture.pixels.dtype == np.dtype(dtype)
     assert np.array_equal(picture.pixels, stored)
     assert picture.has_alpha == (channels in (2, 4))
@@ -223,15 +226,15 @@ def test_tiff_values_are_kept(dtype: str, channels: int, order: str) -> None:
 def test_tiff_grey_and_alpha_with_predictor() -> None:
     stored = np.random.default_rng(2).integers(0, 65536, (4, 6, 2)).astype(np.uint16)
     differences = np.diff(stored, axis=1, prepend=np.zeros((4, 1, 2), np.uint16))
-    picture = images.decode(tiff(differences, t338=(2,), t317=(2,)), place="")
+    picture = images.decode(tiff(differences, {338: (2,), 317: (2,)}), place="")
     assert np.array_equal(picture.pixels, stored)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_tiff_white_is_zero(dtype: type, channels: int) -> None:
-    stored = smooth(5, 7, channels).astype(dtype)
-    pixels = images.decode(tiff(stored, t262=(0,)), place="").pixels
+    stored: Pixels = smooth(5, 7, channels).astype(dtype)
+    pixels = images.decode(tiff(stored, {262: (0,)}), place="").pixels
     assert np.array_equal(pixels[:, :, 0], np.iinfo(dtype).max - stored[:, :, 0])
     assert np.array_equal(pixels[:, :, 1:], stored[:, :, 1:])
 
@@ -239,15 +242,15 @@ def test_tiff_white_is_zero(dtype: type, channels: int) -> None:
 @pytest.mark.parametrize(
     ("tags", "part"),
     [
-        ({"t284": (2,)}, "separate planes"),
-        ({"t262": (8,)}, "colours are of kind 8"),
-        ({"t339": (3, 3, 3)}, "16-bit floats"),
-        ({"t258": (14, 14, 14)}, "14-bit samples"),
+        ({284: (2,)}, "separate planes"),
+        ({262: (8,)}, "colours are of kind 8"),
+        ({339: (3, 3, 3)}, "16-bit floats"),
+        ({258: (14, 14, 14)}, "14-bit samples"),
     ],
 )
-def test_tiff_layouts_that_would_be_misread_are_refused(tags: dict[str, tuple[int, ...]], part: str) -> None:
+def test_tiff_layouts_that_would_be_misread_are_refused(tags: Tags, part: str) -> None:
     with pytest.raises(ImageError, match=f"unsupported TIFF: .*{part}"):
-        images.decode(tiff(smooth(5, 7).astype(np.uint16), **tags), place="a.tif")
+        images.decode(tiff(smooth(5, 7).astype(np.uint16), tags), place="a.tif")
 
 
 def test_circular_tiff_is_refused() -> None:
@@ -264,7 +267,7 @@ def test_circular_tiff_is_refused() -> None:
 
 def test_frames_are_counted() -> None:
     frames = [np.full((40, 40, 3), value, np.uint8) for value in (0, 120, 240)]
-    animation = cv2.Animation()
+    animation: Any = cv2.Animation()
     animation.frames, animation.durations = frames, np.array([100] * 3, np.int32)
     files = {
         extension: cv2.imencodeanimation(extension, animation)[1].tobytes() for extension in (".png", ".webp", ".gif")
@@ -281,7 +284,7 @@ def test_frames_are_counted() -> None:
 # --- damage ---------------------------------------------------------------------------------------------------------
 
 
-def photograph() -> np.ndarray[Any, Any]:
+def photograph() -> Pixels:
     noise = np.random.default_rng(3).integers(0, 256, (96, 128, 3), dtype=np.uint8)
     return cv2.GaussianBlur(noise, (0, 0), 2)
 
@@ -293,7 +296,7 @@ FILES = {
 FILES["progressive.jpg"] = encoded(photograph(), ".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
 FILES["restarts.jpg"] = encoded(photograph(), ".jpg", cv2.IMWRITE_JPEG_RST_INTERVAL, 4)
 FILES["exif.jpg"] = with_exif(FILES[".jpg"], exif_block(6) + FILES[".jpg"])  # a thumbnail with an end marker of its own
-FILES["handmade.tif"] = tiff(photograph(), t338=())
+FILES["handmade.tif"] = tiff(photograph())
 FILES[".pam"] = images.encode(smooth(channels=4), format="pam", place="")
 
 
@@ -500,13 +503,13 @@ def test_formats_by_name() -> None:
     ]  # fmt: skip
     with pytest.raises(UsageError, match=r"no image format has the extension '\.jepg'") as caught:
         images.format_of("out.jepg")
-    assert caught.value.hint == "did you mean '.jpeg'?"
+    assert caught.value.hint == "did you mean '.jpg'?"
     with pytest.raises(UsageError) as caught:
         images.format_of("out.xyz")
     assert ".png .jpg" in caught.value.hint
     with pytest.raises(UsageError, match="GIF can be read but not written"):
         images.format_of("out.gif")
-    with pytest.raises(UsageError, match="'out' has no image extension"):
+    with pytest.raises(UsageError, match=r"'folder\.d/out' has no image extension"):
         images.format_of("folder.d/out")
 
 
@@ -531,7 +534,8 @@ def test_opencvs_log_is_quiet_in_threads_and_restored(capfd: pytest.CaptureFixtu
 
 
 def test_importing_costs_neither_numpy_nor_opencv() -> None:
-    code = "import sys; from convcli import images, arrays, files, png, sniff, exif; print({'numpy', 'cv2'} & set(sys.modules))"
+    code = "import sys; from convcli import arrays, exif, files, images, png, sniff\n"
+    code += "print({'numpy', 'cv2'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

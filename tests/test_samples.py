@@ -169,5 +169,11 @@ def test_the_batch_script_runs(tmp_path: Path) -> None:
     assert read(out / "pond-4x.png").shape == (768, 1024, 3)
     assert read(out / "blurred" / "slanted-edge.png").dtype == np.uint16
     assert read(out / "blurred" / "logo.png").shape == (200, 200, 4)
+    logo = read(out / "blurred" / "logo.png")[:30]  # the rim: blue-green, with magenta hidden outside
+    assert logo[logo[..., 3] > 8][:, 2].max() < 60
+    chain = sample("noisy.png").astype(np.float64)
+    for step in ("gaussian:sigma=1", "unsharp", "downsample-2x"):
+        chain = np.asarray(convcli.load(step).apply(chain))
+    assert (read(out / "chain.png") != np.rint(chain.clip(0, 255))).mean() < 1e-4  # rounded once, at the end
     assert np.load(out / "conv1.npy").shape == (240, 320, 8)
     assert np.load(out / "volume.npy").shape == (24, 48, 48)

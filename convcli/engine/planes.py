@@ -46,7 +46,8 @@ def correlate_planes(
             y = _correlate(x[..., None], taps[:, None], (*stride, 1), (*dilation, 1), (*inner, x.shape[1]), bounded)
     else:
         y = _correlate(x, taps, stride, dilation, inner, bounded)
-    return y.reshape(*lengths, -1)
+    shaped: Array = y.reshape(*lengths, -1)
+    return shaped
 
 
 def _correlate(
@@ -146,4 +147,8 @@ def _filter2d(x: Array, taps: Array) -> Array:
 
 def _opencv_layout(x: Array) -> bool:
     """Whether OpenCV can read `x` where it lies: pixels side by side, rows any distance apart."""
-    return x.strides[2] == x.itemsize and x.strides[1] == x.shape[2] * x.itemsize and x.strides[0] >= x.strides[1] * x.shape[1]
+    return (
+        x.strides[2] == x.itemsize
+        and x.strides[1] == x.shape[2] * x.itemsize
+        and x.strides[0] >= x.strides[1] * x.shape[1]
+    )

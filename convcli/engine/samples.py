@@ -37,10 +37,11 @@ def fold(places: Places, n: int, border: str) -> Places:
     if border == "wrap":
         return np.mod(places, n)
     if border == "reflect":
-        folded = np.mod(places, 2 * n - 2)
-        return np.minimum(folded, 2 * n - 2 - folded)
-    folded = np.mod(places + 0.5, 2 * n) - 0.5
-    return np.minimum(folded, 2 * n - 1 - folded)
+        folded, last = np.mod(places, 2 * n - 2), 2 * n - 2
+    else:
+        folded, last = np.mod(places + 0.5, 2 * n) - 0.5, 2 * n - 1
+    near: Places = np.minimum(folded, last - folded)
+    return near
 
 
 def sample(x: npt.NDArray[Any], rows: Places, columns: Places, border: str, dtype: npt.DTypeLike) -> Array:

@@ -109,6 +109,10 @@ class Kernel(ABC):
     def algorithm(self) -> str:
         """How it is computed, in a few words for the report."""
 
+    @abstractmethod
+    def parts(self) -> dict[str, npt.NDArray[np.float64]]:
+        """The weights as they are applied, by name, for looking at."""
+
     @property
     def extent(self) -> tuple[int, ...]:
         """Samples from the first to the last tap per axis."""
@@ -182,7 +186,9 @@ class Kernel(ABC):
 
         return self._compute(x, axes, dtype, biased)
 
-    def apply(self, array: npt.NDArray[Any], layout: str | None = None, *, dtype: npt.DTypeLike = None) -> npt.NDArray[Any]:
+    def apply(
+        self, array: npt.NDArray[Any], layout: str | None = None, *, dtype: npt.DTypeLike | None = None
+    ) -> npt.NDArray[Any]:
         """The filtered array, in the layout and (unless `dtype` says otherwise) the dtype of `array`.
 
         `layout` names the axes of `array`: letters of x, y, z and c (channels) in any order; by rank it is "x", "yx",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from convcli import tensors
 from convcli.displacements import Displacement
@@ -105,6 +105,9 @@ class Deformable(Kernel):
     def effective(self) -> npt.NDArray[np.float64]:
         return effective_weights(self.weights, self.divisor, self.flip, 2)
 
+    def parts(self) -> dict[str, npt.NDArray[np.float64]]:
+        return {"weights": self.effective}
+
     def check(self) -> None:
         _ = self.effective
         for field, tensor in (("offsets", self.offsets), ("mask", self.mask)):
@@ -134,9 +137,7 @@ class Deformable(Kernel):
             offsets = tensors.Tensor(
                 shape=(first, *whole.shape[1:]), origin=whole.origin, make=lambda: whole.native[:first]
             )
-        return self.replace(
-            weights=weights, offsets=offsets, mask=None, groups=1, bias=None, divisor=1, flip=False
-        )
+        return self.replace(weights=weights, offsets=offsets, mask=None, groups=1, bias=None, divisor=1, flip=False)
 
     def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
         import numpy as np
@@ -191,7 +192,9 @@ class Deformable(Kernel):
         per_group = image.shape[-1] // groups
         masks = None
         if self.mask is not None:
-            masks = np.asarray(self.mask.native[:, rows, columns], dtype).reshape(groups, -1, *self._size(rows, columns))
+            masks = np.asarray(self.mask.native[:, rows, columns], dtype).reshape(
+                groups, -1, *self._size(rows, columns)
+            )
         parts = []
         for group in range(groups):
             down, right = self._places(group, rows, columns, image.shape[:2])
@@ -225,9 +228,7 @@ class Deformable(Kernel):
     def _size(self, rows: slice, columns: slice) -> tuple[int, int]:
         return rows.stop - rows.start, columns.stop - columns.start
 
-    def _places(
-        self, group: int, rows: slice, columns: slice, size: tuple[int, ...]
-    ) -> tuple[Places, Places]:
+    def _places(self, group: int, rows: slice, columns: slice, size: tuple[int, ...]) -> tuple[Places, Places]:
         """Where the taps read for a block of outputs: rows and columns, `(taps, h, w)` each."""
         import numpy as np
 
@@ -242,7 +243,7 @@ class Deformable(Kernel):
         down = np.broadcast_to(nominal[0][:, None, :, None], shape).reshape(-1, height, width)
         right = np.broadcast_to(nominal[1][None, :, None, :], shape).reshape(-1, height, width)
         if isinstance(self.offsets, RuleCall):
-            rule: Displacement = self.offsets.rule
+            rule = cast("Displacement", self.offsets.rule)
             dy, dx = rule.field(self.offsets.values(2, "offsets"), down, right, tuple(size))
             return down + dy, right + dx
         taps = math.prod(self.taps)
@@ -269,4 +270,6 @@ def _check_finite(tensor: Tensor, field: str) -> None:
     # Plane by plane: a mapped file is never wholly in memory.
     bad = sum(int(plane.size - np.count_nonzero(np.isfinite(plane))) for plane in tensor.native)
     if bad:
-        raise FieldError(field, f"{bad} of the {tensor.size} numbers in '{field}' ({tensor.origin}) are NaN or infinite")
+        raise FieldError(
+            field, f"{bad} of the {tensor.size} numbers in '{field}' ({tensor.origin}) are NaN or infinite"
+        )

@@ -14,7 +14,14 @@ from convcli.engine.tiles import Tile, run_tiled
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
 from convcli.ops.weights import (
-    check_bank, check_bias, common, divided, footprint, onto, resolve_weights, spread_over,
+    check_bank,
+    check_bias,
+    common,
+    divided,
+    footprint,
+    onto,
+    resolve_weights,
+    spread_over,
 )  # fmt: skip
 from convcli.tensors import Tensor
 
@@ -71,6 +78,9 @@ class Dense(Kernel):
     def effective(self) -> npt.NDArray[np.float64]:
         """The weights as they are applied: divided, and flipped where `flip` says so."""
         return effective_weights(self.weights, self.divisor, self.flip, len(self.axes))
+
+    def parts(self) -> dict[str, npt.NDArray[np.float64]]:
+        return {"weights": self.effective}
 
     def check(self) -> None:
         _ = self.effective

@@ -106,6 +106,9 @@ class DepthwiseSeparable(Kernel):
         """The pointwise weights, `(out, in)`."""
         return self.pointwise.array.reshape(self.pointwise.shape[:2])
 
+    def parts(self) -> dict[str, npt.NDArray[np.float64]]:
+        return {"depthwise": self.effective, "pointwise": self.mix}
+
     def check(self) -> None:
         _ = self.effective, self.mix
 
@@ -129,9 +132,7 @@ class DepthwiseSeparable(Kernel):
 
         def compute(tile: Tile) -> Array:
             lengths = [stop - start for start, stop in tile.region]
-            planes = correlate(
-                tile.data, weights, x.shape[-1], stride, dilation, lengths, is_bounded(x, tile)
-            )
+            planes = correlate(tile.data, weights, x.shape[-1], stride, dilation, lengths, is_bounded(x, tile))
             mixed: Array = planes @ mix
             return mixed
 

@@ -44,7 +44,9 @@ class Separable(Kernel):
 
     type: ClassVar[str] = "separable"
     summary: ClassVar[str] = "spatially separable: one row of taps per axis"
-    formula: ClassVar[str] = "y = along x of (along y of x), each y[o] = sum_t w[t] * x[stride*o + dilation*t - padding]"
+    formula: ClassVar[str] = (
+        "y = along x of (along y of x), each y[o] = sum_t w[t] * x[stride*o + dilation*t - padding]"
+    )
     source: ClassVar[str] = "Treitel & Shanks 1971, doi:10.1109/TGE.1971.271457"
     FIELDS: ClassVar[Mapping[str, f.Field]] = {"taps": TAPS, "groups": f.GROUPS, **f.COMMON}
 
@@ -92,6 +94,14 @@ class Separable(Kernel):
             for factor, divisor in zip(self.factors, divisors, strict=True)
         )
 
+    def parts(self) -> dict[str, npt.NDArray[np.float64]]:
+        import numpy as np
+
+        parts = {f"along {axis}": taps for axis, taps in zip(self.axes, self.effective, strict=True)}
+        if self.channels is None and len(self.axes) == 2:
+            parts["together"] = np.multiply.outer(*self.effective)
+        return parts
+
     def check(self) -> None:
         _ = self.effective
 
@@ -115,9 +125,9 @@ class Separable(Kernel):
 
     def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
         stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
-        passes = [
-            (axes.index(axis), taps.astype(dtype)) for axis, taps in zip(self.axes, self.effective, strict=True)
-        ][::-1]
+        passes = [(axes.index(axis), taps.astype(dtype)) for axis, taps in zip(self.axes, self.effective, strict=True)][
+            ::-1
+        ]
 
         def chain(plane: Array, pair: tuple[int, ...], lengths: Sequence[int], bounded: bool) -> Array:
             for axis, taps in passes:

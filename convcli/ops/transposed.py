@@ -16,7 +16,7 @@ from convcli.geometry import Scatter, Window, scatter_window
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
 from convcli.ops.dense import check_groups_of_kernel, correlate, effective_weights, is_bounded
-from convcli.ops.weights import check_bias, common, onto, per_axis, resolve_weights, spread_over
+from convcli.ops.weights import check_bias, common, per_axis, resolve_weights, spread_over
 from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ class Transposed(Kernel):
             axes, output_padding, kernel.stride, kernel.dilation, kernel.padding, strict=True
         ):
             if extra and padding == "same":
-                raise FieldError("output_padding", "output_padding has no place where padding is same", hint="padding: 0")
+                raise FieldError(
+                    "output_padding", "output_padding has no place where padding is same", hint="padding: 0"
+                )
             if extra >= max(stride, dilation):
                 fact = f"output_padding {extra} along {axis} must be below stride {stride} or dilation {dilation}"
                 raise FieldError("output_padding", fact)
@@ -104,6 +106,9 @@ class Transposed(Kernel):
         inputs, per_group, *taps = weights.shape
         split = weights.reshape(self.groups, inputs // self.groups, per_group, *taps)
         return np.ascontiguousarray(split.swapaxes(1, 2).reshape(-1, inputs // self.groups, *taps))
+
+    def parts(self) -> dict[str, npt.NDArray[np.float64]]:
+        return {"stamp": self.effective}
 
     def check(self) -> None:
         _ = self.effective

@@ -52,7 +52,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Node:
-    """A value and where it stands: None, bool, int, float, str, an array, a list of nodes or a dict of text to nodes."""
+    """A value and where it stands: nothing, a bool, number, text or array, a list of nodes, or a dict of them."""
 
     value: Any
     source: Source
@@ -76,7 +76,14 @@ class Node:
     @property
     def kind(self) -> str:
         """What the value is, in a user's words."""
-        names = {dict: "a mapping", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+        names = {
+            dict: "a mapping",
+            list: "a list",
+            str: "text",
+            bool: "true or false",
+            int: "a number",
+            float: "a number",
+        }
         return "nothing" if self.value is None else names.get(type(self.value), "an array")
 
 
@@ -85,7 +92,9 @@ def parse(text: str, source: Source) -> Node:
     import yaml
 
     if len(text) > TEXT_LIMIT:
-        raise source.error(f"{len(text)} characters are more than {TEXT_LIMIT}", 0, 0, "keep large weights in a .npy file")
+        raise source.error(
+            f"{len(text)} characters are more than {TEXT_LIMIT}", 0, 0, "keep large weights in a .npy file"
+        )
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return _document(yaml.parse(text, Loader=loader), source)
@@ -105,18 +114,23 @@ def _document(events: Iterable[yaml.Event], source: Source) -> Node:
     for event in stream:
         if isinstance(event, yaml.DocumentStartEvent):
             if root is not None:
-                mark = event.start_mark
-                raise source.error("a second document; a kernel file holds one", mark.line + 1, mark.column + 1)
+                raise source.error("a second document; a kernel file holds one", *_place(event))
             root = _node(next(stream), stream, source, 1)
     if root is None:
         raise source.error("holds no kernel", 1 if source.text else 0, 1)
     return root
 
 
+def _place(event: yaml.Event) -> tuple[int, int]:
+    """Line and column of an event, from 1."""
+    mark = event.start_mark
+    return (mark.line + 1, mark.column + 1) if mark else (0, 0)
+
+
 def _node(event: yaml.Event, stream: Iterator[yaml.Event], source: Source, depth: int) -> Node:
     import yaml
 
-    line, column = event.start_mark.line + 1, event.start_mark.column + 1
+    line, column = _place(event)
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
         raise source.error("anchors and aliases (& and *) have no place in a kernel file", line, column)
     tag = getattr(event, "tag", None)

@@ -17,7 +17,9 @@ from convcli.spec.values import at, read
 GENERAL = ("about", "type")
 
 
-def from_text(text: str, *, name: str, source: str, folder: Path, overrides: Mapping[str, Node] | None = None) -> Kernel:
+def from_text(
+    text: str, *, name: str, source: str, folder: Path, overrides: Mapping[str, Node] | None = None
+) -> Kernel:
     """The kernel written in YAML `text`; bare rows of numbers are dense weights.
 
     `source` is shown in errors; file names in the text are looked up in `folder`. Raises `KernelError`.
@@ -78,7 +80,9 @@ def _split(text: str) -> list[str]:
 
 def _build(node: Node, name: str, overrides: Mapping[str, Node]) -> Kernel:
     if not isinstance(node.value, dict):
-        raise node.error(f"a kernel is a mapping of fields or rows of numbers, not {node.kind}", "about: ..., weights: ...")
+        raise node.error(
+            f"a kernel is a mapping of fields or rows of numbers, not {node.kind}", "about: ..., weights: ..."
+        )
     kernel_type = _kernel_type(node)
     node, beside = _overridden(node, kernel_type, overrides)
     known = {"about": ABOUT, **kernel_type.FIELDS}
@@ -125,9 +129,7 @@ def _kernel_type(node: Node) -> type[Kernel]:
     return TYPES[type_node.value]
 
 
-def _overridden(
-    node: Node, kernel_type: type[Kernel], overrides: Mapping[str, Node]
-) -> tuple[Node, dict[str, Node]]:
+def _overridden(node: Node, kernel_type: type[Kernel], overrides: Mapping[str, Node]) -> tuple[Node, dict[str, Node]]:
     """The mapping with overrides of the kernel's own fields put in, and those left, meant for its rules."""
     own = {key: value for key, value in overrides.items() if key in kernel_type.FIELDS}
     beside = {key: value for key, value in overrides.items() if key not in own}
@@ -170,7 +172,9 @@ def _unknown(node: Node, key: str, kernel_type: type[Kernel]) -> KernelError:
     hint = suggestion(key, known)
     if not hint and elsewhere:
         hint = f"type {' and '.join(elsewhere)} has it; this is type {kernel_type.type}"
-    return node.key_error(key, f"unknown field '{key}'", hint or f"fields of type {kernel_type.type}: {', '.join(known)}")
+    return node.key_error(
+        key, f"unknown field '{key}'", hint or f"fields of type {kernel_type.type}: {', '.join(known)}"
+    )
 
 
 def _unknown_override(key: str, node: Node, values: Mapping[str, Any], kernel_type: type[Kernel]) -> KernelError:

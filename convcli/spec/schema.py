@@ -73,7 +73,7 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
                 *weights["anyOf"],
                 {
                     "type": "object",
-                    "properties": {axis: weights for axis in "zyx"},
+                    "properties": dict.fromkeys("zyx", weights),
                     "additionalProperties": False,
                     "minProperties": 1,
                 },
@@ -103,7 +103,7 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
 
 
 def _rule(rule: Any) -> list[dict[str, Any]]:
-    """A rule nested, `{gaussian: {sigma: 2}}`, and flat where its first parameter has its name: `{fill: 1, size: 3}`."""
+    """A rule nested, `{gaussian: {sigma: 2}}`, and flat where a parameter has its name: `{fill: 1, size: 3}`."""
     needed = [
         name for name, parameter in rule.parameters.items() if parameter.default is None and not parameter.optional
     ]

@@ -1,0 +1,165 @@
+"""What can be told of a kernel by looking at it: sums, symmetry, rank, what it does to sizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from convcli.ops import Kernel
+from convcli.ops.transposed import Transposed
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Weights = npt.NDArray[np.float64]
+
+#: Singular values below this share of the greatest count as 0.
+RANK_TOLERANCE = 1e-7
+
+
+def symmetries(weights: Weights) -> list[str]:
+    """The symmetries of weights: mirrored left-right, mirrored up-down, under transposition; or their odd kin."""
+    import numpy as np
+
+    flips = {"left-right": -1, "up-down": -2, "front-back": -3}
+    found = []
+    for name, axis in list(flips.items())[: weights.ndim]:
+        flipped = np.flip(weights, axis)
+        if np.allclose(flipped, weights, rtol=0, atol=1e-12):
+            found.append(f"even {name}")
+        elif np.allclose(flipped, -weights, rtol=0, atol=1e-12):
+            found.append(f"odd {name}")
+    if weights.ndim == 2 and weights.shape[0] == weights.shape[1] > 1 and np.allclose(weights, weights.T, atol=1e-12):
+        found.append("transposed")
+    if not found and weights.size > 1 and np.allclose(np.flip(weights), weights, rtol=0, atol=1e-12):
+        found.append("point")
+    return found
+
+
+def rank(weights: Weights) -> int:
+    """The rank of a matrix of weights: 1 means that two 1-D kernels do the same (spatially separable)."""
+    import numpy as np
+
+    singular = np.linalg.svd(weights, compute_uv=False)
+    return int(np.count_nonzero(singular > RANK_TOLERANCE * singular[0])) if singular[0] > 0 else 0
+
+
+def separability(weights: Weights) -> str:
+    """The rank in words, with what separating would save."""
+    number = rank(weights)
+    rows, columns = weights.shape
+    if number <= 1 and min(rows, columns) > 1:
+        return f"1: separable, {rows} + {columns} multiplications instead of {rows * columns}"
+    if number * (rows + columns) < rows * columns:
+        saved = f"{number * (rows + columns)} multiplications instead of {rows * columns}"
+        return f"{number}: a sum of {number} separable kernels, {saved}"
+    return f"{number}: not separable" if min(rows, columns) > 1 else f"{number}: one row of taps"
+
+
+def size_effect(kernel: Kernel) -> str:
+    """What the kernel does to the size of an image, in words."""
+    sizes = (240,) * len(kernel.axes)
+    output = kernel.output_shape(sizes)
+    stride = "x".join(map(str, kernel.stride))
+    if output == sizes:
+        return "keeps the size"
+    if isinstance(kernel, Transposed):
+        exact = all(out == n * s for n, s, out in zip(sizes, kernel.stride, output, strict=True))
+        return f"enlarges {stride} times" + ("" if exact else f", as in {_arrow(sizes, output)}")
+    if any(s > 1 for s in kernel.stride):
+        return f"keeps one sample in {stride}: {_arrow(sizes, output)}"
+    return _arrow(sizes, output)
+
+
+def _arrow(sizes: Sequence[int], output: Sequence[int]) -> str:
+    return f"{'x'.join(map(str, sizes))} -> {'x'.join(map(str, output))}"
+
+
+def taps_per_output(kernel: Transposed) -> list[int]:
+    """How many taps reach an output sample, over all phases: one number where even, several where it will show.
+
+    Odena, Dumoulin & Olah 2016, "Deconvolution and checkerboard artifacts", doi:10.23915/distill.00003.
+    """
+    per_axis = []
+    for taps, stride, dilation in zip(kernel.taps, kernel.stride, kernel.dilation, strict=True):
+        per_axis.append([sum((phase - dilation * t) % stride == 0 for t in range(taps)) for phase in range(stride)])
+    counts = [1]
+    for axis in per_axis:
+        counts = [count * here for count in counts for here in axis]
+    return sorted(set(counts))
+
+
+def phase_sums(kernel: Transposed) -> list[float]:
+    """The sums of the taps that reach an output sample, over all phases: all alike where ones stay flat."""
+    import itertools
+
+    import numpy as np
+
+    weights = kernel.effective.sum(axis=1).mean(axis=0) if kernel.channels else kernel.effective
+    sums = []
+    for phase in itertools.product(*map(range, kernel.stride)):
+        met = [
+            [t for t in range(taps) if (first - d * t) % s == 0]
+            for first, taps, s, d in zip(phase, kernel.taps, kernel.stride, kernel.dilation, strict=True)
+        ]
+        sums.append(float(weights[np.ix_(*met)].sum()))
+    return sorted({round(total, 9) for total in sums})
+
+
+def facts(kernel: Kernel, channels: int) -> dict[str, Any]:
+    """What `convcli show` tells of a kernel, on an input of `channels`, as plain values."""
+    sizes = (240,) * len(kernel.axes)
+    count = kernel.count(sizes, channels)
+    outputs = math.prod(kernel.output_shape(sizes))
+    told: dict[str, Any] = {
+        "name": kernel.name,
+        "about": kernel.about,
+        "type": kernel.type,
+        "summary": kernel.summary,
+        "formula": kernel.formula,
+        "source": kernel.source,
+        "axes": kernel.axes,
+        "taps": list(kernel.taps),
+        "extent": list(kernel.extent),
+        "stride": list(kernel.stride),
+        "dilation": list(kernel.dilation),
+        "padding": [p if isinstance(p, str) else list(p) for p in kernel.padding],
+        "border": kernel.border,
+        "orientation": "convolution (weights flipped)" if kernel.flip else "cross-correlation (weights not flipped)",
+        "size": size_effect(kernel),
+        "channels": list(kernel.channels) if kernel.channels else "each channel alone",
+        "params_weights": count.weights,
+        "params_biases": count.biases,
+        "macs_per_output": {part: macs / outputs for part, macs in count.macs.items()},
+        "input_channels": channels,
+        "algorithm": kernel.algorithm(),
+    }
+    if isinstance(kernel, Transposed):
+        told["taps_per_output"] = taps_per_output(kernel)
+        told["phase_sums"] = phase_sums(kernel)
+    told["parts"] = {name: _part(weights) for name, weights in kernel.parts().items()}
+    return told
+
+
+def _part(weights: Weights) -> dict[str, Any]:
+    part: dict[str, Any] = {
+        "shape": list(weights.shape),
+        "sum": _tidy(float(weights.sum())),
+        "sum_of_absolutes": _tidy(float(abs(weights).sum())),
+        "least": float(weights.min()),
+        "greatest": float(weights.max()),
+    }
+    if weights.ndim <= 3:
+        part["symmetry"] = symmetries(weights)
+    if weights.ndim == 2:
+        part["rank"] = rank(weights)
+        part["separability"] = separability(weights)
+    part["weights"] = weights.tolist()
+    return part
+
+
+def _tidy(value: float) -> float:
+    """Without the last digits' rounding noise: a sum of 1e-17 is a sum of 0."""
+    return 0.0 if abs(value) < 1e-12 else float(f"{value:.12g}")

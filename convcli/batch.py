@@ -1,0 +1,230 @@
+"""Inputs -> outputs: which file goes where, and one file's way through reading, filtering and writing."""
+
+from __future__ import annotations
+
+import os
+import stat
+import string
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convcli import files
+from convcli.errors import ConvcliError, ImageError, UsageError, suggestion
+from convcli.report import Report
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from convcli.ops import Kernel
+    from convcli.pipeline import Filtered
+
+STANDARD = "-"
+FIELDS = ("stem", "ext", "kernel", "parent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One input and where its result goes; "-" is stdin or stdout. `format` is empty where the input's own serves."""
+
+    input: str
+    output: str
+    format: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What all jobs of a run share."""
+
+    kernels: Sequence[Kernel]
+    range: str = "clip"
+    layout: str | None = None
+    overwrite: bool = False
+
+
+def plan_jobs(inputs: Sequence[str], output: str, kernel: str, format_: str | None) -> list[Job]:
+    """The jobs of a command line, without touching an image.
+
+    `output` is a file, "-", a folder (it exists or ends with a slash) or a template with {stem}, {ext}, {kernel} and
+    {parent}. Raises `UsageError` for outputs that collide, formats that can't be written, several inputs into one file.
+    """
+    named = files.format_of(format_) if format_ else ""
+    if inputs.count(STANDARD) > 1:
+        raise UsageError("stdin (-) can be read only once")
+    if output == STANDARD:
+        if len(inputs) > 1:
+            raise UsageError(f"{len(inputs)} inputs can't go to one stdout", hint="-o FOLDER/ takes them all")
+        return [Job(input=inputs[0], output=STANDARD, format=named)]
+    folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
+    if not folder and "{" not in output and len(inputs) > 1:
+        raise UsageError(
+            f"{len(inputs)} inputs would all be written to {output}",
+            hint="-o FOLDER/ or a template such as -o '{stem}-{kernel}{ext}'",
+        )
+    jobs: list[Job] = []
+    taken: dict[str, str] = {}
+    for name in inputs:
+        path = Path(name if name != STANDARD else "stdin.png")
+        extension = f".{format_.lstrip('.')}" if format_ else path.suffix or ".png"
+        if "{" in output:
+            target = _expand(output, path, extension, kernel)
+        else:
+            target = str(Path(output) / f"{path.stem}{extension}") if folder else output
+        format_out = named if named and not Path(target).suffix else files.format_of(target)
+        if named and format_out != named:
+            raise UsageError(f"--format says {named}, the name {target} {format_out}", hint="leave --format out")
+        other = taken.setdefault(os.path.realpath(target), name)
+        if other != name:
+            raise UsageError(f"{other} and {name} would both be written to {target}")
+        jobs.append(Job(input=name, output=target, format=format_out))
+    if len({job.output for job in jobs}) < len(jobs):
+        raise UsageError("an input is named twice, and both results would go to one file")
+    return jobs
+
+
+def _expand(template: str, path: Path, extension: str, kernel: str) -> str:
+    """A template with its fields filled in; raises `UsageError` for one that isn't known."""
+    try:
+        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise UsageError(f"the template {template} is damaged: {error}") from error
+    for name in fields:
+        if name not in FIELDS:
+            known = ", ".join(f"{{{field}}}" for field in FIELDS)
+            raise UsageError(
+                f"unknown field {{{name}}} in {template}", hint=suggestion(name, FIELDS) or f"known: {known}"
+            )
+    return template.format(stem=path.stem, ext=extension, kernel=kernel, parent=path.parent)
+
+
+def prepare(jobs: Sequence[Job]) -> None:
+    """What must hold before any work: output folders exist, stdout is no terminal.
+
+    Folders are made where the output was named as one. Raises `UsageError` or `ImageError`.
+    """
+    for folder in {Path(job.output).parent for job in jobs if job.output != STANDARD}:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ImageError(
+                f"the folder can't be made: {(error.strerror or '').lower()}", place=str(folder)
+            ) from error
+    if any(job.output == STANDARD for job in jobs) and sys.stdout.isatty():
+        raise UsageError("an image won't be written to a terminal", hint="-o FILE, or pipe it on: ... -o - | display")
+
+
+def run(jobs: Sequence[Job], settings: Settings, done: Callable[[Report], None]) -> bool:
+    """Runs all jobs, `done` hearing of each; a failed one doesn't stop the others. True where none failed."""
+    good = True
+    for job in jobs:
+        try:
+            report = run_job(job, settings)
+        except ConvcliError as error:
+            if not error.place:
+                error.place = _shown(job.input)
+            report = Report(input=job.input, output=job.output, status="failed", error=str(error))
+        good &= report.status == "done"
+        done(report)
+    return good
+
+
+def run_job(job: Job, settings: Settings) -> Report:
+    """One input from bytes to bytes. Raises `ConvcliError`; then nothing was written."""
+    from convcli import arrays, images
+
+    if job.output != STANDARD:
+        files.check_target(job.output, overwrite=settings.overwrite)
+    started = time.perf_counter()
+    place = _shown(job.input)
+    data = _read(job.input)
+    notes: tuple[str, ...] = ()
+    if data.startswith((b"\x93NUMPY", b"PK\x03\x04")):
+        format_in, array = "npy", arrays.read_npy(data, place=place)
+        decoded = time.perf_counter()
+        dtype_in = str(array.dtype)
+        filtered, result = _filter_array(array, settings)
+    else:
+        picture = images.decode(data, place=place)
+        decoded = time.perf_counter()
+        format_in, dtype_in, notes = picture.format, str(picture.pixels.dtype), picture.notes
+        filtered, result = _filter_picture(picture.pixels, settings)
+    format_out = job.format or (format_in if format_in in files.WRITABLE else "png")
+    before_encoding = time.perf_counter()
+    encoded = _encode(result, filtered, format_out, _shown(job.output, "stdout"))
+    _write(job.output, encoded)
+    ended = time.perf_counter()
+    samples = max(filtered.array.size, 1)
+    return Report(
+        input=job.input, output=job.output, status="done", format_in=format_in, format_out=format_out,
+        dtype_in=dtype_in, dtype_out=str(result.dtype), stages=filtered.stages, decode_s=decoded - started,
+        filter_s=filtered.seconds, encode_s=ended - before_encoding, clipped_low=filtered.below / samples,
+        clipped_high=filtered.above / samples, nonfinite=filtered.nonfinite, notes=(*notes, *filtered.notes),
+    )  # fmt: skip
+
+
+def _filter_array(array: npt.NDArray[Any], settings: Settings) -> tuple[Filtered, npt.NDArray[Any]]:
+    from convcli.layouts import Layout
+    from convcli.pipeline import filter_array
+
+    layout = Layout.of(array, settings.layout)
+    filtered = filter_array(layout.canonical(array), layout.spatial, settings.kernels, settings.range)
+    return filtered, layout.restore(filtered.array)
+
+
+def _filter_picture(pixels: npt.NDArray[Any], settings: Settings) -> tuple[Filtered, npt.NDArray[Any]]:
+    from convcli.pipeline import filter_picture
+
+    if settings.layout not in (None, "yxc"):
+        raise UsageError(f"an image has the layout yxc, not {settings.layout}", hint="--layout is for .npy arrays")
+    filtered = filter_picture(pixels, settings.kernels, settings.range)
+    return filtered, filtered.array
+
+
+def _encode(result: npt.NDArray[Any], filtered: Filtered, format_: str, place: str) -> bytes:
+    from convcli import arrays, images
+
+    if format_ == "npy":
+        grey = result.ndim == 3 and result.shape[-1] == 1 and filtered.array is result
+        return arrays.write_npy(result[..., 0] if grey else result)
+    picture = result if result.ndim == 3 else result[..., None]
+    colours = filtered.stages[-1].channels_out
+    if result.ndim not in (2, 3) or colours not in (1, 3, 4):
+        shape = "x".join(map(str, result.shape))
+        what = f"{colours} channels" if result.ndim == 3 else f"an array of shape {shape}"
+        raise ImageError(f"{what} can't be written as {format_}", place=place, hint="write a .npy file")
+    return images.encode(picture, format=format_, place=place)
+
+
+def _read(name: str) -> bytes:
+    if name == STANDARD:
+        if sys.stdin.isatty():
+            raise ImageError("nothing is piped in", place="stdin")
+        return sys.stdin.buffer.read()
+    name = name.partition("::")[0] if ".npz::" in name else name
+    try:
+        mode = os.stat(name).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+            hint = "name the files in it: FOLDER/*.jpg" if stat.S_ISDIR(mode) else "pipe it in and read -"
+            raise ImageError(f"is {kind}, not a file", place=name, hint=hint)
+        return Path(name).read_bytes()
+    except FileNotFoundError as error:
+        pattern = any(character in name for character in "*?[")
+        raise ImageError("no file matches this pattern" if pattern else "no such file", place=name) from error
+    except OSError as error:
+        raise ImageError(f"can't be read: {(error.strerror or str(error)).lower()}", place=name) from error
+
+
+def _write(name: str, data: bytes) -> None:
+    if name != STANDARD:
+        files.write_atomically(name, data)
+        return
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _shown(name: str, standard: str = "stdin") -> str:
+    return standard if name == STANDARD else name

@@ -1,0 +1,42 @@
+"""`convcli list`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from convcli.cli.options import report_format
+
+
+@click.command("list")
+@report_format
+def command(format_: str) -> None:
+    """List the shipped kernels: type, taps, parameters, and what each is for.
+
+    \b
+    convcli list
+    convcli list --format json | jq -r '.rows[].name'
+    """
+    from convcli import library, render
+    from convcli.tables import Column, Table
+
+    kernels = [library.read(name) for name in library.names()]
+    columns = (
+        Column(key="name", title="Kernel"),
+        Column(key="type", title="Type", priority=2),
+        Column(key="taps", title="Taps", right=True, priority=1),
+        Column(key="parameters", title="Parameters", right=True, priority=3),
+        Column(key="about", title="About", wraps=True),
+    )
+    rows = [
+        {
+            "name": kernel.name,
+            "type": kernel.type,
+            "taps": kernel.taps,
+            "parameters": kernel.weight_count + (kernel.bias.size if kernel.bias else 0),
+            "about": kernel.about,
+        }
+        for kernel in kernels
+    ]
+    render.write(Table(columns=columns, rows=rows), format_, sys.stdout)

@@ -1,0 +1,100 @@
+"""`convcli show`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+import click
+
+from convcli.cli.options import kernel_overrides
+
+
+@click.command("show")
+@click.argument("kernel")
+@kernel_overrides
+@click.option("--channels", type=click.IntRange(min=1), help="Channels of the input that MACs are counted for.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything, weights included, as JSON.")
+def command(kernel: str, channels: int | None, as_json: bool, **overrides: str | None) -> None:
+    """Show what a kernel is, does and costs.
+
+    Weights with their sum, symmetry and rank (1: separable), extent, effect on the size, parameters and MACs.
+
+    \b
+    convcli show sharpen
+    convcli show gaussian:sigma=3
+    convcli show '[[1, 2, 1], [2, 4, 2], [1, 2, 1]]'
+    """
+    from convcli import analysis, render
+    from convcli.cli.kernels import load_kernels
+
+    (loaded,) = load_kernels([kernel], overrides)
+    told = analysis.facts(loaded, channels or (loaded.channels[0] if loaded.channels else 1))
+    if as_json:
+        render.write_json(told, sys.stdout)
+        return
+    _write(told, sys.stdout)
+
+
+def _write(told: dict[str, Any], out: TextIO) -> None:
+    from convcli import render
+
+    render.heading(told["name"], told["about"], out)
+    render.pairs(list(_about(told)), out)
+    for name, part in told["parts"].items():
+        shape = "x".join(map(str, part["shape"]))
+        out.write("\n")
+        render.heading(f"{name} {shape}", "", out)
+        if len(part["shape"]) == 1:
+            render.grid([part["weights"]], out)
+        elif len(part["shape"]) == 2:
+            render.grid(part["weights"], out)
+        render.pairs(list(_part(part)), out)
+
+
+def _about(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    times = "x".join
+    yield "type", f"{told['type']}: {told['summary']}"
+    yield "formula", told["formula"]
+    yield "", told["orientation"]
+    yield "source", told["source"]
+    taps, extent = times(map(str, told["taps"])), times(map(str, told["extent"]))
+    yield "taps", f"{taps} along {told['axes']}" + (f", spanning {extent} samples" if taps != extent else "")
+    if any(step > 1 for step in told["stride"]):
+        yield "stride", times(map(str, told["stride"]))
+    if any(step > 1 for step in told["dilation"]):
+        yield "dilation", times(map(str, told["dilation"]))
+    paddings = ["same" if p == "same" else f"{p[0]}+{p[1]}" for p in told["padding"]]
+    yield "padding", (paddings[0] if len(set(paddings)) == 1 else ", ".join(paddings)) + f", border {told['border']}"
+    yield "size", told["size"]
+    if isinstance(told["channels"], list):
+        yield "channels", f"{told['channels'][0]} in, {told['channels'][1]} out"
+    else:
+        yield "channels", told["channels"]
+    yield "parameters", f"{told['params_weights']:,} weights, {told['params_biases']:,} biases"
+    macs = told["macs_per_output"]
+    parts = " (" + ", ".join(f"{name} {value:g}" for name, value in macs.items()) + ")" if len(macs) > 1 else ""
+    channels = told["input_channels"]
+    where = "per output pixel" + (f" of {channels} input channels" if channels > 1 else " and channel")
+    total = sum(macs.values())
+    yield "cost", f"{total:g} MACs = {2 * total:g} FLOPs {where}{parts}"
+    if "taps_per_output" in told:
+        counts = told["taps_per_output"]
+        yield "taps per output", f"{', '.join(map(str, counts))}: {_evenness(counts, told['phase_sums'])}"
+    yield "computed by", told["algorithm"]
+
+
+def _part(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "sum", f"{part['sum']:g} (absolute values: {part['sum_of_absolutes']:g})"
+    yield "range", f"{part['least']:.4g} to {part['greatest']:.4g}"
+    if "symmetry" in part:
+        yield "symmetry", ", ".join(part["symmetry"]) or "none"
+    if "separability" in part:
+        yield "rank", part["separability"]
+
+
+def _evenness(counts: list[int], sums: list[float]) -> str:
+    if len(sums) > 1:
+        return f"a checkerboard; ones become {sums[0]:g} to {sums[-1]:g}"
+    return f"ones become {sums[0]:g} everywhere" + (", the weights make up for it" if len(counts) > 1 else "")

@@ -1,0 +1,231 @@
+"""Reports -> rich tables, aligned text, Markdown, CSV, JSON. The only importer of rich."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from convcli.errors import printable
+from convcli.tables import Column, Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def write(table: Table, format_: str, stream: TextIO) -> None:
+    """`table` in `format_` on `stream`; "table" is plain text where the stream is no terminal."""
+    if format_ == "table" and stream.isatty():
+        _rich(table, stream)
+        return
+    writers = {"table": plain, "plain": plain, "markdown": markdown, "csv": csv_text, "json": json_text}
+    stream.write(writers[format_](table))
+
+
+def write_json(value: Any, stream: TextIO, *, indent: int | None = 2) -> None:
+    """`value` as JSON; NaN and infinities, which JSON lacks, become null."""
+    stream.write(json.dumps(_jsonable(value), indent=indent, ensure_ascii=False) + "\n")
+
+
+def plain(table: Table) -> str:
+    """Aligned columns, as wide as they need to be: for pipes and files."""
+    titles = [column.title for column in table.columns]
+    cells = [[printable(cell).replace("\n", "\\n") for cell in row] for row in table.cells()]
+    widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+    lines = [table.title] if table.title else []
+    for row in (titles, *cells):
+        aligned = [
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for cell, width, column in zip(row, widths, table.columns, strict=True)
+        ]
+        lines.append("  ".join(aligned).rstrip())
+    return "\n".join([*lines, *table.notes]) + "\n"
+
+
+def markdown(table: Table) -> str:
+    """A table of GitHub-flavoured Markdown."""
+    titles = [column.title for column in table.columns]
+    rule = ["--:" if column.right else ":--" for column in table.columns]
+    body = [[printable(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in table.cells()]
+    lines = [f"**{table.title}**", ""] if table.title else []
+    lines += ["| " + " | ".join(row) + " |" for row in (titles, rule, *body)]
+    if table.notes:
+        lines += ["", *[f"{note}  " for note in table.notes]]
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(table: Table) -> str:
+    """Comma-separated raw values under the columns' keys."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([column.key for column in table.columns])
+    for row in table.rows:
+        writer.writerow([_csv_value(row.get(column.key)) for column in table.columns])
+    return buffer.getvalue()
+
+
+def json_text(table: Table) -> str:
+    """`{"rows": [...], "notes": [...]}` with raw values."""
+    keys = [column.key for column in table.columns]
+    rows = [{key: row.get(key) for key in keys} for row in table.rows]
+    buffer = io.StringIO()
+    write_json({"title": table.title, "rows": rows, "notes": list(table.notes)}, buffer)
+    return buffer.getvalue()
+
+
+def _csv_value(value: Any) -> Any:
+    return "x".join(map(str, value)) if isinstance(value, tuple | list) else value
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def fitting(table: Table, width: int) -> tuple[list[Column], list[Column]]:
+    """The columns that fit in `width` characters, and those left out: highest priority number first."""
+    columns = list(table.columns)
+    dropped: list[Column] = []
+    while _least_width(table, columns) > width:
+        last = max(columns, key=lambda column: column.priority)
+        if last.priority == 0:
+            break
+        columns.remove(last)
+        dropped.append(last)
+    return columns, dropped
+
+
+def _least_width(table: Table, columns: Sequence[Column]) -> int:
+    total = 0
+    for column in columns:
+        cells = [column.title, *(column.show(row.get(column.key)) for row in table.rows)]
+        needed = max(len(cell) for cell in cells)
+        total += min(needed, 24) if column.wraps else needed
+    return total + 2 * (len(columns) - 1)
+
+
+def _rich(table: Table, stream: TextIO) -> None:
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    console = _console(stream)
+    columns, dropped = fitting(table, console.width)
+    shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", title_justify="left")
+    if table.title:
+        console.print(Text(table.title, style="bold"))
+    for index, column in enumerate(columns):
+        shown.add_column(
+            column.title,
+            justify="right" if column.right else "left",
+            style="cyan" if index == 0 else "",
+            no_wrap=not column.wraps,
+            overflow="fold",
+        )
+    for row in table.rows:
+        shown.add_row(*(Text(printable(column.show(row.get(column.key)))) for column in columns))
+    console.print(shown)
+    for note in table.notes:
+        console.print(Text(note, style="dim"))
+    if dropped:
+        names = ", ".join(column.title for column in dropped)
+        console.print(Text(f"Not shown at {console.width} columns: {names}.", style="dim"))
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    width = shutil.get_terminal_size().columns
+    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+
+
+def grid(values: Sequence[Sequence[float]], stream: TextIO, *, indent: str = "  ") -> None:
+    """Weights as a grid of numbers, coloured by sign and size on a terminal; large ones as shades without numbers."""
+    width = shutil.get_terminal_size().columns if stream.isatty() else 120
+    greatest = max((abs(value) for row in values for value in row), default=0.0)
+    cells = [[_number(value) for value in row] for row in values]
+    column = max(len(cell) for row in cells for cell in row)
+    if len(indent) + (column + 1) * len(values[0]) <= width and len(values) <= 32:
+        lines = [[f" {cell.rjust(column)}" for cell in row] for row in cells]
+    else:
+        lines = [[_shade(value, greatest) for value in row] for row in values]
+        if len(indent) + 2 * len(values[0]) > width:
+            stream.write(f"{indent}{len(values)} x {len(values[0])} weights: too wide for this screen\n")
+            return
+    if not stream.isatty():
+        stream.writelines(f"{indent}{''.join(row).rstrip()}\n" for row in lines)
+        return
+    from rich.text import Text
+
+    console = _console(stream)
+    for row, numbers in zip(lines, values, strict=True):
+        text = Text(indent)
+        for cell, value in zip(row, numbers, strict=True):
+            text.append(cell, style=_colour(value, greatest))
+        console.print(text, no_wrap=True)
+
+
+def _number(value: float) -> str:
+    return "0" if value == 0 else f"{value:.4g}" if abs(value) >= 1e-3 else f"{value:.1e}"
+
+
+def _shade(value: float, greatest: float) -> str:
+    """Two characters: + or - for the sign, denser for larger weights."""
+    share = abs(value) / greatest if greatest else 0
+    ramp = " .:-=+*#%@" if value >= 0 else " ,;_~xoOX8"
+    return ramp[min(int(share * 9.999), 9)] * 2
+
+
+def _colour(value: float, greatest: float) -> str:
+    share = abs(value) / greatest if greatest else 0.0
+    if share < 1e-3:
+        return "bright_black"
+    level = round(90 + 130 * share**0.5)
+    return f"rgb({level},{level * 2 // 3},60)" if value > 0 else f"rgb(70,{level * 2 // 3},{level})"
+
+
+def terminal_width() -> int:
+    """Columns of the terminal, 80 where there is none."""
+    return shutil.get_terminal_size().columns
+
+
+def interactive(stream: TextIO | None = None) -> bool:
+    """Whether somebody watches `stream` (stderr by default)."""
+    return (stream or sys.stderr).isatty()
+
+
+def heading(title: str, text: str, stream: TextIO) -> None:
+    """A title and the sentence that belongs to it."""
+    line = f"{title}: {text}" if text else title
+    if not stream.isatty():
+        stream.write(f"{printable(line)}\n")
+        return
+    from rich.text import Text
+
+    _console(stream).print(Text.assemble((printable(title), "bold cyan"), printable(line[len(title) :])))
+
+
+def pairs(rows: Sequence[tuple[str, str]], stream: TextIO) -> None:
+    """Names and values, a line each; long values are broken on a terminal."""
+    width = max((len(name) for name, _ in rows), default=0)
+    if not stream.isatty():
+        stream.writelines(f"  {name.ljust(width)}  {printable(value)}\n" for name, value in rows)
+        return
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    shown.add_column(no_wrap=True, style="bright_black", min_width=width + 2)
+    shown.add_column(overflow="fold")
+    for name, value in rows:
+        shown.add_row(f"  {name}", Text(printable(value)))
+    _console(stream).print(shown)

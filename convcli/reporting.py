@@ -1,0 +1,127 @@
+"""The reports of `convcli apply` in words: a block for one input, a line each for several, warnings, errors, JSON."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from convcli import render
+from convcli.errors import printable
+from convcli.report import Report
+from convcli.tables import Column, Table
+
+#: A clipped share below this is not worth a warning.
+CLIPPED_WARNING = 0.01
+
+_STAGES = (
+    Column(key="kernel", title="Kernel"),
+    Column(key="type", title="Type", priority=3),
+    Column(key="algorithm", title="Computed", priority=5, wraps=True),
+    Column(key="size_in", title="In", right=True),
+    Column(key="size_out", title="Out", right=True),
+    Column(key="parameters", title="Parameters", right=True, priority=1),
+    Column(key="macs", title="MACs", right=True, show=lambda macs: engineering(macs), priority=2),
+    Column(key="border", title="Border", priority=4),
+)
+
+
+def engineering(number: float) -> str:
+    """A count with a prefix: 1.62 G.
+
+    >>> engineering(1_620_000_000), engineering(411)
+    ('1.62 G', '411')
+    """
+    for prefix, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= factor * 10 or (factor > 1e3 and abs(number) >= factor):
+            return f"{number / factor:.3g} {prefix}"
+    return f"{number:,.0f}" if number == int(number) else f"{number:.3g}"
+
+
+def seconds(value: float) -> str:
+    """A duration in the unit that suits it.
+
+    >>> seconds(0.0213), seconds(1.5), seconds(0.0002)
+    ('21.3 ms', '1.5 s', '0.2 ms')
+    """
+    return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
+
+
+def size(samples: tuple[int, ...], channels: int) -> str:
+    """Sizes as people write them: width x height for pictures, z, y, x for volumes; then channels if several."""
+    shown = "x".join(map(str, reversed(samples) if len(samples) == 2 else samples))
+    return f"{shown}x{channels}" if channels > 1 else shown
+
+
+def block(report: Report, stream: TextIO) -> None:
+    """All of one report."""
+    rows = [
+        {
+            "kernel": stage.kernel,
+            "type": stage.type,
+            "algorithm": stage.algorithm,
+            "size_in": size(stage.size_in, stage.channels_in),
+            "size_out": size(stage.size_out, stage.channels_out),
+            "parameters": stage.weights + stage.biases,
+            "macs": stage.macs,
+            "border": stage.border,
+        }
+        for stage in report.stages
+    ]
+    title = f"{_name(report.input, 'stdin')} -> {_name(report.output, 'stdout')}"
+    kinds = f"{report.format_in} {report.dtype_in} -> {report.format_out} {report.dtype_out}"
+    speed = f"{report.megapixels_per_s:.3g} MP/s" if len(report.stages[0].size_in) == 2 else ""
+    notes = [
+        kinds + "".join(f"; {note}" for note in report.notes),
+        ", ".join(filter(None, (_times(report), speed))),
+    ]
+    if any(stage.flipped for stage in report.stages):
+        notes.append("weights flipped (convolution) where the kernel says so; otherwise cross-correlation")
+    render.write(Table(columns=_STAGES, rows=rows, title=title, notes=notes), "table", stream)
+
+
+def line(report: Report, stream: TextIO) -> None:
+    """One report in one line."""
+    first, last = report.stages[0], report.stages[-1]
+    sizes = size(first.size_in, first.channels_in)
+    if (first.size_in, first.channels_in) != (last.size_out, last.channels_out):
+        sizes += f" -> {size(last.size_out, last.channels_out)}"
+    names = f"{_name(report.input, 'stdin')} -> {_name(report.output, 'stdout')}"
+    stream.write(f"{names}  {sizes}  {_times(report)}\n")
+
+
+def _times(report: Report) -> str:
+    return f"decode {seconds(report.decode_s)}, filter {seconds(report.filter_s)}, encode {seconds(report.encode_s)}"
+
+
+def warnings(report: Report, stream: TextIO, *, hint: bool) -> bool:
+    """What a user should know of a result: clipping, samples that were no numbers, frames left out.
+
+    `hint` says whether advice on clipping is wanted; returns whether clipping was worth it.
+    """
+    name = _name(report.input, "stdin")
+    clipped = report.clipped_low + report.clipped_high
+    if clipped > CLIPPED_WARNING:
+        low, high = f"{100 * report.clipped_low:.1f} % too low", f"{100 * report.clipped_high:.1f} % too high"
+        stream.write(f"Warning: {name}: {100 * clipped:.1f} % of the samples were clipped ({low}, {high})\n")
+        if hint:
+            stream.write("  hint: --range abs, offset, rescale or float keeps them\n")
+    if report.nonfinite:
+        stream.write(
+            f"Warning: {name}: {report.nonfinite} samples were NaN or infinite and can't be kept as integers\n"
+        )
+    for note in report.notes:
+        stream.write(f"Warning: {name}: {printable(note)}\n")
+    return clipped > CLIPPED_WARNING
+
+
+def error(report: Report, stream: TextIO) -> None:
+    """Why an input failed."""
+    stream.write(f"Error: {printable(report.error)}\n")
+
+
+def as_json(report: Report, stream: TextIO) -> None:
+    """One line of JSON."""
+    render.write_json(report.as_dict(), stream, indent=None)
+
+
+def _name(name: str, standard: str) -> str:
+    return standard if name == "-" else printable(name)
