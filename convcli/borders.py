@@ -31,15 +31,14 @@ def source_indices(positions: npt.NDArray[np.int64], n: int, border: str) -> npt
     if border == "reflect":
         period = max(2 * n - 2, 1)
         folded = np.mod(positions, period)
-        reflected: npt.NDArray[np.int64] = np.minimum(folded, period - folded) if n > 1 else np.zeros_like(positions)
-        return reflected
+        return np.minimum(folded, period - folded).astype(np.int64) if n > 1 else np.zeros_like(positions)
     if border == "symmetric":
         folded = np.mod(positions, 2 * n)
-        return np.minimum(folded, 2 * n - 1 - folded)
+        return np.minimum(folded, 2 * n - 1 - folded).astype(np.int64)
     if border == "replicate":
         return np.clip(positions, 0, n - 1)
     if border == "wrap":
-        return np.mod(positions, n)
+        return np.mod(positions, n).astype(np.int64)
     return np.where((positions >= 0) & (positions < n), positions, -1)
 
 

@@ -92,7 +92,7 @@ def test_zero_offsets_are_dense(border: str, geometry: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("border", ref.BORDERS)
 def test_constant_whole_offsets_dilate_and_shift_the_kernel(border: str) -> None:
-    """Tap (i, j) moved by (2 i - 3, j - 2) reads row o + 3 i - 3 and column o + 2 j - 2: dilation 3, 2, padding 3, 2."""
+    """Tap (i, j) moved by (2 i - 3, j - 2) reads row o + 3 i - 3, column o + 2 j - 2: dilation 3, 2, padding 3, 2."""
     rng = np.random.default_rng(1)
     x, w = rng.standard_normal((10, 8, 2)), rng.standard_normal((3, 2))
     offsets = np.zeros((3, 2, 2, 8, 7))
