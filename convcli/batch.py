@@ -19,6 +19,7 @@ from convcli.report import Report
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from convcli.images import Metadata
     from convcli.ops import Kernel
     from convcli.pipeline import Filtered
 
@@ -141,6 +142,7 @@ def run_job(job: Job, settings: Settings) -> Report:
     place = _shown(job.input)
     data = _read(job.input)
     notes: tuple[str, ...] = ()
+    metadata = None
     if data.startswith((b"\x93NUMPY", b"PK\x03\x04")):
         format_in, array = "npy", arrays.read_npy(data, place=place)
         decoded = time.perf_counter()
@@ -150,10 +152,11 @@ def run_job(job: Job, settings: Settings) -> Report:
         picture = images.decode(data, place=place)
         decoded = time.perf_counter()
         format_in, dtype_in, notes = picture.format, str(picture.pixels.dtype), picture.notes
+        metadata = picture.metadata
         filtered, result = _filter_picture(picture.pixels, settings)
     format_out = job.format or (format_in if format_in in files.WRITABLE else "png")
     before_encoding = time.perf_counter()
-    encoded = _encode(result, filtered, format_out, _shown(job.output, "stdout"))
+    encoded, dropped = _encode(result, filtered, format_out, _shown(job.output, "stdout"), metadata)
     _write(job.output, encoded)
     ended = time.perf_counter()
     samples = max(filtered.array.size, 1)
@@ -161,7 +164,7 @@ def run_job(job: Job, settings: Settings) -> Report:
         input=job.input, output=job.output, status="done", format_in=format_in, format_out=format_out,
         dtype_in=dtype_in, dtype_out=str(result.dtype), stages=filtered.stages, decode_s=decoded - started,
         filter_s=filtered.seconds, encode_s=ended - before_encoding, clipped_low=filtered.below / samples,
-        clipped_high=filtered.above / samples, nonfinite=filtered.nonfinite, notes=(*notes, *filtered.notes),
+        clipped_high=filtered.above / samples, nonfinite=filtered.nonfinite, notes=(*notes, *filtered.notes, *dropped),
     )  # fmt: skip
 
 
@@ -183,19 +186,23 @@ def _filter_picture(pixels: npt.NDArray[Any], settings: Settings) -> tuple[Filte
     return filtered, filtered.array
 
 
-def _encode(result: npt.NDArray[Any], filtered: Filtered, format_: str, place: str) -> bytes:
+def _encode(
+    result: npt.NDArray[Any], filtered: Filtered, format_: str, place: str, metadata: Metadata | None
+) -> tuple[bytes, tuple[str, ...]]:
+    """A file's bytes, and notes on what of the input's metadata it can't hold."""
     from convcli import arrays, images
 
     if format_ == "npy":
         grey = result.ndim == 3 and result.shape[-1] == 1 and filtered.array is result
-        return arrays.write_npy(result[..., 0] if grey else result)
+        return arrays.write_npy(result[..., 0] if grey else result), ()
     picture = result if result.ndim == 3 else result[..., None]
     colours = filtered.stages[-1].channels_out
     if result.ndim not in (2, 3) or colours not in (1, 3, 4):
         shape = "x".join(map(str, result.shape))
         what = f"{colours} channels" if result.ndim == 3 else f"an array of shape {shape}"
         raise ImageError(f"{what} can't be written as {format_}", place=place, hint="write a .npy file")
-    return images.encode(picture, format=format_, place=place)
+    kept, notes = images.fit(metadata or images.Metadata(), picture, format_)
+    return images.encode(picture, format=format_, place=place, metadata=kept), notes
 
 
 def _read(name: str) -> bytes:

@@ -32,7 +32,7 @@ WRITABLE: Final[dict[str, tuple[str, ...]]] = {
     "npy": (".npy",),
 }
 
-# Depths and numbers of channels. Grey and alpha is RGBA in webp, tiff, bmp, jp2 and avif files, grey is RGB in webp.
+# Depths and numbers of channels. Grey and alpha is RGBA in webp, bmp, jp2 and avif files, grey is RGB in webp.
 _HOLDS: Final[dict[str, tuple[frozenset[str], frozenset[int]]]] = {
     "png": (frozenset({"uint8", "uint16"}), frozenset({1, 2, 3, 4})),
     "jpeg": (frozenset({"uint8"}), frozenset({1, 3})),

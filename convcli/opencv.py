@@ -1,0 +1,68 @@
+"""OpenCV, guarded: found or explained, its log kept off stderr."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from convcli.errors import ImageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[Any]
+
+
+def opencv(place: str = "") -> Any:
+    """The module cv2, or an ImageError that says how to get a working one."""
+    try:
+        import cv2
+
+        cv2.imdecode  # noqa: B018 - two wheels in one place leave a module without functions
+    except (ImportError, AttributeError) as error:
+        hint = "pip uninstall opencv-python opencv-python-headless; pip install opencv-python-headless"
+        raise ImageError(f"OpenCV can't be used: {error}", place=place, hint=hint) from None
+    return cv2
+
+
+_quiet_lock, _quiet_depth, _quiet_before = threading.Lock(), 0, 0
+
+
+@contextmanager
+def quiet(cv2: Any) -> Iterator[None]:
+    """Keep OpenCV's log off stderr during a call, also with several at once.
+
+    libjpeg's own complaint about corrupt data in a scan still gets through, and so does libpng's about a damaged
+    deflate stream under a right CRC: both write to the file descriptor itself, and only redirecting that for the whole
+    process would stop them, which would swallow other threads' output too.
+    """
+    global _quiet_depth, _quiet_before
+    with _quiet_lock:
+        if _quiet_depth == 0:
+            _quiet_before = cv2.utils.logging.getLogLevel()
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        _quiet_depth += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_depth -= 1
+            if _quiet_depth == 0:
+                cv2.utils.logging.setLogLevel(_quiet_before)
+
+
+def swapped(pixels: Pixels, *, in_place: bool = False) -> Pixels:
+    """BGR(A) to RGB(A) or back; `in_place` where OpenCV can."""
+    import cv2
+    import numpy as np
+
+    if pixels.shape[2] < 3:
+        return np.ascontiguousarray(pixels)
+    if pixels.dtype not in (np.uint8, np.uint16, np.float32):
+        return np.ascontiguousarray(pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]])
+    code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    turned: Any = cv2.cvtColor(np.ascontiguousarray(pixels), code, dst=pixels if in_place else None)
+    result: Pixels = turned
+    return result
