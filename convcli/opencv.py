@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from convcli.errors import ImageError
 
@@ -13,6 +16,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Pixels = NDArray[Any]
+
+
+_COMPLAINT: Final = re.compile(
+    rb"libpng (?:warning|error): (.*)"
+    rb"|((?:Corrupt JPEG data|Inconsistent progression|Invalid SOS|Premature end of|Unexpected marker|"
+    rb"Unsupported marker|Bogus|Arithmetic table|Application transferred|Warning: unknown JFIF|Unknown Adobe color).*)"
+)
+_MOST_HEARD: Final = 1 << 16
+_hearing = threading.Lock()
 
 
 def opencv(place: str = "") -> Any:
@@ -34,9 +46,7 @@ _quiet_lock, _quiet_depth, _quiet_before = threading.Lock(), 0, 0
 def quiet(cv2: Any) -> Iterator[None]:
     """Keep OpenCV's log off stderr during a call, also with several at once.
 
-    libjpeg's own complaint about corrupt data in a scan still gets through, and so does libpng's about a damaged
-    deflate stream under a right CRC: both write to the file descriptor itself, and only redirecting that for the whole
-    process would stop them, which would swallow other threads' output too.
+    Not what libjpeg and libpng complain of, which they write to the file descriptor itself: see `overheard`.
     """
     global _quiet_depth, _quiet_before
     with _quiet_lock:
@@ -51,6 +61,39 @@ def quiet(cv2: Any) -> Iterator[None]:
             _quiet_depth -= 1
             if _quiet_depth == 0:
                 cv2.utils.logging.setLogLevel(_quiet_before)
+
+
+@contextmanager
+def overheard(complaints: list[str]) -> Iterator[None]:
+    """Take up what libjpeg and libpng write to stderr of damaged data, the only way in which OpenCV lets them tell.
+
+    Their words are appended to `complaints`, anything else is passed on. Calls in several threads take turns, since
+    the file descriptor belongs to the whole process. Where there is no stderr nothing is heard.
+    """
+    with _hearing:
+        try:
+            before = os.dup(2)
+        except OSError:
+            yield
+            return
+        heard = b""
+        try:
+            with tempfile.TemporaryFile() as ear:
+                os.dup2(ear.fileno(), 2)
+                try:
+                    yield
+                finally:
+                    os.dup2(before, 2)
+                    ear.seek(0)
+                    heard = ear.read(_MOST_HEARD)
+        finally:
+            os.close(before)
+            for line in heard.splitlines(keepends=True):
+                found = _COMPLAINT.match(line)
+                if found:
+                    complaints.append((found[1] or found[2]).decode("ascii", "replace").strip())
+                else:
+                    os.write(2, line)
 
 
 def swapped(pixels: Pixels, *, in_place: bool = False) -> Pixels:
