@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from convcli import avif, exif, exif_blocks
+from convcli import avif, exif, exif_blocks, png
 from convcli.metadata import NOTHING, Metadata
 
 _EXIF: Final = b"Exif\0\0"
@@ -175,10 +175,7 @@ def png_chunks(metadata: Metadata) -> bytes:
         contents.append((b"eXIf", metadata.exif))
     if metadata.xmp:
         contents.append((b"iTXt", _PNG_XMP + bytes(5) + metadata.xmp))
-    return b"".join(
-        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in contents
-    )
+    return b"".join(png.chunk(kind, content) for kind, content in contents)
 
 
 # --- the others -------------------------------------------------------------------------------------------------------
@@ -194,6 +191,21 @@ def _webp(data: bytes) -> Metadata:
         at += 8 + length + (length & 1)
     block = found.get(b"EXIF", b"").removeprefix(_EXIF)
     return Metadata(icc=found.get(b"ICCP", b""), exif=block, xmp=found.get(b"XMP ", b""), dpi=_exif_dpi(block))
+
+
+def put_webp(data: bytes, metadata: Metadata) -> bytes:
+    """An animated WebP file just encoded, with metadata that are `fitted` put in."""
+    flags = 0x20 * bool(metadata.icc) | 0x08 * bool(metadata.exif) | 0x04 * bool(metadata.xmp)
+    if data[12:16] != b"VP8X" or not flags:
+        return data
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return kind + struct.pack("<I", len(content)) + content + bytes(len(content) & 1) if content else b""
+
+    head = data[12:20] + bytes([data[20] | flags]) + data[21:30]
+    parts = (head, chunk(b"ICCP", metadata.icc), data[30:], chunk(b"EXIF", metadata.exif), chunk(b"XMP ", metadata.xmp))
+    body = b"WEBP" + b"".join(parts)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def _tiff(data: bytes) -> Metadata:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import arrays, carriers, png, sniff, tiff
-from convcli.errors import ImageError
+from convcli.errors import ImageError, UsageError, suggestion
 from convcli.files import WRITABLE, check_held
 from convcli.metadata import NOTHING, Metadata, fitted
 from convcli.opencv import opencv, quiet, swapped
@@ -18,15 +19,74 @@ if TYPE_CHECKING:
 
 _QUALITY: Final = 95  # of the lossy formats: chained filters should not sharpen an encoder's blocks
 
+_SUBSAMPLINGS: Final = {"444": 0x111111, "422": 0x211111, "420": 0x221111, "440": 0x121111, "411": 0x411111}
+
+#: The settings that encoders take, as (format, name): what they may be, in words, and their default.
+OPTIONS: Final[dict[tuple[str, str], tuple[str, Any]]] = {
+    ("jpeg", "quality"): ("1 to 100", _QUALITY),
+    ("jpeg", "progressive"): ("0 or 1", 0),
+    ("jpeg", "optimize"): ("0 or 1", 0),
+    ("jpeg", "subsampling"): ("444, 422, 420, 440 or 411", "420"),
+    ("webp", "quality"): ("1 to 100, or 101 for lossless", _QUALITY),
+    ("avif", "quality"): ("1 to 100", _QUALITY),
+    ("avif", "speed"): ("0 (small) to 10 (fast)", 9),
+    ("png", "compression"): ("0 to 9", 1),
+    ("tiff", "compression"): ("none or deflate", "none"),
+    ("jp2", "quality"): ("1 to 1000", 1000),
+}
+
+
+def settings(format: str, options: Mapping[str, Any] | None, place: str = "") -> dict[str, Any]:
+    """What an encoder is to be told: `flags` for OpenCV's, `compression` for our own.
+
+    `options` are `quality` and `FORMAT_NAME`, such as `jpeg_progressive`; those of other formats, and a quality where
+    there is none, are passed over, so that one set serves a mixed batch. Raises UsageError for an unknown or impossible
+    one.
+    """
+    chosen = {name: default for (owner, name), (_, default) in OPTIONS.items() if owner == format}
+    for key, value in (options or {}).items():
+        owner, _, name = key.rpartition("_")
+        known = [f"{owner}_{name}" for owner, name in OPTIONS]
+        if key != "quality" and key not in known:
+            hint = suggestion(key, known) or "known: quality " + " ".join(known)
+            raise UsageError(f"no encoder has a setting '{key}'", hint=hint)
+        if name in chosen and owner in ("", format):
+            chosen[name] = _checked(key, format, name, value)
+    if format in ("png", "tiff"):
+        return chosen
+    if format not in ("jpeg", "webp", "avif", "jp2"):
+        return {}
+    cv2 = opencv(place)
+    prefix = {"jp2": "IMWRITE_JPEG2000_COMPRESSION_X1000"}
+    flags = []
+    for name, value in chosen.items():
+        constant = prefix.get(format, f"IMWRITE_{format.upper()}_{name.upper()}")
+        constant = {"subsampling": "IMWRITE_JPEG_SAMPLING_FACTOR"}.get(name, constant)
+        flags += [getattr(cv2, constant), _SUBSAMPLINGS[value] if name == "subsampling" else int(value)]
+    return {"flags": flags}
+
+
+def _checked(key: str, format: str, name: str, value: Any) -> Any:
+    """A setting's value, if it may be that."""
+    words, default = OPTIONS[format, name]
+    if isinstance(default, str):
+        if str(value) in words.replace(",", "").split() and str(value) != "or":
+            return str(value)
+    else:
+        limits = [int(number) for number in re.findall(r"\d+", words)]
+        if re.fullmatch(r"\d{1,4}", str(value)) and min(limits) <= int(value) <= max(limits):
+            return int(value)
+    raise UsageError(f"{key} is {words} for {format}, not {value}")
+
 
 def encode(
     pixels: Pixels, *, format: str, place: str, metadata: Metadata = NOTHING, options: Mapping[str, Any] | None = None
 ) -> bytes:
     """The bytes of an image file of `pixels`, shaped (height, width, channels) or (height, width), in RGB(A) order.
 
-    JPEG, WebP and AVIF are written at quality 95, TIFF uncompressed. Where a format has no grey with alpha (WebP, BMP,
-    JPEG 2000, AVIF) the grey becomes three equal channels, as plain grey does in WebP. Of `metadata` the file gets what
-    `fit` leaves.
+    JPEG, WebP and AVIF are written at quality 95, TIFF uncompressed, where `options` (see `settings`) say nothing else.
+    Where a format has no grey with alpha (WebP, BMP, JPEG 2000, AVIF) the grey becomes three equal channels, as plain
+    grey does in WebP. Of `metadata` the file gets what `fit` leaves.
 
     Raises ImageError where the format can't hold the depth, the channels or the size; nothing is converted in silence.
     """
@@ -38,16 +98,18 @@ def encode(
     if format in ("pnm", "pam", "pfm"):
         return arrays.write_pixels(pixels, format=format)
     if format == "png":
-        data = png.encode(pixels)
+        data = png.encode(pixels, **settings(format, options, place))
     elif format == "tiff":
-        data = tiff.encode([pixels], metadata=metadata)
+        data = tiff.encode([pixels], metadata=metadata, **settings(format, options, place))
     else:
-        data = _encoded(pixels, format, place, metadata)
+        data = _encoded(pixels, format, place, metadata, options)
     return carriers.put(data, format, metadata)
 
 
-def fit(metadata: Metadata, pixels: Pixels, format: str) -> tuple[Metadata, tuple[str, ...]]:
+def fit(metadata: Metadata, pixels: Pixels, format: str, *, animated: bool = False) -> tuple[Metadata, tuple[str, ...]]:
     """The metadata that a file of these pixels in `format` gets, and notes on what is dropped and why."""
+    if animated and format == "avif":
+        format = "avif sequence"  # for which OpenCV takes none
     height, width = pixels.shape[:2]
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     return fitted(metadata, format=format, shape=(height, width, _written(channels, format)))
@@ -60,16 +122,12 @@ def _written(channels: int, format: str) -> int:
     return 3 if channels == 1 and format == "webp" else channels
 
 
-def _encoded(pixels: Pixels, format: str, place: str, metadata: Metadata) -> bytes:
+def _encoded(pixels: Pixels, format: str, place: str, metadata: Metadata, options: Mapping[str, Any] | None) -> bytes:
     """OpenCV's encoder, and a proof of what it wrote."""
     import numpy as np
 
     cv2 = opencv(place)
-    settings = {
-        "jpeg": [cv2.IMWRITE_JPEG_QUALITY, _QUALITY],
-        "webp": [cv2.IMWRITE_WEBP_QUALITY, _QUALITY],
-        "avif": [cv2.IMWRITE_AVIF_QUALITY, _QUALITY],
-    }
+    flags = settings(format, options, place).get("flags", [])
     if _written(pixels.shape[2], format) != pixels.shape[2]:
         pixels = pixels[:, :, [0, 0, 0, 1][: pixels.shape[2] + 2]]
     blocks = {}
@@ -80,7 +138,7 @@ def _encoded(pixels: Pixels, format: str, place: str, metadata: Metadata) -> byt
     try:
         with quiet(cv2):
             done, out = cv2.imencodeWithMetadata(
-                WRITABLE[format][0], swapped(pixels), list(present), list(present.values()), settings.get(format, [])
+                WRITABLE[format][0], swapped(pixels), list(present), list(present.values()), flags
             )
     except cv2.error as error:
         raise ImageError(f"can't be written as {format}: {error.err or error}", place=place) from None

@@ -37,8 +37,9 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Directory:
-    """One page's tags; `data` is the whole file, `order` "<" or ">", `big` whether it is a BigTIFF."""
+    """One page's tags, from byte `at`; `data` is the whole file, `order` "<" or ">", `big` whether it is a BigTIFF."""
 
+    at: int
     data: bytes
     order: str
     big: bool
@@ -90,6 +91,7 @@ def directories(data: bytes) -> Iterator[Directory]:
 def directory(data: bytes, at: int, order: str, big: bool) -> tuple[Directory, int]:
     """The directory at byte `at`, and where the next one starts (0: there is none)."""
     word, entry_size, inline = ("Q", 20, 8) if big else ("I", 12, 4)
+    start_at = at
     number_format = order + ("Q" if big else "H")
     (number,) = struct.unpack_from(number_format, data, at)
     if number > 65535:
@@ -103,7 +105,7 @@ def directory(data: bytes, at: int, order: str, big: bool) -> tuple[Directory, i
             (values_at,) = struct.unpack_from(order + word, data, values_at)
         entries.setdefault(tag, Entry(kind=kind, count=count, values_at=values_at, count_at=start + 4))
     (following,) = struct.unpack_from(order + word, data, at + number * entry_size)
-    return Directory(data=data, order=order, big=big, entries=entries), following
+    return Directory(at=start_at, data=data, order=order, big=big, entries=entries), following
 
 
 def patched(page: Directory, values: Mapping[int, int]) -> bytes:

@@ -6,10 +6,12 @@ formats upright and not others, drops grey's alpha, and writes what a format can
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import carriers, salvage, sniff
+from convcli import animation, carriers, exif, salvage, sniff
+from convcli.animation import encode as encode_frames
 from convcli.decoding import DECODERS, Source, decode_other
 from convcli.encoding import encode, fit
 from convcli.errors import ImageError
@@ -21,7 +23,19 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[Any]
 
-__all__ = ["MAX_PIXELS", "WRITABLE", "Metadata", "Picture", "decode", "encode", "fit", "format_of", "holds"]
+__all__ = [
+    "MAX_PIXELS",
+    "WRITABLE",
+    "Metadata",
+    "Picture",
+    "decode",
+    "encode",
+    "encode_frames",
+    "fit",
+    "format_of",
+    "frames",
+    "holds",
+]
 
 MAX_PIXELS: Final = 1 << 30  # OpenCV's own limit, so it needs no setting of its own
 
@@ -32,7 +46,8 @@ class Picture:
 
     `pixels` (height, width, channels), native byte order, C-contiguous, upright; channels 1 grey, 2 grey and alpha,
     3 RGB, 4 RGBA. `format` as told by the content; `frames` or pages in the file, of which this is the first; `notes`
-    are warnings; `metadata` as stored, so that its orientation has been applied.
+    are warnings; `metadata` as stored, so that its orientation has been applied;
+    `duration` in milliseconds and `loops` (plays, 0: for ever) of a frame that is one of an animation's.
     """
 
     pixels: Pixels
@@ -40,6 +55,8 @@ class Picture:
     frames: int
     notes: tuple[str, ...]
     metadata: Metadata = NOTHING
+    duration: int = 0
+    loops: int = 0
 
     @property
     def has_alpha(self) -> bool:
@@ -92,3 +109,35 @@ def _picture(source: Source, *, strict: bool) -> Picture:
         notes = (*notes, f"{fact}; decoded as far as it goes")
     metadata = carriers.read(source.data, source.format)
     return Picture(pixels=pixels, format=source.format, frames=frames, notes=notes, metadata=metadata)
+
+
+def frames(
+    data: bytes, *, place: str, max_pixels: int = MAX_PIXELS, allow_truncated: bool = False, strict: bool = False
+) -> Iterator[Picture]:
+    """All frames of an animation, as shown, or all pages of a TIFF file, or the one picture; arguments as for `decode`.
+
+    The limit is for all frames of an animation together. Raises ImageError where any can't be decoded.
+    """
+    first = decode(data, place=place, max_pixels=max_pixels, allow_truncated=allow_truncated, strict=strict)
+    if first.frames == 1:
+        yield first
+        return
+    notes = first.notes[1:]
+    if first.format == "tiff":
+        for page in animation.tiff_pages(data):
+            picture = decode(page, place=place, max_pixels=max_pixels, strict=strict)
+            shown = tuple(note for note in picture.notes if not note.startswith("frame 1 of "))
+            yield replace(picture, frames=first.frames, notes=shown)
+        return
+    source = Source(data=data, format=first.format, place=place, max_pixels=max_pixels)
+    height, width = first.pixels.shape[:2]
+    source.limit(width * first.frames, height)
+    found = animation.read(source, count=first.frames, orientation=_orientation(source, first.metadata))
+    for pixels, duration in zip(found.frames, found.durations, strict=True):
+        yield replace(first, pixels=pixels, notes=notes, duration=duration, loops=found.loops)
+
+
+def _orientation(source: Source, metadata: Metadata) -> int:
+    """As an animation's frames are stored."""
+    in_boxes = sniff.header(source.data, source.format, place=source.place).orientation
+    return in_boxes or exif.orientation(metadata.exif)
