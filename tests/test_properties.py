@@ -203,6 +203,14 @@ def test_a_mix_to_luma() -> None:
     close(apply(fields, x), expected)
 
 
+def test_a_sum_divides_each_depthwise_kernel_by_its_own() -> None:
+    rng = np.random.default_rng(8)
+    x, depthwise, pointwise = rng.random((8, 9, 2)), rng.random((4, 1, 3, 3)), rng.standard_normal((3, 4))
+    fields = {"type": "depthwise_separable", "depthwise": depthwise, "divisor": "sum", "pointwise": pointwise}
+    unit = depthwise / depthwise.sum(axis=(1, 2, 3), keepdims=True)
+    close(apply(fields, x), apply({"weights": unit, "groups": 2}, x) @ pointwise.T)
+
+
 def test_separable_bank_is_a_dense_bank() -> None:
     """(out, in, k) taps per axis: `(kh + kw) * C * M` weights, each pair of channels an outer product of its own."""
     rng = np.random.default_rng(9)

@@ -81,8 +81,10 @@ def run_bands(
     rest = tuple((0, window.length) for window in windows[1:])
 
     def work(pending: Iterator[tuple[int, int]]) -> None:
-        for band in pending:
-            store(compute((band, *rest)), band[0])
+        # NaN and infinity are data like any other: they propagate, without a word from numpy.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for band in pending:
+                store(compute((band, *rest)), band[0])
 
     threads = min(thread_count(), len(bands))
     if threads <= 1:
