@@ -19,8 +19,8 @@ from convcli.report import Report
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from convcli.images import Metadata
     from convcli.ops import Kernel
+    from convcli.picture_files import PictureSettings
     from convcli.pipeline import Filtered
 
 STANDARD = "-"
@@ -38,12 +38,13 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What all jobs of a run share."""
+    """What all jobs of a run share; `pictures` is how picture files are treated, None for the defaults."""
 
     kernels: Sequence[Kernel]
     range: str = "clip"
     layout: str | None = None
     overwrite: bool = False
+    pictures: PictureSettings | None = None
 
 
 def plan_jobs(inputs: Sequence[str], output: str, kernel: str, format_: str | None) -> list[Job]:
@@ -134,75 +135,96 @@ def run(jobs: Sequence[Job], settings: Settings, done: Callable[[Report], None])
 
 def run_job(job: Job, settings: Settings) -> Report:
     """One input from bytes to bytes. Raises `ConvcliError`; then nothing was written."""
-    from convcli import arrays, images
-
     if job.output != STANDARD:
         files.check_target(job.output, overwrite=settings.overwrite)
     started = time.perf_counter()
     place = _shown(job.input)
     data = _read(job.input)
-    notes: tuple[str, ...] = ()
-    metadata = None
-    if data.startswith((b"\x93NUMPY", b"PK\x03\x04")):
-        format_in, array = "npy", arrays.read_npy(data, place=place)
-        decoded = time.perf_counter()
-        dtype_in = str(array.dtype)
-        filtered, result = _filter_array(array, settings)
-    else:
-        picture = images.decode(data, place=place)
-        decoded = time.perf_counter()
-        format_in, dtype_in, notes = picture.format, str(picture.pixels.dtype), picture.notes
-        metadata = picture.metadata
-        filtered, result = _filter_picture(picture.pixels, settings)
-    format_out = job.format or (format_in if format_in in files.WRITABLE else "png")
+    is_array = data.startswith((b"\x93NUMPY", b"PK\x03\x04"))
+    work = (_array_work if is_array else _picture_work)(data, place, settings)
+    format_out = job.format or (work.format_in if work.format_in in files.WRITABLE else "png")
     before_encoding = time.perf_counter()
-    encoded, dropped = _encode(result, filtered, format_out, _shown(job.output, "stdout"), metadata)
+    encoded, dropped = work.encode(format_out, _shown(job.output, "stdout"))
     _write(job.output, encoded)
     ended = time.perf_counter()
-    samples = max(filtered.array.size, 1)
+    results = work.results
+    samples = max(sum(result.array.size for result in results), 1)
     return Report(
-        input=job.input, output=job.output, status="done", format_in=format_in, format_out=format_out,
-        dtype_in=dtype_in, dtype_out=str(result.dtype), stages=filtered.stages, decode_s=decoded - started,
-        filter_s=filtered.seconds, encode_s=ended - before_encoding, clipped_low=filtered.below / samples,
-        clipped_high=filtered.above / samples, nonfinite=filtered.nonfinite, notes=(*notes, *filtered.notes, *dropped),
+        input=job.input, output=job.output, status="done", format_in=work.format_in, format_out=format_out,
+        dtype_in=work.dtype_in, dtype_out=str(results[0].array.dtype), stages=results[0].stages, frames=len(results),
+        decode_s=work.decoded - started, filter_s=sum(result.seconds for result in results),
+        encode_s=ended - before_encoding, clipped_low=sum(result.below for result in results) / samples,
+        clipped_high=sum(result.above for result in results) / samples,
+        nonfinite=sum(result.nonfinite for result in results),
+        notes=tuple(dict.fromkeys((*work.notes, *(note for result in results for note in result.notes), *dropped))),
     )  # fmt: skip
 
 
-def _filter_array(array: npt.NDArray[Any], settings: Settings) -> tuple[Filtered, npt.NDArray[Any]]:
-    from convcli.layouts import Layout
-    from convcli.pipeline import filter_array
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """An input read and filtered; `decoded` is when reading was done, `encode(format, place)` gives bytes and notes."""
 
-    layout = Layout.of(array, settings.layout)
-    filtered = filter_array(layout.canonical(array), layout.spatial, settings.kernels, settings.range)
-    return filtered, layout.restore(filtered.array)
+    format_in: str
+    dtype_in: str
+    decoded: float
+    results: Sequence[Filtered]
+    notes: tuple[str, ...]
+    encode: Callable[[str, str], tuple[bytes, tuple[str, ...]]]
 
 
-def _filter_picture(pixels: npt.NDArray[Any], settings: Settings) -> tuple[Filtered, npt.NDArray[Any]]:
-    from convcli.pipeline import filter_picture
+def _picture_work(data: bytes, place: str, settings: Settings) -> _Work:
+    from convcli import picture_files
 
     if settings.layout not in (None, "yxc"):
         raise UsageError(f"an image has the layout yxc, not {settings.layout}", hint="--layout is for .npy arrays")
-    filtered = filter_picture(pixels, settings.kernels, settings.range)
-    return filtered, filtered.array
+    how = settings.pictures or picture_files.PictureSettings()
+    pictures = picture_files.read(data, how, place=place)
+    decoded = time.perf_counter()
+    results = picture_files.filter_frames(pictures, settings.kernels, settings.range, how)
+    return _Work(
+        format_in=pictures[0].format,
+        dtype_in=str(pictures[0].pixels.dtype),
+        decoded=decoded,
+        results=results,
+        notes=tuple(note for picture in pictures for note in picture.notes),
+        encode=lambda format_, out: picture_files.encode(results, pictures, format_, how, place=out),
+    )
 
 
-def _encode(
-    result: npt.NDArray[Any], filtered: Filtered, format_: str, place: str, metadata: Metadata | None
-) -> tuple[bytes, tuple[str, ...]]:
-    """A file's bytes, and notes on what of the input's metadata it can't hold."""
+def _array_work(data: bytes, place: str, settings: Settings) -> _Work:
+    from convcli import arrays
+    from convcli.layouts import Layout
+    from convcli.pipeline import filter_array
+
+    array = arrays.read_npy(data, place=place)
+    decoded = time.perf_counter()
+    layout = Layout.of(array, settings.layout)
+    filtered = filter_array(layout.canonical(array), layout.spatial, settings.kernels, settings.range)
+    result = layout.restore(filtered.array)
+    return _Work(
+        format_in="npy",
+        dtype_in=str(array.dtype),
+        decoded=decoded,
+        results=[filtered],
+        notes=(),
+        encode=lambda format_, out: (_encode(result, filtered, format_, out, settings), ()),
+    )
+
+
+def _encode(result: npt.NDArray[Any], filtered: Filtered, format_: str, place: str, settings: Settings) -> bytes:
+    """The bytes of a file of a filtered array."""
     from convcli import arrays, images
 
     if format_ == "npy":
-        grey = result.ndim == 3 and result.shape[-1] == 1 and filtered.array is result
-        return arrays.write_npy(result[..., 0] if grey else result), ()
+        return arrays.write_npy(result)
     picture = result if result.ndim == 3 else result[..., None]
     colours = filtered.stages[-1].channels_out
     if result.ndim not in (2, 3) or colours not in (1, 3, 4):
         shape = "x".join(map(str, result.shape))
         what = f"{colours} channels" if result.ndim == 3 else f"an array of shape {shape}"
         raise ImageError(f"{what} can't be written as {format_}", place=place, hint="write a .npy file")
-    kept, notes = images.fit(metadata or images.Metadata(), picture, format_)
-    return images.encode(picture, format=format_, place=place, metadata=kept), notes
+    options = settings.pictures.options if settings.pictures else None
+    return images.encode(picture, format=format_, place=place, options=options)
 
 
 def _read(name: str) -> bytes:

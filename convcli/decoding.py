@@ -130,6 +130,7 @@ def decode_other(source: Source) -> Decoded:
         pixels = source.read(source.data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     else:
         pixels = swapped(source.read(source.data, -1), in_place=True)
+    source.limit(pixels.shape[1], pixels.shape[0])  # of formats whose headers are not looked at
     if source.format == "bmp" and pixels.shape[2] == 4 and not pixels[:, :, 3].any():
         pixels = np.ascontiguousarray(pixels[:, :, :3])  # the fourth byte is padding, as it is in most such files
     return exif.upright(pixels, found.orientation or exif.orientation(found.exif)), found.frames, ()

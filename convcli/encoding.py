@@ -27,12 +27,13 @@ OPTIONS: Final[dict[tuple[str, str], tuple[str, Any]]] = {
     ("jpeg", "progressive"): ("0 or 1", 0),
     ("jpeg", "optimize"): ("0 or 1", 0),
     ("jpeg", "subsampling"): ("444, 422, 420, 440 or 411", "420"),
-    ("webp", "quality"): ("1 to 100, or 101 for lossless", _QUALITY),
+    ("webp", "quality"): ("1 to 100", _QUALITY),
+    ("webp", "lossless"): ("0 or 1", 0),
     ("avif", "quality"): ("1 to 100", _QUALITY),
     ("avif", "speed"): ("0 (small) to 10 (fast)", 9),
     ("png", "compression"): ("0 to 9", 1),
     ("tiff", "compression"): ("none or deflate", "none"),
-    ("jp2", "quality"): ("1 to 1000", 1000),
+    ("jp2", "compression"): ("1 to 1000 (lossless)", 1000),
 }
 
 
@@ -43,8 +44,32 @@ def settings(format: str, options: Mapping[str, Any] | None, place: str = "") ->
     there is none, are passed over, so that one set serves a mixed batch. Raises UsageError for an unknown or impossible
     one.
     """
+    chosen = _chosen(format, options or {})
+    if format in ("png", "tiff"):
+        return chosen
+    if format not in ("jpeg", "webp", "avif", "jp2"):
+        return {}
+    cv2 = opencv(place)
+    if format == "jp2":
+        return {"flags": [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, chosen["compression"]]}
+    if chosen.get("lossless"):
+        chosen["quality"] = 101  # which OpenCV's animations go by
+    flags = []
+    for name, value in chosen.items():
+        constant, number = f"IMWRITE_{format.upper()}_{name.upper()}", value
+        if name == "subsampling":
+            constant, number = "IMWRITE_JPEG_SAMPLING_FACTOR", _SUBSAMPLINGS[value]
+        elif name == "lossless":
+            constant = "IMWRITE_WEBP_LOSSLESS_MODE"
+            number = cv2.IMWRITE_WEBP_LOSSLESS_PRESERVE_COLOR if value else cv2.IMWRITE_WEBP_LOSSLESS_OFF
+        flags += [getattr(cv2, constant), number]
+    return {"flags": flags}
+
+
+def _chosen(format: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of one format's encoder, by their short names."""
     chosen = {name: default for (owner, name), (_, default) in OPTIONS.items() if owner == format}
-    for key, value in (options or {}).items():
+    for key, value in options.items():
         owner, _, name = key.rpartition("_")
         known = [f"{owner}_{name}" for owner, name in OPTIONS]
         if key != "quality" and key not in known:
@@ -52,18 +77,13 @@ def settings(format: str, options: Mapping[str, Any] | None, place: str = "") ->
             raise UsageError(f"no encoder has a setting '{key}'", hint=hint)
         if name in chosen and owner in ("", format):
             chosen[name] = _checked(key, format, name, value)
-    if format in ("png", "tiff"):
-        return chosen
-    if format not in ("jpeg", "webp", "avif", "jp2"):
-        return {}
-    cv2 = opencv(place)
-    prefix = {"jp2": "IMWRITE_JPEG2000_COMPRESSION_X1000"}
-    flags = []
-    for name, value in chosen.items():
-        constant = prefix.get(format, f"IMWRITE_{format.upper()}_{name.upper()}")
-        constant = {"subsampling": "IMWRITE_JPEG_SAMPLING_FACTOR"}.get(name, constant)
-        flags += [getattr(cv2, constant), _SUBSAMPLINGS[value] if name == "subsampling" else int(value)]
-    return {"flags": flags}
+    return chosen
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for settings that no encoder has, or that one can't take."""
+    for format in dict.fromkeys(owner for owner, _ in OPTIONS):
+        _chosen(format, options)
 
 
 def _checked(key: str, format: str, name: str, value: Any) -> Any:

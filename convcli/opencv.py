@@ -42,6 +42,12 @@ def opencv(place: str = "") -> Any:
 _quiet_lock, _quiet_depth, _quiet_before = threading.Lock(), 0, 0
 
 
+def allow_pixels(count: int) -> None:
+    """Lift OpenCV's own limit of 2^30 pixels; it is read when OpenCV is loaded, so that later calls do nothing."""
+    if count > 1 << 30:
+        os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(count)
+
+
 @contextmanager
 def quiet(cv2: Any) -> Iterator[None]:
     """Keep OpenCV's log off stderr during a call, also with several at once.
