@@ -5,7 +5,10 @@ Source: IEC 61966-2-1:1999 (sRGB), sections 4.2 and 4.3; Recommendation ITU-R BT
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli.errors import UsageError, suggestion
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 #: BT.601's shares of R, G and B in luma.
 LUMA: Final = (0.299, 0.587, 0.114)
+
+_BAND: Final = 1 << 16  # values, so that a band and what is made of it stay in a core's cache
 
 _NAMED: Final = {
     "black": "000000", "white": "ffffff", "grey": "808080", "gray": "808080", "silver": "c0c0c0", "red": "ff0000",
@@ -54,6 +59,21 @@ def encoded(light: Floats) -> Floats:
     curve = size.dtype.type(1.055) * size ** size.dtype.type(1 / 2.4) - size.dtype.type(0.055)
     values: Floats = np.copysign(np.where(size <= 0.0031308, size * size.dtype.type(12.92), curve), light)
     return values
+
+
+def in_bands(curve: Callable[[Floats], Floats], values: Floats) -> Floats:
+    """A curve applied to each value, some rows at a time by as many threads as there are cores."""
+    import numpy as np
+
+    out = np.empty_like(values)
+    rows = max(1, _BAND // max(1, values[0].size))
+
+    def work(start: int) -> None:
+        out[start : start + rows] = curve(values[start : start + rows])
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(work, range(0, len(values), rows)))
+    return out
 
 
 def linear_light(pixels: npt.NDArray[Any], top: int) -> Floats:

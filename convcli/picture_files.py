@@ -61,15 +61,27 @@ def encode(
     if frames[0].shape[-1] > 4:
         raise ImageError(f"{channels} channels can't be written as {format}", place=place, hint="write a .npy file")
     many = len(frames) > 1
+    assumed = _curve_note(pictures[0]) if settings.treatment.linear else ()
     metadata, notes = images.fit(pictures[0].metadata, frames[0], format, animated=many)
     if not many:
         options = settings.options
-        return images.encode(frames[0], format=format, place=place, metadata=metadata, options=options), notes
+        return images.encode(frames[0], format=format, place=place, metadata=metadata, options=options), (
+            *assumed,
+            *notes,
+        )
     data = images.encode_frames(
         frames, format=format, place=place, metadata=metadata, options=settings.options, loops=pictures[0].loops,
         durations=[picture.duration for picture in pictures],
     )  # fmt: skip
-    return data, notes
+    return data, (*assumed, *notes)
+
+
+def _curve_note(picture: Picture) -> tuple[str, ...]:
+    """A note where linear light was made by sRGB's curve, and the picture has another profile."""
+    icc = picture.metadata.icc
+    if not icc or picture.pixels.dtype.kind == "f" or b"sRGB" in icc or "sRGB".encode("utf-16-be") in icc:
+        return ()
+    return ("linear light by sRGB's curve, which its ICC profile may not have",)
 
 
 def _as_array(frames: Sequence[NDArray[Any]], place: str) -> bytes:

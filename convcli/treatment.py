@@ -98,7 +98,8 @@ def _treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Tre
     _check_fits(picked, straight, treatment, stays=stays, has_alpha=alpha is not None)
     result = _merged(x, picked, straight, places, treatment)
     if light:
-        result = colour.encoded(result / result.dtype.type(top)) * result.dtype.type(top)
+        white = result.dtype.type(top)
+        result = colour.in_bands(lambda band: colour.encoded(band / white) * white, result)
     kept = store(np.ascontiguousarray(result), mode, pixels.dtype)
     if alpha is None:
         return together(kept.out, stages, [kept], begun)

@@ -141,6 +141,15 @@ def test_channels_and_light(tmp_path: Path) -> None:
     assert np.abs(results["luma"] - results["all"]).max() > 5
 
 
+def test_another_profile_has_another_curve(tmp_path: Path) -> None:
+    other = bytearray(600)
+    other[:4], other[16:20], other[36:40] = (600).to_bytes(4, "big"), b"RGB ", b"acsp"
+    for icc, told in ((SRGB, 0), (bytes(other), 1)):
+        source = save(tmp_path / "a.png", photograph(), icc_profile=icc)
+        result = run("apply", source, "-k", "box", "-o", tmp_path / "b.png", "--overwrite", "--linear")
+        assert result.code == 0 and result.err.count("linear light by sRGB's curve") == told
+
+
 def test_settings_of_encoders(tmp_path: Path) -> None:
     source = save(tmp_path / "a.png", photograph())
 
