@@ -82,6 +82,8 @@ def _jpeg(data: bytes) -> Metadata:
             lost.append("extended XMP dropped")
         elif marker == 0xE2 and content.startswith(_ICC):
             parts[content[12]] = content[14:]
+        elif marker == 0xE2 and content.startswith(b"MPF\0"):
+            lost.append("further pictures in it (previews, depth, gain maps) dropped")
         elif marker == 0xED:
             lost.append("Photoshop and IPTC records dropped")
     icc = b"".join(parts[number] for number in sorted(parts))

@@ -211,6 +211,22 @@ def test_a_large_profile_is_split_over_segments() -> None:
     assert images.decode(data, place="").metadata.icc == icc
 
 
+@pytest.mark.parametrize(
+    ("marker", "content", "part"),
+    [
+        (0xED, b"Photoshop 3.0\0 8BIM", "Photoshop and IPTC records dropped"),
+        (0xE2, b"MPF\0 directory", "further pictures in it"),
+        (0xE1, b"http://ns.adobe.com/xmp/extension/\0 more", "extended XMP dropped"),
+    ],
+)
+def test_what_is_not_taken_up_is_said(marker: int, content: bytes, part: str) -> None:
+    plain = from_pillow("jpeg")
+    segment = bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
+    found = images.decode(plain[:2] + segment + plain[2:], place="").metadata
+    assert len(found.lost) == 1 and part in found.lost[0]
+    assert images.fit(found, picture(), "png")[1] == found.lost
+
+
 @pytest.mark.parametrize("dpi", [(300, 300), (72.5, 96), (1, 65535)])
 @pytest.mark.parametrize("target", ["tiff", "webp", "avif"])
 def test_resolution_without_exif(target: str, dpi: tuple[float, float]) -> None:
