@@ -10,6 +10,7 @@ import click
 
 from convcli.batch import FIELDS
 from convcli.cli.options import kernel_overrides
+from convcli.layouts import check_letters
 from convcli.ranges import MODES
 
 
@@ -65,6 +66,8 @@ def command(
     from convcli import batch
     from convcli.cli.kernels import check_kernels, read_kernels
 
+    if layout is not None:
+        check_letters(layout)
     chain = read_kernels(kernels, overrides)
     jobs = batch.plan_jobs(inputs, output, "+".join(kernel.name for kernel in chain), format_)
     batch.prepare(jobs)
