@@ -53,7 +53,9 @@ def plan_jobs(inputs: Sequence[str], output: str, kernel: str, format_: str | No
     `output` is a file, "-", a folder (it exists or ends with a slash) or a template with {stem}, {ext}, {kernel} and
     {parent}. Raises `UsageError` for outputs that collide, formats that can't be written, several inputs into one file.
     """
-    named = files.format_of(format_) if format_ else ""
+    named = files.format_of(f".{format_.lstrip('.')}") if format_ else ""
+    if not output:
+        raise UsageError("-o names no output")
     if inputs.count(STANDARD) > 1:
         raise UsageError("stdin (-) can be read only once")
     if output == STANDARD:
@@ -69,13 +71,14 @@ def plan_jobs(inputs: Sequence[str], output: str, kernel: str, format_: str | No
     jobs: list[Job] = []
     taken: dict[str, str] = {}
     for name in inputs:
-        path = Path(name if name != STANDARD else "stdin.png")
+        path = Path(_as_file(name))
         extension = f".{format_.lstrip('.')}" if format_ else path.suffix or ".png"
         if "{" in output:
             target = _expand(output, path, extension, kernel)
         else:
             target = str(Path(output) / f"{path.stem}{extension}") if folder else output
-        format_out = named if named and not Path(target).suffix else files.format_of(target)
+        derived = folder or "{ext}" in output
+        format_out = named if named and not Path(target).suffix else _format_of(target, derived)
         if named and format_out != named:
             raise UsageError(f"--format says {named}, the name {target} {format_out}", hint="leave --format out")
         other = taken.setdefault(os.path.realpath(target), name)
@@ -85,6 +88,29 @@ def plan_jobs(inputs: Sequence[str], output: str, kernel: str, format_: str | No
     if len({job.output for job in jobs}) < len(jobs):
         raise UsageError("an input is named twice, and both results would go to one file")
     return jobs
+
+
+def _format_of(target: str, derived: bool) -> str:
+    """The format that an output's name asks for; empty where the extension is the input's and can't be written.
+
+    Whether that input can be read at all is not known yet. Raises `UsageError`.
+    """
+    try:
+        return files.format_of(target)
+    except UsageError as error:
+        if derived:
+            return ""
+        if not Path(target).suffix:
+            error.hint = f"a folder's name ends with a slash: {target}/; {error.hint}"
+        raise
+
+
+def _as_file(name: str) -> str:
+    """A file name that stands for an input: itself, or one made up for stdin and for a member of an archive."""
+    if name == STANDARD:
+        return "stdin.png"
+    archive, named, member = name.partition(".npz::")
+    return f"{archive}-{member}.npy" if named else f"{name[:-4]}.npy" if name.endswith(".npz") else name
 
 
 def _expand(template: str, path: Path, extension: str, kernel: str) -> str:
@@ -128,6 +154,9 @@ def run(jobs: Sequence[Job], settings: Settings, done: Callable[[Report], None])
             if not error.place:
                 error.place = _shown(job.input)
             report = Report(input=job.input, output=job.output, status="failed", error=str(error))
+        except MemoryError:
+            text = str(ImageError("not enough memory", place=_shown(job.input)))
+            report = Report(input=job.input, output=job.output, status="failed", error=text)
         good &= report.status == "done"
         done(report)
     return good
@@ -142,7 +171,7 @@ def run_job(job: Job, settings: Settings) -> Report:
     data = _read(job.input)
     is_array = data.startswith((b"\x93NUMPY", b"PK\x03\x04"))
     work = (_array_work if is_array else _picture_work)(data, place, settings)
-    format_out = job.format or (work.format_in if work.format_in in files.WRITABLE else "png")
+    format_out = job.format or _format_out(job, work.format_in)
     before_encoding = time.perf_counter()
     encoded, dropped = work.encode(format_out, _shown(job.output, "stdout"))
     _write(job.output, encoded)
@@ -211,6 +240,16 @@ def _array_work(data: bytes, place: str, settings: Settings) -> _Work:
     )
 
 
+def _format_out(job: Job, format_in: str) -> str:
+    """The format of an output that no option and no name decides; raises `ImageError` where there is none."""
+    if job.output == STANDARD:
+        return format_in if format_in in files.WRITABLE else "png"
+    try:
+        return files.format_of(job.output)
+    except UsageError as error:
+        raise ImageError(error.fact, hint="--format png, or another that can be written") from error
+
+
 def _encode(result: npt.NDArray[Any], filtered: Filtered, format_: str, place: str, settings: Settings) -> bytes:
     """The bytes of a file of a filtered array."""
     from convcli import arrays, images
@@ -232,6 +271,8 @@ def _read(name: str) -> bytes:
         if sys.stdin.isatty():
             raise ImageError("nothing is piped in", place="stdin")
         return sys.stdin.buffer.read()
+    if not name:
+        raise ImageError("an empty file name", place="''")
     name = name.partition("::")[0] if ".npz::" in name else name
     try:
         mode = Path(name).stat().st_mode
@@ -251,8 +292,13 @@ def _write(name: str, data: bytes) -> None:
     if name != STANDARD:
         files.write_atomically(name, data)
         return
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ImageError(f"can't be written: {(error.strerror or str(error)).lower()}", place="stdout") from error
 
 
 def _shown(name: str, standard: str = "stdin") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Below this share of full opacity a result counts as wholly transparent.
 HIDDEN = 1e-4
+#: Samples per channel that a stage may make at most: as many as an image may have that is read.
+LARGEST = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,9 @@ def describe(kernels: Sequence[Kernel], spatial: Sequence[int], axes: str, chann
     for kernel in kernels:
         count = kernel.count(spatial, channels, axes)
         output, output_channels = kernel.output_shape(spatial, axes), kernel.output_channels(channels)
+        if math.prod(output) > LARGEST:
+            size = " x ".join(map(str, output))
+            raise ShapeError(f"kernel '{kernel.name}' would make {size} samples; at most {LARGEST:,} are made")
         stages.append(
             Stage(
                 kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(), border=kernel.border,

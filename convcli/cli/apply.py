@@ -11,6 +11,7 @@ import click
 from convcli.batch import FIELDS
 from convcli.cli.options import kernel_overrides
 from convcli.cli.picture_options import picture_options
+from convcli.layouts import check_letters
 from convcli.ranges import MODES
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def command(
     from convcli import batch
     from convcli.cli.kernels import check_kernels, read_kernels
 
+    if layout is not None:
+        check_letters(layout)
     chain = read_kernels(kernels, overrides)
     jobs = batch.plan_jobs(inputs, output, "+".join(kernel.name for kernel in chain), format_)
     batch.prepare(jobs)
