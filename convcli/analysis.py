@@ -113,6 +113,13 @@ def phase_sums(kernel: Transposed) -> list[float]:
     return sorted({round(total, 9) for total in sums})
 
 
+def orientation(kernel: Kernel) -> str:
+    """Which way round the weights are laid on the image, in words."""
+    if isinstance(kernel, Transposed):
+        return "stamped flipped" if kernel.flip else "stamped as written, the adjoint of cross-correlation"
+    return "convolution (weights flipped)" if kernel.flip else "cross-correlation (weights not flipped)"
+
+
 def facts(kernel: Kernel, channels: int) -> dict[str, Any]:
     """What `convcli show` tells of a kernel, on an input of `channels`, as plain values."""
     sizes = (240,) * len(kernel.axes)
@@ -132,7 +139,7 @@ def facts(kernel: Kernel, channels: int) -> dict[str, Any]:
         "dilation": list(kernel.dilation),
         "padding": [p if isinstance(p, str) else list(p) for p in kernel.padding],
         "border": kernel.border,
-        "orientation": "convolution (weights flipped)" if kernel.flip else "cross-correlation (weights not flipped)",
+        "orientation": orientation(kernel),
         "size": size_effect(kernel),
         "channels": list(kernel.channels) if kernel.channels else "each channel alone",
         "params_weights": count.weights,

@@ -227,7 +227,7 @@ def grid(values: Sequence[Sequence[float]], stream: TextIO, *, indent: str = "  
         lines = [[f" {cell.rjust(column)}" for cell in row] for row in cells]
     else:
         lines = [[_shade(value, greatest) for value in row] for row in values]
-        if len(indent) + 2 * len(values[0]) > width:
+        if stream.isatty() and len(indent) + 2 * len(values[0]) > width:
             stream.write(f"{indent}{len(values)} x {len(values[0])} weights: too wide for this screen\n")
             return
     if not stream.isatty():

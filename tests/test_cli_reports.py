@@ -232,7 +232,8 @@ def test_show_tells_the_weights_and_what_follows_from_them(name: str) -> None:
     assert facts["params_weights"] == kernel.weight_count
     text = run("show", name).out.decode()
     assert text.startswith(f"{name}: {kernel.about}\n")
-    assert f"{kernel.weight_count:,} weights, 0 biases" in text
+    noun = "weight" if kernel.weight_count == 1 else "weights"
+    assert f"{kernel.weight_count:,} {noun}, 0 biases" in text
 
 
 def test_show_of_one_kernel() -> None:

@@ -72,7 +72,7 @@ def _about(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "channels", f"{told['channels'][0]} in, {told['channels'][1]} out"
     else:
         yield "channels", told["channels"]
-    yield "parameters", f"{told['params_weights']:,} weights, {told['params_biases']:,} biases"
+    yield "parameters", f"{_counted(told['params_weights'], 'weight')}, {_counted(told['params_biases'], 'bias', 'es')}"
     macs = told["macs_per_output"]
     parts = " (" + ", ".join(f"{name} {value:g}" for name, value in macs.items()) + ")" if len(macs) > 1 else ""
     channels = told["input_channels"]
@@ -98,3 +98,7 @@ def _evenness(counts: list[int], sums: list[float]) -> str:
     if len(sums) > 1:
         return f"a checkerboard; ones become {sums[0]:g} to {sums[-1]:g}"
     return f"ones become {sums[0]:g} everywhere" + (", the weights make up for it" if len(counts) > 1 else "")
+
+
+def _counted(number: int, noun: str, ending: str = "s") -> str:
+    return f"{number:,} {noun}{'' if number == 1 else ending}"
