@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.facts import Facts
 from convcli.engine.planes import correlate_planes
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def by_planes(weights_shape: Sequence[int]) -> bool:
 
 def correlate_bank(
     x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    *, bounded: bool,
+    *, facts: Facts,
 ) -> Array:  # fmt: skip
     """`y[o, m] = sum_{t, c} weights[m, c, t] * x[stride*o + dilation*t, c]`, `c` in the group of `m`.
 
@@ -42,7 +43,7 @@ def correlate_bank(
         return _by_patches(x, weights, groups, stride, dilation, lengths)
 
     def pair(m: int, c: int, plane: Array) -> Array:
-        return correlate_planes(plane, weights[m, c], stride, dilation, lengths, bounded=bounded)
+        return correlate_planes(plane, weights[m, c], stride, dilation, lengths, facts=facts)
 
     return sum_pairs(x, weights.shape[0], weights.shape[1], lengths, pair)
 

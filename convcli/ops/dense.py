@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
 from convcli.engine import bank, planes
+from convcli.engine.facts import Facts
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
@@ -92,8 +93,7 @@ class Dense(Kernel):
     def algorithm(self) -> str:
         if self.channels and not bank.by_planes(self.weights.shape):
             return "matrix product of patches"
-        area = math.prod(self.extent[-2:])
-        return "direct, by planes" if area < planes.FOURIER_AREA else "Fourier transform, by planes"
+        return "direct, by planes"
 
     def coverage(self) -> Kernel:
         weights = tensors.given(footprint(self.effective, len(self.axes)))
@@ -103,11 +103,19 @@ class Dense(Kernel):
         weights = spread_over(self.effective, axes, self.axes).astype(dtype)
         stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
 
+        windows = self.windows(x.shape[:-1], axes)
+        if self.channels is None and planes.run_whole(x, weights, dilation, windows, self.border, store):
+            return
+
         def compute(tile: Tile) -> Array:
             lengths = [stop - start for start, stop in tile.region]
-            return correlate(tile.data, weights, self.groups, stride, dilation, lengths, is_bounded(x, tile))
+            return correlate(tile.data, weights, self.groups, stride, dilation, lengths, Facts(tile.data, plain=x.dtype.kind != "f"))
 
-        run_tiled(x, self.windows(x.shape[:-1], axes), self.border, dtype, compute, store)
+        rows = 0
+        if self.channels is None:
+            rows = planes.band_rows(weights, stride, dilation, [window.length for window in windows], x.shape[-1])
+        channels = self.output_channels(x.shape[-1])
+        run_tiled(x, windows, self.border, dtype, compute, store, rows=rows, channels=channels)
 
 
 def check_groups_of_kernel(groups: int) -> None:
@@ -129,23 +137,9 @@ def effective_weights(weights: Tensor, divisor: float | str, flip: bool, spatial
 
 def correlate(
     x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    bounded: bool,
+    facts: Facts,
 ) -> Array:  # fmt: skip
     """Weights of the spatial rank on every channel alone, weights of two ranks more as a filter bank."""
     if weights.ndim == x.ndim - 1:
-        return planes.correlate_planes(x, weights, stride, dilation, lengths, bounded=bounded)
-    return bank.correlate_bank(x, weights, groups, stride, dilation, lengths, bounded=bounded)
-
-
-#: Samples this many times the usual size would, through a Fourier transform, drown their neighbours in rounding errors.
-SPIKE = 1000.0
-
-
-def is_bounded(x: npt.NDArray[Any], tile: Tile) -> bool:
-    """Whether all samples are finite and of like size: integers are, floats are looked at."""
-    import numpy as np
-
-    if x.dtype.kind != "f":
-        return True
-    greatest = float(np.abs(tile.data).max())
-    return bool(np.isfinite(greatest)) and greatest <= SPIKE * float(np.sqrt(np.mean(np.square(tile.data))))
+        return planes.correlate_planes(x, weights, stride, dilation, lengths, facts=facts)
+    return bank.correlate_bank(x, weights, groups, stride, dilation, lengths, facts=facts)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from convcli import tensors
 from convcli.engine.bank import sum_pairs
 from convcli.engine.planes import correlate_planes
+from convcli.engine.facts import Facts
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
-from convcli.ops.dense import check_groups_of_kernel, effective_weights, is_bounded
+from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.weights import check_bank, check_bias, common, footprint, onto, per_axis
 from convcli.rules import RuleCall
 from convcli.tensors import Tensor
@@ -129,22 +130,22 @@ class Separable(Kernel):
             ::-1
         ]
 
-        def chain(plane: Array, pair: tuple[int, ...], lengths: Sequence[int], bounded: bool) -> Array:
+        def chain(plane: Array, pair: tuple[int, ...], lengths: Sequence[int], facts: Facts) -> Array:
             for axis, taps in passes:
                 sizes = [*plane.shape[:-1]]
                 sizes[axis] = lengths[axis]
                 shape, step, gap = ([1] * len(axes) for _ in range(3))
                 shape[axis], step[axis], gap[axis] = taps.shape[-1], stride[axis], dilation[axis]
-                plane = correlate_planes(plane, taps[pair].reshape(shape), step, gap, sizes, bounded=bounded)
+                plane = correlate_planes(plane, taps[pair].reshape(shape), step, gap, sizes, facts=facts)
             return plane
 
         def compute(tile: Tile) -> Array:
             lengths = [stop - start for start, stop in tile.region]
-            bounded = is_bounded(x, tile)
+            facts = Facts(tile.data, plain=x.dtype.kind != "f")
             if self.channels is None:
-                return chain(tile.data, (), lengths, bounded)
+                return chain(tile.data, (), lengths, facts)
             out, per_group, _ = self.factors[0].shape
-            return sum_pairs(tile.data, out, per_group, lengths, lambda m, c, p: chain(p, (m, c), lengths, bounded))
+            return sum_pairs(tile.data, out, per_group, lengths, lambda m, c, p: chain(p, (m, c), lengths, facts))
 
         run_tiled(x, self.windows(x.shape[:-1], axes), self.border, dtype, compute, store)
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
 from convcli.engine.stamps import stamp
+from convcli.engine.facts import Facts
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
 from convcli.geometry import Scatter, Window, scatter_window
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
-from convcli.ops.dense import check_groups_of_kernel, correlate, effective_weights, is_bounded
+from convcli.ops.dense import check_groups_of_kernel, correlate, effective_weights
 from convcli.ops.weights import check_bias, common, per_axis, resolve_weights, spread_over
 from convcli.tensors import Tensor
 
@@ -149,11 +150,11 @@ class Transposed(Kernel):
         ones = (1,) * len(axes)
 
         def compute(tile: Tile) -> Array:
-            bounded = is_bounded(x, tile)
+            facts = Facts(tile.data, plain=x.dtype.kind != "f")
 
             def phase(source: Array, taps: tuple[slice, ...], dilation: Sequence[int], lengths: Sequence[int]) -> Array:
                 part = weights[(slice(None),) * lead + taps]
-                return correlate(source, part, groups, ones, dilation, lengths, bounded)
+                return correlate(source, part, groups, ones, dilation, lengths, facts)
 
             return stamp(tile, windows, channels, phase)
 
