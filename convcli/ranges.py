@@ -106,6 +106,8 @@ def store_rounded(band: Array, target: npt.NDArray[Any]) -> tuple[int, int, int]
 
     low, high = limits(target.dtype)
     flat, kept = _rows(band), _rows(target)
+    if flat.shape != kept.shape:
+        flat, kept = band, target
     least, greatest = float(flat.min()), float(flat.max())
     below = above = nonfinite = 0
     if not (np.isfinite(least) and np.isfinite(greatest)):

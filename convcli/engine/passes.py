@@ -36,16 +36,26 @@ def passes(x: Array, factors: Factors, finite: bool) -> Array:
     return y
 
 
+def columns_by_product(taps: int, finite: bool) -> bool:
+    """Whether a pass along columns is a matrix product, which needs finite samples."""
+    return finite and plan.long_cost(taps) < plan.short_cost(taps)
+
+
+def rows_by_product(taps: int, channels: int, finite: bool) -> bool:
+    """Whether a pass along rows is a matrix product, for which channels side by side must be parted."""
+    return finite and plan.across_cost(taps, channels) < plan.short_cost(taps)
+
+
 def along_columns(x: Array, taps: Array, finite: bool) -> Array:
     """`taps` along the first axis of `(h, w, channels)`: `(h - taps + 1, w, channels)`."""
     if taps.size == 1:
         return x if taps[0] == 1 else x * taps[0]
-    if not finite or plan.short_cost(taps.size) <= plan.long_cost(taps.size):
+    if not columns_by_product(taps.size, finite):
         return direct(x, taps[:, None])
     import numpy as np
 
     y = np.empty((x.shape[0] - taps.size + 1, *x.shape[1:]), x.dtype)
-    _columns(np.ascontiguousarray(x).reshape(x.shape[0], -1), taps, y.reshape(y.shape[0], -1))
+    product_columns(np.ascontiguousarray(x).reshape(x.shape[0], -1), taps, y.reshape(y.shape[0], -1))
     return y
 
 
@@ -54,7 +64,7 @@ def along_rows(x: Array, taps: Array, finite: bool) -> Array:
     if taps.size == 1:
         return x if taps[0] == 1 else x * taps[0]
     channels = x.shape[2]
-    if not finite or plan.short_cost(taps.size) <= plan.across_cost(taps.size, channels):
+    if not rows_by_product(taps.size, channels, finite):
         return direct(x, taps[None])
     import numpy as np
 
@@ -62,14 +72,14 @@ def along_rows(x: Array, taps: Array, finite: bool) -> Array:
     for channel in range(channels):
         plane = np.ascontiguousarray(x[..., channel])
         target = y[..., channel] if channels == 1 else np.empty(y.shape[:2], x.dtype)
-        rows = _line if plane.shape[0] == 1 else _rows
-        rows(plane, taps, target)
+        product_rows(plane, taps, target)
         if channels > 1:
             y[..., channel] = target
     return y
 
 
-def _columns(x: Array, taps: Array, y: Array) -> None:
+def product_columns(x: Array, taps: Array, y: Array) -> None:
+    """`taps` along the columns of `(h, w)` as matrix products, into `y`; both may have rows any distance apart."""
     import numpy as np
     from numpy.lib.stride_tricks import as_strided
 
@@ -97,7 +107,10 @@ def _columns(x: Array, taps: Array, y: Array) -> None:
         np.matmul(matrix[:rest, : rest + taps.size - 1], x[full * block :], out=y[full * block :])
 
 
-def _rows(x: Array, taps: Array, y: Array) -> None:
+def product_rows(x: Array, taps: Array, y: Array) -> None:
+    """`taps` along the rows of `(h, w)` as matrix products, into `y`; both may have rows any distance apart."""
+    if x.shape[0] == 1:
+        return _line(x, taps, y)
     import numpy as np
     from numpy.lib.stride_tricks import as_strided
 
@@ -105,12 +118,12 @@ def _rows(x: Array, taps: Array, y: Array) -> None:
     block = min(_block(taps.size), width)
     matrix = toeplitz(taps.tobytes(), taps.dtype.str, block).T
     full = width // block
-    (step, sample), (out, target) = x.strides, y.strides
+    (step, sample), out = x.strides, y.strides[0]
     source = as_strided(x, (full, height, block + taps.size - 1), (block * sample, step, sample))
-    if target == sample:
-        np.matmul(source, matrix, out=as_strided(y, (full, height, block), (block * sample, out, sample)))
+    np.matmul(source, matrix, out=as_strided(y, (full, height, block), (block * sample, out, sample)))
     if rest := width - full * block:
         np.matmul(x[:, full * block :], matrix[: rest + taps.size - 1, :rest], out=y[:, full * block :])
+    return None
 
 
 def _line(x: Array, taps: Array, y: Array) -> None:
@@ -137,7 +150,7 @@ def _line(x: Array, taps: Array, y: Array) -> None:
 
 def _block(taps: int) -> int:
     """Outputs per row of the matrix: longer ones waste fewer loads, shorter ones fewer multiplications with zero."""
-    return 16 if taps < 48 else 32 if taps < 200 else 64
+    return 16 if taps < 24 else 32 if taps < 100 else 64
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine import whole
+from convcli.engine import fused, whole
 from convcli.engine.direct import direct
 from convcli.engine.facts import Facts
 from convcli.engine.factors import factorise
@@ -147,22 +147,26 @@ def run_whole(
     border: str,
     store: Callable[[Array, int], None],
 ) -> bool:
-    """Filters all of `x` without copying windows, where OpenCV's `filter2D` does just that and nothing is faster."""
-    if taps.ndim != 2 or x.ndim != 3:
-        return False
-    spread = _spread(_spread(taps, dilation[1]).T, dilation[0]).T
-    if not whole.fits(x, spread, windows, border):
-        return False
-    if plan_for(spread, x.shape[0], x.shape[1], x.shape[2]).algorithm != "direct":
-        return False
+    """Filters all of `x` without copying windows, where the fastest algorithm is one that can do so."""
     import numpy as np
 
-    out, spread = float_target(store, taps.dtype), np.ascontiguousarray(spread)
-    if out is not None and x.dtype == taps.dtype:
-        whole.filter_to(x, spread, windows, border, out)
-    else:
-        whole.filter_bands(x, spread, windows, border, store)
-    return True
+    if taps.ndim != 2 or x.ndim != 3:
+        return False
+    spread = np.ascontiguousarray(_spread(_spread(taps, dilation[1]).T, dilation[0]).T)
+    plan = plan_for(spread, windows[0].length, windows[1].length, x.shape[2])
+    if plan.algorithm == "direct" and whole.fits(x, spread, windows, border):
+        out = float_target(store, taps.dtype)
+        if out is not None and x.dtype == taps.dtype:
+            whole.filter_to(x, spread, windows, border, out)
+        else:
+            whole.filter_bands(x, spread, windows, border, store)
+        return True
+    if plan.algorithm == "passes" and fused.fits(x, taps.shape, windows):
+        factors = factorise(taps)
+        if factors is not None and len(factors[0]) == 1:
+            fused.run_fused(x, factors[0][0], factors[1][0], windows, border, store)
+            return True
+    return False
 
 
 def _filter(x: Array, taps: Array, facts: Facts) -> Array:

@@ -48,7 +48,7 @@ def filter_to(x: Array, taps: Array, windows: Sequence[Window], border: str, out
     down = taps.shape[0] - 1 - up
     anchor = (windows[1].before, up)
     rows = min(PART * tiles.TILE_BYTES // x[0].nbytes, -(-x.shape[0] // 2))
-    parts = list(tiles._bands(x.shape, windows, x.itemsize, max(rows, 16 * taps.shape[0])))
+    parts = list(tiles._bands(x.shape, windows, x.itemsize, max(rows, 4 * taps.shape[0])))
 
     def part(cut: tuple[int, int]) -> None:
         rows = slice(*cut)

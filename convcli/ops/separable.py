@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
 from convcli.engine.bank import sum_pairs
-from convcli.engine.planes import correlate_planes
+from convcli.engine.planes import correlate_planes, run_whole
 from convcli.engine.facts import Facts
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
@@ -125,10 +125,18 @@ class Separable(Kernel):
         return self.replace(factors=factors, groups=1, bias=None, divisor=1, flip=False)
 
     def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+        import numpy as np
+
         stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
         passes = [(axes.index(axis), taps.astype(dtype)) for axis, taps in zip(self.axes, self.effective, strict=True)][
             ::-1
         ]
+
+        windows = self.windows(x.shape[:-1], axes)
+        if self.channels is None and len(axes) == 2 and len(passes) == 2 and all(d == 1 for d in dilation):
+            together = np.multiply.outer(*self.effective).astype(dtype)
+            if run_whole(x, together, dilation, windows, self.border, store):
+                return
 
         def chain(plane: Array, pair: tuple[int, ...], lengths: Sequence[int], facts: Facts) -> Array:
             for axis, taps in passes:
@@ -147,7 +155,7 @@ class Separable(Kernel):
             out, per_group, _ = self.factors[0].shape
             return sum_pairs(tile.data, out, per_group, lengths, lambda m, c, p: chain(p, (m, c), lengths, facts))
 
-        run_tiled(x, self.windows(x.shape[:-1], axes), self.border, dtype, compute, store)
+        run_tiled(x, windows, self.border, dtype, compute, store)
 
 
 def _factors(taps: Any, fields: Mapping[str, Any]) -> tuple[tuple[Tensor, ...], str]:
