@@ -23,6 +23,11 @@ def symmetries(weights: Weights) -> list[str]:
     """The symmetries of weights: mirrored left-right, mirrored up-down, under transposition; or their odd kin."""
     import numpy as np
 
+    if weights.ndim == 1 and weights.size > 1:
+        mirrored = np.flip(weights)
+        if np.allclose(mirrored, weights, rtol=0, atol=1e-12):
+            return ["even"]
+        return ["odd"] if np.allclose(mirrored, -weights, rtol=0, atol=1e-12) else []
     flips = {"left-right": -1, "up-down": -2, "front-back": -3}
     found = []
     for name, axis in list(flips.items())[: weights.ndim]:

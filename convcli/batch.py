@@ -205,7 +205,7 @@ def _read(name: str) -> bytes:
         return sys.stdin.buffer.read()
     name = name.partition("::")[0] if ".npz::" in name else name
     try:
-        mode = os.stat(name).st_mode
+        mode = Path(name).stat().st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
             hint = "name the files in it: FOLDER/*.jpg" if stat.S_ISDIR(mode) else "pipe it in and read -"

@@ -28,11 +28,11 @@ def source_indices(positions: npt.NDArray[np.int64], n: int, border: str) -> npt
     """The indices in `0 .. n-1` that the integer `positions` show; -1 where the border rule says zero."""
     import numpy as np
 
+    folded: npt.NDArray[np.int64]
     if border == "reflect":
         period = max(2 * n - 2, 1)
         folded = np.mod(positions, period)
-        reflected: npt.NDArray[np.int64] = np.minimum(folded, period - folded) if n > 1 else np.zeros_like(positions)
-        return reflected
+        return np.minimum(folded, period - folded) if n > 1 else np.zeros_like(positions)
     if border == "symmetric":
         folded = np.mod(positions, 2 * n)
         return np.minimum(folded, 2 * n - 1 - folded)

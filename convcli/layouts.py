@@ -1,4 +1,4 @@
-"""Layouts of arrays: which axis is which, in letters. Inside the program spatial axes come in the order z, y, x, then c."""
+"""Layouts of arrays: which axis is which, in letters. Inside the program the order is z, y, x, then c."""
 
 from __future__ import annotations
 

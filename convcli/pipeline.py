@@ -90,10 +90,8 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
 
     colour, alpha = (pixels[..., :-1], pixels[..., -1:]) if pixels.shape[-1] in (2, 4) else (pixels, None)
     notes: tuple[str, ...] = ()
-    if colour.shape[-1] == 1 and kernels[0].channels == (
-        3,
-        kernels[0].output_channels(3) if kernels[0].channels else 0,
-    ):
+    expected = kernels[0].channels
+    if colour.shape[-1] == 1 and expected is not None and expected[0] == 3:
         colour = np.broadcast_to(colour, (*colour.shape[:-1], 3))
         notes = ("a grey picture, filtered as three equal channels",)
     stages = describe(kernels, colour.shape[:-1], "yx", colour.shape[-1])

@@ -63,7 +63,7 @@ def same_padding(taps: Sequence[int], dilation: Sequence[int]) -> list[tuple[int
 
 
 def dense_length(n: int, *, taps: int, stride: int, dilation: int, pads: tuple[int, int]) -> int:
-    """Output length of a convolution along one axis: relation 6 of Dumoulin & Visin, arXiv:1603.07285, with dilation."""
+    """Output length of a convolution on one axis: relation 6 of Dumoulin & Visin, arXiv:1603.07285, with dilation."""
     return (n + sum(pads) - dilation * (taps - 1) - 1) // stride + 1
 
 
@@ -153,7 +153,7 @@ def transposed(
 
 
 def bilinear(plane: Array, ys: Array, xs: Array, border: str) -> Array:
-    """`plane` of shape (H, W) at fractional `ys`, `xs`: each of the four neighbours obeys the border rule on its own."""
+    """`plane` of shape (H, W) at fractional `ys`, `xs`: each of the four neighbours obeys the border on its own."""
     height, width = plane.shape
     top, left = np.floor(ys).astype(np.int64), np.floor(xs).astype(np.int64)
     result = np.zeros(ys.shape)

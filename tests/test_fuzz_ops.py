@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference as ref
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from scipy import ndimage
 
 import convcli
@@ -304,15 +303,33 @@ def pixels(rng: np.random.Generator, dtype: str, shape: tuple[int, ...]) -> Any:
     return np.where(rng.random(shape) < 0.2, rng.choice(np.array([limits.min, limits.max], dtype), shape), x)
 
 
-def right_integers(y: Any, exact: Any, dtype: str) -> None:
-    """Within one of the exactly rounded result, and clipped rather than wrapped."""
+def right_integers(y: Any, exact: Any, dtype: str, size: float) -> None:
+    """Nearest to the exact result (not merely within one of it), and clipped rather than wrapped.
+
+    Float arithmetic may move a result across a tie: half a unit, and an error relative to `size` (`reference.scale`),
+    is what it may be off.
+    """
     assert y.dtype == dtype
     assert y.shape == exact.shape
-    expected = quantised(exact, dtype)
-    assert np.abs(y.astype(np.float64) - expected).max() <= 1
     limits = np.iinfo(dtype)
+    slack = (1e-6 if limits.bits <= 16 else FLOAT64) * size
+    assert np.abs(y - np.clip(exact, limits.min, limits.max)).max() <= 0.5 + min(0.5, slack)
+    assert np.abs(y.astype(np.float64) - quantised(exact, dtype)).max() <= 1
     assert (y[exact > limits.max + 1.0] == limits.max).all()
     assert (y[exact < limits.min - 1.0] == limits.min).all()
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("kind", ["dense", "transposed", "bank"])
+def test_ties_go_to_the_even_number(dtype: str, kind: str) -> None:
+    """Halves are exact in binary, so nothing but the rule decides: 0.5, 1.5, 2.5 become 0, 2, 2."""
+    limits = np.iinfo(dtype)
+    line = np.arange(max(limits.min, -300), 300).clip(limits.min, limits.max).astype(dtype)[:, None]
+    weights = np.ones((1, 1, 1, 1)) if kind == "bank" else np.ones((1, 1))
+    fields = {"type": "transposed" if kind == "transposed" else "dense", "weights": weights, "divisor": 2}
+    y = convcli.load(fields).apply(np.repeat(line[..., None], 2, axis=1))
+    np.testing.assert_array_equal(y[:, 0, 0], np.rint(line[:, 0] / 2))
+    assert (line[:, 0] % 4 == 1).any() and (line[:, 0] % 4 == 3).any()
 
 
 @examples(120)
@@ -324,7 +341,9 @@ def test_integers_are_rounded_and_clipped(drawn: Drawn, dtype: str, channels: in
     bank = ref.per_channel(w / divisor, channels)
     exact = ref.dense(x, bank, np.full(channels, bias), groups=channels, **drawn.plain)
     kernel, last = convcli.load(fields), ref.channels_last(x)
-    right_integers(ref.channels_first(kernel.apply(last, layout=ref.layout(drawn.rank))), exact, dtype)
+    right_integers(
+        ref.channels_first(kernel.apply(last, layout=ref.layout(drawn.rank))), exact, dtype, ref.scale(bank, x, exact)
+    )
     unrounded = ref.channels_first(kernel.apply(last, layout=ref.layout(drawn.rank), dtype=np.float32))
     assert unrounded.dtype == np.float32
     assert np.abs(unrounded - exact).max() <= FLOAT32 * ref.scale(bank, x, exact)
@@ -336,9 +355,10 @@ def test_integers_transposed(drawn: Drawn, dtype: str, channels: int) -> None:
     w = drawn.rng.integers(-4, 8, drawn.taps)
     x = pixels(drawn.rng, dtype, (channels, *drawn.spatial))
     fields = drawn.fields | {"type": "transposed", "weights": w, "divisor": 4}
-    exact = ref.transposed(x, ref.per_channel(w / 4, channels), groups=channels, **drawn.plain)
+    bank = ref.per_channel(w / 4, channels)
+    exact = ref.transposed(x, bank, groups=channels, **drawn.plain)
     y = convcli.load(fields).apply(ref.channels_last(x), layout=ref.layout(drawn.rank))
-    right_integers(ref.channels_first(y), exact, dtype)
+    right_integers(ref.channels_first(y), exact, dtype, ref.scale(bank, x, exact))
 
 
 @examples(40)
@@ -349,9 +369,10 @@ def test_integers_deformable(drawn: Drawn, dtype: str, channels: int) -> None:
     # eighths of a pixel: every bilinear share is a number that float32 holds
     offsets = np.round(8 * drawn_offsets(drawn, 2 * w.size, output_size(drawn), "small")) / 8
     fields = drawn.fields | {"type": "deformable", "weights": w, "divisor": 4, "offsets": offsets}
-    exact = ref.deformable(x, ref.per_channel(w / 4, channels), offsets, groups=channels, **drawn.plain)
+    bank = ref.per_channel(w / 4, channels)
+    exact = ref.deformable(x, bank, offsets, groups=channels, **drawn.plain)
     y = convcli.load(fields).apply(ref.channels_last(x), layout="yxc")
-    right_integers(ref.channels_first(y), exact, dtype)
+    right_integers(ref.channels_first(y), exact, dtype, ref.scale(bank, x, exact))
 
 
 @examples(40)
@@ -448,7 +469,8 @@ def test_large_kernels_on_integers(dtype: str, taps: tuple[int, ...]) -> None:
     w = rng.integers(-9, 12, taps)
     divisor = int(np.abs(w).sum()) // 3
     y = convcli.load({"weights": w, "divisor": divisor, "border": "symmetric"}).apply(x)
-    right_integers(y, correlated(x, w / divisor, "symmetric"), dtype)
+    exact = correlated(x, w / divisor, "symmetric")
+    right_integers(y, exact, dtype, ref.scale((w / divisor)[None, None], x, exact))
 
 
 @pytest.mark.parametrize("taps", [15, 63])
@@ -502,6 +524,47 @@ def test_a_nan_or_infinity_stays_where_the_kernel_sees_it(value: float, taps: tu
     seen[30 - taps[0] // 2 : 31 + taps[0] // 2, 20 - taps[1] // 2 : 21 + taps[1] // 2] = True
     assert not np.isfinite(y[seen]).any()
     assert np.abs(y - clean)[~seen].max() <= FLOAT32 * np.abs(clean).max()
+
+
+def every_way() -> dict[str, dict[str, Any]]:
+    """Kernels for 6 channels through every algorithm; no weight is near 0."""
+    rng = np.random.default_rng(0)
+
+    def weights(*shape: int) -> Any:
+        return rng.choice([-1, 1], shape) * rng.uniform(0.5, 2, shape)
+
+    return {
+        "planes": {"weights": weights(3, 5)},
+        "bank of a few pairs": {"weights": weights(2, 6, 3, 3)},
+        "bank of many pairs": {"weights": weights(8, 6, 3, 3)},
+        "strided bank": {"weights": weights(8, 3, 3, 3), "groups": 2, "stride": 2},
+        "separable": {"type": "separable", "taps": {"y": weights(3), "x": weights(5)}},
+        "depthwise separable": {"type": "depthwise_separable", "depthwise": weights(3, 3), "pointwise": weights(4, 6)},
+        "transposed": {"type": "transposed", "weights": weights(4, 4), "stride": 2},
+        "transposed bank": {"type": "transposed", "weights": weights(6, 4, 3, 3), "stride": 2},
+        "deformable": {"type": "deformable", "weights": weights(3, 3), "offsets": rng.uniform(0.2, 0.8, (18, 24, 22))},
+        "deformable bank": {
+            "type": "deformable",
+            "weights": weights(4, 6, 3, 3),
+            "offsets": rng.uniform(0.2, 0.8, (18, 24, 22)),
+        },
+    }
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", every_way())
+def test_every_type_keeps_a_nan_or_infinity_in_its_place(name: str, value: float) -> None:
+    """What one sample can change is what becomes NaN or infinite, without a word from numpy."""
+    x = np.random.default_rng(1).standard_normal((24, 22, 6), np.float32)
+    kernel = convcli.load(every_way()[name])
+    clean = kernel.apply(x)
+    x[11, 9, 2] += 1000
+    changed = np.abs(kernel.apply(x) - clean) > 0.1
+    assert 0 < np.count_nonzero(changed) < changed.size / 4
+    x[11, 9, 2] = value
+    y = kernel.apply(x)
+    np.testing.assert_array_equal(~np.isfinite(y), changed)
+    assert np.abs(y - clean)[~changed].max() <= FLOAT32 * np.abs(clean).max()
 
 
 @pytest.mark.parametrize("spike", [1e4, 1e8, 1e14, -3.4e38])

@@ -92,7 +92,7 @@ def test_zero_offsets_are_dense(border: str, geometry: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("border", ref.BORDERS)
 def test_constant_whole_offsets_dilate_and_shift_the_kernel(border: str) -> None:
-    """Tap (i, j) moved by (2 i - 3, j - 2) reads row o + 3 i - 3 and column o + 2 j - 2: dilation 3, 2, padding 3, 2."""
+    """Tap (i, j) moved by (2 i - 3, j - 2) reads row o + 3 i - 3, column o + 2 j - 2: dilation 3, 2, padding 3, 2."""
     rng = np.random.default_rng(1)
     x, w = rng.standard_normal((10, 8, 2)), rng.standard_normal((3, 2))
     offsets = np.zeros((3, 2, 2, 8, 7))
@@ -201,6 +201,14 @@ def test_a_mix_to_luma() -> None:
     fields = {"type": "depthwise_separable", "depthwise": blur, "divisor": "sum", "pointwise": luma}
     expected = apply({"weights": blur, "divisor": 16}, x) @ np.array(luma).T
     close(apply(fields, x), expected)
+
+
+def test_a_sum_divides_each_depthwise_kernel_by_its_own() -> None:
+    rng = np.random.default_rng(8)
+    x, depthwise, pointwise = rng.random((8, 9, 2)), rng.random((4, 1, 3, 3)), rng.standard_normal((3, 4))
+    fields = {"type": "depthwise_separable", "depthwise": depthwise, "divisor": "sum", "pointwise": pointwise}
+    unit = depthwise / depthwise.sum(axis=(1, 2, 3), keepdims=True)
+    close(apply(fields, x), apply({"weights": unit, "groups": 2}, x) @ pointwise.T)
 
 
 def test_separable_bank_is_a_dense_bank() -> None:

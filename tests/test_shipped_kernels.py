@@ -124,6 +124,9 @@ def rises_down(name: str) -> None:
 
 
 def lit_from_upper_left(name: str) -> None:
+    weights = taps(name, 9)
+    np.testing.assert_allclose(weights, weights.T, atol=1e-15)
+    np.testing.assert_allclose(weights + weights[::-1, ::-1], 2 * np.pad([[1]], 4), atol=1e-15)
     bump = np.zeros((9, 9))
     bump[3:6, 3:6] = 1
     result = apply(name, bump)
@@ -219,6 +222,8 @@ def turns_the_middle(name: str) -> None:
     )
     assert divmod(up, 201) == (100, 96)
     assert divmod(left, 201) == (104, 100)
+    own = int(np.argmax(apply(name, np.exp(-((y + 4) ** 2) - x**2))))
+    assert own % 201 < 98, "the file's own angle turns up to the left"
     corners = apply(name, x * 1.0)[[0, 0, -1, -1], [0, -1, 0, -1]]
     np.testing.assert_array_equal(corners, [-100, 100, -100, 100])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import click
@@ -21,6 +22,7 @@ def command(format_: str) -> None:
     from convcli import library, render
     from convcli.tables import Column, Table
 
+    brief = format_ == "table" and sys.stdout.isatty()
     kernels = [library.read(name) for name in library.names()]
     columns = (
         Column(key="name", title="Kernel"),
@@ -35,8 +37,13 @@ def command(format_: str) -> None:
             "type": kernel.type,
             "taps": kernel.taps,
             "parameters": kernel.weight_count + (kernel.bias.size if kernel.bias else 0),
-            "about": kernel.about,
+            "about": headline(kernel.about) if brief else kernel.about,
         }
         for kernel in kernels
     ]
     render.write(Table(columns=columns, rows=rows), format_, sys.stdout)
+
+
+def headline(about: str) -> str:
+    """The first words of a description, for a narrow screen: up to the first comma or semicolon."""
+    return re.split("[,;.]", about, maxsplit=1)[0]

@@ -1,1 +1,1 @@
-"""How a convolution is computed: windows of the input in bands, one algorithm each for planes, banks, stamps, samples."""
+"""How a convolution is computed: input windows in bands; one algorithm each for planes, banks, stamps, samples."""

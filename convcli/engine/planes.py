@@ -83,8 +83,7 @@ def _correlate_plane(
     spread = _spread(taps, dilation[1])
     x = x[:, : columns + spread.shape[1] - 1]
     if stride[0] == dilation[0] == 1:
-        y = _filter(x[: height + taps.shape[0] - 1], spread, facts)[:, :: stride[1]]
-        return y
+        return _filter(x[: height + taps.shape[0] - 1], spread, facts)[:, :: stride[1]]
     y = np.zeros((height, width, x.shape[-1]), x.dtype)
     for output, tap, source in _classes(stride[0], dilation[0], height, taps.shape[0]):
         part, rows = spread[tap], len(range(height)[output])

@@ -63,6 +63,10 @@ def _remap(window: Array, rows: npt.NDArray[np.float32], columns: npt.NDArray[np
     import cv2
     import numpy as np
 
+    if window.shape[2] == 2:
+        # OpenCV 5's `remap` is exact on 1, 3 and 4 channels; on 2 it rounds places to 1/32 of a pixel.
+        planes = [_remap(np.ascontiguousarray(window[..., c : c + 1]), rows, columns) for c in (0, 1)]
+        return np.concatenate(planes, axis=-1)
     y = np.empty((*rows.shape, window.shape[2]), np.float32)
     for tap in range(rows.shape[0]):
         read = cv2.remap(window, columns[tap], rows[tap], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

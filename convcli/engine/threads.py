@@ -26,13 +26,16 @@ def run_all(work: Callable[[T], object], pieces: Iterable[T]) -> None:
 
     One loop a thread over one shared iterator: no hand-off per piece (a list's iterator is safe to share).
     """
+    import numpy as np
+
     waiting = list(pieces)
     pending = iter(waiting)
     failures: list[BaseException] = []
 
     def loop() -> None:
         try:
-            with _scratch_space():
+            # NaN and infinity are data like any other: they propagate, without a word from numpy.
+            with _scratch_space(), np.errstate(over="ignore", invalid="ignore"):
                 for piece in pending:
                     work(piece)
         except BaseException as error:

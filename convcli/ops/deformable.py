@@ -157,7 +157,8 @@ class Deformable(Kernel):
     def _check_fit(self, shape: tuple[int, ...], size: tuple[int, int]) -> None:
         """Raises `ShapeError` where offsets or mask were made for another output size or number of channels."""
         kh, kw = self.taps
-        for field, tensor, per_tap in (("offsets", self.offsets, 2), ("mask", self.mask, 1)):
+        fields = (("offsets", self.offsets, 2, "zeros"), ("mask", self.mask, 1, "ones"))
+        for field, tensor, per_tap, neutral in fields:
             if not isinstance(tensor, Tensor):
                 continue
             groups = self.offset_groups
@@ -166,7 +167,7 @@ class Deformable(Kernel):
                 raise ShapeError(
                     f"{field} {tensor.origin} has shape {tensor.shape}; a {kh}x{kw} kernel on {shape[-3]}x{shape[-2]}"
                     f" pixels needs {needed}",
-                    hint=f"make it with numpy: np.save('{field}.npy', np.{'zeros' if per_tap == 2 else 'ones'}({needed}))",
+                    hint=f"make it with numpy: np.save('{field}.npy', np.{neutral}({needed}))",
                 )
         if shape[-1] % self.offset_groups:
             raise ShapeError(f"{shape[-1]} channels don't split into {self.offset_groups} offset groups")

@@ -109,8 +109,7 @@ def normalised(weights: Array) -> Array:
     if abs(total) > 1e-3 * absolute:
         unit: Array = weights / total
         return unit
-    unit = abs(weights) / absolute if absolute else weights * 0 + 1 / weights.size
-    return unit
+    return abs(weights) / absolute if absolute else weights * 0 + 1 / weights.size
 
 
 def footprint(weights: Array, spatial: int) -> Array:

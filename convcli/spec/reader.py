@@ -104,6 +104,8 @@ def _build(node: Node, name: str, overrides: Mapping[str, Node]) -> Kernel:
     try:
         return kernel_type.build(values)
     except FieldError as error:
+        if error.path[-1] in beside:
+            raise beside[str(error.path[-1])].error(error.fact, error.hint) from error
         raise located(node, error) from error
 
 

@@ -9,8 +9,9 @@ from convcli.borders import BORDERS
 from convcli.displacements import DISPLACEMENTS
 from convcli.ops import TYPES, Kernel
 from convcli.ops.fields import ABOUT, Field, Kind
-from convcli.rules import RULES, Parameter
+from convcli.rules import Parameter
 from convcli.spec.values import AXES
+from convcli.weight_rules import RULES
 
 _NUMBERS = {"$ref": "#/$defs/numbers"}
 _FILE = {"type": "string", "pattern": r"\.(npy|npz(::.+)?)$"}

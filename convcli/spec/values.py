@@ -11,9 +11,10 @@ from convcli.borders import BORDERS
 from convcli.displacements import DISPLACEMENTS
 from convcli.errors import FieldError, KernelError, suggestion
 from convcli.ops.fields import Field, Kind
-from convcli.rules import RULES, RuleCall, call
+from convcli.rules import RuleCall, call
 from convcli.spec.nodes import Node
 from convcli.tensors import Tensor
+from convcli.weight_rules import RULES
 
 AXES = ("x", "y", "z", "yx", "zx", "zy", "zyx")
 FILE_ENDINGS = (".npy", ".npz")

@@ -4,8 +4,9 @@
     torchenv/bin/python tests/vectors/make_torch_vectors.py
 
 Inputs and parameters are float32 from one seed. PyTorch computes in float64, so that the stored float32 results are
-right to the last bit or so. The member `cases` is a JSON list; the arrays of case number n are `n/x`, `n/w`, `n/b` (when
-it has a bias) and `n/y`, channels first and without the batch axis.
+right to the last bit or so. The member `cases` is a JSON list; the arrays of case number n are `n/x`, `n/w`, `n/b`
+(when it has a bias) and `n/y`, channels first and without the batch axis. PyTorch is imported inside functions: test
+runs look into every module for doctests.
 """
 
 from __future__ import annotations
@@ -15,14 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 TORCH = "2.13.0"
 TARGET = Path(__file__).with_name("torch_vectors.npz")
 SIZES = {1: (17,), 2: (9, 8), 3: (5, 6, 7)}
-CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+LAYERS = {"dense": "Conv{}d", "transposed": "ConvTranspose{}d"}
 
 # rank, in, out, taps, then PyTorch's own keywords
 DENSE: list[tuple[int, int, int, Any, dict[str, Any]]] = [
@@ -109,8 +107,10 @@ def single(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def layer_case(kind: str, number: int, case: tuple[int, int, int, Any, dict[str, Any]]) -> tuple[dict[str, Any], Any]:
     """One layer of PyTorch, run: its description and its arrays."""
+    import torch
+
     rank, channels, out, taps, keywords = case
-    layer = (CONVOLUTIONS if kind == "dense" else TRANSPOSED)[rank](channels, out, taps, **keywords)
+    layer = getattr(torch.nn, LAYERS[kind].format(rank))(channels, out, taps, **keywords)
     rng = np.random.default_rng([2026, number])
     spatial = SIZES[rank] if kind == "dense" else tuple((n + 1) // 2 for n in SIZES[rank])
     x = single(rng.standard_normal((channels, *spatial)))
@@ -130,15 +130,19 @@ def layer_case(kind: str, number: int, case: tuple[int, int, int, Any, dict[str,
 
 def resize_case(number: int, mode: str, factor: int) -> tuple[dict[str, Any], Any]:
     """One enlargement by `interpolate`, corners not aligned."""
+    import torch
+
     x = single(np.random.default_rng([2026, number]).standard_normal((2, 5, 6)))
     corners = None if mode == "nearest" else False
     wide = torch.from_numpy(x[None].astype(np.float64))
-    y = nn.functional.interpolate(wide, scale_factor=factor, mode=mode, align_corners=corners)
+    y = torch.nn.functional.interpolate(wide, scale_factor=factor, mode=mode, align_corners=corners)
     return {"kind": "interpolate", "rank": 2, "mode": mode, "factor": factor}, {"x": x, "y": single(y[0].numpy())}
 
 
 def main() -> None:
     """Run every case and write the file."""
+    import torch
+
     assert torch.__version__.split("+")[0] == TORCH, torch.__version__
     torch.use_deterministic_algorithms(True)
     plan = [("dense", case) for case in DENSE] + [("transposed", case) for case in SCATTERED]

@@ -1,0 +1,94 @@
+"""What commands load: heavy packages only where a picture is filtered, and `scipy.signal` never."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+HEAVY = {"numpy", "scipy", "cv2"}
+
+
+def loaded(code: str, folder: Path) -> tuple[set[str], int]:
+    """The modules in `sys.modules` after `code`, and its exit code."""
+    script = f"""
+import sys
+code = 0
+try:
+    {code}
+except SystemExit as error:
+    code = error.code or 0
+sys.stdout.flush()
+print("\\n\\0" + " ".join(sys.modules), code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, timeout=60, check=False)
+    assert b"\0" in done.stdout, done.stderr
+    *modules, status = done.stdout.rpartition(b"\0")[2].decode().split()
+    return set(modules), int(status)
+
+
+def command(*arguments: str) -> str:
+    return f"from convcli.cli import run; sys.exit(run({list(arguments)!r}))"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        (["apply", "--help"], 0),
+        (["list"], 0),
+        (["list", "--format", "json"], 0),
+        (["schema"], 0),
+        (["aply", "a.png"], 2),
+        (["apply"], 2),
+        (["apply", "a.png", "-k", "sharpen"], 2),
+        (["apply", "a.png", "-k", "sharpn", "-o", "b.png"], 2),
+        (["apply", "a.png", "-k", "[[1, 2], [3]]", "-o", "b.png"], 2),
+        (["apply", "a.png", "-k", "sharpen", "-o", "b.nope"], 2),
+        (["apply", "a.png", "b.png", "-k", "sharpen", "-o", "c.png"], 2),
+        (["apply", "a.png", "-k", "sharpen", "--offsets", "o.npy", "-o", "b.png"], 2),
+        (["show", "gausian"], 2),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else str(value),
+)
+def test_light_commands_load_nothing_heavy(arguments: list[str], status: int, tmp_path: Path) -> None:
+    modules, code = loaded(command(*arguments), tmp_path)
+    assert code == status
+    assert not modules & HEAVY
+
+
+def test_help_loads_no_command(tmp_path: Path) -> None:
+    modules, _ = loaded(command("--help"), tmp_path)
+    assert "click" in modules
+    assert not modules & {"yaml", "rich", "convcli.batch", "convcli.library", "convcli.cli.apply"}
+
+
+def test_importing_the_library_loads_only_itself(tmp_path: Path) -> None:
+    modules, _ = loaded("import convcli", tmp_path)
+    assert "convcli" in modules
+    assert not modules & (HEAVY | {"click", "yaml", "rich", "convcli.library", "convcli.ops"})
+
+
+def test_no_shipped_kernel_loads_scipy_signal_or_rich(tmp_path: Path) -> None:
+    code = """
+    import numpy
+    from convcli import load, names
+    picture = numpy.ones((192, 256, 3), numpy.uint8)
+    for name in names():
+        load(name).apply(picture)
+    """.strip()
+    modules, status = loaded(code, tmp_path)
+    assert status == 0
+    assert "cv2" in modules
+    assert not modules & {"scipy.signal", "scipy.ndimage", "rich"}
+
+
+def test_a_run_without_report_loads_neither_rich_nor_scipy(tmp_path: Path) -> None:
+    arguments = ["apply", str(SAMPLES / "checker.ppm"), "-k", "sharpen", "-o", str(tmp_path / "out.png"), "--quiet"]
+    modules, code = loaded(command(*arguments), tmp_path)
+    assert code == 0
+    assert not modules & {"rich", "scipy", "scipy.signal"}
