@@ -57,13 +57,23 @@ def run_tiled(
 
     `compute(tile)` returns `(*region, channels out)`; `store(band, start)` gets it with the index of its first row,
     in any order and from several threads, each band once. An exception in either ends the run and is raised.
-    `rows` asks for bands of that height, `channels` is the number of output channels where it is not the input's.
+    `rows` asks for bands of that height; `channels` is the number of output channels of a filter bank, which then may
+    get its window as planes.
     """
+
+    import numpy as np
+
+    # Channels that lie as planes, as networks keep them, stay planes.
+    by_planes = channels > 0 and x.shape[-1] > 1 and x.ndim > 1 and abs(x.strides[-1]) > abs(x.strides[-2])
 
     def from_region(region: Region) -> Array:
         ranges = [window.reads(*part) for window, part in zip(windows, region, strict=True)]
-        shape = [stop - start for start, stop in ranges] + [x.shape[-1]]
-        data = read_window(x, ranges, border, dtype, out=scratch("window", shape, dtype))
+        shape = [stop - start for start, stop in ranges]
+        if by_planes:
+            window = np.moveaxis(scratch("window", [x.shape[-1], *shape], dtype), 0, -1)
+        else:
+            window = scratch("window", [*shape, x.shape[-1]], dtype)
+        data = read_window(x, ranges, border, dtype, out=window)
         return compute(Tile(data, tuple(start for start, _ in ranges), region))
 
     run_bands(x.shape, windows, dtype, from_region, store, rows=rows, channels=channels)

@@ -91,7 +91,7 @@ class Dense(Kernel):
         return {"convolution": outputs * (self.weights.size if self.channels else self.weights.size * channels)}
 
     def algorithm(self) -> str:
-        if self.channels and not bank.by_planes(self.weights.shape):
+        if self.channels and bank.algorithm(self.weights.shape) != "planes":
             return "matrix product of patches"
         return "direct, by planes"
 
@@ -114,7 +114,7 @@ class Dense(Kernel):
         rows = 0
         if self.channels is None:
             rows = planes.band_rows(weights, stride, dilation, [window.length for window in windows], x.shape[-1])
-        channels = self.output_channels(x.shape[-1])
+        channels = self.output_channels(x.shape[-1]) if self.channels else 0
         run_tiled(x, windows, self.border, dtype, compute, store, rows=rows, channels=channels)
 
 
