@@ -12,7 +12,9 @@ from benchmarks import library, timing
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few cases, in under a minute")
-    parser.add_argument("--only", metavar="PATTERN", default="", help="cases whose name matches this regular expression")
+    parser.add_argument(
+        "--only", metavar="PATTERN", default="", help="cases whose name matches this regular expression"
+    )
     parser.add_argument("--rounds", type=int, default=0)
     options = parser.parse_args()
     rounds = options.rounds or (5 if options.quick else 9)
@@ -24,7 +26,9 @@ def main() -> None:
         found = timing.measure(case.make(), rounds=rounds)
         peers = ", ".join(f"{name} {t.seconds * 1e3:.1f}" for name, t in found.items() if name != "convcli")
         ratios = ", ".join(f"{name} {t.ratio:.2f}" for name, t in found.items() if name != "convcli")
-        print(f"| {case.name} | {case.conditions} | {found['convcli'].seconds * 1e3:.2f} | {peers} | {ratios} | {case.goal} |")
+        print(
+            f"| {case.name} | {case.conditions} | {found['convcli'].seconds * 1e3:.2f} | {peers} | {ratios} | {case.goal} |"
+        )
         sys.stdout.flush()
 
 

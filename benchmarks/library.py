@@ -71,7 +71,7 @@ def network(
         "weights": weights[0, 0] if plain else weights, "axes": axes, "stride": stride, "dilation": dilation,
         "padding": pad, "border": "zero", "groups": 1 if plain else groups,
     }  # fmt: skip
-    run = ours(fields, x, "c" + axes) if peers_layout(x) else ours(fields, np.ascontiguousarray(np.moveaxis(x, 0, -1)), axes + "c")
+    run = ours(fields, x, "c" + axes)
     ort = peers.onnx_run(
         "Conv", [x[None]], weights, pads=[pad] * 2 * rank, strides=[stride] * rank, dilations=[dilation] * rank,
         group=groups, kernel_shape=list(weights.shape[2:]),
@@ -80,11 +80,6 @@ def network(
         f"conv{rank}d", x[None], weights, padding=pad, stride=stride, dilation=dilation, groups=groups
     )
     return _present({"convcli": run, "onnxruntime": ort, "torch": torch})
-
-
-def peers_layout(x: Array) -> bool:
-    """One channel is the same array in every layout."""
-    return x.shape[0] == 1
 
 
 def bank(inputs: int, outputs: int, taps: int, size: int, groups: int = 1) -> Contenders:
@@ -151,15 +146,28 @@ def cases() -> Iterator[Case]:
     for taps in (13, 15, 31, 63):
         yield _case(f"dense {taps}x{taps}", "12 MP", lambda k=taps: dense(k, 3000, 4000), "cv2", 0.4, taps == 31)
     for taps in (3, 7):
-        make = lambda k=taps: dense(k, 3000, 4000, 3, "uint8")  # noqa: E731
+        make = lambda k=taps: dense(k, 3000, 4000, 3, "uint8")
         yield _case(f"dense {taps}x{taps} uint8", "12 MP, 3 channels", make, "cv2", 0.9, taps == 3)
     for taps in (15, 31):
-        yield _case(f"dense {taps}x{taps} uint8", "3 MP, 3 channels", lambda k=taps: dense(k, 1500, 2000, 3, "uint8"), "cv2", 0.4)
+        yield _case(
+            f"dense {taps}x{taps} uint8",
+            "3 MP, 3 channels",
+            lambda k=taps: dense(k, 1500, 2000, 3, "uint8"),
+            "cv2",
+            0.4,
+        )
     for taps, goal in ((5, 1.0), (15, 0.7), (31, 0.45), (63, 0.3)):
         yield _case(f"separable {taps}", "12 MP", lambda k=taps: separable(k, 3000, 4000), "cv2", goal, taps == 31)
     yield _case("separable 17 uint8", "12 MP, 3 channels", lambda: separable(17, 3000, 4000, 3, "uint8"), "cv2", 0.7)
     for dilation in (2, 6, 16):
-        yield _case(f"dilated 3x3 d{dilation}", "4 MP", lambda d=dilation: plane(3, 2000, dilation=d), "onnxruntime", 0.35, dilation == 2)
+        yield _case(
+            f"dilated 3x3 d{dilation}",
+            "4 MP",
+            lambda d=dilation: plane(3, 2000, dilation=d),
+            "onnxruntime",
+            0.35,
+            dilation == 2,
+        )
     yield _case("strided 5x5 s2", "4 MP", lambda: plane(5, 2000, stride=2), "onnxruntime", 0.35, True)
     yield _case("strided 9x9 s4", "4 MP", lambda: plane(9, 2000, stride=4), "onnxruntime", 0.35)
     yield _case("transposed k4 s2", "1 MP in", lambda: transposed(4, 2, 1000), "onnxruntime", 0.35, True)
@@ -167,18 +175,42 @@ def cases() -> Iterator[Case]:
     yield _case("depthwise 3x3", "16 channels, 1 MP", lambda: bank(16, 16, 3, 1000, 16), "onnxruntime", 0.35)
     for outputs in (3, 16, 64):
         size = 1000 if outputs < 64 else 500
-        yield _case(f"bank 3 -> {outputs} 3x3", f"{size}^2", lambda o=outputs, s=size: bank(3, o, 3, s), "onnxruntime", 1.0, outputs == 16)
+        yield _case(
+            f"bank 3 -> {outputs} 3x3",
+            f"{size}^2",
+            lambda o=outputs, s=size: bank(3, o, 3, s),
+            "onnxruntime",
+            1.0,
+            outputs == 16,
+        )
     yield _case("bank 64 -> 64 3x3", "256^2", lambda: bank(64, 64, 3, 256), "onnxruntime", 1.2)
     yield _case("bank 128 -> 128 3x3", "128^2", lambda: bank(128, 128, 3, 128), "onnxruntime", 0.9)
     yield _case("bank 64 -> 128 1x1", "256^2", lambda: bank(64, 128, 1, 256), "onnxruntime", 1.0)
-    yield _case("deformable 3x3", "1 channel, 1 MP", lambda: deformable(1, 1000, masked=False), "onnxruntime", 0.35, True)
+    yield _case(
+        "deformable 3x3", "1 channel, 1 MP", lambda: deformable(1, 1000, masked=False), "onnxruntime", 0.35, True
+    )
     yield _case("deformable 3x3, mask", "3 -> 3, 1 MP", lambda: deformable(3, 1000, masked=True), "onnxruntime", 0.55)
     for taps in (15, 255, 8191):
         against = "onnxruntime" if taps < 1000 else "scipy"
-        yield _case(f"line {taps}", "4 M samples", lambda k=taps: line(k, 4_000_000), against, 0.5 if taps < 1000 else 0.7, taps == 255)
+        yield _case(
+            f"line {taps}",
+            "4 M samples",
+            lambda k=taps: line(k, 4_000_000),
+            against,
+            0.5 if taps < 1000 else 0.7,
+            taps == 255,
+        )
     for taps in (3, 7, 11):
-        yield _case(f"volume {taps}^3", "64 x 256^2", lambda k=taps: volume(k), "onnxruntime" if taps < 8 else "scipy", 0.5 if taps < 8 else 0.15)
+        yield _case(
+            f"volume {taps}^3",
+            "64 x 256^2",
+            lambda k=taps: volume(k),
+            "onnxruntime" if taps < 8 else "scipy",
+            0.5 if taps < 8 else 0.15,
+        )
 
 
-def _case(name: str, conditions: str, make: Callable[[], Contenders], against: str, goal: float, quick: bool = False) -> Case:
+def _case(
+    name: str, conditions: str, make: Callable[[], Contenders], against: str, goal: float, quick: bool = False
+) -> Case:
     return Case(name=name, conditions=conditions, make=make, against=against, goal=goal, quick=quick)

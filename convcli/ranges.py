@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,11 +54,16 @@ class Sink:
     """
 
     def __init__(
-        self, shape: Sequence[int], dtype: npt.DTypeLike, *, shift: float = 0.0, absolute: bool = False
-    ) -> None:
+        self, shape: Sequence[int], dtype: npt.DTypeLike, *, shift: float = 0.0, absolute: bool = False,
+        by_planes: bool = False,
+    ) -> None:  # fmt: skip
+        """`by_planes` lays the channels, the last axis, out as planes."""
         import numpy as np
 
-        self.out: npt.NDArray[Any] = np.empty(shape, dtype)
+        if by_planes:
+            self.out: npt.NDArray[Any] = np.moveaxis(np.empty((shape[-1], *shape[:-1]), dtype), 0, -1)
+        else:
+            self.out = np.empty(shape, dtype)
         self.below = 0
         self.above = 0
         self.nonfinite = 0
@@ -73,7 +78,9 @@ class Sink:
 
     def store(self, band: Array, start: int) -> None:
         """Keeps `band` as the rows from `start` on."""
-        target = self.out[start : start + band.shape[0]]
+        self._keep(band, self.out[start : start + band.shape[0]])
+
+    def _keep(self, band: Array, target: npt.NDArray[Any]) -> None:
         if self._absolute:
             band = abs(band)
         if self._shift:
@@ -86,6 +93,29 @@ class Sink:
             self.below += below
             self.above += above
             self.nonfinite += nonfinite
+
+
+class Channel(Sink):
+    """One channel of a sink, which counts for the whole."""
+
+    def __init__(self, sink: Sink, channel: int) -> None:
+        self.out = sink.out[..., channel : channel + 1]
+        self._whole = sink
+        self._absolute, self._shift = sink._absolute, sink._shift
+
+    def _keep(self, band: Array, target: npt.NDArray[Any]) -> None:
+        self._whole._keep(band, target)
+
+
+def channel_store(store: object, channel: int) -> Callable[[Array, int], None] | None:
+    """Where bands of one channel alone go; None where `store` isn't a sink's own."""
+    sink = getattr(store, "__self__", None)
+    return Channel(sink, channel).store if isinstance(sink, Sink) else None
+
+
+def planar(x: npt.NDArray[Any]) -> bool:
+    """Whether the channels of `(*spatial, channels)` lie as planes, as networks keep them."""
+    return x.ndim > 2 and x.shape[-1] > 1 and abs(x.strides[-1]) > abs(x.strides[-2])
 
 
 def float_target(store: object, dtype: npt.DTypeLike) -> Array | None:

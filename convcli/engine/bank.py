@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.engine.facts import Facts
 from convcli.engine.planes import correlate_planes
 from convcli.engine.threads import scratch
+from convcli.ranges import planar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +67,8 @@ def sum_pairs(
     x: Array, outputs: int, inputs: int, lengths: Sequence[int], pair: Callable[[int, int, Array], Array]
 ) -> Array:
     """For each of `outputs` channels the sum of `pair(m, c, plane)` over the `inputs` channels of its group."""
+    import numpy as np
+
     planes = part(x)
     per_group = outputs * inputs // x.shape[-1]
     results = scratch("pairs", (outputs, *lengths), x.dtype)
@@ -77,7 +80,7 @@ def sum_pairs(
                 results[m] += found
             else:
                 results[m] = found
-    return join(results)
+    return np.moveaxis(results, 0, -1) if planar(x) else join(results)
 
 
 def part(x: Array) -> Array:
@@ -107,13 +110,22 @@ def join(planes: Array) -> Array:
     return y
 
 
+def _result(x: Array, lengths: Sequence[int], outputs: int) -> Array:
+    """Where `(*lengths, outputs)` go: planes for an input of planes."""
+    import numpy as np
+
+    if planar(x):
+        return np.moveaxis(scratch("bank", (outputs, *lengths), x.dtype), 0, -1)
+    return scratch("bank", (*lengths, outputs), x.dtype)
+
+
 def _pointwise(x: Array, weights: Array, groups: int, stride: Sequence[int], lengths: Sequence[int]) -> Array:
     import numpy as np
 
     outputs, inputs = weights.shape[:2]
     per_group = outputs // groups
     x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(lengths, stride, strict=True))]
-    y = scratch("bank", (*lengths, outputs), x.dtype)
+    y = _result(x, lengths, outputs)
     for group in range(groups):
         filters = slice(group * per_group, (group + 1) * per_group)
         matrix = np.ascontiguousarray(weights[filters].reshape(per_group, inputs).T)
@@ -129,7 +141,7 @@ def _by_rows(
     planes = part(x)
     outputs, inputs, kh, kw = weights.shape
     per_group = outputs // groups
-    y = scratch("bank", (*lengths, outputs), x.dtype)
+    y = _result(x, lengths, outputs)
     for group in range(groups):
         filters = slice(group * per_group, (group + 1) * per_group)
         matrix = np.ascontiguousarray(weights[filters].transpose(2, 1, 3, 0)).reshape(kh * inputs * kw, per_group)

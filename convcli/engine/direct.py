@@ -61,6 +61,11 @@ def filter2d(x: Array, taps: Array) -> Array:
     return y.reshape(x.shape)  # type: ignore[no-any-return]
 
 
+def one_channel(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`x`, a single channel of which has the strides that OpenCV wants to see; a view."""
+    return x[..., 0][..., None] if x.shape[-1] == 1 else x
+
+
 def opencv_layout(x: npt.NDArray[Any]) -> bool:
     """Whether OpenCV can read `x` where it lies: pixels side by side, rows any distance apart."""
     height, width, channels = x.shape

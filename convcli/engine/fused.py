@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window, source_indices
 from convcli.engine import tiles
-from convcli.engine.direct import CHANNEL_LIMIT, opencv_layout
+from convcli.engine.direct import CHANNEL_LIMIT, one_channel, opencv_layout
 from convcli.engine.facts import Facts
 from convcli.engine.passes import columns_by_product, product_columns, product_rows, rows_by_product
 from convcli.engine.plan import FOURIER_AREA
@@ -48,6 +48,7 @@ def run_fused(
 
     dtype = down.dtype
     out = float_target(store, dtype)
+    x, out = one_channel(x), None if out is None else one_channel(out)
     width, channels = x.shape[1:]
     readable = x.dtype == dtype and opencv_layout(x)
     plain = x.dtype.kind != "f"

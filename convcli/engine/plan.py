@@ -157,8 +157,6 @@ FAST = tuple(
 )
 
 
-
-
 _forced: str | None = None
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.engine import fused, whole
 from convcli.engine.direct import direct
-from convcli.engine.facts import Facts
 from convcli.engine.factors import factorise
+from convcli.engine.facts import Facts
 from convcli.engine.fourier import fourier
 from convcli.engine.passes import passes
 from convcli.engine.plan import Plan, Plane, choose
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from convcli.geometry import Window
 
     Array = npt.NDArray[np.floating[Any]]
+
 
 def correlate_planes(
     x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], *, facts: Facts
@@ -131,7 +132,9 @@ def plan_for(taps: Array, height: int, width: int, channels: int, facts: Facts |
     return plan
 
 
-def band_rows(taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], channels: int) -> int:
+def band_rows(
+    taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], channels: int
+) -> int:
     """The height that bands should have for these `lengths` of outputs; 0 where the algorithm does not care."""
     if taps.ndim != 2 or any(step != 1 for step in (*stride, *dilation)):
         return 0

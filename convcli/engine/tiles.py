@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convcli.borders import read_window
 from convcli.engine.threads import run_all, scratch
+from convcli.ranges import planar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +65,7 @@ def run_tiled(
     import numpy as np
 
     # Channels that lie as planes, as networks keep them, stay planes.
-    by_planes = channels > 0 and x.shape[-1] > 1 and x.ndim > 1 and abs(x.strides[-1]) > abs(x.strides[-2])
+    by_planes = channels > 0 and planar(x)
 
     def from_region(region: Region) -> Array:
         ranges = [window.reads(*part) for window, part in zip(windows, region, strict=True)]

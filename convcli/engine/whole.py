@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine import tiles
-from convcli.engine.direct import CHANNEL_LIMIT, opencv_layout
+from convcli.engine.direct import CHANNEL_LIMIT, one_channel, opencv_layout
 from convcli.engine.plan import FOURIER_AREA
 from convcli.engine.threads import run_all, scratch
 from convcli.geometry import Gather, Window
@@ -44,6 +44,7 @@ def filter_to(x: Array, taps: Array, windows: Sequence[Window], border: str, out
     """Filters `x` into `out`, both `(h, w, channels)` of one float dtype."""
     import cv2
 
+    x, out = one_channel(x), one_channel(out)
     up = windows[0].before
     down = taps.shape[0] - 1 - up
     anchor = (windows[1].before, up)

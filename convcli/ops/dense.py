@@ -24,6 +24,7 @@ from convcli.ops.weights import (
     resolve_weights,
     spread_over,
 )  # fmt: skip
+from convcli.ranges import channel_store, planar
 from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -103,19 +104,39 @@ class Dense(Kernel):
         weights = spread_over(self.effective, axes, self.axes).astype(dtype)
         stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
 
+        if planar(x) and self._by_channels(x, axes, dtype, store):
+            return
         windows = self.windows(x.shape[:-1], axes)
         if self.channels is None and planes.run_whole(x, weights, dilation, windows, self.border, store):
             return
 
         def compute(tile: Tile) -> Array:
             lengths = [stop - start for start, stop in tile.region]
-            return correlate(tile.data, weights, self.groups, stride, dilation, lengths, Facts(tile.data, plain=x.dtype.kind != "f"))
+            return correlate(
+                tile.data, weights, self.groups, stride, dilation, lengths, Facts(tile.data, plain=x.dtype.kind != "f")
+            )
 
         rows = 0
         if self.channels is None:
             rows = planes.band_rows(weights, stride, dilation, [window.length for window in windows], x.shape[-1])
         channels = self.output_channels(x.shape[-1]) if self.channels else 0
         run_tiled(x, windows, self.border, dtype, compute, store, rows=rows, channels=channels)
+
+    def _by_channels(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> bool:
+        """Runs channel by channel where channels lie as planes and don't mix; False where that can't be."""
+        if self.channels is not None and self.weights.shape[1] > 1:
+            return False
+        alone = self.replace(groups=1, bias=None, divisor=1, flip=False)
+        for channel in range(self.output_channels(x.shape[-1])):
+            one = channel_store(store, channel)
+            if one is None:
+                return False
+            taps, source = self.effective, channel
+            if self.channels is not None:
+                taps, source = taps[channel, 0], channel // (self.channels[1] // x.shape[-1])
+            kernel = alone.replace(weights=tensors.given(taps))
+            kernel._compute(x[..., source : source + 1], axes, dtype, one)
+        return True
 
 
 def check_groups_of_kernel(groups: int) -> None:

@@ -133,7 +133,9 @@ class DepthwiseSeparable(Kernel):
 
         def compute(tile: Tile) -> Array:
             lengths = [stop - start for start, stop in tile.region]
-            planes = correlate(tile.data, weights, x.shape[-1], stride, dilation, lengths, Facts(tile.data, plain=x.dtype.kind != "f"))
+            planes = correlate(
+                tile.data, weights, x.shape[-1], stride, dilation, lengths, Facts(tile.data, plain=x.dtype.kind != "f")
+            )
             mixed: Array = planes @ mix
             return mixed
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
-from convcli.engine.stamps import stamp
 from convcli.engine.facts import Facts
+from convcli.engine.stamps import stamp
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
 from convcli.geometry import Scatter, Window, scatter_window
