@@ -86,7 +86,8 @@ class Sink:
         if self._shift:
             band = band + band.dtype.type(self._shift)
         if target.dtype.kind == "f":
-            target[...] = band
+            if band.__array_interface__["data"] != target.__array_interface__["data"]:
+                target[...] = band
             return
         below, above, nonfinite = store_rounded(band, target)
         with self._lock:
@@ -121,7 +122,7 @@ def planar(x: npt.NDArray[Any]) -> bool:
 def float_target(store: object, dtype: npt.DTypeLike) -> Array | None:
     """The output array itself where `store` belongs to a sink that keeps floats of `dtype` as they are.
 
-    What is written to it needs no storing.
+    What is written to it needs no storing; to store a view of it in its place does nothing.
     """
     sink = getattr(store, "__self__", None)
     return sink.target(dtype) if isinstance(sink, Sink) else None

@@ -40,22 +40,23 @@ def algorithm(weights_shape: Sequence[int]) -> str:
 
 def correlate_bank(
     x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    *, facts: Facts,
+    *, facts: Facts, into: Array | None = None,
 ) -> Array:  # fmt: skip
     """`y[o, m] = sum_{t, c} weights[m, c, t] * x[stride*o + dilation*t, c]`, `c` in the group of `m`.
 
-    `x` is `(*spatial, channels)`, the result `(*lengths, out)`; nothing outside `x` is read.
+    `x` is `(*spatial, channels)`, the result `(*lengths, out)`; nothing outside `x` is read. Products go straight to
+    `into` where it is given.
     """
     chosen = algorithm(weights.shape)
     if chosen == "pointwise":
-        return _pointwise(x, weights, groups, stride, lengths)
+        return _pointwise(x, weights, groups, stride, lengths, into)
     if chosen == "patches":
         return _by_patches(x, weights, groups, stride, dilation, lengths)
     if chosen == "rows":
         if len(lengths) == 1:
-            y = _by_rows(x[None], weights[:, :, None], groups, (1, *stride), (1, *dilation), (1, *lengths))[0]
-            return y
-        return _by_rows(x, weights, groups, stride, dilation, lengths)
+            line = None if into is None else into[None]
+            return _by_rows(x[None], weights[:, :, None], groups, (1, *stride), (1, *dilation), (1, *lengths), line)[0]
+        return _by_rows(x, weights, groups, stride, dilation, lengths, into)
 
     def pair(m: int, c: int, plane: Array) -> Array:
         return correlate_planes(plane, weights[m, c], stride, dilation, lengths, facts=facts)
@@ -119,13 +120,15 @@ def _result(x: Array, lengths: Sequence[int], outputs: int) -> Array:
     return scratch("bank", (*lengths, outputs), x.dtype)
 
 
-def _pointwise(x: Array, weights: Array, groups: int, stride: Sequence[int], lengths: Sequence[int]) -> Array:
+def _pointwise(
+    x: Array, weights: Array, groups: int, stride: Sequence[int], lengths: Sequence[int], into: Array | None
+) -> Array:
     import numpy as np
 
     outputs, inputs = weights.shape[:2]
     per_group = outputs // groups
     x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(lengths, stride, strict=True))]
-    y = _result(x, lengths, outputs)
+    y = _result(x, lengths, outputs) if into is None else into
     for group in range(groups):
         filters = slice(group * per_group, (group + 1) * per_group)
         matrix = np.ascontiguousarray(weights[filters].reshape(per_group, inputs).T)
@@ -134,14 +137,15 @@ def _pointwise(x: Array, weights: Array, groups: int, stride: Sequence[int], len
 
 
 def _by_rows(
-    x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int]
-) -> Array:
+    x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
+    into: Array | None,
+) -> Array:  # fmt: skip
     import numpy as np
 
     planes = part(x)
     outputs, inputs, kh, kw = weights.shape
     per_group = outputs // groups
-    y = _result(x, lengths, outputs)
+    y = _result(x, lengths, outputs) if into is None else into
     for group in range(groups):
         filters = slice(group * per_group, (group + 1) * per_group)
         matrix = np.ascontiguousarray(weights[filters].transpose(2, 1, 3, 0)).reshape(kh * inputs * kw, per_group)

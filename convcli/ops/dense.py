@@ -24,7 +24,7 @@ from convcli.ops.weights import (
     resolve_weights,
     spread_over,
 )  # fmt: skip
-from convcli.ranges import channel_store, planar
+from convcli.ranges import channel_store, float_target, planar
 from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -110,11 +110,13 @@ class Dense(Kernel):
         if self.channels is None and planes.run_whole(x, weights, dilation, windows, self.border, store):
             return
 
+        target = float_target(store, dtype) if self.channels else None
+
         def compute(tile: Tile) -> Array:
             lengths = [stop - start for start, stop in tile.region]
-            return correlate(
-                tile.data, weights, self.groups, stride, dilation, lengths, Facts(tile.data, plain=x.dtype.kind != "f")
-            )
+            facts = Facts(tile.data, plain=x.dtype.kind != "f")
+            into = None if target is None else target[slice(*tile.region[0])]
+            return correlate(tile.data, weights, self.groups, stride, dilation, lengths, facts, into)
 
         rows = 0
         if self.channels is None:
@@ -158,9 +160,12 @@ def effective_weights(weights: Tensor, divisor: float | str, flip: bool, spatial
 
 def correlate(
     x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    facts: Facts,
+    facts: Facts, into: Array | None = None,
 ) -> Array:  # fmt: skip
-    """Weights of the spatial rank on every channel alone, weights of two ranks more as a filter bank."""
+    """Weights of the spatial rank on every channel alone, weights of two ranks more as a filter bank.
+
+    The result of a bank is `into` where that is given and the algorithm can write to it at once.
+    """
     if weights.ndim == x.ndim - 1:
         return planes.correlate_planes(x, weights, stride, dilation, lengths, facts=facts)
-    return bank.correlate_bank(x, weights, groups, stride, dilation, lengths, facts=facts)
+    return bank.correlate_bank(x, weights, groups, stride, dilation, lengths, facts=facts, into=into)
