@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 import convcli
+from convcli.cli import run
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
@@ -68,6 +69,7 @@ def test_samples_hold_what_the_readme_says() -> None:
     }
     assert {name: (values.shape, values.dtype.name) for name, values in shapes.items()} == {
         "scene.jpg": ((480, 640, 3), "uint8"),
+        "scene-swirl.jpg": ((480, 640, 3), "uint8"),
         "noisy.png": ((240, 320), "uint8"),
         "pond.png": ((192, 256, 3), "uint8"),
         "zone-plate.png": ((256, 256), "uint8"),
@@ -81,6 +83,13 @@ def test_samples_hold_what_the_readme_says() -> None:
     assert (logo[..., 3] == 0).sum() > 1000
     assert shapes["float.tif"].min() < 0
     assert shapes["float.tif"].max() > 6
+
+
+def test_the_swirled_scene_is_what_the_command_makes(tmp_path: Path) -> None:
+    done = tmp_path / "swirled.jpg"
+    assert run([str(value) for value in ("apply", SAMPLES / "scene.jpg", "-k", "swirl", "-o", done, "--quiet")]) == 0
+    difference = np.abs(sample("scene-swirl.jpg").astype(int) - read(done).astype(int))
+    assert difference.mean() < 0.5
 
 
 def test_every_example_kernel_is_tested_and_in_the_readme() -> None:
