@@ -18,17 +18,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=0)
     options = parser.parse_args()
     rounds = options.rounds or (5 if options.quick else 9)
-    print("| case | conditions | ours ms | peers ms | ratio | goal |")
+    print("| case | conditions | ours ms | peers ms | ratio (of CPU) | goal |")
     print("|---|---|---|---|---|---|")
     for case in library.cases():
         if not re.search(options.only, case.name) or (options.quick and not case.quick):
             continue
         found = timing.measure(case.make(), rounds=rounds)
         peers = ", ".join(f"{name} {t.seconds * 1e3:.1f}" for name, t in found.items() if name != "convcli")
-        ratios = ", ".join(f"{name} {t.ratio:.2f}" for name, t in found.items() if name != "convcli")
-        print(
-            f"| {case.name} | {case.conditions} | {found['convcli'].seconds * 1e3:.2f} | {peers} | {ratios} | {case.goal} |"
+        ratios = ", ".join(
+            f"{name} {t.ratio:.2f} ({t.cpu_ratio:.2f})" for name, t in found.items() if name != "convcli"
         )
+        own = found["convcli"].seconds * 1e3
+        print(f"| {case.name} | {case.conditions} | {own:.2f} | {peers} | {ratios} | {case.goal} |")
         sys.stdout.flush()
 
 

@@ -13,10 +13,14 @@ TURN = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Median seconds of a contender, and the median over the rounds of our time divided by its own."""
+    """Median seconds of a contender, and medians over the rounds of our time over its own: by the clock, and of CPU.
+
+    CPU seconds of all threads do not suffer from what else the machine does, but tell nothing of the use of two cores.
+    """
 
     seconds: float
     ratio: float
+    cpu_ratio: float
 
 
 def measure(contenders: Mapping[str, Callable[[], object]], *, rounds: int, us: str = "convcli") -> dict[str, Timing]:
@@ -24,8 +28,8 @@ def measure(contenders: Mapping[str, Callable[[], object]], *, rounds: int, us: 
     repeats = {}
     for name, run in contenders.items():
         run()
-        repeats[name] = max(1, min(50, round(TURN / max(_once(run, 1), 1e-7))))
-    taken: dict[str, list[float]] = {name: [] for name in contenders}
+        repeats[name] = max(1, min(50, round(TURN / max(_once(run, 1)[0], 1e-7))))
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     order = list(contenders)
     for number in range(rounds):
         # Turned round by round: nobody always follows the same neighbour.
@@ -34,15 +38,16 @@ def measure(contenders: Mapping[str, Callable[[], object]], *, rounds: int, us: 
     ours = taken.get(us, taken[order[0]])
     return {
         name: Timing(
-            seconds=statistics.median(times),
-            ratio=statistics.median(own / other for own, other in zip(ours, times, strict=True)),
+            seconds=statistics.median(wall for wall, _ in times),
+            ratio=statistics.median(own[0] / other[0] for own, other in zip(ours, times, strict=True)),
+            cpu_ratio=statistics.median(own[1] / other[1] for own, other in zip(ours, times, strict=True)),
         )
         for name, times in taken.items()
     }
 
 
-def _once(run: Callable[[], object], repeats: int) -> float:
-    started = time.perf_counter()
+def _once(run: Callable[[], object], repeats: int) -> tuple[float, float]:
+    started, cpu = time.perf_counter(), time.process_time()
     for _ in range(repeats):
         run()
-    return (time.perf_counter() - started) / repeats
+    return (time.perf_counter() - started) / repeats, (time.process_time() - cpu) / repeats

@@ -61,9 +61,10 @@ def describe(kernels: Sequence[Kernel], spatial: Sequence[int], axes: str, chann
         output, output_channels = kernel.output_shape(spatial, axes), kernel.output_channels(channels)
         stages.append(
             Stage(
-                kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(), border=kernel.border,
-                flipped=kernel.flip, size_in=tuple(spatial), size_out=output, channels_in=channels,
-                channels_out=output_channels, weights=count.weights, biases=count.biases, macs=count.total_macs,
+                kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(spatial, channels),
+                border=kernel.border, flipped=kernel.flip, size_in=tuple(spatial), size_out=output,
+                channels_in=channels, channels_out=output_channels, weights=count.weights, biases=count.biases,
+                macs=count.total_macs,
             )
         )  # fmt: skip
         spatial, channels = output, output_channels

@@ -38,6 +38,17 @@ def algorithm(weights_shape: Sequence[int]) -> str:
     return "rows" if len(taps) <= 2 else "patches"
 
 
+def describe(weights_shape: Sequence[int]) -> str:
+    """How a bank of this shape runs, in a few words."""
+    words = {
+        "pointwise": "matrix product of pixels",
+        "planes": "plane by plane",
+        "rows": "matrix products of rows",
+        "patches": "matrix products of patches",
+    }
+    return words[algorithm(weights_shape)]
+
+
 def correlate_bank(
     x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
     *, facts: Facts, into: Array | None = None,
@@ -55,7 +66,9 @@ def correlate_bank(
     if chosen == "rows":
         if len(lengths) == 1:
             line = None if into is None else into[None]
-            return _by_rows(x[None], weights[:, :, None], groups, (1, *stride), (1, *dilation), (1, *lengths), line)[0]
+            weights = weights[:, :, None]
+            y: Array = _by_rows(x[None], weights, groups, (1, *stride), (1, *dilation), (1, *lengths), line)[0]
+            return y
         return _by_rows(x, weights, groups, stride, dilation, lengths, into)
 
     def pair(m: int, c: int, plane: Array) -> Array:
@@ -102,7 +115,8 @@ def join(planes: Array) -> Array:
     import cv2
 
     if planes.shape[0] == 1:
-        return planes[0][..., None]
+        only: Array = planes[0][..., None]
+        return only
     y = scratch("joined", (*planes.shape[1:], planes.shape[0]), planes.dtype)
     if planes.shape[0] <= 4 and planes.ndim == 3:
         cv2.merge(list(planes), y)

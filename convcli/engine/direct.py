@@ -48,7 +48,7 @@ def _blocks(taps: Array) -> Iterator[tuple[int, int, Array]]:
 
 
 def filter2d(x: Array, taps: Array) -> Array:
-    """`filter2D` anchored at its first tap, as large as `x`: the last `kh - 1` rows and `kw - 1` columns mean nothing."""
+    """`filter2D` anchored at its first tap, as large as `x`: its last `kh - 1` rows, `kw - 1` columns mean nothing."""
     import cv2
     import numpy as np
 
@@ -69,7 +69,7 @@ def one_channel(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def opencv_layout(x: npt.NDArray[Any]) -> bool:
     """Whether OpenCV can read `x` where it lies: pixels side by side, rows any distance apart."""
     height, width, channels = x.shape
-    return (
+    return bool(
         (x.strides[2] == x.itemsize or channels == 1)
         and (x.strides[1] == channels * x.itemsize or width == 1)
         and (x.strides[0] >= width * channels * x.itemsize or height == 1)

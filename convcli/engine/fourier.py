@@ -25,7 +25,9 @@ def fourier(x: Array, taps: Array, tile: tuple[int, int]) -> Array:
     import numpy as np
 
     channels = x.shape[2]
-    planes = [x[..., 0]] if channels == 1 else cv2.split(x) if channels <= 4 else list(np.moveaxis(x, 2, 0))
+    planes: list[Array] = list(np.moveaxis(x, 2, 0))
+    if 1 < channels <= 4:
+        planes = [np.asarray(plane, x.dtype) for plane in cv2.split(x)]
     height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
     y = scratch("fourier", (height, width, channels), x.dtype)
     results = [y[..., 0]] if channels == 1 else [np.empty((height, width), x.dtype) for _ in planes]

@@ -19,6 +19,7 @@ from convcli.engine.facts import Facts
 from convcli.engine.fourier import fourier
 from convcli.engine.passes import passes
 from convcli.engine.plan import Plan, Plane, choose
+from convcli.engine.volume import correlate_volume, pays
 from convcli.ranges import float_target
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def _correlate(
 
     if taps.ndim == 2:
         return _correlate_plane(x, taps, stride, dilation, lengths, facts)
+    if all(step == 1 for step in (*stride, *dilation)) and pays(taps, tuple(lengths)) and facts.bounded:
+        return correlate_volume(x, taps, tuple(lengths))
     y = np.zeros((*lengths, x.shape[-1]), x.dtype)
     for o in range(lengths[0]):
         for t in range(taps.shape[0]):
@@ -113,7 +116,7 @@ def _spread(taps: Array, dilation: int) -> Array:
 
 
 def plan_for(taps: Array, height: int, width: int, channels: int, facts: Facts | None = None) -> Plan:
-    """The plan for `height` x `width` outputs of the plain convolution with `taps`; `facts` of the samples, if known."""
+    """The plan for `height` x `width` outputs of the plain convolution with `taps`, on samples with these `facts`."""
     import numpy as np
 
     nonzero = int(np.count_nonzero(taps))
@@ -130,6 +133,24 @@ def plan_for(taps: Array, height: int, width: int, channels: int, facts: Facts |
     if plan.algorithm == "passes" and not facts.finite:
         plan = choose(replace(work, bounded=False, finite=False))
     return plan
+
+
+def describe(
+    taps: npt.NDArray[Any],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    spatial: Sequence[int] | None,
+    channels: int,
+) -> str:
+    """In a few words how `correlate_planes` goes about these taps on an input of `spatial` sizes."""
+    import numpy as np
+
+    plane = np.asarray(taps, np.float32)
+    plane = plane.reshape(-1, *plane.shape[-2:])[0] if plane.ndim > 1 else plane[None]
+    height, width = ([1, *(spatial or (1000, 1000))])[-2:]
+    plan = plan_for(_spread(plane, dilation[-1]), max(1, height // stride[0]), width, channels)
+    phases = math.lcm(stride[0], dilation[0]) if taps.ndim > 1 else 1
+    return f"{plan}, {phases} phases of rows" if phases > 1 else str(plan)
 
 
 def band_rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import threading
@@ -122,10 +123,8 @@ def _blas_threads() -> tuple[Callable[[], int], Callable[[int], object]]:
     import ctypes
 
     try:
-        from numpy._core import _multiarray_umath
-
-        library = ctypes.CDLL(_multiarray_umath.__file__)
-    except (ImportError, OSError, AttributeError):
+        library = ctypes.CDLL(importlib.import_module("numpy._core._multiarray_umath").__file__)
+    except (ImportError, OSError, AttributeError, TypeError):
         return lambda: 1, lambda _: None
     for prefix, suffix in (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", "")):
         get = getattr(library, f"{prefix}openblas_get_num_threads{suffix}", None)

@@ -6,6 +6,7 @@ the input that exists, so memory stays bounded by a few bands, and results do no
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -123,5 +124,5 @@ def _bands(
         # Even shares: no thread waits long for the last band.
         step = 4 if count > 8 else 2
         count = min(-(-count // step) * step, first.length)
-    height = -(-first.length // count)
-    return [(start, min(start + height, first.length)) for start in range(0, first.length, height)]
+    cuts = [first.length * part // count for part in range(count + 1)]
+    return list(itertools.pairwise(cuts))

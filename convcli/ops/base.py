@@ -106,8 +106,8 @@ class Kernel(ABC):
         """
 
     @abstractmethod
-    def algorithm(self) -> str:
-        """How it is computed, in a few words for the report."""
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
+        """How it is computed on an input of these sizes (by default a megapixel), in a few words for the report."""
 
     @abstractmethod
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:

@@ -91,10 +91,11 @@ class Dense(Kernel):
         outputs = math.prod(self.output_shape(spatial, axes))
         return {"convolution": outputs * (self.weights.size if self.channels else self.weights.size * channels)}
 
-    def algorithm(self) -> str:
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
         if self.channels and bank.algorithm(self.weights.shape) != "planes":
-            return "matrix product of patches"
-        return "direct, by planes"
+            return bank.describe(self.weights.shape)
+        weights = self.effective[0, 0] if self.channels else self.effective
+        return planes.describe(weights, self.stride, self.dilation, spatial, channels)
 
     def coverage(self) -> Kernel:
         weights = tensors.given(footprint(self.effective, len(self.axes)))

@@ -118,7 +118,7 @@ class DepthwiseSeparable(Kernel):
         per_output = self.depthwise.size * (channels if self.shared else 1)
         return {"depthwise": outputs * per_output, "pointwise": outputs * self.pointwise.size}
 
-    def algorithm(self) -> str:
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
         return "planes, then a matrix product"
 
     def coverage(self) -> Kernel:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from convcli import tensors
 from convcli.engine.bank import sum_pairs
 from convcli.engine.facts import Facts
-from convcli.engine.planes import correlate_planes, run_whole
+from convcli.engine.planes import correlate_planes, describe, run_whole
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
 from convcli.ops import fields as f
@@ -117,7 +117,11 @@ class Separable(Kernel):
             macs[f"along {axis}"] = taps * pairs * math.prod(sizes.values())
         return macs
 
-    def algorithm(self) -> str:
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
+        if self.channels is None and len(self.axes) == 2 and all(d == 1 for d in (*self.stride, *self.dilation)):
+            import numpy as np
+
+            return describe(np.multiply.outer(*self.effective), self.stride, self.dilation, spatial, channels)
         return "one pass per axis, by planes"
 
     def coverage(self) -> Kernel:

@@ -125,7 +125,7 @@ class Transposed(Kernel):
         inputs = math.prod(spatial)
         return {"convolution": inputs * (self.weights.size if self.channels else self.weights.size * channels)}
 
-    def algorithm(self) -> str:
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
         return f"{math.prod(self.stride)} phases, no zeros stuffed"
 
     def coverage(self) -> Kernel:
