@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 TILE_BYTES = 1 << 20
 #: The least bytes that are worth a band of their own.
 LEAST_BYTES = 1 << 17
-#: The most a band's window takes, where a large kernel wants many rows.
-WIDE_BYTES = 12 << 20
+#: The most a band takes of them, where an algorithm wants many rows.
+WIDE = 12
 
 #: A half-open range of output samples per axis.
 Region: TypeAlias = "tuple[tuple[int, int], ...]"
@@ -116,7 +116,7 @@ def _bands(
         return [(0, first.length)]
     halo = -(-(high - low - 1) // per_row)
     if rows:
-        rows = min(rows, WIDE_BYTES // row_bytes - halo)
+        rows = min(rows, WIDE * TILE_BYTES // row_bytes - halo)
     else:
         rows = min(TILE_BYTES, max(LEAST_BYTES, row_bytes * first.length // 4)) // row_bytes
     count = -(-first.length // max(rows, 2 * halo, 1))

@@ -40,6 +40,10 @@ PADDING = f.Field(
 OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one number or one per axis.", 0, least=0)
 
 
+#: Rows of the input for one band.
+ROWS = 64
+
+
 @dataclass(frozen=True, kw_only=True)
 class Transposed(Kernel):
     """The transposed convolution ("deconvolution"): enlarges by `stride`, the adjoint of the dense type.
@@ -158,4 +162,6 @@ class Transposed(Kernel):
 
             return stamp(tile, windows, channels, phase)
 
-        run_tiled(x, windows, self.border, dtype, compute, store)
+        # Every phase is a convolution of its own: bands of many rows keep the calls few.
+        rows = ROWS * windows[0].stride if len(windows) == 2 else 0
+        run_tiled(x, windows, self.border, dtype, compute, store, rows=rows)
