@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from convcli.ops import Kernel
+    from convcli.picture_files import PictureSettings
     from convcli.pipeline import Filtered
 
 STANDARD = "-"
@@ -37,12 +38,13 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What all jobs of a run share."""
+    """What all jobs of a run share; `pictures` is how picture files are treated, None for the defaults."""
 
     kernels: Sequence[Kernel]
     range: str = "clip"
     layout: str | None = None
     overwrite: bool = False
+    pictures: PictureSettings | None = None
 
 
 def plan_jobs(inputs: Sequence[str], output: str, kernel: str, format_: str | None) -> list[Job]:
@@ -51,7 +53,9 @@ def plan_jobs(inputs: Sequence[str], output: str, kernel: str, format_: str | No
     `output` is a file, "-", a folder (it exists or ends with a slash) or a template with {stem}, {ext}, {kernel} and
     {parent}. Raises `UsageError` for outputs that collide, formats that can't be written, several inputs into one file.
     """
-    named = files.format_of(format_) if format_ else ""
+    named = files.format_of(f".{format_.lstrip('.')}") if format_ else ""
+    if not output:
+        raise UsageError("-o names no output")
     if inputs.count(STANDARD) > 1:
         raise UsageError("stdin (-) can be read only once")
     if output == STANDARD:
@@ -67,13 +71,14 @@ def plan_jobs(inputs: Sequence[str], output: str, kernel: str, format_: str | No
     jobs: list[Job] = []
     taken: dict[str, str] = {}
     for name in inputs:
-        path = Path(name if name != STANDARD else "stdin.png")
+        path = Path(_as_file(name))
         extension = f".{format_.lstrip('.')}" if format_ else path.suffix or ".png"
         if "{" in output:
             target = _expand(output, path, extension, kernel)
         else:
             target = str(Path(output) / f"{path.stem}{extension}") if folder else output
-        format_out = named if named and not Path(target).suffix else files.format_of(target)
+        derived = folder or "{ext}" in output
+        format_out = named if named and not Path(target).suffix else _format_of(target, derived)
         if named and format_out != named:
             raise UsageError(f"--format says {named}, the name {target} {format_out}", hint="leave --format out")
         other = taken.setdefault(os.path.realpath(target), name)
@@ -83,6 +88,29 @@ def plan_jobs(inputs: Sequence[str], output: str, kernel: str, format_: str | No
     if len({job.output for job in jobs}) < len(jobs):
         raise UsageError("an input is named twice, and both results would go to one file")
     return jobs
+
+
+def _format_of(target: str, derived: bool) -> str:
+    """The format that an output's name asks for; empty where the extension is the input's and can't be written.
+
+    Whether that input can be read at all is not known yet. Raises `UsageError`.
+    """
+    try:
+        return files.format_of(target)
+    except UsageError as error:
+        if derived:
+            return ""
+        if not Path(target).suffix:
+            error.hint = f"a folder's name ends with a slash: {target}/; {error.hint}"
+        raise
+
+
+def _as_file(name: str) -> str:
+    """A file name that stands for an input: itself, or one made up for stdin and for a member of an archive."""
+    if name == STANDARD:
+        return "stdin.png"
+    archive, named, member = name.partition(".npz::")
+    return f"{archive}-{member}.npy" if named else f"{name[:-4]}.npy" if name.endswith(".npz") else name
 
 
 def _expand(template: str, path: Path, extension: str, kernel: str) -> str:
@@ -126,6 +154,9 @@ def run(jobs: Sequence[Job], settings: Settings, done: Callable[[Report], None])
             if not error.place:
                 error.place = _shown(job.input)
             report = Report(input=job.input, output=job.output, status="failed", error=str(error))
+        except MemoryError:
+            text = str(ImageError("not enough memory", place=_shown(job.input)))
+            report = Report(input=job.input, output=job.output, status="failed", error=text)
         good &= report.status == "done"
         done(report)
     return good
@@ -133,69 +164,106 @@ def run(jobs: Sequence[Job], settings: Settings, done: Callable[[Report], None])
 
 def run_job(job: Job, settings: Settings) -> Report:
     """One input from bytes to bytes. Raises `ConvcliError`; then nothing was written."""
-    from convcli import arrays, images
-
     if job.output != STANDARD:
         files.check_target(job.output, overwrite=settings.overwrite)
     started = time.perf_counter()
     place = _shown(job.input)
     data = _read(job.input)
-    notes: tuple[str, ...] = ()
-    if data.startswith((b"\x93NUMPY", b"PK\x03\x04")):
-        format_in, array = "npy", arrays.read_npy(data, place=place)
-        decoded = time.perf_counter()
-        dtype_in = str(array.dtype)
-        filtered, result = _filter_array(array, settings)
-    else:
-        picture = images.decode(data, place=place)
-        decoded = time.perf_counter()
-        format_in, dtype_in, notes = picture.format, str(picture.pixels.dtype), picture.notes
-        filtered, result = _filter_picture(picture.pixels, settings)
-    format_out = job.format or (format_in if format_in in files.WRITABLE else "png")
+    is_array = data.startswith((b"\x93NUMPY", b"PK\x03\x04"))
+    work = (_array_work if is_array else _picture_work)(data, place, settings)
+    format_out = job.format or _format_out(job, work.format_in)
     before_encoding = time.perf_counter()
-    encoded = _encode(result, filtered, format_out, _shown(job.output, "stdout"))
+    encoded, dropped = work.encode(format_out, _shown(job.output, "stdout"))
     _write(job.output, encoded)
     ended = time.perf_counter()
-    samples = max(filtered.array.size, 1)
+    results = work.results
+    samples = max(sum(result.array.size for result in results), 1)
     return Report(
-        input=job.input, output=job.output, status="done", format_in=format_in, format_out=format_out,
-        dtype_in=dtype_in, dtype_out=str(result.dtype), stages=filtered.stages, decode_s=decoded - started,
-        filter_s=filtered.seconds, encode_s=ended - before_encoding, clipped_low=filtered.below / samples,
-        clipped_high=filtered.above / samples, nonfinite=filtered.nonfinite, notes=(*notes, *filtered.notes),
+        input=job.input, output=job.output, status="done", format_in=work.format_in, format_out=format_out,
+        dtype_in=work.dtype_in, dtype_out=str(results[0].array.dtype), stages=results[0].stages, frames=len(results),
+        decode_s=work.decoded - started, filter_s=sum(result.seconds for result in results),
+        encode_s=ended - before_encoding, clipped_low=sum(result.below for result in results) / samples,
+        clipped_high=sum(result.above for result in results) / samples,
+        nonfinite=sum(result.nonfinite for result in results),
+        notes=tuple(dict.fromkeys((*work.notes, *(note for result in results for note in result.notes), *dropped))),
     )  # fmt: skip
 
 
-def _filter_array(array: npt.NDArray[Any], settings: Settings) -> tuple[Filtered, npt.NDArray[Any]]:
-    from convcli.layouts import Layout
-    from convcli.pipeline import filter_array
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """An input read and filtered; `decoded` is when reading was done, `encode(format, place)` gives bytes and notes."""
 
-    layout = Layout.of(array, settings.layout)
-    filtered = filter_array(layout.canonical(array), layout.spatial, settings.kernels, settings.range)
-    return filtered, layout.restore(filtered.array)
+    format_in: str
+    dtype_in: str
+    decoded: float
+    results: Sequence[Filtered]
+    notes: tuple[str, ...]
+    encode: Callable[[str, str], tuple[bytes, tuple[str, ...]]]
 
 
-def _filter_picture(pixels: npt.NDArray[Any], settings: Settings) -> tuple[Filtered, npt.NDArray[Any]]:
-    from convcli.pipeline import filter_picture
+def _picture_work(data: bytes, place: str, settings: Settings) -> _Work:
+    from convcli import picture_files
 
     if settings.layout not in (None, "yxc"):
         raise UsageError(f"an image has the layout yxc, not {settings.layout}", hint="--layout is for .npy arrays")
-    filtered = filter_picture(pixels, settings.kernels, settings.range)
-    return filtered, filtered.array
+    how = settings.pictures or picture_files.PictureSettings()
+    pictures = picture_files.read(data, how, place=place)
+    decoded = time.perf_counter()
+    results = picture_files.filter_frames(pictures, settings.kernels, settings.range, how)
+    return _Work(
+        format_in=pictures[0].format,
+        dtype_in=str(pictures[0].pixels.dtype),
+        decoded=decoded,
+        results=results,
+        notes=tuple(note for picture in pictures for note in picture.notes),
+        encode=lambda format_, out: picture_files.encode(results, pictures, format_, how, place=out),
+    )
 
 
-def _encode(result: npt.NDArray[Any], filtered: Filtered, format_: str, place: str) -> bytes:
+def _array_work(data: bytes, place: str, settings: Settings) -> _Work:
+    from convcli import arrays
+    from convcli.layouts import Layout
+    from convcli.pipeline import filter_array
+
+    array = arrays.read_npy(data, place=place)
+    decoded = time.perf_counter()
+    layout = Layout.of(array, settings.layout)
+    filtered = filter_array(layout.canonical(array), layout.spatial, settings.kernels, settings.range)
+    result = layout.restore(filtered.array)
+    return _Work(
+        format_in="npy",
+        dtype_in=str(array.dtype),
+        decoded=decoded,
+        results=[filtered],
+        notes=(),
+        encode=lambda format_, out: (_encode(result, filtered, format_, out, settings), ()),
+    )
+
+
+def _format_out(job: Job, format_in: str) -> str:
+    """The format of an output that no option and no name decides; raises `ImageError` where there is none."""
+    if job.output == STANDARD:
+        return format_in if format_in in files.WRITABLE else "png"
+    try:
+        return files.format_of(job.output)
+    except UsageError as error:
+        raise ImageError(error.fact, hint="--format png, or another that can be written") from error
+
+
+def _encode(result: npt.NDArray[Any], filtered: Filtered, format_: str, place: str, settings: Settings) -> bytes:
+    """The bytes of a file of a filtered array."""
     from convcli import arrays, images
 
     if format_ == "npy":
-        grey = result.ndim == 3 and result.shape[-1] == 1 and filtered.array is result
-        return arrays.write_npy(result[..., 0] if grey else result)
+        return arrays.write_npy(result)
     picture = result if result.ndim == 3 else result[..., None]
     colours = filtered.stages[-1].channels_out
     if result.ndim not in (2, 3) or colours not in (1, 3, 4):
         shape = "x".join(map(str, result.shape))
         what = f"{colours} channels" if result.ndim == 3 else f"an array of shape {shape}"
         raise ImageError(f"{what} can't be written as {format_}", place=place, hint="write a .npy file")
-    return images.encode(picture, format=format_, place=place)
+    options = settings.pictures.options if settings.pictures else None
+    return images.encode(picture, format=format_, place=place, options=options)
 
 
 def _read(name: str) -> bytes:
@@ -203,6 +271,8 @@ def _read(name: str) -> bytes:
         if sys.stdin.isatty():
             raise ImageError("nothing is piped in", place="stdin")
         return sys.stdin.buffer.read()
+    if not name:
+        raise ImageError("an empty file name", place="''")
     name = name.partition("::")[0] if ".npz::" in name else name
     try:
         mode = Path(name).stat().st_mode
@@ -222,8 +292,13 @@ def _write(name: str, data: bytes) -> None:
     if name != STANDARD:
         files.write_atomically(name, data)
         return
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ImageError(f"can't be written: {(error.strerror or str(error)).lower()}", place="stdout") from error
 
 
 def _shown(name: str, standard: str = "stdin") -> str:

@@ -26,7 +26,9 @@ class ConvcliError(Exception):
         self.snippet = snippet
 
     def __str__(self) -> str:
-        lines = [f"{self.place}: {self.fact}" if self.place else self.fact]
+        # A place may be a file's name, and that may hold a line break.
+        place = self.place.replace("\n", "\\n")
+        lines = [f"{place}: {self.fact}" if place else self.fact]
         if self.snippet:
             lines.append(self.snippet)
         if self.hint:

@@ -19,7 +19,7 @@ TILE_WIDTH, TILE_OFFSETS, TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT = 322, 324, 3
 SUBFILE = 254
 
 _LETTERS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 16: "Q", 17: "q", 18: "Q"}
-_SIZES: Final = {2: 1, 5: 8, 10: 8, 11: 4, 12: 8, 13: 4} | {
+SIZES: Final = {2: 1, 5: 8, 10: 8, 11: 4, 12: 8, 13: 4} | {
     kind: struct.calcsize(f"={c}") for kind, c in _LETTERS.items()
 }
 _MOST_VALUES: Final = 1 << 24
@@ -37,8 +37,9 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Directory:
-    """One page's tags; `data` is the whole file, `order` "<" or ">", `big` whether it is a BigTIFF."""
+    """One page's tags, from byte `at`; `data` is the whole file, `order` "<" or ">", `big` whether it is a BigTIFF."""
 
+    at: int
     data: bytes
     order: str
     big: bool
@@ -81,15 +82,16 @@ def directories(data: bytes) -> Iterator[Directory]:
             if at in seen:
                 raise ValueError("its list of pages goes in a circle")
             seen.add(at)
-            page, at = _directory(data, at, order, big)
+            page, at = directory(data, at, order, big)
             yield page
     except (struct.error, OverflowError):
         raise ValueError("its directory lies beyond its end") from None
 
 
-def _directory(data: bytes, at: int, order: str, big: bool) -> tuple[Directory, int]:
+def directory(data: bytes, at: int, order: str, big: bool) -> tuple[Directory, int]:
     """The directory at byte `at`, and where the next one starts (0: there is none)."""
     word, entry_size, inline = ("Q", 20, 8) if big else ("I", 12, 4)
+    start_at = at
     number_format = order + ("Q" if big else "H")
     (number,) = struct.unpack_from(number_format, data, at)
     if number > 65535:
@@ -99,11 +101,11 @@ def _directory(data: bytes, at: int, order: str, big: bool) -> tuple[Directory, 
     for start in range(at, at + number * entry_size, entry_size):
         tag, kind, count = struct.unpack_from(f"{order}HH{word}", data, start)
         values_at = start + entry_size - inline
-        if _SIZES.get(kind, 1) * count > inline:
+        if SIZES.get(kind, 1) * count > inline:
             (values_at,) = struct.unpack_from(order + word, data, values_at)
         entries.setdefault(tag, Entry(kind=kind, count=count, values_at=values_at, count_at=start + 4))
     (following,) = struct.unpack_from(order + word, data, at + number * entry_size)
-    return Directory(data=data, order=order, big=big, entries=entries), following
+    return Directory(at=start_at, data=data, order=order, big=big, entries=entries), following
 
 
 def patched(page: Directory, values: Mapping[int, int]) -> bytes:

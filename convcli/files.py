@@ -32,7 +32,7 @@ WRITABLE: Final[dict[str, tuple[str, ...]]] = {
     "npy": (".npy",),
 }
 
-# Depths and numbers of channels. Grey and alpha is RGBA in webp, tiff, bmp, jp2 and avif files, grey is RGB in webp.
+# Depths and numbers of channels. Grey and alpha is RGBA in webp, bmp, jp2 and avif files, grey is RGB in webp.
 _HOLDS: Final[dict[str, tuple[frozenset[str], frozenset[int]]]] = {
     "png": (frozenset({"uint8", "uint16"}), frozenset({1, 2, 3, 4})),
     "jpeg": (frozenset({"uint8"}), frozenset({1, 3})),
@@ -95,7 +95,10 @@ def check_held(pixels: NDArray[Any], format: str, place: str) -> None:
             )
         else:
             what = f"{pixels.dtype} pixels, only " + ", ".join(sorted(depths, key=lambda depth: (len(depth), depth)))
-        raise ImageError(f"{format} can't hold {what}", place=place, hint="formats that can: " + " ".join(able))
+        hint = "formats that can: " + " ".join(able)
+        if channels in (2, 4) and holds(format, pixels.dtype, channels - 1):
+            hint = f"--background COLOUR is laid under it, --alpha drop leaves it out; {hint}"
+        raise ImageError(f"{format} can't hold {what}", place=place, hint=hint)
     longest = _LONGEST_SIDE.get(format)
     if longest and max(height, width) > longest:
         fact = f"{format} can't hold {width} x {height} pixels, at most {longest:,} a side"

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 DEFAULTS = {1: "x", 2: "yx", 3: "yxc", 4: "zyxc"}
 
 
+def check_letters(axes: str) -> None:
+    """Raises `UsageError` where `axes` can be the layout of no array."""
+    if len(set(axes)) != len(axes) or not set(axes) <= set("zyxc"):
+        raise UsageError(f"layout '{axes}' is not made of the letters x, y, z and c, each at most once")
+    if not set(axes) & set("zyx"):
+        raise UsageError(f"layout '{axes}' names no axis x, y or z")
+
+
 @dataclass(frozen=True)
 class Layout:
     """The axes of an array, as letters of x, y, z and c, each at most once and one of them spatial."""
@@ -24,16 +32,19 @@ class Layout:
     def of(cls, array: npt.NDArray[Any], axes: str | None = None) -> Layout:
         """The layout `axes`, or the default for the array's rank.
 
-        Raises `UsageError` where letters and rank don't fit, or the array is empty or not of real numbers.
+        Raises `UsageError` where letters and rank don't fit, or the array is none, empty or not of real numbers.
         """
+        import numpy as np
+
+        if not isinstance(array, np.ndarray):
+            raise UsageError(f"a {type(array).__name__} is not an array", hint="numpy.asarray makes one of lists")
         if array.dtype.kind not in "buif":
             raise UsageError(f"an array of dtype {array.dtype} holds no real numbers")
         if axes is None:
             if array.ndim not in DEFAULTS:
                 raise UsageError(f"an array of rank {array.ndim} has no default layout", hint="ranks 1 to 4 have one")
             axes = DEFAULTS[array.ndim]
-        if len(set(axes)) != len(axes) or not set(axes) <= set("zyxc") or not set(axes) & set("zyx"):
-            raise UsageError(f"layout '{axes}' is not made of the letters x, y, z and c, each at most once")
+        check_letters(axes)
         if len(axes) != array.ndim:
             raise UsageError(
                 f"layout '{axes}' has {len(axes)} axes, the array {array.ndim}: its shape is {array.shape}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from convcli.errors import FieldError, KernelError, suggestion
 from convcli.ops import Kernel
-from convcli.spec.nodes import Node
+from convcli.spec.nodes import TEXT_LIMIT, Node
 from convcli.spec.reader import from_mapping, from_text, parse_overrides
 
 #: `gaussian:sigma=2,border=wrap`: what is overridden follows the first colon that a field name and = come after.
@@ -49,7 +49,10 @@ def check(kernel: Kernel) -> None:
     """Makes the numbers of a kernel that was only read; raises `KernelError` where some are wrong."""
     try:
         kernel.check()
+        _ = kernel.bias and kernel.bias.array
     except FieldError as error:
+        if kernel.locate:
+            raise kernel.locate(error) from error
         raise KernelError(error.fact, place=f"kernel '{kernel.name}'", hint=error.hint) from error
 
 
@@ -62,17 +65,28 @@ def read(source: str | Path | Mapping[str, Any], extra: Mapping[str, Node] | Non
         return from_mapping(source, name="kernel", overrides=extra)
     if isinstance(source, Path):
         return _from_file(source, dict(extra or {}))
+    if not isinstance(source, str):
+        forms = "a name, a path, YAML text or a mapping of fields"
+        raise KernelError(f"a kernel is {forms}, not of type {type(source).__name__}", hint="{'weights': ...}")
     if not source.strip():
         raise KernelError("an empty kernel name", hint="'convcli list' shows the names")
     if source.lstrip()[0] in "[{" or "\n" in source:
         return from_text(source, name="inline", source="inline kernel", folder=Path(), overrides=extra)
-    base, overrides = source, dict(extra or {})
-    if match := _OVERRIDES.fullmatch(source):
-        base = match["base"]
-        overrides = {**parse_overrides(match["overrides"], f"kernel '{source}'"), **overrides}
+    base, after = split(source)
+    overrides = {**(parse_overrides(after, f"kernel '{source}'") if after else {}), **(extra or {})}
     if base.endswith((".yaml", ".yml")) or "/" in base or "\\" in base:
         return _from_file(Path(base), overrides)
     return _shipped(base, overrides)
+
+
+def split(source: str) -> tuple[str, str]:
+    """A name or file, and the overrides after it.
+
+    >>> split("gaussian:sigma=2,border=wrap"), split("box.yaml")
+    (('gaussian', 'sigma=2,border=wrap'), ('box.yaml', ''))
+    """
+    match = _OVERRIDES.fullmatch(source)
+    return (match["base"], match["overrides"]) if match else (source, "")
 
 
 def _shipped(name: str, overrides: Mapping[str, Node]) -> Kernel:
@@ -89,9 +103,14 @@ def _shipped(name: str, overrides: Mapping[str, Node]) -> Kernel:
 
 def _from_file(path: Path, overrides: Mapping[str, Node]) -> Kernel:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        if path.is_fifo() and not path.is_relative_to("/dev"):
+            raise KernelError("is a pipe, not a file", place=str(path))
+        with path.open("rb") as file:
+            data = file.read(TEXT_LIMIT + 1)
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise KernelError(f"not UTF-8 text (byte {error.start})", place=str(path)) from error
+        fact = f"not UTF-8 text (byte {error.start})" if len(data) <= TEXT_LIMIT else f"more than {TEXT_LIMIT} bytes"
+        raise KernelError(fact, place=str(path)) from error
     except OSError as error:
         raise KernelError((error.strerror or str(error)).lower(), place=str(path)) from error
     return from_text(text, name=path.stem, source=str(path), folder=path.parent, overrides=overrides)

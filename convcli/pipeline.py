@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Below this share of full opacity a result counts as wholly transparent.
 HIDDEN = 1e-4
+#: Samples per channel that a stage may make at most: as many as an image may have that is read.
+LARGEST = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,9 @@ def describe(kernels: Sequence[Kernel], spatial: Sequence[int], axes: str, chann
     for kernel in kernels:
         count = kernel.count(spatial, channels, axes)
         output, output_channels = kernel.output_shape(spatial, axes), kernel.output_channels(channels)
+        if math.prod(output) > LARGEST:
+            size = " x ".join(map(str, output))
+            raise ShapeError(f"kernel '{kernel.name}' would make {size} samples; at most {LARGEST:,} are made")
         stages.append(
             Stage(
                 kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(spatial, channels),
@@ -74,9 +80,9 @@ def describe(kernels: Sequence[Kernel], spatial: Sequence[int], axes: str, chann
 def filter_array(x: Array, axes: str, kernels: Sequence[Kernel], mode: str = "clip") -> Filtered:
     """The chain `kernels` on `x` (`(*spatial, channels)`), kept in the range `mode` in the dtype of `x`."""
     stages = describe(kernels, x.shape[:-1], axes, x.shape[-1])
-    started = _start()
+    begun = started()
     kept = _kept(x, axes, kernels, stages, mode, x.dtype)
-    return _filtered(kept.out, stages, [kept], started)
+    return together(kept.out, stages, [kept], begun)
 
 
 def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip") -> Filtered:
@@ -99,37 +105,38 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
     if alpha is not None and stages[-1].channels_out not in (1, 3):
         raise ShapeError(
             f"{stages[-1].channels_out} channels leave no picture that alpha could belong to",
-            hint="remove the alpha channel first",
+            hint="--alpha drop removes the alpha channel first",
         )
-    started = _start()
+    begun = started()
     dtype = np.dtype(np.float32) if mode == "float" and pixels.dtype.kind != "f" else pixels.dtype
     top = 1.0 if pixels.dtype.kind == "f" else limits(pixels.dtype)[1]
     if alpha is None:
         kept = _kept(colour, "yx", kernels, stages, mode, pixels.dtype)
-        return _filtered(kept.out, stages, [kept], started, notes)
+        return together(kept.out, stages, [kept], begun, notes)
     if alpha.min() == top and alpha.max() == top:
         kept = _kept(colour, "yx", kernels, stages, mode, pixels.dtype)
         opaque = np.full((*kept.out.shape[:-1], 1), top, kept.out.dtype)
-        return _filtered(np.concatenate([kept.out, opaque], axis=-1), stages, [kept], started, notes)
-    straight, covered = _through_alpha(colour, alpha, kernels, stages, top)
-    kept = _store(straight, mode, pixels.dtype)
+        return together(np.concatenate([kept.out, opaque], axis=-1), stages, [kept], begun, notes)
+    straight, covered = through_alpha(colour, alpha, kernels, stages, top)
+    kept = store(straight, mode, pixels.dtype)
     kept_alpha = Sink(covered.shape, dtype)
     kept_alpha.store(np.clip(covered, 0, 1) * covered.dtype.type(top), 0)
-    return _filtered(np.concatenate([kept.out, kept_alpha.out], axis=-1), stages, [kept], started, notes)
+    return together(np.concatenate([kept.out, kept_alpha.out], axis=-1), stages, [kept], begun, notes)
 
 
-def _start() -> float:
+def started() -> float:
     """The time filtering starts: OpenCV is loaded by then."""
     import cv2  # noqa: F401
 
     return time.perf_counter()
 
 
-def _filtered(
-    array: Array, stages: tuple[Stage, ...], sinks: Sequence[Sink], started: float, notes: tuple[str, ...] = ()
+def together(
+    array: Array, stages: tuple[Stage, ...], sinks: Sequence[Sink], begun: float, notes: tuple[str, ...] = ()
 ) -> Filtered:
+    """A finished result, with what its sinks counted; `begun` is when filtering began."""
     return Filtered(
-        array=array, stages=stages, seconds=time.perf_counter() - started, notes=notes,
+        array=array, stages=stages, seconds=time.perf_counter() - begun, notes=notes,
         below=sum(sink.below for sink in sinks), above=sum(sink.above for sink in sinks),
         nonfinite=sum(sink.nonfinite for sink in sinks),
     )  # fmt: skip
@@ -144,7 +151,7 @@ def _kept(
         x = _floats(kernel, x, axes, stage, work)
     shape = (*stages[-1].size_out, stages[-1].channels_out)
     if mode == "rescale":
-        return _store(_floats(kernels[-1], x, axes, stages[-1], work), mode, dtype)
+        return store(_floats(kernels[-1], x, axes, stages[-1], work), mode, dtype)
     sink = _sink(shape, mode, dtype)
     kernels[-1].run(x, axes, work, sink.store)
     return sink
@@ -154,6 +161,14 @@ def _floats(kernel: Kernel, x: Array, axes: str, stage: Stage, work: npt.DTypeLi
     sink = Sink((*stage.size_out, stage.channels_out), work)
     kernel.run(x, axes, work, sink.store)
     return sink.out
+
+
+def after_chain(x: Array, kernels: Sequence[Kernel], stages: Sequence[Stage]) -> Floats:
+    """A picture's channels after the chain, as floats."""
+    work = work_dtype(x.dtype)
+    for kernel, stage in zip(kernels, stages, strict=True):
+        x = _floats(kernel, x, "yx", stage, work)
+    return x
 
 
 def _sink(shape: Sequence[int], mode: str, dtype: npt.DTypeLike) -> Sink:
@@ -168,7 +183,7 @@ def _sink(shape: Sequence[int], mode: str, dtype: npt.DTypeLike) -> Sink:
     return Sink(shape, given, shift=middle if mode == "offset" else 0.0, absolute=mode == "abs")
 
 
-def _store(floats: Floats, mode: str, dtype: npt.DTypeLike) -> Sink:
+def store(floats: Floats, mode: str, dtype: npt.DTypeLike) -> Sink:
     """A whole float result kept in range `mode`; `rescale` stretches its finite values over 0 .. white."""
     import numpy as np
 
@@ -184,7 +199,7 @@ def _store(floats: Floats, mode: str, dtype: npt.DTypeLike) -> Sink:
     return sink
 
 
-def _through_alpha(
+def through_alpha(
     colour: Array, alpha: Array, kernels: Sequence[Kernel], stages: Sequence[Stage], top: float
 ) -> tuple[Floats, Floats]:
     """Colour (not premultiplied) and alpha (0 to 1) after the chain."""

@@ -127,9 +127,9 @@ def _chunks(data: bytes, place: str) -> list[tuple[bytes, int, int]]:
         at = end + 4
 
 
-def _header(data: bytes, chunk: tuple[bytes, int, int], place: str) -> tuple[int, int, int, int]:
+def _header(data: bytes, first: tuple[bytes, int, int], place: str) -> tuple[int, int, int, int]:
     """(width, height, bit depth, colour type) from a file's first chunk."""
-    kind, start, end = chunk
+    kind, start, end = first
     if kind != b"IHDR" or end - start != 13:
         raise ImageError("damaged PNG: its first chunk is not a header (IHDR) of 13 bytes", place=place)
     width, height, depth, colour, packing, filtering, interlace = struct.unpack_from(">IIBBBBB", data, start)
@@ -146,7 +146,7 @@ def _header(data: bytes, chunk: tuple[bytes, int, int], place: str) -> tuple[int
     return width, height, depth, colour
 
 
-def encode(pixels: Rows, *, threads: int | None = None) -> bytes:
+def encode(pixels: Rows, *, compression: int = 1, threads: int | None = None) -> bytes:
     """A PNG file of `pixels`, shaped (height, width, channels) or (height, width), 8 or 16 bits per sample.
 
     1 channel is grey, 2 grey and alpha, 3 RGB, 4 RGBA. Each strip of rows gets the filter that leaves the least, from a
@@ -164,19 +164,19 @@ def encode(pixels: Rows, *, threads: int | None = None) -> bytes:
     rows: Any = np.ascontiguousarray(pixels).reshape(height, width * channels)
     step = channels * pixels.dtype.itemsize
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    strips = _deflate(rows, step, threads or cores)
+    strips = _deflate(rows, step, compression, threads or cores)
     header = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, _COLOUR_TYPE[channels], 0, 0, 0)
     adler = 1
     for _, part, length in strips:
         adler = _joined_adler(adler, part, length)
     # 0x78 0x5e: deflate with a 32 KiB window, "fast"; the sum of both bytes is a multiple of 31.
-    pieces = [SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", b"\x78\x5e")]
+    pieces = [SIGNATURE, chunk(b"IHDR", header), chunk(b"IDAT", b"\x78\x5e")]
     pieces += [piece for piece, _, _ in strips]
-    pieces += [_chunk(b"IDAT", adler.to_bytes(4, "big")), _chunk(b"IEND", b"")]
+    pieces += [chunk(b"IDAT", adler.to_bytes(4, "big")), chunk(b"IEND", b"")]
     return b"".join(pieces)
 
 
-def _deflate(rows: Rows, step: int, threads: int) -> list[tuple[bytes, int, int]]:
+def _deflate(rows: Rows, step: int, level: int, threads: int) -> list[tuple[bytes, int, int]]:
     """(IDAT chunk, Adler-32, length) of each strip of filtered rows; `step` is the bytes of a pixel."""
     height = rows.shape[0]
     size = max(1, _STRIP_BYTES // (rows.shape[1] * rows.itemsize))
@@ -193,7 +193,7 @@ def _deflate(rows: Rows, step: int, threads: int) -> list[tuple[bytes, int, int]
                 kind, strategy = _choice(strip, step)
                 filtered = _filtered(strip, step, kind)
                 end = zlib.Z_FINISH if stop == height else zlib.Z_FULL_FLUSH
-                packed = _chunk(b"IDAT", _deflated(filtered, strategy, end))
+                packed = chunk(b"IDAT", _deflated(filtered, strategy, end, level))
                 done[number] = (packed, zlib.adler32(filtered.data), filtered.size)
         except BaseException as failure:  # raised again by the caller's thread
             failures.append(failure)
@@ -277,13 +277,13 @@ def _difference(rows: Bytes, above: Bytes, step: int, kind: int, *, out: Bytes |
     return out
 
 
-def _deflated(filtered: Bytes, strategy: int, end: int) -> bytes:
-    """Raw deflate at level 1: its higher levels cost two to five times as much, to save a tenth on flat graphics."""
-    packer = zlib.compressobj(1, zlib.DEFLATED, -15, 9, strategy)
+def _deflated(filtered: Bytes, strategy: int, end: int, level: int = 1) -> bytes:
+    """Raw deflate; levels above 1 cost two to five times as much, to save a tenth on flat graphics."""
+    packer = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
     return packer.compress(filtered.data) + packer.flush(end)
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
+def chunk(kind: bytes, content: bytes) -> bytes:
     crc = zlib.crc32(content, zlib.crc32(kind))
     return b"".join((len(content).to_bytes(4, "big"), kind, content, crc.to_bytes(4, "big")))
 

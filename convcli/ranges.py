@@ -29,7 +29,7 @@ def work_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     import numpy as np
 
     given = np.dtype(dtype)
-    exact_in_float32 = given.itemsize <= 2 or given == np.float32
+    exact_in_float32 = given.itemsize <= 2 or (given.kind == "f" and given.itemsize == 4)
     return np.dtype(np.float32 if exact_in_float32 else np.float64)
 
 

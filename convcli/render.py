@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from convcli.errors import printable
@@ -16,12 +17,17 @@ from convcli.tables import Column, Table
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
+
+#: Characters of the bars beside numbers: no bars are drawn where there is room for less than the shortest.
+BAR_SHORTEST = 6
+BAR_LONGEST = 20
 
 
 def write(table: Table, format_: str, stream: TextIO) -> None:
     """`table` in `format_` on `stream`; "table" is plain text where the stream is no terminal."""
     if format_ == "table" and stream.isatty():
-        _rich(table, stream)
+        terminal(table, stream, terminal_width())
         return
     writers = {"table": plain, "plain": plain, "markdown": markdown, "csv": csv_text, "json": json_text}
     stream.write(writers[format_](table))
@@ -93,59 +99,122 @@ def _jsonable(value: Any) -> Any:
 
 
 def fitting(table: Table, width: int) -> tuple[list[Column], list[Column]]:
-    """The columns that fit in `width` characters, and those left out: highest priority number first."""
+    """The columns that fit in `width` characters, and those left out: highest priority number first, twins together."""
     columns = list(table.columns)
     dropped: list[Column] = []
-    while _least_width(table, columns) > width:
+    while _least_width(table, columns) + _kept(columns) > width:
         last = max(columns, key=lambda column: column.priority)
         if last.priority == 0:
             break
-        columns.remove(last)
-        dropped.append(last)
+        twins = [column for column in columns if (column.title, column.priority) == (last.title, last.priority)]
+        columns = [column for column in columns if column not in twins]
+        dropped += twins
     return columns, dropped
+
+
+def _kept(columns: Sequence[Column]) -> int:
+    """Room that is kept free for bars."""
+    return sum(BAR_SHORTEST + 1 for column in columns if column.bar == "kept")
 
 
 def _least_width(table: Table, columns: Sequence[Column]) -> int:
     total = 0
     for column in columns:
-        cells = [column.title, *(column.show(row.get(column.key)) for row in table.rows)]
+        cells = [column.title, *(column.show(row.get(column.key)) for row in table.lines)]
         needed = max(len(cell) for cell in cells)
         total += min(needed, 24) if column.wraps else needed
     return total + 2 * (len(columns) - 1)
 
 
-def _rich(table: Table, stream: TextIO) -> None:
+def terminal(table: Table, stream: TextIO, width: int) -> None:
+    """`table` as a rich one of at most `width` characters: columns that don't fit go by priority, and are named."""
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    console = _console(stream)
-    columns, dropped = fitting(table, console.width)
+    console = _console(stream, width)
+    columns, dropped = fitting(table, width)
+    bars = [column for column in columns if column.bar]
+    spare = width - _least_width(table, columns)
+    length = min(BAR_LONGEST, spare // len(bars) - 1) if bars else 0
     shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", title_justify="left")
     if table.title:
         console.print(Text(table.title, style="bold"))
+    cells = []
     for index, column in enumerate(columns):
+        barred = column.bar and length >= BAR_SHORTEST
+        cells.append(_barred(table, column, length) if barred else _plain_cells(table, column))
         shown.add_column(
             column.title,
-            justify="right" if column.right else "left",
+            justify="right" if column.right and not barred else "left",
             style="cyan" if index == 0 else "",
-            no_wrap=not column.wraps,
+            no_wrap=spare >= 0 and not column.wraps,
             overflow="fold",
         )
-    for row in table.rows:
-        shown.add_row(*(Text(printable(column.show(row.get(column.key)))) for column in columns))
+    for number, line in enumerate(zip(*cells, strict=True)):
+        shown.add_row(*line, style="bold" if number == len(table.rows) else "")
     console.print(shown)
     for note in table.notes:
         console.print(Text(note, style="dim"))
     if dropped:
-        names = ", ".join(column.title for column in dropped)
+        names = ", ".join(dict.fromkeys(column.title for column in dropped))
         console.print(Text(f"Not shown at {console.width} columns: {names}.", style="dim"))
 
 
-def _console(stream: TextIO) -> Console:
+def _plain_cells(table: Table, column: Column) -> list[Text]:
+    from rich.text import Text
+
+    return [Text(printable(column.show(row.get(column.key)))) for row in table.lines]
+
+
+def _barred(table: Table, column: Column, length: int) -> list[Text]:
+    """Numbers with a bar behind each, the longest for the greatest; the total has none."""
+    from rich.text import Text
+
+    values = [row.get(column.key) for row in table.rows]
+    greatest = max((value for value in values if value is not None), default=0)
+    width = max(len(column.show(row.get(column.key))) for row in table.lines)
+    cells = []
+    for row, value in zip(table.lines, [*values, None], strict=False):
+        bar = _bar(value / greatest, length) if value and greatest else ""
+        cells.append(Text.assemble(column.show(row.get(column.key)).rjust(width), " ", (bar, "green")))
+    return cells
+
+
+def _bar(share: float, length: int) -> str:
+    """A bar in eighths of a character; never nothing, so that a small share is still seen."""
+    eighths = max(1, round(share * length * 8))
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
+def _console(stream: TextIO, width: int | None = None) -> Console:
     from rich.console import Console
 
-    width = shutil.get_terminal_size().columns
-    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+    return Console(file=stream, width=width or terminal_width(), markup=False, highlight=False, emoji=False)
+
+
+@contextlib.contextmanager
+def progress(total: int, what: str, stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
+    """A progress display on stderr while something of `total` steps runs; nothing where nobody watches.
+
+    Yields a function to be called with the name of each step as it starts.
+    """
+    stream = stream or sys.stderr
+    if not interactive(stream):
+        yield lambda name: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_console(stream), transient=True) as shown:
+        task = shown.add_task(what, total=total)
+        started = 0
+
+        def step(name: str) -> None:
+            nonlocal started
+            shown.update(task, description=f"{what} {printable(name)}", completed=started)
+            started += 1
+
+        yield step
 
 
 def grid(values: Sequence[Sequence[float]], stream: TextIO, *, indent: str = "  ") -> None:

@@ -43,6 +43,8 @@ class Report:
     format_out: str = ""
     dtype_in: str = ""
     dtype_out: str = ""
+    #: Frames or pages filtered; `stages` are those of the first.
+    frames: int = 1
     stages: tuple[Stage, ...] = ()
     decode_s: float = 0.0
     filter_s: float = 0.0

@@ -7,7 +7,7 @@ from typing import TextIO
 from convcli import render
 from convcli.errors import printable
 from convcli.report import Report
-from convcli.tables import Column, Table
+from convcli.tables import Column, Table, engineering
 
 #: A clipped share below this is not worth a warning.
 CLIPPED_WARNING = 0.01
@@ -19,21 +19,9 @@ _STAGES = (
     Column(key="size_in", title="In", right=True),
     Column(key="size_out", title="Out", right=True),
     Column(key="parameters", title="Parameters", right=True, priority=1),
-    Column(key="macs", title="MACs", right=True, show=lambda macs: engineering(macs), priority=2),
+    Column(key="macs", title="MACs", right=True, show=engineering, priority=2),
     Column(key="border", title="Border", priority=4),
 )
-
-
-def engineering(number: float) -> str:
-    """A count with a prefix: 1.62 G.
-
-    >>> engineering(1_620_000_000), engineering(411)
-    ('1.62 G', '411')
-    """
-    for prefix, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(number) >= factor * 10 or (factor > 1e3 and abs(number) >= factor):
-            return f"{number / factor:.3g} {prefix}"
-    return f"{number:,.0f}" if number == int(number) else f"{number:.3g}"
 
 
 def seconds(value: float) -> str:
@@ -124,4 +112,4 @@ def as_json(report: Report, stream: TextIO) -> None:
 
 
 def _name(name: str, standard: str) -> str:
-    return standard if name == "-" else printable(name)
+    return standard if name == "-" else printable(name).replace("\n", "\\n")

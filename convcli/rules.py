@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from convcli.errors import FieldError, suggestion
+from convcli.errors import FieldError
 from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float64]
 
-#: The most taps a rule may make along one axis: enough for a sigma of 1000 pixels.
+#: The most taps a rule may make along one axis (enough for a sigma of 1000 pixels), and in all.
 LONGEST = 8191
+MOST = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,9 @@ class RuleCall:
         shape = rule.shape(values, stride)
         if max(shape) > LONGEST:
             raise FieldError((path, rule.name), f"{max(shape)} taps along one axis are more than {LONGEST}")
+        if math.prod(shape) > MOST:
+            size = "x".join(map(str, shape))
+            raise FieldError((path, rule.name), f"{size} taps are {math.prod(shape):,}, more than {MOST:,}")
         return Tensor(shape=shape, origin=self.describe(), make=lambda: rule.values(values, shape, stride))
 
     def values(self, rank: int, path: str) -> dict[str, Any]:
@@ -95,7 +99,10 @@ class RuleCall:
             if not parameter.per_axis:
                 raise FieldError(where, f"'{name}' takes one number, not {len(value)}")
             if len(value) != rank:
-                raise FieldError(where, f"'{name}' has {len(value)} numbers, the kernel moves along {rank} axes")
+                raise FieldError(
+                    where,
+                    f"'{name}' has {len(value)} numbers, the kernel moves along {rank} ax{'es' if rank > 1 else 'is'}",
+                )
         numbers = tuple(value) if isinstance(value, Sequence) else (value,)
         for number in numbers:
             if parameter.whole and number != int(number):
@@ -117,18 +124,3 @@ class RuleCall:
 
 def _short(value: Any) -> str:
     return "[" + ", ".join(f"{v:g}" for v in value) + "]" if isinstance(value, Sequence) else f"{value:g}"
-
-
-def call(name: str, parameters: Mapping[str, Any], path: str, table: Mapping[str, Rule]) -> RuleCall:
-    """The rule `name` of `table` with `parameters`; raises `FieldError` with a suggestion for an unknown name."""
-    if name not in table:
-        raise FieldError(
-            (path, name), f"unknown rule '{name}'", hint=suggestion(name, table) or f"one of: {', '.join(table)}"
-        )
-    rule = table[name]
-    for parameter in parameters:
-        if parameter not in rule.parameters:
-            known = ", ".join(rule.parameters) or "none"
-            hint = suggestion(parameter, rule.parameters) or f"its parameters: {known}"
-            raise FieldError((path, name, parameter), f"rule '{name}' has no parameter '{parameter}'", hint=hint)
-    return RuleCall(rule, dict(parameters))

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from convcli import exif
+from convcli import avif, exif
 from convcli.errors import ImageError
 
 READABLE: Final = ("avif", "bmp", "gif", "hdr", "jp2", "jpeg", "pfm", "png", "pnm", "ras", "tiff", "webp")
@@ -48,7 +48,8 @@ _PAM_HEADER: Final = re.compile(rb"P7\n(?:[^\n]*\n){1,64}?ENDHDR\n")
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a file's header says: `width`, `height` in pixels (0: not known), `frames` or pages, its EXIF block.
+    """What a file's header says: `width`, `height` in pixels (0: not known), `frames` or pages, its EXIF block, and
+    the `orientation` that its boxes give (0: the EXIF block counts).
 
     `channels` is known for JPEG and PNM, `maximum` (the value of white) and `body` (where the pixels start) for PNM.
     """
@@ -57,6 +58,7 @@ class Header:
     height: int = 0
     frames: int = 1
     exif: bytes = b""
+    orientation: int = 0
     channels: int = 0
     maximum: int = 0
     body: int = 0
@@ -269,7 +271,12 @@ def _pnm(data: bytes) -> Header:
 
 
 def _avif(data: bytes) -> Header:
-    if b"avis" not in _brands(data):
-        return Header()
-    at = data.find(b"stsz", data.find(b"moov"))  # the table of sample sizes; its third word is their number
-    return Header(frames=max(1, struct.unpack_from(">I", data, at + 12)[0]) if at > 0 else 1)
+    try:
+        boxes = avif.inspect(data)
+    except (struct.error, IndexError, ValueError, KeyError):
+        boxes = avif.Boxes()
+    frames = 1
+    if b"avis" in _brands(data):
+        at = data.find(b"stsz", data.find(b"moov"))  # the table of sample sizes; its third word is their number
+        frames = max(1, struct.unpack_from(">I", data, at + 12)[0]) if at > 0 else 1
+    return Header(width=boxes.width, height=boxes.height, frames=frames, orientation=boxes.orientation)

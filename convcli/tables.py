@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 def text(value: Any) -> str:
@@ -22,6 +22,29 @@ def text(value: Any) -> str:
     return str(value)
 
 
+def engineering(number: float) -> str:
+    """A count with a prefix: 1.62 G.
+
+    >>> engineering(1_620_000_000), engineering(411)
+    ('1.62 G', '411')
+    """
+    for prefix, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        # Below 1 by as little as the rounding takes away, so that 999,999 is 1 M and not 1000 k.
+        if abs(number) >= (factor * 10 if factor == 1e3 else factor * 0.9995):
+            return f"{digits(number / factor)} {prefix}"
+    return f"{number:,.0f}" if number == int(number) else f"{number:.3g}"
+
+
+def digits(number: float) -> str:
+    """Three digits, trailing zeros kept, so that columns line up.
+
+    >>> digits(55), digits(1.625), digits(0.119)
+    ('55.0', '1.62', '0.119')
+    """
+    size = abs(number)
+    return f"{number:.{3 if size < 0.9995 else 2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """A column: `key` in rows and in JSON (with its unit: `time_s`), `title` for people.
@@ -36,17 +59,28 @@ class Column:
     priority: int = 0
     #: Whether the text may be broken over lines.
     wraps: bool = False
+    #: Whether a terminal draws a bar beside the number: "spare" where there is room, "kept" so that columns go first.
+    bar: Literal["", "spare", "kept"] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows by column keys. `notes` are sentences below the table, part of every format but CSV."""
+    """Rows by column keys. `notes` are sentences below the table, part of every format but CSV.
+
+    `total` is a last row for people, which the data formats leave out.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Mapping[str, Any]]
     title: str = ""
     notes: Sequence[str] = ()
+    total: Mapping[str, Any] | None = None
+
+    @property
+    def lines(self) -> list[Mapping[str, Any]]:
+        """The rows, and the total where there is one."""
+        return [*self.rows, self.total] if self.total is not None else list(self.rows)
 
     def cells(self) -> list[list[str]]:
-        """All rows as people read them."""
-        return [[column.show(row.get(column.key)) for column in self.columns] for row in self.rows]
+        """All lines as people read them."""
+        return [[column.show(row.get(column.key)) for column in self.columns] for row in self.lines]

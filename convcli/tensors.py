@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,20 +21,26 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+#: The greatest number taken: over the least divisor it still fits in a float32, and as an offset in 64 bits.
+GREATEST = 1e18
 #: A member of an .npz file holds at most this many bytes when unpacked.
 MEMBER_LIMIT = 1 << 31
+#: Bytes that may follow the numbers of a member.
+SLACK = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
     """Numbers of a known `shape`, made on first use.
 
-    `origin` says where they come from in a user's words: "inline", "gaussian", "conv1.npy".
+    `origin` says where they come from in a user's words: "inline", "gaussian", "conv1.npy". `fail` makes the error for
+    numbers that turn out wrong, at the place in a kernel file that names them.
     """
 
     shape: tuple[int, ...]
     origin: str
     make: Callable[[], npt.NDArray[Any]] = field(repr=False, compare=False)
+    fail: Callable[[str], KernelError] = field(default=KernelError, repr=False, compare=False)
 
     @property
     def rank(self) -> int:
@@ -46,7 +53,10 @@ class Tensor:
     @cached_property
     def native(self) -> npt.NDArray[Any]:
         """The numbers in their own dtype; a file stays mapped, not read."""
-        return self.make()
+        try:
+            return self.make()
+        except (OSError, *UNREADABLE) as error:
+            raise self.fail(f"{self.origin}: {error}") from error
 
     @cached_property
     def array(self) -> npt.NDArray[np.float64]:
@@ -56,7 +66,9 @@ class Tensor:
         array = np.ascontiguousarray(self.native, dtype=np.float64)
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
         if bad:
-            raise KernelError(f"{bad} of {array.size} numbers are NaN or infinite", place=self.origin)
+            raise self.fail(f"{self.origin}: {bad} of {array.size} numbers are NaN or infinite")
+        if float(array.max(initial=0)) > GREATEST or float(array.min(initial=0)) < -GREATEST:
+            raise self.fail(f"{self.origin}: it holds numbers beyond {GREATEST:g}")
         return array
 
 
@@ -69,6 +81,28 @@ def inline(values: Sequence[float], shape: tuple[int, ...]) -> Tensor:
         return np.array(values, dtype=np.float64).reshape(shape)
 
     return Tensor(shape=shape, origin="inline", make=make)
+
+
+def zeros(shape: tuple[int, ...]) -> Tensor:
+    """Zeros in float32."""
+
+    def make() -> npt.NDArray[Any]:
+        import numpy as np
+
+        return np.zeros(shape, np.float32)
+
+    return Tensor(shape=shape, origin="zeros", make=make)
+
+
+def noise(shape: tuple[int, ...], *, seed: int, scale: float = 1.0) -> Tensor:
+    """Normal random numbers in float32, the same for the same seed."""
+
+    def make() -> npt.NDArray[Any]:
+        import numpy as np
+
+        return np.random.default_rng(seed).standard_normal(shape, np.float32) * np.float32(scale)
+
+    return Tensor(shape=shape, origin="random numbers", make=make)
 
 
 def given(array: Any, origin: str = "array") -> Tensor:
@@ -84,17 +118,21 @@ def from_file(text: str, folder: Path) -> Tensor:
     Only the header is read here. Raises `KernelError` for a missing file or member, and for one that promises more
     than it holds.
     """
-    name, _, member = text.partition("::")
+    name, named, member = text.partition("::")
     path = folder / name
+    if named and path.suffix != ".npz":
+        raise KernelError("it has no members: only .npz files do", place=str(path), hint=f"write {name}")
     try:
         if path.suffix == ".npz":
             return _from_archive(path, member)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise KernelError("is a pipe or device, not a file", place=str(path))
         with path.open("rb") as file:
             shape, dtype, _, offset = npy_header(file.read(1 << 16))
         _check_size(path.stat().st_size - offset, shape, dtype, str(path))
     except OSError as error:
         raise KernelError(_reason(error), place=str(path)) from error
-    except ConvertibleErrors as error:
+    except UNREADABLE as error:
         raise KernelError(str(error), place=str(path)) from error
     return Tensor(shape=shape, origin=text, make=lambda: _map(path))
 
@@ -112,15 +150,19 @@ def _from_archive(path: Path, member: str) -> Tensor:
         if not member and len(members) == 1:
             member = members[0]
         if member not in members:
-            fact = f"has no member '{member}'" if member else f"has {len(members)} members: say which"
-            hint = suggestion(member, members) or f"{path.name}::NAME, with one of: {', '.join(members) or 'none'}"
+            known = ", ".join(members) or "no arrays"
+            fact = f"it has no member '{member}'; it holds {known}" if member else f"it holds {known}"
+            hint = suggestion(member, members) or (f"say which: {path.name}::{members[0]}" if members else "")
             raise KernelError(fact, place=str(path), hint=hint)
         info = archive.getinfo(f"{member}.npy")
         if info.file_size > MEMBER_LIMIT:
             raise KernelError(f"{member} unpacks to {info.file_size} bytes, more than {MEMBER_LIMIT}", place=str(path))
         with archive.open(info) as file:
             shape, dtype, _, offset = npy_header(file.read(1 << 16))
-    _check_size(info.file_size - offset, shape, dtype, f"{path}::{member}")
+    place = f"{path}::{member}"
+    needed = _check_size(info.file_size - offset, shape, dtype, place)
+    if info.file_size - offset > needed + SLACK:
+        raise KernelError(f"unpacks to {info.file_size} bytes; its numbers need {needed}", place=place)
 
     def make() -> npt.NDArray[Any]:
         import numpy as np
@@ -132,18 +174,20 @@ def _from_archive(path: Path, member: str) -> Tensor:
     return Tensor(shape=shape, origin=f"{path.name}::{member}", make=make)
 
 
-def _check_size(held: int, shape: tuple[int, ...], dtype: str, place: str) -> None:
+def _check_size(held: int, shape: tuple[int, ...], dtype: str, place: str) -> int:
+    """The bytes that the numbers need; raises `KernelError` where fewer are `held`, or they aren't real numbers."""
     kind, itemsize = dtype[-2:-1] if len(dtype) < 4 else dtype[1], int("".join(c for c in dtype if c.isdigit()) or 1)
     if kind not in "buif":
         raise KernelError(f"holds dtype '{dtype}', not real numbers", place=place)
     needed = math.prod(shape) * itemsize
     if held < needed:
         raise KernelError(f"promises {needed} bytes of numbers and holds {held}", place=place)
+    return needed
 
 
 def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-#: What the header of an array file that is none, or a damaged archive, makes Python's own readers raise.
-ConvertibleErrors = (ValueError, zipfile.BadZipFile, EOFError)
+#: What an array file that is none, or a damaged archive, makes Python's and numpy's own readers raise.
+UNREADABLE = (ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)

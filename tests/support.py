@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli import cli
+from convcli import cli, images
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNELS = ROOT / "kernels"
@@ -93,17 +92,6 @@ def spawn(
     return Result(done.returncode, done.stdout, done.stderr.decode())
 
 
-def programs(folder: Path) -> str:
-    """A PATH on which `convcli` and `python` are this checkout's, made in `folder` where it isn't installed."""
-    beside = Path(sys.executable).parent
-    for name, module in (("convcli", "-m convcli "), ("python", "")):
-        if not (beside / name).exists():
-            script = folder / name
-            script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {module}"$@"\n')
-            script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    return os.pathsep.join([str(beside), str(folder), os.environ.get("PATH", os.defpath)])
-
-
 def save(path: Path, pixels: Pixels) -> Path:
     """Writes pixels in RGB(A) order as an image file of the kind that the name says."""
     shaped = pixels if pixels.ndim == 2 or pixels.shape[2] < 3 else pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]]
@@ -122,6 +110,36 @@ def read(source: Path | bytes) -> Pixels:
     return np.ascontiguousarray(pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]])
 
 
+def decoded(path: str | Path) -> Pixels:
+    """The pixels of a file as convcli reads it: (height, width, 1 to 4 channels). OpenCV widens grey and alpha."""
+    return images.decode(Path(path).read_bytes(), place=str(path)).pixels
+
+
 def noise(*shape: int, seed: int = 0, dtype: Any = np.uint8) -> Pixels:
     """Random pixels over the whole range of an integer dtype."""
     return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def on_terminal(
+    *arguments: str | Path, columns: int = 100, cwd: Path | None = None, stdout: bool = True
+) -> tuple[int, str]:
+    """The exit code, and what a terminal of so many columns gets to see; stdout stays a pipe if `stdout` is False."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    outer, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    env = environment(TERM="xterm-256color", COLUMNS=str(columns))
+    process = subprocess.Popen(
+        command(*arguments), stdin=subprocess.DEVNULL, stdout=inner if stdout else subprocess.DEVNULL, stderr=inner,
+        cwd=cwd, env=env,
+    )  # fmt: skip
+    os.close(inner)
+    seen = b""
+    with contextlib.suppress(OSError):  # EIO: the other side is closed
+        while part := os.read(outer, 65536):
+            seen += part
+    os.close(outer)
+    return process.wait(60), seen.decode().replace("\r\n", "\n")

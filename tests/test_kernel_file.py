@@ -348,7 +348,7 @@ def test_overrides() -> None:
         ("sharpen:type=separable", "kernel 'sharpen:type=separable', type: kernel 'sharpen' has no field or parameter"
          " 'type'\n  hint: fields of type dense: weights, groups, bias, axes, stride, dilation, padding, border,"
          " divisor, flip"),
-        ("swirl:offsets=absent.npy", "kernel 'swirl:offsets=absent.npy', offsets: absent.npy: no such file or directory"),
+        ("swirl:offsets=no.npy", "kernel 'swirl:offsets=no.npy', offsets: no.npy: no such file or directory"),
     ],
 )  # fmt: skip
 def test_wrong_names_and_overrides(source: str, message: str) -> None:

@@ -59,7 +59,7 @@ def pattern(shown: str) -> re.Pattern[str]:
 def test_the_readme_shows_its_commands() -> None:
     commands = [command for block in of("console") for command, _ in steps(block)]
     assert len(commands) >= 10
-    for name in ("apply", "list", "show"):
+    for name in ("apply", "list", "show", "compare"):
         assert any(f"convcli {name}" in command for command in commands)
     assert of("python")
     assert of("yaml")

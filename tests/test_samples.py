@@ -88,7 +88,7 @@ def test_samples_hold_what_the_readme_says() -> None:
 def test_the_swirled_scene_is_what_the_command_makes(tmp_path: Path) -> None:
     done = tmp_path / "swirled.jpg"
     assert run([str(value) for value in ("apply", SAMPLES / "scene.jpg", "-k", "swirl", "-o", done, "--quiet")]) == 0
-    difference = np.abs(sample("scene-swirl.jpg").astype(int) - read(done).astype(int))
+    difference = np.abs(read(SAMPLES / "scene-swirl.jpg").astype(int) - read(done).astype(int))
     assert difference.mean() < 0.5
 
 

@@ -16,9 +16,10 @@ from convcli.errors import ConvcliError, printable, suggestion
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.
 COMMANDS = {
     "apply": ("convcli.cli.apply", "Filter images or arrays with one kernel or a chain of them."),
+    "compare": ("convcli.cli.compare", "Compare what kernels, layers and networks cost."),
     "list": ("convcli.cli.list", "List the shipped kernels."),
     "show": ("convcli.cli.show", "Show what a kernel is, does and costs."),
-    "schema": ("convcli.cli.schema", "Print the JSON Schema of kernel files, for editors."),
+    "schema": ("convcli.cli.schema", "Print the JSON Schema of kernel files, network files or reports."),
 }
 
 
@@ -74,8 +75,25 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 an input failed, 2 wrong usage or kernel, 130 and 143 on signals."""
+    _open_standard_streams()
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Told already; Python must not try again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Takes the place of streams that the caller closed (`>&-`), before a file of ours gets their number.
+
+    Errors then go nowhere, and writing to stdout fails as it should: nobody would get the image.
+    """
+    for name, flags, mode in (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, closefd=False))
 
 
 def run(arguments: list[str]) -> int:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convcli.batch import FIELDS
 from convcli.cli.options import kernel_overrides
+from convcli.cli.picture_options import picture_options
+from convcli.layouts import check_letters
 from convcli.ranges import MODES
+
+if TYPE_CHECKING:
+    from convcli.picture_files import PictureSettings
 
 
 @click.command("apply")
@@ -40,6 +45,7 @@ from convcli.ranges import MODES
     show_default=True,
     help="What becomes of negative and over-bright results.",
 )
+@picture_options
 @click.option("--format", "format_", metavar="EXT", help="Format of the output: png, jpg, tif, npy, ...")
 @click.option("--layout", metavar="AXES", help="Axes of .npy arrays, such as zyx or xc; by rank x, yx, yxc, zyxc.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
@@ -48,7 +54,8 @@ from convcli.ranges import MODES
 @click.option("-q", "--quiet", is_flag=True, help="No report and no warnings; errors are still shown.")
 def command(
     inputs: tuple[str, ...], kernels: tuple[str, ...], output: str, range_: str, format_: str | None,
-    layout: str | None, overwrite: bool, report: bool, as_json: bool, quiet: bool, **overrides: str | None,
+    layout: str | None, overwrite: bool, report: bool, as_json: bool, quiet: bool, pictures: PictureSettings,
+    **overrides: str | None,
 ) -> int:  # fmt: skip
     """Filter images or arrays with one kernel or a chain of them.
 
@@ -65,11 +72,13 @@ def command(
     from convcli import batch
     from convcli.cli.kernels import check_kernels, read_kernels
 
+    if layout is not None:
+        check_letters(layout)
     chain = read_kernels(kernels, overrides)
     jobs = batch.plan_jobs(inputs, output, "+".join(kernel.name for kernel in chain), format_)
     batch.prepare(jobs)
     check_kernels(chain)
-    settings = batch.Settings(kernels=chain, range=range_, layout=layout, overwrite=overwrite)
+    settings = batch.Settings(kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures)
     listener = Listener(len(jobs), as_json=as_json, shown=report or sys.stderr.isatty(), quiet=quiet)
     good = batch.run(jobs, settings, listener.hear)
     listener.close()

@@ -8,14 +8,21 @@ import click
 
 
 @click.command("schema")
-def command() -> None:
-    """Print the JSON Schema of kernel files, for editors.
+@click.argument("what", type=click.Choice(("kernel", "network", "compare")), default="kernel")
+def command(what: str) -> None:
+    """Print a JSON Schema: of kernel files, network files, or what compare --format json writes.
 
     \b
     convcli schema > kernel.schema.json
-    and as the first line of a kernel file, for editors with a YAML language server:
+    convcli schema network > network.schema.json
+    and as the first line of such a file, for editors with a YAML language server:
     # yaml-language-server: $schema=kernel.schema.json
     """
-    from convcli.spec.schema import schema
+    if what == "kernel":
+        from convcli.spec.schema import schema
+    elif what == "network":
+        from convcli.costs.schema import network as schema
+    else:
+        from convcli.costs.schema import comparison as schema
 
     click.echo(json.dumps(schema(), indent=2))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from convcli.errors import ShapeError
+from convcli.errors import FieldError, KernelError, ShapeError
 from convcli.geometry import AxisPadding, Gather, Window, extent, gather_window
 from convcli.ops.fields import Field
 from convcli.tensors import Tensor
@@ -65,6 +65,8 @@ class Kernel(ABC):
     border: str = "reflect"
     divisor: float | str = 1
     flip: bool = False
+    #: Puts an error about a field at its place in the kernel file.
+    locate: Callable[[FieldError], KernelError] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     @abstractmethod
@@ -85,6 +87,11 @@ class Kernel(ABC):
     @abstractmethod
     def weight_count(self) -> int:
         """Weights as stored: zeros counted, biases not."""
+
+    @property
+    def weights_by_part(self) -> dict[str, int]:
+        """`weight_count` split under those names of `macs` that have weights of their own."""
+        return {"convolution": self.weight_count}
 
     @abstractmethod
     def check(self) -> None:

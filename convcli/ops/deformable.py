@@ -16,7 +16,7 @@ from convcli.engine.warp import warp
 from convcli.errors import FieldError, ShapeError
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
-from convcli.ops.dense import check_groups_of_kernel, effective_weights
+from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
 from convcli.ops.weights import check_bank, check_bias, common, footprint, resolve_weights
 from convcli.rules import RuleCall
 from convcli.tensors import Tensor
@@ -77,6 +77,7 @@ class Deformable(Kernel):
         taps = math.prod(kernel.taps)
         _check_stack(kernel.offsets, 2 * taps, "offsets", f"2 x {taps} taps")
         _check_stack(kernel.mask, taps, "mask", f"{taps} taps")
+        _check_together(kernel.offsets, kernel.mask)
         if isinstance(kernel.offsets, RuleCall):
             kernel.offsets.values(2, "offsets")
         return kernel
@@ -101,6 +102,24 @@ class Deformable(Kernel):
         if isinstance(self.offsets, Tensor):
             return self.offsets.shape[0] // (2 * math.prod(self.taps))
         return 1
+
+    def branches(self, channels: int) -> dict[str, Dense]:
+        """The convolutions that predict the offsets, and the mask where there is one, in a network.
+
+        Each sees the same `channels` with the kernel's own taps, stride, dilation and padding, and has a bias per
+        output: `kh*kw*C * 2*og*K` weights for the offsets, `kh*kw*C * og*K` for the mask (Dai et al. 2017, section
+        2.1; Zhu et al. 2018, section 3.2). Their weights are 0, as at the start of training.
+        """
+        taps = math.prod(self.taps) * self.offset_groups
+        outputs = {"offset branch": 2 * taps} | ({"mask branch": taps} if self.mask is not None else {})
+        return {
+            part: Dense(
+                name=f"{self.name}: {part}", weights=tensors.zeros((out, channels, *self.taps)),
+                bias=tensors.zeros((out,)), stride=self.stride, dilation=self.dilation, padding=self.padding,
+                border=self.border,
+            )
+            for part, out in outputs.items()
+        }  # fmt: skip
 
     @cached_property
     def effective(self) -> npt.NDArray[np.float64]:
@@ -289,14 +308,22 @@ def _check_stack(tensor: Tensor | RuleCall | None, planes: int, field: str, what
         raise FieldError(field, f"'{field}' has shape {tensor.shape}; it must be {expected}")
 
 
+def _check_together(offsets: Tensor | RuleCall, mask: Tensor | None) -> None:
+    """Raises `FieldError` where a mask has not one plane for each pair of planes of the offsets, of their size."""
+    if not isinstance(offsets, Tensor) or mask is None:
+        return
+    needed = (offsets.shape[0] // 2, *offsets.shape[1:])
+    if mask.shape != needed:
+        raise FieldError("mask", f"'mask' has shape {mask.shape}; with offsets of {offsets.shape} it must be {needed}")
+
+
 def _check_finite(tensor: Tensor, field: str) -> None:
     import numpy as np
 
-    if tensor.native.dtype.kind not in "iuf":
+    if tensor.native.dtype.kind not in "buif":
         raise FieldError(field, f"'{field}' has dtype {tensor.native.dtype}, not real numbers")
     # Plane by plane: a mapped file is never wholly in memory.
-    bad = sum(int(plane.size - np.count_nonzero(np.isfinite(plane))) for plane in tensor.native)
+    bad = sum(int(np.count_nonzero(~(abs(np.float64(plane)) <= tensors.GREATEST))) for plane in tensor.native)
     if bad:
-        raise FieldError(
-            field, f"{bad} of the {tensor.size} numbers in '{field}' ({tensor.origin}) are NaN or infinite"
-        )
+        what = f"{bad} of the {tensor.size} numbers in '{field}' ({tensor.origin})"
+        raise FieldError(field, f"{what} are NaN, infinite or beyond {tensors.GREATEST:g}")

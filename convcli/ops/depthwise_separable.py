@@ -90,6 +90,10 @@ class DepthwiseSeparable(Kernel):
     def weight_count(self) -> int:
         return self.depthwise.size + self.pointwise.size
 
+    @property
+    def weights_by_part(self) -> dict[str, int]:
+        return {"depthwise": self.depthwise.size, "pointwise": self.pointwise.size}
+
     @cached_property
     def effective(self) -> npt.NDArray[np.float64]:
         """The depthwise taps as they are applied."""

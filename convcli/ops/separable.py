@@ -86,6 +86,10 @@ class Separable(Kernel):
     def weight_count(self) -> int:
         return sum(factor.size for factor in self.factors)
 
+    @property
+    def weights_by_part(self) -> dict[str, int]:
+        return {f"along {axis}": factor.size for axis, factor in zip(self.axes, self.factors, strict=True)}
+
     @cached_property
     def effective(self) -> tuple[npt.NDArray[np.float64], ...]:
         """Taps per axis as they are applied; a number as divisor divides the first axis alone."""

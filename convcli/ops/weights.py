@@ -25,8 +25,9 @@ def per_axis(value: Any, axes: str, path: str) -> tuple[Any, ...]:
         return (value,) * len(axes)
     if len(value) != len(axes):
         entries = "1 number" if len(value) == 1 else f"{len(value)} numbers"
+        moves = f"{len(axes)} axes ({axes})" if len(axes) > 1 else f"1 axis ({axes})"
         hint = f"[[{value[0]}, {value[1]}]] pads before and after" if path == "padding" and len(value) == 2 else ""
-        raise FieldError(path, f"'{path}' has {entries}; the kernel moves along {len(axes)} axes ({axes})", hint=hint)
+        raise FieldError(path, f"'{path}' has {entries}; the kernel moves along {moves}", hint=hint)
     return tuple(value)
 
 

@@ -24,6 +24,8 @@ TEXT_LIMIT = 16 << 20
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+#: What YAML 1.1 and 1.2 don't allow anywhere in a document.
+_REFUSED = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SPECIAL = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan")}
 _WORDS = {"": None, "null": None, "~": None, "true": True, "false": False}
 
@@ -84,7 +86,9 @@ class Node:
             int: "a number",
             float: "a number",
         }
-        return "nothing" if self.value is None else names.get(type(self.value), "an array")
+        if self.value is None:
+            return "nothing"
+        return names.get(type(self.value), "an array" if hasattr(self.value, "dtype") else f"{self.value!r:.40}")
 
 
 def parse(text: str, source: Source) -> Node:
@@ -99,11 +103,32 @@ def parse(text: str, source: Source) -> Node:
     try:
         return _document(yaml.parse(text, Loader=loader), source)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        raise source.error(f"not valid YAML: {error.problem or error.context}", line, column) from error
+        raise _syntax_error(error, source) from error
+    except (yaml.reader.ReaderError, UnicodeEncodeError) as error:
+        raise _character_error(text, source) from error
     except yaml.YAMLError as error:
         raise source.error(f"not valid YAML: {str(error).splitlines()[0]}", 0, 0) from error
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, source: Source) -> KernelError:
+    """At the problem, or where what is unfinished began when the text ends before it."""
+    fact, began, hint = f"not valid YAML: {error.problem or error.context}", error.context_mark, ""
+    mark = error.problem_mark or began
+    if mark and began and began.line != mark.line:
+        if mark.line >= len(source.text.splitlines()):
+            mark, fact = began, f"{fact} {error.context}"
+        else:
+            hint = f"{error.context} that begins on line {began.line + 1}"
+    return source.error(fact, *((mark.line + 1, mark.column + 1) if mark else (0, 0)), hint)
+
+
+def _character_error(text: str, source: Source) -> KernelError:
+    """At the first character that YAML refuses."""
+    found = _REFUSED.search(text)
+    if not found:
+        return source.error("not valid YAML: it holds a control character", 0, 0)
+    line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
+    return source.error(f"not valid YAML: the character U+{ord(found[0]):04X}", line, column)
 
 
 def _document(events: Iterable[yaml.Event], source: Source) -> Node:
@@ -135,7 +160,8 @@ def _node(event: yaml.Event, stream: Iterator[yaml.Event], source: Source, depth
         raise source.error("anchors and aliases (& and *) have no place in a kernel file", line, column)
     tag = getattr(event, "tag", None)
     if tag is not None and tag != "!":
-        raise source.error(f"the tag {tag} has no place in a kernel file", line, column)
+        shown = tag.replace("tag:yaml.org,2002:", "!!")
+        raise source.error(f"the tag {shown} has no place in a kernel file", line, column)
     if depth > DEPTH:
         raise source.error(f"nested more than {DEPTH} levels deep", line, column)
     if isinstance(event, yaml.ScalarEvent):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from convcli.errors import FieldError, KernelError, suggestion
 from convcli.ops import TYPES, Kernel
 from convcli.ops.fields import ABOUT
 from convcli.rules import RuleCall
+from convcli.spec.calls import parameter
 from convcli.spec.nodes import Node, Source, from_python, parse
 from convcli.spec.values import at, read
 
@@ -94,15 +96,14 @@ def _build(node: Node, name: str, overrides: Mapping[str, Node]) -> Kernel:
         if key in node.value:
             values[key] = read(node.value[key], field, key)
         elif field.required:
-            fact = f"'{key}' is missing; a {kernel_type.type} kernel needs it"
-            raise node.error(fact, _missing_hint(node, key))
+            raise node.error(f"'{key}' is missing; a {kernel_type.type} kernel needs it")
         else:
             values[key] = field.default
     unused = _into_rules(values, beside)
     if unused:
         raise _unknown_override(unused, beside[unused], values, kernel_type)
     try:
-        return kernel_type.build(values)
+        return kernel_type.build(values).replace(locate=partial(located, node))
     except FieldError as error:
         if error.path[-1] in beside:
             raise beside[str(error.path[-1])].error(error.fact, error.hint) from error
@@ -121,8 +122,10 @@ def _kernel_type(node: Node) -> type[Kernel]:
     type_node = node.value.get("type")
     if type_node is None:
         return TYPES["dense"]
+    if not isinstance(type_node.value, str):
+        raise type_node.error(f"'type' must be one of {', '.join(TYPES)}, not {type_node.kind}")
     if type_node.value not in TYPES:
-        hint = suggestion(str(type_node.value), TYPES) or f"one of: {', '.join(TYPES)}"
+        hint = suggestion(type_node.value, TYPES) or f"one of: {', '.join(TYPES)}"
         if type_node.value in ("dilated", "atrous", "depthwise", "strided"):
             hint = "that is type dense with a field: " + {
                 "depthwise": "groups = channels", "strided": "stride"
@@ -145,9 +148,7 @@ def _into_rules(values: dict[str, Any], overrides: Mapping[str, Node]) -> str:
 
     def into(value: Any) -> Any:
         if isinstance(value, RuleCall):
-            from convcli.spec.values import _parameter
-
-            mine = {key: _parameter(node, key) for key, node in overrides.items() if key in value.rule.parameters}
+            mine = {key: parameter(node, key) for key, node in overrides.items() if key in value.rule.parameters}
             left.difference_update(mine)
             return RuleCall(value.rule, {**value.given, **mine})
         if isinstance(value, Mapping):
@@ -172,8 +173,9 @@ def _unknown(node: Node, key: str, kernel_type: type[Kernel]) -> KernelError:
     known = [*GENERAL, *kernel_type.FIELDS]
     elsewhere = [name for name, other in TYPES.items() if key in other.FIELDS]
     hint = suggestion(key, known)
-    if not hint and elsewhere:
-        hint = f"type {' and '.join(elsewhere)} has it; this is type {kernel_type.type}"
+    if elsewhere:
+        them = f"type {elsewhere[0]} has it" if len(elsewhere) == 1 else f"types {', '.join(elsewhere)} have it"
+        hint = f"{them}; this is type {kernel_type.type}"
     return node.key_error(
         key, f"unknown field '{key}'", hint or f"fields of type {kernel_type.type}: {', '.join(known)}"
     )
@@ -187,8 +189,3 @@ def _unknown_override(key: str, node: Node, values: Mapping[str, Any], kernel_ty
         rules = f"; of its rule: {', '.join(parameters)}" if parameters else ""
         hint = f"fields of type {kernel_type.type}: {', '.join(kernel_type.FIELDS)}{rules}"
     return node.error(f"kernel '{values['name']}' has no field or parameter '{key}'", hint)
-
-
-def _missing_hint(node: Node, key: str) -> str:
-    close = [given for given in node.value if suggestion(given, [key])]
-    return f"'{close[0]}' was meant to be '{key}'?" if close else ""

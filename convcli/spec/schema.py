@@ -10,9 +10,12 @@ from convcli.displacements import DISPLACEMENTS
 from convcli.ops import TYPES, Kernel
 from convcli.ops.fields import ABOUT, Field, Kind
 from convcli.rules import Parameter
+from convcli.spec.scalars import GREATEST_WHOLE
 from convcli.spec.values import AXES
+from convcli.tensors import GREATEST
 from convcli.weight_rules import RULES
 
+_NUMBER = {"type": "number", "minimum": -GREATEST, "maximum": GREATEST}
 _NUMBERS = {"$ref": "#/$defs/numbers"}
 _FILE = {"type": "string", "pattern": r"\.(npy|npz(::.+)?)$"}
 _PER_AXIS_LIMIT = {"minItems": 1, "maxItems": 3}
@@ -29,7 +32,7 @@ def schema() -> dict[str, Any]:
             "numbers": {
                 "type": "array",
                 "minItems": 1,
-                "items": {"anyOf": [{"type": "number"}, {"$ref": "#/$defs/numbers"}]},
+                "anyOf": [{"items": _NUMBER}, {"items": _NUMBERS}],
             },
             "rule": {"oneOf": [form for rule in RULES.values() for form in _rule(rule)]},
             "displacement": {"oneOf": [form for rule in DISPLACEMENTS.values() for form in _rule(rule)]},
@@ -39,10 +42,10 @@ def schema() -> dict[str, Any]:
 
 def _type(kernel: type[Kernel]) -> dict[str, Any]:
     properties: dict[str, Any] = {
-        "about": _field(ABOUT),
+        "about": field_schema(ABOUT),
         "type": {"const": kernel.type, "description": kernel.summary},
     }
-    properties.update({name: _field(field) for name, field in kernel.FIELDS.items()})
+    properties.update({name: field_schema(field) for name, field in kernel.FIELDS.items()})
     required = [name for name, field in kernel.FIELDS.items() if field.required]
     if kernel.type != "dense":
         required.insert(0, "type")
@@ -55,7 +58,8 @@ def _type(kernel: type[Kernel]) -> dict[str, Any]:
     }
 
 
-def _field(field: Field) -> dict[str, Any]:
+def field_schema(field: Field) -> dict[str, Any]:
+    """The schema of one field's values."""
     described: dict[str, Any] = {"description": field.doc, **_kind(field.kind, field.least)}
     if field.default not in (None, ""):
         described["default"] = field.default
@@ -64,8 +68,8 @@ def _field(field: Field) -> dict[str, Any]:
 
 def _kind(kind: Kind, least: int) -> dict[str, Any]:
     weights = {"anyOf": [_NUMBERS, _FILE, {"$ref": "#/$defs/rule"}]}
-    whole = {"type": "integer", "minimum": least}
-    padding = {"type": "integer", "minimum": 0}
+    whole = {"type": "integer", "minimum": least, "maximum": GREATEST_WHOLE}
+    padding = {**whole, "minimum": 0}
     kinds: Mapping[Kind, dict[str, Any]] = {
         "text": {"type": "string"},
         "weights": weights,
@@ -80,7 +84,7 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
                 },
             ]
         },
-        "array": {"anyOf": [{"type": "number"}, _NUMBERS, _FILE]},
+        "array": {"anyOf": [_NUMBER, _NUMBERS, _FILE]},
         "offsets": {"anyOf": [_NUMBERS, _FILE, {"$ref": "#/$defs/displacement"}]},
         "sizes": {"anyOf": [whole, {"type": "array", "items": whole, **_PER_AXIS_LIMIT}]},
         "padding": {
@@ -95,7 +99,7 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
             ]
         },
         "border": {"enum": list(BORDERS)},
-        "divisor": {"anyOf": [{"const": "sum"}, {"type": "number", "not": {"const": 0}}]},
+        "divisor": {"anyOf": [{"const": "sum"}, {**_NUMBER, "not": {"const": 0}}]},
         "flag": {"type": "boolean"},
         "axes": {"enum": list(AXES)},
         "whole": whole,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from convcli import tensors
@@ -11,13 +12,21 @@ from convcli.borders import BORDERS
 from convcli.displacements import DISPLACEMENTS
 from convcli.errors import FieldError, KernelError, suggestion
 from convcli.ops.fields import Field, Kind
-from convcli.rules import RuleCall, call
+from convcli.rules import RuleCall
+from convcli.spec.calls import rule
 from convcli.spec.nodes import Node
-from convcli.tensors import Tensor
+from convcli.spec.scalars import number, shown, whole
+from convcli.tensors import GREATEST, Tensor
 from convcli.weight_rules import RULES
 
 AXES = ("x", "y", "z", "yx", "zx", "zy", "zyx")
 FILE_ENDINGS = (".npy", ".npz")
+#: What other libraries call the border rules.
+BORDER_NAMES = {
+    "circular": "wrap", "grid-wrap": "wrap", "periodic": "wrap", "constant": "zero", "zeros": "zero",
+    "edge": "replicate", "nearest": "replicate", "clamp": "replicate",
+    "mirror": "reflect", "reflect101": "reflect", "reflect_101": "reflect",
+}  # fmt: skip
 
 
 def read(node: Node, field: Field, name: str) -> Any:
@@ -30,13 +39,15 @@ def read(node: Node, field: Field, name: str) -> Any:
 
 def at(node: Node, path: tuple[str | int, ...], error: FieldError) -> KernelError:
     """`error` at the node that `path` leads to from `node` (or as near as the path exists)."""
-    for step in path:
+    for step, following in itertools.zip_longest(path, path[1:]):
         value = node.value
         if isinstance(value, dict) and step in value:
-            last = step == path[-1]
-            if last and node.keys and step in node.keys and isinstance(value[step].value, dict):
+            below: Node = value[step]
+            if following in value and not isinstance(below.value, dict):
+                continue  # a flat rule, {fill: 1, size: 3}: parameters stand beside its name, not below it
+            if following is None and isinstance(below.value, dict) and node.keys and step in node.keys:
                 return node.key_error(str(step), error.fact, error.hint)
-            node = value[step]
+            node = below
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             node = value[step]
         else:
@@ -44,44 +55,17 @@ def at(node: Node, path: tuple[str | int, ...], error: FieldError) -> KernelErro
     return node.error(error.fact, error.hint)
 
 
-def number(node: Node, what: str) -> float:
-    """A finite number."""
-    value = node.value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        shown = f"'{value}'" if isinstance(value, str) else node.kind
-        raise node.error(f"{what} must be a number, not {shown}", _number_hint(value))
-    if not math.isfinite(value):
-        raise node.error(f"{what} must be a finite number, not {value}")
-    return float(value)
-
-
-def _number_hint(value: Any) -> str:
-    if isinstance(value, str) and "/" in value:
-        return "write whole numbers and a divisor instead of fractions"
-    if isinstance(value, str) and "," in value:
-        return "decimals have a point, not a comma"
-    return ""
-
-
-def whole(node: Node, what: str, least: int) -> int:
-    """A whole number of at least `least`."""
-    value = number(node, what)
-    if value != int(value):
-        raise node.error(f"{what} must be a whole number, not {value:g}")
-    if not least <= value <= 1 << 31:
-        raise node.error(f"{what} is {int(value)}; it must be at least {least}")
-    return int(value)
-
-
 def _text(node: Node, field: Field, name: str) -> str:
     if not isinstance(node.value, str):
-        raise node.error(f"'{name}' must be text, not {node.kind}", "put it in quotes")
+        hint = "put it in quotes" if node.value is not None else ""
+        raise node.error(f"'{name}' must be text, not {node.kind}", hint)
     return node.value
 
 
 def _flag(node: Node, field: Field, name: str) -> bool:
     if not isinstance(node.value, bool):
-        raise node.error(f"'{name}' must be true or false, not {_shown(node)}")
+        hint = {"on": "write true", "yes": "write true", "off": "write false", "no": "write false"}
+        raise node.error(f"'{name}' must be true or false, not {shown(node)}", hint.get(str(node.value).lower(), ""))
     return node.value
 
 
@@ -89,27 +73,31 @@ def _whole(node: Node, field: Field, name: str) -> int:
     return whole(node, f"'{name}'", field.least)
 
 
-def _choice(node: Node, name: str, choices: tuple[str, ...]) -> str:
-    if node.value not in choices or not isinstance(node.value, str):
-        hint = suggestion(str(node.value), choices) if isinstance(node.value, str) else ""
-        raise node.error(f"'{name}' must be one of {', '.join(choices)}, not {_shown(node)}", hint)
+def _choice(node: Node, name: str, choices: tuple[str, ...], what: str = "", hint: str = "") -> str:
+    if not isinstance(node.value, str) or node.value not in choices:
+        hint = hint or (suggestion(node.value, choices) if isinstance(node.value, str) else "")
+        raise node.error(f"'{name}' must be {what or 'one of ' + ', '.join(choices)}, not {shown(node)}", hint)
     return node.value
 
 
 def _border(node: Node, field: Field, name: str) -> str:
-    return _choice(node, name, BORDERS)
+    ours = BORDER_NAMES.get(str(node.value).lower().replace("border_", ""))
+    return _choice(node, name, BORDERS, hint=f"that is {ours} here" if ours else "")
 
 
 def _axes(node: Node, field: Field, name: str) -> str:
-    return _choice(node, name, AXES)
+    same = [axes for axes in AXES if isinstance(node.value, str) and sorted(axes) == sorted(node.value)]
+    return _choice(node, name, AXES, hint=f"did you mean '{same[0]}'?" if same else "")
 
 
 def _divisor(node: Node, field: Field, name: str) -> float | str:
     if isinstance(node.value, str):
-        return _choice(node, name, ("sum",))
+        return _choice(node, name, ("sum",), "a number or sum")
     value = number(node, f"'{name}'")
     if value == 0:
         raise node.error(f"'{name}' is 0: nothing can be divided by it")
+    if abs(value) < 1 / GREATEST:
+        raise node.error(f"'{name}' is {value:g}, too close to 0 to divide by")
     return value
 
 
@@ -118,12 +106,16 @@ def _sizes(node: Node, field: Field, name: str) -> Any:
         if not 1 <= len(node.value) <= 3:
             raise node.error(f"'{name}' has {len(node.value)} numbers; it takes one, or one per axis")
         return [whole(item, f"'{name}'", field.least) for item in node.value]
+    if isinstance(node.value, dict):
+        raise node.error(
+            f"'{name}' must be a number or a list of them, not a mapping", "one per axis: [1, 2] is y 1, x 2"
+        )
     return whole(node, f"'{name}'", field.least)
 
 
 def _padding(node: Node, field: Field, name: str) -> Any:
     if isinstance(node.value, str):
-        return _choice(node, name, ("same", "valid"))
+        return _choice(node, name, ("same", "valid"), "same, valid or numbers")
     if not isinstance(node.value, list):
         return whole(node, f"'{name}'", 0)
     if not 1 <= len(node.value) <= 3:
@@ -144,21 +136,28 @@ def _array(node: Node, field: Field, name: str) -> Tensor:
     """Numbers, nested lists of numbers, or the name of an array file."""
     value = node.value
     if hasattr(value, "dtype"):
-        return tensors.given(value)
+        try:
+            return replace(tensors.given(value), fail=node.error)
+        except KernelError as error:
+            raise node.error(error.fact, error.hint) from error
     if isinstance(value, str):
-        return _file(node, name)
+        return _file(node, field, name)
     if isinstance(value, list):
         shape, numbers = _nested(node, name)
         return tensors.inline(numbers, shape)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        forms = "an array, a rule or" if field.kind == "offsets" else "numbers or"
+        raise node.error(f"'{name}' must be {forms} a .npy or .npz file, not {shown(node)}")
     return tensors.inline([number(node, f"'{name}'")], (1,))
 
 
-def _file(node: Node, name: str) -> Tensor:
+def _file(node: Node, field: Field, name: str) -> Tensor:
     text: str = node.value
     if not text.partition("::")[0].endswith(FILE_ENDINGS):
-        raise node.error(f"'{name}' must be numbers, a rule or a .npy or .npz file, not '{text}'")
+        forms = "numbers or" if field.kind == "array" else "numbers, a rule or"
+        raise node.error(f"'{name}' must be {forms} a .npy or .npz file, not {shown(node)}")
     try:
-        return tensors.from_file(text, node.source.folder)
+        return replace(tensors.from_file(text, node.source.folder), fail=node.error)
     except KernelError as error:
         raise node.error(f"{error.place}: {error.fact}" if error.place else error.fact, error.hint) from error
 
@@ -169,7 +168,7 @@ def _nested(node: Node, name: str) -> tuple[tuple[int, ...], list[float]]:
     if not items:
         raise node.error(f"'{name}' holds an empty list")
     if not any(isinstance(item.value, list) for item in items):
-        return (len(items),), [number(item, f"a number in '{name}'") for item in items]
+        return (len(items),), [number(item, f"an entry of '{name}'") for item in items]
     shapes, numbers = [], []
     for item in items:
         if not isinstance(item.value, list):
@@ -193,7 +192,7 @@ def _weights(node: Node, field: Field, name: str) -> Tensor | RuleCall:
     if isinstance(node.value, dict):
         return rule(node, name, RULES)
     if not isinstance(node.value, list | str) and not hasattr(node.value, "dtype"):
-        raise node.error(f"'{name}' must be rows of numbers, a rule or a .npy or .npz file, not {_shown(node)}")
+        raise node.error(f"'{name}' must be rows of numbers, a rule or a .npy or .npz file, not {shown(node)}")
     return _array(node, field, name)
 
 
@@ -215,43 +214,6 @@ def _one_axis(node: Node, field: Field, name: str) -> Tensor | RuleCall:
 
 def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall:
     return rule(node, name, DISPLACEMENTS) if isinstance(node.value, dict) else _array(node, field, name)
-
-
-def rule(node: Node, name: str, table: Mapping[str, Any]) -> RuleCall:
-    """A rule: `{gaussian: {sigma: 2}}`, or flat as `{fill: 1, size: [3, 3]}`."""
-    fields: dict[str, Node] = node.value
-    if not fields:
-        raise node.error(f"'{name}' names no rule", f"one of: {', '.join(table)}")
-    head = next(iter(fields))
-    inner = fields[head]
-    if isinstance(inner.value, dict) and len(fields) == 1:
-        return call(head, {key: _parameter(item, key) for key, item in inner.value.items()}, name, table)
-    if inner.value is None and len(fields) == 1:
-        return call(head, {}, name, table)
-    if head in table and head in table[head].parameters:
-        return call(head, {key: _parameter(item, key) for key, item in fields.items()}, name, table)
-    if head not in table:
-        call(head, {}, name, table)
-    if len(fields) > 1:
-        raise node.error(f"'{name}' holds {len(fields)} fields where one rule was expected", _example(head, table))
-    raise inner.error(f"the parameters of rule '{head}' must be a mapping, not {_shown(inner)}", _example(head, table))
-
-
-def _example(name: str, table: Mapping[str, Any]) -> str:
-    parameters = table[name].parameters
-    return f"write {{{name}: {{{next(iter(parameters))}: ...}}}}" if parameters else f"write {{{name}: {{}}}}"
-
-
-def _parameter(node: Node, name: str) -> Any:
-    if isinstance(node.value, list):
-        return [number(item, f"'{name}'") for item in node.value]
-    return number(node, f"'{name}'")
-
-
-def _shown(node: Node) -> str:
-    if isinstance(node.value, bool):
-        return "true" if node.value else "false"
-    return f"'{node.value}'" if isinstance(node.value, str | int | float) else node.kind
 
 
 READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {

@@ -1,0 +1,160 @@
+"""Files of several pictures: animations (GIF, APNG, WebP, AVIF) and pages (TIFF), read and written.
+
+Source: PNG, third edition, section 11.3.6 (APNG); WebP container specification (RFC 9649).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from convcli import carriers, exif, png, sniff, tiff
+from convcli.decoding import Source
+from convcli.encoding import fit, settings
+from convcli.errors import ImageError
+from convcli.files import WRITABLE, check_held
+from convcli.metadata import NOTHING, Metadata
+from convcli.opencv import opencv, overheard, quiet, swapped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[Any]
+
+#: Formats that can be written with several pictures.
+WRITABLE_FRAMES: Final = ("tiff", "png", "webp", "avif")
+_STILL_MS: Final = 100  # what browsers give a frame without a duration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Animation:
+    """The frames of an animation, each (height, width, 3 or 4), as shown; milliseconds; `loops` plays, 0 for ever."""
+
+    frames: Sequence[Pixels]
+    durations: Sequence[int]
+    loops: int
+
+
+def read(source: Source, *, count: int, orientation: int) -> Animation:
+    """All `count` frames of an animation, upright. They are RGB where every one of them is opaque.
+
+    Raises ImageError where they can't all be decoded, or are more pixels than the limit together.
+    """
+    import numpy as np
+
+    cv2 = opencv(source.place)
+    try:
+        with quiet(cv2), overheard(source.complaints):
+            done, found = cv2.imdecodeanimation(np.frombuffer(source.data, np.uint8))
+    except cv2.error as error:
+        raise ImageError(f"its frames can't be decoded: {error.err or error}", place=source.place) from None
+    if not done or len(found.frames) < count:
+        fact = f"damaged {source.format}: {len(found.frames) if done else 0} of {count} frames can be decoded"
+        raise ImageError(fact, place=source.place)
+    frames = [swapped(frame.reshape(*frame.shape[:2], -1)) for frame in found.frames]
+    if all(frame.shape[2] == 4 and frame[:, :, 3].min() == np.iinfo(frame.dtype).max for frame in frames):
+        frames = [np.ascontiguousarray(frame[:, :, :3]) for frame in frames]
+    durations = [int(duration) for duration in found.durations] or [0] * len(frames)
+    return Animation(
+        frames=[exif.upright(frame, orientation) for frame in frames], durations=durations, loops=found.loop_count
+    )
+
+
+def tiff_pages(data: bytes) -> Iterator[bytes]:
+    """For every page of a TIFF file the same file starting with that page; reduced copies don't count."""
+    for page in list(exif.directories(data)):
+        if not page.first(exif.SUBFILE, 0) & 1:
+            start, word = (8, "Q") if page.big else (4, "I")
+            packed = struct.pack(page.order + word, page.at)
+            yield data[:start] + packed + data[start + len(packed) :]
+
+
+def encode(
+    frames: Sequence[Pixels],
+    *,
+    format: str,
+    place: str,
+    durations: Sequence[int] = (),
+    loops: int = 0,
+    metadata: Metadata = NOTHING,
+    options: Mapping[str, Any] | None = None,
+) -> bytes:
+    """The bytes of one file of several pictures (height, width, channels): pages of a TIFF, or an animation.
+
+    `durations` are milliseconds, `loops` how often it plays (0: for ever). An AVIF sequence takes no metadata and no
+    `loops`. Raises ImageError where the format can't hold them.
+    """
+    if format not in WRITABLE_FRAMES:
+        hint = "formats that can: " + " ".join(WRITABLE[name][0] for name in WRITABLE_FRAMES)
+        raise ImageError(f"{format} can't hold {len(frames)} pictures", place=place, hint=hint)
+    for frame in frames:
+        check_held(frame, format, place)
+    metadata, _ = fit(metadata, frames[0], format, animated=True)
+    if format == "tiff":
+        return tiff.encode(frames, metadata=metadata, **settings(format, options, place))
+    sizes = {(frame.shape, frame.dtype) for frame in frames}
+    if len(sizes) > 1:
+        raise ImageError("the frames of an animation must be of one size", place=place, hint="a TIFF takes any")
+    times = [duration if duration > 0 else _STILL_MS for duration in durations] or [_STILL_MS] * len(frames)
+    if format == "png":
+        return carriers.put(_apng(frames, times, loops, **settings(format, options, place)), format, metadata)
+    data = _by_opencv(frames, format, times, loops, place, options)
+    return carriers.put_webp(data, metadata) if format == "webp" else data
+
+
+def _by_opencv(
+    frames: Sequence[Pixels],
+    format: str,
+    times: Sequence[int],
+    loops: int,
+    place: str,
+    options: Mapping[str, Any] | None,
+) -> bytes:
+    import numpy as np
+
+    cv2 = opencv(place)
+    animation = cv2.Animation()
+    pick = {1: [0, 0, 0], 2: [0, 0, 0, 1]}.get(frames[0].shape[2])
+    animation.frames = [swapped(frame[:, :, pick] if pick else frame) for frame in frames]
+    animation.durations = np.array(times, np.int32)
+    animation.loop_count = loops
+    try:
+        with quiet(cv2):
+            done, out = cv2.imencodeanimation(WRITABLE[format][0], animation, settings(format, options, place)["flags"])
+    except cv2.error as error:
+        raise ImageError(f"can't be written as {format}: {error.err or error}", place=place) from None
+    data = out.tobytes() if done else b""
+    if sniff.identify(data) != format or sniff.header(data, format, place=place).frames > len(frames):
+        raise ImageError(f"OpenCV can't write {len(frames)} frames as {format}", place=place)
+    return data
+
+
+def _apng(frames: Sequence[Pixels], times: Sequence[int], loops: int, **how: Any) -> bytes:
+    """Whole frames, the first of which is the picture that other readers see."""
+    height, width = frames[0].shape[:2]
+    head, pieces, number = b"", [], 0
+    for frame, time in zip(frames, times, strict=True):
+        data = png.encode(frame, **how)
+        control = struct.pack(">IIIIIHHBB", number, width, height, 0, 0, min(time, 65535), 1000, 0, 0)
+        pieces.append(png.chunk(b"fcTL", control))
+        number += 1
+        packed = b"".join(content for kind, content in _chunks(data) if kind == b"IDAT")
+        if not head:
+            head = data[:33] + png.chunk(b"acTL", struct.pack(">II", len(frames), max(0, loops)))
+            pieces.append(png.chunk(b"IDAT", packed))
+        else:
+            pieces.append(png.chunk(b"fdAT", number.to_bytes(4, "big") + packed))
+            number += 1
+    return b"".join((head, *pieces, png.chunk(b"IEND", b"")))
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 8
+    while at < len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        yield kind, data[at + 8 : at + 8 + length]
+        at += 12 + length

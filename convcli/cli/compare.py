@@ -1,0 +1,162 @@
+"""`convcli compare`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from convcli.cli.options import FORMATS
+from convcli.costs.swaps import TARGETS
+
+if TYPE_CHECKING:
+    from convcli.costs.comparison import Comparison
+    from convcli.costs.subjects import Found
+    from convcli.costs.timing import Timing
+
+#: Formats by the ending of --output.
+ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown"}
+
+
+@click.command("compare")
+@click.argument("sources", nargs=-1, metavar="[KERNEL|NETWORK]...")
+@click.option(
+    "--in-channels", type=click.IntRange(min=1), metavar="N", help="Expand kernels into layers on N channels."
+)
+@click.option("--out-channels", type=click.IntRange(min=1), metavar="N", help="Filters of these layers.")
+@click.option("--groups", type=click.IntRange(min=1), metavar="N", help="Groups of channels of these layers.")
+@click.option("--kernel-size", type=click.IntRange(min=1), metavar="N", help="Taps per axis of these layers.")
+@click.option("--bias", is_flag=True, help="Give these layers a bias per filter.")
+@click.option("--size", metavar="HxW", help="Size of the input (224x224), also of networks; N for NxN, DxHxW.")
+@click.option("--image", metavar="FILE", help="Take size and channels, and what is timed, from an image.")
+@click.option("--width", type=float, metavar="F", help="Networks: multiply the channels of convolutions.")
+@click.option("--resolution", type=float, metavar="F", help="Networks: multiply the sides of the input.")
+@click.option("--as", "swap", type=click.Choice(TARGETS), help="Networks: also with every eligible layer swapped.")
+@click.option("--baseline", metavar="NAME", help="The row that ratios are against; the first by default.")
+@click.option("--sort", metavar="COLUMN", help="Sort the rows by a column; -COLUMN from the greatest down.")
+@click.option("--columns", metavar="A,B,...", help="Columns to show, in this order.")
+@click.option("--time", "timed", is_flag=True, help="Measure how long each row takes.")
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for each row; less is used where the times hardly differ.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="How the report is written; by default a table, or what the ending of --output says.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Write the report to a file: .json, .csv, .md or text.")
+@click.option("--overwrite", is_flag=True, help="Replace the file of --output.")
+def command(
+    sources: tuple[str, ...], swap: str | None, baseline: str | None, sort: str | None, columns: str | None,
+    timed: bool, budget: float, format_: str | None, output: str | None, overwrite: bool,
+    **options: Any,
+) -> int:  # fmt: skip
+    """Compare what kernels, layers and networks cost.
+
+    Parameters, MACs and FLOPs, output size, receptive field, memory, and with --time how long each really takes.
+    Without arguments: every type of kernel as a layer, 3x3, 3 -> 128 channels.
+
+    \b
+    convcli compare
+    convcli compare sharpen gaussian:sigma=2 laplacian --size 1080x1920 --time
+    convcli compare sharpen gaussian --in-channels 64 --out-channels 64
+    convcli compare mobilenet.yaml
+    convcli compare mobilenet.yaml mobilenet.yaml:width=0.5
+    convcli compare vgg16.yaml --as depthwise_separable
+    """
+    from convcli import files
+    from convcli.costs.comparison import measure_key
+    from convcli.costs.subjects import Request, subjects
+
+    keys = [measure_key(name.strip(), "--columns") for name in columns.split(",")] if columns else []
+    ordering = {"sort": measure_key(sort.removeprefix("-"), "--sort"), "descending": sort[0] == "-"} if sort else {}
+    if output:
+        files.check_target(output, overwrite=overwrite)
+    found = subjects(Request(sources=sources, swap=swap or "", **options))
+    run = _Run()
+    comparison = run.comparison(found, baseline=baseline or "", **ordering)
+    if timed:
+        run.measure(found, budget)
+        comparison = run.comparison(found, baseline=baseline or "", **ordering)
+    _write(comparison, keys, format_ or ENDINGS.get(Path(output or "").suffix.lower(), "table"), output)
+    if run.stopped:
+        click.echo("Stopped.", err=True)
+    return 130 if run.stopped else 0
+
+
+class _Run:
+    """The times measured so far."""
+
+    def __init__(self) -> None:
+        self.times: list[Timing | None] = []
+        self.rows = 0
+        self.stopped = False
+
+    def measure(self, found: Found, budget: float) -> None:
+        """Times all rows, until the last or Ctrl-C."""
+        from convcli import library, render
+        from convcli.costs import timing
+
+        rows = [(subject, placed) for subject in found.subjects for placed in subject.timed]
+        self.rows = len(rows)
+        for subject, placed in rows:
+            if subject.picture and placed.kernel:
+                library.check(placed.kernel)
+        try:
+            with render.progress(len(rows), "timing") as step:
+                for subject, placed in rows:
+                    step(placed.name)
+                    pixels = found.pixels if subject.picture else None
+                    self.times.append(timing.time_placed(placed, budget, pixels, as_picture=subject.picture))
+        except KeyboardInterrupt:
+            self.stopped = True
+
+    def comparison(self, found: Found, **settings: Any) -> Comparison:
+        """The costs, with what was timed."""
+        from convcli.costs import comparison, timing
+
+        notes = [*found.notes]
+        if self.stopped:
+            notes.append(f"Stopped: {len(self.times)} of {self.rows} rows were timed.")
+        elif untimed := self.times.count(None):
+            notes.append(f"{untimed} of {self.rows} rows were not timed: their weights don't fit in memory.")
+        machine = timing.machine() if any(self.times) else None
+        return comparison.compare(
+            found.subjects, self.times, title=found.title, notes=notes, machine=machine, hidden=found.hidden, **settings
+        )  # fmt: skip
+
+
+def _write(comparison: Comparison, columns: Sequence[str], format_: str, output: str | None) -> None:
+    """The report on stdout or, whole or not at all, in a file."""
+    if output is None:
+        _report(comparison, columns, format_, sys.stdout)
+        return
+    from convcli import files
+
+    text = io.StringIO()
+    _report(comparison, columns, format_, text)
+    files.write_atomically(output, text.getvalue().encode())
+
+
+def _report(comparison: Comparison, columns: Sequence[str], format_: str, stream: TextIO) -> None:
+    from convcli import render
+    from convcli.costs import report
+
+    if format_ == "json":
+        render.write_json(comparison.as_dict(), stream)
+        return
+    tables = [report.csv_table(comparison, columns)] if format_ == "csv" else report.tables(comparison, columns)
+    for number, table in enumerate(tables):
+        if number:
+            stream.write("\n")
+        render.write(table, format_, stream)

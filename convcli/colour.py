@@ -1,0 +1,125 @@
+"""Colours as numbers: sRGB's transfer function, luma, pictures laid over a colour, and colours as people write them.
+
+Source: IEC 61966-2-1:1999 (sRGB), sections 4.2 and 4.3; Recommendation ITU-R BT.601-7; CSS Color Module Level 4.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+from convcli.errors import UsageError, suggestion
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.floating[Any]]
+
+#: BT.601's shares of R, G and B in luma.
+LUMA: Final = (0.299, 0.587, 0.114)
+
+_BAND: Final = 1 << 16  # values, so that a band and what is made of it stay in a core's cache
+
+_NAMED: Final = {
+    "black": "000000", "white": "ffffff", "grey": "808080", "gray": "808080", "silver": "c0c0c0", "red": "ff0000",
+    "green": "008000", "lime": "00ff00", "blue": "0000ff", "yellow": "ffff00", "cyan": "00ffff", "magenta": "ff00ff",
+    "navy": "000080", "maroon": "800000", "olive": "808000", "purple": "800080", "teal": "008080", "orange": "ffa500",
+}  # fmt: skip
+
+
+def decoded(values: Floats) -> Floats:
+    """Linear light of sRGB values, 0 (black) to 1 (white); below 0 the curve is mirrored, above 1 it goes on.
+
+    >>> import numpy as np
+    >>> decoded(np.array([0.0, 0.04045, 0.5, 1.0])).round(6).tolist()
+    [0.0, 0.003131, 0.214041, 1.0]
+    """
+    import numpy as np
+
+    size = abs(values)
+    curve = ((size + size.dtype.type(0.055)) / size.dtype.type(1.055)) ** size.dtype.type(2.4)
+    light: Floats = np.copysign(np.where(size <= 0.04045, size / size.dtype.type(12.92), curve), values)
+    return light
+
+
+def encoded(light: Floats) -> Floats:
+    """sRGB values of linear light: the inverse of `decoded`.
+
+    >>> import numpy as np
+    >>> encoded(np.array([0.0, 0.0031308, 0.214041, 1.0])).round(6).tolist()
+    [0.0, 0.04045, 0.5, 1.0]
+    """
+    import numpy as np
+
+    size = abs(light)
+    curve = size.dtype.type(1.055) * size ** size.dtype.type(1 / 2.4) - size.dtype.type(0.055)
+    values: Floats = np.copysign(np.where(size <= 0.0031308, size * size.dtype.type(12.92), curve), light)
+    return values
+
+
+def in_bands(curve: Callable[[Floats], Floats], values: Floats) -> Floats:
+    """A curve applied to each value, some rows at a time by as many threads as there are cores."""
+    import numpy as np
+
+    out = np.empty_like(values)
+    rows = max(1, _BAND // max(1, values[0].size))
+
+    def work(start: int) -> None:
+        out[start : start + rows] = curve(values[start : start + rows])
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(work, range(0, len(values), rows)))
+    return out
+
+
+def linear_light(pixels: npt.NDArray[Any], top: int) -> Floats:
+    """Linear light, 0 to `top`, of unsigned integer sRGB samples, computed in float64 once per value.
+
+    float32 for 8 and 16 bits, which tells all their values apart.
+    """
+    import numpy as np
+
+    if pixels.dtype.itemsize > 2 or pixels.dtype.kind != "u":
+        return decoded(pixels.astype(np.float64) / top) * top
+    table = (decoded(np.arange(top + 1, dtype=np.float64) / top) * top).astype(np.float32)
+    light: Floats = np.take(table, pixels)
+    return light
+
+
+def luma(colour: Floats) -> Floats:
+    """BT.601 luma of (height, width, 3), as (height, width, 1)."""
+    red, green, blue = (colour.dtype.type(share) for share in LUMA)
+    weighted: Floats = colour[..., :1] * red + colour[..., 1:2] * green + colour[..., 2:] * blue
+    return weighted
+
+
+def over(colour: Floats, share: Floats, background: Floats) -> Floats:
+    """Colour (height, width, channels) with opacity `share` (height, width, 1; 0 to 1) laid over one colour."""
+    return background + (colour - background) * share
+
+
+def parse(text: str) -> tuple[float, float, float]:
+    """R, G and B, 0 to 1, of a colour: a name, `#rgb`, `#rrggbb`, or `r,g,b` up to 255.
+
+    Raises UsageError for anything else.
+
+    >>> parse("#f00"), parse("255, 0,51"), parse("white")
+    ((1.0, 0.0, 0.0), (1.0, 0.0, 0.2), (1.0, 1.0, 1.0))
+    """
+    word = text.strip().lower()
+    digits = _NAMED.get(word, word.removeprefix("#"))
+    if re.fullmatch(r"[0-9a-f]{3}", digits):
+        digits = "".join(digit * 2 for digit in digits)
+    if re.fullmatch(r"[0-9a-f]{6}", digits):
+        red, green, blue = (int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4))
+        return red, green, blue
+    numbers = re.fullmatch(r"(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})", word)
+    if numbers and max(map(int, numbers.groups())) <= 255:
+        red, green, blue = (int(number) / 255 for number in numbers.groups())
+        return red, green, blue
+    hint = suggestion(word, _NAMED) or "a colour is white, #ff8000 or 255,128,0"
+    raise UsageError(f"'{text}' is no colour", hint=hint)

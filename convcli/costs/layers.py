@@ -1,0 +1,166 @@
+"""A layer by its type, channels and geometry -> a kernel with random weights, which are made only when it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from convcli import tensors
+from convcli.errors import FieldError, ShapeError
+from convcli.geometry import AxisPadding, gather_window
+from convcli.ops import TYPES, Kernel
+from convcli.ops.deformable import Deformable
+from convcli.ops.transposed import Transposed
+from convcli.tensors import Tensor
+
+#: Pixels by which the random offsets of a deformable layer stray (one standard deviation).
+OFFSET_SPREAD = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A layer: everything about it but its input. `taps`, `stride`, `dilation`, `padding` have one entry per axis.
+
+    `mask` makes a deformable layer version 2; `multiplier` is the number of kernels per channel of the depthwise half
+    of a depthwise separable one.
+    """
+
+    type: str
+    channels_out: int
+    taps: tuple[int, ...] = (3, 3)
+    axes: str = "yx"
+    stride: tuple[int, ...] = (1, 1)
+    dilation: tuple[int, ...] = (1, 1)
+    padding: tuple[AxisPadding, ...] = ("same", "same")
+    output_padding: tuple[int, ...] = (0, 0)
+    groups: int = 1
+    border: str = "zero"
+    bias: bool = False
+    mask: bool = False
+    offset_groups: int = 1
+
+    def kernel(self, channels: int, sizes: Mapping[str, int], name: str) -> Kernel:
+        """The layer on `channels` inputs; `sizes` per axis matter to deformable layers, whose offsets fit one size.
+
+        Raises `FieldError` where channels, groups and taps don't go together, `ShapeError` where the output is empty.
+        """
+        self._check(channels)
+        fields: dict[str, Any] = {
+            "name": name, "about": "", "axes": self.axes, "stride": self.stride, "dilation": self.dilation,
+            "padding": self.padding, "output_padding": self.output_padding, "border": self.border, "divisor": 1,
+            "flip": False, "groups": self.groups, "bias": self._bias(),
+        }  # fmt: skip
+        fields |= _WEIGHTS[self.type](self, channels, sizes)
+        return TYPES[self.type].build(fields)
+
+    def _check(self, channels: int) -> None:
+        """What the shapes of weights can't tell: input channels per group, offset groups."""
+        if channels % self.groups:
+            raise FieldError("groups", f"{channels} input channels don't split into {self.groups} groups")
+        if self.channels_out % self.groups:
+            raise FieldError("groups", f"{self.channels_out} output channels don't split into {self.groups} groups")
+        if channels % self.offset_groups:
+            raise FieldError(
+                "offset_groups", f"{channels} channels don't split into {self.offset_groups} offset groups"
+            )
+
+    def _bias(self) -> Tensor | None:
+        return tensors.noise((self.channels_out,), seed=1) if self.bias else None
+
+
+def _random(shape: Sequence[int]) -> Tensor:
+    """Weights that keep the size of numbers about as it is: normal, scaled by the taps that are summed."""
+    return tensors.noise(tuple(shape), seed=0, scale=1 / math.sqrt(max(1, math.prod(shape[1:]))))
+
+
+def _bank(layer: Layer, channels: int, sizes: Mapping[str, int]) -> dict[str, Any]:
+    return {"weights": _random((layer.channels_out, channels // layer.groups, *layer.taps))}
+
+
+def _transposed(layer: Layer, channels: int, sizes: Mapping[str, int]) -> dict[str, Any]:
+    return {"weights": _random((channels, layer.channels_out // layer.groups, *layer.taps))}
+
+
+def _separable(layer: Layer, channels: int, sizes: Mapping[str, int]) -> dict[str, Any]:
+    lead = layer.channels_out, channels // layer.groups
+    return {"taps": {axis: _random((*lead, taps)) for axis, taps in zip(layer.axes, layer.taps, strict=True)}}
+
+
+def _depthwise_separable(layer: Layer, channels: int, sizes: Mapping[str, int]) -> dict[str, Any]:
+    if layer.groups != 1:
+        hint = "its first half has a group per channel, its second none"
+        raise FieldError("groups", "a depthwise separable layer takes no groups", hint=hint)
+    return {"depthwise": _random((channels, 1, *layer.taps)), "pointwise": _random((layer.channels_out, channels))}
+
+
+def _deformable(layer: Layer, channels: int, sizes: Mapping[str, int]) -> dict[str, Any]:
+    output = []
+    for axis, taps, stride, dilation, padding in zip(
+        layer.axes, layer.taps, layer.stride, layer.dilation, layer.padding, strict=True
+    ):
+        if axis not in sizes:
+            raise ShapeError(f"a deformable layer moves along y and x; the input has no {axis}")
+        window = gather_window(
+            sizes[axis], taps=taps, stride=stride, dilation=dilation, padding=padding, axis=axis
+        )  # fmt: skip
+        output.append(window.length)
+    planes = layer.offset_groups * math.prod(layer.taps)
+    return {
+        **_bank(layer, channels, sizes),
+        "offsets": tensors.noise((2 * planes, *output), seed=2, scale=OFFSET_SPREAD),
+        "mask": tensors.noise((planes, *output), seed=3) if layer.mask else None,
+    }
+
+
+_WEIGHTS: dict[str, Callable[[Layer, int, Mapping[str, int]], dict[str, Any]]] = {
+    "dense": _bank,
+    "separable": _separable,
+    "depthwise_separable": _depthwise_separable,
+    "transposed": _transposed,
+    "deformable": _deformable,
+}
+
+
+def like(kernel: Kernel, *, channels_out: int, groups: int = 1, taps: int | None = None, bias: bool = False) -> Layer:
+    """The layer that repeats a kernel's type and geometry for every pair of channels, its `taps` replaced if given.
+
+    A kernel that runs on every channel alone becomes a filter bank. Groups are left out where the type has none.
+    """
+    return Layer(
+        type=kernel.type,
+        channels_out=channels_out,
+        taps=(taps,) * len(kernel.axes) if taps else kernel.taps,
+        axes=kernel.axes,
+        stride=kernel.stride,
+        dilation=kernel.dilation,
+        padding=kernel.padding,
+        output_padding=kernel.output_padding if isinstance(kernel, Transposed) else (0,) * len(kernel.axes),
+        groups=groups if "groups" in kernel.FIELDS else 1,
+        border=kernel.border,
+        bias=bias or kernel.bias is not None,
+        mask=isinstance(kernel, Deformable) and kernel.mask is not None,
+        offset_groups=kernel.offset_groups if isinstance(kernel, Deformable) else 1,
+    )
+
+
+def textbook(*, channels_out: int, taps: tuple[int, int] = (3, 3), groups: int = 1, bias: bool = False) -> list[
+    tuple[str, Layer]
+]:  # fmt: skip
+    """Every type once, by name: the first is the standard convolution. Types without groups are left ungrouped."""
+
+    def layer(kind: str, **fields: Any) -> Layer:
+        own = groups if "groups" in TYPES[kind].FIELDS else 1
+        return Layer(type=kind, channels_out=channels_out, **{"taps": taps, "groups": own, "bias": bias, **fields})
+
+    return [
+        ("standard", layer("dense")),
+        ("spatially separable", layer("separable")),
+        ("depthwise separable", layer("depthwise_separable")),
+        ("dilated 2", layer("dense", dilation=(2, 2))),
+        ("transposed 2x", layer("transposed", stride=(2, 2))),
+        ("deformable v1", layer("deformable")),
+        ("deformable v2", layer("deformable", mask=True)),
+        ("pointwise 1x1", layer("dense", taps=(1, 1))),
+    ]

@@ -1,0 +1,268 @@
+"""A network file -> a `Network`; every error at its line and column.
+
+about: A small network.
+input: 224x224x3                # height x width x channels
+defaults: {bias: true}          # fields that hold for every convolution that has them
+blocks:
+  body: [{dense: 64, repeat: 2}, {pool: max}]
+layers:
+  - {dense: 32, kernel_size: 5, stride: 2}
+  - {block: body, repeat: 3}
+  - {add: [[{dense: 64}, {dense: 64}], []]}         # branches; an empty one hands its input on
+  - {fc: 10}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from convcli import library
+from convcli.costs.networks import Item, Network
+from convcli.errors import KernelError, suggestion
+from convcli.ops import fields as f
+from convcli.ops.fields import Field
+from convcli.spec.nodes import Node, Source, parse
+from convcli.spec.reader import parse_overrides
+from convcli.spec.scalars import number, whole
+from convcli.spec.values import read
+
+KERNEL_SIZE = Field("sizes", "Taps; one number or one per axis.", 3)
+BIAS = Field("flag", "One number per output channel is added, and counted.", False)
+FIXED = Field("flag", "Keep the channels whatever the width multiplier.", False)
+_COMMON: dict[str, Field] = {
+    "kernel_size": KERNEL_SIZE, "stride": f.STRIDE, "dilation": f.DILATION, "padding": f.PADDING, "bias": BIAS,
+    "fixed": FIXED,
+}  # fmt: skip
+_GROUPS = {"groups": f.GROUPS}
+_POOL_STRIDE = Field("sizes", "Every stride-th output is kept; the kernel size unless it is said.", None)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of item: what stands after its name, and the fields it may have."""
+
+    doc: str
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    #: What stands after the name: whole (a number), pooling (max, average), join (branches or a name), name, chain.
+    value: str = "whole"
+
+
+KINDS: dict[str, Kind] = {
+    "dense": Kind("Standard convolution; its output channels.", _COMMON | _GROUPS),
+    "depthwise": Kind(
+        "A kernel per channel; how many per channel.", {k: v for k, v in _COMMON.items() if k != "fixed"}
+    ),
+    "pointwise": Kind(
+        "1x1 convolution; its output channels.", {"stride": f.STRIDE, "bias": BIAS, "fixed": FIXED} | _GROUPS
+    ),
+    "separable": Kind("Spatially separable convolution; its output channels.", _COMMON | _GROUPS),
+    "depthwise_separable": Kind("A kernel per channel, then 1x1; its output channels.", _COMMON),
+    "transposed": Kind(
+        "Transposed convolution; its output channels.",
+        _COMMON | _GROUPS | {"output_padding": Field("sizes", "Cells added at the end of the output.", 0, least=0)},
+    ),
+    "deformable": Kind(
+        "Deformable convolution with its offset branch; its output channels.",
+        _COMMON | _GROUPS | {
+            "mask": Field("flag", "Version 2: a mask branch besides the offset branch.", False),
+            "offset_groups": Field("whole", "Groups of channels with offsets of their own.", 1),
+        },
+    ),
+    "fc": Kind("Fully connected layer; its outputs.", {"bias": BIAS}),
+    "pool": Kind(
+        "Pooling; max or average.",
+        {
+            "kernel_size": Field("sizes", "Side of the window.", 2),
+            "stride": _POOL_STRIDE,
+            "padding": Field("padding", f.PADDING.doc, "valid"),
+        },
+        "pooling",
+    ),
+    "global_pool": Kind("Pooling of the whole picture to 1x1; max or average.", {}, "pooling"),
+    "upsample": Kind(
+        "Enlargement without weights; the factor.", {"bilinear": Field("flag", "Bilinear, not nearest.", False)}
+    ),
+    "add": Kind("The sum of branches, or of this chain and an earlier layer.", {}, "join"),
+    "concat": Kind("The channels of branches, or of this chain and an earlier layer, side by side.", {}, "join"),
+    "block": Kind("A named block.", {}, "name"),
+    "layers": Kind("Layers to be repeated.", {}, "chain"),
+}  # fmt: skip
+POOLINGS = ("max", "average")
+NAME = Field("text", "A name for the layer, in tables and for joins.", "")
+REPEAT = Field("whole", "How many times, one after the other.", 1)
+TOP = ("about", "input", "defaults", "blocks", "layers")
+#: `network.yaml:width=0.5`: what can follow the colon, and the least it may be.
+MULTIPLIERS = ("width", "resolution")
+
+
+def load(source: str) -> Network | None:
+    """The network in a file, "unet.yaml" or "mobilenet.yaml:width=0.75"; None where `source` is no network file.
+
+    Raises `KernelError` with line and column for anything wrong in it.
+    """
+    base, after = library.split(source)
+    if source.lstrip()[:1] in ("[", "{") or "\n" in source or not base.endswith((".yaml", ".yml")):
+        return None
+    path = Path(base)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return None  # the reader of kernel files says what is wrong
+    node = parse(text, Source(base, text, path.parent))
+    if not isinstance(node.value, dict) or "layers" not in node.value:
+        return None
+    name = f"{path.stem}:{after}" if after else path.stem
+    return from_node(node, name).changed(**_multipliers(after, source))
+
+
+def _multipliers(text: str, source: str) -> dict[str, float]:
+    given = parse_overrides(text, f"network '{source}'") if text else {}
+    for key in given:
+        if key not in MULTIPLIERS:
+            raise given[key].error(f"a network has no '{key}'", f"{' and '.join(MULTIPLIERS)} can be overridden")
+    return {key: multiplier(node, key) for key, node in given.items()}
+
+
+def multiplier(node: Node, key: str) -> float:
+    """A factor above 0; raises `KernelError` for any other."""
+    value = number(node, f"'{key}'")
+    if not 0 < value <= 64:
+        raise node.error(f"'{key}' is {value:g}; it is a factor above 0, such as 0.75")
+    return value
+
+
+def from_text(text: str, name: str = "network") -> Network:
+    """The network written in YAML `text`. Raises `KernelError`."""
+    return from_node(parse(text, Source(name, text)), name)
+
+
+def from_node(node: Node, name: str) -> Network:
+    """The network of a parsed file. Raises `KernelError` at the place of what is wrong."""
+    for key in node.value:
+        if key not in TOP:
+            hint = suggestion(key, TOP) or f"a network has {', '.join(TOP)}"
+            raise node.key_error(key, f"unknown field '{key}'", hint)
+    for key in ("input", "layers"):
+        if key not in node.value:
+            example = "input: 224x224x3" if key == "input" else "layers: [{dense: 64}]"
+            raise node.error(f"'{key}' is missing; a network needs it", example)
+    size, channels = _input(node.value["input"])
+    reader = _Reader(_mapping(node, "defaults"), _mapping(node, "blocks"))
+    about = read(node.value["about"], f.ABOUT, "about") if "about" in node.value else ""
+    items = reader.chain(node.value["layers"], ())
+    if not items:
+        raise node.value["layers"].error("'layers' holds no layer")
+    return Network(name=name, about=about, size=size, channels=channels, items=items)
+
+
+def _mapping(node: Node, key: str) -> Mapping[str, Node]:
+    found = node.value.get(key)
+    if found is None:
+        return {}
+    if not isinstance(found.value, dict):
+        raise found.error(f"'{key}' must be a mapping, not {found.kind}")
+    value: dict[str, Node] = found.value
+    return value
+
+
+def _input(node: Node) -> tuple[tuple[int, int], int]:
+    """Height and width, and channels: `224x224x3` or `[224, 224, 3]`."""
+    if isinstance(node.value, list) and len(node.value) == 3:
+        height, width, channels = (whole(item, "'input'", 1) for item in node.value)
+        return (height, width), channels
+    match = re.fullmatch(r"([1-9]\d{0,6})x([1-9]\d{0,6})x([1-9]\d{0,6})", str(node.value))
+    if not match:
+        raise node.error("'input' must be height x width x channels", "input: 224x224x3")
+    height, width, channels = map(int, match.groups())
+    return (height, width), channels
+
+
+class _Reader:
+    """Items of one file, with its defaults and blocks."""
+
+    def __init__(self, defaults: Mapping[str, Node], blocks: Mapping[str, Node]) -> None:
+        known = {key: field for kind in KINDS.values() for key, field in kind.fields.items()}
+        for key, node in defaults.items():
+            if key not in known:
+                raise node.error(f"no layer has a field '{key}'", suggestion(key, known))
+        self._defaults = defaults
+        self._blocks = blocks
+        self._read: dict[str, tuple[Item, ...]] = {}
+
+    def chain(self, node: Node, inside: tuple[str, ...]) -> tuple[Item, ...]:
+        """A list of items; `inside` names the blocks it stands in."""
+        if not isinstance(node.value, list):
+            raise node.error(f"layers are a list, not {node.kind}", "- {dense: 64}")
+        return tuple(self._item(item, inside) for item in node.value)
+
+    def _item(self, node: Node, inside: tuple[str, ...]) -> Item:
+        if isinstance(node.value, str) and KINDS.get(node.value, Kind("")).value == "pooling":
+            node = Node(
+                {node.value: Node("average", node.source, node.line, node.column)}, node.source, node.line, node.column
+            )
+        if not isinstance(node.value, dict):
+            raise node.error(f"a layer is a mapping, not {node.kind}", "{dense: 64, kernel_size: 3}")
+        kinds = [key for key in node.value if key in KINDS]
+        if len(kinds) != 1:
+            raise self._kind_error(node, kinds)
+        kind = KINDS[kinds[0]]
+        known = {**kind.fields, "name": NAME, "repeat": REPEAT}
+        for key in node.value:
+            if key != kinds[0] and key not in known:
+                hint = suggestion(key, known) or f"{kinds[0]} has {', '.join(known)}"
+                raise node.key_error(key, f"unknown field '{key}' of a {kinds[0]} layer", hint)
+        values = {key: self._field(node, key, field, kinds[0]) for key, field in known.items()}
+        name, repeat = values.pop("name"), values.pop("repeat")
+        value, branches = self._value(node.value[kinds[0]], kinds[0], kind, inside)
+        return Item(kind=kinds[0], value=value, node=node, fields=values, name=name, repeat=repeat, branches=branches)
+
+    def _field(self, node: Node, key: str, field: Field, kind: str) -> Any:
+        if key in node.value:
+            return read(node.value[key], field, key)
+        weighted = "bias" in KINDS[kind].fields
+        return read(self._defaults[key], field, key) if weighted and key in self._defaults else field.default
+
+    def _value(
+        self, node: Node, name: str, kind: Kind, inside: tuple[str, ...]
+    ) -> tuple[Any, tuple[tuple[Item, ...], ...]]:
+        """What stands after a kind's name, and the chains in it."""
+        if kind.value == "whole":
+            return whole(node, f"'{name}'", 1), ()
+        if kind.value == "pooling":
+            if node.value not in POOLINGS:
+                raise node.error(f"'{name}' must be {' or '.join(POOLINGS)}, not '{node.value}'")
+            return node.value, ()
+        if kind.value == "chain":
+            return "", (self.chain(node, inside),)
+        if kind.value == "name":
+            return self._block(node, inside)
+        if isinstance(node.value, str):
+            return node.value, ()
+        if not isinstance(node.value, list) or len(node.value) < 2:
+            hint = f"{{{name}: [[{{dense: 64}}], []]}} or {{{name}: NAME}}"
+            raise node.error(f"'{name}' takes two branches or more, or the name of an earlier layer", hint)
+        return "", tuple(self.chain(branch, inside) for branch in node.value)
+
+    def _block(self, node: Node, inside: tuple[str, ...]) -> tuple[str, tuple[tuple[Item, ...], ...]]:
+        if node.value not in self._blocks:
+            hint = suggestion(str(node.value), self._blocks) or f"blocks: {', '.join(self._blocks) or 'none'}"
+            raise node.error(f"no block has the name '{node.value}'", hint)
+        if node.value in inside:
+            raise node.error(f"block '{node.value}' holds itself")
+        if node.value not in self._read:
+            # Once, however often it is used: blocks of blocks of blocks stay small.
+            self._read[node.value] = self.chain(self._blocks[node.value], (*inside, node.value))
+        return node.value, (self._read[node.value],)
+
+    @staticmethod
+    def _kind_error(node: Node, kinds: list[str]) -> KernelError:
+        if kinds:
+            return node.error(f"one layer can't be both {' and '.join(kinds)}", "each layer is an entry of its own")
+        for key in node.value:
+            if hint := suggestion(key, KINDS):
+                return node.key_error(key, f"unknown kind of layer '{key}'", hint)
+        return node.error("a layer of no known kind", f"one of: {', '.join(KINDS)}")

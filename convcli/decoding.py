@@ -1,0 +1,140 @@
+"""Image files -> pixels: OpenCV's decoders, corrected format by format.
+
+OpenCV reads BGR, turns some formats upright and not others, and drops grey's alpha.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from convcli import arrays, exif, png, sniff
+from convcli.errors import ImageError
+from convcli.opencv import opencv, overheard, quiet, swapped
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A file on its way through `decode`; what a decoder complains of is appended to `complaints`."""
+
+    data: bytes
+    format: str
+    place: str
+    max_pixels: int
+    complaints: list[str] = field(default_factory=list)
+
+    def limit(self, width: int, height: int) -> None:
+        """Refuse a picture that is too large, before memory is taken for it."""
+        if width * height > self.max_pixels:
+            fact = f"{width} x {height} is {width * height:,} pixels; at most {self.max_pixels:,} are read"
+            raise ImageError(fact, place=self.place, hint="--max-pixels raises the limit")
+
+    def read(self, data: bytes, flags: int) -> Pixels:
+        """OpenCV's decoder; the result is (height, width, channels), in OpenCV's order of channels."""
+        import numpy as np
+
+        cv2 = opencv(self.place)
+        try:
+            with quiet(cv2), overheard(self.complaints) if self.format in ("jpeg", "png") else nullcontext():
+                pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error as error:
+            raise ImageError(f"can't be decoded as {self.format}: {error.err or error}", place=self.place) from None
+        if pixels is None or not pixels.size:
+            fact = f"damaged, truncated or unsupported {self.format}: its pixels can't be decoded"
+            fact += f" ({self.complaints[0]})" if self.complaints else ""
+            raise ImageError(fact, place=self.place)
+        shaped: Pixels = pixels.reshape(*pixels.shape[:2], -1)
+        return shaped
+
+
+Decoded = tuple["Pixels", int, tuple[str, ...]]
+
+
+def _decode_png(source: Source) -> Decoded:
+    import numpy as np
+
+    found = png.inspect(source.data, place=source.place)
+    source.limit(found.width, found.height)
+    pixels = swapped(source.read(found.plain, -1), in_place=True)
+    if found.colour == 4:
+        pixels = np.ascontiguousarray(pixels[:, :, ::3])
+    elif found.colour == 0 and len(found.transparent) == 2:
+        # One grey value is transparent, which OpenCV passes over.
+        value = int.from_bytes(found.transparent, "big") & (1 << found.depth) - 1
+        if found.depth < 8:
+            value = value * 255 // ((1 << found.depth) - 1)
+        alpha = (pixels != value) * pixels.dtype.type(np.iinfo(pixels.dtype).max)
+        pixels = np.concatenate([pixels, alpha], axis=2)
+    return exif.upright(pixels, exif.orientation(found.exif)), found.frames, ()
+
+
+def _decode_tiff(source: Source) -> Decoded:
+    """TIFF, which OpenCV turns upright itself."""
+    import numpy as np
+
+    try:
+        layout = exif.layout(source.data)
+    except ValueError as error:
+        raise ImageError(f"damaged or truncated TIFF: {error}", place=source.place) from None
+    source.limit(layout.width, layout.height)
+    if layout.refusal:
+        raise ImageError(f"unsupported TIFF: {layout.refusal}", place=source.place)
+    pixels = swapped(source.read(layout.data, -1), in_place=True)
+    if layout.pairs:
+        pixels = pixels.reshape(pixels.shape[0], -1, 2)
+        if layout.differences:  # modulo the depth, from the pixel on the left
+            pixels = np.cumsum(pixels, axis=1, dtype=pixels.dtype)
+    if layout.inverted and pixels.dtype.kind == "u":
+        colours = pixels[:, :, :1] if layout.pairs else pixels
+        np.subtract(np.iinfo(pixels.dtype).max, colours, out=colours)
+    notes = ("its colours are stored multiplied by alpha, and taken as they are",) if layout.premultiplied else ()
+    return exif.upright(pixels, layout.orientation), layout.pages, notes
+
+
+def _decode_pnm(source: Source) -> Decoded:
+    """PGM, PPM and PAM, scaled to the full range of their depth; OpenCV reads the forms in text, and PBM."""
+    found = sniff.header(source.data, "pnm", place=source.place)
+    source.limit(found.width, found.height)
+    shape, top = (found.height, found.width, found.channels), found.maximum
+    if not (found.width and found.height and 1 <= found.channels <= 4 and 1 <= top <= 65535):
+        fact = f"unsupported PNM: {found.width} x {found.height} pixels of {found.channels} channels up to {top}"
+        raise ImageError(fact, place=source.place)
+    if source.data[1:2] in b"567":
+        try:
+            pixels = arrays.read_pixels(source.data, shape=shape, maximum=top, start=found.body)
+        except ValueError as error:
+            raise ImageError(f"truncated PNM: {error}", place=source.place) from None
+    else:
+        pixels = swapped(source.read(source.data + b"\n", -1), in_place=True)
+        top = max(top, 255)  # OpenCV scales 8 bits
+    full = 255 if top < 256 else 65535
+    if top == full:
+        return pixels, 1, ()
+    return arrays.full_range(pixels, top), 1, (f"its values up to {top} are scaled to {full}",)
+
+
+def decode_other(source: Source) -> Decoded:
+    import numpy as np
+
+    found = sniff.header(source.data, source.format, place=source.place)
+    source.limit(found.width, found.height)
+    if source.format == "jpeg" and found.channels > 1:
+        cv2 = opencv(source.place)
+        # Straight to RGB, and as stored: by these flags OpenCV leaves the orientation alone.
+        pixels = source.read(source.data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    else:
+        pixels = swapped(source.read(source.data, -1), in_place=True)
+    source.limit(pixels.shape[1], pixels.shape[0])  # of formats whose headers are not looked at
+    if source.format == "bmp" and pixels.shape[2] == 4 and not pixels[:, :, 3].any():
+        pixels = np.ascontiguousarray(pixels[:, :, :3])  # the fourth byte is padding, as it is in most such files
+    return exif.upright(pixels, found.orientation or exif.orientation(found.exif)), found.frames, ()
+
+
+#: The decoders of formats that need their own; `decode_other` takes the rest.
+DECODERS: Final = {"png": _decode_png, "tiff": _decode_tiff, "pnm": _decode_pnm}

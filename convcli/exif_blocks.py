@@ -1,0 +1,199 @@
+"""EXIF blocks, changed without moving what they hold: maker notes have offsets of their own, which must stay true.
+
+Source: CIPA DC-008 (Exif 2.32), sections 4.5 and 4.6; TIFF Revision 6.0.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from convcli import exif
+
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 34665, 34853, 40965
+PIXELS_ACROSS, PIXELS_DOWN, MAKER_NOTE = 0xA002, 0xA003, 0x927C
+_THUMBNAILS: Final = ((513, 514), (exif.STRIP_OFFSETS, exif.STRIP_BYTES))
+
+#: Tags of a TIFF's first directory that tell of the picture and not of how its pixels lie: description, make, model,
+#: software, date, artist, host, rating, copyright, XP title to subject.
+DESCRIPTIVE: Final = frozenset({270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)})
+POINTERS: Final = frozenset({EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY})
+
+EMPTY: Final = b"II*\0\x08\0\0\0" + bytes(6)
+_MOST_BYTES: Final = 1 << 24
+
+Value = tuple[int, int, bytes]
+"""A tag's kind, count and packed value."""
+
+
+def renewed(block: bytes, *, width: int, height: int, dpi: tuple[float, float] | None = None) -> bytes:
+    """An EXIF block for upright pixels of this size: orientation 1, size tags renewed, its thumbnail wiped out.
+
+    Everything else stays where it is. With `dpi` the resolution is set, too.
+
+    Raises ValueError, saying what is wrong, where the block can't be read.
+    """
+    if block[2:4] in (b"+\0", b"\0+"):
+        raise ValueError("it is a BigTIFF")
+    pages = exif.directories(block)
+    first = next(pages, None)
+    if first is None:
+        raise ValueError("it has no directory")
+    out = bytearray(block)
+    try:
+        _drop_thumbnails(out, pages, first)
+        sides = {exif.WIDTH: width, exif.HEIGHT: height, PIXELS_ACROSS: width, PIXELS_DOWN: height}
+        for directory in (first, subdirectory(first, EXIF_DIRECTORY)):
+            for tag, value in sides.items():
+                _set(out, directory, tag, 4, value)
+            _set(out, directory, exif.ORIENTATION, 3, 1)
+    except struct.error:
+        raise ValueError("its parts overlap") from None
+    kept = bytes(out)
+    if next(exif.directories(kept)).entries.keys() != first.entries.keys():
+        raise ValueError("its parts overlap")
+    if dpi is None or resolution(first) == dpi:
+        return kept
+    return _with_tags(kept, resolution_tags(dpi, first.order))
+
+
+def subdirectory(page: exif.Directory, tag: int) -> exif.Directory | None:
+    """The directory that a pointer tag leads to, if it is there and whole."""
+    at = page.first(tag, 0)
+    try:
+        return exif.directory(page.data, at, page.order, page.big)[0] if at else None
+    except (struct.error, ValueError):
+        return None
+
+
+def resolution(page: exif.Directory) -> tuple[float, float] | None:
+    """Pixels per inch (across, down) in a directory; None where it does not say."""
+    unit = {2: 1.0, 3: 2.54}.get(page.first(RESOLUTION_UNIT, 2))
+    sides = []
+    for tag in (X_RESOLUTION, Y_RESOLUTION):
+        packed = raw(page, tag)
+        if unit is None or len(packed) != 8 or page.entries[tag].kind != 5:
+            return None
+        above, below = struct.unpack(page.order + "II", packed)
+        if not above or not below:
+            return None
+        sides.append(round(above / below * unit, 4))
+    return sides[0], sides[1]
+
+
+def resolution_tags(dpi: tuple[float, float], order: str) -> dict[int, Value]:
+    """Tags that give a resolution in pixels per inch."""
+    tags = {RESOLUTION_UNIT: (3, 1, struct.pack(order + "H", 2))}
+    for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), dpi, strict=True):
+        below = 1 if float(value).is_integer() else 10000
+        tags[tag] = (5, 1, struct.pack(order + "II", min(round(value * below), 0xFFFFFFFF), below))
+    return tags
+
+
+def raw(page: exif.Directory, tag: int) -> bytes:
+    """The bytes of a tag's value; empty where it is absent, cut off, or larger than metadata is."""
+    entry = page.entries.get(tag)
+    size = entry.count * exif.SIZES.get(entry.kind, 1) if entry else 0
+    if entry is None or size > _MOST_BYTES or entry.values_at + size > len(page.data):
+        return b""
+    return page.data[entry.values_at : entry.values_at + size]
+
+
+def gathered(page: exif.Directory) -> bytes:
+    """The EXIF block of a TIFF file's page: its descriptive tags, EXIF and GPS; empty where it has none of them.
+
+    Maker notes are left behind, since they count their offsets from the old place.
+    """
+    tags = {tag: value for tag, value in _values(page, DESCRIPTIVE).items() if value[2]}
+    out = bytearray(("II*\0" if page.order == "<" else "MM\0*").encode() + bytes(4))
+    for pointer in (EXIF_DIRECTORY, GPS_DIRECTORY):
+        inner = subdirectory(page, pointer)
+        if inner is None:
+            continue
+        values = _values(inner, frozenset(inner.entries) - POINTERS - {MAKER_NOTE})
+        innermost = subdirectory(inner, INTEROPERABILITY)
+        if innermost is not None:
+            at = _append(out, _values(innermost, frozenset(innermost.entries) - POINTERS), page.order)
+            values[INTEROPERABILITY] = (4, 1, struct.pack(page.order + "I", at))
+        tags[pointer] = (4, 1, struct.pack(page.order + "I", _append(out, values, page.order)))
+    if not tags:
+        return b""
+    dpi = resolution(page)
+    struct.pack_into(
+        page.order + "I", out, 4, _append(out, tags | (resolution_tags(dpi, page.order) if dpi else {}), page.order)
+    )
+    return bytes(out)
+
+
+def _values(page: exif.Directory, tags: Collection[int]) -> dict[int, Value]:
+    """Those of `tags` that a directory has, of kinds that every TIFF knows."""
+    return {
+        tag: (entry.kind, entry.count, raw(page, tag))
+        for tag, entry in page.entries.items()
+        if tag in tags and 1 <= entry.kind <= 12
+    }
+
+
+def _append(out: bytearray, tags: Mapping[int, Value], order: str) -> int:
+    """Write values and a directory at the end of a block; returns where the directory starts."""
+    entries = []
+    for tag, (kind, count, packed) in sorted(tags.items()):
+        if len(packed) > 4:
+            out += bytes(len(out) & 1)
+            place = struct.pack(order + "I", len(out))
+            out += packed
+        else:
+            place = packed.ljust(4, b"\0")
+        entries.append(struct.pack(order + "HHI", tag, kind, count) + place)
+    out += bytes(len(out) & 1)
+    at = len(out)
+    out += struct.pack(order + "H", len(entries)) + b"".join(entries) + bytes(4)
+    return at
+
+
+def _with_tags(block: bytes, tags: dict[int, Value]) -> bytes:
+    """A block with tags of its first directory set; the values of the others stay in place."""
+    page = next(exif.directories(block))
+    values = tags | {tag: value for tag, value in _values(page, frozenset(page.entries)).items() if tag not in tags}
+    fresh = {tag: value for tag, value in values.items() if tag in tags or len(value[2]) <= 4}
+    out = bytearray(block)
+    at = _append(out, fresh, page.order)
+    # Entries that point to their values are copied as they are.
+    kept = [block[entry.count_at - 4 : entry.count_at + 8] for tag, entry in page.entries.items() if tag not in fresh]
+    count = struct.unpack_from(page.order + "H", out, at)[0]
+    entries = [bytes(out[start : start + 12]) for start in range(at + 2, at + 2 + 12 * count, 12)] + kept
+    entries.sort(key=lambda entry: struct.unpack_from(page.order + "H", entry)[0])
+    out[at:] = struct.pack(page.order + "H", len(entries)) + b"".join(entries) + bytes(4)
+    struct.pack_into(page.order + "I", out, 4, at)
+    return bytes(out)
+
+
+def _set(out: bytearray, page: exif.Directory | None, tag: int, kind: int, value: int) -> None:
+    """Set a tag that is there to one SHORT (kind 3) or LONG (4)."""
+    entry = page.entries.get(tag) if page else None
+    if page is None or entry is None:
+        return
+    packed = struct.pack(page.order + ("H" if kind == 3 else "I"), value).ljust(4, b"\0")
+    struct.pack_into(page.order + "HI", out, entry.count_at - 2, kind, 1)
+    out[entry.count_at + 4 : entry.count_at + 8] = packed
+
+
+def _drop_thumbnails(out: bytearray, pages: Iterator[exif.Directory], first: exif.Directory) -> None:
+    """Cut the list of directories behind the first, and wipe out the pictures that the others hold."""
+    (at,) = struct.unpack_from(first.order + "I", out, 4)
+    (count,) = struct.unpack_from(first.order + "H", out, at)
+    try:
+        rest = list(pages)
+    except ValueError:
+        rest = []
+    out[at + 2 + 12 * count : at + 6 + 12 * count] = bytes(4)
+    for page in rest:
+        for offsets, counts in _THUMBNAILS:
+            for start, size in zip(page.get(offsets), page.get(counts), strict=False):
+                stop = min(start + size, len(out))
+                if start >= 8:
+                    out[start:stop] = bytes(max(0, stop - start))
+                if stop == len(out) and start >= 8:
+                    del out[start:]

@@ -1,0 +1,117 @@
+"""OpenCV, guarded: found or explained, its log kept off stderr."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from convcli.errors import ImageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[Any]
+
+
+_COMPLAINT: Final = re.compile(
+    rb"libpng (?:warning|error): (.*)"
+    rb"|((?:Corrupt JPEG data|Inconsistent progression|Invalid SOS|Premature end of|Unexpected marker|"
+    rb"Unsupported marker|Bogus|Arithmetic table|Application transferred|Warning: unknown JFIF|Unknown Adobe color).*)"
+)
+_MOST_HEARD: Final = 1 << 16
+_hearing = threading.Lock()
+
+
+def opencv(place: str = "") -> Any:
+    """The module cv2, or an ImageError that says how to get a working one."""
+    try:
+        import cv2
+
+        cv2.imdecode  # noqa: B018 - two wheels in one place leave a module without functions
+    except (ImportError, AttributeError) as error:
+        hint = "pip uninstall opencv-python opencv-python-headless; pip install opencv-python-headless"
+        raise ImageError(f"OpenCV can't be used: {error}", place=place, hint=hint) from None
+    return cv2
+
+
+_quiet_lock, _quiet_depth, _quiet_before = threading.Lock(), 0, 0
+
+
+def allow_pixels(count: int) -> None:
+    """Lift OpenCV's own limit of 2^30 pixels; it is read when OpenCV is loaded, so that later calls do nothing."""
+    if count > 1 << 30:
+        os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(count)
+
+
+@contextmanager
+def quiet(cv2: Any) -> Iterator[None]:
+    """Keep OpenCV's log off stderr during a call, also with several at once.
+
+    Not what libjpeg and libpng complain of, which they write to the file descriptor itself: see `overheard`.
+    """
+    global _quiet_depth, _quiet_before
+    with _quiet_lock:
+        if _quiet_depth == 0:
+            _quiet_before = cv2.utils.logging.getLogLevel()
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        _quiet_depth += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_depth -= 1
+            if _quiet_depth == 0:
+                cv2.utils.logging.setLogLevel(_quiet_before)
+
+
+@contextmanager
+def overheard(complaints: list[str]) -> Iterator[None]:
+    """Take up what libjpeg and libpng write to stderr of damaged data, the only way in which OpenCV lets them tell.
+
+    Their words are appended to `complaints`, anything else is passed on. Calls in several threads take turns, since
+    the file descriptor belongs to the whole process. Where there is no stderr nothing is heard.
+    """
+    with _hearing:
+        try:
+            before = os.dup(2)
+        except OSError:
+            yield
+            return
+        heard = b""
+        try:
+            with tempfile.TemporaryFile() as ear:
+                os.dup2(ear.fileno(), 2)
+                try:
+                    yield
+                finally:
+                    os.dup2(before, 2)
+                    ear.seek(0)
+                    heard = ear.read(_MOST_HEARD)
+        finally:
+            os.close(before)
+            for line in heard.splitlines(keepends=True):
+                found = _COMPLAINT.match(line)
+                if found:
+                    complaints.append((found[1] or found[2]).decode("ascii", "replace").strip())
+                else:
+                    os.write(2, line)
+
+
+def swapped(pixels: Pixels, *, in_place: bool = False) -> Pixels:
+    """BGR(A) to RGB(A) or back; `in_place` where OpenCV can."""
+    import cv2
+    import numpy as np
+
+    if pixels.shape[2] < 3:
+        return np.ascontiguousarray(pixels)
+    if pixels.dtype not in (np.uint8, np.uint16, np.float32):
+        return np.ascontiguousarray(pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]])
+    code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    turned: Any = cv2.cvtColor(np.ascontiguousarray(pixels), code, dst=pixels if in_place else None)
+    result: Pixels = turned
+    return result

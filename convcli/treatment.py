@@ -1,0 +1,184 @@
+"""Which channels of a picture are filtered, in which light, and what becomes of alpha: stages around the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from convcli import colour
+from convcli.errors import ShapeError, UsageError, suggestion
+from convcli.ops import Kernel
+from convcli.pipeline import Filtered, after_chain, describe, filter_picture, started, store, through_alpha, together
+from convcli.ranges import Sink, limits, work_dtype
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+    Floats = npt.NDArray[np.floating[Any]]
+
+ALPHA: Final = ("filter", "keep", "drop")
+CHANNELS: Final = ("all", "luma", "r", "g", "b", "alpha")
+_COLOURS: Final = "rgb"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Treatment:
+    """What is filtered of a picture, and how.
+
+    `channels` is "all", "luma" or some of r, g, b, alpha: the others stay as they are, and kernels must keep the size.
+    `alpha` is filtered with the colours, kept as it is, or dropped before filtering. `background`, R, G, B from 0 to 1,
+    is laid under a picture with alpha first, which has none then. `linear`: integer samples are filtered as linear
+    light, by sRGB's transfer function; floats are linear already.
+    """
+
+    channels: tuple[str, ...] = ("all",)
+    alpha: str = "filter"
+    background: tuple[float, float, float] | None = None
+    linear: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for what can't go together."""
+        for name in self.channels:
+            if name not in CHANNELS:
+                hint = suggestion(name, CHANNELS) or f"known: {', '.join(CHANNELS)}"
+                raise UsageError(f"no channel is called '{name}'", hint=hint)
+        if len(self.channels) > 1 and {"all", "luma"} & set(self.channels):
+            raise UsageError(f"channels {','.join(self.channels)}: all and luma stand alone")
+        if self.linear and "luma" in self.channels:
+            hint = "leave one of them out"
+            raise UsageError(
+                "luma is made of encoded values, not of linear light: --channels luma, --linear", hint=hint
+            )
+        if "alpha" in self.channels and self.alpha != "filter":
+            raise UsageError(f"--channels alpha filters alpha, --alpha {self.alpha} does not")
+
+
+PLAIN: Final = Treatment()
+
+
+def filter_treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment) -> Filtered:
+    """The chain on a picture (height, width, 1 to 4 channels), as `filter_picture` does it, with a treatment.
+
+    Raises ShapeError where a channel is missing, or kernels change the size of a picture some of which is to stay.
+    """
+    has_alpha = pixels.shape[-1] in (2, 4)
+    if has_alpha and treatment.alpha == "drop" and treatment.background is None:
+        import numpy as np
+
+        pixels, has_alpha = np.ascontiguousarray(pixels[..., :-1]), False
+    light = treatment.linear and pixels.dtype.kind != "f"
+    stays = has_alpha and (treatment.alpha == "keep" or treatment.background is not None)
+    plain = treatment.channels == ("all",) or (treatment.channels == ("luma",) and pixels.shape[-1] == 1)
+    if plain and not light and not stays:
+        return filter_picture(pixels, kernels, mode)
+    return _treated(pixels, kernels, mode, treatment, light=light)
+
+
+def _treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment, *, light: bool) -> Filtered:
+    import numpy as np
+
+    begun = started()
+    top = _white(pixels.dtype)
+    x, alpha = _in_light(pixels, treatment, top, light=light)
+    expected = kernels[0].channels
+    if treatment.channels == ("all",) and x.shape[-1] == 1 and expected is not None and expected[0] == 3:
+        x = np.repeat(x, 3, axis=-1)
+    picked, places = _picked(x, treatment, has_alpha=alpha is not None)
+    stages = describe(kernels, picked.shape[:-1], "yx", picked.shape[-1])
+    filters_alpha = treatment.alpha == "filter" and bool({"all", "alpha"} & set(treatment.channels))
+    share: Floats | None = None
+    if alpha is None or (alpha.min() == top and alpha.max() == top):
+        straight = after_chain(picked, kernels, stages)
+    else:
+        straight, share = through_alpha(picked, alpha, kernels, stages, top)
+    stays = treatment.channels != ("all",) or (alpha is not None and not filters_alpha)
+    _check_fits(picked, straight, treatment, stays=stays, has_alpha=alpha is not None)
+    result = _merged(x, picked, straight, places, treatment)
+    if light:
+        white = result.dtype.type(top)
+        result = colour.in_bands(lambda band: colour.encoded(band / white) * white, result)
+    kept = store(np.ascontiguousarray(result), mode, pixels.dtype)
+    if alpha is None:
+        return together(kept.out, stages, [kept], begun)
+    opacity = Sink((*kept.out.shape[:-1], 1), kept.out.dtype)
+    if share is not None and filters_alpha:
+        opacity.store(np.clip(share, 0, 1) * share.dtype.type(top), 0)
+    else:
+        opacity.out[...] = alpha if stays else top
+    return together(np.concatenate([kept.out, opacity.out], axis=-1), stages, [kept], begun)
+
+
+def _in_light(pixels: Array, treatment: Treatment, top: float, *, light: bool) -> tuple[Floats, Array | None]:
+    """The colours as floats, over the background if there is one, and alpha if there still is any."""
+    import numpy as np
+
+    colours, alpha = (pixels[..., :-1], pixels[..., -1:]) if pixels.shape[-1] in (2, 4) else (pixels, None)
+    work = work_dtype(pixels.dtype)
+    x: Floats = colour.linear_light(colours, int(top)) if light else colours.astype(work)
+    if alpha is None or treatment.background is None:
+        return x, alpha
+    under = np.array(treatment.background, work)
+    if x.shape[-1] == 1 and under.min() == under.max():
+        under = under[:1]
+    if light:
+        under = colour.decoded(under)
+    return colour.over(x, alpha.astype(work) / work.type(top), under * work.type(top)), None
+
+
+def _check_fits(picked: Floats, straight: Floats, treatment: Treatment, *, stays: bool, has_alpha: bool) -> None:
+    """Raises ShapeError where a result can't be put together with what stays as it was."""
+    if stays and straight.shape[:-1] != picked.shape[:-1]:
+        sizes = ["x".join(map(str, shape[1::-1])) for shape in (picked.shape, straight.shape)]
+        fact = f"the kernel makes {sizes[1]} pixels of {sizes[0]}, some channels of which are to stay as they are"
+        raise ShapeError(fact, hint="--channels all --alpha filter takes any kernel")
+    before, after = picked.shape[-1], straight.shape[-1]
+    if treatment.channels != ("all",) and before != after:
+        fact = f"the kernel makes {after} channels of {before}, which can't be put back"
+        raise ShapeError(fact, hint="--channels all takes any kernel")
+    if has_alpha and after not in (1, 3):
+        fact = f"{after} channels leave no picture that alpha could belong to"
+        raise ShapeError(fact, hint="--alpha drop removes the alpha channel first")
+
+
+def _picked(x: Floats, treatment: Treatment, *, has_alpha: bool) -> tuple[Floats, list[int]]:
+    """What goes through the chain, and the places of its channels in the picture; none for luma."""
+    import numpy as np
+
+    channels = x.shape[-1]
+    if treatment.channels == ("luma",) and channels == 3:
+        return colour.luma(x), []
+    if treatment.channels in (("all",), ("luma",)):
+        return x, list(range(channels))
+    for name in treatment.channels:
+        if (name == "alpha" and not has_alpha) or (name in _COLOURS and channels == 1):
+            kind = "a grey picture" if channels == 1 else "an RGB picture"
+            raise ShapeError(f"{kind}{' with alpha' if has_alpha else ''} has no channel '{name}'")
+    places = [_COLOURS.index(name) for name in treatment.channels if name in _COLOURS]
+    return (np.ascontiguousarray(x[..., places]), places) if places else (x, [])
+
+
+def _merged(x: Floats, picked: Floats, straight: Floats, places: list[int], treatment: Treatment) -> Floats:
+    """The picture with what was filtered put back."""
+    if treatment.channels == ("all",):
+        return straight
+    if treatment.channels == ("luma",) and x.shape[-1] == 3:
+        return x + (straight - picked)
+    if not places:
+        return x
+    result = x.copy()
+    result[..., places] = straight
+    return result
+
+
+def _white(dtype: npt.DTypeLike) -> float:
+    import numpy as np
+
+    return 1.0 if np.dtype(dtype).kind == "f" else limits(dtype)[1]
+
+
+def parse_channels(text: str) -> tuple[str, ...]:
+    """Names of channels joined by commas, in small letters: "r,g" is ("r", "g")."""
+    return tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))

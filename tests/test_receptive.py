@@ -1,0 +1,107 @@
+"""Receptive fields and coverage against what impulses really reach."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings, strategies as st
+
+from convcli import tensors
+from convcli.costs.layers import Layer
+from convcli.costs.network_file import from_text
+from convcli.costs.networks import assemble
+from convcli.costs.placed import Placed, place_layer
+from convcli.costs.receptive import Seen, count, receptive_fields
+
+SIDE = 23
+
+
+def seen(*layers: str) -> Seen:
+    """What an output of the last layer of a network sees."""
+    text = "input: 64x64x1\nlayers:\n" + "".join(f"  - {layer}\n" for layer in layers)
+    return receptive_fields(assemble(from_text(text)).layers)[-1]
+
+
+def reached(chain: list[Placed]) -> Seen:
+    """The same by running the layers: every channel is an impulse at another place of the input."""
+    x = np.eye(SIDE * SIDE).reshape(SIDE, SIDE, -1)
+    for placed in chain:
+        kernel: Any = placed.kernel
+        x = kernel.replace(weights=tensors.given(np.ones(kernel.taps)), groups=1).apply(x, "yxc")
+    best = Seen((0, 0), None)
+    for output in x.reshape(-1, SIDE * SIDE):
+        rows, columns = np.divmod(np.flatnonzero(output > 1e-9), SIDE)
+        if rows.size:
+            field = (int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1)
+            found = Seen(field, rows.size / (field[0] * field[1]))
+            best = max(best, found, key=lambda s: (s.field[0] * s.field[1], s.coverage or 0))
+    return best
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_impulses_reach_what_is_said(data: st.DataObject) -> None:
+    chain: list[Placed] = []
+    size: tuple[int, ...] = (SIDE, SIDE)
+    for number in range(data.draw(st.integers(1, 3))):
+        kind = data.draw(st.sampled_from(["dense", "dense", "transposed"]))
+        pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
+        layer = Layer(
+            type=kind, channels_out=1, taps=data.draw(pair), dilation=data.draw(pair),
+            stride=data.draw(st.sampled_from([(1, 1), (2, 2), (1, 2)])),
+        )  # fmt: skip
+        placed = place_layer(layer, name=str(number), axes="yx", spatial=size, channels=1)
+        chain.append(Placed(**{**vars(placed), "inputs": (number - 1,)}))
+        size = placed.size_out
+    said = receptive_fields(chain)[-1]
+    assume(max(said.field) <= SIDE // 2)  # so that the border cuts nothing off for the outputs in the middle
+    real = reached(chain)
+    assert said.field == real.field
+    assert said.coverage == pytest.approx(real.coverage)
+
+
+@pytest.mark.parametrize(
+    ("rates", "field", "percent"),
+    [((2, 2, 2), 13, 29), ((1, 2, 5), 17, 100), ((1, 2, 9), 25, 71), ((1, 2, 4), 15, 100)],
+)
+def test_stacked_dilations(rates: tuple[int, ...], field: int, percent: int) -> None:
+    """Wang et al. 2018, arXiv:1702.08502: rates with a common factor leave holes."""
+    found = seen(*(f"{{dense: 1, dilation: {rate}}}" for rate in rates))
+    assert found.field == (field, field)
+    assert round(100 * (found.coverage or 0)) == percent
+
+
+def test_branches_are_joined() -> None:
+    """Parallel rates of 1, 6 and 12 on 3x3 taps: 25x25 samples from first to last, of which 9 + 8 + 8 are read."""
+    found = seen("{concat: [[{dense: 1}], [{dense: 1, dilation: 6}], [{dense: 1, dilation: 12}]]}")
+    assert found.field == (25, 25)
+    assert found.coverage == pytest.approx((9 + 8 + 8) / 625)
+
+
+def test_a_short_cut_adds_nothing_that_its_branch_does_not_see() -> None:
+    assert seen("{add: [[{dense: 1}, {dense: 1}], []]}") == Seen((5, 5), 1.0)
+    assert seen("{dense: 1, name: early}", "{dense: 1, dilation: 2}", "{add: early}") == Seen((7, 7), 1.0)
+
+
+def test_enlarging_and_shrinking() -> None:
+    assert seen("{upsample: 2}") == Seen((1, 1), 1.0)
+    assert seen("{upsample: 2}", "{dense: 1}") == Seen((2, 2), 1.0)
+    assert seen("{upsample: 2, bilinear: true}") == Seen((2, 2), 1.0)
+    assert seen("{pool: max}", "{pool: max}", "{dense: 1}") == Seen((12, 12), 1.0)
+    assert seen("{transposed: 1, stride: 2}") == Seen((2, 2), 1.0)
+    assert seen("{transposed: 1, kernel_size: 4, stride: 2}") == Seen((2, 2), 1.0)
+    assert seen("{dense: 1, kernel_size: 1, stride: 2}", "{dense: 1}") == Seen((5, 5), 9 / 25)
+
+
+def test_many_branches_give_the_coverage_up_and_keep_the_field() -> None:
+    branches = ", ".join(f"[{{dense: 1, dilation: {rate}}}]" for rate in range(1, 40))
+    assert seen(f"{{concat: [{branches}]}}") == Seen((79, 79), None)
+
+
+def test_count_of_overlapping_blocks() -> None:
+    """A plus sign: a row and a column of 5 that share a sample; and a third block that shares nothing."""
+    row, column = ((0, 1), (-2, 0b11111)), ((-2, 0b11111), (0, 1))
+    assert count([row, column]) == 9
+    assert count([row, column, ((10, 0b101), (10, 0b11))]) == 13
