@@ -44,16 +44,17 @@ def source_indices(positions: npt.NDArray[np.int64], n: int, border: str) -> npt
 
 
 def read_window(
-    x: npt.NDArray[Any], ranges: Sequence[tuple[int, int]], border: str, dtype: npt.DTypeLike
-) -> npt.NDArray[Any]:
-    """The window `ranges` (half-open, one per leading axis, reaching outside at will) of `x` as a new `dtype` array.
+    x: npt.NDArray[Any], ranges: Sequence[tuple[int, int]], border: str, dtype: npt.DTypeLike,
+    out: npt.NDArray[Any] | None = None,
+) -> npt.NDArray[Any]:  # fmt: skip
+    """The window `ranges` (half-open, one per leading axis, reaching outside at will) of `x` as a `dtype` array.
 
-    Axes of `x` beyond `ranges` (the channels) are taken whole.
+    Axes of `x` beyond `ranges` (the channels) are taken whole. The window is `out` where it is given, else new.
     """
     import numpy as np
 
     shape = tuple(stop - start for start, stop in ranges) + x.shape[len(ranges) :]
-    window = np.empty(shape, dtype)
+    window = np.empty(shape, dtype) if out is None else out
     pieces = [list(_pieces(start, stop, n)) for (start, stop), n in zip(ranges, x.shape, strict=False)]
     for combination in itertools.product(*pieces):
         target = tuple(slice(a - start, b - start) for (a, b, _), (start, _) in zip(combination, ranges, strict=True))

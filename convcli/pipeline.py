@@ -67,9 +67,10 @@ def describe(kernels: Sequence[Kernel], spatial: Sequence[int], axes: str, chann
             raise ShapeError(f"kernel '{kernel.name}' would make {size} samples; at most {LARGEST:,} are made")
         stages.append(
             Stage(
-                kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(), border=kernel.border,
-                flipped=kernel.flip, size_in=tuple(spatial), size_out=output, channels_in=channels,
-                channels_out=output_channels, weights=count.weights, biases=count.biases, macs=count.total_macs,
+                kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(spatial, channels),
+                border=kernel.border, flipped=kernel.flip, size_in=tuple(spatial), size_out=output,
+                channels_in=channels, channels_out=output_channels, weights=count.weights, biases=count.biases,
+                macs=count.total_macs,
             )
         )  # fmt: skip
         spatial, channels = output, output_channels

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,11 +54,16 @@ class Sink:
     """
 
     def __init__(
-        self, shape: Sequence[int], dtype: npt.DTypeLike, *, shift: float = 0.0, absolute: bool = False
-    ) -> None:
+        self, shape: Sequence[int], dtype: npt.DTypeLike, *, shift: float = 0.0, absolute: bool = False,
+        by_planes: bool = False,
+    ) -> None:  # fmt: skip
+        """`by_planes` lays the channels, the last axis, out as planes."""
         import numpy as np
 
-        self.out: npt.NDArray[Any] = np.empty(shape, dtype)
+        if by_planes:
+            self.out: npt.NDArray[Any] = np.moveaxis(np.empty((shape[-1], *shape[:-1]), dtype), 0, -1)
+        else:
+            self.out = np.empty(shape, dtype)
         self.below = 0
         self.above = 0
         self.nonfinite = 0
@@ -66,21 +71,61 @@ class Sink:
         self._absolute = absolute
         self._lock = threading.Lock()
 
+    def target(self, dtype: npt.DTypeLike) -> Array | None:
+        """The output, where floats of `dtype` are kept in it unchanged."""
+        plain = self.out.dtype == dtype and self.out.dtype.kind == "f" and not self._absolute and not self._shift
+        return self.out if plain else None
+
     def store(self, band: Array, start: int) -> None:
         """Keeps `band` as the rows from `start` on."""
-        target = self.out[start : start + band.shape[0]]
+        self._keep(band, self.out[start : start + band.shape[0]])
+
+    def _keep(self, band: Array, target: npt.NDArray[Any]) -> None:
         if self._absolute:
             band = abs(band)
         if self._shift:
             band = band + band.dtype.type(self._shift)
         if target.dtype.kind == "f":
-            target[...] = band
+            if band.__array_interface__["data"] != target.__array_interface__["data"]:
+                target[...] = band
             return
         below, above, nonfinite = store_rounded(band, target)
         with self._lock:
             self.below += below
             self.above += above
             self.nonfinite += nonfinite
+
+
+class Channel(Sink):
+    """One channel of a sink, which counts for the whole."""
+
+    def __init__(self, sink: Sink, channel: int) -> None:
+        self.out = sink.out[..., channel : channel + 1]
+        self._whole = sink
+        self._absolute, self._shift = sink._absolute, sink._shift
+
+    def _keep(self, band: Array, target: npt.NDArray[Any]) -> None:
+        self._whole._keep(band, target)
+
+
+def channel_store(store: object, channel: int) -> Callable[[Array, int], None] | None:
+    """Where bands of one channel alone go; None where `store` isn't a sink's own."""
+    sink = getattr(store, "__self__", None)
+    return Channel(sink, channel).store if isinstance(sink, Sink) else None
+
+
+def planar(x: npt.NDArray[Any]) -> bool:
+    """Whether the channels of `(*spatial, channels)` lie as planes, as networks keep them."""
+    return x.ndim > 2 and x.shape[-1] > 1 and abs(x.strides[-1]) > abs(x.strides[-2])
+
+
+def float_target(store: object, dtype: npt.DTypeLike) -> Array | None:
+    """The output array itself where `store` belongs to a sink that keeps floats of `dtype` as they are.
+
+    What is written to it needs no storing; to store a view of it in its place does nothing.
+    """
+    sink = getattr(store, "__self__", None)
+    return sink.target(dtype) if isinstance(sink, Sink) else None
 
 
 def store_rounded(band: Array, target: npt.NDArray[Any]) -> tuple[int, int, int]:
@@ -91,45 +136,52 @@ def store_rounded(band: Array, target: npt.NDArray[Any]) -> tuple[int, int, int]
     import numpy as np
 
     low, high = limits(target.dtype)
-    least, greatest = _range(band)
+    flat, kept = _rows(band), _rows(target)
+    if flat.shape != kept.shape:
+        flat, kept = band, target
+    least, greatest = float(flat.min()), float(flat.max())
     below = above = nonfinite = 0
     if not (np.isfinite(least) and np.isfinite(greatest)):
-        nonfinite = int(band.size - np.count_nonzero(np.isfinite(band)))
-        band = np.nan_to_num(band, nan=0.0, posinf=np.inf, neginf=-np.inf)
+        nonfinite = int(flat.size - np.count_nonzero(np.isfinite(flat)))
+        flat = np.nan_to_num(flat, nan=0.0, posinf=np.inf, neginf=-np.inf)
     if least < low - 0.5 or nonfinite:
-        below = int(np.count_nonzero(band < low - 0.5))
+        below = int(np.count_nonzero(flat < low - 0.5))
     if greatest > high + 0.5 or nonfinite:
-        above = int(np.count_nonzero(band > high + 0.5))
-    depth = _opencv_depth(target)
-    if depth is not None and band.flags.c_contiguous and target.flags.c_contiguous and not nonfinite:
-        import cv2
-
-        zero: Any = 0.0
-        # OpenCV's conversion rounds half to even and saturates, in one pass.
-        cv2.add(band.reshape(band.shape[0], -1), zero, dst=target.reshape(band.shape[0], -1), dtype=depth)
-        return below, above, nonfinite
-    if target.dtype.itemsize > 4:
-        # Beyond 2^53 float64 has gaps: the nearest float64 below the limit is the greatest that fits.
-        high = float(np.nextafter(float(high), 0))
-    np.copyto(target, np.clip(np.rint(band), low, high), casting="unsafe")
+        above = int(np.count_nonzero(flat > high + 0.5))
+    if nonfinite or not _opencv_rounds(flat, kept, least):
+        if target.dtype.itemsize > 4:
+            # Beyond 2^53 float64 has gaps: the nearest float64 below the limit is the greatest that fits.
+            high = float(np.nextafter(float(high), 0))
+        np.copyto(kept, np.clip(np.rint(flat), low, high), casting="unsafe")
     return below, above, nonfinite
 
 
-def _range(band: Array) -> tuple[float, float]:
+def _rows(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`array` as rows of samples that lie side by side, a view where that is possible."""
+    if array.flags.c_contiguous:
+        return array.reshape(array.shape[0], -1)
+    inner = array[0]
+    if inner.flags.c_contiguous:
+        from numpy.lib.stride_tricks import as_strided
+
+        return as_strided(array, (array.shape[0], inner.size), (array.strides[0], array.itemsize))
+    return array
+
+
+def _opencv_rounds(flat: npt.NDArray[Any], kept: npt.NDArray[Any], least: float) -> bool:
+    """Rounds finite `flat` to `kept` by OpenCV, half to even and saturating, in one pass; False where it can't."""
     import cv2
     import numpy as np
 
-    if band.flags.c_contiguous and band.dtype in (np.float32, np.float64):
-        least, greatest, _, _ = cv2.minMaxLoc(band.reshape(band.shape[0], -1))
-        if np.isfinite(least) and np.isfinite(greatest) and not np.isnan(band.sum(dtype=np.float32)):
-            return least, greatest
-    return float(band.min()), float(band.max())
-
-
-def _opencv_depth(target: npt.NDArray[Any]) -> int | None:
-    import cv2
-    import numpy as np
-
-    return {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}.get(
-        target.dtype
-    )
+    if flat.ndim != 2 or kept.ndim != 2 or flat.dtype not in (np.float32, np.float64):
+        return False
+    if kept.dtype == np.uint8:
+        # The fastest conversion takes magnitudes, so negative samples must be gone before.
+        cv2.convertScaleAbs(flat if least >= 0 else cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO)[1], dst=kept)
+        return True
+    depth = {np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}.get(kept.dtype)
+    if depth is None:
+        return False
+    zero: Any = 0.0
+    cv2.add(flat, zero, dst=kept, dtype=depth)
+    return True

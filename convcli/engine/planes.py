@@ -1,4 +1,4 @@
-"""One kernel on every channel alone, by OpenCV's `filter2D` on planes; any rank, stride and dilation.
+"""One kernel on every channel alone, plane by plane; any rank, stride and dilation.
 
 Along each axis the sums with stride `s` and dilation `d` fall apart into classes that are plain convolutions of every
 lcm(s, d)-th sample: with g = gcd(s, d), outputs `u + (d/g) m` and taps `v + (s/g) n` read `s u + d v + lcm (m + n)`.
@@ -8,28 +8,35 @@ No tap is ever multiplied with a sample that isn't wanted.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from convcli.engine import fused, whole
+from convcli.engine.direct import direct
+from convcli.engine.factors import factorise
+from convcli.engine.facts import Facts
+from convcli.engine.fourier import fourier
+from convcli.engine.passes import passes
+from convcli.engine.plan import Plan, Plane, choose
+from convcli.engine.volume import correlate_volume, pays
+from convcli.ranges import float_target
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    Array = npt.NDArray[np.floating[Any]]
+    from convcli.geometry import Window
 
-#: `filter2D` goes over to a discrete Fourier transform from this many cells of the kernel, zeros included.
-FOURIER_AREA = 130
-#: The most channels `filter2D` takes (CV_CN_MAX of OpenCV 5).
-CHANNEL_LIMIT = 128
+    Array = npt.NDArray[np.floating[Any]]
 
 
 def correlate_planes(
-    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], *, bounded: bool
+    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], *, facts: Facts
 ) -> Array:
     """`y[o] = sum_t taps[t] * x[stride*o + dilation*t]` per channel, for `o` in `lengths`, nothing outside read.
 
-    `x` is `(*spatial, channels)`, `taps` has its spatial rank. `bounded` says that the samples are of like size (8- or
-    16-bit pictures), so that a Fourier transform keeps the relative error of every one of them.
+    `x` is `(*spatial, channels)`, `taps` has its spatial rank. `facts` say what the samples allow.
     """
     spatial = taps.ndim
     while spatial > 1 and taps.shape[-1] == 1 and stride[spatial - 1] == 1:
@@ -41,34 +48,36 @@ def correlate_planes(
     stride, dilation, inner = stride[:spatial], dilation[:spatial], tuple(lengths[:spatial])
     if spatial == 1:
         if x.shape[1] <= 4:
-            y = _correlate(x[None], taps[None], (1, *stride), (1, *dilation), (1, *inner), bounded)[0]
+            y = _correlate(x[None], taps[None], (1, *stride), (1, *dilation), (1, *inner), facts)[0]
         else:
-            y = _correlate(x[..., None], taps[:, None], (*stride, 1), (*dilation, 1), (*inner, x.shape[1]), bounded)
+            y = _correlate(x[..., None], taps[:, None], (*stride, 1), (*dilation, 1), (*inner, x.shape[1]), facts)
     else:
-        y = _correlate(x, taps, stride, dilation, inner, bounded)
+        y = _correlate(x, taps, stride, dilation, inner, facts)
     shaped: Array = y.reshape(*lengths, -1)
     return shaped
 
 
 def _correlate(
-    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], bounded: bool
+    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], facts: Facts
 ) -> Array:
     """As `correlate_planes`, for two axes or more: the last two by planes, the others one slice at a time."""
     import numpy as np
 
     if taps.ndim == 2:
-        return _correlate_plane(x, taps, stride, dilation, lengths, bounded)
+        return _correlate_plane(x, taps, stride, dilation, lengths, facts)
+    if all(step == 1 for step in (*stride, *dilation)) and pays(taps, tuple(lengths)) and facts.bounded:
+        return correlate_volume(x, taps, tuple(lengths))
     y = np.zeros((*lengths, x.shape[-1]), x.dtype)
     for o in range(lengths[0]):
         for t in range(taps.shape[0]):
             if taps[t].any():
                 row = x[o * stride[0] + t * dilation[0]]
-                y[o] += _correlate(row, taps[t], stride[1:], dilation[1:], lengths[1:], bounded)
+                y[o] += _correlate(row, taps[t], stride[1:], dilation[1:], lengths[1:], facts)
     return y
 
 
 def _correlate_plane(
-    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], bounded: bool
+    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], facts: Facts
 ) -> Array:
     """Rows by classes (views, nothing copied); columns with zeros between the taps, then every stride-th one kept."""
     import numpy as np
@@ -78,11 +87,11 @@ def _correlate_plane(
     spread = _spread(taps, dilation[1])
     x = x[:, : columns + spread.shape[1] - 1]
     if stride[0] == dilation[0] == 1:
-        return _filter(x[: height + taps.shape[0] - 1], spread, bounded)[:, :: stride[1]]
+        return _filter(x[: height + taps.shape[0] - 1], spread, facts)[:, :: stride[1]]
     y = np.zeros((height, width, x.shape[-1]), x.dtype)
     for output, tap, source in _classes(stride[0], dilation[0], height, taps.shape[0]):
         part, rows = spread[tap], len(range(height)[output])
-        y[output] += _filter(x[source][: rows + part.shape[0] - 1], part, bounded)[:, :: stride[1]]
+        y[output] += _filter(x[source][: rows + part.shape[0] - 1], part, facts)[:, :: stride[1]]
     return y
 
 
@@ -106,48 +115,88 @@ def _spread(taps: Array, dilation: int) -> Array:
     return spread
 
 
-def _filter(x: Array, taps: Array, bounded: bool) -> Array:
+def plan_for(taps: Array, height: int, width: int, channels: int, facts: Facts | None = None) -> Plan:
+    """The plan for `height` x `width` outputs of the plain convolution with `taps`, on samples with these `facts`."""
+    import numpy as np
+
+    nonzero = int(np.count_nonzero(taps))
+    factors = factorise(taps) if taps.size > 9 else None
+    work = Plane(
+        taps=(taps.shape[0], taps.shape[1]), height=height, width=width, channels=channels, nonzero=nonzero,
+        rank=len(factors[0]) if factors else 0,
+    )  # fmt: skip
+    plan = choose(work)
+    if facts is None or plan.algorithm == "direct":
+        return plan
+    if plan.algorithm == "fourier" and not facts.bounded:
+        plan = choose(replace(work, bounded=False))
+    if plan.algorithm == "passes" and not facts.finite:
+        plan = choose(replace(work, bounded=False, finite=False))
+    return plan
+
+
+def describe(
+    taps: npt.NDArray[Any],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    spatial: Sequence[int] | None,
+    channels: int,
+) -> str:
+    """In a few words how `correlate_planes` goes about these taps on an input of `spatial` sizes."""
+    import numpy as np
+
+    plane = np.asarray(taps, np.float32)
+    plane = plane.reshape(-1, *plane.shape[-2:])[0] if plane.ndim > 1 else plane[None]
+    height, width = ([1, *(spatial or (1000, 1000))])[-2:]
+    plan = plan_for(_spread(plane, dilation[-1]), max(1, height // stride[0]), width, channels)
+    phases = math.lcm(stride[0], dilation[0]) if taps.ndim > 1 else 1
+    return f"{plan}, {phases} phases of rows" if phases > 1 else str(plan)
+
+
+def band_rows(
+    taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], channels: int
+) -> int:
+    """The height that bands should have for these `lengths` of outputs; 0 where the algorithm does not care."""
+    if taps.ndim != 2 or any(step != 1 for step in (*stride, *dilation)):
+        return 0
+    return plan_for(taps, lengths[0], lengths[1], channels).rows
+
+
+def run_whole(
+    x: npt.NDArray[Any],
+    taps: Array,
+    dilation: Sequence[int],
+    windows: Sequence[Window],
+    border: str,
+    store: Callable[[Array, int], None],
+) -> bool:
+    """Filters all of `x` without copying windows, where the fastest algorithm is one that can do so."""
+    import numpy as np
+
+    if taps.ndim != 2 or x.ndim != 3:
+        return False
+    spread = np.ascontiguousarray(_spread(_spread(taps, dilation[1]).T, dilation[0]).T)
+    plan = plan_for(spread, windows[0].length, windows[1].length, x.shape[2])
+    if plan.algorithm == "direct" and whole.fits(x, spread, windows, border):
+        out = float_target(store, taps.dtype)
+        if out is not None and x.dtype == taps.dtype:
+            whole.filter_to(x, spread, windows, border, out)
+        else:
+            whole.filter_bands(x, spread, windows, border, store)
+        return True
+    if plan.algorithm == "passes" and fused.fits(x, taps.shape, windows):
+        factors = factorise(taps)
+        if factors is not None and len(factors[0]) == 1:
+            fused.run_fused(x, factors[0][0], factors[1][0], windows, border, store)
+            return True
+    return False
+
+
+def _filter(x: Array, taps: Array, facts: Facts) -> Array:
     """The convolution of plane `x` with `taps` at all places where it fits, `(h - kh + 1, w - kw + 1, channels)`."""
-    import numpy as np
-
     height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
-    if taps.size < FOURIER_AREA or (bounded and np.count_nonzero(taps) >= FOURIER_AREA):
-        return _filter2d(x, taps)[:height, :width]
-    y = np.zeros((height, width, x.shape[2]), x.dtype)
-    for i, j, block in _blocks(taps):
-        if block.any():
-            y += _filter2d(x[i : i + height + block.shape[0] - 1, j : j + width + block.shape[1] - 1], block)[
-                :height, :width
-            ]
-    return y
-
-
-def _blocks(taps: Array) -> Iterator[tuple[int, int, Array]]:
-    """`taps` cut into blocks too small for `filter2D` to use its Fourier transform, with their places."""
-    columns = min(taps.shape[1], FOURIER_AREA - 1)
-    rows = (FOURIER_AREA - 1) // columns
-    for i in range(0, taps.shape[0], rows):
-        for j in range(0, taps.shape[1], columns):
-            yield i, j, taps[i : i + rows, j : j + columns]
-
-
-def _filter2d(x: Array, taps: Array) -> Array:
-    import cv2
-    import numpy as np
-
-    if x.shape[2] > CHANNEL_LIMIT:
-        parts = range(0, x.shape[2], CHANNEL_LIMIT)
-        return np.concatenate([_filter2d(x[..., i : i + CHANNEL_LIMIT], taps) for i in parts], axis=2)
-    if not _opencv_layout(x):
-        x = np.ascontiguousarray(x)
-    y: Any = cv2.filter2D(x, -1, np.ascontiguousarray(taps), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
-    return y.reshape(x.shape)  # type: ignore[no-any-return]
-
-
-def _opencv_layout(x: Array) -> bool:
-    """Whether OpenCV can read `x` where it lies: pixels side by side, rows any distance apart."""
-    return (
-        x.strides[2] == x.itemsize
-        and x.strides[1] == x.shape[2] * x.itemsize
-        and x.strides[0] >= x.strides[1] * x.shape[1]
-    )
+    plan = plan_for(taps, height, width, x.shape[2], facts)
+    if plan.algorithm == "fourier":
+        return fourier(x, taps, plan.tile)
+    factors = factorise(taps) if plan.algorithm == "passes" else None
+    return direct(x, taps) if factors is None else passes(x, factors, facts.finite)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.threads import scratch
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -66,20 +68,34 @@ def stamp(
 
     `correlate(x, taps, dilation, lengths)` convolves `x` at stride 1 with the slice `taps` of the weights.
     """
+    import cv2
     import numpy as np
 
     lengths = [stop - start for start, stop in tile.region]
-    y = np.zeros((*lengths, channels), tile.data.dtype)
+    y = scratch("stamped", (*lengths, channels), tile.data.dtype)
     per_axis = [
         list(phases(window, *part, origin))
         for window, part, origin in zip(windows, tile.region, tile.origin, strict=True)
     ]
-    for combination in itertools.product(*per_axis):
-        source = tile.data[tuple(slice(phase.source, None) for phase in combination)]
-        y[tuple(phase.outputs for phase in combination)] = correlate(
-            source,
-            tuple(phase.taps for phase in combination),
-            tuple(phase.dilation for phase in combination),
-            tuple(phase.count for phase in combination),
-        )
+    if any(sum(phase.count for phase in axis) < n for axis, n in zip(per_axis, lengths, strict=True)):
+        y.fill(0)
+    last, stride = per_axis[-1], windows[-1].stride
+    whole = 1 < channels <= 8 and stride > 1 and len({phase.count for phase in last}) == 1 and len(last) == stride
+    for outer in itertools.product(*per_axis[:-1]):
+        results = []
+        for combination in ((*outer, phase) for phase in last):
+            result = correlate(
+                tile.data[tuple(slice(phase.source, None) for phase in combination)],
+                tuple(phase.taps for phase in combination),
+                tuple(phase.dilation for phase in combination),
+                tuple(phase.count for phase in combination),
+            )
+            if whole and y.ndim == 3:
+                results.append(np.array(result))
+            else:
+                y[tuple(phase.outputs for phase in combination)] = result
+        if results:
+            # Pixels of several channels are interleaved at once: numpy is slow on such short runs.
+            rows = y[outer[0].outputs]
+            cv2.merge(results, rows.reshape(len(rows), last[0].count, stride * channels))
     return y

@@ -6,15 +6,15 @@ the input that exists, so memory stays bounded by a few bands, and results do no
 
 from __future__ import annotations
 
+import itertools
 import math
-import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convcli.borders import read_window
+from convcli.engine.threads import run_all, scratch
+from convcli.ranges import planar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
 
 #: Bytes of the float window that one band aims at: within a core's share of the cache.
-TILE_BYTES = 2 << 20
+TILE_BYTES = 1 << 20
+#: The least bytes that are worth a band of their own.
+LEAST_BYTES = 1 << 17
+#: The most a band takes of them, where an algorithm wants many rows.
+WIDE = 12
 
 #: A half-open range of output samples per axis.
 Region: TypeAlias = "tuple[tuple[int, int], ...]"
@@ -40,11 +44,6 @@ class Tile:
     region: Region
 
 
-def thread_count() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run_tiled(
     x: npt.NDArray[Any],
     windows: Sequence[Window],
@@ -52,19 +51,34 @@ def run_tiled(
     dtype: npt.DTypeLike,
     compute: Callable[[Tile], Array],
     store: Callable[[Array, int], None],
+    *,
+    rows: int = 0,
+    channels: int = 0,
 ) -> None:
     """Computes all outputs of `windows` on `x` (`(*spatial, channels)`) in bands of rows.
 
     `compute(tile)` returns `(*region, channels out)`; `store(band, start)` gets it with the index of its first row,
     in any order and from several threads, each band once. An exception in either ends the run and is raised.
+    `rows` asks for bands of that height; `channels` is the number of output channels of a filter bank, which then may
+    get its window as planes.
     """
+
+    import numpy as np
+
+    # Channels that lie as planes, as networks keep them, stay planes.
+    by_planes = channels > 0 and planar(x)
 
     def from_region(region: Region) -> Array:
         ranges = [window.reads(*part) for window, part in zip(windows, region, strict=True)]
-        data = read_window(x, ranges, border, dtype)
+        shape = [stop - start for start, stop in ranges]
+        if by_planes:
+            window = np.moveaxis(scratch("window", [x.shape[-1], *shape], dtype), 0, -1)
+        else:
+            window = scratch("window", [*shape, x.shape[-1]], dtype)
+        data = read_window(x, ranges, border, dtype, out=window)
         return compute(Tile(data, tuple(start for start, _ in ranges), region))
 
-    run_bands(x.shape, windows, dtype, from_region, store)
+    run_bands(x.shape, windows, dtype, from_region, store, rows=rows, channels=channels)
 
 
 def run_bands(
@@ -73,89 +87,42 @@ def run_bands(
     dtype: npt.DTypeLike,
     compute: Callable[[Region], Array],
     store: Callable[[Array, int], None],
+    *,
+    rows: int = 0,
+    channels: int = 0,
 ) -> None:
     """As `run_tiled`, for a `compute` that reads the input (of this `shape`) itself."""
     import numpy as np
 
-    bands = list(_bands(shape, windows, np.dtype(dtype).itemsize))
+    cuts = _bands(shape, windows, np.dtype(dtype).itemsize, rows, channels)
     rest = tuple((0, window.length) for window in windows[1:])
-
-    def work(pending: Iterator[tuple[int, int]]) -> None:
-        # NaN and infinity are data like any other: they propagate, without a word from numpy.
-        with np.errstate(over="ignore", invalid="ignore"):
-            for band in pending:
-                store(compute((band, *rest)), band[0])
-
-    threads = min(thread_count(), len(bands))
-    if threads <= 1:
-        work(iter(bands))
-    else:
-        with _one_opencv_thread():
-            _in_threads(work, iter(bands), threads)
+    run_all(lambda band: store(compute((band, *rest)), band[0]), cuts)
 
 
-def _bands(shape: Sequence[int], windows: Sequence[Window], itemsize: int) -> Iterator[tuple[int, int]]:
-    """The output rows cut into bands; halos are read again by each band, so a band is never shorter than they are."""
+def _bands(
+    shape: Sequence[int], windows: Sequence[Window], itemsize: int, rows: int = 0, channels: int = 0
+) -> list[tuple[int, int]]:
+    """The output rows cut into bands, for an input of this `shape`.
+
+    The cuts follow from the sizes alone, never from the number of threads, so that results do not either. Halos are
+    read again by each band, so a band is not shorter than they are.
+    """
     lengths = [max(window.length, shape[axis]) for axis, window in enumerate(windows)]
-    row_bytes = math.prod(lengths[1:]) * shape[-1] * itemsize
     first = windows[0]
     low, high = first.reads(0, 1)
     per_row = max(1, (first.reads(0, first.length)[1] - low) // first.length)
-    rows = max(1, TILE_BYTES // (row_bytes * per_row), 2 * (high - low) // per_row if high - low > 1 else 1)
-    count = max(1, round(first.length / rows))
+    row_bytes = math.prod(lengths[1:]) * max(shape[-1] * per_row, channels) * itemsize
+    if 4 * row_bytes * first.length <= TILE_BYTES:
+        return [(0, first.length)]
+    halo = -(-(high - low - 1) // per_row)
+    if rows:
+        rows = min(rows, WIDE * TILE_BYTES // row_bytes - halo)
+    else:
+        rows = min(TILE_BYTES, max(LEAST_BYTES, row_bytes * first.length // 4)) // row_bytes
+    count = -(-first.length // max(rows, 2 * halo, 1))
     if count > 1:
-        # A multiple of the threads, so that none waits for the last band.
-        threads = thread_count()
-        count = -(-count // threads) * threads
-    rows = -(-first.length // count)
-    for start in range(0, first.length, rows):
-        yield start, min(start + rows, first.length)
-
-
-def _in_threads(
-    work: Callable[[Iterator[tuple[int, int]]], None], pending: Iterator[tuple[int, int]], threads: int
-) -> None:
-    """One loop a thread over one shared iterator: no hand-off per band (a list's iterator is safe to share)."""
-    failures: list[BaseException] = []
-
-    def guarded() -> None:
-        try:
-            work(pending)
-        except BaseException as error:
-            failures.append(error)
-            for _ in pending:  # the others stop at their next band
-                pass
-
-    others = [threading.Thread(target=guarded) for _ in range(threads - 1)]
-    for thread in others:
-        thread.start()
-    guarded()
-    for thread in others:
-        thread.join()
-    if failures:
-        raise failures[0]
-
-
-_opencv = threading.Lock()
-_opencv_users = 0
-_opencv_before = 0
-
-
-@contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """Keeps OpenCV from starting threads of its own below ours; the caller's setting returns with the last user."""
-    import cv2
-
-    global _opencv_users, _opencv_before
-    with _opencv:
-        if not _opencv_users:
-            _opencv_before = cv2.getNumThreads()
-            cv2.setNumThreads(1)
-        _opencv_users += 1
-    try:
-        yield
-    finally:
-        with _opencv:
-            _opencv_users -= 1
-            if not _opencv_users:
-                cv2.setNumThreads(_opencv_before)
+        # Even shares: no thread waits long for the last band.
+        step = 4 if count > 8 else 2
+        count = min(-(-count // step) * step, first.length)
+    cuts = [first.length * part // count for part in range(count + 1)]
+    return list(itertools.pairwise(cuts))

@@ -113,8 +113,8 @@ class Kernel(ABC):
         """
 
     @abstractmethod
-    def algorithm(self) -> str:
-        """How it is computed, in a few words for the report."""
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
+        """How it is computed on an input of these sizes (by default a megapixel), in a few words for the report."""
 
     @abstractmethod
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
@@ -205,13 +205,13 @@ class Kernel(ABC):
         Raises `ShapeError` where array and kernel do not fit.
         """
         from convcli.layouts import Layout
-        from convcli.ranges import Sink, work_dtype
+        from convcli.ranges import Sink, planar, work_dtype
 
         placed = Layout.of(array, layout)
         x = placed.canonical(array)
         spatial = self.output_shape(x.shape[:-1], placed.spatial)
         channels = self.output_channels(x.shape[-1])
-        sink = Sink((*spatial, channels), dtype if dtype is not None else array.dtype)
+        sink = Sink((*spatial, channels), dtype if dtype is not None else array.dtype, by_planes=planar(x))
         self.run(x, placed.spatial, work_dtype(array.dtype), sink.store)
         return placed.restore(sink.out)
 

@@ -12,6 +12,7 @@ from convcli import tensors
 from convcli.displacements import Displacement
 from convcli.engine.samples import BLOCK, sample
 from convcli.engine.tiles import Region, run_bands
+from convcli.engine.warp import warp
 from convcli.errors import FieldError, ShapeError
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
@@ -144,7 +145,7 @@ class Deformable(Kernel):
             macs["mask"] = taps * channels * outputs
         return macs
 
-    def algorithm(self) -> str:
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
         return "bilinear samples per tap, in blocks"
 
     def coverage(self) -> Kernel:
@@ -209,6 +210,10 @@ class Deformable(Kernel):
 
         weights = self.effective.astype(dtype)
         groups = self.offset_groups
+        if groups == 1 and dtype == np.float32:
+            found = self._warped(image, rows, columns, weights)
+            if found is not None:
+                return np.moveaxis(found, 0, -1)
         per_group = image.shape[-1] // groups
         masks = None
         if self.mask is not None:
@@ -228,6 +233,33 @@ class Deformable(Kernel):
             summed: Array = np.tensordot(weights.reshape(-1), samples, axes=1)
             return summed
         return self._mix(weights, samples)
+
+    def _warped(self, image: npt.NDArray[Any], rows: slice, columns: slice, weights: Array) -> Array | None:
+        """The block as planes, `(channels out, h, w)`, where that algorithm serves."""
+        taps = math.prod(self.taps)
+        nominal = self._nominal(rows, columns, image.shape[:2])
+        mask = None if self.mask is None else self.mask.native[:, rows, columns]
+        if isinstance(self.offsets, RuleCall):
+            down, right = self._places(0, rows, columns, image.shape[:2])
+            places = down, right
+            nominal = nominal[0] * 0, nominal[1] * 0
+        else:
+            block = self.offsets.native[:, rows, columns]
+            places = block[0::2], block[1::2]
+        flat = weights.reshape(*weights.shape[:-2], taps)
+        return warp(image, places, nominal, mask, flat, self.groups, self.border)
+
+    def _nominal(self, rows: slice, columns: slice, size: tuple[int, ...]) -> tuple[Places, Places]:
+        """Where the taps would read without offsets: rows `(taps, h)` and columns `(taps, w)`."""
+        import numpy as np
+
+        nominal = []
+        for index, part in ((0, rows), (1, columns)):
+            outputs = np.arange(part.start, part.stop, dtype=np.float64) * self.stride[index]
+            first = outputs - self.window(size[index], index).before
+            nominal.append(first + np.arange(self.taps[index], dtype=np.float64)[:, None] * self.dilation[index])
+        kh, kw = self.taps
+        return np.repeat(nominal[0], kw, axis=0), np.tile(nominal[1], (kh, 1))
 
     def _mix(self, weights: Array, samples: Array) -> Array:
         """The filter bank on `(taps, h, w, channels)` samples: one matrix product per group."""
@@ -252,16 +284,10 @@ class Deformable(Kernel):
         """Where the taps read for a block of outputs: rows and columns, `(taps, h, w)` each."""
         import numpy as np
 
-        nominal = []
-        for index, part in ((0, rows), (1, columns)):
-            window = self.window(size[index], index)
-            before = window.before
-            outputs = np.arange(part.start, part.stop, dtype=np.float64) * self.stride[index] - before
-            nominal.append(outputs + np.arange(self.taps[index], dtype=np.float64)[:, None] * self.dilation[index])
-        height, width = self._size(rows, columns)
-        shape = (*self.taps, height, width)
-        down = np.broadcast_to(nominal[0][:, None, :, None], shape).reshape(-1, height, width)
-        right = np.broadcast_to(nominal[1][None, :, None, :], shape).reshape(-1, height, width)
+        nominal = self._nominal(rows, columns, size)
+        shape = (math.prod(self.taps), *self._size(rows, columns))
+        down = np.broadcast_to(nominal[0][:, :, None], shape)
+        right = np.broadcast_to(nominal[1][:, None, :], shape)
         if isinstance(self.offsets, RuleCall):
             rule = cast("Displacement", self.offsets.rule)
             dy, dx = rule.field(self.offsets.values(2, "offsets"), down, right, tuple(size))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
 from convcli.engine import bank, planes
+from convcli.engine.facts import Facts
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
@@ -23,6 +24,7 @@ from convcli.ops.weights import (
     resolve_weights,
     spread_over,
 )  # fmt: skip
+from convcli.ranges import channel_store, float_target, planar
 from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -89,11 +91,11 @@ class Dense(Kernel):
         outputs = math.prod(self.output_shape(spatial, axes))
         return {"convolution": outputs * (self.weights.size if self.channels else self.weights.size * channels)}
 
-    def algorithm(self) -> str:
-        if self.channels and not bank.by_planes(self.weights.shape):
-            return "matrix product of patches"
-        area = math.prod(self.extent[-2:])
-        return "direct, by planes" if area < planes.FOURIER_AREA else "Fourier transform, by planes"
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
+        if self.channels and bank.algorithm(self.weights.shape) != "planes":
+            return bank.describe(self.weights.shape)
+        weights = self.effective[0, 0] if self.channels else self.effective
+        return planes.describe(weights, self.stride, self.dilation, spatial, channels)
 
     def coverage(self) -> Kernel:
         weights = tensors.given(footprint(self.effective, len(self.axes)))
@@ -103,11 +105,41 @@ class Dense(Kernel):
         weights = spread_over(self.effective, axes, self.axes).astype(dtype)
         stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
 
+        if planar(x) and self._by_channels(x, axes, dtype, store):
+            return
+        windows = self.windows(x.shape[:-1], axes)
+        if self.channels is None and planes.run_whole(x, weights, dilation, windows, self.border, store):
+            return
+
+        target = float_target(store, dtype) if self.channels else None
+
         def compute(tile: Tile) -> Array:
             lengths = [stop - start for start, stop in tile.region]
-            return correlate(tile.data, weights, self.groups, stride, dilation, lengths, is_bounded(x, tile))
+            facts = Facts(tile.data, plain=x.dtype.kind != "f")
+            into = None if target is None else target[slice(*tile.region[0])]
+            return correlate(tile.data, weights, self.groups, stride, dilation, lengths, facts, into)
 
-        run_tiled(x, self.windows(x.shape[:-1], axes), self.border, dtype, compute, store)
+        rows = 0
+        if self.channels is None:
+            rows = planes.band_rows(weights, stride, dilation, [window.length for window in windows], x.shape[-1])
+        channels = self.output_channels(x.shape[-1]) if self.channels else 0
+        run_tiled(x, windows, self.border, dtype, compute, store, rows=rows, channels=channels)
+
+    def _by_channels(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> bool:
+        """Runs channel by channel where channels lie as planes and don't mix; False where that can't be."""
+        if self.channels is not None and self.weights.shape[1] > 1:
+            return False
+        alone = self.replace(groups=1, bias=None, divisor=1, flip=False)
+        for channel in range(self.output_channels(x.shape[-1])):
+            one = channel_store(store, channel)
+            if one is None:
+                return False
+            taps, source = self.effective, channel
+            if self.channels is not None:
+                taps, source = taps[channel, 0], channel // (self.channels[1] // x.shape[-1])
+            kernel = alone.replace(weights=tensors.given(taps))
+            kernel._compute(x[..., source : source + 1], axes, dtype, one)
+        return True
 
 
 def check_groups_of_kernel(groups: int) -> None:
@@ -129,25 +161,12 @@ def effective_weights(weights: Tensor, divisor: float | str, flip: bool, spatial
 
 def correlate(
     x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    bounded: bool,
+    facts: Facts, into: Array | None = None,
 ) -> Array:  # fmt: skip
-    """Weights of the spatial rank on every channel alone, weights of two ranks more as a filter bank."""
+    """Weights of the spatial rank on every channel alone, weights of two ranks more as a filter bank.
+
+    The result of a bank is `into` where that is given and the algorithm can write to it at once.
+    """
     if weights.ndim == x.ndim - 1:
-        return planes.correlate_planes(x, weights, stride, dilation, lengths, bounded=bounded)
-    return bank.correlate_bank(x, weights, groups, stride, dilation, lengths, bounded=bounded)
-
-
-#: Samples this many times the usual size would, through a Fourier transform, drown their neighbours in rounding errors.
-SPIKE = 1000.0
-
-
-def is_bounded(x: npt.NDArray[Any], tile: Tile) -> bool:
-    """Whether all samples are finite and of like size: integers are, floats are looked at."""
-    import numpy as np
-
-    if x.dtype.kind != "f":
-        return True
-    greatest = float(np.abs(tile.data).max())
-    # A mean would follow the spike; the median of some thousand samples doesn't.
-    usual = float(np.median(np.abs(tile.data.reshape(-1)[:: tile.data.size // 4096 + 1])))
-    return bool(np.isfinite(greatest)) and greatest <= SPIKE * usual
+        return planes.correlate_planes(x, weights, stride, dilation, lengths, facts=facts)
+    return bank.correlate_bank(x, weights, groups, stride, dilation, lengths, facts=facts, into=into)

@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
+from convcli.engine.facts import Facts
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
-from convcli.ops.dense import Dense, correlate, effective_weights, is_bounded
+from convcli.ops.dense import Dense, correlate, effective_weights
 from convcli.ops.weights import check_bias, common, footprint, onto, resolve_weights, spread_over
 from convcli.tensors import Tensor
 
@@ -121,7 +122,7 @@ class DepthwiseSeparable(Kernel):
         per_output = self.depthwise.size * (channels if self.shared else 1)
         return {"depthwise": outputs * per_output, "pointwise": outputs * self.pointwise.size}
 
-    def algorithm(self) -> str:
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
         return "planes, then a matrix product"
 
     def coverage(self) -> Kernel:
@@ -136,7 +137,9 @@ class DepthwiseSeparable(Kernel):
 
         def compute(tile: Tile) -> Array:
             lengths = [stop - start for start, stop in tile.region]
-            planes = correlate(tile.data, weights, x.shape[-1], stride, dilation, lengths, is_bounded(x, tile))
+            planes = correlate(
+                tile.data, weights, x.shape[-1], stride, dilation, lengths, Facts(tile.data, plain=x.dtype.kind != "f")
+            )
             mixed: Array = planes @ mix
             return mixed
 

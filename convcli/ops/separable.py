@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
 from convcli.engine.bank import sum_pairs
-from convcli.engine.planes import correlate_planes
+from convcli.engine.facts import Facts
+from convcli.engine.planes import correlate_planes, describe, run_whole
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
-from convcli.ops.dense import check_groups_of_kernel, effective_weights, is_bounded
+from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.weights import check_bank, check_bias, common, footprint, onto, per_axis
 from convcli.rules import RuleCall
 from convcli.tensors import Tensor
@@ -120,7 +121,11 @@ class Separable(Kernel):
             macs[f"along {axis}"] = taps * pairs * math.prod(sizes.values())
         return macs
 
-    def algorithm(self) -> str:
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
+        if self.channels is None and len(self.axes) == 2 and all(d == 1 for d in (*self.stride, *self.dilation)):
+            import numpy as np
+
+            return describe(np.multiply.outer(*self.effective), self.stride, self.dilation, spatial, channels)
         return "one pass per axis, by planes"
 
     def coverage(self) -> Kernel:
@@ -128,29 +133,37 @@ class Separable(Kernel):
         return self.replace(factors=factors, groups=1, bias=None, divisor=1, flip=False)
 
     def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+        import numpy as np
+
         stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
         passes = [(axes.index(axis), taps.astype(dtype)) for axis, taps in zip(self.axes, self.effective, strict=True)][
             ::-1
         ]
 
-        def chain(plane: Array, pair: tuple[int, ...], lengths: Sequence[int], bounded: bool) -> Array:
+        windows = self.windows(x.shape[:-1], axes)
+        if self.channels is None and len(axes) == 2 and len(passes) == 2 and all(d == 1 for d in dilation):
+            together = np.multiply.outer(*self.effective).astype(dtype)
+            if run_whole(x, together, dilation, windows, self.border, store):
+                return
+
+        def chain(plane: Array, pair: tuple[int, ...], lengths: Sequence[int], facts: Facts) -> Array:
             for axis, taps in passes:
                 sizes = [*plane.shape[:-1]]
                 sizes[axis] = lengths[axis]
                 shape, step, gap = ([1] * len(axes) for _ in range(3))
                 shape[axis], step[axis], gap[axis] = taps.shape[-1], stride[axis], dilation[axis]
-                plane = correlate_planes(plane, taps[pair].reshape(shape), step, gap, sizes, bounded=bounded)
+                plane = correlate_planes(plane, taps[pair].reshape(shape), step, gap, sizes, facts=facts)
             return plane
 
         def compute(tile: Tile) -> Array:
             lengths = [stop - start for start, stop in tile.region]
-            bounded = is_bounded(x, tile)
+            facts = Facts(tile.data, plain=x.dtype.kind != "f")
             if self.channels is None:
-                return chain(tile.data, (), lengths, bounded)
+                return chain(tile.data, (), lengths, facts)
             out, per_group, _ = self.factors[0].shape
-            return sum_pairs(tile.data, out, per_group, lengths, lambda m, c, p: chain(p, (m, c), lengths, bounded))
+            return sum_pairs(tile.data, out, per_group, lengths, lambda m, c, p: chain(p, (m, c), lengths, facts))
 
-        run_tiled(x, self.windows(x.shape[:-1], axes), self.border, dtype, compute, store)
+        run_tiled(x, windows, self.border, dtype, compute, store)
 
 
 def _factors(taps: Any, fields: Mapping[str, Any]) -> tuple[tuple[Tensor, ...], str]:

@@ -9,13 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
+from convcli.engine.facts import Facts
 from convcli.engine.stamps import stamp
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
 from convcli.geometry import Scatter, Window, scatter_window
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
-from convcli.ops.dense import check_groups_of_kernel, correlate, effective_weights, is_bounded
+from convcli.ops.dense import check_groups_of_kernel, correlate, effective_weights
 from convcli.ops.weights import check_bias, common, per_axis, resolve_weights, spread_over
 from convcli.tensors import Tensor
 
@@ -37,6 +38,10 @@ PADDING = f.Field(
     "same",
 )
 OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one number or one per axis.", 0, least=0)
+
+
+#: Rows of the input for one band.
+ROWS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +129,7 @@ class Transposed(Kernel):
         inputs = math.prod(spatial)
         return {"convolution": inputs * (self.weights.size if self.channels else self.weights.size * channels)}
 
-    def algorithm(self) -> str:
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
         return f"{math.prod(self.stride)} phases, no zeros stuffed"
 
     def coverage(self) -> Kernel:
@@ -149,12 +154,14 @@ class Transposed(Kernel):
         ones = (1,) * len(axes)
 
         def compute(tile: Tile) -> Array:
-            bounded = is_bounded(x, tile)
+            facts = Facts(tile.data, plain=x.dtype.kind != "f")
 
             def phase(source: Array, taps: tuple[slice, ...], dilation: Sequence[int], lengths: Sequence[int]) -> Array:
                 part = weights[(slice(None),) * lead + taps]
-                return correlate(source, part, groups, ones, dilation, lengths, bounded)
+                return correlate(source, part, groups, ones, dilation, lengths, facts)
 
             return stamp(tile, windows, channels, phase)
 
-        run_tiled(x, windows, self.border, dtype, compute, store)
+        # Every phase is a convolution of its own: bands of many rows keep the calls few.
+        rows = ROWS * windows[0].stride if len(windows) == 2 else 0
+        run_tiled(x, windows, self.border, dtype, compute, store, rows=rows)

@@ -1,0 +1,76 @@
+"""Direct convolution of a plane by OpenCV's `filter2D`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from convcli.engine.plan import FOURIER_AREA
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.floating[Any]]
+
+#: The most channels `filter2D` takes (CV_CN_MAX of OpenCV 5).
+CHANNEL_LIMIT = 128
+
+
+def direct(x: Array, taps: Array) -> Array:
+    """`taps` on the plane `x` (`(h, w, channels)`) wherever it fits: `(h - kh + 1, w - kw + 1, channels)`."""
+    height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
+    y: Array | None = None
+    for i, j, block in _blocks(taps):
+        if not block.any():
+            continue
+        rows, columns = height + block.shape[0] - 1, width + block.shape[1] - 1
+        part = filter2d(x[i : i + rows, j : j + columns], block)[:height, :width]
+        if y is None:
+            y = part
+        else:
+            y += part
+    if y is None:
+        import numpy as np
+
+        # No tap at all: still a NaN or an infinity is no concern of the kernel's.
+        y = np.zeros((height, width, x.shape[2]), x.dtype)
+    return y
+
+
+def _blocks(taps: Array) -> Iterator[tuple[int, int, Array]]:
+    """`taps` cut into blocks too small for `filter2D` to use its Fourier transform, with their places."""
+    columns = min(taps.shape[1], FOURIER_AREA - 1)
+    rows = (FOURIER_AREA - 1) // columns
+    for i in range(0, taps.shape[0], rows):
+        for j in range(0, taps.shape[1], columns):
+            yield i, j, taps[i : i + rows, j : j + columns]
+
+
+def filter2d(x: Array, taps: Array) -> Array:
+    """`filter2D` anchored at its first tap, as large as `x`: its last `kh - 1` rows, `kw - 1` columns mean nothing."""
+    import cv2
+    import numpy as np
+
+    if x.shape[2] > CHANNEL_LIMIT:
+        parts = range(0, x.shape[2], CHANNEL_LIMIT)
+        return np.concatenate([filter2d(x[..., i : i + CHANNEL_LIMIT], taps) for i in parts], axis=2)
+    if not opencv_layout(x):
+        x = np.ascontiguousarray(x)
+    y: Any = cv2.filter2D(x, -1, np.ascontiguousarray(taps), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
+    return y.reshape(x.shape)  # type: ignore[no-any-return]
+
+
+def one_channel(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`x`, a single channel of which has the strides that OpenCV wants to see; a view."""
+    return x[..., 0][..., None] if x.shape[-1] == 1 else x
+
+
+def opencv_layout(x: npt.NDArray[Any]) -> bool:
+    """Whether OpenCV can read `x` where it lies: pixels side by side, rows any distance apart."""
+    height, width, channels = x.shape
+    return bool(
+        (x.strides[2] == x.itemsize or channels == 1)
+        and (x.strides[1] == channels * x.itemsize or width == 1)
+        and (x.strides[0] >= width * channels * x.itemsize or height == 1)
+    )

@@ -1,0 +1,47 @@
+"""What is known of the samples of one window: whether all are finite, and of like size."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+#: A sample this many times the usual size would, through a Fourier transform, drown its neighbours in rounding errors.
+SPIKE = 1000.0
+
+
+class Facts:
+    """Looked at when asked for: `plain` samples (integers, once) are finite and bounded without a look."""
+
+    def __init__(self, data: npt.NDArray[np.floating[Any]], *, plain: bool) -> None:
+        self._data = data
+        self._plain = plain
+
+    @cached_property
+    def _greatest(self) -> float:
+        """The largest magnitude; NaN or infinite where a sample is."""
+        low, high = float(self._data.min()), float(self._data.max())
+        return math.nan if math.isnan(low) else max(-low, high)
+
+    @cached_property
+    def finite(self) -> bool:
+        """No NaN and no infinity: a matrix product would spread them to samples that a kernel does not reach."""
+        return self._plain or math.isfinite(self._greatest)
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Finite, and no sample far above the others: a Fourier transform would spread its rounding errors."""
+        if self._plain:
+            return True
+        if not math.isfinite(self._greatest) or not self._data.size:
+            return False
+        import numpy as np
+
+        # A mean would follow the spike; the median of some thousand samples doesn't. Black surroundings don't count.
+        seen = np.abs(self._data.reshape(-1)[:: self._data.size // 4096 + 1])
+        usual = seen[seen > 0]
+        return self._greatest <= SPIKE * (float(np.median(usual)) if usual.size else 0.0)

@@ -1,0 +1,176 @@
+"""Which algorithm computes a plain convolution of one plane fastest: a cost model from counts, no measuring.
+
+Costs are nanoseconds per output sample on one core with AVX2 or better. They need only rank the algorithms, and the
+ranking hardly moves between machines: all of them do the same multiplications at different speeds.
+
+| algorithm  | what it does                                                  | needs of the samples           |
+|------------|---------------------------------------------------------------|--------------------------------|
+| `direct`   | OpenCV's `filter2D`, in blocks below its own Fourier switch    | nothing                        |
+| `passes`   | one row of taps per axis and rank: `filter2D` or Toeplitz GEMM | nothing; finite ones for GEMM  |
+| `fourier`  | overlap-save by tiles, two tiles in one complex transform      | finite and of like size        |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+ALGORITHMS = ("direct", "passes", "fourier")
+
+#: `filter2D` goes over to a discrete Fourier transform of its own from this many cells of the kernel, zeros included.
+FOURIER_AREA = 130
+#: Nanoseconds for the calls that one Fourier tile takes, whatever its size.
+CALL = 25_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane:
+    """A plain convolution: `height` x `width` outputs of `channels`, stride and dilation 1.
+
+    `nonzero` counts taps that are not 0; `rank` is the number of separable kernels that sum to this one (0: not
+    known, taken as full).
+    """
+
+    taps: tuple[int, int]
+    height: int
+    width: int
+    channels: int = 1
+    nonzero: int = 0
+    rank: int = 0
+    finite: bool = True
+    bounded: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The algorithm for a convolution, why, and its estimated cost in nanoseconds per output sample and core.
+
+    `rows` are the output rows a band should have, `tile` the Fourier tile (height, width).
+    """
+
+    algorithm: str
+    reason: str
+    cost: float
+    rows: int = 0
+    tile: tuple[int, int] = (0, 0)
+
+    def __str__(self) -> str:
+        return f"{self.algorithm} ({self.reason})"
+
+
+@lru_cache(maxsize=512)
+def plan_plane(work: Plane, forced: str | None = None) -> Plan:
+    """The cheapest plan that `work` allows; `forced` names the algorithm to use where it can be used."""
+    options = list(_options(work))
+    chosen = [plan for plan in options if plan.algorithm == forced] or options
+    return min(chosen, key=lambda plan: plan.cost)
+
+
+def _options(work: Plane) -> Iterator[Plan]:
+    kh, kw = work.taps
+    nonzero = work.nonzero or kh * kw
+    full = min(kh, kw)
+    direct = direct_cost(work.taps, nonzero)
+    yield Plan(algorithm="direct", reason=f"{nonzero} taps", cost=direct)
+    rank = work.rank or full
+    if rank < full or full == 1:
+        across = across_cost(kw, work.channels, work.finite)
+        cost = rank * (down_cost(kh, work.finite) + across) + (rank - 1) * 0.3
+        reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
+        yield Plan(algorithm="passes", reason=reason if full > 1 else f"{kh * kw} taps in a row", cost=cost)
+    if work.bounded:
+        tile = fourier_tile(work)
+        cost = fourier_cost(tile, work)
+        reason = f"{kh}x{kw} taps, tiles of {tile[0]}x{tile[1]}"
+        yield Plan(algorithm="fourier", reason=reason, cost=cost, rows=tile[0] - kh + 1, tile=tile)
+
+
+def direct_cost(taps: tuple[int, int], nonzero: int) -> float:
+    """`filter2D` skips zero taps; every further block adds a pass over the sums."""
+    blocks = -(-taps[0] * taps[1] // (FOURIER_AREA - 1))
+    return 0.4 + 0.05 * nonzero + 0.7 * (blocks - 1)
+
+
+def down_cost(taps: int, finite: bool = True) -> float:
+    """One pass along columns."""
+    return 0.0 if taps == 1 else min(short_cost(taps), long_cost(taps) if finite else 1e9)
+
+
+def across_cost(taps: int, channels: int = 1, finite: bool = True) -> float:
+    """One pass along rows; channels side by side are parted for a GEMM."""
+    if taps == 1:
+        return 0.0
+    return min(short_cost(taps), long_cost(taps) + (0.2 if channels == 1 else 0.9) if finite else 1e9)
+
+
+def short_cost(taps: int) -> float:
+    """`filter2D` with one row or column."""
+    return 0.3 + 0.055 * taps + 0.4 * ((taps - 1) // (FOURIER_AREA - 1))
+
+
+def long_cost(taps: int) -> float:
+    """A product with a Toeplitz matrix, which wastes a block of 16 or 32 taps."""
+    return 0.6 + 0.026 * taps
+
+
+def fourier_cost(tile: tuple[int, int], work: Plane) -> float:
+    """Two transforms of every tile, shared by its useful outputs, and the calls for it."""
+    useful, outputs = 1.0, 1
+    for side, taps, length in zip(tile, work.taps, (work.height, work.width), strict=True):
+        if side > 1:
+            valid = side - taps + 1
+            useful *= -(-length // valid) * side / length
+            outputs *= min(valid, length)
+        else:
+            outputs *= min(length, 64)
+    growth = 0.35 * max(1, (tile[0] * tile[1]).bit_length() - 4)
+    return useful * (0.6 + growth) + CALL / outputs
+
+
+@lru_cache(maxsize=256)
+def fourier_tile(work: Plane) -> tuple[int, int]:
+    """Sides of the Fourier tile: the pair of fast lengths with the least work; bands are whole tiles high."""
+    heights = _lengths(work.taps[0], work.height)
+    widths = _lengths(work.taps[1], work.width)
+    pairs = [(height, width) for height in heights for width in widths]
+    return min(pairs, key=lambda pair: (fourier_cost(pair, work), pair))
+
+
+def _lengths(taps: int, length: int) -> list[int]:
+    """Fast transform lengths for `taps` on `length` outputs: up to one that takes them all at once."""
+    if taps == 1:
+        return [1]
+    whole = next((side for side in FAST if side >= length + taps - 1), FAST[-1])
+    least = min(whole, next((side for side in FAST if side >= max(1.5 * taps, 32)), FAST[-1]))
+    most = min(whole, max(2 * least, 384 if taps < 100 else 8 * taps))
+    return [side for side in FAST if least <= side <= most]
+
+
+#: Multiples of 8 with factors 2, 3 and 5 only: rows of a tile then start on cache lines, without which OpenCV's
+#: interleaving is ten times slower. Powers of two alias in the cache and are left out above 128.
+FAST = tuple(
+    side
+    for side in sorted(2**a * 3**b * 5**c for a in range(3, 18) for b in range(5) for c in range(4))
+    if side <= 1 << 17 and (side <= 128 or side & (side - 1))
+)
+
+
+_forced: str | None = None
+
+
+@contextmanager
+def forced(algorithm: str) -> Iterator[None]:
+    """Within it, `algorithm` is used wherever it can be, in the whole process: for comparisons and tests."""
+    global _forced
+    before, _forced = _forced, algorithm
+    try:
+        yield
+    finally:
+        _forced = before
+
+
+def choose(work: Plane) -> Plan:
+    """The plan for `work`, after what `forced` asks for."""
+    return plan_plane(work, _forced)

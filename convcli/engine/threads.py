@@ -1,0 +1,134 @@
+"""Our own threads over pieces of work, while the libraries below start none."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+T = TypeVar("T")
+
+
+def thread_count() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_all(work: Callable[[T], object], pieces: Iterable[T]) -> None:
+    """`work(piece)` for all pieces, from several threads where there are several; the first exception is raised.
+
+    One loop a thread over one shared iterator: no hand-off per piece (a list's iterator is safe to share).
+    """
+    import numpy as np
+
+    waiting = list(pieces)
+    pending = iter(waiting)
+    failures: list[BaseException] = []
+
+    def loop() -> None:
+        try:
+            # NaN and infinity are data like any other: they propagate, without a word from numpy.
+            with _scratch_space(), np.errstate(over="ignore", invalid="ignore"):
+                for piece in pending:
+                    work(piece)
+        except BaseException as error:
+            failures.append(error)
+            for _ in pending:  # the others stop at their next piece
+                pass
+
+    with _one_thread_below():
+        others = [threading.Thread(target=loop) for _ in range(min(thread_count(), len(waiting)) - 1)]
+        for thread in others:
+            thread.start()
+        loop()
+        for thread in others:
+            thread.join()
+    if failures:
+        raise failures[0]
+
+
+_space = threading.local()
+
+
+@contextmanager
+def _scratch_space() -> Iterator[None]:
+    before = getattr(_space, "arrays", None)
+    _space.arrays = {}
+    try:
+        yield
+    finally:
+        _space.arrays = before
+
+
+def scratch(name: str, shape: Sequence[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """An array of this thread with any content, the same memory for the same `name` until its run is over.
+
+    Fresh memory costs a page fault for every 4 KiB, as much as filling it. Outside a run it is a fresh array.
+    """
+    import numpy as np
+
+    arrays = getattr(_space, "arrays", None)
+    if arrays is None:
+        return np.empty(shape, dtype)
+    size, kind = math.prod(shape), np.dtype(dtype)
+    held = arrays.get((name, kind))
+    if held is None or held.size < size:
+        held = arrays[name, kind] = np.empty(size, kind)
+    part: npt.NDArray[Any] = held[:size].reshape(shape)
+    return part
+
+
+_guard = threading.Lock()
+_users = 0
+_before = (0, 0)
+
+
+@contextmanager
+def _one_thread_below() -> Iterator[None]:
+    """Keeps OpenCV and OpenBLAS from starting threads below ours; the settings return with the last user."""
+    import cv2
+
+    global _users, _before
+    blas_get, blas_set = _blas_threads()
+    with _guard:
+        if not _users:
+            _before = (cv2.getNumThreads(), blas_get())
+            cv2.setNumThreads(1)
+            blas_set(1)
+        _users += 1
+    try:
+        yield
+    finally:
+        with _guard:
+            _users -= 1
+            if not _users:
+                cv2.setNumThreads(_before[0])
+                blas_set(_before[1])
+
+
+@cache
+def _blas_threads() -> tuple[Callable[[], int], Callable[[int], object]]:
+    """How numpy's OpenBLAS tells and is told its number of threads; does nothing where numpy has another BLAS.
+
+    Two of our threads that each start OpenBLAS's threads wait for one another: measured up to 100 times slower.
+    """
+    import ctypes
+
+    try:
+        library = ctypes.CDLL(importlib.import_module("numpy._core._multiarray_umath").__file__)
+    except (ImportError, OSError, AttributeError, TypeError):
+        return lambda: 1, lambda _: None
+    for prefix, suffix in (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", "")):
+        get = getattr(library, f"{prefix}openblas_get_num_threads{suffix}", None)
+        put = getattr(library, f"{prefix}openblas_set_num_threads{suffix}", None)
+        if get is not None and put is not None:
+            return get, put
+    return lambda: 1, lambda _: None

@@ -1,0 +1,93 @@
+"""A plain convolution of a picture that OpenCV continues over the edge itself: no window is copied.
+
+Float pictures are filtered from where they lie to where the result goes, in parts; the rows next to each cut, which
+saw the border instead of their neighbours, are then done again. Integer ones go through a float band.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from convcli.engine import tiles
+from convcli.engine.direct import CHANNEL_LIMIT, one_channel, opencv_layout
+from convcli.engine.plan import FOURIER_AREA
+from convcli.engine.threads import run_all, scratch
+from convcli.geometry import Gather, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.floating[Any]]
+
+#: A part of a float picture has this many times the bytes of a band: it needs no cache, and seams cost.
+PART = 8
+#: OpenCV's number for each border rule that `filter2D` knows.
+RULES = {"zero": 0, "replicate": 1, "symmetric": 2, "reflect": 4}
+
+
+def fits(x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: str) -> bool:
+    """Whether `filter2D` computes just this: a small kernel at stride 1 on a picture that keeps its size."""
+    if border not in RULES or taps.ndim != 2 or x.ndim != 3 or taps.size >= FOURIER_AREA or x.shape[2] > CHANNEL_LIMIT:
+        return False
+    kept = all(
+        isinstance(window, Gather) and window.stride == 1 and 0 <= window.before < k and n == window.length >= 2 * k
+        for window, n, k in zip(windows, x.shape, taps.shape, strict=False)
+    )
+    return kept and opencv_layout(x)
+
+
+def filter_to(x: Array, taps: Array, windows: Sequence[Window], border: str, out: Array) -> None:
+    """Filters `x` into `out`, both `(h, w, channels)` of one float dtype."""
+    import cv2
+
+    x, out = one_channel(x), one_channel(out)
+    up = windows[0].before
+    down = taps.shape[0] - 1 - up
+    anchor = (windows[1].before, up)
+    rows = min(PART * tiles.TILE_BYTES // x[0].nbytes, -(-x.shape[0] // 2))
+    parts = list(tiles._bands(x.shape, windows, x.itemsize, max(rows, 4 * taps.shape[0])))
+
+    def part(cut: tuple[int, int]) -> None:
+        rows = slice(*cut)
+        cv2.filter2D(x[rows], -1, taps, dst=out[rows], anchor=anchor, borderType=RULES[border])
+
+    def seam(cut: tuple[int, int]) -> None:
+        low, high = cut[0] - down, cut[0] + up
+        read = slice(low - up, high + down)
+        redone = cv2.filter2D(x[read], -1, taps, anchor=anchor, borderType=RULES[border])
+        out[low:high] = redone[up : up + high - low].reshape(high - low, *x.shape[1:])
+
+    run_all(part, parts)
+    if taps.shape[0] > 1:
+        run_all(seam, parts[1:])
+
+
+def filter_bands(
+    x: npt.NDArray[Any],
+    taps: Array,
+    windows: Sequence[Window],
+    border: str,
+    store: Callable[[Array, int], None],
+) -> None:
+    """Filters `x` of any dtype in bands of the dtype of `taps`."""
+    import cv2
+    import numpy as np
+
+    up = windows[0].before
+    down = taps.shape[0] - 1 - up
+    anchor = (windows[1].before, up)
+
+    def band(rows: tuple[int, int]) -> None:
+        low, high = max(0, rows[0] - up), min(x.shape[0], rows[1] + down)
+        shape = (high - low, *x.shape[1:])
+        source = scratch("window", shape, taps.dtype)
+        np.copyto(source, x[low:high])
+        result = scratch("filtered", shape, taps.dtype)
+        cv2.filter2D(source, -1, taps, dst=result, anchor=anchor, borderType=RULES[border])
+        store(result[rows[0] - low : rows[1] - low], rows[0])
+
+    run_all(band, tiles._bands(x.shape, windows, taps.itemsize))

@@ -1,0 +1,141 @@
+"""The planner as a table, and the work of the plans it makes: nothing here is timed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convcli
+from convcli.engine import bank, fourier, passes, tiles
+from convcli.engine.plan import ALGORITHMS, FAST, Plane, fourier_tile, plan_plane
+from convcli.geometry import Gather
+
+MEGAPIXELS = {"height": 1000, "width": 1000}
+
+
+@pytest.mark.parametrize(
+    ("work", "algorithm"),
+    [
+        (Plane(taps=(3, 3), nonzero=5, **MEGAPIXELS), "direct"),
+        (Plane(taps=(7, 7), **MEGAPIXELS), "direct"),
+        (Plane(taps=(9, 9), **MEGAPIXELS), "direct"),
+        (Plane(taps=(13, 13), **MEGAPIXELS), "fourier"),
+        (Plane(taps=(31, 31), **MEGAPIXELS), "fourier"),
+        (Plane(taps=(31, 31), nonzero=31, **MEGAPIXELS), "direct"),
+        (Plane(taps=(13, 13), rank=1, **MEGAPIXELS), "passes"),
+        (Plane(taps=(3, 3), rank=1, **MEGAPIXELS), "direct"),
+        (Plane(taps=(63, 63), rank=1, **MEGAPIXELS), "passes"),
+        (Plane(taps=(63, 63), rank=6, **MEGAPIXELS), "fourier"),
+        (Plane(taps=(15, 15), bounded=False, **MEGAPIXELS), "direct"),
+        (Plane(taps=(31, 31), rank=1, bounded=False, finite=False, **MEGAPIXELS), "passes"),
+        (Plane(taps=(1, 15), height=1, width=1 << 20), "passes"),
+        (Plane(taps=(1, 8191), height=1, width=1 << 20), "fourier"),
+        (Plane(taps=(127, 1), height=1000, width=1000), "passes"),
+    ],
+    ids=str,
+)
+def test_the_plan(work: Plane, algorithm: str) -> None:
+    plan = plan_plane(work)
+    assert plan.algorithm == algorithm
+    assert str(plan).startswith(f"{algorithm} (")
+    assert plan == plan_plane(work)
+
+
+@pytest.mark.parametrize("forced", ALGORITHMS)
+def test_a_plan_can_be_forced_where_it_can_run(forced: str) -> None:
+    work = Plane(taps=(15, 15), rank=2, **MEGAPIXELS)
+    assert plan_plane(work, forced).algorithm == forced
+    least = min(plan_plane(work, name).cost for name in ALGORITHMS)
+    assert plan_plane(work).cost == least
+    unbounded = Plane(taps=(15, 15), bounded=False, finite=False, **MEGAPIXELS)
+    assert plan_plane(unbounded, "fourier").algorithm == "direct"
+
+
+@pytest.mark.parametrize("taps", [3, 11, 31, 63, 200])
+@pytest.mark.parametrize("size", [40, 500, 3000])
+def test_fourier_tiles_waste_little(taps: int, size: int) -> None:
+    tile = fourier_tile(Plane(taps=(taps, taps), height=size, width=size))
+    assert all(side in FAST for side in tile) and all(side >= min(taps, size) for side in tile)
+    if size == 3000:
+        useful = np.prod([side - taps + 1 for side in tile]) / np.prod(tile)
+        assert useful > (0.6 if taps < 100 else 0.3)
+
+
+@pytest.mark.parametrize("shape", [(3000, 4000, 1), (3000, 4000, 3), (500, 500, 1), (64, 64, 1), (20000, 10, 1)])
+def test_bands_cover_the_output_once_and_stay_small(shape: tuple[int, ...]) -> None:
+    windows = [Gather(taps=7, stride=1, dilation=1, before=3, length=n) for n in shape[:2]]
+    cuts = list(tiles._bands(shape, windows, 4))
+    assert [start for start, _ in cuts[1:]] == [stop for _, stop in cuts[:-1]]
+    assert (cuts[0][0], cuts[-1][1]) == (0, shape[0])
+    row = 4 * shape[1] * shape[2]
+    assert all((stop - start) * row <= max(tiles.TILE_BYTES, 12 * row) for start, stop in cuts)
+    if shape[0] * row > tiles.TILE_BYTES:
+        assert len(cuts) % 2 == 0
+
+
+def test_the_number_of_transforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 31x31 kernel on 2 megapixels: every tile is transformed once, two at a time, and few samples twice."""
+    import cv2
+
+    sizes: list[int] = []
+    transform = cv2.dft
+
+    def counted(values: Any, *arguments: Any, **options: Any) -> Any:
+        sizes.append(values.shape[0] * values.shape[1])
+        return transform(values, *arguments, **options)
+
+    x, kernel = np.ones((1000, 2000), np.float32), convcli.load({"weights": np.random.default_rng(0).random((31, 31))})
+    kernel.apply(x)
+    monkeypatch.setattr(cv2, "dft", counted)
+    kernel.apply(x)
+    # There and back, for two real tiles: as many complex samples as outputs, and the tiles' overlap.
+    assert x.size <= sum(sizes) <= 1.6 * x.size
+
+
+def test_the_number_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter bank lays each sample out once per tap of a row, not once per tap."""
+    copied: Counter[str] = Counter()
+    copyto = np.copyto
+
+    def counted(target: Any, source: Any, **options: Any) -> None:
+        copied["samples"] += target.size
+        copyto(target, source, **options)
+
+    x, w = np.ones((8, 200, 300), np.float32), np.ones((16, 8, 5, 5), np.float32)
+    kernel = convcli.load({"weights": w})
+    monkeypatch.setattr(np, "copyto", counted)
+    kernel.apply(x, "cyx")
+    assert bank.algorithm(w.shape) == "rows"
+    assert 5 * x.size <= copied["samples"] <= 1.5 * 5 * x.size
+
+
+def test_no_window_is_copied_for_small_and_separable_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    from convcli.engine import fused
+
+    copied: Counter[str] = Counter()
+    read = tiles.read_window
+
+    def counted(x: Any, ranges: Any, *arguments: Any, **options: Any) -> Any:
+        window = read(x, ranges, *arguments, **options)
+        copied["samples"] += window.size
+        return window
+
+    monkeypatch.setattr(tiles, "read_window", counted)
+    monkeypatch.setattr(fused, "read_window", counted)
+    x = np.random.default_rng(0).random((1500, 1500), np.float32)
+    convcli.load("sharpen").apply(x)
+    assert copied["samples"] == 0
+    convcli.load("gaussian:sigma=4").apply(x)
+    # Only the first and the last band reach over the edge.
+    assert copied["samples"] <= 0.4 * x.size
+
+
+def test_products_and_tiles_exist() -> None:
+    row = np.arange(1.0, 4.0)
+    matrix = passes.toeplitz(row.tobytes(), row.dtype.str, 2)
+    assert matrix.tolist() == [[1, 2, 3, 0], [0, 1, 2, 3]]
+    spectrum = fourier.kernel_spectrum(row.tobytes(), (1, 3), row.dtype.str, (1, 8))
+    assert spectrum.shape == (1, 8) and np.isclose(spectrum[0, 0] * 8, 6)
