@@ -176,21 +176,21 @@ class Deformable(Kernel):
 
     def _check_fit(self, shape: tuple[int, ...], size: tuple[int, int]) -> None:
         """Raises `ShapeError` where offsets or mask were made for another output size or number of channels."""
-        kh, kw = self.taps
+        (kh, kw), groups = self.taps, self.offset_groups
+        if shape[-1] % groups:
+            planes = f"offsets of {2 * groups * kh * kw} planes are {groups} groups for a {kh}x{kw} kernel"
+            raise ShapeError(f"{planes}, and {shape[-1]} channels don't split into {groups}")
         fields = (("offsets", self.offsets, 2, "zeros"), ("mask", self.mask, 1, "ones"))
         for field, tensor, per_tap, neutral in fields:
             if not isinstance(tensor, Tensor):
                 continue
-            groups = self.offset_groups
             needed = (groups * per_tap * kh * kw, *size)
             if tensor.shape != needed:
                 raise ShapeError(
-                    f"{field} {tensor.origin} has shape {tensor.shape}; a {kh}x{kw} kernel on {shape[-3]}x{shape[-2]}"
-                    f" pixels needs {needed}",
+                    f"{field} {tensor.origin} has shape {tensor.shape}; a {kh}x{kw} kernel on a picture of"
+                    f" {shape[-2]}x{shape[-3]} pixels needs {needed}",
                     hint=f"make it with numpy: np.save('{field}.npy', np.{neutral}({needed}))",
                 )
-        if shape[-1] % self.offset_groups:
-            raise ShapeError(f"{shape[-1]} channels don't split into {self.offset_groups} offset groups")
 
     def _band(self, image: npt.NDArray[Any], region: Region, *, dtype: npt.DTypeLike) -> Array:
         import numpy as np
