@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.costs.placed import Placed
-from convcli.engine.tiles import thread_count
+from convcli.engine.threads import thread_count
 from convcli.ops import Kernel
 from convcli.tensors import Tensor
 
