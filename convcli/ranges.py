@@ -115,8 +115,22 @@ def channel_store(store: object, channel: int) -> Callable[[Array, int], None] |
 
 
 def planar(x: npt.NDArray[Any]) -> bool:
-    """Whether the channels of `(*spatial, channels)` lie as planes, as networks keep them."""
-    return x.ndim > 2 and x.shape[-1] > 1 and abs(x.strides[-1]) > abs(x.strides[-2])
+    """Whether the channels of `(*spatial, channels)` lie as planes, as networks keep them: each one row after row."""
+    if x.ndim < 3 or x.shape[-1] == 1:
+        return False
+    whole = x.shape[0] * x.strides[0]
+    return x[..., 0].flags.c_contiguous and x.strides[-1] >= whole
+
+
+def settled(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`x` itself where it lies pixel after pixel or as planes, else a copy that does.
+
+    So the same numbers take the same way through the engine, and give the same result to the last bit.
+    """
+    import numpy as np
+
+    plain = x.flags.c_contiguous or planar(x)
+    return x if plain and x.flags.aligned else np.ascontiguousarray(x)
 
 
 def float_target(store: object, dtype: npt.DTypeLike) -> Array | None:

@@ -50,7 +50,7 @@ def test_a_report_of_one_input(here: Path) -> None:
     assert lines(result.err) == [
         "in.png -> out.tif",
         "Kernel    Type                 Computed                          In    Out  Parameters    MACs  Border",
-        "gaussian  separable            one pass per axis, by planes   30x20  30x20          26  15.6 k  reflect",
+        "gaussian  separable            passes (13 + 13 taps)          30x20  30x20          26  15.6 k  reflect",
         "luma      depthwise_separable  planes, then a matrix product  30x20  30x20          10   6,000  reflect",
         "png uint8 -> tiff uint8",
         "decode TIME, filter TIME, encode TIME, SPEED",
@@ -250,7 +250,7 @@ def test_show_of_one_kernel() -> None:
         "  channels     each channel alone",
         "  parameters   9 weights, 0 biases",
         "  cost         9 MACs = 18 FLOPs per output pixel and channel",
-        "  computed by  direct, by planes",
+        "  computed by  direct (9 taps), 2 phases of rows",
         "",
         "weights 3x3",
         "   -1 -1 -1",

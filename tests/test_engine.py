@@ -140,3 +140,17 @@ def test_opencv_and_blas_get_their_threads_back() -> None:
     with pytest.raises(ZeroDivisionError):
         threads.run_all(lambda piece: 1 // piece, [1, 0, 1])
     assert cv2.getNumThreads() == before
+
+
+@pytest.mark.parametrize("name", ["gaussian", "gaussian:sigma=6", "sharpen", "disk:radius=7", "upsample-bilinear-2x"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_channels_that_lie_as_planes(name: str, dtype: Any) -> None:
+    x = np.random.default_rng(8).uniform(0, 255, (5, 130, 170)).astype(dtype)
+    kernel = convcli.load(name)
+    pixels = np.ascontiguousarray(np.moveaxis(x, 0, -1))
+    expected = np.moveaxis(np.float64(kernel.apply(pixels)), -1, 0)
+    near = 1.0 if dtype == np.uint8 else 1e-6 * expected.max()
+    assert np.abs(kernel.apply(x, "cyx") - expected).max() <= near
+    biased = kernel.replace(bias=convcli.load({"weights": [[1]], "bias": [2.0]}).bias)
+    floats = np.moveaxis(np.float64(biased.apply(pixels, dtype=np.float32)), -1, 0)
+    assert np.abs(biased.apply(x, "cyx", dtype=np.float32) - floats).max() <= 1e-6 * np.abs(floats).max()

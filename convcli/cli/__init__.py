@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -75,6 +76,8 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 an input failed, 2 wrong usage or kernel, 130 and 143 on signals."""
+    # Our threads share the work; threads of OpenBLAS's own would be started with numpy and then wait in vain.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_standard_streams()
     signal.signal(signal.SIGTERM, _terminate)
     code = run(sys.argv[1:])
@@ -83,7 +86,10 @@ def main() -> None:
     except OSError:
         # Told already; Python must not try again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code)
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    # All is written and closed: taking the interpreter and its libraries down first would only take time.
+    os._exit(code)
 
 
 def _open_standard_streams() -> None:

@@ -40,8 +40,14 @@ def _factorise(data: bytes, shape: tuple[int, int], dtype: str) -> Factors | Non
 
     kind = np.dtype(dtype)
     taps = np.frombuffer(data, kind).reshape(shape).astype(np.float64)
-    left, values, right = np.linalg.svd(taps, full_matrices=False)
     allowed = RESIDUAL * float(np.finfo(kind).eps) * float(np.abs(taps).sum())
+    # A cross through the greatest tap: whole numbers stay whole, as they would not by singular values.
+    row, column = np.unravel_index(int(np.abs(taps).argmax()), shape)
+    pivot = float(taps[row, column]) or 1.0
+    down, across = taps[:, column] / pivot, taps[row]
+    if float(np.abs(taps - np.outer(down, across)).sum()) <= allowed:
+        return down[None].astype(kind), across[None].astype(kind)
+    left, values, right = np.linalg.svd(taps, full_matrices=False)
     rest = taps.copy()
     for rank in range(1, min(RANK_LIMIT, len(values)) + 1):
         rest -= values[rank - 1] * np.outer(left[:, rank - 1], right[rank - 1])

@@ -49,6 +49,8 @@ def run_fused(
     dtype = down.dtype
     out = float_target(store, dtype)
     x, out = one_channel(x), None if out is None else one_channel(out)
+    if out is not None and not opencv_layout(out):
+        out = None
     width, channels = x.shape[1:]
     readable = x.dtype == dtype and opencv_layout(x)
     plain = x.dtype.kind != "f"

@@ -41,9 +41,10 @@ def columns_by_product(taps: int, finite: bool) -> bool:
     return finite and plan.long_cost(taps) < plan.short_cost(taps)
 
 
-def rows_by_product(taps: int, channels: int, finite: bool) -> bool:
+def rows_by_product(taps: int, channels: int, finite: bool, height: int = 0) -> bool:
     """Whether a pass along rows is a matrix product, for which channels side by side must be parted."""
-    return finite and plan.across_cost(taps, channels) < plan.short_cost(taps)
+    direct = plan.across_cost(taps, channels, False, height)
+    return finite and plan.across_cost(taps, channels, True, height) < direct
 
 
 def along_columns(x: Array, taps: Array, finite: bool) -> Array:
@@ -64,7 +65,7 @@ def along_rows(x: Array, taps: Array, finite: bool) -> Array:
     if taps.size == 1:
         return x if taps[0] == 1 else x * taps[0]
     channels = x.shape[2]
-    if not rows_by_product(taps.size, channels, finite):
+    if not rows_by_product(taps.size, channels, finite, x.shape[0]):
         return direct(x, taps[None])
     import numpy as np
 

@@ -21,6 +21,8 @@ ALGORITHMS = ("direct", "passes", "fourier")
 
 #: `filter2D` goes over to a discrete Fourier transform of its own from this many cells of the kernel, zeros included.
 FOURIER_AREA = 130
+#: Nanoseconds that `filter2D` takes more per sample where there is only one row.
+LINE = 1.3
 #: Nanoseconds for the calls that one Fourier tile takes, whatever its size.
 CALL = 25_000
 
@@ -72,11 +74,11 @@ def _options(work: Plane) -> Iterator[Plan]:
     kh, kw = work.taps
     nonzero = work.nonzero or kh * kw
     full = min(kh, kw)
-    direct = direct_cost(work.taps, nonzero)
+    direct = direct_cost(work.taps, nonzero) + (LINE if work.height == 1 else 0)
     yield Plan(algorithm="direct", reason=f"{nonzero} taps", cost=direct)
     rank = work.rank or full
     if rank < full or full == 1:
-        across = across_cost(kw, work.channels, work.finite)
+        across = across_cost(kw, work.channels, work.finite, work.height)
         cost = rank * (down_cost(kh, work.finite) + across) + (rank - 1) * 0.3
         reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
         yield Plan(algorithm="passes", reason=reason if full > 1 else f"{kh * kw} taps in a row", cost=cost)
@@ -98,11 +100,14 @@ def down_cost(taps: int, finite: bool = True) -> float:
     return 0.0 if taps == 1 else min(short_cost(taps), long_cost(taps) if finite else 1e9)
 
 
-def across_cost(taps: int, channels: int = 1, finite: bool = True) -> float:
+def across_cost(taps: int, channels: int = 1, finite: bool = True, height: int = 0) -> float:
     """One pass along rows; channels side by side are parted for a GEMM."""
     if taps == 1:
         return 0.0
-    return min(short_cost(taps), long_cost(taps) + (0.2 if channels == 1 else 0.9) if finite else 1e9)
+    short = short_cost(taps) + (LINE if height == 1 else 0)
+    if not finite:
+        return short
+    return min(short, long_cost(taps) + (0.2 if channels == 1 else 0.9))
 
 
 def short_cost(taps: int) -> float:
@@ -132,20 +137,22 @@ def fourier_cost(tile: tuple[int, int], work: Plane) -> float:
 @lru_cache(maxsize=256)
 def fourier_tile(work: Plane) -> tuple[int, int]:
     """Sides of the Fourier tile: the pair of fast lengths with the least work; bands are whole tiles high."""
-    heights = _lengths(work.taps[0], work.height)
-    widths = _lengths(work.taps[1], work.width)
+    line = min(work.taps) == 1
+    heights = _lengths(work.taps[0], work.height, line)
+    widths = _lengths(work.taps[1], work.width, line)
     pairs = [(height, width) for height in heights for width in widths]
     return min(pairs, key=lambda pair: (fourier_cost(pair, work), pair))
 
 
-def _lengths(taps: int, length: int) -> list[int]:
+def _lengths(taps: int, length: int, line: bool) -> list[int]:
     """Fast transform lengths for `taps` on `length` outputs: up to one that takes them all at once."""
     if taps == 1:
         return [1]
-    whole = next((side for side in FAST if side >= length + taps - 1), FAST[-1])
-    least = min(whole, next((side for side in FAST if side >= max(1.5 * taps, 32)), FAST[-1]))
+    fast = LINE_FAST if line else FAST
+    whole = next((side for side in fast if side >= length + taps - 1), fast[-1])
+    least = min(whole, next((side for side in fast if side >= max(1.5 * taps, 32)), fast[-1]))
     most = min(whole, max(2 * least, 384 if taps < 100 else 8 * taps))
-    return [side for side in FAST if least <= side <= most]
+    return [side for side in fast if least <= side <= most]
 
 
 #: Multiples of 8 with factors 2, 3 and 5 only: rows of a tile then start on cache lines, without which OpenCV's
@@ -155,6 +162,9 @@ FAST = tuple(
     for side in sorted(2**a * 3**b * 5**c for a in range(3, 18) for b in range(5) for c in range(4))
     if side <= 1 << 17 and (side <= 128 or side & (side - 1))
 )
+
+#: The same for transforms of single rows, where powers of two are best.
+LINE_FAST = tuple(sorted({*FAST, *(2**a for a in range(5, 18))}))
 
 
 _forced: str | None = None

@@ -13,14 +13,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine import fused, whole
-from convcli.engine.direct import direct
+from convcli.engine.direct import direct, one_channel, opencv_layout
 from convcli.engine.factors import factorise
 from convcli.engine.facts import Facts
 from convcli.engine.fourier import fourier
 from convcli.engine.passes import passes
 from convcli.engine.plan import Plan, Plane, choose
 from convcli.engine.volume import correlate_volume, pays
-from convcli.ranges import float_target
+from convcli.ranges import channel_store, float_target, planar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -175,11 +175,21 @@ def run_whole(
 
     if taps.ndim != 2 or x.ndim != 3:
         return False
+    if planar(x):
+        stores = [channel_store(store, channel) for channel in range(x.shape[2])]
+        if None in stores:
+            return False
+        # All channels are of one shape: what serves the first serves the others.
+        return all(
+            run_whole(x[..., channel : channel + 1], taps, dilation, windows, border, one)
+            for channel, one in enumerate(stores)
+            if one is not None
+        )
     spread = np.ascontiguousarray(_spread(_spread(taps, dilation[1]).T, dilation[0]).T)
     plan = plan_for(spread, windows[0].length, windows[1].length, x.shape[2])
     if plan.algorithm == "direct" and whole.fits(x, spread, windows, border):
         out = float_target(store, taps.dtype)
-        if out is not None and x.dtype == taps.dtype:
+        if out is not None and x.dtype == taps.dtype and opencv_layout(one_channel(out)):
             whole.filter_to(x, spread, windows, border, out)
         else:
             whole.filter_bands(x, spread, windows, border, store)

@@ -205,10 +205,10 @@ class Kernel(ABC):
         Raises `ShapeError` where array and kernel do not fit.
         """
         from convcli.layouts import Layout
-        from convcli.ranges import Sink, planar, work_dtype
+        from convcli.ranges import Sink, planar, settled, work_dtype
 
         placed = Layout.of(array, layout)
-        x = placed.canonical(array)
+        x = settled(placed.canonical(array))
         spatial = self.output_shape(x.shape[:-1], placed.spatial)
         channels = self.output_channels(x.shape[-1])
         sink = Sink((*spatial, channels), dtype if dtype is not None else array.dtype, by_planes=planar(x))
