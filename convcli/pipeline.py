@@ -33,7 +33,8 @@ LARGEST = 1 << 30
 class Filtered:
     """The result of a chain of kernels: `(*spatial, channels)`, and what happened on the way.
 
-    `below`, `above` and `nonfinite` count samples as `ranges.Sink` does; `seconds` is the time for filtering alone.
+    `below` and `above` count samples as `ranges.Sink` does, `nonfinite` those that are NaN or infinite; `seconds` is the
+    time for filtering alone.
     """
 
     array: Array
@@ -138,8 +139,19 @@ def together(
     return Filtered(
         array=array, stages=stages, seconds=time.perf_counter() - begun, notes=notes,
         below=sum(sink.below for sink in sinks), above=sum(sink.above for sink in sinks),
-        nonfinite=sum(sink.nonfinite for sink in sinks),
+        nonfinite=sum(sink.nonfinite for sink in sinks) or _nonfinite(array),
     )  # fmt: skip
+
+
+def _nonfinite(array: Array) -> int:
+    """NaN and infinite samples of a result; a finite sum says at once that there are none."""
+    import numpy as np
+
+    if array.dtype.kind != "f":
+        return 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum(dtype=np.float64)
+    return 0 if np.isfinite(total) else int(array.size - np.count_nonzero(np.isfinite(array)))
 
 
 def _kept(

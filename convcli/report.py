@@ -52,7 +52,7 @@ class Report:
     #: Shares of the output's samples that were cut off at the lower and the upper limit.
     clipped_low: float = 0.0
     clipped_high: float = 0.0
-    #: NaN and infinite samples met on the way to integers.
+    #: NaN and infinite samples of the result; integers keep NaN as 0 and infinities as their limits.
     nonfinite: int = 0
     notes: tuple[str, ...] = ()
 

@@ -93,9 +93,10 @@ def warnings(report: Report, stream: TextIO, *, hint: bool) -> bool:
         if hint:
             stream.write("  hint: --range abs, offset, rescale or float keeps them\n")
     if report.nonfinite:
-        stream.write(
-            f"Warning: {name}: {report.nonfinite} samples were NaN or infinite and can't be kept as integers\n"
-        )
+        what = "are NaN or infinite"
+        if not report.dtype_out.startswith("float"):
+            what = "were NaN or infinite, which integers can't keep"
+        stream.write(f"Warning: {name}: {report.nonfinite} samples of the result {what}\n")
     for note in report.notes:
         stream.write(f"Warning: {name}: {printable(note)}\n")
     return clipped > CLIPPED_WARNING

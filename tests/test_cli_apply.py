@@ -481,3 +481,14 @@ def test_the_report_as_json_is_about_what_was_done(here: Path) -> None:
     assert second["macs"] == 3 * (5 * 10 * 6 + 5 * 5 * 6)  # along x first, at half the width
     assert read(Path("out/in.png")).shape == (5, 6, 3)
     assert (failed["input"], failed["status"], failed["error"]) == ("absent.png", "failed", "absent.png: no such file")
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_nan_and_infinite_results_are_counted(here: Path, kind: type) -> None:
+    values = np.zeros((9, 9), kind)
+    values[2, 2], values[6, 6] = np.nan, np.inf
+    np.save("in.npy", values)
+    result = run("apply", "in.npy", "-k", "sharpen", "-o", "out.npy")
+    y = np.load("out.npy")
+    assert (result.code, np.count_nonzero(~np.isfinite(y))) == (0, 10)
+    assert "Warning: in.npy: 10 samples of the result are NaN or infinite" in result.err
