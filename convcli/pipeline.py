@@ -33,8 +33,8 @@ LARGEST = 1 << 30
 class Filtered:
     """The result of a chain of kernels: `(*spatial, channels)`, and what happened on the way.
 
-    `below` and `above` count samples as `ranges.Sink` does, `nonfinite` those that are NaN or infinite; `seconds` is the
-    time for filtering alone.
+    `below` and `above` count samples as `ranges.Sink` does, `nonfinite` those that are NaN or infinite; `seconds` is
+    the time for filtering alone.
     """
 
     array: Array
