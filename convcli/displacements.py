@@ -23,12 +23,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Displacement:
-    """`field(parameters, rows, columns, (height, width))` gives the (down, right) displacements in pixels."""
+    """`field(parameters, rows, columns, (height, width))` gives the (down, right) displacements in pixels.
+
+    `rows` is `(h, 1)`, `columns` `(1, w)`, the displacements `(h, w)`.
+    """
 
     name: str
     about: str
     parameters: Mapping[str, Parameter]
     field: Field
+
+
+def displaced(
+    rule: Displacement, parameters: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, ...]
+) -> tuple[Places, Places]:
+    """Where taps read whose own places are `rows` `(taps, h)` and `columns` `(taps, w)`: `(taps, h, w)` each.
+
+    Neighbouring outputs share places, so the field is worked out once per place and not once per tap.
+    """
+    import numpy as np
+
+    top, left = rows.min(), columns.min()
+    down = np.arange(top, rows.max() + 1)[:, None]
+    right = np.arange(left, columns.max() + 1)[None, :]
+    dy, dx = rule.field(parameters, down, right, size)
+    dy, dx = dy + down, dx + right
+    taps, height, width = rows.shape[0], rows.shape[1], columns.shape[1]
+    if taps == 1 and dy.shape == (height, width):
+        return dy[None], dx[None]
+    y, x = np.empty((2, taps, height, width))
+    for tap in range(taps):
+        read = _steps(rows[tap], top), _steps(columns[tap], left)
+        y[tap], x[tap] = dy[read], dx[read]
+    return y, x
+
+
+def _steps(places: Places, first: float) -> slice:
+    """Evenly spaced `places` as indices from `first` on."""
+    start, stop = int(places[0] - first), int(places[-1] - first)
+    return slice(start, stop + 1, max(1, (stop - start) // max(1, len(places) - 1)))
 
 
 def _swirl(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places]:

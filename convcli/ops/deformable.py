@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from convcli import tensors
-from convcli.displacements import Displacement
+from convcli.displacements import Displacement, displaced
 from convcli.engine.samples import BLOCK, sample
 from convcli.engine.tiles import Region, run_bands
 from convcli.engine.warp import warp
@@ -17,6 +17,7 @@ from convcli.errors import FieldError, ShapeError
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
+from convcli.ops.offsets import check_finite, check_stack, check_together
 from convcli.ops.weights import check_bank, check_bias, common, footprint, resolve_weights
 from convcli.rules import RuleCall
 from convcli.tensors import Tensor
@@ -75,9 +76,9 @@ class Deformable(Kernel):
             check_bank(weights.shape, kernel.groups, "groups")
         check_bias(kernel.bias, kernel.channels[1] if kernel.channels else None)
         taps = math.prod(kernel.taps)
-        _check_stack(kernel.offsets, 2 * taps, "offsets", f"2 x {taps} taps")
-        _check_stack(kernel.mask, taps, "mask", f"{taps} taps")
-        _check_together(kernel.offsets, kernel.mask)
+        check_stack(kernel.offsets, 2 * taps, "offsets", f"2 x {taps} taps")
+        check_stack(kernel.mask, taps, "mask", f"{taps} taps")
+        check_together(kernel.offsets, kernel.mask)
         if isinstance(kernel.offsets, RuleCall):
             kernel.offsets.values(2, "offsets")
         return kernel
@@ -132,7 +133,7 @@ class Deformable(Kernel):
         _ = self.effective
         for field, tensor in (("offsets", self.offsets), ("mask", self.mask)):
             if isinstance(tensor, Tensor):
-                _check_finite(tensor, field)
+                check_finite(tensor, field)
 
     def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
         outputs = math.prod(self.output_shape(spatial, axes))
@@ -166,12 +167,13 @@ class Deformable(Kernel):
         size = (windows[0].length, windows[1].length)
         self._check_fit(x.shape, size)
         if x.ndim == 3:
-            run_bands(x.shape, windows, dtype, partial(self._band, x, dtype=dtype), store)
+            run_bands(x.shape, windows, dtype, partial(self._band, x, dtype=dtype), store, rows=BLOCK)
             return
         for z, image in enumerate(x):
             # A volume goes slice by slice: z is carried through.
             plane = np.empty((1, *size, self.output_channels(x.shape[-1])), dtype)
-            run_bands(image.shape, windows, dtype, partial(self._band, image, dtype=dtype), partial(_keep, plane[0]))
+            band = partial(self._band, image, dtype=dtype)
+            run_bands(image.shape, windows, dtype, band, partial(_keep, plane[0]), rows=BLOCK)
             store(plane, z)
 
     def _check_fit(self, shape: tuple[int, ...], size: tuple[int, int]) -> None:
@@ -285,13 +287,12 @@ class Deformable(Kernel):
         import numpy as np
 
         nominal = self._nominal(rows, columns, size)
+        if isinstance(self.offsets, RuleCall):
+            rule = cast("Displacement", self.offsets.rule)
+            return displaced(rule, self.offsets.values(2, "offsets"), *nominal, tuple(size))
         shape = (math.prod(self.taps), *self._size(rows, columns))
         down = np.broadcast_to(nominal[0][:, :, None], shape)
         right = np.broadcast_to(nominal[1][:, None, :], shape)
-        if isinstance(self.offsets, RuleCall):
-            rule = cast("Displacement", self.offsets.rule)
-            dy, dx = rule.field(self.offsets.values(2, "offsets"), down, right, tuple(size))
-            return down + dy, right + dx
         taps = math.prod(self.taps)
         block = self.offsets.native[group * 2 * taps : (group + 1) * 2 * taps, rows, columns]
         return down + block[0::2], right + block[1::2]
@@ -299,31 +300,3 @@ class Deformable(Kernel):
 
 def _keep(plane: Array, band: Array, start: int) -> None:
     plane[start : start + band.shape[0]] = band
-
-
-def _check_stack(tensor: Tensor | RuleCall | None, planes: int, field: str, what: str) -> None:
-    """Raises `FieldError` where an array has not a whole number of groups of `planes` planes."""
-    if isinstance(tensor, Tensor) and (tensor.rank != 3 or tensor.shape[0] % planes or 0 in tensor.shape):
-        expected = f"({planes}, out height, out width), or a multiple of {planes} for offset groups: {what}"
-        raise FieldError(field, f"'{field}' has shape {tensor.shape}; it must be {expected}")
-
-
-def _check_together(offsets: Tensor | RuleCall, mask: Tensor | None) -> None:
-    """Raises `FieldError` where a mask has not one plane for each pair of planes of the offsets, of their size."""
-    if not isinstance(offsets, Tensor) or mask is None:
-        return
-    needed = (offsets.shape[0] // 2, *offsets.shape[1:])
-    if mask.shape != needed:
-        raise FieldError("mask", f"'mask' has shape {mask.shape}; with offsets of {offsets.shape} it must be {needed}")
-
-
-def _check_finite(tensor: Tensor, field: str) -> None:
-    import numpy as np
-
-    if tensor.native.dtype.kind not in "buif":
-        raise FieldError(field, f"'{field}' has dtype {tensor.native.dtype}, not real numbers")
-    # Plane by plane: a mapped file is never wholly in memory.
-    bad = sum(int(np.count_nonzero(~(abs(np.float64(plane)) <= tensors.GREATEST))) for plane in tensor.native)
-    if bad:
-        what = f"{bad} of the {tensor.size} numbers in '{field}' ({tensor.origin})"
-        raise FieldError(field, f"{what} are NaN, infinite or beyond {tensors.GREATEST:g}")

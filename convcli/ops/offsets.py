@@ -1,0 +1,36 @@
+"""What offsets and masks of a deformable kernel must be: whole groups of planes, of one size, finite."""
+
+from __future__ import annotations
+
+from convcli import tensors
+from convcli.errors import FieldError
+from convcli.rules import RuleCall
+from convcli.tensors import Tensor
+
+
+def check_stack(tensor: Tensor | RuleCall | None, planes: int, field: str, what: str) -> None:
+    """Raises `FieldError` where an array has not a whole number of groups of `planes` planes."""
+    if isinstance(tensor, Tensor) and (tensor.rank != 3 or tensor.shape[0] % planes or 0 in tensor.shape):
+        expected = f"({planes}, out height, out width), or a multiple of {planes} for offset groups: {what}"
+        raise FieldError(field, f"'{field}' has shape {tensor.shape}; it must be {expected}")
+
+
+def check_together(offsets: Tensor | RuleCall, mask: Tensor | None) -> None:
+    """Raises `FieldError` where a mask has not one plane for each pair of planes of the offsets, of their size."""
+    if not isinstance(offsets, Tensor) or mask is None:
+        return
+    needed = (offsets.shape[0] // 2, *offsets.shape[1:])
+    if mask.shape != needed:
+        raise FieldError("mask", f"'mask' has shape {mask.shape}; with offsets of {offsets.shape} it must be {needed}")
+
+
+def check_finite(tensor: Tensor, field: str) -> None:
+    import numpy as np
+
+    if tensor.native.dtype.kind not in "buif":
+        raise FieldError(field, f"'{field}' has dtype {tensor.native.dtype}, not real numbers")
+    # Plane by plane: a mapped file is never wholly in memory.
+    bad = sum(int(np.count_nonzero(~(abs(np.float64(plane)) <= tensors.GREATEST))) for plane in tensor.native)
+    if bad:
+        what = f"{bad} of the {tensor.size} numbers in '{field}' ({tensor.origin})"
+        raise FieldError(field, f"{what} are NaN, infinite or beyond {tensors.GREATEST:g}")
