@@ -92,14 +92,13 @@ def _along_columns(x: Array, taps: Array, finite: bool) -> Array:
 def _along_rows(x: Array, taps: Array, window: Window, border: str, finite: bool, target: Array | None) -> Array:
     """The pass along rows, into `target` where there is one and it can be written to at once."""
     import cv2
-    import numpy as np
 
     height, width, channels = x.shape
     low, high = window.reads(0, window.length)
     shape = (height, window.length, channels)
     if taps.size == 1 and (low, high) == (0, width):
         return x if taps[0] == 1 else x * taps[0]
-    product = rows_by_product(taps.size, channels, finite)
+    product = rows_by_product(taps.size, finite, height)
     y = target if target is not None else scratch("across", shape, x.dtype)
     if not product and border in RULES and window.length == width and -low < taps.size and width >= taps.size:
         cv2.filter2D(x, -1, taps[None], dst=y, anchor=(-low, 0), borderType=RULES[border])
@@ -110,21 +109,7 @@ def _along_rows(x: Array, taps: Array, window: Window, border: str, finite: bool
         full = scratch("full", wide.shape, x.dtype)
         cv2.filter2D(wide, -1, taps[None], dst=full, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
         return full[:, : window.length]
-    if channels == 1:
-        product_rows(wide[..., 0], taps, y[..., 0])
-        return y
-    planes = [scratch(f"plane {i}", wide.shape[:2], x.dtype) for i in range(channels)]
-    results = [scratch(f"result {i}", shape[:2], x.dtype) for i in range(channels)]
-    if channels <= 4:
-        cv2.split(wide, planes)
-    for i, (plane, result) in enumerate(zip(planes, results, strict=True)):
-        if channels > 4:
-            np.copyto(plane, wide[..., i])
-        product_rows(plane, taps, result)
-    if channels <= 4:
-        cv2.merge(results, y)
-    else:
-        np.stack(results, axis=2, out=y)
+    product_rows(wide, taps, y)
     return y
 
 

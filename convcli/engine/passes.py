@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.engine import plan
 from convcli.engine.direct import direct
 from convcli.engine.factors import Factors
+from convcli.engine.threads import scratch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.floating[Any]]
 
+#: Sizes of a pixel in bytes that OpenCV's `transpose` moves at once.
+TURNED_BYTES = (4, 8, 12, 16, 24, 32)
+#: Bytes of columns that are turned at a time, to stay in the cache.
+CHUNK_BYTES = 1 << 18
 #: Columns of a block of the vertical product: its operands stay in the innermost cache.
 COLUMNS = 256
 
@@ -38,13 +43,12 @@ def passes(x: Array, factors: Factors, finite: bool) -> Array:
 
 def columns_by_product(taps: int, finite: bool) -> bool:
     """Whether a pass along columns is a matrix product, which needs finite samples."""
-    return finite and plan.long_cost(taps) < plan.short_cost(taps)
+    return finite and plan.product_cost(taps) < plan.short_cost(taps)
 
 
-def rows_by_product(taps: int, channels: int, finite: bool, height: int = 0) -> bool:
-    """Whether a pass along rows is a matrix product, for which channels side by side must be parted."""
-    direct = plan.across_cost(taps, channels, False, height)
-    return finite and plan.across_cost(taps, channels, True, height) < direct
+def rows_by_product(taps: int, finite: bool, height: int) -> bool:
+    """Whether a pass along rows of that number is a matrix product, which needs finite samples."""
+    return finite and plan.across_cost(taps, True, height) < plan.across_cost(taps, False, height)
 
 
 def along_columns(x: Array, taps: Array, finite: bool) -> Array:
@@ -65,17 +69,12 @@ def along_rows(x: Array, taps: Array, finite: bool) -> Array:
     if taps.size == 1:
         return x if taps[0] == 1 else x * taps[0]
     channels = x.shape[2]
-    if not rows_by_product(taps.size, channels, finite, x.shape[0]):
+    if not rows_by_product(taps.size, finite, x.shape[0]):
         return direct(x, taps[None])
     import numpy as np
 
     y = np.empty((x.shape[0], x.shape[1] - taps.size + 1, channels), x.dtype)
-    for channel in range(channels):
-        plane = np.ascontiguousarray(x[..., channel])
-        target = y[..., channel] if channels == 1 else np.empty(y.shape[:2], x.dtype)
-        product_rows(plane, taps, target)
-        if channels > 1:
-            y[..., channel] = target
+    product_rows(np.ascontiguousarray(x), taps, y)
     return y
 
 
@@ -109,22 +108,38 @@ def product_columns(x: Array, taps: Array, y: Array) -> None:
 
 
 def product_rows(x: Array, taps: Array, y: Array) -> None:
-    """`taps` along the rows of `(h, w)` as matrix products, into `y`; both may have rows any distance apart."""
-    if x.shape[0] == 1:
-        return _line(x, taps, y)
-    import numpy as np
-    from numpy.lib.stride_tricks import as_strided
+    """`taps` along the rows of `(h, w, channels)` as matrix products, into `y`; both as OpenCV reads them.
 
-    height, width = y.shape
-    block = min(_block(taps.size), width)
-    matrix = toeplitz(taps.tobytes(), taps.dtype.str, block).T
-    full = width // block
-    (step, sample), out = x.strides, y.strides[0]
-    source = as_strided(x, (full, height, block + taps.size - 1), (block * sample, step, sample))
-    np.matmul(source, matrix, out=as_strided(y, (full, height, block), (block * sample, out, sample)))
-    if rest := width - full * block:
-        np.matmul(x[:, full * block :], matrix[: rest + taps.size - 1, :rest], out=y[:, full * block :])
+    Rows are turned into columns and back: much cheaper than a product whose operands lie the other way round.
+    """
+    if x.shape[0] == 1 and x.shape[2] == 1:
+        return _line(x[..., 0], taps, y[..., 0])
+    import cv2
+
+    if x.shape[2] * x.itemsize not in TURNED_BYTES:
+        for channel in range(x.shape[2]):
+            one = _contiguous(y[..., channel : channel + 1])
+            product_rows(_contiguous(x[..., channel : channel + 1]), taps, one)
+            y[..., channel : channel + 1] = one
+        return None
+    height, width, channels = y.shape
+    chunk = max(4 * taps.size, CHUNK_BYTES // (height * channels * x.itemsize))
+    chunk = -(-width // -(-width // chunk))
+    for left in range(0, width, chunk):
+        wide = min(chunk, width - left)
+        reads = wide + taps.size - 1
+        turned = scratch("turned", (reads, height, channels), x.dtype)
+        result = scratch("turned back", (wide, height, channels), x.dtype)
+        cv2.transpose(x[:, left : left + reads], turned)
+        product_columns(turned.reshape(reads, -1), taps, result.reshape(wide, -1))
+        cv2.transpose(result, y[:, left : left + wide])
     return None
+
+
+def _contiguous(x: Array) -> Array:
+    import numpy as np
+
+    return np.ascontiguousarray(x)
 
 
 def _line(x: Array, taps: Array, y: Array) -> None:
@@ -133,7 +148,7 @@ def _line(x: Array, taps: Array, y: Array) -> None:
     from numpy.lib.stride_tricks import as_strided
 
     width = y.shape[1]
-    block = min(2 * _block(taps.size), width)
+    block = min(32 if taps.size < 24 else 64 if taps.size < 100 else 128, width)
     reach = block + taps.size - 1
     sets = -(-reach // block)
     matrix = toeplitz(taps.tobytes(), taps.dtype.str, block).T
@@ -151,7 +166,7 @@ def _line(x: Array, taps: Array, y: Array) -> None:
 
 def _block(taps: int) -> int:
     """Outputs per row of the matrix: longer ones waste fewer loads, shorter ones fewer multiplications with zero."""
-    return 16 if taps < 24 else 32 if taps < 100 else 64
+    return 16 if taps < 200 else 32
 
 
 @lru_cache(maxsize=64)

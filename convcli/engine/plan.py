@@ -23,6 +23,8 @@ ALGORITHMS = ("direct", "passes", "fourier")
 FOURIER_AREA = 130
 #: Nanoseconds that `filter2D` takes more per sample where there is only one row.
 LINE = 1.3
+#: Nanoseconds to turn a sample's row into a column and its result back.
+TURNING = 0.6
 #: Nanoseconds for the calls that one Fourier tile takes, whatever its size.
 CALL = 25_000
 
@@ -78,7 +80,7 @@ def _options(work: Plane) -> Iterator[Plan]:
     yield Plan(algorithm="direct", reason=f"{nonzero} taps", cost=direct)
     rank = work.rank or full
     if rank < full or full == 1:
-        across = across_cost(kw, work.channels, work.finite, work.height)
+        across = across_cost(kw, work.finite, work.height)
         cost = rank * (down_cost(kh, work.finite) + across) + (rank - 1) * 0.3
         reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
         yield Plan(algorithm="passes", reason=reason if full > 1 else f"{kh * kw} taps in a row", cost=cost)
@@ -92,32 +94,35 @@ def _options(work: Plane) -> Iterator[Plan]:
 def direct_cost(taps: tuple[int, int], nonzero: int) -> float:
     """`filter2D` skips zero taps; every further block adds a pass over the sums."""
     blocks = -(-taps[0] * taps[1] // (FOURIER_AREA - 1))
-    return 0.4 + 0.05 * nonzero + 0.7 * (blocks - 1)
+    return 0.4 + 0.045 * nonzero + 0.7 * (blocks - 1)
 
 
 def down_cost(taps: int, finite: bool = True) -> float:
     """One pass along columns."""
-    return 0.0 if taps == 1 else min(short_cost(taps), long_cost(taps) if finite else 1e9)
-
-
-def across_cost(taps: int, channels: int = 1, finite: bool = True, height: int = 0) -> float:
-    """One pass along rows; channels side by side are parted for a GEMM."""
     if taps == 1:
         return 0.0
-    short = short_cost(taps) + (LINE if height == 1 else 0)
+    return min(short_cost(taps), product_cost(taps)) if finite else short_cost(taps)
+
+
+def across_cost(taps: int, finite: bool = True, height: int = 0) -> float:
+    """One pass along rows; a product turns them into columns and back, except where there is only one."""
+    if taps == 1:
+        return 0.0
     if not finite:
-        return short
-    return min(short, long_cost(taps) + (0.2 if channels == 1 else 0.9))
+        return short_cost(taps) + (LINE if height == 1 else 0)
+    if height == 1:
+        return product_cost(taps)
+    return min(short_cost(taps), product_cost(taps) + TURNING)
 
 
 def short_cost(taps: int) -> float:
     """`filter2D` with one row or column."""
-    return 0.3 + 0.055 * taps + 0.4 * ((taps - 1) // (FOURIER_AREA - 1))
+    return 0.3 + 0.045 * taps + 0.4 * ((taps - 1) // (FOURIER_AREA - 1))
 
 
-def long_cost(taps: int) -> float:
-    """A product with a Toeplitz matrix, which wastes a block of 16 or 32 taps."""
-    return 0.6 + 0.026 * taps
+def product_cost(taps: int) -> float:
+    """A product with a Toeplitz matrix along columns."""
+    return 0.45 + 0.016 * taps
 
 
 def fourier_cost(tile: tuple[int, int], work: Plane) -> float:
@@ -130,8 +135,8 @@ def fourier_cost(tile: tuple[int, int], work: Plane) -> float:
             outputs *= min(valid, length)
         else:
             outputs *= min(length, 64)
-    growth = 0.35 * max(1, (tile[0] * tile[1]).bit_length() - 4)
-    return useful * (0.6 + growth) + CALL / outputs
+    growth = 0.38 * max(1, (tile[0] * tile[1]).bit_length() - 4)
+    return useful * (1.0 + growth) + CALL / outputs
 
 
 @lru_cache(maxsize=256)
