@@ -56,7 +56,7 @@ def sample(x: npt.NDArray[Any], rows: Places, columns: Places, border: str, dtyp
         # `remap` multiplies a neighbour of no share by 0, which would spread a NaN.
         if x.dtype.kind != "f" or np.isfinite(window).all():
             return _remap(window, (rows - top).astype(np.float32), (columns - left).astype(np.float32))
-    return _gather(x, rows, columns, border, dtype)
+    return _operator(x, rows, columns, border, dtype)
 
 
 def _remap(window: Array, rows: npt.NDArray[np.float32], columns: npt.NDArray[np.float32]) -> Array:
@@ -74,21 +74,31 @@ def _remap(window: Array, rows: npt.NDArray[np.float32], columns: npt.NDArray[np
     return y
 
 
-def _gather(x: npt.NDArray[Any], rows: Places, columns: Places, border: str, dtype: npt.DTypeLike) -> Array:
+def _operator(x: npt.NDArray[Any], rows: Places, columns: Places, border: str, dtype: npt.DTypeLike) -> Array:
+    """As a sparse matrix, one row of up to four shares per place, times the pixels: fit for many channels."""
     import numpy as np
+    from scipy import sparse
 
     height, width, channels = x.shape
-    top, left = np.floor(rows), np.floor(columns)
-    down, across = rows - top, columns - left
-    flat = x.reshape(-1, channels)
-    y = np.zeros((*rows.shape, channels), dtype)
-    for dy in (0, 1):
+    top, left = np.floor(rows).ravel(), np.floor(columns).ravel()
+    down, across = rows.ravel() - top, columns.ravel() - left
+    shares = np.empty((rows.size, 4), dtype)
+    pixels = np.empty((rows.size, 4), np.int64)
+    for corner, (dy, dx) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
         row = source_indices(top.astype(np.int64) + dy, height, border)
-        for dx in (0, 1):
-            column = source_indices(left.astype(np.int64) + dx, width, border)
-            share = (down if dy else 1 - down) * (across if dx else 1 - across)
-            share = np.where((row < 0) | (column < 0), 0, share)
-            # A neighbour with no share must not spread a NaN or an infinity of its own.
-            read = flat[np.maximum(row, 0) * width + np.maximum(column, 0)].astype(dtype, copy=False)
-            y += np.where(share[..., None] > 0, share[..., None] * read, 0).astype(dtype, copy=False)
-    return y
+        column = source_indices(left.astype(np.int64) + dx, width, border)
+        share = (down if dy else 1 - down) * (across if dx else 1 - across)
+        shares[:, corner] = np.where((row < 0) | (column < 0), 0, share)
+        pixels[:, corner] = np.maximum(row, 0) * width + np.maximum(column, 0)
+    if x.flags.c_contiguous and x.dtype == dtype:
+        flat = x.reshape(-1, channels)
+    else:
+        # Only the pixels that are read are converted, not the picture once per block.
+        used, pixels = np.unique(pixels, return_inverse=True)
+        flat = x[used // width, used % width].astype(dtype)
+    ends = np.arange(0, shares.size + 1, 4)
+    matrix = sparse.csr_array((shares.ravel(), pixels.ravel(), ends), shape=(rows.size, len(flat)))
+    # A neighbour with no share must not spread a NaN or an infinity of its own.
+    matrix.eliminate_zeros()
+    read: Array = matrix @ flat
+    return read.reshape(*rows.shape, channels)
