@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli.errors import UsageError, suggestion
@@ -70,6 +69,8 @@ def in_bands(curve: Callable[[Floats], Floats], values: Floats) -> Floats:
 
     def work(start: int) -> None:
         out[start : start + rows] = curve(values[start : start + rows])
+
+    from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         list(pool.map(work, range(0, len(values), rows)))

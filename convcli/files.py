@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -139,7 +138,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     place = os.fspath(path)
     target = _resolved(Path(path))
-    temporary = target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}")
     try:
         # O_EXCL: never through a link that someone else put there. 0o666 is what the umask is meant to narrow.
         if target.is_dir():

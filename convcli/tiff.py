@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import exif, exif_blocks
@@ -103,6 +102,8 @@ def _strips(page: Pixels, order: str, compression: str, threads: int) -> tuple[l
     starts = range(0, page.shape[0], rows)
     if compression == "none" or len(starts) == 1:
         return [strip(start) for start in starts], rows
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(strip, starts)), rows
 
