@@ -190,6 +190,14 @@ def test_a_bad_folder_is_found_before_any_picture_is_read(here: Path) -> None:
     assert read(Path("good.png")).shape == (12, 10, 3)
 
 
+@pytest.mark.skipif(not Path("/sys/kernel").exists(), reason="needs a folder that not even root may write to")
+def test_a_folder_that_takes_no_files_from_anyone(here: Path) -> None:
+    result = run("apply", "good.png", "-k", "identity", "-o", "/sys/kernel/convcli-out.png")
+    assert (result.code, len(result.errors())) == (1, 1)
+    assert result.err.startswith("Error: /sys/kernel/convcli-out.png: ")
+    assert not list(Path("/sys/kernel").glob("*convcli*"))
+
+
 @posix
 @not_root
 def test_a_read_only_folder(here: Path) -> None:
