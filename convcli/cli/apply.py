@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.batch import FIELDS
 from convcli.cli.options import kernel_overrides
 from convcli.cli.picture_options import picture_options
+from convcli.jobs import FIELDS, plan_jobs
 from convcli.layouts import check_letters
 from convcli.ranges import MODES
 
@@ -75,7 +75,7 @@ def command(
     if layout is not None:
         check_letters(layout)
     chain = read_kernels(kernels, overrides)
-    jobs = batch.plan_jobs(inputs, output, "+".join(kernel.name for kernel in chain), format_)
+    jobs = plan_jobs(inputs, output, "+".join(kernel.name for kernel in chain), format_)
     batch.prepare(jobs)
     check_kernels(chain)
     settings = batch.Settings(kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures)
