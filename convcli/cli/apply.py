@@ -71,6 +71,7 @@ def command(
     """
     from convcli import batch
     from convcli.cli.kernels import check_kernels, read_kernels
+    from convcli.processing import Settings
 
     if layout is not None:
         check_letters(layout)
@@ -78,7 +79,7 @@ def command(
     jobs = plan_jobs(inputs, output, "+".join(kernel.name for kernel in chain), format_)
     batch.prepare(jobs)
     check_kernels(chain)
-    settings = batch.Settings(kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures)
+    settings = Settings(kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures)
     listener = Listener(len(jobs), as_json=as_json, shown=report or sys.stderr.isatty(), quiet=quiet)
     good = batch.run(jobs, settings, listener.hear)
     listener.close()
