@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import stat
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from convcli import files
+from convcli import files, inputs
 from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job
 from convcli.report import Report
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from convcli.array_files import ArrayFile
     from convcli.ops import Kernel
-    from convcli.picture_files import PictureSettings
-    from convcli.pipeline import Filtered
+    from convcli.picture_files import PictureFile, PictureSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,24 +33,35 @@ class Settings:
 
 def run_job(job: Job, settings: Settings) -> Report:
     """One input from bytes to bytes. Raises `ConvcliError`; then nothing was written."""
-    if job.output != STANDARD:
+    if job.fault:
+        raise job.fault
+    if job.output != STANDARD and not job.frames:
         files.check_target(job.output, overwrite=settings.overwrite)
     started = time.perf_counter()
-    place = shown(job.input)
-    data = _read(job.input)
-    is_array = data.startswith((b"\x93NUMPY", b"PK\x03\x04"))
-    work = (_array_work if is_array else _picture_work)(data, place, settings)
+    work = _opened(_read(job.input), shown(job.input), settings)
+    decoded = time.perf_counter()
     format_out = job.format or _format_out(job, work.format_in)
+    targets = job.frames.all(work.frames_out) if job.frames else []
+    for target in targets:
+        files.check_target(target, overwrite=settings.overwrite)
+    place = shown(job.output, "stdout")
+    work.check(format_out, place, apart=bool(targets))
+    results = work.filter()
     before_encoding = time.perf_counter()
-    encoded, dropped = work.encode(format_out, shown(job.output, "stdout"))
-    _write(job.output, encoded)
+    dropped: list[str] = []
+    if targets:
+        pieces = work.encode_apart(results, format_out, place=place)
+        files.write_together(_noting(targets, pieces, dropped))
+    else:
+        encoded, notes = work.encode(results, format_out, place=place)
+        dropped += notes
+        _write(job.output, encoded)
     ended = time.perf_counter()
-    results = work.results
     samples = max(sum(result.array.size for result in results), 1)
     return Report(
         input=job.input, output=job.output, status="done", format_in=work.format_in, format_out=format_out,
-        dtype_in=work.dtype_in, dtype_out=str(results[0].array.dtype), stages=results[0].stages, frames=len(results),
-        decode_s=work.decoded - started, filter_s=sum(result.seconds for result in results),
+        dtype_in=work.dtype_in, dtype_out=str(results[0].array.dtype), stages=results[0].stages, frames=work.frames_in,
+        decode_s=decoded - started, filter_s=sum(result.seconds for result in results),
         encode_s=ended - before_encoding, clipped_low=sum(result.below for result in results) / samples,
         clipped_high=sum(result.above for result in results) / samples,
         nonfinite=sum(result.nonfinite for result in results),
@@ -61,55 +69,28 @@ def run_job(job: Job, settings: Settings) -> Report:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Work:
-    """An input read and filtered; `decoded` is when reading was done, `encode(format, place)` gives bytes and notes."""
+def _opened(data: bytes, place: str, settings: Settings) -> PictureFile | ArrayFile:
+    """A file's pictures or its array, with the chain that is to run on them."""
+    if data.startswith((b"\x93NUMPY", b"PK\x03\x04")):
+        from convcli.array_files import ArrayFile
 
-    format_in: str
-    dtype_in: str
-    decoded: float
-    results: Sequence[Filtered]
-    notes: tuple[str, ...]
-    encode: Callable[[str, str], tuple[bytes, tuple[str, ...]]]
-
-
-def _picture_work(data: bytes, place: str, settings: Settings) -> _Work:
-    from convcli import picture_files
+        options = settings.pictures.options if settings.pictures else {}
+        return ArrayFile(data, settings.kernels, settings.range, settings.layout, options, place=place)
+    from convcli.picture_files import PictureFile, PictureSettings
 
     if settings.layout not in (None, "yxc"):
         raise UsageError(f"an image has the layout yxc, not {settings.layout}", hint="--layout is for .npy arrays")
-    how = settings.pictures or picture_files.PictureSettings()
-    pictures = picture_files.read(data, how, place=place)
-    decoded = time.perf_counter()
-    results = picture_files.filter_frames(pictures, settings.kernels, settings.range, how)
-    return _Work(
-        format_in=pictures[0].format,
-        dtype_in=str(pictures[0].pixels.dtype),
-        decoded=decoded,
-        results=results,
-        notes=tuple(note for picture in pictures for note in picture.notes),
-        encode=lambda format_, out: picture_files.encode(results, pictures, format_, how, place=out),
-    )
+    how = settings.pictures or PictureSettings()
+    return PictureFile(data, settings.kernels, settings.range, how, place=place)
 
 
-def _array_work(data: bytes, place: str, settings: Settings) -> _Work:
-    from convcli import arrays
-    from convcli.layouts import Layout
-    from convcli.pipeline import filter_array
-
-    array = arrays.read_npy(data, place=place)
-    decoded = time.perf_counter()
-    layout = Layout.of(array, settings.layout)
-    filtered = filter_array(layout.canonical(array), layout.spatial, settings.kernels, settings.range)
-    result = layout.restore(filtered.array)
-    return _Work(
-        format_in="npy",
-        dtype_in=str(array.dtype),
-        decoded=decoded,
-        results=[filtered],
-        notes=(),
-        encode=lambda format_, out: (_encode(result, filtered, format_, out, settings), ()),
-    )
+def _noting(
+    targets: Sequence[str], pieces: Iterable[tuple[bytes, tuple[str, ...]]], dropped: list[str]
+) -> Iterator[tuple[str, bytes]]:
+    """Files and their bytes, one after the other; their notes are added to `dropped`."""
+    for target, (data, notes) in zip(targets, pieces, strict=True):
+        dropped += notes
+        yield target, data
 
 
 def _format_out(job: Job, format_in: str) -> str:
@@ -122,40 +103,12 @@ def _format_out(job: Job, format_in: str) -> str:
         raise ImageError(error.fact, hint="--format png, or another that can be written") from error
 
 
-def _encode(result: npt.NDArray[Any], filtered: Filtered, format_: str, place: str, settings: Settings) -> bytes:
-    """The bytes of a file of a filtered array."""
-    from convcli import arrays, images
-
-    if format_ == "npy":
-        return arrays.write_npy(result)
-    picture = result if result.ndim == 3 else result[..., None]
-    colours = filtered.stages[-1].channels_out
-    if result.ndim not in (2, 3) or colours not in (1, 3, 4):
-        shape = "x".join(map(str, result.shape))
-        what = f"{colours} channels" if result.ndim == 3 else f"an array of shape {shape}"
-        raise ImageError(f"{what} can't be written as {format_}", place=place, hint="write a .npy file")
-    options = settings.pictures.options if settings.pictures else None
-    return images.encode(picture, format=format_, place=place, options=options)
-
-
 def _read(name: str) -> bytes:
+    inputs.check_input(name)
     if name == STANDARD:
-        if sys.stdin.isatty():
-            raise ImageError("nothing is piped in", place="stdin")
         return sys.stdin.buffer.read()
-    if not name:
-        raise ImageError("an empty file name", place="''")
-    name = name.partition("::")[0] if ".npz::" in name else name
     try:
-        mode = Path(name).stat().st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
-            hint = "name the files in it: FOLDER/*.jpg" if stat.S_ISDIR(mode) else "pipe it in and read -"
-            raise ImageError(f"is {kind}, not a file", place=name, hint=hint)
-        return Path(name).read_bytes()
-    except FileNotFoundError as error:
-        pattern = any(character in name for character in "*?[")
-        raise ImageError("no file matches this pattern" if pattern else "no such file", place=name) from error
+        return Path(inputs.file_of(name)).read_bytes()
     except OSError as error:
         raise ImageError(f"can't be read: {(error.strerror or str(error)).lower()}", place=name) from error
 
