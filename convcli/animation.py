@@ -102,7 +102,8 @@ def encode(
 def check_frames(kinds: Sequence[tuple[Sequence[int], Any]], format: str, place: str) -> None:
     """Raise ImageError where a format can't hold frames of these shapes (height, width, channels) and dtypes."""
     if format not in WRITABLE_FRAMES:
-        hint = "formats that can: " + " ".join(WRITABLE[name][0] for name in WRITABLE_FRAMES)
+        able = " ".join(WRITABLE[name][0] for name in WRITABLE_FRAMES)
+        hint = f"formats that can: {able}; {{frame}} in the output's name gives each a file"
         raise ImageError(f"{format} can't hold {len(kinds)} pictures", place=place, hint=hint)
     for shape, dtype in kinds:
         check_shape(shape, dtype, format, place)

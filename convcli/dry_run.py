@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TextIO
 
 from convcli import collisions, files
@@ -72,21 +73,31 @@ def _check(job: Job, folders: dict[str, ConvcliError | None], *, overwrite: bool
 
 
 def write(steps: Iterator[Step], stream: TextIO, *, as_json: bool) -> int:
-    """The steps, a line each, and how many there are; the exit code: 0 all would start, 1 some wouldn't, 2 none would.
+    """The steps, a line each, then how many there are and what to do; the exit code.
 
-    As JSON there is one object a line and nothing else; bytes of names that are not UTF-8 are escaped as Python does.
+    That is 0 where all would start, 1 where some wouldn't, 2 where none would, since some collide. As JSON there is one
+    object a line and nothing else; bytes of names that are not UTF-8 are escaped as Python does.
     """
-    total = refused = 0
-    collides = False
-    for step in steps:
-        total += 1
-        refused += bool(step.refusal)
-        collides |= step.collides
-        stream.write(_as_json(step) if as_json else _line(step))
+    total = refused = collide = 0
+    hints: dict[str, None] = {}
+    while some := list(islice(steps, 1000)):
+        total += len(some)
+        refused += sum(bool(step.refusal) for step in some)
+        collide += sum(step.collides for step in some)
+        hints |= dict.fromkeys(step.hint for step in some if step.hint)
+        stream.write("".join(map(_as_json if as_json else _line, some)))
     if not as_json:
-        tail = f", {refused} refused" if refused else ""
-        stream.write(f"{total - refused} of {total} would be filtered{tail}\n")
-    return 2 if collides else 1 if refused else 0
+        will = 0 if collide else total - refused
+        tail = (
+            f", since {collide} collide{'s' if collide == 1 else ''}"
+            if collide
+            else f", {refused} refused"
+            if refused
+            else ""
+        )
+        stream.write(f"{will} of {total} would be filtered{tail}\n")
+        stream.writelines(f"  hint: {_escaped(hint)}\n" for hint in hints)
+    return 2 if collide else 1 if refused else 0
 
 
 def _line(step: Step) -> str:
@@ -95,8 +106,7 @@ def _line(step: Step) -> str:
         names.append(_shown(step.job.output, "stdout"))
     if not step.refusal:
         return " -> ".join(names) + "\n"
-    hint = f" ({step.hint})" if step.hint else ""
-    return f"{' -> '.join(names)}  refused: {_escaped(step.refusal + hint)}\n"
+    return f"{' -> '.join(names)}  refused: {_escaped(step.refusal)}\n"
 
 
 def _as_json(step: Step) -> str:

@@ -192,13 +192,17 @@ class Places:
     def of(self, name: str) -> str:
         """The one name of a file that exists or would be made."""
         folder, base = os.path.split(name)
-        known = self._folders.get(folder)
-        if known is None:
-            real = os.path.realpath(folder)
-            known = self._folders[folder] = os.path.join(real, ""), os.path.isdir(real)
-        if known[1] and os.path.islink(name):
-            return os.path.realpath(name)
-        return known[0] + base
+        real, there = self._folders.get(folder) or self._look_up(folder)
+        return os.path.realpath(name) if there and os.path.islink(name) else real + base
+
+    def folder(self, name: str) -> str:
+        """The one name of a folder, with a slash at its end."""
+        return (self._folders.get(name) or self._look_up(name))[0]
+
+    def _look_up(self, folder: str) -> tuple[str, bool]:
+        real = os.path.realpath(folder)
+        self._folders[folder] = os.path.join(real, ""), os.path.isdir(real)
+        return self._folders[folder]
 
 
 def _closed(folder: str, error: OSError) -> Input:

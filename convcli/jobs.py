@@ -28,8 +28,14 @@ class FrameNames:
     values: Mapping[str, str]
 
     def all(self, count: int) -> list[str]:
-        """The names of `count` frames, whose numbers start at 1 and are as long as the last one."""
-        return [self._name(_Number(number, len(str(count)))) for number in range(1, count + 1)]
+        """The names of `count` frames, whose numbers start at 1 and are as long as the last one.
+
+        Raises `UsageError` where the template makes two of them one.
+        """
+        names = [self._name(_Number(number, len(str(count)))) for number in range(1, count + 1)]
+        if len(set(names)) < count:
+            raise UsageError(f"{self.template} gives {count} frames {len(set(names))} names")
+        return names
 
     def shown(self) -> str:
         """All of them in one, for people."""
@@ -207,9 +213,12 @@ def _check_numbers(jobs: Sequence[Job]) -> None:
 
 def _without_results(inputs: Sequence[Input], jobs: Sequence[Job]) -> list[Job]:
     """The jobs but those whose input was found, is written by another job, and isn't filtered in its place."""
-    if not any(item.found and not item.fault for item in inputs):
-        return list(jobs)
     places = Places()
+    read = {os.path.dirname(item.name) for item in inputs if item.found and not item.fault}
+    if {places.folder(name) for name in read}.isdisjoint(
+        {places.folder(name) for name in {os.path.dirname(job.output) for job in jobs}}
+    ):
+        return list(jobs)
     written = {places.of(job.output): job for job in jobs if job.output}
     kept = []
     for item, job in zip(inputs, jobs, strict=True):

@@ -83,7 +83,7 @@ def command(
     convcli apply - -k upsample-bilinear-2x -o - --format png < small.png > large.png
     convcli apply signal.npy -k '{axes: x, weights: [1, 2, 1], divisor: sum}' -o smooth.npy
     """
-    from convcli import batch, collisions
+    from convcli import batch
     from convcli.cli.kernels import check_kernels, read_kernels
     from convcli.inputs import collect
     from convcli.processing import Settings
@@ -97,7 +97,10 @@ def command(
     if dry_run:
         check_kernels(chain)
         return _rehearsed(jobs, selection, overwrite=overwrite, as_json=as_json)
-    collisions.refuse(jobs)
+    if len(jobs) > 1:
+        from convcli import collisions
+
+        collisions.refuse(jobs)
     jobs = selection.shard.pick(jobs) if selection.shard else jobs
     batch.prepare(jobs)
     check_kernels(chain)
