@@ -39,21 +39,24 @@ class FrameNames:
 
     def shown(self) -> str:
         """All of them in one, for people."""
-        return self._name(_FRAME)
+        return self._name(_Number(0, 0))
 
-    def _name(self, frame: _Number | str) -> str:
+    def _name(self, frame: _Number) -> str:
         return self.template.format(**self.values, frame=frame)
 
 
 class _Number:
-    """A frame's number, padded with zeros where the template says nothing else."""
+    """A frame's number, padded with zeros where the template says nothing else; 0 stands for all of them."""
 
     def __init__(self, number: int, width: int) -> None:
         self._number = number
         self._width = width
 
     def __format__(self, how: str) -> str:
-        return format(self._number, how or f"0{self._width}")
+        return format(self._number, how or f"0{self._width}") if self._number else _FRAME
+
+    def __repr__(self) -> str:
+        return format(self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from convcli import arrays, files, images
@@ -105,10 +105,18 @@ class PictureFile:
         treatment = self._settings.treatment
         if not self._volume:
             return [filter_treated(p.pixels, self._kernels, self._mode, treatment) for p in self._pictures]
+        return [filter_treated(self._stacked(), self._kernels, self._mode, treatment)]
+
+    def _stacked(self) -> NDArray[Any]:
+        """All frames in one array; the pictures become views of it, so that memory is taken once."""
         import numpy as np
 
-        stacked = np.stack([picture.pixels for picture in self._pictures])
-        return [filter_treated(stacked, self._kernels, self._mode, treatment)]
+        first = self._pictures[0].pixels
+        stacked = np.empty((len(self._pictures), *first.shape), first.dtype)
+        for number, picture in enumerate(self._pictures):
+            stacked[number] = picture.pixels
+            self._pictures[number] = replace(picture, pixels=stacked[number])
+        return stacked
 
     def encode(self, results: Sequence[Filtered], format: str, *, place: str) -> tuple[bytes, tuple[str, ...]]:
         """The bytes of one file of all frames, and notes on what of the first one's metadata it can't hold."""
