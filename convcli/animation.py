@@ -66,11 +66,12 @@ def read(source: Source, *, count: int, orientation: int) -> Animation:
 
 def tiff_pages(data: bytes) -> Iterator[bytes]:
     """For every page of a TIFF file the same file starting with that page; reduced copies don't count."""
+    whole = memoryview(data)
     for page in list(exif.directories(data)):
         if not page.first(exif.SUBFILE, 0) & 1:
             start, word = (8, "Q") if page.big else (4, "I")
             packed = struct.pack(page.order + word, page.at)
-            yield data[:start] + packed + data[start + len(packed) :]
+            yield b"".join((whole[:start], packed, whole[start + len(packed) :]))
 
 
 def encode(
