@@ -6,12 +6,13 @@ OpenCV reads BGR, turns some formats upright and not others, and drops grey's al
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import arrays, exif, png, sniff
 from convcli.errors import ImageError
 from convcli.opencv import opencv, overheard, quiet, swapped
+from convcli.records import record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Source:
     """A file on its way through `decode`; what a decoder complains of is appended to `complaints`."""
 

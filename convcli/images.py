@@ -7,7 +7,7 @@ formats upright and not others, drops grey's alpha, and writes what a format can
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import animation, carriers, exif, salvage, sniff
@@ -17,6 +17,7 @@ from convcli.encoding import encode, fit
 from convcli.errors import ImageError
 from convcli.files import WRITABLE, format_of, holds
 from convcli.metadata import NOTHING, Metadata
+from convcli.records import record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +41,7 @@ __all__ = [
 MAX_PIXELS: Final = 1 << 30  # OpenCV's own limit, so it needs no setting of its own
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@record(eq=False)
 class Picture:
     """A decoded image.
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from convcli import files
 from convcli.errors import UsageError, suggestion
+from convcli.records import record
 
 STANDARD = "-"
 FIELDS = ("stem", "ext", "kernel", "parent")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Job:
     """One input and where its result goes; "-" is stdin or stdout. `format` is empty where the input's own serves."""
 

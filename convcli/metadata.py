@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from convcli import exif_blocks
+from convcli.records import record
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Metadata:
     """Metadata as bytes; what is absent is empty.
 

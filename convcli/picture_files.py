@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from convcli import arrays, images
@@ -11,13 +11,14 @@ from convcli.errors import ImageError
 from convcli.images import MAX_PIXELS, Picture
 from convcli.ops import Kernel
 from convcli.pipeline import Filtered
+from convcli.records import record
 from convcli.treatment import PLAIN, Treatment, filter_treated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class PictureSettings:
     """How picture files are read, treated and written; `options` are those of `encoding.settings`."""
 

@@ -6,13 +6,13 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli import files
 from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job
+from convcli.records import record
 from convcli.report import Report
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from convcli.pipeline import Filtered
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Settings:
     """What all jobs of a run share; `pictures` is how picture files are treated, None for the defaults."""
 
@@ -61,7 +61,7 @@ def run_job(job: Job, settings: Settings) -> Report:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class _Work:
     """An input read and filtered; `decoded` is when reading was done, `encode(format, place)` gives bytes and notes."""
 

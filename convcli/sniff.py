@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from convcli import avif, exif
 from convcli.errors import ImageError
+from convcli.records import record
 
 READABLE: Final = ("avif", "bmp", "gif", "hdr", "jp2", "jpeg", "pfm", "png", "pnm", "ras", "tiff", "webp")
 
@@ -46,7 +46,7 @@ _PNM_HEADER: Final = re.compile(rb"P([1-6Ff])(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*
 _PAM_HEADER: Final = re.compile(rb"P7\n(?:[^\n]*\n){1,64}?ENDHDR\n")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Header:
     """What a file's header says: `width`, `height` in pixels (0: not known), `frames` or pages, its EXIF block, and
     the `orientation` that its boxes give (0: the EXIF block counts).

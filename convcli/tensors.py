@@ -9,13 +9,14 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.arrays import npy_header
 from convcli.errors import KernelError, suggestion
+from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,7 @@ MEMBER_LIMIT = 1 << 31
 SLACK = 4096
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Tensor:
     """Numbers of a known `shape`, made on first use.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import colour
@@ -11,6 +10,7 @@ from convcli.errors import ShapeError, UsageError, suggestion
 from convcli.ops import Kernel
 from convcli.pipeline import Filtered, after_chain, describe, filter_picture, started, store, through_alpha, together
 from convcli.ranges import Sink, limits, work_dtype
+from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ CHANNELS: Final = ("all", "luma", "r", "g", "b", "alpha")
 _COLOURS: Final = "rgb"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Treatment:
     """What is filtered of a picture, and how.
 

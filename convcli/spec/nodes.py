@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import KernelError
+from convcli.records import record
 
 if TYPE_CHECKING:
     import yaml
@@ -30,7 +30,7 @@ _SPECIAL = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"),
 _WORDS = {"": None, "null": None, "~": None, "true": True, "false": False}
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Source:
     """Where nodes come from: a name to show, the text itself (for the snippet), the folder of its file names."""
 
@@ -52,7 +52,7 @@ class Source:
         return KernelError(fact, place=place, hint=hint, snippet=snippet)
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Node:
     """A value and where it stands: nothing, a bool, number, text or array, a list of nodes, or a dict of them."""
 
