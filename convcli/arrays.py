@@ -5,11 +5,9 @@ Source: NEP 1 (a simple file format for NumPy arrays); Netpbm's pgm(5), ppm(5), 
 
 from __future__ import annotations
 
-import ast
 import io
 import math
 import re
-import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +35,8 @@ def npy_header(data: bytes) -> tuple[tuple[int, ...], str, bool, int]:
     >>> npy_header(head.ljust(67) + b"\\n" + bytes(24))
     ((2, 3), '<f4', False, 68)
     """
+    import ast
+
     if not data.startswith(NPY_SIGNATURE):
         raise ValueError("not an .npy file: it doesn't start with \\x93NUMPY")
     version = data[6] if len(data) > 8 else 0
@@ -95,6 +95,8 @@ def read_npy(data: bytes, *, place: str) -> Array:
 
 def _member(data: bytes, place: str) -> bytes:
     """The bytes of the one member of an .npz archive, or of the one that `place` names behind `::`."""
+    import zipfile
+
     wanted = place.rpartition("::")[2] if "::" in place else ""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

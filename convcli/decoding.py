@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import arrays, exif, png, sniff
+from convcli import exif, png, sniff
 from convcli.errors import ImageError
 from convcli.opencv import opencv, overheard, quiet, swapped
 from convcli.records import record
@@ -106,6 +106,8 @@ def _decode_pnm(source: Source) -> Decoded:
     if not (found.width and found.height and 1 <= found.channels <= 4 and 1 <= top <= 65535):
         fact = f"unsupported PNM: {found.width} x {found.height} pixels of {found.channels} channels up to {top}"
         raise ImageError(fact, place=source.place)
+    from convcli import arrays
+
     if source.data[1:2] in b"567":
         try:
             pixels = arrays.read_pixels(source.data, shape=shape, maximum=top, start=found.body)

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import animation, carriers, exif, salvage, sniff
-from convcli.animation import encode as encode_frames
+from convcli import carriers, exif, sniff
 from convcli.decoding import DECODERS, Source, decode_other
 from convcli.encoding import encode, fit
 from convcli.errors import ImageError
@@ -31,7 +30,6 @@ __all__ = [
     "Picture",
     "decode",
     "encode",
-    "encode_frames",
     "fit",
     "format_of",
     "frames",
@@ -89,7 +87,11 @@ def decode(
         try:
             return _picture(source, strict=strict)
         except ImageError as error:
-            whole = salvage.completed(data, format) if allow_truncated and "truncated" in error.fact else None
+            if not allow_truncated or "truncated" not in error.fact:
+                raise
+            from convcli import salvage
+
+            whole = salvage.completed(data, format)
             if whole is None:
                 raise
             picture = _picture(replace(source, data=whole.data, complaints=[]), strict=False)
@@ -123,6 +125,8 @@ def frames(
     if first.frames == 1:
         yield first
         return
+    from convcli import animation
+
     notes = first.notes[1:]
     if first.format == "tiff":
         for page in animation.tiff_pages(data):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import string
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,6 +91,8 @@ def _as_file(name: str) -> str:
 
 def _expand(template: str, path: Path, extension: str, kernel: str) -> str:
     """A template with its fields filled in; raises `UsageError` for one that isn't known."""
+    import string
+
     try:
         fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
     except ValueError as error:

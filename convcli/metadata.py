@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from convcli import exif_blocks
 from convcli.records import record
 
 
@@ -104,10 +103,12 @@ def wrong_profile(icc: bytes, channels: int) -> str:
 
 
 def _exif(metadata: Metadata, format: str, width: int, height: int) -> bytes:
-    if format in ("webp", "avif") and metadata.dpi:
-        block = metadata.exif or exif_blocks.EMPTY
-        return exif_blocks.renewed(block, width=width, height=height, dpi=metadata.dpi)
-    return exif_blocks.renewed(metadata.exif, width=width, height=height) if metadata.exif else b""
+    dpi = metadata.dpi if format in ("webp", "avif") else None
+    if not metadata.exif and not dpi:
+        return b""
+    from convcli import exif_blocks
+
+    return exif_blocks.renewed(metadata.exif or exif_blocks.EMPTY, width=width, height=height, dpi=dpi)
 
 
 def _xmp(packet: bytes, width: int, height: int) -> bytes:

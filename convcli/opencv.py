@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from convcli.errors import ImageError
 
@@ -84,7 +83,7 @@ def overheard(complaints: list[str]) -> Iterator[None]:
             return
         heard = b""
         try:
-            with tempfile.TemporaryFile() as ear:
+            with _nameless_file() as ear:
                 os.dup2(ear.fileno(), 2)
                 try:
                     yield
@@ -100,6 +99,15 @@ def overheard(complaints: list[str]) -> Iterator[None]:
                     complaints.append((found[1] or found[2]).decode("ascii", "replace").strip())
                 else:
                     os.write(2, line)
+
+
+def _nameless_file() -> IO[bytes]:
+    """A file that goes away when it is closed: in memory where the system can."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("convcli"), "w+b")
+    import tempfile
+
+    return tempfile.TemporaryFile()
 
 
 def swapped(pixels: Pixels, *, in_place: bool = False) -> Pixels:

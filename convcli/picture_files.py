@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from convcli import arrays, images
+from convcli import images
 from convcli.errors import ImageError
 from convcli.images import MAX_PIXELS, Picture
 from convcli.ops import Kernel
@@ -70,7 +70,9 @@ def encode(
             *assumed,
             *notes,
         )
-    data = images.encode_frames(
+    from convcli import animation
+
+    data = animation.encode(
         frames, format=format, place=place, metadata=metadata, options=settings.options, loops=pictures[0].loops,
         durations=[picture.duration for picture in pictures],
     )  # fmt: skip
@@ -88,6 +90,8 @@ def _curve_note(picture: Picture) -> tuple[str, ...]:
 def _as_array(frames: Sequence[NDArray[Any]], place: str) -> bytes:
     """An .npy file of one picture (y, x or y, x, c), or of frames of one shape (z, y, x, c)."""
     import numpy as np
+
+    from convcli import arrays
 
     if len(frames) == 1:
         return arrays.write_npy(frames[0][..., 0] if frames[0].shape[-1] == 1 else frames[0])

@@ -59,9 +59,10 @@ class _Layout:
 def _init(self: Any, /, *positional: Any, **values: Any) -> None:
     layout: _Layout = self.__layout__
     if positional:
-        # Too many become a field that there is not, which is refused below; one given twice Python itself refuses.
-        names = (*self.__match_args__, *(f"argument {n}" for n in range(len(self.__match_args__), len(positional))))
-        values = dict(**dict(zip(names, positional, strict=False)), **values)
+        names = self.__match_args__
+        if len(positional) > len(names):
+            raise TypeError(f"{type(self).__name__} takes {len(names)} positional fields, not {len(positional)}")
+        values = dict(**dict(zip(names, positional, strict=False)), **values)  # TypeError where one is given twice
     if not layout.required <= values.keys() <= layout.names:
         lacking, unknown = sorted(layout.required - values.keys()), sorted(values.keys() - layout.names)
         raise TypeError(f"{type(self).__name__}: fields lacking: {lacking}, unknown: {unknown}")

@@ -6,7 +6,7 @@ import re
 import struct
 from typing import Final
 
-from convcli import avif, exif
+from convcli import exif
 from convcli.errors import ImageError
 from convcli.records import record
 
@@ -271,6 +271,8 @@ def _pnm(data: bytes) -> Header:
 
 
 def _avif(data: bytes) -> Header:
+    from convcli import avif
+
     try:
         boxes = avif.inspect(data)
     except (struct.error, IndexError, ValueError, KeyError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import colour
 from convcli.errors import ShapeError, UsageError, suggestion
 from convcli.ops import Kernel
 from convcli.pipeline import Filtered, after_chain, describe, filter_picture, started, store, through_alpha, together
@@ -80,6 +79,8 @@ def filter_treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatmen
 def _treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment, *, light: bool) -> Filtered:
     import numpy as np
 
+    from convcli import colour
+
     begun = started()
     top = _white(pixels.dtype)
     x, alpha = _in_light(pixels, treatment, top, light=light)
@@ -115,6 +116,8 @@ def _in_light(pixels: Array, treatment: Treatment, top: float, *, light: bool) -
     """The colours as floats, over the background if there is one, and alpha if there still is any."""
     import numpy as np
 
+    from convcli import colour
+
     colours, alpha = (pixels[..., :-1], pixels[..., -1:]) if pixels.shape[-1] in (2, 4) else (pixels, None)
     work = work_dtype(pixels.dtype)
     x: Floats = colour.linear_light(colours, int(top)) if light else colours.astype(work)
@@ -146,6 +149,8 @@ def _check_fits(picked: Floats, straight: Floats, treatment: Treatment, *, stays
 def _picked(x: Floats, treatment: Treatment, *, has_alpha: bool) -> tuple[Floats, list[int]]:
     """What goes through the chain, and the places of its channels in the picture; none for luma."""
     import numpy as np
+
+    from convcli import colour
 
     channels = x.shape[-1]
     if treatment.channels == ("luma",) and channels == 3:

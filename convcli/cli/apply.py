@@ -11,7 +11,6 @@ import click
 from convcli.cli.options import kernel_overrides
 from convcli.cli.picture_options import picture_options
 from convcli.jobs import FIELDS, plan_jobs
-from convcli.layouts import check_letters
 from convcli.ranges import MODES
 
 if TYPE_CHECKING:
@@ -74,6 +73,8 @@ def command(
     from convcli.processing import Settings
 
     if layout is not None:
+        from convcli.layouts import check_letters
+
         check_letters(layout)
     chain = read_kernels(kernels, overrides)
     jobs = plan_jobs(inputs, output, "+".join(kernel.name for kernel in chain), format_)
