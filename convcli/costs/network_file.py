@@ -26,7 +26,8 @@ from convcli.errors import KernelError, suggestion
 from convcli.ops import fields as f
 from convcli.ops.fields import Field
 from convcli.records import record
-from convcli.spec.nodes import Node, Source, parse
+from convcli.spec.nodes import Node, Source
+from convcli.spec.plain import parse
 from convcli.spec.reader import parse_overrides
 from convcli.spec.scalars import number, whole
 from convcli.spec.values import read
