@@ -113,6 +113,8 @@ def _exif(metadata: Metadata, format: str, width: int, height: int) -> bytes:
 
 def _xmp(packet: bytes, width: int, height: int) -> bytes:
     """An XMP packet (UTF-8) with orientation and size renewed, without thumbnails and pointers to lost parts."""
+    if not packet:
+        return packet
     values = {
         b"tiff:Orientation": b"1",
         b"tiff:ImageWidth": b"%d" % width,
