@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NPY_SIGNATURE: Final = b"\x93NUMPY"
 _LONGEST_HEADER: Final = 1 << 16
 _LARGEST_MEMBER: Final = 1 << 32  # bytes that one member of an .npz may inflate to
-_DTYPE: Final = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248])")
+_DTYPE: Final = r"[<>|=]?(?:b1|[iu][1248]|f[248])"
 _KINDS: Final = {"O": "Python objects", "c": "complex numbers", "S": "bytes", "U": "text", "V": "records"}
 _KINDS_OF_TIME: Final = {"m": "time spans", "M": "times"}
 
@@ -79,7 +79,7 @@ def read_npy(data: bytes, *, place: str) -> Array:
         shape, dtype, fortran, start = npy_header(data)
     except ValueError as error:
         raise ImageError(str(error), place=place) from None
-    if not _DTYPE.fullmatch(dtype):
+    if not re.fullmatch(_DTYPE, dtype):
         kind = (_KINDS | _KINDS_OF_TIME).get(dtype.lstrip("<>|=")[:1], "unknown values")
         fact = f"it holds {kind} (dtype {dtype!r:.40}); booleans, integers and floats are read"
         raise ImageError(fact, place=place)
@@ -125,7 +125,7 @@ def _check_member(head: bytes, size: int, place: str) -> None:
         shape, dtype, _, start = npy_header(head)
     except ValueError as error:
         raise ImageError(str(error), place=place) from None
-    width = int(dtype[-1]) if _DTYPE.fullmatch(dtype) else 0
+    width = int(dtype[-1]) if re.fullmatch(_DTYPE, dtype) else 0
     if width and size > start + math.prod(shape) * width + 4096:
         fact = f"it inflates to {size} bytes, where {dtype} numbers of shape {shape} need {math.prod(shape) * width}"
         raise ImageError(fact, place=place)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[Any]
 
 
-_COMPLAINT: Final = re.compile(
+_COMPLAINT: Final = (
     rb"libpng (?:warning|error): (.*)"
     rb"|((?:Corrupt JPEG data|Inconsistent progression|Invalid SOS|Premature end of|Unexpected marker|"
     rb"Unsupported marker|Bogus|Arithmetic table|Application transferred|Warning: unknown JFIF|Unknown Adobe color).*)"
@@ -94,7 +94,7 @@ def overheard(complaints: list[str]) -> Iterator[None]:
         finally:
             os.close(before)
             for line in heard.splitlines(keepends=True):
-                found = _COMPLAINT.match(line)
+                found = re.match(_COMPLAINT, line)
                 if found:
                     complaints.append((found[1] or found[2]).decode("ascii", "replace").strip())
                 else:

@@ -42,8 +42,9 @@ _FOREIGN: Final = (
     (b"\x1f\x8b", "gzip"),
 )
 _HEIF_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-_PNM_HEADER: Final = re.compile(rb"P([1-6Ff])(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:(?:\s|#[^\n]*\n)+(\d+))?\s")
-_PAM_HEADER: Final = re.compile(rb"P7\n(?:[^\n]*\n){1,64}?ENDHDR\n")
+# Patterns for one format are compiled when a file has it.
+_PNM_HEADER: Final = rb"P([1-6Ff])(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:(?:\s|#[^\n]*\n)+(\d+))?\s"
+_PAM_HEADER: Final = rb"P7\n(?:[^\n]*\n){1,64}?ENDHDR\n"
 
 
 @record
@@ -253,7 +254,7 @@ def _bmp(data: bytes) -> Header:
 
 def _pnm(data: bytes) -> Header:
     if data.startswith(b"P7"):
-        found = _PAM_HEADER.match(data)
+        found = re.match(_PAM_HEADER, data)
         fields = (
             dict(re.findall(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)[ \t]+(\d{1,10})[ \t]*$", found[0], re.M)) if found else {}
         )
@@ -262,7 +263,7 @@ def _pnm(data: bytes) -> Header:
         names = (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL")
         width, height, channels, maximum = (int(fields[name]) for name in names)
         return Header(width=width, height=height, channels=channels, maximum=maximum, body=found.end())
-    found = _PNM_HEADER.match(data[:4096])
+    found = re.match(_PNM_HEADER, data[:4096])
     if not found or any(len(digits or b"") > 10 for digits in found.groups()):
         raise ValueError("damaged PNM: its header has no width and height")
     kind, width, height, maximum = found[1], int(found[2]), int(found[3]), int(found[4] or 1)
