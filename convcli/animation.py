@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import carriers, exif, png, sniff, tiff
@@ -17,6 +16,7 @@ from convcli.errors import ImageError
 from convcli.files import WRITABLE, check_shape
 from convcli.metadata import NOTHING, Metadata
 from convcli.opencv import opencv, overheard, quiet, swapped
+from convcli.records import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ WRITABLE_FRAMES: Final = ("tiff", "png", "webp", "avif")
 _STILL_MS: Final = 100  # what browsers give a frame without a duration
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Animation:
     """The frames of an animation, each (height, width, 3 or 4), as shown; milliseconds; `loops` plays, 0 for ever."""
 

@@ -5,11 +5,9 @@ Source: NEP 1 (a simple file format for NumPy arrays); Netpbm's pgm(5), ppm(5), 
 
 from __future__ import annotations
 
-import ast
 import io
 import math
 import re
-import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 NPY_SIGNATURE: Final = b"\x93NUMPY"
 _LONGEST_HEADER: Final = 1 << 16
 _LARGEST_MEMBER: Final = 1 << 32  # bytes that one member of an .npz may inflate to
-_DTYPE: Final = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248])")
+_DTYPE: Final = r"[<>|=]?(?:b1|[iu][1248]|f[248])"
 _KINDS: Final = {"O": "Python objects", "c": "complex numbers", "S": "bytes", "U": "text", "V": "records"}
 _KINDS_OF_TIME: Final = {"m": "time spans", "M": "times"}
 
@@ -37,6 +35,8 @@ def npy_header(data: bytes) -> tuple[tuple[int, ...], str, bool, int]:
     >>> npy_header(head.ljust(67) + b"\\n" + bytes(24))
     ((2, 3), '<f4', False, 68)
     """
+    import ast
+
     if not data.startswith(NPY_SIGNATURE):
         raise ValueError("not an .npy file: it doesn't start with \\x93NUMPY")
     version = data[6] if len(data) > 8 else 0
@@ -79,7 +79,7 @@ def read_npy(data: bytes, *, place: str) -> Array:
         shape, dtype, fortran, start = npy_header(data)
     except ValueError as error:
         raise ImageError(str(error), place=place) from None
-    if not _DTYPE.fullmatch(dtype):
+    if not re.fullmatch(_DTYPE, dtype):
         kind = (_KINDS | _KINDS_OF_TIME).get(dtype.lstrip("<>|=")[:1], "unknown values")
         fact = f"it holds {kind} (dtype {dtype!r:.40}); booleans, integers and floats are read"
         raise ImageError(fact, place=place)
@@ -95,6 +95,8 @@ def read_npy(data: bytes, *, place: str) -> Array:
 
 def _member(data: bytes, place: str) -> bytes:
     """The bytes of the one member of an .npz archive, or of the one that `place` names behind `::`."""
+    import zipfile
+
     wanted = place.rpartition("::")[2] if "::" in place else ""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -123,7 +125,7 @@ def _check_member(head: bytes, size: int, place: str) -> None:
         shape, dtype, _, start = npy_header(head)
     except ValueError as error:
         raise ImageError(str(error), place=place) from None
-    width = int(dtype[-1]) if _DTYPE.fullmatch(dtype) else 0
+    width = int(dtype[-1]) if re.fullmatch(_DTYPE, dtype) else 0
     if width and size > start + math.prod(shape) * width + 4096:
         fact = f"it inflates to {size} bytes, where {dtype} numbers of shape {shape} need {math.prod(shape) * width}"
         raise ImageError(fact, place=place)

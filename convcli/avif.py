@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from convcli.records import record
 
 #: The EXIF orientation that quarter turns (irot, anticlockwise) and then a mirror (imir: 0 up-down, 1 left-right) make.
 _ORIENTATIONS: Final = {
@@ -18,7 +19,7 @@ _ORIENTATIONS: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Boxes:
     """`width` and `height` in pixels as stored (0: not known), `orientation` as EXIF counts, `exif` a TIFF block."""
 

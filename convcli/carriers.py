@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from convcli import avif, exif, exif_blocks, png
+from convcli import png
 from convcli.metadata import NOTHING, Metadata
 
 _EXIF: Final = b"Exif\0\0"
@@ -92,6 +92,10 @@ def _jpeg(data: bytes) -> Metadata:
 
 def _exif_dpi(block: bytes) -> tuple[float, float] | None:
     """The resolution that an EXIF block gives."""
+    if not block:
+        return None
+    from convcli import exif, exif_blocks
+
     try:
         page = next(exif.directories(block), None)
     except ValueError:
@@ -211,6 +215,8 @@ def put_webp(data: bytes, metadata: Metadata) -> bytes:
 
 
 def _tiff(data: bytes) -> Metadata:
+    from convcli import exif, exif_blocks
+
     page = next(exif.directories(data))
     return Metadata(
         icc=exif_blocks.raw(page, 34675),
@@ -222,6 +228,8 @@ def _tiff(data: bytes) -> Metadata:
 
 
 def _avif(data: bytes) -> Metadata:
+    from convcli import avif
+
     found = avif.inspect(data)
     return Metadata(icc=found.icc, exif=found.exif, xmp=found.xmp, dpi=_exif_dpi(found.exif))
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from convcli.errors import UsageError
 from convcli.finding import Places
 from convcli.jobs import STANDARD, Job
+from convcli.records import record
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Collision:
     """Job number `job` (from 0), which can't be done beside the others, and why."""
 

@@ -6,12 +6,13 @@ OpenCV reads BGR, turns some formats upright and not others, and drops grey's al
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import arrays, exif, png, sniff
+from convcli import exif, png, sniff
 from convcli.errors import ImageError
 from convcli.opencv import opencv, overheard, quiet, swapped
+from convcli.records import record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Source:
     """A file on its way through `decode`; what a decoder complains of is appended to `complaints`."""
 
@@ -105,6 +106,8 @@ def _decode_pnm(source: Source) -> Decoded:
     if not (found.width and found.height and 1 <= found.channels <= 4 and 1 <= top <= 65535):
         fact = f"unsupported PNM: {found.width} x {found.height} pixels of {found.channels} channels up to {top}"
         raise ImageError(fact, place=source.place)
+    from convcli import arrays
+
     if source.data[1:2] in b"567":
         try:
             pixels = arrays.read_pixels(source.data, shape=shape, maximum=top, start=found.body)

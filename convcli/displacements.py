@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from convcli.records import record
 from convcli.rules import Parameter
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Field: TypeAlias = Callable[[Mapping[str, Any], Places, Places, tuple[int, ...]], tuple[Places, Places]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Displacement:
     """`field(parameters, rows, columns, (height, width))` gives the (down, right) displacements in pixels.
 

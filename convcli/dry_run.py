@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import TextIO
 
@@ -13,9 +12,10 @@ from convcli import collisions, files
 from convcli.errors import ConvcliError, printable
 from convcli.inputs import Shard, check_input
 from convcli.jobs import STANDARD, Job
+from convcli.records import record
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Step:
     """A job, and why it would be refused: nothing, where it would start."""
 

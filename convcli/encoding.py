@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import arrays, carriers, png, sniff, tiff
+from convcli import carriers, png, sniff
 from convcli.errors import ImageError, UsageError, suggestion
 from convcli.files import WRITABLE, check_held
 from convcli.metadata import NOTHING, Metadata, fitted
@@ -111,15 +111,21 @@ def encode(
     Raises ImageError where the format can't hold the depth, the channels or the size; nothing is converted in silence.
     """
     if format == "npy":
+        from convcli import arrays
+
         return arrays.write_npy(pixels)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     check_held(pixels, format, place)
     metadata, _ = fit(metadata, pixels, format)
     if format in ("pnm", "pam", "pfm"):
+        from convcli import arrays
+
         return arrays.write_pixels(pixels, format=format)
     if format == "png":
         data = png.encode(pixels, **settings(format, options, place))
     elif format == "tiff":
+        from convcli import tiff
+
         data = tiff.encode([pixels], metadata=metadata, **settings(format, options, place))
     else:
         data = _encoded(pixels, format, place, metadata, options)

@@ -5,7 +5,6 @@ Everything convcli raises on purpose derives from `ConvcliError`; any other exce
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -69,6 +68,8 @@ class ImageError(ConvcliError):
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """A "did you mean" for `word`, or an empty string when nothing in `known` is close."""
+    import difflib
+
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else ""
 

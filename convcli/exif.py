@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from convcli.records import record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,7 @@ SIZES: Final = {2: 1, 5: 8, 10: 8, 11: 4, 12: 8, 13: 4} | {
 _MOST_VALUES: Final = 1 << 24
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Entry:
     """One tag: its `kind` of value, how many (`count`), where they lie, and where the count itself is written."""
 
@@ -35,7 +36,7 @@ class Entry:
     count_at: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Directory:
     """One page's tags, from byte `at`; `data` is the whole file, `order` "<" or ">", `big` whether it is a BigTIFF."""
 
@@ -158,7 +159,7 @@ def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     return result
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Layout:
     """How the first page of a TIFF lies, and what a decoder that knows only simple layouts is to be told.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from convcli.errors import ImageError
 from convcli.files import WRITABLE
+from convcli.records import record
 
 #: Extensions of the pictures that are looked for in folders. Arrays are not: an .npy may be weights or offsets.
 EXTENSIONS: Final = frozenset(
@@ -19,7 +19,7 @@ EXTENSIONS: Final = frozenset(
 Identity = tuple[int, int]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Input:
     """One input of a run.
 

@@ -6,10 +6,10 @@ Formulas: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from convcli.errors import ShapeError
+from convcli.records import record
 
 #: Padding of one axis: "same", or the cells (before, after) the input.
 AxisPadding: TypeAlias = Literal["same"] | tuple[int, int]
@@ -48,7 +48,7 @@ def transposed_length(
     return (n - 1) * stride + extent(taps, dilation) + output_padding - before - after
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Gather:
     """One axis of a convolution: output `o` reads inputs `stride*o - before + dilation*t` for the taps `t`.
 
@@ -68,7 +68,7 @@ class Gather:
         return first, last
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Scatter:
     """One axis of a transposed convolution: input `i` stamps tap `t` on output `stride*i + dilation*t - before`."""
 

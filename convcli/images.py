@@ -7,16 +7,16 @@ formats upright and not others, drops grey's alpha, and writes what a format can
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import animation, carriers, exif, salvage, sniff
-from convcli.animation import check_frames, encode as encode_frames
+from convcli import carriers, exif, sniff
 from convcli.decoding import DECODERS, Source, decode_other
 from convcli.encoding import encode, fit
 from convcli.errors import ImageError
 from convcli.files import WRITABLE, format_of, holds
 from convcli.metadata import NOTHING, Metadata
+from convcli.records import record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,10 +28,8 @@ __all__ = [
     "WRITABLE",
     "Metadata",
     "Picture",
-    "check_frames",
     "decode",
     "encode",
-    "encode_frames",
     "fit",
     "format_of",
     "frames",
@@ -41,7 +39,7 @@ __all__ = [
 MAX_PIXELS: Final = 1 << 30  # OpenCV's own limit, so it needs no setting of its own
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@record(eq=False)
 class Picture:
     """A decoded image.
 
@@ -89,7 +87,11 @@ def decode(
         try:
             return _picture(source, strict=strict)
         except ImageError as error:
-            whole = salvage.completed(data, format) if allow_truncated and "truncated" in error.fact else None
+            if not allow_truncated or "truncated" not in error.fact:
+                raise
+            from convcli import salvage
+
+            whole = salvage.completed(data, format)
             if whole is None:
                 raise
             picture = _picture(replace(source, data=whole.data, complaints=[]), strict=False)
@@ -123,6 +125,8 @@ def frames(
     if first.frames == 1:
         yield first
         return
+    from convcli import animation
+
     notes = first.notes[1:]
     if first.format == "tiff":
         for page in animation.tiff_pages(data):

@@ -6,17 +6,17 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from convcli.errors import ImageError, UsageError
 from convcli.finding import Input, identity, is_pattern, matches, pictures_in
+from convcli.records import record
 
 STANDARD: Final = "-"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Shard:
     """One of several equal shares of a list: every `of`-th, from `number` (1 is the first) on."""
 
@@ -43,7 +43,7 @@ class Shard:
         return list(items[self.number - 1 :: self.of])
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Selection:
     """What the command line says of inputs; `files_from` is a file of names, one a line or NUL-separated."""
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +11,7 @@ from convcli import files
 from convcli.errors import ImageError, UsageError, suggestion
 from convcli.finding import Input, Places
 from convcli.inputs import STANDARD, names_folder
+from convcli.records import record
 
 __all__ = ["FIELDS", "STANDARD", "FrameNames", "Job", "plan_jobs"]
 
@@ -20,7 +19,7 @@ FIELDS: Final = ("stem", "ext", "kernel", "parent", "frame")
 _FRAME: Final = "{frame}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class FrameNames:
     """The names of one input's frames: a template, and the values of its fields but `frame`."""
 
@@ -59,7 +58,7 @@ class _Number:
         return format(self)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Job:
     """One input and where its result goes; "-" is stdin or stdout. `format` is empty where the input's own serves.
 
@@ -167,6 +166,8 @@ def _naming(output: str, kernel: str, format_: str | None, inputs: Sequence[Inpu
 
 def _fields(template: str) -> list[str]:
     """The fields of a template; raises `UsageError` for one that isn't known, or can't be filled in as it says."""
+    import string
+
     try:
         fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
         for name in fields:

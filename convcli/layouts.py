@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import UsageError
+from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,7 +22,7 @@ def check_letters(axes: str) -> None:
         raise UsageError(f"layout '{axes}' names no axis x, y or z")
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Layout:
     """The axes of an array, as letters of x, y, z and c, each at most once and one of them spatial."""
 

@@ -13,7 +13,7 @@ from convcli.spec.nodes import TEXT_LIMIT, Node
 from convcli.spec.reader import from_mapping, from_text, parse_overrides
 
 #: `gaussian:sigma=2,border=wrap`: what is overridden follows the first colon that a field name and = come after.
-_OVERRIDES = re.compile(r"(?P<base>[^\n\[{]+?):(?P<overrides>\s*[a-z_]+\s*=.*)", re.DOTALL)
+_OVERRIDES = r"(?P<base>[^\n\[{]+?):(?P<overrides>\s*[a-z_]+\s*=.*)"
 
 
 def folder() -> Path:
@@ -24,7 +24,7 @@ def folder() -> Path:
 
 def names() -> list[str]:
     """The names of all shipped kernels, sorted."""
-    return sorted(path.stem for path in folder().glob("*.yaml"))
+    return sorted(path.stem for path in folder().iterdir() if path.suffix == ".yaml")
 
 
 def load(source: str | Path | Mapping[str, Any] | Kernel) -> Kernel:
@@ -85,7 +85,7 @@ def split(source: str) -> tuple[str, str]:
     >>> split("gaussian:sigma=2,border=wrap"), split("box.yaml")
     (('gaussian', 'sigma=2,border=wrap'), ('box.yaml', ''))
     """
-    match = _OVERRIDES.fullmatch(source)
+    match = re.fullmatch(_OVERRIDES, source, re.DOTALL) if ":" in source else None
     return (match["base"], match["overrides"]) if match else (source, "")
 
 

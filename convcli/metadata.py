@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from convcli import exif_blocks
+from convcli.records import record
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Metadata:
     """Metadata as bytes; what is absent is empty.
 
@@ -103,14 +103,18 @@ def wrong_profile(icc: bytes, channels: int) -> str:
 
 
 def _exif(metadata: Metadata, format: str, width: int, height: int) -> bytes:
-    if format in ("webp", "avif") and metadata.dpi:
-        block = metadata.exif or exif_blocks.EMPTY
-        return exif_blocks.renewed(block, width=width, height=height, dpi=metadata.dpi)
-    return exif_blocks.renewed(metadata.exif, width=width, height=height) if metadata.exif else b""
+    dpi = metadata.dpi if format in ("webp", "avif") else None
+    if not metadata.exif and not dpi:
+        return b""
+    from convcli import exif_blocks
+
+    return exif_blocks.renewed(metadata.exif or exif_blocks.EMPTY, width=width, height=height, dpi=dpi)
 
 
 def _xmp(packet: bytes, width: int, height: int) -> bytes:
     """An XMP packet (UTF-8) with orientation and size renewed, without thumbnails and pointers to lost parts."""
+    if not packet:
+        return packet
     values = {
         b"tiff:Orientation": b"1",
         b"tiff:ImageWidth": b"%d" % width,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from convcli.errors import ImageError
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[Any]
 
 
-_COMPLAINT: Final = re.compile(
+_COMPLAINT: Final = (
     rb"libpng (?:warning|error): (.*)"
     rb"|((?:Corrupt JPEG data|Inconsistent progression|Invalid SOS|Premature end of|Unexpected marker|"
     rb"Unsupported marker|Bogus|Arithmetic table|Application transferred|Warning: unknown JFIF|Unknown Adobe color).*)"
@@ -84,7 +83,7 @@ def overheard(complaints: list[str]) -> Iterator[None]:
             return
         heard = b""
         try:
-            with tempfile.TemporaryFile() as ear:
+            with _nameless_file() as ear:
                 os.dup2(ear.fileno(), 2)
                 try:
                     yield
@@ -95,11 +94,20 @@ def overheard(complaints: list[str]) -> Iterator[None]:
         finally:
             os.close(before)
             for line in heard.splitlines(keepends=True):
-                found = _COMPLAINT.match(line)
+                found = re.match(_COMPLAINT, line)
                 if found:
                     complaints.append((found[1] or found[2]).decode("ascii", "replace").strip())
                 else:
                     os.write(2, line)
+
+
+def _nameless_file() -> IO[bytes]:
+    """A file that goes away when it is closed: in memory where the system can."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("convcli"), "w+b")
+    import tempfile
+
+    return tempfile.TemporaryFile()
 
 
 def swapped(pixels: Pixels, *, in_place: bool = False) -> Pixels:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from convcli import arrays, files, images
+from convcli import files, images
 from convcli.errors import ImageError, ShapeError
 from convcli.images import MAX_PIXELS, Picture
 from convcli.ops import Kernel
 from convcli.pipeline import Filtered
+from convcli.records import record
 from convcli.treatment import PLAIN, Treatment, filter_treated, outcome
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _CHANNELS = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class PictureSettings:
     """How picture files are read, treated and written; `options` are those of `encoding.settings`."""
 
@@ -95,7 +96,9 @@ class PictureFile:
         elif shapes[0][-1] > 4:
             raise ImageError(f"{self._leaves} channels can't be written as {format}", place=place, hint=_BY_ARRAY)
         elif len(shapes) > 1 and not apart:
-            images.check_frames(self._kinds, format, place)
+            from convcli import animation
+
+            animation.check_frames(self._kinds, format, place)
         else:
             for shape, dtype in self._kinds:
                 files.check_shape(shape, dtype, format, place)
@@ -127,7 +130,9 @@ class PictureFile:
             return self._encoded(frames[0], self._pictures[0], format, place)
         first = self._pictures[0]
         metadata, notes = images.fit(first.metadata, frames[0], format, animated=True)
-        data = images.encode_frames(
+        from convcli import animation
+
+        data = animation.encode(
             frames, format=format, place=place, metadata=metadata, options=self._settings.options,
             loops=first.loops, durations=self._durations(len(frames)),
         )  # fmt: skip
@@ -189,6 +194,8 @@ def _frames(results: Sequence[Filtered]) -> list[NDArray[Any]]:
 def _as_array(frames: Sequence[NDArray[Any]]) -> bytes:
     """An .npy file of one picture (y, x or y, x, c), or of frames of one shape (z, y, x, c)."""
     import numpy as np
+
+    from convcli import arrays
 
     if len(frames) == 1:
         return arrays.write_npy(frames[0][..., 0] if frames[0].shape[-1] == 1 else frames[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from convcli.errors import ShapeError
 from convcli.library import load
 from convcli.ops import Kernel
 from convcli.ranges import Sink, limits, work_dtype
+from convcli.records import record
 from convcli.report import Stage
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ HIDDEN = 1e-4
 LARGEST = 1 << 30
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Filtered:
     """The result of a chain of kernels: `(*spatial, channels)`, and what happened on the way.
 

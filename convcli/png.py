@@ -12,10 +12,10 @@ import os
 import struct
 import threading
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli.errors import ImageError
+from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ _NONE, _SUB, _UP, _AVERAGE = range(4)
 _FLAT: Final = 0.6  # from this share of zeros among the differences on, deflate's matches beat plain Huffman coding
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Structure:
     """What a PNG file's chunks say.
 

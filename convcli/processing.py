@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convcli import files, inputs
 from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job
+from convcli.records import record
 from convcli.report import Report
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from convcli.picture_files import PictureFile, PictureSettings
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Settings:
     """What all jobs of a run share; `pictures` is how picture files are treated, None for the defaults."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
 from typing import Any
 
+from convcli.records import record
 
-@dataclass(frozen=True, kw_only=True)
+
+@record
 class Stage:
     """One kernel of a chain on one input."""
 
@@ -30,7 +31,7 @@ class Stage:
     macs: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Report:
     """One input of `convcli apply`. Times are wall-clock seconds."""
 

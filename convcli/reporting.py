@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from convcli import render
 from convcli.errors import printable
 from convcli.report import Report
 from convcli.tables import Column, Table, engineering
@@ -41,6 +40,8 @@ def size(samples: tuple[int, ...], channels: int) -> str:
 
 def block(report: Report, stream: TextIO) -> None:
     """All of one report."""
+    from convcli import render
+
     rows = [
         {
             "kernel": stage.kernel,
@@ -109,6 +110,8 @@ def error(report: Report, stream: TextIO) -> None:
 
 def as_json(report: Report, stream: TextIO) -> None:
     """One line of JSON."""
+    from convcli import render
+
     render.write_json(report.as_dict(), stream, indent=None)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import FieldError
+from convcli.records import record
 from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LONGEST = 8191
 MOST = 1 << 24
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Parameter:
     """One parameter of a rule: its meaning, default (None: must be given), range, whether it may be per axis."""
 
@@ -38,7 +38,7 @@ class Parameter:
     optional: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Rule:
     """Weights made from parameters.
 
@@ -54,7 +54,7 @@ class Rule:
     ranks: tuple[int, ...] = (1, 2, 3)
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class RuleCall:
     """A rule named in a kernel file with the parameters given there, not yet resolved to a shape."""
 

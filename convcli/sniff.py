@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 from typing import Final
 
-from convcli import avif, exif
+from convcli import exif
 from convcli.errors import ImageError
+from convcli.records import record
 
 READABLE: Final = ("avif", "bmp", "gif", "hdr", "jp2", "jpeg", "pfm", "png", "pnm", "ras", "tiff", "webp")
 
@@ -42,11 +42,12 @@ _FOREIGN: Final = (
     (b"\x1f\x8b", "gzip"),
 )
 _HEIF_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-_PNM_HEADER: Final = re.compile(rb"P([1-6Ff])(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:(?:\s|#[^\n]*\n)+(\d+))?\s")
-_PAM_HEADER: Final = re.compile(rb"P7\n(?:[^\n]*\n){1,64}?ENDHDR\n")
+# Patterns for one format are compiled when a file has it.
+_PNM_HEADER: Final = rb"P([1-6Ff])(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:(?:\s|#[^\n]*\n)+(\d+))?\s"
+_PAM_HEADER: Final = rb"P7\n(?:[^\n]*\n){1,64}?ENDHDR\n"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Header:
     """What a file's header says: `width`, `height` in pixels (0: not known), `frames` or pages, its EXIF block, and
     the `orientation` that its boxes give (0: the EXIF block counts).
@@ -253,7 +254,7 @@ def _bmp(data: bytes) -> Header:
 
 def _pnm(data: bytes) -> Header:
     if data.startswith(b"P7"):
-        found = _PAM_HEADER.match(data)
+        found = re.match(_PAM_HEADER, data)
         fields = (
             dict(re.findall(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)[ \t]+(\d{1,10})[ \t]*$", found[0], re.M)) if found else {}
         )
@@ -262,7 +263,7 @@ def _pnm(data: bytes) -> Header:
         names = (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL")
         width, height, channels, maximum = (int(fields[name]) for name in names)
         return Header(width=width, height=height, channels=channels, maximum=maximum, body=found.end())
-    found = _PNM_HEADER.match(data[:4096])
+    found = re.match(_PNM_HEADER, data[:4096])
     if not found or any(len(digits or b"") > 10 for digits in found.groups()):
         raise ValueError("damaged PNM: its header has no width and height")
     kind, width, height, maximum = found[1], int(found[2]), int(found[3]), int(found[4] or 1)
@@ -271,6 +272,8 @@ def _pnm(data: bytes) -> Header:
 
 
 def _avif(data: bytes) -> Header:
+    from convcli import avif
+
     try:
         boxes = avif.inspect(data)
     except (struct.error, IndexError, ValueError, KeyError):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from convcli.records import record
 
 
 def text(value: Any) -> str:
@@ -45,7 +46,7 @@ def digits(number: float) -> str:
     return f"{number:.{3 if size < 0.9995 else 2 if size < 9.995 else 1 if size < 99.95 else 0}f}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Column:
     """A column: `key` in rows and in JSON (with its unit: `time_s`), `title` for people.
 
@@ -63,7 +64,7 @@ class Column:
     bar: Literal["", "spare", "kept"] = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Table:
     """Rows by column keys. `notes` are sentences below the table, part of every format but CSV.
 

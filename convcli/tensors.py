@@ -6,16 +6,16 @@ Shapes are plain Python, so that kernels can be listed, counted and checked with
 from __future__ import annotations
 
 import math
-import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.arrays import npy_header
 from convcli.errors import KernelError, suggestion
+from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ MEMBER_LIMIT = 1 << 31
 SLACK = 4096
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Tensor:
     """Numbers of a known `shape`, made on first use.
 
@@ -55,7 +55,7 @@ class Tensor:
         """The numbers in their own dtype; a file stays mapped, not read."""
         try:
             return self.make()
-        except (OSError, *UNREADABLE) as error:
+        except _unreadable() as error:
             raise self.fail(f"{self.origin}: {error}") from error
 
     @cached_property
@@ -132,7 +132,7 @@ def from_file(text: str, folder: Path) -> Tensor:
         _check_size(path.stat().st_size - offset, shape, dtype, str(path))
     except OSError as error:
         raise KernelError(_reason(error), place=str(path)) from error
-    except UNREADABLE as error:
+    except _unreadable() as error:
         raise KernelError(str(error), place=str(path)) from error
     return Tensor(shape=shape, origin=text, make=lambda: _map(path))
 
@@ -145,6 +145,8 @@ def _map(path: Path) -> npt.NDArray[Any]:
 
 
 def _from_archive(path: Path, member: str) -> Tensor:
+    import zipfile
+
     with zipfile.ZipFile(path) as archive:
         members = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         if not member and len(members) == 1:
@@ -189,5 +191,8 @@ def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-#: What an array file that is none, or a damaged archive, makes Python's and numpy's own readers raise.
-UNREADABLE = (ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What an array file that is none, or a damaged archive, makes Python's and numpy's own readers raise."""
+    import zipfile
+
+    return (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)

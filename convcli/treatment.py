@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import colour
 from convcli.errors import ShapeError, UsageError, suggestion
 from convcli.ops import Kernel
 from convcli.pipeline import (
@@ -21,6 +19,7 @@ from convcli.pipeline import (
     together,
 )
 from convcli.ranges import Sink, limits, work_dtype
+from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +33,7 @@ CHANNELS: Final = ("all", "luma", "r", "g", "b", "alpha")
 _COLOURS: Final = "rgb"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Treatment:
     """What is filtered of a picture, and how.
 
@@ -121,6 +120,8 @@ def outcome(
 def _treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment, *, light: bool) -> Filtered:
     import numpy as np
 
+    from convcli import colour
+
     begun = started()
     top = _white(pixels.dtype)
     x, alpha = _in_light(pixels, treatment, top, light=light)
@@ -157,6 +158,8 @@ def _in_light(pixels: Array, treatment: Treatment, top: float, *, light: bool) -
     """The colours as floats, over the background if there is one, and alpha if there still is any."""
     import numpy as np
 
+    from convcli import colour
+
     colours, alpha = (pixels[..., :-1], pixels[..., -1:]) if pixels.shape[-1] in (2, 4) else (pixels, None)
     work = work_dtype(pixels.dtype)
     x: Floats = colour.linear_light(colours, int(top)) if light else colours.astype(work)
@@ -190,6 +193,8 @@ def _check_fits(
 def _picked(x: Floats, treatment: Treatment, *, has_alpha: bool) -> tuple[Floats, list[int]]:
     """What goes through the chain, and the places of its channels in the picture; none for luma."""
     import numpy as np
+
+    from convcli import colour
 
     channels = x.shape[-1]
     if treatment.channels == ("luma",) and channels == 3:

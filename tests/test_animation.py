@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import images
+from convcli import animation, images
 from convcli.encoding import OPTIONS
 from convcli.errors import ImageError, UsageError
 from convcli.metadata import Metadata
@@ -84,7 +84,7 @@ def test_pages_of_any_size_and_kind() -> None:
     assert np.array_equal(found[0][:, :, 0], drawn()[0][:, :, 0])
     assert np.array_equal(found[1], drawn()[1][:20, :, :3])
     assert np.array_equal(found[2].ravel(), np.arange(600)) and found[2].dtype == np.uint16
-    again = images.encode_frames(found, format="tiff", place="")
+    again = animation.encode(found, format="tiff", place="")
     for picture, before in zip(images.frames(again, place=""), found, strict=True):
         assert np.array_equal(picture.pixels, before)
 
@@ -100,7 +100,7 @@ def test_one_picture_is_one_frame() -> None:
 def test_what_is_written_pillow_reads(format: str, opaque: bool) -> None:
     pictures = [frame[:, :, :3] if opaque else frame for frame in drawn(opaque=opaque)]
     options = {"webp_lossless": 1} if format == "webp" else {"quality": 100}
-    data = images.encode_frames(pictures, format=format, place="", durations=DURATIONS, loops=2, options=options)
+    data = animation.encode(pictures, format=format, place="", durations=DURATIONS, loops=2, options=options)
     found, durations, loops = shown(data)
     assert durations == DURATIONS and loops == (0 if format == "avif" else 2)
     for picture, expected in zip(found, drawn(opaque=opaque), strict=True):
@@ -114,7 +114,7 @@ def test_what_is_written_pillow_reads(format: str, opaque: bool) -> None:
 
 def test_sixteen_bits_and_grey_in_png() -> None:
     deep = [np.random.default_rng(n).integers(0, 65536, (9, 7, 2)).astype(np.uint16) for n in range(3)]
-    data = images.encode_frames(deep, format="png", place="", durations=[10, 20, 30])
+    data = animation.encode(deep, format="png", place="", durations=[10, 20, 30])
     assert np.array_equal(images.decode(data, place="").pixels, deep[0])
     assert shown(data)[1] == [10, 20, 30]
 
@@ -124,7 +124,7 @@ def test_metadata_of_animations(format: str) -> None:
     icc = bytearray(700)
     icc[:4], icc[16:20], icc[36:40] = (700).to_bytes(4, "big"), b"RGB ", b"acsp"
     given = Metadata(icc=bytes(icc), xmp=b"<x:xmpmeta/>", dpi=(300, 300))
-    data = images.encode_frames(drawn(), format=format, place="", metadata=given)
+    data = animation.encode(drawn(), format=format, place="", metadata=given)
     found = images.decode(data, place="").metadata
     assert (found.icc, found.xmp, found.dpi) == (given.icc, given.xmp, given.dpi)
     assert len(shown(data)[0]) == 4
@@ -135,10 +135,10 @@ def test_metadata_of_animations(format: str) -> None:
 
 def test_what_holds_no_frames_says_so() -> None:
     with pytest.raises(ImageError, match="bmp can't hold 4 pictures") as caught:
-        images.encode_frames(drawn(), format="bmp", place="a.bmp")
+        animation.encode(drawn(), format="bmp", place="a.bmp")
     assert caught.value.hint.startswith("formats that can: .tif .png .webp .avif; {frame} ")
     with pytest.raises(ImageError, match="must be of one size"):
-        images.encode_frames([drawn()[0], drawn()[0][:5]], format="png", place="")
+        animation.encode([drawn()[0], drawn()[0][:5]], format="png", place="")
     with pytest.raises(ImageError, match="at most"):
         list(images.frames(from_pillow("GIF", drawn()), place="", max_pixels=36 * 48 * 3))
 

@@ -12,7 +12,6 @@ from convcli.cli.input_options import input_options
 from convcli.cli.options import Grouped, GroupedCommand, kernel_overrides
 from convcli.cli.picture_options import picture_options
 from convcli.jobs import FIELDS, Job, plan_jobs
-from convcli.layouts import check_letters
 from convcli.ranges import MODES
 
 if TYPE_CHECKING:
@@ -89,6 +88,8 @@ def command(
     from convcli.processing import Settings
 
     if layout is not None:
+        from convcli.layouts import check_letters
+
         check_letters(layout)
     chain = read_kernels(kernels, overrides)
     named = "+".join(kernel.name for kernel in chain)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from convcli.costs.placed import Cost
+from convcli.records import record
 from convcli.tables import Column, digits, engineering, text
 
 _COUNT = {"type": "integer", "minimum": 0}
@@ -16,7 +16,7 @@ _PER_AXIS = {"type": "array", "items": _COUNT, "maxItems": 3}
 _TEXT = {"type": "string"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Measure:
     """One column. `schema` is the JSON Schema of its values; empty for one that is for people only.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convcli.costs.columns import BY_KEY, DATA, MEASURES, row
@@ -14,6 +13,7 @@ from convcli.costs.placed import Cost, Placed, cost, operations
 from convcli.costs.receptive import receptive_fields
 from convcli.costs.swaps import summary
 from convcli.errors import UsageError, suggestion
+from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.costs.timing import Machine, Timing
@@ -24,7 +24,7 @@ DEFORMABLE = "Deformable layers: with the branches that predict offsets and mask
 UNBENT = "The field of a deformable kernel is the one without offsets."
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Operation:
     """The share of one kind of operation in a network."""
 
@@ -36,7 +36,7 @@ class Operation:
     macs_share: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Comparison:
     """All that `convcli compare` tells: `rows` are what is compared, `layers` those of the networks among them.
 
@@ -71,7 +71,7 @@ def _data(cost: Cost) -> dict[str, Any]:
     return {measure.key: values[measure.key] for measure in DATA}
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Subject:
     """One thing to compare: a kernel or layer (one `Placed`), or a network (all of its layers)."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from convcli import tensors
@@ -13,13 +12,14 @@ from convcli.geometry import AxisPadding, gather_window
 from convcli.ops import TYPES, Kernel
 from convcli.ops.deformable import Deformable
 from convcli.ops.transposed import Transposed
+from convcli.records import record
 from convcli.tensors import Tensor
 
 #: Pixels by which the random offsets of a deformable layer stray (one standard deviation).
 OFFSET_SPREAD = 0.5
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Layer:
     """A layer: everything about it but its input. `taps`, `stride`, `dilation`, `padding` have one entry per axis.
 

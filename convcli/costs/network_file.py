@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ from convcli.costs.networks import Item, Network
 from convcli.errors import KernelError, suggestion
 from convcli.ops import fields as f
 from convcli.ops.fields import Field
-from convcli.spec.nodes import Node, Source, parse
+from convcli.records import record
+from convcli.spec.nodes import Node, Source
+from convcli.spec.plain import parse
 from convcli.spec.reader import parse_overrides
 from convcli.spec.scalars import number, whole
 from convcli.spec.values import read
@@ -41,7 +43,7 @@ _GROUPS = {"groups": f.GROUPS}
 _POOL_STRIDE = Field("sizes", "Every stride-th output is kept; the kernel size unless it is said.", None)
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Kind:
     """A kind of item: what stands after its name, and the fields it may have."""
 

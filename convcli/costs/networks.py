@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from convcli.costs.layers import Layer
@@ -14,6 +14,7 @@ from convcli.costs.swaps import Swap, swapped
 from convcli.errors import FieldError, ShapeError
 from convcli.geometry import Scatter, Window, gather_window
 from convcli.ops.weights import per_axis
+from convcli.records import record
 from convcli.spec.nodes import Node
 
 #: Layers in all, repeats and blocks written out.
@@ -21,7 +22,7 @@ LAYER_LIMIT = 10_000
 AXES = "yx"
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Item:
     """One entry of a network file: a kind ("dense", "pool", "add", "block"...), its value and fields, its place.
 
@@ -37,7 +38,7 @@ class Item:
     branches: tuple[tuple[Item, ...], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Network:
     """A network file: its input (height, width) and channels, its layers, and factors on width and resolution.
 
@@ -65,7 +66,7 @@ class Network:
         return replace(self, **{key: value for key, value in changes.items() if value is not None})
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Assembled:
     """A network on its input: all layers in order, and what became of each where a type was to be swapped in."""
 
@@ -74,7 +75,7 @@ class Assembled:
     swaps: tuple[Swap, ...]
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class _Flow:
     """What the next layer gets: the number of the layer it comes from, its size and channels."""
 

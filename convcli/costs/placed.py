@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from convcli.analysis import taps_per_output
@@ -13,6 +13,7 @@ from convcli.geometry import Window
 from convcli.ops import Kernel
 from convcli.ops.deformable import Deformable
 from convcli.ops.transposed import Transposed
+from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.costs.timing import Timing
@@ -25,7 +26,7 @@ INPUT = -1
 SAMPLING = ("bilinear sampling", "mask")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Placed:
     """A kernel, pool, join or other step on an input of known size.
 
@@ -50,7 +51,7 @@ class Placed:
         return self.kernels.get("")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Cost:
     """One row: what a kernel, a layer or a whole network costs. Sizes are in the order of `axes`, bytes are float32.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from convcli.costs.placed import INPUT, Placed
 from convcli.geometry import Scatter, Window
+from convcli.records import record
 
 #: Positions along one axis: the lowest, and a bit per position from there, so that the lowest bit is set.
 Positions: TypeAlias = tuple[int, int]
@@ -26,7 +26,7 @@ BLOCK_LIMIT = 24
 PHASE_LIMIT = 64
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Seen:
     """Samples from the first to the last that is read, per axis; and the share of these that is read.
 

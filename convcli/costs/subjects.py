@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from convcli.costs.networks import Network, assemble
 from convcli.costs.placed import place_kernel, place_layer
 from convcli.errors import FieldError, ImageError, ShapeError, UsageError
 from convcli.ops import Kernel
+from convcli.records import record
 from convcli.spec.nodes import Node, Source
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ AXES = {2: "yx", 3: "zyx"}
 NAME_LENGTH = 32
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Request:
     """The arguments and options of `convcli compare` that say what is compared; None and "" for those not given."""
 
@@ -52,7 +53,7 @@ class Request:
         return self.bias or any((self.in_channels, self.out_channels, self.groups, self.kernel_size))
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Found:
     """The subjects, a title for their table, remarks, and the image's pixels where one was given."""
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 from convcli.costs.layers import Layer
+from convcli.records import record
 
 #: Types that a layer can be swapped to. A transposed one enlarges, so it can't stand in for any other.
 TARGETS = ("dense", "separable", "depthwise_separable", "deformable")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Swap:
     """What became of one layer: swapped where `reason` is empty."""
 

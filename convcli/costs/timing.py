@@ -7,13 +7,13 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.costs.placed import Placed
 from convcli.engine.threads import thread_count
 from convcli.ops import Kernel
+from convcli.records import record
 from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ STEADY = 0.02
 BYTES_PER_WEIGHT = 24
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Timing:
     """Wall-clock seconds of repeated runs: their median, and the distance between their quartiles.
 
@@ -41,7 +41,7 @@ class Timing:
     repeats: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Machine:
     """What the times were measured on."""
 

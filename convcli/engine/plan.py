@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
+
+from convcli.records import record
 
 ALGORITHMS = ("direct", "passes", "fourier")
 
@@ -29,7 +30,7 @@ TURNING = 0.6
 CALL = 25_000
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Plane:
     """A plain convolution: `height` x `width` outputs of `channels`, stride and dilation 1.
 
@@ -47,7 +48,7 @@ class Plane:
     bounded: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Plan:
     """The algorithm for a convolution, why, and its estimated cost in nanoseconds per output sample and core.
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine.threads import scratch
+from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Phase:
     """The outputs of one phase within a tile, the taps that reach them (in input order) and the input they start at."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convcli.borders import read_window
 from convcli.engine.threads import run_all, scratch
 from convcli.ranges import planar
+from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ WIDE = 12
 Region: TypeAlias = "tuple[tuple[int, int], ...]"
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Tile:
     """A float window of the input, the input position of its first sample per axis, and the outputs it serves."""
 

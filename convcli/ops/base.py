@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli.errors import FieldError, KernelError, ShapeError
 from convcli.geometry import AxisPadding, Gather, Window, extent, gather_window
 from convcli.ops.fields import Field
+from convcli.records import record
 from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     Store = Callable[[Array, int], None]
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Count:
     """What a kernel costs on one input. MACs are taps applied x samples, by part; FLOPs are twice that."""
 
@@ -42,7 +43,7 @@ class Count:
         return 2 * self.total_macs
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Kernel(ABC):
     """A kernel or filter bank, ready to run. `stride`, `dilation` and `padding` have one entry per axis of `axes`.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
@@ -19,6 +18,7 @@ from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
 from convcli.ops.offsets import check_finite, check_stack, check_together
 from convcli.ops.weights import check_bank, check_bias, common, footprint, resolve_weights
+from convcli.records import record
 from convcli.rules import RuleCall
 from convcli.tensors import Tensor
 
@@ -39,7 +39,7 @@ OFFSETS = f.Field(
 MASK = f.Field("array", "A factor per tap and output pixel: (offset groups * taps, out height, out width).")
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Deformable(Kernel):
     """A convolution whose taps each read `offsets` away from their places, bilinearly; `mask` weighs them (version 2).
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -25,6 +24,7 @@ from convcli.ops.weights import (
     spread_over,
 )  # fmt: skip
 from convcli.ranges import channel_store, float_target, planar
+from convcli.records import record
 from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from convcli.ops.base import Array, Store
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Dense(Kernel):
     """The standard convolution: one weighted sum per output sample.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -16,6 +15,7 @@ from convcli.ops import fields as f
 from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, correlate, effective_weights
 from convcli.ops.weights import check_bias, common, footprint, onto, resolve_weights, spread_over
+from convcli.records import record
 from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ DEPTHWISE = f.Field(
 POINTWISE = f.Field("array", "The mix of the second step: (out, in), a row per output channel.", required=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class DepthwiseSeparable(Kernel):
     """A kernel on every channel alone, then a 1x1 mix between channels: k*k*C + C*M weights instead of k*k*C*M.
 

@@ -5,8 +5,9 @@ Readers of kernel files, the JSON Schema and the help are made from these.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
+
+from convcli.records import record
 
 #: What a field holds:
 #: text; weights (numbers, a rule or a file); taps (weights of one axis, or one set per axis); array (numbers or a
@@ -17,7 +18,7 @@ Kind: TypeAlias = Literal[
 ]
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Field:
     """A field: its kind, its meaning, its default, and the least value of whole numbers in it."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -18,6 +17,7 @@ from convcli.ops import fields as f
 from convcli.ops.base import Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.weights import check_bank, check_bias, common, footprint, onto, per_axis
+from convcli.records import record
 from convcli.rules import RuleCall
 from convcli.tensors import Tensor
 
@@ -35,7 +35,7 @@ TAPS = f.Field(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Separable(Kernel):
     """A kernel that is the outer product of one row of taps per axis: k + k multiplications instead of k * k.
 

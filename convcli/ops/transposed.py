@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -18,6 +17,7 @@ from convcli.ops import fields as f
 from convcli.ops.base import Kernel
 from convcli.ops.dense import check_groups_of_kernel, correlate, effective_weights
 from convcli.ops.weights import check_bias, common, per_axis, resolve_weights, spread_over
+from convcli.records import record
 from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one num
 ROWS = 64
 
 
-@dataclass(frozen=True, kw_only=True)
+@record
 class Transposed(Kernel):
     """The transposed convolution ("deconvolution"): enlarges by `stride`, the adjoint of the dense type.
 

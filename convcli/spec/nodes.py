@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import KernelError
+from convcli.records import record
 
 if TYPE_CHECKING:
     import yaml
@@ -25,12 +25,12 @@ TEXT_LIMIT = 16 << 20
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 #: What YAML 1.1 and 1.2 don't allow anywhere in a document.
-_REFUSED = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_REFUSED = "[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _SPECIAL = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan")}
 _WORDS = {"": None, "null": None, "~": None, "true": True, "false": False}
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Source:
     """Where nodes come from: a name to show, the text itself (for the snippet), the folder of its file names."""
 
@@ -52,7 +52,7 @@ class Source:
         return KernelError(fact, place=place, hint=hint, snippet=snippet)
 
 
-@dataclass(frozen=True)
+@record(kw_only=False)
 class Node:
     """A value and where it stands: nothing, a bool, number, text or array, a list of nodes, or a dict of them."""
 
@@ -124,7 +124,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, source: Source) -> KernelError:
 
 def _character_error(text: str, source: Source) -> KernelError:
     """At the first character that YAML refuses."""
-    found = _REFUSED.search(text)
+    found = re.search(_REFUSED, text)
     if not found:
         return source.error("not valid YAML: it holds a control character", 0, 0)
     line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())

@@ -12,7 +12,8 @@ from convcli.ops import TYPES, Kernel
 from convcli.ops.fields import ABOUT
 from convcli.rules import RuleCall
 from convcli.spec.calls import parameter
-from convcli.spec.nodes import Node, Source, from_python, parse
+from convcli.spec.nodes import Node, Source, from_python
+from convcli.spec.plain import parse
 from convcli.spec.values import at, read
 
 #: Fields which a kernel of any type may have besides those of its type.

@@ -9,7 +9,6 @@ from typing import Any
 
 from convcli import tensors
 from convcli.borders import BORDERS
-from convcli.displacements import DISPLACEMENTS
 from convcli.errors import FieldError, KernelError, suggestion
 from convcli.ops.fields import Field, Kind
 from convcli.rules import RuleCall
@@ -17,7 +16,6 @@ from convcli.spec.calls import rule
 from convcli.spec.nodes import Node
 from convcli.spec.scalars import number, shown, whole
 from convcli.tensors import GREATEST, Tensor
-from convcli.weight_rules import RULES
 
 AXES = ("x", "y", "z", "yx", "zx", "zy", "zyx")
 FILE_ENDINGS = (".npy", ".npz")
@@ -190,6 +188,8 @@ def _taps(count: int) -> str:
 
 def _weights(node: Node, field: Field, name: str) -> Tensor | RuleCall:
     if isinstance(node.value, dict):
+        from convcli.weight_rules import RULES
+
         return rule(node, name, RULES)
     if not isinstance(node.value, list | str) and not hasattr(node.value, "dtype"):
         raise node.error(f"'{name}' must be rows of numbers, a rule or a .npy or .npz file, not {shown(node)}")
@@ -213,7 +213,11 @@ def _one_axis(node: Node, field: Field, name: str) -> Tensor | RuleCall:
 
 
 def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall:
-    return rule(node, name, DISPLACEMENTS) if isinstance(node.value, dict) else _array(node, field, name)
+    if not isinstance(node.value, dict):
+        return _array(node, field, name)
+    from convcli.displacements import DISPLACEMENTS
+
+    return rule(node, name, DISPLACEMENTS)
 
 
 READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
