@@ -2,4 +2,5 @@
 
 from convcli.cli import main
 
-main()
+if __name__ == "__main__":  # and not where a process of ours loads it again
+    main()

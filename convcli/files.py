@@ -6,16 +6,15 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from convcli import temporaries
 from convcli.errors import ImageError, UsageError, suggestion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-TEMPORARY_PREFIX: Final = ".convcli-"
-TEMPORARY_SUFFIX: Final = ".part"
 
 WRITABLE: Final[dict[str, tuple[str, ...]]] = {
     "png": (".png",),
@@ -128,8 +127,8 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise ImageError(f"its folder '{folder}' is not writable", place=place)
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that it is there with all of `data`, or is what it was before, at any moment.
+def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[bytes]) -> None:
+    """Write a file so that it is there with all of `data` (or its pieces), or is what it was before, at any moment.
 
     The bytes go to a temporary file `.convcli-*.part` in the target's folder, which is then renamed. A link is written
     through; the permissions of a file that existed are kept. The temporary file goes away on any failure, also Ctrl-C.
@@ -138,22 +137,24 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     place = os.fspath(path)
     target = _resolved(Path(path))
-    temporary = target.with_name(f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}")
     try:
-        # O_EXCL: never through a link that someone else put there. 0o666 is what the umask is meant to narrow.
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        handle, temporary = temporaries.create(target.parent)
     except OSError as error:
         raise _failed(place, error) from None
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            for piece in [data] if isinstance(data, bytes) else data:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileNotFoundError):
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
+            with contextlib.suppress(FileNotFoundError):
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            if os.name == "posix":
+                temporary.replace(target)  # while it is still open, and so locked: nobody takes it for a leftover
+        if os.name != "posix":
+            temporary.replace(target)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()

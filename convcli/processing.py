@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli import files
+from convcli import files, memory
 from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job
 from convcli.report import Report
+from convcli.resuming import Earlier, Recording, written
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,32 +33,57 @@ class Settings:
     layout: str | None = None
     overwrite: bool = False
     pictures: PictureSettings | None = None
+    recording: Recording | None = None
 
 
-def run_job(job: Job, settings: Settings) -> Report:
-    """One input from bytes to bytes. Raises `ConvcliError`; then nothing was written."""
+def run_job(
+    job: Job, settings: Settings, earlier: Earlier | None = None, admit: Callable[[int], None] | None = None
+) -> Report:
+    """One input from bytes to bytes. Raises `ConvcliError`; then nothing was written.
+
+    `earlier` is what a record says of this output. `admit` is called with the bytes of memory that the input will take,
+    and returns when there is room for them.
+    """
+    recording = settings.recording
+    lenient = settings.overwrite or (recording is not None and recording.resumes)
     if job.output != STANDARD:
-        files.check_target(job.output, overwrite=settings.overwrite)
+        files.check_target(job.output, overwrite=lenient)
     started = time.perf_counter()
     place = shown(job.input)
     data = _read(job.input)
+    identity = recording.identity(job, data) if recording else {}
+    if recording and earlier and recording.is_done(job, identity["sha256_in"], earlier):
+        return Report(
+            input=job.input, output=job.output, status="skipped", reason="done before", notes=earlier.notes,
+            settings=earlier.settings, written=earlier.written, **identity,
+        )  # fmt: skip
+    if admit:
+        admit(memory.needed(data))
     is_array = data.startswith((b"\x93NUMPY", b"PK\x03\x04"))
     work = (_array_work if is_array else _picture_work)(data, place, settings)
     format_out = job.format or _format_out(job, work.format_in)
     before_encoding = time.perf_counter()
     encoded, dropped = work.encode(format_out, shown(job.output, "stdout"))
-    _write(job.output, encoded)
-    ended = time.perf_counter()
     results = work.results
+    notes = tuple(dict.fromkeys((*work.notes, *(note for result in results for note in result.notes), *dropped)))
+    reason = ""
+    if recording and recording.resumes and not settings.overwrite and recording.is_there(job.output, encoded, earlier):
+        reason = "it was there already, byte for byte"
+    else:
+        _write(job.output, encoded)
+    if recording:
+        identity |= {"settings": recording.settings(job, notes), "written": (written(job.output, encoded),)}
+    ended = time.perf_counter()
     samples = max(sum(result.array.size for result in results), 1)
     return Report(
-        input=job.input, output=job.output, status="done", format_in=work.format_in, format_out=format_out,
-        dtype_in=work.dtype_in, dtype_out=str(results[0].array.dtype), stages=results[0].stages, frames=len(results),
+        input=job.input, output=job.output, status="done", reason=reason,
+        format_in=work.format_in, format_out=format_out, dtype_in=work.dtype_in,
+        dtype_out=str(results[0].array.dtype), stages=results[0].stages, frames=len(results),
         decode_s=work.decoded - started, filter_s=sum(result.seconds for result in results),
         encode_s=ended - before_encoding, clipped_low=sum(result.below for result in results) / samples,
         clipped_high=sum(result.above for result in results) / samples,
         nonfinite=sum(result.nonfinite for result in results),
-        notes=tuple(dict.fromkeys((*work.notes, *(note for result in results for note in result.notes), *dropped))),
+        notes=notes, **identity,
     )  # fmt: skip
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from convcli.cli.options import kernel_overrides
 from convcli.cli.picture_options import picture_options
+from convcli.cli.run_options import run_options
 from convcli.jobs import FIELDS, plan_jobs
 from convcli.layouts import check_letters
 from convcli.ranges import MODES
 
 if TYPE_CHECKING:
+    from convcli.cli.run_options import Running
     from convcli.picture_files import PictureSettings
 
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 @picture_options
 @click.option("--format", "format_", metavar="EXT", help="Format of the output: png, jpg, tif, npy, ...")
 @click.option("--layout", metavar="AXES", help="Axes of .npy arrays, such as zyx or xc; by rank x, yx, yxc, zyxc.")
+@run_options
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--report", "report", is_flag=True, help="Report on stderr even where it is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Report on stderr as JSON, one line per input.")
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 def command(
     inputs: tuple[str, ...], kernels: tuple[str, ...], output: str, range_: str, format_: str | None,
     layout: str | None, overwrite: bool, report: bool, as_json: bool, quiet: bool, pictures: PictureSettings,
-    **overrides: str | None,
+    running: Running, **overrides: str | None,
 ) -> int:  # fmt: skip
     """Filter images or arrays with one kernel or a chain of them.
 
@@ -71,53 +72,24 @@ def command(
     """
     from convcli import batch
     from convcli.cli.kernels import check_kernels, read_kernels
+    from convcli.cli.listener import Listener
     from convcli.processing import Settings
 
     if layout is not None:
         check_letters(layout)
     chain = read_kernels(kernels, overrides)
     jobs = plan_jobs(inputs, output, "+".join(kernel.name for kernel in chain), format_)
+    running.check(jobs)
     batch.prepare(jobs)
     check_kernels(chain)
-    settings = Settings(kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures)
-    listener = Listener(len(jobs), as_json=as_json, shown=report or sys.stderr.isatty(), quiet=quiet)
-    good = batch.run(jobs, settings, listener.hear)
-    listener.close()
+    settings = Settings(
+        kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures,
+        recording=running.recording(chain, range_, layout, pictures),
+    )  # fmt: skip
+    with running.record(overwrite=overwrite) as record:
+        listener = Listener(len(jobs), as_json=as_json, report=report, quiet=quiet)
+        try:
+            good = batch.run(jobs, settings, listener, running.how(record))
+        finally:
+            listener.close()
     return 0 if good else 1
-
-
-class Listener:
-    """Tells on stderr how each input went: errors and warnings always, reports where they are wanted."""
-
-    def __init__(self, total: int, *, as_json: bool, shown: bool, quiet: bool) -> None:
-        self._total = total
-        self._as_json = as_json
-        self._shown = shown and not quiet and not as_json
-        self._quiet = quiet
-        self._failed = 0
-        self._advised = False
-        self._started = time.perf_counter()
-
-    def hear(self, report: Any) -> None:
-        """Takes the report of one finished input."""
-        from convcli import reporting
-
-        self._failed += report.status == "failed"
-        if self._as_json:
-            reporting.as_json(report, sys.stderr)
-            return
-        if report.status == "failed":
-            reporting.error(report, sys.stderr)
-            return
-        if not self._quiet:
-            self._advised |= reporting.warnings(report, sys.stderr, hint=not self._advised)
-        if self._shown:
-            show = reporting.block if self._total == 1 else reporting.line
-            show(report, sys.stderr)
-
-    def close(self) -> None:
-        """Says how many inputs there were, where there were several."""
-        if self._shown and self._total > 1:
-            seconds = time.perf_counter() - self._started
-            failed = f", {self._failed} failed" if self._failed else ""
-            click.echo(f"{self._total - self._failed} done{failed} in {seconds:.1f} s", err=True)
