@@ -123,9 +123,13 @@ def _outcomes(
         for number, (job, earlier) in items:
             yield number, settled(job, settings, earlier)
         return
-    from convcli import memory
+    # What all of them need is loaded once, before there are copies of this process.
+    from convcli import memory, picture_files  # noqa: F401
     from convcli.engine.threads import core_count
+    from convcli.opencv import opencv
     from convcli.workers import Death, Workers
+
+    opencv()
 
     threads = max(1, core_count() // processes)
     workers = Workers(partial(_in_worker, settings, threads), processes, memory=memory.budget())
@@ -158,7 +162,9 @@ def _in_worker(
     settings: Settings, threads: int, item: tuple[Job, Earlier | None], ask: Callable[[int], None]
 ) -> Report:
     """A job in a process that has others beside it."""
+    from convcli import memory
     from convcli.engine.threads import limit_threads
 
     limit_threads(threads)
+    memory.keep_freed()
     return settled_safely(item[0], settings, item[1], ask)
