@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import queue
 import warnings
 from collections.abc import Iterable, Iterator
@@ -23,7 +22,7 @@ from convcli.resuming import Earlier, recording
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-_ANSWER_S: Final = 15.0
+_ANSWER_S: Final = 10.0
 _TICK_S: Final = 0.2
 #: Inputs under way per thread of the cluster's.
 _AHEAD: Final = 2
@@ -54,7 +53,7 @@ def outcomes(
                     except ConvcliError as error:
                         yield number, failed(job, str(error), earlier)
                         continue
-                    future = client.submit(_filtered, travelling, _absolute(job), earlier, pure=False)
+                    future = client.submit(_filtered, travelling, *_absolute(job, earlier), pure=False)
                     under_way[future] = number, job, earlier
                     future.add_done_callback(done.put)
                 if not under_way:
@@ -113,8 +112,13 @@ def _as_is(settings: Settings) -> Settings:
     return settings
 
 
-def _absolute(job: Job) -> Job:
-    return replace(job, input=str(Path(job.input).absolute()), output=str(Path(job.output).absolute()))
+def _absolute(job: Job, earlier: Earlier | None) -> tuple[Job, Earlier | None]:
+    """With names that lead to the same files from anywhere."""
+    there = replace(job, input=str(Path(job.input).absolute()), output=str(Path(job.output).absolute()))
+    if earlier is None:
+        return there, None
+    written = tuple(replace(file, path=str(Path(file.path).absolute())) for file in earlier.written)
+    return there, replace(earlier, written=written)
 
 
 def _filtered(settings: Settings, job: Job, earlier: Earlier | None) -> Report:
@@ -137,8 +141,11 @@ def _report(future: Future, job: Job, earlier: Earlier | None) -> Report:
         text = what or f"the cluster failed: {type(error).__name__}: {error}"
         return failed(job, str(ImageError(" ".join(text.split()), place=shown(job.input))), earlier)
     report: Report = future.result()
-    there = _absolute(job)
+    there, _ = _absolute(job, None)
     text = report.error.replace(there.input, job.input).replace(there.output, job.output)
-    here = os.fspath(Path.cwd()) + os.sep
-    written = tuple(replace(file, path=file.path.removeprefix(here)) for file in report.written)
+    folder = Path(job.output).parent
+    written = tuple(
+        replace(file, path=job.output if file.path == there.output else str(folder / Path(file.path).name))
+        for file in report.written
+    )
     return replace(report, input=job.input, output=job.output, error=text, written=written)

@@ -21,7 +21,11 @@ class Tally:
     total: int
     counts: dict[str, int] = field(default_factory=dict)
     megapixels: float = 0.0
-    started: float = field(default_factory=time.perf_counter)
+    clock: Callable[[], float] = time.monotonic
+    started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
 
     def add(self, status: str, megapixels: float) -> None:
         self.counts[status] = self.counts.get(status, 0) + 1
@@ -29,7 +33,7 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        return max(time.perf_counter() - self.started, 1e-9)
+        return max(self.clock() - self.started, 1e-9)
 
     @property
     def through(self) -> int:
@@ -82,16 +86,16 @@ class Display(Protocol):
 class Plain:
     """Lines without decoration: what is said, and every ten seconds how far it is where that is wanted."""
 
-    def __init__(self, tally: Tally, stream: TextIO, *, wanted: bool, clock: Callable[[], float] = time.monotonic):
-        self._tally, self._stream, self._wanted, self._clock = tally, stream, wanted, clock
-        self._next = clock() + _BETWEEN_LINES_S
+    def __init__(self, tally: Tally, stream: TextIO, *, wanted: bool) -> None:
+        self._tally, self._stream, self._wanted = tally, stream, wanted
+        self._next = tally.started + _BETWEEN_LINES_S
         self.spoke = False
 
     def update(self) -> None:
         tally = self._tally
-        if not self._wanted or self._clock() < self._next or tally.through == tally.total:
+        if not self._wanted or tally.clock() < self._next or tally.through == tally.total:
             return
-        self._next = self._clock() + _BETWEEN_LINES_S
+        self._next = tally.clock() + _BETWEEN_LINES_S
         self.spoke = True
         failed = f", {tally.counts['failed']} failed" if tally.counts.get("failed") else ""
         self.say(f"{tally.through} of {tally.total}{failed}, {tally.rate}, {tally.left} left\n")
@@ -115,7 +119,7 @@ class Bar:
         self._drawn = 0.0
 
     def update(self) -> None:
-        now = time.monotonic()
+        now = self._tally.clock()
         if self._shown is None:
             self._start()
         elif now - self._drawn < _BETWEEN_DRAWINGS_S:
@@ -150,7 +154,7 @@ class Bar:
             return
         from rich.text import Text
 
-        self._shown.console.print(Text(text), end="", soft_wrap=True)
+        self._shown.console.print(Text(text.removesuffix("\n")), soft_wrap=True)
 
     def close(self) -> None:
         if self._shown is not None:

@@ -207,10 +207,13 @@ def _obey_signals() -> None:
     """Ctrl-C and SIGTERM end a worker, once; they were held back until now."""
     numbers = [signal.SIGINT, signal.SIGTERM]
 
+    stopping = False
+
     def stop(number: int, frame: FrameType | None) -> None:
-        for other in numbers:
-            signal.signal(other, signal.SIG_IGN)
-        raise _Stopped(number)
+        nonlocal stopping
+        if not stopping:  # another one must not disturb the cleaning up
+            stopping = True
+            raise _Stopped(number)
 
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell script
         numbers.remove(signal.SIGINT)
