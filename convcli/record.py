@@ -38,6 +38,8 @@ class Record:
         try:
             if temporaries.lock(self._file.fileno()) is False:
                 raise ImageError("another run is writing this report file", place=path)
+            if hasattr(os, "register_at_fork"):  # copies of this process must not keep the lock when it is gone
+                os.register_at_fork(after_in_child=self.close)
             self.earlier: dict[str, Earlier] = {}
             if resume:
                 self._resume()
