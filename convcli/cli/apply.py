@@ -101,7 +101,12 @@ def command(
         from convcli import collisions
 
         collisions.refuse(jobs)
+    total = len(jobs)
     jobs = selection.shard.pick(jobs) if selection.shard else jobs
+    if not jobs:
+        if not quiet:
+            click.echo(f"Nothing to do: {total} inputs leave none for this share", err=True)
+        return 0
     batch.prepare(jobs)
     check_kernels(chain)
     settings = Settings(kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures)
