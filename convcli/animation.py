@@ -14,7 +14,7 @@ from convcli import carriers, exif, png, sniff, tiff
 from convcli.decoding import Source
 from convcli.encoding import fit, settings
 from convcli.errors import ImageError
-from convcli.files import WRITABLE, check_held
+from convcli.files import WRITABLE, check_shape
 from convcli.metadata import NOTHING, Metadata
 from convcli.opencv import opencv, overheard, quiet, swapped
 
@@ -66,11 +66,12 @@ def read(source: Source, *, count: int, orientation: int) -> Animation:
 
 def tiff_pages(data: bytes) -> Iterator[bytes]:
     """For every page of a TIFF file the same file starting with that page; reduced copies don't count."""
+    whole = memoryview(data)
     for page in list(exif.directories(data)):
         if not page.first(exif.SUBFILE, 0) & 1:
             start, word = (8, "Q") if page.big else (4, "I")
             packed = struct.pack(page.order + word, page.at)
-            yield data[:start] + packed + data[start + len(packed) :]
+            yield b"".join((whole[:start], packed, whole[start + len(packed) :]))
 
 
 def encode(
@@ -88,22 +89,27 @@ def encode(
     `durations` are milliseconds, `loops` how often it plays (0: for ever). An AVIF sequence takes no metadata and no
     `loops`. Raises ImageError where the format can't hold them.
     """
-    if format not in WRITABLE_FRAMES:
-        hint = "formats that can: " + " ".join(WRITABLE[name][0] for name in WRITABLE_FRAMES)
-        raise ImageError(f"{format} can't hold {len(frames)} pictures", place=place, hint=hint)
-    for frame in frames:
-        check_held(frame, format, place)
+    check_frames([(frame.shape, frame.dtype) for frame in frames], format, place)
     metadata, _ = fit(metadata, frames[0], format, animated=True)
     if format == "tiff":
         return tiff.encode(frames, metadata=metadata, **settings(format, options, place))
-    sizes = {(frame.shape, frame.dtype) for frame in frames}
-    if len(sizes) > 1:
-        raise ImageError("the frames of an animation must be of one size", place=place, hint="a TIFF takes any")
     times = [duration if duration > 0 else _STILL_MS for duration in durations] or [_STILL_MS] * len(frames)
     if format == "png":
         return carriers.put(_apng(frames, times, loops, **settings(format, options, place)), format, metadata)
     data = _by_opencv(frames, format, times, loops, place, options)
     return carriers.put_webp(data, metadata) if format == "webp" else data
+
+
+def check_frames(kinds: Sequence[tuple[Sequence[int], Any]], format: str, place: str) -> None:
+    """Raise ImageError where a format can't hold frames of these shapes (height, width, channels) and dtypes."""
+    if format not in WRITABLE_FRAMES:
+        able = " ".join(WRITABLE[name][0] for name in WRITABLE_FRAMES)
+        hint = f"formats that can: {able}; {{frame}} in the output's name gives each a file"
+        raise ImageError(f"{format} can't hold {len(kinds)} pictures", place=place, hint=hint)
+    for shape, dtype in kinds:
+        check_shape(shape, dtype, format, place)
+    if format != "tiff" and len({(tuple(shape), str(dtype)) for shape, dtype in kinds}) > 1:
+        raise ImageError("the frames of an animation must be of one size", place=place, hint="a TIFF takes any")
 
 
 def _by_opencv(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,14 +59,12 @@ def prepare(jobs: Sequence[Job]) -> None:
 
     Folders are made where the output was named as one. Raises `UsageError` or `ImageError`.
     """
-    for folder in {Path(job.output).parent for job in jobs if job.output != STANDARD}:
+    for folder in {os.path.dirname(job.output) for job in jobs if job.output not in ("", STANDARD)}:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ImageError(
-                f"the folder can't be made: {(error.strerror or '').lower()}", place=str(folder)
-            ) from error
-        temporaries.sweep(folder, at_most=_GLANCE if len(jobs) == 1 else None)
+            raise ImageError(f"the folder can't be made: {(error.strerror or '').lower()}", place=folder) from error
+        temporaries.sweep(Path(folder), at_most=_GLANCE if len(jobs) == 1 else None)
     if any(job.output == STANDARD for job in jobs) and sys.stdout.isatty():
         raise UsageError("an image won't be written to a terminal", hint="-o FILE, or pipe it on: ... -o - | display")
 
@@ -106,7 +105,7 @@ def run(jobs: Sequence[Job], settings: Settings, audience: Audience, how: How) -
             reason = "the run stopped at the first failure"
             take(number, Report(input=job.input, output=job.output, status="not started", reason=reason))
     if how.record:
-        how.record.finish([job.output for job in jobs])
+        how.record.finish(jobs)
     return good
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import warnings
 from collections.abc import Iterable, Iterator
@@ -49,6 +50,8 @@ def outcomes(
                 while len(under_way) < max(room, 1) and (item := next(waiting, None)) is not None:
                     number, (job, earlier) = item
                     try:
+                        if job.fault:
+                            raise job.fault
                         files.check_target(job.output, overwrite=_may_be_there(settings))
                     except ConvcliError as error:
                         yield number, failed(job, str(error), earlier)
@@ -114,11 +117,18 @@ def _as_is(settings: Settings) -> Settings:
 
 def _absolute(job: Job, earlier: Earlier | None) -> tuple[Job, Earlier | None]:
     """With names that lead to the same files from anywhere."""
-    there = replace(job, input=str(Path(job.input).absolute()), output=str(Path(job.output).absolute()))
+    there = replace(job, input=_from_anywhere(job.input), output=_from_anywhere(job.output))
+    if job.frames and not Path(job.output).is_absolute():
+        folder = str(Path.cwd()).replace("{", "{{").replace("}", "}}")
+        there = replace(there, frames=replace(job.frames, template=f"{folder}/{job.frames.template}"))
     if earlier is None:
         return there, None
-    written = tuple(replace(file, path=str(Path(file.path).absolute())) for file in earlier.written)
+    written = tuple(replace(file, path=_from_anywhere(file.path)) for file in earlier.written)
     return there, replace(earlier, written=written)
+
+
+def _from_anywhere(name: str) -> str:
+    return str(Path(name).absolute())
 
 
 def _filtered(settings: Settings, job: Job, earlier: Earlier | None) -> Report:
@@ -143,9 +153,6 @@ def _report(future: Future, job: Job, earlier: Earlier | None) -> Report:
     report: Report = future.result()
     there, _ = _absolute(job, None)
     text = report.error.replace(there.input, job.input).replace(there.output, job.output)
-    folder = Path(job.output).parent
-    written = tuple(
-        replace(file, path=job.output if file.path == there.output else str(folder / Path(file.path).name))
-        for file in report.written
-    )
+    here = "" if Path(job.output).is_absolute() else f"{Path.cwd()}{os.sep}"
+    written = tuple(replace(file, path=file.path.removeprefix(here)) for file in report.written)
     return replace(report, input=job.input, output=job.output, error=text, written=written)

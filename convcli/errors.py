@@ -79,6 +79,8 @@ def printable(text: str) -> str:
     >>> printable("a\\x1b[31mb")
     'a\\\\x1b[31mb'
     """
+    if text.isprintable():
+        return text
     return "".join(
         character if character == "\n" or character.isprintable() else character.encode("unicode_escape").decode()
         for character in text

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,21 +80,26 @@ def holds(format: str, dtype: Any, channels: int) -> bool:
 
 
 def check_held(pixels: NDArray[Any], format: str, place: str) -> None:
-    """Raise ImageError where a format can't hold the depth, channels or size of (height, width, channels) pixels."""
-    height, width, channels = pixels.shape
+    """As `check_shape`, for (height, width, channels) pixels that are there."""
+    check_shape(pixels.shape, pixels.dtype, format, place)
+
+
+def check_shape(shape: Sequence[int], dtype: Any, format: str, place: str) -> None:
+    """Raise ImageError where a format can't hold the depth, channels or size of a picture (height, width, channels)."""
+    height, width, channels = shape
     if not height or not width:
         raise ImageError(f"a picture of {width} x {height} pixels can't be written", place=place)
-    if not holds(format, pixels.dtype, channels):
-        able = [names[0] for other, names in WRITABLE.items() if holds(other, pixels.dtype, channels)]
+    if not holds(format, dtype, channels):
+        able = [names[0] for other, names in WRITABLE.items() if holds(other, dtype, channels)]
         depths, counts = _HOLDS[format]
-        if str(pixels.dtype) in depths:
+        if str(dtype) in depths:
             what = f"{_CHANNELS.get(channels, f'{channels} channels')}, only " + ", ".join(
                 _CHANNELS[count] for count in sorted(counts)
             )
         else:
-            what = f"{pixels.dtype} pixels, only " + ", ".join(sorted(depths, key=lambda depth: (len(depth), depth)))
+            what = f"{dtype} pixels, only " + ", ".join(sorted(depths, key=lambda depth: (len(depth), depth)))
         hint = "formats that can: " + " ".join(able)
-        if channels in (2, 4) and holds(format, pixels.dtype, channels - 1):
+        if channels in (2, 4) and holds(format, dtype, channels - 1):
             hint = f"--background COLOUR is laid under it, --alpha drop leaves it out; {hint}"
         raise ImageError(f"{format} can't hold {what}", place=place, hint=hint)
     longest = _LONGEST_SIDE.get(format)
@@ -105,26 +110,43 @@ def check_held(pixels: NDArray[Any], format: str, place: str) -> None:
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Raise ImageError, before any work, where a file can't be written: it exists, or its folder won't take it."""
-    target = Path(path)
+    check_new(path, overwrite=overwrite)
     place = os.fspath(path)
-    try:
-        mode = target.lstat().st_mode
-    except FileNotFoundError:
-        mode = 0
-    except OSError as error:
-        raise _failed(place, error) from None
-    if target.is_dir():
-        raise ImageError("it is a folder, not a file", place=place)
-    if mode and not overwrite:
-        raise ImageError("it exists already", place=place, hint="--overwrite replaces it")
-    if mode and target.exists() and not target.is_file():
-        raise ImageError("it is a device or a pipe, not a file", place=place)
-    folder = _resolved(target).parent
+    folder = _resolved(Path(path)).parent
     if not folder.is_dir():
         fact = f"its folder '{folder}' " + ("is a file" if folder.exists() else "does not exist")
         raise ImageError(fact, place=place)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ImageError(f"its folder '{folder}' is not writable", place=place)
+
+
+def check_new(path: str | os.PathLike[str], *, overwrite: bool) -> None:
+    """Raise ImageError where something has an output's name that may not be replaced; its folder may be missing."""
+    place = os.fspath(path)
+    try:
+        os.lstat(place)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _failed(place, error) from None
+    target = Path(path)
+    if target.is_dir():
+        raise ImageError("it is a folder, not a file", place=place)
+    if not overwrite:
+        raise ImageError("it exists already", place=place, hint="--overwrite replaces it")
+    if target.exists() and not target.is_file():
+        raise ImageError("it is a device or a pipe, not a file", place=place)
+
+
+def check_folder(folder: str) -> None:
+    """Raise ImageError where a folder takes no files, or can't be made; nothing is made."""
+    above = Path(folder)
+    while not above.exists() and above != above.parent:
+        above = above.parent
+    if not above.is_dir():
+        raise ImageError("the folder can't be made: not a directory", place=folder)
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise ImageError(f"the folder '{above}' is not writable", place=folder)
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[bytes]) -> None:
@@ -135,32 +157,57 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[bytes]
 
     Raises ImageError with the system's reason.
     """
-    place = os.fspath(path)
-    target = _resolved(Path(path))
+    write_together([(os.fspath(path), data)])
+
+
+def write_together(items: Iterable[tuple[str, bytes | Iterable[bytes]]]) -> None:
+    """Write several files, (path, data), each as `write_atomically` does, and all of them or none.
+
+    None is renamed before all temporary files are whole. Where a renaming fails even so, those files that were not
+    there before are taken away again; what was replaced is not brought back. Raises ImageError.
+    """
+    written: list[tuple[str, Path, Path]] = []
+    leaders: dict[Path, tuple[Path, int]] = {}
+    new: list[Path] = []
+    place = ""
     try:
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, temporary = temporaries.create(target.parent)
-    except OSError as error:
-        raise _failed(place, error) from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for piece in [data] if isinstance(data, bytes) else data:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-            with contextlib.suppress(FileNotFoundError):
-                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-            if os.name == "posix":
-                temporary.replace(target)  # while it is still open, and so locked: nobody takes it for a leftover
-        if os.name != "posix":
+        for place, data in items:
+            target = _resolved(Path(place))
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            leader, _ = leaders.get(target.parent, (None, 0))
+            handle, temporary = temporaries.create(target.parent, leader)
+            written.append((place, temporary, target))
+            if leader is None and os.name == "posix":  # elsewhere an open file can be neither renamed nor removed
+                leaders[target.parent] = temporary, os.dup(handle)
+            _fill(handle, temporary, target, data)
+        # Those with the lock come last: it is for the others, too.
+        for name, temporary, target in sorted(written, key=lambda item: temporaries.leads(item[1])):
+            place, there = name, target.exists()
             temporary.replace(target)
+            if not there:
+                new.append(target)
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        for path in (*(temporary for _, temporary, _ in written), *new):
+            with contextlib.suppress(OSError):
+                path.unlink()
         if isinstance(error, OSError):
             raise _failed(place, error) from None
         raise
+    finally:
+        for _, held in leaders.values():
+            os.close(held)
+
+
+def _fill(handle: int, temporary: Path, target: Path, data: bytes | Iterable[bytes]) -> None:
+    """Writes a temporary file, for good, with the permissions that its target has."""
+    with os.fdopen(handle, "wb") as file:
+        for piece in [data] if isinstance(data, bytes) else data:
+            file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(FileNotFoundError):
+        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
 
 
 def _resolved(path: Path) -> Path:

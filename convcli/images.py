@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import animation, carriers, exif, salvage, sniff
-from convcli.animation import encode as encode_frames
+from convcli.animation import check_frames, encode as encode_frames
 from convcli.decoding import DECODERS, Source, decode_other
 from convcli.encoding import encode, fit
 from convcli.errors import ImageError
@@ -28,6 +28,7 @@ __all__ = [
     "WRITABLE",
     "Metadata",
     "Picture",
+    "check_frames",
     "decode",
     "encode",
     "encode_frames",

@@ -4,67 +4,182 @@ from __future__ import annotations
 
 import os
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from convcli import files
-from convcli.errors import UsageError, suggestion
+from convcli.errors import ImageError, UsageError, suggestion
+from convcli.finding import Input, Places
+from convcli.inputs import STANDARD, names_folder
 
-STANDARD = "-"
-FIELDS = ("stem", "ext", "kernel", "parent")
+__all__ = ["FIELDS", "STANDARD", "FrameNames", "Job", "plan_jobs"]
+
+FIELDS: Final = ("stem", "ext", "kernel", "parent", "frame")
+_FRAME: Final = "{frame}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameNames:
+    """The names of one input's frames: a template, and the values of its fields but `frame`."""
+
+    template: str
+    values: Mapping[str, str]
+
+    def all(self, count: int) -> list[str]:
+        """The names of `count` frames, whose numbers start at 1 and are as long as the last one.
+
+        Raises `UsageError` where the template makes two of them one.
+        """
+        names = [self._name(_Number(number, len(str(count)))) for number in range(1, count + 1)]
+        if len(set(names)) < count:
+            raise UsageError(f"{self.template} gives {count} frames {len(set(names))} names")
+        return names
+
+    def shown(self) -> str:
+        """All of them in one, for people."""
+        return self._name(_Number(0, 0))
+
+    def _name(self, frame: _Number) -> str:
+        return self.template.format(**self.values, frame=frame)
+
+
+class _Number:
+    """A frame's number, padded with zeros where the template says nothing else; 0 stands for all of them."""
+
+    def __init__(self, number: int, width: int) -> None:
+        self._number = number
+        self._width = width
+
+    def __format__(self, how: str) -> str:
+        return format(self._number, how or f"0{self._width}") if self._number else _FRAME
+
+    def __repr__(self) -> str:
+        return format(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One input and where its result goes; "-" is stdin or stdout. `format` is empty where the input's own serves."""
+    """One input and where its result goes; "-" is stdin or stdout. `format` is empty where the input's own serves.
+
+    With `frames` every frame is a file of its own, and `output` is for people. A job with a `fault` has no output: all
+    it can do is fail.
+    """
 
     input: str
     output: str
     format: str
+    frames: FrameNames | None = None
+    fault: ImageError | None = None
 
 
-def plan_jobs(inputs: Sequence[str], output: str, kernel: str, format_: str | None) -> list[Job]:
+def plan_jobs(
+    inputs: Sequence[Input], output: str, kernel: str, format_: str | None, *, all_frames: bool = False
+) -> list[Job]:
     """The jobs of a command line, without touching an image.
 
-    `output` is a file, "-", a folder (it exists or ends with a slash) or a template with {stem}, {ext}, {kernel} and
-    {parent}. Raises `UsageError` for outputs that collide, formats that can't be written, several inputs into one file.
+    `output` is a file, "-", a folder (it exists or ends with a slash; a template of one does, too) or a template with
+    {stem}, {ext}, {kernel}, {parent} and, with `all_frames`, {frame}. Pictures that were found, and are written by
+    another job, are results of a run before this one: they are left out. Raises `UsageError` for formats that can't be
+    written, several inputs into one file, templates that are wrong; collisions are found by `collisions.find`.
     """
     named = files.format_of(f".{format_.lstrip('.')}") if format_ else ""
     if not output:
         raise UsageError("-o names no output")
-    if inputs.count(STANDARD) > 1:
+    if sum(item.name == STANDARD for item in inputs) > 1:
         raise UsageError("stdin (-) can be read only once")
+    sound = [item for item in inputs if not item.fault]
     if output == STANDARD:
-        if len(inputs) > 1:
-            raise UsageError(f"{len(inputs)} inputs can't go to one stdout", hint="-o FOLDER/ takes them all")
-        return [Job(input=inputs[0], output=STANDARD, format=named)]
-    folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
-    if not folder and "{" not in output and len(inputs) > 1:
+        if len(sound) > 1:
+            raise UsageError(f"{len(sound)} inputs can't go to one stdout", hint="-o FOLDER/ takes them all")
+        return [_job(item, STANDARD, named) for item in inputs]
+    naming = _naming(output, kernel, format_, inputs, all_frames=all_frames)
+    if not naming.folder and "{" not in output and len(sound) > 1:
         raise UsageError(
-            f"{len(inputs)} inputs would all be written to {output}",
+            f"{len(sound)} inputs would all be written to {output}",
             hint="-o FOLDER/ or a template such as -o '{stem}-{kernel}{ext}'",
         )
-    jobs: list[Job] = []
-    taken: dict[str, str] = {}
-    for name in inputs:
-        path = Path(_as_file(name))
-        extension = f".{format_.lstrip('.')}" if format_ else path.suffix or ".png"
-        if "{" in output:
-            target = _expand(output, path, extension, kernel)
-        else:
-            target = str(Path(output) / f"{path.stem}{extension}") if folder else output
-        derived = folder or "{ext}" in output
-        format_out = named if named and not Path(target).suffix else _format_of(target, derived)
+    jobs = [naming.job(item, named) for item in inputs]
+    if naming.numbered and len(sound) > 1:
+        _check_numbers(jobs)
+    return _without_results(inputs, jobs)
+
+
+def _job(item: Input, output: str, format: str, frames: FrameNames | None = None) -> Job:
+    if item.fault:
+        return Job(input=item.name, output="", format="", fault=item.fault)
+    return Job(input=item.name, output=output, format=format, frames=frames)
+
+
+class _Naming:
+    """Names of outputs from names of inputs. `extension` is the one that was asked for."""
+
+    def __init__(self, output: str, kernel: str, extension: str, *, folder: bool, numbered: bool) -> None:
+        self.folder = folder
+        self.numbered = numbered
+        self._output = output
+        self._kernel = kernel
+        self._extension = extension
+        self._derived = folder or "{ext}" in output
+        self._formats: dict[str, str] = {}
+
+    def job(self, item: Input, named: str) -> Job:
+        """Where an input goes; `named` is the format that was asked for. Raises `UsageError`."""
+        if item.fault:
+            return _job(item, "", "")
+        parent, base = os.path.split(_as_file(item.name))
+        stem, own = os.path.splitext(base)
+        extension = self._extension or (own if len(own) > 1 else ".png")
+        values = {"stem": stem, "ext": extension, "kernel": self._kernel, "parent": parent or "."}
+        frames = FrameNames(template=self._output, values=values) if self.numbered else None
+        target = frames.shown() if frames else self._output
+        if "{" in self._output and not frames:
+            target = self._output.format(**values)
+        if self.folder:
+            target = os.path.join(target, item.under, stem + extension)
+        suffix = os.path.splitext(target)[1]
+        if not suffix and named:
+            return _job(item, target, named, frames)
+        format_out = self._formats.get(suffix)
+        if format_out is None:
+            format_out = _format_of(target, self._derived)
+            if suffix:
+                self._formats[suffix] = format_out
         if named and format_out != named:
             raise UsageError(f"--format says {named}, the name {target} {format_out}", hint="leave --format out")
-        other = taken.setdefault(os.path.realpath(target), name)
-        if other != name:
-            raise UsageError(f"{other} and {name} would both be written to {target}")
-        jobs.append(Job(input=name, output=target, format=format_out))
-    if len({job.output for job in jobs}) < len(jobs):
-        raise UsageError("an input is named twice, and both results would go to one file")
-    return jobs
+        return _job(item, target, format_out, frames)
+
+
+def _naming(output: str, kernel: str, format_: str | None, inputs: Sequence[Input], *, all_frames: bool) -> _Naming:
+    """How outputs are named; raises `UsageError` for a template that is wrong."""
+    extension = f".{format_.lstrip('.')}" if format_ else ""
+    # A folder's pictures go to a folder, also if that is new and doesn't say so by a slash.
+    into = any(item.found for item in inputs) and "{" not in output and not os.path.splitext(output)[1]
+    folder = names_folder(output) or into
+    numbered = "{" in output and "frame" in _fields(output)
+    if numbered and not all_frames:
+        raise UsageError(f"{_FRAME} in {output} numbers the frames of --all-frames, which is not given")
+    if numbered and (folder or "frame" in _fields(os.path.dirname(output))):
+        raise UsageError(f"{_FRAME} in {output} must be in the file's name, not in a folder's")
+    return _Naming(output, kernel, extension, folder=folder, numbered=numbered)
+
+
+def _fields(template: str) -> list[str]:
+    """The fields of a template; raises `UsageError` for one that isn't known, or can't be filled in as it says."""
+    try:
+        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+        for name in fields:
+            if name not in FIELDS:
+                known = ", ".join(f"{{{field}}}" for field in FIELDS)
+                raise UsageError(
+                    f"unknown field {{{name}}} in {template}", hint=suggestion(name, FIELDS) or f"known: {known}"
+                )
+        example: dict[str, Any] = dict.fromkeys(FIELDS, "x")
+        template.format(**example | {"frame": _Number(1, 1)})
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        raise UsageError(f"the template {template} is damaged: {error}") from error
+    return fields
 
 
 def _format_of(target: str, derived: bool) -> str:
@@ -90,16 +205,27 @@ def _as_file(name: str) -> str:
     return f"{archive}-{member}.npy" if named else f"{name[:-4]}.npy" if name.endswith(".npz") else name
 
 
-def _expand(template: str, path: Path, extension: str, kernel: str) -> str:
-    """A template with its fields filled in; raises `UsageError` for one that isn't known."""
-    try:
-        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
-    except ValueError as error:
-        raise UsageError(f"the template {template} is damaged: {error}") from error
-    for name in fields:
-        if name not in FIELDS:
-            known = ", ".join(f"{{{field}}}" for field in FIELDS)
-            raise UsageError(
-                f"unknown field {{{name}}} in {template}", hint=suggestion(name, FIELDS) or f"known: {known}"
-            )
-    return template.format(stem=path.stem, ext=extension, kernel=kernel, parent=path.parent)
+def _check_numbers(jobs: Sequence[Job]) -> None:
+    """Raise `UsageError` where frames' numbers could be taken for more digits of another input's name."""
+    for job in jobs:
+        before, _, after = job.output.partition(_FRAME)
+        if before[-1:].isdecimal() or after[:1].isdecimal():
+            fact = f"the numbers of frames would run into those of the names: {job.output}"
+            raise UsageError(fact, hint="put something between them, as in {stem}-{frame}{ext}")
+
+
+def _without_results(inputs: Sequence[Input], jobs: Sequence[Job]) -> list[Job]:
+    """The jobs but those whose input was found, is written by another job, and isn't filtered in its place."""
+    places = Places()
+    read = {os.path.dirname(item.name) for item in inputs if item.found and not item.fault}
+    if {places.folder(name) for name in read}.isdisjoint(
+        {places.folder(name) for name in {os.path.dirname(job.output) for job in jobs}}
+    ):
+        return list(jobs)
+    written = {places.of(job.output): job for job in jobs if job.output}
+    kept = []
+    for item, job in zip(inputs, jobs, strict=True):
+        writer = written.get(places.of(item.name)) if item.found and not item.fault else None
+        if writer is None or writer is job or places.of(job.output) == places.of(item.name):
+            kept.append(job)
+    return kept

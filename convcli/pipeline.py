@@ -89,6 +89,8 @@ def filter_array(x: Array, axes: str, kernels: Sequence[Kernel], mode: str = "cl
 def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip") -> Filtered:
     """The chain `kernels` on a picture `(height, width, 1 to 4 channels)`; the second or fourth channel is alpha.
 
+    Pictures of one size stacked along a first axis are filtered as a volume, `zyx`.
+
     Colour is multiplied by alpha before it is filtered and divided by the filtered alpha afterwards, so that the hidden
     colour of transparent pixels does not bleed; only where the result is wholly transparent is hidden colour filtered
     on its own. Alpha itself gets each kernel's `coverage`. A grey picture goes to a filter bank for three channels as
@@ -102,7 +104,8 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
     if colour.shape[-1] == 1 and expected is not None and expected[0] == 3:
         colour = np.broadcast_to(colour, (*colour.shape[:-1], 3))
         notes = ("a grey picture, filtered as three equal channels",)
-    stages = describe(kernels, colour.shape[:-1], "yx", colour.shape[-1])
+    axes = picture_axes(pixels)
+    stages = describe(kernels, colour.shape[:-1], axes, colour.shape[-1])
     if alpha is not None and stages[-1].channels_out not in (1, 3):
         raise ShapeError(
             f"{stages[-1].channels_out} channels leave no picture that alpha could belong to",
@@ -112,10 +115,10 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
     dtype = np.dtype(np.float32) if mode == "float" and pixels.dtype.kind != "f" else pixels.dtype
     top = 1.0 if pixels.dtype.kind == "f" else limits(pixels.dtype)[1]
     if alpha is None:
-        kept = _kept(colour, "yx", kernels, stages, mode, pixels.dtype)
+        kept = _kept(colour, axes, kernels, stages, mode, pixels.dtype)
         return together(kept.out, stages, [kept], begun, notes)
     if alpha.min() == top and alpha.max() == top:
-        kept = _kept(colour, "yx", kernels, stages, mode, pixels.dtype)
+        kept = _kept(colour, axes, kernels, stages, mode, pixels.dtype)
         opaque = np.full((*kept.out.shape[:-1], 1), top, kept.out.dtype)
         return together(np.concatenate([kept.out, opaque], axis=-1), stages, [kept], begun, notes)
     straight, covered = through_alpha(colour, alpha, kernels, stages, top)
@@ -175,11 +178,16 @@ def _floats(kernel: Kernel, x: Array, axes: str, stage: Stage, work: npt.DTypeLi
     return sink.out
 
 
+def picture_axes(pixels: Array) -> str:
+    """The spatial axes of a picture, or of pictures stacked into a volume."""
+    return "zyx" if pixels.ndim == 4 else "yx"
+
+
 def after_chain(x: Array, kernels: Sequence[Kernel], stages: Sequence[Stage]) -> Floats:
-    """A picture's channels after the chain, as floats."""
-    work = work_dtype(x.dtype)
+    """The channels of a picture or volume after the chain, as floats."""
+    work, axes = work_dtype(x.dtype), picture_axes(x)
     for kernel, stage in zip(kernels, stages, strict=True):
-        x = _floats(kernel, x, "yx", stage, work)
+        x = _floats(kernel, x, axes, stage, work)
     return x
 
 
@@ -217,20 +225,20 @@ def through_alpha(
     """Colour (not premultiplied) and alpha (0 to 1) after the chain."""
     import numpy as np
 
-    work = work_dtype(colour.dtype)
+    work, axes = work_dtype(colour.dtype), picture_axes(colour)
     share: Floats = alpha.astype(work) / top
     premultiplied: Floats = _per_channel(np.multiply, colour, share)
     straight = colour
     for kernel, stage in zip(kernels, stages, strict=True):
-        premultiplied = _floats(kernel.replace(bias=None), premultiplied, "yx", stage, work)
-        share = _floats(kernel.coverage(), share, "yx", replace(stage, channels_in=1, channels_out=1), work)
+        premultiplied = _floats(kernel.replace(bias=None), premultiplied, axes, stage, work)
+        share = _floats(kernel.coverage(), share, axes, replace(stage, channels_in=1, channels_out=1), work)
         if kernel.bias is not None:
             premultiplied += share * kernel.bias.array.reshape(-1).astype(work)
     hidden = share[..., 0] <= HIDDEN
     result = _per_channel(np.divide, premultiplied, np.where(hidden[..., None], work.type(1), share))
     if hidden.any():
         for kernel, stage in zip(kernels, stages, strict=True):
-            straight = _floats(kernel, straight, "yx", stage, work)
+            straight = _floats(kernel, straight, axes, stage, work)
         result[hidden] = straight[hidden]
     return result, share
 

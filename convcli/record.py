@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from convcli import files, temporaries
 from convcli.errors import ImageError
+from convcli.jobs import Job
 from convcli.report import Report
 from convcli.resuming import Earlier, earlier
 
@@ -77,23 +78,24 @@ class Record:
         except OSError as error:
             raise ImageError(f"can't be written: {(error.strerror or '').lower()}", place=self._path) from error
 
-    def finish(self, outputs: Sequence[str]) -> None:
-        """Puts the lines of this run's outputs in their order, and behind them those of other outputs.
+    def finish(self, jobs: Sequence[Job]) -> None:
+        """Puts the lines of this run's jobs in their order, and behind them those of other outputs.
 
         The file is replaced as a whole, or stays as it is. Raises ImageError.
         """
-        places: dict[str, tuple[int, int]] = {}
+        places: dict[tuple[str, str], tuple[int, int]] = {}
         count = 0
         for start, line in self._lines():
             fields = _parsed(line)
             count += 1
             if fields is not None:
-                places[fields["output"]] = start, len(line)
-        order = dict.fromkeys([output for output in outputs if output in places] + list(places))
-        starts = [places[output][0] for output in order]
+                places[_key(fields["output"], fields["input"])] = start, len(line)
+        keys = [_key(job.output, job.input) for job in jobs]
+        order = dict.fromkeys([key for key in keys if key in places] + list(places))
+        starts = [places[key][0] for key in order]
         if len(starts) == count and starts == sorted(starts):
             return
-        pieces: Iterable[bytes] = (self._piece(*places[output]) for output in order)
+        pieces: Iterable[bytes] = (self._piece(*places[key]) for key in order)
         if os.name != "posix":  # where a file can't be replaced while it is open
             pieces = list(pieces)
             self._file.close()
@@ -116,6 +118,11 @@ class Record:
                 start += len(line)
 
 
+def _key(output: str, input: str) -> tuple[str, str]:
+    """What a line is known by: its output; an input that can have none by its own name."""
+    return output, "" if output else input
+
+
 def _line(report: Report) -> bytes:
     # Names that are no UTF-8 keep their bytes as lone surrogates, which JSON writes as escapes.
     return json.dumps(report.as_dict(), allow_nan=False).encode("ascii") + b"\n"
@@ -127,5 +134,5 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         fields = json.loads(line)
     except ValueError:
         return None
-    known = isinstance(fields, dict) and isinstance(fields.get("output"), str) and "status" in fields
+    known = isinstance(fields, dict) and all(isinstance(fields.get(key), str) for key in ("input", "output", "status"))
     return fields if known else None

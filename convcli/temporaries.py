@@ -12,17 +12,21 @@ from typing import Any, Final
 TEMPORARY_PREFIX: Final = ".convcli-"
 TEMPORARY_SUFFIX: Final = ".part"
 
+_FOLLOWS: Final = "+"
 #: Where files can't be locked, a leftover is one that nobody has written to for so many seconds.
 _ABANDONED_S: Final = 24 * 3600.0
 
 
-def create(folder: Path) -> tuple[int, Path]:
+def create(folder: Path, leader: Path | None = None) -> tuple[int, Path]:
     """A new, empty, locked temporary file in `folder`: its descriptor, open for writing, and its path.
 
-    The lock goes with the descriptor, or with the process, whatever ends it. Raises OSError.
+    The lock goes with the descriptor, or with the process, whatever ends it. A file that follows a `leader`, one of the
+    same folder, is named after it and safe while the leader is there and locked: thousands needn't all stay open.
+    Raises OSError.
     """
+    first = f"{leader.name.removesuffix(TEMPORARY_SUFFIX)}{_FOLLOWS}" if leader else TEMPORARY_PREFIX
     while True:
-        path = folder / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
+        path = folder / f"{first}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
         # O_EXCL: never through a link that someone else put there. 0o666 is what the umask is meant to narrow.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:
@@ -35,6 +39,11 @@ def create(folder: Path) -> tuple[int, Path]:
                 path.unlink()
             raise
         os.close(handle)
+
+
+def leads(path: Path) -> bool:
+    """Whether a temporary file is not one that follows another."""
+    return _FOLLOWS not in path.name
 
 
 def sweep(folder: Path, *, at_most: int | None = None) -> int:
@@ -53,6 +62,9 @@ def sweep(folder: Path, *, at_most: int | None = None) -> int:
 
 def _remove(path: Path) -> bool:
     """Removes a temporary file unless its writer lives."""
+    leader = path.with_name(path.name.partition(_FOLLOWS)[0] + TEMPORARY_SUFFIX)
+    if not leads(path) and leader.exists() and not _remove(leader):
+        return False
     try:
         if os.name != "posix":
             path.unlink()  # which fails while anybody has it open

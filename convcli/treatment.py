@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 from convcli import colour
 from convcli.errors import ShapeError, UsageError, suggestion
 from convcli.ops import Kernel
-from convcli.pipeline import Filtered, after_chain, describe, filter_picture, started, store, through_alpha, together
+from convcli.pipeline import (
+    Filtered,
+    after_chain,
+    describe,
+    filter_picture,
+    picture_axes,
+    started,
+    store,
+    through_alpha,
+    together,
+)
 from convcli.ranges import Sink, limits, work_dtype
 
 if TYPE_CHECKING:
@@ -62,6 +72,8 @@ PLAIN: Final = Treatment()
 def filter_treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment) -> Filtered:
     """The chain on a picture (height, width, 1 to 4 channels), as `filter_picture` does it, with a treatment.
 
+    Pictures of one size stacked along a first axis are filtered as a volume.
+
     Raises ShapeError where a channel is missing, or kernels change the size of a picture some of which is to stay.
     """
     has_alpha = pixels.shape[-1] in (2, 4)
@@ -77,6 +89,35 @@ def filter_treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatmen
     return _treated(pixels, kernels, mode, treatment, light=light)
 
 
+def outcome(
+    shape: Sequence[int], dtype: npt.DTypeLike, kernels: Sequence[Kernel], mode: str, treatment: Treatment
+) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """The shape and dtype that `filter_treated` makes of pixels of these, and the channels that leave the chain.
+
+    Raises ShapeError where a kernel doesn't fit.
+    """
+    import numpy as np
+
+    given = np.dtype(dtype)
+    axes = "zyx" if len(shape) == 4 else "yx"
+    has_alpha = shape[-1] in (2, 4)
+    colours = shape[-1] - has_alpha
+    keeps_alpha = has_alpha and treatment.alpha != "drop" and treatment.background is None
+    if treatment.background is not None and has_alpha and colours == 1 and len(set(treatment.background)) > 1:
+        colours = 3  # a grey picture over a colour
+    chosen = set(treatment.channels)
+    if chosen == {"luma"} and colours == 1 and not keeps_alpha:
+        chosen = {"all"}
+    enters = 1 if chosen == {"luma"} else colours if chosen == {"all"} else len(chosen & set(_COLOURS)) or colours
+    expected = kernels[0].channels
+    if enters == 1 and chosen == {"all"} and expected is not None and expected[0] == 3:
+        enters = 3
+    last = describe(kernels, shape[:-1], axes, enters)[-1]
+    leaves = last.channels_out if chosen == {"all"} else colours
+    kept = np.dtype(np.float32) if mode == "float" and given.kind != "f" else given
+    return (*last.size_out, leaves + keeps_alpha), kept, last.channels_out
+
+
 def _treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment, *, light: bool) -> Filtered:
     import numpy as np
 
@@ -87,15 +128,16 @@ def _treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Tre
     if treatment.channels == ("all",) and x.shape[-1] == 1 and expected is not None and expected[0] == 3:
         x = np.repeat(x, 3, axis=-1)
     picked, places = _picked(x, treatment, has_alpha=alpha is not None)
-    stages = describe(kernels, picked.shape[:-1], "yx", picked.shape[-1])
+    stages = describe(kernels, picked.shape[:-1], picture_axes(picked), picked.shape[-1])
     filters_alpha = treatment.alpha == "filter" and bool({"all", "alpha"} & set(treatment.channels))
+    stays = treatment.channels != ("all",) or (alpha is not None and not filters_alpha)
+    made = (*stages[-1].size_out, stages[-1].channels_out)
+    _check_fits(picked.shape, made, treatment, stays=stays, has_alpha=alpha is not None)
     share: Floats | None = None
     if alpha is None or (alpha.min() == top and alpha.max() == top):
         straight = after_chain(picked, kernels, stages)
     else:
         straight, share = through_alpha(picked, alpha, kernels, stages, top)
-    stays = treatment.channels != ("all",) or (alpha is not None and not filters_alpha)
-    _check_fits(picked, straight, treatment, stays=stays, has_alpha=alpha is not None)
     result = _merged(x, picked, straight, places, treatment)
     if light:
         white = result.dtype.type(top)
@@ -128,13 +170,15 @@ def _in_light(pixels: Array, treatment: Treatment, top: float, *, light: bool) -
     return colour.over(x, alpha.astype(work) / work.type(top), under * work.type(top)), None
 
 
-def _check_fits(picked: Floats, straight: Floats, treatment: Treatment, *, stays: bool, has_alpha: bool) -> None:
-    """Raises ShapeError where a result can't be put together with what stays as it was."""
-    if stays and straight.shape[:-1] != picked.shape[:-1]:
-        sizes = ["x".join(map(str, shape[1::-1])) for shape in (picked.shape, straight.shape)]
+def _check_fits(
+    given: Sequence[int], made: Sequence[int], treatment: Treatment, *, stays: bool, has_alpha: bool
+) -> None:
+    """Raises ShapeError where a result of this shape can't be put together with what stays as it was."""
+    if stays and tuple(made[:-1]) != tuple(given[:-1]):
+        sizes = ["x".join(map(str, shape[-2::-1])) for shape in (given, made)]
         fact = f"the kernel makes {sizes[1]} pixels of {sizes[0]}, some channels of which are to stay as they are"
         raise ShapeError(fact, hint="--channels all --alpha filter takes any kernel")
-    before, after = picked.shape[-1], straight.shape[-1]
+    before, after = given[-1], made[-1]
     if treatment.channels != ("all",) and before != after:
         fact = f"the kernel makes {after} channels of {before}, which can't be put back"
         raise ShapeError(fact, hint="--channels all takes any kernel")

@@ -136,7 +136,7 @@ def test_metadata_of_animations(format: str) -> None:
 def test_what_holds_no_frames_says_so() -> None:
     with pytest.raises(ImageError, match="bmp can't hold 4 pictures") as caught:
         images.encode_frames(drawn(), format="bmp", place="a.bmp")
-    assert caught.value.hint == "formats that can: .tif .png .webp .avif"
+    assert caught.value.hint.startswith("formats that can: .tif .png .webp .avif; {frame} ")
     with pytest.raises(ImageError, match="must be of one size"):
         images.encode_frames([drawn()[0], drawn()[0][:5]], format="png", place="")
     with pytest.raises(ImageError, match="at most"):

@@ -55,7 +55,7 @@ def test_each_bad_input_gets_its_line_and_the_others_go_on(here: Path) -> None:
         "absent.png": "no such file",
         "*.webp": "no file matches this pattern",
         "empty.png": "the file is empty",
-        "folder.png": "is a folder, not a file",
+        "folder.png": "no picture is in this folder",
         "fifo.png": "is a pipe or device, not a file",
         "/dev/zero": "is a pipe or device, not a file",
         "page.png": "not an image (looks like HTML)",

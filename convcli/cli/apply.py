@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from convcli.cli.options import kernel_overrides
+from convcli.cli.input_options import input_options
+from convcli.cli.options import Grouped, GroupedCommand, kernel_overrides
 from convcli.cli.picture_options import picture_options
 from convcli.cli.run_options import run_options
-from convcli.jobs import FIELDS, plan_jobs
+from convcli.jobs import FIELDS, Job, plan_jobs
 from convcli.layouts import check_letters
 from convcli.ranges import MODES
 
 if TYPE_CHECKING:
     from convcli.cli.run_options import Running
+    from convcli.inputs import Selection
     from convcli.picture_files import PictureSettings
 
 
-@click.command("apply")
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUTS...")
+@click.command("apply", cls=GroupedCommand)
+@input_options
 @click.option(
     "-k",
     "--kernel",
     "kernels",
+    cls=Grouped,
+    group="Kernels",
     multiple=True,
     required=True,
     metavar="KERNEL",
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
+    cls=Grouped,
+    group="Output",
     required=True,
     metavar="OUTPUT",
     help=f"A file, a folder/, - for stdout, or a template of {', '.join(f'{{{f}}}' for f in FIELDS)}.",
@@ -40,32 +47,40 @@ if TYPE_CHECKING:
 @click.option(
     "--range",
     "range_",
+    cls=Grouped,
+    group="Kernels",
     type=click.Choice(MODES),
     default="clip",
     show_default=True,
     help="What becomes of negative and over-bright results.",
 )
 @picture_options
-@click.option("--format", "format_", metavar="EXT", help="Format of the output: png, jpg, tif, npy, ...")
-@click.option("--layout", metavar="AXES", help="Axes of .npy arrays, such as zyx or xc; by rank x, yx, yxc, zyxc.")
+@click.option(
+    "--format", "format_", cls=Grouped, group="Output", metavar="EXT", help="Format of the output: png, jpg, npy, ..."
+)
+@click.option(
+    "--layout", cls=Grouped, group="Inputs", metavar="AXES",
+    help="Axes of .npy arrays, such as zyx or xc; by rank x, yx, yxc, zyxc.",
+)  # fmt: skip
 @run_options
-@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@click.option("--overwrite", cls=Grouped, group="Output", is_flag=True, help="Replace files that exist.")
 @click.option("--report", "report", is_flag=True, help="Report on stderr even where it is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Report on stderr as JSON, one line per input.")
 @click.option("-q", "--quiet", is_flag=True, help="No report and no warnings; errors are still shown.")
 def command(
-    inputs: tuple[str, ...], kernels: tuple[str, ...], output: str, range_: str, format_: str | None,
+    selection: Selection, kernels: tuple[str, ...], output: str, range_: str, format_: str | None,
     layout: str | None, overwrite: bool, report: bool, as_json: bool, quiet: bool, pictures: PictureSettings,
-    running: Running, **overrides: str | None,
+    running: Running, dry_run: bool, **overrides: str | None,
 ) -> int:  # fmt: skip
     """Filter images or arrays with one kernel or a chain of them.
 
-    INPUTS are image files, .npy arrays, or - for stdin. The output keeps depth and channels; chained kernels stay
-    float in between.
+    INPUTS are image files, .npy arrays, folders of pictures, quoted patterns ('**/*.jpg'), or - for stdin. The output
+    keeps depth and channels; chained kernels stay float in between.
 
     \b
     convcli apply photo.jpg -k sharpen -o sharp.jpg
     convcli apply photos/*.jpg -k gaussian:sigma=2 -k sharpen -o out/
+    convcli apply photos -r -k sharpen -o out/ --dry-run
     convcli apply *.png -k sobel-x --range abs -o '{stem}-{kernel}{ext}'
     convcli apply - -k upsample-bilinear-2x -o - --format png < small.png > large.png
     convcli apply signal.npy -k '{axes: x, weights: [1, 2, 1], divisor: sum}' -o smooth.npy
@@ -73,12 +88,28 @@ def command(
     from convcli import batch
     from convcli.cli.kernels import check_kernels, read_kernels
     from convcli.cli.listener import Listener
+    from convcli.inputs import collect
     from convcli.processing import Settings
 
     if layout is not None:
         check_letters(layout)
     chain = read_kernels(kernels, overrides)
-    jobs = plan_jobs(inputs, output, "+".join(kernel.name for kernel in chain), format_)
+    named = "+".join(kernel.name for kernel in chain)
+    inputs = collect(selection, output=output)
+    jobs = plan_jobs(inputs, output, named, format_, all_frames=pictures.all_frames)
+    if dry_run:
+        check_kernels(chain)
+        return _rehearsed(jobs, selection, overwrite=overwrite, as_json=as_json)
+    if len(jobs) > 1:
+        from convcli import collisions
+
+        collisions.refuse(jobs)
+    total = len(jobs)
+    jobs = selection.shard.pick(jobs) if selection.shard else jobs
+    if not jobs:
+        if not quiet:
+            click.echo(f"Nothing to do: {total} inputs leave none for this share", err=True)
+        return 0
     running.check(jobs)
     batch.prepare(jobs)
     check_kernels(chain)
@@ -93,3 +124,11 @@ def command(
         finally:
             listener.close()
     return 0 if good else 1
+
+
+def _rehearsed(jobs: list[Job], selection: Selection, *, overwrite: bool, as_json: bool) -> int:
+    """What the run would do, on stdout; its exit code."""
+    from convcli import dry_run
+
+    steps = dry_run.rehearse(jobs, overwrite=overwrite, shard=selection.shard)
+    return dry_run.write(steps, sys.stdout, as_json=as_json)

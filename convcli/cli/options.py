@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -11,6 +11,31 @@ F = TypeVar("F", bound=Callable[..., object])
 
 #: The formats of every report: rich on a terminal, aligned text elsewhere, or data.
 FORMATS = ("table", "plain", "markdown", "csv", "json")
+
+
+class Grouped(click.Option):
+    """An option that `--help` shows under the heading `group`."""
+
+    def __init__(self, *arguments: Any, group: str, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.group = group
+
+
+class GroupedCommand(click.Command):
+    """A command whose `--help` has a heading for each group of options; those without one come last."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        rest = []
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record and isinstance(parameter, Grouped):
+                sections.setdefault(parameter.group, []).append(record)
+            elif record:
+                rest.append(record)
+        for heading, records in (*sections.items(), ("Other options", rest)):
+            with formatter.section(heading):
+                formatter.write_dl(records)
 
 
 def report_format(function: F) -> F:
@@ -32,5 +57,5 @@ def kernel_overrides(function: F) -> F:
         ("--mask", "FILE", "Mask of a deformable kernel: .npy (taps, out height, out width)."),
     )
     for name, metavar, text in reversed(options):
-        function = click.option(name, metavar=metavar, help=text)(function)
+        function = click.option(name, metavar=metavar, help=text, cls=Grouped, group="Kernels")(function)
     return function

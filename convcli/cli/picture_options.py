@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from convcli.cli.options import Grouped
 from convcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         "metavar": "COLOUR", "help": "Lay pictures with alpha over white, #ff8000 or 255,128,0 first.",
     }),
     (("--linear",), {"is_flag": True, "help": "Filter linear light: sRGB is decoded first, encoded after."}),
-    (("--all-frames",), {"is_flag": True, "help": "Filter every frame or page, not only the first."}),
+    (("--all-frames",), {
+        "is_flag": True, "help": "Filter every frame or page, not only the first; with kernels along z as a volume.",
+    }),
     (("--quality",), {"type": int, "metavar": "N", "help": "Of JPEG, WebP and AVIF, up to 100; 95 by default."}),
     (("-O", "--option", "options"), {
         "multiple": True, "metavar": "NAME=VALUE",
@@ -54,7 +57,7 @@ def picture_options(function: F) -> F:
 
     wrapped: Any = command
     for names, settings in reversed(_OPTIONS):
-        wrapped = click.option(*names, **settings)(wrapped)
+        wrapped = click.option(*names, cls=Grouped, group="Pictures", **settings)(wrapped)
     result: F = wrapped
     return result
 

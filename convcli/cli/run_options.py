@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from convcli.cli.options import Grouped
 from convcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,10 +47,11 @@ class Running:
             return
         if self.report_file in ("", "-"):
             raise UsageError("--report-file names no file", hint="--report-file run.jsonl")
-        place = os.path.realpath(self.report_file)
+        place = _place(self.report_file, {})
+        folders: dict[str, str] = {}
         for job in jobs:
             for role, name in (("input", job.input), ("output", job.output)):
-                if os.path.realpath(name.partition(".npz::")[0] if role == "input" else name) == place:
+                if name and _place(name, folders) == place:
                     raise UsageError(f"--report-file {self.report_file} is also the {role} {name}")
 
     def recording(
@@ -87,6 +89,18 @@ class Running:
         )  # fmt: skip
 
 
+def _place(name: str, folders: dict[str, str]) -> str | tuple[int, int]:
+    """Where a name leads: the file's own numbers, or where it would be. There may be 100,000 in one folder."""
+    try:
+        found = os.stat(name)
+    except OSError:
+        folder, base = os.path.split(name)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        return os.path.join(folders[folder], base)
+    return found.st_dev, found.st_ino
+
+
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("-j", "--jobs", "processes"), {
         "type": click.IntRange(min=1), "metavar": "N", "help": "Inputs filtered at once, by default one per core.",
@@ -112,6 +126,6 @@ def run_options(function: F) -> F:
 
     wrapped: Any = command
     for names, settings in reversed(_OPTIONS):
-        wrapped = click.option(*names, **settings)(wrapped)
+        wrapped = click.option(*names, cls=Grouped, group="Batches", **settings)(wrapped)
     result: F = wrapped
     return result
