@@ -16,5 +16,5 @@ def main() -> None:
     cli.main()
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # and not where a process of ours loads it again
     main()

@@ -1,20 +1,62 @@
-"""A run over many inputs."""
+"""A run over many inputs: where each is worked on, what becomes of those that fail, and in which order it is told."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from convcli.errors import ConvcliError, ImageError, UsageError
+from convcli import temporaries
+from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job
-from convcli.processing import Settings, run_job, shown
+from convcli.outcomes import lost, settled, settled_safely
+from convcli.processing import Settings
+from convcli.records import record
 from convcli.report import Report
+
+if TYPE_CHECKING:
+    from convcli.record import Record
+    from convcli.resuming import Earlier
+
+#: Fewer and smaller inputs than these stay in one process: another one takes longer to start than they do.
+_MANY = 16
+_LARGE = 1 << 21
+#: Entries that are looked at for leftovers in the folder of a single output, which may be huge.
+_GLANCE = 4096
+
+Item = tuple[int, tuple[Job, "Earlier | None"]]
+
+
+class Audience(Protocol):
+    """Who hears of a run."""
+
+    def came(self, report: Report) -> None:
+        """An input is through, in any order."""
+
+    def hear(self, report: Report) -> None:
+        """An input is through, in the order of the inputs."""
+
+    def tick(self) -> None:
+        """Called several times a second while there is nothing else."""
+
+
+@record
+class How:
+    """How a run goes: in how many processes (0: as many as are worth it), or on which cluster of dask's."""
+
+    processes: int = 0
+    scheduler: str = ""
+    fail_fast: bool = False
+    record: Record | None = None
+    earlier: Mapping[str, Earlier] = field(default_factory=dict)
 
 
 def prepare(jobs: Sequence[Job]) -> None:
-    """What must hold before any work: output folders exist, stdout is no terminal.
+    """What must hold before any work: output folders exist, free of what killed runs left; stdout is no terminal.
 
     Folders are made where the output was named as one. Raises `UsageError` or `ImageError`.
     """
@@ -23,23 +65,106 @@ def prepare(jobs: Sequence[Job]) -> None:
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ImageError(f"the folder can't be made: {(error.strerror or '').lower()}", place=folder) from error
+        temporaries.sweep(Path(folder), at_most=_GLANCE if len(jobs) == 1 else None)
     if any(job.output == STANDARD for job in jobs) and sys.stdout.isatty():
         raise UsageError("an image won't be written to a terminal", hint="-o FILE, or pipe it on: ... -o - | display")
 
 
-def run(jobs: Sequence[Job], settings: Settings, done: Callable[[Report], None]) -> bool:
-    """Runs all jobs, `done` hearing of each; a failed one doesn't stop the others. True where none failed."""
-    good = True
-    for job in jobs:
-        try:
-            report = run_job(job, settings)
-        except ConvcliError as error:
-            if not error.place:
-                error.place = shown(job.input)
-            report = Report(input=job.input, output=job.output, status="failed", error=str(error))
-        except MemoryError:
-            text = str(ImageError("not enough memory", place=shown(job.input)))
-            report = Report(input=job.input, output=job.output, status="failed", error=text)
-        good &= report.status == "done"
-        done(report)
+def run(jobs: Sequence[Job], settings: Settings, audience: Audience, how: How) -> bool:
+    """Runs all jobs; a failed one doesn't stop the others, unless that is wanted. True where none failed."""
+    reports: dict[int, Report] = {}
+    told, stopped = 0, False
+
+    def items() -> Iterator[Item]:
+        for number, job in enumerate(jobs):
+            if stopped:
+                return
+            yield number, (job, how.earlier.get(job.output))
+
+    def take(number: int, report: Report) -> None:
+        nonlocal told
+        if how.record:
+            how.record.add(report)
+        audience.came(report)
+        reports[number] = report
+        while told in reports:
+            audience.hear(reports.pop(told))
+            told += 1
+
+    good, seen = True, set[int]()
+    for outcome in _outcomes(jobs, settings, how, items()):
+        if outcome is None:
+            audience.tick()
+            continue
+        number, report = outcome
+        seen.add(number)
+        good &= report.status in ("done", "skipped")
+        stopped |= how.fail_fast and not good
+        take(number, report)
+    for number, job in enumerate(jobs):
+        if number not in seen:
+            reason = "the run stopped at the first failure"
+            take(number, Report(input=job.input, output=job.output, status="not started", reason=reason))
+    if how.record:
+        how.record.finish(jobs)
     return good
+
+
+def _outcomes(
+    jobs: Sequence[Job], settings: Settings, how: How, items: Iterable[Item]
+) -> Iterator[tuple[int, Report] | None]:
+    if how.scheduler:
+        from convcli import cluster
+
+        yield from cluster.outcomes(items, settings, how.scheduler)
+        return
+    processes = min(_processes(jobs, how.processes), len(jobs))
+    if processes == 1:
+        for number, (job, earlier) in items:
+            yield number, settled(job, settings, earlier)
+        return
+    # What all of them need is loaded once, before there are copies of this process.
+    from convcli import memory, picture_files  # noqa: F401
+    from convcli.engine.threads import core_count
+    from convcli.opencv import opencv
+    from convcli.workers import Death, Workers
+
+    opencv()
+
+    threads = max(1, core_count() // processes)
+    workers = Workers(partial(_in_worker, settings, threads), processes, memory=memory.budget())
+    for outcome in workers.outcomes(items):
+        if outcome is not None and isinstance(outcome[1], Death):
+            number, death = outcome
+            yield number, lost(jobs[number], how.earlier.get(jobs[number].output), death.how)
+        else:
+            yield outcome
+
+
+def _processes(jobs: Sequence[Job], wanted: int) -> int:
+    """How many processes are worth it, where nobody says how many."""
+    from convcli.engine.threads import core_count
+
+    if any(job.input == STANDARD for job in jobs) or len(jobs) == 1:
+        return 1  # only this process has stdin
+    if wanted:
+        return wanted
+    left = _LARGE
+    for job in jobs if len(jobs) < _MANY else ():
+        try:
+            left -= Path(job.input).stat().st_size
+        except OSError:
+            continue
+    return core_count() if len(jobs) >= _MANY or left < 0 else 1
+
+
+def _in_worker(
+    settings: Settings, threads: int, item: tuple[Job, Earlier | None], ask: Callable[[int], None]
+) -> Report:
+    """A job in a process that has others beside it."""
+    from convcli import memory
+    from convcli.engine.threads import limit_threads
+
+    limit_threads(threads)
+    memory.keep_freed()
+    return settled_safely(item[0], settings, item[1], ask)

@@ -10,13 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from convcli import temporaries
 from convcli.errors import ImageError, UsageError, suggestion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-TEMPORARY_PREFIX: Final = ".convcli-"
-TEMPORARY_SUFFIX: Final = ".part"
 
 WRITABLE: Final[dict[str, tuple[str, ...]]] = {
     "png": (".png",),
@@ -151,8 +149,8 @@ def check_folder(folder: str) -> None:
         raise ImageError(f"the folder '{above}' is not writable", place=folder)
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file so that it is there with all of `data`, or is what it was before, at any moment.
+def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[bytes]) -> None:
+    """Write a file so that it is there with all of `data` (or its pieces), or is what it was before, at any moment.
 
     The bytes go to a temporary file `.convcli-*.part` in the target's folder, which is then renamed. A link is written
     through; the permissions of a file that existed are kept. The temporary file goes away on any failure, also Ctrl-C.
@@ -162,22 +160,29 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     write_together([(os.fspath(path), data)])
 
 
-def write_together(items: Iterable[tuple[str, bytes]]) -> None:
+def write_together(items: Iterable[tuple[str, bytes | Iterable[bytes]]]) -> None:
     """Write several files, (path, data), each as `write_atomically` does, and all of them or none.
 
     None is renamed before all temporary files are whole. Where a renaming fails even so, those files that were not
     there before are taken away again; what was replaced is not brought back. Raises ImageError.
     """
     written: list[tuple[str, Path, Path]] = []
+    leaders: dict[Path, tuple[Path, int]] = {}
     new: list[Path] = []
     place = ""
     try:
         for place, data in items:
             target = _resolved(Path(place))
-            temporary = target.with_name(f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}")
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            leader, _ = leaders.get(target.parent, (None, 0))
+            handle, temporary = temporaries.create(target.parent, leader)
             written.append((place, temporary, target))
-            _write_temporary(temporary, target, data)
-        for name, temporary, target in written:
+            if leader is None and os.name == "posix":  # elsewhere an open file can be neither renamed nor removed
+                leaders[target.parent] = temporary, os.dup(handle)
+            _fill(handle, temporary, target, data)
+        # Those with the lock come last: it is for the others, too.
+        for name, temporary, target in sorted(written, key=lambda item: temporaries.leads(item[1])):
             place, there = name, target.exists()
             temporary.replace(target)
             if not there:
@@ -189,15 +194,16 @@ def write_together(items: Iterable[tuple[str, bytes]]) -> None:
         if isinstance(error, OSError):
             raise _failed(place, error) from None
         raise
+    finally:
+        for _, held in leaders.values():
+            os.close(held)
 
 
-def _write_temporary(temporary: Path, target: Path, data: bytes) -> None:
-    # O_EXCL: never through a link that someone else put there. 0o666 is what the umask is meant to narrow.
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+def _fill(handle: int, temporary: Path, target: Path, data: bytes | Iterable[bytes]) -> None:
+    """Writes a temporary file, for good, with the permissions that its target has."""
     with os.fdopen(handle, "wb") as file:
-        file.write(data)
+        for piece in [data] if isinstance(data, bytes) else data:
+            file.write(piece)
         file.flush()
         os.fsync(file.fileno())
     with contextlib.suppress(FileNotFoundError):

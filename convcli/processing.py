@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from convcli import files, inputs
+from convcli import files, inputs, memory
 from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job
 from convcli.records import record
-from convcli.report import Report
+from convcli.report import Report, Written
+from convcli.resuming import Earlier, Recording, written
 
 if TYPE_CHECKING:
     from convcli.array_files import ArrayFile
@@ -29,44 +30,100 @@ class Settings:
     layout: str | None = None
     overwrite: bool = False
     pictures: PictureSettings | None = None
+    recording: Recording | None = None
 
 
-def run_job(job: Job, settings: Settings) -> Report:
-    """One input from bytes to bytes. Raises `ConvcliError`; then nothing was written."""
+def run_job(
+    job: Job, settings: Settings, earlier: Earlier | None = None, admit: Callable[[int], None] | None = None
+) -> Report:
+    """One input from bytes to bytes. Raises `ConvcliError`; then nothing was written.
+
+    `earlier` is what a record says of this output. `admit` is called with the bytes of memory that the input will take,
+    and returns when there is room for them.
+    """
     if job.fault:
         raise job.fault
+    recording = settings.recording
+    lenient = settings.overwrite or (recording is not None and recording.resumes)
     if job.output != STANDARD and not job.frames:
-        files.check_target(job.output, overwrite=settings.overwrite)
+        files.check_target(job.output, overwrite=lenient)
     started = time.perf_counter()
-    work = _opened(_read(job.input), shown(job.input), settings)
+    data = _read(job.input)
+    identity = recording.identity(job, data) if recording else {}
+    if recording and earlier and recording.is_done(job, identity["sha256_in"], earlier):
+        return Report(
+            input=job.input, output=job.output, status="skipped", reason="done before", notes=earlier.notes,
+            settings=earlier.settings, written=earlier.written, **identity,
+        )  # fmt: skip
+    if admit:
+        admit(memory.needed(data))
+    work = _opened(data, shown(job.input), settings)
     decoded = time.perf_counter()
     format_out = job.format or _format_out(job, work.format_in)
     targets = job.frames.all(work.frames_out) if job.frames else []
     for target in targets:
-        files.check_target(target, overwrite=settings.overwrite)
-    place = shown(job.output, "stdout")
-    work.check(format_out, place, apart=bool(targets))
+        files.check_target(target, overwrite=lenient)
+    work.check(format_out, shown(job.output, "stdout"), apart=bool(targets))
     results = work.filter()
     before_encoding = time.perf_counter()
-    dropped: list[str] = []
-    if targets:
-        pieces = work.encode_apart(results, format_out, place=place)
-        files.write_together(_noting(targets, pieces, dropped))
-    else:
-        encoded, notes = work.encode(results, format_out, place=place)
-        dropped += notes
-        _write(job.output, encoded)
+    put = _Outputs(settings, earlier)
+    put.write(job, targets, work, results, format_out)
+    notes = tuple(dict.fromkeys((*work.notes, *(note for result in results for note in result.notes), *put.dropped)))
+    if recording:
+        identity |= {"settings": recording.settings(job, notes), "written": tuple(put.written)}
     ended = time.perf_counter()
     samples = max(sum(result.array.size for result in results), 1)
     return Report(
-        input=job.input, output=job.output, status="done", format_in=work.format_in, format_out=format_out,
-        dtype_in=work.dtype_in, dtype_out=str(results[0].array.dtype), stages=results[0].stages, frames=work.frames_in,
+        input=job.input, output=job.output, status="done", reason=put.reason,
+        format_in=work.format_in, format_out=format_out, dtype_in=work.dtype_in,
+        dtype_out=str(results[0].array.dtype), stages=results[0].stages, frames=work.frames_in,
         decode_s=decoded - started, filter_s=sum(result.seconds for result in results),
         encode_s=ended - before_encoding, clipped_low=sum(result.below for result in results) / samples,
         clipped_high=sum(result.above for result in results) / samples,
         nonfinite=sum(result.nonfinite for result in results),
-        notes=tuple(dict.fromkeys((*work.notes, *(note for result in results for note in result.notes), *dropped))),
+        notes=notes, **identity,
     )  # fmt: skip
+
+
+class _Outputs:
+    """The outputs of one job on their way: `written` for the record, `dropped` notes of the encoders."""
+
+    def __init__(self, settings: Settings, earlier: Earlier | None) -> None:
+        self._recording = settings.recording
+        self._overwrite = settings.overwrite
+        self._earlier = earlier
+        self._new = 0
+        self.written: list[Written] = []
+        self.dropped: list[str] = []
+
+    @property
+    def reason(self) -> str:
+        """Why nothing was written, if so."""
+        return "" if self._new else "it was there already, byte for byte"
+
+    def write(
+        self, job: Job, targets: Sequence[str], work: PictureFile | ArrayFile, results: Any, format_out: str
+    ) -> None:
+        """Encodes and writes all, or nothing; what is there already stays. Raises `ConvcliError`."""
+        place = shown(job.output, "stdout")
+        if targets:
+            pieces = zip(targets, work.encode_apart(results, format_out, place=place), strict=True)
+            files.write_together(self._new_ones((target, *piece) for target, piece in pieces))
+            return
+        for name, data in self._new_ones([(job.output, *work.encode(results, format_out, place=place))]):
+            _write(name, data)
+
+    def _new_ones(self, pieces: Iterable[tuple[str, bytes, tuple[str, ...]]]) -> Iterator[tuple[str, bytes]]:
+        for target, data, notes in pieces:
+            self.dropped += notes
+            recording = self._recording
+            if recording:
+                self.written.append(written(target, data))
+                compared = recording.resumes and not self._overwrite
+                if compared and recording.is_there(target, data, self._earlier):
+                    continue
+            self._new += 1
+            yield target, data
 
 
 def _opened(data: bytes, place: str, settings: Settings) -> PictureFile | ArrayFile:
@@ -82,15 +139,6 @@ def _opened(data: bytes, place: str, settings: Settings) -> PictureFile | ArrayF
         raise UsageError(f"an image has the layout yxc, not {settings.layout}", hint="--layout is for .npy arrays")
     how = settings.pictures or PictureSettings()
     return PictureFile(data, settings.kernels, settings.range, how, place=place)
-
-
-def _noting(
-    targets: Sequence[str], pieces: Iterable[tuple[bytes, tuple[str, ...]]], dropped: list[str]
-) -> Iterator[tuple[str, bytes]]:
-    """Files and their bytes, one after the other; their notes are added to `dropped`."""
-    for target, (data, notes) in zip(targets, pieces, strict=True):
-        dropped += notes
-        yield target, data
 
 
 def _format_out(job: Job, format_in: str) -> str:

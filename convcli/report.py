@@ -32,14 +32,25 @@ class Stage:
 
 
 @record
+class Written:
+    """A file that a run has put in place: its path as given, its size in bytes, the SHA-256 of its content."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@record
 class Report:
     """One input of `convcli apply`. Times are wall-clock seconds."""
 
     input: str
     output: str
-    #: "done" or "failed".
+    #: "done", "failed", "skipped" (done by a former run) or "not started" (the run stopped at a failure before it).
     status: str
     error: str = ""
+    #: Why it was skipped, not started, or done without writing.
+    reason: str = ""
     format_in: str = ""
     format_out: str = ""
     dtype_in: str = ""
@@ -56,13 +67,22 @@ class Report:
     #: NaN and infinite samples of the result; integers keep NaN as 0 and infinities as their limits.
     nonfinite: int = 0
     notes: tuple[str, ...] = ()
+    #: For a report file: the input's size and SHA-256, the files written, what the settings hash to, the version.
+    bytes_in: int = 0
+    sha256_in: str = ""
+    written: tuple[Written, ...] = ()
+    settings: str = ""
+    version: str = ""
+
+    @property
+    def megapixels(self) -> float:
+        """Samples per channel of the first stage's input, in millions."""
+        return math.prod(self.stages[0].size_in) / 1e6 if self.stages else 0.0
 
     @property
     def megapixels_per_s(self) -> float:
-        """Samples per channel of the first stage's input, in millions, per second of filtering."""
-        if not self.stages or self.filter_s <= 0:
-            return 0.0
-        return math.prod(self.stages[0].size_in) / self.filter_s / 1e6
+        """`megapixels` per second of filtering."""
+        return self.megapixels / self.filter_s if self.filter_s > 0 else 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: every field, and what follows from them."""

@@ -108,6 +108,11 @@ def error(report: Report, stream: TextIO) -> None:
     stream.write(f"Error: {printable(report.error)}\n")
 
 
+def undone(report: Report, stream: TextIO) -> None:
+    """An input that was not worked on, and why."""
+    stream.write(f"{_name(report.input, 'stdin')}: {report.status}: {report.reason}\n")
+
+
 def as_json(report: Report, stream: TextIO) -> None:
     """One line of JSON."""
     from convcli import render

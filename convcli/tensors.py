@@ -42,6 +42,10 @@ class Tensor:
     make: Callable[[], npt.NDArray[Any]] = field(repr=False, compare=False)
     fail: Callable[[str], KernelError] = field(default=KernelError, repr=False, compare=False)
 
+    def __reduce__(self) -> tuple[Callable[..., Tensor], tuple[Any, ...]]:
+        """Travels to other processes by its numbers, not by the file or rule that they come from."""
+        return given, (self.native, self.origin)
+
     @property
     def rank(self) -> int:
         return len(self.shape)

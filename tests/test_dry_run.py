@@ -93,6 +93,7 @@ def test_shares_of_a_run(here: Path) -> None:
     for number in (1, 2, 3, 4):  # one more than there are pictures
         result = run("apply", "in", "-r", "-k", "identity", "-o", "out/", "--shard", f"{number}/4", "--report")
         assert (result.code, len(list(Path("out").rglob("*.*")))) == (0, min(number, 3))
+    assert result.err == "Nothing to do: 3 inputs leave none for this share\n"
     for name in ("a.png", "b/a.png"):
         assert (read(Path("out") / name) == read(Path("in") / name)).all()
     # Collisions are those of the whole list, also where each share alone would have none.

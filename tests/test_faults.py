@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from support import SAMPLES, Result, command, environment, noise, on_terminal, read, run, save, spawn
 
-from convcli import files
+from convcli import temporaries
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX files, pipes and signals")
 not_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
@@ -32,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def leftovers(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob(f"{files.TEMPORARY_PREFIX}*")]
+    return [path.name for path in folder.rglob(f"{temporaries.TEMPORARY_PREFIX}*")]
 
 
 # --- inputs -----------------------------------------------------------------------------------------------------------

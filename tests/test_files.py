@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from convcli import files
+from convcli import temporaries
 from convcli.errors import ImageError
 from convcli.files import check_target, write_atomically
 
@@ -127,7 +127,7 @@ def test_killed_while_writing(tmp_path: Path, number: int) -> None:
     left = [path.name for path in tmp_path.iterdir() if path != target]
     assert left == [] if number == signal.SIGINT else len(left) == 1
     for name in left:  # the next run knows it by its name
-        assert name.startswith(files.TEMPORARY_PREFIX) and name.endswith(files.TEMPORARY_SUFFIX)
+        assert name.startswith(temporaries.TEMPORARY_PREFIX) and name.endswith(temporaries.TEMPORARY_SUFFIX)
 
 
 def test_targets_are_checked_before_work(tmp_path: Path) -> None:

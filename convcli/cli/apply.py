@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from convcli.cli.input_options import input_options
 from convcli.cli.options import Grouped, GroupedCommand, kernel_overrides
 from convcli.cli.picture_options import picture_options
+from convcli.cli.run_options import run_options
 from convcli.jobs import FIELDS, Job, plan_jobs
 from convcli.ranges import MODES
 
 if TYPE_CHECKING:
+    from convcli.cli.run_options import Running
     from convcli.inputs import Selection
     from convcli.picture_files import PictureSettings
 
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     "--layout", cls=Grouped, group="Inputs", metavar="AXES",
     help="Axes of .npy arrays, such as zyx or xc; by rank x, yx, yxc, zyxc.",
 )  # fmt: skip
+@run_options
 @click.option("--overwrite", cls=Grouped, group="Output", is_flag=True, help="Replace files that exist.")
 @click.option("--report", "report", is_flag=True, help="Report on stderr even where it is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Report on stderr as JSON, one line per input.")
@@ -67,7 +69,7 @@ if TYPE_CHECKING:
 def command(
     selection: Selection, kernels: tuple[str, ...], output: str, range_: str, format_: str | None,
     layout: str | None, overwrite: bool, report: bool, as_json: bool, quiet: bool, pictures: PictureSettings,
-    dry_run: bool, **overrides: str | None,
+    running: Running, dry_run: bool, **overrides: str | None,
 ) -> int:  # fmt: skip
     """Filter images or arrays with one kernel or a chain of them.
 
@@ -84,6 +86,7 @@ def command(
     """
     from convcli import batch
     from convcli.cli.kernels import check_kernels, read_kernels
+    from convcli.cli.listener import Listener
     from convcli.inputs import collect
     from convcli.processing import Settings
 
@@ -102,13 +105,25 @@ def command(
         from convcli import collisions
 
         collisions.refuse(jobs)
+    total = len(jobs)
     jobs = selection.shard.pick(jobs) if selection.shard else jobs
+    if not jobs:
+        if not quiet:
+            click.echo(f"Nothing to do: {total} inputs leave none for this share", err=True)
+        return 0
+    running.check(jobs)
     batch.prepare(jobs)
     check_kernels(chain)
-    settings = Settings(kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures)
-    listener = Listener(len(jobs), as_json=as_json, shown=report or sys.stderr.isatty(), quiet=quiet)
-    good = batch.run(jobs, settings, listener.hear)
-    listener.close()
+    settings = Settings(
+        kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures,
+        recording=running.recording(chain, range_, layout, pictures),
+    )  # fmt: skip
+    with running.record(overwrite=overwrite) as record:
+        listener = Listener(len(jobs), as_json=as_json, report=report, quiet=quiet)
+        try:
+            good = batch.run(jobs, settings, listener, running.how(record))
+        finally:
+            listener.close()
     return 0 if good else 1
 
 
@@ -118,40 +133,3 @@ def _rehearsed(jobs: list[Job], selection: Selection, *, overwrite: bool, as_jso
 
     steps = dry_run.rehearse(jobs, overwrite=overwrite, shard=selection.shard)
     return dry_run.write(steps, sys.stdout, as_json=as_json)
-
-
-class Listener:
-    """Tells on stderr how each input went: errors and warnings always, reports where they are wanted."""
-
-    def __init__(self, total: int, *, as_json: bool, shown: bool, quiet: bool) -> None:
-        self._total = total
-        self._as_json = as_json
-        self._shown = shown and not quiet and not as_json
-        self._quiet = quiet
-        self._failed = 0
-        self._advised = False
-        self._started = time.perf_counter()
-
-    def hear(self, report: Any) -> None:
-        """Takes the report of one finished input."""
-        from convcli import reporting
-
-        self._failed += report.status == "failed"
-        if self._as_json:
-            reporting.as_json(report, sys.stderr)
-            return
-        if report.status == "failed":
-            reporting.error(report, sys.stderr)
-            return
-        if not self._quiet:
-            self._advised |= reporting.warnings(report, sys.stderr, hint=not self._advised)
-        if self._shown:
-            show = reporting.block if self._total == 1 else reporting.line
-            show(report, sys.stderr)
-
-    def close(self) -> None:
-        """Says how many inputs there were, where there were several."""
-        if self._shown and self._total > 1:
-            seconds = time.perf_counter() - self._started
-            failed = f", {self._failed} failed" if self._failed else ""
-            click.echo(f"{self._total - self._failed} done{failed} in {seconds:.1f} s", err=True)

@@ -17,9 +17,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def thread_count() -> int:
+_most = 0
+
+
+def core_count() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def thread_count() -> int:
+    """Threads that one input gets: a core each, or as many as `limit_threads` left."""
+    return _most or core_count()
+
+
+def limit_threads(count: int) -> None:
+    """Gives this process `count` threads, OpenCV's included: several processes share the cores."""
+    import cv2
+
+    global _most
+    _most = count
+    cv2.setNumThreads(count)
 
 
 def run_all(work: Callable[[T], object], pieces: Iterable[T]) -> None:

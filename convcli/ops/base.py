@@ -69,6 +69,11 @@ class Kernel(ABC):
     #: Puts an error about a field at its place in the kernel file.
     locate: Callable[[FieldError], KernelError] | None = field(default=None, repr=False, compare=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to other processes: the fields, without what is made of them or their place in a file."""
+        fields = dataclasses.fields(self)
+        return {member.name: getattr(self, member.name) for member in fields if member.name != "locate"}
+
     @classmethod
     @abstractmethod
     def build(cls, fields: Mapping[str, Any]) -> Self:

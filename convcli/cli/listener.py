@@ -1,0 +1,72 @@
+"""Who hears how a run of `convcli apply` goes, and tells it on stderr."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from convcli.report import Report
+
+
+class Listener:
+    """Tells on stderr how each input went, in their order: errors and warnings always, reports where they are wanted.
+
+    Of a batch it tells how far it is, on a terminal by a bar that moves.
+    """
+
+    def __init__(self, total: int, *, as_json: bool, report: bool, quiet: bool) -> None:
+        from convcli.progress import Bar, Plain, Tally
+
+        watched = sys.stderr.isatty()
+        self._single = total == 1
+        self._as_json = as_json
+        self._quiet = quiet
+        self._shown = (report or (self._single and watched)) and not quiet and not as_json
+        self._advised = False
+        told = not (self._single or quiet or as_json)
+        self._tally = Tally(total)
+        self._display: Bar | Plain = (
+            Bar(self._tally, sys.stderr) if told and watched else Plain(self._tally, sys.stderr, wanted=told)
+        )
+        self._sums_up = told
+
+    def came(self, report: Report) -> None:
+        """Takes an input that is through, in any order."""
+        self._tally.add(report.status, report.megapixels)
+        self._display.update()
+
+    def tick(self) -> None:
+        """Keeps what moves moving."""
+        self._display.update()
+
+    def hear(self, report: Report) -> None:
+        """Takes the report of the next input."""
+        text = io.StringIO()
+        self._tell(report, sys.stderr if self._single else text)
+        if text.getvalue():
+            self._display.say(text.getvalue())
+
+    def _tell(self, report: Report, stream: TextIO) -> None:
+        from convcli import reporting
+
+        if self._as_json:
+            reporting.as_json(report, stream)
+        elif report.status == "failed":
+            reporting.error(report, stream)
+        elif report.status == "done":
+            if not self._quiet:
+                self._advised |= reporting.warnings(report, stream, hint=not self._advised)
+            if self._shown:
+                show = reporting.block if self._single else reporting.line
+                show(report, stream)
+        elif self._shown:
+            reporting.undone(report, stream)
+
+    def close(self) -> None:
+        """Clears the bar away, and sums a batch up where that says more than silence."""
+        self._display.close()
+        counts = self._tally.counts
+        if self._sums_up and counts and (self._shown or self._display.spoke or set(counts) - {"done", "failed"}):
+            self._display.say(f"{self._tally.summary()}\n")

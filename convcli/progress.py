@@ -1,0 +1,162 @@
+"""How far a batch is: a bar on a terminal, else a plain line now and then. With `render` the only importer of rich."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_BETWEEN_DRAWINGS_S: Final = 0.1
+_BETWEEN_LINES_S: Final = 10.0
+
+
+@dataclass
+class Tally:
+    """What has come of a batch so far: inputs by what became of them, and the pixels that were filtered."""
+
+    total: int
+    counts: dict[str, int] = field(default_factory=dict)
+    megapixels: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+    started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    def add(self, status: str, megapixels: float) -> None:
+        self.counts[status] = self.counts.get(status, 0) + 1
+        self.megapixels += megapixels
+
+    @property
+    def seconds(self) -> float:
+        return max(self.clock() - self.started, 1e-9)
+
+    @property
+    def through(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def rate(self) -> str:
+        """Pictures that were worked on, and pixels, per second."""
+        worked = self.counts.get("done", 0) + self.counts.get("failed", 0)
+        return f"{_short(worked / self.seconds)}/s, {_short(self.megapixels / self.seconds)} MP/s"
+
+    @property
+    def left(self) -> str:
+        """The time that the rest will take, if it goes on like this."""
+        seconds = round(self.seconds / self.through * (self.total - self.through)) if self.through else 0
+        minutes, seconds = divmod(seconds, 60)
+        return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+    def summary(self) -> str:
+        """The last word on a batch.
+
+        >>> Tally(total=3, counts={"done": 2, "failed": 1}).summary().partition(" in ")[0]
+        '2 done, 1 failed'
+        """
+        counts = {"done": 0, **self.counts}
+        told = ", ".join(f"{counts[status]} {status}" for status in STATUSES if status in counts)
+        return f"{told} in {self.seconds:.1f} s ({self.rate})"
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+STATUSES: Final = ("done", "skipped", "failed", "not started")
+
+
+class Display(Protocol):
+    """What shows a tally while it grows."""
+
+    def update(self) -> None:
+        """Something may have changed, or time has gone by."""
+
+    def say(self, text: str) -> None:
+        """Writes whole lines, so that what is shown stays whole."""
+
+    def close(self) -> None:
+        """Takes away what was shown for the time being."""
+
+
+class Plain:
+    """Lines without decoration: what is said, and every ten seconds how far it is where that is wanted."""
+
+    def __init__(self, tally: Tally, stream: TextIO, *, wanted: bool) -> None:
+        self._tally, self._stream, self._wanted = tally, stream, wanted
+        self._next = tally.started + _BETWEEN_LINES_S
+        self.spoke = False
+
+    def update(self) -> None:
+        tally = self._tally
+        if not self._wanted or tally.clock() < self._next or tally.through == tally.total:
+            return
+        self._next = tally.clock() + _BETWEEN_LINES_S
+        self.spoke = True
+        failed = f", {tally.counts['failed']} failed" if tally.counts.get("failed") else ""
+        self.say(f"{tally.through} of {tally.total}{failed}, {tally.rate}, {tally.left} left\n")
+
+    def say(self, text: str) -> None:
+        self._stream.write(text)
+
+    def close(self) -> None:
+        self._stream.flush()
+
+
+class Bar:
+    """A bar of rich's on a terminal. It is drawn by this thread alone: there may be processes to fork."""
+
+    spoke = True
+
+    def __init__(self, tally: Tally, stream: TextIO) -> None:
+        self._tally, self._stream = tally, stream
+        self._shown: Progress | None = None
+        self._task: TaskID
+        self._drawn = 0.0
+
+    def update(self) -> None:
+        now = self._tally.clock()
+        if self._shown is None:
+            self._start()
+        elif now - self._drawn < _BETWEEN_DRAWINGS_S:
+            return
+        assert self._shown is not None
+        self._drawn = now
+        tally = self._tally
+        failed = tally.counts.get("failed", 0)
+        self._shown.update(
+            self._task, completed=tally.through, rate=tally.rate, left=f"{tally.left} left",
+            failed=f"{failed} failed" if failed else "",
+        )  # fmt: skip
+        self._shown.refresh()
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        texts = [TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("rate", "left")]
+        failed = TextColumn("{task.fields[failed]}", markup=False, style="red")
+        console = Console(file=self._stream, markup=False, highlight=False, emoji=False)
+        self._shown = Progress(
+            BarColumn(bar_width=None), MofNCompleteColumn(), *texts, failed, console=console, transient=True,
+            auto_refresh=False, expand=True, redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
+        self._task = self._shown.add_task("", total=self._tally.total, rate="", left="", failed="")
+        self._shown.start()
+
+    def say(self, text: str) -> None:
+        if self._shown is None:
+            self._stream.write(text)
+            return
+        from rich.text import Text
+
+        self._shown.console.print(Text(text.removesuffix("\n")), soft_wrap=True)
+
+    def close(self) -> None:
+        if self._shown is not None:
+            self._shown.stop()
+            self._shown = None

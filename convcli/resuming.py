@@ -1,0 +1,114 @@
+"""What is done already: told by the content of inputs and outputs and by the settings, never by names and times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convcli.errors import ImageError
+from convcli.fingerprint import digest, fingerprint
+from convcli.jobs import STANDARD, Job
+from convcli.records import record
+from convcli.report import Written
+
+if TYPE_CHECKING:
+    from convcli.ops import Kernel
+    from convcli.picture_files import PictureSettings
+
+
+@record
+class Earlier:
+    """What a record says of an output: which input made it, by which settings, with which notes, and its content."""
+
+    sha256_in: str
+    settings: str
+    notes: tuple[str, ...]
+    written: tuple[Written, ...]
+
+
+@record
+class Recording:
+    """How a run with a report file knows its work: `content` is the hash of what all its inputs share.
+
+    `tolerance` counts only for inputs that gave cause for a note: a whole file is the same under any. `resumes`: what a
+    former run has done is skipped, and what it left without a record is compared.
+    """
+
+    version: str
+    content: str
+    tolerance: tuple[bool, ...]
+    resumes: bool
+
+    def identity(self, job: Job, data: bytes) -> dict[str, Any]:
+        """The fields of a report that say which input it was."""
+        return {"bytes_in": len(data), "sha256_in": digest(data), "version": self.version}
+
+    def settings(self, job: Job, notes: Sequence[str]) -> str:
+        """The hash of all that decides, beside an input's bytes, what its output is."""
+        member = job.input.partition(".npz::")[2]
+        return fingerprint(self.version, self.content, job.format, member, self.tolerance if notes else ())
+
+    def is_done(self, job: Job, sha256_in: str, earlier: Earlier) -> bool:
+        """Whether a former run made just this of just that, and the outputs are still as it left them."""
+        same = earlier.sha256_in == sha256_in and earlier.settings == self.settings(job, earlier.notes)
+        return same and bool(earlier.written) and all(_is_there(file) for file in earlier.written)
+
+    def is_there(self, output: str, data: bytes, earlier: Earlier | None) -> bool:
+        """Whether an output of these bytes is in place, as a run leaves it that is killed before it could record it.
+
+        Another file in its place may be replaced only if the record proves that a former run of this program made it,
+        and nobody has touched it since. Raises `ImageError` for any other.
+        """
+        if output == STANDARD:
+            return False
+        try:
+            there = Path(output).read_bytes()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise ImageError(f"can't be compared: {(error.strerror or '').lower()}", place=output) from error
+        if there == data:
+            return True
+        proven = earlier is not None and digest(there) in {file.sha256 for file in earlier.written}
+        if not proven:
+            fact = "it exists already, is not what this run makes, and no record says that a former run made it"
+            raise ImageError(fact, place=output, hint="--overwrite replaces it")
+        return False
+
+
+def recording(
+    kernels: Sequence[Kernel], range_: str, layout: str | None, pictures: PictureSettings, *, resumes: bool,
+    version: str,
+) -> Recording:  # fmt: skip
+    """The recording of a run with these settings."""
+    # A limit decides whether there is a result, not which.
+    shared = replace(pictures, max_pixels=0, strict=False, allow_truncated=False)
+    return Recording(
+        version=version,
+        content=fingerprint(list(kernels), range_, layout, shared),
+        tolerance=(pictures.strict, pictures.allow_truncated),
+        resumes=resumes,
+    )
+
+
+def written(path: str, data: bytes) -> Written:
+    """What a record says of a file just written."""
+    return Written(path=path, bytes=len(data), sha256=digest(data))
+
+
+def earlier(line: Mapping[str, Any]) -> Earlier:
+    """What a line of a report file says of its output. Raises ValueError, KeyError or TypeError for no such line."""
+    files = tuple(Written(path=file["path"], bytes=file["bytes"], sha256=file["sha256"]) for file in line["written"])
+    return Earlier(
+        sha256_in=line["sha256_in"], settings=line["settings"], notes=tuple(line["notes"]), written=files
+    )  # fmt: skip
+
+
+def _is_there(file: Written) -> bool:
+    try:
+        path = Path(file.path)
+        return path.stat().st_size == file.bytes and digest(path.read_bytes()) == file.sha256
+    except OSError:
+        return False

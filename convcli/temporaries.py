@@ -1,0 +1,102 @@
+"""Temporary files beside their targets: locked while their writer lives, so that leftovers can be told and removed."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import time
+from pathlib import Path
+from typing import Any, Final
+
+TEMPORARY_PREFIX: Final = ".convcli-"
+TEMPORARY_SUFFIX: Final = ".part"
+
+_FOLLOWS: Final = "+"
+#: Where files can't be locked, a leftover is one that nobody has written to for so many seconds.
+_ABANDONED_S: Final = 24 * 3600.0
+
+
+def create(folder: Path, leader: Path | None = None) -> tuple[int, Path]:
+    """A new, empty, locked temporary file in `folder`: its descriptor, open for writing, and its path.
+
+    The lock goes with the descriptor, or with the process, whatever ends it. A file that follows a `leader`, one of the
+    same folder, is named after it and safe while the leader is there and locked: thousands needn't all stay open.
+    Raises OSError.
+    """
+    first = f"{leader.name.removesuffix(TEMPORARY_SUFFIX)}{_FOLLOWS}" if leader else TEMPORARY_PREFIX
+    while True:
+        path = folder / f"{first}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
+        # O_EXCL: never through a link that someone else put there. 0o666 is what the umask is meant to narrow.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            # A sweeper that came between the creation and the lock has removed the file, or is about to.
+            if lock(handle) is not False and os.fstat(handle).st_nlink:
+                return handle, path
+        except BaseException:
+            os.close(handle)
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+        os.close(handle)
+
+
+def leads(path: Path) -> bool:
+    """Whether a temporary file is not one that follows another."""
+    return _FOLLOWS not in path.name
+
+
+def sweep(folder: Path, *, at_most: int | None = None) -> int:
+    """Removes what killed runs left in `folder`, never the file of a live writer; returns how many that were.
+
+    Looks at no more than `at_most` of the folder's entries. What can't be read or removed stays, without a word: it is
+    somebody else's.
+    """
+    removed = 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in itertools.islice(entries, at_most):
+            if entry.name.startswith(TEMPORARY_PREFIX) and entry.name.endswith(TEMPORARY_SUFFIX):
+                removed += _remove(Path(entry.path))
+    return removed
+
+
+def _remove(path: Path) -> bool:
+    """Removes a temporary file unless its writer lives."""
+    leader = path.with_name(path.name.partition(_FOLLOWS)[0] + TEMPORARY_SUFFIX)
+    if not leads(path) and leader.exists() and not _remove(leader):
+        return False
+    try:
+        if os.name != "posix":
+            path.unlink()  # which fails while anybody has it open
+            return True
+        # For writing, which network file systems want of whoever locks; never waiting, and never through a link.
+        handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        free = lock(handle)
+        if free is None:
+            free = time.time() - os.fstat(handle).st_mtime > _ABANDONED_S
+        if free:
+            path.unlink()
+        return free
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+
+
+def lock(handle: int) -> bool | None:
+    """Whether the file is locked now, by this descriptor: False where another has it, None where that can't be told."""
+    fcntl: Any
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True

@@ -1,0 +1,223 @@
+"""Work in processes of our own, so that what dies takes one piece of work with it and not the run.
+
+Processes, not threads: damage in a JPEG is heard on the process's stderr, and a codec that crashes takes its process
+along. Pools of the standard library break as a whole when one worker dies; here it is replaced.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+from typing import Any, Final, TypeAlias
+
+from convcli.channels import Channel, Forked, Spawned, Worker, can_fork, ready
+from convcli.errors import ImageError
+from convcli.records import record
+
+#: `work(item, ask)`: the work of one item; `ask(bytes)` returns when there is memory for so many.
+Work: TypeAlias = Callable[[Any, Callable[[int], None]], Any]
+
+#: Items that a worker has at most, the one that it works on included: it needn't wait for the next.
+_AHEAD: Final = 2
+#: What is given out ahead must fit the pipe, since the worker doesn't read it yet.
+_FITS: Final = 1 << 14
+_TICK_S: Final = 0.2
+_PATIENCE_S: Final = 2.0
+_MOST_IDLE_DEATHS: Final = 3
+
+
+@record(kw_only=False)
+class Death:
+    """A worker ended while it worked on an item: "was killed by SIGKILL"."""
+
+    how: str
+
+
+class Workers:
+    """`count` processes that run `work`; `memory` is what items that ask for more than their share may take together.
+
+    The work is inherited (Linux, while this process has no other threads) or pickled. Each worker ends when this
+    process does, however that comes about.
+    """
+
+    def __init__(self, work: Work, count: int, *, memory: int = 0) -> None:
+        self._work = work
+        self._count = count
+        self._share = memory // count
+        self._memory = memory
+        self._workers: list[Worker] = []
+        self._granted: dict[Worker, int] = {}
+        self._asking: collections.deque[tuple[Worker, int]] = collections.deque()
+        self._idle_deaths = 0
+
+    def outcomes(self, items: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any] | None]:
+        """The results of numbered items as they come: `(number, result)`, or a `Death`; None several times a second.
+
+        An item is taken when a worker is to get it. Raises ImageError where no process can be started. However this
+        ends, no worker stays.
+        """
+        feed = iter(items)
+        left: collections.deque[tuple[int, Any]] = collections.deque()
+        try:
+            while self._feed(feed, left):
+                for worker in ready(self._workers, _TICK_S):
+                    try:
+                        kind, *message = worker.receive()
+                    except (EOFError, OSError):
+                        yield from self._buried(worker, left)
+                        continue
+                    if kind == "ask":
+                        self._asking.append((worker, message[0]))
+                    else:
+                        self._granted.pop(worker, None)
+                        del worker.items[message[0]]
+                        yield message[0], message[1]
+                self._grant()
+                yield None
+            for worker in self._workers:
+                worker.close()
+            self._reap(patience=_PATIENCE_S)
+        finally:
+            self._kill()
+
+    def _feed(self, feed: Iterator[tuple[int, Any]], left: collections.deque[tuple[int, Any]]) -> bool:
+        """Gives out items, to idle workers first; returns whether there is anything to wait for."""
+        while True:
+            worker = min(self._workers, key=lambda worker: len(worker.items), default=None)
+            full = len(self._workers) >= self._count
+            if worker is not None and full and len(worker.items) >= _AHEAD:
+                return True
+            item = left.popleft() if left else next(feed, None)
+            if item is None:
+                return any(worker.items for worker in self._workers)
+            if worker is None or (worker.items and not full):
+                worker = self._hire() or worker
+            if worker is None or not worker.send(item, at_most=_FITS if worker.items else None):
+                left.appendleft(item)
+                return True
+            worker.items[item[0]] = item
+
+    def _hire(self) -> Worker | None:
+        """Starts one more worker, if that can be; raises ImageError where it can't and there is none."""
+        try:
+            self._workers.append((Forked if can_fork() else Spawned)(_serve, (self._work, self._share), self._workers))
+        except OSError as error:
+            if not self._workers:
+                reason = (error.strerror or str(error)).lower()
+                raise ImageError(f"no process can be started: {reason}", hint="--jobs 1 needs none") from error
+            self._count = len(self._workers)
+            return None
+        return self._workers[-1]
+
+    def _grant(self) -> None:
+        """Lets those that ask go on, in their turn: one always may, more together while memory lasts."""
+        while self._asking:
+            worker, needed = self._asking[0]
+            if self._granted and sum(self._granted.values()) + needed > self._memory:
+                return
+            self._asking.popleft()
+            self._granted[worker] = needed
+            worker.send(None)
+
+    def _buried(self, worker: Worker, left: collections.deque[tuple[int, Any]]) -> Iterator[tuple[int, Death]]:
+        """A dead worker's item in work has failed; the others are for somebody else."""
+        self._workers.remove(worker)
+        self._granted.pop(worker, None)
+        self._asking = collections.deque(pair for pair in self._asking if pair[0] is not worker)
+        how = _described(worker.wait(None))
+        worker.close()
+        items = list(worker.items.values())
+        left.extendleft(reversed(items[1:]))
+        self._idle_deaths = 0 if items else self._idle_deaths + 1
+        if self._idle_deaths >= _MOST_IDLE_DEATHS:
+            raise ImageError(f"processes end before they get any work: each {how}", hint="--jobs 1 needs none")
+        if items:
+            yield items[0][0], Death(how)
+
+    def _reap(self, patience: float) -> None:
+        """Waits for workers that are on their way out."""
+        until = time.monotonic() + patience
+        while self._workers and time.monotonic() < until:
+            self._workers = [worker for worker in self._workers if worker.wait(0.005) is None]
+
+    def _kill(self) -> None:
+        """Ends what is left: asked first, so that it can clear up, then for good."""
+        for worker in self._workers:
+            worker.signal(signal.SIGTERM)
+        self._reap(_PATIENCE_S)
+        for worker in self._workers:
+            worker.signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+        self._reap(_PATIENCE_S)
+        for worker in self._workers:
+            worker.close()
+
+
+def _described(code: int | None) -> str:
+    """How a process ended, by its exit code; negative: by a signal."""
+    if code is None or code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"was killed by {name}"
+
+
+class _Stopped(BaseException):
+    """A signal to end arrived; what is open is cleaned up on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _serve(channel: Channel, work: Work, share: int) -> None:
+    """A worker's life: items as they come, until there are no more or the other side is gone."""
+    try:
+        _obey_signals()
+        _work_off(channel, work, share)
+    except (EOFError, ConnectionError):
+        return
+    except _Stopped as stopped:
+        # Dies of the signal, now that all is cleaned up, so that the cause can be told.
+        signal.signal(stopped.number, signal.SIG_DFL)
+        os.kill(os.getpid(), stopped.number)
+
+
+def _work_off(channel: Channel, work: Work, share: int) -> None:
+    waiting: collections.deque[Any] = collections.deque()
+
+    def ask(needed: int) -> None:
+        if not share or needed <= share:
+            return
+        channel.send(("ask", needed))
+        while (message := channel.receive()) is not None:
+            waiting.append(message)
+
+    while True:
+        number, item = waiting.popleft() if waiting else channel.receive()
+        channel.send(("done", number, work(item, ask)))
+
+
+def _obey_signals() -> None:
+    """Ctrl-C and SIGTERM end a worker, once; they were held back until now."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+
+    stopping = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        if not stopping:  # another one must not disturb the cleaning up
+            stopping = True
+            raise _Stopped(number)
+
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell script
+        numbers.remove(signal.SIGINT)
+    for number in numbers:
+        signal.signal(number, stop)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
