@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gc
+from convcli.startup import lighten
 
 
 def main() -> None:
-    """Runs the command line.
-
-    Loading it makes 40,000 objects that all stay; by default Python would look through them for garbage every 700.
-    """
-    gc.set_threshold(100_000)
+    """Runs the command line and exits."""
+    lighten()
     from convcli import cli
 
     cli.main()

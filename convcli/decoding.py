@@ -53,6 +53,11 @@ class Source:
         shaped: Pixels = pixels.reshape(*pixels.shape[:2], -1)
         return shaped
 
+    def read_rgb(self, data: bytes) -> Pixels:
+        """As `read`, for what is stored as three colours: straight to RGB, 8 or 16 bits, not turned upright."""
+        cv2 = opencv(self.place)
+        return self.read(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
+
 
 Decoded = tuple["Pixels", int, tuple[str, ...]]
 
@@ -62,7 +67,10 @@ def _decode_png(source: Source) -> Decoded:
 
     found = png.inspect(source.data, place=source.place)
     source.limit(found.width, found.height)
-    pixels = swapped(source.read(found.plain, -1), in_place=True)
+    if found.colour == 2 and not found.transparent:
+        pixels = source.read_rgb(found.plain)
+    else:
+        pixels = swapped(source.read(found.plain, -1), in_place=True)
     if found.colour == 4:
         pixels = np.ascontiguousarray(pixels[:, :, ::3])
     elif found.colour == 0 and len(found.transparent) == 2:
@@ -128,9 +136,7 @@ def decode_other(source: Source) -> Decoded:
     found = sniff.header(source.data, source.format, place=source.place)
     source.limit(found.width, found.height)
     if source.format == "jpeg" and found.channels > 1:
-        cv2 = opencv(source.place)
-        # Straight to RGB, and as stored: by these flags OpenCV leaves the orientation alone.
-        pixels = source.read(source.data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+        pixels = source.read_rgb(source.data)
     else:
         pixels = swapped(source.read(source.data, -1), in_place=True)
     source.limit(pixels.shape[1], pixels.shape[0])  # of formats whose headers are not looked at

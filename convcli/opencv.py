@@ -103,11 +103,12 @@ def overheard(complaints: list[str]) -> Iterator[None]:
 
 def _nameless_file() -> IO[bytes]:
     """A file that goes away when it is closed: in memory where the system can."""
-    if hasattr(os, "memfd_create"):
+    try:
         return os.fdopen(os.memfd_create("convcli"), "w+b")
-    import tempfile
+    except (AttributeError, OSError):  # not Linux, or not allowed
+        import tempfile
 
-    return tempfile.TemporaryFile()
+        return tempfile.TemporaryFile()
 
 
 def swapped(pixels: Pixels, *, in_place: bool = False) -> Pixels:

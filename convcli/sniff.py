@@ -172,7 +172,7 @@ def _jpeg(data: bytes) -> Header:
             break
     if frame < 0:
         raise ValueError("damaged JPEG: it has no frame header, so no size")
-    if not data.endswith(b"\xff\xd9") and data.find(b"\xff\xd9", at) < 0:
+    if data.rfind(b"\xff\xd9", at) < 0:  # from the end, where it is in a whole file
         raise ValueError(f"truncated JPEG: it ends at byte {len(data)} without an end marker")
     return _jpeg_frame(data, frame, block, len(data) - at)
 

@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli.arrays import npy_header
 from convcli.errors import KernelError, suggestion
 from convcli.records import record
 
@@ -122,6 +121,8 @@ def from_file(text: str, folder: Path) -> Tensor:
     Only the header is read here. Raises `KernelError` for a missing file or member, and for one that promises more
     than it holds.
     """
+    from convcli.arrays import npy_header
+
     name, named, member = text.partition("::")
     path = folder / name
     if named and path.suffix != ".npz":
@@ -150,6 +151,8 @@ def _map(path: Path) -> npt.NDArray[Any]:
 
 def _from_archive(path: Path, member: str) -> Tensor:
     import zipfile
+
+    from convcli.arrays import npy_header
 
     with zipfile.ZipFile(path) as archive:
         members = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]

@@ -105,6 +105,24 @@ def test_a_run_without_report_loads_little(tmp_path: Path) -> None:
     assert len(others) <= 24, sorted(others)
 
 
+def test_idle_modules_do_not_run(tmp_path: Path) -> None:
+    code = f"""
+    from convcli import startup
+    startup.lighten()
+    from convcli.cli import run
+    assert run(["apply", {str(SAMPLES / "zone-plate.png")!r}, "-k", "sharpen", "-o", "out.png"]) == 0
+    kinds = {{name: type(sys.modules[name]).__name__ for name in startup.IDLE if name in sys.modules}}
+    assert set(kinds.values()) == {{"_LazyModule"}} and len(kinds) > 1, kinds
+    # Whoever asks for one gets it.
+    import ipaddress, numpy
+    assert str(ipaddress.ip_address("::1")) == "::1"
+    assert all(sys.modules[name].__doc__ for name in kinds)
+    assert numpy.ndarray.__doc__.startswith("ndarray(shape")
+    """.strip()
+    assert loaded(code, tmp_path)[1] == 0
+    assert (tmp_path / "out.png").exists()
+
+
 def test_rows_on_the_command_line_load_no_yaml(tmp_path: Path) -> None:
     for kernel in ("[[0, -1, 0], [-1, 5, -1], [0, -1, 0]]", "gaussian:sigma=2,border=wrap", "{fill: 1, size: [3, 3]}"):
         modules, _ = loaded(command("show", kernel, "--format", "json"), tmp_path)

@@ -67,12 +67,17 @@ def picture_settings(
     options: tuple[str, ...], max_pixels: int | None, allow_truncated: bool, strict: bool,
 ) -> PictureSettings:  # fmt: skip
     """The settings that the options' values make. Raises UsageError."""
-    from convcli import colour, encoding
+    from convcli import encoding
     from convcli.images import MAX_PIXELS
     from convcli.opencv import allow_pixels
     from convcli.picture_files import PictureSettings
     from convcli.treatment import Treatment, parse_channels
 
+    under = None
+    if background:
+        from convcli import colour
+
+        under = colour.parse(background)
     chosen: dict[str, Any] = {} if quality is None else {"quality": quality}
     for option in options:
         name, equals, value = option.partition("=")
@@ -84,7 +89,7 @@ def picture_settings(
     treatment = Treatment(
         channels=parse_channels(channels),
         alpha=alpha,
-        background=colour.parse(background) if background else None,
+        background=under,
         linear=linear,
     )
     return PictureSettings(
