@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import re
 import sys
@@ -26,7 +25,7 @@ from benchmarks import (
     report,
 )
 from benchmarks.model import US, Figures, Row, Run, Scenario, Workshop, from_json, to_json
-from benchmarks.timing import measure, row
+from benchmarks.timing import measure, row, said
 
 
 def options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -104,10 +103,10 @@ def measured(scenarios: Sequence[Scenario], given: argparse.Namespace) -> Run:
         "Machine": machine.machine(),
         "Versions": machine.versions(),
         "Floors": floors.shown(rates),
-        "Measured": f"{datetime.date.today().isoformat()}, {machine.load(before, machine.Moment.now())}",
     }
-    print(facts["Measured"], file=sys.stderr)
-    return Run(quick=given.quick, facts=facts, rows=tuple(rows))
+    piece = machine.piece(before, machine.Moment.now())
+    print(machine.shown([piece]), file=sys.stderr)
+    return Run(quick=given.quick, facts=facts, pieces=(piece,), rows=tuple(rows))
 
 
 def attempt(one: Scenario, shop: Workshop, repeat: int, rates: dict[str, float]) -> Row:
@@ -116,7 +115,7 @@ def attempt(one: Scenario, shop: Workshop, repeat: int, rates: dict[str, float])
         return row(one, measure(one, made, rounds=repeat if repeat and one.rounds > 1 else one.rounds), made, rates)
     except Exception as error:
         print(f"  failed: {error}", file=sys.stderr)
-        figures = {US: Figures(note=f"failed: {error}")}
+        figures = {US: Figures(note=f"failed: {said(error)}")}
         return Row(section=one.section, name=one.name, conditions=one.conditions, figures=figures, goals=one.goals)
 
 

@@ -85,9 +85,7 @@ def _commands(source: Path, count: int) -> Commands:
     }
     quality = ["-quality", "95", "-sampling-factor"]
     makers: dict[str, tuple[tuple[str, ...], Callable[[str], Callable[[Path], list[str]]]]] = {
-        "GraphicsMagick": (("gm",), lambda at: lambda to: [
-            at, "mogrify", "-output-directory", str(to), "-convolve", taps, *quality, "2x2", *files
-        ]),
+        "GraphicsMagick": (("gm",), lambda at: lambda to: _graphics(at, source, to)),
         "ImageMagick": (("magick", "mogrify"), lambda at: lambda to: [
             at, *(["mogrify"] if at.endswith("magick") else []), "-path", str(to),
             "-morphology", "Correlate", f"3x3:{taps}", *quality, "4:2:0", *files
@@ -107,6 +105,14 @@ def _commands(source: Path, count: int) -> Commands:
 def _has_jobs() -> bool:
     said = subprocess.run([*ours(), "apply", "--help"], capture_output=True, text=True, check=True)
     return "--jobs" in said.stdout
+
+
+def _graphics(at: str, source: Path, target: Path) -> list[str]:
+    """One process; it puts the output folder before names as they are given, so they must have no folder."""
+    quality = "-quality 95 -sampling-factor 2x2"
+    taps = SHARPEN.rows(",", ",")
+    call = f"{shlex.quote(at)} mogrify -output-directory '{target}' -convolve {taps} {quality} *.jpg"
+    return ["sh", "-c", f"cd '{source}' && exec {call}"]
 
 
 def _vips(at: str, source: Path, target: Path) -> list[str]:

@@ -32,9 +32,9 @@ AS = {
 }  # fmt: skip
 SECTIONS = {"start-up": "Starting", "commands": "Whole commands", "batch": "Many pictures", "library": "The library"}
 LEFT, RIGHT, LINE, WIDTH = 268, 18, 17, 860
-#: Ratios at the ends of the axis; what lies beyond is drawn at its end.
-LOW, HIGH = 0.005, 2.5
-TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)
+#: Ratios at the ends of the axis; what lies beyond is an arrow at its end.
+LOW, HIGH = 0.005, 4.0
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4)
 STYLE = (
     "text{font:11px system-ui,sans-serif;fill:#24292f}.b{fill:#fff}.h{font-weight:600}.g{stroke:#d0d7de}"
     ".o{stroke:#24292f;stroke-width:1.5}.s{fill:#57606a}"
@@ -66,7 +66,7 @@ def drawn(run: Run) -> str:
         f'height="{height:.0f}" role="img"><title>Time of convcli over that of others</title><style>{STYLE}</style>'
         f'<rect class="b" width="100%" height="100%" rx="6"/>'
         f'<text class="h" x="12" y="20">Time of convcli over that of others, median and quartiles: '
-        f"left of 1, convcli is faster</text>"
+        f"left of 1, convcli is faster; bars are goals</text>"
     )
     return "\n".join([head, *_legend(run), *grid, *body, "</svg>\n"])
 
@@ -92,10 +92,17 @@ def _line(row: Row, y: float) -> Iterator[str]:
     middle = y + 7
     yield f'<path class="g" d="M{LEFT} {middle:.0f}H{WIDTH - RIGHT}" stroke-dasharray="1 3"/>'
     yield f'<text x="{LEFT - 8}" y="{middle + 4:.0f}" text-anchor="end">{escape(_name(row))}</text>'
+    for goal in row.goals:
+        present = next((AS.get(name, name) for name in goal.against if name in row.figures), None)
+        if present in MARKS:
+            x, colour = _x(goal.most), MARKS[present][0]
+            yield f'<path d="M{x:.1f} {middle - 7:.0f}v14" stroke="{colour}" stroke-width="1.5" opacity=".55"/>'
     for name, figures in _dots(row):
         if figures.ratio is None:
             continue
         colour, shape = MARKS[name]
+        if not LOW <= figures.ratio.median <= HIGH:
+            shape = "right" if figures.ratio.median > HIGH else "left"
         low, high = _x(figures.ratio.low), _x(figures.ratio.high)
         yield f'<path d="M{low:.1f} {middle:.0f}H{high:.1f}" stroke="{colour}" stroke-width="2" opacity=".6"/>'
         yield _mark(shape, _x(figures.ratio.median), middle, colour, f"{name}: {figures.ratio.median:.2f}")
@@ -113,6 +120,8 @@ def _mark(shape: str, x: float, y: float, colour: str, says: str) -> str:
     radius = 3.6 if shape == "square" else 4.8
     path = {
         "square": f"M{x - radius:.1f} {y - radius:.1f}h{2 * radius}v{2 * radius}h{-2 * radius}z",
+        "right": f"M{x - 3:.1f} {y - radius:.1f}l6 {radius}l-6 {radius}z",
+        "left": f"M{x + 3:.1f} {y - radius:.1f}l-6 {radius}l6 {radius}z",
         "diamond": f"M{x:.1f} {y - radius:.1f}l{radius} {radius}l{-radius} {radius}l{-radius} {-radius}z",
     }[shape]
     return f'<path d="{path}" fill="{colour}">{title}</path>'

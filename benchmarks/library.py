@@ -98,5 +98,5 @@ def _other_axes() -> Iterator[Scenario]:
 def _case(name: str, conditions: str, made: Callable[[], Made], *goals: Goal, quick: bool = False) -> Scenario:
     return Scenario(
         section="library", name=name, conditions=conditions, make=lambda shop: made(), goals=goals, quick=quick,
-        rounds=9, patience=2,
+        rounds=9, patience=1.2,
     )  # fmt: skip

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
 import os
 import platform
 import resource
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import programs
 from benchmarks.launch import ROOT
+from benchmarks.model import Piece
 from benchmarks.peers import threads
 
 LIBRARIES = ("opencv-python", "numpy", "scipy", "onnxruntime", "torch")
@@ -39,10 +42,10 @@ def _processor() -> str:
 
 
 def versions() -> str:
-    """Ours with its commit, Python's and everybody else's; who isn't installed is named as well."""
+    """Ours, Python's and everybody else's; who isn't installed is named as well."""
     from convcli import __version__
 
-    found = {f"convcli {__version__}": _commit(), "Python": platform.python_version()}
+    found = {"convcli": __version__, "Python": platform.python_version()}
     for name in LIBRARIES:
         try:
             found[name] = importlib.metadata.version(name)
@@ -52,13 +55,14 @@ def versions() -> str:
     return ", ".join(f"{name} {version}".strip() for name, version in found.items())
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Of the checkout, "-dirty" where files differ from it; empty where it is none."""
     words = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
     except OSError:
         return ""
-    return f"({done.stdout.strip()})" if done.returncode == 0 else ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +102,28 @@ def disturbance(before: Moment, after: Moment) -> float | None:
     return max(0.0, others) / max(after.clock - before.clock, 1e-9) / (os.cpu_count() or 1)
 
 
-def load(before: Moment, after: Moment) -> str:
-    """Minutes, load at both ends and what others took, with a warning where that was much."""
-    share = disturbance(before, after)
-    minutes = (after.clock - before.clock) / 60
-    text = f"{minutes:.1f} min, load {before.load:.1f} before and {after.load:.1f} after"
-    if share is None:
-        return text
-    warning = " (**busy: not to be relied on**)" if share > BUSY else ""
-    return f"{text}, other programs took {share:.0%} of the cores{warning}"
+def piece(before: Moment, after: Moment) -> Piece:
+    return Piece(
+        date=datetime.date.today().isoformat(),
+        commit=commit(),
+        minutes=(after.clock - before.clock) / 60,
+        load_before=before.load,
+        load_after=after.load,
+        others=disturbance(before, after),
+    )
+
+
+def shown(pieces: Sequence[Piece]) -> str:
+    """When, how long, by which commits, and what others took meanwhile, with a warning where that was much."""
+    dates = sorted({one.date for one in pieces})
+    commits = ", ".join(dict.fromkeys(one.commit for one in pieces if one.commit))
+    parts = [" to ".join(dict.fromkeys([dates[0], dates[-1]])), f"{sum(one.minutes for one in pieces):.0f} min"]
+    if len(pieces) > 1:
+        parts[-1] += f" in {len(pieces)} pieces"
+    before, after = max(one.load_before for one in pieces), max(one.load_after for one in pieces)
+    parts += [f"commit {commits}"] * bool(commits) + [f"load {before:.1f} at the start and {after:.1f} at the end"]
+    shares = [one.others for one in pieces if one.others is not None]
+    if shares:
+        warning = " (**busy: not to be relied on**)" if max(shares) > BUSY else ""
+        parts.append(f"other programs took {max(shares):.0%} of the cores{' at most' * (len(pieces) > 1)}{warning}")
+    return ", ".join(parts)

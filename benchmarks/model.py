@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -152,18 +152,32 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Piece:
+    """When and how a run, or a part of it, was made: date, our commit, minutes, the machine's load at both ends, and
+    the share of its cores that others took (None where the system doesn't tell)."""
+
+    date: str
+    commit: str
+    minutes: float
+    load_before: float
+    load_after: float
+    others: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """All that one machine gave. `facts` are machine, versions, floors and load as shown; `quick` runs have small
-    pictures and are not held to the goals of whole commands."""
+    """All that one machine gave. `facts` are machine, versions and floors as shown; `quick` runs have small pictures
+    and are not held to the goals of whole commands."""
 
     quick: bool
     facts: Mapping[str, str]
-    rows: tuple[Row, ...] = field(default=())
+    pieces: tuple[Piece, ...] = ()
+    rows: tuple[Row, ...] = ()
 
     def merged(self, later: Run) -> Run:
         """These rows with those of `later`, which take the place of rows of the same title."""
         rows = {row.title: row for row in self.rows} | {row.title: row for row in later.rows}
-        return Run(quick=later.quick, facts={**self.facts, **later.facts}, rows=tuple(rows.values()))
+        return Run(quick=later.quick, facts=later.facts, pieces=self.pieces + later.pieces, rows=tuple(rows.values()))
 
 
 def to_json(run: Run) -> dict[str, Any]:
@@ -172,7 +186,8 @@ def to_json(run: Run) -> dict[str, Any]:
 
 def from_json(given: Mapping[str, Any]) -> Run:
     """The inverse of `to_json`."""
-    return Run(quick=given["quick"], facts=given["facts"], rows=tuple(_row(row) for row in given["rows"]))
+    pieces = tuple(Piece(**piece) for piece in given["pieces"])
+    return Run(quick=given["quick"], facts=given["facts"], pieces=pieces, rows=tuple(map(_row, given["rows"])))
 
 
 def _row(given: Mapping[str, Any]) -> Row:

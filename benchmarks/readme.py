@@ -46,7 +46,7 @@ def section(run: Run) -> str:
     if rows:
         parts.append(seconds(rows))
     parts += [report.summary(run), "<details><summary>All goals</summary>", report.goals(run), "</details>"]
-    parts.append("<br>\n".join(f"{name}: {value}" for name, value in run.facts.items()))
+    parts.append("<br>\n".join(f"{name}: {value}" for name, value in report.shown_facts(run).items()))
     return "\n\n".join(parts)
 
 

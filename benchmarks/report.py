@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks import machine
 from benchmarks.model import US, Figures, Goal, Row, Run, Spread
 
 #: How sections are headed, in their order.
@@ -98,7 +99,7 @@ def summary(run: Run) -> str:
     found = [one for one in judged(run) if one.of]
     missed = [one for one in found if one.met < one.of]
     absent = [one for one in judged(run) if not one.of]
-    text = f"Of {len(found)} goals measured, {len(found) - len(missed)} {'is' if len(found) - len(missed) == 1 else 'are'} met."
+    text = f"Goals met: {len(found) - len(missed)} of {len(found)}."
     if missed:
         text += " Missed: " + "; ".join(f"{one.what} ({one.worst.median:.2f})" for one in missed if one.worst) + "."
     if absent:
@@ -128,7 +129,12 @@ def whole(run: Run) -> str:
 
 def facts(run: Run) -> str:
     warning = "A quick run: small pictures, few rounds; the goals of whole commands do not apply.\n\n" * run.quick
-    return warning + "\n".join(f"- {name}: {value}" for name, value in run.facts.items())
+    return warning + "\n".join(f"- {name}: {value}" for name, value in shown_facts(run).items())
+
+
+def shown_facts(run: Run) -> dict[str, str]:
+    """Machine, versions, floors, and when and how it was measured."""
+    return {**run.facts, **({"Measured": machine.shown(run.pieces)} if run.pieces else {})}
 
 
 def _section(section: str, rows: Sequence[Row]) -> Iterator[str]:
@@ -148,8 +154,7 @@ def _section(section: str, rows: Sequence[Row]) -> Iterator[str]:
 
 def _command(what: str, name: str, figures: Figures) -> str:
     if figures.seconds is None:
-        cells = [f"{figures.peak:.0f}" if figures.peak else ""]
-        return f"| {what} | {name} | | | | {cells[0]} | | | | {figures.note} |"
+        return f"| {what} | {name} | | | | | | | | {figures.note} |"
     cells = [
         f"{figures.seconds.median:.3f}",
         f"{figures.cpu or 0:.3f}",
@@ -198,8 +203,7 @@ def _planner(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         ratio = ratio_of(row.goals[0], row)
         if ratio is not None:
-            best = max((n for n in row.goals[0].against if row.figures[n].counts), key=lambda n: _median(row, n))
-            ratios.append((ratio, row, best))
+            ratios.append((ratio, row, _best(row)))
     ratios.sort(key=lambda found: -found[0].median)
     spread = Spread.of(ratio.median for ratio, _, _ in ratios) if ratios else None
     if spread is not None:
@@ -210,6 +214,7 @@ def _planner(rows: Sequence[Row]) -> Iterator[str]:
         yield f"| {row.name} | {row.conditions} | {_ratio(ratio)} | {best} |"
 
 
-def _median(row: Row, name: str) -> float:
-    ratio = row.figures[name].ratio
-    return ratio.median if ratio else 0.0
+def _best(row: Row) -> str:
+    """The fastest of those that the row's goal names."""
+    ratios = {name: row.figures[name].ratio for name in row.goals[0].against if row.figures[name].counts}
+    return max(ratios, key=lambda name: ratio.median if (ratio := ratios[name]) else 0.0)

@@ -66,7 +66,7 @@ def measure(scenario: Scenario, made: Made, *, rounds: int) -> dict[str, Figures
             try:
                 first[name] = contender.turn()
             except Exception as error:
-                found[name] = Figures(note=f"failed: {str(error).strip().splitlines()[-1:] or [type(error).__name__]}")
+                found[name] = Figures(note=f"failed: {said(error)}")
     turns = _turns({name: present[name] for name in first}, first, rounds, scenario.patience)
     ours = turns[US]
     result = present[US].result
@@ -87,6 +87,12 @@ def measure(scenario: Scenario, made: Made, *, rounds: int) -> dict[str, Figures
         if output is not None and output.is_file():
             found[name] = replace(found[name], size=output.stat().st_size / 1e6)
     return {name: found[name] for name in made.contenders}
+
+
+def said(error: Exception) -> str:
+    """The last line of an error, short enough for a table."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].replace("|", "/")[:120]
 
 
 def _turns(
