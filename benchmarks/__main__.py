@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -65,6 +66,7 @@ def chosen(given: argparse.Namespace) -> list[Scenario]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 1 where a comparison of ours broke."""
     given = options(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     scenarios = [] if given.no_run else chosen(given)
     if given.list:
         print("\n".join(one.title for one in scenarios))
@@ -96,9 +98,12 @@ def measured(scenarios: Sequence[Scenario], given: argparse.Namespace) -> Run:
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as name, launch.Launcher(Path(name)) as launcher:
         folder = Path(name)
         shop = Workshop(folder=folder, command=launcher.command, picture=lambda size, kind: picture(folder, size, kind))
-        for number, one in enumerate(scenarios, 1):
-            print(f"[{number}/{len(scenarios)}] {one.title}", file=sys.stderr, flush=True)
-            rows.append(attempt(one, shop, given.repeat, rates))
+        try:
+            for number, one in enumerate(scenarios, 1):
+                print(f"[{number}/{len(scenarios)}] {one.title}", file=sys.stderr, flush=True)
+                rows.append(attempt(one, shop, given.repeat, rates))
+        except KeyboardInterrupt:
+            print("Stopped: only what was measured until now is reported.", file=sys.stderr)
     facts = {
         "Machine": machine.machine(),
         "Versions": machine.versions(),
@@ -144,4 +149,7 @@ def kept(path: Path, run: Run | None) -> Run:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Stopped.")

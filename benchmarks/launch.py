@@ -38,11 +38,14 @@ class Launcher:
         self._process = subprocess.Popen(
             words, cwd=folder, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        self._waiting = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._waiting:
+            self._process.terminate()
         self._process.communicate()
 
     def command(self, words: Sequence[str | Path], *, remove: Sequence[Path] = ()) -> Callable[[], Turn]:
@@ -63,9 +66,11 @@ class Launcher:
         channel, answers = self._process.stdin, self._process.stdout
         assert channel is not None
         assert answers is not None
+        self._waiting = True
         channel.write(json.dumps({"words": words, "limit": LIMIT}) + "\n")
         channel.flush()
         answer = json.loads(answers.readline())
+        self._waiting = False
         if answer["status"] != 0:
             raise CommandError(f"{Path(words[0]).name}: {answer['said'].strip() or answer['status']}")
         return Turn(wall=answer["wall"], cpu=answer["cpu"], peak=answer["peak"])

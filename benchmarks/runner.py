@@ -6,6 +6,7 @@ Reads a JSON object a line (`words`, `limit` in seconds), writes one a line.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -50,6 +51,7 @@ def _late(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGALRM, _late)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for line in sys.stdin:
         asked = json.loads(line)
         try:
@@ -61,4 +63,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()
