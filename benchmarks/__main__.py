@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import (
@@ -52,15 +53,20 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return given
 
 
-def chosen(given: argparse.Namespace) -> list[Scenario]:
-    every = [
-        *commands.scenarios(quick=given.quick, huge=given.huge),
-        *batch.scenarios(quick=given.quick),
+def every(*, quick: bool, huge: bool) -> list[Scenario]:
+    """All comparisons, in the order of the report."""
+    return [
+        *commands.scenarios(quick=quick, huge=huge),
+        *batch.scenarios(quick=quick),
         *library.scenarios(),
-        *memory.scenarios(quick=given.quick),
-        *planner.scenarios(quick=given.quick),
+        *memory.scenarios(quick=quick),
+        *planner.scenarios(quick=quick),
     ]
-    return [one for one in every if re.search(given.only, one.title) and (one.quick or not given.quick)]
+
+
+def chosen(given: argparse.Namespace) -> list[Scenario]:
+    scenarios = every(quick=given.quick, huge=given.huge)
+    return [one for one in scenarios if re.search(given.only, one.title) and (one.quick or not given.quick)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,6 +148,8 @@ def kept(path: Path, run: Run | None) -> Run:
         if run is not None and (old.quick, old.facts.get("Machine")) != (run.quick, run.facts["Machine"]):
             raise SystemExit(f"Error: {path} is from another machine, or not as quick; name another file")
         run = old.merged(run) if run else old
+        place = {one.title: number for number, one in enumerate(every(quick=run.quick, huge=True))}
+        run = replace(run, rows=tuple(sorted(run.rows, key=lambda one: place.get(one.title, len(place)))))
     if run is None:
         raise SystemExit(f"Error: {path} is not there")
     path.write_text(json.dumps(to_json(run), indent=1) + "\n", encoding="utf-8")

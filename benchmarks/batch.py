@@ -38,7 +38,7 @@ def scenarios(*, quick: bool) -> Iterator[Scenario]:
             Goal(what="200 JPEGs of 0.5 MP, best command-line peer", against=PEERS, most=0.5),
             Goal(what="200 JPEGs of 0.5 MP, the codecs alone on two threads", against=(CODECS,), most=1 / 0.9),
         ),
-        rounds=3 if quick else 5, patience=4 if quick else 20, tolerance=2.5, relative=False, quick=True,
+        rounds=3 if quick else 5, patience=4 if quick else 12, tolerance=2.5, relative=False, quick=True,
     )  # fmt: skip
 
 

@@ -10,15 +10,15 @@ from benchmarks.model import US, Figures, Row, Run
 
 #: Contender -> its colour (Okabe and Ito's, which the colour-blind can tell apart) and the shape of its dot.
 MARKS = {
-    "vips": ("#0072b2", "circle"),
-    "vips integer": ("#0072b2", "square"),
+    "vips": ("#1b85d6", "circle"),
+    "vips integer": ("#1b85d6", "square"),
     "ImageMagick": ("#d55e00", "circle"),
     "GraphicsMagick": ("#e69f00", "square"),
     "ffmpeg": ("#009e73", "circle"),
     "gmic": ("#cc79a7", "square"),
     "oiiotool": ("#56b4e9", "circle"),
     "codecs alone": ("#7f7f7f", "square"),
-    "cv2": ("#0072b2", "diamond"),
+    "cv2": ("#1b85d6", "diamond"),
     "onnxruntime": ("#d55e00", "diamond"),
     "torch": ("#009e73", "diamond"),
     "scipy": ("#cc79a7", "diamond"),

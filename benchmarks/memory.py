@@ -85,4 +85,4 @@ def _source(shop: Workshop, size: int, kind: str) -> Path:
         picture = picture.astype(np.uint16) * 257
     elif dtype == np.float32:
         picture = picture.astype(np.float32) / 255
-    return pictures.save(path, picture)
+    return pictures.save(path, picture, quickly=ending == "png")

@@ -13,6 +13,9 @@ Array = np.ndarray[Any, Any]
 #: Standard deviation of the sensor's noise, in levels of 8 bits.
 GRAIN = 2.5
 
+#: Megapixels above which a picture is this large a one, mirrored over and over.
+LARGE = 12
+
 
 def photograph(megapixels: float, seed: int = 0) -> Array:
     """A picture (height, width, 3) of bytes, 4:3: clouds of falling contrast towards fine detail, edges, grain.
@@ -22,6 +25,10 @@ def photograph(megapixels: float, seed: int = 0) -> Array:
     """
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
     width = round(height * 4 / 3)
+    if megapixels > LARGE:
+        part = photograph(LARGE, seed)
+        margins = ((0, height - part.shape[0]), (0, width - part.shape[1]), (0, 0))
+        return np.pad(part, margins, mode="symmetric")
     rng = np.random.default_rng(seed)
     light = clouds(rng, height, width, 1)
     tint = clouds(rng, (height + 7) // 8, (width + 7) // 8, 3)
@@ -48,8 +55,11 @@ def clouds(rng: np.random.Generator, height: int, width: int, channels: int) -> 
     return found / 1.9
 
 
-def save(path: Path, picture: Array) -> Path:
-    """Writes `picture` as others do: PNG by libpng's defaults, JPEG of quality 92, uncompressed TIFF."""
+def save(path: Path, picture: Array, *, quickly: bool = False) -> Path:
+    """Writes `picture` as others do: PNG by libpng's defaults, JPEG of quality 92, uncompressed TIFF.
+
+    `quickly` takes OpenCV's settings instead, where the time to read the file is of no interest.
+    """
     settings = {
         ".png": [
             *(cv2.IMWRITE_PNG_COMPRESSION, 6),
@@ -59,7 +69,7 @@ def save(path: Path, picture: Array) -> Path:
         ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 92],
         ".tif": [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_NONE],
     }
-    if not cv2.imwrite(str(path), picture, settings[path.suffix]):
+    if not cv2.imwrite(str(path), picture, [] if quickly else settings[path.suffix]):
         raise OSError(f"{path}: could not be written")
     return path
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import batch, chart, commands, library, memory, planner, readme, report
+from benchmarks import __main__ as benchmarks, chart, readme, report
 from benchmarks.launch import CommandError, Launcher
 from benchmarks.model import (
     US,
@@ -175,10 +175,7 @@ def test_only_what_is_between_the_marks_is_rewritten() -> None:
 
 def test_comparisons_have_titles_of_their_own_and_contenders_that_goals_name() -> None:
     for quick in (False, True):
-        every = [
-            *commands.scenarios(quick=quick, huge=True), *batch.scenarios(quick=quick), *library.scenarios(),
-            *memory.scenarios(quick=quick), *planner.scenarios(quick=quick),
-        ]  # fmt: skip
+        every = benchmarks.every(quick=quick, huge=True)
         titles = [one.title for one in every]
         assert len(titles) == len(set(titles))
         assert {one.section for one in every if one.quick or not quick} == set(report.SECTIONS)
