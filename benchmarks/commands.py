@@ -64,7 +64,7 @@ def _picture(
         for program in PROGRAMS:
             target = shop.folder / f"{program.name.replace(' ', '-')}.{kind}"
             found = words(program, wanted, source, target)
-            if size == 48 and program.name not in VIPS:
+            if size > 12 and program.name not in VIPS:
                 found = "measured at 12 MP"
             if found != "as vips":
                 contenders[program.name] = found if isinstance(found, str) else of_command(shop, found, target)
