@@ -35,7 +35,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--quick", action="store_true", help="small pictures and some of the cases, in a couple of minutes")
     add("--only", metavar="RE", default="", help="comparisons whose title has this regular expression; see --list")
-    add("--huge", action="store_true", help="also the 400 MP TIFF: 5 GB of disk")
+    add("--huge", action="store_true", help="also the 400 MP TIFF: 9 GB of disk")
     add("--repeat", metavar="N", type=int, default=0, help="rounds of every comparison, instead of its own number")
     add("--list", action="store_true", help="print the titles, measure nothing")
     add("--json", metavar="FILE", type=Path, help="keep the figures; those already in FILE stay, and are reported too")

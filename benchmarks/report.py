@@ -154,7 +154,8 @@ def _section(section: str, rows: Sequence[Row]) -> Iterator[str]:
 
 def _command(what: str, name: str, figures: Figures) -> str:
     if figures.seconds is None:
-        return f"| {what} | {name} | | | | | | | | {figures.note} |"
+        peak = f"{figures.peak:.0f}" if figures.peak else ""
+        return f"| {what} | {name} | | | | {peak} | | | | {figures.note} |"
     cells = [
         f"{figures.seconds.median:.3f}",
         f"{figures.cpu or 0:.3f}",

@@ -125,6 +125,8 @@ def _compared(scenario: Scenario, ours: Array | None, them: Contender, figures: 
     ours, theirs = ours.reshape(_squeezed(ours)), theirs.reshape(_squeezed(theirs))
     if ours.shape != theirs.shape:
         return replace(figures, note=f"another result: of shape {theirs.shape}, ours {ours.shape}")
+    if not scenario.relative and ours.dtype != theirs.dtype:
+        return replace(figures, note=f"another result: of {theirs.dtype}, ours {ours.dtype}")
     apart = difference(ours, theirs, relative=scenario.relative)
     note = "" if apart <= scenario.tolerance else f"another result: {apart:.2g} apart on average"
     return replace(figures, difference=apart, note=note)
@@ -144,8 +146,6 @@ def difference(ours: Array, theirs: Array, *, relative: bool) -> float:
         total += float(np.abs(own.astype(np.float32) - other.astype(np.float32)).sum(dtype=np.float64))
         scale += float(np.abs(own.astype(np.float32)).sum(dtype=np.float64)) if relative else own.size
         size += own.size
-    if not relative and theirs.dtype == np.uint16:
-        scale *= 257
     return total / max(scale, 1e-30)
 
 

@@ -89,6 +89,12 @@ def test_another_result_does_not_count() -> None:
     assert got["absent"].note == "not installed"
 
 
+def test_pictures_of_another_type_do_not_count() -> None:
+    contenders = {US: scripted(1), "other": scripted(1, result=0.0)}
+    given = scenario(relative=False, tolerance=1)
+    assert measure(given, Made(contenders=contenders), rounds=1)["other"].counts is False
+
+
 def test_a_peer_that_fails_is_named_and_ours_may_not() -> None:
     def broken() -> Turn:
         raise CommandError("first\nno such option")
