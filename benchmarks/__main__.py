@@ -1,49 +1,163 @@
-"""`python -m benchmarks`: prints Markdown tables of medians and ratios."""
+"""`python -m benchmarks`: measures convcli beside others that are installed, and reports in Markdown."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import signal
 import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
-from benchmarks import commands, floors, forced, library, timing
+from benchmarks import (
+    batch,
+    chart,
+    commands,
+    floors,
+    launch,
+    library,
+    machine,
+    memory,
+    pictures,
+    planner,
+    readme,
+    report,
+)
+from benchmarks.model import US, Figures, Row, Run, Scenario, Workshop, from_json, to_json
+from benchmarks.timing import measure, row, said
 
 
-def main() -> None:
+def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few cases, in under a minute")
-    parser.add_argument(
-        "--only", metavar="PATTERN", default="", help="library cases that match this regular expression"
-    )
-    parser.add_argument("--rounds", type=int, default=0, help="turns of every contender (5 with --quick, else 9)")
-    options = parser.parse_args()
-    rounds = options.rounds or (5 if options.quick else 9)
-    print_library(options.only, rounds, options.quick)
-    if options.only:
-        return
-    print("\n| command | program | s | ours over it |\n|---|---|---|---|")
-    for task, name, seconds, ratio in commands.measured(3 if options.quick else 5, 1 if options.quick else 12):
-        print(f"| {task} | {name} | {seconds:.2f} | {ratio:.2f} |", flush=True)
-    print("\n| plan for | time over the best forced | best |\n|---|---|---|")
-    for case, ratio, best in forced.measured(3 if options.quick else rounds, options.quick):
-        print(f"| {case} | {ratio:.2f} | {best} |", flush=True)
-    print("\n| floor | |\n|---|---|")
-    for what, rate in floors.measured(rounds):
-        print(f"| {what} | {rate} |")
+    add = parser.add_argument
+    add("--quick", action="store_true", help="small pictures and some of the cases, in a couple of minutes")
+    add("--only", metavar="RE", default="", help="comparisons whose title has this regular expression; see --list")
+    add("--huge", action="store_true", help="also the 400 MP TIFF: 9 GB of disk")
+    add("--repeat", metavar="N", type=int, default=0, help="rounds of every comparison, instead of its own number")
+    add("--list", action="store_true", help="print the titles, measure nothing")
+    add("--json", metavar="FILE", type=Path, help="keep the figures; those already in FILE stay, and are reported too")
+    add("--no-run", action="store_true", help="measure nothing, report what is in the --json file")
+    add("--markdown", metavar="FILE", type=Path, help="write the report to FILE, not to stdout")
+    add("--svg", metavar="FILE", type=Path, help="draw the ratios")
+    add("--readme", action="store_true", help="rewrite the table in README.md and its chart")
+    given = parser.parse_args(arguments)
+    if given.no_run and not given.json:
+        parser.error("--no-run reports what --json FILE holds")
+    try:
+        re.compile(given.only)
+    except re.error as error:
+        parser.error(f"--only: {error}")
+    return given
 
 
-def print_library(pattern: str, rounds: int, quick: bool) -> None:
-    print("| case | conditions | ours ms | peers ms | ratio (of CPU) | goal |\n|---|---|---|---|---|---|")
-    for case in library.cases():
-        if not re.search(pattern, case.name) or (quick and not case.quick):
-            continue
-        found = timing.measure(case.make(), rounds=rounds)
-        own = found.pop("convcli").seconds * 1e3
-        peers = ", ".join(f"{name} {t.seconds * 1e3:.1f}" for name, t in found.items())
-        ratios = ", ".join(f"{name} {t.ratio:.2f} ({t.cpu_ratio:.2f})" for name, t in found.items())
-        print(f"| {case.name} | {case.conditions} | {own:.2f} | {peers} | {ratios} | {case.goal} |")
-        sys.stdout.flush()
+def every(*, quick: bool, huge: bool) -> list[Scenario]:
+    """All comparisons, in the order of the report."""
+    return [
+        *commands.scenarios(quick=quick, huge=huge),
+        *batch.scenarios(quick=quick),
+        *library.scenarios(),
+        *memory.scenarios(quick=quick),
+        *planner.scenarios(quick=quick),
+    ]
+
+
+def chosen(given: argparse.Namespace) -> list[Scenario]:
+    scenarios = every(quick=given.quick, huge=given.huge)
+    return [one for one in scenarios if re.search(given.only, one.title) and (one.quick or not given.quick)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0, or 1 where a comparison of ours broke."""
+    given = options(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    scenarios = [] if given.no_run else chosen(given)
+    if given.list:
+        print("\n".join(one.title for one in scenarios))
+        return 0
+    if not scenarios and not given.no_run:
+        print(f"Error: no comparison has {given.only!r} in its title; see --list", file=sys.stderr)
+        return 2
+    run = measured(scenarios, given) if scenarios else None
+    if given.json:
+        run = kept(given.json, run)
+    assert run is not None
+    if given.markdown:
+        given.markdown.write_text(report.whole(run), encoding="utf-8")
+    elif not given.readme:
+        print(report.whole(run))
+    if given.svg:
+        given.svg.write_text(chart.drawn(run), encoding="utf-8")
+    if given.readme:
+        readme.rewrite(launch.ROOT / "README.md", run)
+        (launch.ROOT / "benchmarks" / "ratios.svg").write_text(chart.drawn(run), encoding="utf-8")
+    return 1 if any(US in one.figures and one.figures[US].note for one in run.rows) else 0
+
+
+def measured(scenarios: Sequence[Scenario], given: argparse.Namespace) -> Run:
+    """Measures one after the other, with progress on stderr; one of ours that fails is a row with a note."""
+    before = machine.Moment.now()
+    rates = floors.rates()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name, launch.Launcher(Path(name)) as launcher:
+        folder = Path(name)
+        shop = Workshop(folder=folder, command=launcher.command, picture=lambda size, kind: picture(folder, size, kind))
+        try:
+            for number, one in enumerate(scenarios, 1):
+                print(f"[{number}/{len(scenarios)}] {one.title}", file=sys.stderr, flush=True)
+                rows.append(attempt(one, shop, given.repeat, rates))
+        except KeyboardInterrupt:
+            print("Stopped: only what was measured until now is reported.", file=sys.stderr)
+    facts = {
+        "Machine": machine.machine(),
+        "Versions": machine.versions(),
+        "Floors": floors.shown(rates),
+    }
+    piece = machine.piece(before, machine.Moment.now())
+    print(machine.shown([piece]), file=sys.stderr)
+    return Run(quick=given.quick, facts=facts, pieces=(piece,), rows=tuple(rows))
+
+
+def attempt(one: Scenario, shop: Workshop, repeat: int, rates: dict[str, float]) -> Row:
+    try:
+        made = one.make(shop)
+        return row(one, measure(one, made, rounds=repeat if repeat and one.rounds > 1 else one.rounds), made, rates)
+    except Exception as error:
+        print(f"  failed: {error}", file=sys.stderr)
+        figures = {US: Figures(note=f"failed: {said(error)}")}
+        return Row(section=one.section, name=one.name, conditions=one.conditions, figures=figures, goals=one.goals)
+
+
+def picture(folder: Path, size: float, kind: str) -> Path:
+    """The photograph of `size` megapixels as a file, made when it is first asked for."""
+    path = folder / f"in-{size:g}.{kind}"
+    if not path.is_file():
+        pictures.save(path, pictures.photograph(size))
+    return path
+
+
+def kept(path: Path, run: Run | None) -> Run:
+    """The figures of the file with those of `run`, which are kept there.
+
+    Exits with a message where the file is of another machine, or quick and the run isn't.
+    """
+    if path.is_file():
+        old = from_json(json.loads(path.read_text(encoding="utf-8")))
+        if run is not None and (old.quick, old.facts.get("Machine")) != (run.quick, run.facts["Machine"]):
+            raise SystemExit(f"Error: {path} is from another machine, or not as quick; name another file")
+        run = old.merged(run) if run else old
+        place = {one.title: number for number, one in enumerate(every(quick=run.quick, huge=True))}
+        run = replace(run, rows=tuple(sorted(run.rows, key=lambda one: place.get(one.title, len(place)))))
+    if run is None:
+        raise SystemExit(f"Error: {path} is not there")
+    path.write_text(json.dumps(to_json(run), indent=1) + "\n", encoding="utf-8")
+    return run
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Stopped.")

@@ -1,77 +1,132 @@
-"""The command against other commands that filter pictures, each on the same PNG and JPEG of noise and gradients."""
+"""Whole commands: ours and other programs on the same pictures, from starting to the file on disk."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-import cv2
-import numpy as np
+from benchmarks import pictures
+from benchmarks.launch import ours
+from benchmarks.model import US, Contender, Goal, Made, Scenario, Workshop
+from benchmarks.programs import ENLARGE, GAUSSIAN, PROGRAMS, SHARPEN, Task, dense, words
 
-from benchmarks import timing
-
-SHARPEN = "0 -1 0 -1 5 -1 0 -1 0"
-
-
-def measured(rounds: int, megapixels: float) -> Iterator[tuple[str, str, float, float]]:
-    """The task, the program, its seconds, and our time over its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        for ending in ("png", "jpg"):
-            source = Path(folder) / f"in.{ending}"
-            cv2.imwrite(str(source), picture(megapixels))
-            for task, runs in _tasks(source, Path(folder) / f"out.{ending}").items():
-                for name, found in timing.measure(runs, rounds=rounds).items():
-                    yield f"{task}, {megapixels:g} MP {ending}", name, found.seconds, found.ratio
+#: Both ways of calling vips: as anybody would, and in whole numbers where it can.
+VIPS = ("vips", "vips integer")
+#: Our time over the other's, for sharpening a PNG of 12 megapixels.
+SHARPEN_GOALS = {"ImageMagick": 0.3, "GraphicsMagick": 0.36, "ffmpeg": 0.42, "gmic": 0.3, "oiiotool": 0.25}
 
 
-def picture(megapixels: float) -> np.ndarray:
-    """Gradients with some noise: compresses like a photograph."""
-    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
-    down, right = np.mgrid[0:height, 0 : height * 4 // 3].astype(np.float32) / height
-    colours = np.stack([down, right / 2, 1 - down * right / 2], axis=-1) * 200
-    rng = np.random.default_rng(0)
-    return np.clip(colours + rng.normal(20, 3, colours.shape), 0, 255).astype(np.uint8)
+def scenarios(*, quick: bool, huge: bool) -> Iterator[Scenario]:
+    """All comparisons of single commands. Quick ones use pictures of 1 megapixel, which the goals do not speak of."""
+    yield from _starts(quick)
+    size = 1 if quick else 12
+    goals = [Goal(what="12 MP PNG, sharpen", against=VIPS, most=0.6, no_larger=True)]
+    goals += [
+        Goal(what=f"12 MP PNG, sharpen, {name}", against=(name,), most=most) for name, most in SHARPEN_GOALS.items()
+    ]
+    yield _picture(size, "png", partial(_same, SHARPEN), "sharpen", tuple(goals), quick=quick)
+    for task, name, most in ((GAUSSIAN, GAUSSIAN.name, 0.75), (ENLARGE, ENLARGE.name, 0.4)):
+        goal = Goal(what=f"12 MP PNG, {name}", against=VIPS[:1], most=most, no_larger=True)
+        yield _picture(size, "png", partial(_same, task), name, (goal,), quick=quick)
+    for taps, most in ((15, 0.35), (31, 0.11)):
+        goal = Goal(what=f"12 MP PNG, dense {taps}x{taps}", against=VIPS, most=most, no_larger=True)
+        yield _picture(size, "png", partial(dense, taps), f"dense {taps}x{taps}", (goal,), quick=quick)
+    goal = Goal(what="12 MP JPEG, sharpen", against=VIPS, most=1.0)
+    yield _picture(size, "jpg", partial(_same, SHARPEN), "sharpen", (goal,), quick=quick)
+    goal = Goal(what="12 MP JPEG, dense 15x15", against=VIPS, most=0.25)
+    yield _picture(size, "jpg", partial(dense, 15), "dense 15x15", (goal,), quick=quick)
+    if not quick:
+        goal = Goal(what="48 MP PNG, sharpen", against=VIPS, most=0.6)
+        yield _picture(48, "png", partial(_same, SHARPEN), "sharpen", (goal,))
+    if huge:
+        time = Goal(what="400 MP TIFF, sharpen: time", against=VIPS, most=1.2)
+        peak = Goal(what="400 MP TIFF, sharpen: memory over 150 MB", against=("limit",), most=1.0)
+        yield _picture(400, "tif", partial(_same, SHARPEN), "sharpen", (time, peak), limit=150)
 
 
-def _tasks(source: Path, target: Path) -> dict[str, dict[str, Callable[[], object]]]:
-    ours = [sys.executable, "-m", "convcli", "apply", str(source), "-o", str(target), "--overwrite", "--quiet", "-k"]
-    i, o = str(source), str(target)
-    mask = str(target.with_suffix(".mat"))
-    Path(mask).write_text("3 3 1 0\n0 -1 0\n-1 5 -1\n0 -1 0\n")
-    tasks = {
-        "sharpen 3x3": {
-            "convcli": [*ours, "sharpen"],
-            "vips": ["vips", "conv", i, o, mask],
-            "convert": ["convert", i, "-morphology", "Convolve", "3x3:0,-1,0,-1,5,-1,0,-1,0", o],
-            "gm": ["gm", "convert", i, "-convolve", SHARPEN.replace(" ", ","), o],
-            "ffmpeg": [
-                "ffmpeg",
-                "-y",
-                "-loglevel",
-                "error",
-                "-i",
-                i,
-                "-vf",
-                "convolution=" + ":".join([SHARPEN] * 3),
-                o,
-            ],
-            "gmic": ["gmic", "-v", "-1", i, "-convolve", "(0,-1,0;-1,5,-1;0,-1,0)", "-o", o],
-        },
-        "gaussian, sigma 2": {
-            "convcli": [*ours, "gaussian:sigma=2"],
-            "vips": ["vips", "gaussblur", i, o, "2"],
-            "convert": ["convert", i, "-gaussian-blur", "0x2", o],
-            "gm": ["gm", "convert", i, "-gaussian", "0x2", o],
-            "ffmpeg": ["ffmpeg", "-y", "-loglevel", "error", "-i", i, "-vf", "gblur=sigma=2", o],
-            "gmic": ["gmic", "-v", "-1", i, "-blur", "2", "-o", o],
-        },
-    }
-    found: dict[str, dict[str, Callable[[], object]]] = {}
-    for task, commands in tasks.items():
-        present = {name: words for name, words in commands.items() if name == "convcli" or shutil.which(words[0])}
-        found[task] = {name: lambda words=words: subprocess.run(words, check=True) for name, words in present.items()}
-    return found
+def _picture(
+    size: int,
+    kind: str,
+    task: Callable[[Path], Task],
+    name: str,
+    goals: tuple[Goal, ...],
+    *,
+    quick: bool = False,
+    limit: float | None = None,
+) -> Scenario:
+    """One task on one picture of `size` megapixels, by every program."""
+
+    def make(shop: Workshop) -> Made:
+        source, wanted = shop.picture(size, kind), task(shop.folder)
+        contenders: dict[str, Contender | str] = {US: convcli(shop, wanted.kernel, source, f"{US}.{kind}")}
+        for program in PROGRAMS:
+            target = shop.folder / f"{program.name.replace(' ', '-')}.{kind}"
+            found = words(program, wanted, source, target)
+            if size > 12 and program.name not in VIPS:
+                found = "measured at 12 MP"
+            if found != "as vips":
+                contenders[program.name] = found if isinstance(found, str) else of_command(shop, found, target)
+        return Made(contenders=contenders, limit=(lambda: limit) if limit else None)
+
+    return Scenario(
+        section="commands", name=name, conditions=f"{size} MP {_KINDS[kind]}", make=make,
+        goals=() if quick else goals, rounds=3 if quick or limit else 5, patience=2 if quick else 40 if limit else 6,
+        tolerance=2.5 if kind == "jpg" else 1, relative=False, quick=quick and kind == "png",
+    )  # fmt: skip
+
+
+def _same(task: Task, folder: Path) -> Task:
+    """A task that needs no files."""
+    return task
+
+
+_KINDS = {"png": "PNG", "jpg": "JPEG", "tif": "TIFF"}
+
+
+def convcli(shop: Workshop, kernel: str, source: Path, target: str) -> Contender:
+    """Our command on one file."""
+    path = shop.folder / target
+    call = [*ours(), "apply", str(source), "-k", kernel, "-o", str(path), "--overwrite", "--quiet"]
+    return of_command(shop, call, path)
+
+
+def of_command(shop: Workshop, call: list[str], target: Path) -> Contender:
+    """A command that writes the picture `target`, which is taken away before each turn."""
+    return Contender(turn=shop.command(call, remove=[target]), result=lambda: pictures.read(target), output=target)
+
+
+def _starts(quick: bool) -> Iterator[Scenario]:
+    """Starting, with nothing to do, beside Python that imports what we need."""
+
+    def help_made(shop: Workshop) -> Made:
+        calls = {US: [*ours(), "--help"], "import click": _importing("click"), "python": [sys.executable, "-c", "pass"]}
+        return Made(contenders={name: Contender(turn=shop.command(call)) for name, call in calls.items()})
+
+    def tiny_made(shop: Workshop) -> Made:
+        source = shop.folder / "tiny.png"
+        pictures.save(source, pictures.photograph(0.003))
+        tiny = convcli(shop, "sharpen", source, "tiny-out.png")
+        imports = {f"import {name}": Contender(turn=shop.command(_importing(name))) for name in ("cv2", "numpy")}
+        others: dict[str, Contender | str] = {}
+        for program in PROGRAMS[:1] + PROGRAMS[2:]:
+            target = shop.folder / f"tiny-{program.name}.png"
+            found = words(program, SHARPEN, source, target)
+            others[program.name] = found if isinstance(found, str) else of_command(shop, found, target)
+        return Made(contenders={US: tiny, **imports, **others})
+
+    rounds = 11 if quick else 21
+    yield Scenario(
+        section="start-up", name="--help", conditions="no picture", make=help_made, rounds=rounds, quick=True,
+        goals=(Goal(what="start-up, --help", against=("import click",), most=1.15),),
+    )  # fmt: skip
+    yield Scenario(
+        section="start-up", name="apply", conditions="a PNG of 64x48", make=tiny_made, rounds=rounds, quick=True,
+        goals=(Goal(what="start-up, apply on a tiny PNG", against=("import cv2",), most=1.0),),
+        relative=False, tolerance=1,
+    )  # fmt: skip
+
+
+def _importing(module: str) -> list[str]:
+    return [sys.executable, "-c", f"import {module}"]

@@ -7,9 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-Array = np.ndarray[Any, Any]
+from benchmarks.model import Array
 
 
 def installed(module: str) -> bool:
@@ -20,10 +18,10 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def onnx_run(op: str, inputs: Sequence[Array], weights: Array, **attributes: Any) -> Callable[[], Array] | None:
-    """One node of onnxruntime with `weights` as a constant second input; None where it isn't installed."""
+def onnx_run(op: str, inputs: Sequence[Array], weights: Array, **attributes: Any) -> Callable[[], Array] | str:
+    """One node of onnxruntime with `weights` as a constant second input; "not installed" where that is so."""
     if not (installed("onnxruntime") and installed("onnx")):
-        return None
+        return "not installed"
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
@@ -46,10 +44,10 @@ def onnx_run(op: str, inputs: Sequence[Array], weights: Array, **attributes: Any
     return lambda: session.run(None, feed)[0]
 
 
-def torch_run(function: str, x: Array, weights: Array, **options: Any) -> Callable[[], Any] | None:
-    """`torch.nn.functional`'s `function` in the faster of its layouts; None where torch isn't installed."""
+def torch_run(function: str, x: Array, weights: Array, **options: Any) -> Callable[[], Any] | str:
+    """`torch.nn.functional`'s `function` in the faster of its layouts; "not installed" where that is so."""
     if not installed("torch"):
-        return None
+        return "not installed"
     import torch
 
     torch.set_num_threads(threads())

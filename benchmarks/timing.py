@@ -5,49 +5,172 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
-#: A contender is repeated within its turn until it has run for this many seconds.
+import numpy as np
+
+from benchmarks.model import US, Array, Contender, Figures, Made, Row, Scenario, Spread, Turn
+
+#: A function is repeated within its turn until it has run for this many seconds.
 TURN = 0.01
+#: Functions that take this long are called no oftener than they must.
+LONG = 0.3
+#: Pixels at each side that are not compared: programs continue pictures differently there.
+FRAME = 40
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """Median seconds of a contender, and medians over the rounds of our time over its own: by the clock, and of CPU.
+def function(run: Callable[[], object], *, last: bool = False) -> Contender:
+    """A contender of this process. Its first turn is one call, kept as the result; others as many as take `TURN`.
 
-    CPU seconds of all threads do not suffer from what else the machine does, but tell nothing of the use of two cores.
+    With `last` the result has its channels last, and is compared with them first.
     """
+    state: dict[str, object] = {}
+    repeats = 0
 
-    seconds: float
-    ratio: float
-    cpu_ratio: float
+    def turn() -> Turn:
+        nonlocal repeats
+        if not repeats:
+            started, cpu = time.perf_counter(), time.process_time()
+            state["result"] = run()
+            cold = Turn(wall=time.perf_counter() - started, cpu=time.process_time() - cpu)
+            repeats = 1 if cold.wall > LONG else max(1, min(50, round(TURN / max(_calls(run, 1).wall, 1e-7))))
+            return cold
+        return _calls(run, repeats)
 
+    def result() -> Array:
+        found = np.asarray(state["result"])
+        return np.moveaxis(found, -1, 0) if last and found.ndim == 3 else found
 
-def measure(contenders: Mapping[str, Callable[[], object]], *, rounds: int, us: str = "convcli") -> dict[str, Timing]:
-    """Times `contenders` in `rounds` rounds; ratios are those of `us` to each contender in the same round."""
-    repeats = {}
-    for name, run in contenders.items():
-        run()
-        repeats[name] = max(1, min(50, round(TURN / max(_once(run, 1)[0], 1e-7))))
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
-    order = list(contenders)
-    for number in range(rounds):
-        # Turned round by round: nobody always follows the same neighbour.
-        for name in order[number % len(order) :] + order[: number % len(order)]:
-            taken[name].append(_once(contenders[name], repeats[name]))
-    ours = taken.get(us, taken[order[0]])
-    return {
-        name: Timing(
-            seconds=statistics.median(wall for wall, _ in times),
-            ratio=statistics.median(own[0] / other[0] for own, other in zip(ours, times, strict=True)),
-            cpu_ratio=statistics.median(own[1] / other[1] for own, other in zip(ours, times, strict=True)),
-        )
-        for name, times in taken.items()
-    }
+    return Contender(turn=turn, result=result)
 
 
-def _once(run: Callable[[], object], repeats: int) -> tuple[float, float]:
+def _calls(run: Callable[[], object], repeats: int) -> Turn:
     started, cpu = time.perf_counter(), time.process_time()
     for _ in range(repeats):
         run()
-    return (time.perf_counter() - started) / repeats, (time.process_time() - cpu) / repeats
+    wall, cpu = time.perf_counter() - started, time.process_time() - cpu
+    return Turn(wall=wall / repeats, cpu=cpu / repeats)
+
+
+def measure(scenario: Scenario, made: Made, *, rounds: int) -> dict[str, Figures]:
+    """Times the contenders of `scenario`. The first round warms up, is compared with ours, and counts only for those
+    who took all their patience in it.
+
+    Raises whatever our own contender raises; another one that fails gets a note instead of figures.
+    """
+    found = {name: Figures(note=why) for name, why in made.contenders.items() if isinstance(why, str)}
+    present = {name: one for name, one in made.contenders.items() if isinstance(one, Contender)}
+    first = {US: present[US].turn()} if US in present else {}
+    for name, contender in present.items():
+        if name != US:
+            try:
+                first[name] = contender.turn()
+            except Exception as error:
+                found[name] = Figures(note=f"failed: {said(error)}")
+    turns = _turns({name: present[name] for name in first}, first, rounds, scenario.patience)
+    ours = turns[US]
+    result = present[US].result
+    mine = result() if result is not None else None
+    for name, taken in turns.items():
+        pairs = [(own, other) for own, other in zip(ours, taken, strict=False) if own and other]
+        counted = [turn for turn in taken if turn]
+        figures = Figures(
+            seconds=Spread.of(turn.wall for turn in counted),
+            cpu=statistics.median(turn.cpu for turn in counted),
+            runs=len(counted),
+            ratio=Spread.of(own.wall / max(other.wall, 1e-9) for own, other in pairs),
+            cpu_ratio=statistics.median(own.cpu / max(other.cpu, 1e-9) for own, other in pairs),
+            peak=max((turn.peak for turn in counted if turn.peak), default=None),
+        )
+        found[name] = _compared(scenario, mine, present[name], figures) if name != US else figures
+        output = present[name].output
+        if output is not None and output.is_file():
+            found[name] = replace(found[name], size=output.stat().st_size / 1e6)
+    return {name: found[name] for name in made.contenders}
+
+
+def said(error: Exception) -> str:
+    """The last line of an error, short enough for a table."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].replace("|", "/")[:120]
+
+
+def _turns(
+    present: Mapping[str, Contender], first: Mapping[str, Turn], rounds: int, patience: float
+) -> dict[str, list[Turn | None]]:
+    """Per contender its turns, the first one None where it only warmed up."""
+    wanted = {name: min(rounds, int(patience / max(turn.wall, 1e-9))) for name, turn in first.items()}
+    if rounds == 1:
+        wanted = dict.fromkeys(wanted, 0)
+    wanted[US] = max(wanted.values())
+    alone = any(number == 0 for number in wanted.values())
+    taken: dict[str, list[Turn | None]] = {
+        name: [turn if wanted[name] == 0 or (name == US and alone) else None] for name, turn in first.items()
+    }
+    order = list(first)
+    for number in range(wanted[US]):
+        turned = number % len(order)
+        # Turned round by round: nobody always follows the same neighbour.
+        for name in order[turned:] + order[:turned]:
+            if number < wanted[name]:
+                taken[name].append(present[name].turn())
+    return taken
+
+
+def _compared(scenario: Scenario, ours: Array | None, them: Contender, figures: Figures) -> Figures:
+    """The figures with the difference of the results, and a note where it is more than the scenario's tolerance."""
+    if ours is None or them.result is None:
+        return figures
+    theirs = them.result()
+    ours, theirs = ours.reshape(_squeezed(ours)), theirs.reshape(_squeezed(theirs))
+    if ours.shape != theirs.shape:
+        return replace(figures, note=f"another result: of shape {theirs.shape}, ours {ours.shape}")
+    if not scenario.relative and ours.dtype != theirs.dtype:
+        return replace(figures, note=f"another result: of {theirs.dtype}, ours {ours.dtype}")
+    apart = difference(ours, theirs, relative=scenario.relative)
+    note = "" if apart <= scenario.tolerance else f"another result: {apart:.2g} apart on average"
+    return replace(figures, difference=apart, note=note)
+
+
+def _squeezed(array: Array) -> tuple[int, ...]:
+    return tuple(n for n in array.shape if n != 1)
+
+
+def difference(ours: Array, theirs: Array, *, relative: bool) -> float:
+    """Mean absolute difference away from the frame: in 8-bit levels, or over the mean absolute value of ours."""
+    if not relative and min(ours.shape[:2]) > 4 * FRAME:
+        inner = (slice(FRAME, -FRAME),) * 2
+        ours, theirs = ours[inner], theirs[inner]
+    total = size = scale = 0.0
+    for own, other in zip(np.array_split(ours, 16), np.array_split(theirs, 16), strict=True):
+        total += float(np.abs(own.astype(np.float32) - other.astype(np.float32)).sum(dtype=np.float64))
+        scale += float(np.abs(own.astype(np.float32)).sum(dtype=np.float64)) if relative else own.size
+        size += own.size
+    return total / max(scale, 1e-30)
+
+
+def row(scenario: Scenario, figures: Mapping[str, Figures], made: Made, rates: Mapping[str, float]) -> Row:
+    """The row of a report, with the limit of memory as a contender and the floor of the machine."""
+    found = dict(figures)
+    peak = found[US].peak
+    if made.limit is not None and peak is not None:
+        limit = made.limit()
+        found["limit"] = Figures(peak=limit, ratio=Spread.of([peak / limit]))
+    floor, floor_of = _floor(made, rates) if made.moved else (None, "")
+    return Row(
+        section=scenario.section,
+        name=scenario.name,
+        conditions=scenario.conditions,
+        figures=found,
+        goals=scenario.goals,
+        floor=floor,
+        floor_of=floor_of,
+    )
+
+
+def _floor(made: Made, rates: Mapping[str, float]) -> tuple[float, str]:
+    """The most that the machine itself takes for reading the inputs and writing the result, or for the sums."""
+    us = made.contenders[US]
+    written = us.result().nbytes if isinstance(us, Contender) and us.result else 0
+    copy, sums = (made.moved + written) / 2 / rates["copy"], made.flops / rates["sgemm"]
+    return (sums, "sgemm") if sums > copy else (copy, "copy")

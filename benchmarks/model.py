@@ -1,0 +1,201 @@
+"""What is compared, what was found and what it is held to: plain data, also as JSON."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+#: The contender that all others are compared with.
+US = "convcli"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One go of one contender: seconds by the clock, CPU seconds of all threads and children, peak megabytes."""
+
+    wall: float
+    cpu: float
+    peak: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """Somebody who takes turns. `result` gives what the last turn made, `output` is the file it wrote."""
+
+    turn: Callable[[], Turn]
+    result: Callable[[], Array] | None = None
+    output: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """Our time (or memory) over that of each of `against` is to be `most` at most; rows of one `what` go together.
+
+    With `no_larger` our file must not be larger than theirs.
+    """
+
+    what: str
+    against: tuple[str, ...]
+    most: float
+    no_larger: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """The contenders of a scenario; a string says why one isn't measured. `moved` are the bytes of the inputs,
+    `flops` the multiplications and additions of the plain sum, where that is a matter of matrices; `limit` is how many
+    megabytes we may take, known after the first turn."""
+
+    contenders: Mapping[str, Contender | str]
+    moved: float = 0
+    flops: float = 0
+    limit: Callable[[], float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One comparison before it is made.
+
+    Results may differ from ours by `tolerance` on average, in 8-bit levels for pictures (`relative` false), else over
+    the mean of ours. A contender gets at most `rounds` turns, and no further one once it has taken `patience` seconds.
+    """
+
+    section: str
+    name: str
+    conditions: str
+    make: Callable[[Workshop], Made]
+    goals: tuple[Goal, ...] = ()
+    rounds: int = 5
+    patience: float = 10
+    tolerance: float = 1e-3
+    relative: bool = True
+    quick: bool = False
+
+    @property
+    def title(self) -> str:
+        return f"{self.section}: {self.name}, {self.conditions}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """Where scenarios are made: a folder, the launcher of commands, and pictures by megapixels and file type."""
+
+    folder: Path
+    command: Callable[..., Callable[[], Turn]]
+    picture: Callable[[float, str], Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Median and quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """
+        >>> Spread.of([1, 2, 3, 4, 5])
+        Spread(median=3, low=2.0, high=4.0)
+        """
+        found = sorted(values)
+        if len(found) < 2:
+            return cls(median=found[0], low=found[0], high=found[0])
+        low, _, high = statistics.quantiles(found, n=4, method="inclusive")
+        return cls(median=statistics.median(found), low=low, high=high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What one contender of a row took. `ratio` is our time over its own in the same round, `cpu_ratio` the same of CPU
+    seconds; sizes and peaks are megabytes; `difference` is that of its result to ours. `note` says why it doesn't
+    count, or isn't measured."""
+
+    seconds: Spread | None = None
+    cpu: float | None = None
+    runs: int = 0
+    ratio: Spread | None = None
+    cpu_ratio: float | None = None
+    size: float | None = None
+    peak: float | None = None
+    difference: float | None = None
+    note: str = ""
+
+    @property
+    def counts(self) -> bool:
+        return self.ratio is not None and not self.note
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One comparison that was made. `floor` is the seconds that the machine takes at least, by `floor_of`."""
+
+    section: str
+    name: str
+    conditions: str
+    figures: Mapping[str, Figures]
+    goals: tuple[Goal, ...] = ()
+    floor: float | None = None
+    floor_of: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.section}: {self.name}, {self.conditions}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """When and how a run, or a part of it, was made: date, our commit, minutes, the machine's load at both ends, and
+    the share of its cores that others took (None where the system doesn't tell)."""
+
+    date: str
+    commit: str
+    minutes: float
+    load_before: float
+    load_after: float
+    others: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """All that one machine gave. `facts` are machine, versions and floors as shown; `quick` runs have small pictures
+    and are not held to the goals of whole commands."""
+
+    quick: bool
+    facts: Mapping[str, str]
+    pieces: tuple[Piece, ...] = ()
+    rows: tuple[Row, ...] = ()
+
+    def merged(self, later: Run) -> Run:
+        """These rows with those of `later`, which take the place of rows of the same title."""
+        rows = {row.title: row for row in self.rows} | {row.title: row for row in later.rows}
+        return Run(quick=later.quick, facts=later.facts, pieces=self.pieces + later.pieces, rows=tuple(rows.values()))
+
+
+def to_json(run: Run) -> dict[str, Any]:
+    return asdict(run)
+
+
+def from_json(given: Mapping[str, Any]) -> Run:
+    """The inverse of `to_json`."""
+    pieces = tuple(Piece(**piece) for piece in given["pieces"])
+    return Run(quick=given["quick"], facts=given["facts"], pieces=pieces, rows=tuple(map(_row, given["rows"])))
+
+
+def _row(given: Mapping[str, Any]) -> Row:
+    figures = {name: _figures(values) for name, values in given["figures"].items()}
+    goals = tuple(Goal(**{**goal, "against": tuple(goal["against"])}) for goal in given["goals"])
+    return Row(**{**given, "figures": figures, "goals": goals})
+
+
+def _figures(given: Mapping[str, Any]) -> Figures:
+    spreads = {name: Spread(**given[name]) if given[name] else None for name in ("seconds", "ratio")}
+    return Figures(**{**given, **spreads})

@@ -1,0 +1,53 @@
+"""How good the planner's choice is: its time over that of the best algorithm that can be forced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+import convcli
+from benchmarks.model import US, Array, Goal, Made, Scenario, Workshop
+from benchmarks.timing import function
+from convcli.engine.plan import ALGORITHMS, forced
+
+TAPS = (3, 5, 7, 9, 11, 13, 15, 21, 31, 63)
+
+
+def scenarios(*, quick: bool) -> Iterator[Scenario]:
+    """Kernels of full, first and second rank on planes of float32, and some of them on pictures of other types."""
+    for taps in TAPS:
+        for rank in (taps, 1, 2):
+            for size in (500, 1000, 2000):
+                chosen = quick and taps in (5, 11, 31) and size == 1000
+                yield _scenario(taps, rank, (size, size), "float32", chosen)
+    for taps in (3, 9, 15, 31):
+        for rank in (taps, 1):
+            for shape in ((300, 400, 3), (1500, 2000, 3)):
+                for dtype in ("uint8", "uint16", "float64"):
+                    yield _scenario(taps, rank, shape, dtype, quick and taps in (3, 15) and dtype == "uint8")
+
+
+def _scenario(taps: int, rank: int, shape: tuple[int, ...], dtype: str, quick: bool) -> Scenario:
+    def make(shop: Workshop) -> Made:
+        rng = np.random.default_rng(taps)
+        weights = rng.standard_normal((taps, rank)) @ rng.standard_normal((rank, taps))
+        kernel = convcli.load({"weights": weights / np.abs(weights).sum()})
+        x = rng.random(shape, dtype=np.float32)
+        x = (x * np.iinfo(dtype).max).astype(dtype) if dtype.startswith("u") else x.astype(dtype)
+        runs: dict[str, Callable[[], object]] = {US: lambda: kernel.apply(x)}
+        runs |= {name: partial(_forced, name, kernel, x) for name in ALGORITHMS}
+        return Made(contenders={name: function(run) for name, run in runs.items()})
+
+    extent = "x".join(map(str, shape))
+    return Scenario(
+        section="planner", name=f"{taps}x{taps} of rank {rank}", conditions=f"{extent} {dtype}", make=make, quick=quick,
+        goals=(Goal(what="the planner's choice over the best that can be forced", against=ALGORITHMS, most=1.25),),
+        rounds=7, patience=0.15, tolerance=1e-2,
+    )  # fmt: skip
+
+
+def _forced(name: str, kernel: convcli.Kernel, x: Array) -> object:
+    with forced(name):
+        return kernel.apply(x)
