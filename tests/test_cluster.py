@@ -34,17 +34,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     found = folder / "scheduler.json"
     parts = [dask("scheduler", "--port", "0", "--scheduler-file", str(found), cwd=folder)]
     try:
-        options = ("--scheduler-file", str(found), "--nthreads", "1", "--no-nanny")
+        options = ("--scheduler-file", str(found), "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
         parts += [dask("worker", *options, cwd=folder) for _ in range(2)]
         until = time.monotonic() + 60
         while not found.exists() and time.monotonic() < until:
             time.sleep(0.05)
         yield json.loads(found.read_text())["address"], folder
     finally:
-        for part in reversed(parts):
-            part.terminate()
         for part in parts:
-            part.wait(30)
+            part.kill()  # asked to end, a worker waits for its scheduler, which may be gone
+            part.wait()
 
 
 @pytest.fixture
