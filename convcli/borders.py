@@ -73,3 +73,23 @@ def _pieces(start: int, stop: int, n: int) -> itertools.chain[tuple[int, int, bo
     """`start .. stop` cut at 0 and `n`, as (start, stop, whether inside); empty pieces left out."""
     cuts = [(start, min(stop, 0), False), (max(start, 0), min(stop, n), True), (max(start, n), stop, False)]
     return itertools.chain(piece for piece in cuts if piece[0] < piece[1])
+
+
+def shown(start: int, stop: int, n: int, border: str) -> list[tuple[int, int]]:
+    """The ranges of `0 .. n-1` in which all samples lie that the positions `start .. stop-1` show.
+
+    >>> shown(-2, 3, 10, "reflect"), shown(-2, 3, 10, "wrap")
+    ([(0, 3), (1, 3)], [(0, 3), (8, 10)])
+    """
+    import numpy as np
+
+    ranges = [(a, b) for a, b, inside in _pieces(start, stop, n) if inside]
+    for a, b, inside in _pieces(start, stop, n):
+        if not inside:
+            # Far outside every rule goes on as it does over two periods.
+            near = np.arange(a, b) if b - a < 4 * n else np.arange(a, a + 4 * n)
+            indices = source_indices(near, n, border)
+            indices = indices[indices >= 0]
+            if indices.size:
+                ranges.append((int(indices.min()), int(indices.max()) + 1))
+    return ranges

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Places = npt.NDArray[np.float64]
+    Reach: TypeAlias = Callable[[Mapping[str, Any], tuple[int, ...]], float]
     Field: TypeAlias = Callable[[Mapping[str, Any], Places, Places, tuple[int, ...]], tuple[Places, Places]]
 
 
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 class Displacement:
     """`field(parameters, rows, columns, (height, width))` gives the (down, right) displacements in pixels.
 
-    `rows` is `(h, 1)`, `columns` `(1, w)`, the displacements `(h, w)`.
+    `rows` is `(h, 1)`, `columns` `(1, w)`, the displacements `(h, w)`. `reach(parameters, (height, width))` is a length
+    that none of them exceeds.
     """
 
     name: str
     about: str
     parameters: Mapping[str, Parameter]
     field: Field
+    reach: Reach
 
 
 def displaced(
@@ -74,6 +77,27 @@ def _swirl(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int,
     return y * cosine + x * sine - y, x * cosine - y * sine - x
 
 
+def _swirl_reach(p: Mapping[str, Any], size: tuple[int, ...]) -> float:
+    """The longest chord of a turn, on fine rings; between two rings it grows by no more than its slope allows."""
+    import numpy as np
+
+    rings = 4096
+    near = np.linspace(1, 0, rings + 1)
+    angle = abs(math.radians(p["angle"]))
+    turn = np.minimum(angle * near * near * (3 - 2 * near), math.pi)
+    chord = 2 * (1 - near) * np.sin(turn / 2)
+    return float((chord.max() + (2 + 1.5 * angle) / rings) * p["radius"] * _half(size))
+
+
+def _lens_reach(p: Mapping[str, Any], size: tuple[int, ...]) -> float:
+    # d (1 - d^2) is greatest at d = 1 / sqrt 3.
+    return float(abs(p["strength"]) * p["radius"] * _half(size) * 2 / math.sqrt(27)) + 1
+
+
+def _jitter_reach(p: Mapping[str, Any], size: tuple[int, ...]) -> float:
+    return float(p["amplitude"])
+
+
 def _lens(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places]:
     import numpy as np
 
@@ -110,7 +134,12 @@ def _from_middle(rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[
     import numpy as np
 
     y, x = rows - (size[0] - 1) / 2, columns - (size[1] - 1) / 2
-    return y, x, np.hypot(y, x) / (max(min(size) - 1, 1) / 2)
+    return y, x, np.hypot(y, x) / _half(size)
+
+
+def _half(size: tuple[int, ...]) -> float:
+    """Half the picture's shorter side, in pixels."""
+    return max(min(size) - 1, 1) / 2
 
 
 _RADIUS = Parameter("how far from the middle it acts; 1 is half the shorter side", default=1.0, low=0.001, high=10)
@@ -121,7 +150,7 @@ DISPLACEMENTS: dict[str, Displacement] = {
         Displacement(
             name="swirl", about="Turns the picture about its middle, fading out to the rim.",
             parameters={"angle": Parameter("degrees of turn in the middle", default=90.0), "radius": _RADIUS},
-            field=_swirl,
+            field=_swirl, reach=_swirl_reach,
         ),
         Displacement(
             name="lens", about="Magnifies the middle (or shrinks it, where strength is negative).",
@@ -129,7 +158,7 @@ DISPLACEMENTS: dict[str, Displacement] = {
                 "strength": Parameter("0.5 shows the middle at twice its size", default=0.3, low=-5, high=0.99),
                 "radius": _RADIUS,
             },
-            field=_lens,
+            field=_lens, reach=_lens_reach,
         ),
         Displacement(
             name="jitter", about="Moves every place at random, evenly in a square, as through frosted glass.",
@@ -137,7 +166,7 @@ DISPLACEMENTS: dict[str, Displacement] = {
                 "amplitude": Parameter("pixels up, down, left and right at most", default=3.0, low=0),
                 "seed": Parameter("another number, another pattern", default=0, low=0, high=2**53, whole=True),
             },
-            field=_jitter,
+            field=_jitter, reach=_jitter_reach,
         ),
     )
 }  # fmt: skip

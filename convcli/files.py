@@ -6,9 +6,9 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from convcli import temporaries
 from convcli.errors import ImageError, UsageError, suggestion
@@ -201,9 +201,41 @@ def write_together(items: Iterable[tuple[str, bytes | Iterable[bytes]]]) -> None
 
 def _fill(handle: int, temporary: Path, target: Path, data: bytes | Iterable[bytes]) -> None:
     """Writes a temporary file, for good, with the permissions that its target has."""
-    with os.fdopen(handle, "wb") as file:
+    with _for_good(handle, temporary, target) as file:
         for piece in [data] if isinstance(data, bytes) else data:
             file.write(piece)
+
+
+@contextlib.contextmanager
+def replaced(path: str) -> Iterator[BinaryIO]:
+    """A file to write, which is there whole when the block ends, as by `write_atomically`. Raises ImageError."""
+    target, temporary = _resolved(Path(path)), None
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        handle, temporary = temporaries.create(target.parent)
+        # The lock is for as long as the file has a temporary name. An open file can't be renamed but on posix.
+        held = os.dup(handle) if os.name == "posix" else None
+        try:
+            with _for_good(handle, temporary, target) as file:
+                yield file
+            temporary.replace(target)
+        finally:
+            if held is not None:
+                os.close(held)
+    except BaseException as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        if isinstance(error, OSError):
+            raise _failed(path, error) from None
+        raise
+
+
+@contextlib.contextmanager
+def _for_good(handle: int, temporary: Path, target: Path) -> Iterator[BinaryIO]:
+    with os.fdopen(handle, "wb") as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())
     with contextlib.suppress(FileNotFoundError):

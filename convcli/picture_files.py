@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from convcli import files, images
 from convcli.errors import ImageError, ShapeError
-from convcli.images import MAX_PIXELS, Picture
+from convcli.images import MAX_PIXELS, Metadata, Picture
 from convcli.ops import Kernel
 from convcli.pipeline import Filtered
 from convcli.records import record
 from convcli.treatment import PLAIN, Treatment, filter_treated, outcome
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 _CHANNELS = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
@@ -94,7 +95,7 @@ class PictureFile:
                     "frames of several sizes can't be one array", place=place, hint="a .tif file takes any"
                 )
         elif shapes[0][-1] > 4:
-            raise ImageError(f"{self._leaves} channels can't be written as {format}", place=place, hint=_BY_ARRAY)
+            raise ImageError(f"{self._leaves} channels can't be written as {format}", place=place, hint=BY_ARRAY)
         elif len(shapes) > 1 and not apart:
             from convcli import animation
 
@@ -161,15 +162,19 @@ class PictureFile:
         return durations if count == len(durations) else [round(sum(durations) / count)] * count
 
     def _assumed(self, picture: Picture) -> tuple[str, ...]:
-        """A note where linear light was made by sRGB's curve, and the picture has another profile."""
-        icc = picture.metadata.icc
-        srgb = not icc or b"sRGB" in icc or "sRGB".encode("utf-16-be") in icc
-        if srgb or not self._settings.treatment.linear or picture.pixels.dtype.kind == "f":
-            return ()
-        return ("linear light by sRGB's curve, which its ICC profile may not have",)
+        return curve_note(picture.metadata, picture.pixels.dtype, self._settings.treatment)
 
 
-_BY_ARRAY = "write a .npy file"
+BY_ARRAY = "write a .npy file"
+
+
+def curve_note(metadata: Metadata, dtype: np.dtype[Any], treatment: Treatment) -> tuple[str, ...]:
+    """A note where linear light was made of a picture by sRGB's curve, and it has another profile."""
+    icc = metadata.icc
+    srgb = not icc or b"sRGB" in icc or "sRGB".encode("utf-16-be") in icc
+    if srgb or not treatment.linear or dtype.kind == "f":
+        return ()
+    return ("linear light by sRGB's curve, which its ICC profile may not have",)
 
 
 def _check_stack(pictures: Sequence[Picture], place: str) -> None:

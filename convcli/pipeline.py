@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.floating[Any]]
 
 
-#: Below this share of full opacity a result counts as wholly transparent.
-HIDDEN = 1e-4
 #: Samples per channel that a stage may make at most: as many as an image may have that is read.
 LARGEST = 1 << 30
 
@@ -99,21 +97,9 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
     """
     import numpy as np
 
-    colour, alpha = (pixels[..., :-1], pixels[..., -1:]) if pixels.shape[-1] in (2, 4) else (pixels, None)
-    notes: tuple[str, ...] = ()
-    expected = kernels[0].channels
-    if colour.shape[-1] == 1 and expected is not None and expected[0] == 3:
-        colour = np.broadcast_to(colour, (*colour.shape[:-1], 3))
-        notes = ("a grey picture, filtered as three equal channels",)
-    axes = picture_axes(pixels)
-    stages = describe(kernels, colour.shape[:-1], axes, colour.shape[-1])
-    if alpha is not None and stages[-1].channels_out not in (1, 3):
-        raise ShapeError(
-            f"{stages[-1].channels_out} channels leave no picture that alpha could belong to",
-            hint="--alpha drop removes the alpha channel first",
-        )
-    begun = started()
-    dtype = np.dtype(np.float32) if mode == "float" and pixels.dtype.kind != "f" else pixels.dtype
+    colour, alpha, stages, notes = prepared(pixels, kernels)
+    axes, begun = picture_axes(pixels), started()
+    dtype = kept_dtype(mode, pixels.dtype)
     top = 1.0 if pixels.dtype.kind == "f" else limits(pixels.dtype)[1]
     if alpha is None:
         kept = _kept(colour, axes, kernels, stages, mode, pixels.dtype)
@@ -122,11 +108,33 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
         kept = _kept(colour, axes, kernels, stages, mode, pixels.dtype)
         opaque = np.full((*kept.out.shape[:-1], 1), top, kept.out.dtype)
         return together(np.concatenate([kept.out, opaque], axis=-1), stages, [kept], begun, notes)
+    from convcli.opacity import store_opacity
+
     straight, covered = through_alpha(colour, alpha, kernels, stages, top)
     kept = store(straight, mode, pixels.dtype)
-    kept_alpha = Sink(covered.shape, dtype)
-    kept_alpha.store(np.clip(covered, 0, 1) * covered.dtype.type(top), 0)
-    return together(np.concatenate([kept.out, kept_alpha.out], axis=-1), stages, [kept], begun, notes)
+    kept_alpha = store_opacity(covered, dtype, top)
+    return together(np.concatenate([kept.out, kept_alpha], axis=-1), stages, [kept], begun, notes)
+
+
+def prepared(
+    pixels: Array, kernels: Sequence[Kernel]
+) -> tuple[Array, Array | None, tuple[Stage, ...], tuple[str, ...]]:
+    """Views of a picture's colour, as the first kernel takes it, and of its alpha; the stages, and notes."""
+    import numpy as np
+
+    colour, alpha = (pixels[..., :-1], pixels[..., -1:]) if pixels.shape[-1] in (2, 4) else (pixels, None)
+    notes: tuple[str, ...] = ()
+    expected = kernels[0].channels
+    if colour.shape[-1] == 1 and expected is not None and expected[0] == 3:
+        colour = np.broadcast_to(colour, (*colour.shape[:-1], 3))
+        notes = ("a grey picture, filtered as three equal channels",)
+    stages = describe(kernels, colour.shape[:-1], picture_axes(pixels), colour.shape[-1])
+    if alpha is not None and stages[-1].channels_out not in (1, 3):
+        raise ShapeError(
+            f"{stages[-1].channels_out} channels leave no picture that alpha could belong to",
+            hint="--alpha drop removes the alpha channel first",
+        )
+    return colour, alpha, stages, notes
 
 
 def started() -> float:
@@ -143,11 +151,11 @@ def together(
     return Filtered(
         array=array, stages=stages, seconds=time.perf_counter() - begun, notes=notes,
         below=sum(sink.below for sink in sinks), above=sum(sink.above for sink in sinks),
-        nonfinite=sum(sink.nonfinite for sink in sinks) or _nonfinite(array),
+        nonfinite=sum(sink.nonfinite for sink in sinks) or nonfinite(array),
     )  # fmt: skip
 
 
-def _nonfinite(array: Array) -> int:
+def nonfinite(array: Array) -> int:
     """NaN and infinite samples of a result; a finite sum says at once that there are none."""
     import numpy as np
 
@@ -168,7 +176,7 @@ def _kept(
     shape = (*stages[-1].size_out, stages[-1].channels_out)
     if mode == "rescale":
         return store(_floats(kernels[-1], x, axes, stages[-1], work), mode, dtype)
-    sink = _sink(shape, mode, dtype)
+    sink = sink_for(shape, mode, dtype)
     kernels[-1].run(x, axes, work, sink.store)
     return sink
 
@@ -192,63 +200,68 @@ def after_chain(x: Array, kernels: Sequence[Kernel], stages: Sequence[Stage]) ->
     return x
 
 
-def _sink(shape: Sequence[int], mode: str, dtype: npt.DTypeLike) -> Sink:
-    """The output in range `mode` for an input of `dtype`."""
+def kept_dtype(mode: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """The dtype of the output in range `mode` for an input of `dtype`."""
     import numpy as np
 
     given = np.dtype(dtype)
-    if mode == "float":
-        return Sink(shape, given if given.kind == "f" else np.float32)
-    low, high = (0.0, 0.0) if given.kind == "f" else limits(given)
-    middle = 0.5 if given.kind == "f" else (low + high + 1) / 2
-    return Sink(shape, given, shift=middle if mode == "offset" else 0.0, absolute=mode == "abs")
+    return np.dtype(np.float32) if mode == "float" and given.kind != "f" else given
+
+
+def sink_for(shape: Sequence[int], mode: str, dtype: npt.DTypeLike, out: Array | None = None) -> Sink:
+    """The output in range `mode` for an input of `dtype`; into `out` where there is that array."""
+    kept = kept_dtype(mode, dtype)
+    low, high = (0.0, 0.0) if kept.kind == "f" else limits(kept)
+    middle = 0.5 if kept.kind == "f" else (low + high + 1) / 2
+    return Sink(shape, kept, shift=middle if mode == "offset" else 0.0, absolute=mode == "abs", out=out)
 
 
 def store(floats: Floats, mode: str, dtype: npt.DTypeLike) -> Sink:
     """A whole float result kept in range `mode`; `rescale` stretches its finite values over 0 .. white."""
-    import numpy as np
-
-    sink = _sink(floats.shape, mode, dtype)
+    sink = sink_for(floats.shape, mode, dtype)
     if mode == "rescale":
-        given = np.dtype(dtype)
-        top = 1.0 if given.kind == "f" else limits(given)[1]
-        finite = floats[np.isfinite(floats)]
-        least, greatest = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-        span = greatest - least or 1.0
-        floats = (floats - floats.dtype.type(least)) * floats.dtype.type(top / span)
+        floats = stretched(floats, span(floats) or (0.0, 1.0), dtype)
     sink.store(floats, 0)
     return sink
+
+
+def span(floats: Floats) -> tuple[float, float] | None:
+    """The least and greatest finite value; None where there is none."""
+    import numpy as np
+
+    finite = floats[np.isfinite(floats)]
+    return (float(finite.min()), float(finite.max())) if finite.size else None
+
+
+def stretched(floats: Floats, ends: tuple[float, float], dtype: npt.DTypeLike) -> Floats:
+    """Values from the first to the second of `ends` laid over 0 .. white of a `dtype`."""
+    import numpy as np
+
+    given = np.dtype(dtype)
+    top = 1.0 if given.kind == "f" else limits(given)[1]
+    least, greatest = ends
+    return (floats - floats.dtype.type(least)) * floats.dtype.type(top / (greatest - least or 1.0))
 
 
 def through_alpha(
     colour: Array, alpha: Array, kernels: Sequence[Kernel], stages: Sequence[Stage], top: float
 ) -> tuple[Floats, Floats]:
     """Colour (not premultiplied) and alpha (0 to 1) after the chain."""
-    import numpy as np
+    from convcli.opacity import HIDDEN, biased, multiplied, opacity, unmultiplied
 
     work, axes = work_dtype(colour.dtype), picture_axes(colour)
-    share: Floats = alpha.astype(work) / top
-    premultiplied: Floats = _per_channel(np.multiply, colour, share)
+    share = opacity(alpha, work, top)
+    premultiplied = multiplied(colour, share)
     straight = colour
     for kernel, stage in zip(kernels, stages, strict=True):
         premultiplied = _floats(kernel.replace(bias=None), premultiplied, axes, stage, work)
         share = _floats(kernel.coverage(), share, axes, replace(stage, channels_in=1, channels_out=1), work)
         if kernel.bias is not None:
-            premultiplied += share * kernel.bias.array.reshape(-1).astype(work)
+            premultiplied = biased(premultiplied, share, kernel)
     hidden = share[..., 0] <= HIDDEN
-    result = _per_channel(np.divide, premultiplied, np.where(hidden[..., None], work.type(1), share))
+    result = unmultiplied(premultiplied, share)
     if hidden.any():
         for kernel, stage in zip(kernels, stages, strict=True):
             straight = _floats(kernel, straight, axes, stage, work)
         result[hidden] = straight[hidden]
     return result, share
-
-
-def _per_channel(combine: np.ufunc, colour: Array, share: Floats) -> Floats:
-    """`combine(colour, share)` one channel at a time: numpy is slow where the innermost axis is three long."""
-    import numpy as np
-
-    result: Floats = np.empty(colour.shape, share.dtype)
-    for channel in range(colour.shape[-1]):
-        combine(colour[..., channel], share[..., 0], out=result[..., channel])
-    return result

@@ -48,6 +48,9 @@ def run_job(
     if job.output != STANDARD and not job.frames:
         files.check_target(job.output, overwrite=lenient)
     started = time.perf_counter()
+    banded = _in_bands(job, settings, admit)
+    if isinstance(banded, Report):
+        return banded
     data = _read(job.input)
     identity = recording.identity(job, data) if recording else {}
     if recording and earlier and recording.is_done(job, identity["sha256_in"], earlier):
@@ -68,7 +71,9 @@ def run_job(
     before_encoding = time.perf_counter()
     put = _Outputs(settings, earlier)
     put.write(job, targets, work, results, format_out)
-    notes = tuple(dict.fromkeys((*work.notes, *(note for result in results for note in result.notes), *put.dropped)))
+    notes = tuple(
+        dict.fromkeys((*banded, *work.notes, *(note for result in results for note in result.notes), *put.dropped))
+    )
     if recording:
         identity |= {"settings": recording.settings(job, notes), "written": tuple(put.written)}
     ended = time.perf_counter()
@@ -124,6 +129,19 @@ class _Outputs:
                     continue
             self._new += 1
             yield target, data
+
+
+def _in_bands(job: Job, settings: Settings, admit: Callable[[int], None] | None) -> Report | tuple[str, ...]:
+    """The report of a large TIFF file made into another in bands of rows; else notes on why it is not."""
+    if job.format != "tiff" or job.frames or settings.layout not in (None, "yxc"):
+        return ()
+    from convcli import banded, picture_files
+
+    inputs.check_input(job.input)
+    how = settings.pictures or picture_files.PictureSettings()
+    recorded = settings.recording is not None
+    found = banded.attempt(job, settings.kernels, settings.range, how, recorded=recorded, admit=admit)
+    return found if isinstance(found, Report) else tuple(filter(None, (found,)))
 
 
 def _opened(data: bytes, place: str, settings: Settings) -> PictureFile | ArrayFile:

@@ -53,15 +53,19 @@ class Sink:
     NaN and infinite samples in a float result.
     """
 
+    out: npt.NDArray[Any]
+
     def __init__(
         self, shape: Sequence[int], dtype: npt.DTypeLike, *, shift: float = 0.0, absolute: bool = False,
-        by_planes: bool = False,
+        by_planes: bool = False, out: npt.NDArray[Any] | None = None,
     ) -> None:  # fmt: skip
-        """`by_planes` lays the channels, the last axis, out as planes."""
+        """`by_planes` lays the channels, the last axis, out as planes; `out` is an output array that there is."""
         import numpy as np
 
-        if by_planes:
-            self.out: npt.NDArray[Any] = np.moveaxis(np.empty((shape[-1], *shape[:-1]), dtype), 0, -1)
+        if out is not None:
+            self.out = out
+        elif by_planes:
+            self.out = np.moveaxis(np.empty((shape[-1], *shape[:-1]), dtype), 0, -1)
         else:
             self.out = np.empty(shape, dtype)
         self.below = 0

@@ -57,6 +57,8 @@ class Report:
     dtype_out: str = ""
     #: Frames or pages filtered; `stages` are those of the first.
     frames: int = 1
+    #: Bands of rows that the picture was read, filtered and written in, one after the other; 1: whole.
+    bands: int = 1
     stages: tuple[Stage, ...] = ()
     decode_s: float = 0.0
     filter_s: float = 0.0

@@ -59,7 +59,7 @@ def block(report: Report, stream: TextIO) -> None:
     kinds = f"{report.format_in} {report.dtype_in} -> {report.format_out} {report.dtype_out}"
     speed = f"{report.megapixels_per_s:.3g} MP/s" if len(report.stages[0].size_in) == 2 else ""
     notes = [
-        kinds + "".join(f"; {note}" for note in report.notes),
+        kinds + (f", in {report.bands} bands" if report.bands > 1 else "") + "".join(f"; {n}" for n in report.notes),
         ", ".join(filter(None, (_times(report), speed))),
     ]
     if any(stage.flipped for stage in report.stages):

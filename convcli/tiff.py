@@ -8,16 +8,19 @@ Source: TIFF Revision 6.0 (Adobe, 1992), with Technical Note 2 for deflate; BigT
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 from convcli import exif, exif_blocks
 from convcli.exif_blocks import Value
 from convcli.metadata import NOTHING, Metadata
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from numpy.typing import NDArray
 
     Pixels = NDArray[Any]
@@ -31,85 +34,131 @@ _KINDS: Final = {"u": 1, "i": 2, "f": 3}
 def encode(
     pages: Sequence[Pixels], *, compression: str = "none", metadata: Metadata = NOTHING, threads: int = 2
 ) -> bytes:
-    """A TIFF file of pages (height, width, 1 to 4 channels), of integers or floats; a BigTIFF where 4 GiB don't do.
+    """A TIFF file of pages (height, width, 1 to 4 channels), as `Writer` makes it; metadata belong to the first."""
+    file = io.BytesIO()
+    size = sum(page.nbytes for page in pages)
+    writer = Writer(file, size=size, compression=compression, metadata=metadata, threads=threads)
+    for number, page in enumerate(pages):
+        writer.begin(page.shape, page.dtype, place=(number, len(pages)))
+        writer.add(page)
+        writer.end()
+    return file.getvalue()
 
-    The second or fourth channel is alpha, not multiplied into the colours. `compression` is one of `COMPRESSIONS`;
-    integers are deflated as differences. Metadata belong to the first page.
+
+class Writer:
+    """Writes a TIFF file page by page, some rows of a page at a time; a BigTIFF where 4 GiB don't do.
+
+    `size` is the number of bytes of all pages' samples. Pages are of integers or floats and have 1 to 4 channels, the
+    second or fourth of which is alpha, not multiplied into the colours. `compression` is one of `COMPRESSIONS`;
+    integers are deflated as differences. The result does not depend on how many rows come at a time.
     """
-    block = metadata.exif
-    big = sum(page.nbytes for page in pages) + len(block) + len(metadata.icc) > _CLASSIC_END
-    if big:
-        block = b""  # its offsets have 32 bits
-    order = ">" if block[:1] == b"M" else "<"
-    strips = [_strips(page, order, compression, threads) for page in pages]
-    out = [b"", block[8:]]
-    at = (16 if big else 8) + len(block[8:])
-    if big:
-        out[1] = b""
-    link = 0  # where the previous page says where this one is, among `out`
-    for number, (page, (packed, rows)) in enumerate(zip(pages, strips, strict=True)):
-        offsets = []
-        for strip in packed:
-            offsets.append(at)
-            out.append(strip)
-            at += len(strip)
-        tags = _tags(page, rows, compression, order)
-        word = ("Q" if big else "I", 16 if big else 4)
-        tags[exif.STRIP_OFFSETS] = (word[1], len(offsets), struct.pack(f"{order}{len(offsets)}{word[0]}", *offsets))
-        sizes = [len(strip) for strip in packed]
-        tags[exif.STRIP_BYTES] = (word[1], len(sizes), struct.pack(f"{order}{len(sizes)}{word[0]}", *sizes))
-        if len(pages) > 1:
-            tags[exif.SUBFILE] = (4, 1, struct.pack(order + "I", 2))
-            tags[297] = (3, 2, struct.pack(order + "HH", min(number, 65535), min(len(pages), 65535)))
+
+    def __init__(
+        self, file: BinaryIO, *, size: int, compression: str = "none", metadata: Metadata = NOTHING, threads: int = 2
+    ) -> None:
+        block = metadata.exif
+        self._big = size + len(block) + len(metadata.icc) > _CLASSIC_END
+        if self._big:
+            block = b""  # its offsets have 32 bits
+        self._order: Literal["<", ">"] = ">" if block[:1] == b"M" else "<"
+        self._file, self._compression, self._metadata, self._block = file, compression, metadata, block
+        self._threads = threads
+        mark = b"II" if self._order == "<" else b"MM"
+        head = struct.pack(self._order + "HHHQ", 43, 8, 0, 0) if self._big else struct.pack(self._order + "HI", 42, 0)
+        self._link = 8 if self._big else 4  # where the file says where its next page is
+        self._at = 0
+        self._write(mark + head + block[8:])
+
+    def begin(self, shape: Sequence[int], dtype: npt.DTypeLike, *, place: tuple[int, int] = (0, 1)) -> None:
+        """A page of `(height, width, channels)`; `place` is its number, from 0, of how many."""
+        import numpy as np
+
+        self._shape, self._dtype, self._place = tuple(shape), np.dtype(dtype), place
+        row = self._dtype.itemsize * shape[1] * shape[2]
+        self._rows = max(1, min(shape[0], _STRIP_BYTES // max(1, row)))
+        self._pending: list[Pixels] = []
+        self._offsets: list[int] = []
+        self._sizes: list[int] = []
+
+    def add(self, rows: Pixels) -> None:
+        """The page's next rows, which need not stay as they are afterwards."""
+        import numpy as np
+
+        if self._pending:
+            rows = np.concatenate([*self._pending, rows])
+        ready = len(rows) // self._rows * self._rows
+        self._strips(rows[:ready])
+        self._pending = [rows[ready:].copy()] if ready < len(rows) else []
+
+    def end(self) -> None:
+        """The page has all of its rows."""
+        for rows in self._pending:
+            self._strips(rows)
+        height, width, channels = self._shape
+        tags = _tags((height, width, channels), self._dtype, self._rows, self._compression, self._order)
+        word = ("Q" if self._big else "I", 16 if self._big else 4)
+        for tag, values in ((exif.STRIP_OFFSETS, self._offsets), (exif.STRIP_BYTES, self._sizes)):
+            tags[tag] = (word[1], len(values), struct.pack(f"{self._order}{len(values)}{word[0]}", *values))
+        number, count = self._place
+        if count > 1:
+            tags[exif.SUBFILE] = (4, 1, struct.pack(self._order + "I", 2))
+            tags[297] = (3, 2, struct.pack(self._order + "HH", min(number, 65535), min(count, 65535)))
         if number == 0:
-            tags |= _described(metadata, order)
-        entries = _from_block(block, order) if number == 0 else []
-        pad, values, directory, start = _directory(tags, entries, at, order, big)
-        out += [pad, values, directory]
-        out[link] = _linked(out[link], start, order, big, first=number == 0)
-        link = len(out) - 1
-        at += len(pad) + len(values) + len(directory)
-    return b"".join(out)
+            tags |= _described(self._metadata, self._order)
+        entries = _from_block(self._block, self._order) if number == 0 else []
+        packed, start = directory(tags, self._at, order=self._order, big=self._big, entries=entries)
+        self._write(packed)
+        self._file.seek(self._link)
+        self._file.write(struct.pack(self._order + word[0], start))
+        self._file.seek(self._at)
+        self._link = self._at - (8 if self._big else 4)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self._file.write(data)
+        self._at += len(data)
+
+    def _strips(self, rows: Pixels) -> None:
+        """Writes whole strips, the last of a page may be shorter."""
+        stored = self._dtype.newbyteorder(self._order)
+        starts = range(0, len(rows), self._rows)
+        if self._compression == "none":
+            plain = rows.astype(stored, order="C", copy=False).reshape(-1).view("u1").data
+            size = self._rows * self._dtype.itemsize * self._shape[1] * self._shape[2]
+            for start in range(0, len(plain), size):
+                self._offsets.append(self._at)
+                self._sizes.append(len(plain[start : start + size]))
+                self._write(plain[start : start + size])
+            return
+        pieces = [rows[start : start + self._rows] for start in starts]
+        for packed in _deflated(pieces, stored, self._threads):
+            self._offsets.append(self._at)
+            self._sizes.append(len(packed))
+            self._write(packed)
 
 
-def _linked(piece: bytes, start: int, order: str, big: bool, *, first: bool) -> bytes:
-    """The header, or the previous directory, with the offset of the next directory filled in."""
-    if not first:
-        return piece[: -8 if big else -4] + struct.pack(order + ("Q" if big else "I"), start)
-    mark = b"II" if order == "<" else b"MM"
-    if big:
-        return mark + struct.pack(order + "HHHQ", 43, 8, 0, start)
-    return mark + struct.pack(order + "HI", 42, start)
-
-
-def _strips(page: Pixels, order: str, compression: str, threads: int) -> tuple[list[bytes], int]:
-    """The strips of a page, and how many rows each has."""
+def _deflated(strips: Sequence[Pixels], stored: np.dtype[Any], threads: int) -> Iterable[bytes]:
+    """Strips compressed, integers as differences along the rows."""
     import numpy as np
 
-    rows = max(1, min(page.shape[0], _STRIP_BYTES // max(1, page[0].nbytes)))
-    stored = page.dtype.newbyteorder(">" if order == ">" else "<")
-
-    def strip(start: int) -> bytes:
-        part = page[start : start + rows]
-        if compression == "none":
-            return part.astype(stored, copy=False).tobytes()
+    def deflate(part: Pixels) -> bytes:
         if part.dtype.kind in "ui":
             differences = part.copy()
             np.subtract(part[:, 1:], part[:, :-1], out=differences[:, 1:])
             part = differences
         return zlib.compress(part.astype(stored, copy=False).tobytes(), 6)
 
-    starts = range(0, page.shape[0], rows)
-    if compression == "none" or len(starts) == 1:
-        return [strip(start) for start in starts], rows
+    if len(strips) < 2:
+        return map(deflate, strips)
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(strip, starts)), rows
+        return list(pool.map(deflate, strips))
 
 
-def _tags(page: Pixels, rows: int, compression: str, order: str) -> dict[int, Value]:
-    height, width, channels = page.shape
+def _tags(
+    shape: tuple[int, int, int], dtype: np.dtype[Any], rows: int, compression: str, order: str
+) -> dict[int, Value]:
+    height, width, channels = shape
 
     def shorts(*values: int) -> Value:
         return 3, len(values), struct.pack(f"{order}{len(values)}H", *values)
@@ -118,14 +167,14 @@ def _tags(page: Pixels, rows: int, compression: str, order: str) -> dict[int, Va
         return 4, 1, struct.pack(order + "I", value)
 
     tags = {
-        exif.WIDTH: long(width), exif.HEIGHT: long(height), exif.BITS: shorts(*[8 * page.dtype.itemsize] * channels),
+        exif.WIDTH: long(width), exif.HEIGHT: long(height), exif.BITS: shorts(*[8 * dtype.itemsize] * channels),
         exif.COMPRESSION: shorts(COMPRESSIONS[compression]), exif.PHOTOMETRIC: shorts(2 if channels > 2 else 1),
         exif.SAMPLES: shorts(channels), 278: long(rows), exif.PLANAR: shorts(1),
-        exif.SAMPLE_FORMAT: shorts(*[_KINDS[page.dtype.kind]] * channels), exif.ORIENTATION: shorts(1),
+        exif.SAMPLE_FORMAT: shorts(*[_KINDS[dtype.kind]] * channels), exif.ORIENTATION: shorts(1),
     }  # fmt: skip
     if channels in (2, 4):
         tags[exif.EXTRA_SAMPLES] = shorts(2)
-    if compression != "none" and page.dtype.kind in "ui":
+    if compression != "none" and dtype.kind in "ui":
         tags[exif.PREDICTOR] = shorts(2)
     return tags
 
@@ -148,21 +197,22 @@ def _from_block(block: bytes, order: str) -> list[bytes]:
     return [block[entry.count_at - 4 : entry.count_at + 8] for tag, entry in page.entries.items() if tag in wanted]
 
 
-def _directory(
-    tags: dict[int, Value], entries: list[bytes], at: int, order: str, big: bool
-) -> tuple[bytes, bytes, bytes, int]:
-    """Padding, values and the directory itself, to be laid down from byte `at` on, and where the directory starts."""
+def directory(
+    tags: Mapping[int, Value], at: int, *, order: str, big: bool = False, entries: Sequence[bytes] = ()
+) -> tuple[bytes, int]:
+    """Values and directory as bytes to be laid down from byte `at` of a file on, and where the directory starts.
+
+    `entries` are further ones, packed. The last word says where the next directory starts; it is 0.
+    """
     inline, word = (8, "Q") if big else (4, "I")
-    pad = bytes(at & 1)
-    at += len(pad)
-    values = b""
-    entries = list(entries)
+    values = bytes(at & 1)
+    packed_entries = list(entries)
     for tag, (kind, count, packed) in tags.items():
         place = packed.ljust(inline, b"\0")
         if len(packed) > inline:
             place = struct.pack(order + word, at + len(values))
             values += packed + bytes(len(packed) & 1)
-        entries.append(struct.pack(f"{order}HH{word}", tag, kind, count) + place)
-    entries.sort(key=lambda entry: int(struct.unpack_from(order + "H", entry)[0]))
-    count_word = struct.pack(order + ("Q" if big else "H"), len(entries))
-    return pad, values, count_word + b"".join(entries) + bytes(inline), at + len(values)
+        packed_entries.append(struct.pack(f"{order}HH{word}", tag, kind, count) + place)
+    packed_entries.sort(key=lambda entry: int(struct.unpack_from(order + "H", entry)[0]))
+    count_word = struct.pack(order + ("Q" if big else "H"), len(packed_entries))
+    return values + count_word + b"".join(packed_entries) + bytes(inline), at + len(values)

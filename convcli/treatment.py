@@ -18,7 +18,7 @@ from convcli.pipeline import (
     through_alpha,
     together,
 )
-from convcli.ranges import Sink, limits, work_dtype
+from convcli.ranges import limits, work_dtype
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -75,17 +75,30 @@ def filter_treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatmen
 
     Raises ShapeError where a channel is missing, or kernels change the size of a picture some of which is to stay.
     """
-    has_alpha = pixels.shape[-1] in (2, 4)
-    if has_alpha and treatment.alpha == "drop" and treatment.background is None:
+    if drops_alpha(pixels.shape[-1], treatment):
         import numpy as np
 
-        pixels, has_alpha = np.ascontiguousarray(pixels[..., :-1]), False
-    light = treatment.linear and pixels.dtype.kind != "f"
-    stays = has_alpha and (treatment.alpha == "keep" or treatment.background is not None)
-    plain = treatment.channels == ("all",) or (treatment.channels == ("luma",) and pixels.shape[-1] == 1)
-    if plain and not light and not stays:
+        pixels = np.ascontiguousarray(pixels[..., :-1])
+    if is_plain(pixels, treatment):
         return filter_picture(pixels, kernels, mode)
-    return _treated(pixels, kernels, mode, treatment, light=light)
+    return _treated(pixels, kernels, mode, treatment)
+
+
+def drops_alpha(channels: int, treatment: Treatment) -> bool:
+    """Whether alpha is to be left out before anything else."""
+    return channels in (2, 4) and treatment.alpha == "drop" and treatment.background is None
+
+
+def is_plain(pixels: Array, treatment: Treatment) -> bool:
+    """Whether a picture, without an alpha that is dropped, is filtered as if there were no treatment."""
+    stays = pixels.shape[-1] in (2, 4) and (treatment.alpha == "keep" or treatment.background is not None)
+    whole = treatment.channels == ("all",) or (treatment.channels == ("luma",) and pixels.shape[-1] == 1)
+    return whole and not stays and not is_linear(pixels, treatment)
+
+
+def is_linear(pixels: Array, treatment: Treatment) -> bool:
+    """Whether samples are decoded to linear light first."""
+    return treatment.linear and pixels.dtype.kind != "f"
 
 
 def outcome(
@@ -117,45 +130,74 @@ def outcome(
     return (*last.size_out, leaves + keeps_alpha), kept, last.channels_out
 
 
-def _treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment, *, light: bool) -> Filtered:
+def _treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment) -> Filtered:
     import numpy as np
 
     from convcli import colour
 
     begun = started()
-    top = _white(pixels.dtype)
-    x, alpha = _in_light(pixels, treatment, top, light=light)
-    expected = kernels[0].channels
-    if treatment.channels == ("all",) and x.shape[-1] == 1 and expected is not None and expected[0] == 3:
-        x = np.repeat(x, 3, axis=-1)
-    picked, places = _picked(x, treatment, has_alpha=alpha is not None)
+    top = white(pixels.dtype)
+    x, alpha = in_light(pixels, treatment, kernels)
+    picked, places = channels_picked(x, treatment, has_alpha=alpha is not None)
     stages = describe(kernels, picked.shape[:-1], picture_axes(picked), picked.shape[-1])
-    filters_alpha = treatment.alpha == "filter" and bool({"all", "alpha"} & set(treatment.channels))
-    stays = treatment.channels != ("all",) or (alpha is not None and not filters_alpha)
     made = (*stages[-1].size_out, stages[-1].channels_out)
-    _check_fits(picked.shape, made, treatment, stays=stays, has_alpha=alpha is not None)
+    check_fits(picked.shape, made, treatment, has_alpha=alpha is not None)
     share: Floats | None = None
     if alpha is None or (alpha.min() == top and alpha.max() == top):
         straight = after_chain(picked, kernels, stages)
     else:
         straight, share = through_alpha(picked, alpha, kernels, stages, top)
-    result = _merged(x, picked, straight, places, treatment)
-    if light:
-        white = result.dtype.type(top)
-        result = colour.in_bands(lambda band: colour.encoded(band / white) * white, result)
+    result = merged(x, picked, straight, places, treatment)
+    if is_linear(pixels, treatment):
+        result = colour.in_bands(lambda band: out_of_light(band, top), result)
     kept = store(np.ascontiguousarray(result), mode, pixels.dtype)
     if alpha is None:
         return together(kept.out, stages, [kept], begun)
-    opacity = Sink((*kept.out.shape[:-1], 1), kept.out.dtype)
-    if share is not None and filters_alpha:
-        opacity.store(np.clip(share, 0, 1) * share.dtype.type(top), 0)
-    else:
-        opacity.out[...] = alpha if stays else top
-    return together(np.concatenate([kept.out, opacity.out], axis=-1), stages, [kept], begun)
+    opacity = opacity_kept(kept.out, alpha, share, treatment, top)
+    return together(np.concatenate([kept.out, opacity], axis=-1), stages, [kept], begun)
 
 
-def _in_light(pixels: Array, treatment: Treatment, top: float, *, light: bool) -> tuple[Floats, Array | None]:
-    """The colours as floats, over the background if there is one, and alpha if there still is any."""
+def filters_alpha(treatment: Treatment) -> bool:
+    """Whether alpha, where there is one, is filtered."""
+    return treatment.alpha == "filter" and bool({"all", "alpha"} & set(treatment.channels))
+
+
+def opacity_kept(colours: Array, alpha: Array, share: Floats | None, treatment: Treatment, top: float) -> Array:
+    """The alpha channel that goes with filtered colours: filtered (`share`, 0 to 1), or as it was."""
+    import numpy as np
+
+    if share is not None and filters_alpha(treatment):
+        from convcli.opacity import store_opacity
+
+        return store_opacity(share, colours.dtype, top)
+    opacity = np.empty((*colours.shape[:-1], 1), colours.dtype)
+    opacity[...] = alpha if treatment.channels != ("all",) or not filters_alpha(treatment) else top
+    return opacity
+
+
+def out_of_light(values: Floats, top: float) -> Floats:
+    """Linear light, 0 to `top`, as sRGB values."""
+    from convcli import colour
+
+    brightest = values.dtype.type(top)
+    return colour.encoded(values / brightest) * brightest
+
+
+def in_light(pixels: Array, treatment: Treatment, kernels: Sequence[Kernel]) -> tuple[Floats, Array | None]:
+    """The colours as floats, over the background if there is one, and alpha if there still is any.
+
+    Grey becomes three channels where all of them go to a filter bank for three.
+    """
+    import numpy as np
+
+    x, alpha = _over_background(pixels, treatment, white(pixels.dtype), light=is_linear(pixels, treatment))
+    expected = kernels[0].channels
+    if treatment.channels == ("all",) and x.shape[-1] == 1 and expected is not None and expected[0] == 3:
+        x = np.repeat(x, 3, axis=-1)
+    return x, alpha
+
+
+def _over_background(pixels: Array, treatment: Treatment, top: float, *, light: bool) -> tuple[Floats, Array | None]:
     import numpy as np
 
     from convcli import colour
@@ -173,10 +215,9 @@ def _in_light(pixels: Array, treatment: Treatment, top: float, *, light: bool) -
     return colour.over(x, alpha.astype(work) / work.type(top), under * work.type(top)), None
 
 
-def _check_fits(
-    given: Sequence[int], made: Sequence[int], treatment: Treatment, *, stays: bool, has_alpha: bool
-) -> None:
+def check_fits(given: Sequence[int], made: Sequence[int], treatment: Treatment, *, has_alpha: bool) -> None:
     """Raises ShapeError where a result of this shape can't be put together with what stays as it was."""
+    stays = treatment.channels != ("all",) or (has_alpha and not filters_alpha(treatment))
     if stays and tuple(made[:-1]) != tuple(given[:-1]):
         sizes = ["x".join(map(str, shape[-2::-1])) for shape in (given, made)]
         fact = f"the kernel makes {sizes[1]} pixels of {sizes[0]}, some channels of which are to stay as they are"
@@ -190,7 +231,7 @@ def _check_fits(
         raise ShapeError(fact, hint="--alpha drop removes the alpha channel first")
 
 
-def _picked(x: Floats, treatment: Treatment, *, has_alpha: bool) -> tuple[Floats, list[int]]:
+def channels_picked(x: Floats, treatment: Treatment, *, has_alpha: bool) -> tuple[Floats, list[int]]:
     """What goes through the chain, and the places of its channels in the picture; none for luma."""
     import numpy as np
 
@@ -209,7 +250,7 @@ def _picked(x: Floats, treatment: Treatment, *, has_alpha: bool) -> tuple[Floats
     return (np.ascontiguousarray(x[..., places]), places) if places else (x, [])
 
 
-def _merged(x: Floats, picked: Floats, straight: Floats, places: list[int], treatment: Treatment) -> Floats:
+def merged(x: Floats, picked: Floats, straight: Floats, places: list[int], treatment: Treatment) -> Floats:
     """The picture with what was filtered put back."""
     if treatment.channels == ("all",):
         return straight
@@ -222,7 +263,8 @@ def _merged(x: Floats, picked: Floats, straight: Floats, places: list[int], trea
     return result
 
 
-def _white(dtype: npt.DTypeLike) -> float:
+def white(dtype: npt.DTypeLike) -> float:
+    """The value of white, and of full opacity."""
     import numpy as np
 
     return 1.0 if np.dtype(dtype).kind == "f" else limits(dtype)[1]

@@ -16,7 +16,7 @@ from convcli.engine.direct import CHANNEL_LIMIT, one_channel, opencv_layout
 from convcli.engine.facts import Facts
 from convcli.engine.passes import columns_by_product, product_columns, product_rows, rows_by_product
 from convcli.engine.plan import FOURIER_AREA
-from convcli.engine.threads import run_all, scratch
+from convcli.engine.threads import run_cuts, scratch
 from convcli.engine.whole import RULES
 from convcli.geometry import Gather, Window
 from convcli.ranges import float_target
@@ -70,7 +70,7 @@ def run_fused(
         elif result is not target:
             np.copyto(target, result)
 
-    run_all(band, tiles._bands(x.shape, windows, dtype.itemsize))
+    run_cuts(band, tiles._bands(x.shape, windows, dtype.itemsize))
 
 
 def _along_columns(x: Array, taps: Array, finite: bool) -> Array:

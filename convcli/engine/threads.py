@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from convcli.records import record
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -70,6 +72,42 @@ def run_all(work: Callable[[T], object], pieces: Iterable[T]) -> None:
             thread.join()
     if failures:
         raise failures[0]
+
+
+#: Output rows, first and behind the last.
+Cut = tuple[int, int]
+
+
+@record
+class Cuts:
+    """Work on an output that was cut into bands of rows: `work(cut)` makes those rows, in any order, any number of
+    times, from the rows of the input that they need."""
+
+    work: Callable[[Cut], object]
+    cuts: Sequence[Cut]
+
+
+_collector = threading.local()
+
+
+def run_cuts(work: Callable[[Cut], object], cuts: Sequence[Cut]) -> None:
+    """Runs `work` on all `cuts`, or hands them over where this thread collects them."""
+    collected: list[Cuts] | None = getattr(_collector, "found", None)
+    if collected is None:
+        run_all(work, cuts)
+    else:
+        collected.append(Cuts(work=work, cuts=list(cuts)))
+
+
+@contextmanager
+def collected() -> Iterator[list[Cuts]]:
+    """Within it nothing that goes by cuts is run: what would be is listed, to be run by and by."""
+    found: list[Cuts] = []
+    _collector.found = found
+    try:
+        yield found
+    finally:
+        del _collector.found
 
 
 _space = threading.local()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convcli.borders import read_window
-from convcli.engine.threads import run_all, scratch
+from convcli.engine.threads import run_cuts, scratch
 from convcli.ranges import planar
 from convcli.records import record
 
@@ -96,7 +96,7 @@ def run_bands(
 
     cuts = _bands(shape, windows, np.dtype(dtype).itemsize, rows, channels)
     rest = tuple((0, window.length) for window in windows[1:])
-    run_all(lambda band: store(compute((band, *rest)), band[0]), cuts)
+    run_cuts(lambda band: store(compute((band, *rest)), band[0]), cuts)
 
 
 def _bands(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.engine import tiles
 from convcli.engine.direct import CHANNEL_LIMIT, one_channel, opencv_layout
 from convcli.engine.plan import FOURIER_AREA
-from convcli.engine.threads import run_all, scratch
+from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather, Window
 
 if TYPE_CHECKING:
@@ -52,18 +52,18 @@ def filter_to(x: Array, taps: Array, windows: Sequence[Window], border: str, out
     parts = list(tiles._bands(x.shape, windows, x.itemsize, max(rows, 4 * taps.shape[0])))
 
     def part(cut: tuple[int, int]) -> None:
-        rows = slice(*cut)
-        cv2.filter2D(x[rows], -1, taps, dst=out[rows], anchor=anchor, borderType=RULES[border])
+        cv2.filter2D(x[slice(*cut)], -1, taps, dst=out[slice(*cut)], anchor=anchor, borderType=RULES[border])
+        if cut[0]:
+            seam(cut[0], cut[0] + up)
+        if cut[1] < x.shape[0]:
+            seam(cut[1] - down, cut[1])
 
-    def seam(cut: tuple[int, int]) -> None:
-        low, high = cut[0] - down, cut[0] + up
-        read = slice(low - up, high + down)
-        redone = cv2.filter2D(x[read], -1, taps, anchor=anchor, borderType=RULES[border])
-        out[low:high] = redone[up : up + high - low].reshape(high - low, *x.shape[1:])
+    def seam(low: int, high: int) -> None:
+        if low < high:
+            redone = cv2.filter2D(x[low - up : high + down], -1, taps, anchor=anchor, borderType=RULES[border])
+            out[low:high] = redone[up : up + high - low].reshape(high - low, *x.shape[1:])
 
-    run_all(part, parts)
-    if taps.shape[0] > 1:
-        run_all(seam, parts[1:])
+    run_cuts(part, parts)
 
 
 def filter_bands(
@@ -90,4 +90,4 @@ def filter_bands(
         cv2.filter2D(source, -1, taps, dst=result, anchor=anchor, borderType=RULES[border])
         store(result[rows[0] - low : rows[1] - low], rows[0])
 
-    run_all(band, tiles._bands(x.shape, windows, taps.itemsize))
+    run_cuts(band, tiles._bands(x.shape, windows, taps.itemsize))

@@ -159,6 +159,13 @@ class Kernel(ABC):
         """Sizes of the output along `axes` (default: the kernel's own) for an input of `spatial` sizes."""
         return tuple(window.length for window in self.windows(spatial, axes or self.axes))
 
+    def rows_read(self, start: int, stop: int, size: tuple[int, int]) -> tuple[int, int]:
+        """The rows, first and behind the last, of a picture (height, width) that outputs `start .. stop-1` need.
+
+        Rows outside the picture are those that the border rule shows there.
+        """
+        return self.windows(size, "yx")[0].reads(start, stop)
+
     def output_channels(self, channels: int) -> int:
         """Channels of the output; raises `ShapeError` where a filter bank takes another number of them."""
         if self.channels is None:

@@ -122,6 +122,19 @@ class Deformable(Kernel):
             for part, out in outputs.items()
         }  # fmt: skip
 
+    def rows_read(self, start: int, stop: int, size: tuple[int, int]) -> tuple[int, int]:
+        if isinstance(self.offsets, RuleCall):
+            rule = cast("Displacement", self.offsets.rule)
+            down = rule.reach(self.offsets.values(2, "offsets"), size)
+            up = -down
+        else:
+            rows = self.offsets.native[0::2, start:stop]
+            up, down = float(rows.min()), float(rows.max())
+        first, last = super().rows_read(start, stop, size)
+        # A place lies between two rows. One far outside may come to lie just beyond the edge, and read what is there.
+        low, high = first + math.floor(up) - 1, last + math.ceil(down) + 2
+        return min(low, size[0] - 1), max(high, 1)
+
     @cached_property
     def effective(self) -> npt.NDArray[np.float64]:
         return effective_weights(self.weights, self.divisor, self.flip, 2)

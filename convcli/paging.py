@@ -1,0 +1,71 @@
+"""Arrays of full size whose rows take memory only while they are in use.
+
+The address space of the whole array is reserved, which costs nothing; a page of it gets memory when it is written to,
+and loses it again when it is given back. So what works on a picture with absolute rows works on a part of it unchanged.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+#: Memory comes and goes in pieces of this many bytes, the size of a huge page.
+GRAIN: Final = 1 << 21
+#: Linux's MAP_NORESERVE, which Python names from 3.13 on: the address space alone is no promise of memory.
+_UNRESERVED: Final = getattr(mmap, "MAP_NORESERVE", 0x4000)
+
+
+def available() -> bool:
+    """Whether this system gives memory back piece by piece."""
+    return hasattr(mmap.mmap, "madvise") and hasattr(mmap, "MADV_DONTNEED")
+
+
+class Paged:
+    """`array`, of any content at first; `use` and `keep` say which of its rows have memory.
+
+    Raises MemoryError where not even the address space can be had.
+    """
+
+    def __init__(self, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
+        import numpy as np
+
+        kind = np.dtype(dtype)
+        self._row = kind.itemsize
+        for side in shape[1:]:
+            self._row *= side
+        size = max(1, self._row * shape[0])
+        try:
+            self._memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _UNRESERVED)
+        except OSError as error:
+            raise MemoryError(str(error)) from None
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            with suppress(OSError):  # a kernel without huge pages: small ones do
+                self._memory.madvise(mmap.MADV_HUGEPAGE)
+        flat = np.frombuffer(self._memory, np.uint8, size)
+        self._shift = flat.__array_interface__["data"][0] % GRAIN
+        self.array: npt.NDArray[Any] = flat[: self._row * shape[0]].view(kind).reshape(tuple(shape))
+        self._used: set[int] = set()
+
+    def use(self, start: int, stop: int) -> None:
+        """Rows are about to be written."""
+        self._used.update(self._grains(start, stop))
+
+    def keep(self, rows: Iterable[tuple[int, int]]) -> None:
+        """Gives back the memory of all rows but these, whose content is lost."""
+        kept: set[int] = set()
+        for start, stop in rows:
+            kept.update(self._grains(start, stop))
+        for grain in self._used - kept:
+            start = max(0, grain * GRAIN - self._shift)
+            stop = min(len(self._memory), (grain + 1) * GRAIN - self._shift)
+            self._memory.madvise(mmap.MADV_DONTNEED, start, stop - start)
+        self._used &= kept
+
+    def _grains(self, start: int, stop: int) -> range:
+        first, last = start * self._row + self._shift, stop * self._row + self._shift
+        return range(first // GRAIN, -(-last // GRAIN))

@@ -1,0 +1,237 @@
+"""A TIFF file read in bands: each band is made a small TIFF file of its own, which the ordinary decoder takes.
+
+Such a file has the tags of the page that say how its samples are stored, the height of the band, and copies of the
+strips or tiles that the band needs. So whatever compression, depth and colours the ordinary way reads are read here,
+by the same code.
+
+Source: TIFF Revision 6.0 (Adobe, 1992), sections 8 and 15; BigTIFF (Aware Systems).
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from convcli import carriers, exif
+from convcli.decoding import Source
+from convcli.errors import ImageError
+from convcli.images import Picture, decode
+from convcli.metadata import Metadata
+from convcli.tiff_blocks import FILL_ORDER, Blocks, meaning, small_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[Any]
+
+_OLD_JPEG: Final = 6
+#: Bytes of samples that are decoded at a time, where strips and tiles allow it.
+_BAND_BYTES: Final = 1 << 21
+#: A compressed strip or row of tiles with more bytes of samples would not leave memory bounded.
+_LARGEST: Final = 1 << 27
+
+
+class NotInBandsError(Exception):
+    """Why a large file can't be read in bands, in words; empty for any other file. The ordinary way may take it."""
+
+
+class TiffBands:
+    """The first page of an open TIFF file. `cuts` are its bands of rows; `read` decodes one of them.
+
+    `shape` is (height, width, channels), `pages` the number of pages, `notes` what the decoder says of the file.
+    """
+
+    def __init__(
+        self, path: str, *, least: int, max_pixels: int, allow_truncated: bool = False, all_pages: bool = False
+    ) -> None:
+        """`least` is how many bytes of samples are worth it.
+
+        Raises ImageError for a file that can't be read, NotInBandsError for one that is to be read whole.
+        """
+        self._place = path
+        self._max_pixels, self._allow_truncated, self._all_pages = max_pixels, allow_truncated, all_pages
+        self._guard = threading.Lock()
+        try:
+            if not stat.S_ISREG(Path(path).stat().st_mode):
+                raise NotInBandsError
+            self._file = Path(path).open("rb")  # noqa: SIM115 - closed by `close`
+        except OSError:
+            raise NotInBandsError from None
+        try:
+            self._size = os.fstat(self._file.fileno()).st_size
+            if not exif.is_tiff(self._file.read(4)):
+                raise NotInBandsError
+            # Read as bytes are: only the pages of it that are looked at take memory.
+            self._data: Any = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._inspect(least)
+        except (OSError, ValueError):
+            self.close()
+            raise NotInBandsError from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _inspect(self, least: int) -> None:
+        """Raises ValueError for what is no TIFF file."""
+        found = list(exif.directories(self._data))
+        if not found:
+            raise NotInBandsError
+        page = self._page = found[0]
+        self.pages = sum(not page.first(exif.SUBFILE, 0) & 1 for page in found)
+        self.width, self.height = page.first(exif.WIDTH, 0), page.first(exif.HEIGHT, 0)
+        self._samples, self._bits = page.first(exif.SAMPLES, 1), page.first(exif.BITS, 1)
+        if self.height * self._row() < least or not self.height:
+            raise NotInBandsError
+        Source(data=b"", format="tiff", place=self._place, max_pixels=self._max_pixels).limit(self.width, self.height)
+        if page.first(exif.ORIENTATION, 1) != 1:
+            raise NotInBandsError("its rows are stored turned or mirrored")
+        if page.first(exif.COMPRESSION, 1) == _OLD_JPEG:
+            raise NotInBandsError("its JPEG compression is of the old kind")
+        if self._all_pages and self.pages > 1:
+            raise NotInBandsError(f"all of its {self.pages} pages are wanted")
+        self._blocks, self._meaning = Blocks.of(page), meaning(page)
+        self._check_there()
+        # Rows of plain samples can be cut anywhere.
+        self._anywhere = (
+            page.first(exif.COMPRESSION, 1) == 1
+            and not self._blocks.tiled
+            and self._blocks.planes == 1
+            and page.first(exif.PHOTOMETRIC, 1) < 4
+        )
+        self.cuts = self._cut()
+
+    def _row(self, width: int = 0) -> int:
+        """Bytes of samples of a row of the picture, or of one of that width."""
+        return -(-(width or self.width) * self._samples * self._bits // 8)
+
+    def _check_there(self) -> None:
+        for start, count in zip(self._blocks.offsets, self._blocks.sizes, strict=True):
+            if start + count > self._size:
+                fact = f"its pixels reach byte {start + count}, it ends at byte {self._size}"
+                if self._allow_truncated:
+                    raise NotInBandsError(fact)
+                raise ImageError(f"damaged or truncated TIFF: {fact}", place=self._place)
+
+    def _cut(self) -> list[tuple[int, int]]:
+        row = self._row()
+        step = max(1, _BAND_BYTES // row)
+        if not self._anywhere:
+            blocks = self._blocks
+            largest = max(blocks.height * max(row, self._row(blocks.width)), *blocks.sizes)
+            if largest > _LARGEST:
+                what = "row of tiles" if blocks.tiled else "strip"
+                raise NotInBandsError(f"one {what} of it has {largest / 1e6:,.0f} MB of samples")
+            step = blocks.height * max(1, step // blocks.height)
+        return [(start, min(start + step, self.height)) for start in range(0, self.height, step)]
+
+    def look(self) -> None:
+        """Decodes the first band, by which `shape`, `dtype` and `notes` are known. Raises ImageError as `read` does."""
+        picture = self._decoded(self._small_file(*self.cuts[0], 0, self._columns()[0][1]))
+        self.notes = picture.notes
+        self.dtype = picture.pixels.dtype
+        self.shape = (self.height, self.width, picture.pixels.shape[2])
+        self._as_stored = self._anywhere and self._is_stored(picture.pixels)
+
+    def read(self, cut: tuple[int, int], out: Pixels) -> None:
+        """Decodes the rows of one of `cuts` into `out`, from several threads at will.
+
+        Raises ImageError for samples that are damaged or cut short.
+        """
+        start, stop = cut
+        if self._as_stored:
+            self._fill(start, stop, out)
+            return
+        for left, right in self._columns():
+            pixels = self._decoded(self._small_file(start, stop, left, right)).pixels
+            if pixels.shape != (stop - start, right - left, *self.shape[2:]) or pixels.dtype != self.dtype:
+                raise ImageError(f"damaged TIFF: its rows {start} to {stop - 1} are of another kind", place=self._place)
+            out[:, left:right] = pixels
+
+    def _is_stored(self, first: Pixels) -> bool:
+        """Whether samples are stored as the decoder gives them, as it did `first`: so they need no decoder."""
+        import numpy as np
+
+        page, native = self._page, "<" if sys.byteorder == "little" else ">"
+        simple = page.first(exif.PHOTOMETRIC, 1) == {1: 1, 3: 2}.get(self._samples) and not (
+            {FILL_ORDER, exif.PREDICTOR, exif.EXTRA_SAMPLES} & page.entries.keys()
+        )
+        kind = {1: "u", 2: "i", 3: "f"}.get(page.first(exif.SAMPLE_FORMAT, 1))
+        plain = self.dtype.kind == kind and set(page.get(exif.BITS)) == {8 * self.dtype.itemsize}
+        if not (simple and plain and self.shape[2] == self._samples and (page.order == native or self._bits == 8)):
+            return False
+        again = np.empty_like(first)
+        self._fill(*self.cuts[0], again)
+        return again.tobytes() == first.tobytes()
+
+    def metadata(self) -> Metadata:
+        """What the page carries besides its pixels."""
+        with self._guard:
+            return carriers.read(self._data, "tiff")
+
+    def close(self) -> None:
+        if hasattr(self, "_data"):
+            self._data.close()
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _columns(self) -> list[tuple[int, int]]:
+        """The columns that are decoded at a time: all of them, but of tiles only as many as make a band's bytes."""
+        blocks = self._blocks
+        if not blocks.tiled:
+            return [(0, self.width)]
+        step = blocks.width * max(1, _BAND_BYTES // (self._row(blocks.width) * blocks.height))
+        return [(left, min(left + step, self.width)) for left in range(0, self.width, step)]
+
+    def _decoded(self, data: bytes) -> Picture:
+        return decode(data, place=self._place, max_pixels=self._max_pixels)
+
+    def _small_file(self, start: int, stop: int, left: int, right: int) -> bytes:
+        """Rows `start` to `stop`, columns `left` to `right` as a TIFF file."""
+        blocks, height = self._blocks, self._blocks.height
+        if self._anywhere:
+            pieces, height = [b"".join(self._bytes(*piece) for piece in self._plain(start, stop))], stop - start
+        else:
+            numbers = blocks.inside(start, stop, left, right)
+            pieces = [self._bytes(blocks.offsets[number], blocks.sizes[number]) for number in numbers]
+        size, block = (stop - start, right - left), (height, blocks.width)
+        return small_file(self._meaning, self._page.order, size, block, pieces, tiled=blocks.tiled)
+
+    def _plain(self, start: int, stop: int) -> list[tuple[int, int]]:
+        try:
+            return self._blocks.plain(start, stop, self._row())
+        except ValueError as error:
+            raise ImageError(f"damaged or truncated TIFF: {error}", place=self._place) from None
+
+    def _fill(self, start: int, stop: int, out: Pixels) -> None:
+        """Plain samples straight to where they are to lie."""
+        flat, done = out.reshape(-1).view("u1").data, 0
+        for at, size in self._plain(start, stop):
+            self._read(at, flat[done : done + size])
+            done += size
+
+    def _bytes(self, at: int, size: int) -> bytes:
+        data = bytearray(size)
+        self._read(at, memoryview(data))
+        return data  # type: ignore[return-value] # as good as bytes, without a copy
+
+    def _read(self, at: int, into: memoryview) -> None:
+        done = 0
+        while done < len(into):
+            try:
+                count = os.preadv(self._file.fileno(), [into[done:]], at + done)
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                raise ImageError(f"can't be read: {reason}", place=self._place) from None
+            if not count:
+                raise ImageError(f"damaged or truncated TIFF: it ends at byte {at + done}", place=self._place)
+            done += count

@@ -1,0 +1,116 @@
+"""How a TIFF page's samples lie in strips or tiles, and a part of the page as a small TIFF file of its own.
+
+Source: TIFF Revision 6.0 (Adobe, 1992), sections 8 and 15; BigTIFF (Aware Systems).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from convcli import exif, exif_blocks, tiff
+from convcli.exif_blocks import Value
+from convcli.records import record
+
+FILL_ORDER: Final = 266
+ROWS_PER_STRIP: Final = 278
+TILE_HEIGHT: Final = 323
+#: Tags that tell a decoder what the samples mean, besides those that say where they lie.
+_MEANING: Final = frozenset({
+    exif.BITS, exif.COMPRESSION, exif.PHOTOMETRIC, FILL_ORDER, exif.SAMPLES, exif.PLANAR, 292, 293, exif.PREDICTOR,
+    320, 332, exif.EXTRA_SAMPLES, exif.SAMPLE_FORMAT, 340, 341, 347, 529, 530, 531, 532, 50674,
+})  # fmt: skip
+
+
+@record
+class Blocks:
+    """Strips or tiles of `width` x `height` pixels, `across` x `down` per plane, and where each of them lies."""
+
+    tiled: bool
+    width: int
+    height: int
+    across: int
+    down: int
+    planes: int
+    offsets: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, page: exif.Directory) -> Blocks:
+        """The blocks of a page; raises ValueError, saying what is wrong, where they can't be those of its size."""
+        tiled = exif.TILE_OFFSETS in page.entries
+        width, height = page.first(exif.WIDTH, 0), page.first(exif.HEIGHT, 0)
+        side, rows = width, min(page.first(ROWS_PER_STRIP, height), height)
+        if tiled:
+            side, rows = page.first(exif.TILE_WIDTH, 0), page.first(TILE_HEIGHT, 0)
+        if not side or not rows:
+            raise ValueError("its strips or tiles have no size")
+        tags = (exif.TILE_OFFSETS, exif.TILE_BYTES) if tiled else (exif.STRIP_OFFSETS, exif.STRIP_BYTES)
+        offsets, sizes = (page.get(tag) for tag in tags)
+        planes = page.first(exif.SAMPLES, 1) if page.first(exif.PLANAR, 1) == 2 else 1
+        across, down = -(-width // side), -(-height // rows)
+        if len(offsets) != across * down * planes or len(sizes) != len(offsets):
+            raise ValueError(f"it lists {len(offsets)} strips or tiles of {across * down * planes}")
+        return cls(
+            tiled=tiled, width=side, height=rows, across=across, down=down, planes=planes, offsets=offsets, sizes=sizes
+        )
+
+    def inside(self, start: int, stop: int, left: int, right: int) -> list[int]:
+        """The numbers of the blocks of some rows and columns, which begin and end where blocks do."""
+        rows = range(start // self.height, -(-stop // self.height))
+        columns = range(left // self.width, -(-right // self.width))
+        plane = self.across * self.down
+        return [p * plane + r * self.across + c for p in range(self.planes) for r in rows for c in columns]
+
+    def plain(self, start: int, stop: int, row: int) -> list[tuple[int, int]]:
+        """Where rows of plain samples, `row` bytes each, lie: (at, size), joined where they follow each other.
+
+        Raises ValueError where a strip is too short for its rows.
+        """
+        pieces: list[tuple[int, int]] = []
+        for index in range(start // self.height, -(-stop // self.height)):
+            top = index * self.height
+            first, last = (max(start, top) - top) * row, (min(stop, top + self.height) - top) * row
+            if last > self.sizes[index]:
+                raise ValueError(f"strip {index + 1} has {self.sizes[index]:,} bytes, its rows need {last:,}")
+            at, size = self.offsets[index] + first, last - first
+            if pieces and sum(pieces[-1]) == at:
+                pieces[-1] = pieces[-1][0], pieces[-1][1] + size
+            else:
+                pieces.append((at, size))
+        return pieces
+
+
+def meaning(page: exif.Directory) -> dict[int, Value]:
+    """The tags of a page that tell what its samples mean, as a classic TIFF file has them."""
+    return {
+        tag: (entry.kind, entry.count, exif_blocks.raw(page, tag))
+        for tag, entry in page.entries.items()
+        if tag in _MEANING and entry.kind <= 12
+    }
+
+
+def small_file(
+    meaning: Mapping[int, Value], order: str, size: tuple[int, int], block: tuple[int, int], pieces: Sequence[bytes],
+    *, tiled: bool,
+) -> bytes:  # fmt: skip
+    """A TIFF file of `size` (height, width), its samples in `pieces`: strips or tiles of `block` (height, width)."""
+
+    def long(*values: int) -> Value:
+        return 4, len(values), struct.pack(f"{order}{len(values)}I", *values)
+
+    offsets, at = [], 8
+    for piece in pieces:
+        offsets.append(at)
+        at += len(piece)
+    tags = {**meaning, exif.HEIGHT: long(size[0]), exif.WIDTH: long(size[1])}
+    if tiled:
+        tags |= {TILE_HEIGHT: long(block[0]), exif.TILE_WIDTH: long(block[1])}
+        tags |= {exif.TILE_OFFSETS: long(*offsets), exif.TILE_BYTES: long(*map(len, pieces))}
+    else:
+        tags |= {exif.STRIP_OFFSETS: long(*offsets), exif.STRIP_BYTES: long(*map(len, pieces))}
+        tags[ROWS_PER_STRIP] = long(block[0])
+    packed, directory_at = tiff.directory(tags, at, order=order)
+    mark = b"II" if order == "<" else b"MM"
+    return b"".join((mark, struct.pack(order + "HI", 42, directory_at), *pieces, packed))
