@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
+from convcli.engine.bank import Filters
 from convcli.engine.facts import Facts
 from convcli.engine.stamps import stamp
 from convcli.engine.tiles import Tile, run_tiled
@@ -152,13 +153,21 @@ class Transposed(Kernel):
         ]
         lead = weights.ndim - len(axes)
         ones = (1,) * len(axes)
+        parts: dict[tuple[tuple[int, int | None, int], ...], Array | Filters] = {}
+
+        def part(taps: tuple[slice, ...]) -> Array | Filters:
+            """The weights of one phase: the same ones in every band."""
+            key = tuple((cut.start, cut.stop, cut.step) for cut in taps)
+            if key not in parts:
+                found = weights[(slice(None),) * lead + taps]
+                parts[key] = found if self.channels is None else Filters(found, groups)
+            return parts[key]
 
         def compute(tile: Tile) -> Array:
             facts = Facts(tile.data, plain=x.dtype.kind != "f")
 
             def phase(source: Array, taps: tuple[slice, ...], dilation: Sequence[int], lengths: Sequence[int]) -> Array:
-                part = weights[(slice(None),) * lead + taps]
-                return correlate(source, part, groups, ones, dilation, lengths, facts)
+                return correlate(source, part(taps), ones, dilation, lengths, facts)
 
             return stamp(tile, windows, channels, phase)
 
