@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from convcli.blocks import results
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -61,9 +63,9 @@ class Sink:
         import numpy as np
 
         if by_planes:
-            self.out: npt.NDArray[Any] = np.moveaxis(np.empty((shape[-1], *shape[:-1]), dtype), 0, -1)
+            self.out: npt.NDArray[Any] = np.moveaxis(results((shape[-1], *shape[:-1]), dtype), 0, -1)
         else:
-            self.out = np.empty(shape, dtype)
+            self.out = results(shape, dtype)
         self.below = 0
         self.above = 0
         self.nonfinite = 0

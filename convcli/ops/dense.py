@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
 from convcli.engine import bank, planes
+from convcli.engine.depthwise import filter_planes
 from convcli.engine.facts import Facts
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.ops import fields as f
@@ -147,14 +148,20 @@ class Dense(Kernel):
         """Runs channel by channel where channels lie as planes and don't mix; False where that can't be."""
         if self.channels is not None and self.weights.shape[1] > 1:
             return False
+        share = 1 if self.channels is None else self.channels[1] // x.shape[-1]
+        given = [
+            (channel // share, self.effective if self.channels is None else self.effective[channel, 0])
+            for channel in range(self.output_channels(x.shape[-1]))
+        ]
+        if axes == self.axes and all(step == 1 for step in (*self.stride, *self.dilation)):
+            kernels = [(source, taps.astype(dtype)) for source, taps in given]
+            if filter_planes(x, kernels, self.windows(x.shape[:-1], axes), self.border, store):
+                return True
         alone = self.replace(groups=1, bias=None, divisor=1, flip=False)
-        for channel in range(self.output_channels(x.shape[-1])):
+        for channel, (source, taps) in enumerate(given):
             one = channel_store(store, channel)
             if one is None:
                 return False
-            taps, source = self.effective, channel
-            if self.channels is not None:
-                taps, source = taps[channel, 0], channel // (self.channels[1] // x.shape[-1])
             kernel = alone.replace(weights=tensors.given(taps))
             kernel._compute(x[..., source : source + 1], axes, dtype, one)
         return True
