@@ -36,7 +36,7 @@ WINOGRAD_CHANNELS = 32
 #: Outputs in a row or column that use Winograd's tiles well.
 WINOGRAD_SIZE = 12
 #: Rows of a band by Winograd: whole tiles.
-WINOGRAD_ROWS = 32
+WINOGRAD_ROWS = 64
 
 
 def algorithm(shape: Sequence[int], groups: int = 1, stride: Sequence[int] = (), dilation: Sequence[int] = ()) -> str:

@@ -25,8 +25,8 @@ TAPS = 3
 #: Outputs and samples of a tile along an axis.
 STEP = 4
 SIDE = STEP + TAPS - 1
-#: Tiles that go through the products together, whose samples are to stay in the cache.
-TILES = 128
+#: Tiles that go through the products together: few calls.
+TILES = 256
 
 
 @lru_cache(maxsize=1)
@@ -82,37 +82,41 @@ def multiply_tiles(planes: Array, spectra: Array, y: Array) -> None:
     for top in range(0, height, down * STEP):
         rows = min(down, -(-(height - top) // STEP))
         tiles = rows * across
-        # Two buffers in turn: both stay in the cache.
-        first, second = (scratch(name, (SIDE**2 * max(channels, outputs) * tiles,), y.dtype) for name in "ab")
-        samples = first[: SIDE**2 * channels * tiles].reshape(SIDE, SIDE, channels, rows, across)
-        _gather(planes[:, top : top + rows * STEP + TAPS - 1], samples)
-        values = second[: samples.size].reshape(SIDE**2, channels, tiles)
-        np.matmul(into, samples.reshape(SIDE**2, -1), out=values.reshape(SIDE**2, -1))
-        sums = first[: SIDE**2 * outputs * tiles].reshape(SIDE**2, outputs, tiles)
+        values = scratch("values", (SIDE**2, channels, tiles), y.dtype)
+        samples = _gather(planes[:, top : top + rows * STEP + TAPS - 1], rows, across)
+        # One product a channel: columns by the hundred are laid out for OpenBLAS faster than by the thousand.
+        np.matmul(into, _by_channels(samples.reshape(SIDE**2, -1, tiles)), out=_by_channels(values))
+        sums = scratch("sums", (SIDE**2, outputs, tiles), y.dtype)
         np.matmul(spectra, values, out=sums)
-        results = second[: STEP**2 * outputs * tiles].reshape(STEP, STEP, outputs, rows, across)
-        np.matmul(back, sums.reshape(SIDE**2, -1), out=results.reshape(STEP**2, -1))
+        results = scratch("results", (STEP, STEP, outputs, rows, across), y.dtype)
+        np.matmul(back, _by_channels(sums), out=_by_channels(results.reshape(STEP**2, -1, tiles)))
         _put(results, by_planes[:, top : top + rows * STEP])
 
 
-def _gather(planes: Array, samples: Array) -> None:
+def _by_channels(values: Array) -> Array:
+    """`(places, channels, tiles)` with the channels in front; a view."""
+    return values.transpose(1, 0, 2)
+
+
+def _gather(planes: Array, rows: int, across: int) -> Array:
     """The samples of all tiles, those of one place in a tile together: `(6 across, 6 down, channels, rows, across)`."""
     import cv2
     import numpy as np
     from numpy.lib.stride_tricks import as_strided
 
     channels, high, wide = planes.shape
-    rows, across = samples.shape[-2:]
     read = rows * STEP + TAPS - 1
     window = scratch("tiles", (channels, read, (across + 1) * STEP), planes.dtype)
     window[:, :high, :wide] = planes
     window[:, high:], window[:, :, wide:] = 0, 0
     quarters = scratch("quarters", (STEP, channels, read, across + 1), planes.dtype)
     cv2.split(window.reshape(-1, across + 1, STEP), list(quarters.reshape(STEP, -1, across + 1)))
+    samples = scratch("samples", (SIDE, SIDE, channels, rows, across), planes.dtype)
     quarter_step, plane_step, row_step, step = quarters.strides
     steps = (quarter_step, row_step, plane_step, STEP * row_step, step)
     np.copyto(samples[:STEP], as_strided(quarters, (STEP, *samples.shape[1:]), steps))
     np.copyto(samples[STEP:], as_strided(quarters[..., 1:], (SIDE - STEP, *samples.shape[1:]), steps))
+    return samples
 
 
 def _put(results: Array, y: Array) -> None:
