@@ -133,7 +133,7 @@ class Dense(Kernel):
         else:
             rows = planes.band_rows(weights, stride, dilation, lengths, x.shape[-1])
 
-        target = float_target(store, dtype) if self.channels else None
+        target = float_target(store, dtype)
 
         def compute(tile: Tile) -> Array:
             lengths = [stop - start for start, stop in tile.region]
@@ -190,8 +190,8 @@ def correlate(
 ) -> Array:  # fmt: skip
     """A filter bank, or weights of the spatial rank on every channel alone.
 
-    The result of a bank is `into` where that is given and the algorithm can write to it at once.
+    The result is `into` where that is given and the algorithm can write to it at once.
     """
     if isinstance(weights, bank.Filters):
         return bank.correlate_bank(x, weights, stride, dilation, lengths, facts=facts, into=into)
-    return planes.correlate_planes(x, weights, stride, dilation, lengths, facts=facts)
+    return planes.correlate_planes(x, weights, stride, dilation, lengths, facts=facts, into=into)
