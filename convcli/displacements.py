@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Field: TypeAlias = Callable[[Mapping[str, Any], Places, Places, tuple[int, ...]], tuple[Places, Places]]
 
 
+#: Places whose displacement is worked out at once, all steps of it within the cache.
+STRIP = 1 << 15
 #: Radians up to which the power series are used; their terms beyond these are below 1e-15.
 SMALL = 0.25
 SINE = (1.0, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880)
@@ -52,7 +54,13 @@ def displaced(
     top, left = rows.min(), columns.min()
     down = np.arange(top, rows.max() + 1)[:, None]
     right = np.arange(left, columns.max() + 1)[None, :]
-    dy, dx = rule.field(parameters, down, right, size)
+    strips = np.array_split(down, max(1, down.size * right.size // STRIP))
+    dy, dx = np.empty((2, down.size, right.size))
+    first = 0
+    for strip in strips:
+        part = slice(first, first + len(strip))
+        dy[part], dx[part] = rule.field(parameters, strip, right, size)
+        first = part.stop
     taps, height, width = rows.shape[0], rows.shape[1], columns.shape[1]
     if taps == 1 and dy.shape == (height, width):
         return dy[None], dx[None]

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine import rows, winograd
+from convcli.engine.direct import opencv_layout
 from convcli.engine.facts import Facts
 from convcli.engine.planes import correlate_planes
 from convcli.engine.threads import scratch
@@ -193,7 +194,7 @@ def join_to(planes: Array, y: Array) -> None:
 
     channels = y.shape[-1]
     whole = y.flags.c_contiguous and planar(planes)
-    if whole and channels <= 4 and y.ndim == 3:
+    if 1 < channels <= 4 and y.ndim == 3 and planar(planes) and opencv_layout(y):
         cv2.merge(list(np.moveaxis(planes, -1, 0)), y)
     elif whole:
         cv2.transpose(np.moveaxis(planes, -1, 0).reshape(channels, -1), y.reshape(-1, channels))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: The widest window that places are counted in, so that they are known to 1/100,000 of a pixel.
 SPAN = 2 * BLOCK
+#: Channels of pixels that `remap` reads exactly in OpenCV 5: on 2 it rounds places to 1/32 of a pixel.
+PIXELS = (1, 3, 4)
 #: The narrowest part of a band that is worth a call of its own.
 NARROW = 64
 
@@ -45,7 +47,7 @@ def warp(
     groups: int,
     border: str,
 ) -> Array | None:
-    """`(outputs, h, w)`; None where it is not for this algorithm (far-flung places, NaN, infinity).
+    """`(h, w, outputs)`; None where it is not for this algorithm (far-flung places, NaN, infinity).
 
     `image` is `(height, width, channels)`. Tap `t` reads at `places[0][t] + nominal[0][t, :, None]` down and
     `places[1][t] + nominal[1][t, None, :]` right; `around` is the `reach` of `places`. `weights` is `(taps,)` or
@@ -71,7 +73,11 @@ def warp(
     kind = np.result_type(places[0].dtype, np.float32)
     local = (nominal[0] - rows[0]).astype(kind), (nominal[1] - corners).astype(kind)
     sources = [(cut, slice(low - left, high - left)) for cut, (low, high) in zip(cuts, ranges, strict=True)]
-    return _mix(weights, _samples(part(window), places, local, mask, sources), groups)
+    if len(nominal[0]) == weights.size == 1 and shape[2] in PIXELS:
+        pixels: Array = _samples([window], places, local, mask, sources)[0, 0]
+        pixels *= weights.reshape(-1)[0]
+        return pixels
+    return np.moveaxis(_mix(weights, _samples(list(part(window)), places, local, mask, sources), groups), 0, -1)
 
 
 def _range(nominal: Places, around: tuple[float, float]) -> tuple[int, int]:
@@ -95,19 +101,22 @@ def _cuts(nominal: Places, around: tuple[float, float], width: int) -> list[slic
 
 
 def _samples(
-    planes: Array,
+    planes: Sequence[Array],
     places: tuple[npt.NDArray[Any], npt.NDArray[Any]],
     local: tuple[npt.NDArray[Any], npt.NDArray[Any]],
     mask: npt.NDArray[Any] | None,
     sources: Sequence[tuple[slice, slice]],
 ) -> Array:
-    """`(taps, channels, h, w)` read from `planes` of the window, by parts: columns of outputs, and of the window."""
+    """`(taps, planes, h, w, ...)` read from `planes` of the window, by parts: columns of outputs, and of the window.
+
+    A plane may have pixels of several channels.
+    """
     import cv2
     import numpy as np
 
     taps, height, width = places[0].shape
     down, right = (scratch(name, (height, width), np.float32) for name in ("down", "right"))
-    samples = scratch("samples", (taps, len(planes), height, width), np.float32)
+    samples = scratch("samples", (taps, len(planes), height, width, *planes[0].shape[2:]), np.float32)
     for tap in range(taps):
         np.add(places[0][tap], local[0][tap, :, None], out=down, casting="same_kind")
         np.add(places[1][tap], local[1][tap, None, :], out=right, casting="same_kind")
@@ -116,7 +125,8 @@ def _samples(
                 across, along, into = right[:, cut], down[:, cut], target[:, cut]
                 cv2.remap(plane[:, read], across, along, cv2.INTER_LINEAR, into, cv2.BORDER_REPLICATE)
         if mask is not None:
-            np.multiply(samples[tap], mask[tap], out=samples[tap], casting="same_kind")
+            factors = mask[tap] if planes[0].ndim == 2 else mask[tap][..., None]
+            np.multiply(samples[tap], factors, out=samples[tap], casting="same_kind")
     return samples
 
 
@@ -126,9 +136,6 @@ def _mix(weights: Array, samples: Array, groups: int) -> Array:
 
     taps, channels, *size = samples.shape
     if weights.ndim == 1:
-        if taps == 1:
-            alone: Array = np.multiply(samples[0], weights[0], out=samples[0])
-            return alone
         y: Array = np.matmul(weights[None], samples.reshape(taps, -1)).reshape(channels, *size)
         return y
     outputs, inputs, _ = weights.shape

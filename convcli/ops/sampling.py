@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from convcli.displacements import Displacement, displaced
+from convcli.engine.bank import join_to
 from convcli.engine.samples import BLOCK, operator, sample
 from convcli.engine.tiles import Region
 from convcli.engine.warp import reach, warp
@@ -43,6 +44,7 @@ class Sampling:
         self.dtype = np.dtype(dtype)
         self.weights = kernel.effective.astype(dtype)
         self.taps = math.prod(kernel.taps)
+        self.nominal = self._nominal_of_all()
         self.groups = kernel.offset_groups
         offsets = kernel.offsets
         #: Whether sparse matrices are worth making, once for all pictures of this size.
@@ -78,12 +80,13 @@ class Sampling:
             shifts = self._shifts(0, rows, columns)
             found = self._warped(shifts, nominal, self._reach(shifts, rows, columns), rows, columns)
             if found is not None:
-                y[...] = np.moveaxis(found, 0, -1)
+                join_to(found, y)
                 return
         for left in range(columns.start, columns.stop, BLOCK):
             part = slice(left, min(left + BLOCK, columns.stop))
             inside = slice(part.start - columns.start, part.stop - columns.start)
-            y[:, inside] = self._block(rows, part, None if shifts is None else tuple(s[..., inside] for s in shifts))
+            own = None if shifts is None else tuple(shift[..., inside] for shift in shifts)
+            join_to(self._block(rows, part, own), y[:, inside])
 
     def _block(self, rows: slice, columns: slice, shifts: tuple[Places, ...] | None) -> Array:
         """A block of outputs whose taps read anywhere; `shifts` are those of its only group, where they are known."""
@@ -94,7 +97,7 @@ class Sampling:
             none = np.zeros((self.taps, down.shape[1])), np.zeros((self.taps, down.shape[2]))
             found = self._warped((down, right), none, reach((down, right)), rows, columns)
             if found is not None:
-                return np.moveaxis(found, 0, -1)
+                return found
         per_group = self.image.shape[-1] // self.groups
         parts = []
         for group in range(self.groups):
@@ -127,7 +130,7 @@ class Sampling:
     def _warped(
         self, shifts: Any, nominal: tuple[Places, Places], around: Any, rows: slice, columns: slice
     ) -> Array | None:
-        """Outputs as planes, `(channels out, h, w)`, where `warp` serves."""
+        """Outputs, `(h, w, channels out)`, where `warp` serves."""
         mask = None if self.kernel.mask is None else self.kernel.mask.native[:, rows, columns]
         flat = self.weights.reshape(*self.weights.shape[:-2], self.taps)
         return warp(self.image, shifts, nominal, around, mask, flat, self.kernel.groups, self.kernel.border)
@@ -153,12 +156,15 @@ class Sampling:
 
     def _nominal(self, rows: slice, columns: slice) -> tuple[Places, Places]:
         """Where the taps would read without offsets: rows `(taps, h)` and columns `(taps, w)`."""
+        return self.nominal[0][:, rows], self.nominal[1][:, columns]
+
+    def _nominal_of_all(self) -> tuple[Places, Places]:
         import numpy as np
 
         kernel, nominal = self.kernel, []
-        for index, part in ((0, rows), (1, columns)):
-            outputs = np.arange(part.start, part.stop, dtype=np.float64) * kernel.stride[index]
-            first = outputs - kernel.window(self.image.shape[index], index).before
+        for index, n in enumerate(self.image.shape[:2]):
+            window = kernel.window(n, index)
+            first = np.arange(window.length, dtype=np.float64) * kernel.stride[index] - window.before
             nominal.append(first + np.arange(kernel.taps[index], dtype=np.float64)[:, None] * kernel.dilation[index])
         kh, kw = kernel.taps
         return np.repeat(nominal[0], kw, axis=0), np.tile(nominal[1], (kh, 1))
