@@ -23,7 +23,7 @@ COLUMN_BYTES = 5 << 19
 ACROSS = 1024
 #: The least work in multiply-adds of a band, which is to be worth its calls, and the most samples of its outputs.
 BAND_MACS = 1 << 25
-BAND_SAMPLES = 1 << 18
+BAND_SAMPLES = 1 << 17
 
 
 def band_samples(macs: int) -> int:

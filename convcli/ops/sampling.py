@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Places = npt.NDArray[np.float64]
 
 #: Columns of outputs whose places are made at once.
-CHUNK = 8 * BLOCK
+CHUNK = 4 * BLOCK
 #: Samples of all taps and channels that are held at once.
 HELD = 1 << 21
 #: Above so many channels one sparse matrix for all of them is faster than a call per channel.

@@ -44,7 +44,7 @@ OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one num
 
 
 #: Bytes of the output that a band makes.
-BAND_BYTES = 1 << 23
+BAND_BYTES = 6 << 20
 
 
 @record
