@@ -15,7 +15,7 @@ from convcli.engine.fourier import fourier
 from convcli.engine.passes import passes
 from convcli.engine.phases import correlate_phases, spread_taps
 from convcli.engine.plan import Plan, Plane, choose
-from convcli.engine.volume import correlate_volume, pays
+from convcli.engine.volume import are_small, band_slices, correlate_slices, correlate_volume, pays
 from convcli.ranges import channel_store, float_target, planar
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def correlate_planes(
     where that is given and the algorithm can write to it at once.
     """
     spatial = taps.ndim
+    if spatial == x.ndim - 1 == 3 and all(step == 1 for step in (*stride, *dilation)) and taps.shape[-1] > 1:
+        return _correlate(x, taps, stride, dilation, lengths, facts, into)
     if any(step != 1 for step in (*stride, *dilation)) and spatial == 2:
         return _correlate(x, taps, stride, dilation, lengths, facts, into)
     while spatial > 1 and taps.shape[-1] == 1 and stride[spatial - 1] == 1:
@@ -68,8 +70,11 @@ def _correlate(
         if all(step == 1 for step in (*stride, *dilation)):
             return _filter(x[: lengths[0] + taps.shape[0] - 1, : lengths[1] + taps.shape[1] - 1], taps, facts)
         return correlate_phases(x, taps, stride, dilation, lengths, lambda part, few: _phase(part, few, facts), into)
-    if all(step == 1 for step in (*stride, *dilation)) and pays(taps, tuple(lengths)) and facts.bounded:
-        return correlate_volume(x, taps, tuple(lengths))
+    if taps.ndim == 3 and all(step == 1 for step in (*stride, *dilation)):
+        if pays(taps, tuple(lengths)) and facts.bounded:
+            return correlate_volume(x, taps, tuple(lengths), into)
+        if are_small(x, taps):
+            return correlate_slices(x, taps, tuple(lengths), into)
     y = np.zeros((*lengths, x.shape[-1]), x.dtype)
     for o in range(lengths[0]):
         for t in range(taps.shape[0]):
@@ -121,6 +126,8 @@ def band_rows(
     taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], channels: int
 ) -> int:
     """The height that bands should have for these `lengths` of outputs; 0 where the algorithm does not care."""
+    if taps.ndim == 3 and all(step == 1 for step in (*stride, *dilation)):
+        return band_slices(lengths) if pays(taps, tuple(lengths)) else 0
     if taps.ndim != 2:
         return 0
     if any(step != 1 for step in (*stride, *dilation)):
