@@ -127,7 +127,7 @@ def band_rows(
 ) -> int:
     """The height that bands should have for these `lengths` of outputs; 0 where the algorithm does not care."""
     if taps.ndim == 3 and all(step == 1 for step in (*stride, *dilation)):
-        return band_slices(lengths) if pays(taps, tuple(lengths)) else 0
+        return band_slices(taps, tuple(lengths))
     if taps.ndim != 2:
         return 0
     if any(step != 1 for step in (*stride, *dilation)):

@@ -6,7 +6,6 @@ Two tiles share a complex transform, as in `fourier`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine.fourier import kernel_spectrum
@@ -42,9 +41,9 @@ def are_small(x: Array, taps: Array) -> bool:
     return x.flags.c_contiguous and is_small(x[0], taps[0])
 
 
-def band_slices(lengths: Sequence[int]) -> int:
-    """The slices that a band should have: every band reads, and transforms, those of its halo again."""
-    return max(1, -(-lengths[0] // 2))
+def band_slices(taps: Array, lengths: tuple[int, ...]) -> int:
+    """The slices that a band should have: every band reads those of its halo again, and spectra are made of them."""
+    return -(-lengths[0] // (2 if pays(taps, lengths) else 4))
 
 
 def correlate_volume(x: Array, taps: Array, lengths: tuple[int, ...], into: Array | None = None) -> Array:

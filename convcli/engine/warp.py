@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
     Places = npt.NDArray[np.float64]
 
-#: The widest window that places are counted in, so that they are known to 1/100,000 of a pixel.
-SPAN = 2 * BLOCK
+#: The widest window that places are counted in, so that they are known to 1/100,000 of a pixel: below 128 float32's
+#: steps are half as large as above, where few should lie.
+SPAN = 5 * BLOCK // 4
 #: Channels of pixels that `remap` reads exactly in OpenCV 5: on 2 it rounds places to 1/32 of a pixel.
 PIXELS = (1, 3, 4)
 #: The narrowest part of a band that is worth a call of its own.
