@@ -32,14 +32,17 @@ def correlate_phases(
     x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
     plain: Callable[[Array, Array], Array], into: Array | None = None,
 ) -> Array:  # fmt: skip
-    """`y[o] = sum_t taps[t] * x[stride*o + dilation*t]` for `x` `(h, w, channels)`: `into`, or an array of scratch.
+    """`y[o] = sum_t taps[t] * x[stride*o + dilation*t]` for `x` `(h, w, channels)`, in `into` where that is given.
 
     `plain(x, taps)` convolves at unit stride wherever the taps fit; its result is used up at once.
     """
+    import numpy as np
+
     height, width = lengths
     spread = spread_taps(taps, dilation[1])
     x = x[:, : (width - 1) * stride[1] + spread.shape[1]]
-    y = scratch("phases", (height, width, x.shape[-1]), x.dtype) if into is None else into
+    # Not an array of scratch: `x` may be the result of another pass.
+    y = np.empty((height, width, x.shape[-1]), x.dtype) if into is None else into
     begun = set()
     for output, tap, source in classes(stride[0], dilation[0], height, taps.shape[0]):
         part, rows = spread[tap], len(range(height)[output])
