@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine import rows, winograd
 from convcli.engine.direct import opencv_layout
 from convcli.engine.facts import Facts
 from convcli.engine.planes import correlate_planes
@@ -50,7 +49,7 @@ def algorithm(shape: Sequence[int], groups: int = 1, stride: Sequence[int] = (),
     if per_group * inputs <= (PAIR_LIMIT if area >= PAIR_TAPS else 2):
         return "planes"
     unit = all(step == 1 for step in (*stride, *dilation))
-    if tuple(taps) == (winograd.TAPS,) * 2 and unit and groups == 1 and min(per_group, inputs) >= WINOGRAD_CHANNELS:
+    if tuple(taps) == (3, 3) and unit and groups == 1 and min(per_group, inputs) >= WINOGRAD_CHANNELS:
         return "winograd"
     return "rows"
 
@@ -77,11 +76,15 @@ class Filters:
     @cached_property
     def matrices(self) -> list[Array]:
         """For products of rows."""
+        from convcli.engine import rows
+
         return rows.matrices(self.weights, self.groups)
 
     @cached_property
     def spectra(self) -> Array:
         """For Winograd's tiles."""
+        from convcli.engine import winograd
+
         return winograd.transformed(self.weights)
 
 
@@ -92,6 +95,8 @@ def band_rows(filters: Filters, stride: Sequence[int], dilation: Sequence[int], 
         return 0
     if chosen == "winograd":
         return WINOGRAD_ROWS
+    from convcli.engine import rows
+
     row = math.prod(lengths[1:])
     # Four bands at least, so that two threads end together.
     return max(1, min(rows.band_samples(math.prod(filters.shape)) // row, lengths[0] // 4))
@@ -107,6 +112,9 @@ def correlate_bank(
     `into` where it is given.
     """
     import numpy as np
+
+    # Only banks need them: a start without costs less.
+    from convcli.engine import rows, winograd
 
     chosen = algorithm(filters.shape, filters.groups, stride, dilation)
     outputs, inputs = filters.shape[:2]
@@ -216,6 +224,8 @@ def _mix(x: Array, filters: Filters, y: Array) -> None:
     import cv2
     import numpy as np
 
+    from convcli.engine.rows import by_planes
+
     outputs, inputs = filters.shape[:2]
     if filters.groups == 1 and max(outputs, inputs) <= 4 and x.ndim == 3 and not planar(x):
         matrix = np.ascontiguousarray(filters.weights.reshape(outputs, inputs))
@@ -228,7 +238,7 @@ def _mix(x: Array, filters: Filters, y: Array) -> None:
             x[..., group * inputs : (group + 1) * inputs],
             y[..., group * per_group : (group + 1) * per_group],
         )
-        if planar(given) and rows.by_planes(mixed):
+        if planar(given) and by_planes(mixed):
             np.matmul(matrix, np.moveaxis(given, -1, -2), out=np.moveaxis(mixed, -1, -2))
         else:
             np.matmul(given, matrix.T, out=mixed)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
 from convcli.engine import bank, planes
-from convcli.engine.depthwise import filter_planes
 from convcli.engine.facts import Facts
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.ops import fields as f
@@ -148,6 +147,8 @@ class Dense(Kernel):
         """Runs channel by channel where channels lie as planes and don't mix; False where that can't be."""
         if self.channels is not None and self.weights.shape[1] > 1:
             return False
+        from convcli.engine.depthwise import filter_planes
+
         share = 1 if self.channels is None else self.channels[1] // x.shape[-1]
         given = [
             (channel // share, self.effective if self.channels is None else self.effective[channel, 0])
