@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     Field: TypeAlias = Callable[[Mapping[str, Any], Places, Places, tuple[int, ...]], tuple[Places, Places]]
 
 
+#: Places whose displacement is worked out at once, all steps of it within the cache.
+STRIP = 1 << 15
+#: Radians up to which the power series are used; their terms beyond these are below 1e-15.
+SMALL = 0.25
+SINE = (1.0, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880)
+VERSINE = (1 / 2, -1 / 24, 1 / 720, -1 / 40320, 1 / 3628800)
+
+
 @record
 class Displacement:
     """`field(parameters, rows, columns, (height, width))` gives the (down, right) displacements in pixels.
@@ -40,7 +48,7 @@ class Displacement:
 def displaced(
     rule: Displacement, parameters: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, ...]
 ) -> tuple[Places, Places]:
-    """Where taps read whose own places are `rows` `(taps, h)` and `columns` `(taps, w)`: `(taps, h, w)` each.
+    """How far from them taps read whose own places are `rows` `(taps, h)` and `columns` `(taps, w)`: `(taps, h, w)`.
 
     Neighbouring outputs share places, so the field is worked out once per place and not once per tap.
     """
@@ -49,8 +57,13 @@ def displaced(
     top, left = rows.min(), columns.min()
     down = np.arange(top, rows.max() + 1)[:, None]
     right = np.arange(left, columns.max() + 1)[None, :]
-    dy, dx = rule.field(parameters, down, right, size)
-    dy, dx = dy + down, dx + right
+    strips = np.array_split(down, max(1, down.size * right.size // STRIP))
+    dy, dx = np.empty((2, down.size, right.size))
+    first = 0
+    for strip in strips:
+        part = slice(first, first + len(strip))
+        dy[part], dx[part] = rule.field(parameters, strip, right, size)
+        first = part.stop
     taps, height, width = rows.shape[0], rows.shape[1], columns.shape[1]
     if taps == 1 and dy.shape == (height, width):
         return dy[None], dx[None]
@@ -70,11 +83,58 @@ def _steps(places: Places, first: float) -> slice:
 def _swirl(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places]:
     import numpy as np
 
-    y, x, distance = _from_middle(rows, columns, size)
-    near = np.clip(1 - distance / p["radius"], 0, 1)
-    turn = math.radians(p["angle"]) * near * near * (3 - 2 * near)
-    cosine, sine = np.cos(turn), np.sin(turn)
-    return y * cosine + x * sine - y, x * cosine - y * sine - x
+    y, x, half = _from_middle(rows, columns, size)
+    near = y * y + x * x
+    np.sqrt(near, out=near)
+    near *= -1 / (p["radius"] * half)
+    near += 1
+    np.maximum(near, 0, out=near)
+    turn = near * near
+    near *= -2
+    near += 3
+    turn *= near
+    sine, versine = _turned(turn, math.radians(p["angle"]), near)
+    # Anticlockwise on the screen, where y points down.
+    down, right = x * sine, y * versine
+    down -= right
+    np.multiply(y, sine, out=right)
+    versine *= x
+    right += versine
+    return down, np.negative(right, out=right)
+
+
+def _turned(share: Places, angle: float, spare: Places) -> tuple[Places, Places]:
+    """`sin t` and `1 - cos t` for `t = share * angle`, in float64; `share` from 0 to 1 and `spare` are written over.
+
+    Power series for a small part of the angle, which is then doubled: a third of the time of numpy's functions. The
+    error is below 1e-12 per turn of the angle.
+    """
+    import numpy as np
+
+    doublings = max(0, math.ceil(math.log2(max(abs(angle), 1e-9) / SMALL)))
+    share *= angle / (1 << doublings)
+    square = np.multiply(share, share, out=spare)
+    sine = _series(square, SINE)
+    sine *= share
+    versine = _series(square, VERSINE)
+    versine *= square
+    for _ in range(doublings):
+        # sin 2t = 2 sin t (1 - v), 1 - cos 2t = 2 sin^2 t.
+        np.subtract(1, versine, out=spare)
+        np.multiply(sine, sine, out=versine)
+        versine *= 2
+        sine *= spare
+        sine *= 2
+    return sine, versine
+
+
+def _series(square: Places, terms: tuple[float, ...]) -> Places:
+    total = square * terms[-1]
+    for term in terms[-2:0:-1]:
+        total += term
+        total *= square
+    total += terms[0]
+    return total
 
 
 def _swirl_reach(p: Mapping[str, Any], size: tuple[int, ...]) -> float:
@@ -101,9 +161,12 @@ def _jitter_reach(p: Mapping[str, Any], size: tuple[int, ...]) -> float:
 def _lens(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places]:
     import numpy as np
 
-    y, x, distance = _from_middle(rows, columns, size)
-    near = np.clip(1 - (distance / p["radius"]) ** 2, 0, 1)
-    pull = -p["strength"] * near
+    y, x, half = _from_middle(rows, columns, size)
+    pull = y * y + x * x
+    pull *= p["strength"] / (p["radius"] * half) ** 2
+    pull -= p["strength"]
+    # Nothing beyond the radius: there the sign would turn.
+    (np.minimum if p["strength"] > 0 else np.maximum)(pull, 0, out=pull)
     return y * pull, x * pull
 
 
@@ -129,12 +192,10 @@ def _mix(z: Any) -> Any:
         return z ^ (z >> np.uint64(31))
 
 
-def _from_middle(rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places, Places]:
-    """Pixels down and right of the middle, and the distance from it in half-shorter-sides."""
-    import numpy as np
-
+def _from_middle(rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places, float]:
+    """Pixels down and right of the middle, and half the shorter side in pixels."""
     y, x = rows - (size[0] - 1) / 2, columns - (size[1] - 1) / 2
-    return y, x, np.hypot(y, x) / _half(size)
+    return y, x, _half(size)
 
 
 def _half(size: tuple[int, ...]) -> float:

@@ -105,11 +105,24 @@ class PictureFile:
                 files.check_shape(shape, dtype, format, place)
 
     def filter(self) -> list[Filtered]:
-        """The chain on each frame alone, or once on all of them."""
+        """The chain on each frame alone, or once on all of them. The frames' own pixels are gone then."""
         treatment = self._settings.treatment
-        if not self._volume:
-            return [filter_treated(p.pixels, self._kernels, self._mode, treatment) for p in self._pictures]
-        return [filter_treated(self._stacked(), self._kernels, self._mode, treatment)]
+        if self._volume:
+            results = [filter_treated(self._stacked(), self._kernels, self._mode, treatment)]
+            self._empty(0, len(self._pictures))
+            return results
+        results = []
+        for number, picture in enumerate(self._pictures):
+            results.append(filter_treated(picture.pixels, self._kernels, self._mode, treatment))
+            del picture
+            self._empty(number, number + 1)
+        return results
+
+    def _empty(self, first: int, stop: int) -> None:
+        """Gives the memory of some frames' pixels up; their metadata and kind are still wanted."""
+        for number in range(first, stop):
+            picture = self._pictures[number]
+            self._pictures[number] = replace(picture, pixels=picture.pixels[:0].copy())
 
     def _stacked(self) -> NDArray[Any]:
         """All frames in one array; the pictures become views of it, so that memory is taken once."""

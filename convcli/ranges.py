@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from convcli.blocks import results
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -65,9 +67,9 @@ class Sink:
         if out is not None:
             self.out = out
         elif by_planes:
-            self.out = np.moveaxis(np.empty((shape[-1], *shape[:-1]), dtype), 0, -1)
+            self.out = np.moveaxis(results((shape[-1], *shape[:-1]), dtype), 0, -1)
         else:
-            self.out = np.empty(shape, dtype)
+            self.out = results(shape, dtype)
         self.below = 0
         self.above = 0
         self.nonfinite = 0

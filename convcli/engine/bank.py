@@ -1,15 +1,21 @@
-"""A filter bank, which mixes channels: `(out, in/groups, *taps)`.
+"""A filter bank, which mixes channels: `(out, in/groups, *taps)`; which algorithm computes it.
 
-Few pairs of channels go plane by plane. Many become matrix products: for each row of outputs the samples that it reads
-are laid out as columns, `taps` times along the row only - the rows of the kernel are views of the same columns.
+| algorithm   | what it does                                                   | where                             |
+|-------------|----------------------------------------------------------------|-----------------------------------|
+| `pointwise` | one matrix product for all samples                             | a single tap                      |
+| `planes`    | every pair of channels by the plan for planes                  | few pairs, and large kernels      |
+| `winograd`  | F(4x4, 3x3): a quarter of the products, and two transforms     | 3x3 taps, many channels, stride 1 |
+| `rows`      | matrix products of rows, the taps along a row laid out         | all else                          |
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.direct import opencv_layout
 from convcli.engine.facts import Facts
 from convcli.engine.planes import correlate_planes
 from convcli.engine.threads import scratch
@@ -21,36 +27,83 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.floating[Any]]
 
-#: Up to this many (output, input) pairs of channels, planes are faster than matrix products.
+ALGORITHMS = ("pointwise", "planes", "winograd", "rows")
+#: Up to this many (output, input) pairs of channels in a group, kernels of so many taps go plane by plane.
 PAIR_LIMIT = 12
-#: Bytes of columns laid out at a time, and samples of one product's columns.
-COLUMN_BYTES = 1 << 20
-PRODUCT_SAMPLES = 150_000
+PAIR_TAPS = 80
+#: From so many channels on either side Winograd's transforms cost less than what they save.
+WINOGRAD_CHANNELS = 32
+#: Outputs in a row or column that use Winograd's tiles well.
+WINOGRAD_SIZE = 12
+#: Rows of a band by Winograd: whole tiles.
+WINOGRAD_ROWS = 64
 
 
-def algorithm(weights_shape: Sequence[int]) -> str:
-    """How a bank of this shape runs: `pointwise`, `planes`, `rows` (products of rows) or `patches` (of whole taps)."""
-    outputs, inputs, *taps = weights_shape
-    if math.prod(taps) == 1 and inputs > 1:
+def algorithm(shape: Sequence[int], groups: int = 1, stride: Sequence[int] = (), dilation: Sequence[int] = ()) -> str:
+    """How a bank of weights of this `shape` runs: one of `ALGORITHMS`."""
+    outputs, inputs, *taps = shape
+    per_group = outputs // groups
+    area = math.prod(taps)
+    if area == 1 and inputs > 1:
         return "pointwise"
-    if outputs * inputs <= PAIR_LIMIT or inputs == 1:
+    if per_group * inputs <= (PAIR_LIMIT if area >= PAIR_TAPS else 2):
         return "planes"
-    return "rows" if len(taps) <= 2 else "patches"
+    unit = all(step == 1 for step in (*stride, *dilation))
+    if tuple(taps) == (3, 3) and unit and groups == 1 and min(per_group, inputs) >= WINOGRAD_CHANNELS:
+        return "winograd"
+    return "rows"
 
 
-def describe(weights_shape: Sequence[int]) -> str:
+def describe(shape: Sequence[int], groups: int = 1, stride: Sequence[int] = (), dilation: Sequence[int] = ()) -> str:
     """How a bank of this shape runs, in a few words."""
     words = {
         "pointwise": "matrix product of pixels",
         "planes": "plane by plane",
+        "winograd": "Winograd tiles of 4x4",
         "rows": "matrix products of rows",
-        "patches": "matrix products of patches",
     }
-    return words[algorithm(weights_shape)]
+    return words[algorithm(shape, groups, stride, dilation)]
+
+
+class Filters:
+    """The weights of a bank, `(out, in/groups, *taps)`, in the forms that algorithms want, each made once."""
+
+    def __init__(self, weights: Array, groups: int) -> None:
+        self.weights = weights
+        self.groups = groups
+        self.shape = weights.shape
+
+    @cached_property
+    def matrices(self) -> list[Array]:
+        """For products of rows."""
+        from convcli.engine import rows
+
+        return rows.matrices(self.weights, self.groups)
+
+    @cached_property
+    def spectra(self) -> Array:
+        """For Winograd's tiles."""
+        from convcli.engine import winograd
+
+        return winograd.transformed(self.weights)
+
+
+def band_rows(filters: Filters, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int]) -> int:
+    """The height that bands should have for these `lengths` of outputs; 0 where the algorithm does not care."""
+    chosen = algorithm(filters.shape, filters.groups, stride, dilation)
+    if chosen == "planes":
+        return 0
+    if chosen == "winograd":
+        return WINOGRAD_ROWS
+    from convcli.engine import rows
+
+    row = math.prod(lengths[1:])
+    # Four bands at least, so that two threads end together.
+    return max(1, min(rows.band_samples(math.prod(filters.shape)) // row, lengths[0] // 4))
 
 
 def correlate_bank(
-    x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
+    x: Array, filters: Filters, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
     *, facts: Facts, into: Array | None = None,
 ) -> Array:  # fmt: skip
     """`y[o, m] = sum_{t, c} weights[m, c, t] * x[stride*o + dilation*t, c]`, `c` in the group of `m`.
@@ -58,23 +111,36 @@ def correlate_bank(
     `x` is `(*spatial, channels)`, the result `(*lengths, out)`; nothing outside `x` is read. Products go straight to
     `into` where it is given.
     """
-    chosen = algorithm(weights.shape)
+    import numpy as np
+
+    # Only banks need them: a start without costs less.
+    from convcli.engine import rows, winograd
+
+    chosen = algorithm(filters.shape, filters.groups, stride, dilation)
+    outputs, inputs = filters.shape[:2]
+    if chosen == "planes":
+
+        def pair(m: int, c: int, plane: Array) -> Array:
+            return correlate_planes(plane, filters.weights[m, c], stride, dilation, lengths, facts=facts)
+
+        return sum_pairs(x, outputs, inputs, lengths, pair)
+    y = _result(x, lengths, outputs) if into is None else into
     if chosen == "pointwise":
-        return _pointwise(x, weights, groups, stride, lengths, into)
-    if chosen == "patches":
-        return _by_patches(x, weights, groups, stride, dilation, lengths)
-    if chosen == "rows":
-        if len(lengths) == 1:
-            line = None if into is None else into[None]
-            weights = weights[:, :, None]
-            y: Array = _by_rows(x[None], weights, groups, (1, *stride), (1, *dilation), (1, *lengths), line)[0]
-            return y
-        return _by_rows(x, weights, groups, stride, dilation, lengths, into)
-
-    def pair(m: int, c: int, plane: Array) -> Array:
-        return correlate_planes(plane, weights[m, c], stride, dilation, lengths, facts=facts)
-
-    return sum_pairs(x, weights.shape[0], weights.shape[1], lengths, pair)
+        x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(lengths, stride, strict=True))]
+        _mix(x, filters, y)
+        return y
+    planes = part(x)
+    tiled = chosen == "winograd" and min(lengths) >= WINOGRAD_SIZE and facts.bounded
+    # Few interleaved channels are put together afterwards: products with so narrow a result are slow.
+    direct = rows.by_planes(y) or (outputs > 4 and not tiled)
+    apart = y if direct else np.moveaxis(scratch("apart", (outputs, *lengths), y.dtype), 0, -1)
+    if tiled:
+        winograd.multiply_tiles(planes, filters.spectra, apart)
+    else:
+        rows.multiply_rows(planes, filters.matrices, filters.shape[2:], stride, dilation, apart)
+    if apart is not y:
+        join_to(apart, y)
+    return y
 
 
 def sum_pairs(
@@ -97,6 +163,13 @@ def sum_pairs(
     return np.moveaxis(results, 0, -1) if planar(x) else join(results)
 
 
+def laid(x: Array) -> Array:
+    """`(*spatial, channels)`, with the channels in front where they lie as planes: in the order of memory."""
+    import numpy as np
+
+    return np.moveaxis(x, -1, 0) if planar(x) else x
+
+
 def part(x: Array) -> Array:
     """`(*spatial, channels)` as planes, `(channels, *spatial)` contiguous."""
     import cv2
@@ -112,17 +185,29 @@ def part(x: Array) -> Array:
 
 def join(planes: Array) -> Array:
     """Planes as `(*spatial, channels)`."""
-    import cv2
+    import numpy as np
 
     if planes.shape[0] == 1:
         only: Array = planes[0][..., None]
         return only
     y = scratch("joined", (*planes.shape[1:], planes.shape[0]), planes.dtype)
-    if planes.shape[0] <= 4 and planes.ndim == 3:
-        cv2.merge(list(planes), y)
-    else:
-        cv2.transpose(planes.reshape(planes.shape[0], -1), y.reshape(-1, planes.shape[0]))
+    join_to(np.moveaxis(planes, 0, -1), y)
     return y
+
+
+def join_to(planes: Array, y: Array) -> None:
+    """Copies `(*spatial, channels)` that lie as planes to `y`, where they lie pixel by pixel."""
+    import cv2
+    import numpy as np
+
+    channels = y.shape[-1]
+    whole = y.flags.c_contiguous and planar(planes)
+    if 1 < channels <= 4 and y.ndim == 3 and planar(planes) and opencv_layout(y):
+        cv2.merge(list(np.moveaxis(planes, -1, 0)), y)
+    elif whole:
+        cv2.transpose(np.moveaxis(planes, -1, 0).reshape(channels, -1), y.reshape(-1, channels))
+    else:
+        np.copyto(y, planes)
 
 
 def _result(x: Array, lengths: Sequence[int], outputs: int) -> Array:
@@ -134,106 +219,26 @@ def _result(x: Array, lengths: Sequence[int], outputs: int) -> Array:
     return scratch("bank", (*lengths, outputs), x.dtype)
 
 
-def _pointwise(
-    x: Array, weights: Array, groups: int, stride: Sequence[int], lengths: Sequence[int], into: Array | None
-) -> Array:
+def _mix(x: Array, filters: Filters, y: Array) -> None:
+    """A single tap: every sample's channels times a matrix."""
+    import cv2
     import numpy as np
 
-    outputs, inputs = weights.shape[:2]
-    per_group = outputs // groups
-    x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(lengths, stride, strict=True))]
-    y = _result(x, lengths, outputs) if into is None else into
-    for group in range(groups):
-        filters = slice(group * per_group, (group + 1) * per_group)
-        matrix = np.ascontiguousarray(weights[filters].reshape(per_group, inputs).T)
-        np.matmul(x[..., group * inputs : (group + 1) * inputs], matrix, out=y[..., filters])
-    return y
+    from convcli.engine.rows import by_planes
 
-
-def _by_rows(
-    x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    into: Array | None,
-) -> Array:  # fmt: skip
-    import numpy as np
-
-    planes = part(x)
-    outputs, inputs, kh, kw = weights.shape
-    per_group = outputs // groups
-    y = _result(x, lengths, outputs) if into is None else into
-    for group in range(groups):
-        filters = slice(group * per_group, (group + 1) * per_group)
-        matrix = np.ascontiguousarray(weights[filters].transpose(2, 1, 3, 0)).reshape(kh * inputs * kw, per_group)
-        own = planes[group * inputs : (group + 1) * inputs]
-        _products(own, matrix, (kh, kw), stride, dilation, y[..., filters])
-    return y
-
-
-def _products(
-    planes: Array, matrix: Array, taps: tuple[int, int], stride: Sequence[int], dilation: Sequence[int], y: Array
-) -> None:
-    """One group of channels: `y[o] = columns[o] @ matrix`, by blocks of rows and columns of outputs."""
-    import numpy as np
-    from numpy.lib.stride_tricks import as_strided
-
-    (height, width), (kh, kw), inputs, depth = y.shape[:2], taps, planes.shape[0], matrix.shape[0]
-    across = min(width, max(64, PRODUCT_SAMPLES // depth))
-    across = -(-width // -(-width // across))
-    # With rows of the kernel next to each other, the columns of one row of samples serve all rows of outputs.
-    shared = dilation[0] == 1
-    row_bytes = inputs * kw * across * planes.itemsize * (stride[0] if shared else kh)
-    down = min(height, max(1, COLUMN_BYTES // row_bytes))
-    plane_step, row_step, step = planes.strides
-    for top in range(0, height, down):
-        rows = min(down, height - top)
-        for left in range(0, width, across):
-            wide = min(across, width - left)
-            source = planes[:, top * stride[0] :, left * stride[1] :]
-            inner, steps = (inputs, kw, wide), (plane_step, dilation[1] * step, stride[1] * step)
-            if shared:
-                count = (rows - 1) * stride[0] + kh
-                columns = scratch("columns", (count, *inner), planes.dtype)
-                np.copyto(columns, as_strided(source, (count, *inner), (row_step, *steps)))
-                apart = stride[0] * columns.strides[0]
-            else:
-                columns = scratch("columns", (rows, kh, *inner), planes.dtype)
-                outer = (stride[0] * row_step, dilation[0] * row_step)
-                np.copyto(columns, as_strided(source, (rows, kh, *inner), (*outer, *steps)))
-                apart = columns.strides[0]
-            read = as_strided(columns, (rows, wide, depth), (apart, step, wide * step))
-            np.matmul(read, matrix, out=y[top : top + rows, left : left + wide])
-
-
-def _by_patches(
-    x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int]
-) -> Array:
-    """Any rank: what every output reads is laid out as one row."""
-    import numpy as np
-
-    outputs, inputs, *taps = weights.shape
-    per_group = outputs // groups
-    y = np.empty((*lengths, outputs), x.dtype)
-    depth = math.prod(taps) * inputs
-    row = math.prod(lengths[1:]) * depth * x.itemsize
-    rows = max(1, COLUMN_BYTES // row)
-    for group in range(groups):
-        channels = x[..., group * inputs : (group + 1) * inputs]
-        matrix = np.moveaxis(weights[group * per_group : (group + 1) * per_group], 1, -1).reshape(per_group, depth).T
-        for start in range(0, lengths[0], rows):
-            part = (min(rows, lengths[0] - start), *lengths[1:])
-            patches = _patches(channels[start * stride[0] :], taps, stride, dilation, part).reshape(-1, depth)
-            y[start : start + part[0], ..., group * per_group : (group + 1) * per_group] = (patches @ matrix).reshape(
-                *part, per_group
-            )
-    return y
-
-
-def _patches(
-    x: Array, taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int]
-) -> Array:
-    """A view `(*lengths, *taps, channels)` of what each output reads."""
-    from numpy.lib.stride_tricks import as_strided
-
-    spatial = x.strides[:-1]
-    outer = tuple(step * s for step, s in zip(spatial, stride, strict=True))
-    inner = tuple(step * d for step, d in zip(spatial, dilation, strict=True))
-    return as_strided(x, (*lengths, *taps, x.shape[-1]), (*outer, *inner, x.strides[-1]), writeable=False)
+    outputs, inputs = filters.shape[:2]
+    if filters.groups == 1 and max(outputs, inputs) <= 4 and x.ndim == 3 and not planar(x):
+        matrix = np.ascontiguousarray(filters.weights.reshape(outputs, inputs))
+        y[...] = np.asarray(cv2.transform(np.ascontiguousarray(x), matrix)).reshape(y.shape)
+        return
+    per_group = outputs // filters.groups
+    for group in range(filters.groups):
+        matrix = filters.weights[group * per_group : (group + 1) * per_group].reshape(per_group, inputs)
+        given, mixed = (
+            x[..., group * inputs : (group + 1) * inputs],
+            y[..., group * per_group : (group + 1) * per_group],
+        )
+        if planar(given) and by_planes(mixed):
+            np.matmul(matrix, np.moveaxis(given, -1, -2), out=np.moveaxis(mixed, -1, -2))
+        else:
+            np.matmul(given, matrix.T, out=mixed)

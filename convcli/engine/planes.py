@@ -1,25 +1,21 @@
-"""One kernel on every channel alone, plane by plane; any rank, stride and dilation.
-
-Along each axis the sums with stride `s` and dilation `d` fall apart into classes that are plain convolutions of every
-lcm(s, d)-th sample: with g = gcd(s, d), outputs `u + (d/g) m` and taps `v + (s/g) n` read `s u + d v + lcm (m + n)`.
-No tap is ever multiplied with a sample that isn't wanted.
-"""
+"""One kernel on every channel alone, plane by plane; any rank, stride and dilation."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine import fused, whole
+from convcli.engine import fused, phases, whole
 from convcli.engine.direct import direct, one_channel, opencv_layout
 from convcli.engine.factors import factorise
 from convcli.engine.facts import Facts
 from convcli.engine.fourier import fourier
 from convcli.engine.passes import passes
+from convcli.engine.phases import correlate_phases, spread_taps
 from convcli.engine.plan import Plan, Plane, choose
-from convcli.engine.volume import correlate_volume, pays
+from convcli.engine.volume import are_small, band_slices, correlate_slices, correlate_volume, pays
 from convcli.ranges import channel_store, float_target, planar
 
 if TYPE_CHECKING:
@@ -32,13 +28,19 @@ if TYPE_CHECKING:
 
 
 def correlate_planes(
-    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], *, facts: Facts
-) -> Array:
+    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], *, facts: Facts,
+    into: Array | None = None,
+) -> Array:  # fmt: skip
     """`y[o] = sum_t taps[t] * x[stride*o + dilation*t]` per channel, for `o` in `lengths`, nothing outside read.
 
-    `x` is `(*spatial, channels)`, `taps` has its spatial rank. `facts` say what the samples allow.
+    `x` is `(*spatial, channels)`, `taps` has its spatial rank. `facts` say what the samples allow. The result is `into`
+    where that is given and the algorithm can write to it at once.
     """
     spatial = taps.ndim
+    if spatial == x.ndim - 1 == 3 and all(step == 1 for step in (*stride, *dilation)) and taps.shape[-1] > 1:
+        return _correlate(x, taps, stride, dilation, lengths, facts, into)
+    if any(step != 1 for step in (*stride, *dilation)) and spatial == 2:
+        return _correlate(x, taps, stride, dilation, lengths, facts, into)
     while spatial > 1 and taps.shape[-1] == 1 and stride[spatial - 1] == 1:
         # An axis that the kernel does not move along is as good as channels.
         x = x[(slice(None),) * (spatial - 1) + (slice(0, lengths[spatial - 1]),)]
@@ -58,15 +60,21 @@ def correlate_planes(
 
 
 def _correlate(
-    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], facts: Facts
-) -> Array:
+    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], facts: Facts,
+    into: Array | None = None,
+) -> Array:  # fmt: skip
     """As `correlate_planes`, for two axes or more: the last two by planes, the others one slice at a time."""
     import numpy as np
 
     if taps.ndim == 2:
-        return _correlate_plane(x, taps, stride, dilation, lengths, facts)
-    if all(step == 1 for step in (*stride, *dilation)) and pays(taps, tuple(lengths)) and facts.bounded:
-        return correlate_volume(x, taps, tuple(lengths))
+        if all(step == 1 for step in (*stride, *dilation)):
+            return _filter(x[: lengths[0] + taps.shape[0] - 1, : lengths[1] + taps.shape[1] - 1], taps, facts)
+        return correlate_phases(x, taps, stride, dilation, lengths, lambda part, few: _phase(part, few, facts), into)
+    if taps.ndim == 3 and all(step == 1 for step in (*stride, *dilation)):
+        if pays(taps, tuple(lengths)) and facts.bounded:
+            return correlate_volume(x, taps, tuple(lengths), into)
+        if are_small(x, taps):
+            return correlate_slices(x, taps, tuple(lengths), into)
     y = np.zeros((*lengths, x.shape[-1]), x.dtype)
     for o in range(lengths[0]):
         for t in range(taps.shape[0]):
@@ -74,45 +82,6 @@ def _correlate(
                 row = x[o * stride[0] + t * dilation[0]]
                 y[o] += _correlate(row, taps[t], stride[1:], dilation[1:], lengths[1:], facts)
     return y
-
-
-def _correlate_plane(
-    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], facts: Facts
-) -> Array:
-    """Rows by classes (views, nothing copied); columns with zeros between the taps, then every stride-th one kept."""
-    import numpy as np
-
-    height, width = lengths
-    columns = (width - 1) * stride[1] + 1
-    spread = _spread(taps, dilation[1])
-    x = x[:, : columns + spread.shape[1] - 1]
-    if stride[0] == dilation[0] == 1:
-        return _filter(x[: height + taps.shape[0] - 1], spread, facts)[:, :: stride[1]]
-    y = np.zeros((height, width, x.shape[-1]), x.dtype)
-    for output, tap, source in _classes(stride[0], dilation[0], height, taps.shape[0]):
-        part, rows = spread[tap], len(range(height)[output])
-        y[output] += _filter(x[source][: rows + part.shape[0] - 1], part, facts)[:, :: stride[1]]
-    return y
-
-
-def _classes(stride: int, dilation: int, outputs: int, taps: int) -> Iterator[tuple[slice, slice, slice]]:
-    """The plain convolutions that one strided, dilated axis falls into, as slices of outputs, taps and inputs."""
-    common = math.gcd(stride, dilation)
-    output_step, tap_step, source_step = dilation // common, stride // common, stride * dilation // common
-    for u in range(min(output_step, outputs)):
-        for v in range(min(tap_step, taps)):
-            source = slice(stride * u + dilation * v, None, source_step)
-            yield slice(u, None, output_step), slice(v, None, tap_step), source
-
-
-def _spread(taps: Array, dilation: int) -> Array:
-    import numpy as np
-
-    if dilation == 1:
-        return taps
-    spread = np.zeros((taps.shape[0], dilation * (taps.shape[1] - 1) + 1), taps.dtype)
-    spread[:, ::dilation] = taps
-    return spread
 
 
 def plan_for(taps: Array, height: int, width: int, channels: int, facts: Facts | None = None) -> Plan:
@@ -148,17 +117,21 @@ def describe(
     plane = np.asarray(taps, np.float32)
     plane = plane.reshape(-1, *plane.shape[-2:])[0] if plane.ndim > 1 else plane[None]
     height, width = ([1, *(spatial or (1000, 1000))])[-2:]
-    plan = plan_for(_spread(plane, dilation[-1]), max(1, height // stride[0]), width, channels)
-    phases = math.lcm(stride[0], dilation[0]) if taps.ndim > 1 else 1
-    return f"{plan}, {phases} phases of rows" if phases > 1 else str(plan)
+    plan = plan_for(spread_taps(plane, dilation[-1]), max(1, height // stride[0]), width, channels)
+    count = math.lcm(stride[0], dilation[0]) if taps.ndim > 1 else 1
+    return f"{plan}, {count} phases of rows" if count > 1 else str(plan)
 
 
 def band_rows(
     taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], channels: int
 ) -> int:
     """The height that bands should have for these `lengths` of outputs; 0 where the algorithm does not care."""
-    if taps.ndim != 2 or any(step != 1 for step in (*stride, *dilation)):
+    if taps.ndim == 3 and all(step == 1 for step in (*stride, *dilation)):
+        return band_slices(taps, tuple(lengths))
+    if taps.ndim != 2:
         return 0
+    if any(step != 1 for step in (*stride, *dilation)):
+        return phases.band_rows(stride, lengths, channels, taps.itemsize)
     return plan_for(taps, lengths[0], lengths[1], channels).rows
 
 
@@ -185,7 +158,7 @@ def run_whole(
             for channel, one in enumerate(stores)
             if one is not None
         )
-    spread = np.ascontiguousarray(_spread(_spread(taps, dilation[1]).T, dilation[0]).T)
+    spread = np.ascontiguousarray(spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T)
     plan = plan_for(spread, windows[0].length, windows[1].length, x.shape[2])
     if plan.algorithm == "direct" and whole.fits(x, spread, windows, border):
         out = float_target(store, taps.dtype)
@@ -200,6 +173,14 @@ def run_whole(
             fused.run_fused(x, factors[0][0], factors[1][0], windows, border, store)
             return True
     return False
+
+
+def _phase(x: Array, taps: Array, facts: Facts) -> Array:
+    """As `_filter`, for a result that is used up before the next one is asked for."""
+    height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
+    if phases.is_small(x, taps) and plan_for(taps, height, width, x.shape[2], facts).algorithm == "direct":
+        return phases.correlate_small(x, taps)
+    return _filter(x, taps, facts)
 
 
 def _filter(x: Array, taps: Array, facts: Facts) -> Array:

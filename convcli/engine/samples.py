@@ -6,6 +6,7 @@ border rule (`zero`: each counts 0, as torchvision's `deform_conv2d` and ONNX `D
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window, source_indices
@@ -75,11 +76,31 @@ def _remap(window: Array, rows: npt.NDArray[np.float32], columns: npt.NDArray[np
 
 
 def _operator(x: npt.NDArray[Any], rows: Places, columns: Places, border: str, dtype: npt.DTypeLike) -> Array:
-    """As a sparse matrix, one row of up to four shares per place, times the pixels: fit for many channels."""
+    """As a sparse matrix times the pixels that are read."""
     import numpy as np
-    from scipy import sparse
 
-    height, width, channels = x.shape
+    shares, pixels = _shares(rows, columns, x.shape[:2], border, dtype)
+    # Only the pixels that are read are converted, not the picture once per block.
+    used, pixels = np.unique(pixels, return_inverse=True)
+    flat = x[used // x.shape[1], used % x.shape[1]].astype(dtype)
+    read: Array = _sparse(shares, pixels.reshape(shares.shape), len(flat)) @ flat
+    return read.reshape(*rows.shape, x.shape[2])
+
+
+def operator(rows: Places, columns: Places, size: Sequence[int], border: str, dtype: npt.DTypeLike) -> Any:
+    """A sparse matrix that times `(pixels, channels)` of a picture of `size` reads it at all places, one row each."""
+    rows, columns = fold(rows, size[0], border), fold(columns, size[1], border)
+    shares, pixels = _shares(rows, columns, size, border, dtype)
+    return _sparse(shares, pixels, size[0] * size[1])
+
+
+def _shares(
+    rows: Places, columns: Places, size: Sequence[int], border: str, dtype: npt.DTypeLike
+) -> tuple[Array, npt.NDArray[np.int64]]:
+    """The shares of the four neighbours of every place, and their numbers in the picture: `(places, 4)` each."""
+    import numpy as np
+
+    height, width = size
     top, left = np.floor(rows).ravel(), np.floor(columns).ravel()
     down, across = rows.ravel() - top, columns.ravel() - left
     shares = np.empty((rows.size, 4), dtype)
@@ -90,15 +111,16 @@ def _operator(x: npt.NDArray[Any], rows: Places, columns: Places, border: str, d
         share = (down if dy else 1 - down) * (across if dx else 1 - across)
         shares[:, corner] = np.where((row < 0) | (column < 0), 0, share)
         pixels[:, corner] = np.maximum(row, 0) * width + np.maximum(column, 0)
-    if x.flags.c_contiguous and x.dtype == dtype:
-        flat = x.reshape(-1, channels)
-    else:
-        # Only the pixels that are read are converted, not the picture once per block.
-        used, pixels = np.unique(pixels, return_inverse=True)
-        flat = x[used // width, used % width].astype(dtype)
-    ends = np.arange(0, shares.size + 1, 4)
-    matrix = sparse.csr_array((shares.ravel(), pixels.ravel(), ends), shape=(rows.size, len(flat)))
+    return shares, pixels
+
+
+def _sparse(shares: Array, pixels: npt.NDArray[Any], count: int) -> Any:
+    import numpy as np
+    from scipy import sparse
+
+    ends = np.arange(0, shares.size + 1, 4, dtype=np.int32)
+    indices = pixels.ravel().astype(np.int32)
+    matrix = sparse.csr_array((shares.ravel(), indices, ends), shape=(len(shares), count))
     # A neighbour with no share must not spread a NaN or an infinity of its own.
     matrix.eliminate_zeros()
-    read: Array = matrix @ flat
-    return read.reshape(*rows.shape, channels)
+    return matrix

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
 
 
+#: The most channels, of all phases of a row, that are merged at once.
+MERGED = 32
+
+
 @record(kw_only=False)
 class Phase:
     """The outputs of one phase within a tile, the taps that reach them (in input order) and the input they start at."""
@@ -62,17 +66,16 @@ def stamp(
     tile: Tile,
     windows: Sequence[Scatter],
     channels: int,
-    correlate: Callable[[Array, tuple[slice, ...], tuple[int, ...], tuple[int, ...]], Array],
+    correlate: Callable[[Array, tuple[slice, ...], tuple[int, ...], tuple[int, ...], str], Array],
+    into: Array | None = None,
 ) -> Array:
-    """The outputs of `tile.region`: `(*region, channels)`.
+    """The outputs of `tile.region`: `(*region, channels)`, in `into` where that is given.
 
-    `correlate(x, taps, dilation, lengths)` convolves `x` at stride 1 with the slice `taps` of the weights.
+    `correlate(x, taps, dilation, lengths, name)` convolves `x` at stride 1 with the slice `taps` of the weights; what
+    it returns is used up before it is called with the same `name` again.
     """
-    import cv2
-    import numpy as np
-
     lengths = [stop - start for start, stop in tile.region]
-    y = scratch("stamped", (*lengths, channels), tile.data.dtype)
+    y = scratch("stamped", (*lengths, channels), tile.data.dtype) if into is None else into
     per_axis = [
         list(phases(window, *part, origin))
         for window, part, origin in zip(windows, tile.region, tile.origin, strict=True)
@@ -80,22 +83,42 @@ def stamp(
     if any(sum(phase.count for phase in axis) < n for axis, n in zip(per_axis, lengths, strict=True)):
         y.fill(0)
     last, stride = per_axis[-1], windows[-1].stride
-    whole = 1 < channels <= 8 and stride > 1 and len({phase.count for phase in last}) == 1 and len(last) == stride
+    together = y.ndim == 3 and stride > 1 and _interleaves(y, stride) and len(last) == stride
     for outer in itertools.product(*per_axis[:-1]):
         results = []
-        for combination in ((*outer, phase) for phase in last):
+        for number, combination in enumerate((*outer, phase) for phase in last):
             result = correlate(
                 tile.data[tuple(slice(phase.source, None) for phase in combination)],
                 tuple(phase.taps for phase in combination),
                 tuple(phase.dilation for phase in combination),
                 tuple(phase.count for phase in combination),
+                f"phase {number}",
             )
-            if whole and y.ndim == 3:
-                results.append(np.array(result))
+            if together:
+                results.append(result)
             else:
                 y[tuple(phase.outputs for phase in combination)] = result
         if results:
-            # Pixels of several channels are interleaved at once: numpy is slow on such short runs.
-            rows = y[outer[0].outputs]
-            cv2.merge(results, rows.reshape(len(rows), last[0].count, stride * channels))
+            _merge(results, y[outer[0].outputs], last)
     return y
+
+
+def _interleaves(y: Array, stride: int) -> bool:
+    """Whether phases of `y` `(h, w, channels)` are pixels of more channels for OpenCV to merge."""
+    side_by_side = y.strides[1] == y.shape[2] * y.itemsize and (y.shape[2] == 1 or y.strides[2] == y.itemsize)
+    return side_by_side and stride * y.shape[2] <= MERGED
+
+
+def _merge(results: Sequence[Array], rows: Array, last: Sequence[Phase]) -> None:
+    """Puts the phases of some rows of outputs in their places, all that are whole at once: numpy's steps are slow."""
+    import cv2
+    from numpy.lib.stride_tricks import as_strided
+
+    height, _, channels = rows.shape
+    stride, whole = len(results), min(phase.count for phase in last)
+    shape = (height, whole, stride * channels)
+    target = as_strided(rows, shape, (rows.strides[0], stride * channels * rows.itemsize, rows.itemsize))
+    cv2.merge([result[:, :whole] for result in results], target)
+    for phase, result in zip(last, results, strict=True):
+        if phase.count > whole:
+            rows[:, phase.outputs][:, whole:] = result[:, whole:]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine.fourier import kernel_spectrum
+from convcli.engine.phases import correlate_small, is_small
 from convcli.engine.plan import Plane, direct_cost, fourier_cost, fourier_tile
 from convcli.engine.threads import scratch
 
@@ -35,28 +36,78 @@ def pays(taps: Array, lengths: tuple[int, ...]) -> bool:
     return bool(shared + PRODUCT * deep < slice_by_slice)
 
 
-def correlate_volume(x: Array, taps: Array, lengths: tuple[int, ...]) -> Array:
+def are_small(x: Array, taps: Array) -> bool:
+    """Whether `correlate_slices` serves."""
+    return x.flags.c_contiguous and is_small(x[0], taps[0])
+
+
+def band_slices(taps: Array, lengths: tuple[int, ...]) -> int:
+    """The slices that a band should have: every band reads those of its halo again, and spectra are made of them."""
+    return -(-lengths[0] // (2 if pays(taps, lengths) else 4))
+
+
+def correlate_volume(x: Array, taps: Array, lengths: tuple[int, ...], into: Array | None = None) -> Array:
     """`taps` `(kz, ky, kx)` on `x` `(z, y, x, channels)` wherever it fits; samples finite and of like size."""
     import numpy as np
 
     high, wide = taps.shape[1:]
     tile = fourier_tile(Plane(taps=(high, wide), height=lengths[1], width=lengths[2]))
     spectra = [kernel_spectrum(part.tobytes(), part.shape, part.dtype.str, tile) for part in np.ascontiguousarray(taps)]
-    y = np.empty((*lengths, x.shape[3]), x.dtype)
+    y = np.empty((*lengths, x.shape[3]), x.dtype) if into is None else into
     down, across = min(lengths[1], tile[0] - high + 1), min(lengths[2], tile[1] - wide + 1)
     places = [
-        (channel, min(top, lengths[1] - down), min(left, lengths[2] - across))
+        (0, channel, min(top, lengths[1] - down), min(left, lengths[2] - across))
         for channel in range(x.shape[3])
         for top in range(0, lengths[1], down)
         for left in range(0, lengths[2], across)
     ]
-    read = (down + high - 1, across + wide - 1)
+    deep = lengths[0]
+    if len(places) % 2 and deep > 1:
+        # No place is left without a partner where each is cut in two along z.
+        deep = -(-deep // 2)
+        places = [(start, *place) for _, *place in places for start in (0, lengths[0] - deep)]
+    read = (deep + taps.shape[0] - 1, down + high - 1, across + wide - 1)
     for first in range(0, len(places), 2):
-        pair = places[first : first + 2]
-        sources = [x[:, top : top + read[0], left : left + read[1], channel] for channel, top, left in pair]
-        targets = [y[:, top : top + down, left : left + across, channel] for channel, top, left in pair]
+        sources, targets = [], []
+        for start, channel, top, left in places[first : first + 2]:
+            sources.append(x[start : start + read[0], top : top + read[1], left : left + read[2], channel])
+            targets.append(y[start : start + deep, top : top + down, left : left + across, channel])
         _pair(sources, spectra, tile, targets)
     return y
+
+
+def correlate_slices(x: Array, taps: Array, lengths: tuple[int, ...], into: Array | None = None) -> Array:
+    """As `correlate_volume`, for few taps a slice and any samples: slices below each other are one tall plane.
+
+    So each slice of the kernel is one call, whose results between two slices of the volume mean nothing.
+    """
+    import numpy as np
+
+    deep, height, width = lengths
+    rows, columns, channels = x.shape[1:]
+    y = np.empty((*lengths, channels), x.dtype) if into is None else into
+    begun = False
+    for z, part in enumerate(taps):
+        if not part.any() and (begun or z + 1 < len(taps)):
+            continue
+        tall = x[z : z + deep].reshape(deep * rows, columns, channels)
+        # The last rows of the plane mean nothing either: `correlate_small` leaves them out, but they are in memory.
+        found = correlate_small(tall, part)
+        plane = as_volume(found, (deep, rows, columns, channels))[:, :height, :width]
+        if begun:
+            np.add(y, plane, out=y)
+        else:
+            np.copyto(y, plane)
+            begun = True
+    return y
+
+
+def as_volume(found: Array, shape: tuple[int, ...]) -> Array:
+    """The array of scratch that `found` is a part of, from its corner on, as slices."""
+    from numpy.lib.stride_tricks import as_strided
+
+    row, column, channel = found.strides
+    return as_strided(found, shape, (shape[1] * row, row, column, channel))
 
 
 def _pair(sources: list[Array], spectra: list[Any], tile: tuple[int, int], targets: list[Array]) -> None:

@@ -1,7 +1,8 @@
-"""A block of deformable convolution: its taps are sampled plane by plane and multiplied with the weights at once.
+"""Deformable convolution by OpenCV's `remap`: taps are sampled plane by plane and multiplied with the weights at once.
 
-Places are counted from the corner of a window around all that the block reads, in which float32 is fine enough, and
-the window is continued by the border rule, so that every neighbour of every place lies in it.
+Places are counted from the corner of a window around what is read, in which float32 is fine enough, and the window is
+continued by the border rule, so that every neighbour of every place lies in it. Where places are near their outputs a
+band shares one window: then a tap's places are made for a whole band at once, and calls are long.
 """
 
 from __future__ import annotations
@@ -20,56 +21,114 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[np.floating[Any]]
+    Places = npt.NDArray[np.float64]
+
+#: The widest window that places are counted in, so that they are known to 1/100,000 of a pixel: below 128 float32's
+#: steps are half as large as above, where few should lie.
+SPAN = 5 * BLOCK // 4
+#: Channels of pixels that `remap` reads exactly in OpenCV 5: on 2 it rounds places to 1/32 of a pixel.
+PIXELS = (1, 3, 4)
+#: The narrowest part of a band that is worth a call of its own.
+NARROW = 64
 
 
-#: The widest window, so that places in it are known to 1/100,000 of a pixel; also the picture is not much smaller.
-SPAN = 2 * BLOCK
+def reach(places: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The least and the greatest of `places` down and right."""
+    down, right = ((float(part.min()), float(part.max())) for part in places)
+    return down, right
 
 
 def warp(
     image: npt.NDArray[Any],
     places: tuple[npt.NDArray[Any], npt.NDArray[Any]],
-    nominal: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
+    nominal: tuple[Places, Places],
+    around: tuple[tuple[float, float], tuple[float, float]],
     mask: npt.NDArray[Any] | None,
     weights: Array,
     groups: int,
     border: str,
 ) -> Array | None:
-    """`(outputs, h, w)` of a block; None where it is not for this algorithm (far-flung places, NaN, infinity).
+    """`(h, w, outputs)`; None where it is not for this algorithm (far-flung places, NaN, infinity).
 
     `image` is `(height, width, channels)`. Tap `t` reads at `places[0][t] + nominal[0][t, :, None]` down and
-    `places[1][t] + nominal[1][t, None, :]` right. `weights` is `(taps,)` or `(outputs, channels / groups, taps)`.
+    `places[1][t] + nominal[1][t, None, :]` right; `around` is the `reach` of `places`. `weights` is `(taps,)` or
+    `(outputs, channels / groups, taps)`.
+    """
+    import numpy as np
+
+    rows = _range(nominal[0], around[0])
+    if rows[1] - rows[0] > min(SPAN, image.shape[0] + BLOCK // 4):
+        return None
+    cuts = _cuts(nominal[1], around[1], image.shape[1])
+    if cuts is None:
+        return None
+    ranges = [_range(nominal[1][:, cut], around[1]) for cut in cuts]
+    left, right = min(low for low, _ in ranges), max(high for _, high in ranges)
+    shape = (rows[1] - rows[0], right - left, image.shape[2])
+    window = read_window(image, [rows, (left, right)], border, np.float32, out=scratch("window", shape, np.float32))
+    if image.dtype.kind == "f" and not math.isfinite(float(window.max()) - float(window.min())):
+        # `remap` multiplies a neighbour of no share by 0, which would spread a NaN.
+        return None
+    corners = np.concatenate([np.full(cut.stop - cut.start, low) for cut, (low, _) in zip(cuts, ranges, strict=True)])
+    # Whole numbers below `SPAN`: float32 holds them exactly.
+    kind = np.result_type(places[0].dtype, np.float32)
+    local = (nominal[0] - rows[0]).astype(kind), (nominal[1] - corners).astype(kind)
+    sources = [(cut, slice(low - left, high - left)) for cut, (low, high) in zip(cuts, ranges, strict=True)]
+    if len(nominal[0]) == weights.size == 1 and shape[2] in PIXELS:
+        pixels: Array = _samples([window], places, local, mask, sources)[0, 0]
+        pixels *= weights.reshape(-1)[0]
+        return pixels
+    return np.moveaxis(_mix(weights, _samples(list(part(window)), places, local, mask, sources), groups), 0, -1)
+
+
+def _range(nominal: Places, around: tuple[float, float]) -> tuple[int, int]:
+    """The half-open range of samples that are read along an axis."""
+    return math.floor(float(nominal.min()) + around[0]), math.floor(float(nominal.max()) + around[1]) + 2
+
+
+def _cuts(nominal: Places, around: tuple[float, float], width: int) -> list[slice] | None:
+    """The columns of outputs in parts whose windows are narrow enough; None where they would be too many."""
+    columns = nominal.shape[1]
+    step = float(nominal[0, -1] - nominal[0, 0]) / max(1, columns - 1)
+    spread = float(nominal[:, 0].max() - nominal[:, 0].min()) + around[1] - around[0] + 4
+    room = SPAN - spread
+    if spread > width + BLOCK // 4:
+        return None
+    wide = columns if step == 0 else int(room / step)
+    if room <= 0 or wide < min(columns, NARROW):
+        return None
+    count = -(-columns // wide)
+    return [slice(columns * i // count, columns * (i + 1) // count) for i in range(count)]
+
+
+def _samples(
+    planes: Sequence[Array],
+    places: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    local: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    mask: npt.NDArray[Any] | None,
+    sources: Sequence[tuple[slice, slice]],
+) -> Array:
+    """`(taps, planes, h, w, ...)` read from `planes` of the window, by parts: columns of outputs, and of the window.
+
+    A plane may have pixels of several channels.
     """
     import cv2
     import numpy as np
 
-    ranges = []
-    for axis in (0, 1):
-        low, high = (math.floor(float(end(places[axis])) + float(end(nominal[axis]))) for end in (np.min, np.max))
-        if high + 2 - low > min(SPAN, image.shape[axis] + BLOCK // 4):
-            return None
-        ranges.append((low, high + 2))
-    spans = [stop - start for start, stop in ranges]
-    channels = image.shape[2]
-    window = read_window(image, ranges, border, np.float32, out=scratch("window", [*spans, channels], np.float32))
-    if image.dtype.kind == "f" and not math.isfinite(float(window.max()) - float(window.min())):
-        # `remap` multiplies a neighbour of no share by 0, which would spread a NaN.
-        return None
-    planes = part(window)
     taps, height, width = places[0].shape
     down, right = (scratch(name, (height, width), np.float32) for name in ("down", "right"))
-    samples = scratch("samples", (taps, channels, height, width), np.float32)
-    # Whole numbers below `SPAN`: float32 holds them exactly.
-    local = [(nominal[axis] - ranges[axis][0]).astype(np.float32) for axis in (0, 1)]
+    samples = scratch("samples", (taps, len(planes), height, width, *planes[0].shape[2:]), np.float32)
     for tap in range(taps):
         np.add(places[0][tap], local[0][tap, :, None], out=down, casting="same_kind")
         np.add(places[1][tap], local[1][tap, None, :], out=right, casting="same_kind")
-        for channel in range(channels):
-            target = samples[tap, channel]
-            cv2.remap(planes[channel], right, down, cv2.INTER_LINEAR, target, cv2.BORDER_REPLICATE)
+        for plane, target in zip(planes, samples[tap], strict=True):
+            for cut, read in sources:
+                across, along, into = right[:, cut], down[:, cut], target[:, cut]
+                cv2.remap(plane[:, read], across, along, cv2.INTER_LINEAR, into, cv2.BORDER_REPLICATE)
         if mask is not None:
-            np.multiply(samples[tap], mask[tap], out=samples[tap], casting="same_kind")
-    return _mix(weights, samples, groups)
+            factors = mask[tap] if planes[0].ndim == 2 else mask[tap][..., None]
+            np.multiply(samples[tap], factors, out=samples[tap], casting="same_kind")
+    return samples
 
 
 def _mix(weights: Array, samples: Array, groups: int) -> Array:
@@ -81,7 +140,7 @@ def _mix(weights: Array, samples: Array, groups: int) -> Array:
         y: Array = np.matmul(weights[None], samples.reshape(taps, -1)).reshape(channels, *size)
         return y
     outputs, inputs, _ = weights.shape
-    y = np.empty((outputs, math.prod(size)), samples.dtype)
+    y = scratch("mixed", (outputs, math.prod(size)), samples.dtype)
     for group, filters in enumerate(_slices(outputs, groups)):
         own = np.ascontiguousarray(samples[:, group * inputs : (group + 1) * inputs]).reshape(taps * inputs, -1)
         matrix = np.ascontiguousarray(weights[filters].transpose(0, 2, 1)).reshape(-1, taps * inputs)

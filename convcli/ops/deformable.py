@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
-from convcli.displacements import Displacement, displaced
-from convcli.engine.samples import BLOCK, sample
-from convcli.engine.tiles import Region, run_bands
-from convcli.engine.warp import warp
+from convcli.engine.samples import BLOCK
+from convcli.engine.tiles import run_bands
 from convcli.errors import FieldError, ShapeError
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
 from convcli.ops.offsets import check_finite, check_stack, check_together
+from convcli.ops.sampling import Sampling
 from convcli.ops.weights import check_bank, check_bias, common, footprint, resolve_weights
 from convcli.records import record
 from convcli.rules import RuleCall
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from convcli.ops.base import Array, Store
-
-    Places = npt.NDArray[np.float64]
 
 OFFSETS = f.Field(
     "offsets",
@@ -180,14 +177,19 @@ class Deformable(Kernel):
         size = (windows[0].length, windows[1].length)
         self._check_fit(x.shape, size)
         if x.ndim == 3:
-            run_bands(x.shape, windows, dtype, partial(self._band, x, dtype=dtype), store, rows=BLOCK)
+            run_bands(x.shape, windows, dtype, Sampling(self, x, dtype).band, store, rows=BLOCK)
             return
         for z, image in enumerate(x):
             # A volume goes slice by slice: z is carried through.
             plane = np.empty((1, *size, self.output_channels(x.shape[-1])), dtype)
-            band = partial(self._band, image, dtype=dtype)
+            band = Sampling(self, image, dtype).band
             run_bands(image.shape, windows, dtype, band, partial(_keep, plane[0]), rows=BLOCK)
             store(plane, z)
+
+    @cached_property
+    def kept(self) -> dict[Hashable, Any]:
+        """What `Sampling` keeps from one picture to the next."""
+        return {}
 
     def _check_fit(self, shape: tuple[int, ...], size: tuple[int, int]) -> None:
         """Raises `ShapeError` where offsets or mask were made for another output size or number of channels."""
@@ -206,109 +208,6 @@ class Deformable(Kernel):
                     f" {shape[-2]}x{shape[-3]} pixels needs {needed}",
                     hint=f"make it with numpy: np.save('{field}.npy', np.{neutral}({needed}))",
                 )
-
-    def _band(self, image: npt.NDArray[Any], region: Region, *, dtype: npt.DTypeLike) -> Array:
-        import numpy as np
-
-        (top, bottom), (_, width) = region
-        channels = self.output_channels(image.shape[-1])
-        y = np.empty((bottom - top, width, channels), dtype)
-        for left in range(0, width, BLOCK):
-            columns = slice(left, min(left + BLOCK, width))
-            for up in range(top, bottom, BLOCK):
-                rows = slice(up, min(up + BLOCK, bottom))
-                y[up - top : rows.stop - top, columns] = self._block(image, rows, columns, dtype)
-        return y
-
-    def _block(self, image: npt.NDArray[Any], rows: slice, columns: slice, dtype: npt.DTypeLike) -> Array:
-        import numpy as np
-
-        weights = self.effective.astype(dtype)
-        groups = self.offset_groups
-        if groups == 1 and dtype == np.float32:
-            found = self._warped(image, rows, columns, weights)
-            if found is not None:
-                return np.moveaxis(found, 0, -1)
-        per_group = image.shape[-1] // groups
-        masks = None
-        if self.mask is not None:
-            masks = np.asarray(self.mask.native[:, rows, columns], dtype).reshape(
-                groups, -1, *self._size(rows, columns)
-            )
-        parts = []
-        for group in range(groups):
-            down, right = self._places(group, rows, columns, image.shape[:2])
-            part = image if groups == 1 else image[..., group * per_group : (group + 1) * per_group]
-            samples = sample(part, down, right, self.border, dtype)
-            if masks is not None:
-                samples *= masks[group][..., None]
-            parts.append(samples)
-        samples = parts[0] if groups == 1 else np.concatenate(parts, axis=-1)
-        if self.channels is None:
-            summed: Array = np.tensordot(weights.reshape(-1), samples, axes=1)
-            return summed
-        return self._mix(weights, samples)
-
-    def _warped(self, image: npt.NDArray[Any], rows: slice, columns: slice, weights: Array) -> Array | None:
-        """The block as planes, `(channels out, h, w)`, where that algorithm serves."""
-        taps = math.prod(self.taps)
-        nominal = self._nominal(rows, columns, image.shape[:2])
-        mask = None if self.mask is None else self.mask.native[:, rows, columns]
-        if isinstance(self.offsets, RuleCall):
-            down, right = self._places(0, rows, columns, image.shape[:2])
-            places = down, right
-            nominal = nominal[0] * 0, nominal[1] * 0
-        else:
-            block = self.offsets.native[:, rows, columns]
-            places = block[0::2], block[1::2]
-        flat = weights.reshape(*weights.shape[:-2], taps)
-        return warp(image, places, nominal, mask, flat, self.groups, self.border)
-
-    def _nominal(self, rows: slice, columns: slice, size: tuple[int, ...]) -> tuple[Places, Places]:
-        """Where the taps would read without offsets: rows `(taps, h)` and columns `(taps, w)`."""
-        import numpy as np
-
-        nominal = []
-        for index, part in ((0, rows), (1, columns)):
-            outputs = np.arange(part.start, part.stop, dtype=np.float64) * self.stride[index]
-            first = outputs - self.window(size[index], index).before
-            nominal.append(first + np.arange(self.taps[index], dtype=np.float64)[:, None] * self.dilation[index])
-        kh, kw = self.taps
-        return np.repeat(nominal[0], kw, axis=0), np.tile(nominal[1], (kh, 1))
-
-    def _mix(self, weights: Array, samples: Array) -> Array:
-        """The filter bank on `(taps, h, w, channels)` samples: one matrix product per group."""
-        import numpy as np
-
-        taps, height, width, channels = samples.shape
-        out, inputs = weights.shape[:2]
-        y = np.empty((height, width, out), samples.dtype)
-        flat = samples.reshape(taps, -1, channels)
-        for group in range(self.groups):
-            filters = slice(group * out // self.groups, (group + 1) * out // self.groups)
-            part = flat[..., group * inputs : (group + 1) * inputs]
-            patches = part.transpose(1, 0, 2).reshape(height * width, -1)
-            matrix = weights[filters].reshape(-1, inputs, taps).transpose(2, 1, 0).reshape(taps * inputs, -1)
-            y[..., filters] = (patches @ matrix).reshape(height, width, -1)
-        return y
-
-    def _size(self, rows: slice, columns: slice) -> tuple[int, int]:
-        return rows.stop - rows.start, columns.stop - columns.start
-
-    def _places(self, group: int, rows: slice, columns: slice, size: tuple[int, ...]) -> tuple[Places, Places]:
-        """Where the taps read for a block of outputs: rows and columns, `(taps, h, w)` each."""
-        import numpy as np
-
-        nominal = self._nominal(rows, columns, size)
-        if isinstance(self.offsets, RuleCall):
-            rule = cast("Displacement", self.offsets.rule)
-            return displaced(rule, self.offsets.values(2, "offsets"), *nominal, tuple(size))
-        shape = (math.prod(self.taps), *self._size(rows, columns))
-        down = np.broadcast_to(nominal[0][:, :, None], shape)
-        right = np.broadcast_to(nominal[1][:, None, :], shape)
-        taps = math.prod(self.taps)
-        block = self.offsets.native[group * 2 * taps : (group + 1) * 2 * taps, rows, columns]
-        return down + block[0::2], right + block[1::2]
 
 
 def _keep(plane: Array, band: Array, start: int) -> None:

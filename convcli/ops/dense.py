@@ -92,8 +92,10 @@ class Dense(Kernel):
         return {"convolution": outputs * (self.weights.size if self.channels else self.weights.size * channels)}
 
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
-        if self.channels and bank.algorithm(self.weights.shape) != "planes":
-            return bank.describe(self.weights.shape)
+        if self.channels:
+            case = self.weights.shape, self.groups, self.stride, self.dilation
+            if bank.algorithm(*case) != "planes":
+                return bank.describe(*case)
         weights = self.effective[0, 0] if self.channels else self.effective
         return planes.describe(weights, self.stride, self.dilation, spatial, channels)
 
@@ -101,27 +103,43 @@ class Dense(Kernel):
         weights = tensors.given(footprint(self.effective, len(self.axes)))
         return self.replace(weights=weights, groups=1, bias=None, divisor=1, flip=False)
 
+    @cached_property
+    def _made(self) -> dict[tuple[str, str], Array | bank.Filters]:
+        return {}
+
+    def _weights(self, axes: str, dtype: npt.DTypeLike) -> Array | bank.Filters:
+        """The weights for arrays with `axes`, once made: transforms of banks are kept from one picture to the next."""
+        import numpy as np
+
+        key = axes, np.dtype(dtype).str
+        if key not in self._made:
+            weights = spread_over(self.effective, axes, self.axes).astype(dtype)
+            self._made[key] = weights if self.channels is None else bank.Filters(weights, self.groups)
+        return self._made[key]
+
     def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
-        weights = spread_over(self.effective, axes, self.axes).astype(dtype)
+        weights = self._weights(axes, dtype)
         stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
 
         if planar(x) and self._by_channels(x, axes, dtype, store):
             return
         windows = self.windows(x.shape[:-1], axes)
-        if self.channels is None and planes.run_whole(x, weights, dilation, windows, self.border, store):
+        lengths = [window.length for window in windows]
+        if isinstance(weights, bank.Filters):
+            rows = bank.band_rows(weights, stride, dilation, lengths)
+        elif planes.run_whole(x, weights, dilation, windows, self.border, store):
             return
+        else:
+            rows = planes.band_rows(weights, stride, dilation, lengths, x.shape[-1])
 
-        target = float_target(store, dtype) if self.channels else None
+        target = float_target(store, dtype)
 
         def compute(tile: Tile) -> Array:
             lengths = [stop - start for start, stop in tile.region]
-            facts = Facts(tile.data, plain=x.dtype.kind != "f")
+            facts = Facts(bank.laid(tile.data), plain=x.dtype.kind != "f")
             into = None if target is None else target[slice(*tile.region[0])]
-            return correlate(tile.data, weights, self.groups, stride, dilation, lengths, facts, into)
+            return correlate(tile.data, weights, stride, dilation, lengths, facts, into)
 
-        rows = 0
-        if self.channels is None:
-            rows = planes.band_rows(weights, stride, dilation, [window.length for window in windows], x.shape[-1])
         channels = self.output_channels(x.shape[-1]) if self.channels else 0
         run_tiled(x, windows, self.border, dtype, compute, store, rows=rows, channels=channels)
 
@@ -129,14 +147,22 @@ class Dense(Kernel):
         """Runs channel by channel where channels lie as planes and don't mix; False where that can't be."""
         if self.channels is not None and self.weights.shape[1] > 1:
             return False
+        from convcli.engine.depthwise import filter_planes
+
+        share = 1 if self.channels is None else self.channels[1] // x.shape[-1]
+        given = [
+            (channel // share, self.effective if self.channels is None else self.effective[channel, 0])
+            for channel in range(self.output_channels(x.shape[-1]))
+        ]
+        if axes == self.axes and all(step == 1 for step in (*self.stride, *self.dilation)):
+            kernels = [(source, taps.astype(dtype)) for source, taps in given]
+            if filter_planes(x, kernels, self.windows(x.shape[:-1], axes), self.border, store):
+                return True
         alone = self.replace(groups=1, bias=None, divisor=1, flip=False)
-        for channel in range(self.output_channels(x.shape[-1])):
+        for channel, (source, taps) in enumerate(given):
             one = channel_store(store, channel)
             if one is None:
                 return False
-            taps, source = self.effective, channel
-            if self.channels is not None:
-                taps, source = taps[channel, 0], channel // (self.channels[1] // x.shape[-1])
             kernel = alone.replace(weights=tensors.given(taps))
             kernel._compute(x[..., source : source + 1], axes, dtype, one)
         return True
@@ -160,13 +186,13 @@ def effective_weights(weights: Tensor, divisor: float | str, flip: bool, spatial
 
 
 def correlate(
-    x: Array, weights: Array, groups: int, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
+    x: Array, weights: Array | bank.Filters, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
     facts: Facts, into: Array | None = None,
 ) -> Array:  # fmt: skip
-    """Weights of the spatial rank on every channel alone, weights of two ranks more as a filter bank.
+    """A filter bank, or weights of the spatial rank on every channel alone.
 
-    The result of a bank is `into` where that is given and the algorithm can write to it at once.
+    The result is `into` where that is given and the algorithm can write to it at once.
     """
-    if weights.ndim == x.ndim - 1:
-        return planes.correlate_planes(x, weights, stride, dilation, lengths, facts=facts)
-    return bank.correlate_bank(x, weights, groups, stride, dilation, lengths, facts=facts, into=into)
+    if isinstance(weights, bank.Filters):
+        return bank.correlate_bank(x, weights, stride, dilation, lengths, facts=facts, into=into)
+    return planes.correlate_planes(x, weights, stride, dilation, lengths, facts=facts, into=into)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
+from convcli.engine.bank import Filters
 from convcli.engine.facts import Facts
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
@@ -132,14 +133,14 @@ class DepthwiseSeparable(Kernel):
 
     def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
         weights = spread_over(self.effective, axes, self.axes).astype(dtype)
+        kernels = weights if self.shared else Filters(weights, x.shape[-1])
         mix = self.mix.T.astype(dtype)
         stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
 
         def compute(tile: Tile) -> Array:
             lengths = [stop - start for start, stop in tile.region]
-            planes = correlate(
-                tile.data, weights, x.shape[-1], stride, dilation, lengths, Facts(tile.data, plain=x.dtype.kind != "f")
-            )
+            facts = Facts(tile.data, plain=x.dtype.kind != "f")
+            planes = correlate(tile.data, kernels, stride, dilation, lengths, facts)
             mixed: Array = planes @ mix
             return mixed
 

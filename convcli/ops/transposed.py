@@ -8,7 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
+from convcli.engine.bank import Filters
 from convcli.engine.facts import Facts
+from convcli.engine.phases import correlate_phase
 from convcli.engine.stamps import stamp
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
@@ -17,6 +19,7 @@ from convcli.ops import fields as f
 from convcli.ops.base import Kernel
 from convcli.ops.dense import check_groups_of_kernel, correlate, effective_weights
 from convcli.ops.weights import check_bias, common, per_axis, resolve_weights, spread_over
+from convcli.ranges import float_target
 from convcli.records import record
 from convcli.tensors import Tensor
 
@@ -40,8 +43,8 @@ PADDING = f.Field(
 OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one number or one per axis.", 0, least=0)
 
 
-#: Rows of the input for one band.
-ROWS = 64
+#: Bytes of the output that a band makes.
+BAND_BYTES = 6 << 20
 
 
 @record
@@ -144,7 +147,10 @@ class Transposed(Kernel):
         return self.replace(weights=tensors.given(unit), groups=1, bias=None, divisor=1, flip=False)
 
     def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+        import numpy as np
+
         weights = spread_over(self.effective, axes, self.axes).astype(dtype)
+        target = float_target(store, dtype)
         groups, channels = self.groups, self.output_channels(x.shape[-1])
         windows = [
             window if isinstance(window, Scatter) else Scatter(1, 1, 1, 0, window.length)
@@ -152,16 +158,36 @@ class Transposed(Kernel):
         ]
         lead = weights.ndim - len(axes)
         ones = (1,) * len(axes)
+        parts: dict[tuple[tuple[int, int | None, int], ...], Array | Filters] = {}
+
+        def part(taps: tuple[slice, ...]) -> Array | Filters:
+            """The weights of one phase: the same ones in every band."""
+            key = tuple((cut.start, cut.stop, cut.step) for cut in taps)
+            if key not in parts:
+                found = weights[(slice(None),) * lead + taps]
+                parts[key] = found if self.channels is None else Filters(found, groups)
+            return parts[key]
 
         def compute(tile: Tile) -> Array:
             facts = Facts(tile.data, plain=x.dtype.kind != "f")
 
-            def phase(source: Array, taps: tuple[slice, ...], dilation: Sequence[int], lengths: Sequence[int]) -> Array:
-                part = weights[(slice(None),) * lead + taps]
-                return correlate(source, part, groups, ones, dilation, lengths, facts)
+            def phase(
+                source: Array, taps: tuple[slice, ...], dilation: tuple[int, ...], lengths: tuple[int, ...], name: str
+            ) -> Array:
+                weights = part(taps)
+                if not isinstance(weights, Filters):
+                    found = correlate_phase(source, weights, dilation, lengths, name)
+                    if found is not None:
+                        return found
+                # Others may hand out the same scratch array again.
+                return np.array(correlate(source, weights, ones, dilation, lengths, facts))
 
-            return stamp(tile, windows, channels, phase)
+            into = None if target is None else target[slice(*tile.region[0])]
+            return stamp(tile, windows, channels, phase, into)
 
-        # Every phase is a convolution of its own: bands of many rows keep the calls few.
-        rows = ROWS * windows[0].stride if len(windows) == 2 else 0
+        rows = 0
+        if len(windows) == 2:
+            # Every phase is a convolution of its own: bands of many rows keep the calls few.
+            row = windows[1].length * channels * np.dtype(dtype).itemsize
+            rows = max(1, min(BAND_BYTES // row, -(-windows[0].length // 4)))
         run_tiled(x, windows, self.border, dtype, compute, store, rows=rows)

@@ -1,0 +1,59 @@
+"""Channels that lie as planes, each filtered alone by OpenCV where it lies: nothing is copied, no plane is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from convcli.engine import whole
+from convcli.engine.direct import opencv_layout
+from convcli.engine.planes import plan_for
+from convcli.engine.threads import run_all, thread_count
+from convcli.ranges import float_target
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from convcli.geometry import Window
+
+    Array = npt.NDArray[np.floating[Any]]
+
+#: The most samples of a plane that is not cut: threads are to end together.
+PLANE = 1 << 21
+
+
+def filter_planes(
+    x: npt.NDArray[Any],
+    kernels: Sequence[tuple[int, Array]],
+    windows: Sequence[Window],
+    border: str,
+    store: Callable[[Array, int], None],
+) -> bool:
+    """Output channel `m` of `x` `(h, w, channels)` is `kernels[m]`: an input channel, and the taps on it.
+
+    False, and nothing done, where `filter2D` does not compute just this, or a plane is better cut in parts.
+    """
+    import cv2
+
+    out = float_target(store, x.dtype)
+    if out is None or x.ndim != 3 or x[..., 0].size > PLANE or len(kernels) < thread_count():
+        return False
+    if not (opencv_layout(x[..., :1]) and opencv_layout(out[..., :1])):
+        return False
+    for _, taps in kernels:
+        if taps.dtype != x.dtype or not whole.fits(x[..., :1], taps, windows, border):
+            return False
+        if plan_for(taps, x.shape[0], x.shape[1], 1).algorithm != "direct":
+            return False
+    anchor = windows[1].before, windows[0].before
+
+    def one(channel: int) -> None:
+        source, taps = kernels[channel]
+        rule = whole.RULES[border]
+        cv2.filter2D(x[..., source], -1, taps, dst=out[..., channel], anchor=anchor, borderType=rule)
+
+    run_all(one, range(len(kernels)))
+    # What is there already is not copied, but counted.
+    store(out, 0)
+    return True

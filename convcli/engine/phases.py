@@ -1,0 +1,109 @@
+"""Strided and dilated convolutions of a plane as plain ones: nothing is multiplied with a sample that isn't wanted.
+
+Along an axis the sums with stride `s` and dilation `d` fall apart into classes that are plain convolutions of every
+lcm(s, d)-th sample: with g = gcd(s, d), outputs `u + (d/g) m` and taps `v + (s/g) n` read `s u + d v + lcm (m + n)`.
+Rows are taken so, as views. Along columns zeros between the taps cost OpenCV nothing, and every stride-th result is
+kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from convcli.engine.direct import CHANNEL_LIMIT, opencv_layout
+from convcli.engine.plan import FOURIER_AREA
+from convcli.engine.threads import scratch
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.floating[Any]]
+
+#: Up to so many taps no other algorithm is faster than one call of `filter2D`.
+FEW = 49
+#: Bytes of the input that a band reads: every class is a call, which is to be worth its while.
+BAND_BYTES = 1 << 22
+
+
+def correlate_phases(
+    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
+    plain: Callable[[Array, Array], Array], into: Array | None = None,
+) -> Array:  # fmt: skip
+    """`y[o] = sum_t taps[t] * x[stride*o + dilation*t]` for `x` `(h, w, channels)`, in `into` where that is given.
+
+    `plain(x, taps)` convolves at unit stride wherever the taps fit; its result is used up at once.
+    """
+    import numpy as np
+
+    height, width = lengths
+    spread = spread_taps(taps, dilation[1])
+    x = x[:, : (width - 1) * stride[1] + spread.shape[1]]
+    # Not an array of scratch: `x` may be the result of another pass.
+    y = np.empty((height, width, x.shape[-1]), x.dtype) if into is None else into
+    begun = set()
+    for output, tap, source in classes(stride[0], dilation[0], height, taps.shape[0]):
+        part, rows = spread[tap], len(range(height)[output])
+        read = x[source][: rows + part.shape[0] - 1]
+        found = plain(read, part)
+        if output.start in begun:
+            y[output] += found[:, :: stride[1]]
+        else:
+            y[output] = found[:, :: stride[1]]
+            begun.add(output.start)
+    return y
+
+
+def classes(stride: int, dilation: int, outputs: int, taps: int) -> Iterator[tuple[slice, slice, slice]]:
+    """The plain convolutions that one strided, dilated axis falls into, as slices of outputs, taps and inputs."""
+    common = math.gcd(stride, dilation)
+    output_step, tap_step, source_step = dilation // common, stride // common, stride * dilation // common
+    for u in range(min(output_step, outputs)):
+        for v in range(min(tap_step, taps)):
+            source = slice(stride * u + dilation * v, None, source_step)
+            yield slice(u, None, output_step), slice(v, None, tap_step), source
+
+
+def spread_taps(taps: Array, dilation: int) -> Array:
+    """`taps` with `dilation - 1` zeros between columns."""
+    import numpy as np
+
+    if dilation == 1:
+        return taps
+    spread = np.zeros((taps.shape[0], dilation * (taps.shape[1] - 1) + 1), taps.dtype)
+    spread[:, ::dilation] = taps
+    return spread
+
+
+def is_small(x: Array, taps: Array) -> bool:
+    """Whether one call of `filter2D` does it, without a Fourier transform of its own."""
+    return taps.size < FOURIER_AREA and x.shape[2] <= CHANNEL_LIMIT and opencv_layout(x)
+
+
+def correlate_small(x: Array, taps: Array, name: str = "small") -> Array:
+    """Small `taps` on `x` `(h, w, channels)` wherever they fit, in the scratch array `name`."""
+    import cv2
+    import numpy as np
+
+    y = scratch(name, x.shape, x.dtype)
+    cv2.filter2D(x, -1, np.ascontiguousarray(taps), dst=y, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
+    return y[: x.shape[0] - taps.shape[0] + 1, : x.shape[1] - taps.shape[1] + 1]
+
+
+def correlate_phase(x: Array, taps: Array, dilation: Sequence[int], lengths: Sequence[int], name: str) -> Array | None:
+    """One phase of a transposed kernel, of few taps on `x` `(h, w, channels)`, in the scratch array `name`.
+
+    None where that is not a single call.
+    """
+    if x.ndim != 3 or any(step != 1 for step in dilation):
+        return None
+    x = x[tuple(slice(0, n + k - 1) for n, k in zip(lengths, taps.shape, strict=True))]
+    return correlate_small(x, taps, name) if taps.size <= FEW and is_small(x, taps) else None
+
+
+def band_rows(stride: Sequence[int], lengths: Sequence[int], channels: int, itemsize: int) -> int:
+    """The height that bands of outputs should have."""
+    row = math.prod(lengths[1:]) * math.prod(stride) * channels * itemsize
+    return max(1, min(BAND_BYTES // row, -(-lengths[0] // 4)))

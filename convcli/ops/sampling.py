@@ -1,0 +1,200 @@
+"""How a deformable kernel's bands are computed: where its taps read, and by which algorithm."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any, cast
+
+from convcli.displacements import Displacement, displaced
+from convcli.engine.bank import join_to
+from convcli.engine.samples import BLOCK, operator, sample
+from convcli.engine.tiles import Region
+from convcli.engine.warp import reach, warp
+from convcli.rules import RuleCall
+from convcli.tensors import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from convcli.ops.base import Array
+    from convcli.ops.deformable import Deformable
+
+    Places = npt.NDArray[np.float64]
+
+#: Columns of outputs whose places are made at once.
+CHUNK = 4 * BLOCK
+#: Outputs whose taps read far away go in blocks of so many rows and columns: turned by any angle their window is
+#: narrower than 128 samples, below which float32 knows places twice as well as above.
+FAR = (64, 96)
+#: Samples of all taps and channels that are held at once.
+HELD = 1 << 21
+#: Above so many channels one sparse matrix for all of them is faster than a call per channel.
+FEW_CHANNELS = 8
+#: Bytes of sparse matrices that a kernel keeps for its next picture, and those of one place.
+KEPT_BYTES = 1 << 26
+PLACE_BYTES = 32
+
+
+class Sampling:
+    """One picture `(height, width, channels)` under a deformable kernel."""
+
+    def __init__(self, kernel: Deformable, image: npt.NDArray[Any], dtype: npt.DTypeLike) -> None:
+        import numpy as np
+
+        self.kernel = kernel
+        self.image = image
+        self.dtype = np.dtype(dtype)
+        self.weights = kernel.effective.astype(dtype)
+        self.taps = math.prod(kernel.taps)
+        self.nominal = self._nominal_of_all()
+        self.groups = kernel.offset_groups
+        offsets = kernel.offsets
+        #: Whether sparse matrices are worth making, once for all pictures of this size.
+        self.sparse = (
+            isinstance(offsets, Tensor)
+            and image.shape[-1] // self.groups > FEW_CHANNELS
+            and offsets.size // 2 * PLACE_BYTES <= KEPT_BYTES
+        )
+        self.pixels = np.ascontiguousarray(image, dtype).reshape(-1, image.shape[-1]) if self.sparse else None
+
+    def band(self, region: Region) -> Array:
+        """`(*region, channels out)`."""
+        import numpy as np
+
+        (top, bottom), (_, width) = region
+        channels = self.image.shape[-1]
+        y = np.empty((bottom - top, width, self.kernel.output_channels(channels)), self.dtype)
+        step = max(BLOCK // 8, min(BLOCK, HELD // (self.taps * channels * min(width, CHUNK))))
+        for up in range(top, bottom, step):
+            rows = slice(up, min(up + step, bottom))
+            for left in range(0, width, CHUNK):
+                columns = slice(left, min(left + CHUNK, width))
+                self._chunk(rows, columns, y[rows.start - top : rows.stop - top, columns])
+        return y
+
+    def _chunk(self, rows: slice, columns: slice, y: Array) -> None:
+        """A chunk of outputs, at once where its taps read near their places, else in blocks."""
+        import numpy as np
+
+        shifts = None
+        if self.groups == 1 and self.dtype == np.float32 and not self.sparse:
+            nominal = self._nominal(rows, columns)
+            shifts = self._shifts(0, rows, columns)
+            found = self._warped(shifts, nominal, self._reach(shifts, rows, columns), rows, columns)
+            if found is not None:
+                join_to(found, y)
+                return
+        for up, left in itertools.product(
+            range(rows.start, rows.stop, FAR[0]), range(columns.start, columns.stop, FAR[1])
+        ):
+            high, wide = slice(up, min(up + FAR[0], rows.stop)), slice(left, min(left + FAR[1], columns.stop))
+            inside = (
+                slice(high.start - rows.start, high.stop - rows.start),
+                slice(wide.start - columns.start, wide.stop - columns.start),
+            )
+            own = None if shifts is None else tuple(shift[:, *inside] for shift in shifts)
+            join_to(self._block(high, wide, own), y[inside])
+
+    def _block(self, rows: slice, columns: slice, shifts: tuple[Places, ...] | None) -> Array:
+        """A block of outputs whose taps read anywhere; `shifts` are those of its only group, where they are known."""
+        import numpy as np
+
+        if shifts is not None:
+            down, right = self._places(shifts, rows, columns)
+            none = np.zeros((self.taps, down.shape[1])), np.zeros((self.taps, down.shape[2]))
+            found = self._warped((down, right), none, reach((down, right)), rows, columns)
+            if found is not None:
+                return found
+        per_group = self.image.shape[-1] // self.groups
+        parts = []
+        for group in range(self.groups):
+            own = slice(group * per_group, (group + 1) * per_group)
+            samples = self._samples(group, own, rows, columns)
+            if self.kernel.mask is not None:
+                taps = slice(group * self.taps, (group + 1) * self.taps)
+                samples *= np.asarray(self.kernel.mask.native[taps, rows, columns], self.dtype)[..., None]
+            parts.append(samples)
+        samples = parts[0] if self.groups == 1 else np.concatenate(parts, axis=-1)
+        if self.kernel.channels is None:
+            summed: Array = np.tensordot(self.weights.reshape(-1), samples, axes=1)
+            return summed
+        return self._mix(samples)
+
+    def _samples(self, group: int, own: slice, rows: slice, columns: slice) -> Array:
+        """`(taps, h, w, channels)` of one group of channels."""
+        size = self.image.shape[:2]
+        if self.pixels is None:
+            down, right = self._places(self._shifts(group, rows, columns), rows, columns)
+            return sample(self.image[..., own], down, right, self.kernel.border, self.dtype)
+        key = "operator", size, self.dtype, group, rows.start, rows.stop, columns.start, columns.stop
+        matrix = self.kernel.kept.get(key)
+        if matrix is None:
+            down, right = self._places(self._shifts(group, rows, columns), rows, columns)
+            matrix = self.kernel.kept[key] = operator(down, right, size, self.kernel.border, self.dtype)
+        read: Array = matrix @ self.pixels[:, own]
+        return read.reshape(self.taps, rows.stop - rows.start, columns.stop - columns.start, -1)
+
+    def _warped(
+        self, shifts: Any, nominal: tuple[Places, Places], around: Any, rows: slice, columns: slice
+    ) -> Array | None:
+        """Outputs, `(h, w, channels out)`, where `warp` serves."""
+        mask = None if self.kernel.mask is None else self.kernel.mask.native[:, rows, columns]
+        flat = self.weights.reshape(*self.weights.shape[:-2], self.taps)
+        return warp(self.image, shifts, nominal, around, mask, flat, self.kernel.groups, self.kernel.border)
+
+    def _shifts(self, group: int, rows: slice, columns: slice) -> tuple[Any, Any]:
+        """How far from their places the taps read: down and right, `(taps, h, w)` each."""
+        offsets = self.kernel.offsets
+        if isinstance(offsets, RuleCall):
+            rule = cast("Displacement", offsets.rule)
+            nominal = self._nominal(rows, columns)
+            return displaced(rule, offsets.values(2, "offsets"), *nominal, self.image.shape[:2])
+        block = offsets.native[group * 2 * self.taps : (group + 1) * 2 * self.taps, rows, columns]
+        return block[0::2], block[1::2]
+
+    def _reach(self, shifts: tuple[Any, Any], rows: slice, columns: slice) -> Any:
+        """The `reach` of `shifts`, looked for once where they are the same for every picture."""
+        if isinstance(self.kernel.offsets, RuleCall):
+            return reach(shifts)
+        key = "reach", rows.start, rows.stop, columns.start, columns.stop
+        if key not in self.kernel.kept:
+            self.kernel.kept[key] = reach(shifts)
+        return self.kernel.kept[key]
+
+    def _nominal(self, rows: slice, columns: slice) -> tuple[Places, Places]:
+        """Where the taps would read without offsets: rows `(taps, h)` and columns `(taps, w)`."""
+        return self.nominal[0][:, rows], self.nominal[1][:, columns]
+
+    def _nominal_of_all(self) -> tuple[Places, Places]:
+        import numpy as np
+
+        kernel, nominal = self.kernel, []
+        for index, n in enumerate(self.image.shape[:2]):
+            window = kernel.window(n, index)
+            first = np.arange(window.length, dtype=np.float64) * kernel.stride[index] - window.before
+            nominal.append(first + np.arange(kernel.taps[index], dtype=np.float64)[:, None] * kernel.dilation[index])
+        kh, kw = kernel.taps
+        return np.repeat(nominal[0], kw, axis=0), np.tile(nominal[1], (kh, 1))
+
+    def _places(self, shifts: tuple[Any, ...], rows: slice, columns: slice) -> tuple[Places, Places]:
+        """Where the taps read: rows and columns, `(taps, h, w)` each."""
+        nominal = self._nominal(rows, columns)
+        return shifts[0] + nominal[0][:, :, None], shifts[1] + nominal[1][:, None, :]
+
+    def _mix(self, samples: Array) -> Array:
+        """The filter bank on `(taps, h, w, channels)` samples: one matrix product per group."""
+        import numpy as np
+
+        taps, height, width, _ = samples.shape
+        out, inputs = self.weights.shape[:2]
+        groups = self.kernel.groups
+        y = np.empty((height, width, out), samples.dtype)
+        for group in range(groups):
+            filters = slice(group * out // groups, (group + 1) * out // groups)
+            part = samples[..., group * inputs : (group + 1) * inputs].reshape(taps, -1, inputs)
+            patches = part.transpose(1, 0, 2).reshape(height * width, -1)
+            matrix = self.weights[filters].reshape(-1, inputs, taps).transpose(2, 1, 0).reshape(taps * inputs, -1)
+            y[..., filters] = (patches @ matrix).reshape(height, width, -1)
+        return y

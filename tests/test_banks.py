@@ -1,0 +1,136 @@
+"""Filter banks by every algorithm: against float64 sums of scipy's correlations, and the work that they make."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import convcli
+from convcli.engine import bank, winograd
+
+#: Weights, spatial sizes, groups, stride, dilation, and the algorithm that they are for.
+CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = {
+    "colours": ((3, 3, 1, 1), (40, 50), 1, 1, 1, "pointwise"),
+    "1x1": ((40, 33, 1, 1), (30, 41), 1, 1, 1, "pointwise"),
+    "1x1 in groups, every third": ((8, 3, 1, 1), (30, 41), 2, 3, 1, "pointwise"),
+    "pictures": ((3, 3, 3, 3), (90, 1100), 1, 1, 1, "rows"),
+    "edges": ((16, 3, 5, 4), (61, 47), 1, 1, 1, "rows"),
+    "half size": ((16, 3, 3, 3), (61, 47), 1, 2, 1, "rows"),
+    "dilated": ((6, 4, 3, 3), (61, 47), 2, 1, 3, "rows"),
+    "strided and dilated": ((6, 4, 3, 3), (61, 47), 1, 2, 3, "rows"),
+    "one to many": ((20, 1, 3, 3), (61, 47), 1, 1, 1, "rows"),
+    "per channel": ((6, 1, 3, 3), (61, 47), 6, 1, 1, "planes"),
+    "large kernels": ((3, 3, 13, 13), (70, 80), 1, 1, 1, "planes"),
+    "deep": ((33, 32, 3, 3), (70, 51), 1, 1, 1, "winograd"),
+    "deep and small": ((33, 32, 3, 3), (7, 51), 1, 1, 1, "winograd"),
+    "deep in groups": ((64, 32, 3, 3), (20, 21), 2, 1, 1, "rows"),
+    "lines": ((7, 5, 9), (3000,), 1, 1, 1, "rows"),
+    "volumes": ((6, 4, 3, 2, 3), (9, 20, 31), 2, 1, 1, "rows"),
+    "volumes, every other": ((6, 4, 3, 3, 3), (9, 20, 31), 1, 2, 1, "rows"),
+    "volumes, dilated": ((6, 4, 3, 3, 3), (9, 20, 31), 1, 1, 2, "rows"),
+}
+
+
+def truth(x: Any, weights: Any, groups: int, stride: int, dilation: int) -> Any:
+    """`x` and the result are `(channels, *spatial)`; borders are zero, the kernel centred as `padding: same` has it."""
+    outputs, inputs, *taps = weights.shape
+    spread = np.zeros((outputs, inputs, *((k - 1) * dilation + 1 for k in taps)))
+    spread[(..., *(slice(None, None, dilation) for _ in taps))] = weights
+    origin = [-(1 - k % 2) for k in spread.shape[2:]]
+    y = np.zeros((outputs, *x.shape[1:]))
+    for m in range(outputs):
+        first = m // (outputs // groups) * inputs
+        for c in range(inputs):
+            y[m] += ndimage.correlate(np.float64(x[first + c]), spread[m, c], mode="constant", origin=origin)
+    return y[(..., *(slice(None, None, stride) for _ in taps))]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_against_sums_of_correlations(name: str) -> None:
+    shape, spatial, groups, stride, dilation, algorithm = CASES[name]
+    rng = np.random.default_rng(0)
+    weights, x = rng.standard_normal(shape), rng.standard_normal((shape[1] * groups, *spatial))
+    axes = "zyx"[3 - len(spatial) :]
+    fields = {"groups": groups, "stride": stride, "dilation": dilation}
+    kernel = convcli.load({"weights": weights, "axes": axes, "border": "zero", **fields})
+    assert bank.algorithm(shape, groups, kernel.stride, kernel.dilation) == algorithm
+    expected = truth(x, weights, groups, stride, dilation)
+    pixels = np.ascontiguousarray(np.moveaxis(x, 0, -1))
+    for dtype, bound in ((np.float32, 1e-5), (np.float64, 1e-13)):
+        planes = kernel.apply(x.astype(dtype), "c" + axes)
+        interleaved = kernel.apply(pixels.astype(dtype), axes + "c")
+        for y in (planes, np.moveaxis(interleaved, -1, 0)):
+            assert np.abs(y - expected).max() <= bound * np.abs(expected).max()
+
+
+def test_integers_through_a_bank() -> None:
+    rng = np.random.default_rng(1)
+    x, weights = rng.integers(0, 256, (3, 120, 130), np.uint8), rng.standard_normal((3, 3, 3, 3)) / 9
+    expected = np.clip(np.rint(truth(x, weights, 1, 1, 1)), 0, 255)
+    kernel = convcli.load({"weights": weights, "border": "zero"})
+    y = kernel.apply(np.ascontiguousarray(np.moveaxis(x, 0, -1)))
+    assert np.abs(np.moveaxis(np.float64(y), -1, 0) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_winograd_leaves_what_it_would_spread_to_rows(value: float) -> None:
+    """A sample that is no number, or far above the others, changes nothing that the kernel does not reach."""
+    rng = np.random.default_rng(2)
+    x, kernel = rng.random((32, 60, 70), np.float32), convcli.load({"weights": rng.random((32, 32, 3, 3))})
+    before = kernel.apply(x, "cyx")
+    x[5, 30, 40] = value
+    y = kernel.apply(x, "cyx")
+    seen = np.zeros(y.shape, bool)
+    seen[:, 29:32, 39:42] = True
+    assert np.abs(y - before)[~seen].max() <= 1e-5 * before.max()
+    if np.isfinite(value):
+        assert (y[seen] > 1e27).all()
+    else:
+        assert not np.isfinite(y[seen]).any()
+
+
+def test_winograds_transforms_are_a_convolution() -> None:
+    backward, filters, samples = winograd.transforms()
+    rng = np.random.default_rng(3)
+    x, w = rng.standard_normal(6), rng.standard_normal(3)
+    assert np.allclose(backward @ ((filters @ w) * (samples @ x)), np.correlate(x, w, "valid"), rtol=0, atol=1e-14)
+
+
+def test_the_multiplications_of_winograd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """36 products of channels for 16 outputs, and one transform each way per tile: counted in multiply-adds."""
+    done: Counter[str] = Counter()
+    matmul = np.matmul
+
+    def counted(a: Any, b: Any, *, out: Any) -> Any:
+        done["calls"] += 1
+        done["channels" if a.ndim == 3 else "transforms"] += out.size * a.shape[-1]
+        return matmul(a, b, out=out)
+
+    x, weights = np.ones((64, 128, 128), np.float32), np.ones((48, 64, 3, 3))
+    kernel = convcli.load({"weights": weights})
+    kernel.apply(x, "cyx")
+    monkeypatch.setattr(np, "matmul", counted)
+    kernel.apply(x, "cyx")
+    tiles = (128 // 4) ** 2
+    assert done["channels"] == 36 * tiles * 64 * 48
+    assert done["transforms"] == 36 * tiles * (36 * 64 + 16 * 48)
+    assert done["calls"] == 3 * tiles // winograd.TILES
+
+
+def test_the_transform_of_a_bank_is_made_once_for_many_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: Counter[str] = Counter()
+    transformed = winograd.transformed
+
+    def counted(weights: Any) -> Any:
+        made["spectra"] += 1
+        return transformed(weights)
+
+    monkeypatch.setattr(winograd, "transformed", counted)
+    kernel = convcli.load({"weights": np.ones((32, 32, 3, 3))})
+    for size in (40, 50, 40):
+        kernel.apply(np.ones((32, size, size), np.float32), "cyx")
+    assert made["spectra"] == 1

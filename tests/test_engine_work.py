@@ -1,0 +1,212 @@
+"""The work that strided, dilated, transposed and deformable kernels and volumes make: counted, never timed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convcli
+from convcli import blocks
+from convcli.engine import warp
+from convcli.ops import sampling
+
+
+@pytest.fixture
+def filtered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+    """Counts calls of OpenCV's `filter2D`, the samples that it made, and those times the taps that are not 0."""
+    import cv2
+
+    done: Counter[str] = Counter()
+    original = cv2.filter2D
+
+    def counted(x: Any, depth: int, taps: Any, **options: Any) -> Any:
+        pixels = x.shape[0] * x.shape[1]
+        done.update(calls=1, samples=pixels, products=pixels * int(np.count_nonzero(taps)))
+        return original(x, depth, taps, **options)
+
+    monkeypatch.setattr(cv2, "filter2D", counted)
+    yield done
+
+
+def applied(fields: dict[str, Any], x: Any, layout: str | None = None) -> Any:
+    return convcli.load(fields).apply(x, layout)
+
+
+def test_dilated_kernels_multiply_no_zeros(filtered: Counter[str]) -> None:
+    x = np.ones((600, 500), np.float32)
+    applied({"weights": np.ones((3, 3)), "dilation": 16}, x)
+    # One class of rows per phase and band; beyond the outputs only the columns of the halo are computed.
+    assert filtered["products"] <= 9 * (1 + 32 / 500) * (1 + 2 * 2 * 16 / 150) * x.size
+    assert filtered["calls"] == 16 * 4
+
+
+def test_strided_kernels_read_only_wanted_rows(filtered: Counter[str]) -> None:
+    x = np.ones((600, 800), np.float32)
+    y = applied({"weights": np.full((5, 5), 0.04), "stride": 2}, x)
+    assert y.shape == (300, 400) and np.allclose(y, 1)
+    # 3 + 2 rows of 5 taps for every row of outputs, on all columns: not 5 x 5 for every sample.
+    assert filtered["products"] <= 1.05 * 25 * 300 * 804
+    assert filtered["calls"] <= 2 * 6
+
+
+def test_transposed_kernels_have_as_many_products_as_taps(filtered: Counter[str]) -> None:
+    x = np.ones((400, 500), np.float32)
+    applied({"type": "transposed", "weights": np.ones((4, 4)), "stride": 2, "border": "zero"}, x)
+    assert 16 * x.size <= filtered["products"] <= 1.05 * 16 * x.size
+    assert filtered["calls"] == 4 * 4
+
+
+def test_planes_of_a_depthwise_kernel_are_one_call_each(filtered: Counter[str]) -> None:
+    x, weights = np.ones((8, 300, 200), np.float32), np.ones((8, 1, 3, 3))
+    applied({"weights": weights, "groups": 8}, x, "cyx")
+    assert filtered == {"calls": 8, "samples": x.size, "products": 9 * x.size}
+
+
+def test_volumes_are_one_call_a_slice_of_the_kernel(filtered: Counter[str]) -> None:
+    x = np.ones((32, 90, 80), np.float32)
+    y = applied({"weights": np.full((3, 3, 3), 1 / 27)}, x, "zyx")
+    assert np.allclose(y, 1)
+    assert filtered["calls"] == 3 * 4
+    assert filtered["samples"] == 3 * 32 * 92 * 82
+
+
+def deformed(channels: int, size: int) -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    offsets = rng.uniform(-2, 2, (18, size, size)).astype(np.float32)
+    weights = rng.random((channels, channels, 3, 3)) if channels > 1 else rng.random((3, 3))
+    kernel = convcli.load({"type": "deformable", "weights": weights, "offsets": offsets})
+    shape = (size, size, channels) if channels > 1 else (size, size)
+    return kernel, rng.random(shape, np.float32)
+
+
+def counting(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> Counter[str]:
+    done: Counter[str] = Counter()
+    original: Callable[..., Any] = getattr(module, name)
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        done[name] += 1
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(module, name, counted)
+    return done
+
+
+def test_sparse_matrices_are_built_once_for_many_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, x = deformed(16, 40)
+    built = counting(monkeypatch, sampling, "operator")
+    first = kernel.apply(x)
+    count = built["operator"]
+    assert count > 0
+    for picture in (x, x + 1, x):
+        kernel.apply(picture)
+    assert built["operator"] == count
+    assert np.array_equal(kernel.apply(x), first)
+    # The same offsets on the same places, told apart from those of another dtype.
+    assert np.abs(kernel.apply(np.float64(x)) - first).max() <= 1e-5 * np.abs(first).max()
+    assert built["operator"] == 2 * count
+
+
+def test_what_would_be_too_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, x = deformed(16, 40)
+    expected = kernel.apply(x)
+    monkeypatch.setattr(sampling, "KEPT_BYTES", 1 << 10)
+    other, _ = deformed(16, 40)
+    built = counting(monkeypatch, sampling, "operator")
+    assert np.abs(other.apply(x) - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert built["operator"] == 0
+
+
+def test_offsets_are_looked_through_once_for_many_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, x = deformed(1, 300)
+    looked = counting(monkeypatch, sampling, "reach")
+    kernel.apply(x)
+    count = looked["reach"]
+    kernel.apply(x)
+    assert looked["reach"] == count > 0
+
+
+def test_a_band_is_sampled_in_long_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    kernel, x = deformed(1, 1024)
+    kernel.apply(x)
+    calls = counting(monkeypatch, cv2, "remap")
+    kernel.apply(x)
+    parts = -(-512 // (warp.SPAN - 2 - 4 - 4 - 1))
+    # 128 rows of 512 columns at a time, those in parts whose windows are narrow; 9 taps.
+    assert calls["remap"] == 9 * parts * (1024 // 128) * (1024 // 512)
+
+
+def test_one_tap_reads_pixels_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    x = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
+    calls = counting(monkeypatch, cv2, "remap")
+    y = convcli.load("lens").apply(x)
+    assert y.shape == x.shape
+    # Two rows of bands at most, in parts of columns: no call per channel.
+    assert calls["remap"] <= 8
+
+
+@pytest.mark.parametrize("angle", [-1000.0, -90.0, 0.0, 0.01, 120.0, 3600.0])
+def test_the_series_of_a_turn(angle: float) -> None:
+    from convcli.displacements import _turned
+
+    share = np.linspace(0, 1, 1001)
+    exact = share * np.deg2rad(angle)
+    sine, versine = _turned(share.copy(), np.deg2rad(angle), np.empty_like(share))
+    assert np.abs(sine - np.sin(exact)).max() <= 1e-11 * max(1, abs(angle) / 90)
+    assert np.abs(versine - (1 - np.cos(exact))).max() <= 1e-11 * max(1, abs(angle) / 90)
+
+
+def test_memory_of_a_large_result_is_used_again_when_it_is_gone() -> None:
+    shape = (blocks.LEAST // 4 + 1,)
+    blocks._idle.clear()
+    first = blocks.results(shape, np.float32)
+    place = first.__array_interface__["data"][0]
+    view = first[10:20]
+    del first
+    second = blocks.results(shape, np.float32)
+    assert second.__array_interface__["data"][0] != place, "a view of it still lives"
+    view[:] = 1
+    del view
+    third = blocks.results(shape, np.float32)
+    assert third.__array_interface__["data"][0] == place
+    assert third.flags.writeable and third.dtype == np.float32 and third.shape == shape
+    del second, third
+    assert len(blocks._idle) == 1
+    small = blocks.results((10, 10), np.uint8)
+    assert small.base is None
+    huge = blocks.results((blocks.MOST + 1,), np.uint8)
+    assert huge.base is None
+
+
+def test_results_of_many_kernels_do_not_share_memory() -> None:
+    x = np.zeros((3000, 4000, 3), np.uint8)
+    kernel = convcli.load("sharpen")
+    results = [kernel.apply(x + i) for i in range(3)]
+    assert [int(y[5, 5, 0]) for y in results] == [0, 1, 2]
+    del results[0]
+    again = kernel.apply(x + 7)
+    assert [int(y.max()) for y in (*results, again)] == [1, 2, 7]
+
+
+def test_blocks_far_from_their_places_are_exact() -> None:
+    """A swirl by half a turn: no band shares a window; against scipy at the places that the rule gives."""
+    from scipy import ndimage
+
+    kernel = convcli.load("swirl:angle=180")
+    x = np.random.default_rng(2).random((300, 280))
+    y, single = kernel.apply(x), kernel.apply(x.astype(np.float32))
+    rows, columns = np.mgrid[:300, :280] - np.array([149.5, 139.5])[:, None, None]
+    near = np.clip(1 - np.hypot(rows, columns) / (0.9 * 139.5), 0, 1)
+    turn = np.pi * near**2 * (3 - 2 * near)
+    down = rows * np.cos(turn) + columns * np.sin(turn) + 149.5
+    right = columns * np.cos(turn) - rows * np.sin(turn) + 139.5
+    expected = ndimage.map_coordinates(x, [down, right], order=1, mode="nearest")
+    assert np.abs(y - expected).max() <= 1e-9
+    assert np.abs(single - expected).max() <= 1e-5
