@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import banded, files, load, paging, tiff, tiff_bands
+from convcli import banded, load, paging, temporaries, tiff, tiff_bands
 from convcli.errors import ImageError
 from convcli.jobs import Job
 from convcli.picture_files import PictureSettings
@@ -149,7 +149,7 @@ def test_damage_leaves_no_file(name: str, deflated: bool, tmp_path: Path) -> Non
         in_bands(data, tmp_path, ["sharpen"])
     assert caught.value.place == str(tmp_path / "in.tif")
     assert (tmp_path / "banded.tif").read_bytes() == b"before"
-    assert not list(tmp_path.glob(f"{files.TEMPORARY_PREFIX}*"))
+    assert not list(tmp_path.glob(f"{temporaries.TEMPORARY_PREFIX}*"))
 
 
 @pytest.mark.parametrize("tag", [256, 257])
@@ -179,6 +179,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     assert [path.name for path in tmp_path.iterdir()] == ["in.tif"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_memory_is_bounded_whatever_the_height(tmp_path: Path) -> None:
     """200 MP and 300 MB of zeros, a sparse file; the whole picture and its result would take 600 MB."""
     source, height, width = tmp_path / "tall.tif", 20_000, 5_000
@@ -198,11 +199,12 @@ def test_memory_is_bounded_whatever_the_height(tmp_path: Path) -> None:
         file.write(head[:4] + struct.pack("<I", start))
         file.seek(at)
         file.write(packed)
+    # Not `ru_maxrss`, which a process takes over from the one that started it.
     script = """
-import resource, sys
+import re, sys
 from convcli.cli import run
 code = run(sys.argv[1:])
-print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(code, int(re.search("VmHWM:[^0-9]*([0-9]+)", open("/proc/self/status").read())[1]) // 1024)
 """
     arguments = ["apply", str(source), "-k", "sharpen", "-o", str(tmp_path / "out.tif"), "--json"]
     done = subprocess.run(
@@ -211,7 +213,7 @@ print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
     code, megabytes = map(int, done.stdout.split())
     assert code == 0
     assert b'"bands": 1,' not in done.stderr
-    assert megabytes < 200
+    assert megabytes < 180
     assert (tmp_path / "out.tif").stat().st_size > size
 
 
