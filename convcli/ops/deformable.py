@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from convcli.displacements import Displacement
     from convcli.ops.base import Array, Store
 
 OFFSETS = f.Field(
