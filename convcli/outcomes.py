@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from convcli.errors import ConvcliError, ImageError
 from convcli.jobs import Job
 from convcli.processing import Settings, run_job, shown
 from convcli.report import Report
-from convcli.resuming import Earlier
+
+if TYPE_CHECKING:
+    from convcli.resuming import Earlier
 
 
 def settled(

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli import files, inputs, memory
+from convcli import files, inputs
 from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job
 from convcli.records import record
 from convcli.report import Report, Written
-from convcli.resuming import Earlier, Recording, written
 
 if TYPE_CHECKING:
     from convcli.array_files import ArrayFile
     from convcli.ops import Kernel
     from convcli.picture_files import PictureFile, PictureSettings
+    from convcli.resuming import Earlier, Recording
 
 
 @record
@@ -56,6 +56,8 @@ def run_job(
             settings=earlier.settings, written=earlier.written, **identity,
         )  # fmt: skip
     if admit:
+        from convcli import memory
+
         admit(memory.needed(data))
     work = _opened(data, shown(job.input), settings)
     decoded = time.perf_counter()
@@ -118,7 +120,7 @@ class _Outputs:
             self.dropped += notes
             recording = self._recording
             if recording:
-                self.written.append(written(target, data))
+                self.written.append(recording.written(target, data))
                 compared = recording.resumes and not self._overwrite
                 if compared and recording.is_there(target, data, self._earlier):
                     continue
