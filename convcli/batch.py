@@ -19,7 +19,7 @@ from convcli.records import record
 from convcli.report import Report
 
 if TYPE_CHECKING:
-    from convcli.record import Record
+    from convcli.report_file import ReportFile
     from convcli.resuming import Earlier
 
 #: Fewer and smaller inputs than these stay in one process: another one takes longer to start than they do.
@@ -51,7 +51,7 @@ class How:
     processes: int = 0
     scheduler: str = ""
     fail_fast: bool = False
-    record: Record | None = None
+    record: ReportFile | None = None
     earlier: Mapping[str, Earlier] = field(default_factory=dict)
 
 

@@ -125,9 +125,7 @@ class _Outputs:
             self.dropped += notes
             recording = self._recording
             if recording:
-                from convcli.resuming import written
-
-                self.written.append(written(target, data))
+                self.written.append(recording.written(target, data))
                 compared = recording.resumes and not self._overwrite
                 if compared and recording.is_there(target, data, self._earlier):
                     continue

@@ -84,16 +84,16 @@ class Display(Protocol):
 
 
 class Plain:
-    """Lines without decoration: what is said, and every ten seconds how far it is where that is wanted."""
+    """Lines without decoration: what is said, and every ten seconds how far it is."""
 
-    def __init__(self, tally: Tally, stream: TextIO, *, wanted: bool) -> None:
-        self._tally, self._stream, self._wanted = tally, stream, wanted
+    def __init__(self, tally: Tally, stream: TextIO) -> None:
+        self._tally, self._stream = tally, stream
         self._next = tally.started + _BETWEEN_LINES_S
         self.spoke = False
 
     def update(self) -> None:
         tally = self._tally
-        if not self._wanted or tally.clock() < self._next or tally.through == tally.total:
+        if tally.clock() < self._next or tally.through == tally.total:
             return
         self._next = tally.clock() + _BETWEEN_LINES_S
         self.spoke = True

@@ -50,6 +50,10 @@ class Recording:
         member = job.input.partition(".npz::")[2]
         return fingerprint(self.version, self.content, job.format, member, self.tolerance if notes else ())
 
+    def written(self, path: str, data: bytes) -> Written:
+        """What a record says of a file just written."""
+        return Written(path=path, bytes=len(data), sha256=digest(data))
+
     def is_done(self, job: Job, sha256_in: str, earlier: Earlier) -> bool:
         """Whether a former run made just this of just that, and the outputs are still as it left them."""
         same = earlier.sha256_in == sha256_in and earlier.settings == self.settings(job, earlier.notes)
@@ -91,11 +95,6 @@ def recording(
         tolerance=(pictures.strict, pictures.allow_truncated),
         resumes=resumes,
     )
-
-
-def written(path: str, data: bytes) -> Written:
-    """What a record says of a file just written."""
-    return Written(path=path, bytes=len(data), sha256=digest(data))
 
 
 def earlier(line: Mapping[str, Any]) -> Earlier:

@@ -65,14 +65,12 @@ def test_a_short_batch_says_nothing_where_nobody_watches(here: Path) -> None:
 def test_plain_lines_every_ten_seconds() -> None:
     now = 100.0
     out, tally = io.StringIO(), Tally(1000, clock=lambda: now)
-    plain = Plain(tally, out, wanted=True)
-    silent = Plain(tally, out, wanted=False)
+    plain = Plain(tally, out)
     for second in range(35):
         now = 100.0 + second
         for number in range(20):
             tally.add("failed" if second == 12 and not number else "done", 0.5)
-        for display in (plain, silent):
-            display.update()
+        plain.update()
     assert out.getvalue() == (
         "220 of 1000, 22/s, 11 MP/s, 0:00:35 left\n"
         "420 of 1000, 1 failed, 21/s, 10.5 MP/s, 0:00:28 left\n"

@@ -212,7 +212,7 @@ def test_lines_are_in_the_order_of_the_inputs_and_others_stay(here: Path) -> Non
 
 
 def test_a_full_disk_leaves_whole_lines(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from convcli import record
+    from convcli import report_file
 
     apply(inputs=("a.png",))
     before = Path(REPORT).read_bytes()
@@ -227,13 +227,13 @@ def test_a_full_disk_leaves_whole_lines(here: Path, monkeypatch: pytest.MonkeyPa
         def write(self, data: bytes) -> int:
             return int(self._file.write(data[:40]))
 
-    start = record.Record.__init__
+    start = report_file.ReportFile.__init__
 
     def started(self: Any, *arguments: Any, **options: Any) -> None:
         start(self, *arguments, **options)
         self._file = Full(self._file)
 
-    monkeypatch.setattr(record.Record, "__init__", started)
+    monkeypatch.setattr(report_file.ReportFile, "__init__", started)
     result = apply("--resume")
     assert (result.code, len(result.errors())) == (1, 1)
     assert "run.jsonl: can't be written" in result.err

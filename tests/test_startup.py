@@ -97,7 +97,7 @@ def test_a_run_without_report_loads_little(tmp_path: Path) -> None:
     own = {name for name in modules if name.partition(".")[0] == "convcli"}
     assert len(own) <= 68, sorted(own)
     idle = {"animation", "avif", "exif_blocks", "salvage", "tiff", "layouts", "render", "weight_rules", "displacements",
-            "resuming", "fingerprint", "workers", "record"}  # fmt: skip
+            "resuming", "fingerprint", "workers", "report_file"}  # fmt: skip
     assert not own & {f"convcli.{name}" for name in idle}
     assert {name for name in own if name.startswith("convcli.ops.")} == {
         f"convcli.ops.{name}" for name in ("base", "dense", "fields", "weights")

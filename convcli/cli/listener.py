@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from convcli.progress import Bar, Plain
     from convcli.report import Report
 
 
@@ -17,8 +18,6 @@ class Listener:
     """
 
     def __init__(self, total: int, *, as_json: bool, report: bool, quiet: bool) -> None:
-        from convcli.progress import Bar, Plain, Tally
-
         watched = sys.stderr.isatty()
         self._single = total == 1
         self._as_json = as_json
@@ -26,25 +25,31 @@ class Listener:
         self._shown = (report or (self._single and watched)) and not quiet and not as_json
         self._advised = False
         told = not (self._single or quiet or as_json)
-        self._tally = Tally(total)
-        self._display: Bar | Plain = (
-            Bar(self._tally, sys.stderr) if told and watched else Plain(self._tally, sys.stderr, wanted=told)
-        )
-        self._sums_up = told
+        self._display: Bar | Plain | None = None
+        if told:
+            from convcli.progress import Bar, Plain, Tally
+
+            self._tally = Tally(total)
+            self._display = Bar(self._tally, sys.stderr) if watched else Plain(self._tally, sys.stderr)
 
     def came(self, report: Report) -> None:
         """Takes an input that is through, in any order."""
-        self._tally.add(report.status, report.megapixels)
-        self._display.update()
+        if self._display:
+            self._tally.add(report.status, report.megapixels)
+            self._display.update()
 
     def tick(self) -> None:
         """Keeps what moves moving."""
-        self._display.update()
+        if self._display:
+            self._display.update()
 
     def hear(self, report: Report) -> None:
         """Takes the report of the next input."""
+        if self._display is None:
+            self._tell(report, sys.stderr)
+            return
         text = io.StringIO()
-        self._tell(report, sys.stderr if self._single else text)
+        self._tell(report, text)
         if text.getvalue():
             self._display.say(text.getvalue())
 
@@ -66,7 +71,9 @@ class Listener:
 
     def close(self) -> None:
         """Clears the bar away, and sums a batch up where that says more than silence."""
+        if self._display is None:
+            return
         self._display.close()
         counts = self._tally.counts
-        if self._sums_up and counts and (self._shown or self._display.spoke or set(counts) - {"done", "failed"}):
+        if counts and (self._shown or self._display.spoke or set(counts) - {"done", "failed"}):
             self._display.say(f"{self._tally.summary()}\n")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from convcli.jobs import Job
     from convcli.ops import Kernel
     from convcli.picture_files import PictureSettings
-    from convcli.record import Record
+    from convcli.report_file import ReportFile
     from convcli.resuming import Recording
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -66,20 +66,20 @@ class Running:
         return recording(kernels, range_, layout, pictures, resumes=self.resume, version=__version__)
 
     @contextlib.contextmanager
-    def record(self, *, overwrite: bool) -> Iterator[Record | None]:
+    def record(self, *, overwrite: bool) -> Iterator[ReportFile | None]:
         """The report file, open, if there is to be one. Raises ImageError."""
         if self.report_file is None:
             yield None
             return
-        from convcli.record import Record
+        from convcli.report_file import ReportFile
 
-        record = Record(self.report_file, resume=self.resume, overwrite=overwrite)
+        opened = ReportFile(self.report_file, resume=self.resume, overwrite=overwrite)
         try:
-            yield record
+            yield opened
         finally:
-            record.close()
+            opened.close()
 
-    def how(self, record: Record | None) -> How:
+    def how(self, record: ReportFile | None) -> How:
         """How the run goes."""
         from convcli.batch import How
 

@@ -18,7 +18,7 @@ from convcli.resuming import Earlier, earlier
 _OPTION = "--report-file"
 
 
-class Record:
+class ReportFile:
     """A report file that is open for a run; nobody else's run can have it at the same time.
 
     A line is written by one call, as a whole: a run that is killed leaves whole lines, and what a power failure cuts
