@@ -20,6 +20,7 @@ from convcli.engine.fourier import fourier
 from convcli.engine.passes import passes
 from convcli.engine.plan import Plan, Plane, choose
 from convcli.engine.volume import correlate_volume, pays
+from convcli.geometry import extent
 from convcli.ranges import channel_store, float_target, planar
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from convcli.geometry import Window
 
     Array = npt.NDArray[np.floating[Any]]
+
+#: Dilated taps are looked at with the zeros between them up to this many; among more, finding factors takes too long.
+SPREAD_LIMIT = 1 << 16
 
 
 def correlate_planes(
@@ -185,6 +189,8 @@ def run_whole(
             for channel, one in enumerate(stores)
             if one is not None
         )
+    if max(dilation) > 1 and extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
+        return False
     spread = np.ascontiguousarray(_spread(_spread(taps, dilation[1]).T, dilation[0]).T)
     plan = plan_for(spread, windows[0].length, windows[1].length, x.shape[2])
     if plan.algorithm == "direct" and whole.fits(x, spread, windows, border):
