@@ -74,6 +74,17 @@ def test_sides_beyond_every_decoder_are_refused_in_our_words(name: str, tmp_path
     assert list(temporary.iterdir()) == []
 
 
+def test_what_jpeg_2000_can_not_hold_is_refused_before_opencv_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    def encoder(*_: object) -> None:
+        raise AssertionError("encoded")
+
+    assert images.decode(images.encode(noise(32, 40, 3), format="jp2", place=""), place="").pixels.shape == (32, 40, 3)
+    monkeypatch.setattr(cv2, "imencodeWithMetadata", encoder)
+    with pytest.raises(ImageError, match="can't write 31 x 100 as jp2") as caught:
+        images.encode(noise(100, 31, 3), format="jp2", place="")
+    assert caught.value.hint == "it needs 32 pixels a side"
+
+
 def test_bitmaps_whose_first_pixels_look_like_a_number() -> None:
     bits = np.random.default_rng(5).integers(0, 2, (9, 16))
     text = b"P1\n16 9\n" + b"\n".join(b" ".join(b"%d" % bit for bit in row) for row in bits)
