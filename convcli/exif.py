@@ -55,7 +55,7 @@ class Directory:
             raise ValueError(f"tag {tag} promises {entry.count} values")
         try:
             return struct.unpack_from(f"{self.order}{entry.count}{_LETTERS[entry.kind]}", self.data, entry.values_at)
-        except struct.error:
+        except (struct.error, OverflowError):
             raise ValueError(f"the values of tag {tag} lie beyond its end") from None
 
     def first(self, tag: int, default: int) -> int:

@@ -95,7 +95,9 @@ def decode(
             if whole is None:
                 raise
             picture = _picture(replace(source, data=whole.data, complaints=[]), strict=False)
-            return replace(picture, notes=(whole.note(picture.pixels),))
+            more = tuple(note for note in picture.notes if note.startswith("frame 1 of "))
+            # Only this frame was made whole: the others are no longer counted on.
+            return replace(picture, notes=(whole.note(picture.pixels), *more), frames=1)
     except MemoryError:
         raise ImageError("not enough memory to decode it", place=place) from None
 

@@ -171,3 +171,37 @@ def test_taps_far_apart_are_still_summed() -> None:
 def test_a_kernel_with_a_bias_per_channel_is_shown(tmp_path: Path) -> None:
     result = run("show", "{weights: [[1]], bias: [1, 2]}")
     assert (result.code, "2 biases" in result.out.decode()) == (0, True)
+
+
+def test_one_dimension_of_far_taps() -> None:
+    x = noise(50, 1, 1)[:, 0, 0].astype(np.float32)
+    far = {"weights": [1, 2, 4], "dilation": 1_000_000, "border": "wrap"}
+    turned = x + x  # the outer taps lie 20,000 whole turns away
+    assert np.allclose(convcli.apply(x, far, dtype=np.float32), 2 * x + 2 * turned + x, rtol=1e-5)
+    result = run("show", "{weights: [1, 2, 1], dilation: 1000000}")
+    assert (result.code, result.err) == (0, "")
+
+
+def test_enlarging_by_a_large_stride() -> None:
+    x = noise(3, 2, 3)
+    large = convcli.apply(x, "upsample-nearest-2x:stride=100")
+    assert np.array_equal(large, np.repeat(np.repeat(x, 100, axis=0), 100, axis=1))
+
+
+def test_a_kernel_of_two_long_passes_is_not_multiplied_out() -> None:
+    wide = convcli.load({"type": "separable", "taps": {"gaussian": {"sigma": 300}}})
+    assert wide.algorithm() == "one pass per axis, by planes"
+    x = np.full((300, 400, 1), 9, np.uint8)
+    assert np.array_equal(wide.apply(x), x)
+
+
+def test_numbers_that_a_rule_can_not_make_are_told_without_a_warning() -> None:
+    result = run("show", "gabor:sigma=0.0001,wavelength=1e-9,phase=90,size=3")
+    assert result.err.count("\n") <= 2 and "Warning" not in result.err
+
+
+def test_a_cut_animation_is_one_frame(tmp_path: Path) -> None:
+    _, data = corpus.pictures()["png animated"]
+    pictures = list(images.frames(data[:-300], place="", allow_truncated=True))
+    assert [picture.frames for picture in pictures] == [1]
+    assert pictures[0].notes[1:] == ("frame 1 of 3",)

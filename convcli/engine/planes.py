@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Dilated taps are looked at with the zeros between them up to this many; among more, finding factors takes too long.
 SPREAD_LIMIT = 1 << 16
+#: Columns of taps that span more than this are summed one by one.
+FAR = 1 << 12
 
 
 def correlate_planes(
@@ -88,6 +90,12 @@ def _correlate_plane(
 
     height, width = lengths
     columns = (width - 1) * stride[1] + 1
+    if dilation[1] > 1 and extent(taps.shape[1], dilation[1]) > FAR:
+        total = np.zeros((height, width, x.shape[-1]), x.dtype)
+        for column in range(taps.shape[1]):
+            start, one = x[:, dilation[1] * column :], taps[:, column : column + 1]
+            total += _correlate_plane(start, one, stride, (dilation[0], 1), lengths, facts)
+        return total
     spread = _spread(taps, dilation[1])
     x = x[:, : columns + spread.shape[1] - 1]
     if stride[0] == dilation[0] == 1:
@@ -152,7 +160,9 @@ def describe(
     plane = np.asarray(taps, np.float32)
     plane = plane.reshape(-1, *plane.shape[-2:])[0] if plane.ndim > 1 else plane[None]
     height, width = ([1, *(spatial or (1000, 1000))])[-2:]
-    plan = plan_for(_spread(plane, dilation[-1]), max(1, height // stride[0]), width, channels)
+    if extent(plane.shape[1], dilation[-1]) * len(plane) <= SPREAD_LIMIT:
+        plane = _spread(plane, dilation[-1])
+    plan = plan_for(plane, max(1, height // stride[0]), width, channels)
     phases = math.lcm(stride[0], dilation[0]) if taps.ndim > 1 else 1
     return f"{plan}, {phases} phases of rows" if phases > 1 else str(plan)
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.direct import CHANNEL_LIMIT
 from convcli.engine.threads import scratch
 from convcli.records import record
 
@@ -80,7 +81,8 @@ def stamp(
     if any(sum(phase.count for phase in axis) < n for axis, n in zip(per_axis, lengths, strict=True)):
         y.fill(0)
     last, stride = per_axis[-1], windows[-1].stride
-    whole = 1 < channels <= 8 and stride > 1 and len({phase.count for phase in last}) == 1 and len(last) == stride
+    whole = 1 < channels <= 8 and 1 < stride * channels <= CHANNEL_LIMIT and len(last) == stride > 1
+    whole = whole and len({phase.count for phase in last}) == 1
     for outer in itertools.product(*per_axis[:-1]):
         results = []
         for combination in ((*outer, phase) for phase in last):

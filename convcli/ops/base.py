@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
     Store = Callable[[Array, int], None]
 
-#: Samples from the first to the last that are read: at most these, or so many times the input, the output or the taps.
+#: Samples from the first to the last that are read: at most these, or so many times the input, output or weights.
 SPAN, SPAN_FACTOR = 1 << 23, 16
 
 
@@ -205,7 +205,7 @@ class Kernel(ABC):
         ranges = [window.reads(0, window.length) for window in windows]
         spans = [stop - start for start, stop in ranges]
         made = math.prod(window.length for window in windows)
-        most = max(SPAN, SPAN_FACTOR * max(math.prod(spatial), made, math.prod(self.taps)))
+        most = max(SPAN, SPAN_FACTOR * max(math.prod(spatial), made, self.weight_count))
         if math.prod(spans) > most:
             sizes = (" x ".join(map(str, sides)) for sides in (spans, spatial))
             fact = "kernel '{}' spans {} samples on an input of {}; at most {:,}".format(self.name, *sizes, most)

@@ -13,7 +13,7 @@ COMMANDS = ("apply", "compare", "list", "show", "schema")
 ODD = (
     "", " ", "-", "--", "-o", ".", "..", "\n", "a\nb.png", "\x1b[31mred.png", "\x1b]0;title\x07.png",
     "[/red].png", "{stem}", "{", "}", "{}", "{0}", "{stem!r:>999}", "{parent.x}", "%s", "$HOME", "~", "a" * 300,
-    "\udcff.png", "caf\udce9.png", "\ud800.png", "\u202egnp.exe", "\ufeff", "\u2028.png", "con", "*", "?",
+    "\udcff.png", "caf\udce9.png", "\u202egnp.exe", "\ufeff", "\u2028.png", "con", "*", "?",
     "nul.png/x", "good.png/", "good.png/x.png", "/dev/null", "/dev/full", "/proc/self/mem", "file://good.png", ":",
     "::", "good.png::x", "a.npz::b", "\u00e9\U0001f600.png", "good.png.png", ".png", "..png", "-.png", "- .png",
 )  # fmt: skip
