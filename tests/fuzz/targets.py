@@ -128,7 +128,7 @@ def run_kernels(case: Case) -> str:
             (["show", "kernel.yaml"], ["compare", "kernel.yaml"], ["show", "--json", "kernel.yaml"])
         )
         return ("shown", "unfit", "refused")[check_command(command, case.folder, codes=(0, 1, 2))]
-    if way < 0.3 and not _enlarges(path):
+    if way < 0.3 and not enlarges(path):
         arguments = ["apply", "small.png", "-k", "kernel.yaml", "-o", "out.npy", "--overwrite"]
         return ("applied", "unfit", "refused")[check_command(arguments, case.folder, codes=(0, 1, 2))]
     try:
@@ -149,7 +149,7 @@ def run_kernels(case: Case) -> str:
     return "applied"
 
 
-def _enlarges(path: Path) -> bool:
+def enlarges(path: Path) -> bool:
     """Whether a kernel makes so much of a small picture that nothing but time and memory would be tried."""
     try:
         kernel = library.load(path)
