@@ -12,6 +12,7 @@ from types import FrameType
 import click
 
 from convcli import __version__
+from convcli.__main__ import leave
 from convcli.errors import ConvcliError, printable, suggestion
 
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.
@@ -70,8 +71,10 @@ class Terminated(BaseException):
     """SIGTERM arrived; open files are cleaned up on the way out."""
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Ends the run with what is open cleaned up; a second signal ends it at once."""
+    signal.signal(number, leave)
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
 def main() -> None:
@@ -79,8 +82,17 @@ def main() -> None:
     # Our threads share the work; threads of OpenBLAS's own would be started with numpy and then wait in vain.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_standard_streams()
-    signal.signal(signal.SIGTERM, _terminate)
-    code = run(sys.argv[1:])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    try:
+        code = run(sys.argv[1:])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    except KeyboardInterrupt:  # so late that all was done
+        code = 130
+    except Terminated:
+        code = 143
     try:
         sys.stdout.flush()
     except OSError:

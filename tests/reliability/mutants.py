@@ -143,24 +143,28 @@ def in_a_process(kind: str, number: int) -> tuple[int, float, int, str]:
         targets.furnish(folder)
         arguments, codes = made(kind, number, folder)
         started = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "convcli", *arguments], cwd=folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=limited, env=environment(),
-        )  # fmt: skip
-        try:
-            said = process.communicate(timeout=guard.SECONDS)[1].decode()
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return -1, guard.SECONDS, 0, "it took more than 10 s"
-        seconds, code = time.monotonic() - started, process.returncode
+        with (Path(name) / "said").open("w+") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "convcli", *arguments], cwd=folder, stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=stderr, preexec_fn=limited, env=environment(),
+            )  # fmt: skip
+            while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+                if time.monotonic() - started > guard.SECONDS:
+                    process.kill()
+                    return -1, guard.SECONDS, 0, "it took more than 10 s"
+                time.sleep(0.005)
+            process.returncode = code = os.waitstatus_to_exitcode(ended[1])
+            stderr.seek(0)
+            said = stderr.read()
+        seconds, mebibytes = time.monotonic() - started, ended[2].ru_maxrss // 1024
         errors = [line for line in said.splitlines() if line.startswith("Error: ")]
         try:
             targets.require(code in codes, f"exit code {code}: {said}")
             targets.require(bool(errors) == (code != 0) and "Traceback" not in said, f"exit code {code}: {said}")
             checked_output(folder, code, arguments)
         except guard.Broken as error:
-            return code, seconds, 0, str(error)[:500]
-        return code, seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024, ""
+            return code, seconds, mebibytes, str(error)[:500]
+        return code, seconds, mebibytes, ""
 
 
 def limited() -> None:
