@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import SAMPLES, Result, command, environment, noise, on_terminal, read, run, save, spawn
+from support import SAMPLES, command, environment, noise, on_terminal, read, run, save, spawn
 
 from convcli import files
 
@@ -380,17 +380,3 @@ def test_kill_9_leaves_no_torn_output(tmp_path: Path) -> None:
     process.communicate(timeout=20)
     assert process.returncode == -signal.SIGKILL
     assert 1 <= whole(tmp_path) < 40
-
-
-# --- what is missing on the machine -----------------------------------------------------------------------------------
-
-
-def test_without_opencv_there_is_one_line_with_the_fix(here: Path) -> None:
-    (here / "broken").mkdir()
-    (here / "broken" / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')\n")
-    path = os.pathsep.join([str(here / "broken"), environment()["PYTHONPATH"]])
-    result: Result = spawn("apply", "good.png", "-k", "identity", "-o", "out.png", env={"PYTHONPATH": path})
-    assert result.code == 1
-    assert len(result.errors()) == 1
-    assert "libGL.so.1" in result.err and "pip install" in result.err
-    assert "Traceback" not in result.err
