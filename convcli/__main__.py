@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def main() -> None:
     """Runs the command line.
 
-    Signals are obeyed from here on, so that Ctrl-C while modules load is no traceback. Loading them makes 40,000 objects
-    that all stay; by default Python would look through them for garbage every 700.
+    Signals are obeyed from here on, so that Ctrl-C while modules load is no traceback. Loading them makes 40,000
+    objects that all stay; by default Python would look through them for garbage every 700.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as in `nohup`, or `&` of a script

@@ -83,3 +83,10 @@ def test_the_figures_are_of_a_whole_run_without_failures() -> None:
         cells = [cell.strip().replace(",", "") for cell in row]
         assert cells[1] == "1000" == str(sum(map(int, cells[2:5]))) and cells[-1] == "0"
     assert "| 2,000 | 100 | 100 | yes | 1,900 of 1,900 | 1 |" in text
+
+
+@pytest.mark.parametrize("part", ["kills", "batch"])
+def test_the_figures_can_be_made_again(part: str) -> None:
+    command = [sys.executable, "-m", "tests.reliability", "--only", part, "--share", "0.02"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment(), check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "No failure."), done.stdout

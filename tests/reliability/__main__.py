@@ -6,6 +6,7 @@ import argparse
 import platform
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 
 from . import batch, kills, mutants
@@ -16,6 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.reliability", description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="of the full counts, to try it out")
     parser.add_argument("--first", type=int, default=1, help="number of the first mutant and seed of the kills")
+    parser.add_argument("--only", choices=("mutants", "kills", "batch"), help="this part alone")
     options = parser.parse_args()
 
     def scaled(count: int) -> int:
@@ -23,12 +25,13 @@ def main() -> int:
 
     started = time.monotonic()
     good = True
-    for part in (
-        lambda: mutants.report(scaled(1000), scaled(20), options.first),
-        lambda: kills.report(scaled(50), options.first),
-        lambda: batch.report(scaled(2000)),
-    ):
-        table, failures = part()
+    parts: dict[str, Callable[[], tuple[str, list[str]]]] = {
+        "mutants": lambda: mutants.report(scaled(1000), scaled(20), options.first),
+        "kills": lambda: kills.report(scaled(50), options.first),
+        "batch": lambda: batch.report(scaled(2000)),
+    }
+    for name in [options.only] if options.only else parts:
+        table, failures = parts[name]()
         print(table, flush=True)
         for failure in failures[:20]:
             print(f"- {failure}", flush=True)

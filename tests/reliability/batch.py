@@ -13,6 +13,7 @@ import convcli
 from convcli import images
 
 from ..fuzz import corpus
+from .kills import has
 from .mutants import environment
 
 KERNEL = "gaussian:sigma=1"
@@ -65,7 +66,8 @@ def report(count: int) -> tuple[str, list[str]]:
                 wrong.add(names[-1])
         print(f"a batch of {count} files", file=sys.stderr, flush=True)
         started = time.monotonic()
-        arguments = [*names, "-k", KERNEL, "-o", "out/", "--jobs", "2", "--json"]
+        jobs = ["--jobs", "2"] if has("--jobs") else []
+        arguments = [*names, "-k", KERNEL, "-o", "out/", *jobs, "--json"]
         done = subprocess.run(
             [sys.executable, "-m", "convcli", "apply", *arguments], cwd=folder, env=environment(),
             capture_output=True, text=True, check=False,

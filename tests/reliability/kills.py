@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -18,12 +19,25 @@ from convcli import images
 from ..fuzz import corpus
 from .mutants import environment
 
-FOLDERS = 24
-WAYS = {
-    "`--jobs 1`": ["--jobs", "1"],
-    "`--jobs 2`": ["--jobs", "2"],
-    "`--jobs 2`, the whole group killed": ["--jobs", "2"],
-}
+PICTURES = 24
+
+
+def ways() -> dict[str, list[str]]:
+    """The ways to run, by the options that this version of the command has."""
+    if not has("--jobs"):
+        return {"one process": []}
+    return {
+        "`--jobs 1`": ["--jobs", "1"],
+        "`--jobs 2`": ["--jobs", "2"],
+        "`--jobs 2`, the whole group killed": ["--jobs", "2"],
+    }
+
+
+@functools.cache
+def has(option: str) -> bool:
+    """Whether `convcli apply` has an option."""
+    arguments = [sys.executable, "-m", "convcli", "apply", "--help"]
+    return option in subprocess.run(arguments, env=environment(), capture_output=True, text=True, check=True).stdout
 
 
 def report(count: int, seed: int) -> tuple[str, list[str]]:
@@ -38,8 +52,8 @@ def report(count: int, seed: int) -> tuple[str, list[str]]:
         folder = Path(name)
         inputs = furnish(folder)
         reference, seconds = finished(folder, inputs)
-        for number, (way, options) in enumerate(WAYS.items()):
-            kills = count // len(WAYS) + (number < count % len(WAYS))
+        for number, (way, options) in enumerate(ways().items()):
+            kills = count // len(ways()) + (number < count % len(ways()))
             random = Random(f"{seed}/{way}")
             found = torn = left = complete = after = 0
             for turn in range(kills):
@@ -49,7 +63,7 @@ def report(count: int, seed: int) -> tuple[str, list[str]]:
                 found += len(outputs)
                 torn += sum(reference[name] != data or not sound(data) for name, data in outputs.items())
                 left += len(parts(folder))
-                again = command(inputs, [*options, "--resume"])
+                again = command(inputs, [*options, "--resume" if has("--resume") else "--overwrite"])
                 done = subprocess.run(again, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
                 now = {path.name: path.read_bytes() for path in (folder / "out").glob("[!.]*")}
                 complete += done.returncode == 0 and now == reference
@@ -65,14 +79,14 @@ def report(count: int, seed: int) -> tuple[str, list[str]]:
 
 
 def furnish(folder: Path) -> list[str]:
-    """Pictures of 640 x 480 and of several formats; their names."""
+    """Pictures of 400 x 360 pixels and of several formats; their names."""
     pixels = corpus.scene(360, 400)
     files = {
         "png": corpus.opencv(pixels, ".png"), "jpg": corpus.opencv(pixels, ".jpg"),
         "tif": corpus.opencv(pixels, ".tif"), "webp": corpus.opencv(pixels, ".webp", 64, 90),
     }  # fmt: skip
     names = []
-    for number in range(FOLDERS):
+    for number in range(PICTURES):
         ending = list(files)[number % len(files)]
         names.append(f"{number:02}.{ending}")
         (folder / names[-1]).write_bytes(files[ending])
@@ -81,18 +95,21 @@ def furnish(folder: Path) -> list[str]:
 
 def command(inputs: list[str], options: list[str]) -> list[str]:
     """A run over all pictures."""
-    arguments = [*inputs, "-k", "gaussian:sigma=3", "-k", "sharpen", "-o", "out/", "--report-file", "run.jsonl"]
-    return [sys.executable, "-m", "convcli", "apply", *arguments, *options]
+    arguments = [*inputs, "-k", "gaussian:sigma=3", "-k", "sharpen", "-o", "out/", *options]
+    if has("--report-file"):
+        arguments += ["--report-file", "run.jsonl"]
+    return [sys.executable, "-m", "convcli", "apply", *arguments]
 
 
 def finished(folder: Path, inputs: list[str]) -> tuple[dict[str, bytes], float]:
     """What an undisturbed run writes, and how long it takes."""
     started = time.monotonic()
-    subprocess.run(command(inputs, ["--jobs", "1"]), cwd=folder, env=environment(), check=True, capture_output=True)
+    alone = next(iter(ways().values()))
+    subprocess.run(command(inputs, alone), cwd=folder, env=environment(), check=True, capture_output=True)
     seconds = time.monotonic() - started
     outputs = {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
     shutil.rmtree(folder / "out")
-    (folder / "run.jsonl").unlink()
+    (folder / "run.jsonl").unlink(missing_ok=True)
     return outputs, seconds
 
 
