@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import exif, headers, png
+from convcli import exif, png
 from convcli.errors import ImageError
 from convcli.opencv import opencv, overheard, quiet, swapped
 from convcli.records import record
@@ -108,14 +108,15 @@ def _decode_tiff(source: Source) -> Decoded:
 
 def _decode_pnm(source: Source) -> Decoded:
     """PGM, PPM and PAM, scaled to the full range of their depth; OpenCV reads the forms in text, and PBM."""
-    found = headers.header(source.data, "pnm", place=source.place)
+    from convcli import arrays
+    from convcli.headers import header
+
+    found = header(source.data, "pnm", place=source.place)
     source.limit(found.width, found.height)
     shape, top = (found.height, found.width, found.channels), found.maximum
     if not (found.width and found.height and 1 <= found.channels <= 4 and 1 <= top <= 65535):
         fact = f"unsupported PNM: {found.width} x {found.height} pixels of {found.channels} channels up to {top}"
         raise ImageError(fact, place=source.place)
-    from convcli import arrays
-
     if source.data[1:2] in b"567":
         try:
             pixels = arrays.read_pixels(source.data, shape=shape, maximum=top, start=found.body)
@@ -133,7 +134,9 @@ def _decode_pnm(source: Source) -> Decoded:
 def decode_other(source: Source) -> Decoded:
     import numpy as np
 
-    found = headers.header(source.data, source.format, place=source.place)
+    from convcli.headers import header
+
+    found = header(source.data, source.format, place=source.place)
     source.limit(found.width, found.height)
     if source.format == "jpeg" and found.channels > 1:
         cv2 = opencv(source.place)

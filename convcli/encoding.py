@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import carriers, headers, png, sniff
+from convcli import carriers, png, sniff
 from convcli.errors import ImageError, UsageError, suggestion
 from convcli.files import WRITABLE, check_held
 from convcli.metadata import NOTHING, Metadata, fitted
@@ -186,5 +186,7 @@ def _complete(cv2: Any, data: bytes, format: str, shape: tuple[int, ...]) -> boo
         with quiet(cv2):
             back = cv2.imdecode(np.frombuffer(data, np.uint8), -1)
         return back is not None and back.shape[:2] == shape[:2]
-    found = headers.header(data, format, place="")
+    from convcli.headers import header
+
+    found = header(data, format, place="")
     return (found.height, found.width) == shape[:2]

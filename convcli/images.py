@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import carriers, exif, headers, sniff
+from convcli import carriers, exif, sniff
 from convcli.decoding import DECODERS, Source, decode_other
 from convcli.encoding import encode, fit
 from convcli.errors import ImageError
@@ -146,5 +146,7 @@ def frames(
 
 def _orientation(source: Source, metadata: Metadata) -> int:
     """As an animation's frames are stored."""
-    in_boxes = headers.header(source.data, source.format, place=source.place).orientation
+    from convcli.headers import header
+
+    in_boxes = header(source.data, source.format, place=source.place).orientation
     return in_boxes or exif.orientation(metadata.exif)

@@ -12,7 +12,6 @@ from types import FrameType
 import click
 
 from convcli import __version__
-from convcli.__main__ import leave
 from convcli.errors import ConvcliError, printable, suggestion
 
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.
@@ -71,9 +70,13 @@ class Terminated(BaseException):
     """SIGTERM arrived; open files are cleaned up on the way out."""
 
 
+#: What signals did before `main`: from `convcli.__main__`, they end the process at once.
+_before: dict[int, object] = {}
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     """Ends the run with what is open cleaned up; a second signal ends it at once."""
-    signal.signal(number, leave)
+    signal.signal(number, _before[number])  # type: ignore[arg-type]
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
@@ -83,7 +86,8 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_standard_streams()
     for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        _before[number] = signal.getsignal(number)
+        if _before[number] is not signal.SIG_IGN:
             signal.signal(number, _stop)
     try:
         code = run(sys.argv[1:])
