@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import carriers, exif, png, sniff, tiff
+from convcli import carriers, exif, headers, png, sniff, tiff
 from convcli.decoding import Source
 from convcli.encoding import fit, settings
 from convcli.errors import ImageError
@@ -134,7 +134,7 @@ def _by_opencv(
     except cv2.error as error:
         raise ImageError(f"can't be written as {format}: {error.err or error}", place=place) from None
     data = out.tobytes() if done else b""
-    if sniff.identify(data) != format or sniff.header(data, format, place=place).frames > len(frames):
+    if sniff.identify(data) != format or headers.header(data, format, place=place).frames > len(frames):
         raise ImageError(f"OpenCV can't write {len(frames)} frames as {format}", place=place)
     return data
 

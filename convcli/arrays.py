@@ -39,9 +39,9 @@ def npy_header(data: bytes) -> tuple[tuple[int, ...], str, bool, int]:
 
     if not data.startswith(NPY_SIGNATURE):
         raise ValueError("not an .npy file: it doesn't start with \\x93NUMPY")
-    version = data[6] if len(data) > 8 else 0
-    if version not in (1, 2, 3):
-        raise ValueError(f"an .npy file of version {version}; 1 to 3 are known")
+    version, minor = data[6:8] if len(data) > 8 else (0, 0)
+    if version not in (1, 2, 3) or minor:
+        raise ValueError(f"an .npy file of version {version}.{minor}; 1.0, 2.0 and 3.0 are known")
     start = 10 if version == 1 else 12
     length = int.from_bytes(data[8:start], "little")
     if length > _LONGEST_HEADER or start + length > len(data):

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import exif, png, sniff
+from convcli import exif, png
 from convcli.errors import ImageError
 from convcli.opencv import opencv, overheard, quiet, swapped
 from convcli.records import record
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Pixels = NDArray[Any]
+
+
+_LONGEST_SIDE: Final = 1 << 20  # OpenCV's own limit; beyond it leaves a temporary file behind for some formats
 
 
 @record
@@ -32,6 +35,9 @@ class Source:
 
     def limit(self, width: int, height: int) -> None:
         """Refuse a picture that is too large, before memory is taken for it."""
+        if max(width, height) > _LONGEST_SIDE:
+            fact = f"{width} x {height} pixels; at most {_LONGEST_SIDE:,} a side are read"
+            raise ImageError(fact, place=self.place)
         if width * height > self.max_pixels:
             fact = f"{width} x {height} is {width * height:,} pixels; at most {self.max_pixels:,} are read"
             raise ImageError(fact, place=self.place, hint="--max-pixels raises the limit")
@@ -99,6 +105,8 @@ def _decode_tiff(source: Source) -> Decoded:
         pixels = pixels.reshape(pixels.shape[0], -1, 2)
         if layout.differences:  # modulo the depth, from the pixel on the left
             pixels = np.cumsum(pixels, axis=1, dtype=pixels.dtype)
+    if layout.opaque:
+        pixels = np.ascontiguousarray(pixels[:, :, :3])
     if layout.inverted and pixels.dtype.kind == "u":
         colours = pixels[:, :, :1] if layout.pairs else pixels
         np.subtract(np.iinfo(pixels.dtype).max, colours, out=colours)
@@ -108,14 +116,15 @@ def _decode_tiff(source: Source) -> Decoded:
 
 def _decode_pnm(source: Source) -> Decoded:
     """PGM, PPM and PAM, scaled to the full range of their depth; OpenCV reads the forms in text, and PBM."""
-    found = sniff.header(source.data, "pnm", place=source.place)
+    from convcli import arrays
+    from convcli.headers import header
+
+    found = header(source.data, "pnm", place=source.place)
     source.limit(found.width, found.height)
     shape, top = (found.height, found.width, found.channels), found.maximum
     if not (found.width and found.height and 1 <= found.channels <= 4 and 1 <= top <= 65535):
         fact = f"unsupported PNM: {found.width} x {found.height} pixels of {found.channels} channels up to {top}"
         raise ImageError(fact, place=source.place)
-    from convcli import arrays
-
     if source.data[1:2] in b"567":
         try:
             pixels = arrays.read_pixels(source.data, shape=shape, maximum=top, start=found.body)
@@ -133,13 +142,14 @@ def _decode_pnm(source: Source) -> Decoded:
 def decode_other(source: Source) -> Decoded:
     import numpy as np
 
-    found = sniff.header(source.data, source.format, place=source.place)
+    from convcli.headers import header
+
+    found = header(source.data, source.format, place=source.place)
     source.limit(found.width, found.height)
     if source.format == "jpeg" and found.channels > 1:
         pixels = source.read_rgb(source.data)
     else:
         pixels = swapped(source.read(source.data, -1), in_place=True)
-    source.limit(pixels.shape[1], pixels.shape[0])  # of formats whose headers are not looked at
     if source.format == "bmp" and pixels.shape[2] == 4 and not pixels[:, :, 3].any():
         pixels = np.ascontiguousarray(pixels[:, :, :3])  # the fourth byte is padding, as it is in most such files
     return exif.upright(pixels, found.orientation or exif.orientation(found.exif)), found.frames, ()

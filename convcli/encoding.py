@@ -35,6 +35,7 @@ OPTIONS: Final[dict[tuple[str, str], tuple[str, Any]]] = {
     ("tiff", "compression"): ("none or deflate", "none"),
     ("jp2", "compression"): ("1 to 1000 (lossless)", 1000),
 }
+_LEAST_JP2: Final = 32  # pixels a side: OpenCV asks for five halvings, and leaves a temporary file where it fails
 
 
 def settings(format: str, options: Mapping[str, Any] | None, place: str = "") -> dict[str, Any]:
@@ -154,6 +155,9 @@ def _encoded(pixels: Pixels, format: str, place: str, metadata: Metadata, option
 
     cv2 = opencv(place)
     flags = settings(format, options, place).get("flags", [])
+    if format == "jp2" and min(pixels.shape[:2]) < _LEAST_JP2:
+        fact = f"OpenCV can't write {pixels.shape[1]} x {pixels.shape[0]} as jp2"
+        raise ImageError(fact, place=place, hint=f"it needs {_LEAST_JP2} pixels a side")
     if _written(pixels.shape[2], format) != pixels.shape[2]:
         pixels = pixels[:, :, [0, 0, 0, 1][: pixels.shape[2] + 2]]
     blocks = {}
@@ -170,10 +174,7 @@ def _encoded(pixels: Pixels, format: str, place: str, metadata: Metadata, option
         raise ImageError(f"can't be written as {format}: {error.err or error}", place=place) from None
     data = out.tobytes() if done else b""
     if sniff.identify(data) != format or not _complete(cv2, data, format, pixels.shape):
-        hint = "it needs 32 pixels a side" if format == "jp2" else ""
-        raise ImageError(
-            f"OpenCV can't write {pixels.shape[1]} x {pixels.shape[0]} as {format}", place=place, hint=hint
-        )
+        raise ImageError(f"OpenCV can't write {pixels.shape[1]} x {pixels.shape[0]} as {format}", place=place)
     return data
 
 
@@ -185,5 +186,7 @@ def _complete(cv2: Any, data: bytes, format: str, shape: tuple[int, ...]) -> boo
         with quiet(cv2):
             back = cv2.imdecode(np.frombuffer(data, np.uint8), -1)
         return back is not None and back.shape[:2] == shape[:2]
-    found = sniff.header(data, format, place="")
+    from convcli.headers import header
+
+    found = header(data, format, place="")
     return (found.height, found.width) == shape[:2]

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+#: Characters of a fact that are shown.
+LONGEST_FACT = 1000
+
 
 class ConvcliError(Exception):
     """Root of all errors raised on purpose.
@@ -25,13 +28,15 @@ class ConvcliError(Exception):
         self.snippet = snippet
 
     def __str__(self) -> str:
-        # A place may be a file's name, and that may hold a line break.
-        place = self.place.replace("\n", "\\n")
-        lines = [f"{place}: {self.fact}" if place else self.fact]
+        # A file's name may hold a line break, and so may a value that is quoted; which may be long, too.
+        place, fact, hint = (part.replace("\n", "\\n") for part in (self.place, self.fact, self.hint))
+        if len(fact) > LONGEST_FACT:
+            fact = f"{fact[: LONGEST_FACT - 100]} [...] {fact[-90:]}"
+        lines = [f"{place}: {fact}" if place else fact]
         if self.snippet:
             lines.append(self.snippet)
-        if self.hint:
-            lines.append(f"  hint: {self.hint}")
+        if hint:
+            lines.append(f"  hint: {hint}")
         return "\n".join(lines)
 
 

@@ -55,7 +55,7 @@ class Directory:
             raise ValueError(f"tag {tag} promises {entry.count} values")
         try:
             return struct.unpack_from(f"{self.order}{entry.count}{_LETTERS[entry.kind]}", self.data, entry.values_at)
-        except struct.error:
+        except (struct.error, OverflowError):
             raise ValueError(f"the values of tag {tag} lie beyond its end") from None
 
     def first(self, tag: int, default: int) -> int:
@@ -165,7 +165,8 @@ class Layout:
 
     `data` is the file, changed where OpenCV 5 would decode it wrongly. `pairs`: it reads as grey of twice the width,
     for grey and alpha, still as `differences` along the rows where it has a predictor, and turned by `orientation`.
-    `inverted`: white is 0. `refusal` says why the page can't be read right at all, or is empty.
+    `inverted`: white is 0. `opaque`: CMYK, to which OpenCV gives an alpha channel that the file lacks. `refusal` says
+    why the page can't be read right at all, or is empty.
     """
 
     data: bytes
@@ -176,6 +177,7 @@ class Layout:
     differences: bool
     orientation: int
     inverted: bool
+    opaque: bool
     premultiplied: bool
     refusal: str
 
@@ -211,6 +213,7 @@ def layout(data: bytes) -> Layout:
         differences=samples == 2 and predictor == 2,
         orientation=page.first(ORIENTATION, 1) if samples == 2 else 1,
         inverted=page.first(PHOTOMETRIC, 1) == 0 and (samples == 2 or page.first(BITS, 1) > 8),
+        opaque=page.first(PHOTOMETRIC, 1) == 5 and samples == 4,
         premultiplied=1 in extra,
         refusal=refusal,
     )

@@ -95,7 +95,9 @@ def decode(
             if whole is None:
                 raise
             picture = _picture(replace(source, data=whole.data, complaints=[]), strict=False)
-            return replace(picture, notes=(whole.note(picture.pixels),))
+            more = tuple(note for note in picture.notes if note.startswith("frame 1 of "))
+            # Only this frame was made whole: the others are no longer counted on.
+            return replace(picture, notes=(whole.note(picture.pixels), *more), frames=1)
     except MemoryError:
         raise ImageError("not enough memory to decode it", place=place) from None
 
@@ -144,5 +146,7 @@ def frames(
 
 def _orientation(source: Source, metadata: Metadata) -> int:
     """As an animation's frames are stored."""
-    in_boxes = sniff.header(source.data, source.format, place=source.place).orientation
+    from convcli.headers import header
+
+    in_boxes = header(source.data, source.format, place=source.place).orientation
     return in_boxes or exif.orientation(metadata.exif)

@@ -32,7 +32,7 @@ def keep_freed() -> None:
 
 def needed(data: bytes) -> int:
     """Bytes that filtering the file of these bytes takes, roughly; 0 where its header doesn't tell."""
-    from convcli import arrays, exif, sniff
+    from convcli import arrays, exif, headers, sniff
     from convcli.errors import ImageError
 
     try:
@@ -45,7 +45,7 @@ def needed(data: bytes) -> int:
             layout = exif.layout(data)
             width, height = layout.width, layout.height
         else:
-            header = sniff.header(data, format, place="")
+            header = headers.header(data, format, place="")
             width, height = header.width, header.height
     except (ImageError, ValueError, struct.error):
         return 0  # it won't get far

@@ -11,7 +11,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import exif, sniff
+from convcli import exif, headers
 from convcli.errors import ImageError
 from convcli.records import record
 
@@ -89,13 +89,15 @@ def _png(data: bytes) -> Completed | None:
         elif at + 12 + length <= len(data) and not packed:
             others.append(data[at : at + 12 + length])
         at += 12 + length
+    if colour not in _PNG_SAMPLES:
+        return None
     pixel = depth * _PNG_SAMPLES[colour]
     passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
     needed = 0
     for x, y, across, down in passes:
         columns, rows = -(-(width - x) // across), -(-(height - y) // down)
         needed += rows * (1 + (columns * pixel + 7) // 8) if columns > 0 and rows > 0 else 0
-    if len(data) * 1032 < needed * _LEAST:  # deflate packs no tighter
+    if not needed or len(data) * 1032 < needed * _LEAST:  # deflate packs no tighter
         return None
     raw = zlib.decompressobj().decompress(b"".join(packed), needed)
     if len(raw) < needed * _LEAST:
@@ -108,22 +110,22 @@ def _png(data: bytes) -> Completed | None:
 
 def _padded(data: bytes, start: int, needed: int) -> Completed | None:
     """Zeros for the pixels that are missing of `needed` bytes from `start` on."""
-    share = (len(data) - start) / needed
-    if share < _LEAST:
+    if needed <= 0 or (len(data) - start) < needed * _LEAST:
         return None
+    share = (len(data) - start) / needed
     return Completed(data=data + bytes(max(0, start + needed - len(data))), share=min(share, 1.0))
 
 
 def _tiff(data: bytes) -> Completed | None:
-    page = next(exif.directories(data))
-    if page.first(exif.COMPRESSION, 1) != 1:
+    page = next(exif.directories(data), None)
+    if page is None or page.first(exif.COMPRESSION, 1) != 1:
         return None
     spans = [*zip(page.get(exif.STRIP_OFFSETS), page.get(exif.STRIP_BYTES), strict=True)]
     spans += zip(page.get(exif.TILE_OFFSETS), page.get(exif.TILE_BYTES), strict=True)
     needed = sum(size for _, size in spans)
     there = sum(max(0, min(size, len(data) - start)) for start, size in spans)
     end = max(start + size for start, size in spans)
-    if there < needed * _LEAST or end > len(data) + 2 * needed:
+    if needed <= 0 or there < needed * _LEAST or end > len(data) + 2 * needed:
         return None
     return Completed(data=data + bytes(max(0, end - len(data))), share=there / needed)
 
@@ -137,7 +139,7 @@ def _bmp(data: bytes) -> Completed | None:
 
 
 def _pnm(data: bytes) -> Completed | None:
-    found = sniff.header(data, "pnm", place="")
+    found = headers.header(data, "pnm", place="")
     if data[1:2] not in b"4567":
         return None
     row = (

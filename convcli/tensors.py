@@ -56,8 +56,11 @@ class Tensor:
     @cached_property
     def native(self) -> npt.NDArray[Any]:
         """The numbers in their own dtype; a file stays mapped, not read."""
+        import numpy as np
+
         try:
-            return self.make()
+            with np.errstate(all="ignore"):  # what isn't finite is found, and told of, by whoever asks
+                return self.make()
         except _unreadable() as error:
             raise self.fail(f"{self.origin}: {error}") from error
 

@@ -70,8 +70,14 @@ class Terminated(BaseException):
     """SIGTERM arrived; open files are cleaned up on the way out."""
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+#: What signals did before `main`: from `convcli.__main__`, they end the process at once.
+_before: dict[int, object] = {}
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Ends the run with what is open cleaned up; a second signal ends it at once."""
+    signal.signal(number, _before[number])  # type: ignore[arg-type]
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
 def main() -> None:
@@ -79,8 +85,18 @@ def main() -> None:
     # Our threads share the work; threads of OpenBLAS's own would be started with numpy and then wait in vain.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_standard_streams()
-    signal.signal(signal.SIGTERM, _terminate)
-    code = run(sys.argv[1:])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        _before[number] = signal.getsignal(number)
+        if _before[number] is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    try:
+        code = run(sys.argv[1:])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    except KeyboardInterrupt:  # so late that all was done
+        code = 130
+    except Terminated:
+        code = 143
     try:
         sys.stdout.flush()
     except OSError:

@@ -30,7 +30,8 @@ def command(kernel: str, channels: int | None, as_json: bool, **overrides: str |
     from convcli.cli.kernels import load_kernels
 
     (loaded,) = load_kernels([kernel], overrides)
-    told = analysis.facts(loaded, channels or (loaded.channels[0] if loaded.channels else 1))
+    own = loaded.channels[0] if loaded.channels else loaded.bias.size if loaded.bias else 1
+    told = analysis.facts(loaded, channels or own)
     if as_json:
         render.write_json(told, sys.stdout)
         return

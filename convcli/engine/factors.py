@@ -18,6 +18,8 @@ Factors: TypeAlias = "tuple[Array, Array]"
 RESIDUAL = 1.5
 #: A kernel of a higher rank than this is never computed by passes.
 RANK_LIMIT = 8
+#: Steps that finding singular values may take; beyond, some seconds, only kernels of rank 1 are recognised.
+SVD_LIMIT = 1 << 31
 
 
 def factorise(taps: Array) -> Factors | None:
@@ -47,6 +49,8 @@ def _factorise(data: bytes, shape: tuple[int, int], dtype: str) -> Factors | Non
     down, across = taps[:, column] / pivot, taps[row]
     if float(np.abs(taps - np.outer(down, across)).sum()) <= allowed:
         return down[None].astype(kind), across[None].astype(kind)
+    if min(shape) ** 2 * max(shape) > SVD_LIMIT:
+        return None
     left, values, right = np.linalg.svd(taps, full_matrices=False)
     rest = taps.copy()
     for rank in range(1, min(RANK_LIMIT, len(values)) + 1):

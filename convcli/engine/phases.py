@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.engine.direct import CHANNEL_LIMIT, opencv_layout
 from convcli.engine.plan import FOURIER_AREA
 from convcli.engine.threads import scratch
+from convcli.geometry import extent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Up to so many taps no other algorithm is faster than one call of `filter2D`.
 FEW = 49
+#: Columns of taps that span more than this are summed one by one.
+FAR = 1 << 12
 #: Bytes of the input that a band reads: every class is a call, which is to be worth its while.
 BAND_BYTES = 1 << 22
 
@@ -39,6 +42,8 @@ def correlate_phases(
     import numpy as np
 
     height, width = lengths
+    if dilation[1] > 1 and extent(taps.shape[1], dilation[1]) > FAR:
+        return _column_by_column(x, taps, stride, dilation, lengths, plain, into)
     spread = spread_taps(taps, dilation[1])
     x = x[:, : (width - 1) * stride[1] + spread.shape[1]]
     # Not an array of scratch: `x` may be the result of another pass.
@@ -53,6 +58,21 @@ def correlate_phases(
         else:
             y[output] = found[:, :: stride[1]]
             begun.add(output.start)
+    return y
+
+
+def _column_by_column(
+    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
+    plain: Callable[[Array, Array], Array], into: Array | None,
+) -> Array:  # fmt: skip
+    """As `correlate_phases`, for taps so far apart that zeros between them would cost more than a sum for each."""
+    import numpy as np
+
+    y = np.empty((*lengths, x.shape[-1]), x.dtype) if into is None else into
+    y.fill(0)
+    for column in range(taps.shape[1]):
+        start, one = x[:, dilation[1] * column :], taps[:, column : column + 1]
+        y += correlate_phases(start, one, stride, (dilation[0], 1), lengths, plain)
     return y
 
 

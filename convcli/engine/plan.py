@@ -85,7 +85,7 @@ def _options(work: Plane) -> Iterator[Plan]:
         cost = rank * (down_cost(kh, work.finite) + across) + (rank - 1) * 0.3
         reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
         yield Plan(algorithm="passes", reason=reason if full > 1 else f"{kh * kw} taps in a row", cost=cost)
-    if work.bounded:
+    if work.bounded and 1.5 * max(kh, kw) <= FAST[-1]:
         tile = fourier_tile(work)
         cost = fourier_cost(tile, work)
         reason = f"{kh}x{kw} taps, tiles of {tile[0]}x{tile[1]}"

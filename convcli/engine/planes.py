@@ -16,6 +16,7 @@ from convcli.engine.passes import passes
 from convcli.engine.phases import correlate_phases, spread_taps
 from convcli.engine.plan import Plan, Plane, choose
 from convcli.engine.volume import are_small, band_slices, correlate_slices, correlate_volume, pays
+from convcli.geometry import extent
 from convcli.ranges import channel_store, float_target, planar
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from convcli.geometry import Window
 
     Array = npt.NDArray[np.floating[Any]]
+
+#: Dilated taps are looked at with the zeros between them up to this many; among more, finding factors takes too long.
+SPREAD_LIMIT = 1 << 16
 
 
 def correlate_planes(
@@ -117,7 +121,9 @@ def describe(
     plane = np.asarray(taps, np.float32)
     plane = plane.reshape(-1, *plane.shape[-2:])[0] if plane.ndim > 1 else plane[None]
     height, width = ([1, *(spatial or (1000, 1000))])[-2:]
-    plan = plan_for(spread_taps(plane, dilation[-1]), max(1, height // stride[0]), width, channels)
+    if extent(plane.shape[1], dilation[-1]) * len(plane) <= SPREAD_LIMIT:
+        plane = spread_taps(plane, dilation[-1])
+    plan = plan_for(plane, max(1, height // stride[0]), width, channels)
     count = math.lcm(stride[0], dilation[0]) if taps.ndim > 1 else 1
     return f"{plan}, {count} phases of rows" if count > 1 else str(plan)
 
@@ -158,6 +164,8 @@ def run_whole(
             for channel, one in enumerate(stores)
             if one is not None
         )
+    if max(dilation) > 1 and extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
+        return False
     spread = np.ascontiguousarray(spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T)
     plan = plan_for(spread, windows[0].length, windows[1].length, x.shape[2])
     if plan.algorithm == "direct" and whole.fits(x, spread, windows, border):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.floating[Any]]
     Store = Callable[[Array, int], None]
+
+#: Samples from the first to the last that are read: at most these, or so many times the input, output or weights.
+SPAN, SPAN_FACTOR = 1 << 23, 16
 
 
 @record
@@ -196,6 +200,7 @@ class Kernel(ABC):
         threads; each once. Raises `ShapeError` where kernel and array do not fit.
         """
         self.output_channels(x.shape[-1])
+        self._check_span(x.shape[:-1], axes)
         if self.bias is None:
             return self._compute(x, axes, dtype, store)
         bias = self.bias.array.reshape(-1).astype(dtype)
@@ -205,6 +210,18 @@ class Kernel(ABC):
             store(band, start)
 
         return self._compute(x, axes, dtype, biased)
+
+    def _check_span(self, spatial: Sequence[int], axes: str) -> None:
+        """Raises `ShapeError` where taps so far apart, or strides so long, would have far more read than is there."""
+        windows = self.windows(spatial, axes)
+        ranges = [window.reads(0, window.length) for window in windows]
+        spans = [stop - start for start, stop in ranges]
+        made = math.prod(window.length for window in windows)
+        most = max(SPAN, SPAN_FACTOR * max(math.prod(spatial), made, self.weight_count))
+        if math.prod(spans) > most:
+            sizes = (" x ".join(map(str, sides)) for sides in (spans, spatial))
+            fact = "kernel '{}' spans {} samples on an input of {}; at most {:,}".format(self.name, *sizes, most)
+            raise ShapeError(fact, hint="less dilation, stride or padding")
 
     def apply(
         self, array: npt.NDArray[Any], layout: str | None = None, *, dtype: npt.DTypeLike | None = None

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from convcli.ops.base import Array, Store
 
+#: Taps of both axes multiplied out for the planner and for OpenCV, up to so many.
+TOGETHER_LIMIT = 1 << 20
+
 TAPS = f.Field(
     "taps",
     "Taps of one axis, used along each; or taps per axis as {y: ..., x: ...}. Of shape (out, in/groups, taps) they"
@@ -122,7 +125,8 @@ class Separable(Kernel):
         return macs
 
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
-        if self.channels is None and len(self.axes) == 2 and all(d == 1 for d in (*self.stride, *self.dilation)):
+        plain = all(d == 1 for d in (*self.stride, *self.dilation))
+        if self.channels is None and len(self.axes) == 2 and plain and math.prod(self.taps) <= TOGETHER_LIMIT:
             import numpy as np
 
             return describe(np.multiply.outer(*self.effective), self.stride, self.dilation, spatial, channels)
@@ -141,7 +145,8 @@ class Separable(Kernel):
         ]
 
         windows = self.windows(x.shape[:-1], axes)
-        if self.channels is None and len(axes) == 2 and len(passes) == 2 and all(d == 1 for d in dilation):
+        few = math.prod(self.taps) <= TOGETHER_LIMIT
+        if self.channels is None and len(axes) == 2 and len(passes) == 2 and all(d == 1 for d in dilation) and few:
             together = np.multiply.outer(*self.effective).astype(dtype)
             if run_whole(x, together, dilation, windows, self.border, store):
                 return

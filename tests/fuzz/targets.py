@@ -1,0 +1,281 @@
+"""What is fuzzed: each target makes one case from random choices, runs it, and raises where it breaks its word.
+
+The word: a right result, or one ConvcliError of one line; from the command line exit code 0, 1 or 2 and clean text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+import os
+import re
+import shutil
+import struct
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from convcli import arrays, cli, images, library
+from convcli.errors import ConvcliError
+from convcli.sniff import READABLE
+
+from . import commands, corpus, texts
+from .guard import Broken
+from .mutations import mutant
+
+FAILED = re.compile(r'Error: |\{.*"status": "failed"')
+DEPTHS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
+#: Samples of an output that are not made for a test.
+LARGE = 1 << 22
+LAYOUTS = {1: "xc", 2: "yxc", 3: "zyxc"}
+ENDINGS = {"jpeg": "jpg", "tiff": "tif", "pnm": "ppm"}
+
+
+@dataclass
+class Case:
+    """One case: where its choices come from, the folder it may write in, and what it made of them, to be looked at."""
+
+    random: Random
+    folder: Path
+    made: bytes = field(default=b"")
+
+
+def require(condition: object, text: str) -> None:
+    """Raise `Broken` unless something holds."""
+    if not condition:
+        raise Broken(text)
+
+
+def checked_error(error: ConvcliError) -> str:
+    """The kind of outcome that an error is; raises `Broken` where it would be no line of text."""
+    lines = 1 + 2 * bool(error.snippet) + bool(error.hint)
+    require(error.fact and str(error).count("\n") == lines - 1, f"an error of other than {lines} lines: {error!s:.500}")
+    require(len(str(error)) < 3000, f"an error of {len(str(error))} characters: {error.fact[:200]!r}")
+    for inner in ("0x7f", "object at", "Errno", "numpy.", "static_cast", "OpenCV("):
+        require(inner not in error.fact, f"an error about the program's insides: {error.fact!r}")
+    return "refused"
+
+
+# --- pictures -----------------------------------------------------------------------------------------------------
+
+
+def run_images(case: Case) -> str:
+    """A changed picture: decoded, or through the command line."""
+    random = case.random
+    name = random.choice(list(corpus.pictures()))
+    format, data = corpus.pictures()[name]
+    others = [other for kind, other in corpus.pictures().values() if kind == format or random.random() < 0.1]
+    data = case.made = mutant(data, format, random, others)
+    if random.random() < 0.2:
+        return _picture_command(case, data, format)
+    how: dict[str, Any] = {"allow_truncated": random.random() < 0.3, "strict": random.random() < 0.2}
+    read: Callable[..., Any] = images.frames if random.random() < 0.3 else lambda *a, **k: [images.decode(*a, **k)]
+    try:
+        pictures = list(read(data, place=name, **how))
+    except ConvcliError as error:
+        return checked_error(error)
+    for picture in pictures:
+        check_picture(picture)
+    return "read"
+
+
+def check_picture(picture: images.Picture) -> None:
+    """What `images.decode` promises of its result."""
+    pixels = picture.pixels
+    require(pixels.ndim == 3 and pixels.size and 1 <= pixels.shape[2] <= 4, f"pixels of shape {pixels.shape}")
+    require(str(pixels.dtype) in DEPTHS and pixels.dtype.isnative, f"pixels of {pixels.dtype}")
+    require(pixels.flags.c_contiguous, "pixels out of order")
+    require(picture.format in READABLE and picture.frames >= 1, f"{picture.format}, {picture.frames} frames")
+    require(all("\n" not in note for note in picture.notes), f"a note of several lines: {picture.notes}")
+
+
+def _picture_command(case: Case, data: bytes, format: str) -> str:
+    name = f"in.{ENDINGS.get(format, format)}"
+    (case.folder / name).write_bytes(data)
+    output = case.random.choice(("out.png", "out.tif", "out.jpg", "out.webp", "out.npy", "out.jp2"))
+    options = [option for option in ("--all-frames", "--strict", "--allow-truncated") if case.random.random() < 0.3]
+    arguments = ["apply", name, "-k", "box:size=3", "-o", output, "--overwrite", *options]
+    (case.folder / output).unlink(missing_ok=True)
+    code = check_command(arguments, case.folder, codes=(0, 1))
+    out = case.folder / output
+    require(out.exists() == (code == 0), f"exit code {code}, output {'there' if out.exists() else 'missing'}")
+    if code == 0 and not output.endswith(".npy"):
+        check_picture(images.decode(out.read_bytes(), place=output))
+    return "written" if code == 0 else "refused"
+
+
+# --- kernels --------------------------------------------------------------------------------------------------------
+
+
+def run_kernels(case: Case) -> str:
+    """A changed kernel file: loaded and run on a small picture, or through the command line."""
+    random = case.random
+    text = texts.kernel_text(random.choice(list(corpus.kernels().values())), random, list(corpus.kernels().values()))
+    case.made = text.encode("utf-8", "surrogatepass")
+    path = case.folder / "kernel.yaml"
+    path.write_bytes(case.made)
+    way = random.random()
+    if way < 0.15:
+        command = random.choice(
+            (["show", "kernel.yaml"], ["compare", "kernel.yaml"], ["show", "--json", "kernel.yaml"])
+        )
+        return ("shown", "unfit", "refused")[check_command(command, case.folder, codes=(0, 1, 2))]
+    if way < 0.3 and not enlarges(path):
+        arguments = ["apply", "small.png", "-k", "kernel.yaml", "-o", "out.npy", "--overwrite"]
+        return ("applied", "unfit", "refused")[check_command(arguments, case.folder, codes=(0, 1, 2))]
+    try:
+        kernel = library.load(str(path) if way < 0.9 else text)
+    except ConvcliError as error:
+        require(error.exit_code == 2, f"exit code {error.exit_code} for a wrong kernel")
+        return checked_error(error)
+    try:
+        axes = len(kernel.axes)
+        made = kernel.output_shape({1: (40,), 2: (14, 12), 3: (5, 6, 7)}[axes])
+        if math.prod(made) > LARGE:
+            return "large"
+        result = kernel.apply(np.full({1: (40, 3), 2: (14, 12, 3), 3: (5, 6, 7, 3)}[axes], 7, np.uint8), LAYOUTS[axes])
+    except ConvcliError as error:
+        checked_error(error)
+        return "unfit"
+    require(result.dtype == np.uint8 and result.size, f"a result of {result.dtype} {result.shape}")
+    return "applied"
+
+
+def enlarges(path: Path) -> bool:
+    """Whether a kernel makes so much of a small picture that nothing but time and memory would be tried."""
+    try:
+        kernel = library.load(path)
+        return len(kernel.axes) == 2 and math.prod(kernel.output_shape((36, 44))) > LARGE
+    except ConvcliError:
+        return False
+
+
+# --- arrays ---------------------------------------------------------------------------------------------------------
+
+
+def run_arrays(case: Case) -> str:
+    """A changed .npy or .npz file: read as an input, as weights, or through the command line."""
+    random = case.random
+    name = random.choice(list(corpus.arrays()))
+    data = corpus.arrays()[name]
+    if name.startswith("npz") or random.random() < 0.7:
+        data = mutant(data, name[:3], random, list(corpus.arrays().values()))
+    else:
+        data = _archive(mutant(data, "npy", random), random)
+    case.made = data
+    ending = "npz" if data.startswith(b"PK") else "npy"
+    member = (
+        random.choice(("", "", "::weights", "::only", "::nothing", "::", "::weights.npy")) if ending == "npz" else ""
+    )
+    path = case.folder / f"in.{ending}"
+    path.write_bytes(data)
+    way = random.random()
+    if way < 0.15:
+        arguments = ["apply", f"in.{ending}{member}", "-k", "{axes: x, weights: [1, 2, 1]}", "-o", "out.npy"]
+        return ("applied", "refused")[check_command([*arguments, "--overwrite"], case.folder, codes=(0, 1))]
+    try:
+        if way < 0.5:
+            kernel = library.load({"weights": f"{path}{member}"})
+            return f"weights of rank {len(kernel.axes)}"
+        array = arrays.read_npy(data, place=f"in.{ending}{member}")
+    except ConvcliError as error:
+        return checked_error(error)
+    require(array.dtype.kind in "buif" and array.dtype.isnative, f"an array of {array.dtype}")
+    return "read"
+
+
+def _archive(member: bytes, random: Random) -> bytes:
+    """A sound archive around a damaged member, whose size in the directory may be a lie."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", random.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as archive:
+        archive.writestr(random.choice(("weights.npy", "weights", "a\nb.npy", "../x.npy", "\x1b[31m.npy")), member)
+        if random.random() < 0.3:
+            archive.writestr("other.npy", member)
+    data = bytearray(out.getvalue())
+    if random.random() < 0.3:
+        size = struct.pack("<I", random.choice((0, 1, len(member) + 1, 1 << 20, 1 << 31, (1 << 32) - 2)))
+        at = data.find(b"PK\1\2")
+        data[at + 24 : at + 28] = size
+        data[22:26] = size
+    return bytes(data)
+
+
+# --- the command line -----------------------------------------------------------------------------------------------
+
+
+def run_commands(case: Case) -> str:
+    """A command line at random."""
+    shutil.rmtree(case.folder)  # what cases before it wrote
+    furnish(case.folder)
+    arguments = commands.command_line(case.random)
+    case.made = json.dumps(arguments).encode()
+    code = check_command(arguments, case.folder, codes=(0, 1, 2))
+    return f"exit {code}"
+
+
+def check_command(arguments: list[str], folder: Path, *, codes: tuple[int, ...]) -> int:
+    """Run the command line in `folder` and check its exit code and what it says; the exit code."""
+    out, err = io.BytesIO(), io.BytesIO()
+    with _inside(folder, out, err):
+        code = cli.run(arguments)
+    said = err.getvalue().decode()  # anything but UTF-8 is an error, too
+    require(code in codes, f"exit code {code} of {arguments}: {said}")
+    errors = [line for line in said.splitlines() if FAILED.match(line)]
+    require(
+        bool(errors) == (code != 0 and bool(arguments)),
+        f"exit code {code} of {arguments}, {len(errors)} errors: {said!r}",
+    )
+    require(not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", said), f"raw control characters: {said!r}")
+    require("Traceback" not in said, said)
+    left = [path.name for path in folder.rglob(".convcli-*")]
+    require(not left, f"left behind: {left}")
+    return code
+
+
+@contextlib.contextmanager
+def _inside(folder: Path, out: io.BytesIO, err: io.BytesIO) -> Iterator[None]:
+    """The folder as the current one, and the standard streams as files in memory, as strict as a terminal's."""
+    before, streams = Path.cwd(), (sys.stdin, sys.stdout, sys.stderr)
+    os.chdir(folder)
+    sys.stdin = io.TextIOWrapper(io.BytesIO(corpus.pictures()["png rgb"][1]), "utf-8")
+    sys.stdout = io.TextIOWrapper(out, "utf-8", write_through=True)
+    sys.stderr = io.TextIOWrapper(err, "utf-8", errors="backslashreplace", write_through=True)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            stream.detach()
+        sys.stdin, sys.stdout, sys.stderr = streams
+        os.chdir(before)
+
+
+def furnish(folder: Path) -> None:
+    """The files that cases name."""
+    (folder / "folder").mkdir(parents=True, exist_ok=True)
+    (folder / "good.png").write_bytes(corpus.pictures()["png rgb"][1])
+    (folder / "small.png").write_bytes(corpus.opencv(corpus.scene(9, 11), ".png"))
+    (folder / "good.jpg").write_bytes(corpus.pictures()["jpeg exif"][1])
+    (folder / "array.npy").write_bytes(corpus.arrays()["npy u1"])
+    (folder / "weights.npy").write_bytes(corpus.arrays()["npy <f8"])
+    (folder / "a.npz").write_bytes(corpus.arrays()["npz stored"])
+    (folder / "page.html").write_text("<!DOCTYPE html><title>404</title>")
+    (folder / "kernel.yaml").write_text("about: A kernel.\nweights: [[0, 1, 0], [1, 4, 1], [0, 1, 0]]\ndivisor: sum\n")
+    for path in [*(corpus.SAMPLES / "kernels").glob("*.npy"), *corpus.KERNELS.glob("*.npy")]:
+        (folder / path.name).write_bytes(path.read_bytes())
+
+
+TARGETS: dict[str, Callable[[Case], str]] = {
+    "images": run_images,
+    "kernels": run_kernels,
+    "arrays": run_arrays,
+    "commands": run_commands,
+}
