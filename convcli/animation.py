@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import carriers, exif, headers, png, sniff, tiff
+from convcli import apng, carriers, exif, headers, sniff, tiff
 from convcli.decoding import Source
 from convcli.encoding import fit, settings
 from convcli.errors import ImageError
@@ -47,9 +47,10 @@ def read(source: Source, *, count: int, orientation: int) -> Animation:
     import numpy as np
 
     cv2 = opencv(source.place)
+    data = apng.ordered(source.data, place=source.place) if source.format == "png" else source.data
     try:
         with quiet(cv2), overheard(source.complaints):
-            done, found = cv2.imdecodeanimation(np.frombuffer(source.data, np.uint8))
+            done, found = cv2.imdecodeanimation(np.frombuffer(data, np.uint8))
     except cv2.error as error:
         raise ImageError(f"its frames can't be decoded: {error.err or error}", place=source.place) from None
     if not done or len(found.frames) < count:
@@ -95,7 +96,7 @@ def encode(
         return tiff.encode(frames, metadata=metadata, **settings(format, options, place))
     times = [duration if duration > 0 else _STILL_MS for duration in durations] or [_STILL_MS] * len(frames)
     if format == "png":
-        return carriers.put(_apng(frames, times, loops, **settings(format, options, place)), format, metadata)
+        return carriers.put(apng.encode(frames, times, loops, **settings(format, options, place)), format, metadata)
     data = _by_opencv(frames, format, times, loops, place, options)
     return carriers.put_webp(data, metadata) if format == "webp" else data
 
@@ -137,30 +138,3 @@ def _by_opencv(
     if sniff.identify(data) != format or headers.header(data, format, place=place).frames > len(frames):
         raise ImageError(f"OpenCV can't write {len(frames)} frames as {format}", place=place)
     return data
-
-
-def _apng(frames: Sequence[Pixels], times: Sequence[int], loops: int, **how: Any) -> bytes:
-    """Whole frames, the first of which is the picture that other readers see."""
-    height, width = frames[0].shape[:2]
-    head, pieces, number = b"", [], 0
-    for frame, time in zip(frames, times, strict=True):
-        data = png.encode(frame, **how)
-        control = struct.pack(">IIIIIHHBB", number, width, height, 0, 0, min(time, 65535), 1000, 0, 0)
-        pieces.append(png.chunk(b"fcTL", control))
-        number += 1
-        packed = b"".join(content for kind, content in _chunks(data) if kind == b"IDAT")
-        if not head:
-            head = data[:33] + png.chunk(b"acTL", struct.pack(">II", len(frames), max(0, loops)))
-            pieces.append(png.chunk(b"IDAT", packed))
-        else:
-            pieces.append(png.chunk(b"fdAT", number.to_bytes(4, "big") + packed))
-            number += 1
-    return b"".join((head, *pieces, png.chunk(b"IEND", b"")))
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 8
-    while at < len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        yield kind, data[at + 8 : at + 8 + length]
-        at += 12 + length

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fuzz import corpus
+from fuzz import corpus, structure
 from PIL import Image
 from support import environment, noise, run
 
@@ -205,3 +205,37 @@ def test_a_cut_animation_is_one_frame(tmp_path: Path) -> None:
     pictures = list(images.frames(data[:-300], place="", allow_truncated=True))
     assert [picture.frames for picture in pictures] == [1]
     assert pictures[0].notes[1:] == ("frame 1 of 3",)
+
+
+def test_an_animation_whose_still_picture_is_none_of_its_frames() -> None:
+    frames = [np.roll(corpus.scene(36, 44), 5 * shift, axis=1) for shift in range(3)]
+    for _ in range(20):  # OpenCV alone writes beyond its buffers, which not every run notices
+        pictures = list(images.frames(corpus.pictures()["png apart"][1], place=""))
+        assert [np.array_equal(picture.pixels, frame) for picture, frame in zip(pictures, frames[1:], strict=True)]
+    assert np.array_equal(images.decode(corpus.pictures()["png apart"][1], place="").pixels, frames[0])
+
+
+def changed(data: bytes, kind: bytes, at: int, new: bytes) -> bytes:
+    """A PNG file with some bytes of the last chunk of a kind replaced, and its CRC set right."""
+    start = data.rindex(kind) + 4 + at
+    return structure.repaired(data[:start] + new + data[start + len(new) :], "png")
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "new", "part"),
+    [
+        (b"fcTL", 4, struct.pack(">I", 45), "frame 3 of 45 x 36 at 0, 0 in 44 x 36"),
+        (b"fcTL", 8, struct.pack(">I", 0), "frame 3 of 44 x 0"),
+        (b"fcTL", 12, struct.pack(">I", 4294967295), "frame 3 of 44 x 36 at 4294967295, 0"),
+        (b"fcTL", 24, b"\3", "frame 3 of"),
+        (b"acTL", 0, struct.pack(">I", 4), "promises 4 frames, 3 are there"),
+        (b"acTL", 0, struct.pack(">I", 2), "promises 2 frames, 3 are there"),
+        (b"fcTL", -4, b"abCD", "promises 3 frames, 2 are there"),
+        (b"fdAT", -4, b"abCD", "promises 3 frames, 2 are there"),
+    ],
+)
+def test_frames_that_are_not_what_they_say(kind: bytes, at: int, new: bytes, part: str) -> None:
+    data = changed(corpus.pictures()["png animated"][1], kind, at, new)
+    with pytest.raises(ImageError, match=part):
+        list(images.frames(data, place=""))
+    assert images.decode(data, place="").pixels.shape == (36, 44, 3)

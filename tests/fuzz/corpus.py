@@ -103,6 +103,7 @@ def _pngs(height: int, width: int) -> dict[str, tuple[str, bytes]]:
         "transparent": pillow(rgb, "PNG", transparency=(1, 2, 3)),
         "interlaced": _interlaced(scene(height, width, 1)[..., 0]),
         "animated": animated(rgb, "PNG"),
+        "apart": animated(rgb, "PNG", default_image=True),  # the still picture is none of the frames
     }
     return {f"png {name}": ("png", data) for name, data in files.items()}
 

@@ -1,0 +1,94 @@
+"""Animated PNG files: written, and proved and put in order before a decoder sees them.
+
+OpenCV 5.0 writes beyond its buffers where the still picture of a file is none of its frames, which is allowed.
+
+Source: PNG, third edition, section 11.3.6.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from convcli import png
+from convcli.errors import ImageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_NEEDED: Final = (b"IHDR", b"PLTE", b"tRNS")
+_CONTROL: Final = struct.Struct(">IIIIIHHBB")
+
+
+def encode(frames: Sequence[NDArray[Any]], times: Sequence[int], loops: int, **how: Any) -> bytes:
+    """Whole frames (height, width, channels), each shown so many ms; the first is the picture that others see."""
+    height, width = frames[0].shape[:2]
+    whole = [
+        (struct.pack(">IIIIHHBB", width, height, 0, 0, min(time, 65535), 1000, 0, 0), png.encode(frame, **how))
+        for frame, time in zip(frames, times, strict=True)
+    ]
+    packed = [(control, [body for kind, body in chunks(data) if kind == b"IDAT"]) for control, data in whole]
+    return _file([(b"IHDR", whole[0][1][16:29])], max(0, loops), packed)
+
+
+def ordered(data: bytes, *, place: str) -> bytes:
+    """A file with the same frames, numbered from 0, the first of them as its still picture, and nothing else.
+
+    `data` has been proved by `png.inspect`. Raises ImageError where its frames are not what it says they are, or where
+    the first covers only a part of the picture.
+    """
+    head, loops, promised = [], 0, 0
+    frames: list[tuple[bytes, list[bytes]]] = []
+    width, height = struct.unpack_from(">II", data, 16)
+    for kind, body in chunks(data):
+        if kind in _NEEDED:
+            head.append((kind, body))
+        elif kind == b"acTL" and len(body) == 8:
+            promised, loops = struct.unpack(">II", body)
+        elif kind == b"fcTL":
+            if len(body) != _CONTROL.size:
+                raise ImageError(f"damaged PNG: a frame's control has {len(body)} bytes, not 26", place=place)
+            _, across, down, x, y, _, _, disposal, blending = _CONTROL.unpack(body)
+            if not (across and down) or x + across > width or y + down > height or disposal > 2 or blending > 1:
+                fact = f"damaged PNG: frame {len(frames) + 1} of {across} x {down} at {x}, {y} in {width} x {height}"
+                raise ImageError(fact, place=place)
+            frames.append((body[4:], []))
+        elif kind == b"IDAT" and frames:
+            frames[-1][1].append(body)
+        elif kind == b"fdAT" and frames:
+            frames[-1][1].append(body[4:])
+    whole = sum(any(parts) for _, parts in frames)
+    if whole != len(frames) or promised != len(frames):
+        raise ImageError(f"damaged PNG: it promises {promised} frames, {whole} are there", place=place)
+    if frames and struct.unpack_from(">IIII", frames[0][0]) != (width, height, 0, 0):
+        raise ImageError("unsupported PNG: its first frame covers only a part of the picture", place=place)
+    return _file(head, loops, frames)
+
+
+def _file(head: Sequence[tuple[bytes, bytes]], loops: int, frames: Sequence[tuple[bytes, Sequence[bytes]]]) -> bytes:
+    """A file of frames, each the bytes of its control but for the number, and the parts of its data."""
+    pieces = [png.SIGNATURE, *(png.chunk(kind, body) for kind, body in head if kind == b"IHDR")]
+    pieces.append(png.chunk(b"acTL", struct.pack(">II", len(frames), loops)))
+    pieces += [png.chunk(kind, body) for kind, body in head if kind != b"IHDR"]
+    number = 0
+    for control, parts in frames:
+        pieces.append(png.chunk(b"fcTL", number.to_bytes(4, "big") + control))
+        first, number = not number, number + 1
+        if first:
+            pieces += [png.chunk(b"IDAT", part) for part in parts]
+        else:
+            pieces.append(png.chunk(b"fdAT", number.to_bytes(4, "big") + b"".join(parts)))
+            number += 1
+    return b"".join((*pieces, png.chunk(b"IEND", b"")))
+
+
+def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(type, content) of every chunk up to the end."""
+    at = 8
+    while at < len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        yield kind, data[at + 8 : at + 8 + length]
+        if kind == b"IEND":
+            return
+        at += 12 + length
