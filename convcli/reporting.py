@@ -81,18 +81,9 @@ def _times(report: Report) -> str:
     return f"decode {seconds(report.decode_s)}, filter {seconds(report.filter_s)}, encode {seconds(report.encode_s)}"
 
 
-def warnings(report: Report, stream: TextIO, *, hint: bool) -> bool:
-    """What a user should know of a result: clipping, samples that were no numbers, frames left out.
-
-    `hint` says whether advice on clipping is wanted; returns whether clipping was worth it.
-    """
+def warnings(report: Report, stream: TextIO) -> None:
+    """What a user should know of a result beside clipping: samples that were no numbers, frames left out."""
     name = _name(report.input, "stdin")
-    clipped = report.clipped_low + report.clipped_high
-    if clipped > CLIPPED_WARNING:
-        low, high = f"{100 * report.clipped_low:.1f} % too low", f"{100 * report.clipped_high:.1f} % too high"
-        stream.write(f"Warning: {name}: {100 * clipped:.1f} % of the samples were clipped ({low}, {high})\n")
-        if hint:
-            stream.write("  hint: --range abs, offset, rescale or float keeps them\n")
     if report.nonfinite:
         what = "are NaN or infinite"
         if not report.dtype_out.startswith("float"):
@@ -100,7 +91,23 @@ def warnings(report: Report, stream: TextIO, *, hint: bool) -> bool:
         stream.write(f"Warning: {name}: {report.nonfinite} samples of the result {what}\n")
     for note in report.notes:
         stream.write(f"Warning: {name}: {printable(note)}\n")
-    return clipped > CLIPPED_WARNING
+
+
+def is_clipped(report: Report) -> bool:
+    """Whether so many samples were cut off that it is worth a warning."""
+    return report.clipped_low + report.clipped_high > CLIPPED_WARNING
+
+
+def clipping(worst: Report, count: int, total: int, stream: TextIO) -> None:
+    """A warning that `count` of `total` results were clipped, the `worst` of them by its name; and what helps."""
+    low, high = (f"{100 * share:.1f} % too {side}" for share, side in (
+        (worst.clipped_low, "low"), (worst.clipped_high, "high")
+    ))  # fmt: skip
+    name = _name(worst.input, "stdin")
+    share = f"{100 * (worst.clipped_low + worst.clipped_high):.1f} % of the samples were clipped ({low}, {high})"
+    many = f"{count} of {total} results were clipped, most of all " if total > 1 else ""
+    stream.write(f"Warning: {many}{name}: {share}\n")
+    stream.write("  hint: --range abs, offset, rescale or float keeps them\n")
 
 
 def error(report: Report, stream: TextIO) -> None:

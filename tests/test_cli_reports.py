@@ -155,12 +155,14 @@ def test_rounding_is_not_clipping(here: Path) -> None:
     assert (result.code, result.err) == (0, "")
 
 
-def test_advice_is_given_once(here: Path) -> None:
-    for name in ("a.png", "b.png", "c.png"):
-        save(Path(name), noise(20, 30))
-    result = run("apply", "a.png", "b.png", "c.png", "-k", "sobel-x", "-o", "out/")
-    assert result.err.count("Warning: ") == 3
-    assert result.err.count("hint: ") == 1
+def test_clipping_of_a_batch_is_told_once(here: Path) -> None:
+    for name, contrast in (("a.png", 1), ("b.png", 2), ("c.png", 1), ("d.png", 255)):
+        save(Path(name), noise(20, 30) // contrast)
+    result = run("apply", "a.png", "b.png", "c.png", "d.png", "-k", "sobel-x", "-o", "out/")
+    warning, hint = result.err.splitlines()
+    assert warning.startswith("Warning: 3 of 4 results were clipped, most of all a.png: ")
+    assert hint.startswith("  hint: --range")
+    assert run("apply", "a.png", "d.png", "-k", "sobel-x", "-o", "quiet/", "--quiet").err == ""
 
 
 def test_notes_are_told(here: Path) -> None:

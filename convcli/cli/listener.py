@@ -23,7 +23,8 @@ class Listener:
         self._as_json = as_json
         self._quiet = quiet
         self._shown = (report or (self._single and watched)) and not quiet and not as_json
-        self._advised = False
+        self._done = self._clipped = 0
+        self._worst: Report | None = None
         told = not (self._single or quiet or as_json)
         self._display: Bar | Plain | None = None
         if told:
@@ -62,18 +63,36 @@ class Listener:
             reporting.error(report, stream)
         elif report.status == "done":
             if not self._quiet:
-                self._advised |= reporting.warnings(report, stream, hint=not self._advised)
+                reporting.warnings(report, stream)
+                self._count_clipped(report)
+                if self._single and self._worst:
+                    reporting.clipping(self._worst, 1, 1, stream)
             if self._shown:
                 show = reporting.block if self._single else reporting.line
                 show(report, stream)
         elif self._shown:
             reporting.undone(report, stream)
 
+    def _count_clipped(self, report: Report) -> None:
+        """Of a batch, one warning for all results that were clipped says more than one for each."""
+        from convcli.reporting import is_clipped
+
+        self._done += 1
+        if is_clipped(report):
+            self._clipped += 1
+            self._worst = max(self._worst or report, report, key=lambda one: one.clipped_low + one.clipped_high)
+
     def close(self) -> None:
         """Clears the bar away, and sums a batch up where that says more than silence."""
         if self._display is None:
             return
         self._display.close()
+        if self._worst:
+            from convcli import reporting
+
+            text = io.StringIO()
+            reporting.clipping(self._worst, self._clipped, self._done, text)
+            self._display.say(text.getvalue())
         counts = self._tally.counts
-        if counts and (self._shown or self._display.spoke or set(counts) - {"done", "failed"}):
+        if counts and (self._shown or self._display.spoke or set(counts) - {"done"}):
             self._display.say(f"{self._tally.summary()}\n")
