@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from convcli.library import load, names
     from convcli.ops import Kernel
     from convcli.pipeline import apply
+    from convcli.planning import plan
 
 __version__ = "0.1.0"
-__all__ = ["ConvcliError", "Kernel", "__version__", "apply", "load", "names"]
+__all__ = ["ConvcliError", "Kernel", "__version__", "apply", "load", "names", "plan"]
 
 _HOMES = {
     "ConvcliError": "convcli.errors",
@@ -26,6 +27,7 @@ _HOMES = {
     "apply": "convcli.pipeline",
     "load": "convcli.library",
     "names": "convcli.library",
+    "plan": "convcli.planning",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.threads import run_all
 from convcli.ops import Kernel
 from convcli.ranges import Sink
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Below this share of full opacity a result counts as wholly transparent.
 HIDDEN = 1e-4
+#: Samples that are treated at a time, and stay in the cache.
+BAND = 1 << 17
 
 
 def opacity(alpha: Array, work: np.dtype[Any], top: float) -> Floats:
@@ -51,9 +54,61 @@ def _per_channel(combine: np.ufunc, colour: Array, share: Floats) -> Floats:
     import numpy as np
 
     result: Floats = np.empty(colour.shape, share.dtype)
-    for channel in range(colour.shape[-1]):
-        combine(colour[..., channel], share[..., 0], out=result[..., channel])
+    rows = max(1, BAND // max(1, colour[0].size))
+
+    def band(start: int) -> None:
+        part = slice(start, start + rows)
+        for channel in range(colour.shape[-1]):
+            combine(colour[part, ..., channel], share[part, ..., 0], out=result[part, ..., channel])
+
+    run_all(band, range(0, len(colour), rows))
     return result
+
+
+def put_hidden(result: Floats, straight: Floats, share: Floats) -> None:
+    """Puts colour as it is without opacity where opacity counts as none."""
+    import numpy as np
+
+    rows = max(1, BAND // max(1, result[0].size))
+
+    def band(start: int) -> None:
+        part = slice(start, start + rows)
+        for channel in range(result.shape[-1]):
+            np.copyto(result[part, ..., channel], straight[part, ..., channel], where=share[part, ..., 0] <= HIDDEN)
+
+    run_all(band, range(0, len(result), rows))
+
+
+def apart(pixels: Array) -> tuple[Array, Array]:
+    """Colour and alpha of a picture, each pixel after pixel."""
+    import cv2
+    import numpy as np
+
+    if pixels.ndim != 3 or not _is_known(pixels):
+        return np.ascontiguousarray(pixels[..., :-1]), np.ascontiguousarray(pixels[..., -1:])
+    planes = cv2.split(pixels)
+    colour: Array = cv2.merge(planes[:-1]) if len(planes) > 2 else planes[0][..., None]
+    return colour, planes[-1][..., None]
+
+
+def joined(colour: Array, alpha: Array) -> Array:
+    """A picture of colour and alpha."""
+    import cv2
+    import numpy as np
+
+    if colour.ndim != 3 or colour.dtype != alpha.dtype or not (_is_known(colour) and _is_known(alpha)):
+        return np.concatenate([colour, alpha], axis=-1)
+    planes = cv2.split(colour) if colour.shape[2] > 1 else [colour[..., 0]]
+    pixels: Array = cv2.merge([*planes, alpha[..., 0]])
+    return pixels
+
+
+def _is_known(pixels: Array) -> bool:
+    """Whether OpenCV moves samples of this kind, and these as they lie."""
+    import numpy as np
+
+    kinds = (np.uint8, np.uint16, np.int16, np.float32, np.float64)
+    return pixels.dtype in kinds and pixels.flags.c_contiguous
 
 
 def store_opacity(share: Floats, dtype: npt.DTypeLike, top: float) -> Array:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.plan import asked_for, refusal
 from convcli.errors import ShapeError
 from convcli.library import load
 from convcli.ops import Kernel
@@ -104,16 +105,19 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
     if alpha is None:
         kept = _kept(colour, axes, kernels, stages, mode, pixels.dtype)
         return together(kept.out, stages, [kept], begun, notes)
+    from convcli.opacity import apart, joined, store_opacity
+
+    if not notes:
+        # Apart: numpy and OpenCV are slow on three channels of which every fourth is another's.
+        colour, alpha = apart(pixels)
     if alpha.min() == top and alpha.max() == top:
         kept = _kept(colour, axes, kernels, stages, mode, pixels.dtype)
         opaque = np.full((*kept.out.shape[:-1], 1), top, kept.out.dtype)
-        return together(np.concatenate([kept.out, opaque], axis=-1), stages, [kept], begun, notes)
-    from convcli.opacity import store_opacity
-
+        return together(joined(kept.out, opaque), stages, [kept], begun, notes)
     straight, covered = through_alpha(colour, alpha, kernels, stages, top)
     kept = store(straight, mode, pixels.dtype)
     kept_alpha = store_opacity(covered, dtype, top)
-    return together(np.concatenate([kept.out, kept_alpha], axis=-1), stages, [kept], begun, notes)
+    return together(joined(kept.out, kept_alpha), stages, [kept], begun, notes)
 
 
 def prepared(
@@ -148,6 +152,8 @@ def together(
     array: Array, stages: tuple[Stage, ...], sinks: Sequence[Sink], begun: float, notes: tuple[str, ...] = ()
 ) -> Filtered:
     """A finished result, with what its sinks counted; `begun` is when filtering began."""
+    asked = asked_for()
+    notes += tuple(note for stage in stages for note in refusal(asked, stage.kernel, stage.algorithm))
     return Filtered(
         array=array, stages=stages, seconds=time.perf_counter() - begun, notes=notes,
         below=sum(sink.below for sink in sinks), above=sum(sink.above for sink in sinks),
@@ -247,7 +253,7 @@ def through_alpha(
     colour: Array, alpha: Array, kernels: Sequence[Kernel], stages: Sequence[Stage], top: float
 ) -> tuple[Floats, Floats]:
     """Colour (not premultiplied) and alpha (0 to 1) after the chain."""
-    from convcli.opacity import HIDDEN, biased, multiplied, opacity, unmultiplied
+    from convcli.opacity import HIDDEN, biased, multiplied, opacity, put_hidden, unmultiplied
 
     work, axes = work_dtype(colour.dtype), picture_axes(colour)
     share = opacity(alpha, work, top)
@@ -258,10 +264,9 @@ def through_alpha(
         share = _floats(kernel.coverage(), share, axes, replace(stage, channels_in=1, channels_out=1), work)
         if kernel.bias is not None:
             premultiplied = biased(premultiplied, share, kernel)
-    hidden = share[..., 0] <= HIDDEN
     result = unmultiplied(premultiplied, share)
-    if hidden.any():
+    if (share <= HIDDEN).any():
         for kernel, stage in zip(kernels, stages, strict=True):
             straight = _floats(kernel, straight, axes, stage, work)
-        result[hidden] = straight[hidden]
+        put_hidden(result, straight, share)
     return result, share

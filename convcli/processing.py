@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli import files, inputs
+from convcli.engine.plan import forced
 from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job
 from convcli.records import record
@@ -31,11 +32,18 @@ class Settings:
     overwrite: bool = False
     pictures: PictureSettings | None = None
     recording: Recording | None = None
+    algorithm: str | None = None
 
 
 def run_job(
     job: Job, settings: Settings, earlier: Earlier | None = None, admit: Callable[[int], None] | None = None
 ) -> Report:
+    """As `_run_job`, with the algorithm that the settings ask for."""
+    with forced(settings.algorithm):
+        return _run_job(job, settings, earlier, admit)
+
+
+def _run_job(job: Job, settings: Settings, earlier: Earlier | None, admit: Callable[[int], None] | None) -> Report:
     """One input from bytes to bytes. Raises `ConvcliError`; then nothing was written.
 
     `earlier` is what a record says of this output. `admit` is called with the bytes of memory that the input will take,

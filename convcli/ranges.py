@@ -59,9 +59,12 @@ class Sink:
 
     def __init__(
         self, shape: Sequence[int], dtype: npt.DTypeLike, *, shift: float = 0.0, absolute: bool = False,
-        by_planes: bool = False, out: npt.NDArray[Any] | None = None,
+        by_planes: bool = False, out: npt.NDArray[Any] | None = None, counted: bool = True,
     ) -> None:  # fmt: skip
-        """`by_planes` lays the channels, the last axis, out as planes; `out` is an output array that there is."""
+        """`by_planes` lays the channels, the last axis, out as planes; `out` is an output array that there is.
+
+        What is not `counted` is stored faster.
+        """
         import numpy as np
 
         if out is not None:
@@ -75,11 +78,17 @@ class Sink:
         self.nonfinite = 0
         self._shift = shift
         self._absolute = absolute
+        self._counted = counted
         self._lock = threading.Lock()
 
     def target(self, dtype: npt.DTypeLike) -> Array | None:
         """The output, where floats of `dtype` are kept in it unchanged."""
         plain = self.out.dtype == dtype and self.out.dtype.kind == "f" and not self._absolute and not self._shift
+        return self.out if plain else None
+
+    def native(self, dtype: npt.DTypeLike) -> npt.NDArray[Any] | None:
+        """The output, where integers of `dtype`, rounded and cut off already, may be put there by somebody else."""
+        plain = self.out.dtype == dtype and not self._absolute and not self._shift and not self._counted
         return self.out if plain else None
 
     def store(self, band: Array, start: int) -> None:
@@ -95,7 +104,7 @@ class Sink:
             if band.__array_interface__["data"] != target.__array_interface__["data"]:
                 target[...] = band
             return
-        below, above, nonfinite = store_rounded(band, target)
+        below, above, nonfinite = store_rounded(band, target, counted=self._counted)
         with self._lock:
             self.below += below
             self.above += above
@@ -108,7 +117,7 @@ class Channel(Sink):
     def __init__(self, sink: Sink, channel: int) -> None:
         self.out = sink.out[..., channel : channel + 1]
         self._whole = sink
-        self._absolute, self._shift = sink._absolute, sink._shift
+        self._absolute, self._shift, self._counted = sink._absolute, sink._shift, sink._counted
 
     def _keep(self, band: Array, target: npt.NDArray[Any]) -> None:
         self._whole._keep(band, target)
@@ -148,10 +157,16 @@ def float_target(store: object, dtype: npt.DTypeLike) -> Array | None:
     return sink.target(dtype) if isinstance(sink, Sink) else None
 
 
-def store_rounded(band: Array, target: npt.NDArray[Any]) -> tuple[int, int, int]:
+def native_target(store: object, dtype: npt.DTypeLike) -> npt.NDArray[Any] | None:
+    """The output array itself where `store` belongs to a sink that takes integers of `dtype` as they are."""
+    sink = getattr(store, "__self__", None)
+    return sink.native(dtype) if isinstance(sink, Sink) else None
+
+
+def store_rounded(band: Array, target: npt.NDArray[Any], *, counted: bool = True) -> tuple[int, int, int]:
     """Writes `band` to the integers of `target`, rounded half to even and cut off at their limits, never wrapped.
 
-    Returns how many samples were below, above and not finite (NaN is kept as 0).
+    Returns how many samples were below, above and not finite (NaN is kept as 0); zeros unless `counted`.
     """
     import numpy as np
 
@@ -164,11 +179,13 @@ def store_rounded(band: Array, target: npt.NDArray[Any]) -> tuple[int, int, int]
     if not (np.isfinite(least) and np.isfinite(greatest)):
         nonfinite = int(flat.size - np.count_nonzero(np.isfinite(flat)))
         flat = np.nan_to_num(flat, nan=0.0, posinf=np.inf, neginf=-np.inf)
-    if least < low - 0.5 or nonfinite:
+    if counted and (least < low - 0.5 or nonfinite):
         below = int(np.count_nonzero(flat < low - 0.5))
-    if greatest > high + 0.5 or nonfinite:
+    if counted and (greatest > high + 0.5 or nonfinite):
         above = int(np.count_nonzero(flat > high + 0.5))
-    if nonfinite or not _opencv_rounds(flat, kept, least):
+    # OpenCV goes by way of 32-bit integers, where what is far too bright would wrap.
+    wide = max(-least, greatest) >= 1 << 30
+    if nonfinite or wide or not _opencv_rounds(flat, kept, least):
         if target.dtype.itemsize > 4:
             # Beyond 2^53 float64 has gaps: the nearest float64 below the limit is the greatest that fits.
             high = float(np.nextafter(float(high), 0))
@@ -195,11 +212,12 @@ def _opencv_rounds(flat: npt.NDArray[Any], kept: npt.NDArray[Any], least: float)
 
     if flat.ndim != 2 or kept.ndim != 2 or flat.dtype not in (np.float32, np.float64):
         return False
-    if kept.dtype == np.uint8:
-        # The fastest conversion takes magnitudes, so negative samples must be gone before.
-        cv2.convertScaleAbs(flat if least >= 0 else cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO)[1], dst=kept)
+    if kept.dtype == np.uint8 and least >= 0:
+        # The fastest conversion takes magnitudes.
+        cv2.convertScaleAbs(flat, dst=kept)
         return True
-    depth = {np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}.get(kept.dtype)
+    depths = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}
+    depth = depths.get(kept.dtype)
     if depth is None:
         return False
     zero: Any = 0.0

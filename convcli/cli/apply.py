@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from convcli.cli.input_options import input_options
-from convcli.cli.options import Grouped, GroupedCommand, kernel_overrides
+from convcli.cli.options import Grouped, GroupedCommand, algorithm as algorithm_option, kernel_overrides
 from convcli.cli.picture_options import picture_options
 from convcli.cli.run_options import run_options
 from convcli.jobs import FIELDS, Job, plan_jobs
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     "--layout", cls=Grouped, group="Inputs", metavar="AXES",
     help="Axes of .npy arrays, such as zyx or xc; by rank x, yx, yxc, zyxc.",
 )  # fmt: skip
+@algorithm_option
 @run_options
 @click.option("--overwrite", cls=Grouped, group="Output", is_flag=True, help="Replace files that exist.")
 @click.option("--report", "report", is_flag=True, help="Report on stderr even where it is no terminal.")
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
 def command(
     selection: Selection, kernels: tuple[str, ...], output: str, range_: str, format_: str | None,
     layout: str | None, overwrite: bool, report: bool, as_json: bool, quiet: bool, pictures: PictureSettings,
-    running: Running, dry_run: bool, **overrides: str | None,
+    running: Running, dry_run: bool, algorithm: str | None, **overrides: str | None,
 ) -> int:  # fmt: skip
     """Filter images or arrays with one kernel or a chain of them.
 
@@ -116,7 +117,7 @@ def command(
     check_kernels(chain)
     settings = Settings(
         kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures,
-        recording=running.recording(chain, range_, layout, pictures),
+        recording=running.recording(chain, range_, layout, pictures), algorithm=algorithm,
     )  # fmt: skip
     with running.record(overwrite=overwrite) as record:
         listener = Listener(len(jobs), as_json=as_json, report=report, quiet=quiet)

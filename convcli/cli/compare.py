@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from convcli.cli.options import FORMATS
+from convcli.cli.options import FORMATS, algorithm as algorithm_option
 from convcli.costs.swaps import TARGETS
+from convcli.engine.plan import forced
 
 if TYPE_CHECKING:
     from convcli.costs.comparison import Comparison
@@ -40,6 +41,7 @@ ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "mark
 @click.option("--sort", metavar="COLUMN", help="Sort the rows by a column; -COLUMN from the greatest down.")
 @click.option("--columns", metavar="A,B,...", help="Columns to show, in this order.")
 @click.option("--time", "timed", is_flag=True, help="Measure how long each row takes.")
+@algorithm_option
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
@@ -58,7 +60,7 @@ ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "mark
 @click.option("--overwrite", is_flag=True, help="Replace the file of --output.")
 def command(
     sources: tuple[str, ...], swap: str | None, baseline: str | None, sort: str | None, columns: str | None,
-    timed: bool, budget: float, format_: str | None, output: str | None, overwrite: bool,
+    timed: bool, budget: float, algorithm: str | None, format_: str | None, output: str | None, overwrite: bool,
     **options: Any,
 ) -> int:  # fmt: skip
     """Compare what kernels, layers and networks cost.
@@ -77,7 +79,10 @@ def command(
     from convcli import files
     from convcli.costs.comparison import measure_key
     from convcli.costs.subjects import Request, subjects
+    from convcli.errors import UsageError
 
+    if algorithm and not timed:
+        raise UsageError("--algorithm changes nothing but times", hint="add --time")
     keys = [measure_key(name.strip(), "--columns") for name in columns.split(",")] if columns else []
     ordering = {"sort": measure_key(sort.removeprefix("-"), "--sort"), "descending": sort[0] == "-"} if sort else {}
     if output:
@@ -86,7 +91,8 @@ def command(
     run = _Run()
     comparison = run.comparison(found, baseline=baseline or "", **ordering)
     if timed:
-        run.measure(found, budget)
+        with forced(algorithm):
+            run.measure(found, budget)
         comparison = run.comparison(found, baseline=baseline or "", **ordering)
     _write(comparison, keys, format_ or ENDINGS.get(Path(output or "").suffix.lower(), "table"), output)
     if run.stopped:
@@ -101,6 +107,7 @@ class _Run:
         self.times: list[Timing | None] = []
         self.rows = 0
         self.stopped = False
+        self.refusals: list[str] = []
 
     def measure(self, found: Found, budget: float) -> None:
         """Times all rows, until the last or Ctrl-C."""
@@ -117,6 +124,7 @@ class _Run:
                 for subject, placed in rows:
                     step(placed.name)
                     pixels = found.pixels if subject.picture else None
+                    self.refusals += timing.refusals(placed)
                     self.times.append(timing.time_placed(placed, budget, pixels, as_picture=subject.picture))
         except KeyboardInterrupt:
             self.stopped = True
@@ -125,7 +133,7 @@ class _Run:
         """The costs, with what was timed."""
         from convcli.costs import comparison, timing
 
-        notes = [*found.notes]
+        notes = [*found.notes, *dict.fromkeys(self.refusals)]
         if self.stopped:
             notes.append(f"Stopped: {len(self.times)} of {self.rows} rows were timed.")
         elif untimed := self.times.count(None):

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from convcli.engine.plan import ALGORITHMS
+
 F = TypeVar("F", bound=Callable[..., object])
 
 #: The formats of every report: rich on a terminal, aligned text elsewhere, or data.
@@ -43,6 +45,14 @@ def report_format(function: F) -> F:
     return click.option(
         "--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True,
         help="How the report is written; a table without colours where stdout is no terminal.",
+    )(function)  # fmt: skip
+
+
+def algorithm(function: F) -> F:
+    """`--algorithm`: which of the engine's algorithms to use where there is a choice."""
+    return click.option(
+        "--algorithm", type=click.Choice(ALGORITHMS), cls=Grouped, group="Kernels",
+        help="Use this algorithm wherever it can compute a kernel.",
     )(function)  # fmt: skip
 
 

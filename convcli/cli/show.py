@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from convcli.cli.options import kernel_overrides
+from convcli.cli.options import algorithm as algorithm_option, kernel_overrides
+
+if TYPE_CHECKING:
+    from convcli.ops import Kernel
+
+#: Dtypes that pictures and arrays of samples have.
+DTYPES = ("uint8", "uint16", "float32", "float64")
 
 
 @click.command("show")
 @click.argument("kernel")
 @kernel_overrides
 @click.option("--channels", type=click.IntRange(min=1), help="Channels of the input that MACs are counted for.")
+@click.option("--plan", "planned", is_flag=True, help="Tell how it would be computed, and what of that was chosen.")
+@click.option("--size", metavar="HxW[xC]", help="With --plan: the size of the input, 1000x1000 by default.")
+@click.option("--dtype", type=click.Choice(DTYPES), help="With --plan: the dtype of the input, uint8 by default.")
+@algorithm_option
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), help="How it is written; text by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything, weights included, as JSON.")
-def command(kernel: str, channels: int | None, as_json: bool, **overrides: str | None) -> None:
+def command(
+    kernel: str, channels: int | None, planned: bool, size: str | None, dtype: str | None, algorithm: str | None,
+    format_: str | None, as_json: bool, **overrides: str | None,
+) -> None:  # fmt: skip
     """Show what a kernel is, does and costs.
 
     Weights with their sum, symmetry and rank (1: separable), extent, effect on the size, parameters and MACs.
@@ -25,17 +40,51 @@ def command(kernel: str, channels: int | None, as_json: bool, **overrides: str |
     convcli show sharpen
     convcli show gaussian:sigma=3
     convcli show '[[1, 2, 1], [2, 4, 2], [1, 2, 1]]'
+    convcli show --plan gaussian:sigma=3 --size 3000x4000x3
     """
     from convcli import analysis, render
     from convcli.cli.kernels import load_kernels
+    from convcli.errors import UsageError
 
+    as_json |= format_ == "json"
+    alone = {"--size": size, "--dtype": dtype, "--algorithm": algorithm}
+    if not planned and (given := [option for option, value in alone.items() if value]):
+        raise UsageError(f"{given[0]} belongs to --plan", hint=f"convcli show --plan {kernel} {given[0]} ...")
     (loaded,) = load_kernels([kernel], overrides)
+    if planned:
+        _show_plan(loaded, size, dtype or "uint8", algorithm, channels, as_json=as_json)
+        return
     own = loaded.channels[0] if loaded.channels else loaded.bias.size if loaded.bias else 1
     told = analysis.facts(loaded, channels or own)
     if as_json:
         render.write_json(told, sys.stdout)
         return
     _write(told, sys.stdout)
+
+
+def _show_plan(
+    kernel: Kernel, size: str | None, dtype: str, algorithm: str | None, channels: int | None, *, as_json: bool
+) -> None:
+    from convcli import planning, render
+    from convcli.engine.plan import forced
+    from convcli.errors import UsageError
+
+    if size is None:
+        shape = [1000] * max(2, len(kernel.axes))
+    elif not re.fullmatch(r"[1-9]\d{0,8}(x[1-9]\d{0,8}){0,3}", size):
+        raise UsageError(f"'{size}' is no size for --size", hint="height x width x channels, such as 3000x4000x3")
+    else:
+        shape = list(map(int, size.split("x")))
+    channels = channels or (kernel.channels[0] if kernel.channels else None)
+    if channels and len(shape) == max(2, len(kernel.axes)):
+        shape.append(channels)
+    with forced(algorithm):
+        plan = planning.plan(kernel, shape, dtype)
+    if as_json:
+        render.write_json(plan.as_dict(), sys.stdout)
+        return
+    render.heading(kernel.name, kernel.about, sys.stdout)
+    render.pairs(plan.rows(), sys.stdout)
 
 
 def _write(told: dict[str, Any], out: TextIO) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.costs.placed import Placed
+from convcli.engine.plan import asked_for, refusal
 from convcli.engine.threads import thread_count
 from convcli.ops import Kernel
 from convcli.records import record
@@ -101,6 +102,16 @@ def time_placed(
     if not placed.kernels or weights * BYTES_PER_WEIGHT > _memory():
         return None
     return measure(runner(placed, pixels, as_picture=as_picture), budget_s)
+
+
+def refusals(placed: Placed) -> list[str]:
+    """What to say of the kernels of a layer that the algorithm asked for can't compute."""
+    asked = asked_for()
+    return [
+        line
+        for kernel in placed.kernels.values()
+        for line in refusal(asked, kernel.name, kernel.algorithm(placed.size_in, placed.channels_in) if asked else "")
+    ]
 
 
 def runner(placed: Placed, pixels: npt.NDArray[Any] | None, *, as_picture: bool) -> Callable[[], None]:

@@ -6,14 +6,21 @@ by side: no real-to-complex packing, and half the work. Tiles never wrap into th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine.threads import scratch
+from convcli.borders import read_window
+from convcli.engine.facts import Facts
+from convcli.engine.passes import join, split
+from convcli.engine.threads import run_cuts, scratch
+from convcli.ranges import float_target
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from convcli.geometry import Window
 
     Array = npt.NDArray[np.floating[Any]]
     Spectrum = npt.NDArray[np.complexfloating[Any, Any]]
@@ -21,35 +28,38 @@ if TYPE_CHECKING:
 
 def fourier(x: Array, taps: Array, tile: tuple[int, int]) -> Array:
     """`taps` on the plane `x` (`(h, w, channels)`) wherever it fits, by tiles of `tile` samples, finite ones only."""
-    import cv2
     import numpy as np
 
     channels = x.shape[2]
-    planes: list[Array] = list(np.moveaxis(x, 2, 0))
-    if 1 < channels <= 4:
-        planes = [np.asarray(plane, x.dtype) for plane in cv2.split(x)]
+    planes = [x[..., 0]] if channels == 1 else list(split(x, "planes apart"))
     height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
     y = scratch("fourier", (height, width, channels), x.dtype)
-    results = [y[..., 0]] if channels == 1 else [np.empty((height, width), x.dtype) for _ in planes]
+    apart: Array = y[None, ..., 0] if channels == 1 else scratch("results apart", (channels, height, width), x.dtype)
+    results = list(apart)
     if taps.shape[0] == 1:
         for plane, result in zip(planes, results, strict=True):
-            _lines(np.ascontiguousarray(plane), taps, tile[1], result)
+            lines(np.ascontiguousarray(plane), taps, tile[1], result)
     elif taps.shape[1] == 1:
         for plane, result in zip(planes, results, strict=True):
             turned = np.empty(result.shape[::-1], x.dtype)
-            _lines(np.ascontiguousarray(plane.T), np.ascontiguousarray(taps.T), tile[0], turned)
+            lines(np.ascontiguousarray(plane.T), np.ascontiguousarray(taps.T), tile[0], turned)
             result[...] = turned.T
     else:
-        _tiles(planes, taps, tile, results)
+        tiles(planes, taps, tile, results)
     if channels > 1:
-        if channels <= 4:
-            cv2.merge(results, y)
-        else:
-            np.stack(results, axis=2, out=y)
+        join(apart, y)
     return y
 
 
-def _tiles(planes: list[Array], taps: Array, tile: tuple[int, int], results: list[Array]) -> None:
+def tiles(
+    planes: Sequence[npt.NDArray[Any]], taps: Array, tile: tuple[int, int], results: Sequence[Array],
+    window: tuple[int, str] = (0, "zero"),
+) -> None:  # fmt: skip
+    """The convolution of `planes` into `results`, two tiles in a transform.
+
+    `planes` have the rows that `results` need; their columns begin at `window[0]` and are continued by the border rule
+    `window[1]`.
+    """
     import cv2
     import numpy as np
 
@@ -66,14 +76,13 @@ def _tiles(planes: list[Array], taps: Array, tile: tuple[int, int], results: lis
     read = (down + kh - 1, across + kw - 1)
     buffer = scratch("tile", (*tile, 2), taps.dtype)
     values = buffer.view(spectrum.dtype)[..., 0]
-    inside = buffer[: read[0], : read[1]]
     for first in range(0, len(starts), 2):
         pair = starts[first : first + 2]
-        parts = [planes[i][top : top + read[0], left : left + read[1]] for i, top, left in pair]
         if read != tile:
             buffer[read[0] :] = 0
             buffer[:, read[1] :] = 0
-        cv2.merge([parts[0], parts[-1]], inside)
+        parts = [_part(planes[i], top, left + window[0], read, window[1]) for i, top, left in pair]
+        _fill(buffer[: read[0], : read[1]], parts[0], parts[-1])
         cv2.dft(buffer, dst=buffer)
         np.multiply(values, spectrum, out=values)
         cv2.dft(buffer, dst=buffer, flags=cv2.DFT_INVERSE)
@@ -85,7 +94,74 @@ def _tiles(planes: list[Array], taps: Array, tile: tuple[int, int], results: lis
             targets[0][...] = useful[..., 0]
 
 
-def _lines(x: Array, taps: Array, length: int, y: Array) -> None:
+def _part(plane: npt.NDArray[Any], top: int, left: int, read: tuple[int, int], border: str) -> npt.NDArray[Any]:
+    """What a tile reads of a plane; a view where it lies inside."""
+    if left >= 0 and left + read[1] <= plane.shape[1]:
+        return plane[top : top + read[0], left : left + read[1]]
+    return read_window(plane, [(top, top + read[0]), (left, left + read[1])], border, plane.dtype)
+
+
+def _fill(target: Array, first: npt.NDArray[Any], second: npt.NDArray[Any]) -> None:
+    """Two planes side by side into the complex numbers of `target`."""
+    import cv2
+    import numpy as np
+
+    if first.dtype == target.dtype:
+        cv2.merge([first, second], target)
+    elif first.dtype.itemsize <= 2 and first.dtype.kind != "b":
+        paired = scratch("paired", target.shape, first.dtype)
+        cv2.merge([first, second], paired)
+        np.copyto(target, paired)
+    else:
+        target[..., 0], target[..., 1] = first, second
+
+
+def run_fourier(
+    x: npt.NDArray[Any],
+    taps: Array,
+    tile: tuple[int, int],
+    windows: Sequence[Window],
+    border: str,
+    store: Callable[[Array, int], None],
+    otherwise: Callable[[Array], Array],
+) -> None:
+    """`taps` on all of `x`, `(h, w, channels)`, in bands of one row of tiles.
+
+    `otherwise(window)` computes a band whose samples are not fit for a Fourier transform.
+    """
+    out = float_target(store, taps.dtype)
+    out = out if x.shape[2] == 1 else None
+    width = windows[1].length
+    left, right = windows[1].reads(0, width)
+
+    def band(rows: tuple[int, int]) -> None:
+        low, high = windows[0].reads(*rows)
+        if low >= 0 and high <= x.shape[0]:
+            source = x[low:high]
+        else:
+            source = read_window(x, [(low, high), (0, x.shape[1])], border, x.dtype)
+        if not Facts(source, plain=x.dtype.kind != "f").bounded:
+            store(otherwise(read_window(x, [(low, high), (left, right)], border, taps.dtype)), rows[0])
+            return
+        planes = [source[..., 0]] if x.shape[2] == 1 else list(split(source, "planes apart"))
+        shape = (rows[1] - rows[0], width)
+        if out is not None:
+            tiles(planes, taps, tile, [out[slice(*rows), :, 0]], (left, border))
+            return
+        results = scratch("results apart", (x.shape[2], *shape), taps.dtype)
+        tiles(planes, taps, tile, list(results), (left, border))
+        if x.shape[2] == 1:
+            store(results[0][..., None], rows[0])
+            return
+        y = scratch("fourier", (*shape, x.shape[2]), taps.dtype)
+        join(results, y)
+        store(y, rows[0])
+
+    length, useful = windows[0].length, tile[0] - taps.shape[0] + 1
+    run_cuts(band, [(top, min(top + useful, length)) for top in range(0, length, useful)])
+
+
+def lines(x: Array, taps: Array, length: int, y: Array) -> None:
     """A one-row kernel: every row is cut into pieces; the first and second half of them share their transforms."""
     import cv2
     import numpy as np

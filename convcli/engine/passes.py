@@ -1,7 +1,8 @@
 """Separable convolution of a plane: one row of taps per axis, summed over the ranks of the kernel.
 
-Short rows go through `filter2D`. Long ones are products with a Toeplitz matrix, which holds the taps once per row,
-each time one place further: a block of outputs is then one small matrix product on overlapping views of the input.
+Along columns, and along rows that are long enough, it is a product with a Toeplitz matrix, which holds the taps once
+per row, each time one place further: a block of outputs is then one small matrix product on overlapping views of the
+input. Short rows, and samples that are not finite, go through `filter2D`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,10 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.floating[Any]]
 
-#: Sizes of a pixel in bytes that OpenCV's `transpose` moves at once.
-TURNED_BYTES = (4, 8, 12, 16, 24, 32)
-#: Bytes of columns that are turned at a time, to stay in the cache.
-CHUNK_BYTES = 1 << 18
-#: Columns of a block of the vertical product: its operands stay in the innermost cache.
+#: Columns of a block of the product along columns: its operands stay in the innermost cache.
 COLUMNS = 256
+#: Rows of a block of the product along rows: small enough for BLAS not to rearrange its operands.
+ROWS = 32
 
 
 def passes(x: Array, factors: Factors, finite: bool) -> Array:
@@ -41,21 +40,16 @@ def passes(x: Array, factors: Factors, finite: bool) -> Array:
     return y
 
 
-def columns_by_product(taps: int, finite: bool) -> bool:
-    """Whether a pass along columns is a matrix product, which needs finite samples."""
-    return finite and plan.product_cost(taps) < plan.short_cost(taps)
-
-
-def rows_by_product(taps: int, finite: bool, height: int) -> bool:
-    """Whether a pass along rows of that number is a matrix product, which needs finite samples."""
-    return finite and plan.across_cost(taps, True, height) < plan.across_cost(taps, False, height)
+def rows_by_product(taps: int) -> bool:
+    """Whether a pass of so many taps along rows of finite samples is a matrix product."""
+    return plan.row_product_cost(taps) < plan.short_cost(taps)
 
 
 def along_columns(x: Array, taps: Array, finite: bool) -> Array:
     """`taps` along the first axis of `(h, w, channels)`: `(h - taps + 1, w, channels)`."""
     if taps.size == 1:
         return x if taps[0] == 1 else x * taps[0]
-    if not columns_by_product(taps.size, finite):
+    if not finite:
         return direct(x, taps[:, None])
     import numpy as np
 
@@ -68,13 +62,15 @@ def along_rows(x: Array, taps: Array, finite: bool) -> Array:
     """`taps` along the second axis of `(h, w, channels)`: `(h, w - taps + 1, channels)`."""
     if taps.size == 1:
         return x if taps[0] == 1 else x * taps[0]
-    channels = x.shape[2]
-    if not rows_by_product(taps.size, finite, x.shape[0]):
+    if not finite or not rows_by_product(taps.size):
         return direct(x, taps[None])
     import numpy as np
 
-    y = np.empty((x.shape[0], x.shape[1] - taps.size + 1, channels), x.dtype)
-    product_rows(np.ascontiguousarray(x), taps, y)
+    y = np.empty((x.shape[0], x.shape[1] - taps.size + 1, x.shape[2]), x.dtype)
+    if x.shape[0] == x.shape[2] == 1:
+        product_line(np.ascontiguousarray(x).reshape(-1), taps, y.reshape(-1))
+    else:
+        product_rows(x, taps, y)
     return y
 
 
@@ -84,20 +80,21 @@ def product_columns(x: Array, taps: Array, y: Array) -> None:
     from numpy.lib.stride_tricks import as_strided
 
     height, width = y.shape
-    block = min(_block(taps.size), height)
+    block = min(column_block(taps.size), height)
     matrix = toeplitz(taps.tobytes(), taps.dtype.str, block)
-    full, wide = height // block, width // COLUMNS
+    columns = COLUMNS if taps.size < 100 else COLUMNS // 2
+    full, wide = height // block, width // columns
     step, sample = x.strides
     out = y.strides[0]
     reach = block + taps.size - 1
     if wide:
         np.matmul(
             matrix,
-            as_strided(x, (wide, full, reach, COLUMNS), (COLUMNS * sample, block * step, step, sample)),
-            out=as_strided(y, (wide, full, block, COLUMNS), (COLUMNS * sample, block * out, out, sample)),
+            as_strided(x, (wide, full, reach, columns), (columns * sample, block * step, step, sample)),
+            out=as_strided(y, (wide, full, block, columns), (columns * sample, block * out, out, sample)),
         )
-    if rest := width - wide * COLUMNS:
-        source, target = x[:, wide * COLUMNS :], y[:, wide * COLUMNS :]
+    if rest := width - wide * columns:
+        source, target = x[:, wide * columns :], y[:, wide * columns :]
         np.matmul(
             matrix,
             as_strided(source, (full, reach, rest), (block * step, step, sample)),
@@ -108,65 +105,102 @@ def product_columns(x: Array, taps: Array, y: Array) -> None:
 
 
 def product_rows(x: Array, taps: Array, y: Array) -> None:
-    """`taps` along the rows of `(h, w, channels)` as matrix products, into `y`; both as OpenCV reads them.
+    """`taps` along the rows of `(h, w, channels)` as matrix products, into `y`."""
+    if x.shape[2] == 1:
+        _plane_rows(x[..., 0], taps, y[..., 0])
+        return
+    sources = split(x, "rows apart")
+    targets = scratch("results apart", (y.shape[2], *y.shape[:2]), y.dtype)
+    for source, target in zip(sources, targets, strict=True):
+        _plane_rows(source, taps, target)
+    join(targets, y)
 
-    Rows are turned into columns and back: much cheaper than a product whose operands lie the other way round.
-    """
-    if x.shape[0] == 1 and x.shape[2] == 1:
-        return _line(x[..., 0], taps, y[..., 0])
+
+def split(x: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """The channels of `(h, w, channels)` as planes `(channels, h, w)`, in the scratch array `name`."""
     import cv2
-
-    if x.shape[2] * x.itemsize not in TURNED_BYTES:
-        for channel in range(x.shape[2]):
-            one = _contiguous(y[..., channel : channel + 1])
-            product_rows(_contiguous(x[..., channel : channel + 1]), taps, one)
-            y[..., channel : channel + 1] = one
-        return None
-    height, width, channels = y.shape
-    chunk = max(4 * taps.size, CHUNK_BYTES // (height * channels * x.itemsize))
-    chunk = -(-width // -(-width // chunk))
-    for left in range(0, width, chunk):
-        wide = min(chunk, width - left)
-        reads = wide + taps.size - 1
-        turned = scratch("turned", (reads, height, channels), x.dtype)
-        result = scratch("turned back", (wide, height, channels), x.dtype)
-        cv2.transpose(x[:, left : left + reads], turned)
-        product_columns(turned.reshape(reads, -1), taps, result.reshape(wide, -1))
-        cv2.transpose(result, y[:, left : left + wide])
-    return None
-
-
-def _contiguous(x: Array) -> Array:
     import numpy as np
 
-    return np.ascontiguousarray(x)
+    planes = scratch(name, (x.shape[2], *x.shape[:2]), x.dtype)
+    if x.shape[2] <= 4 and x.dtype in (np.uint8, np.uint16, np.float32, np.float64):
+        cv2.split(x, list(planes))
+    else:
+        np.copyto(planes, np.moveaxis(x, 2, 0))
+    return planes
 
 
-def _line(x: Array, taps: Array, y: Array) -> None:
+def join(planes: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
+    """Planes `(channels, h, w)` as pixels into `y`, `(h, w, channels)`."""
+    import cv2
+    import numpy as np
+
+    if len(planes) <= 4 and y.strides[1:] == (len(planes) * y.itemsize, y.itemsize):
+        cv2.merge(list(planes), y)
+    else:
+        np.copyto(y, np.moveaxis(planes, 0, 2))
+
+
+def _plane_rows(x: Array, taps: Array, y: Array) -> None:
+    """`taps` along the rows of `(h, w)`: blocks of outputs side by side, some rows at a time."""
+    import numpy as np
+    from numpy.lib.stride_tricks import as_strided
+
+    height, width = y.shape
+    block = min(row_block(taps.size), width)
+    matrix = upright(taps.tobytes(), taps.dtype.str, block)
+    reach, sample = block + taps.size - 1, x.itemsize
+    full = width // block
+    for top, rows in ((0, height // ROWS * ROWS), (height // ROWS * ROWS, height % ROWS)):
+        if not rows:
+            continue
+        source, target = x[top:], y[top:]
+        high = min(ROWS, rows)
+        (step, _), (out, _) = x.strides, y.strides
+        np.matmul(
+            as_strided(source, (full, rows // high, high, reach), (block * sample, high * step, step, sample)),
+            matrix,
+            out=as_strided(target, (full, rows // high, high, block), (block * sample, high * out, out, sample)),
+        )
+    if rest := width - full * block:
+        np.matmul(x[:, full * block :], matrix[: rest + taps.size - 1, :rest], out=y[:, full * block :])
+
+
+def product_line(x: Array, taps: Array, y: Array) -> None:
     """One single row: its blocks become the rows of a product, interleaved so that none overlaps the next one."""
     import numpy as np
     from numpy.lib.stride_tricks import as_strided
 
-    width = y.shape[1]
-    block = min(32 if taps.size < 24 else 64 if taps.size < 100 else 128, width)
-    reach = block + taps.size - 1
+    width = y.size
+    block = min(row_block(taps.size), width)
+    reach, sample = block + taps.size - 1, x.itemsize
     sets = -(-reach // block)
-    matrix = toeplitz(taps.tobytes(), taps.dtype.str, block).T
+    matrix = upright(taps.tobytes(), taps.dtype.str, block)
+    step = sets * block * sample
     count = width // (block * sets)
-    sample = x.itemsize
-    if count:
-        shape = (sets, count)
-        steps = (block * sample, sets * block * sample, sample)
-        np.matmul(as_strided(x, (*shape, reach), steps), matrix, out=as_strided(y, (*shape, block), steps))
+    for first, rows in ((0, count // ROWS * ROWS), (count // ROWS * ROWS, count % ROWS)):
+        if not rows:
+            continue
+        high = min(ROWS, rows)
+        start = first * sets * block
+        steps = (high * step, block * sample, step, sample)
+        np.matmul(
+            as_strided(x[start:], (rows // high, sets, high, reach), steps),
+            matrix,
+            out=as_strided(y[start:], (rows // high, sets, high, block), steps),
+        )
     for start in range(count * sets * block, width, block):
         rest = min(block, width - start)
-        reads = x[:, start : start + rest + taps.size - 1]
-        np.matmul(reads, matrix[: rest + taps.size - 1, :rest], out=y[:, start : start + rest])
+        np.matmul(x[start : start + rest + taps.size - 1], matrix[: rest + taps.size - 1, :rest], out=y[start:][:rest])
 
 
-def _block(taps: int) -> int:
-    """Outputs per row of the matrix: longer ones waste fewer loads, shorter ones fewer multiplications with zero."""
-    return 16 if taps < 200 else 32
+def column_block(taps: int) -> int:
+    """Outputs per row of the matrix along columns: longer ones waste fewer loads, shorter ones fewer products."""
+    return 8 if taps < 40 else 16 if taps < 100 else 32
+
+
+def row_block(taps: int) -> int:
+    """The same along rows, where a whole vector register is the least that pays."""
+    return 16 if taps < 20 else 32
 
 
 @lru_cache(maxsize=64)
@@ -179,3 +213,11 @@ def toeplitz(taps: bytes, dtype: str, block: int) -> Array:
     for i in range(block):
         matrix[i, i : i + row.size] = row
     return matrix
+
+
+@lru_cache(maxsize=64)
+def upright(taps: bytes, dtype: str, block: int) -> Array:
+    """The same matrix transposed, and laid out so: BLAS takes three times as long for one that lies on its side."""
+    import numpy as np
+
+    return np.ascontiguousarray(toeplitz(taps, dtype, block).T)

@@ -12,6 +12,7 @@ ranking hardly moves between machines: all of them do the same multiplications a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -24,8 +25,8 @@ ALGORITHMS = ("direct", "passes", "fourier")
 FOURIER_AREA = 130
 #: Nanoseconds that `filter2D` takes more per sample where there is only one row.
 LINE = 1.3
-#: Nanoseconds to turn a sample's row into a column and its result back.
-TURNING = 0.6
+#: Nanoseconds per sample of two passes beyond their products: the band between them, and its borders.
+BETWEEN = 0.3
 #: Nanoseconds for the calls that one Fourier tile takes, whatever its size.
 CALL = 25_000
 
@@ -68,12 +69,13 @@ class Plan:
 @lru_cache(maxsize=512)
 def plan_plane(work: Plane, forced: str | None = None) -> Plan:
     """The cheapest plan that `work` allows; `forced` names the algorithm to use where it can be used."""
-    options = list(_options(work))
-    chosen = [plan for plan in options if plan.algorithm == forced] or options
+    found = list(options(work))
+    chosen = [plan for plan in found if plan.algorithm == forced] or found
     return min(chosen, key=lambda plan: plan.cost)
 
 
-def _options(work: Plane) -> Iterator[Plan]:
+def options(work: Plane) -> Iterator[Plan]:
+    """A plan for each algorithm that can compute `work`."""
     kh, kw = work.taps
     nonzero = work.nonzero or kh * kw
     full = min(kh, kw)
@@ -82,7 +84,7 @@ def _options(work: Plane) -> Iterator[Plan]:
     rank = work.rank or full
     if rank < full or full == 1:
         across = across_cost(kw, work.finite, work.height)
-        cost = rank * (down_cost(kh, work.finite) + across) + (rank - 1) * 0.3
+        cost = rank * (down_cost(kh, work.finite) + across + BETWEEN)
         reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
         yield Plan(algorithm="passes", reason=reason if full > 1 else f"{kh * kw} taps in a row", cost=cost)
     if work.bounded and 1.5 * max(kh, kw) <= FAST[-1]:
@@ -99,31 +101,33 @@ def direct_cost(taps: tuple[int, int], nonzero: int) -> float:
 
 
 def down_cost(taps: int, finite: bool = True) -> float:
-    """One pass along columns."""
+    """One pass along columns: a product wherever the samples are finite."""
     if taps == 1:
         return 0.0
-    return min(short_cost(taps), product_cost(taps)) if finite else short_cost(taps)
+    return column_product_cost(taps) if finite else short_cost(taps)
 
 
 def across_cost(taps: int, finite: bool = True, height: int = 0) -> float:
-    """One pass along rows; a product turns them into columns and back, except where there is only one."""
+    """One pass along rows."""
     if taps == 1:
         return 0.0
-    if not finite:
-        return short_cost(taps) + (LINE if height == 1 else 0)
-    if height == 1:
-        return product_cost(taps)
-    return min(short_cost(taps), product_cost(taps) + TURNING)
+    short = short_cost(taps) + (LINE if height == 1 else 0)
+    return min(short, row_product_cost(taps)) if finite else short
 
 
 def short_cost(taps: int) -> float:
     """`filter2D` with one row or column."""
-    return 0.3 + 0.045 * taps + 0.4 * ((taps - 1) // (FOURIER_AREA - 1))
+    return 0.3 + 0.04 * taps + 0.4 * ((taps - 1) // (FOURIER_AREA - 1))
 
 
-def product_cost(taps: int) -> float:
+def column_product_cost(taps: int) -> float:
     """A product with a Toeplitz matrix along columns."""
-    return 0.45 + 0.016 * taps
+    return 0.2 + 0.015 * taps
+
+
+def row_product_cost(taps: int) -> float:
+    """The same along rows, whose operands lie less well."""
+    return 0.45 + 0.0135 * taps
 
 
 def fourier_cost(tile: tuple[int, int], work: Plane) -> float:
@@ -177,16 +181,47 @@ _forced: str | None = None
 
 
 @contextmanager
-def forced(algorithm: str) -> Iterator[None]:
-    """Within it, `algorithm` is used wherever it can be, in the whole process: for comparisons and tests."""
+def forced(algorithm: str | None) -> Iterator[None]:
+    """Within it, `algorithm` is used wherever it can be, in the whole process; None leaves it as it is."""
     global _forced
-    before, _forced = _forced, algorithm
+    before, _forced = _forced, algorithm or _forced
     try:
         yield
     finally:
         _forced = before
 
 
+def asked_for() -> str | None:
+    """The algorithm that `forced` asks for."""
+    return _forced
+
+
+def refusal(forced: str | None, name: str, description: str) -> list[str]:
+    """Says that the algorithm asked for can't compute a kernel, where it doesn't."""
+    if forced is None or description.startswith(forced):
+        return []
+    return [f"{forced} can't compute {name} here; used: {description}"]
+
+
 def choose(work: Plane) -> Plan:
     """The plan for `work`, after what `forced` asks for."""
     return plan_plane(work, _forced)
+
+
+def flops(work: Plane, plan: Plan) -> float:
+    """Multiplications and additions per output sample that `plan` really does, zeros of its matrices included."""
+    from convcli.engine.passes import column_block, row_block, rows_by_product
+
+    kh, kw = work.taps
+    if plan.algorithm == "direct":
+        return 2.0 * (work.nonzero or kh * kw)
+    if plan.algorithm == "passes":
+        down = column_block(kh) + kh - 1 if kh > 1 else 0
+        across = row_block(kw) + kw - 1 if rows_by_product(kw) else kw if kw > 1 else 0
+        return 2.0 * max(work.rank, 1) * (down + across)
+    samples, useful = 1, 1
+    for side, taps, length in zip(plan.tile, work.taps, (work.height, work.width), strict=True):
+        samples *= side
+        useful *= min(side - taps + 1, length)
+    # Two complex transforms and a product serve two tiles.
+    return (2 * 5 * samples * math.log2(max(samples, 2)) + 6 * samples) / (2 * useful)

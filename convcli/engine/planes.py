@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine import fused, phases, whole
+from convcli.engine import fused, phases, tiles, whole
 from convcli.engine.direct import direct, one_channel, opencv_layout
 from convcli.engine.factors import factorise
 from convcli.engine.facts import Facts
-from convcli.engine.fourier import fourier
+from convcli.engine.fourier import fourier, run_fourier
 from convcli.engine.passes import passes
 from convcli.engine.phases import correlate_phases, spread_taps
 from convcli.engine.plan import Plan, Plane, choose
 from convcli.engine.volume import are_small, band_slices, correlate_slices, correlate_volume, pays
-from convcli.geometry import extent
-from convcli.ranges import channel_store, float_target, planar
+from convcli.geometry import Gather, extent
+from convcli.ranges import channel_store, float_target, native_target, planar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,14 +91,7 @@ def _correlate(
 
 def plan_for(taps: Array, height: int, width: int, channels: int, facts: Facts | None = None) -> Plan:
     """The plan for `height` x `width` outputs of the plain convolution with `taps`, on samples with these `facts`."""
-    import numpy as np
-
-    nonzero = int(np.count_nonzero(taps))
-    factors = factorise(taps) if taps.size > 9 else None
-    work = Plane(
-        taps=(taps.shape[0], taps.shape[1]), height=height, width=width, channels=channels, nonzero=nonzero,
-        rank=len(factors[0]) if factors else 0,
-    )  # fmt: skip
+    work = _work(taps, height, width, channels)
     plan = choose(work)
     if facts is None or plan.algorithm == "direct":
         return plan
@@ -108,6 +102,38 @@ def plan_for(taps: Array, height: int, width: int, channels: int, facts: Facts |
     return plan
 
 
+def _work(taps: Array, height: int, width: int, channels: int) -> Plane:
+    import numpy as np
+
+    factors = factorise(taps) if taps.size > 9 else None
+    return Plane(
+        taps=(taps.shape[0], taps.shape[1]), height=height, width=width, channels=channels,
+        nonzero=int(np.count_nonzero(taps)), rank=len(factors[0]) if factors else 0,
+    )  # fmt: skip
+
+
+def work_for(
+    taps: npt.NDArray[Any],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    spatial: Sequence[int] | None,
+    channels: int,
+) -> tuple[Plane, int]:
+    """The plain convolution that `correlate_planes` makes of these taps on `spatial` sizes, and of how many rows.
+
+    A kernel that is strided or dilated along the rows is several such convolutions, each of every so manieth row.
+    """
+    import numpy as np
+
+    plane = np.asarray(taps, np.float32)
+    plane = plane.reshape(-1, *plane.shape[-2:])[0] if plane.ndim > 1 else plane[None]
+    height, width = ([1, *(spatial or (1000, 1000))])[-2:]
+    if extent(plane.shape[1], dilation[-1]) * len(plane) <= SPREAD_LIMIT:
+        plane = spread_taps(plane, dilation[-1])
+    count = math.lcm(stride[0], dilation[0]) if taps.ndim > 1 else 1
+    return _work(plane, max(1, height // stride[0]), width, channels), count
+
+
 def describe(
     taps: npt.NDArray[Any],
     stride: Sequence[int],
@@ -116,16 +142,27 @@ def describe(
     channels: int,
 ) -> str:
     """In a few words how `correlate_planes` goes about these taps on an input of `spatial` sizes."""
+    work, count = work_for(taps, stride, dilation, spatial, channels)
+    plan = choose(work)
+    return f"{plan}, {count} phases of rows" if count > 1 else str(plan)
+
+
+def bands(plan: Plan, work: Plane, dtype: npt.DTypeLike) -> list[tuple[int, int]]:
+    """The rows of the output in the bands that `run_whole` cuts a picture of `dtype` into."""
     import numpy as np
 
-    plane = np.asarray(taps, np.float32)
-    plane = plane.reshape(-1, *plane.shape[-2:])[0] if plane.ndim > 1 else plane[None]
-    height, width = ([1, *(spatial or (1000, 1000))])[-2:]
-    if extent(plane.shape[1], dilation[-1]) * len(plane) <= SPREAD_LIMIT:
-        plane = spread_taps(plane, dilation[-1])
-    plan = plan_for(plane, max(1, height // stride[0]), width, channels)
-    count = math.lcm(stride[0], dilation[0]) if taps.ndim > 1 else 1
-    return f"{plan}, {count} phases of rows" if count > 1 else str(plan)
+    kind = np.dtype(dtype)
+    if plan.algorithm == "fourier" and min(work.taps) > 1:
+        return list(itertools.pairwise([*range(0, work.height, plan.rows), work.height]))
+    if plan.algorithm == "passes":
+        return fused.bands(work.height, 0 if kind.kind == "f" else work.taps[0])
+    samples = work.height * work.width * work.channels
+    if plan.algorithm == "direct" and (
+        kind.kind == "f" or (kind == np.uint8 and math.prod(work.taps) <= whole.NATIVE_AREA)
+    ):
+        return whole.parts(work.height, samples * kind.itemsize, work.taps[0])
+    windows = [Gather(k, 1, 1, k // 2, n) for k, n in zip(work.taps, (work.height, work.width), strict=True)]
+    return tiles._bands((work.height, work.width, work.channels), windows, 4, plan.rows)
 
 
 def band_rows(
@@ -169,18 +206,24 @@ def run_whole(
     spread = np.ascontiguousarray(spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T)
     plan = plan_for(spread, windows[0].length, windows[1].length, x.shape[2])
     if plan.algorithm == "direct" and whole.fits(x, spread, windows, border):
-        out = float_target(store, taps.dtype)
-        if out is not None and x.dtype == taps.dtype and opencv_layout(one_channel(out)):
+        native = x.dtype == "uint8" and spread.size <= whole.NATIVE_AREA
+        out = native_target(store, x.dtype) if native else float_target(store, taps.dtype)
+        if out is not None and x.dtype == out.dtype and opencv_layout(one_channel(out)):
             whole.filter_to(x, spread, windows, border, out)
         else:
             whole.filter_bands(x, spread, windows, border, store)
         return True
-    if plan.algorithm == "passes" and fused.fits(x, taps.shape, windows):
-        factors = factorise(taps)
-        if factors is not None and len(factors[0]) == 1:
-            fused.run_fused(x, factors[0][0], factors[1][0], windows, border, store)
-            return True
-    return False
+    if not fused.fits(x, windows):
+        return False
+    factors = factorise(spread) if plan.algorithm == "passes" else None
+    if factors is not None:
+        fused.run_fused(x, factors, windows, border, store)
+    elif plan.algorithm == "fourier" and min(spread.shape) > 1:
+        otherwise = lambda window: _filter(window, spread, Facts(window, plain=False))
+        run_fourier(x, spread, plan.tile, windows, border, store, otherwise)
+    else:
+        return False
+    return True
 
 
 def _phase(x: Array, taps: Array, facts: Facts) -> Array:

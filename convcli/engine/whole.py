@@ -6,6 +6,7 @@ saw the border instead of their neighbours, are then done again. Integer ones go
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.floating[Any]]
 
-#: A part of a float picture has this many times the bytes of a band: it needs no cache, and seams cost.
-PART = 8
+#: Bytes of a part of a picture that is filtered where it lies: it needs no cache, and seams cost.
+PART = 1 << 22
+#: `filter2D` on bytes is slower than on floats, but up to this many taps it is not worth making them floats.
+NATIVE_AREA = 9
+#: Bytes of a picture that is worth a second thread.
+LEAST = 1 << 18
 #: OpenCV's number for each border rule that `filter2D` knows.
 RULES = {"zero": 0, "replicate": 1, "symmetric": 2, "reflect": 4}
 
@@ -40,16 +45,15 @@ def fits(x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: st
     return kept and opencv_layout(x)
 
 
-def filter_to(x: Array, taps: Array, windows: Sequence[Window], border: str, out: Array) -> None:
-    """Filters `x` into `out`, both `(h, w, channels)` of one float dtype."""
+def filter_to(x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: str, out: npt.NDArray[Any]) -> None:
+    """Filters `x` into `out`, both `(h, w, channels)` of one dtype: that of `taps`, or uint8."""
     import cv2
 
     x, out = one_channel(x), one_channel(out)
     up = windows[0].before
     down = taps.shape[0] - 1 - up
     anchor = (windows[1].before, up)
-    rows = min(PART * tiles.TILE_BYTES // x[0].nbytes, -(-x.shape[0] // 2))
-    parts = list(tiles._bands(x.shape, windows, x.itemsize, max(rows, 4 * taps.shape[0])))
+    cuts = parts(x.shape[0], x.nbytes, taps.shape[0])
 
     def part(cut: tuple[int, int]) -> None:
         cv2.filter2D(x[slice(*cut)], -1, taps, dst=out[slice(*cut)], anchor=anchor, borderType=RULES[border])
@@ -63,7 +67,15 @@ def filter_to(x: Array, taps: Array, windows: Sequence[Window], border: str, out
             redone = cv2.filter2D(x[low - up : high + down], -1, taps, anchor=anchor, borderType=RULES[border])
             out[low:high] = redone[up : up + high - low].reshape(high - low, *x.shape[1:])
 
-    run_cuts(part, parts)
+    run_cuts(part, cuts)
+
+
+def parts(height: int, size: int, taps: int) -> list[tuple[int, int]]:
+    """The rows of a picture of `size` bytes in an even number of parts, each taller than what its seams do again."""
+    count = min(max(2, -(-size // (2 * PART)) * 2), height // (4 * taps))
+    if size < LEAST or count < 2:
+        count = 1
+    return list(itertools.pairwise(height * part // count for part in range(count + 1)))
 
 
 def filter_bands(

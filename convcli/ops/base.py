@@ -241,7 +241,8 @@ class Kernel(ABC):
         x = settled(placed.canonical(array))
         spatial = self.output_shape(x.shape[:-1], placed.spatial)
         channels = self.output_channels(x.shape[-1])
-        sink = Sink((*spatial, channels), dtype if dtype is not None else array.dtype, by_planes=planar(x))
+        kind = dtype if dtype is not None else array.dtype
+        sink = Sink((*spatial, channels), kind, by_planes=planar(x), counted=False)
         self.run(x, placed.spatial, work_dtype(array.dtype), sink.store)
         return placed.restore(sink.out)
 

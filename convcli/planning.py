@@ -1,0 +1,182 @@
+"""How a kernel would be computed on an array of some shape and dtype: said before anything is computed."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convcli.engine import plan as engine, planes
+from convcli.engine.threads import thread_count
+from convcli.errors import UsageError
+from convcli.layouts import DEFAULTS, check_letters
+from convcli.library import load
+from convcli.ops import Kernel
+from convcli.ops.dense import Dense
+from convcli.ops.separable import Separable
+from convcli.ranges import work_dtype
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One algorithm that could compute the kernel, and the milliseconds that it is estimated to take."""
+
+    algorithm: str
+    reason: str
+    milliseconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelPlan:
+    """How a kernel runs on an input.
+
+    `options` are the algorithms that there is a choice of, the fastest first; empty where the kernel's type leaves
+    none. `bands` of `band_rows` output rows are shared by `threads`; `tile` are the sides of a Fourier tile. `flops`
+    count what is really done; `bytes` what is read of the input, rows that bands share twice, and written.
+    """
+
+    kernel: str
+    shape: tuple[int, ...]
+    layout: str
+    dtype: str
+    work_dtype: str
+    output: tuple[int, ...]
+    algorithm: str
+    description: str
+    options: tuple[Option, ...]
+    phases: int
+    bands: int
+    band_rows: int
+    tile: tuple[int, int] | None
+    threads: int
+    flops: int
+    bytes: int
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: every field."""
+        return dataclasses.asdict(self)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Names and values, for reading."""
+        rows = [
+            ("input", f"{_times(self.shape)} {self.dtype} ({self.layout}), computed in {self.work_dtype}"),
+            ("output", f"{_times(self.output)}"),
+            ("computed by", self.description),
+        ]
+        fastest = min((option.milliseconds for option in self.options), default=0.0)
+        for index, option in enumerate(self.options):
+            ratio = f", {option.milliseconds / fastest:.1f} times the least" if option.milliseconds > fastest else ""
+            told = f"{option.algorithm} ({option.reason}): about {option.milliseconds:.3g} ms{ratio}"
+            rows.append(("estimates" if not index else "", told))
+        if self.bands:
+            bands = "1 band" if self.bands == 1 else f"{self.bands} bands of up to {self.band_rows} rows"
+            rows.append(("bands", f"{bands}, {self.threads} thread{'s' if self.threads > 1 else ''}"))
+        if self.tile:
+            rows.append(("tiles", f"{_times(self.tile)} samples, two in one transform"))
+        rows.append(("work", f"{self.flops / 1e9:.3g} GFLOP, {self.bytes / 1e6:.3g} MB read and written"))
+        return rows + [("note", note) for note in self.notes]
+
+    def __str__(self) -> str:
+        return "\n".join([self.kernel, *(f"  {name:<12} {value}" for name, value in self.rows())])
+
+
+def plan(
+    kernel: str | Path | Mapping[str, Any] | Kernel,
+    shape: Sequence[int],
+    dtype: npt.DTypeLike = "uint8",
+    layout: str | None = None,
+) -> KernelPlan:
+    """How `kernel` (in any form that `load` takes) runs on an array of this shape, dtype and layout.
+
+    Nothing is computed or measured: times are estimates from counts of operations, good for ranking. They hold for
+    finite samples of like size; others are computed by what bears them. Raises `UsageError` for a shape without a
+    layout, `ShapeError` where kernel and shape don't fit.
+
+    >>> plan("gaussian:sigma=5", (3000, 4000), "float32").algorithm
+    'passes'
+    """
+    import numpy as np
+
+    loaded, kind = load(kernel), np.dtype(dtype)
+    axes = layout or ("zyx" if len(shape) == 3 and "z" in loaded.axes else DEFAULTS.get(len(shape), ""))
+    if layout:
+        check_letters(axes)
+    if not axes or len(axes) != len(shape) or min(shape) < 1:
+        of = f"an array with the axes {','.join(axes)}" if axes else "an array with a default layout"
+        raise UsageError(f"shape {_times(shape)} is none of {of}")
+    sizes = dict(zip(axes, shape, strict=True))
+    spatial_axes = "".join(axis for axis in "zyx" if axis in axes)
+    spatial, channels = tuple(sizes[axis] for axis in spatial_axes), sizes.get("c", 1)
+    output = (*loaded.output_shape(spatial, spatial_axes), loaded.output_channels(channels))
+    return _planned(loaded, tuple(shape), axes, kind, output, channels)
+
+
+def _planned(
+    kernel: Kernel, shape: tuple[int, ...], axes: str, kind: npt.DTypeLike, output: tuple[int, ...], channels: int
+) -> KernelPlan:
+    import numpy as np
+
+    spatial_axes = "".join(axis for axis in "zyx" if axis in axes)
+    spatial = tuple(shape[axes.index(axis)] for axis in spatial_axes)
+    itemsize, forced = np.dtype(kind).itemsize, engine.asked_for()
+    told: dict[str, Any] = {
+        "kernel": kernel.name, "shape": shape, "layout": axes, "dtype": str(kind), "output": output,
+        "work_dtype": str(work_dtype(kind)), "threads": thread_count(),
+    }  # fmt: skip
+    description = kernel.algorithm(spatial, channels)
+    notes = tuple(engine.refusal(forced, kernel.name, description))
+    taps = plane_of(kernel)
+    if taps is None:
+        written = math.prod(shape) + math.prod(output)
+        return KernelPlan(
+            **told, algorithm=description.partition(" (")[0].partition(",")[0], description=description, options=(),
+            phases=1, bands=0, band_rows=0, tile=None, bytes=written * itemsize,
+            flops=kernel.count(spatial, channels, spatial_axes).flops, notes=notes,
+        )  # fmt: skip
+    work, phases = planes.work_for(taps, _both(kernel.stride), _both(kernel.dilation), spatial, channels)
+    chosen = engine.choose(work)
+    cuts = planes.bands(chosen, work, kind)
+    samples, sharing = math.prod(output), min(thread_count(), len(cuts) * phases)
+    options = [
+        Option(algorithm=p.algorithm, reason=p.reason, milliseconds=p.cost * samples / sharing / 1e6)
+        for p in sorted(engine.options(work), key=lambda option: option.cost)
+    ]
+    again = phases * (len(cuts) - 1) * (work.taps[0] - 1) * work.width * channels
+    return KernelPlan(
+        **told, algorithm=chosen.algorithm, description=description, options=tuple(options), phases=phases,
+        bands=len(cuts) * phases, band_rows=max(stop - start for start, stop in cuts),
+        tile=chosen.tile if chosen.algorithm == "fourier" else None,
+        flops=round(engine.flops(work, chosen) * samples), notes=notes,
+        bytes=(math.prod(shape) + again + samples) * itemsize,
+    )  # fmt: skip
+
+
+def plane_of(kernel: Kernel) -> npt.NDArray[Any] | None:
+    """The taps `(y, x)` of a kernel that runs on planes, for which there is a choice of algorithms; else None."""
+    import numpy as np
+
+    if kernel.channels is not None or "z" in kernel.axes:
+        return None
+    if isinstance(kernel, Dense):
+        weights = kernel.effective
+        return weights if weights.ndim == 2 else weights[None] if kernel.axes == "x" else weights[:, None]
+    plain = all(step == 1 for step in (*kernel.stride, *kernel.dilation))
+    if isinstance(kernel, Separable) and plain and len(kernel.axes) == 2:
+        together: npt.NDArray[Any] = np.multiply.outer(*kernel.effective)
+        return together
+    return None
+
+
+def _both(steps: Sequence[int]) -> tuple[int, int]:
+    return (1, steps[0]) if len(steps) == 1 else (steps[0], steps[1])
+
+
+def _times(sizes: Sequence[int]) -> str:
+    return "x".join(map(str, sizes))
