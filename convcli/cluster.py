@@ -99,7 +99,7 @@ def _travelling(client: Client, settings: Settings) -> Future:
 
     known = settings.recording or recording(
         settings.kernels, settings.range, settings.layout, settings.pictures or PictureSettings(),
-        resumes=True, version="",
+        settings.algorithm, resumes=True, version="",
     )  # fmt: skip
     again = replace(settings, recording=replace(known, resumes=True))
     with warnings.catch_warnings():

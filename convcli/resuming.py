@@ -83,15 +83,15 @@ class Recording:
 
 
 def recording(
-    kernels: Sequence[Kernel], range_: str, layout: str | None, pictures: PictureSettings, *, resumes: bool,
-    version: str,
+    kernels: Sequence[Kernel], range_: str, layout: str | None, pictures: PictureSettings, algorithm: str | None,
+    *, resumes: bool, version: str,
 ) -> Recording:  # fmt: skip
     """The recording of a run with these settings."""
     # A limit decides whether there is a result, not which.
     shared = replace(pictures, max_pixels=0, strict=False, allow_truncated=False)
     return Recording(
         version=version,
-        content=fingerprint(list(kernels), range_, layout, shared),
+        content=fingerprint(list(kernels), range_, layout, shared, algorithm),
         tolerance=(pictures.strict, pictures.allow_truncated),
         resumes=resumes,
     )

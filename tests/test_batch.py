@@ -61,7 +61,8 @@ def test_processes_that_are_started_afresh(here: Path, monkeypatch: pytest.Monke
     for number in range(3):
         save(Path(f"{number}.png"), noise(192, 256, 3, seed=number))
     arguments = ["0.png", "page.png", "1.png", "2.png", "-k", "ripple", "-k", "gaussian:sigma=3"]
-    assert run("apply", *arguments, "-o", "fresh/", "-j2").errors() == ["Error: page.png: not an image (looks like HTML)"]
+    fresh = run("apply", *arguments, "-o", "fresh/", "-j2")
+    assert fresh.errors() == ["Error: page.png: not an image (looks like HTML)"]
     run("apply", *arguments, "-o", "here/", "-j1")
     for number in range(3):
         assert Path(f"fresh/{number}.png").read_bytes() == Path(f"here/{number}.png").read_bytes()

@@ -112,12 +112,12 @@ def command(
         if not quiet:
             click.echo(f"Nothing to do: {total} inputs leave none for this share", err=True)
         return 0
-    running.check(jobs)
+    running.check(jobs, algorithm)
     batch.prepare(jobs)
     check_kernels(chain)
     settings = Settings(
         kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures,
-        recording=running.recording(chain, range_, layout, pictures), algorithm=algorithm,
+        recording=running.recording(chain, range_, layout, pictures, algorithm), algorithm=algorithm,
     )  # fmt: skip
     with running.record(overwrite=overwrite) as record:
         listener = Listener(len(jobs), as_json=as_json, report=report, quiet=quiet)

@@ -35,12 +35,15 @@ class Running:
     resume: bool
     scheduler: str | None
 
-    def check(self, jobs: Sequence[Job]) -> None:
+    def check(self, jobs: Sequence[Job], algorithm: str | None = None) -> None:
         """Raises UsageError where the options don't go together, or the report file is one of the pictures."""
         if self.resume and self.report_file is None:
             raise UsageError("--resume goes on with a report file", hint="--report-file run.jsonl --resume")
         if self.scheduler and self.processes:
             raise UsageError("--jobs is for this machine, --scheduler for a cluster", hint="leave one of them out")
+        if self.scheduler and algorithm:
+            # It is asked for in a whole process, and workers of a cluster have threads with inputs of their own.
+            raise UsageError("--algorithm is for comparisons on this machine, --scheduler for a cluster")
         if self.scheduler and any("-" in (job.input, job.output) for job in jobs):
             raise UsageError("stdin and stdout don't reach the machines of a cluster")
         if self.report_file is None:
@@ -55,15 +58,18 @@ class Running:
                     raise UsageError(f"--report-file {self.report_file} is also the {role} {name}")
 
     def recording(
-        self, kernels: Sequence[Kernel], range_: str, layout: str | None, pictures: PictureSettings
-    ) -> Recording | None:
+        self, kernels: Sequence[Kernel], range_: str, layout: str | None, pictures: PictureSettings,
+        algorithm: str | None,
+    ) -> Recording | None:  # fmt: skip
         """How inputs are known again, where there is a report file."""
         if self.report_file is None:
             return None
         from convcli import __version__
         from convcli.resuming import recording
 
-        return recording(kernels, range_, layout, pictures, resumes=self.resume, version=__version__)
+        return recording(
+            kernels, range_, layout, pictures, algorithm, resumes=self.resume, version=__version__
+        )  # fmt: skip
 
     @contextlib.contextmanager
     def record(self, *, overwrite: bool) -> Iterator[ReportFile | None]:
