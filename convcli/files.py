@@ -168,6 +168,7 @@ def write_together(items: Iterable[tuple[str, bytes | Iterable[bytes]]]) -> None
     """
     written: list[tuple[str, Path, Path]] = []
     leaders: dict[Path, tuple[Path, int]] = {}
+    temporary_names: list[Path] = []
     new: list[Path] = []
     place = ""
     try:
@@ -176,7 +177,7 @@ def write_together(items: Iterable[tuple[str, bytes | Iterable[bytes]]]) -> None
             if target.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             leader, _ = leaders.get(target.parent, (None, 0))
-            handle, temporary = temporaries.create(target.parent, leader)
+            handle, temporary = temporaries.create(target.parent, leader, temporary_names)
             written.append((place, temporary, target))
             if leader is None and os.name == "posix":  # elsewhere an open file can be neither renamed nor removed
                 leaders[target.parent] = temporary, os.dup(handle)
@@ -188,7 +189,7 @@ def write_together(items: Iterable[tuple[str, bytes | Iterable[bytes]]]) -> None
             if not there:
                 new.append(target)
     except BaseException as error:
-        for path in (*(temporary for _, temporary, _ in written), *new):
+        for path in (*temporary_names, *new):
             with contextlib.suppress(OSError):
                 path.unlink()
         if isinstance(error, OSError):
@@ -209,11 +210,11 @@ def _fill(handle: int, temporary: Path, target: Path, data: bytes | Iterable[byt
 @contextlib.contextmanager
 def replaced(path: str) -> Iterator[BinaryIO]:
     """A file to write, which is there whole when the block ends, as by `write_atomically`. Raises ImageError."""
-    target, temporary = _resolved(Path(path)), None
+    target, temporary_names = _resolved(Path(path)), list[Path]()
     try:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, temporary = temporaries.create(target.parent)
+        handle, temporary = temporaries.create(target.parent, names=temporary_names)
         # The lock is for as long as the file has a temporary name. An open file can't be renamed but on posix.
         held = os.dup(handle) if os.name == "posix" else None
         try:
@@ -224,9 +225,9 @@ def replaced(path: str) -> Iterator[BinaryIO]:
             if held is not None:
                 os.close(held)
     except BaseException as error:
-        if temporary:
+        for name in temporary_names:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                name.unlink()
         if isinstance(error, OSError):
             raise _failed(path, error) from None
         raise

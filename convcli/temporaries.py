@@ -17,16 +17,18 @@ _FOLLOWS: Final = "+"
 _ABANDONED_S: Final = 24 * 3600.0
 
 
-def create(folder: Path, leader: Path | None = None) -> tuple[int, Path]:
+def create(folder: Path, leader: Path | None = None, names: list[Path] | None = None) -> tuple[int, Path]:
     """A new, empty, locked temporary file in `folder`: its descriptor, open for writing, and its path.
 
     The lock goes with the descriptor, or with the process, whatever ends it. A file that follows a `leader`, one of the
     same folder, is named after it and safe while the leader is there and locked: thousands needn't all stay open.
-    Raises OSError.
+    The path is in `names` before the file is there, for a caller whom a signal may stop at any moment. Raises OSError.
     """
     first = f"{leader.name.removesuffix(TEMPORARY_SUFFIX)}{_FOLLOWS}" if leader else TEMPORARY_PREFIX
     while True:
         path = folder / f"{first}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
+        if names is not None:
+            names.append(path)
         # O_EXCL: never through a link that someone else put there. 0o666 is what the umask is meant to narrow.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:

@@ -210,7 +210,8 @@ def test_one_bad_input_of_three(here: Path) -> None:
     save(Path("c.png"), noise(6, 5))
     result = run("apply", "a.png", "b.png", "c.png", "-k", "identity", "-o", "out/")
     assert (result.code, result.out) == (1, b"")
-    assert result.err == "Error: b.png: not an image (looks like HTML)\n"
+    assert result.errors() == ["Error: b.png: not an image (looks like HTML)"]
+    assert "2 done, 1 failed in " in result.err
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "c.png"]
 
 

@@ -81,7 +81,9 @@ def test_the_same_as_here_also_where_a_worker_dies(cluster: tuple[str, Path], he
         time.sleep(0.005)
     os.kill(worker_ids(folder)[0], signal.SIGKILL)
     _, err = process.communicate(timeout=90)
-    assert (process.returncode, err.decode()) == (1, "Error: page.png: not an image (looks like HTML)\n")
+    error, summary = err.decode().splitlines()
+    assert (process.returncode, error) == (1, "Error: page.png: not an image (looks like HTML)")
+    assert summary.startswith(f"{COUNT} done, 1 failed in ")
     lines = records("r.jsonl")
     assert [line["input"] for line in lines] == [*NAMES, "page.png"]
     assert [line["status"] for line in lines] == ["done"] * COUNT + ["failed"]

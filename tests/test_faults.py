@@ -352,8 +352,8 @@ def test_signals_at_any_moment(here: Path, number: int, code: int) -> None:
     for turn in range(10):
         process = subprocess.Popen(
             [sys.executable, "-c", started + "main()", "apply", "good.png", "-k", "jitter", "-o", f"{turn}.png"],
-            # With warnings on, Python tells of files that an import had open.
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(PYTHONWARNINGS=""),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=environment(PYTHONWARNINGS=""),  # as users have it: an import broken off leaves a file open
         )  # fmt: skip
         assert process.stdout is not None and process.stdout.read(1) == b"."
         time.sleep(0.02 + 0.05 * turn)

@@ -16,7 +16,7 @@ import pytest
 
 from convcli import temporaries
 from convcli.errors import ImageError
-from convcli.files import check_target, write_atomically
+from convcli.files import check_target, replaced, write_atomically
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions and signals")
 not_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
@@ -182,3 +182,20 @@ def test_a_folder_that_is_not_writable(tmp_path: Path) -> None:
             write_atomically(tmp_path / "out.png", b"")
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_nothing_stays_of_a_file_that_was_just_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C between the system's making of a temporary file and the next line of ours."""
+    create = temporaries.create
+
+    def stopped(*arguments: Any, **named: Any) -> None:
+        handle, _ = create(*arguments, **named)
+        os.close(handle)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(temporaries, "create", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "a.png", b"data")
+    with pytest.raises(KeyboardInterrupt), replaced(str(tmp_path / "b.png")):
+        pass
+    assert list(tmp_path.iterdir()) == []

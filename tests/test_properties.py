@@ -10,7 +10,7 @@ import pytest
 import reference as ref
 
 import convcli
-from convcli.engine import tiles
+from convcli.engine import tiles, whole as whole_plane
 from convcli.errors import ShapeError
 
 EXACT = 1e-12
@@ -349,18 +349,21 @@ def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch)
     fields, shape, layout = tile_cases()[name]
     x = np.random.default_rng(14).standard_normal(shape)
     kernel = convcli.load(fields | {"border": border})
-    cut, bands = tiles._bands, []
+    bands: list[list[tuple[int, int]]] = []
 
-    def counted(*arguments: Any) -> Any:
-        bands.append(list(cut(*arguments)))
-        return iter(bands[-1])
+    def counted(cut: Any) -> Any:
+        return lambda *arguments: bands.append(list(cut(*arguments))) or bands[-1]
 
-    monkeypatch.setattr(tiles, "_bands", counted)
+    monkeypatch.setattr(tiles, "_bands", counted(tiles._bands))
+    monkeypatch.setattr(whole_plane, "parts", counted(whole_plane.parts))
     monkeypatch.setattr(tiles, "TILE_BYTES", 1 << 40)
+    monkeypatch.setattr(whole_plane, "LEAST", 1 << 40)
     whole = kernel.apply(x, layout=layout)
     assert [len(cuts) for cuts in bands] == [1]
     bands.clear()
     monkeypatch.setattr(tiles, "TILE_BYTES", 1)
+    monkeypatch.setattr(whole_plane, "LEAST", 0)
+    monkeypatch.setattr(whole_plane, "PART", 1)
     close(kernel.apply(x, layout=layout), whole, 1e-13)
     assert len(bands) == 1 and len(bands[0]) > 2
 
