@@ -45,7 +45,8 @@ def test_each_corrupt_png_is_one_clear_line(here: Path) -> None:
     assert len(paths) > 10
     result = run("apply", *paths, "-k", "identity", "-o", "out/")
     assert (result.code, result.out) == (1, b"")
-    lines = result.err.splitlines()
+    *lines, summary = result.err.splitlines()
+    assert summary.startswith(f"0 done, {len(paths)} failed in ")
     assert len(lines) == len(paths)
     for path, line in zip(paths, lines, strict=True):
         assert line.startswith(f"Error: {path}: damaged PNG: ")
