@@ -86,9 +86,12 @@ def apart(pixels: Array) -> tuple[Array, Array]:
 
     if pixels.ndim != 3 or not _is_known(pixels):
         return np.ascontiguousarray(pixels[..., :-1]), np.ascontiguousarray(pixels[..., -1:])
-    planes = cv2.split(pixels)
-    colour: Array = cv2.merge(planes[:-1]) if len(planes) > 2 else planes[0][..., None]
-    return colour, planes[-1][..., None]
+    alpha = cv2.extractChannel(pixels, pixels.shape[2] - 1)[..., None]
+    if pixels.shape[2] == 2:
+        return cv2.extractChannel(pixels, 0)[..., None], alpha
+    colour: Array = np.empty((*pixels.shape[:2], 3), pixels.dtype)
+    cv2.mixChannels([pixels], [colour], [0, 0, 1, 1, 2, 2])
+    return colour, alpha
 
 
 def joined(colour: Array, alpha: Array) -> Array:
@@ -98,8 +101,9 @@ def joined(colour: Array, alpha: Array) -> Array:
 
     if colour.ndim != 3 or colour.dtype != alpha.dtype or not (_is_known(colour) and _is_known(alpha)):
         return np.concatenate([colour, alpha], axis=-1)
-    planes = cv2.split(colour) if colour.shape[2] > 1 else [colour[..., 0]]
-    pixels: Array = cv2.merge([*planes, alpha[..., 0]])
+    channels = colour.shape[2]
+    pixels: Array = np.empty((*colour.shape[:2], channels + 1), colour.dtype)
+    cv2.mixChannels([colour, alpha], [pixels], [n for channel in range(channels + 1) for n in (channel, channel)])
     return pixels
 
 

@@ -112,6 +112,7 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
         colour, alpha = apart(pixels)
     if alpha.min() == top and alpha.max() == top:
         kept = _kept(colour, axes, kernels, stages, mode, pixels.dtype)
+        del colour, alpha
         opaque = np.full((*kept.out.shape[:-1], 1), top, kept.out.dtype)
         return together(joined(kept.out, opaque), stages, [kept], begun, notes)
     straight, covered = through_alpha(colour, alpha, kernels, stages, top)

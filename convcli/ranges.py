@@ -95,6 +95,10 @@ class Sink:
         """Keeps `band` as the rows from `start` on."""
         self._keep(band, self.out[start : start + band.shape[0]])
 
+    def store_cell(self, cell: Array, top: int, left: int) -> None:
+        """Keeps `cell` as the rows from `top` and the columns from `left` on."""
+        self._keep(cell, self.out[top : top + cell.shape[0], left : left + cell.shape[1]])
+
     def _keep(self, band: Array, target: npt.NDArray[Any]) -> None:
         if self._absolute:
             band = abs(band)
@@ -155,6 +159,12 @@ def float_target(store: object, dtype: npt.DTypeLike) -> Array | None:
     """
     sink = getattr(store, "__self__", None)
     return sink.target(dtype) if isinstance(sink, Sink) else None
+
+
+def cell_store(store: object) -> Callable[[Array, int, int], None] | None:
+    """How a part of some rows is kept, where `store` belongs to a sink."""
+    sink = getattr(store, "__self__", None)
+    return sink.store_cell if isinstance(sink, Sink) else None
 
 
 def native_target(store: object, dtype: npt.DTypeLike) -> npt.NDArray[Any] | None:

@@ -36,6 +36,28 @@ def kernels() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("border", MODES)
+@pytest.mark.parametrize("width", [2051, 4100])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint16])
+def test_pictures_wider_than_a_strip(border: str, width: int, dtype: Any) -> None:
+    """What continues the picture at one edge may lie in another strip of columns."""
+    rng = np.random.default_rng(9)
+    weights = np.outer(rng.random(9), rng.random(41)) + np.outer(rng.random(9), rng.random(41))
+    x = rng.uniform(0, 9, (150, width)).astype(dtype)
+    kernel = convcli.load({"weights": weights, "border": border})
+    expected = correlated(x, weights, border)
+    for algorithm in ALGORITHMS:
+        with forced(algorithm):
+            y = kernel.apply(x, dtype=np.float32)
+        assert np.abs(y - expected).max() <= 1e-5 * expected.max(), algorithm
+    if dtype == np.float32:
+        x[3, width - 1] = np.inf
+        with forced("passes"):
+            y = kernel.apply(x)
+        seen = ~np.isfinite(correlated(np.where(np.isfinite(x), 0, np.nan), weights, border))
+        assert np.array_equal(~np.isfinite(y), seen)
+
+
+@pytest.mark.parametrize("border", MODES)
 @pytest.mark.parametrize("name", kernels())
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_is_exact(algorithm: str, name: str, border: str) -> None:

@@ -6,6 +6,7 @@ by side: no real-to-complex packing, and half the work. Tiles never wrap into th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from convcli.borders import read_window
 from convcli.engine.facts import Facts
 from convcli.engine.passes import join, split
 from convcli.engine.threads import run_cuts, scratch
-from convcli.ranges import float_target
+from convcli.ranges import cell_store, float_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,9 +130,11 @@ def run_fourier(
 
     `otherwise(window)` computes a band whose samples are not fit for a Fourier transform.
     """
-    out = float_target(store, taps.dtype)
-    out = out if x.shape[2] == 1 else None
+    out, cells, channels = float_target(store, taps.dtype), cell_store(store), x.shape[2]
+    out = out if channels == 1 else None
     width = windows[1].length
+    count = -(-width // (2 * (tile[1] - taps.shape[1] + 1)))
+    strips = list(itertools.pairwise(width * part // count for part in range(count + 1)))
     left, right = windows[1].reads(0, width)
 
     def band(rows: tuple[int, int]) -> None:
@@ -143,19 +146,25 @@ def run_fourier(
         if not Facts(source, plain=x.dtype.kind != "f").bounded:
             store(otherwise(read_window(x, [(low, high), (left, right)], border, taps.dtype)), rows[0])
             return
-        planes = [source[..., 0]] if x.shape[2] == 1 else list(split(source, "planes apart"))
-        shape = (rows[1] - rows[0], width)
+        planes = [source[..., 0]] if channels == 1 else list(split(source, "planes apart"))
         if out is not None:
             tiles(planes, taps, tile, [out[slice(*rows), :, 0]], (left, border))
             return
-        results = scratch("results apart", (x.shape[2], *shape), taps.dtype)
-        tiles(planes, taps, tile, list(results), (left, border))
-        if x.shape[2] == 1:
-            store(results[0][..., None], rows[0])
-            return
-        y = scratch("fourier", (*shape, x.shape[2]), taps.dtype)
-        join(results, y)
-        store(y, rows[0])
+        height = rows[1] - rows[0]
+        whole = scratch("fourier", (height, width, channels), taps.dtype) if cells is None else None
+        for start, stop in strips:
+            results = scratch("results apart", (channels, height, stop - start), taps.dtype)
+            tiles(planes, taps, tile, list(results), (left + start, border))
+            cell = results[0][..., None]
+            if channels > 1:
+                cell = scratch("cell", (height, stop - start, channels), taps.dtype)
+                join(results, cell)
+            if cells is not None:
+                cells(cell, rows[0], start)
+            elif whole is not None:
+                whole[:, start:stop] = cell
+        if whole is not None:
+            store(whole, rows[0])
 
     length, useful = windows[0].length, tile[0] - taps.shape[0] + 1
     run_cuts(band, [(top, min(top + useful, length)) for top in range(0, length, useful)])

@@ -14,10 +14,18 @@ from typing import TYPE_CHECKING, Any
 from convcli.borders import read_window, source_indices
 from convcli.engine.direct import CHANNEL_LIMIT, one_channel, opencv_layout
 from convcli.engine.factors import Factors
-from convcli.engine.passes import ROWS, column_block, passes, product_columns, product_rows, rows_by_product
+from convcli.engine.passes import (
+    ROWS,
+    along_columns,
+    column_block,
+    passes,
+    product_columns,
+    product_rows,
+    rows_by_product,
+)
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather, Window
-from convcli.ranges import float_target
+from convcli.ranges import cell_store, float_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,31 +53,32 @@ def run_fused(
 ) -> None:
     """The sum of the separable kernels `factors` on `x`, `(h, w, channels)`."""
 
+    import numpy as np
+
     dtype = factors[0].dtype
-    out = float_target(store, dtype)
+    out, cells = float_target(store, dtype), cell_store(store)
     x, out = one_channel(x), None if out is None else one_channel(out)
-    if out is not None and not opencv_layout(out):
-        out = None
-    readable = x.dtype == dtype and opencv_layout(x)
+    channels, width = x.shape[2], windows[1].length
+    step = max(ROWS, WIDTH // channels, 2 * factors[1].shape[1])
 
     def band(rows: tuple[int, int]) -> None:
-        low, high = windows[0].reads(*rows)
-        if readable and low >= 0 and high <= x.shape[0]:
-            source = x[low:high]
-        else:
-            shape = (high - low, *x.shape[1:])
-            source = read_window(x, [(low, high), (0, x.shape[1])], border, dtype, out=scratch("rows", shape, dtype))
-        shape = (rows[1] - rows[0], windows[1].length, x.shape[2])
-        result = scratch("band", shape, dtype) if out is None else out[rows[0] : rows[1]]
-        if not _band(source, factors, windows[1], border, result):
-            # A product would spread what is not finite to places that the kernel does not reach.
-            reads = windows[1].reads(0, windows[1].length)
-            result[...] = passes(read_window(x, [(low, high), reads], border, dtype), factors, finite=False)
-        if out is None:
-            store(result, rows[0])
+        whole = None
+        if out is None and cells is None:
+            whole = scratch("band", (rows[1] - rows[0], width, channels), dtype)
+        for left in range(0, width, step):
+            region = (rows, (left, min(left + step, width)))
+            part = _strip(x, factors, windows, border, region)
+            if out is not None:
+                np.copyto(out[slice(*rows), slice(*region[1])], part)
+            elif cells is not None:
+                cells(part, rows[0], left)
+            elif whole is not None:
+                whole[:, slice(*region[1])] = part
+        if whole is not None:
+            store(whole, rows[0])
 
     taps = factors[0].shape[1]
-    run_cuts(band, bands(windows[0].length, 0 if readable else taps))
+    run_cuts(band, bands(windows[0].length, 0 if x.dtype == dtype else taps))
 
 
 def bands(length: int, least: int = 0) -> list[tuple[int, int]]:
@@ -78,29 +87,32 @@ def bands(length: int, least: int = 0) -> list[tuple[int, int]]:
     return list(itertools.pairwise([*range(0, length, rows), length]))
 
 
-def _band(x: Array, factors: Factors, window: Window, border: str, y: Array) -> bool:
-    """One band of the picture, all of its columns; False where a sample is not finite."""
+def _strip(
+    x: npt.NDArray[Any], factors: Factors, windows: Sequence[Window], border: str, region: tuple[tuple[int, int], ...]
+) -> Array:
+    """A few columns of a band, in the cache from where they are read to where they are stored."""
     import numpy as np
 
-    height, width, channels = y.shape
-    step = max(ROWS, WIDTH // channels, 2 * factors[1].shape[1])
-    for left in range(0, width, step):
-        right = min(left + step, width)
-        low, high = window.reads(left, right)
-        first, last = max(low, 0), min(high, x.shape[1])
-        wide = scratch("wide", (height, high - low, channels), x.dtype)
-        # What is written a few columns at a time is written to the cache, and from there to where it goes.
-        part = scratch("part", (height, right - left, channels), x.dtype)
-        for index, (down, across) in enumerate(zip(*factors, strict=True)):
-            if not _along_columns(x[:, first:last], down, wide[:, first - low : last - low]):
-                return False
-            _continue(wide, low, high, border, x.shape[1])
-            _along_rows(wide, across, part)
-            if index:
-                np.add(y[:, left:right], part, out=y[:, left:right])
-            else:
-                np.copyto(y[:, left:right], part)
-    return True
+    dtype = factors[0].dtype
+    (top, bottom), (low, high) = (window.reads(*part) for window, part in zip(windows, region, strict=True))
+    first, last = max(low, 0), min(high, x.shape[1])
+    if x.dtype == dtype and top >= 0 and bottom <= x.shape[0] and opencv_layout(x):
+        source = x[top:bottom, first:last]
+    else:
+        rows = scratch("rows", (bottom - top, last - first, x.shape[2]), dtype)
+        source = read_window(x[:, first:last], [(top, bottom), (0, last - first)], border, dtype, out=rows)
+    height, width = (stop - start for start, stop in region)
+    wide = scratch("wide", (height, high - low, x.shape[2]), dtype)
+    y, more = (scratch(name, (height, width, x.shape[2]), dtype) for name in ("strip", "more"))
+    for index, (down, across) in enumerate(zip(*factors, strict=True)):
+        finite = _along_columns(source, down, wide[:, first - low : last - low])
+        if not finite or not _continue(wide, low, high, border, x, (top, bottom), down):
+            # A product would spread what is not finite to places that the kernel does not reach.
+            return passes(read_window(x, [(top, bottom), (low, high)], border, dtype), factors, finite=False)
+        _along_rows(wide, across, more if index else y)
+        if index:
+            np.add(y, more, out=y)
+    return y
 
 
 def _along_columns(x: Array, taps: Array, y: Array) -> bool:
@@ -140,10 +152,16 @@ def _along_rows(wide: Array, taps: Array, y: Array) -> None:
         y[...] = full[:, : y.shape[1]]
 
 
-def _continue(wide: Array, low: int, high: int, border: str, width: int) -> None:
-    """The columns of `wide`, which reaches from `low` to `high`, that the picture of this width does not have."""
+def _continue(
+    wide: Array, low: int, high: int, border: str, x: npt.NDArray[Any], rows: tuple[int, int], down: Array
+) -> bool:
+    """Makes the columns of `wide`, which reaches from `low` to `high`, that the picture `x` does not have.
+
+    False where a sample is not finite.
+    """
     import numpy as np
 
+    width = x.shape[1]
     for start, stop in ((low, min(0, high)), (max(width, low), high)):
         if start >= stop:
             continue
@@ -151,5 +169,12 @@ def _continue(wide: Array, low: int, high: int, border: str, width: int) -> None
         sources = source_indices(np.arange(start, stop), width, border)
         if border == "zero":
             target[...] = 0
-        else:
+        elif sources.min() >= low and sources.max() < high:
             target[...] = wide.take(sources - low, axis=1)
+        else:
+            # What continues the picture here lies in another strip.
+            source = read_window(x, [rows, (start, stop)], border, wide.dtype)
+            if not np.isfinite(source).all():
+                return False
+            target[...] = along_columns(source, down, finite=True)
+    return True

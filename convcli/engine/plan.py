@@ -26,7 +26,9 @@ FOURIER_AREA = 130
 #: Nanoseconds that `filter2D` takes more per sample where there is only one row.
 LINE = 1.3
 #: Nanoseconds per sample of two passes beyond their products: the band between them, and its borders.
-BETWEEN = 0.3
+BETWEEN = 1.8
+#: Nanoseconds for the calls that passes and Fourier tiles take on the smallest picture.
+FIXED = 150_000
 #: Nanoseconds for the calls that one Fourier tile takes, whatever its size.
 CALL = 25_000
 
@@ -84,12 +86,14 @@ def options(work: Plane) -> Iterator[Plan]:
     rank = work.rank or full
     if rank < full or full == 1:
         across = across_cost(kw, work.finite, work.height)
-        cost = rank * (down_cost(kh, work.finite) + across + BETWEEN)
+        # One row of taps alone is a single pass.
+        between = BETWEEN if full > 1 else BETWEEN / 3
+        cost = rank * (down_cost(kh, work.finite) + across + between) + FIXED / (work.height * work.width)
         reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
         yield Plan(algorithm="passes", reason=reason if full > 1 else f"{kh * kw} taps in a row", cost=cost)
     if work.bounded and 1.5 * max(kh, kw) <= FAST[-1]:
         tile = fourier_tile(work)
-        cost = fourier_cost(tile, work)
+        cost = fourier_cost(tile, work) + FIXED / (work.height * work.width)
         reason = f"{kh}x{kw} taps, tiles of {tile[0]}x{tile[1]}"
         yield Plan(algorithm="fourier", reason=reason, cost=cost, rows=tile[0] - kh + 1, tile=tile)
 
