@@ -91,8 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.svg:
         given.svg.write_text(chart.drawn(run), encoding="utf-8")
     if given.readme:
-        readme.rewrite(launch.ROOT / "README.md", run)
-        (launch.ROOT / "benchmarks" / "ratios.svg").write_text(chart.drawn(run), encoding="utf-8")
+        readme.rewrite(launch.ROOT, run)
     return 1 if any(US in one.figures and one.figures[US].note for one in run.rows) else 0
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import chart, report
 from benchmarks.model import US, Row, Run
 
 START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"
+#: The full report of the run that the README tells of.
+RESULTS = "benchmarks/RESULTS.md"
 #: Columns of the table, and the contenders of which each shows the fastest.
 COLUMNS = {
     "convcli": (US,),
@@ -33,8 +35,12 @@ def written(text: str, run: Run) -> str:
     return f"{before}{START}\n{section(run)}\n{END}{after}"
 
 
-def rewrite(path: Path, run: Run) -> None:
+def rewrite(folder: Path, run: Run) -> None:
+    """Rewrites the README of the project in `folder`, the report and the chart that it refers to."""
+    path = folder / "README.md"
     path.write_text(written(path.read_text(encoding="utf-8"), run), encoding="utf-8")
+    (folder / RESULTS).write_text(report.whole(run), encoding="utf-8")
+    (folder / "benchmarks" / "ratios.svg").write_text(chart.drawn(run), encoding="utf-8")
 
 
 def section(run: Run) -> str:
@@ -45,7 +51,10 @@ def section(run: Run) -> str:
         parts.append("From a quick run, on small pictures.")
     if rows:
         parts.append(seconds(rows))
-    parts += [report.summary(run), "<details><summary>All goals</summary>", report.goals(run), "</details>"]
+    met, found = report.met(run)
+    parts.append(
+        f"Of the {found} goals that are set for it, {met} are met here: [all of them, and all figures]({RESULTS})."
+    )
     parts.append("<br>\n".join(f"{name}: {value}" for name, value in report.shown_facts(run).items()))
     return "\n\n".join(parts)
 

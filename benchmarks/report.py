@@ -94,6 +94,12 @@ def goals(run: Run) -> str:
     return "\n".join(lines)
 
 
+def met(run: Run) -> tuple[int, int]:
+    """How many goals are met, and of how many that were measured."""
+    found = [one for one in judged(run) if one.of]
+    return sum(one.met == one.of for one in found), len(found)
+
+
 def summary(run: Run) -> str:
     """How many goals are met and which are not, in a sentence or two."""
     found = [one for one in judged(run) if one.of]
