@@ -64,7 +64,8 @@ def read_window(
         source = x[tuple(slice(a, b) if inside else slice(None) for a, b, inside in combination)]
         for axis, (a, b, inside) in enumerate(combination):
             if not inside:
-                source = source.take(source_indices(np.arange(a, b), x.shape[axis], border), axis=axis)
+                # Not `take`, which copies all of what does not lie in one piece.
+                source = source[(slice(None),) * axis + (source_indices(np.arange(a, b), x.shape[axis], border),)]
         window[target] = source
     return window
 
