@@ -47,12 +47,15 @@ class Source:
         import numpy as np
 
         cv2 = opencv(self.place)
+        tiff = self.format == "tiff"
+        heard = overheard(self.complaints) if tiff or self.format in ("jpeg", "png") else nullcontext()
         try:
-            with quiet(cv2), overheard(self.complaints) if self.format in ("jpeg", "png") else nullcontext():
+            with heard, quiet(cv2, errors=tiff):
                 pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         except cv2.error as error:
             raise ImageError(f"can't be decoded as {self.format}: {error.err or error}", place=self.place) from None
-        if pixels is None or not pixels.size:
+        # Of a damaged strip of a TIFF file OpenCV only writes to its log, and leaves its 8-bit samples black.
+        if pixels is None or not pixels.size or (tiff and self.complaints):
             fact = f"damaged, truncated or unsupported {self.format}: its pixels can't be decoded"
             fact += f" ({self.complaints[0]})" if self.complaints else ""
             raise ImageError(fact, place=self.place)

@@ -21,6 +21,7 @@ _COMPLAINT: Final = (
     rb"libpng (?:warning|error): (.*)"
     rb"|((?:Corrupt JPEG data|Inconsistent progression|Invalid SOS|Premature end of|Unexpected marker|"
     rb"Unsupported marker|Bogus|Arithmetic table|Application transferred|Warning: unknown JFIF|Unknown Adobe color).*)"
+    rb"|\[ERROR:[^\]]*\] global \S+ (?:TIFF_Error )?(.*)"
 )
 _MOST_HEARD: Final = 1 << 16
 _hearing = threading.Lock()
@@ -48,8 +49,8 @@ def allow_pixels(count: int) -> None:
 
 
 @contextmanager
-def quiet(cv2: Any) -> Iterator[None]:
-    """Keep OpenCV's log off stderr during a call, also with several at once.
+def quiet(cv2: Any, *, errors: bool = False) -> Iterator[None]:
+    """Keep OpenCV's log off stderr during a call, also with several at once; with `errors` all but errors.
 
     Not what libjpeg and libpng complain of, which they write to the file descriptor itself: see `overheard`.
     """
@@ -57,7 +58,8 @@ def quiet(cv2: Any) -> Iterator[None]:
     with _quiet_lock:
         if _quiet_depth == 0:
             _quiet_before = cv2.utils.logging.getLogLevel()
-            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        log = cv2.utils.logging
+        log.setLogLevel(log.LOG_LEVEL_ERROR if errors else log.LOG_LEVEL_SILENT)
         _quiet_depth += 1
     try:
         yield
@@ -70,7 +72,7 @@ def quiet(cv2: Any) -> Iterator[None]:
 
 @contextmanager
 def overheard(complaints: list[str]) -> Iterator[None]:
-    """Take up what libjpeg and libpng write to stderr of damaged data, the only way in which OpenCV lets them tell.
+    """Take up what codecs write to stderr of damaged data, the only way in which OpenCV lets them tell.
 
     Their words are appended to `complaints`, anything else is passed on. Calls in several threads take turns, since
     the file descriptor belongs to the whole process. Where there is no stderr nothing is heard.
@@ -96,7 +98,7 @@ def overheard(complaints: list[str]) -> Iterator[None]:
             for line in heard.splitlines(keepends=True):
                 found = re.match(_COMPLAINT, line)
                 if found:
-                    complaints.append((found[1] or found[2]).decode("ascii", "replace").strip())
+                    complaints.append(found[found.lastindex or 0].decode("ascii", "replace").strip())
                 else:
                     os.write(2, line)
 

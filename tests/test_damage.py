@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import zlib
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from support import spawn
 from test_images import tiff
 
 from convcli import images, png
@@ -177,3 +179,19 @@ def test_the_limit_names_its_option() -> None:
     with pytest.raises(ImageError) as caught:
         images.decode(FILES["png"], place="a.png", max_pixels=1000)
     assert caught.value.hint == "--max-pixels raises the limit"
+
+
+@pytest.mark.parametrize(("name", "compression"), [("ZIP", 8), ("LZW", 5)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_damaged_strips_are_no_black_pictures(name: str, compression: int, dtype: type, tmp_path: Path) -> None:
+    """OpenCV decodes such strips of 8-bit samples to zeros, and says so only in its log."""
+    pixels = np.random.default_rng(3).integers(0, 255, (64, 80, 3)).astype(dtype)
+    data = cv2.imencode(".tif", pixels, [cv2.IMWRITE_TIFF_COMPRESSION, compression])[1].tobytes()
+    middle = len(data) // 3
+    damaged = tmp_path / "damaged.tif"
+    damaged.write_bytes(data[:middle] + bytes(200) + data[middle + 200 :])
+    result = spawn("apply", str(damaged), "-k", "identity", "-o", str(tmp_path / "out.png"))
+    assert result.code == 1
+    (line,) = result.err.splitlines()
+    assert f"{name}Decode: " in line and "can't be decoded" in line
+    assert not (tmp_path / "out.png").exists()
