@@ -99,7 +99,7 @@ def overheard(complaints: list[str]) -> Iterator[None]:
                 found = re.match(_COMPLAINT, line)
                 if found:
                     complaints.append(found[found.lastindex or 0].decode("ascii", "replace").strip())
-                else:
+                elif line.strip():  # an error of OpenCV's ends with an empty line
                     os.write(2, line)
 
 
