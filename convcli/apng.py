@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import png
+from convcli import png, png_writer
 from convcli.errors import ImageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def encode(frames: Sequence[NDArray[Any]], times: Sequence[int], loops: int, **h
     """Whole frames (height, width, channels), each shown so many ms; the first is the picture that others see."""
     height, width = frames[0].shape[:2]
     whole = [
-        (struct.pack(">IIIIHHBB", width, height, 0, 0, min(time, 65535), 1000, 0, 0), png.encode(frame, **how))
+        (struct.pack(">IIIIHHBB", width, height, 0, 0, min(time, 65535), 1000, 0, 0), png_writer.encode(frame, **how))
         for frame, time in zip(frames, times, strict=True)
     ]
     packed = [(control, [body for kind, body in chunks(data) if kind == b"IDAT"]) for control, data in whole]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import carriers, png, sniff
+from convcli import carriers, png_writer, sniff
 from convcli.errors import ImageError, UsageError, suggestion
 from convcli.files import WRITABLE, check_held
 from convcli.metadata import NOTHING, Metadata, fitted
@@ -123,7 +123,7 @@ def encode(
 
         return arrays.write_pixels(pixels, format=format)
     if format == "png":
-        data = png.encode(pixels, **settings(format, options, place))
+        data = png_writer.encode(pixels, **settings(format, options, place))
     elif format == "tiff":
         from convcli import tiff
 

@@ -14,7 +14,7 @@ import pytest
 from support import spawn
 from test_images import tiff
 
-from convcli import images, png
+from convcli import images, png_writer
 from convcli.errors import ImageError
 from convcli.opencv import overheard
 
@@ -37,7 +37,7 @@ FILES = {
     "grey jpeg": encoded(".jpg", pixels=photograph(1)),
     "png": encoded(".png"),
     "16-bit png": encoded(".png", pixels=photograph().astype(np.uint16) * 257),
-    "own png": png.encode(photograph()),
+    "own png": png_writer.encode(photograph()),
     "bmp": encoded(".bmp"),
     "ppm": encoded(".ppm"),
     "pam": b"P7\nWIDTH 256\nHEIGHT 192\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n" + photograph().tobytes(),

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
-from convcli import png
+from convcli import png, png_writer
 from convcli.errors import ImageError
 
 Pixels = np.ndarray[Any, Any]
@@ -64,7 +64,7 @@ def unfiltered(rows: bytes, height: int, width_bytes: int, step: int) -> bytes:
 )
 @settings(max_examples=150, deadline=None)
 def test_any_picture_comes_back(pixels: Pixels) -> None:
-    back = libpng(png.encode(pixels))
+    back = libpng(png_writer.encode(pixels))
     assert back.dtype == pixels.dtype
     assert np.array_equal(back, pixels)
 
@@ -86,7 +86,7 @@ def test_shapes_and_contents(shape: tuple[int, int], channels: int, dtype: type,
     else:
         pixels = (random.random((*shape, channels)) < 0.05) * top
     pixels = pixels.astype(dtype)
-    data = png.encode(pixels)
+    data = png_writer.encode(pixels)
     assert np.array_equal(libpng(data), pixels)
     assert [kind for kind, _ in chunks(data)][:: len(chunks(data)) - 1] == [b"IHDR", b"IEND"]
 
@@ -95,12 +95,12 @@ def test_shapes_and_contents(shape: tuple[int, int], channels: int, dtype: type,
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_strips_join(strip_bytes: int, channels: int, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(png, "_STRIP_BYTES", strip_bytes)
+    monkeypatch.setattr(png_writer, "_STRIP_BYTES", strip_bytes)
     random = np.random.default_rng(1)
     soft = cv2.GaussianBlur(random.random((37, 29, 4)), (0, 0), 3)[:, :, :channels]
     pixels: Any = (soft * np.iinfo(dtype).max).astype(dtype)
     pixels[20:] = pixels[20, 0]  # some strips are flat, with another filter and strategy
-    data = png.encode(pixels)
+    data = png_writer.encode(pixels)
     rows = max(1, strip_bytes // (29 * channels * pixels.itemsize))
     assert len(chunks(data)) == 4 + -(-37 // rows)
     raw = zlib.decompress(stream(data))  # checks the joined Adler-32
@@ -113,8 +113,10 @@ def test_strips_join(strip_bytes: int, channels: int, dtype: type, monkeypatch: 
 def test_bytes_do_not_depend_on_threads() -> None:
     pixels = np.random.default_rng(2).integers(0, 256, (900, 800, 3), dtype=np.uint8)
     pixels[300:600] = 7
-    one = png.encode(pixels, threads=1)
-    assert one == png.encode(pixels, threads=2) == png.encode(pixels, threads=9) == png.encode(pixels)
+    one = png_writer.encode(pixels, threads=1)
+    assert (
+        one == png_writer.encode(pixels, threads=2) == png_writer.encode(pixels, threads=9) == png_writer.encode(pixels)
+    )
     assert np.array_equal(libpng(one), pixels)
 
 
@@ -122,9 +124,9 @@ def test_views_and_planes() -> None:
     pixels = np.random.default_rng(3).integers(0, 65536, (30, 40, 4), dtype=np.uint16)
     for view in (pixels[::-1], pixels[:, ::2], pixels[:, :, :3], pixels.transpose(1, 0, 2), pixels.astype(">u2")):
         before = view.copy()
-        assert np.array_equal(libpng(png.encode(view)), view)
+        assert np.array_equal(libpng(png_writer.encode(view)), view)
         assert np.array_equal(view, before)
-    assert np.array_equal(libpng(png.encode(pixels[:, :, 0]))[:, :, 0], pixels[:, :, 0])
+    assert np.array_equal(libpng(png_writer.encode(pixels[:, :, 0]))[:, :, 0], pixels[:, :, 0])
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_views_and_planes() -> None:
 )
 def test_what_png_lacks_is_refused(pixels: Pixels) -> None:
     with pytest.raises(ValueError, match="PNG can't hold"):
-        png.encode(pixels)
+        png_writer.encode(pixels)
 
 
 def test_a_failing_thread_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,9 +149,9 @@ def test_a_failing_thread_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             raise MemoryError
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(png, "_filtered", fail)
+    monkeypatch.setattr(png_writer, "_filtered", fail)
     with pytest.raises((MemoryError, KeyboardInterrupt)):
-        png.encode(np.zeros((2000, 900, 3), np.uint8), threads=2)
+        png_writer.encode(np.zeros((2000, 900, 3), np.uint8), threads=2)
 
 
 def test_files_are_no_larger_than_opencvs() -> None:
@@ -159,12 +161,12 @@ def test_files_are_no_larger_than_opencvs() -> None:
     for number in range(20):
         cv2.putText(drawing, f"kernel {number} of many", (number * 9, 30 + number * 28), 0, 1, (number * 9, 0, 90), 2)
     for pixels in (photograph, drawing, photograph[:, :, :1], np.dstack([photograph, photograph[:, :, :1]])):
-        assert len(png.encode(pixels)) <= len(cv2.imencode(".png", pixels)[1])
+        assert len(png_writer.encode(pixels)) <= len(cv2.imencode(".png", pixels)[1])
 
 
 @given(st.binary(max_size=500), st.binary(max_size=500))
 def test_adler_of_a_whole(first: bytes, second: bytes) -> None:
-    joined = png._joined_adler(zlib.adler32(first), zlib.adler32(second), len(second))
+    joined = png_writer._joined_adler(zlib.adler32(first), zlib.adler32(second), len(second))
     assert joined == zlib.adler32(first + second)
 
 
@@ -178,7 +180,7 @@ def rebuilt(*parts: tuple[bytes, bytes]) -> bytes:
     )
 
 
-GOOD = chunks(png.encode(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)))
+GOOD = chunks(png_writer.encode(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)))
 HEAD, BODY, END = GOOD[0], GOOD[1:-1], GOOD[-1]
 
 

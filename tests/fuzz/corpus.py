@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convcli import png, tiff
+from convcli import png, png_writer, tiff
 from convcli.metadata import Metadata
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,8 +95,8 @@ def _pngs(height: int, width: int) -> dict[str, tuple[str, bytes]]:
     rgb, rgba = scene(height, width), scene(height, width, 4)
     files = {
         "rgb": opencv(rgb, ".png"),
-        "16 bits": png.encode(rgb.astype(np.uint16) * 257),
-        "grey alpha": png.encode(scene(height, width, 2)),
+        "16 bits": png_writer.encode(rgb.astype(np.uint16) * 257),
+        "grey alpha": png_writer.encode(scene(height, width, 2)),
         "rgba": pillow(rgba, "PNG", exif=exif_block(8), icc_profile=bytes(300), dpi=(72, 72)),
         "palette": pillow(rgb, "PNG", "P", transparency=3),
         "1 bit": pillow(rgb, "PNG", "1"),

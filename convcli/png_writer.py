@@ -1,0 +1,214 @@
+"""PNG files written, some rows at a time: numpy filters the rows, and zlib deflates strips of them in parallel.
+
+It is there for speed: zlib lets go of the GIL, so all cores work.
+
+Source: W3C, Portable Network Graphics (PNG) Specification, Third Edition; RFC 1950 (zlib), RFC 1951 (deflate).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from convcli.png import SIGNATURE, chunk
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from numpy.typing import NDArray
+
+    Bytes = NDArray[np.uint8]
+    Rows = NDArray[np.uint8] | NDArray[np.uint16]
+
+_COLOUR_TYPE: Final = {1: 0, 2: 4, 3: 2, 4: 6}
+_ADLER_BASE: Final = 65521
+_STRIP_BYTES: Final = 1 << 19  # of filtered rows: fits a core's cache, and the loss at the joins stays below 0.1 %
+_NONE, _SUB, _UP, _AVERAGE = range(4)
+_FLAT: Final = 0.6  # from this share of zeros among the differences on, deflate's matches beat plain Huffman coding
+
+
+def encode(pixels: Rows, *, compression: int = 1, threads: int | None = None) -> bytes:
+    """A PNG file of `pixels`, shaped (height, width, channels) or (height, width), as `Writer` makes it."""
+    pieces: list[bytes] = []
+    rows = pixels.reshape(*pixels.shape[:2], -1) if pixels.size else pixels
+    writer = Writer(pieces.append, compression=compression, threads=threads)
+    writer.begin(rows.shape, pixels.dtype)
+    writer.add(rows)
+    writer.end()
+    return b"".join(pieces)
+
+
+class Writer:
+    """Writes a PNG file of 1 to 4 channels (grey, grey and alpha, RGB, RGBA), 8 or 16 bits per sample.
+
+    Each strip of rows gets the filter that leaves the least, from a sample of its rows: photographs Sub, Up or Average
+    with run-length and Huffman coding, flat graphics deflate's matches. Strips are joined by full flushes, each in an
+    IDAT chunk of its own, so the bytes depend neither on `threads` (default: one per core) nor on how many rows come at
+    a time.
+    """
+
+    def __init__(
+        self, write: Callable[[bytes], object], *, compression: int = 1, chunks: bytes = b"", threads: int | None = None
+    ) -> None:
+        """`write` takes the file piece by piece; `chunks` are laid down behind the header."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._write, self._level, self._chunks, self._threads = write, compression, chunks, threads or cores
+
+    def begin(self, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
+        """Raises ValueError for another dtype or number of channels, or for no pixels."""
+        import numpy as np
+
+        kind = np.dtype(dtype)
+        if len(shape) != 3 or 0 in shape or kind.kind != "u" or kind.itemsize > 2 or shape[2] not in _COLOUR_TYPE:
+            raise ValueError(f"PNG can't hold {kind} pixels of shape {tuple(shape)}")
+        height, width, channels = shape
+        self._left, self._pixel = height, channels * kind.itemsize
+        self._strip = max(1, _STRIP_BYTES // (width * self._pixel))
+        self._pending = np.empty((0, width * channels), kind)
+        self._above = np.zeros((1, width * channels), kind)
+        self._adler = 1
+        header = struct.pack(">IIBBBBB", width, height, 8 * kind.itemsize, _COLOUR_TYPE[channels], 0, 0, 0)
+        # 0x78 0x5e: deflate with a 32 KiB window, "fast"; the sum of both bytes is a multiple of 31.
+        for piece in (SIGNATURE, chunk(b"IHDR", header), self._chunks, chunk(b"IDAT", b"\x78\x5e")):
+            self._write(piece)
+
+    def add(self, rows: Rows) -> None:
+        """The next rows, which need not stay as they are afterwards."""
+        import numpy as np
+
+        flat: Any = np.ascontiguousarray(rows).reshape(len(rows), -1)
+        self._left -= len(flat)
+        # The last row that was written, the rows that wait for a strip to be full, and those that complete it.
+        missing = self._strip - len(self._pending)
+        first = np.concatenate([self._above, self._pending, flat[:missing]])
+        strips = [first, *(flat[at - 1 : at + self._strip] for at in range(missing, len(flat), self._strip))]
+        self._pending = flat[:0]
+        if self._left and len(strips[-1]) <= self._strip:
+            self._above, self._pending = np.split(strips.pop().copy(), [1])
+        else:
+            self._above = strips[-1][-1:].copy()
+        for packed, part, length in _deflate(strips, self._pixel, self._level, self._threads, last=not self._left):
+            self._write(packed)
+            self._adler = _joined_adler(self._adler, part, length)
+
+    def end(self) -> None:
+        """All rows are there."""
+        self._write(chunk(b"IDAT", self._adler.to_bytes(4, "big")))
+        self._write(chunk(b"IEND", b""))
+
+
+def _deflate(
+    strips: Sequence[Rows], step: int, level: int, threads: int, *, last: bool
+) -> list[tuple[bytes, int, int]]:
+    """(IDAT chunk, Adler-32, length) of each strip, which starts with the row above it; `step` is a pixel's bytes.
+
+    `last`: no others follow.
+    """
+    import numpy as np
+
+    done: list[tuple[bytes, int, int]] = [(b"", 1, 0)] * len(strips)
+    failures: list[BaseException] = []
+    jobs = iter(range(len(strips)))  # one iterator for all threads: taking from it is atomic
+
+    def work() -> None:
+        try:
+            for number in jobs:
+                rows: Any = strips[number]
+                strip = rows.astype(">u2" if rows.itemsize == 2 else np.uint8, copy=False).view(np.uint8)
+                kind, strategy = _choice(strip, step)
+                filtered = _filtered(strip, step, kind)
+                end = zlib.Z_FINISH if last and number + 1 == len(strips) else zlib.Z_FULL_FLUSH
+                packed = chunk(b"IDAT", _deflated(filtered, strategy, end, level))
+                done[number] = (packed, zlib.adler32(filtered.data), filtered.size)
+        except BaseException as failure:  # raised again by the caller's thread
+            failures.append(failure)
+
+    helpers = [threading.Thread(target=work) for _ in range(min(threads, len(strips)) - 1)]
+    for helper in helpers:
+        helper.start()
+    work()
+    for helper in helpers:
+        helper.join()
+    if failures:
+        raise failures[0]
+    return done
+
+
+def _choice(strip: Bytes, step: int) -> tuple[int, int]:
+    """The filter and the zlib strategy for a strip (which starts with the row above it), from a sample of its rows."""
+    import numpy as np
+
+    rows = strip.shape[0] - 1
+    picked = np.linspace(1, rows, min(rows, 4)).astype(np.intp)
+    sample, above = strip[picked], strip[picked - 1]
+    trials = {kind: _difference(sample, above, step, kind) for kind in (_SUB, _UP, _AVERAGE)}
+    zeros = max(1 - np.count_nonzero(trials[kind]) / trials[kind].size for kind in (_SUB, _UP))
+    if zeros <= _FLAT:
+        left = {kind: int(np.minimum(trial, -trial).sum(dtype=np.int64)) for kind, trial in trials.items()}
+        return min(left, key=left.__getitem__), zlib.Z_RLE
+    # Repeated patterns count here, so neighbouring rows are tried.
+    middle = 1 + rows // 2 if rows > 4 else 1
+    some, above = strip[middle : middle + 4], strip[middle - 1 : middle + 3]
+    matches = [(kind, zlib.Z_DEFAULT_STRATEGY) for kind in (_NONE, _SUB, _UP)]
+    sizes = {
+        (kind, strategy): len(_deflated(_difference(some, above[: len(some)], step, kind), strategy, zlib.Z_FINISH))
+        for kind, strategy in (*matches, (_SUB, zlib.Z_RLE))
+    }
+    return min(sizes, key=sizes.__getitem__)
+
+
+def _filtered(strip: Bytes, step: int, kind: int) -> Bytes:
+    """A strip's rows, filtered, each preceded by its filter's number."""
+    import numpy as np
+
+    out = np.empty((strip.shape[0] - 1, strip.shape[1] + 1), np.uint8)
+    out[:, 0] = kind
+    _difference(strip[1:], strip[:-1], step, kind, out=out[:, 1:])
+    return out
+
+
+def _difference(rows: Bytes, above: Bytes, step: int, kind: int, *, out: Bytes | None = None) -> Bytes:
+    """PNG filter `kind` of `rows`, modulo 256: what is left after predicting from the left pixel and the row above."""
+    import numpy as np
+
+    if out is None:
+        out = np.empty_like(rows)
+    if kind == _NONE:
+        out[...] = rows
+    elif kind == _SUB:
+        out[:, :step] = rows[:, :step]
+        np.subtract(rows[:, step:], rows[:, :-step], out=out[:, step:])
+    elif kind == _UP:
+        np.subtract(rows, above, out=out)
+    else:
+        np.subtract(rows[:, :step], above[:, :step] >> 1, out=out[:, :step])
+        left, up, rest = rows[:, :-step], above[:, step:], out[:, step:]
+        # floor((left + up) / 2) without leaving 8 bits.
+        half = np.bitwise_xor(left, up)
+        np.right_shift(half, 1, out=half)
+        np.bitwise_and(left, up, out=rest)
+        np.add(rest, half, out=rest)
+        np.subtract(rows[:, step:], rest, out=rest)
+    return out
+
+
+def _deflated(filtered: Bytes, strategy: int, end: int, level: int = 1) -> bytes:
+    """Raw deflate; levels above 1 cost two to five times as much, to save a tenth on flat graphics."""
+    packer = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
+    return packer.compress(filtered.data) + packer.flush(end)
+
+
+def _joined_adler(first: int, second: int, length: int) -> int:
+    """Adler-32 of two blocks joined, from the sums of each and the `length` of the second.
+
+    >>> _joined_adler(zlib.adler32(b"convo"), zlib.adler32(b"lution"), 6) == zlib.adler32(b"convolution")
+    True
+    """
+    low, high = first & 0xFFFF, first >> 16
+    low_2, high_2 = second & 0xFFFF, second >> 16
+    high = (high + high_2 + length * (low - 1)) % _ADLER_BASE
+    return high << 16 | (low + low_2 - 1) % _ADLER_BASE
