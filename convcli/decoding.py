@@ -5,7 +5,6 @@ OpenCV reads BGR, turns some formats upright and not others, and drops grey's al
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,9 +47,9 @@ class Source:
 
         cv2 = opencv(self.place)
         tiff = self.format == "tiff"
-        heard = overheard(self.complaints) if tiff or self.format in ("jpeg", "png") else nullcontext()
         try:
-            with heard, quiet(cv2, errors=tiff):
+            # Whatever the format: what one thread's decoder says is not to be taken for another's.
+            with overheard(self.complaints), quiet(cv2, errors=tiff):
                 pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         except cv2.error as error:
             raise ImageError(f"can't be decoded as {self.format}: {error.err or error}", place=self.place) from None

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -147,6 +148,17 @@ def check_folder(folder: str) -> None:
         raise ImageError("the folder can't be made: not a directory", place=folder)
     if not os.access(above, os.W_OK | os.X_OK):
         raise ImageError(f"the folder '{above}' is not writable", place=folder)
+
+
+def write_standard(data: bytes | memoryview) -> None:
+    """Write to stdout. Raises ImageError, but BrokenPipeError where nobody reads it any more."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _failed("stdout", error) from error
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[bytes]) -> None:

@@ -127,6 +127,15 @@ def file_of(name: str) -> str:
     return name.partition("::")[0] if ".npz::" in name else name
 
 
+def head(name: str) -> bytes:
+    """The first bytes of a file that `check_input` found good; empty where it can't be read after all."""
+    try:
+        with open(file_of(name), "rb", buffering=0) as file:
+            return file.read(1 << 10)
+    except OSError:
+        return b""
+
+
 def check_input(name: str) -> None:
     """Raise ImageError where a name is no file that can be read; nothing is opened."""
     if name == STANDARD:

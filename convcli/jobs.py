@@ -13,7 +13,7 @@ from convcli.finding import Input, Places
 from convcli.inputs import STANDARD, names_folder
 from convcli.records import record
 
-__all__ = ["FIELDS", "STANDARD", "FrameNames", "Job", "plan_jobs"]
+__all__ = ["FIELDS", "STANDARD", "FrameNames", "Job", "output_format", "plan_jobs"]
 
 FIELDS: Final = ("stem", "ext", "kernel", "parent", "frame")
 _FRAME: Final = "{frame}"
@@ -71,6 +71,18 @@ class Job:
     format: str
     frames: FrameNames | None = None
     fault: ImageError | None = None
+
+
+def output_format(job: Job, format_in: str) -> str:
+    """The format of a job's output, with an input of `format_in`; raises `ImageError` where there is none."""
+    if job.format:
+        return job.format
+    if job.output == STANDARD:
+        return format_in if format_in in files.WRITABLE else "png"
+    try:
+        return files.format_of(job.output)
+    except UsageError as error:
+        raise ImageError(error.fact, hint="--format png, or another that can be written") from error
 
 
 def plan_jobs(

@@ -21,7 +21,7 @@ _COMPLAINT: Final = (
     rb"libpng (?:warning|error): (.*)"
     rb"|((?:Corrupt JPEG data|Inconsistent progression|Invalid SOS|Premature end of|Unexpected marker|"
     rb"Unsupported marker|Bogus|Arithmetic table|Application transferred|Warning: unknown JFIF|Unknown Adobe color).*)"
-    rb"|\[ERROR:[^\]]*\] global \S+ (?:TIFF_Error )?(.*)"
+    rb"|\[ERROR:[^\]]*\] global \S+ (?:TIFF_Error |imdecode_ .*)?(.*)"
 )
 _MOST_HEARD: Final = 1 << 16
 _hearing = threading.Lock()
@@ -39,7 +39,10 @@ def opencv(place: str = "") -> Any:
     return cv2
 
 
-_quiet_lock, _quiet_depth, _quiet_before = threading.Lock(), 0, 0
+_quiet_lock = threading.Lock()
+#: The log levels that those who are in `quiet` want, and the one from before.
+_quiet_levels: list[int] = []
+_quiet_before = 0
 
 
 def allow_pixels(count: int) -> None:
@@ -54,20 +57,20 @@ def quiet(cv2: Any, *, errors: bool = False) -> Iterator[None]:
 
     Not what libjpeg and libpng complain of, which they write to the file descriptor itself: see `overheard`.
     """
-    global _quiet_depth, _quiet_before
+    global _quiet_before
+    log = cv2.utils.logging
+    wanted = log.LOG_LEVEL_ERROR if errors else log.LOG_LEVEL_SILENT
     with _quiet_lock:
-        if _quiet_depth == 0:
-            _quiet_before = cv2.utils.logging.getLogLevel()
-        log = cv2.utils.logging
-        log.setLogLevel(log.LOG_LEVEL_ERROR if errors else log.LOG_LEVEL_SILENT)
-        _quiet_depth += 1
+        if not _quiet_levels:
+            _quiet_before = log.getLogLevel()
+        _quiet_levels.append(wanted)
+        log.setLogLevel(max(_quiet_levels))
     try:
         yield
     finally:
         with _quiet_lock:
-            _quiet_depth -= 1
-            if _quiet_depth == 0:
-                cv2.utils.logging.setLogLevel(_quiet_before)
+            _quiet_levels.remove(wanted)
+            log.setLogLevel(max(_quiet_levels, default=_quiet_before))
 
 
 @contextmanager
@@ -97,9 +100,10 @@ def overheard(complaints: list[str]) -> Iterator[None]:
             os.close(before)
             for line in heard.splitlines(keepends=True):
                 found = re.match(_COMPLAINT, line)
-                if found:
-                    complaints.append(found[found.lastindex or 0].decode("ascii", "replace").strip())
-                elif line.strip():  # an error of OpenCV's ends with an empty line
+                words = found[found.lastindex or 0].decode("ascii", "replace").strip() if found else ""
+                if words:
+                    complaints.append(words)
+                elif not found and line.strip():  # an error of OpenCV's ends with an empty line
                     os.write(2, line)
 
 

@@ -25,11 +25,28 @@ def available() -> bool:
     return hasattr(mmap.mmap, "madvise") and hasattr(mmap, "MADV_DONTNEED")
 
 
+class Held:
+    """`array`, all of whose rows have memory: what is there stays there."""
+
+    held: Final = True
+
+    def __init__(self, array: npt.NDArray[Any]) -> None:
+        self.array = array
+
+    def use(self, start: int, stop: int) -> None:
+        """Rows are about to be written."""
+
+    def keep(self, rows: Iterable[tuple[int, int]]) -> None:
+        """Other rows are not wanted any more."""
+
+
 class Paged:
     """`array`, of any content at first; `use` and `keep` say which of its rows have memory.
 
     Raises MemoryError where not even the address space can be had.
     """
+
+    held: Final = False
 
     def __init__(self, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
         import numpy as np

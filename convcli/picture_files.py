@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from convcli import files, images
 from convcli.errors import ImageError, ShapeError
@@ -12,12 +12,14 @@ from convcli.images import MAX_PIXELS, Metadata, Picture
 from convcli.ops import Kernel
 from convcli.pipeline import Filtered
 from convcli.records import record
-from convcli.treatment import PLAIN, Treatment, filter_treated, outcome
+from convcli.treatment import PLAIN, Treatment, filter_treated, is_plain, outcome
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+#: Bytes of a picture in memory that is worth being filtered in steps.
+IN_STEPS: Final = 1 << 22
 _CHANNELS = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
 
 
@@ -113,7 +115,7 @@ class PictureFile:
             return results
         results = []
         for number, picture in enumerate(self._pictures):
-            results.append(filter_treated(picture.pixels, self._kernels, self._mode, treatment))
+            results.append(_way(picture.pixels, treatment)(picture.pixels, self._kernels, self._mode, treatment))
             del picture
             self._empty(number, number + 1)
         return results
@@ -179,6 +181,16 @@ class PictureFile:
 
 
 BY_ARRAY = "write a .npy file"
+
+
+def _way(pixels: NDArray[Any], treatment: Treatment) -> Callable[..., Filtered]:
+    """How to filter a picture: in steps where it is large, and floats of it are made besides the result."""
+    plain = is_plain(pixels, treatment) and pixels.shape[-1] in (1, 3)
+    if plain or pixels.nbytes < IN_STEPS:
+        return filter_treated
+    from convcli import paging, row_steps
+
+    return row_steps.filter_in_steps if paging.available() else filter_treated
 
 
 def curve_note(metadata: Metadata, dtype: np.dtype[Any], treatment: Treatment) -> tuple[str, ...]:

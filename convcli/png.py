@@ -57,6 +57,8 @@ def inspect(data: bytes, *, place: str) -> Structure:
 
     Raises ImageError, naming the chunk and the byte where it starts, for anything that is cut short or damaged.
     """
+    if not data.startswith(SIGNATURE):
+        raise ImageError("damaged PNG: its first 8 bytes are not PNG's signature", place=place)
     view = memoryview(data)
 
     def read(at: int, size: int) -> memoryview:
@@ -68,6 +70,14 @@ def inspect(data: bytes, *, place: str) -> Structure:
     if not _NEEDED.issuperset(kinds):
         plain = SIGNATURE + b"".join(data[start - 8 : end + 4] for kind, start, end in chunks if kind in _NEEDED)
     return replace(structure(chunks, read, place=place), plain=plain)
+
+
+def promised(head: bytes) -> int:
+    """Bytes of samples that a file which starts like this has, by its header; 0 where there is none yet."""
+    if not head.startswith(SIGNATURE) or len(head) < 26 or head[25] not in _SAMPLES:
+        return 0
+    width, height, depth, colour = struct.unpack_from(">IIBB", head, 16)
+    return int(height * ((width * depth * _SAMPLES[colour] + 7) // 8))
 
 
 def structure(chunks: Sequence[Chunk], read: Read, *, place: str) -> Structure:
@@ -82,8 +92,8 @@ def structure(chunks: Sequence[Chunk], read: Read, *, place: str) -> Structure:
     if colour == 3 and b"PLTE" not in kinds[:first]:
         raise ImageError("damaged PNG: a palette picture without a PLTE chunk", place=place)
     packed = sum(end - start for kind, start, end in chunks if kind == b"IDAT")
-    promised = height * ((width * depth * _SAMPLES[colour] + 7) // 8)
-    if promised > packed * _MOST_INFLATED:
+    samples = height * ((width * depth * _SAMPLES[colour] + 7) // 8)
+    if samples > packed * _MOST_INFLATED:
         fact = f"damaged PNG: its header promises {width} x {height} pixels, more than {packed} bytes can hold"
         raise ImageError(fact, place=place)
 

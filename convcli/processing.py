@@ -6,12 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from convcli import files, inputs
+from convcli import files, inputs, png, sniff
 from convcli.engine.plan import forced
+from convcli.engine.threads import thread_count
 from convcli.errors import ImageError, UsageError
-from convcli.jobs import STANDARD, Job
+from convcli.jobs import STANDARD, Job, output_format
 from convcli.records import record
 from convcli.report import Report, Written
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from convcli.ops import Kernel
     from convcli.picture_files import PictureFile, PictureSettings
     from convcli.resuming import Earlier, Recording
+
+#: Pictures with this many bytes of samples or more are filtered in bands. Those of a PNG file are read, filtered and
+#: written at the same time, which pays early.
+_IN_BANDS: Final = {"tiff": 1 << 26, "png": 1 << 22}
+_HEAD: Final = 64
 
 
 @record
@@ -56,10 +62,12 @@ def _run_job(job: Job, settings: Settings, earlier: Earlier | None, admit: Calla
     if job.output != STANDARD and not job.frames:
         files.check_target(job.output, overwrite=lenient)
     started = time.perf_counter()
-    banded = _in_bands(job, settings, admit)
+    inputs.check_input(job.input)
+    piped = sys.stdin.buffer.read() if job.input == STANDARD else None
+    banded = _in_bands(job, piped, settings, admit)
     if isinstance(banded, Report):
         return banded
-    data = _read(job.input)
+    data = _read(job.input) if piped is None else piped
     identity = recording.identity(job, data) if recording else {}
     if recording and earlier and recording.is_done(job, identity["sha256_in"], earlier):
         return Report(
@@ -71,8 +79,9 @@ def _run_job(job: Job, settings: Settings, earlier: Earlier | None, admit: Calla
 
         admit(memory.needed(data))
     work = _opened(data, shown(job.input), settings)
+    del data, piped  # what is decoded is not wanted any more
     decoded = time.perf_counter()
-    format_out = job.format or _format_out(job, work.format_in)
+    format_out = output_format(job, work.format_in)
     targets = job.frames.all(work.frames_out) if job.frames else []
     for target in targets:
         files.check_target(target, overwrite=lenient)
@@ -126,7 +135,7 @@ class _Outputs:
             files.write_together(self._new_ones((target, *piece) for target, piece in pieces))
             return
         for name, data in self._new_ones([(job.output, *work.encode(results, format_out, place=place))]):
-            _write(name, data)
+            files.write_standard(data) if name == STANDARD else files.write_atomically(name, data)
 
     def _new_ones(self, pieces: Iterable[tuple[str, bytes, tuple[str, ...]]]) -> Iterator[tuple[str, bytes]]:
         for target, data, notes in pieces:
@@ -141,16 +150,27 @@ class _Outputs:
             yield target, data
 
 
-def _in_bands(job: Job, settings: Settings, admit: Callable[[int], None] | None) -> Report | tuple[str, ...]:
-    """The report of a large TIFF file made into another in bands of rows; else notes on why it is not."""
-    if job.format != "tiff" or job.frames or settings.layout not in (None, "yxc"):
+def _in_bands(
+    job: Job, data: bytes | None, settings: Settings, admit: Callable[[int], None] | None
+) -> Report | tuple[str, ...]:
+    """The report of a TIFF or PNG file made into another in bands of rows; else notes on why it is not."""
+    if job.format not in ("", "png", "tiff") or job.frames or settings.layout not in (None, "yxc"):
+        return ()
+    head = (inputs.head(job.input) if data is None else data)[:_HEAD]
+    format = sniff.identify(head)
+    if format not in _IN_BANDS:
+        return ()
+    # Reading and writing at the same time takes two threads; with one there is only the memory to be saved.
+    least = _IN_BANDS["tiff" if thread_count() == 1 else format]
+    if format == "png" and png.promised(head) < least:
         return ()
     from convcli import banded, picture_files
 
-    inputs.check_input(job.input)
     how = settings.pictures or picture_files.PictureSettings()
-    recorded = settings.recording is not None
-    found = banded.attempt(job, settings.kernels, settings.range, how, recorded=recorded, admit=admit)
+    found = banded.attempt(
+        job, format, settings.kernels, settings.range, how, least=least, data=data,
+        recorded=settings.recording is not None, admit=admit,
+    )  # fmt: skip
     return found if isinstance(found, Report) else tuple(filter(None, (found,)))
 
 
@@ -169,37 +189,11 @@ def _opened(data: bytes, place: str, settings: Settings) -> PictureFile | ArrayF
     return PictureFile(data, settings.kernels, settings.range, how, place=place)
 
 
-def _format_out(job: Job, format_in: str) -> str:
-    """The format of an output that no option and no name decides; raises `ImageError` where there is none."""
-    if job.output == STANDARD:
-        return format_in if format_in in files.WRITABLE else "png"
-    try:
-        return files.format_of(job.output)
-    except UsageError as error:
-        raise ImageError(error.fact, hint="--format png, or another that can be written") from error
-
-
 def _read(name: str) -> bytes:
-    inputs.check_input(name)
-    if name == STANDARD:
-        return sys.stdin.buffer.read()
     try:
         return Path(inputs.file_of(name)).read_bytes()
     except OSError as error:
         raise ImageError(f"can't be read: {(error.strerror or str(error)).lower()}", place=name) from error
-
-
-def _write(name: str, data: bytes) -> None:
-    if name != STANDARD:
-        files.write_atomically(name, data)
-        return
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise ImageError(f"can't be written: {(error.strerror or str(error)).lower()}", place="stdout") from error
 
 
 def shown(name: str, standard: str = "stdin") -> str:

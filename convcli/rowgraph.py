@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli.engine.threads import Cut, collected, run_all
-from convcli.paging import Paged
+from convcli.paging import Held, Paged
 from convcli.ranges import Sink
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Node:
     """
 
     def __init__(
-        self, paged: Paged, cuts: Sequence[Cut], work: Callable[[Cut], object],
+        self, paged: Paged | Held, cuts: Sequence[Cut], work: Callable[[Cut], object],
         reads: Callable[[Cut], Mapping[Node, Iterable[Cut]]], ahead: Any = None,
     ) -> None:  # fmt: skip
         self.paged, self.cuts, self.work, self.reads = paged, list(cuts), work, reads
@@ -73,6 +73,8 @@ class Node:
 
     def keep(self, bands: set[int]) -> None:
         """Forgets all bands but these and those that are on their way."""
+        if self.paged.held:
+            return
         self._made &= bands
         self.paged.keep(self.cuts[band] for band in self._made | self._coming.keys())
 
@@ -80,16 +82,17 @@ class Node:
 def order(targets: Iterable[Node]) -> list[Node]:
     """The nodes that `targets` are made of, and they, each behind those that it reads."""
     found: dict[Node, None] = {}
-
-    def visit(node: Node) -> None:
-        if node not in found:
-            for read in node.reads(node.cuts[0]):
-                visit(read)
-            found[node] = None
-
     for target in targets:
-        visit(target)
+        _visit(target, found)
     return list(found)
+
+
+def _visit(node: Node, found: dict[Node, None]) -> None:
+    # A function of its own: one inside another that calls itself would keep the pictures until they are searched for.
+    if node not in found:
+        for read in node.reads(node.cuts[0]):
+            _visit(read, found)
+        found[node] = None
 
 
 def needed(nodes: Sequence[Node], wanted: Mapping[Node, Iterable[Cut]]) -> dict[Node, set[int]]:

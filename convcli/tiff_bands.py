@@ -14,14 +14,16 @@ import os
 import stat
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from convcli import carriers, exif
 from convcli.decoding import Source
 from convcli.errors import ImageError
 from convcli.images import Picture, decode
 from convcli.metadata import Metadata
+from convcli.row_source import NotInBandsError
 from convcli.tiff_blocks import FILL_ORDER, Blocks, meaning, small_file
 
 if TYPE_CHECKING:
@@ -36,15 +38,11 @@ _BAND_BYTES: Final = 1 << 21
 _LARGEST: Final = 1 << 27
 
 
-class NotInBandsError(Exception):
-    """Why a large file can't be read in bands, in words; empty for any other file. The ordinary way may take it."""
-
-
 class TiffBands:
-    """The first page of an open TIFF file. `cuts` are its bands of rows; `read` decodes one of them.
+    """The first page of a TIFF file as a `RowSource`."""
 
-    `shape` is (height, width, channels), `pages` the number of pages, `notes` what the decoder says of the file.
-    """
+    format: str = "tiff"
+    sequential: bool = False
 
     def __init__(
         self, path: str, *, least: int, max_pixels: int, allow_truncated: bool = False, all_pages: bool = False
@@ -103,7 +101,8 @@ class TiffBands:
             and self._blocks.planes == 1
             and page.first(exif.PHOTOMETRIC, 1) < 4
         )
-        self.cuts = self._cut()
+        self.cuts: Sequence[tuple[int, int]] = self._cut()
+        self._look()
 
     def _row(self, width: int = 0) -> int:
         """Bytes of samples of a row of the picture, or of one of that width."""
@@ -129,8 +128,8 @@ class TiffBands:
             step = blocks.height * max(1, step // blocks.height)
         return [(start, min(start + step, self.height)) for start in range(0, self.height, step)]
 
-    def look(self) -> None:
-        """Decodes the first band, by which `shape`, `dtype` and `notes` are known. Raises ImageError as `read` does."""
+    def _look(self) -> None:
+        """Decodes the first band, by which `shape`, `dtype` and `notes` are known."""
         picture = self._decoded(self._small_file(*self.cuts[0], 0, self._columns()[0][1]))
         self.notes = picture.notes
         self.dtype = picture.pixels.dtype
@@ -177,12 +176,6 @@ class TiffBands:
         if hasattr(self, "_data"):
             self._data.close()
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def _columns(self) -> list[tuple[int, int]]:
         """The columns that are decoded at a time: all of them, but of tiles only as many as make a band's bytes."""

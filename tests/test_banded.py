@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convcli import Kernel, banded, load, paging, tiff_bands
+from convcli import Kernel, banded, load, paging, row_steps, tiff_bands
 from convcli.jobs import Job
 from convcli.picture_files import PictureSettings
 from convcli.processing import Settings, run_job
@@ -27,30 +27,36 @@ pytestmark = pytest.mark.skipif(not paging.available(), reason="this system give
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Memory given back page by page, at once: what is used later than it is there for turns to zeros."""
     monkeypatch.setattr(paging, "GRAIN", mmap.PAGESIZE)
-    monkeypatch.setattr(banded, "_STEP_BYTES", 1 << 17)
+    monkeypatch.setattr(row_steps, "_STEP_BYTES", 1 << 17)
     monkeypatch.setattr(tiff_bands, "_BAND_BYTES", 1 << 14)
     yield
+
+
+def paths(data: bytes, folder: Path, name: str) -> tuple[Job, Path]:
+    """A job that makes a file `name` of a file of these bytes, of the same format."""
+    format = "png" if data.startswith(b"\x89PNG") else "tiff"
+    source, out = folder / f"in.{format[:3]}", folder / f"{name}.{format[:3]}"
+    source.write_bytes(data)
+    return Job(input=str(source), output=str(out), format=format), out
 
 
 def in_bands(
     data: bytes, folder: Path, kernels: Sequence[str | Kernel], mode: str = "clip", **how: Any
 ) -> tuple[Report | str, bytes]:
     """What the run in bands reports, and its output."""
-    source, out = folder / "in.tif", folder / "banded.tif"
-    source.write_bytes(data)
-    job = Job(input=str(source), output=str(out), format="tiff")
-    report = banded.attempt(job, [load(kernel) for kernel in kernels], mode, PictureSettings(**how), threshold=0)
+    job, out = paths(data, folder, "banded")
+    chain = [load(kernel) for kernel in kernels]
+    report = banded.attempt(job, job.format, chain, mode, PictureSettings(**how), least=0)
     return report, out.read_bytes() if out.exists() else b""
 
 
 def whole(
     data: bytes, folder: Path, kernels: Sequence[str | Kernel], mode: str = "clip", **how: Any
 ) -> tuple[Report, bytes]:
-    source, out = folder / "in.tif", folder / "whole.tif"
-    source.write_bytes(data)
+    job, out = paths(data, folder, "whole")
     chain = [load(kernel) for kernel in kernels]
     settings = Settings(kernels=chain, range=mode, overwrite=True, pictures=PictureSettings(**how))
-    return run_job(Job(input=str(source), output=str(out), format="tiff"), settings), out.read_bytes()
+    return run_job(job, settings), out.read_bytes()
 
 
 def check_same(data: bytes, folder: Path, kernels: Sequence[str | Kernel], mode: str = "clip", **how: Any) -> Report:
@@ -172,7 +178,7 @@ def test_small_files_and_others_are_left_alone(tmp_path: Path) -> None:
     source = tmp_path / "in.tif"
     source.write_bytes(tiff_file(photo(64, 64, 1), rows=8))
     kernels, how = [load("sharpen")], PictureSettings()
-    for name, format in (("out.tif", "tiff"), ("out.png", "png"), ("-", "tiff")):
-        job = Job(input=str(source), output=str(tmp_path / name) if name != "-" else "-", format=format)
-        assert banded.attempt(job, kernels, "clip", how) == ""
-    assert not (tmp_path / "out.tif").exists()
+    for name, format, least in (("out.tif", "tiff", 1 << 13), ("out.bmp", "bmp", 0)):
+        job = Job(input=str(source), output=str(tmp_path / name), format=format)
+        assert banded.attempt(job, "tiff", kernels, "clip", how, least=least) == ""
+        assert not (tmp_path / name).exists()

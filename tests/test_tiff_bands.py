@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import banded, load, paging, temporaries, tiff, tiff_bands
+from convcli import banded, load, paging, row_steps, temporaries, tiff, tiff_bands
 from convcli.errors import ImageError
 from convcli.jobs import Job
 from convcli.picture_files import PictureSettings
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.skipif(not paging.available(), reason="this system give
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(paging, "GRAIN", mmap.PAGESIZE)
-    monkeypatch.setattr(banded, "_STEP_BYTES", 1 << 15)
+    monkeypatch.setattr(row_steps, "_STEP_BYTES", 1 << 15)
     monkeypatch.setattr(tiff_bands, "_BAND_BYTES", 1 << 13)
     yield
 
@@ -55,7 +56,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_files_by_the_specification(how: dict[str, Any], dtype: str, channels: int, tmp_path: Path) -> None:
     pixels = photo(150, 131, channels, dtype="float32" if dtype.startswith("float") else "uint8").astype(dtype)
     check_same(tiff_file(pixels, **how), tmp_path, ["sharpen"])
-    with tiff_bands.TiffBands(str(tmp_path / "in.tif"), least=0, max_pixels=1 << 20) as source:
+    with closing(tiff_bands.TiffBands(str(tmp_path / "in.tif"), least=0, max_pixels=1 << 20)) as source:
         assert len(source.cuts) > 1
 
 
@@ -228,5 +229,5 @@ def test_the_input_may_be_the_output(tmp_path: Path) -> None:
     check_same(data, tmp_path, ["sharpen"])
     path.write_bytes(data)
     job = Job(input=str(path), output=str(path), format="tiff")
-    assert isinstance(banded.attempt(job, [load("sharpen")], "clip", PictureSettings(), threshold=0), Report)
+    assert isinstance(banded.attempt(job, "tiff", [load("sharpen")], "clip", PictureSettings(), least=0), Report)
     assert path.read_bytes() == (tmp_path / "whole.tif").read_bytes()

@@ -1,0 +1,135 @@
+"""A PNG file read in bands of rows: each band is inflated, and made a small PNG file that the ordinary decoder takes.
+
+Rows are predicted from the rows above them, so the small file starts with the last row of the band before, as it is.
+Inflating, which takes longest, and which only one core can do, goes on in a thread of its own meanwhile.
+
+Source: W3C, Portable Network Graphics (PNG) Specification, Third Edition, clauses 7 and 9.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from convcli import carriers, exif, png, png_stream
+from convcli.ahead import Ahead
+from convcli.decoding import Source
+from convcli.errors import ImageError
+from convcli.images import decode
+from convcli.metadata import Metadata
+from convcli.row_source import NotInBandsError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[Any]
+
+#: Channels of the colour types whose samples a decoder hands out as they are stored, at 8 and 16 bits.
+_CHANNELS: Final = {0: 1, 2: 3, 4: 2, 6: 4}
+#: Bytes of samples that are decoded at a time.
+_BAND_BYTES: Final = 1 << 20
+#: Bands that are inflated before they are asked for.
+_AHEAD: Final = 8
+
+
+class PngBands:
+    """A PNG file as a `RowSource`, from a path or its bytes.
+
+    Anything out of the ordinary, damage too, is left to the ordinary way, which knows what to say of it.
+    """
+
+    format: str = "png"
+    sequential: bool = True
+    pages: int = 1
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, source: str | bytes, *, least: int, max_pixels: int) -> None:
+        """`least` is how many bytes of samples are worth it.
+
+        Raises NotInBandsError for a file that is to be read whole.
+        """
+        self._file: int | None = None
+        self._rows: Ahead[list[bytes]] | None = None
+        try:
+            self._open(source)
+            found = png.structure(self._chunks, self._at, place="")
+            Source(data=b"", format="png", place="", max_pixels=max_pixels).limit(found.width, found.height)
+        except (ImageError, OSError):
+            self.close()
+            raise NotInBandsError from None
+        plain = found.colour in _CHANNELS and found.depth in (8, 16) and not found.transparent
+        channels, itemsize = _CHANNELS.get(found.colour, 0), found.depth // 8
+        self._row = found.width * channels * itemsize
+        turned = exif.orientation(found.exif) != 1
+        if not plain or found.interlaced or found.frames > 1 or turned or found.height * self._row < least:
+            self.close()
+            raise NotInBandsError
+        self._max_pixels, self._depth, self._colour = max_pixels, found.depth, found.colour
+        self.shape: tuple[int, int, int] = (found.height, found.width, channels)
+        step = max(1, _BAND_BYTES // self._row)
+        starts = range(0, found.height, step)
+        self.cuts: Sequence[tuple[int, int]] = [(start, min(start + step, found.height)) for start in starts]
+        self._rewind()
+        # Only now: numpy may still have to be loaded, and meanwhile rows are inflated.
+        import numpy as np
+
+        self.dtype = np.dtype(np.uint8 if itemsize == 1 else np.uint16)
+
+    def _open(self, source: str | bytes) -> None:
+        """Finds the chunks. Raises ImageError and OSError."""
+        if isinstance(source, bytes):
+            view, size = memoryview(source), len(source)
+            self._at: png.Read = lambda at, size: view[at : at + size]
+        else:
+            file = self._file = os.open(source, os.O_RDONLY)
+            size = os.fstat(file).st_size
+            self._at = lambda at, size: os.pread(file, size, at)
+        self._chunks = png.proved(self._at, size, place="", later=b"IDAT")
+
+    def metadata(self) -> Metadata:
+        """What stands in chunks before and behind the pixels."""
+        kept = [self._at(start - 8, end - start + 12) for kind, start, end in self._chunks if kind != b"IDAT"]
+        return carriers.read(png.SIGNATURE + b"".join(kept), "png")
+
+    def read(self, cut: tuple[int, int], out: Pixels) -> None:
+        """Decodes the rows of one of `cuts`; after a later one, all rows from the first on."""
+        import numpy as np
+
+        try:
+            if cut[0] < self._next:
+                self._rewind()
+            while self._next < cut[0]:
+                start, stop = self.cuts[self._next // self.cuts[0][1]]
+                self._decode((start, stop), np.empty((stop - start, *self.shape[1:]), self.dtype))
+            self._decode(cut, out)
+        except (ImageError, zlib.error, OSError):
+            raise NotInBandsError from None
+
+    def close(self) -> None:
+        if self._rows:
+            self._rows.close()
+        if self._file is not None:
+            os.close(self._file)
+
+    def _rewind(self) -> None:
+        if self._rows:
+            self._rows.close()
+        self._next, self._above = 0, b""
+        sizes = [(stop - start) * (self._row + 1) for start, stop in self.cuts]
+        self._rows = Ahead(png_stream.inflated(self._at, self._chunks, sizes), _AHEAD)
+
+    def _decode(self, cut: tuple[int, int], out: Pixels) -> None:
+        """The next band. Raises ImageError, zlib.error and OSError where anything is wrong with it."""
+        assert self._rows
+        rows, height = next(self._rows), cut[1] - cut[0]
+        if self._above:
+            rows, height = [b"\0" + self._above, *rows], height + 1
+        data = png_stream.stored(rows, width=self.shape[1], height=height, depth=self._depth, colour=self._colour)
+        picture = decode(data, place="", max_pixels=self._max_pixels)
+        if picture.notes:
+            raise ImageError(picture.notes[0])
+        out[...] = picture.pixels[-len(out) :]
+        self._above = out[-1].astype(self.dtype.newbyteorder(">"), copy=False).tobytes()
+        self._next = cut[1]
