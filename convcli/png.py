@@ -22,7 +22,7 @@ _DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 
 _SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 # What a decoder needs; all else is left out for it, because libpng prints its complaints about the rest on stderr.
-_NEEDED: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+NEEDED: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 
 _MOST_INFLATED: Final = 1032  # bytes that one byte of deflate can stand for, at most
 
@@ -67,8 +67,8 @@ def inspect(data: bytes, *, place: str) -> Structure:
     chunks = proved(read, len(data), place=place)
     kinds = {kind for kind, _, _ in chunks}
     plain = data
-    if not _NEEDED.issuperset(kinds):
-        plain = SIGNATURE + b"".join(data[start - 8 : end + 4] for kind, start, end in chunks if kind in _NEEDED)
+    if not NEEDED.issuperset(kinds):
+        plain = SIGNATURE + b"".join(data[start - 8 : end + 4] for kind, start, end in chunks if kind in NEEDED)
     return replace(structure(chunks, read, place=place), plain=plain)
 
 

@@ -56,10 +56,11 @@ class PngBands:
             self._open(source)
             found = png.structure(self._chunks, self._at, place="")
             Source(data=b"", format="png", place="", max_pixels=max_pixels).limit(found.width, found.height)
-        except (ImageError, OSError):
+        except (ImageError, OSError, NotInBandsError):
             self.close()
             raise NotInBandsError from None
-        plain = found.colour in _CHANNELS and found.depth in (8, 16) and not found.transparent
+        needed = [kind for kind, _, _ in self._chunks if kind in png.NEEDED and kind != b"IDAT"]
+        plain = found.colour in _CHANNELS and found.depth in (8, 16) and needed == [b"IHDR", b"IEND"]
         channels, itemsize = _CHANNELS.get(found.colour, 0), found.depth // 8
         self._row = found.width * channels * itemsize
         turned = exif.orientation(found.exif) != 1
@@ -71,7 +72,7 @@ class PngBands:
         step = max(1, _BAND_BYTES // self._row)
         starts = range(0, found.height, step)
         self.cuts: Sequence[tuple[int, int]] = [(start, min(start + step, found.height)) for start in starts]
-        self._rewind()
+        self.rewind()
         # Only now: numpy may still have to be loaded, and meanwhile rows are inflated.
         import numpy as np
 
@@ -86,6 +87,8 @@ class PngBands:
             file = self._file = os.open(source, os.O_RDONLY)
             size = os.fstat(file).st_size
             self._at = lambda at, size: os.pread(file, size, at)
+        if self._at(0, 8) != png.SIGNATURE:
+            raise NotInBandsError
         self._chunks = png.proved(self._at, size, place="", later=b"IDAT")
 
     def metadata(self) -> Metadata:
@@ -99,7 +102,7 @@ class PngBands:
 
         try:
             if cut[0] < self._next:
-                self._rewind()
+                self.rewind()
             while self._next < cut[0]:
                 start, stop = self.cuts[self._next // self.cuts[0][1]]
                 self._decode((start, stop), np.empty((stop - start, *self.shape[1:]), self.dtype))
@@ -113,7 +116,8 @@ class PngBands:
         if self._file is not None:
             os.close(self._file)
 
-    def _rewind(self) -> None:
+    def rewind(self) -> None:
+        """Begins again with the first of `cuts`."""
         if self._rows:
             self._rows.close()
         self._next, self._above = 0, b""

@@ -138,9 +138,20 @@ def saved(mode: str, **how: Any) -> bytes:
         saved("L", transparency=9),
         saved("RGB", transparency=(1, 2, 3)),
         turned(),
+        png_file(photo(60, 40, 3), before=chunk(b"IHDR", (40).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0")),
+        png_file(photo(60, 40, 3), before=chunk(b"PLTE", bytes(3))),
         saved("RGB", save_all=True, append_images=[Image.new("RGB", (40, 60))]),
     ],
-    ids=["palette", "1 bit", "transparent grey", "transparent colour", "turned", "animated"],
+    ids=[
+        "palette",
+        "1 bit",
+        "transparent grey",
+        "transparent colour",
+        "turned",
+        "two headers",
+        "suggested colours",
+        "animated",
+    ],
 )
 def test_out_of_the_ordinary_is_left_to_the_ordinary_way(data: bytes, tmp_path: Path) -> None:
     assert in_bands(data, tmp_path, ["sharpen"]) == ("", b"")
@@ -269,7 +280,7 @@ def test_made_ahead() -> None:
 
 
 def test_others_are_not_read_in_bands(tmp_path: Path) -> None:
-    for data in (b"", b"\x89PNG\r\n\x1a\n", b"GIF89a"):
+    for data in (b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\x89pNG" + png_file(photo(40, 40, 1))[4:]):
         with pytest.raises(NotInBandsError):
             PngBands(data, least=0, max_pixels=1 << 20)
     with pytest.raises(NotInBandsError):
