@@ -51,8 +51,8 @@ class Source:
             # Whatever the format: what one thread's decoder says is not to be taken for another's.
             with overheard(self.complaints), quiet(cv2, errors=tiff):
                 pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error as error:
-            raise ImageError(f"can't be decoded as {self.format}: {error.err or error}", place=self.place) from None
+        except cv2.error:  # its words are of its own code, not of the file
+            pixels = None
         # Of a damaged strip of a TIFF file OpenCV only writes to its log, and leaves its 8-bit samples black.
         if pixels is None or not pixels.size or (tiff and self.complaints):
             fact = f"damaged, truncated or unsupported {self.format}: its pixels can't be decoded"
