@@ -17,7 +17,7 @@ from convcli.engine.fourier import fourier, run_fourier
 from convcli.engine.passes import passes
 from convcli.engine.phases import correlate_phases, spread_taps
 from convcli.engine.plan import Plan, Plane, asked_for, choose
-from convcli.engine.volume import are_small, band_slices, correlate_slices, correlate_volume, pays
+from convcli.engine.volume import are_small, band_slices, correlate_slices, correlate_volume, pays, run_folded
 from convcli.geometry import Gather, extent
 from convcli.ranges import channel_store, float_target, native_target, planar
 
@@ -211,6 +211,8 @@ def run_whole(
     """Filters all of `x` without copying windows, where the fastest algorithm is one that can do so."""
     import numpy as np
 
+    if taps.ndim == 3 and x.ndim == 4 and not planar(x):
+        return run_folded(x, taps, windows, border, store)
     if taps.ndim != 2 or x.ndim != 3:
         return False
     if planar(x):

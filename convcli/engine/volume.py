@@ -6,19 +6,31 @@ Two tiles share a complex transform, as in `fourier`.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from convcli.borders import read_window
+from convcli.engine.direct import CHANNEL_LIMIT
 from convcli.engine.fourier import kernel_spectrum
 from convcli.engine.phases import correlate_small, is_small
-from convcli.engine.plan import Plane, direct_cost, fourier_cost, fourier_tile
-from convcli.engine.threads import scratch
+from convcli.engine.plan import FOURIER_AREA, Plane, direct_cost, fourier_cost, fourier_tile
+from convcli.engine.threads import run_cuts, scratch
+from convcli.geometry import Gather
+from convcli.ranges import float_target
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from convcli.geometry import Window
+
     Array = npt.NDArray[np.floating[Any]]
 
+#: Nanoseconds to add up the result of one slice of the kernel.
+ADDED = 0.3
+#: Slices of a band for each that it reads beyond them, so that little is done again.
+FOLDED_SLICES = 16
 #: Nanoseconds to multiply and add one sample's spectrum.
 PRODUCT = 0.5
 
@@ -39,6 +51,65 @@ def pays(taps: Array, lengths: tuple[int, ...]) -> bool:
 def are_small(x: Array, taps: Array) -> bool:
     """Whether `correlate_slices` serves."""
     return x.flags.c_contiguous and is_small(x[0], taps[0])
+
+
+def folded_rows(taps: Array) -> int:
+    """The most rows of outputs for which all of `taps` `(kz, ky, kx)` are one small kernel; 0 where that doesn't pay.
+
+    In a block of so many rows the slices below each other are a tall plane, on which the kernel's slices lie a block's
+    rows apart, with zeros between them that cost nothing.
+    """
+    deep, high, wide = taps.shape
+    rows = ((FOURIER_AREA - 1) // wide - high) // max(1, deep - 1) - (high - 1)
+    if deep == 1 or rows < 1:
+        return 0
+    at_once = direct_cost((1, 1), taps.size) * (rows + high - 1) / rows
+    return rows if at_once < deep * (direct_cost((high, wide), high * wide) + ADDED) else 0
+
+
+def run_folded(
+    x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: str, store: Callable[[Array, int], None]
+) -> bool:
+    """`taps` `(kz, ky, kx)` on all of `x` `(z, y, x, channels)` as one small kernel; False where that can't be.
+
+    Blocks are read by the border rule, once, and filtered while they are in the cache.
+    """
+    import numpy as np
+
+    most, channels = folded_rows(taps), x.shape[3]
+    plain = all(isinstance(window, Gather) and window.stride == window.dilation == 1 for window in windows)
+    if not (most and plain and channels <= CHANNEL_LIMIT):
+        return False
+    (deep, height, width), (high, wide) = (window.length for window in windows), taps.shape[1:]
+    count = -(-height // most)
+    tops = [height * part // count for part in range(count + 1)]
+    out = float_target(store, taps.dtype)
+    left, right = windows[2].reads(0, width)
+
+    def band(slices: tuple[int, int]) -> None:
+        ends = windows[0].reads(*slices)
+        shape = (slices[1] - slices[0], height, width, channels)
+        y = scratch("folded", shape, taps.dtype) if out is None else out[slice(*slices)]
+        for top, bottom in itertools.pairwise(tops):
+            rows = windows[1].reads(top, bottom)
+            size = (ends[1] - ends[0], rows[1] - rows[0], right - left, channels)
+            block = scratch("window", size, taps.dtype)
+            read_window(x, [ends, rows, (left, right)], border, taps.dtype, out=block)
+            kernel = np.zeros(((len(taps) - 1) * size[1] + high, wide), taps.dtype)
+            for z, part in enumerate(taps):
+                kernel[z * size[1] : z * size[1] + high] = part
+            found = correlate_small(block.reshape(-1, *size[2:]), kernel)
+            np.copyto(y[:, top:bottom], as_volume(found, size)[: shape[0], : bottom - top, :width])
+        store(y, slices[0])
+
+    run_cuts(band, parts(deep, len(taps)))
+    return True
+
+
+def parts(deep: int, taps: int) -> list[tuple[int, int]]:
+    """The slices of an output in an even number of bands."""
+    count = min(deep, 2 * max(1, deep // (2 * FOLDED_SLICES * (taps - 1))))
+    return list(itertools.pairwise(deep * part // count for part in range(count + 1)))
 
 
 def band_slices(taps: Array, lengths: tuple[int, ...]) -> int:
