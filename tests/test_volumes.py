@@ -74,3 +74,18 @@ def test_as_many_threads_as_you_like(count: int, monkeypatch: pytest.MonkeyPatch
     before = filtered(x, weights, "reflect")
     monkeypatch.setattr(threads, "_most", count)
     assert filtered(x, weights, "reflect").tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize(("taps", "shape"), [((7, 7, 7), (30, 130, 141)), ((11, 5, 9), (40, 70, 300, 2))])
+def test_a_large_kernel_by_tiles_of_slices(taps: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(5)
+    weights, x = rng.standard_normal(taps), rng.random(shape, np.float32)
+    wanted = expected(x, weights, "zero")
+    assert np.abs(filtered(x, weights, "zero") - wanted).max() <= 1e-6 * np.abs(wanted).max()
+
+
+def test_tiles_of_slices_leave_room_for_a_ring_of_spectra() -> None:
+    for side in (7, 11, 15, 31):
+        tile = volume.slice_tile((side, side, side), (64, 256, 256), 4)
+        assert min(tile) >= 1.5 * side
+        assert 8 * side * tile[0] * tile[1] <= volume.RING_BYTES

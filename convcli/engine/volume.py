@@ -7,14 +7,16 @@ Two tiles share a complex transform, as in `fourier`.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window
 from convcli.engine.direct import CHANNEL_LIMIT
 from convcli.engine.fourier import kernel_spectrum
 from convcli.engine.phases import correlate_small, is_small
-from convcli.engine.plan import FOURIER_AREA, Plane, direct_cost, fourier_cost, fourier_tile
+from convcli.engine.plan import FAST, FOURIER_AREA, Plane, direct_cost, fourier_cost, fourier_tile
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather
 from convcli.ranges import float_target
@@ -29,10 +31,14 @@ if TYPE_CHECKING:
 
 #: Nanoseconds to add up the result of one slice of the kernel.
 ADDED = 0.3
+#: The most bytes of the spectra of as many slices as the kernel has.
+RING_BYTES = 1 << 22
 #: Slices of a band for each that it reads beyond them, so that little is done again.
 FOLDED_SLICES = 16
 #: Nanoseconds to multiply and add one sample's spectrum.
 PRODUCT = 0.5
+#: Nanoseconds for the transforms of a sample there and back, and for the calls that a slice of the kernel takes.
+TRANSFORMS, CALLS = 5.0, 5_000.0
 
 
 def pays(taps: Array, lengths: tuple[int, ...]) -> bool:
@@ -122,7 +128,7 @@ def correlate_volume(x: Array, taps: Array, lengths: tuple[int, ...], into: Arra
     import numpy as np
 
     high, wide = taps.shape[1:]
-    tile = fourier_tile(Plane(taps=(high, wide), height=lengths[1], width=lengths[2]))
+    tile = slice_tile((taps.shape[0], high, wide), (lengths[0], lengths[1], lengths[2]), x.itemsize)
     spectra = [kernel_spectrum(part.tobytes(), part.shape, part.dtype.str, tile) for part in np.ascontiguousarray(taps)]
     y = np.empty((*lengths, x.shape[3]), x.dtype) if into is None else into
     down, across = min(lengths[1], tile[0] - high + 1), min(lengths[2], tile[1] - wide + 1)
@@ -145,6 +151,26 @@ def correlate_volume(x: Array, taps: Array, lengths: tuple[int, ...], into: Arra
             targets.append(y[start : start + deep, top : top + down, left : left + across, channel])
         _pair(sources, spectra, tile, targets)
     return y
+
+
+@lru_cache(maxsize=64)
+def slice_tile(taps: tuple[int, int, int], lengths: tuple[int, int, int], itemsize: int) -> tuple[int, int]:
+    """Sides of the tiles of slices: those with the least work of which a ring of spectra, as many as the kernel has
+    slices, stays within reach of the cache."""
+    deep = taps[0]
+    sides = [
+        [side for side in FAST if 1.5 * k <= side <= max(2 * (length + k), 64)]
+        for k, length in zip(taps[1:], lengths[1:], strict=True)
+    ]
+    best: tuple[float, tuple[int, int]] | None = None
+    for tile in itertools.product(*sides):
+        places = math.prod(-(-n // (side - k + 1)) for side, k, n in zip(tile, taps[1:], lengths[1:], strict=True))
+        work = places * ((TRANSFORMS + PRODUCT * deep) * tile[0] * tile[1] + CALLS * deep)
+        # One place without a partner is cut in two along z, and more of its slices are done again.
+        found = work * (1.15 if places % 2 else 1.0), (tile[0], tile[1])
+        if deep * tile[0] * tile[1] * 2 * itemsize <= RING_BYTES and (best is None or found < best):
+            best = found
+    return best[1] if best else fourier_tile(Plane(taps=taps[1:], height=lengths[1], width=lengths[2]))
 
 
 def correlate_slices(x: Array, taps: Array, lengths: tuple[int, ...], into: Array | None = None) -> Array:
