@@ -166,6 +166,8 @@ def plane_of(kernel: Kernel) -> npt.NDArray[Any] | None:
         return None
     if isinstance(kernel, Dense):
         weights = kernel.effective
+        if planes.by_products(weights, _both(kernel.stride), _both(kernel.dilation)):
+            return None
         return weights if weights.ndim == 2 else weights[None] if kernel.axes == "x" else weights[:, None]
     plain = all(step == 1 for step in (*kernel.stride, *kernel.dilation))
     if isinstance(kernel, Separable) and plain and len(kernel.axes) == 2:

@@ -10,7 +10,7 @@ import pytest
 import reference as ref
 
 import convcli
-from convcli.engine import tiles, whole as whole_plane
+from convcli.engine import strided, tiles, volume, whole as whole_plane
 from convcli.errors import ShapeError
 
 EXACT = 1e-12
@@ -356,14 +356,22 @@ def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(tiles, "_bands", counted(tiles._bands))
     monkeypatch.setattr(whole_plane, "parts", counted(whole_plane.parts))
+    monkeypatch.setattr(strided, "bands", counted(strided.bands))
+    monkeypatch.setattr(volume, "parts", counted(volume.parts))
     monkeypatch.setattr(tiles, "TILE_BYTES", 1 << 40)
     monkeypatch.setattr(whole_plane, "LEAST", 1 << 40)
+    monkeypatch.setattr(strided, "LEAST_BYTES", 1 << 40)
+    monkeypatch.setattr(volume, "FOLDED_SLICES", 1 << 40)
     whole = kernel.apply(x, layout=layout)
-    assert [len(cuts) for cuts in bands] == [1]
+    # Slices of a volume go in two bands at least.
+    assert [len(cuts) for cuts in bands] == [2 if name == "volume" else 1]
     bands.clear()
     monkeypatch.setattr(tiles, "TILE_BYTES", 1)
     monkeypatch.setattr(whole_plane, "LEAST", 0)
     monkeypatch.setattr(whole_plane, "PART", 1)
+    for limit in ("LEAST_BYTES", "BAND_BYTES", "OVERLAP"):
+        monkeypatch.setattr(strided, limit, 1)
+    monkeypatch.setattr(volume, "FOLDED_SLICES", 1)
     close(kernel.apply(x, layout=layout), whole, 1e-13)
     assert len(bands) == 1 and len(bands[0]) > 2
 

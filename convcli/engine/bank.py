@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -18,12 +19,15 @@ from typing import TYPE_CHECKING, Any
 from convcli.engine.direct import opencv_layout
 from convcli.engine.facts import Facts
 from convcli.engine.planes import correlate_planes
-from convcli.engine.threads import scratch
-from convcli.ranges import planar
+from convcli.engine.threads import run_cuts, scratch
+from convcli.geometry import Gather
+from convcli.ranges import float_target, planar
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from convcli.geometry import Window
 
     Array = npt.NDArray[np.floating[Any]]
 
@@ -35,6 +39,8 @@ PAIR_TAPS = 80
 WINOGRAD_CHANNELS = 32
 #: Outputs in a row or column that use Winograd's tiles well.
 WINOGRAD_SIZE = 12
+#: Samples that are mixed in one call.
+MIXED = 1 << 14
 #: Rows of a band by Winograd: whole tiles.
 WINOGRAD_ROWS = 64
 
@@ -143,6 +149,39 @@ def correlate_bank(
     return y
 
 
+def run_pointwise(
+    x: npt.NDArray[Any], filters: Filters, windows: Sequence[Window], store: Callable[[Array, int], None]
+) -> bool:
+    """Mixes the channels of all samples from where they lie to where the result goes; False where that can't be."""
+    out = float_target(store, filters.weights.dtype)
+    kept = all(isinstance(window, Gather) and window.stride == 1 and not window.before for window in windows)
+    if out is None or x.dtype != out.dtype or not kept or x.shape[:-1] != out.shape[:-1]:
+        return False
+    if algorithm(filters.shape, filters.groups) != "pointwise" or planar(x) != planar(out):
+        return False
+    if not planar(x) and max(filters.shape[:2]) <= 4:
+        # OpenCV's own way of mixing is faster there.
+        return False
+    row = math.prod(x.shape[1:-1])
+    count = min(len(x), 4 * max(1, len(x) * row // (4 * MIXED)))
+    target = out
+
+    def band(rows: tuple[int, int]) -> None:
+        given, mixed = (_flat(array[slice(*rows)]) for array in (x, target))
+        _mix(given, filters, mixed)
+        store(target[slice(*rows)], rows[0])
+
+    run_cuts(band, list(itertools.pairwise(len(x) * part // count for part in range(count + 1))))
+    return True
+
+
+def _flat(x: Array) -> Array:
+    """`(*spatial, channels)` with all samples along one axis; a view where they lie so."""
+    import numpy as np
+
+    return np.moveaxis(laid(x).reshape(x.shape[-1], -1), 0, -1) if planar(x) else x.reshape(-1, x.shape[-1])
+
+
 def sum_pairs(
     x: Array, outputs: int, inputs: int, lengths: Sequence[int], pair: Callable[[int, int, Array], Array]
 ) -> Array:
@@ -238,7 +277,7 @@ def _mix(x: Array, filters: Filters, y: Array) -> None:
             x[..., group * inputs : (group + 1) * inputs],
             y[..., group * per_group : (group + 1) * per_group],
         )
-        if planar(given) and by_planes(mixed):
+        if by_planes(given) and by_planes(mixed):
             np.matmul(matrix, np.moveaxis(given, -1, -2), out=np.moveaxis(mixed, -1, -2))
         else:
             np.matmul(given, matrix.T, out=mixed)

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine import fused, phases, tiles, whole
@@ -15,8 +16,8 @@ from convcli.engine.facts import Facts
 from convcli.engine.fourier import fourier, run_fourier
 from convcli.engine.passes import passes
 from convcli.engine.phases import correlate_phases, spread_taps
-from convcli.engine.plan import Plan, Plane, choose
-from convcli.engine.volume import are_small, band_slices, correlate_slices, correlate_volume, pays
+from convcli.engine.plan import Plan, Plane, asked_for, choose
+from convcli.engine.volume import are_small, band_slices, correlate_slices, correlate_volume, pays, run_folded
 from convcli.geometry import Gather, extent
 from convcli.ranges import channel_store, float_target, native_target, planar
 
@@ -134,6 +135,25 @@ def work_for(
     return _work(plane, max(1, height // stride[0]), width, channels), count
 
 
+def by_products(taps: npt.NDArray[Any], stride: Sequence[int], dilation: Sequence[int]) -> bool:
+    """Whether a strided kernel of these taps is computed by `strided` on a picture of some size."""
+    if max(stride) == 1 or asked_for() is not None:
+        return False
+    return _by_products(taps.tobytes(), taps.shape, taps.dtype.str, tuple(stride), tuple(dilation))
+
+
+@lru_cache(maxsize=64)
+def _by_products(
+    data: bytes, shape: tuple[int, ...], dtype: str, stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> bool:
+    import numpy as np
+
+    from convcli.engine import strided
+
+    taps = np.frombuffer(data, dtype).reshape(shape)
+    return strided.pays(taps, stride, dilation, lambda part: choose(_work(part, 1000, 1000, 1)).cost)
+
+
 def describe(
     taps: npt.NDArray[Any],
     stride: Sequence[int],
@@ -142,6 +162,8 @@ def describe(
     channels: int,
 ) -> str:
     """In a few words how `correlate_planes` goes about these taps on an input of `spatial` sizes."""
+    if by_products(taps, stride, dilation):
+        return f"strided matrix products ({taps.size} taps)"
     work, count = work_for(taps, stride, dilation, spatial, channels)
     plan = choose(work)
     return f"{plan}, {count} phases of rows" if count > 1 else str(plan)
@@ -189,6 +211,8 @@ def run_whole(
     """Filters all of `x` without copying windows, where the fastest algorithm is one that can do so."""
     import numpy as np
 
+    if taps.ndim == 3 and x.ndim == 4 and not planar(x):
+        return run_folded(x, taps, windows, border, store)
     if taps.ndim != 2 or x.ndim != 3:
         return False
     if planar(x):
@@ -201,6 +225,8 @@ def run_whole(
             for channel, one in enumerate(stores)
             if one is not None
         )
+    if any(window.stride > 1 for window in windows):
+        return _run_strided(x, taps, windows, border, store)
     if max(dilation) > 1 and extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
         return False
     spread = np.ascontiguousarray(spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T)
@@ -223,6 +249,24 @@ def run_whole(
         run_fourier(x, spread, plan.tile, windows, border, store, otherwise)
     else:
         return False
+    return True
+
+
+def _run_strided(
+    x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: str, store: Callable[[Array, int], None]
+) -> bool:
+    """As `run_whole`, with a stride."""
+    from convcli.engine import strided
+
+    stride, dilation = ([getattr(window, step) for window in windows] for step in ("stride", "dilation"))
+    if not (strided.fits(x, windows) and by_products(taps, stride, dilation)):
+        return False
+
+    def otherwise(window: Array, lengths: tuple[int, int]) -> Array:
+        facts = Facts(window, plain=False)
+        return correlate_planes(window, taps, stride, (1, 1), lengths, facts=facts)
+
+    strided.run_strided(x, taps, windows, border, store, otherwise)
     return True
 
 

@@ -6,21 +6,39 @@ Two tiles share a complex transform, as in `fourier`.
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from convcli.borders import read_window
+from convcli.engine.direct import CHANNEL_LIMIT
 from convcli.engine.fourier import kernel_spectrum
 from convcli.engine.phases import correlate_small, is_small
-from convcli.engine.plan import Plane, direct_cost, fourier_cost, fourier_tile
-from convcli.engine.threads import scratch
+from convcli.engine.plan import FAST, FOURIER_AREA, Plane, direct_cost, fourier_cost, fourier_tile
+from convcli.engine.threads import run_cuts, scratch
+from convcli.geometry import Gather
+from convcli.ranges import float_target
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from convcli.geometry import Window
+
     Array = npt.NDArray[np.floating[Any]]
 
+#: Nanoseconds to add up the result of one slice of the kernel.
+ADDED = 0.3
+#: The most bytes of the spectra of as many slices as the kernel has.
+RING_BYTES = 1 << 22
+#: Slices of a band for each that it reads beyond them, so that little is done again.
+FOLDED_SLICES = 16
 #: Nanoseconds to multiply and add one sample's spectrum.
 PRODUCT = 0.5
+#: Nanoseconds for the transforms of a sample there and back, and for the calls that a slice of the kernel takes.
+TRANSFORMS, CALLS = 5.0, 5_000.0
 
 
 def pays(taps: Array, lengths: tuple[int, ...]) -> bool:
@@ -41,6 +59,65 @@ def are_small(x: Array, taps: Array) -> bool:
     return x.flags.c_contiguous and is_small(x[0], taps[0])
 
 
+def folded_rows(taps: Array) -> int:
+    """The most rows of outputs for which all of `taps` `(kz, ky, kx)` are one small kernel; 0 where that doesn't pay.
+
+    In a block of so many rows the slices below each other are a tall plane, on which the kernel's slices lie a block's
+    rows apart, with zeros between them that cost nothing.
+    """
+    deep, high, wide = taps.shape
+    rows = ((FOURIER_AREA - 1) // wide - high) // max(1, deep - 1) - (high - 1)
+    if deep == 1 or rows < 1:
+        return 0
+    at_once = direct_cost((1, 1), taps.size) * (rows + high - 1) / rows
+    return rows if at_once < deep * (direct_cost((high, wide), high * wide) + ADDED) else 0
+
+
+def run_folded(
+    x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: str, store: Callable[[Array, int], None]
+) -> bool:
+    """`taps` `(kz, ky, kx)` on all of `x` `(z, y, x, channels)` as one small kernel; False where that can't be.
+
+    Blocks are read by the border rule, once, and filtered while they are in the cache.
+    """
+    import numpy as np
+
+    most, channels = folded_rows(taps), x.shape[3]
+    plain = all(isinstance(window, Gather) and window.stride == window.dilation == 1 for window in windows)
+    if not (most and plain and channels <= CHANNEL_LIMIT):
+        return False
+    (deep, height, width), (high, wide) = (window.length for window in windows), taps.shape[1:]
+    count = -(-height // most)
+    tops = [height * part // count for part in range(count + 1)]
+    out = float_target(store, taps.dtype)
+    left, right = windows[2].reads(0, width)
+
+    def band(slices: tuple[int, int]) -> None:
+        ends = windows[0].reads(*slices)
+        shape = (slices[1] - slices[0], height, width, channels)
+        y = scratch("folded", shape, taps.dtype) if out is None else out[slice(*slices)]
+        for top, bottom in itertools.pairwise(tops):
+            rows = windows[1].reads(top, bottom)
+            size = (ends[1] - ends[0], rows[1] - rows[0], right - left, channels)
+            block = scratch("window", size, taps.dtype)
+            read_window(x, [ends, rows, (left, right)], border, taps.dtype, out=block)
+            kernel = np.zeros(((len(taps) - 1) * size[1] + high, wide), taps.dtype)
+            for z, part in enumerate(taps):
+                kernel[z * size[1] : z * size[1] + high] = part
+            found = correlate_small(block.reshape(-1, *size[2:]), kernel)
+            np.copyto(y[:, top:bottom], as_volume(found, size)[: shape[0], : bottom - top, :width])
+        store(y, slices[0])
+
+    run_cuts(band, parts(deep, len(taps)))
+    return True
+
+
+def parts(deep: int, taps: int) -> list[tuple[int, int]]:
+    """The slices of an output in an even number of bands."""
+    count = min(deep, 2 * max(1, deep // (2 * FOLDED_SLICES * (taps - 1))))
+    return list(itertools.pairwise(deep * part // count for part in range(count + 1)))
+
+
 def band_slices(taps: Array, lengths: tuple[int, ...]) -> int:
     """The slices that a band should have: every band reads those of its halo again, and spectra are made of them."""
     return -(-lengths[0] // (2 if pays(taps, lengths) else 4))
@@ -51,7 +128,7 @@ def correlate_volume(x: Array, taps: Array, lengths: tuple[int, ...], into: Arra
     import numpy as np
 
     high, wide = taps.shape[1:]
-    tile = fourier_tile(Plane(taps=(high, wide), height=lengths[1], width=lengths[2]))
+    tile = slice_tile((taps.shape[0], high, wide), (lengths[0], lengths[1], lengths[2]), x.itemsize)
     spectra = [kernel_spectrum(part.tobytes(), part.shape, part.dtype.str, tile) for part in np.ascontiguousarray(taps)]
     y = np.empty((*lengths, x.shape[3]), x.dtype) if into is None else into
     down, across = min(lengths[1], tile[0] - high + 1), min(lengths[2], tile[1] - wide + 1)
@@ -74,6 +151,26 @@ def correlate_volume(x: Array, taps: Array, lengths: tuple[int, ...], into: Arra
             targets.append(y[start : start + deep, top : top + down, left : left + across, channel])
         _pair(sources, spectra, tile, targets)
     return y
+
+
+@lru_cache(maxsize=64)
+def slice_tile(taps: tuple[int, int, int], lengths: tuple[int, int, int], itemsize: int) -> tuple[int, int]:
+    """Sides of the tiles of slices: those with the least work of which a ring of spectra, as many as the kernel has
+    slices, stays within reach of the cache."""
+    deep = taps[0]
+    sides = [
+        [side for side in FAST if 1.5 * k <= side <= max(2 * (length + k), 64)]
+        for k, length in zip(taps[1:], lengths[1:], strict=True)
+    ]
+    best: tuple[float, tuple[int, int]] | None = None
+    for tile in itertools.product(*sides):
+        places = math.prod(-(-n // (side - k + 1)) for side, k, n in zip(tile, taps[1:], lengths[1:], strict=True))
+        work = places * ((TRANSFORMS + PRODUCT * deep) * tile[0] * tile[1] + CALLS * deep)
+        # One place without a partner is cut in two along z, and more of its slices are done again.
+        found = work * (1.15 if places % 2 else 1.0), (tile[0], tile[1])
+        if deep * tile[0] * tile[1] * 2 * itemsize <= RING_BYTES and (best is None or found < best):
+            best = found
+    return best[1] if best else fourier_tile(Plane(taps=taps[1:], height=lengths[1], width=lengths[2]))
 
 
 def correlate_slices(x: Array, taps: Array, lengths: tuple[int, ...], into: Array | None = None) -> Array:

@@ -25,8 +25,14 @@ TAPS = 3
 #: Outputs and samples of a tile along an axis.
 STEP = 4
 SIDE = STEP + TAPS - 1
-#: Tiles that go through the products together: few calls.
-TILES = 256
+#: Bytes of the values of all tiles that go through the products together: few calls, within reach of the cache.
+TILES_BYTES = 5 << 19
+#: The work of a product, in multiply-adds, up to which OpenBLAS does not rearrange its operands, and the least tiles
+#: that are worth it.
+UNPACKED, LEAST_TILES = 1_000_000, 64
+#: Samples between the values of one place in the tiles and the next: else they lie a power of two apart, and evict one
+#: another from the cache.
+APART = 16
 
 
 @lru_cache(maxsize=1)
@@ -74,23 +80,35 @@ def multiply_tiles(planes: Array, spectra: Array, y: Array) -> None:
     import numpy as np
 
     height, width, outputs = y.shape
-    across = -(-width // STEP)
-    down = max(1, TILES // across)
+    across, high = -(-width // STEP), -(-height // STEP)
+    channels = planes.shape[0]
+    most = max(1, TILES_BYTES // (SIDE**2 * max(channels, outputs) * y.itemsize))
+    small = UNPACKED // (channels * outputs)
+    down = max(1, (min(most, small) if small >= LEAST_TILES else most) // across)
+    # Even shares.
+    down = -(-high // -(-high // down))
     by_planes = np.moveaxis(y, -1, 0)
     into, back = _planar(y.dtype.str)
-    channels = planes.shape[0]
     for top in range(0, height, down * STEP):
         rows = min(down, -(-(height - top) // STEP))
         tiles = rows * across
-        values = scratch("values", (SIDE**2, channels, tiles), y.dtype)
-        samples = _gather(planes[:, top : top + rows * STEP + TAPS - 1], rows, across)
+        samples, values = (_places(name, SIDE**2, channels, tiles, y.dtype) for name in ("samples", "values"))
+        sums, results = (
+            _places("sums", SIDE**2, outputs, tiles, y.dtype),
+            _places("results", STEP**2, outputs, tiles, y.dtype),
+        )
+        _gather(planes[:, top : top + rows * STEP + TAPS - 1], samples.reshape(SIDE, SIDE, channels, rows, across))
         # One product a channel: columns by the hundred are laid out for OpenBLAS faster than by the thousand.
-        np.matmul(into, _by_channels(samples.reshape(SIDE**2, -1, tiles)), out=_by_channels(values))
-        sums = scratch("sums", (SIDE**2, outputs, tiles), y.dtype)
+        np.matmul(into, _by_channels(samples), out=_by_channels(values))
         np.matmul(spectra, values, out=sums)
-        results = scratch("results", (STEP, STEP, outputs, rows, across), y.dtype)
-        np.matmul(back, _by_channels(sums), out=_by_channels(results.reshape(STEP**2, -1, tiles)))
-        _put(results, by_planes[:, top : top + rows * STEP])
+        np.matmul(back, _by_channels(sums), out=_by_channels(results))
+        _put(results.reshape(STEP, STEP, outputs, rows, across), by_planes[:, top : top + rows * STEP])
+
+
+def _places(name: str, places: int, channels: int, tiles: int, dtype: npt.DTypeLike) -> Array:
+    """`(places, channels, tiles)` in the scratch array `name`."""
+    size = channels * tiles
+    return scratch(name, (places, size + APART), dtype)[:, :size].reshape(places, channels, tiles)
 
 
 def _by_channels(values: Array) -> Array:
@@ -98,25 +116,21 @@ def _by_channels(values: Array) -> Array:
     return values.transpose(1, 0, 2)
 
 
-def _gather(planes: Array, rows: int, across: int) -> Array:
+def _gather(planes: Array, samples: Array) -> None:
     """The samples of all tiles, those of one place in a tile together: `(6 across, 6 down, channels, rows, across)`."""
-    import cv2
     import numpy as np
     from numpy.lib.stride_tricks import as_strided
 
-    channels, high, wide = planes.shape
-    read = rows * STEP + TAPS - 1
-    window = scratch("tiles", (channels, read, (across + 1) * STEP), planes.dtype)
-    window[:, :high, :wide] = planes
-    window[:, high:], window[:, :, wide:] = 0, 0
-    quarters = scratch("quarters", (STEP, channels, read, across + 1), planes.dtype)
-    cv2.split(window.reshape(-1, across + 1, STEP), list(quarters.reshape(STEP, -1, across + 1)))
-    samples = scratch("samples", (SIDE, SIDE, channels, rows, across), planes.dtype)
-    quarter_step, plane_step, row_step, step = quarters.strides
-    steps = (quarter_step, row_step, plane_step, STEP * row_step, step)
-    np.copyto(samples[:STEP], as_strided(quarters, (STEP, *samples.shape[1:]), steps))
-    np.copyto(samples[STEP:], as_strided(quarters[..., 1:], (SIDE - STEP, *samples.shape[1:]), steps))
-    return samples
+    rows, across = samples.shape[3:]
+    read = (rows * STEP + TAPS - 1, across * STEP + TAPS - 1)
+    if planes.shape[1:] != read:
+        whole, (high, wide) = scratch("tiles", (len(planes), *read), planes.dtype), planes.shape[1:]
+        whole[:, :high, :wide] = planes
+        whole[:, high:], whole[:, :, wide:] = 0, 0
+        planes = whole
+    plane_step, row_step, step = planes.strides
+    steps = (step, row_step, plane_step, STEP * row_step, STEP * step)
+    np.copyto(samples, as_strided(planes, samples.shape, steps))
 
 
 def _put(results: Array, y: Array) -> None:
@@ -127,7 +141,8 @@ def _put(results: Array, y: Array) -> None:
 
     _, _, outputs, rows, across = results.shape
     merged = scratch("merged", (STEP, outputs, rows, across * STEP), results.dtype)
-    cv2.merge(list(results.reshape(STEP, -1, across)), merged.reshape(-1, across, STEP))
+    for down in range(STEP):
+        cv2.merge([part[down].reshape(-1, across) for part in results], merged[down].reshape(-1, across, STEP))
     whole = y.shape[1] // STEP
     plane_step, row_step, step = y.strides
     target = as_strided(y, (STEP, outputs, whole, y.shape[2]), (row_step, plane_step, STEP * row_step, step))

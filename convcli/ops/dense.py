@@ -126,6 +126,8 @@ class Dense(Kernel):
         windows = self.windows(x.shape[:-1], axes)
         lengths = [window.length for window in windows]
         if isinstance(weights, bank.Filters):
+            if bank.run_pointwise(x, weights, windows, store):
+                return
             rows = bank.band_rows(weights, stride, dilation, lengths)
         elif planes.run_whole(x, weights, dilation, windows, self.border, store):
             return
