@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     scenarios = [] if given.no_run else chosen(given)
     if given.list:
-        print("\n".join(one.title for one in scenarios))
+        sys.stdout.write("".join(f"{one.title}\n" for one in scenarios))
         return 0
     if not scenarios and not given.no_run:
         print(f"Error: no comparison has {given.only!r} in its title; see --list", file=sys.stderr)

@@ -24,7 +24,6 @@ KERNELS = {
     "filter bank 3 to 3": "{weights: " + str((np.ones((3, 3, 3, 3)) / 27).round(4).tolist()) + "}",
     "depthwise separable": "luma",
     "deformable, generated": "swirl",
-    "deformable, file": "ripple",
 }
 #: Kinds of pictures: type of file, bits, channels.
 KINDS = {
@@ -45,20 +44,24 @@ def scenarios(*, quick: bool) -> Iterator[Scenario]:
     size = 1 if quick else 12
     for name, kernel in KERNELS.items():
         yield _scenario(name, kernel, size, "PNG", quick=quick and name in ("dense 3x3", "transposed"))
+    yield _scenario("deformable, file", None, size, "PNG")
     for kind in KINDS:
         yield _scenario("dense 3x3", "sharpen", size, kind, quick=quick and kind in ("JPEG", "PNG, 16 bits RGBA"))
     if not quick:
         yield _scenario("deformable, generated", "swirl", size, "PNG, 16 bits RGBA")
 
 
-def _scenario(name: str, kernel: str, size: int, kind: str, *, quick: bool = False) -> Scenario:
+def _scenario(name: str, kernel: str | None, size: int, kind: str, *, quick: bool = False) -> Scenario:
+    """Without a kernel: one tap with offsets of a file, which are an input like the picture."""
+
     def make(shop: Workshop) -> Made:
         source = _source(shop, size, kind)
-        contender = convcli(shop, kernel, source, f"memory{source.suffix}")
+        used, more = (kernel, 0) if kernel else _with_offsets(shop, source)
+        contender = convcli(shop, used, source, f"memory{source.suffix}")
 
         def limit() -> float:
             assert contender.result is not None
-            return SHARE * (pictures.read(source).nbytes + contender.result().nbytes) / 1e6 + BASE
+            return SHARE * (pictures.read(source).nbytes + more + contender.result().nbytes) / 1e6 + BASE
 
         return Made(contenders={US: contender}, limit=limit)
 
@@ -66,6 +69,17 @@ def _scenario(name: str, kernel: str, size: int, kind: str, *, quick: bool = Fal
         section="memory", name=name, conditions=f"{size} MP {kind}", make=make, rounds=1, quick=quick,
         goals=(Goal(what="peak memory over 1.3 x (input + output) + 80 MB", against=("limit",), most=1.0),),
     )  # fmt: skip
+
+
+def _with_offsets(shop: Workshop, source: Path) -> tuple[str, int]:
+    """A deformable kernel for a picture, and the bytes of its offsets: waves a few pixels high."""
+    height, width = pictures.read(source).shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    offsets = np.stack([3 * np.sin(x / 40), 3 * np.cos(y / 30)])
+    np.save(shop.folder / "offsets.npy", offsets)
+    path = shop.folder / "waves.yaml"
+    path.write_text("type: deformable\nweights: [[1]]\noffsets: offsets.npy\n", encoding="utf-8")
+    return str(path), offsets.nbytes
 
 
 def _source(shop: Workshop, size: int, kind: str) -> Path:

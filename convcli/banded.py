@@ -42,7 +42,7 @@ _WRITTEN: Final = ("tiff", "png")
 #: Bytes of memory that a picture in bands takes, about: more only where rows are very long, or offsets reach far.
 _MEMORY: Final = 1 << 27
 #: A sequential source with up to so many bytes of samples is kept rather than read twice.
-_HELD: Final = 1 << 28
+_HELD: Final = 1 << 26
 
 
 def attempt(
@@ -89,7 +89,8 @@ def _in_threads(
     from concurrent.futures import ThreadPoolExecutor
 
     size = math.prod(source.shape) * source.dtype.itemsize
-    again = mode == "rescale" or source.shape[2] in (2, 4) or any(kernel.border == "wrap" for kernel in kernels)
+    wraps = any(kernel.border == "wrap" for kernel in kernels)
+    again = mode == "rescale" or source.shape[2] in (2, 4) or wraps
     held = source.sequential and again and size <= _HELD
     if admit:
         admit(_MEMORY + size * held)
@@ -97,7 +98,7 @@ def _in_threads(
     with readers, ThreadPoolExecutor(1) as behind:
         try:
             pixels = _node(source, readers, held=held)
-            if held:
+            if held and wraps:  # the last rows are wanted first
                 pixels.make(set(range(len(pixels.cuts))))
             result = treated(pixels, kernels, mode, how.treatment, lambda: opaque(pixels))
             return _filtered(source, result, behind, job, how, started)
