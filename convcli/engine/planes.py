@@ -214,6 +214,11 @@ def run_whole(
 
     if taps.ndim == 3 and x.ndim == 4 and not planar(x):
         return run_folded(x, taps, windows, border, store)
+    if taps.ndim == 1 and x.ndim == 2:
+        from convcli.engine.line import run_line
+
+        plan = plan_for(taps[None], 1, windows[0].length, x.shape[1])
+        return plan.algorithm == "passes" and run_line(x, taps, windows, border, store)
     if taps.ndim != 2 or x.ndim != 3:
         return False
     if planar(x):
