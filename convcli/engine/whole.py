@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
 
 #: Bytes of a part of a picture that is filtered where it lies: it needs no cache, and seams cost.
-PART = 1 << 22
+PART = 1 << 23
 #: `filter2D` on bytes is slower than on floats, but up to this many taps it is not worth making them floats.
 NATIVE_AREA = 9
 #: Multiplications that are worth a second thread.
