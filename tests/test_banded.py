@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from convcli import Kernel, banded, load, paging, row_steps, tiff_bands
+from convcli.engine import fused, whole as whole_plane
 from convcli.jobs import Job
 from convcli.picture_files import PictureSettings
 from convcli.processing import Settings, run_job
@@ -28,6 +29,10 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Memory given back page by page, at once: what is used later than it is there for turns to zeros."""
     monkeypatch.setattr(paging, "GRAIN", mmap.PAGESIZE)
     monkeypatch.setattr(row_steps, "_STEP_BYTES", 1 << 17)
+    # Small pictures have several bands, as large ones do.
+    monkeypatch.setattr(fused, "HEIGHT", 64)
+    monkeypatch.setattr(fused, "WIDTH", 1024)
+    monkeypatch.setattr(whole_plane, "LEAST", 0)
     monkeypatch.setattr(tiff_bands, "_BAND_BYTES", 1 << 14)
     yield
 

@@ -123,14 +123,21 @@ def test_no_window_is_copied_for_small_and_separable_kernels(monkeypatch: pytest
         copied["samples"] += window.size
         return window
 
+    copyto = np.copyto
+
+    def copied_to(target: Any, source: Any, **options: Any) -> None:
+        copied["samples"] += target.size
+        copyto(target, source, **options)
+
     monkeypatch.setattr(tiles, "read_window", counted)
     monkeypatch.setattr(fused, "read_window", counted)
-    x = np.random.default_rng(0).random((1500, 1500), np.float32)
+    monkeypatch.setattr(np, "copyto", copied_to)
+    x = np.random.default_rng(0).random((2400, 3000), np.float32)
     convcli.load("sharpen").apply(x)
     assert copied["samples"] == 0
     convcli.load("gaussian:sigma=4").apply(x)
     # Only the first and the last band reach over the edge.
-    assert copied["samples"] <= 0.4 * x.size
+    assert copied["samples"] <= 0.3 * x.size
 
 
 def test_products_and_tiles_exist() -> None:

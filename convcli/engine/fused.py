@@ -1,27 +1,34 @@
 """A sum of separable convolutions of a picture, both passes on one band while it is in the cache.
 
-The pass along columns reads the picture where it lies; borders to the left and right are made from its result (both
-passes continue the picture by the same rule, so it does not matter which comes first); the pass along rows writes to
-where the result goes.
+The pass along columns reads the picture where it lies, if it can; borders to the left and right are made from its
+result (both passes continue the picture by the same rule, so it does not matter which comes first); the pass along
+rows writes to where the result goes. Channels are planes in between.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window, source_indices
-from convcli.engine.direct import CHANNEL_LIMIT, one_channel, opencv_layout
+from convcli.engine.direct import CHANNEL_LIMIT, one_channel
 from convcli.engine.factors import Factors
 from convcli.engine.passes import (
     ROWS,
+    Step,
     along_columns,
     column_block,
+    column_steps,
+    join,
     passes,
-    product_columns,
-    product_rows,
+    row_block,
+    row_steps,
     rows_by_product,
+    run,
+    split,
 )
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather, Window
@@ -34,8 +41,8 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
 
 #: Rows of a band, and samples of a row that are filtered at a time: what lies between the passes stays in the cache.
-HEIGHT = 128
-WIDTH = 2048
+HEIGHT = 192
+WIDTH = 4096
 
 
 def fits(x: npt.NDArray[Any], windows: Sequence[Window]) -> bool:
@@ -53,128 +60,196 @@ def run_fused(
 ) -> None:
     """The sum of the separable kernels `factors` on `x`, `(h, w, channels)`."""
 
-    import numpy as np
-
     dtype = factors[0].dtype
     out, cells = float_target(store, dtype), cell_store(store)
     x, out = one_channel(x), None if out is None else one_channel(out)
     channels, width = x.shape[2], windows[1].length
-    step = max(ROWS, WIDTH // channels, 2 * factors[1].shape[1])
+    step = strip_width(width, channels, factors[1].shape[1])
 
     def band(rows: tuple[int, int]) -> None:
-        whole = None
-        if out is None and cells is None:
-            whole = scratch("band", (rows[1] - rows[0], width, channels), dtype)
+        height = rows[1] - rows[0]
+        whole = None if out is None else out[slice(*rows)]
+        if whole is None and cells is None:
+            whole = scratch("band", (height, width, channels), dtype)
         for left in range(0, width, step):
             region = (rows, (left, min(left + step, width)))
-            part = _strip(x, factors, windows, border, region)
-            if out is not None:
-                np.copyto(out[slice(*rows), slice(*region[1])], part)
+            if whole is not None:
+                _strip(x, factors, windows, border, region, whole[:, slice(*region[1])])
             elif cells is not None:
+                # Where the channels are put together what was between the passes is used up.
+                part = scratch("strip" if channels == 1 else "wide", (height, region[1][1] - left, channels), dtype)
+                _strip(x, factors, windows, border, region, part)
                 cells(part, rows[0], left)
-            elif whole is not None:
-                whole[:, slice(*region[1])] = part
-        if whole is not None:
+        if whole is not None and out is None:
             store(whole, rows[0])
 
     taps = factors[0].shape[1]
-    run_cuts(band, bands(windows[0].length, 0 if x.dtype == dtype else taps))
+    run_cuts(band, bands(windows[0].length, width * channels, len(factors[0]), 0 if x.dtype == dtype else taps))
 
 
-def bands(length: int, least: int = 0) -> list[tuple[int, int]]:
-    """Bands of whole blocks of rows, of at least so many rows where that can be."""
-    rows = max(HEIGHT, -(-least // ROWS) * ROWS)
+def strip_width(width: int, channels: int, taps: int) -> int:
+    """Columns of the strips that a band is filtered in: even shares, in whole vectors."""
+    most = max(ROWS, WIDTH // channels, 2 * taps)
+    share = -(-width // -(-width // most))
+    return -(-share // ROWS) * ROWS
+
+
+def bands(length: int, width: int, ranks: int = 1, least: int = 0) -> list[tuple[int, int]]:
+    """Bands of whole blocks of rows of `width` samples, of at least so many rows where that can be.
+
+    Narrow pictures get higher bands, since each one costs calls; what is less work than one band of one rank is not
+    worth a second thread.
+    """
+    rows = max(HEIGHT, least, HEIGHT * WIDTH // width)
+    count = max(-(-length // rows), 2 if length * width * ranks > HEIGHT * WIDTH else 1)
+    if 1 < count < 8:
+        # No thread is left without a band.
+        count += count % 2
+    rows = -(-length // (count * ROWS)) * ROWS
     return list(itertools.pairwise([*range(0, length, rows), length]))
 
 
 def _strip(
-    x: npt.NDArray[Any], factors: Factors, windows: Sequence[Window], border: str, region: tuple[tuple[int, int], ...]
-) -> Array:
-    """A few columns of a band, in the cache from where they are read to where they are stored."""
+    x: npt.NDArray[Any], factors: Factors, windows: Sequence[Window], border: str,
+    region: tuple[tuple[int, int], ...], y: Array,
+) -> None:  # fmt: skip
+    """A few columns of a band into `y`, in the cache from where they are read to where they are stored."""
     import numpy as np
 
-    dtype = factors[0].dtype
-    (top, bottom), (low, high) = (window.reads(*part) for window, part in zip(windows, region, strict=True))
+    dtype, channels = factors[0].dtype, x.shape[2]
+    rows, (low, high) = (window.reads(*part) for window, part in zip(windows, region, strict=True))
     first, last = max(low, 0), min(high, x.shape[1])
-    if x.dtype == dtype and top >= 0 and bottom <= x.shape[0] and opencv_layout(x):
-        source = x[top:bottom, first:last]
-    else:
-        rows = scratch("rows", (bottom - top, last - first, x.shape[2]), dtype)
-        source = read_window(x[:, first:last], [(top, bottom), (0, last - first)], border, dtype, out=rows)
-    height, width = (stop - start for start, stop in region)
-    wide = scratch("wide", (height, high - low, x.shape[2]), dtype)
-    y, more = (scratch(name, (height, width, x.shape[2]), dtype) for name in ("strip", "more"))
-    for index, (down, across) in enumerate(zip(*factors, strict=True)):
-        finite = _along_columns(source, down, wide[:, first - low : last - low])
-        if not finite or not _continue(wide, low, high, border, x, (top, bottom), down):
-            # A product would spread what is not finite to places that the kernel does not reach.
-            return passes(read_window(x, [(top, bottom), (low, high)], border, dtype), factors, finite=False)
-        _along_rows(wide, across, more if index else y)
+    steps: list[Step] = []
+    source = _planes(x, rows, (first, last), border, dtype, steps)
+    wide = scratch("wide", (channels, y.shape[0], high - low), dtype)
+    # The last pass reads the input no more.
+    result = y[None, ..., 0] if channels == 1 else scratch("source", (channels, *y.shape[:2]), dtype)
+    ranks = list(zip(*factors, strict=True))
+    # The sum of several kernels stays in the cache until it is complete.
+    total = result if len(ranks) == 1 else scratch("sum", result.shape, dtype)
+    for index, (down, across) in enumerate(ranks):
+        steps += column_steps(source, down, wide[..., first - low : last - low])
+        for edge in ((low, min(0, high)), (max(x.shape[1], low), high)):
+            if edge[0] < edge[1]:
+                steps.append(_continued(wide, (low, high), edge, border, x, rows, down))
+        part = scratch("more", result.shape, dtype) if index else total
+        steps += _across(wide, across, part)
         if index:
-            np.add(y, more, out=y)
-    return y
+            steps.append(partial(np.add, total, part, result if index == len(ranks) - 1 else total))
+    run(steps)
+    if not _finite(result, ranks[0]):
+        # A product would spread what is not finite to places that the kernel does not reach.
+        y[...] = passes(read_window(x, [rows, (low, high)], border, dtype), factors, finite=False)
+    elif channels > 1:
+        join(result, y)
 
 
-def _along_columns(x: Array, taps: Array, y: Array) -> bool:
-    """The pass along columns into `y`; False where a sample is not finite."""
+def _planes(
+    x: npt.NDArray[Any], rows: tuple[int, int], columns: tuple[int, int], border: str, dtype: np.dtype[Any],
+    steps: list[Step],
+) -> Array:  # fmt: skip
+    """The channels of a part of `x` as planes `(channels, h, w)` of `dtype`, once the `steps` that it adds are made.
+
+    `columns` are those of the picture, `rows` may reach over its edge. A plane that can be read where it lies is.
+    """
     import numpy as np
 
-    if taps.size == 1:
-        np.multiply(x, taps[0], out=y)
-        seen = y
+    inside = (max(rows[0], 0), min(rows[1], x.shape[0]))
+    part = x[slice(*inside), slice(*columns)]
+    shape = (x.shape[2], rows[1] - rows[0], part.shape[1])
+    if shape[0] == 1 and inside == rows and x.dtype == dtype and part.strides[1] == part.itemsize:
+        return part[None, ..., 0]
+    planes = scratch("source", shape, dtype)
+    held = planes[:, inside[0] - rows[0] : inside[1] - rows[0]]
+    if shape[0] == 1:
+        steps.append(partial(np.copyto, held[0], part[..., 0]))
     else:
-        product_columns(_flat(x), taps, _flat(y))
-        # A product multiplies each sample of a block with a tap or with 0: the first row of a block tells of them all.
-        block = min(column_block(taps.size), y.shape[0])
-        seen = y[:: block if y.shape[0] % block == 0 else 1]
-    return bool(np.isfinite(seen.sum()) or np.isfinite(seen).all())
+        steps.append(lambda: np.copyto(held, split(part, "planes apart")))
+    for edge in ((rows[0], inside[0]), (inside[1], rows[1])):
+        if edge[0] < edge[1]:
+            target = planes[:, edge[0] - rows[0] : edge[1] - rows[0]]
+            places = _places(edge, x.shape[0], border, rows)
+            if isinstance(places, slice):
+                steps.append(partial(np.copyto, target, planes[:, places]))
+            else:
+                steps.append(partial(_read, x, [edge, columns], border, target))
+    return planes
 
 
-def _flat(y: Array) -> Array:
-    """`(h, w, channels)` with pixels side by side as rows of samples."""
-    from numpy.lib.stride_tricks import as_strided
+def _read(x: npt.NDArray[Any], ranges: list[tuple[int, int]], border: str, target: Array) -> None:
+    """Reads a window into planes."""
+    import numpy as np
 
-    return as_strided(y, (y.shape[0], y.shape[1] * y.shape[2]), (y.strides[0], y.itemsize))
+    target[...] = np.moveaxis(read_window(x, ranges, border, target.dtype), 2, 0)
 
 
-def _along_rows(wide: Array, taps: Array, y: Array) -> None:
-    """The pass along rows into `y`."""
+def _across(wide: Array, taps: Array, y: Array) -> list[Step]:
+    """The pass along rows of planes `(channels, h, w)` into `y`."""
     import cv2
     import numpy as np
 
     if taps.size == 1:
-        np.multiply(wide, taps[0], out=y)
-    elif rows_by_product(taps.size):
-        product_rows(wide, taps, y)
-    else:
-        full = scratch("full", wide.shape, wide.dtype)
-        cv2.filter2D(wide, -1, taps[None], dst=full, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
-        y[...] = full[:, : y.shape[1]]
+        return [partial(np.multiply, wide, taps[0], out=y)]
+    if rows_by_product(taps.size):
+        return row_steps(wide, taps, y)
+    full = scratch("full", wide.shape, wide.dtype)
+    # All planes are one, since the kernel has one row.
+    stacked: list[Any] = [plane.reshape(-1, wide.shape[2]) for plane in (wide, full)]
+    known = {"anchor": (0, 0), "borderType": cv2.BORDER_CONSTANT}
+    return [
+        partial(cv2.filter2D, stacked[0], -1, taps[None], dst=stacked[1], **known),
+        partial(np.copyto, y, full[..., : y.shape[2]]),
+    ]
 
 
-def _continue(
-    wide: Array, low: int, high: int, border: str, x: npt.NDArray[Any], rows: tuple[int, int], down: Array
-) -> bool:
-    """Makes the columns of `wide`, which reaches from `low` to `high`, that the picture `x` does not have.
+def _finite(y: Array, taps: tuple[Array, Array]) -> bool:
+    """Whether all samples that `y` was made of were finite.
 
-    False where a sample is not finite.
+    A product multiplies each sample of a block with a tap or with 0: the first output of a block tells of them all.
     """
     import numpy as np
 
-    width = x.shape[1]
-    for start, stop in ((low, min(0, high)), (max(width, low), high)):
-        if start >= stop:
-            continue
-        target = wide[:, start - low : stop - low]
-        sources = source_indices(np.arange(start, stop), width, border)
-        if border == "zero":
-            target[...] = 0
-        elif sources.min() >= low and sources.max() < high:
-            target[...] = wide.take(sources - low, axis=1)
-        else:
-            # What continues the picture here lies in another strip.
-            source = read_window(x, [rows, (start, stop)], border, wide.dtype)
-            if not np.isfinite(source).all():
-                return False
-            target[...] = along_columns(source, down, finite=True)
-    return True
+    down, across = (side.size for side in taps)
+    rows = column_block(down) if down > 1 else 1
+    columns = row_block(across) if across > 1 and rows_by_product(across) else 1
+    seen = y[:, :: min(rows, y.shape[1]), :: min(columns, y.shape[2])]
+    return math.isfinite(np.add.reduce(seen, axis=None)) or bool(np.isfinite(seen).all())
+
+
+def _continued(
+    wide: Array, reach: tuple[int, int], edge: tuple[int, int], border: str, x: npt.NDArray[Any],
+    rows: tuple[int, int], down: Array,
+) -> Step:  # fmt: skip
+    """How the columns `edge` of `wide`, which `reach` from low to high, are made, which the picture `x` lacks."""
+    import numpy as np
+
+    low, _ = reach
+    target = wide[..., edge[0] - low : edge[1] - low]
+    if border == "zero":
+        return partial(target.fill, 0)
+    places = _places(edge, x.shape[1], border, reach)
+    if isinstance(places, slice):
+        return partial(np.copyto, target, wide[..., places])
+
+    def elsewhere() -> None:
+        # What continues the picture here lies in another strip, or in pieces.
+        window = read_window(x, [rows, edge], border, wide.dtype)
+        target[...] = np.moveaxis(along_columns(window, down, finite=True), 2, 0)
+
+    return elsewhere
+
+
+@lru_cache(maxsize=256)
+def _places(edge: tuple[int, int], n: int, border: str, reach: tuple[int, int]) -> slice | None:
+    """Where in `reach` the samples lie that continue `0 .. n-1` at `edge`; None unless they are neighbours there."""
+    import numpy as np
+
+    places = source_indices(np.arange(*edge), n, border)
+    step = int(places[1] - places[0]) if places.size > 1 else 1
+    if step == 0 and (places == places[0]).all():
+        places, step = places[:1], 1
+    apart = (places[1:] != places[:-1] + step).any()
+    if apart or abs(step) != 1 or places.min() < max(reach[0], 0) or places.max() >= min(reach[1], n):
+        return None
+    stop = int(places[-1]) + step - reach[0]
+    return slice(int(places[0]) - reach[0], stop if stop >= 0 else None, step)

@@ -3,12 +3,16 @@
 Along columns, and along rows that are long enough, it is a product with a Toeplitz matrix, which holds the taps once
 per row, each time one place further: a block of outputs is then one small matrix product on overlapping views of the
 input. Short rows, and samples that are not finite, go through `filter2D`.
+
+Views are made first and products done afterwards: two threads that ask for Python's lock between short calls wait for
+one another longer than they compute.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convcli.engine import plan
 from convcli.engine.direct import direct
@@ -21,10 +25,19 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.floating[Any]]
 
+#: A call that is ready to be made.
+Step: TypeAlias = "Callable[[], object]"
+
 #: Columns of a block of the product along columns: its operands stay in the innermost cache.
-COLUMNS = 256
+COLUMNS = 512
 #: Rows of a block of the product along rows: small enough for BLAS not to rearrange its operands.
 ROWS = 32
+
+
+def run(steps: Iterable[Step]) -> None:
+    """Makes the calls one after the other."""
+    for step in steps:
+        step()
 
 
 def passes(x: Array, factors: Factors, finite: bool) -> Array:
@@ -54,7 +67,8 @@ def along_columns(x: Array, taps: Array, finite: bool) -> Array:
     import numpy as np
 
     y = np.empty((x.shape[0] - taps.size + 1, *x.shape[1:]), x.dtype)
-    product_columns(np.ascontiguousarray(x).reshape(x.shape[0], -1), taps, y.reshape(y.shape[0], -1))
+    flat = np.ascontiguousarray(x).reshape(1, x.shape[0], -1)
+    run(column_steps(flat, taps, y.reshape(1, y.shape[0], -1)))
     return y
 
 
@@ -69,51 +83,74 @@ def along_rows(x: Array, taps: Array, finite: bool) -> Array:
     y = np.empty((x.shape[0], x.shape[1] - taps.size + 1, x.shape[2]), x.dtype)
     if x.shape[0] == x.shape[2] == 1:
         product_line(np.ascontiguousarray(x).reshape(-1), taps, y.reshape(-1))
+    elif x.shape[2] == 1:
+        run(row_steps(x[None, ..., 0], taps, y[None, ..., 0]))
     else:
-        product_rows(x, taps, y)
+        planes = scratch("results apart", (y.shape[2], *y.shape[:2]), y.dtype)
+        run(row_steps(split(x, "rows apart"), taps, planes))
+        join(planes, y)
     return y
 
 
-def product_columns(x: Array, taps: Array, y: Array) -> None:
-    """`taps` along the columns of `(h, w)` as matrix products, into `y`; both may have rows any distance apart."""
+def view(x: Array, shape: tuple[int, ...], strides: tuple[int, ...], first: int = 0) -> Array:
+    """`x` with other axes, `strides` in bytes, from sample `first` of its first row on; fast."""
     import numpy as np
-    from numpy.lib.stride_tricks import as_strided
 
-    height, width = y.shape
+    if x.flags.c_contiguous:
+        return np.ndarray(shape, x.dtype, x, first * x.itemsize, strides)
+    return np.lib.stride_tricks.as_strided(x[..., first:] if first else x, shape, strides)
+
+
+def column_steps(x: Array, taps: Array, y: Array) -> list[Step]:
+    """`taps` along the columns of planes `(n, h, w)` as matrix products, into `y`.
+
+    Samples of a row lie side by side; rows and planes may lie any distance apart.
+    """
+    import numpy as np
+
+    if taps.size == 1:
+        return [partial(np.multiply, x, taps[0], out=y)]
+    count, height, width = y.shape
     block = min(column_block(taps.size), height)
     matrix = toeplitz(taps.tobytes(), taps.dtype.str, block)
-    columns = COLUMNS if taps.size < 100 else COLUMNS // 2
-    full, wide = height // block, width // columns
-    step, sample = x.strides
-    out = y.strides[0]
-    reach = block + taps.size - 1
-    if wide:
-        np.matmul(
-            matrix,
-            as_strided(x, (wide, full, reach, columns), (columns * sample, block * step, step, sample)),
-            out=as_strided(y, (wide, full, block, columns), (columns * sample, block * out, out, sample)),
-        )
-    if rest := width - wide * columns:
-        source, target = x[:, wide * columns :], y[:, wide * columns :]
-        np.matmul(
-            matrix,
-            as_strided(source, (full, reach, rest), (block * step, step, sample)),
-            out=as_strided(target, (full, block, rest), (block * out, out, sample)),
-        )
+    columns = width if width <= 2 * COLUMNS else COLUMNS
+    (near, step, sample), (far, out, _) = x.strides, y.strides
+    full, wide, reach = height // block, width // columns, block + taps.size - 1
+    steps: list[Step] = []
+    for first, tiles, across in ((0, wide, columns), (wide * columns, 1, width - wide * columns)):
+        if across:
+            shape = (count, full, tiles)
+            source = (near, block * step, across * sample, step, sample)
+            target = (far, block * out, across * sample, out, sample)
+            held = view(x, (*shape, reach, across), source, first)
+            steps.append(partial(np.matmul, matrix, held, view(y, (*shape, block, across), target, first)))
     if rest := height - full * block:
-        np.matmul(matrix[:rest, : rest + taps.size - 1], x[full * block :], out=y[full * block :])
+        short = matrix[:rest, : rest + taps.size - 1]
+        steps.append(partial(np.matmul, short, x[:, full * block :], y[:, full * block :]))
+    return steps
 
 
-def product_rows(x: Array, taps: Array, y: Array) -> None:
-    """`taps` along the rows of `(h, w, channels)` as matrix products, into `y`."""
-    if x.shape[2] == 1:
-        _plane_rows(x[..., 0], taps, y[..., 0])
-        return
-    sources = split(x, "rows apart")
-    targets = scratch("results apart", (y.shape[2], *y.shape[:2]), y.dtype)
-    for source, target in zip(sources, targets, strict=True):
-        _plane_rows(source, taps, target)
-    join(targets, y)
+def row_steps(x: Array, taps: Array, y: Array) -> list[Step]:
+    """`taps` along the rows of planes `(n, h, w)` into `y`: blocks of outputs side by side, some rows at a time."""
+    import numpy as np
+
+    count, height, width = y.shape
+    block = min(row_block(taps.size), width)
+    matrix = upright(taps.tobytes(), taps.dtype.str, block)
+    (near, step, sample), (far, out, _) = x.strides, y.strides
+    full, reach = width // block, block + taps.size - 1
+    steps: list[Step] = []
+    for top, rows in ((0, height // ROWS * ROWS), (height // ROWS * ROWS, height % ROWS)):
+        if rows:
+            high = min(ROWS, rows)
+            shape = (count, rows // high, full, high)
+            held = view(x[:, top:], (*shape, reach), (near, high * step, block * sample, step, sample))
+            target = view(y[:, top:], (*shape, block), (far, high * out, block * sample, out, sample))
+            steps.append(partial(np.matmul, held, matrix, target))
+    if rest := width - full * block:
+        short = matrix[: rest + taps.size - 1, :rest]
+        steps.append(partial(np.matmul, x[..., full * block :], short, y[..., full * block :]))
+    return steps
 
 
 def split(x: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
@@ -123,6 +160,11 @@ def split(x: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
 
     planes = scratch(name, (x.shape[2], *x.shape[:2]), x.dtype)
     if x.shape[2] <= 4 and x.dtype in (np.uint8, np.uint16, np.float32, np.float64):
+        if not x.flags.c_contiguous and x.itemsize < 4:
+            # OpenCV takes rows apart three times as long, where they do not follow one another.
+            together = scratch(f"{name} before", x.shape, x.dtype)
+            np.copyto(together, x)
+            x = together
         cv2.split(x, list(planes))
     else:
         np.copyto(planes, np.moveaxis(x, 2, 0))
@@ -140,35 +182,9 @@ def join(planes: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
         np.copyto(y, np.moveaxis(planes, 0, 2))
 
 
-def _plane_rows(x: Array, taps: Array, y: Array) -> None:
-    """`taps` along the rows of `(h, w)`: blocks of outputs side by side, some rows at a time."""
-    import numpy as np
-    from numpy.lib.stride_tricks import as_strided
-
-    height, width = y.shape
-    block = min(row_block(taps.size), width)
-    matrix = upright(taps.tobytes(), taps.dtype.str, block)
-    reach, sample = block + taps.size - 1, x.itemsize
-    full = width // block
-    for top, rows in ((0, height // ROWS * ROWS), (height // ROWS * ROWS, height % ROWS)):
-        if not rows:
-            continue
-        source, target = x[top:], y[top:]
-        high = min(ROWS, rows)
-        (step, _), (out, _) = x.strides, y.strides
-        np.matmul(
-            as_strided(source, (full, rows // high, high, reach), (block * sample, high * step, step, sample)),
-            matrix,
-            out=as_strided(target, (full, rows // high, high, block), (block * sample, high * out, out, sample)),
-        )
-    if rest := width - full * block:
-        np.matmul(x[:, full * block :], matrix[: rest + taps.size - 1, :rest], out=y[:, full * block :])
-
-
 def product_line(x: Array, taps: Array, y: Array) -> None:
     """One single row: its blocks become the rows of a product, interleaved so that none overlaps the next one."""
     import numpy as np
-    from numpy.lib.stride_tricks import as_strided
 
     width = y.size
     block = min(row_block(taps.size), width)
@@ -184,9 +200,9 @@ def product_line(x: Array, taps: Array, y: Array) -> None:
         start = first * sets * block
         steps = (high * step, block * sample, step, sample)
         np.matmul(
-            as_strided(x[start:], (rows // high, sets, high, reach), steps),
+            view(x[start:], (rows // high, sets, high, reach), steps),
             matrix,
-            out=as_strided(y[start:], (rows // high, sets, high, block), steps),
+            out=view(y[start:], (rows // high, sets, high, block), steps),
         )
     for start in range(count * sets * block, width, block):
         rest = min(block, width - start)

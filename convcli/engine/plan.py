@@ -26,8 +26,10 @@ FOURIER_AREA = 130
 #: Nanoseconds that `filter2D` takes more per sample where there is only one row.
 LINE = 1.3
 #: Nanoseconds per sample of two passes beyond their products: the band between them, and its borders.
-BETWEEN = 1.8
-#: Nanoseconds for the calls that passes and Fourier tiles take on the smallest picture.
+BETWEEN = 1.1
+#: Nanoseconds for the calls that passes take on the smallest picture, and for those in one thread where two don't pay.
+PASSES = 450_000
+#: Nanoseconds for the calls that Fourier tiles take on the smallest picture.
 FIXED = 150_000
 #: Nanoseconds for the calls that one Fourier tile takes, whatever its size.
 CALL = 25_000
@@ -88,7 +90,8 @@ def options(work: Plane) -> Iterator[Plan]:
         across = across_cost(kw, work.finite, work.height)
         # One row of taps alone is a single pass.
         between = BETWEEN if full > 1 else BETWEEN / 3
-        cost = rank * (down_cost(kh, work.finite) + across + between) + FIXED / (work.height * work.width)
+        cost = rank * (down_cost(kh, work.finite) + across + between)
+        cost += PASSES / (work.height * work.width * work.channels)
         reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
         yield Plan(algorithm="passes", reason=reason if full > 1 else f"{kh * kw} taps in a row", cost=cost)
     if work.bounded and 1.5 * max(kh, kw) <= FAST[-1]:

@@ -177,12 +177,13 @@ def bands(plan: Plan, work: Plane, dtype: npt.DTypeLike) -> list[tuple[int, int]
     if plan.algorithm == "fourier" and min(work.taps) > 1:
         return list(itertools.pairwise([*range(0, work.height, plan.rows), work.height]))
     if plan.algorithm == "passes":
-        return fused.bands(work.height, 0 if kind.kind == "f" else work.taps[0])
+        least = 0 if kind.kind == "f" else work.taps[0]
+        return fused.bands(work.height, work.width * work.channels, max(work.rank, 1), least)
     samples = work.height * work.width * work.channels
     if plan.algorithm == "direct" and (
         kind.kind == "f" or (kind == np.uint8 and math.prod(work.taps) <= whole.NATIVE_AREA)
     ):
-        return whole.parts(work.height, samples * kind.itemsize, work.taps[0])
+        return whole.parts(work.height, samples * kind.itemsize, samples, work.taps)
     windows = [Gather(k, 1, 1, k // 2, n) for k, n in zip(work.taps, (work.height, work.width), strict=True)]
     return tiles._bands((work.height, work.width, work.channels), windows, 4, plan.rows)
 
@@ -213,6 +214,11 @@ def run_whole(
 
     if taps.ndim == 3 and x.ndim == 4 and not planar(x):
         return run_folded(x, taps, windows, border, store)
+    if taps.ndim == 1 and x.ndim == 2:
+        from convcli.engine.line import run_line
+
+        plan = plan_for(taps[None], 1, windows[0].length, x.shape[1])
+        return plan.algorithm == "passes" and run_line(x, taps, windows, border, store)
     if taps.ndim != 2 or x.ndim != 3:
         return False
     if planar(x):

@@ -7,6 +7,7 @@ saw the border instead of their neighbours, are then done again. Integer ones go
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
 
 #: Bytes of a part of a picture that is filtered where it lies: it needs no cache, and seams cost.
-PART = 1 << 22
+PART = 1 << 23
 #: `filter2D` on bytes is slower than on floats, but up to this many taps it is not worth making them floats.
 NATIVE_AREA = 9
-#: Bytes of a picture that is worth a second thread.
-LEAST = 1 << 18
+#: Multiplications that are worth a second thread.
+LEAST = 12_000_000
+#: Multiplications in the time that it takes to read and write a sample.
+AROUND = 9
 #: OpenCV's number for each border rule that `filter2D` knows.
 RULES = {"zero": 0, "replicate": 1, "symmetric": 2, "reflect": 4}
 
@@ -53,7 +56,7 @@ def filter_to(x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], borde
     up = windows[0].before
     down = taps.shape[0] - 1 - up
     anchor = (windows[1].before, up)
-    cuts = parts(x.shape[0], x.nbytes, taps.shape[0])
+    cuts = parts(x.shape[0], x.nbytes, x.size, taps.shape)
 
     def part(cut: tuple[int, int]) -> None:
         cv2.filter2D(x[slice(*cut)], -1, taps, dst=out[slice(*cut)], anchor=anchor, borderType=RULES[border])
@@ -70,10 +73,10 @@ def filter_to(x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], borde
     run_cuts(part, cuts)
 
 
-def parts(height: int, size: int, taps: int) -> list[tuple[int, int]]:
+def parts(height: int, size: int, samples: int, taps: tuple[int, ...]) -> list[tuple[int, int]]:
     """The rows of a picture of `size` bytes in an even number of parts, each taller than what its seams do again."""
-    count = min(max(2, -(-size // (2 * PART)) * 2), height // (4 * taps))
-    if size < LEAST or count < 2:
+    count = min(max(2, -(-size // (2 * PART)) * 2), height // (4 * taps[0]))
+    if samples * (math.prod(taps) + AROUND) < LEAST or count < 2:
         count = 1
     return list(itertools.pairwise(height * part // count for part in range(count + 1)))
 
