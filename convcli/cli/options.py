@@ -26,6 +26,13 @@ class Grouped(click.Option):
 class GroupedCommand(click.Command):
     """A command whose `--help` has a heading for each group of options; those without one come last."""
 
+    def make_parser(self, ctx: click.Context) -> Any:
+        """click's, which looks for `-k` among the long options first and, failing that, thinks out for 5 ms what else
+        may have been meant."""
+        parser = super().make_parser(ctx)
+        parser._long_opt.update(parser._short_opt)
+        return parser
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
         rest = []
