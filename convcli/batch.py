@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
-from functools import partial
+from dataclasses import field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from convcli import temporaries
 from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job
-from convcli.outcomes import lost, settled, settled_safely
+from convcli.outcomes import finished, lost, settled, settled_safely
 from convcli.processing import Settings
 from convcli.records import record
 from convcli.report import Report
 
 if TYPE_CHECKING:
+    from convcli.files import Pending
     from convcli.report_file import ReportFile
     from convcli.resuming import Earlier
+    from convcli.workers import Later
 
 #: Fewer and smaller inputs than these stay in one process: another one takes longer to start than they do.
 _MANY = 16
@@ -159,12 +161,23 @@ def _processes(jobs: Sequence[Job], wanted: int) -> int:
 
 
 def _in_worker(
-    settings: Settings, threads: int, item: tuple[Job, Earlier | None], ask: Callable[[int], None]
-) -> Report:
-    """A job in a process that has others beside it."""
+    settings: Settings, threads: int, item: tuple[Job, Earlier | None], ask: Callable[[int], None], again: bool
+) -> Report | Later:
+    """A job in a process that has others beside it. If it is done `again`, its output may be in place already."""
+    from convcli.workers import Later
+
+    _settle_in(threads)
+    job, earlier = item
+    later: list[Pending] = []
+    report = settled_safely(job, replace(settings, overwrite=True) if again else settings, earlier, ask, later)
+    return Later(partial(finished, job, report, earlier, later)) if later else report
+
+
+@cache
+def _settle_in(threads: int) -> None:
+    """What a process that has others beside it does first."""
     from convcli import memory
     from convcli.engine.threads import limit_threads
 
     limit_threads(threads)
     memory.keep_freed()
-    return settled_safely(item[0], settings, item[1], ask)

@@ -77,7 +77,7 @@ class Forked:
         self.pipes = Pipes(up[0], down[1])
         theirs = Pipes(down[0], up[1])
         try:
-            with _signals_held():
+            with signals_held():
                 self._pid = os.fork()
                 if not self._pid:
                     code = 1
@@ -143,7 +143,7 @@ class Spawned:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_spawned, args=(theirs, os.getpid(), serve, values), daemon=True)
-        with _signals_held():
+        with signals_held():
             self._process.start()
         theirs.close()
 
@@ -223,6 +223,17 @@ def ready(workers: Sequence[Worker], seconds: float) -> list[Worker]:
     return [by_number[number] for number, _ in poll.poll(seconds * 1000)]
 
 
+def described(code: int | None) -> str:
+    """How a process ended, by its exit code; negative: by a signal."""
+    if code is None or code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"was killed by {name}"
+
+
 def die_with(parent: int) -> None:
     """Ends this process when its parent ends, also by SIGKILL; where the system can't, it ends at its next message."""
     if not sys.platform.startswith("linux"):
@@ -238,7 +249,7 @@ def die_with(parent: int) -> None:
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
+def signals_held() -> Iterator[None]:
     """Holds Ctrl-C and SIGTERM back while a process starts: the new one has no handlers of its own yet."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TextIO
 
 from convcli import collisions, files
-from convcli.errors import ConvcliError, printable
+from convcli.errors import ConvcliError, ImageError, printable
 from convcli.inputs import Shard, check_input
 from convcli.jobs import STANDARD, Job
 from convcli.records import record
@@ -62,7 +62,7 @@ def _check(job: Job, folders: dict[str, ConvcliError | None], *, overwrite: bool
     if folder not in folders:
         folders[folder] = None
         try:
-            files.check_folder(folder)
+            _check_folder(folder)
         except ConvcliError as error:
             folders[folder] = error
     refusal = folders[folder]
@@ -122,3 +122,14 @@ def _shown(name: str, standard: str) -> str:
 
 def _escaped(text: str) -> str:
     return text if text.isprintable() else printable(text).replace("\n", "\\n")
+
+
+def _check_folder(folder: str) -> None:
+    """Raise ImageError where a folder takes no files, or can't be made; nothing is made."""
+    above = folder
+    while not os.path.exists(above) and above != (outer := os.path.dirname(above) or os.curdir):
+        above = outer
+    if not os.path.isdir(above):
+        raise ImageError("the folder can't be made: not a directory", place=folder)
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise ImageError(f"the folder '{above}' is not writable", place=folder)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convcli import carriers, png_writer, sniff
 from convcli.errors import ImageError, UsageError, suggestion
-from convcli.files import WRITABLE, check_held
+from convcli.files import WRITABLE, check_shape
 from convcli.metadata import NOTHING, Metadata, fitted
 from convcli.opencv import opencv, quiet, swapped
 
@@ -116,7 +116,7 @@ def encode(
 
         return arrays.write_npy(pixels)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
-    check_held(pixels, format, place)
+    check_shape(pixels.shape, pixels.dtype, format, place)
     metadata, _ = fit(metadata, pixels, format)
     if format in ("pnm", "pam", "pfm"):
         from convcli import arrays

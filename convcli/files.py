@@ -8,14 +8,11 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, ClassVar, Final
 
 from convcli import temporaries
 from convcli.errors import ImageError, UsageError, suggestion
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from convcli.ranges import dtype_name
 
 WRITABLE: Final[dict[str, tuple[str, ...]]] = {
     "png": (".png",),
@@ -77,12 +74,7 @@ def holds(format: str, dtype: Any, channels: int) -> bool:
     if format == "npy":
         return True
     depths, counts = _HOLDS[format]
-    return str(dtype) in depths and channels in counts
-
-
-def check_held(pixels: NDArray[Any], format: str, place: str) -> None:
-    """As `check_shape`, for (height, width, channels) pixels that are there."""
-    check_shape(pixels.shape, pixels.dtype, format, place)
+    return dtype_name(dtype) in depths and channels in counts
 
 
 def check_shape(shape: Sequence[int], dtype: Any, format: str, place: str) -> None:
@@ -93,7 +85,7 @@ def check_shape(shape: Sequence[int], dtype: Any, format: str, place: str) -> No
     if not holds(format, dtype, channels):
         able = [names[0] for other, names in WRITABLE.items() if holds(other, dtype, channels)]
         depths, counts = _HOLDS[format]
-        if str(dtype) in depths:
+        if dtype_name(dtype) in depths:
             what = f"{_CHANNELS.get(channels, f'{channels} channels')}, only " + ", ".join(
                 _CHANNELS[count] for count in sorted(counts)
             )
@@ -113,9 +105,9 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Raise ImageError, before any work, where a file can't be written: it exists, or its folder won't take it."""
     check_new(path, overwrite=overwrite)
     place = os.fspath(path)
-    folder = _resolved(Path(path)).parent
-    if not folder.is_dir():
-        fact = f"its folder '{folder}' " + ("is a file" if folder.exists() else "does not exist")
+    folder = _folder(_resolved(place))
+    if not os.path.isdir(folder):
+        fact = f"its folder '{folder}' " + ("is a file" if os.path.exists(folder) else "does not exist")
         raise ImageError(fact, place=place)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ImageError(f"its folder '{folder}' is not writable", place=place)
@@ -130,24 +122,12 @@ def check_new(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         return
     except OSError as error:
         raise _failed(place, error) from None
-    target = Path(path)
-    if target.is_dir():
+    if os.path.isdir(place):
         raise ImageError("it is a folder, not a file", place=place)
     if not overwrite:
         raise ImageError("it exists already", place=place, hint="--overwrite replaces it")
-    if target.exists() and not target.is_file():
+    if os.path.exists(place) and not os.path.isfile(place):
         raise ImageError("it is a device or a pipe, not a file", place=place)
-
-
-def check_folder(folder: str) -> None:
-    """Raise ImageError where a folder takes no files, or can't be made; nothing is made."""
-    above = Path(folder)
-    while not above.exists() and above != above.parent:
-        above = above.parent
-    if not above.is_dir():
-        raise ImageError("the folder can't be made: not a directory", place=folder)
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise ImageError(f"the folder '{above}' is not writable", place=folder)
 
 
 def write_standard(data: bytes | memoryview) -> None:
@@ -178,89 +158,139 @@ def write_together(items: Iterable[tuple[str, bytes | Iterable[bytes]]]) -> None
     None is renamed before all temporary files are whole. Where a renaming fails even so, those files that were not
     there before are taken away again; what was replaced is not brought back. Raises ImageError.
     """
-    written: list[tuple[str, Path, Path]] = []
-    leaders: dict[Path, tuple[Path, int]] = {}
-    temporary_names: list[Path] = []
-    new: list[Path] = []
-    place = ""
+    pending = Pending()
     try:
-        for place, data in items:
-            target = _resolved(Path(place))
-            if target.is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            leader, _ = leaders.get(target.parent, (None, 0))
-            handle, temporary = temporaries.create(target.parent, leader, temporary_names)
-            written.append((place, temporary, target))
-            if leader is None and os.name == "posix":  # elsewhere an open file can be neither renamed nor removed
-                leaders[target.parent] = temporary, os.dup(handle)
-            _fill(handle, temporary, target, data)
-        # Those with the lock come last: it is for the others, too.
-        for name, temporary, target in sorted(written, key=lambda item: temporaries.leads(item[1])):
-            place, there = name, target.exists()
-            temporary.replace(target)
-            if not there:
-                new.append(target)
-    except BaseException as error:
-        for path in (*temporary_names, *new):
-            with contextlib.suppress(OSError):
-                path.unlink()
-        if isinstance(error, OSError):
-            raise _failed(place, error) from None
-        raise
+        pending.write(items)
+        pending.finish()
     finally:
-        for _, held in leaders.values():
-            os.close(held)
+        pending.give_up()
 
 
-def _fill(handle: int, temporary: Path, target: Path, data: bytes | Iterable[bytes]) -> None:
-    """Writes a temporary file, for good, with the permissions that its target has."""
-    with _for_good(handle, temporary, target) as file:
-        for piece in [data] if isinstance(data, bytes) else data:
-            file.write(piece)
+class Pending:
+    """Files that lie under temporary names until `finish` puts them in place, perhaps in another thread."""
+
+    #: Those of this process that are neither finished nor given up.
+    all: ClassVar[set[Pending]] = set()
+
+    def __init__(self) -> None:
+        self._written: list[tuple[str, str, str]] = []
+        self._leaders: dict[str, tuple[str, int]] = {}
+        self._names: list[str] = []
+        self._to_sync: list[tuple[str, int]] = []
+        self._place = ""
+        self.all.add(self)
+
+    def write(self, items: Iterable[tuple[str, bytes | Iterable[bytes]]], *, later: bool = False) -> None:
+        """Writes (path, data), or gives all up and raises ImageError.
+
+        To be made durable takes a file a tenth of the time of a small picture. With `later` this is left to `finish`
+        for the first file in each folder.
+        """
+        with self._or_none():
+            for self._place, data in items:
+                self._write(data, later=later and os.name == "posix")
+
+    def _write(self, data: bytes | Iterable[bytes], *, later: bool) -> None:
+        target = _resolved(self._place)
+        folder = _folder(target)
+        if os.path.isdir(target):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        leader, _ = self._leaders.get(folder, ("", 0))
+        handle, temporary = temporaries.create(folder, leader, self._names)
+        self._written.append((self._place, temporary, target))
+        if not leader and os.name == "posix":  # elsewhere an open file can be neither renamed nor removed
+            self._leaders[folder] = temporary, os.dup(handle)
+            if later:
+                self._to_sync.append((self._place, self._leaders[folder][1]))
+        with _whole(handle, temporary, target, durable=bool(leader) or not later) as file:
+            for piece in [data] if isinstance(data, bytes) else data:
+                file.write(piece)
+
+    def finish(self) -> None:
+        """Puts them in place. Raises ImageError; then those that were not there before are not there."""
+        with self._or_none():
+            for place, handle in self._to_sync:
+                self._place = place
+                os.fsync(handle)
+            # Those with the lock come last: it is for the others, too.
+            for place, temporary, target in sorted(self._written, key=lambda item: temporaries.leads(item[1])):
+                self._place, there = place, os.path.exists(target)
+                os.replace(temporary, target)
+                if not there:
+                    self._names.append(target)
+        self._names.clear()
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Takes away what is not in place; once, however often it is asked to."""
+        for path in self._names:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        while self._leaders:
+            os.close(self._leaders.popitem()[1][1])
+        self.all.discard(self)
+
+    @contextlib.contextmanager
+    def _or_none(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.give_up()
+            if isinstance(error, OSError):
+                raise _failed(self._place, error) from None
+            raise
 
 
 @contextlib.contextmanager
 def replaced(path: str) -> Iterator[BinaryIO]:
     """A file to write, which is there whole when the block ends, as by `write_atomically`. Raises ImageError."""
-    target, temporary_names = _resolved(Path(path)), list[Path]()
+    target, temporary_names = _resolved(path), list[str]()
     try:
-        if target.is_dir():
+        if os.path.isdir(target):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, temporary = temporaries.create(target.parent, names=temporary_names)
+        handle, temporary = temporaries.create(_folder(target), names=temporary_names)
         # The lock is for as long as the file has a temporary name. An open file can't be renamed but on posix.
         held = os.dup(handle) if os.name == "posix" else None
         try:
-            with _for_good(handle, temporary, target) as file:
+            with _whole(handle, temporary, target) as file:
                 yield file
-            temporary.replace(target)
+            os.replace(temporary, target)
         finally:
             if held is not None:
                 os.close(held)
     except BaseException as error:
         for name in temporary_names:
             with contextlib.suppress(OSError):
-                name.unlink()
+                os.unlink(name)
         if isinstance(error, OSError):
             raise _failed(path, error) from None
         raise
 
 
 @contextlib.contextmanager
-def _for_good(handle: int, temporary: Path, target: Path) -> Iterator[BinaryIO]:
+def _whole(handle: int, temporary: str, target: str, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """A temporary file to write, with the permissions that its target has when the block ends."""
     with os.fdopen(handle, "wb") as file:
         yield file
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     with contextlib.suppress(FileNotFoundError):
-        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
 
 
-def _resolved(path: Path) -> Path:
-    """Where a path leads through links; the path itself where that can't be told."""
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):
+def _resolved(path: str) -> str:
+    """Where a path that is a link leads; the path itself where it is none, or that can't be told."""
+    if not os.path.islink(path):
         return path
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return path
+
+
+def _folder(path: str) -> str:
+    return os.path.dirname(path) or os.curdir
 
 
 def _failed(place: str, error: OSError) -> ImageError:

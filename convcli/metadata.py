@@ -52,6 +52,8 @@ def fitted(metadata: Metadata, *, format: str, shape: Sequence[int]) -> tuple[Me
 
     `shape` is the (height, width, channels) of the pixels as the file will hold them. Doing it twice changes nothing.
     """
+    if not (metadata.icc or metadata.exif or metadata.xmp or metadata.dpi):
+        return NOTHING, metadata.lost
     height, width, channels = shape
     notes: list[str] = []
     held = _HOLDS.get(format, frozenset())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,43 @@ from convcli.processing import Settings, run_job, shown
 from convcli.report import Report
 
 if TYPE_CHECKING:
+    from convcli.files import Pending
     from convcli.resuming import Earlier
 
 
 def settled(
-    job: Job, settings: Settings, earlier: Earlier | None, admit: Callable[[int], None] | None = None
-) -> Report:
+    job: Job, settings: Settings, earlier: Earlier | None, admit: Callable[[int], None] | None = None,
+    later: list[Pending] | None = None,
+) -> Report:  # fmt: skip
     """`run_job`, errors that are a user's to mend being reports, too."""
+    return _reported(job, earlier, lambda: run_job(job, settings, earlier, admit, later))
+
+
+def settled_safely(
+    job: Job, settings: Settings, earlier: Earlier | None, admit: Callable[[int], None] | None = None,
+    later: list[Pending] | None = None,
+) -> Report:  # fmt: skip
+    """`settled` for a process that has other jobs to do: an error of this program's own fails this one alone."""
+    return _safely(job, earlier, lambda: settled(job, settings, earlier, admit, later))
+
+
+def finished(job: Job, report: Report, earlier: Earlier | None, later: Sequence[Pending]) -> Report:
+    """The report of a job whose outputs were to be put in place `later`; now they are, if it had gone well so far."""
+
+    def finish() -> Report:
+        for pending in later:
+            if report.status == "done":
+                pending.finish()
+            else:
+                pending.give_up()
+        return report
+
+    return _safely(job, earlier, lambda: _reported(job, earlier, finish))
+
+
+def _reported(job: Job, earlier: Earlier | None, work: Callable[[], Report]) -> Report:
     try:
-        return run_job(job, settings, earlier, admit)
+        return work()
     except ConvcliError as error:
         if not error.place:
             error.place = shown(job.input)
@@ -29,12 +57,9 @@ def settled(
         return failed(job, str(ImageError("not enough memory", place=shown(job.input))), earlier)
 
 
-def settled_safely(
-    job: Job, settings: Settings, earlier: Earlier | None, admit: Callable[[int], None] | None = None
-) -> Report:
-    """`settled` for a process that has other jobs to do: an error of this program's own fails this one alone."""
+def _safely(job: Job, earlier: Earlier | None, work: Callable[[], Report]) -> Report:
     try:
-        return settled(job, settings, earlier, admit)
+        return work()
     except Exception as error:
         fact = f"an error inside convcli, please report it: {type(error).__name__}: {error}"
         return failed(job, str(ImageError(" ".join(fact.split()), place=shown(job.input))), earlier)

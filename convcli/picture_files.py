@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import files, images
@@ -11,6 +12,7 @@ from convcli.errors import ImageError, ShapeError
 from convcli.images import MAX_PIXELS, Metadata, Picture
 from convcli.ops import Kernel
 from convcli.pipeline import Filtered
+from convcli.ranges import dtype_name
 from convcli.records import record
 from convcli.treatment import PLAIN, Treatment, filter_treated, is_plain, outcome
 
@@ -25,7 +27,10 @@ _CHANNELS = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
 
 @record
 class PictureSettings:
-    """How picture files are read, treated and written; `options` are those of `encoding.settings`."""
+    """How picture files are read, treated and written; `options` are those of `encoding.settings`.
+
+    Unless `counted`, nobody asks how many samples were cut off.
+    """
 
     max_pixels: int = MAX_PIXELS
     allow_truncated: bool = False
@@ -33,6 +38,7 @@ class PictureSettings:
     all_frames: bool = False
     treatment: Treatment = PLAIN
     options: Mapping[str, Any] = field(default_factory=dict)
+    counted: bool = True
 
 
 class PictureFile:
@@ -65,7 +71,7 @@ class PictureFile:
         if self._volume:
             _check_stack(self._pictures, place)
         self.format_in = self._pictures[0].format
-        self.dtype_in = str(self._pictures[0].pixels.dtype)
+        self.dtype_in = dtype_name(self._pictures[0].pixels.dtype)
         self.frames_in = len(self._pictures)
         self.notes = tuple(note for picture in self._pictures for note in picture.notes)
         self._kinds, self._leaves = self._outcome()
@@ -108,14 +114,15 @@ class PictureFile:
 
     def filter(self) -> list[Filtered]:
         """The chain on each frame alone, or once on all of them. The frames' own pixels are gone then."""
-        treatment = self._settings.treatment
+        treatment, counted = self._settings.treatment, self._settings.counted
         if self._volume:
-            results = [filter_treated(self._stacked(), self._kernels, self._mode, treatment)]
+            results = [filter_treated(self._stacked(), self._kernels, self._mode, treatment, counted=counted)]
             self._empty(0, len(self._pictures))
             return results
         results = []
         for number, picture in enumerate(self._pictures):
-            results.append(_way(picture.pixels, treatment)(picture.pixels, self._kernels, self._mode, treatment))
+            way = _way(picture.pixels, treatment, counted=counted)
+            results.append(way(picture.pixels, self._kernels, self._mode, treatment))
             del picture
             self._empty(number, number + 1)
         return results
@@ -183,11 +190,11 @@ class PictureFile:
 BY_ARRAY = "write a .npy file"
 
 
-def _way(pixels: NDArray[Any], treatment: Treatment) -> Callable[..., Filtered]:
+def _way(pixels: NDArray[Any], treatment: Treatment, *, counted: bool = True) -> Callable[..., Filtered]:
     """How to filter a picture: in steps where it is large, and floats of it are made besides the result."""
     plain = is_plain(pixels, treatment) and pixels.shape[-1] in (1, 3)
     if plain or pixels.nbytes < IN_STEPS:
-        return filter_treated
+        return filter_treated if counted else partial(filter_treated, counted=False)
     from convcli import paging, row_steps
 
     return row_steps.filter_in_steps if paging.available() else filter_treated

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,21 +62,25 @@ def describe(kernels: Sequence[Kernel], spatial: Sequence[int], axes: str, chann
     """The stages of a chain on an input of these sizes; raises `ShapeError` where one doesn't fit."""
     stages = []
     for kernel in kernels:
-        count = kernel.count(spatial, channels, axes)
-        output, output_channels = kernel.output_shape(spatial, axes), kernel.output_channels(channels)
-        if math.prod(output) > LARGEST:
-            size = " x ".join(map(str, output))
-            raise ShapeError(f"kernel '{kernel.name}' would make {size} samples; at most {LARGEST:,} are made")
-        stages.append(
-            Stage(
-                kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(spatial, channels),
-                border=kernel.border, flipped=kernel.flip, size_in=tuple(spatial), size_out=output,
-                channels_in=channels, channels_out=output_channels, weights=count.weights, biases=count.biases,
-                macs=count.total_macs,
-            )
-        )  # fmt: skip
-        spatial, channels = output, output_channels
+        key = "stage", tuple(spatial), axes, channels, asked_for()
+        stage = kernel.remembered(key, partial(_stage, kernel, tuple(spatial), axes, channels))
+        stages.append(stage)
+        spatial, channels = stage.size_out, stage.channels_out
     return tuple(stages)
+
+
+def _stage(kernel: Kernel, spatial: tuple[int, ...], axes: str, channels: int) -> Stage:
+    count = kernel.count(spatial, channels, axes)
+    output = kernel.output_shape(spatial, axes)
+    if math.prod(output) > LARGEST:
+        size = " x ".join(map(str, output))
+        raise ShapeError(f"kernel '{kernel.name}' would make {size} samples; at most {LARGEST:,} are made")
+    return Stage(
+        kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(spatial, channels),
+        border=kernel.border, flipped=kernel.flip, size_in=spatial, size_out=output,
+        channels_in=channels, channels_out=kernel.output_channels(channels), weights=count.weights,
+        biases=count.biases, macs=count.total_macs,
+    )  # fmt: skip
 
 
 def filter_array(x: Array, axes: str, kernels: Sequence[Kernel], mode: str = "clip") -> Filtered:
@@ -86,7 +91,7 @@ def filter_array(x: Array, axes: str, kernels: Sequence[Kernel], mode: str = "cl
     return together(kept.out, stages, [kept], begun)
 
 
-def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip") -> Filtered:
+def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip", *, counted: bool = True) -> Filtered:
     """The chain `kernels` on a picture `(height, width, 1 to 4 channels)`; the second or fourth channel is alpha.
 
     Pictures of one size stacked along a first axis are filtered as a volume, `zyx`.
@@ -94,7 +99,7 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
     Colour is multiplied by alpha before it is filtered and divided by the filtered alpha afterwards, so that the hidden
     colour of transparent pixels does not bleed; only where the result is wholly transparent is hidden colour filtered
     on its own. Alpha itself gets each kernel's `coverage`. A grey picture goes to a filter bank for three channels as
-    three equal ones.
+    three equal ones. What is cut off need not be counted, which takes time.
     """
     import numpy as np
 
@@ -103,7 +108,7 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip")
     dtype = kept_dtype(mode, pixels.dtype)
     top = 1.0 if pixels.dtype.kind == "f" else limits(pixels.dtype)[1]
     if alpha is None:
-        kept = _kept(colour, axes, kernels, stages, mode, pixels.dtype)
+        kept = _kept(colour, axes, kernels, stages, mode, pixels.dtype, counted=counted)
         return together(kept.out, stages, [kept], begun, notes)
     from convcli.opacity import apart, joined, store_opacity
 
@@ -174,8 +179,9 @@ def nonfinite(array: Array) -> int:
 
 
 def _kept(
-    x: Array, axes: str, kernels: Sequence[Kernel], stages: Sequence[Stage], mode: str, dtype: npt.DTypeLike
-) -> Sink:
+    x: Array, axes: str, kernels: Sequence[Kernel], stages: Sequence[Stage], mode: str, dtype: npt.DTypeLike,
+    *, counted: bool = True,
+) -> Sink:  # fmt: skip
     """The chain on `x`, its last stage going straight into the output where the mode needs no look at the whole."""
     work = work_dtype(x.dtype)
     for kernel, stage in zip(kernels[:-1], stages[:-1], strict=True):
@@ -183,7 +189,7 @@ def _kept(
     shape = (*stages[-1].size_out, stages[-1].channels_out)
     if mode == "rescale":
         return store(_floats(kernels[-1], x, axes, stages[-1], work), mode, dtype)
-    sink = sink_for(shape, mode, dtype)
+    sink = sink_for(shape, mode, dtype, reach=reach(kernels[-1], x), counted=counted)
     kernels[-1].run(x, axes, work, sink.store)
     return sink
 
@@ -215,12 +221,26 @@ def kept_dtype(mode: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
     return np.dtype(np.float32) if mode == "float" and given.kind != "f" else given
 
 
-def sink_for(shape: Sequence[int], mode: str, dtype: npt.DTypeLike, out: Array | None = None) -> Sink:
-    """The output in range `mode` for an input of `dtype`; into `out` where there is that array."""
+def reach(kernel: Kernel, x: Array) -> tuple[float, float] | None:
+    """The least and greatest number that a kernel can make of bytes; None where that isn't known."""
+    return kernel.reach(*limits(x.dtype)) if x.dtype == "uint8" else None
+
+
+def sink_for(
+    shape: Sequence[int],
+    mode: str,
+    dtype: npt.DTypeLike,
+    out: Array | None = None,
+    reach: tuple[float, float] | None = None,
+    *,
+    counted: bool = True,
+) -> Sink:
+    """The output in range `mode` for an input of `dtype`; into `out` where there is that array. Else as `Sink`."""
     kept = kept_dtype(mode, dtype)
     low, high = (0.0, 0.0) if kept.kind == "f" else limits(kept)
     middle = 0.5 if kept.kind == "f" else (low + high + 1) / 2
-    return Sink(shape, kept, shift=middle if mode == "offset" else 0.0, absolute=mode == "abs", out=out)
+    shift = middle if mode == "offset" else 0.0
+    return Sink(shape, kept, shift=shift, absolute=mode == "abs", out=out, reach=reach, counted=counted, alike=True)
 
 
 def store(floats: Floats, mode: str, dtype: npt.DTypeLike) -> Sink:

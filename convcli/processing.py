@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import files, inputs, png, sniff
@@ -13,6 +12,7 @@ from convcli.engine.plan import forced
 from convcli.engine.threads import thread_count
 from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job, output_format
+from convcli.ranges import dtype_name
 from convcli.records import record
 from convcli.report import Report, Written
 
@@ -42,18 +42,22 @@ class Settings:
 
 
 def run_job(
-    job: Job, settings: Settings, earlier: Earlier | None = None, admit: Callable[[int], None] | None = None
-) -> Report:
+    job: Job, settings: Settings, earlier: Earlier | None = None, admit: Callable[[int], None] | None = None,
+    later: list[files.Pending] | None = None,
+) -> Report:  # fmt: skip
     """As `_run_job`, with the algorithm that the settings ask for."""
     with forced(settings.algorithm):
-        return _run_job(job, settings, earlier, admit)
+        return _run_job(job, settings, earlier, admit, later)
 
 
-def _run_job(job: Job, settings: Settings, earlier: Earlier | None, admit: Callable[[int], None] | None) -> Report:
+def _run_job(
+    job: Job, settings: Settings, earlier: Earlier | None, admit: Callable[[int], None] | None,
+    later: list[files.Pending] | None,
+) -> Report:  # fmt: skip
     """One input from bytes to bytes. Raises `ConvcliError`; then nothing was written.
 
     `earlier` is what a record says of this output. `admit` is called with the bytes of memory that the input will take,
-    and returns when there is room for them.
+    and returns when there is room for them. The output may be added to `later`: the report is of when it is finished.
     """
     if job.fault:
         raise job.fault
@@ -88,7 +92,7 @@ def _run_job(job: Job, settings: Settings, earlier: Earlier | None, admit: Calla
     work.check(format_out, shown(job.output, "stdout"), apart=bool(targets))
     results = work.filter()
     before_encoding = time.perf_counter()
-    put = _Outputs(settings, earlier)
+    put = _Outputs(settings, earlier, later)
     put.write(job, targets, work, results, format_out)
     notes = tuple(
         dict.fromkeys((*banded, *work.notes, *(note for result in results for note in result.notes), *put.dropped))
@@ -100,7 +104,7 @@ def _run_job(job: Job, settings: Settings, earlier: Earlier | None, admit: Calla
     return Report(
         input=job.input, output=job.output, status="done", reason=put.reason,
         format_in=work.format_in, format_out=format_out, dtype_in=work.dtype_in,
-        dtype_out=str(results[0].array.dtype), stages=results[0].stages, frames=work.frames_in,
+        dtype_out=dtype_name(results[0].array.dtype), stages=results[0].stages, frames=work.frames_in,
         decode_s=decoded - started, filter_s=sum(result.seconds for result in results),
         encode_s=ended - before_encoding, clipped_low=sum(result.below for result in results) / samples,
         clipped_high=sum(result.above for result in results) / samples,
@@ -112,10 +116,11 @@ def _run_job(job: Job, settings: Settings, earlier: Earlier | None, admit: Calla
 class _Outputs:
     """The outputs of one job on their way: `written` for the record, `dropped` notes of the encoders."""
 
-    def __init__(self, settings: Settings, earlier: Earlier | None) -> None:
+    def __init__(self, settings: Settings, earlier: Earlier | None, later: list[files.Pending] | None) -> None:
         self._recording = settings.recording
         self._overwrite = settings.overwrite
         self._earlier = earlier
+        self._later = later
         self._new = 0
         self.written: list[Written] = []
         self.dropped: list[str] = []
@@ -135,7 +140,13 @@ class _Outputs:
             files.write_together(self._new_ones((target, *piece) for target, piece in pieces))
             return
         for name, data in self._new_ones([(job.output, *work.encode(results, format_out, place=place))]):
-            files.write_standard(data) if name == STANDARD else files.write_atomically(name, data)
+            if name == STANDARD:
+                files.write_standard(data)
+            elif self._later is None:
+                files.write_atomically(name, data)
+            else:
+                self._later.append(files.Pending())
+                self._later[-1].write([(name, data)], later=True)
 
     def _new_ones(self, pieces: Iterable[tuple[str, bytes, tuple[str, ...]]]) -> Iterator[tuple[str, bytes]]:
         for target, data, notes in pieces:
@@ -191,7 +202,8 @@ def _opened(data: bytes, place: str, settings: Settings) -> PictureFile | ArrayF
 
 def _read(name: str) -> bytes:
     try:
-        return Path(inputs.file_of(name)).read_bytes()
+        with open(inputs.file_of(name), "rb", buffering=0) as file:
+            return file.read()
     except OSError as error:
         raise ImageError(f"can't be read: {(error.strerror or str(error)).lower()}", place=name) from error
 

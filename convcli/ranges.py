@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from convcli.blocks import results
@@ -39,13 +40,25 @@ def limits(dtype: npt.DTypeLike) -> tuple[float, float]:
     """The least and greatest number an array of `dtype` keeps; infinite for floats."""
     import numpy as np
 
-    given = np.dtype(dtype)
+    return _limits(np.dtype(dtype))
+
+
+@cache
+def _limits(given: np.dtype[Any]) -> tuple[float, float]:
+    import numpy as np
+
     if given.kind == "b":
         return 0, 1
     if given.kind == "f":
         return -np.inf, np.inf
     info = np.iinfo(given)
     return int(info.min), int(info.max)
+
+
+@cache
+def dtype_name(dtype: np.dtype[Any] | str) -> str:
+    """As `str` gives it: "uint8". numpy makes it anew each time, which takes as long as opening a file."""
+    return str(dtype)
 
 
 class Sink:
@@ -60,10 +73,13 @@ class Sink:
     def __init__(
         self, shape: Sequence[int], dtype: npt.DTypeLike, *, shift: float = 0.0, absolute: bool = False,
         by_planes: bool = False, out: npt.NDArray[Any] | None = None, counted: bool = True,
+        reach: tuple[float, float] | None = None, alike: bool = False,
     ) -> None:  # fmt: skip
         """`by_planes` lays the channels, the last axis, out as planes; `out` is an output array that there is.
 
-        What is not `counted` is stored faster.
+        What is not `counted` is stored faster; with `alike` only where that makes no difference to what is stored. So
+        is what can't be beyond the limits: `reach` are the least and greatest number that may come, where that is
+        known, and that all are finite. `takes_integers` says whether bands may be int16, rounded already.
         """
         import numpy as np
 
@@ -78,7 +94,11 @@ class Sink:
         self.nonfinite = 0
         self._shift = shift
         self._absolute = absolute
-        self._counted = counted
+        plain = self.out.dtype == "uint8" and not absolute and not shift
+        self._within = plain and _is_within(reach)
+        self.takes_integers = plain and reach is not None and reach[0] >= -(1 << 15) and reach[1] < 1 << 15
+        self._counted = counted and not self._within
+        self._alike = alike
         self._lock = threading.Lock()
 
     def target(self, dtype: npt.DTypeLike) -> Array | None:
@@ -86,12 +106,15 @@ class Sink:
         plain = self.out.dtype == dtype and self.out.dtype.kind == "f" and not self._absolute and not self._shift
         return self.out if plain else None
 
-    def native(self, dtype: npt.DTypeLike) -> npt.NDArray[Any] | None:
-        """The output, where integers of `dtype`, rounded and cut off already, may be put there by somebody else."""
-        plain = self.out.dtype == dtype and not self._absolute and not self._shift and not self._counted
-        return self.out if plain else None
+    def native(self, dtype: npt.DTypeLike, *, exact: bool) -> npt.NDArray[Any] | None:
+        """The output, where integers of `dtype`, rounded and cut off already, may be put there by somebody else.
 
-    def store(self, band: Array, start: int) -> None:
+        Unless they are `exact`, they may be rounded otherwise than the floats that would be counted.
+        """
+        plain = self.out.dtype == dtype and not self._absolute and not self._shift and not self._counted
+        return self.out if plain and (exact or not self._alike) else None
+
+    def store(self, band: npt.NDArray[Any], start: int) -> None:
         """Keeps `band` as the rows from `start` on."""
         self._keep(band, self.out[start : start + band.shape[0]])
 
@@ -99,7 +122,7 @@ class Sink:
         """Keeps `cell` as the rows from `top` and the columns from `left` on."""
         self._keep(cell, self.out[top : top + cell.shape[0], left : left + cell.shape[1]])
 
-    def _keep(self, band: Array, target: npt.NDArray[Any]) -> None:
+    def _keep(self, band: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
         if self._absolute:
             band = abs(band)
         if self._shift:
@@ -108,11 +131,12 @@ class Sink:
             if band.__array_interface__["data"] != target.__array_interface__["data"]:
                 target[...] = band
             return
-        below, above, nonfinite = store_rounded(band, target, counted=self._counted)
-        with self._lock:
-            self.below += below
-            self.above += above
-            self.nonfinite += nonfinite
+        below, above, nonfinite = store_rounded(band, target, counted=self._counted, within=self._within)
+        if below or above or nonfinite:
+            with self._lock:
+                self.below += below
+                self.above += above
+                self.nonfinite += nonfinite
 
 
 class Channel(Sink):
@@ -121,9 +145,11 @@ class Channel(Sink):
     def __init__(self, sink: Sink, channel: int) -> None:
         self.out = sink.out[..., channel : channel + 1]
         self._whole = sink
-        self._absolute, self._shift, self._counted = sink._absolute, sink._shift, sink._counted
+        self._absolute, self._shift = sink._absolute, sink._shift
+        self._counted, self._within = sink._counted, sink._within
+        self.takes_integers = sink.takes_integers
 
-    def _keep(self, band: Array, target: npt.NDArray[Any]) -> None:
+    def _keep(self, band: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
         self._whole._keep(band, target)
 
 
@@ -167,24 +193,36 @@ def cell_store(store: object) -> Callable[[Array, int, int], None] | None:
     return sink.store_cell if isinstance(sink, Sink) else None
 
 
-def native_target(store: object, dtype: npt.DTypeLike) -> npt.NDArray[Any] | None:
+def native_target(store: object, dtype: npt.DTypeLike, *, exact: bool) -> npt.NDArray[Any] | None:
     """The output array itself where `store` belongs to a sink that takes integers of `dtype` as they are."""
     sink = getattr(store, "__self__", None)
-    return sink.native(dtype) if isinstance(sink, Sink) else None
+    return sink.native(dtype, exact=exact) if isinstance(sink, Sink) else None
 
 
-def store_rounded(band: Array, target: npt.NDArray[Any], *, counted: bool = True) -> tuple[int, int, int]:
+def _is_within(reach: tuple[float, float] | None) -> bool:
+    """Whether numbers that reach so far are rounded to bytes without any being cut off, errors of float32 included."""
+    return reach is not None and reach[0] > -0.4 and reach[1] < 255.4
+
+
+def store_rounded(
+    band: npt.NDArray[Any], target: npt.NDArray[Any], *, counted: bool = True, within: bool = False
+) -> tuple[int, int, int]:
     """Writes `band` to the integers of `target`, rounded half to even and cut off at their limits, never wrapped.
 
-    Returns how many samples were below, above and not finite (NaN is kept as 0); zeros unless `counted`.
+    Returns how many samples were below, above and not finite (NaN is kept as 0); zeros unless `counted`. Where
+    `target` are bytes, `band` may be int16; `within` says that all of its samples round to bytes.
     """
     import numpy as np
 
-    low, high = limits(target.dtype)
     flat, kept = _rows(band), _rows(target)
     if flat.shape != kept.shape:
         flat, kept = band, target
-    least, greatest = float(flat.min()), float(flat.max())
+    if band.dtype.kind == "i":
+        return *_store_integers(flat, kept, counted=counted), 0
+    if within and flat.ndim == kept.ndim == 2:
+        _round_magnitudes(flat, kept)
+        return 0, 0, 0
+    (low, high), least, greatest = limits(target.dtype), float(flat.min()), float(flat.max())
     below = above = nonfinite = 0
     if not (np.isfinite(least) and np.isfinite(greatest)):
         nonfinite = int(flat.size - np.count_nonzero(np.isfinite(flat)))
@@ -201,6 +239,19 @@ def store_rounded(band: Array, target: npt.NDArray[Any], *, counted: bool = True
             high = float(np.nextafter(float(high), 0))
         np.copyto(kept, np.clip(np.rint(flat), low, high), casting="unsafe")
     return below, above, nonfinite
+
+
+def _store_integers(flat: npt.NDArray[np.int16], kept: npt.NDArray[np.uint8], *, counted: bool) -> tuple[int, int]:
+    """Cuts int16 off to bytes; returns how many were below and above."""
+    import numpy as np
+
+    least, greatest = int(flat.min()), int(flat.max())
+    below = int(np.count_nonzero(flat < 0)) if counted and least < 0 else 0
+    above = int(np.count_nonzero(flat > 255)) if counted and greatest > 255 else 0
+    if least < 0 or greatest > 255:
+        flat = flat.clip(0, 255)
+    np.copyto(kept, flat, casting="unsafe")
+    return below, above
 
 
 def _rows(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -222,14 +273,28 @@ def _opencv_rounds(flat: npt.NDArray[Any], kept: npt.NDArray[Any], least: float)
 
     if flat.ndim != 2 or kept.ndim != 2 or flat.dtype not in (np.float32, np.float64):
         return False
-    if kept.dtype == np.uint8 and least >= 0:
-        # The fastest conversion takes magnitudes.
-        cv2.convertScaleAbs(flat, dst=kept)
+    if kept.dtype == np.uint8:
+        if least <= -0.5:
+            flat = cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO)[1]
+        _round_magnitudes(flat, kept)
         return True
-    depths = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}
+    depths = {np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}
     depth = depths.get(kept.dtype)
     if depth is None:
         return False
     zero: Any = 0.0
     cv2.add(flat, zero, dst=kept, dtype=depth)
     return True
+
+
+def _round_magnitudes(flat: npt.NDArray[Any], kept: npt.NDArray[Any]) -> None:
+    """Rounds the magnitudes of `flat` to bytes, half to even and saturating: the fastest conversion that there is."""
+    import cv2
+
+    cv2.convertScaleAbs(flat, dst=kept)
+
+
+def takes_integers(store: object) -> bool:
+    """Whether `store` belongs to a sink that takes bands of int16, rounded already."""
+    sink = getattr(store, "__self__", None)
+    return isinstance(sink, Sink) and sink.takes_integers

@@ -17,16 +17,17 @@ _FOLLOWS: Final = "+"
 _ABANDONED_S: Final = 24 * 3600.0
 
 
-def create(folder: Path, leader: Path | None = None, names: list[Path] | None = None) -> tuple[int, Path]:
+def create(folder: str | os.PathLike[str], leader: str = "", names: list[str] | None = None) -> tuple[int, str]:
     """A new, empty, locked temporary file in `folder`: its descriptor, open for writing, and its path.
 
     The lock goes with the descriptor, or with the process, whatever ends it. A file that follows a `leader`, one of the
     same folder, is named after it and safe while the leader is there and locked: thousands needn't all stay open.
     The path is in `names` before the file is there, for a caller whom a signal may stop at any moment. Raises OSError.
     """
-    first = f"{leader.name.removesuffix(TEMPORARY_SUFFIX)}{_FOLLOWS}" if leader else TEMPORARY_PREFIX
+    led_by = os.path.basename(leader).removesuffix(TEMPORARY_SUFFIX)
+    first = f"{led_by}{_FOLLOWS}" if leader else TEMPORARY_PREFIX
     while True:
-        path = folder / f"{first}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
+        path = os.path.join(folder, f"{first}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}")
         if names is not None:
             names.append(path)
         # O_EXCL: never through a link that someone else put there. 0o666 is what the umask is meant to narrow.
@@ -38,14 +39,14 @@ def create(folder: Path, leader: Path | None = None, names: list[Path] | None = 
         except BaseException:
             os.close(handle)
             with contextlib.suppress(OSError):
-                path.unlink()
+                os.unlink(path)
             raise
         os.close(handle)
 
 
-def leads(path: Path) -> bool:
+def leads(path: str | os.PathLike[str]) -> bool:
     """Whether a temporary file is not one that follows another."""
-    return _FOLLOWS not in path.name
+    return _FOLLOWS not in os.path.basename(path)
 
 
 def sweep(folder: Path, *, at_most: int | None = None) -> int:

@@ -68,7 +68,9 @@ class Treatment:
 PLAIN: Final = Treatment()
 
 
-def filter_treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment) -> Filtered:
+def filter_treated(
+    pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment, *, counted: bool = True
+) -> Filtered:
     """The chain on a picture (height, width, 1 to 4 channels), as `filter_picture` does it, with a treatment.
 
     Pictures of one size stacked along a first axis are filtered as a volume.
@@ -80,7 +82,7 @@ def filter_treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatmen
 
         pixels = np.ascontiguousarray(pixels[..., :-1])
     if is_plain(pixels, treatment):
-        return filter_picture(pixels, kernels, mode)
+        return filter_picture(pixels, kernels, mode, counted=counted)
     return _treated(pixels, kernels, mode, treatment)
 
 

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import collections
 import os
+import queue
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any, Final, TypeAlias
 
-from convcli.channels import Channel, Forked, Spawned, Worker, can_fork, ready
+from convcli import files
+from convcli.channels import Channel, Forked, Spawned, Worker, can_fork, described, ready, signals_held
 from convcli.errors import ImageError
 from convcli.records import record
 
-#: `work(item, ask)`: the work of one item; `ask(bytes)` returns when there is memory for so many.
-Work: TypeAlias = Callable[[Any, Callable[[int], None]], Any]
+#: `work(item, ask, again)`: the work of one item, or a `Later`; `ask(bytes)` returns when there is memory for so many.
+#: `again` says that another worker may have done it, and died before it could say so.
+Work: TypeAlias = Callable[[Any, Callable[[int], None], bool], Any]
 
-#: Items that a worker has at most, the one that it works on included: it needn't wait for the next.
-_AHEAD: Final = 2
+#: Items that a worker has at most, the ones that it works on and finishes included: it needn't wait for the next.
+_AHEAD: Final = 3
 #: What is given out ahead must fit the pipe, since the worker doesn't read it yet.
 _FITS: Final = 1 << 14
 _TICK_S: Final = 0.2
@@ -35,6 +39,13 @@ class Death:
     """A worker ended while it worked on an item: "was killed by SIGKILL"."""
 
     how: str
+
+
+@record(kw_only=False)
+class Later:
+    """A result that only waits for the disk: `finish()` makes it, in a thread beside the next item."""
+
+    finish: Callable[[], Any]
 
 
 class Workers:
@@ -52,6 +63,8 @@ class Workers:
         self._workers: list[Worker] = []
         self._granted: dict[Worker, int] = {}
         self._asking: collections.deque[tuple[Worker, int]] = collections.deque()
+        self._made: set[int] = set()
+        self._again: set[int] = set()
         self._idle_deaths = 0
 
     def outcomes(self, items: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any] | None]:
@@ -72,10 +85,15 @@ class Workers:
                         continue
                     if kind == "ask":
                         self._asking.append((worker, message[0]))
-                    else:
+                        continue
+                    if message[0] not in self._made:
                         self._granted.pop(worker, None)
-                        del worker.items[message[0]]
-                        yield message[0], message[1]
+                    if kind == "made":
+                        self._made.add(message[0])
+                        continue
+                    self._made.discard(message[0])
+                    del worker.items[message[0]]
+                    yield message[0], message[1]
                 self._grant()
                 yield None
             for worker in self._workers:
@@ -96,7 +114,8 @@ class Workers:
                 return any(worker.items for worker in self._workers)
             if worker is None or (worker.items and not full):
                 worker = self._hire() or worker
-            if worker is None or not worker.send(item, at_most=_FITS if worker.items else None):
+            message = (*item, item[0] in self._again)
+            if worker is None or not worker.send(message, at_most=_FITS if worker.items else None):
                 left.appendleft(item)
                 return True
             worker.items[item[0]] = item
@@ -124,19 +143,21 @@ class Workers:
             worker.send(None)
 
     def _buried(self, worker: Worker, left: collections.deque[tuple[int, Any]]) -> Iterator[tuple[int, Death]]:
-        """A dead worker's item in work has failed; the others are for somebody else."""
+        """A dead worker's item in work has failed; the others, and those only made, are for somebody else."""
         self._workers.remove(worker)
         self._granted.pop(worker, None)
         self._asking = collections.deque(pair for pair in self._asking if pair[0] is not worker)
-        how = _described(worker.wait(None))
+        how = described(worker.wait(None))
         worker.close()
-        items = list(worker.items.values())
-        left.extendleft(reversed(items[1:]))
-        self._idle_deaths = 0 if items else self._idle_deaths + 1
+        failed = next((number for number in worker.items if number not in self._made), None)
+        self._again |= self._made & worker.items.keys()
+        self._made -= worker.items.keys()
+        left.extendleft(reversed([item for number, item in worker.items.items() if number != failed]))
+        self._idle_deaths = 0 if worker.items else self._idle_deaths + 1
         if self._idle_deaths >= _MOST_IDLE_DEATHS:
             raise ImageError(f"processes end before they get any work: each {how}", hint="--jobs 1 needs none")
-        if items:
-            yield items[0][0], Death(how)
+        if failed is not None:
+            yield failed, Death(how)
 
     def _reap(self, patience: float) -> None:
         """Waits for workers that are on their way out."""
@@ -156,17 +177,6 @@ class Workers:
             worker.close()
 
 
-def _described(code: int | None) -> str:
-    """How a process ended, by its exit code; negative: by a signal."""
-    if code is None or code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"was killed by {name}"
-
-
 class _Stopped(BaseException):
     """A signal to end arrived; what is open is cleaned up on the way out."""
 
@@ -175,32 +185,90 @@ class _Stopped(BaseException):
         self.number = number
 
 
+class _Side:
+    """A worker's side of the conversation, in which its two threads speak, and the thread that finishes items."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._speaking = threading.Lock()
+        self._cut_short = False
+        self._tasks: queue.SimpleQueue[Callable[[], None]] | None = None
+        self._finished = threading.Event()
+        self._finished.set()
+        self.receive = channel.receive
+
+    def send(self, message: Any) -> None:
+        with self._speaking:
+            if self._cut_short:  # by a signal to end: what came behind would not be understood
+                return
+            self._cut_short = True
+            self._channel.send(message)
+            self._cut_short = False
+
+    def finish(self, number: int, result: Later) -> None:
+        """Has an item finished beside the next one."""
+        self.settle()
+        self.send(("made", number))
+
+        def task() -> None:
+            try:
+                self.send(("done", number, result.finish()))
+            except ConnectionError:
+                pass  # nobody listens: the next word to us will be the end
+            finally:
+                self._finished.set()
+
+        with signals_held():
+            if self._tasks is None:
+                self._tasks = queue.SimpleQueue()
+                threading.Thread(target=_run_all, args=(self._tasks,), daemon=True).start()
+            self._finished.clear()
+            self._tasks.put(task)
+
+    def settle(self) -> None:
+        """Returns when nothing is left to be finished."""
+        self._finished.wait()
+
+
+def _run_all(tasks: queue.SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        tasks.get()()
+
+
 def _serve(channel: Channel, work: Work, share: int) -> None:
     """A worker's life: items as they come, until there are no more or the other side is gone."""
+    side = _Side(channel)
     try:
         _obey_signals()
-        _work_off(channel, work, share)
+        _work_off(side, work, share)
     except (EOFError, ConnectionError):
-        return
+        side.settle()
     except _Stopped as stopped:
+        side.settle()
+        for pending in list(files.Pending.all):
+            pending.give_up()
         # Dies of the signal, now that all is cleaned up, so that the cause can be told.
         signal.signal(stopped.number, signal.SIG_DFL)
         os.kill(os.getpid(), stopped.number)
 
 
-def _work_off(channel: Channel, work: Work, share: int) -> None:
+def _work_off(side: _Side, work: Work, share: int) -> None:
     waiting: collections.deque[Any] = collections.deque()
 
     def ask(needed: int) -> None:
         if not share or needed <= share:
             return
-        channel.send(("ask", needed))
-        while (message := channel.receive()) is not None:
+        side.send(("ask", needed))
+        while (message := side.receive()) is not None:
             waiting.append(message)
 
     while True:
-        number, item = waiting.popleft() if waiting else channel.receive()
-        channel.send(("done", number, work(item, ask)))
+        number, item, again = waiting.popleft() if waiting else side.receive()
+        result = work(item, ask, again)
+        if isinstance(result, Later):
+            side.finish(number, result)
+        else:
+            side.send(("done", number, result))
 
 
 def _obey_signals() -> None:

@@ -209,13 +209,13 @@ def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
 # --- the workers themselves -------------------------------------------------------------------------------------------
 
 
-def dies_at_3(item: int, ask: Any) -> int:
+def dies_at_3(item: int, ask: Any, again: bool) -> int:
     if item == 3:
         os._exit(7)
     return item * item
 
 
-def takes_60(item: Path, ask: Any) -> bool:
+def takes_60(item: Path, ask: Any, again: bool) -> bool:
     ask(60)
     with item.open("a") as file:
         file.write("+")
@@ -230,6 +230,53 @@ def test_what_a_dead_worker_had_not_begun_goes_to_others() -> None:
     death = outcomes.pop(3)
     assert death == workers.Death("ended with exit code 7")
     assert outcomes == {number: number * number for number in range(12) if number != 3}
+
+
+def waits_at_2_and_dies_at_3(item: int, ask: Any, again: bool) -> Any:
+    if item == 2 and not again:
+        return workers.Later(lambda: time.sleep(60))
+    if item == 3:
+        os._exit(7)
+    return workers.Later(lambda: (item, again))
+
+
+def test_what_a_dead_worker_had_all_but_finished_is_done_again() -> None:
+    """The disk is still busy with item 2 when item 3 takes its worker along: the fault is that of item 3 alone."""
+    outcomes = dict(filter(None, workers.Workers(waits_at_2_and_dies_at_3, 1).outcomes(enumerate(range(6)))))
+    assert outcomes.pop(3) == workers.Death("ended with exit code 7")
+    assert outcomes == {number: (number, number == 2) for number in (0, 1, 2, 4, 5)}
+
+
+REFUSED = """
+import errno, os, sys
+call = getattr(os, sys.argv[1])
+def refuse(given, *others):
+    if os.stat(given).st_size == int(sys.argv[2]):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return call(given, *others)
+setattr(os, sys.argv[1], refuse)
+from convcli.cli import run
+sys.exit(run(["apply", *(f"{number}.png" for number in range(8)), *"-k sharpen -o out/ -j 2 -q --overwrite".split()]))
+"""
+
+
+@linux
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_what_the_disk_refuses_late_is_told_of_its_own_input(step: str, here: Path) -> None:
+    """Outputs are made durable beside the next input: an error there is still the first one's, and leaves nothing."""
+    names = [save(Path(f"{number}.png"), noise(20, 30, 3, seed=number)) for number in range(8)]
+    assert run("apply", *names, "-k", "sharpen", "-o", "whole/", "-q").code == 0
+    whole = {path.name: path.read_bytes() for path in Path("whole").iterdir()}
+    size = len(whole["3.png"])
+    assert [len(data) for data in whole.values()].count(size) == 1
+    Path("out").mkdir()
+    Path("out/3.png").write_bytes(b"before")
+    result = subprocess.run(
+        [sys.executable, "-c", REFUSED, step, str(size)], capture_output=True, text=True, check=False,
+        env=environment(OPENBLAS_NUM_THREADS="1"),
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (1, "Error: out/3.png: can't be written: input/output error\n")
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == {**whole, "3.png": b"before"}
 
 
 def test_large_inputs_wait_for_one_another(tmp_path: Path) -> None:

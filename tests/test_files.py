@@ -83,7 +83,7 @@ def test_nothing_stays_after_a_failure(tmp_path: Path, step: str, monkeypatch: p
 
         monkeypatch.setattr(os, "fdopen", fdopen)
     elif step == "replace":
-        monkeypatch.setattr(Path, "replace", full)
+        monkeypatch.setattr(os, "replace", full)
     else:
         monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(KeyboardInterrupt if step == "interrupt" else ImageError) as caught:

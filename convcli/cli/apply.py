@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -115,6 +116,8 @@ def command(
     running.check(jobs, algorithm)
     batch.prepare(jobs)
     check_kernels(chain)
+    if quiet and not as_json and running.report_file is None:
+        pictures = replace(pictures, counted=False)
     settings = Settings(
         kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures,
         recording=running.recording(chain, range_, layout, pictures, algorithm), algorithm=algorithm,

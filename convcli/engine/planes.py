@@ -19,7 +19,7 @@ from convcli.engine.phases import correlate_phases, spread_taps
 from convcli.engine.plan import Plan, Plane, asked_for, choose
 from convcli.engine.volume import are_small, band_slices, correlate_slices, correlate_volume, pays, run_folded
 from convcli.geometry import Gather, extent
-from convcli.ranges import channel_store, float_target, native_target, planar
+from convcli.ranges import channel_store, float_target, native_target, planar, takes_integers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,7 +207,7 @@ def run_whole(
     dilation: Sequence[int],
     windows: Sequence[Window],
     border: str,
-    store: Callable[[Array, int], None],
+    store: Callable[[npt.NDArray[Any], int], None],
 ) -> bool:
     """Filters all of `x` without copying windows, where the fastest algorithm is one that can do so."""
     import numpy as np
@@ -238,10 +238,13 @@ def run_whole(
     spread = np.ascontiguousarray(spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T)
     plan = plan_for(spread, windows[0].length, windows[1].length, x.shape[2])
     if plan.algorithm == "direct" and whole.fits(x, spread, windows, border):
+        exact = x.dtype == "uint8" and whole.are_integers(spread)
         native = x.dtype == "uint8" and spread.size <= whole.NATIVE_AREA
-        out = native_target(store, x.dtype) if native else float_target(store, taps.dtype)
+        out = native_target(store, x.dtype, exact=exact) if native else float_target(store, taps.dtype)
         if out is not None and x.dtype == out.dtype and opencv_layout(one_channel(out)):
             whole.filter_to(x, spread, windows, border, out)
+        elif exact and np.count_nonzero(spread) <= whole.INTEGER_TAPS and takes_integers(store):
+            whole.filter_integers(x, spread, windows, border, store)
         else:
             whole.filter_bands(x, spread, windows, border, store)
         return True

@@ -218,16 +218,19 @@ def _one_thread_below() -> Iterator[None]:
     with _guard:
         if not _users:
             _before = (cv2.getNumThreads(), blas_get())
-            cv2.setNumThreads(1)
-            blas_set(1)
+            if _before[0] != 1:
+                cv2.setNumThreads(1)
+            if _before[1] != 1:
+                blas_set(1)
         _users += 1
     try:
         yield
     finally:
         with _guard:
             _users -= 1
-            if not _users:
+            if not _users and _before[0] != 1:
                 cv2.setNumThreads(_before[0])
+            if not _users and _before[1] != 1:
                 blas_set(_before[1])
 
 

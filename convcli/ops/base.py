@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from convcli.errors import FieldError, KernelError, ShapeError
 from convcli.geometry import AxisPadding, Gather, Window, extent, gather_window
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
     Store = Callable[[Array, int], None]
 
+T = TypeVar("T")
+
+#: So many facts about shapes a kernel keeps.
+REMEMBERED = 64
 #: Samples from the first to the last that are read: at most these, or so many times the input, output or weights.
 SPAN, SPAN_FACTOR = 1 << 23, 16
 
@@ -130,6 +135,27 @@ class Kernel(ABC):
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
         """The weights as they are applied, by name, for looking at."""
 
+    def reach(self, low: float, high: float) -> tuple[float, float] | None:
+        """The least and greatest result for finite samples from `low` to `high`, but for errors of rounding.
+
+        With `zero` as border there must be a 0 between them. None where that isn't known.
+        """
+        return None
+
+    @cached_property
+    def _remembered(self) -> dict[Hashable, Any]:
+        return {}
+
+    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
+        """`make()`, kept for the next input of the same shape, which a batch has many of; `key` tells shapes apart."""
+        found = self._remembered
+        if key not in found:
+            if len(found) >= REMEMBERED:
+                found.clear()
+            found[key] = make()
+        value: T = found[key]
+        return value
+
     @property
     def extent(self) -> tuple[int, ...]:
         """Samples from the first to the last tap per axis."""
@@ -154,10 +180,16 @@ class Kernel(ABC):
                 hint="say what the axes of the array are: --layout, as in --layout zyx",
             )
         sizes = dict(zip(axes, spatial, strict=True))
-        return [
-            self.window(sizes[axis], self.axes.index(axis)) if axis in self.axes else Gather(1, 1, 1, 0, sizes[axis])
-            for axis in axes
-        ]
+
+        def made() -> list[Window]:
+            return [
+                self.window(sizes[axis], self.axes.index(axis))
+                if axis in self.axes
+                else Gather(1, 1, 1, 0, sizes[axis])
+                for axis in axes
+            ]
+
+        return self.remembered(("windows", tuple(spatial), axes), made)
 
     def output_shape(self, spatial: Sequence[int], axes: str | None = None) -> tuple[int, ...]:
         """Sizes of the output along `axes` (default: the kernel's own) for an input of `spatial` sizes."""
@@ -200,7 +232,7 @@ class Kernel(ABC):
         threads; each once. Raises `ShapeError` where kernel and array do not fit.
         """
         self.output_channels(x.shape[-1])
-        self._check_span(x.shape[:-1], axes)
+        self.remembered(("span", x.shape[:-1], axes), lambda: self._check_span(x.shape[:-1], axes))
         if self.bias is None:
             return self._compute(x, axes, dtype, store)
         bias = self.bias.array.reshape(-1).astype(dtype)
@@ -235,14 +267,15 @@ class Kernel(ABC):
         Raises `ShapeError` where array and kernel do not fit.
         """
         from convcli.layouts import Layout
-        from convcli.ranges import Sink, planar, settled, work_dtype
+        from convcli.ranges import Sink, limits, planar, settled, work_dtype
 
         placed = Layout.of(array, layout)
         x = settled(placed.canonical(array))
         spatial = self.output_shape(x.shape[:-1], placed.spatial)
         channels = self.output_channels(x.shape[-1])
         kind = dtype if dtype is not None else array.dtype
-        sink = Sink((*spatial, channels), kind, by_planes=planar(x), counted=False)
+        reach = self.reach(*limits(x.dtype)) if x.dtype == "uint8" else None
+        sink = Sink((*spatial, channels), kind, by_planes=planar(x), counted=False, reach=reach)
         self.run(x, placed.spatial, work_dtype(array.dtype), sink.store)
         return placed.restore(sink.out)
 

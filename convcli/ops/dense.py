@@ -84,6 +84,18 @@ class Dense(Kernel):
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
         return {"weights": self.effective}
 
+    def reach(self, low: float, high: float) -> tuple[float, float] | None:
+        if self.channels is not None or self.bias is not None:
+            return None
+        plus, minus = self._shares
+        return plus * low + minus * high, plus * high + minus * low
+
+    @cached_property
+    def _shares(self) -> tuple[float, float]:
+        """The sums of the weights above and below 0."""
+        weights = self.effective
+        return float(weights[weights > 0].sum()), float(weights[weights < 0].sum())
+
     def check(self) -> None:
         _ = self.effective
 

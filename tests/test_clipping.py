@@ -1,0 +1,94 @@
+"""What is cut off at the limits of bytes: counted right, whichever way a small kernel takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import convcli
+from convcli.engine import whole
+from convcli.pipeline import filter_picture
+
+#: Taps that are whole numbers or not, that reach beyond bytes or not, few and many, and such that make many ties.
+KERNELS = {
+    "sharpen": ([[0, -1, 0], [-1, 5, -1], [0, -1, 0]], 1),
+    "nine whole numbers": ([[-1, -2, -1], [-2, 13, -2], [-1, -2, -1]], 1),
+    "beyond int16": ([[0, -90, 0], [-90, 400, -90], [0, -90, 0]], 1),
+    "blur": ([[1, 2, 1], [2, 4, 2], [1, 2, 1]], 16),
+    "too bright": ([[1, 1, 1]], 1),
+    "halves": ([[-1, 4, -1]], 2),
+    "thirds": ([[-1, 0, 1], [-2, 5, 2], [-1, 0, 1]], 3),
+    "negative": ([[-1, -2, -1]], 1),
+    "twenty-five taps": ([[-1] * 5, [-1] * 5, [-1, -1, 26, -1, -1], [-1] * 5, [-1] * 5], 1),
+}
+PICTURES = {"small": (40, 31, 3), "grey": (333, 217, 1), "several bands": (900, 701, 3)}
+
+
+def picture(shape: tuple[int, ...]) -> Any:
+    """Bytes with all values, smooth in one half so that little is cut off there, with black and white areas."""
+    random = np.random.default_rng(7)
+    x = random.integers(0, 256, shape, dtype=np.uint8)
+    smooth = cv2.GaussianBlur(x, (0, 0), 3).reshape(shape)
+    x[:, : shape[1] // 2] = smooth[:, : shape[1] // 2]
+    x[: shape[0] // 8], x[-shape[0] // 8 :] = 0, 255
+    return x
+
+
+@pytest.mark.parametrize("border", ["reflect", "zero", "replicate"])
+@pytest.mark.parametrize("size", PICTURES)
+@pytest.mark.parametrize("name", KERNELS)
+def test_counts_are_those_of_the_exact_result(name: str, size: str, border: str) -> None:
+    weights, divisor = KERNELS[name]
+    x = picture(PICTURES[size])
+    kernel = convcli.load({"weights": weights, "divisor": divisor, "border": border})
+    rule = {"reflect": "mirror", "zero": "constant", "replicate": "nearest"}[border]
+    # A whole number over the divisor, so that ties are ties.
+    exact = ndimage.correlate(x.astype(np.float64), np.asarray(weights, float)[..., None], mode=rule) / divisor
+
+    found = filter_picture(x, [kernel])
+
+    assert (found.below, found.above) == ((exact < -0.5).sum(), (exact > 255.5).sum())
+    wanted = np.clip(np.rint(exact), 0, 255)
+    ties = np.abs(exact - np.floor(exact) - 0.5) < 1e-4
+    assert np.abs(found.array - wanted)[~ties].max() == 0
+    assert np.abs(found.array - wanted).max() <= 1
+    # Nobody who doesn't ask for counts gets other pixels.
+    assert np.array_equal(filter_picture(x, [kernel], counted=False).array, found.array)
+
+
+@pytest.mark.parametrize("mode", ["abs", "offset"])
+def test_other_ranges_count_as_before(mode: str) -> None:
+    x = picture((60, 50, 3))
+    weights = np.array([[-1, 4, -2]], float)
+    kernel = convcli.load({"weights": weights.tolist()})
+    exact = ndimage.correlate(x.astype(np.float64), weights[..., None], mode="mirror")
+    exact = np.abs(exact) if mode == "abs" else exact + 128
+
+    found = filter_picture(x, [kernel], mode)
+
+    assert (found.below, found.above) == ((exact < 0).sum(), (exact > 255).sum())
+    assert np.array_equal(found.array, np.clip(exact, 0, 255))
+
+
+@pytest.mark.parametrize(("name", "depths"), [("sharpen", {cv2.CV_16S}), ("blur", {-1}), ("thirds", {-1})])
+def test_few_whole_numbers_need_no_floats(name: str, depths: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """They go by way of int16."""
+    weights, divisor = KERNELS[name]
+    asked, kinds = set(), set()
+    filter2d = cv2.filter2D
+
+    def told(x: Any, depth: int, taps: Any, **options: Any) -> Any:
+        asked.add(depth)
+        kinds.add(str(x.dtype))
+        return filter2d(x, depth, taps, **options)
+
+    monkeypatch.setattr(cv2, "filter2D", told)
+    filter_picture(picture((600, 500, 3)), [convcli.load({"weights": weights, "divisor": divisor})])
+
+    assert asked == depths
+    assert kinds == {"uint8" if name == "sharpen" else "float32"}
+    assert np.count_nonzero(weights) > whole.INTEGER_TAPS or name == "sharpen"
