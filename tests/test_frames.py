@@ -195,14 +195,14 @@ def test_all_frames_or_none(here: Path, step: str, monkeypatch: pytest.MonkeyPat
     source = film("a.tif", noise(5, 6, 8, 3))
     Path("f-1.png").write_bytes(b"precious")
     calls = itertools.count(1)
-    fsync, replace = os.fsync, Path.replace
+    fsync, replace = os.fsync, os.replace
 
     def full(*arguments: Any) -> Any:
         if next(calls) == 4:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return (fsync if step == "fsync" else replace)(*arguments)
 
-    monkeypatch.setattr(os if step == "fsync" else Path, step, full)
+    monkeypatch.setattr(os, step, full)
     result = run("apply", source, "-k", "identity", "-o", "f-{frame}.png", "--all-frames", "--overwrite")
     name = {"fsync": "f-4.png", "replace": "f-5.png"}[step]  # the first one, which has the lock, is renamed last
     assert (result.code, result.err) == (1, f"Error: {name}: can't be written: no space left on device\n")
