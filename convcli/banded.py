@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from convcli import carriers, encoding, files, images, paging, picture_files
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 #: Formats that can be written row by row.
-_WRITTEN: Final = ("tiff", "png")
+_WRITTEN: Final = ("tiff", "png", "jpeg")
 #: Bytes of memory that a picture in bands takes, about: more only where rows are very long, or offsets reach far.
 _MEMORY: Final = 1 << 27
 #: A sequential source with up to so many bytes of samples is kept rather than read twice.
@@ -173,6 +174,11 @@ def _writer(format: str, file: BinaryIO, result: Result, metadata: Metadata, opt
 
         chunks = carriers.png_chunks(metadata)
         return png_writer.Writer(file.write, chunks=chunks, threads=thread_count(), **chosen)
+    if format == "jpeg":
+        from convcli import jpeg_writer
+
+        dressed = partial(carriers.put, format=format, metadata=metadata)
+        return jpeg_writer.Writer(file.write, dressed=dressed, **chosen)
     from convcli import tiff
 
     size = math.prod(result.shape) * result.dtype.itemsize

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convcli import exif, png
 from convcli.errors import ImageError
-from convcli.opencv import opencv, overheard, quiet, swapped
+from convcli.opencv import opencv, overheard, quiet, read_into, swapped
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[Any]
 
 
+_IN_PLACE: Final = 1 << 20  # bytes of pixels that are worth a file in memory
 _LONGEST_SIDE: Final = 1 << 20  # OpenCV's own limit; beyond it leaves a temporary file behind for some formats
 
 
@@ -41,8 +42,11 @@ class Source:
             fact = f"{width} x {height} is {width * height:,} pixels; at most {self.max_pixels:,} are read"
             raise ImageError(fact, place=self.place, hint="--max-pixels raises the limit")
 
-    def read(self, data: bytes, flags: int) -> Pixels:
-        """OpenCV's decoder; the result is (height, width, channels), in OpenCV's order of channels."""
+    def read(self, data: bytes, flags: int, size: tuple[int, int] = (0, 0)) -> Pixels:
+        """OpenCV's decoder; the result is (height, width, channels), in OpenCV's order of channels.
+
+        `size`, height and width, is given where 8-bit colours must come of it.
+        """
         import numpy as np
 
         cv2 = opencv(self.place)
@@ -50,7 +54,9 @@ class Source:
         try:
             # Whatever the format: what one thread's decoder says is not to be taken for another's.
             with overheard(self.complaints), quiet(cv2, errors=tiff):
-                pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+                pixels: Any = np.empty((*size, 3), np.uint8)
+                if pixels.nbytes < _IN_PLACE or not read_into(cv2, data, flags, pixels):
+                    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         except cv2.error:  # its words are of its own code, not of the file
             pixels = None
         # Of a damaged strip of a TIFF file OpenCV only writes to its log, and leaves its 8-bit samples black.
@@ -61,10 +67,10 @@ class Source:
         shaped: Pixels = pixels.reshape(*pixels.shape[:2], -1)
         return shaped
 
-    def read_rgb(self, data: bytes) -> Pixels:
+    def read_rgb(self, data: bytes, size: tuple[int, int] = (0, 0)) -> Pixels:
         """As `read`, for what is stored as three colours: straight to RGB, 8 or 16 bits, not turned upright."""
         cv2 = opencv(self.place)
-        return self.read(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
+        return self.read(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION, size)
 
 
 Decoded = tuple["Pixels", int, tuple[str, ...]]
@@ -149,7 +155,7 @@ def decode_other(source: Source) -> Decoded:
     found = header(source.data, source.format, place=source.place)
     source.limit(found.width, found.height)
     if source.format == "jpeg" and found.channels > 1:
-        pixels = source.read_rgb(source.data)
+        pixels = source.read_rgb(source.data, (found.height, found.width))
     else:
         pixels = swapped(source.read(source.data, -1), in_place=True)
     if source.format == "bmp" and pixels.shape[2] == 4 and not pixels[:, :, 3].any():

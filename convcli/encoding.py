@@ -39,7 +39,7 @@ _LEAST_JP2: Final = 32  # pixels a side: OpenCV asks for five halvings, and leav
 
 
 def settings(format: str, options: Mapping[str, Any] | None, place: str = "") -> dict[str, Any]:
-    """What an encoder is to be told: `flags` for OpenCV's, `compression` for our own.
+    """What an encoder is to be told: `flags` for OpenCV's, `whole` and `compression` for our own.
 
     `options` are `quality` and `FORMAT_NAME`, such as `jpeg_progressive`; those of other formats, and a quality where
     there is none, are passed over, so that one set serves a mixed batch. Raises UsageError for an unknown or impossible
@@ -64,6 +64,8 @@ def settings(format: str, options: Mapping[str, Any] | None, place: str = "") ->
             constant = "IMWRITE_WEBP_LOSSLESS_MODE"
             number = cv2.IMWRITE_WEBP_LOSSLESS_PRESERVE_COLOR if value else cv2.IMWRITE_WEBP_LOSSLESS_OFF
         flags += [getattr(cv2, constant), number]
+    if format == "jpeg":
+        return {"flags": flags, "whole": bool(chosen["progressive"] or chosen["optimize"])}
     return {"flags": flags}
 
 
@@ -128,6 +130,10 @@ def encode(
         from convcli import tiff
 
         data = tiff.encode([pixels], metadata=metadata, **settings(format, options, place))
+    elif format == "jpeg":
+        from convcli import jpeg_writer
+
+        data = jpeg_writer.encode(pixels, place=place, **settings(format, options, place))
     else:
         data = _encoded(pixels, format, place, metadata, options)
     return carriers.put(data, format, metadata)

@@ -24,6 +24,7 @@ _COMPLAINT: Final = (
     rb"|\[ERROR:[^\]]*\] global \S+ (?:TIFF_Error |imdecode_ .*)?(.*)"
 )
 _MOST_HEARD: Final = 1 << 16
+_MARK: Final = 32  # bytes that no picture begins with, since nobody can know them
 _hearing = threading.Lock()
 
 
@@ -105,6 +106,28 @@ def overheard(complaints: list[str]) -> Iterator[None]:
                     complaints.append(words)
                 elif not found and line.strip():  # an error of OpenCV's ends with an empty line
                     os.write(2, line)
+
+
+def read_into(cv2: Any, data: bytes, flags: int, out: Pixels) -> bool:
+    """Decodes a file straight into `out`, which has the shape and dtype that come of it; False where that fails.
+
+    `cv2.imdecode` decodes into memory of its own, and copies that: a quarter of the time of a JPEG file, and twice its
+    pixels. Only `cv2.imread` takes an array, and a name, which a file in memory has on Linux. Where it can't read the
+    header it leaves the array as it is, without a word: what stood in it first would still be there.
+    """
+    import numpy as np
+
+    mark = np.frombuffer(os.urandom(min(out.nbytes, _MARK)), np.uint8)
+    there = out.reshape(-1).view(np.uint8)[: len(mark)]
+    there[:] = mark
+    try:
+        with os.fdopen(os.memfd_create("convcli"), "wb") as file:
+            file.write(data)
+            file.flush()
+            read = cv2.imread(f"/proc/self/fd/{file.fileno()}", out, flags)
+    except (AttributeError, OSError, cv2.error):  # not Linux, not allowed, or another shape
+        return False
+    return read is not None and np.shares_memory(read, out) and not (there == mark).all()
 
 
 def _nameless_file() -> IO[bytes]:

@@ -164,8 +164,8 @@ class _Outputs:
 def _in_bands(
     job: Job, data: bytes | None, settings: Settings, admit: Callable[[int], None] | None
 ) -> Report | tuple[str, ...]:
-    """The report of a TIFF or PNG file made into another in bands of rows; else notes on why it is not."""
-    if job.format not in ("", "png", "tiff") or job.frames or settings.layout not in (None, "yxc"):
+    """The report of a TIFF or PNG file filtered in bands of rows; else notes on why it is not."""
+    if job.format not in ("", "png", "tiff", "jpeg") or job.frames or settings.layout not in (None, "yxc"):
         return ()
     head = (inputs.head(job.input) if data is None else data)[:_HEAD]
     format = sniff.identify(head)

@@ -147,11 +147,14 @@ class Steps:
 
 
 def _step_cuts(result: Result, nodes: Sequence[Node]) -> list[Cut]:
-    """The rows of the result in steps, which end where the last kernel's own bands do."""
+    """The rows of the result in steps, which end where the tallest bands do that they are made of: a step that ends
+    within one needs all of it, and so does the next."""
     height = result.shape[0]
     row = sum(node.array.nbytes for node in nodes) // height + 1
     rows = max(1, _STEP_BYTES // row)
-    ends = [stop for _, stop in result.final.cuts] if result.final else range(rows, height + rows, rows)
+    last = [result.final] if result.final else [node for node in result.nodes if len(node.array) == height]
+    tallest = max(last, key=lambda node: node.cuts[0][1], default=None)
+    ends = [stop for _, stop in tallest.cuts] if tallest else range(rows, height + rows, rows)
     cuts, start = [], 0
     for end in ends:
         if end - start >= rows or end >= height:

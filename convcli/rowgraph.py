@@ -2,7 +2,7 @@
 
 A node is a picture of full size of which only some bands exist at a time. A convolution's bands are the engine's own,
 with the same cuts as for the whole picture: its results are the same, to the last bit, because the same calls are made
-on the same numbers.
+on the same numbers. Where rows come out the same wherever they are cut, the cuts may be finer.
 """
 
 from __future__ import annotations

@@ -1,13 +1,18 @@
-"""What libjpeg and libpng say of damaged data is heard, also where there are no files in memory."""
+"""OpenCV guarded: what its codecs say of damaged data is heard, and what they decode into our memory is theirs."""
 
 from __future__ import annotations
 
 import os
+import random
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
-from support import SAMPLES
 
-from convcli import images
+from convcli import decoding, encoding, images, opencv
+from convcli.errors import ImageError
+from tests.support import SAMPLES, noise
 
 
 def damaged() -> bytes:
@@ -27,3 +32,48 @@ def test_complaints_are_heard(memory: bool, monkeypatch: pytest.MonkeyPatch, cap
     picture = images.decode(damaged(), place="a.jpg")
     assert any(note.startswith("damaged JPEG: Corrupt JPEG data") for note in picture.notes)
     assert capfd.readouterr().err == ""
+
+
+def outcome(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """The pixels and notes of a file, or what is wrong with it."""
+    try:
+        picture = images.decode(data, place="a.jpg", max_pixels=1 << 20)
+    except ImageError as error:
+        return b"", (str(error),)
+    return picture.pixels.tobytes(), picture.notes
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs files in memory")
+def test_jpeg_files_are_decoded_in_place_as_they_are_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Damaged ones, too, above all those whose header OpenCV can't read, and of which it leaves the array as it was."""
+    pixels = cv2.GaussianBlur(noise(120, 161, 3), (0, 0), 2)
+    files = [encoding.encode(pixels, format="jpeg", place="", options={"jpeg_progressive": p}) for p in (0, 1)]
+    calls: list[bool] = []
+    read_into = opencv.read_into
+
+    def counted(*arguments: Any) -> bool:
+        calls.append(read_into(*arguments))
+        return calls[-1]
+
+    monkeypatch.setattr(decoding, "read_into", counted)
+    choose = random.Random(5)
+    for data in files:
+        for number in range(300):
+            damaged = bytearray(data)
+            for _ in range(number and choose.choice([1, 2, 20])):
+                damaged[choose.randrange(2, choose.choice([700, len(data)]))] = choose.randrange(256)
+            monkeypatch.setattr(decoding, "_IN_PLACE", 1 << 30)
+            expected = outcome(bytes(damaged))
+            monkeypatch.setattr(decoding, "_IN_PLACE", 0)
+            assert outcome(bytes(damaged)) == expected
+    assert 100 < sum(calls) < len(calls) - 20  # both ends were met
+
+
+def test_an_array_that_opencv_left_alone_is_no_picture() -> None:
+    out = np.full((48, 64, 3), 7, np.uint8)
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    data = encoding.encode(noise(48, 64, 3), format="jpeg", place="")
+    assert opencv.read_into(cv2, data, flags, out) is hasattr(os, "memfd_create")
+    assert not opencv.read_into(cv2, data[:200], flags, out)
+    assert not opencv.read_into(cv2, b"", flags, out)
+    assert not opencv.read_into(cv2, data, flags, np.empty((47, 64, 3), np.uint8))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from convcli import cli
+
 SAMPLES = Path(__file__).parent.parent / "samples"
 HEAVY = {"numpy", "scipy", "cv2"}
 
@@ -95,7 +97,7 @@ def test_a_run_without_report_loads_little(tmp_path: Path) -> None:
     assert code == 0
     assert not modules & {"rich", "scipy", "yaml", "zipfile", "tempfile", "shutil", "csv", "json", "string"}
     own = {name for name in modules if name.partition(".")[0] == "convcli"}
-    assert len(own) <= 69, sorted(own)
+    assert len(own) <= 70, sorted(own)
     idle = {"animation", "avif", "exif_blocks", "salvage", "tiff", "layouts", "render", "weight_rules", "displacements",
             "resuming", "fingerprint", "workers", "report_file"}  # fmt: skip
     assert not own & {f"convcli.{name}" for name in idle}
@@ -122,6 +124,46 @@ def test_idle_modules_do_not_run(tmp_path: Path) -> None:
     """.strip()
     assert loaded(code, tmp_path)[1] == 0
     assert (tmp_path / "out.png").exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libraries are loaded ahead on Linux only")
+def test_libraries_loaded_ahead_are_those_that_are_imported(tmp_path: Path) -> None:
+    code = """
+    import os, time
+    from convcli import startup
+    os.sched_getaffinity = lambda _: {0, 1}
+    def mapped():
+        with open("/proc/self/maps") as file:
+            names = {line.split(None, 5)[5].strip() for line in file if line.count("/")}
+        return {name for name in names if os.path.basename(name).startswith(("cv2.", "_multiarray_umath."))}
+    startup.load_libraries()
+    until = time.monotonic() + 60
+    while len(mapped()) < 2 and time.monotonic() < until:
+        time.sleep(.01)
+    ahead = mapped()
+    assert ahead == {os.path.realpath(name) for name in startup._libraries()}, ahead
+    assert "cv2" not in sys.modules and "numpy" not in sys.modules
+    import cv2
+    assert mapped() == ahead  # none is there twice
+    assert cv2.blur(__import__("numpy").ones((3, 3)), (3, 3)).sum() == 9
+    """.strip()
+    assert loaded(code, tmp_path)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["apply", "a.png", "-k", "sharpen", "-o", "b.png"], True),
+        (["apply", "a.png", "-k", "sharpen", "-o", "b.png", "--max-pixels", "9"], False),
+        (["apply", "a.png", "-k", "sharpen", "-o", "b.png", "--max-pixels=2000000000"], False),
+        (["apply", "--help"], False),
+        (["apply", "a.png", "-k", "sharpen", "-o", "b/", "--dry-run"], False),
+        (["list"], False),
+        ([], False),
+    ],
+)
+def test_libraries_are_loaded_ahead_only_to_filter(arguments: list[str], expected: bool) -> None:
+    assert cli.will_filter(arguments) is expected
 
 
 def test_rows_on_the_command_line_load_no_yaml(tmp_path: Path) -> None:

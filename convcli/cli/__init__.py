@@ -11,7 +11,7 @@ from types import FrameType
 
 import click
 
-from convcli import __version__
+from convcli import __version__, startup
 from convcli.errors import ConvcliError, printable, suggestion
 
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.
@@ -84,6 +84,8 @@ def main() -> None:
     """Runs the command line and exits: 0 done, 1 an input failed, 2 wrong usage or kernel, 130 and 143 on signals."""
     # Our threads share the work; threads of OpenBLAS's own would be started with numpy and then wait in vain.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if will_filter(sys.argv[1:]):
+        startup.load_libraries()
     _open_standard_streams()
     for number in (signal.SIGINT, signal.SIGTERM):
         _before[number] = signal.getsignal(number)
@@ -106,6 +108,15 @@ def main() -> None:
         sys.stderr.flush()
     # All is written and closed: taking the interpreter and its libraries down first would only take time.
     os._exit(code)
+
+
+def will_filter(arguments: list[str]) -> bool:
+    """Whether a command line looks as if OpenCV were about to be wanted.
+
+    Not where it sets OpenCV's limit of pixels, which must be known before its library is loaded.
+    """
+    limits = any(argument.startswith("--max-pixels") for argument in arguments)
+    return arguments[:1] == ["apply"] and not {"--help", "-h", "--dry-run"} & {*arguments} and not limits
 
 
 def _open_standard_streams() -> None:

@@ -183,7 +183,7 @@ def bands(plan: Plan, work: Plane, dtype: npt.DTypeLike) -> list[tuple[int, int]
     if plan.algorithm == "direct" and (
         kind.kind == "f" or (kind == np.uint8 and math.prod(work.taps) <= whole.NATIVE_AREA)
     ):
-        return whole.parts(work.height, samples * kind.itemsize, samples, work.taps)
+        return whole.parts(work.height, samples * kind.itemsize, samples, work.taps, whole.PART)
     windows = [Gather(k, 1, 1, k // 2, n) for k, n in zip(work.taps, (work.height, work.width), strict=True)]
     return tiles._bands((work.height, work.width, work.channels), windows, 4, plan.rows)
 

@@ -139,6 +139,11 @@ def run_cuts(work: Callable[[Cut], object], cuts: Sequence[Cut]) -> None:
         collected.append(Cuts(work=work, cuts=list(cuts)))
 
 
+def collecting() -> bool:
+    """Whether what goes by cuts is listed in this thread, to be run by and by."""
+    return getattr(_collector, "found", None) is not None
+
+
 @contextmanager
 def collected() -> Iterator[list[Cuts]]:
     """Within it nothing that goes by cuts is run: what would be is listed, to be run by and by."""

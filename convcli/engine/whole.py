@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.engine import tiles
 from convcli.engine.direct import CHANNEL_LIMIT, one_channel, opencv_layout
 from convcli.engine.plan import FOURIER_AREA
-from convcli.engine.threads import run_cuts, scratch
+from convcli.engine.threads import collecting, run_cuts, scratch
 from convcli.geometry import Gather, Window
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a part of a picture that is filtered where it lies: it needs no cache, and seams cost.
 PART = 1 << 23
+#: The same where the parts are made by and by: memory for some of them is all that there is.
+COLLECTED_PART = 1 << 21
 #: `filter2D` on bytes is slower than on floats, but up to this many taps it is not worth making them floats.
 NATIVE_AREA = 9
 #: Multiplications that are worth a second thread.
@@ -58,9 +60,11 @@ def filter_to(x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], borde
     up = windows[0].before
     down = taps.shape[0] - 1 - up
     anchor = (windows[1].before, up)
-    cuts = parts(x.shape[0], x.nbytes, x.size, taps.shape)
+    # Of float64 OpenCV makes Fourier transforms from 50 taps on: there the last bit depends on where a part begins.
+    part = COLLECTED_PART if collecting() and x.itemsize < 8 else PART
+    cuts = parts(x.shape[0], x.nbytes, x.size, taps.shape, part)
 
-    def part(cut: tuple[int, int]) -> None:
+    def work(cut: tuple[int, int]) -> None:
         cv2.filter2D(x[slice(*cut)], -1, taps, dst=out[slice(*cut)], anchor=anchor, borderType=RULES[border])
         if cut[0]:
             seam(cut[0], cut[0] + up)
@@ -72,15 +76,15 @@ def filter_to(x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], borde
             redone = cv2.filter2D(x[low - up : high + down], -1, taps, anchor=anchor, borderType=RULES[border])
             out[low:high] = redone[up : up + high - low].reshape(high - low, *x.shape[1:])
 
-    run_cuts(part, cuts)
+    run_cuts(work, cuts)
 
 
-def parts(height: int, size: int, samples: int, taps: tuple[int, ...]) -> list[tuple[int, int]]:
+def parts(height: int, size: int, samples: int, taps: tuple[int, ...], part: int) -> list[tuple[int, int]]:
     """The rows of a picture of `size` bytes in an even number of parts, each taller than what its seams do again."""
-    count = min(max(2, -(-size // (2 * PART)) * 2), height // (4 * taps[0]))
+    count = min(max(2, -(-size // (2 * part)) * 2), height // (4 * taps[0]))
     if samples * (math.prod(taps) + AROUND) < LEAST or count < 2:
         count = 1
-    return list(itertools.pairwise(height * part // count for part in range(count + 1)))
+    return list(itertools.pairwise(height * number // count for number in range(count + 1)))
 
 
 def are_integers(taps: Array) -> bool:

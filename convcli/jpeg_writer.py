@@ -1,0 +1,161 @@
+"""JPEG files written by several threads: OpenCV encodes strips of rows, which are joined by restart markers.
+
+At a restart marker an encoder forgets what came before, so the strips' own files hold what the whole picture's would:
+the same coefficients, in the same code. Only what says how large the picture is, and where the markers are, is new.
+
+Source: ITU-T T.81 (JPEG), B.2.1 (restart intervals), B.2.2 (frame header), B.2.4.4 (DRI), E.1.4 (restart).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from convcli.engine.threads import run_all
+from convcli.errors import ImageError
+from convcli.opencv import opencv, quiet, swapped
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[Any]
+
+#: Bytes of samples in a strip: a marker costs a few bytes, and a call as much as some thousand samples.
+_STRIP_BYTES: Final = 1 << 21
+#: The rows of a strip are a multiple of these: no row of blocks is higher, whatever the subsampling.
+_GRAIN: Final = 16
+_MOST_UNITS: Final = 65535  # that a restart interval may have
+_SCAN, _INTERVAL = b"\xda", 0xDD  # markers
+_FRAMES: Final = frozenset(bytes((marker,)) for marker in range(0xC0, 0xD0) if marker not in (0xC4, 0xC8, 0xCC))
+
+
+def encode(pixels: Pixels, *, flags: Sequence[int], whole: bool, place: str = "") -> bytes:
+    """A JPEG file of `pixels`, shaped (height, width, channels) in RGB order, as `Writer` makes it."""
+    pieces: list[bytes] = []
+    writer = Writer(pieces.append, flags=flags, whole=whole, place=place)
+    writer.begin(pixels.shape, pixels.dtype)
+    writer.add(pixels)
+    writer.end()
+    return b"".join(pieces)
+
+
+class Writer:
+    """Writes a JPEG file of 1 or 3 channels, 8 bits per sample, whose bytes don't depend on the number of threads."""
+
+    def __init__(
+        self, write: Callable[[bytes], object], *, flags: Sequence[int], whole: bool, place: str = "",
+        dressed: Callable[[bytes], bytes] = lambda head: head,
+    ) -> None:  # fmt: skip
+        """`write` takes the file piece by piece, `flags` are OpenCV's.
+
+        `whole`: the picture is one strip, as it must be where all of it decides on the code or goes through several
+        scans. `dressed` puts metadata into what precedes the first scan.
+        """
+        self._write, self._flags, self._whole, self._place, self._dressed = write, flags, whole, place, dressed
+
+    def begin(self, shape: Sequence[int], dtype: Any) -> None:
+        """Nothing is written yet."""
+        self._left, self._width = shape[0], shape[1]
+        self._shape = tuple(shape)
+        rows = max(1, _STRIP_BYTES // (shape[1] * shape[2]))
+        # A row of blocks has at most one for every 8 pixels.
+        most = _MOST_UNITS // -(-shape[1] // 8) * 8
+        self._strip = shape[0] if self._whole else max(_GRAIN, min(rows, most) // _GRAIN * _GRAIN)
+        self._waiting: list[Pixels] = []
+        self._count = 0
+
+    def add(self, rows: Pixels) -> None:
+        """The next rows, which need not stay as they are afterwards. Raises ImageError where OpenCV fails."""
+        import numpy as np
+
+        self._left -= len(rows)
+        there = sum(map(len, self._waiting)) + len(rows)
+        ready = there if not self._left else there // self._strip * self._strip
+        if not ready:
+            self._waiting.append(rows.copy())
+            return
+        rows = np.concatenate([*self._waiting, rows]) if self._waiting else rows
+        self._waiting = [rows[ready:].copy()] if ready < there else []
+        starts = range(0, ready, self._strip)
+        strips: dict[int, _Strip] = {}
+
+        def work(start: int) -> None:
+            strips[start] = self._encoded(rows[start : min(start + self._strip, ready)])
+
+        run_all(work, starts)
+        for start in starts:
+            self._join(strips[start])
+
+    def end(self) -> None:
+        """All rows are there."""
+        self._write(b"\xff\xd9")
+
+    def _encoded(self, rows: Pixels) -> _Strip:
+        """What OpenCV makes of these rows."""
+        cv2 = opencv(self._place)
+        try:
+            with quiet(cv2):
+                done, out = cv2.imencode(".jpg", swapped(rows), self._flags)
+        except cv2.error as error:
+            raise ImageError(f"can't be written as jpeg: {error.err or error}", place=self._place) from None
+        strip = _Strip(bytes(out)) if done else None
+        if strip is None or strip.size != rows.shape[:2]:
+            raise self._failure()
+        return strip
+
+    def _join(self, strip: _Strip) -> None:
+        """Writes the scan of the next strip; before the first one, what precedes it, for a picture of all strips."""
+        if not self._count:
+            self._tables = strip.tables
+            self._write(self._dressed(self._head(strip)))
+        elif strip.tables != self._tables:
+            raise self._failure()
+        else:
+            self._write(bytes((0xFF, 0xD0 + (self._count - 1) % 8)))
+        self._count += 1
+        self._write(strip.code)
+
+    def _head(self, first: _Strip) -> bytes:
+        """What precedes the code: the segments of the first strip's file, made those of the whole picture."""
+        height, width = self._shape[:2]
+        frame = first.frame[:5] + struct.pack(">HH", height, width) + first.frame[9:]
+        interval = b""
+        if self._strip < height:
+            across, down = first.unit()
+            interval = struct.pack(">BBHH", 0xFF, _INTERVAL, 4, -(-width // across) * (self._strip // down))
+        before, *between, scan = first.tables
+        return b"".join((b"\xff\xd8", before, frame, *between, interval, scan))
+
+    def _failure(self) -> ImageError:
+        height, width = self._shape[:2]
+        return ImageError(f"OpenCV can't write {width} x {height} as jpeg", place=self._place)
+
+
+class _Strip:
+    """A JPEG file in its parts: `frame` is the segment that tells its size; `tables` are those before it, joined, and
+    each one behind it up to the one that starts the first scan; `code` is the rest but the end marker."""
+
+    def __init__(self, file: bytes) -> None:
+        segments, at = [b""], 2
+        while segments[-1][1:2] != _SCAN:
+            length = 2 + int.from_bytes(file[at + 2 : at + 4], "big")
+            segments.append(file[at : at + length])
+            at += length
+        frame = next(number for number, segment in enumerate(segments) if segment[1:2] in _FRAMES)
+        self.frame, self.code = segments[frame], file[at:-2]
+        self.tables = [b"".join(segments[:frame]), *segments[frame + 1 :]]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Height and width."""
+        return struct.unpack(">HH", self.frame[5:9])
+
+    def unit(self) -> tuple[int, int]:
+        """Width and height in pixels of the smallest unit of code: a block of the component with the fewest samples.
+
+        A component that is alone has units of one block, whatever its factors.
+        """
+        frame = self.frame
+        factors = [(frame[at] >> 4, frame[at] & 15) for at in range(11, len(frame), 3)] if frame[9] > 1 else [(1, 1)]
+        return 8 * max(across for across, _ in factors), 8 * max(down for _, down in factors)
