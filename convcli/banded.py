@@ -95,6 +95,7 @@ def _in_threads(
     held = source.sequential and again and size <= _HELD
     if admit:
         admit(_MEMORY + size * held)
+    paging.keep_freed()
     readers = ThreadPoolExecutor(1 if source.sequential else thread_count())
     with readers, ThreadPoolExecutor(1) as behind:
         try:

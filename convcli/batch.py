@@ -176,8 +176,8 @@ def _in_worker(
 @cache
 def _settle_in(threads: int) -> None:
     """What a process that has others beside it does first."""
-    from convcli import memory
+    from convcli import paging
     from convcli.engine.threads import limit_threads
 
     limit_threads(threads)
-    memory.keep_freed()
+    paging.keep_freed()

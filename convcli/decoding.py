@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[Any]
 
 
-_IN_PLACE: Final = 1 << 20  # bytes of pixels that are worth a file in memory
+_IN_PLACE: Final = 1 << 22  # bytes of pixels that are worth a file in memory
 _LONGEST_SIDE: Final = 1 << 20  # OpenCV's own limit; beyond it leaves a temporary file behind for some formats
 
 

@@ -11,23 +11,6 @@ from typing import Final
 _PER_PIXEL: Final = 24
 #: The share of the memory that is free when a run starts that its pictures may take together.
 _SHARE: Final = 0.6
-_KEPT: Final = 1 << 27
-
-
-def keep_freed() -> None:
-    """Has this process keep what it frees for the next picture, up to a bound.
-
-    Fresh memory costs a page fault for every 4 KiB: a quarter of the time that small pictures take. This is glibc's
-    mallopt(3); elsewhere nothing happens.
-    """
-    import ctypes
-
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return
-    mallopt(-3, _KEPT // 4)  # M_MMAP_THRESHOLD
-    mallopt(-1, _KEPT)  # M_TRIM_THRESHOLD
 
 
 def needed(data: bytes) -> int:

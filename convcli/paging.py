@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Memory comes and goes in pieces of this many bytes, the size of a huge page.
 GRAIN: Final = 1 << 21
+#: Bytes that `keep_freed` keeps at most.
+_KEPT: Final = 1 << 27
 #: Linux's MAP_NORESERVE, which Python names from 3.13 on: the address space alone is no promise of memory.
 _UNRESERVED: Final = getattr(mmap, "MAP_NORESERVE", 0x4000)
 
@@ -23,6 +25,22 @@ _UNRESERVED: Final = getattr(mmap, "MAP_NORESERVE", 0x4000)
 def available() -> bool:
     """Whether this system gives memory back piece by piece."""
     return hasattr(mmap.mmap, "madvise") and hasattr(mmap, "MADV_DONTNEED")
+
+
+def keep_freed() -> None:
+    """Has this process keep what it frees for the next picture, or the next piece of one, up to a bound.
+
+    Fresh memory costs a page fault for every 4 KiB: a quarter of the time that small pictures take. This is glibc's
+    mallopt(3); elsewhere nothing happens.
+    """
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    mallopt(-3, _KEPT // 4)  # M_MMAP_THRESHOLD
+    mallopt(-1, _KEPT)  # M_TRIM_THRESHOLD
 
 
 class Held:
