@@ -102,7 +102,7 @@ def _in_threads(
             pixels = _node(source, readers, held=held)
             if held and wraps:  # the last rows are wanted first
                 pixels.make(set(range(len(pixels.cuts))))
-            result = treated(pixels, kernels, mode, how.treatment, lambda: opaque(pixels))
+            result = treated(pixels, kernels, mode, how.treatment, lambda: opaque(pixels), counted=how.counted)
             return _filtered(source, result, behind, job, how, started)
         finally:
             for pool in (readers, behind):

@@ -13,6 +13,7 @@ from convcli.pipeline import (
     kept_dtype,
     nonfinite,
     prepared,
+    reach,
     sink_for,
     span,
     stretched,
@@ -46,8 +47,9 @@ if TYPE_CHECKING:
 
 
 def treated(
-    source: Node, kernels: Sequence[Kernel], mode: str, treatment: Treatment, opaque: Callable[[], bool]
-) -> Result:
+    source: Node, kernels: Sequence[Kernel], mode: str, treatment: Treatment, opaque: Callable[[], bool],
+    *, counted: bool = True,
+) -> Result:  # fmt: skip
     """The picture that `filter_treated` makes of `source`; `opaque` looks whether all of it is.
 
     Raises ShapeError as `filter_treated` does.
@@ -60,16 +62,17 @@ def treated(
         source = pointwise(np.ascontiguousarray, [(source, pixels[..., :-1])], colours, pixels.dtype)
         pixels = source.array
     if is_plain(pixels, treatment):
-        return _plain(source, kernels, mode, opaque)
+        return _plain(source, kernels, mode, opaque, counted=counted)
     return _treated(source, kernels, mode, treatment, opaque)
 
 
-def _plain(source: Node, kernels: Sequence[Kernel], mode: str, opaque: Callable[[], bool]) -> Result:
+def _plain(source: Node, kernels: Sequence[Kernel], mode: str, opaque: Callable[[], bool], *, counted: bool) -> Result:
     pixels = source.array
     colour, alpha, stages, notes = prepared(pixels, kernels)
     covered = alpha is None or opaque()
     if covered and mode != "rescale":
-        return _direct(source, colour, kernels, mode, stages, notes, has_alpha=alpha is not None)
+        counted |= alpha is not None
+        return _direct(source, colour, kernels, mode, stages, notes, has_alpha=alpha is not None, counted=counted)
     top = white(pixels.dtype)
     chain = _chain(source, colour, None if covered else alpha, kernels, stages, top)
     dtype = kept_dtype(mode, pixels.dtype)
@@ -98,7 +101,7 @@ def _plain(source: Node, kernels: Sequence[Kernel], mode: str, opaque: Callable[
 
 def _direct(
     source: Node, colour: Array, kernels: Sequence[Kernel], mode: str, stages: tuple[Stage, ...],
-    notes: tuple[str, ...], *, has_alpha: bool,
+    notes: tuple[str, ...], *, has_alpha: bool, counted: bool,
 ) -> Result:  # fmt: skip
     """The last kernel's results go straight to where they are kept."""
     import numpy as np
@@ -110,7 +113,7 @@ def _direct(
     sinks: list[Sink] = []
 
     def sink(array: Array) -> Sink:
-        sinks.append(sink_for(shape, mode, given, array))
+        sinks.append(sink_for(shape, mode, given, array, reach(kernels[-1], x), counted=counted))
         return sinks[0]
 
     final = convolved(before, x, kernels[-1], work, shape, dtype, sink)
