@@ -29,6 +29,7 @@ from convcli.tiff_bands import TiffBands
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+    from typing import TypeAlias
 
     from numpy.typing import NDArray
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from convcli.row_result import Result
 
     Array = NDArray[Any]
+    #: Asked of an output, its bytes or the name of a file of them, whether it is to be put in place.
+    Wanted: TypeAlias = Callable[[str | memoryview], bool]
 
 #: Formats that can be written row by row.
 _WRITTEN: Final = ("tiff", "png", "jpeg")
@@ -48,13 +51,15 @@ _HELD: Final = 1 << 26
 
 def attempt(
     job: Job, format: str, kernels: Sequence[Kernel], mode: str, how: PictureSettings, *, least: int,
-    data: bytes | None = None, recorded: bool = False, admit: Callable[[int], None] | None = None,
+    data: bytes | None = None, known: Callable[[], Report | None] = lambda: None, wanted: Wanted = lambda made: True,
+    admit: Callable[[int], None] | None = None,
 ) -> Report | str:  # fmt: skip
     """The report of a job done in bands; else a note on why a large file has to be done whole, empty for other files.
 
     The input is of `format`, "png" or "tiff"; pictures with `least` bytes of samples are worth it. `data` are its bytes
-    where it is no file. `recorded`: hashes of input and output are wanted, for which they must be whole. `admit` is
-    called with the memory that bands will take, and returns when there is room.
+    where it is no file. `known` is asked before the work, and may have the report already; `wanted` is asked after it,
+    with the output's bytes or the name of a file of them, and may leave the output as it is. `admit` is called with the
+    memory that bands will take, and returns when there is room.
 
     Raises ImageError and ShapeError as the ordinary way does; then nothing was written.
     """
@@ -63,10 +68,7 @@ def attempt(
     started = time.perf_counter()
     try:
         with closing(_opened(job, format, data, how, least)) as source:
-            if recorded:
-                whole = "read whole, not in bands: a run that is recorded hashes its files whole"
-                return whole if format == "tiff" else ""
-            return _in_threads(source, job, kernels, mode, how, admit, started)
+            return known() or _in_threads(source, job, kernels, mode, how, wanted, admit, started)
     except NotInBandsError as error:
         return f"read whole, not in bands: {error}" if str(error) else ""
 
@@ -84,7 +86,7 @@ def _opened(job: Job, format: str, data: bytes | None, how: PictureSettings, lea
 
 
 def _in_threads(
-    source: RowSource, job: Job, kernels: Sequence[Kernel], mode: str, how: PictureSettings,
+    source: RowSource, job: Job, kernels: Sequence[Kernel], mode: str, how: PictureSettings, wanted: Wanted,
     admit: Callable[[int], None] | None, started: float,
 ) -> Report:  # fmt: skip
     from concurrent.futures import ThreadPoolExecutor
@@ -103,7 +105,7 @@ def _in_threads(
             if held and wraps:  # the last rows are wanted first
                 pixels.make(set(range(len(pixels.cuts))))
             result = treated(pixels, kernels, mode, how.treatment, lambda: opaque(pixels), counted=how.counted)
-            return _filtered(source, result, behind, job, how, started)
+            return _filtered(source, result, behind, job, how, wanted, started)
         finally:
             for pool in (readers, behind):
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -118,7 +120,7 @@ def _node(source: RowSource, pool: Executor, *, held: bool) -> Node:
 
 
 def _filtered(
-    source: RowSource, result: Result, behind: Executor, job: Job, how: PictureSettings, started: float
+    source: RowSource, result: Result, behind: Executor, job: Job, how: PictureSettings, wanted: Wanted, started: float
 ) -> Report:
     import numpy as np
 
@@ -133,7 +135,7 @@ def _filtered(
     metadata, dropped = images.fit(carried, outline, format)
     steps = Steps(result)
     steps.measure()
-    with _output(job.output) as file:
+    with _output(job.output, wanted) as file:
         writer = _writer(format, file, result, metadata, how.options)
         writer.begin(result.shape, result.dtype)
         for cut in steps:
@@ -157,15 +159,16 @@ def _filtered(
 
 
 @contextmanager
-def _output(name: str) -> Iterator[BinaryIO]:
+def _output(name: str, wanted: Wanted) -> Iterator[BinaryIO]:
     """Where a result is written, which nobody sees before all of it is there. Raises ImageError."""
     if name != STANDARD:
-        with files.replaced(name) as file:
+        with files.replaced(name, wanted) as file:
             yield file
         return
     whole = io.BytesIO()
     yield whole
-    files.write_standard(whole.getbuffer())
+    if wanted(whole.getbuffer()):
+        files.write_standard(whole.getbuffer())
 
 
 def _writer(format: str, file: BinaryIO, result: Result, metadata: Metadata, options: Mapping[str, Any]) -> Any:

@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, ClassVar, Final
 
 from convcli import temporaries
@@ -242,8 +242,11 @@ class Pending:
 
 
 @contextlib.contextmanager
-def replaced(path: str) -> Iterator[BinaryIO]:
-    """A file to write, which is there whole when the block ends, as by `write_atomically`. Raises ImageError."""
+def replaced(path: str, wanted: Callable[[str], bool] = lambda temporary: True) -> Iterator[BinaryIO]:
+    """A file to write, which is there whole when the block ends, as by `write_atomically`. Raises ImageError.
+
+    `wanted` is asked when all is written, with the name that it has until then; where it is not, all stays as it was.
+    """
     target, temporary_names = _resolved(path), list[str]()
     try:
         if os.path.isdir(target):
@@ -254,7 +257,10 @@ def replaced(path: str) -> Iterator[BinaryIO]:
         try:
             with _whole(handle, temporary, target) as file:
                 yield file
-            os.replace(temporary, target)
+            if wanted(temporary):
+                os.replace(temporary, target)
+            else:
+                os.unlink(temporary)
         finally:
             if held is not None:
                 os.close(held)

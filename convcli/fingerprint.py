@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,11 +13,19 @@ from convcli.tensors import Tensor
 _ASIDE = frozenset({"name", "about", "locate"})
 
 
-def digest(data: bytes) -> str:
+def digest(data: bytes | memoryview) -> str:
     """The SHA-256 of a file's bytes in hexadecimal, as `sha256sum` prints it."""
     import hashlib
 
     return hashlib.sha256(data).hexdigest()
+
+
+def file_digest(path: str | os.PathLike[str]) -> str:
+    """The same of a file, which is read piece by piece. Raises OSError."""
+    import hashlib
+
+    with open(path, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(*values: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import files, inputs, png, sniff
@@ -68,16 +69,14 @@ def _run_job(
     started = time.perf_counter()
     inputs.check_input(job.input)
     piped = sys.stdin.buffer.read() if job.input == STANDARD else None
-    banded = _in_bands(job, piped, settings, admit)
+    entry = _Entry(job, settings, earlier)
+    banded = _in_bands(job, piped, settings, entry, admit)
     if isinstance(banded, Report):
-        return banded
+        return entry.completed(banded)
     data = _read(job.input) if piped is None else piped
-    identity = recording.identity(job, data) if recording else {}
-    if recording and earlier and recording.is_done(job, identity["sha256_in"], earlier):
-        return Report(
-            input=job.input, output=job.output, status="skipped", reason="done before", notes=earlier.notes,
-            settings=earlier.settings, written=earlier.written, **identity,
-        )  # fmt: skip
+    skipped = entry.known(data)
+    if skipped:
+        return skipped
     if admit:
         from convcli import memory
 
@@ -92,77 +91,106 @@ def _run_job(
     work.check(format_out, shown(job.output, "stdout"), apart=bool(targets))
     results = work.filter()
     before_encoding = time.perf_counter()
-    put = _Outputs(settings, earlier, later)
-    put.write(job, targets, work, results, format_out)
-    notes = tuple(
-        dict.fromkeys((*banded, *work.notes, *(note for result in results for note in result.notes), *put.dropped))
-    )
-    if recording:
-        identity |= {"settings": recording.settings(job, notes), "written": tuple(put.written)}
+    dropped = _write(entry, targets, work, results, format_out, later)
+    filtering = (note for result in results for note in result.notes)
+    notes = tuple(dict.fromkeys((*banded, *work.notes, *filtering, *dropped)))
     ended = time.perf_counter()
     samples = max(sum(result.array.size for result in results), 1)
-    return Report(
-        input=job.input, output=job.output, status="done", reason=put.reason,
+    report = Report(
+        input=job.input, output=job.output, status="done",
         format_in=work.format_in, format_out=format_out, dtype_in=work.dtype_in,
         dtype_out=dtype_name(results[0].array.dtype), stages=results[0].stages, frames=work.frames_in,
         decode_s=decoded - started, filter_s=sum(result.seconds for result in results),
         encode_s=ended - before_encoding, clipped_low=sum(result.below for result in results) / samples,
         clipped_high=sum(result.above for result in results) / samples,
-        nonfinite=sum(result.nonfinite for result in results),
-        notes=notes, **identity,
+        nonfinite=sum(result.nonfinite for result in results), notes=notes,
     )  # fmt: skip
+    return entry.completed(report)
 
 
-class _Outputs:
-    """The outputs of one job on their way: `written` for the record, `dropped` notes of the encoders."""
+class _Entry:
+    """What a run with a record knows of one job, and is to keep of it; without a record it knows and keeps nothing."""
 
-    def __init__(self, settings: Settings, earlier: Earlier | None, later: list[files.Pending] | None) -> None:
-        self._recording = settings.recording
-        self._overwrite = settings.overwrite
-        self._earlier = earlier
-        self._later = later
+    def __init__(self, job: Job, settings: Settings, earlier: Earlier | None) -> None:
+        self.job = job
+        self._recording, self._earlier = settings.recording, earlier
+        self._compares = settings.recording is not None and settings.recording.resumes and not settings.overwrite
+        self._identity: dict[str, Any] = {}
+        self._written: list[Written] = []
         self._new = 0
-        self.written: list[Written] = []
-        self.dropped: list[str] = []
 
-    @property
-    def reason(self) -> str:
-        """Why nothing was written, if so."""
-        return "" if self._new else "it was there already, byte for byte"
+    def known(self, data: bytes | None) -> Report | None:
+        """The report of a job that was done before, after a look at its input: these bytes, or the file itself."""
+        recording, job, earlier = self._recording, self.job, self._earlier
+        if recording is None:
+            return None
+        self._identity = recording.file_identity(job.input) if data is None else recording.identity(data)
+        if earlier is None or not recording.is_done(job, self._identity["sha256_in"], earlier):
+            return None
+        return Report(
+            input=job.input, output=job.output, status="skipped", reason="done before", notes=earlier.notes,
+            settings=earlier.settings, written=earlier.written, **self._identity,
+        )  # fmt: skip
 
-    def write(
-        self, job: Job, targets: Sequence[str], work: PictureFile | ArrayFile, results: Any, format_out: str
-    ) -> None:
-        """Encodes and writes all, or nothing; what is there already stays. Raises `ConvcliError`."""
-        place = shown(job.output, "stdout")
-        if targets:
-            pieces = zip(targets, work.encode_apart(results, format_out, place=place), strict=True)
-            files.write_together(self._new_ones((target, *piece) for target, piece in pieces))
-            return
-        for name, data in self._new_ones([(job.output, *work.encode(results, format_out, place=place))]):
-            if name == STANDARD:
-                files.write_standard(data)
-            elif self._later is None:
-                files.write_atomically(name, data)
-            else:
-                self._later.append(files.Pending())
-                self._later[-1].write([(name, data)], later=True)
+    def wants(self, path: str, made: str | bytes | memoryview) -> bool:
+        """Whether an output for `path`, of these bytes or in a file of that name, is not there already.
 
-    def _new_ones(self, pieces: Iterable[tuple[str, bytes, tuple[str, ...]]]) -> Iterator[tuple[str, bytes]]:
+        Raises ImageError where another one is in its place, and OSError where the file can't be read.
+        """
+        recording = self._recording
+        if recording:
+            written = recording.file_written(path, made) if isinstance(made, str) else recording.written(path, made)
+            self._written.append(written)
+            if self._compares and recording.is_there(written, self._earlier):
+                return False
+        self._new += 1
+        return True
+
+    def completed(self, report: Report) -> Report:
+        """The report of a job that is done, or skipped, with what the record is to say of it."""
+        if report.status != "done":
+            return report
+        reason = "" if self._new else "it was there already, byte for byte"
+        if self._recording is None:
+            return replace(report, reason=reason)
+        settings = self._recording.settings(self.job, report.notes)
+        return replace(report, reason=reason, settings=settings, written=tuple(self._written), **self._identity)
+
+
+def _write(
+    entry: _Entry, targets: Sequence[str], work: PictureFile | ArrayFile, results: Any, format: str,
+    later: list[files.Pending] | None,
+) -> tuple[str, ...]:  # fmt: skip
+    """Encodes and writes all outputs, or none; what is there already stays. Notes on what the encoders dropped.
+
+    Raises `ConvcliError`.
+    """
+    job, dropped = entry.job, list[str]()
+    place = shown(job.output, "stdout")
+
+    def new_ones(pieces: Iterable[tuple[str, bytes, tuple[str, ...]]]) -> Iterator[tuple[str, bytes]]:
         for target, data, notes in pieces:
-            self.dropped += notes
-            recording = self._recording
-            if recording:
-                self.written.append(recording.written(target, data))
-                compared = recording.resumes and not self._overwrite
-                if compared and recording.is_there(target, data, self._earlier):
-                    continue
-            self._new += 1
-            yield target, data
+            dropped.extend(notes)
+            if entry.wants(target, data):
+                yield target, data
+
+    if targets:
+        pieces = zip(targets, work.encode_apart(results, format, place=place), strict=True)
+        files.write_together(new_ones((target, *piece) for target, piece in pieces))
+        return tuple(dropped)
+    for name, data in new_ones([(job.output, *work.encode(results, format, place=place))]):
+        if name == STANDARD:
+            files.write_standard(data)
+        elif later is None:
+            files.write_atomically(name, data)
+        else:
+            later.append(files.Pending())
+            later[-1].write([(name, data)], later=True)
+    return tuple(dropped)
 
 
 def _in_bands(
-    job: Job, data: bytes | None, settings: Settings, admit: Callable[[int], None] | None
+    job: Job, data: bytes | None, settings: Settings, entry: _Entry, admit: Callable[[int], None] | None
 ) -> Report | tuple[str, ...]:
     """The report of a TIFF or PNG file filtered in bands of rows; else notes on why it is not."""
     if job.format not in ("", "png", "tiff", "jpeg") or job.frames or settings.layout not in (None, "yxc"):
@@ -180,7 +208,7 @@ def _in_bands(
     how = settings.pictures or picture_files.PictureSettings()
     found = banded.attempt(
         job, format, settings.kernels, settings.range, how, least=least, data=data,
-        recorded=settings.recording is not None, admit=admit,
+        known=lambda: entry.known(data), wanted=lambda made: entry.wants(job.output, made), admit=admit,
     )  # fmt: skip
     return found if isinstance(found, Report) else tuple(filter(None, (found,)))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import ImageError
-from convcli.fingerprint import digest, fingerprint
+from convcli.fingerprint import digest, file_digest, fingerprint
 from convcli.jobs import STANDARD, Job
 from convcli.records import record
 from convcli.report import Written
@@ -41,44 +41,54 @@ class Recording:
     tolerance: tuple[bool, ...]
     resumes: bool
 
-    def identity(self, job: Job, data: bytes) -> dict[str, Any]:
+    def identity(self, data: bytes) -> dict[str, Any]:
         """The fields of a report that say which input it was."""
         return {"bytes_in": len(data), "sha256_in": digest(data), "version": self.version}
+
+    def file_identity(self, path: str) -> dict[str, Any]:
+        """The same of a file that is not there as bytes. Raises ImageError where it can't be read."""
+        try:
+            return {"bytes_in": os.stat(path).st_size, "sha256_in": file_digest(path), "version": self.version}
+        except OSError as error:
+            raise ImageError(f"can't be read: {(error.strerror or str(error)).lower()}", place=path) from error
 
     def settings(self, job: Job, notes: Sequence[str]) -> str:
         """The hash of all that decides, beside an input's bytes, what its output is."""
         member = job.input.partition(".npz::")[2]
         return fingerprint(self.version, self.content, job.format, member, self.tolerance if notes else ())
 
-    def written(self, path: str, data: bytes) -> Written:
-        """What a record says of a file just written."""
+    def written(self, path: str, data: bytes | memoryview) -> Written:
+        """What a record says of a file of these bytes."""
         return Written(path=path, bytes=len(data), sha256=digest(data))
+
+    def file_written(self, path: str, temporary: str) -> Written:
+        """The same of a file that lies under a temporary name. Raises OSError."""
+        return Written(path=path, bytes=os.stat(temporary).st_size, sha256=file_digest(temporary))
 
     def is_done(self, job: Job, sha256_in: str, earlier: Earlier) -> bool:
         """Whether a former run made just this of just that, and the outputs are still as it left them."""
         same = earlier.sha256_in == sha256_in and earlier.settings == self.settings(job, earlier.notes)
         return same and bool(earlier.written) and all(_is_there(file) for file in earlier.written)
 
-    def is_there(self, output: str, data: bytes, earlier: Earlier | None) -> bool:
-        """Whether an output of these bytes is in place, as a run leaves it that is killed before it could record it.
+    def is_there(self, made: Written, earlier: Earlier | None) -> bool:
+        """Whether an output is in place already, as a run leaves it that is killed before it could record it.
 
         Another file in its place may be replaced only if the record proves that a former run of this program made it,
         and nobody has touched it since. Raises `ImageError` for any other.
         """
-        if output == STANDARD:
+        if made.path == STANDARD:
             return False
         try:
-            there = Path(output).read_bytes()
+            there = file_digest(made.path)
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise ImageError(f"can't be compared: {(error.strerror or '').lower()}", place=output) from error
-        if there == data:
+            raise ImageError(f"can't be compared: {(error.strerror or '').lower()}", place=made.path) from error
+        if there == made.sha256:
             return True
-        proven = earlier is not None and digest(there) in {file.sha256 for file in earlier.written}
-        if not proven:
+        if earlier is None or there not in {file.sha256 for file in earlier.written}:
             fact = "it exists already, is not what this run makes, and no record says that a former run made it"
-            raise ImageError(fact, place=output, hint="--overwrite replaces it")
+            raise ImageError(fact, place=made.path, hint="--overwrite replaces it")
         return False
 
 
@@ -107,7 +117,6 @@ def earlier(line: Mapping[str, Any]) -> Earlier:
 
 def _is_there(file: Written) -> bool:
     try:
-        path = Path(file.path)
-        return path.stat().st_size == file.bytes and digest(path.read_bytes()) == file.sha256
+        return os.stat(file.path).st_size == file.bytes and file_digest(file.path) == file.sha256
     except OSError:
         return False

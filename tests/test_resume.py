@@ -13,13 +13,20 @@ import numpy as np
 import pytest
 from support import Result, command, environment, noise, run, save
 
+from convcli import processing
+
 REPORT = "run.jsonl"
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with pictures a.png, b.png and c.png, and a kernel with weights in a file."""
+@pytest.fixture(params=["whole", "in bands"])
+def here(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with pictures a.png, b.png and c.png, and a kernel with weights in a file.
+
+    What goes for pictures that are filtered whole goes for large ones, whose bytes are never there together.
+    """
     monkeypatch.chdir(tmp_path)
+    if request.param == "in bands":
+        monkeypatch.setattr(processing, "_IN_BANDS", {"png": 0})
     for seed, name in enumerate("abc"):
         save(Path(f"{name}.png"), noise(12, 10, 3, seed=seed))
     Path("kernel.yaml").write_text("weights: weights.npy\n")

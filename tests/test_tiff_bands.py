@@ -181,7 +181,8 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
-def test_memory_is_bounded_whatever_the_height(tmp_path: Path) -> None:
+@pytest.mark.parametrize("recorded", [False, True])
+def test_memory_is_bounded_whatever_the_height(recorded: bool, tmp_path: Path) -> None:
     """200 MP and 300 MB of zeros, a sparse file; the whole picture and its result would take 600 MB."""
     source, height, width = tmp_path / "tall.tif", 20_000, 5_000
     rows, size = 100, 3 * 5_000 * 20_000
@@ -208,6 +209,7 @@ code = run(sys.argv[1:])
 print(code, int(re.search("VmHWM:[^0-9]*([0-9]+)", open("/proc/self/status").read())[1]) // 1024)
 """
     arguments = ["apply", str(source), "-k", "sharpen", "-o", str(tmp_path / "out.tif"), "--json"]
+    arguments += ["--report-file", str(tmp_path / "run.jsonl")] if recorded else []
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments], capture_output=True, env=environment(), timeout=60, check=True
     )
