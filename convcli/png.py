@@ -8,11 +8,11 @@ Source: W3C, Portable Network Graphics (PNG) Specification, Third Edition.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
+from convcli import deflate
 from convcli.errors import ImageError
 from convcli.records import record
 
@@ -127,7 +127,7 @@ def proved(read: Read, size: int, *, place: str, later: bytes = b"") -> list[Chu
             fact = f"its {kind.decode('ascii')} chunk at byte {at} needs {length} bytes, {left} are left"
             raise ImageError(f"truncated PNG: {fact}", place=place)
         if kind != later:
-            check(zlib.crc32(read(at + 4, length + 4)), read(end, 4), kind, at, place=place)
+            check(deflate.crc32(read(at + 4, length + 4)), read(end, 4), kind, at, place=place)
         found.append((kind, start, end))
         if kind == b"IEND":
             return found
@@ -160,5 +160,5 @@ def _header(read: Read, first: Chunk, place: str) -> tuple[int, int, int, int, b
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    crc = zlib.crc32(content, zlib.crc32(kind))
+    crc = deflate.crc32(content, deflate.crc32(kind))
     return b"".join((len(content).to_bytes(4, "big"), kind, content, crc.to_bytes(4, "big")))

@@ -9,11 +9,10 @@ Source: W3C, Portable Network Graphics (PNG) Specification, Third Edition, claus
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import carriers, exif, png, png_stream
+from convcli import carriers, deflate, exif, png, png_stream
 from convcli.ahead import Ahead
 from convcli.decoding import Source
 from convcli.errors import ImageError
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 _CHANNELS: Final = {0: 1, 2: 3, 4: 2, 6: 4}
 #: Bytes of samples that are decoded at a time.
 _BAND_BYTES: Final = 1 << 20
+#: What reading raises of a file with anything wrong with it.
+_FAULTS: Final[tuple[type[Exception], ...]] = (ImageError, OSError, *deflate.ERRORS)
 #: Bands that are inflated before they are asked for.
 _AHEAD: Final = 8
 
@@ -107,7 +108,7 @@ class PngBands:
                 start, stop = self.cuts[self._next // self.cuts[0][1]]
                 self._decode((start, stop), np.empty((stop - start, *self.shape[1:]), self.dtype))
             self._decode(cut, out)
-        except (ImageError, zlib.error, OSError):
+        except _FAULTS:
             raise NotInBandsError from None
 
     def close(self) -> None:
@@ -125,7 +126,7 @@ class PngBands:
         self._rows = Ahead(png_stream.inflated(self._at, self._chunks, sizes), _AHEAD)
 
     def _decode(self, cut: tuple[int, int], out: Pixels) -> None:
-        """The next band. Raises ImageError, zlib.error and OSError where anything is wrong with it."""
+        """The next band. Raises ImageError, OSError and one of deflate.ERRORS where anything is wrong with it."""
         assert self._rows
         rows, height = next(self._rows), cut[1] - cut[0]
         if self._above:

@@ -5,11 +5,10 @@ Source: W3C, Portable Network Graphics (PNG) Specification, Third Edition, claus
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from convcli import png
+from convcli import deflate, png
 from convcli.errors import ImageError
 
 #: Bytes of the file that are inflated at a time.
@@ -23,9 +22,9 @@ _STORED: Final = 65535
 def inflated(read: png.Read, chunks: Sequence[png.Chunk], sizes: Iterable[int]) -> Iterator[list[bytes]]:
     """So many bytes of filtered rows each, in pieces; before the last ones are given, all checksums are proved.
 
-    Raises ImageError and zlib.error where rows are missing, others follow, or a checksum is wrong.
+    Raises ImageError and one of deflate.ERRORS where rows are missing, others follow, or a checksum is wrong.
     """
-    stream, inflater = _packed(read, chunks), zlib.decompressobj()
+    stream, inflater = _packed(read, chunks), deflate.decompressobj()
     waiting: list[bytes] = []
     for size in sizes:
         if waiting:
@@ -57,7 +56,7 @@ def _packed(read: png.Read, chunks: Sequence[png.Chunk]) -> Iterator[bytes]:
     for kind, start, end in chunks:
         if kind != b"IDAT":
             continue
-        crc = zlib.crc32(kind)
+        crc = deflate.crc32(kind)
         for at in range(start, end, _PIECE):
             parts.append(buffered(at, min(_PIECE, end - at)))
             crc = _crc(parts[-1], crc)
@@ -84,9 +83,9 @@ class _Buffered:
 def _crc(data: memoryview, crc: int) -> int:
     """CRC-32; of little data without letting another thread in, which may come back after milliseconds only."""
     if len(data) > 1 << 16:
-        return zlib.crc32(data, crc)
+        return deflate.crc32(data, crc)
     for at in range(0, len(data), _UNSHARED):
-        crc = zlib.crc32(data[at : at + _UNSHARED], crc)
+        crc = deflate.crc32(data[at : at + _UNSHARED], crc)
     return crc
 
 
@@ -96,7 +95,7 @@ def stored(rows: Iterable[bytes], *, width: int, height: int, depth: int, colour
     blocks: list[bytes | memoryview] = [b"IDAT\x78\x01"]
     adler = 1
     for piece in rows:
-        adler = zlib.adler32(piece, adler)
+        adler = deflate.adler32(piece, adler)
         view = memoryview(piece)
         for at in range(0, len(piece), _STORED):
             part = view[at : at + _STORED]
@@ -105,6 +104,6 @@ def stored(rows: Iterable[bytes], *, width: int, height: int, depth: int, colour
     blocks += [b"\1\0\0\xff\xff", adler.to_bytes(4, "big")]
     length, crc = sum(map(len, blocks)) - 4, 0
     for block in blocks:
-        crc = zlib.crc32(block, crc)
+        crc = deflate.crc32(block, crc)
     start = png.SIGNATURE + png.chunk(b"IHDR", header) + length.to_bytes(4, "big")
     return b"".join((start, *blocks, crc.to_bytes(4, "big"), png.chunk(b"IEND", b"")))

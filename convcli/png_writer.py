@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from convcli import deflate
 from convcli.png import SIGNATURE, chunk
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _COLOUR_TYPE: Final = {1: 0, 2: 4, 3: 2, 4: 6}
 _ADLER_BASE: Final = 65521
 _STRIP_BYTES: Final = 1 << 19  # of filtered rows: fits a core's cache, and the loss at the joins stays below 0.1 %
 _NONE, _SUB, _UP, _AVERAGE = range(4)
+_NOISY: Final = 0.18  # up to this share of zeros among the differences, looking for runs takes time and finds none
 _FLAT: Final = 0.6  # from this share of zeros among the differences on, deflate's matches beat plain Huffman coding
 
 
@@ -46,9 +48,9 @@ class Writer:
     """Writes a PNG file of 1 to 4 channels (grey, grey and alpha, RGB, RGBA), 8 or 16 bits per sample.
 
     Each strip of rows gets the filter that leaves the least, from a sample of its rows: photographs Sub, Up or Average
-    with run-length and Huffman coding, flat graphics deflate's matches. Strips are joined by full flushes, each in an
-    IDAT chunk of its own, so the bytes depend neither on `threads` (default: one per core) nor on how many rows come at
-    a time.
+    with Huffman coding, and runs where there are some, flat graphics deflate's matches. Strips are joined by full
+    flushes, each in an IDAT chunk of its own, so the bytes depend neither on `threads` (default: one per core) nor on
+    how many rows come at a time.
     """
 
     def __init__(
@@ -122,8 +124,8 @@ def _deflate(
                 kind, strategy = _choice(strip, step)
                 filtered = _filtered(strip, step, kind)
                 end = zlib.Z_FINISH if last and number + 1 == len(strips) else zlib.Z_FULL_FLUSH
-                packed = chunk(b"IDAT", _deflated(filtered, strategy, end, level))
-                done[number] = (packed, zlib.adler32(filtered.data), filtered.size)
+                packed = chunk(b"IDAT", deflate.deflated(filtered.data, strategy, end, level))
+                done[number] = (packed, deflate.adler32(filtered.data), filtered.size)
         except BaseException as failure:  # raised again by the caller's thread
             failures.append(failure)
 
@@ -149,13 +151,17 @@ def _choice(strip: Bytes, step: int) -> tuple[int, int]:
     zeros = max(1 - np.count_nonzero(trials[kind]) / trials[kind].size for kind in (_SUB, _UP))
     if zeros <= _FLAT:
         left = {kind: int(np.minimum(trial, -trial).sum(dtype=np.int64)) for kind, trial in trials.items()}
-        return min(left, key=left.__getitem__), zlib.Z_RLE
+        kind = min(left, key=left.__getitem__)
+        zeros = 1 - np.count_nonzero(trials[kind]) / trials[kind].size
+        return kind, zlib.Z_HUFFMAN_ONLY if zeros <= _NOISY else zlib.Z_RLE
     # Repeated patterns count here, so neighbouring rows are tried.
     middle = 1 + rows // 2 if rows > 4 else 1
     some, above = strip[middle : middle + 4], strip[middle - 1 : middle + 3]
     matches = [(kind, zlib.Z_DEFAULT_STRATEGY) for kind in (_NONE, _SUB, _UP)]
     sizes = {
-        (kind, strategy): len(_deflated(_difference(some, above[: len(some)], step, kind), strategy, zlib.Z_FINISH))
+        (kind, strategy): len(
+            deflate.deflated(_difference(some, above[: len(some)], step, kind).data, strategy, zlib.Z_FINISH)
+        )
         for kind, strategy in (*matches, (_SUB, zlib.Z_RLE))
     }
     return min(sizes, key=sizes.__getitem__)
@@ -194,12 +200,6 @@ def _difference(rows: Bytes, above: Bytes, step: int, kind: int, *, out: Bytes |
         np.add(rest, half, out=rest)
         np.subtract(rows[:, step:], rest, out=rest)
     return out
-
-
-def _deflated(filtered: Bytes, strategy: int, end: int, level: int = 1) -> bytes:
-    """Raw deflate; levels above 1 cost two to five times as much, to save a tenth on flat graphics."""
-    packer = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
-    return packer.compress(filtered.data) + packer.flush(end)
 
 
 def _joined_adler(first: int, second: int, length: int) -> int:

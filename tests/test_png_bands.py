@@ -27,7 +27,10 @@ from tests.png_files import chunk, png_file
 from tests.support import Pixels, corpus, environment, run
 from tests.test_banded import CHAINS, check_same, in_bands, paths, photo
 
-pytestmark = pytest.mark.skipif(not paging.available(), reason="this system gives no memory back")
+pytestmark = [
+    pytest.mark.skipif(not paging.available(), reason="this system gives no memory back"),
+    pytest.mark.usefixtures("each_deflate"),
+]
 
 
 @pytest.fixture(autouse=True)

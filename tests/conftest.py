@@ -1,0 +1,24 @@
+"""Fixtures that several test files use."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from convcli import deflate
+
+
+@pytest.fixture(scope="module", params=["zlib", "ISA-L"])
+def each_deflate(request: pytest.FixtureRequest) -> Iterator[str]:
+    """All that a module tests, with each library that may deflate PNG files."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "zlib":
+            patch.setitem(sys.modules, "isal.isal_zlib", None)
+        else:
+            pytest.importorskip("isal", reason="the extra 'fast' is not installed")
+        importlib.reload(deflate)
+        yield request.param
+    importlib.reload(deflate)
