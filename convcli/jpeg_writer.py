@@ -70,22 +70,22 @@ class Writer:
         import numpy as np
 
         self._left -= len(rows)
-        there = sum(map(len, self._waiting)) + len(rows)
-        ready = there if not self._left else there // self._strip * self._strip
-        if not ready:
+        missing = self._strip - sum(map(len, self._waiting))
+        if self._left and len(rows) < missing:
             self._waiting.append(rows.copy())
             return
-        rows = np.concatenate([*self._waiting, rows]) if self._waiting else rows
-        self._waiting = [rows[ready:].copy()] if ready < there else []
-        starts = range(0, ready, self._strip)
+        # The strip that is waited for, whole ones, and rows that will wait: few of them are copied.
+        first = np.concatenate([*self._waiting, rows[:missing]]) if self._waiting else rows[:missing]
+        pieces = [first, *(rows[start : start + self._strip] for start in range(missing, len(rows), self._strip))]
+        self._waiting = [pieces.pop().copy()] if self._left and len(pieces[-1]) < self._strip else []
         strips: dict[int, _Strip] = {}
 
-        def work(start: int) -> None:
-            strips[start] = self._encoded(rows[start : min(start + self._strip, ready)])
+        def work(number: int) -> None:
+            strips[number] = self._encoded(pieces[number])
 
-        run_all(work, starts)
-        for start in starts:
-            self._join(strips[start])
+        run_all(work, range(len(pieces)))
+        for number in range(len(pieces)):
+            self._join(strips[number])
 
     def end(self) -> None:
         """All rows are there."""

@@ -150,9 +150,9 @@ class _Entry:
         """The report of a job that is done, or skipped, with what the record is to say of it."""
         if report.status != "done":
             return report
-        reason = "" if self._new else "it was there already, byte for byte"
         if self._recording is None:
-            return replace(report, reason=reason)
+            return report
+        reason = "" if self._new else "it was there already, byte for byte"
         settings = self._recording.settings(self.job, report.notes)
         return replace(report, reason=reason, settings=settings, written=tuple(self._written), **self._identity)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from convcli.pipeline import nonfinite
 from convcli.ranges import Sink
+from convcli.records import record
 from convcli.report import Stage
 from convcli.rowgraph import Node
 
@@ -20,27 +20,24 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.floating[Any]]
 
 
-@dataclass(kw_only=True)
 class Tally:
     """What became of the samples of all rows kept so far, counted as `Filtered` does."""
 
-    below: int = 0
-    above: int = 0
-    unkept: int = 0
-    nonfinite: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        self.below = self.above = self.unkept = self.nonfinite = 0
+        self._lock = threading.Lock()
 
     def add(self, sink: Sink, rows: Array) -> None:
         """A sink that is done with, and the rows of the result that came of it."""
         unkept = nonfinite(rows)
-        with self.lock:
+        with self._lock:
             self.below += sink.below
             self.above += sink.above
             self.unkept += sink.nonfinite
             self.nonfinite += unkept
 
 
-@dataclass(kw_only=True)
+@record
 class Chain:
     """The colours after the chain, before they are kept: `rows(start, stop)` and their opacity, None where it is 1.
 
@@ -53,7 +50,7 @@ class Chain:
     hidden: Callable[[int, int], bool] = lambda start, stop: False
 
 
-@dataclass(kw_only=True)
+@record
 class Result:
     """A filtered picture of `shape` and `dtype`: `keep(start, stop)` makes rows of it from the same rows of `nodes`.
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Cut = tuple[int, int]
 
 #: Bytes that the rows of one step take in all pictures that are made on the way.
-_STEP_BYTES: Final = 1 << 23
+_STEP_BYTES: Final = 1 << 22
 #: Bytes of the result that are made by one thread at a time.
 _PART_BYTES: Final = 1 << 20
 #: Steps that may wait to be written.
