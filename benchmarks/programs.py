@@ -172,9 +172,12 @@ def _oiio(at: str, task: Task, source: Path, target: Path) -> Words:
         from benchmarks.pictures import save
 
         kernel = save(target.with_suffix(".tif"), (task.weights[::-1, ::-1] / task.divisor).astype(np.float32))
-        return [at, str(source), str(kernel), "--convolve", *end]
+        # The place that is called 0,0 is where a kernel's middle has to be.
+        middle = "".join(f"{-(side // 2):+d}" for side in task.weights.shape[::-1])
+        return [at, str(source), str(kernel), "--origin", middle, "--convolve", *end]
     if task.sigma:
-        width = 8 * round(task.sigma) + 1
+        # Its Gaussian is cut off at twice sigma, on both sides, and so a little narrower than it says.
+        width = 4 * round(task.sigma) + 1
         return [at, str(source), "--blur", f"{width}x{width}", *end]
     return [at, str(source), "--resize:filter=triangle", f"{100 * task.factor}%", *end]
 

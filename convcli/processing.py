@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from convcli.picture_files import PictureFile, PictureSettings
     from convcli.resuming import Earlier, Recording
 
-#: Pictures with this many bytes of samples or more are filtered in bands. Those of a PNG file are read, filtered and
-#: written at the same time, which pays early.
-_IN_BANDS: Final = {"tiff": 1 << 26, "png": 1 << 22}
+#: Formats that can be read in bands, which pays from this many bytes of samples on: they are read, filtered and written
+#: at the same time. With one thread there is only the memory to be saved, of large pictures.
+_IN_BANDS: Final = ("tiff", "png")
+_LEAST: Final = 1 << 22
+_LEAST_ALONE: Final = 1 << 26
 _HEAD: Final = 64
 
 
@@ -199,8 +201,7 @@ def _in_bands(
     format = sniff.identify(head)
     if format not in _IN_BANDS:
         return ()
-    # Reading and writing at the same time takes two threads; with one there is only the memory to be saved.
-    least = _IN_BANDS["tiff" if thread_count() == 1 else format]
+    least = _LEAST_ALONE if thread_count() == 1 else _LEAST
     if format == "png" and png.promised(head) < least:
         return ()
     from convcli import banded, picture_files

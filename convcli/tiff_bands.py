@@ -36,6 +36,8 @@ _OLD_JPEG: Final = 6
 _BAND_BYTES: Final = 1 << 21
 #: A compressed strip or row of tiles with more bytes of samples would not leave memory bounded.
 _LARGEST: Final = 1 << 27
+#: Bytes of samples of a file that is expected not to be read whole.
+_TOLD: Final = 1 << 26
 
 
 class TiffBands:
@@ -87,11 +89,11 @@ class TiffBands:
             raise NotInBandsError
         Source(data=b"", format="tiff", place=self._place, max_pixels=self._max_pixels).limit(self.width, self.height)
         if page.first(exif.ORIENTATION, 1) != 1:
-            raise NotInBandsError("its rows are stored turned or mirrored")
+            raise self._whole("its rows are stored turned or mirrored")
         if page.first(exif.COMPRESSION, 1) == _OLD_JPEG:
-            raise NotInBandsError("its JPEG compression is of the old kind")
+            raise self._whole("its JPEG compression is of the old kind")
         if self._all_pages and self.pages > 1:
-            raise NotInBandsError(f"all of its {self.pages} pages are wanted")
+            raise self._whole(f"all of its {self.pages} pages are wanted")
         self._blocks, self._meaning = Blocks.of(page), meaning(page)
         self._check_there()
         # Rows of plain samples can be cut anywhere.
@@ -104,6 +106,10 @@ class TiffBands:
         self.cuts: Sequence[tuple[int, int]] = self._cut()
         self._look()
 
+    def _whole(self, reason: str) -> NotInBandsError:
+        """Says why the file is read whole, if it is so large that somebody may wonder."""
+        return NotInBandsError(reason if self.height * self._row() >= _TOLD else "")
+
     def _row(self, width: int = 0) -> int:
         """Bytes of samples of a row of the picture, or of one of that width."""
         return -(-(width or self.width) * self._samples * self._bits // 8)
@@ -113,7 +119,7 @@ class TiffBands:
             if start + count > self._size:
                 fact = f"its pixels reach byte {start + count}, it ends at byte {self._size}"
                 if self._allow_truncated:
-                    raise NotInBandsError(fact)
+                    raise self._whole(fact)
                 raise ImageError(f"damaged or truncated TIFF: {fact}", place=self._place)
 
     def _cut(self) -> list[tuple[int, int]]:
@@ -124,7 +130,7 @@ class TiffBands:
             largest = max(blocks.height * max(row, self._row(blocks.width)), *blocks.sizes)
             if largest > _LARGEST:
                 what = "row of tiles" if blocks.tiled else "strip"
-                raise NotInBandsError(f"one {what} of it has {largest / 1e6:,.0f} MB of samples")
+                raise self._whole(f"one {what} of it has {largest / 1e6:,.0f} MB of samples")
             step = blocks.height * max(1, step // blocks.height)
         return [(start, min(start + step, self.height)) for start in range(0, self.height, step)]
 

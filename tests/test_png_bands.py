@@ -204,7 +204,8 @@ def test_damage_is_told_as_by_the_ordinary_way(tmp_path: Path, monkeypatch: pyte
     for data in mutants():
         wanted = outcome(data, tmp_path)
         with monkeypatch.context() as patch:
-            patch.setattr(processing, "_IN_BANDS", {"png": 0, "tiff": 0})
+            patch.setattr(processing, "_LEAST", 0)
+            patch.setattr(processing, "_LEAST_ALONE", 0)
             assert outcome(data, tmp_path) == wanted
         done += 1
     assert done > 300

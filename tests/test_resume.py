@@ -26,7 +26,8 @@ def here(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     """
     monkeypatch.chdir(tmp_path)
     if request.param == "in bands":
-        monkeypatch.setattr(processing, "_IN_BANDS", {"png": 0})
+        monkeypatch.setattr(processing, "_LEAST", 0)
+        monkeypatch.setattr(processing, "_LEAST_ALONE", 0)
     for seed, name in enumerate("abc"):
         save(Path(f"{name}.png"), noise(12, 10, 3, seed=seed))
     Path("kernel.yaml").write_text("weights: weights.npy\n")
