@@ -118,6 +118,7 @@ class _Entry:
         self._recording, self._earlier = settings.recording, earlier
         self._compares = settings.recording is not None and settings.recording.resumes and not settings.overwrite
         self._identity: dict[str, Any] = {}
+        self._state: tuple[int, ...] = ()
         self._written: list[Written] = []
         self._new = 0
 
@@ -126,7 +127,11 @@ class _Entry:
         recording, job, earlier = self._recording, self.job, self._earlier
         if recording is None:
             return None
-        self._identity = recording.file_identity(job.input) if data is None else recording.identity(data)
+        if data is None:
+            self._state = recording.state(job.input)
+            self._identity = recording.file_identity(job.input)
+        else:
+            self._identity = recording.identity(data)
         if earlier is None or not recording.is_done(job, self._identity["sha256_in"], earlier):
             return None
         return Report(
@@ -137,10 +142,13 @@ class _Entry:
     def wants(self, path: str, made: str | bytes | memoryview) -> bool:
         """Whether an output for `path`, of these bytes or in a file of that name, is not there already.
 
-        Raises ImageError where another one is in its place, and OSError where the file can't be read.
+        Raises ImageError where another one is in its place, or the input is not what it was, and OSError where the file
+        can't be read.
         """
         recording = self._recording
         if recording:
+            if self._state and recording.state(self.job.input) != self._state:
+                raise ImageError("it was changed while it was read", place=shown(self.job.input))
             written = recording.file_written(path, made) if isinstance(made, str) else recording.written(path, made)
             self._written.append(written)
             if self._compares and recording.is_there(written, self._earlier):

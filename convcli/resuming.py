@@ -50,7 +50,15 @@ class Recording:
         try:
             return {"bytes_in": os.stat(path).st_size, "sha256_in": file_digest(path), "version": self.version}
         except OSError as error:
-            raise ImageError(f"can't be read: {(error.strerror or str(error)).lower()}", place=path) from error
+            raise _unread(path, error) from error
+
+    def state(self, path: str) -> tuple[int, ...]:
+        """What is another where a file has been written to meanwhile. Raises ImageError where that can't be told."""
+        try:
+            found = os.stat(path)
+        except OSError as error:
+            raise _unread(path, error) from error
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
     def settings(self, job: Job, notes: Sequence[str]) -> str:
         """The hash of all that decides, beside an input's bytes, what its output is."""
@@ -113,6 +121,10 @@ def earlier(line: Mapping[str, Any]) -> Earlier:
     return Earlier(
         sha256_in=line["sha256_in"], settings=line["settings"], notes=tuple(line["notes"]), written=files
     )  # fmt: skip
+
+
+def _unread(path: str, error: OSError) -> ImageError:
+    return ImageError(f"can't be read: {(error.strerror or str(error)).lower()}", place=path)
 
 
 def _is_there(file: Written) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support import Result, command, environment, noise, run, save
 
-from convcli import processing
+from convcli import processing, resuming
 
 REPORT = "run.jsonl"
 
@@ -267,3 +267,24 @@ def test_a_run_that_was_killed_goes_on(here: Path, jobs: str) -> None:
     assert sorted(path.name for path in Path("out").iterdir()) == sorted(pictures)  # and no leftovers
     for name in pictures:
         assert Path("out", name).read_bytes() == Path("fresh", name).read_bytes()
+
+
+def test_an_input_that_changes_meanwhile_is_not_recorded_as_what_it_was(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large file the hash is made first, and then it is read again."""
+    monkeypatch.setattr(processing, "_LEAST", 0)
+    monkeypatch.setattr(processing, "_LEAST_ALONE", 0)
+    hashed = resuming.file_digest
+
+    def disturbed(path: str) -> str:
+        found = hashed(path)
+        if path == "b.png":
+            save(Path(path), noise(12, 10, 3, seed=9))
+        return found
+
+    monkeypatch.setattr(resuming, "file_digest", disturbed)
+    result = apply("--jobs", "1")
+    assert (result.code, statuses()) == (1, "dfd")
+    assert "b.png: it was changed while it was read" in result.err
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "c.png"]
