@@ -29,7 +29,6 @@ _COLOUR_TYPE: Final = {1: 0, 2: 4, 3: 2, 4: 6}
 _ADLER_BASE: Final = 65521
 _STRIP_BYTES: Final = 1 << 19  # of filtered rows: fits a core's cache, and the loss at the joins stays below 0.1 %
 _NONE, _SUB, _UP, _AVERAGE = range(4)
-_NOISY: Final = 0.18  # up to this share of zeros among the differences, looking for runs takes time and finds none
 _FLAT: Final = 0.6  # from this share of zeros among the differences on, deflate's matches beat plain Huffman coding
 
 
@@ -48,7 +47,7 @@ class Writer:
     """Writes a PNG file of 1 to 4 channels (grey, grey and alpha, RGB, RGBA), 8 or 16 bits per sample.
 
     Each strip of rows gets the filter that leaves the least, from a sample of its rows: photographs Sub, Up or Average
-    with Huffman coding, and runs where there are some, flat graphics deflate's matches. Strips are joined by full
+    with Huffman coding (and runs, from level 2 on), flat graphics deflate's matches. Strips are joined by full
     flushes, each in an IDAT chunk of its own, so the bytes depend neither on `threads` (default: one per core) nor on
     how many rows come at a time.
     """
@@ -121,7 +120,7 @@ def _deflate(
             for number in jobs:
                 rows: Any = strips[number]
                 strip = rows.astype(">u2" if rows.itemsize == 2 else np.uint8, copy=False).view(np.uint8)
-                kind, strategy = _choice(strip, step)
+                kind, strategy = _choice(strip, step, level)
                 filtered = _filtered(strip, step, kind)
                 end = zlib.Z_FINISH if last and number + 1 == len(strips) else zlib.Z_FULL_FLUSH
                 packed = chunk(b"IDAT", deflate.deflated(filtered.data, strategy, end, level))
@@ -140,7 +139,7 @@ def _deflate(
     return done
 
 
-def _choice(strip: Bytes, step: int) -> tuple[int, int]:
+def _choice(strip: Bytes, step: int, level: int) -> tuple[int, int]:
     """The filter and the zlib strategy for a strip (which starts with the row above it), from a sample of its rows."""
     import numpy as np
 
@@ -151,9 +150,7 @@ def _choice(strip: Bytes, step: int) -> tuple[int, int]:
     zeros = max(1 - np.count_nonzero(trials[kind]) / trials[kind].size for kind in (_SUB, _UP))
     if zeros <= _FLAT:
         left = {kind: int(np.minimum(trial, -trial).sum(dtype=np.int64)) for kind, trial in trials.items()}
-        kind = min(left, key=left.__getitem__)
-        zeros = 1 - np.count_nonzero(trials[kind]) / trials[kind].size
-        return kind, zlib.Z_HUFFMAN_ONLY if zeros <= _NOISY else zlib.Z_RLE
+        return min(left, key=left.__getitem__), zlib.Z_HUFFMAN_ONLY if level == 1 else zlib.Z_RLE
     # Repeated patterns count here, so neighbouring rows are tried.
     middle = 1 + rows // 2 if rows > 4 else 1
     some, above = strip[middle : middle + 4], strip[middle - 1 : middle + 3]
