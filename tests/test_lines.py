@@ -14,7 +14,7 @@ from convcli.engine import line, threads
 from convcli.engine.plan import forced
 from tests.reference import BORDERS
 
-LENGTHS = (1, 5, 40, line.ROW, line.ROW + 1, 2 * line.BAND + 777)
+LENGTHS = (1, 5, 40, 2016, 2017, 2 * line.BAND + 777)
 MODES = {"reflect": "mirror", "symmetric": "reflect", "replicate": "nearest", "wrap": "grid-wrap", "zero": "constant"}
 
 

@@ -1,8 +1,4 @@
-"""Matrix products along a line of samples, such as a sound, from where they lie to where the result goes.
-
-The line is read as the rows of a picture, each of which goes on a little into the next one: blocks of outputs below one
-another then are the rows of a product, as they are in a picture.
-"""
+"""Matrix products along a line of samples, such as a sound, from where they lie to where the result goes."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window
 from convcli.engine.direct import direct
-from convcli.engine.passes import ROWS, row_block, row_steps, run, view
+from convcli.engine.passes import LINE_BLOCK, product_line
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather, Window
 from convcli.ranges import float_target
@@ -23,10 +19,8 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.floating[Any]]
 
-#: Outputs of a row: whole blocks, and no power of two, at which rows would share their places in the cache.
-ROW = 2016
 #: Outputs of a band.
-BAND = 4 * ROWS * ROW
+BAND = 1 << 18
 
 
 def run_line(
@@ -58,16 +52,8 @@ def along(x: Array, taps: Array, y: Array) -> None:
     """`taps` along `x` into `y`, both in one piece, wherever they fit."""
     import numpy as np
 
-    rows, reach = y.size // ROW, ROW + taps.size - 1
-    whole = rows * ROW
-    steps = []
-    if rows:
-        held = view(x, (1, rows, reach), (0, ROW * x.itemsize, x.itemsize))
-        steps += row_steps(held, taps, y[:whole].reshape(1, rows, ROW))
-    if whole < y.size:
-        steps += row_steps(x[None, None, whole:], taps, y[None, None, whole:])
-    run(steps)
+    product_line(x, taps, y)
     # A product multiplies each sample of a block with a tap or with 0: the first output of a block tells of them all.
-    seen = y[:: min(row_block(taps.size), y.size)]
+    seen = y[::LINE_BLOCK]
     if not (math.isfinite(np.add.reduce(seen)) or np.isfinite(seen).all()):
         y[:] = direct(x[None, :, None], taps[None])[0, :, 0]
