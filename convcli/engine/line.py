@@ -1,14 +1,18 @@
-"""Matrix products along a line of samples, such as a sound, from where they lie to where the result goes."""
+"""A kernel along a line of samples, such as a sound, from where they lie to where the result goes."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window
 from convcli.engine.direct import direct
+from convcli.engine.facts import Facts
+from convcli.engine.line_fourier import lines, pieces
 from convcli.engine.passes import LINE_BLOCK, product_line
+from convcli.engine.plan import Plan
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather, Window
 from convcli.ranges import float_target
@@ -19,21 +23,31 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.floating[Any]]
 
-#: Outputs of a band.
+#: Outputs of a band of products.
 BAND = 1 << 18
 
 
 def run_line(
-    x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: str, store: Callable[[Array, int], None]
+    x: npt.NDArray[Any],
+    taps: Array,
+    plan: Plan,
+    windows: Sequence[Window],
+    border: str,
+    store: Callable[[Array, int], None],
+    otherwise: Callable[[Array], Array],
 ) -> bool:
-    """The kernel `taps` on the line `x`, `(n, 1)`; False where that is nothing for products on samples as they lie."""
+    """The kernel `taps` on the line `x`, `(n, 1)`; False where `plan` is not for samples as they lie.
+
+    `otherwise(samples)` computes a band whose samples are not fit for a Fourier transform.
+    """
     (window,) = windows
     out = float_target(store, taps.dtype)
     plain = isinstance(window, Gather) and window.stride == window.dilation == 1
-    if not plain or out is None or x.shape[1] != 1 or x.dtype != taps.dtype:
+    if plan.algorithm == "direct" or not plain or out is None or x.shape[1] != 1 or x.dtype != taps.dtype:
         return False
     if not (x.flags.c_contiguous and out.flags.c_contiguous):
         return False
+    tile = plan.tile[1] if plan.algorithm == "fourier" else 0
 
     def band(cut: tuple[int, int]) -> None:
         low, high = window.reads(*cut)
@@ -42,10 +56,24 @@ def run_line(
         else:
             held = scratch("window", (high - low, 1), x.dtype)
             source = read_window(x, [(low, high)], border, x.dtype, out=held)[:, 0]
-        along(source, taps, out[slice(*cut), 0])
+        target = out[slice(*cut), 0]
+        if not tile:
+            along(source, taps, target)
+        elif Facts(source, plain=False).bounded:
+            lines(source[None], taps[None], tile, target[None])
+        else:
+            target[:] = otherwise(source)
 
-    run_cuts(band, [(start, min(start + BAND, window.length)) for start in range(0, window.length, BAND)])
+    run_cuts(band, bands(window.length, tile - taps.size + 1, pieces(tile)) if tile else bands(window.length, 1, BAND))
     return True
+
+
+def bands(length: int, unit: int, most: int) -> list[tuple[int, int]]:
+    """A line of `length` in an even number of bands of at most so many units."""
+    units = -(-length // unit)
+    count = 2 * -(-units // (2 * most)) if units > most else 1
+    step = unit * -(-units // count)
+    return list(itertools.pairwise([*range(0, length, step), length]))
 
 
 def along(x: Array, taps: Array, y: Array) -> None:
