@@ -17,6 +17,8 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = 
     "colours": ((3, 3, 1, 1), (40, 50), 1, 1, 1, "pointwise"),
     "1x1": ((40, 33, 1, 1), (30, 41), 1, 1, 1, "pointwise"),
     "1x1 in groups, every third": ((8, 3, 1, 1), (30, 41), 2, 3, 1, "pointwise"),
+    "1x1 in groups": ((40, 20, 1, 1), (90, 101), 2, 1, 1, "pointwise"),
+    "1x1 of many channels": ((200, 150, 1, 1), (60, 64), 1, 1, 1, "pointwise"),
     "pictures": ((3, 3, 3, 3), (90, 1100), 1, 1, 1, "rows"),
     "edges": ((16, 3, 5, 4), (61, 47), 1, 1, 1, "rows"),
     "half size": ((16, 3, 3, 3), (61, 47), 1, 2, 1, "rows"),

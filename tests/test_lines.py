@@ -14,7 +14,7 @@ from convcli.engine import line, threads
 from convcli.engine.plan import forced
 from tests.reference import BORDERS
 
-LENGTHS = (1, 5, 40, line.ROW, line.ROW + 1, 2 * line.BAND + 777)
+LENGTHS = (1, 5, 40, 2016, 2017, 2 * line.BAND + 777)
 MODES = {"reflect": "mirror", "symmetric": "reflect", "replicate": "nearest", "wrap": "grid-wrap", "zero": "constant"}
 
 
@@ -65,3 +65,30 @@ def test_threads_change_no_bit_and_only_the_ends_are_copied(monkeypatch: pytest.
         found.append(kernel.apply(x).tobytes())
     assert len(set(found)) == 1
     assert copied["samples"] <= 3 * (2 * line.BAND + 30)
+
+
+@pytest.mark.parametrize("taps", [255, 2500])
+@pytest.mark.parametrize("length", [700, 300_001])
+def test_a_line_by_transforms_and_by_whatever_else_samples_ask_for(length: int, taps: int) -> None:
+    x = np.random.default_rng(length).standard_normal(length).astype(np.float32)
+    kernel = convcli.load({"weights": weights(taps), "axes": "x", "border": "replicate"})
+    for spike, least in ((0.0, 1e-6), (1e7, 1e-6)):
+        # The error next to a sample far above the others is not the transform's, which would spread it.
+        x[length // 2] += spike
+        expected = ndimage.correlate1d(np.float64(x), weights(taps), mode="nearest", origin=taps % 2 - 1)
+        with forced("fourier"):
+            error = np.abs(kernel.apply(x) - expected)
+        far = np.abs(np.arange(length) - length // 2) > taps
+        assert error.max() <= least * np.abs(x).max()
+        assert not far.any() or error[far].max() <= 1e-5
+
+
+@pytest.mark.parametrize("shape", [(1, 200), (200, 1)])
+def test_rows_and_columns_of_pictures_by_transforms(shape: tuple[int, int]) -> None:
+    x = np.random.default_rng(3).random((260, 1700, 2))
+    taps = weights(200).reshape(shape)
+    expected = ndimage.correlate1d(x, taps.ravel(), axis=shape.index(200), mode="constant", origin=-1)
+    kernel = convcli.load({"weights": taps, "border": "zero"})
+    for dtype, least in ((np.float64, 1e-13), (np.float32, 1e-6)):
+        with forced("fourier"):
+            assert np.abs(kernel.apply(x.astype(dtype)) - expected).max() <= least

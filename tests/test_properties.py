@@ -10,7 +10,7 @@ import pytest
 import reference as ref
 
 import convcli
-from convcli.engine import strided, tiles, volume, whole as whole_plane
+from convcli.engine import line, strided, tiles, volume, whole as whole_plane
 from convcli.errors import ShapeError
 
 EXACT = 1e-12
@@ -358,6 +358,7 @@ def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(whole_plane, "parts", counted(whole_plane.parts))
     monkeypatch.setattr(strided, "bands", counted(strided.bands))
     monkeypatch.setattr(volume, "parts", counted(volume.parts))
+    monkeypatch.setattr(line, "bands", counted(line.bands))
     monkeypatch.setattr(tiles, "TILE_BYTES", 1 << 40)
     monkeypatch.setattr(whole_plane, "LEAST", 1 << 40)
     monkeypatch.setattr(strided, "LEAST_BYTES", 1 << 40)
@@ -367,6 +368,7 @@ def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch)
     assert [len(cuts) for cuts in bands] == [2 if name == "volume" else 1]
     bands.clear()
     monkeypatch.setattr(tiles, "TILE_BYTES", 1)
+    monkeypatch.setattr(line, "BAND", 50)
     monkeypatch.setattr(whole_plane, "LEAST", 0)
     monkeypatch.setattr(whole_plane, "PART", 1)
     for limit in ("LEAST_BYTES", "BAND_BYTES", "OVERLAP"):

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -19,15 +18,12 @@ from typing import TYPE_CHECKING, Any
 from convcli.engine.direct import opencv_layout
 from convcli.engine.facts import Facts
 from convcli.engine.planes import correlate_planes
-from convcli.engine.threads import run_cuts, scratch
-from convcli.geometry import Gather
-from convcli.ranges import float_target, planar
+from convcli.engine.threads import scratch
+from convcli.ranges import planar
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-    from convcli.geometry import Window
 
     Array = npt.NDArray[np.floating[Any]]
 
@@ -39,8 +35,6 @@ PAIR_TAPS = 80
 WINOGRAD_CHANNELS = 32
 #: Outputs in a row or column that use Winograd's tiles well.
 WINOGRAD_SIZE = 12
-#: Samples that are mixed in one call.
-MIXED = 1 << 14
 #: Rows of a band by Winograd: whole tiles.
 WINOGRAD_ROWS = 64
 
@@ -120,7 +114,7 @@ def correlate_bank(
     import numpy as np
 
     # Only banks need them: a start without costs less.
-    from convcli.engine import rows, winograd
+    from convcli.engine import pointwise, rows, winograd
 
     chosen = algorithm(filters.shape, filters.groups, stride, dilation)
     outputs, inputs = filters.shape[:2]
@@ -133,7 +127,7 @@ def correlate_bank(
     y = _result(x, lengths, outputs) if into is None else into
     if chosen == "pointwise":
         x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(lengths, stride, strict=True))]
-        _mix(x, filters, y)
+        pointwise.mix(x, filters.weights, filters.groups, y)
         return y
     planes = part(x)
     tiled = chosen == "winograd" and min(lengths) >= WINOGRAD_SIZE and facts.bounded
@@ -147,39 +141,6 @@ def correlate_bank(
     if apart is not y:
         join_to(apart, y)
     return y
-
-
-def run_pointwise(
-    x: npt.NDArray[Any], filters: Filters, windows: Sequence[Window], store: Callable[[Array, int], None]
-) -> bool:
-    """Mixes the channels of all samples from where they lie to where the result goes; False where that can't be."""
-    out = float_target(store, filters.weights.dtype)
-    kept = all(isinstance(window, Gather) and window.stride == 1 and not window.before for window in windows)
-    if out is None or x.dtype != out.dtype or not kept or x.shape[:-1] != out.shape[:-1]:
-        return False
-    if algorithm(filters.shape, filters.groups) != "pointwise" or planar(x) != planar(out):
-        return False
-    if not planar(x) and max(filters.shape[:2]) <= 4:
-        # OpenCV's own way of mixing is faster there.
-        return False
-    row = math.prod(x.shape[1:-1])
-    count = min(len(x), 4 * max(1, len(x) * row // (4 * MIXED)))
-    target = out
-
-    def band(rows: tuple[int, int]) -> None:
-        given, mixed = (_flat(array[slice(*rows)]) for array in (x, target))
-        _mix(given, filters, mixed)
-        store(target[slice(*rows)], rows[0])
-
-    run_cuts(band, list(itertools.pairwise(len(x) * part // count for part in range(count + 1))))
-    return True
-
-
-def _flat(x: Array) -> Array:
-    """`(*spatial, channels)` with all samples along one axis; a view where they lie so."""
-    import numpy as np
-
-    return np.moveaxis(laid(x).reshape(x.shape[-1], -1), 0, -1) if planar(x) else x.reshape(-1, x.shape[-1])
 
 
 def sum_pairs(
@@ -256,28 +217,3 @@ def _result(x: Array, lengths: Sequence[int], outputs: int) -> Array:
     if planar(x):
         return np.moveaxis(scratch("bank", (outputs, *lengths), x.dtype), 0, -1)
     return scratch("bank", (*lengths, outputs), x.dtype)
-
-
-def _mix(x: Array, filters: Filters, y: Array) -> None:
-    """A single tap: every sample's channels times a matrix."""
-    import cv2
-    import numpy as np
-
-    from convcli.engine.rows import by_planes
-
-    outputs, inputs = filters.shape[:2]
-    if filters.groups == 1 and max(outputs, inputs) <= 4 and x.ndim == 3 and not planar(x):
-        matrix = np.ascontiguousarray(filters.weights.reshape(outputs, inputs))
-        y[...] = np.asarray(cv2.transform(np.ascontiguousarray(x), matrix)).reshape(y.shape)
-        return
-    per_group = outputs // filters.groups
-    for group in range(filters.groups):
-        matrix = filters.weights[group * per_group : (group + 1) * per_group].reshape(per_group, inputs)
-        given, mixed = (
-            x[..., group * inputs : (group + 1) * inputs],
-            y[..., group * per_group : (group + 1) * per_group],
-        )
-        if by_planes(given) and by_planes(mixed):
-            np.matmul(matrix, np.moveaxis(given, -1, -2), out=np.moveaxis(mixed, -1, -2))
-        else:
-            np.matmul(given, matrix.T, out=mixed)

@@ -41,7 +41,7 @@ class Facts:
             return False
         import numpy as np
 
-        # A mean would follow the spike; the median of some thousand samples doesn't. Black surroundings don't count.
-        seen = np.abs(self._data.reshape(-1)[:: self._data.size // 4096 + 1])
+        # A mean would follow the spike; the median of a thousand samples doesn't. Black surroundings don't count.
+        seen = np.abs(self._data.reshape(-1)[:: self._data.size // 1024 + 1])
         usual = seen[seen > 0]
         return self._greatest <= SPIKE * (float(np.median(usual)) if usual.size else 0.0)

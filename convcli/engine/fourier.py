@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window
 from convcli.engine.facts import Facts
+from convcli.engine.line_fourier import lines
 from convcli.engine.passes import join, split
 from convcli.engine.threads import run_cuts, scratch
 from convcli.ranges import cell_store, float_target
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 def fourier(x: Array, taps: Array, tile: tuple[int, int]) -> Array:
     """`taps` on the plane `x` (`(h, w, channels)`) wherever it fits, by tiles of `tile` samples, finite ones only."""
+    import cv2
     import numpy as np
 
     channels = x.shape[2]
@@ -42,9 +44,11 @@ def fourier(x: Array, taps: Array, tile: tuple[int, int]) -> Array:
             lines(np.ascontiguousarray(plane), taps, tile[1], result)
     elif taps.shape[1] == 1:
         for plane, result in zip(planes, results, strict=True):
-            turned = np.empty(result.shape[::-1], x.dtype)
-            lines(np.ascontiguousarray(plane.T), np.ascontiguousarray(taps.T), tile[0], turned)
-            result[...] = turned.T
+            turned = scratch("turned", result.shape[::-1], x.dtype)
+            columns = scratch("columns", plane.shape[::-1], x.dtype)
+            cv2.transpose(np.ascontiguousarray(plane), columns)
+            lines(columns, np.ascontiguousarray(taps.T), tile[0], turned)
+            cv2.transpose(turned, dst=result)
     else:
         tiles(planes, taps, tile, results)
     if channels > 1:
@@ -168,41 +172,6 @@ def run_fourier(
 
     length, useful = windows[0].length, tile[0] - taps.shape[0] + 1
     run_cuts(band, [(top, min(top + useful, length)) for top in range(0, length, useful)])
-
-
-def lines(x: Array, taps: Array, length: int, y: Array) -> None:
-    """A one-row kernel: every row is cut into pieces; the first and second half of them share their transforms."""
-    import cv2
-    import numpy as np
-    from numpy.lib.stride_tricks import as_strided
-
-    height, width = y.shape
-    useful = min(length - taps.shape[1] + 1, width)
-    pieces = -(-width // useful)
-    count = -(-pieces // 2)
-    spectrum = kernel_spectrum(taps.tobytes(), taps.shape, taps.dtype.str, (1, length))
-    read = useful + taps.shape[1] - 1
-    starts = (0, max(0, width - count * useful))
-    batch = max(1, (1 << 16) // (count * length))
-    for top in range(0, height, batch):
-        rows = min(batch, height - top)
-        buffer = np.zeros((rows, count, length, 2), x.dtype)
-        for part, start in enumerate(starts):
-            if part and pieces == 1:
-                break
-            held = as_strided(x[top:, start:], (rows, count, read), (x.strides[0], useful * x.itemsize, x.itemsize))
-            buffer[:, :, :read, part] = held
-        flat = buffer.reshape(-1, length, 2)
-        cv2.dft(flat, dst=flat, flags=cv2.DFT_ROWS)
-        values = flat.view(spectrum.dtype)[..., 0]
-        np.multiply(values, spectrum, out=values)
-        cv2.dft(flat, dst=flat, flags=cv2.DFT_ROWS | cv2.DFT_INVERSE)
-        for part, start in enumerate(starts):
-            if part and pieces == 1:
-                break
-            shape = (rows, count, useful)
-            target = as_strided(y[top:, start:], shape, (y.strides[0], useful * y.strides[1], y.strides[1]))
-            target[...] = buffer[:, :, :useful, part]
 
 
 @lru_cache(maxsize=32)

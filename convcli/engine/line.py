@@ -1,18 +1,18 @@
-"""Matrix products along a line of samples, such as a sound, from where they lie to where the result goes.
-
-The line is read as the rows of a picture, each of which goes on a little into the next one: blocks of outputs below one
-another then are the rows of a product, as they are in a picture.
-"""
+"""A kernel along a line of samples, such as a sound, from where they lie to where the result goes."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window
 from convcli.engine.direct import direct
-from convcli.engine.passes import ROWS, row_block, row_steps, run, view
+from convcli.engine.facts import Facts
+from convcli.engine.line_fourier import lines, pieces
+from convcli.engine.passes import LINE_BLOCK, product_line
+from convcli.engine.plan import Plan
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather, Window
 from convcli.ranges import float_target
@@ -23,23 +23,31 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.floating[Any]]
 
-#: Outputs of a row: whole blocks, and no power of two, at which rows would share their places in the cache.
-ROW = 2016
-#: Outputs of a band.
-BAND = 4 * ROWS * ROW
+#: Outputs of a band of products.
+BAND = 1 << 18
 
 
 def run_line(
-    x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: str, store: Callable[[Array, int], None]
+    x: npt.NDArray[Any],
+    taps: Array,
+    plan: Plan,
+    windows: Sequence[Window],
+    border: str,
+    store: Callable[[Array, int], None],
+    otherwise: Callable[[Array], Array],
 ) -> bool:
-    """The kernel `taps` on the line `x`, `(n, 1)`; False where that is nothing for products on samples as they lie."""
+    """The kernel `taps` on the line `x`, `(n, 1)`; False where `plan` is not for samples as they lie.
+
+    `otherwise(samples)` computes a band whose samples are not fit for a Fourier transform.
+    """
     (window,) = windows
     out = float_target(store, taps.dtype)
     plain = isinstance(window, Gather) and window.stride == window.dilation == 1
-    if not plain or out is None or x.shape[1] != 1 or x.dtype != taps.dtype:
+    if plan.algorithm == "direct" or not plain or out is None or x.shape[1] != 1 or x.dtype != taps.dtype:
         return False
     if not (x.flags.c_contiguous and out.flags.c_contiguous):
         return False
+    tile = plan.tile[1] if plan.algorithm == "fourier" else 0
 
     def band(cut: tuple[int, int]) -> None:
         low, high = window.reads(*cut)
@@ -48,26 +56,32 @@ def run_line(
         else:
             held = scratch("window", (high - low, 1), x.dtype)
             source = read_window(x, [(low, high)], border, x.dtype, out=held)[:, 0]
-        along(source, taps, out[slice(*cut), 0])
+        target = out[slice(*cut), 0]
+        if not tile:
+            along(source, taps, target)
+        elif Facts(source, plain=False).bounded:
+            lines(source[None], taps[None], tile, target[None])
+        else:
+            target[:] = otherwise(source)
 
-    run_cuts(band, [(start, min(start + BAND, window.length)) for start in range(0, window.length, BAND)])
+    run_cuts(band, bands(window.length, tile - taps.size + 1, pieces(tile)) if tile else bands(window.length, 1, BAND))
     return True
+
+
+def bands(length: int, unit: int, most: int) -> list[tuple[int, int]]:
+    """A line of `length` in an even number of bands of at most so many units."""
+    units = -(-length // unit)
+    count = 2 * -(-units // (2 * most)) if units > most else 1
+    step = unit * -(-units // count)
+    return list(itertools.pairwise([*range(0, length, step), length]))
 
 
 def along(x: Array, taps: Array, y: Array) -> None:
     """`taps` along `x` into `y`, both in one piece, wherever they fit."""
     import numpy as np
 
-    rows, reach = y.size // ROW, ROW + taps.size - 1
-    whole = rows * ROW
-    steps = []
-    if rows:
-        held = view(x, (1, rows, reach), (0, ROW * x.itemsize, x.itemsize))
-        steps += row_steps(held, taps, y[:whole].reshape(1, rows, ROW))
-    if whole < y.size:
-        steps += row_steps(x[None, None, whole:], taps, y[None, None, whole:])
-    run(steps)
+    product_line(x, taps, y)
     # A product multiplies each sample of a block with a tap or with 0: the first output of a block tells of them all.
-    seen = y[:: min(row_block(taps.size), y.size)]
+    seen = y[::LINE_BLOCK]
     if not (math.isfinite(np.add.reduce(seen)) or np.isfinite(seen).all()):
         y[:] = direct(x[None, :, None], taps[None])[0, :, 0]

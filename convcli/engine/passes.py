@@ -32,6 +32,10 @@ Step: TypeAlias = "Callable[[], object]"
 COLUMNS = 512
 #: Rows of a block of the product along rows: small enough for BLAS not to rearrange its operands.
 ROWS = 32
+#: Outputs of a block of a single row: one register of them, of as many blocks at a time as make long products.
+LINE_BLOCK = 16
+#: The work of a product, in multiply-adds, up to which BLAS does not rearrange its operands.
+UNPACKED = 1_000_000
 
 
 def run(steps: Iterable[Step]) -> None:
@@ -187,16 +191,17 @@ def product_line(x: Array, taps: Array, y: Array) -> None:
     import numpy as np
 
     width = y.size
-    block = min(row_block(taps.size), width)
+    block = min(LINE_BLOCK, width)
     reach, sample = block + taps.size - 1, x.itemsize
+    most = max(ROWS, UNPACKED // (block * reach))
     sets = -(-reach // block)
     matrix = upright(taps.tobytes(), taps.dtype.str, block)
     step = sets * block * sample
     count = width // (block * sets)
-    for first, rows in ((0, count // ROWS * ROWS), (count // ROWS * ROWS, count % ROWS)):
+    for first, rows in ((0, count // most * most), (count // most * most, count % most)):
         if not rows:
             continue
-        high = min(ROWS, rows)
+        high = min(most, rows)
         start = first * sets * block
         steps = (high * step, block * sample, step, sample)
         np.matmul(

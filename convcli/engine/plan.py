@@ -31,6 +31,12 @@ BETWEEN = 1.1
 PASSES = 450_000
 #: Nanoseconds for the calls that Fourier tiles take on the smallest picture.
 FIXED = 150_000
+#: Nanoseconds per sample of the transforms of rows, and more for each doubling of their length beyond that one.
+ROW_TRANSFORMS, ROW_LONGER, ROW_LENGTH = 2.4, 0.32, 1 << 11
+#: Nanoseconds per sample to lay columns out as rows, and to turn the result.
+TURNED = 1.5
+#: Outputs of a call for transforms of rows.
+ROW_OUTPUTS = 1 << 17
 #: Nanoseconds for the calls that one Fourier tile takes, whatever its size.
 CALL = 25_000
 
@@ -91,14 +97,17 @@ def options(work: Plane) -> Iterator[Plan]:
         # One row of taps alone is a single pass.
         between = BETWEEN if full > 1 else BETWEEN / 3
         cost = rank * (down_cost(kh, work.finite) + across + between)
-        cost += PASSES / (work.height * work.width * work.channels)
+        # A line is filtered where it lies, by few calls.
+        cost += PASSES / (work.height * work.width * work.channels) if work.height > 1 else 0.0
         reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
         yield Plan(algorithm="passes", reason=reason if full > 1 else f"{kh * kw} taps in a row", cost=cost)
     if work.bounded and 1.5 * max(kh, kw) <= FAST[-1]:
         tile = fourier_tile(work)
         cost = fourier_cost(tile, work) + FIXED / (work.height * work.width)
         reason = f"{kh}x{kw} taps, tiles of {tile[0]}x{tile[1]}"
-        yield Plan(algorithm="fourier", reason=reason, cost=cost, rows=tile[0] - kh + 1, tile=tile)
+        # Rows that are transformed alone may be cut anywhere.
+        rows = tile[0] - kh + 1 if tile[0] > 1 else 0
+        yield Plan(algorithm="fourier", reason=reason, cost=cost, rows=rows, tile=tile)
 
 
 def direct_cost(taps: tuple[int, int], nonzero: int) -> float:
@@ -147,8 +156,13 @@ def fourier_cost(tile: tuple[int, int], work: Plane) -> float:
             outputs *= min(valid, length)
         else:
             outputs *= min(length, 64)
-    growth = 0.38 * max(1, (tile[0] * tile[1]).bit_length() - 4)
-    return useful * (1.0 + growth) + CALL / outputs
+    size = tile[0] * tile[1]
+    if min(tile) == 1:
+        # Many rows, or pieces of one, go in a call.
+        outputs = min(work.height * work.width, ROW_OUTPUTS)
+        transforms = ROW_TRANSFORMS + ROW_LONGER * max(0.0, math.log2(size / ROW_LENGTH))
+        return useful * transforms + CALL / outputs + (TURNED if tile[1] == 1 < tile[0] else 0)
+    return useful * (1.0 + 0.38 * max(1, size.bit_length() - 4)) + CALL / outputs
 
 
 @lru_cache(maxsize=256)
@@ -168,7 +182,8 @@ def _lengths(taps: int, length: int, line: bool) -> list[int]:
     fast = LINE_FAST if line else FAST
     whole = next((side for side in fast if side >= length + taps - 1), fast[-1])
     least = min(whole, next((side for side in fast if side >= max(1.5 * taps, 32)), fast[-1]))
-    most = min(whole, max(2 * least, 384 if taps < 100 else 8 * taps))
+    longest = 16 * max(taps, 256) if line else 384 if taps < 100 else 8 * taps
+    most = min(whole, max(2 * least, longest))
     return [side for side in fast if least <= side <= most]
 
 
@@ -180,8 +195,8 @@ FAST = tuple(
     if side <= 1 << 17 and (side <= 128 or side & (side - 1))
 )
 
-#: The same for transforms of single rows, where powers of two are best.
-LINE_FAST = tuple(sorted({*FAST, *(2**a for a in range(5, 18))}))
+#: The same for transforms of single rows: only powers of two are fast, where all numbers are real.
+LINE_FAST = tuple(2**a for a in range(5, 18))
 
 
 _forced: str | None = None
@@ -217,14 +232,15 @@ def choose(work: Plane) -> Plan:
 
 def flops(work: Plane, plan: Plan) -> float:
     """Multiplications and additions per output sample that `plan` really does, zeros of its matrices included."""
-    from convcli.engine.passes import column_block, row_block, rows_by_product
+    from convcli.engine.passes import LINE_BLOCK, column_block, row_block, rows_by_product
 
     kh, kw = work.taps
     if plan.algorithm == "direct":
         return 2.0 * (work.nonzero or kh * kw)
     if plan.algorithm == "passes":
         down = column_block(kh) + kh - 1 if kh > 1 else 0
-        across = row_block(kw) + kw - 1 if rows_by_product(kw) else kw if kw > 1 else 0
+        block = LINE_BLOCK if work.height == 1 else row_block(kw)
+        across = block + kw - 1 if rows_by_product(kw) else kw if kw > 1 else 0
         return 2.0 * max(work.rank, 1) * (down + across)
     samples, useful = 1, 1
     for side, taps, length in zip(plan.tile, work.taps, (work.height, work.width), strict=True):

@@ -218,7 +218,8 @@ def run_whole(
         from convcli.engine.line import run_line
 
         plan = plan_for(taps[None], 1, windows[0].length, x.shape[1])
-        return plan.algorithm == "passes" and run_line(x, taps, windows, border, store)
+        alone = lambda line: _filter(line[None, :, None], taps[None], Facts(line, plain=False))[0, :, 0]
+        return run_line(x, taps, plan, windows, border, store, alone)
     if taps.ndim != 2 or x.ndim != 3:
         return False
     if planar(x):

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from convcli.borders import read_window, source_indices
+from convcli.borders import read_window
+from convcli.engine.columns import columns_of, lay_out, rows_of
+from convcli.engine.passes import view
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather, Window
 from convcli.ranges import float_target
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.floating[Any]]
 
-#: Bytes of the phases of one band: a few long calls for each, as threads wait for one another between calls.
-BAND_BYTES = 1 << 22
+#: Bytes of the phases of one band: they are read again from the cache, by calls that are long enough for threads not to
+#: wait for one another.
+BAND_BYTES = 1 << 21
 #: The least rows of a band, in units of what it reads of the next one.
 OVERLAP = 4
 #: Up to so many, one thread is as fast as two.
@@ -35,8 +38,8 @@ LEAST_BYTES = 1 << 19
 LEAST_ROWS = 6
 #: The work of a product, in multiply-adds, up to which OpenBLAS does not rearrange its operands.
 UNPACKED = 1_000_000
-#: Samples from one row of phases to the next are a multiple of this: rows start on cache lines.
-LINE = 16
+#: The fewest samples in a row of outputs.
+LEAST_WIDTH = 16
 #: Nanoseconds on a core to lay out a sample, for a multiply-add, and to add up one result.
 LAY_OUT, MULTIPLY_ADD, ADD_UP = 0.4, 0.018, 0.3
 #: Nanoseconds to keep every so manieth sample of the result of a plain convolution, and to add it up.
@@ -84,7 +87,7 @@ def pays(taps: Array, stride: Sequence[int], dilation: Sequence[int], plain: Cal
 def fits(x: npt.NDArray[Any], windows: Sequence[Window]) -> bool:
     """Whether `x` is a picture, of whose outputs there are some in every row and column."""
     gathered = all(isinstance(window, Gather) for window in windows)
-    return gathered and x.ndim == 3 and min(window.length for window in windows) >= LINE
+    return gathered and x.ndim == 3 and min(window.length for window in windows) >= LEAST_WIDTH
 
 
 def run_strided(
@@ -105,7 +108,7 @@ def run_strided(
     down, across = windows
     layout = Layout(taps=(taps.shape[0], taps.shape[1]), stride=(down.stride, across.stride))
     matrix = banded(taps.tobytes(), taps.dtype.str, layout)
-    columns = _columns(across, layout, x.shape[1], border)
+    columns = columns_of(across, layout.shifts, x.shape[1], border)
     out = float_target(store, taps.dtype)
 
     def band(rows: tuple[int, int]) -> None:
@@ -113,9 +116,9 @@ def run_strided(
         y = scratch("strided", (*shape, x.shape[2]), taps.dtype) if out is None else out[slice(*rows)]
         blocks = -(-shape[0] // layout.block)
         count = (blocks * layout.block - 1) * layout.stride[0] + layout.taps[0]
-        phases = _lay_out(_rows(x, down.reads(*rows), border), columns, across.stride, count, taps.dtype)
+        phases = lay_out(rows_of(x, down.reads(*rows), border), columns, count, taps.dtype)
         for channel, plane in enumerate(phases):
-            _multiply(plane, matrix, layout, blocks, y[..., channel])
+            _multiply(plane, matrix, layout, blocks, columns.wanted, y[..., channel])
         if not (np.isfinite(y.sum()) or np.isfinite(y).all()):
             ranges = [down.reads(*rows), across.reads(0, across.length)]
             y = otherwise(read_window(x, ranges, border, taps.dtype), shape)
@@ -130,107 +133,31 @@ def bands(layout: Layout, height: int, samples: int, itemsize: int) -> list[tupl
     if row * height <= LEAST_BYTES:
         return [(0, height)]
     rows = max(BAND_BYTES // row, OVERLAP * -(-layout.taps[0] // layout.stride[0]))
-    rows = -(-min(rows, -(-height // 2)) // layout.block) * layout.block
+    # Even shares, for threads to end together.
+    count = 2 * max(1, round(height / (2 * rows)))
+    rows = -(-height // (count * layout.block)) * layout.block
     return list(itertools.pairwise([*range(0, height, rows), height]))
 
 
-def _rows(x: npt.NDArray[Any], reads: tuple[int, int], border: str) -> list[npt.NDArray[Any]]:
-    """The rows `reads` of `x` in pieces: those that it has where they lie, those around it by the border rule."""
-    low, high = reads
-    inside = max(low, 0), min(high, x.shape[0])
-    if inside[0] >= inside[1]:
-        return [read_window(x, [reads, (0, x.shape[1])], border, x.dtype)]
-    around = (low, inside[0]), (inside[1], high)
-    above, below = (read_window(x, [part, (0, x.shape[1])], border, x.dtype) for part in around)
-    return [above, x[slice(*inside)], below]
-
-
-@record
-class Columns:
-    """Where the columns of the phases come from: from number `first` to `last` all lie in the picture."""
-
-    wanted: int
-    before: int
-    first: int
-    last: int
-    #: The columns of the picture that those before `first` and from `last` on show; -1 for zero.
-    sides: tuple[tuple[slice, npt.NDArray[np.int64]], ...]
-
-
-def _columns(across: Window, layout: Layout, width: int, border: str) -> Columns:
+def _multiply(phases: Array, matrix: Array, layout: Layout, blocks: int, wide: int, y: Array) -> None:
+    """Fills `y` `(h, w)` from the `(rows, phases, columns)` of one channel, `wide` columns."""
     import numpy as np
 
-    step, before = layout.stride[1], -across.reads(0, 1)[0]
-    wanted = across.length + layout.shifts - 1
-    first = min(max(-(-before // step), 0), wanted)
-    last = max(first, min(wanted, (width + before) // step))
-    sides = [(low, high) for low, high in ((0, first), (last, wanted)) if low < high]
-    return Columns(
-        wanted=wanted, before=before, first=first, last=last,
-        sides=tuple(
-            (slice(low, high), source_indices(np.arange(low * step - before, high * step - before), width, border))
-            for low, high in sides
-        ),
-    )  # fmt: skip
-
-
-def _lay_out(
-    pieces: Sequence[npt.NDArray[Any]], columns: Columns, step: int, count: int, dtype: npt.DTypeLike
-) -> Array:
-    """`(channels, count, phases, columns)` of the rows in `pieces`; rows that they lack are zero."""
-    # Rows don't lie a power of two apart.
-    pitch = (-(-columns.wanted // LINE) | 1) * LINE
-    phases = scratch("phases", (pieces[0].shape[2], count, step, pitch), dtype)[..., : columns.wanted]
-    done = 0
-    for piece in pieces:
-        if len(piece):
-            _lay_rows(piece, columns, phases[:, done : done + len(piece)])
-            done += len(piece)
-    phases[:, done:] = 0
-    return phases
-
-
-def _lay_rows(source: npt.NDArray[Any], columns: Columns, phases: Array) -> None:
-    """Copies the rows `source` to `phases` `(channels, rows, phases, columns)`."""
-    import numpy as np
-    from numpy.lib.stride_tricks import as_strided
-
-    channels, rows, step, _ = phases.shape
-    first, last = columns.first, columns.last
-    if first < last:
-        row, column, channel = source.strides
-        begin = source[:, first * step - columns.before :]
-        inside = as_strided(begin, (channels, rows, step, last - first), (channel, row, column, step * column))
-        np.copyto(phases[..., first:last], inside)
-    for place, indices in columns.sides:
-        strip = source[:, indices]
-        strip[:, indices < 0] = 0
-        phases[..., place] = strip.reshape(rows, -1, step, channels).transpose(3, 0, 2, 1)
-
-
-def _multiply(phases: Array, matrix: Array, layout: Layout, blocks: int, y: Array) -> None:
-    """Fills `y` `(h, w)` from the `(rows, phases, columns)` of one channel."""
-    import numpy as np
-    from numpy.lib.stride_tricks import as_strided
-
-    size, wide = phases.itemsize, phases.shape[2]
-    pitch = phases.strides[1] // size
+    size, pitch = phases.itemsize, phases.strides[1]
     (high, deep), (step, shifts, block) = matrix.shape, (layout.stride[1], layout.shifts, layout.block)
-    sums = scratch("sums", (blocks, high, pitch), phases.dtype)[..., :wide]
-    apart = block * layout.stride[0] * step * pitch * size
-    rows = as_strided(phases, (blocks, deep, wide), (apart, pitch * size, size))
+    held = scratch("sums", (blocks, high, pitch // size), phases.dtype)
+    sums = held[..., :wide]
+    apart = block * layout.stride[0] * step * pitch
+    rows = view(phases, (blocks, deep, wide), (apart, pitch, size))
     count = -(-wide * high * deep // UNPACKED)
     for part in range(count):
         cut = slice(wide * part // count, wide * (part + 1) // count)
         np.matmul(matrix, rows[..., cut], out=sums[..., cut])
     width, whole = y.shape[1], len(y) // block * block
-    parted = as_strided(
-        sums, (blocks, shifts, block, wide), (high * pitch * size, block * pitch * size, pitch * size, size)
-    )
+    parted = view(held, (blocks, shifts, block, wide), (high * pitch, block * pitch, pitch, size))
     if whole:
-        _add_up(
-            parted[: whole // block], as_strided(y, (whole // block, block, width), (block * y.strides[0], *y.strides))
-        )
+        target = view(y, (whole // block, block, width), (block * y.strides[0], *y.strides))
+        _add_up(parted[: whole // block], target)
     if rest := len(y) - whole:
         _add_up(parted[-1:, :, :rest], y[None, whole:])
 

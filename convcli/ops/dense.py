@@ -138,8 +138,11 @@ class Dense(Kernel):
         windows = self.windows(x.shape[:-1], axes)
         lengths = [window.length for window in windows]
         if isinstance(weights, bank.Filters):
-            if bank.run_pointwise(x, weights, windows, store):
-                return
+            if bank.algorithm(weights.shape, weights.groups) == "pointwise":
+                from convcli.engine.pointwise import run_pointwise
+
+                if run_pointwise(x, weights.weights, weights.groups, windows, store):
+                    return
             rows = bank.band_rows(weights, stride, dilation, lengths)
         elif planes.run_whole(x, weights, dilation, windows, self.border, store):
             return
