@@ -161,6 +161,18 @@ def test_a_failure_in_between_does_not_forget_what_is_ours(here: Path) -> None:
     assert statuses() == "sds"
 
 
+def test_what_was_not_started_is_not_forgotten_either(here: Path) -> None:
+    apply()
+    whole = Path("a.png").read_bytes()
+    Path("a.png").write_bytes(whole[:150])
+    save(Path("b.png"), noise(12, 10, 3, seed=9))
+    assert apply("--resume", "--fail-fast", "--jobs", "1").code == 1
+    assert statuses() == "fnn"
+    Path("a.png").write_bytes(whole)
+    assert apply("--resume").code == 0
+    assert statuses() == "sds"
+
+
 def test_a_damaged_input_is_tried_again_under_other_rules(here: Path) -> None:
     Path("b.png").write_bytes(Path("b.png").read_bytes()[:-30])
     apply()
