@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from convcli import temporaries
 from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job
-from convcli.outcomes import finished, lost, settled, settled_safely
+from convcli.outcomes import finished, lost, not_started, settled, settled_safely
 from convcli.processing import Settings
 from convcli.records import record
 from convcli.report import Report
@@ -105,8 +105,7 @@ def run(jobs: Sequence[Job], settings: Settings, audience: Audience, how: How) -
         take(number, report)
     for number, job in enumerate(jobs):
         if number not in seen:
-            reason = "the run stopped at the first failure"
-            take(number, Report(input=job.input, output=job.output, status="not started", reason=reason))
+            take(number, not_started(job, how.earlier.get(job.output)))
     if how.record:
         how.record.finish(jobs)
     return good

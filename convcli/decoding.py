@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _IN_PLACE: Final = 1 << 22  # bytes of pixels that are worth a file in memory
+_CMYK: Final = "its CMYK colours are turned into RGB"
 _LONGEST_SIDE: Final = 1 << 20  # OpenCV's own limit; beyond it leaves a temporary file behind for some formats
 
 
@@ -61,7 +62,7 @@ class Source:
             pixels = None
         # Of a damaged strip of a TIFF file OpenCV only writes to its log, and leaves its 8-bit samples black.
         if pixels is None or not pixels.size or (tiff and self.complaints):
-            fact = f"damaged, truncated or unsupported {self.format}: its pixels can't be decoded"
+            fact = f"damaged, truncated or unsupported {self.format.upper()}: its pixels can't be decoded"
             fact += f" ({self.complaints[0]})" if self.complaints else ""
             raise ImageError(fact, place=self.place)
         shaped: Pixels = pixels.reshape(*pixels.shape[:2], -1)
@@ -118,7 +119,8 @@ def _decode_tiff(source: Source) -> Decoded:
     if layout.inverted and pixels.dtype.kind == "u":
         colours = pixels[:, :, :1] if layout.pairs else pixels
         np.subtract(np.iinfo(pixels.dtype).max, colours, out=colours)
-    notes = ("its colours are stored multiplied by alpha, and taken as they are",) if layout.premultiplied else ()
+    notes: tuple[str, ...] = (_CMYK,) if layout.opaque else ()
+    notes += ("its colours are stored multiplied by alpha, and taken as they are",) if layout.premultiplied else ()
     return exif.upright(pixels, layout.orientation), layout.pages, notes
 
 
@@ -160,7 +162,8 @@ def decode_other(source: Source) -> Decoded:
         pixels = swapped(source.read(source.data, -1), in_place=True)
     if source.format == "bmp" and pixels.shape[2] == 4 and not pixels[:, :, 3].any():
         pixels = np.ascontiguousarray(pixels[:, :, :3])  # the fourth byte is padding, as it is in most such files
-    return exif.upright(pixels, found.orientation or exif.orientation(found.exif)), found.frames, ()
+    notes = (_CMYK,) if source.format == "jpeg" and found.channels == 4 else ()
+    return exif.upright(pixels, found.orientation or exif.orientation(found.exif)), found.frames, notes
 
 
 #: The decoders of formats that need their own; `decode_other` takes the rest.

@@ -48,7 +48,7 @@ def header(data: bytes, format: str, *, place: str) -> Header:
     try:
         return _READERS[format](data)
     except (struct.error, IndexError):
-        raise ImageError(f"truncated {format}: it ends at byte {len(data)}", place=place) from None
+        raise ImageError(f"truncated {format.upper()}: it ends at byte {len(data)}", place=place) from None
     except ValueError as error:
         raise ImageError(str(error), place=place) from None
 

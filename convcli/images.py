@@ -87,10 +87,13 @@ def decode(
         try:
             return _picture(source, strict=strict)
         except ImageError as error:
-            if not allow_truncated or "truncated" not in error.fact:
+            if "truncated" not in error.fact:
                 raise
             from convcli import salvage
 
+            if not allow_truncated:
+                error.hint = salvage.hint(data, format)
+                raise
             whole = salvage.completed(data, format)
             if whole is None:
                 raise

@@ -100,7 +100,10 @@ def _listed(source: str, *, null: bool) -> Iterator[Input]:
         data = data.removeprefix(b"\xef\xbb\xbf")
         if b"\0" in data:
             hint = "--null takes names that end with NUL bytes (find -print0); lists in UTF-16 are not read"
-            raise UsageError("NUL bytes in a list of one name a line", hint=hint) from None
+            raise UsageError("NUL bytes in a list of one name a line", hint=hint)
+    elif b"\0" not in data and b"\n" in data:
+        hint = "names that stand one a line are read without --null"
+        raise UsageError("no NUL byte in a list whose names end with one", hint=hint)
     names = data.split(b"\0") if null else [line.removesuffix(b"\r") for line in data.split(b"\n")]
     found = [os.fsdecode(name) for name in names if name]
     if not found:

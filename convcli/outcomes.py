@@ -67,7 +67,16 @@ def _safely(job: Job, earlier: Earlier | None, work: Callable[[], Report]) -> Re
 
 def failed(job: Job, error: str, earlier: Earlier | None) -> Report:
     """The report of a failure. What a former run wrote there is still known to be ours."""
-    report = Report(input=job.input, output=job.output, status="failed", error=error)
+    return _remembering(Report(input=job.input, output=job.output, status="failed", error=error), earlier)
+
+
+def not_started(job: Job, earlier: Earlier | None) -> Report:
+    """The report of a job that a failure before it stopped; as `failed`."""
+    reason = "the run stopped at the first failure"
+    return _remembering(Report(input=job.input, output=job.output, status="not started", reason=reason), earlier)
+
+
+def _remembering(report: Report, earlier: Earlier | None) -> Report:
     if earlier is None:
         return report
     return replace(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.floating[Any]]
 
 
-#: Samples per channel that a stage may make at most: as many as an image may have that is read.
+#: Samples per channel that a stage may make of fewer: as many as an image has at most that is read unless asked for.
 LARGEST = 1 << 30
 
 
@@ -72,9 +72,10 @@ def describe(kernels: Sequence[Kernel], spatial: Sequence[int], axes: str, chann
 def _stage(kernel: Kernel, spatial: tuple[int, ...], axes: str, channels: int) -> Stage:
     count = kernel.count(spatial, channels, axes)
     output = kernel.output_shape(spatial, axes)
-    if math.prod(output) > LARGEST:
+    most = max(LARGEST, math.prod(spatial))
+    if math.prod(output) > most:
         size = " x ".join(map(str, output))
-        raise ShapeError(f"kernel '{kernel.name}' would make {size} samples; at most {LARGEST:,} are made")
+        raise ShapeError(f"kernel '{kernel.name}' would make {size} samples; at most {most:,} are made")
     return Stage(
         kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(spatial, channels),
         border=kernel.border, flipped=kernel.flip, size_in=spatial, size_out=output,

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from convcli import files, temporaries
 from convcli.errors import ImageError
@@ -16,6 +16,8 @@ from convcli.report import Report
 from convcli.resuming import Earlier, earlier
 
 _OPTION = "--report-file"
+#: What a line says of its own run, also where it was skipped.
+_OF_THIS_RUN: Final = {"input", "status", "error", "reason"}
 
 
 class ReportFile:
@@ -27,10 +29,10 @@ class ReportFile:
 
     def __init__(self, path: str, *, resume: bool, overwrite: bool) -> None:
         """Opens or makes the file. Raises ImageError where that can't be, or it exists and isn't to be used."""
+        files.check_target(path, overwrite=True)
         if Path(path).exists() and not (resume or overwrite):
             hint = "--resume goes on with it, --overwrite replaces it"
             raise ImageError("the report file exists already", place=path, hint=hint)
-        files.check_target(path, overwrite=True)
         self._path = path
         try:
             self._file: IO[bytes] = Path(path).open("ab+", buffering=0)  # noqa: SIM115 - until `close`
@@ -42,6 +44,7 @@ class ReportFile:
             if hasattr(os, "register_at_fork"):  # copies of this process must not keep the lock when it is gone
                 os.register_at_fork(after_in_child=self.close)
             self.earlier: dict[str, Earlier] = {}
+            self._places: dict[str, tuple[int, int]] = {}  # of their lines
             if resume:
                 self._resume()
             else:
@@ -65,11 +68,20 @@ class ReportFile:
             self.earlier.pop(fields["output"], None)
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 self.earlier[fields["output"]] = earlier(fields)
+                self._places[fields["output"]] = start, len(line)
         self._file.truncate(end)
 
     def add(self, report: Report) -> None:
-        """Appends one line. Raises ImageError where the disk is full; then the file is as it was before."""
-        line = _line(report)
+        """Appends one line. Raises ImageError where the disk is full; then the file is as it was before.
+
+        What was skipped keeps what the record tells of the run that made it: algorithm, times, clipped shares.
+        """
+        fields = report.as_dict()
+        if report.status == "skipped" and report.output in self._places:
+            former = _parsed(self._piece(*self._places[report.output])) or {}
+            fields |= {key: former[key] for key in fields.keys() & former.keys() - _OF_THIS_RUN}
+        # Names that are no UTF-8 keep their bytes as lone surrogates, which JSON writes as escapes.
+        line = json.dumps(fields, allow_nan=False).encode("ascii") + b"\n"
         before = os.fstat(self._file.fileno()).st_size
         try:
             if self._file.write(line) < len(line):
@@ -121,11 +133,6 @@ class ReportFile:
 def _key(output: str, input: str) -> tuple[str, str]:
     """What a line is known by: its output; an input that can have none by its own name."""
     return output, "" if output else input
-
-
-def _line(report: Report) -> bytes:
-    # Names that are no UTF-8 keep their bytes as lone surrogates, which JSON writes as escapes.
-    return json.dumps(report.as_dict(), allow_nan=False).encode("ascii") + b"\n"
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

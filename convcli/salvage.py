@@ -18,6 +18,7 @@ from convcli.records import record
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+HINT: Final = "--allow-truncated uses what is there"
 #: Of a picture at least this share must be there, so that a short file can't ask for much memory.
 _LEAST: Final = 1 / 256
 _JPEG_MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
@@ -49,6 +50,15 @@ def completed(data: bytes, format: str) -> Completed | None:
         return makers[format](data) if format in makers else None
     except (struct.error, IndexError, ValueError, zlib.error, ImageError):
         return None
+
+
+def hint(data: bytes, format: str) -> str:
+    """How the user gets what is there of a file that was cut short, or nothing where `completed` can't help.
+
+    PNG is taken at its word: completing it packs all its pixels again.
+    """
+    helps = format == "png" or completed(data, format) is not None
+    return HINT if helps else ""
 
 
 def _share_by_look(pixels: NDArray[Any]) -> float:

@@ -120,7 +120,10 @@ class TiffBands:
                 fact = f"its pixels reach byte {start + count}, it ends at byte {self._size}"
                 if self._allow_truncated:
                     raise self._whole(fact)
-                raise ImageError(f"damaged or truncated TIFF: {fact}", place=self._place)
+                from convcli import salvage
+
+                hint = salvage.HINT if self._page.first(exif.COMPRESSION, 1) == 1 else ""
+                raise ImageError(f"damaged or truncated TIFF: {fact}", place=self._place, hint=hint)
 
     def _cut(self) -> list[tuple[int, int]]:
         row = self._row()

@@ -71,8 +71,9 @@ FILES["tiff"] = early_tiff()
 def test_what_is_there_is_decoded_on_request(name: str, share: float) -> None:
     whole = images.decode(FILES[name], place="").pixels
     cut = FILES[name][: int(len(FILES[name]) * share)]
-    with pytest.raises(ImageError, match="truncated"):
+    with pytest.raises(ImageError, match="truncated") as caught:
         images.decode(cut, place="a")
+    assert caught.value.hint == "--allow-truncated uses what is there"
     picture = images.decode(cut, place="a", allow_truncated=True)
     assert picture.pixels.shape == whole.shape and picture.pixels.dtype == whole.dtype
     (note,) = picture.notes
@@ -106,8 +107,10 @@ def test_without_its_end_marker_a_jpeg_is_truncated() -> None:
 @pytest.mark.parametrize("name", ["webp", "avif", "gif"])
 def test_formats_that_are_all_or_nothing(name: str) -> None:
     data = encoded(f".{name}")
-    with pytest.raises(ImageError, match="truncated"):
-        images.decode(data[: len(data) // 2], place="", allow_truncated=True)
+    for allow_truncated in (False, True):
+        with pytest.raises(ImageError, match="truncated") as caught:
+            images.decode(data[: len(data) // 2], place="", allow_truncated=allow_truncated)
+        assert not caught.value.hint
 
 
 def test_every_length_is_an_error_or_a_note() -> None:

@@ -103,6 +103,7 @@ def test_cmyk_has_no_alpha() -> None:
         picture = images.decode(data, place="")
         expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
         assert picture.pixels.shape == (36, 44, 3)
+        assert picture.notes == ("its CMYK colours are turned into RGB",)
         assert np.abs(picture.pixels.astype(int) - expected).max() <= tolerance
 
 

@@ -246,6 +246,7 @@ def test_names_of_any_bytes_survive(here: Path) -> None:
         (b"a\0b", [], 2, "NUL bytes in a list of one name a line"),
         ("a.png\n".encode("utf-16"), [], 2, "NUL bytes in a list of one name a line"),
         (b"a.png", ["-"], 2, "stdin (-) can't be both a picture and the list of --files-from"),
+        (b"a.png\nb.png\n", ["-0"], 2, "no NUL byte in a list whose names end with one"),
         (b"in\n", [], 1, "in: is a folder, not a file"),
     ],
 )

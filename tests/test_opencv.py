@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,13 +15,33 @@ import pytest
 
 from convcli import decoding, encoding, images, opencv
 from convcli.errors import ImageError
-from tests.support import SAMPLES, noise
+from tests.support import SAMPLES, environment, noise
 
 
 def damaged() -> bytes:
     data = bytearray((SAMPLES / "scene.jpg").read_bytes())
     data[len(data) // 2 : len(data) // 2 + 40] = b"\xff\x33" * 20
     return bytes(data)
+
+
+LOADED = """
+import os, sys
+from convcli import cli
+def told(event, arguments):
+    if event == "import" and arguments[0] == "cv2":
+        print(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS"))
+sys.addaudithook(told)
+cli.run(["apply", sys.argv[1], "-k", "identity", "-o", sys.argv[2], *sys.argv[3:]])
+"""
+
+
+@pytest.mark.parametrize(("options", "told"), [((), "None"), (("--max-pixels", "3000000000"), "3000000000")])
+def test_a_limit_that_is_lifted_is_known_when_opencv_is_loaded(
+    options: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
+    line = [sys.executable, "-c", LOADED, str(SAMPLES / "pond.png"), str(tmp_path / "out.webp"), *options]
+    out = subprocess.run(line, env=environment(), capture_output=True, text=True, check=True).stdout
+    assert set(out.split()) == {told}
 
 
 def refused(name: str) -> int:

@@ -151,6 +151,7 @@ def test_damage_leaves_no_file(name: str, deflated: bool, tmp_path: Path) -> Non
     with pytest.raises(ImageError, match="damaged") as caught:
         in_bands(data, tmp_path, ["sharpen"])
     assert caught.value.place == str(tmp_path / "in.tif")
+    assert bool(caught.value.hint) == (name == "a strip beyond the end" and not deflated)  # --allow-truncated
     assert (tmp_path / "banded.tif").read_bytes() == b"before"
     assert not list(tmp_path.glob(f"{temporaries.TEMPORARY_PREFIX}*"))
 
