@@ -147,9 +147,9 @@ def test_a_band_is_sampled_in_long_calls(monkeypatch: pytest.MonkeyPatch) -> Non
     kernel.apply(x)
     calls = counting(monkeypatch, cv2, "remap")
     kernel.apply(x)
-    parts = -(-512 // (warp.SPAN - 2 - 4 - 4 - 1))
-    # 128 rows of 512 columns at a time, those in parts whose windows are narrow; 9 taps.
-    assert calls["remap"] == 9 * parts * (1024 // 128) * (1024 // 512)
+    parts = -(-1024 // (warp.SPAN - 2 - 4 - 4 - 1))
+    # 128 rows of 1024 columns at a time, those in parts whose windows are narrow; 9 taps, two a call.
+    assert calls["remap"] == 5 * parts * (1024 // 128)
 
 
 def test_one_tap_reads_pixels_whole(monkeypatch: pytest.MonkeyPatch) -> None:

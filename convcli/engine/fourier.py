@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window
 from convcli.engine.facts import Facts
-from convcli.engine.line_fourier import lines
 from convcli.engine.passes import join, split
 from convcli.engine.threads import run_cuts, scratch
 from convcli.ranges import cell_store, float_target
@@ -32,6 +31,9 @@ def fourier(x: Array, taps: Array, tile: tuple[int, int]) -> Array:
     """`taps` on the plane `x` (`(h, w, channels)`) wherever it fits, by tiles of `tile` samples, finite ones only."""
     import cv2
     import numpy as np
+
+    # Only rows and columns need it: a start without costs less.
+    from convcli.engine.line_fourier import lines
 
     channels = x.shape[2]
     planes = [x[..., 0]] if channels == 1 else list(split(x, "planes apart"))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SPAN = 5 * BLOCK // 4
 #: Channels of pixels that `remap` reads exactly in OpenCV 5: on 2 it rounds places to 1/32 of a pixel.
 PIXELS = (1, 3, 4)
+#: Places of taps that are made at a time, within reach of the cache.
+PLACES = 1 << 18
 #: The narrowest part of a band that is worth a call of its own.
 NARROW = 64
 
@@ -116,18 +118,27 @@ def _samples(
     import numpy as np
 
     taps, height, width = places[0].shape
-    down, right = (scratch(name, (height, width), np.float32) for name in ("down", "right"))
     samples = scratch("samples", (taps, len(planes), height, width, *planes[0].shape[2:]), np.float32)
-    for tap in range(taps):
-        np.add(places[0][tap], local[0][tap, :, None], out=down, casting="same_kind")
-        np.add(places[1][tap], local[1][tap, None, :], out=right, casting="same_kind")
-        for plane, target in zip(planes, samples[tap], strict=True):
+    # Samples of a plane for several taps are one tall picture: calls are long then.
+    share = max(1, PLACES // (height * width))
+    for first in range(0, taps, share):
+        some = slice(first, min(first + share, taps))
+        shape = (some.stop - first, height, width)
+        down, right = (scratch(name, shape, np.float32) for name in ("down", "right"))
+        np.add(places[0][some], local[0][some, :, None], out=down, casting="same_kind")
+        np.add(places[1][some], local[1][some, None, :], out=right, casting="same_kind")
+        tall = [part.reshape(-1, width) for part in (right, down)]
+        for index, plane in enumerate(planes):
+            target = samples[some, index] if len(planes) == 1 else scratch("sampled", shape, np.float32)
+            flat = target.reshape(-1, *target.shape[2:])
             for cut, read in sources:
-                across, along, into = right[:, cut], down[:, cut], target[:, cut]
-                cv2.remap(plane[:, read], across, along, cv2.INTER_LINEAR, into, cv2.BORDER_REPLICATE)
+                across, along = (part[:, cut] for part in tall)
+                cv2.remap(plane[:, read], across, along, cv2.INTER_LINEAR, flat[:, cut], cv2.BORDER_REPLICATE)
+            if len(planes) > 1:
+                samples[some, index] = target
         if mask is not None:
-            factors = mask[tap] if planes[0].ndim == 2 else mask[tap][..., None]
-            np.multiply(samples[tap], factors, out=samples[tap], casting="same_kind")
+            factors = mask[some, None] if planes[0].ndim == 2 else mask[some, None, ..., None]
+            np.multiply(samples[some], factors, out=samples[some], casting="same_kind")
     return samples
 
 

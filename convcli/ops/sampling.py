@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     Places = npt.NDArray[np.float64]
 
-#: Columns of outputs whose places are made at once.
-CHUNK = 4 * BLOCK
+#: Columns of outputs whose places are made at once: threads wait for one another between calls, which are to be long.
+CHUNK = 8 * BLOCK
 #: Outputs whose taps read far away go in blocks of so many rows and columns: turned by any angle their window is
 #: narrower than 128 samples, below which float32 knows places twice as well as above.
 FAR = (64, 96)
