@@ -374,6 +374,30 @@ def test_signals_at_any_moment(here: Path, number: int, code: int) -> None:
         assert Path(f"{turn}.png").exists() or process.returncode == code
 
 
+LOST = """
+import os, sys, time
+from convcli import cli
+class Finaliser:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        time.sleep(0.01)
+def busy(*arguments, **options):
+    Finaliser()
+    time.sleep(20)
+cli.group.main = busy
+cli.main()
+"""
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_python_would_lose(number: int, code: int) -> None:
+    """What a handler raises inside a finaliser, or while modules load, is printed and forgotten."""
+    line = [sys.executable, "-c", LOST, str(int(number))]
+    done = subprocess.run(line, env=environment(), capture_output=True, check=False, timeout=15)
+    assert (done.returncode, done.stderr) == (code, b"Stopped.\n")
+
+
 @posix
 def test_a_signal_that_the_caller_ignores_is_ignored(here: Path) -> None:
     program = " ".join(f"'{part}'" for part in command())
