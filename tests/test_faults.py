@@ -231,15 +231,16 @@ def test_a_folder_or_device_as_output(here: Path) -> None:
     assert stat.S_ISFIFO(Path("fifo.png").stat().st_mode)
 
 
-def test_a_full_disk_leaves_what_was_there(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_full_disk_leaves_what_was_there(here: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("out.png").write_bytes(b"precious")
 
     def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", full)
     result = run("apply", "good.png", "-k", "identity", "-o", "out.png", "--overwrite")
-    assert (result.code, result.err) == (1, "Error: out.png: can't be written: no space left on device\n")
+    assert (result.code, result.err) == (1, f"Error: out.png: can't be written: {os.strerror(number).lower()}\n")
     assert Path("out.png").read_bytes() == b"precious"
     assert sorted(path.name for path in here.iterdir()) == ["good.png", "out.png"]
 
