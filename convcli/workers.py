@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any, Final, TypeAlias
 
-from convcli import files
+from convcli import files, interrupts
 from convcli.channels import Channel, Forked, Spawned, Worker, can_fork, described, ready, signals_held
 from convcli.errors import ImageError
 from convcli.records import record
@@ -285,6 +285,7 @@ def _obey_signals() -> None:
 
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell script
         numbers.remove(signal.SIGINT)
+    interrupts.insist_on(_Stopped)
     for number in numbers:
         signal.signal(number, stop)
     if hasattr(signal, "pthread_sigmask"):

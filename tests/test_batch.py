@@ -232,6 +232,28 @@ def test_what_a_dead_worker_had_not_begun_goes_to_others() -> None:
     assert outcomes == {number: number * number for number in range(12) if number != 3}
 
 
+class Finaliser:
+    """Has its process asked to end at a moment when Python forgets what handlers raise."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+
+def is_asked_to_end(item: int, ask: Any, again: bool) -> int:
+    Finaliser()
+    time.sleep(20)
+    return item
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_a_worker_that_python_would_not_let_end(capfd: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
+    (outcome,) = filter(None, workers.Workers(is_asked_to_end, 1).outcomes([(0, 0)]))
+    assert outcome == (0, workers.Death("was killed by SIGTERM"))
+    assert (capfd.readouterr().err, time.monotonic() - began < 10) == ("", True)
+
+
 def waits_at_2_and_dies_at_3(item: int, ask: Any, again: bool) -> Any:
     if item == 2 and not again:
         return workers.Later(lambda: time.sleep(60))

@@ -231,15 +231,16 @@ def test_a_folder_or_device_as_output(here: Path) -> None:
     assert stat.S_ISFIFO(Path("fifo.png").stat().st_mode)
 
 
-def test_a_full_disk_leaves_what_was_there(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_full_disk_leaves_what_was_there(here: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("out.png").write_bytes(b"precious")
 
     def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", full)
     result = run("apply", "good.png", "-k", "identity", "-o", "out.png", "--overwrite")
-    assert (result.code, result.err) == (1, "Error: out.png: can't be written: no space left on device\n")
+    assert (result.code, result.err) == (1, f"Error: out.png: can't be written: {os.strerror(number).lower()}\n")
     assert Path("out.png").read_bytes() == b"precious"
     assert sorted(path.name for path in here.iterdir()) == ["good.png", "out.png"]
 
@@ -372,6 +373,30 @@ def test_signals_at_any_moment(here: Path, number: int, code: int) -> None:
         assert process.returncode in (0, code)
         assert set(err.split()) <= {b"Stopped."}, err
         assert Path(f"{turn}.png").exists() or process.returncode == code
+
+
+LOST = """
+import os, sys, time
+from convcli import cli
+class Finaliser:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        time.sleep(0.01)
+def busy(*arguments, **options):
+    Finaliser()
+    time.sleep(20)
+cli.group.main = busy
+cli.main()
+"""
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_python_would_lose(number: int, code: int) -> None:
+    """What a handler raises inside a finaliser, or while modules load, is printed and forgotten."""
+    line = [sys.executable, "-c", LOST, str(int(number))]
+    done = subprocess.run(line, env=environment(), capture_output=True, check=False, timeout=15)
+    assert (done.returncode, done.stderr) == (code, b"Stopped.\n")
 
 
 @posix

@@ -11,7 +11,7 @@ from types import FrameType
 
 import click
 
-from convcli import __version__, startup
+from convcli import __version__, interrupts, startup
 from convcli.errors import ConvcliError, printable, suggestion
 
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.
@@ -91,10 +91,10 @@ def main() -> None:
         _before[number] = signal.getsignal(number)
         if _before[number] is not signal.SIG_IGN:
             signal.signal(number, _stop)
+    interrupts.insist_on(KeyboardInterrupt, Terminated)
     try:
         code = run(sys.argv[1:])
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        interrupts.ignore()
     except KeyboardInterrupt:  # so late that all was done
         code = 130
     except Terminated:
