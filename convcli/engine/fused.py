@@ -17,14 +17,13 @@ from convcli.borders import read_window, source_indices
 from convcli.engine.direct import CHANNEL_LIMIT, one_channel
 from convcli.engine.factors import Factors
 from convcli.engine.passes import (
-    ROWS,
+    ROW_BLOCK,
     Step,
     along_columns,
     column_block,
     column_steps,
     join,
     passes,
-    row_block,
     row_steps,
     rows_by_product,
     run,
@@ -42,7 +41,9 @@ if TYPE_CHECKING:
 
 #: Rows of a band, and samples of a row that are filtered at a time: what lies between the passes stays in the cache.
 HEIGHT = 192
-WIDTH = 4096
+WIDTH = 2048
+#: Both are multiples of this: whole blocks of either product.
+GRAIN = 32
 
 
 def fits(x: npt.NDArray[Any], windows: Sequence[Window]) -> bool:
@@ -89,9 +90,9 @@ def run_fused(
 
 def strip_width(width: int, channels: int, taps: int) -> int:
     """Columns of the strips that a band is filtered in: even shares, in whole vectors."""
-    most = max(ROWS, WIDTH // channels, 2 * taps)
+    most = max(GRAIN, WIDTH // channels, 2 * taps)
     share = -(-width // -(-width // most))
-    return -(-share // ROWS) * ROWS
+    return -(-share // GRAIN) * GRAIN
 
 
 def bands(length: int, width: int, ranks: int = 1, least: int = 0) -> list[tuple[int, int]]:
@@ -105,7 +106,7 @@ def bands(length: int, width: int, ranks: int = 1, least: int = 0) -> list[tuple
     if 1 < count < 8:
         # No thread is left without a band.
         count += count % 2
-    rows = -(-length // (count * ROWS)) * ROWS
+    rows = -(-length // (count * GRAIN)) * GRAIN
     return list(itertools.pairwise([*range(0, length, rows), length]))
 
 
@@ -211,7 +212,7 @@ def _finite(y: Array, taps: tuple[Array, Array]) -> bool:
 
     down, across = (side.size for side in taps)
     rows = column_block(down) if down > 1 else 1
-    columns = row_block(across) if across > 1 and rows_by_product(across) else 1
+    columns = ROW_BLOCK if across > 1 and rows_by_product(across) else 1
     seen = y[:, :: min(rows, y.shape[1]), :: min(columns, y.shape[2])]
     return math.isfinite(np.add.reduce(seen, axis=None)) or bool(np.isfinite(seen).all())
 

@@ -30,10 +30,8 @@ Step: TypeAlias = "Callable[[], object]"
 
 #: Columns of a block of the product along columns: its operands stay in the innermost cache.
 COLUMNS = 512
-#: Rows of a block of the product along rows: small enough for BLAS not to rearrange its operands.
-ROWS = 32
-#: Outputs of a block of a single row: one register of them, of as many blocks at a time as make long products.
-LINE_BLOCK = 16
+#: Outputs of a block along a row: one register of them, of as many rows at a time as make long products.
+ROW_BLOCK = 16
 #: The work of a product, in multiply-adds, up to which BLAS does not rearrange its operands.
 UNPACKED = 1_000_000
 
@@ -139,14 +137,15 @@ def row_steps(x: Array, taps: Array, y: Array) -> list[Step]:
     import numpy as np
 
     count, height, width = y.shape
-    block = min(row_block(taps.size), width)
+    block = min(ROW_BLOCK, width)
     matrix = upright(taps.tobytes(), taps.dtype.str, block)
     (near, step, sample), (far, out, _) = x.strides, y.strides
     full, reach = width // block, block + taps.size - 1
     steps: list[Step] = []
-    for top, rows in ((0, height // ROWS * ROWS), (height // ROWS * ROWS, height % ROWS)):
+    most = long_product(reach)
+    for top, rows in ((0, height // most * most), (height // most * most, height % most)):
         if rows:
-            high = min(ROWS, rows)
+            high = min(most, rows)
             shape = (count, rows // high, full, high)
             held = view(x[:, top:], (*shape, reach), (near, high * step, block * sample, step, sample))
             target = view(y[:, top:], (*shape, block), (far, high * out, block * sample, out, sample))
@@ -191,9 +190,9 @@ def product_line(x: Array, taps: Array, y: Array) -> None:
     import numpy as np
 
     width = y.size
-    block = min(LINE_BLOCK, width)
+    block = min(ROW_BLOCK, width)
     reach, sample = block + taps.size - 1, x.itemsize
-    most = max(ROWS, UNPACKED // (block * reach))
+    most = long_product(reach)
     sets = -(-reach // block)
     matrix = upright(taps.tobytes(), taps.dtype.str, block)
     step = sets * block * sample
@@ -214,14 +213,14 @@ def product_line(x: Array, taps: Array, y: Array) -> None:
         np.matmul(x[start : start + rest + taps.size - 1], matrix[: rest + taps.size - 1, :rest], out=y[start:][:rest])
 
 
+def long_product(reach: int) -> int:
+    """Rows of a product along rows, of blocks that reach so far."""
+    return max(32, UNPACKED // (ROW_BLOCK * reach))
+
+
 def column_block(taps: int) -> int:
     """Outputs per row of the matrix along columns: longer ones waste fewer loads, shorter ones fewer products."""
     return 8 if taps < 40 else 16 if taps < 100 else 32
-
-
-def row_block(taps: int) -> int:
-    """The same along rows, where a whole vector register is the least that pays."""
-    return 16 if taps < 20 else 32
 
 
 @lru_cache(maxsize=64)
