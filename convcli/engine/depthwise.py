@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine import whole
 from convcli.engine.direct import opencv_layout
+from convcli.engine.plan import asked_for
 from convcli.engine.planes import plan_for
 from convcli.engine.threads import run_all, thread_count
 from convcli.ranges import float_target
@@ -42,10 +44,11 @@ def filter_planes(
     if not (opencv_layout(x[..., :1]) and opencv_layout(out[..., :1])):
         return False
     for _, taps in kernels:
-        if taps.dtype != x.dtype or not whole.fits(x[..., :1], taps, windows, border):
+        if taps.dtype != x.dtype or not _direct(taps.tobytes(), taps.shape, taps.dtype.str, x.shape[:2], asked_for()):
             return False
-        if plan_for(taps, x.shape[0], x.shape[1], 1).algorithm != "direct":
-            return False
+    shapes = {taps.shape: taps for _, taps in kernels}
+    if not all(whole.fits(x[..., :1], taps, windows, border) for taps in shapes.values()):
+        return False
     anchor = windows[1].before, windows[0].before
 
     def one(channel: int) -> None:
@@ -57,3 +60,11 @@ def filter_planes(
     # What is there already is not copied, but counted.
     store(out, 0)
     return True
+
+
+@lru_cache(maxsize=1024)
+def _direct(data: bytes, shape: tuple[int, ...], dtype: str, size: tuple[int, int], forced: str | None) -> bool:
+    """Whether the plan for these taps on a plane of this `size` is `filter2D`: layers have many, which take turns."""
+    import numpy as np
+
+    return len(shape) == 2 and plan_for(np.frombuffer(data, dtype).reshape(shape), *size, 1).algorithm == "direct"

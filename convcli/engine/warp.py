@@ -110,7 +110,7 @@ def _samples(
     mask: npt.NDArray[Any] | None,
     sources: Sequence[tuple[slice, slice]],
 ) -> Array:
-    """`(taps, planes, h, w, ...)` read from `planes` of the window, by parts: columns of outputs, and of the window.
+    """`(planes, taps, h, w, ...)` read from `planes` of the window, by parts: columns of outputs, and of the window.
 
     A plane may have pixels of several channels.
     """
@@ -118,7 +118,7 @@ def _samples(
     import numpy as np
 
     taps, height, width = places[0].shape
-    samples = scratch("samples", (taps, len(planes), height, width, *planes[0].shape[2:]), np.float32)
+    samples = scratch("samples", (len(planes), taps, height, width, *planes[0].shape[2:]), np.float32)
     # Samples of a plane for several taps are one tall picture: calls are long then.
     share = max(1, PLACES // (height * width))
     for first in range(0, taps, share):
@@ -128,34 +128,30 @@ def _samples(
         np.add(places[0][some], local[0][some, :, None], out=down, casting="same_kind")
         np.add(places[1][some], local[1][some, None, :], out=right, casting="same_kind")
         tall = [part.reshape(-1, width) for part in (right, down)]
-        for index, plane in enumerate(planes):
-            target = samples[some, index] if len(planes) == 1 else scratch("sampled", shape, np.float32)
+        for plane, target in zip(planes, samples[:, some], strict=True):
             flat = target.reshape(-1, *target.shape[2:])
             for cut, read in sources:
                 across, along = (part[:, cut] for part in tall)
                 cv2.remap(plane[:, read], across, along, cv2.INTER_LINEAR, flat[:, cut], cv2.BORDER_REPLICATE)
-            if len(planes) > 1:
-                samples[some, index] = target
         if mask is not None:
-            factors = mask[some, None] if planes[0].ndim == 2 else mask[some, None, ..., None]
-            np.multiply(samples[some], factors, out=samples[some], casting="same_kind")
+            factors = mask[some] if planes[0].ndim == 2 else mask[some, ..., None]
+            np.multiply(samples[:, some], factors, out=samples[:, some], casting="same_kind")
     return samples
 
 
 def _mix(weights: Array, samples: Array, groups: int) -> Array:
-    """The weights on `(taps, channels, h, w)`: every channel alone, or a filter bank as one product per group."""
+    """The weights on `(channels, taps, h, w)`: every channel alone, or a filter bank as one product per group."""
     import numpy as np
 
-    taps, channels, *size = samples.shape
+    channels, taps, *size = samples.shape
     if weights.ndim == 1:
-        y: Array = np.matmul(weights[None], samples.reshape(taps, -1)).reshape(channels, *size)
+        y: Array = np.matmul(weights, samples.reshape(channels, taps, -1)).reshape(channels, *size)
         return y
     outputs, inputs, _ = weights.shape
     y = scratch("mixed", (outputs, math.prod(size)), samples.dtype)
     for group, filters in enumerate(_slices(outputs, groups)):
-        own = np.ascontiguousarray(samples[:, group * inputs : (group + 1) * inputs]).reshape(taps * inputs, -1)
-        matrix = np.ascontiguousarray(weights[filters].transpose(0, 2, 1)).reshape(-1, taps * inputs)
-        np.matmul(matrix, own, out=y[filters])
+        own = samples[group * inputs : (group + 1) * inputs].reshape(inputs * taps, -1)
+        np.matmul(weights[filters].reshape(-1, inputs * taps), own, out=y[filters])
     return y.reshape(outputs, *size)
 
 
