@@ -66,7 +66,9 @@ def prepare(jobs: Sequence[Job]) -> None:
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ImageError(f"the folder can't be made: {(error.strerror or '').lower()}", place=folder) from error
+            fact = f"the folder can't be made: {(error.strerror or '').lower()}"
+            hint = "a file has that name" if isinstance(error, FileExistsError | NotADirectoryError) else ""
+            raise ImageError(fact, place=folder, hint=hint) from error
         temporaries.sweep(Path(folder), at_most=_GLANCE if len(jobs) == 1 else None)
     if any(job.output == STANDARD for job in jobs) and sys.stdout.isatty():
         raise UsageError("an image won't be written to a terminal", hint="-o FILE, or pipe it on: ... -o - | display")

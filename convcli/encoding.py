@@ -140,12 +140,17 @@ def encode(
 
 
 def fit(metadata: Metadata, pixels: Pixels, format: str, *, animated: bool = False) -> tuple[Metadata, tuple[str, ...]]:
-    """The metadata that a file of these pixels in `format` gets, and notes on what is dropped and why."""
-    if animated and format == "avif":
-        format = "avif sequence"  # for which OpenCV takes none
+    """The metadata that a file of these pixels in `format` gets, and notes on what it can't keep, grey included."""
     height, width = pixels.shape[:2]
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    return fitted(metadata, format=format, shape=(height, width, _written(channels, format)))
+    written = _written(channels, format)
+    grey = {1: "grey", 2: "grey and alpha"}.get(channels)
+    colours = "RGBA" if written == 4 else "RGB"
+    turned = (f"{grey} becomes {colours} in {format} files",) if written != channels else ()
+    if animated and format == "avif":
+        format = "avif sequence"  # for which OpenCV takes none
+    kept, notes = fitted(metadata, format=format, shape=(height, width, written))
+    return kept, (*turned, *notes)
 
 
 def _written(channels: int, format: str) -> int:

@@ -28,6 +28,11 @@ WRITABLE: Final[dict[str, tuple[str, ...]]] = {
     "npy": (".npy",),
 }
 
+# Why, where there is more to say of it.
+_ONLY_READ: Final = {
+    ".gif": ": its 256 colours spoil a filtered picture", ".hdr": "", ".ras": "", ".sr": "", ".pbm": "", ".j2k": "",
+}  # fmt: skip
+
 # Depths and numbers of channels. Grey and alpha is RGBA in webp, bmp, jp2 and avif files, grey is RGB in webp.
 _HOLDS: Final[dict[str, tuple[frozenset[str], frozenset[int]]]] = {
     "png": (frozenset({"uint8", "uint16"}), frozenset({1, 2, 3, 4})),
@@ -62,9 +67,10 @@ def format_of(name: str) -> str:
         if extension in extensions or word == format:
             return format
     known = [extension for extensions in WRITABLE.values() for extension in extensions]
-    hint = suggestion(extension, known) or "extensions that can be written: " + " ".join(known)
-    if extension == ".gif":
-        raise UsageError("GIF can be read but not written: its 256 colours spoil a filtered picture", hint=hint)
+    listed = "extensions that can be written: " + " ".join(known)
+    if extension in _ONLY_READ:
+        raise UsageError(f"{extension[1:].upper()} can be read but not written{_ONLY_READ[extension]}", hint=listed)
+    hint = suggestion(extension, known) or listed
     fact = f"no image format has the extension '{extension}'" if "." in word else f"'{name}' has no image extension"
     raise UsageError(fact, hint=hint)
 

@@ -510,6 +510,9 @@ def test_formats_by_name() -> None:
     assert ".png .jpg" in caught.value.hint
     with pytest.raises(UsageError, match="GIF can be read but not written"):
         images.format_of("out.gif")
+    with pytest.raises(UsageError, match=r"HDR can be read but not written") as caught:
+        images.format_of("out.hdr")
+    assert caught.value.hint.startswith("extensions that can be written: .png")
     with pytest.raises(UsageError, match=r"'folder\.d/out' has no image extension"):
         images.format_of("folder.d/out")
 

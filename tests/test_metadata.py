@@ -179,9 +179,33 @@ def test_profiles_of_another_model_are_dropped(icc: bytes, channels: int, part: 
     assert opened(data).info.get("icc_profile", b"") == kept.icc
 
 
+@pytest.mark.parametrize(
+    ("channels", "format", "note"),
+    [
+        (1, "webp", "grey becomes RGB in webp files"),
+        (2, "webp", "grey and alpha becomes RGBA in webp files"),
+        (2, "bmp", "grey and alpha becomes RGBA in bmp files"),
+        (2, "jp2", "grey and alpha becomes RGBA in jp2 files"),
+        (2, "avif", "grey and alpha becomes RGBA in avif files"),
+        (1, "bmp", ""),
+        (2, "png", ""),
+        (3, "webp", ""),
+    ],
+)
+def test_grey_that_becomes_colour_is_told(channels: int, format: str, note: str) -> None:
+    pixels = np.full((40, 50, channels), 100, np.uint8)
+    _, notes = images.fit(NOTHING, pixels, format)
+    assert notes == ((note,) if note else ())
+    back: Any = cv2.imdecode(
+        np.frombuffer(images.encode(pixels, format=format, place=""), np.uint8), cv2.IMREAD_UNCHANGED
+    )
+    if note:
+        assert back.shape[2] == (4 if "RGBA" in note else 3)
+
+
 def test_grey_that_becomes_rgb_loses_its_profile() -> None:
     _, notes = images.fit(Metadata(icc=profile(b"GRAY")), picture(1), "webp")
-    assert notes == ("ICC profile dropped: it is for grey, the result is RGB",)
+    assert notes == ("grey becomes RGB in webp files", "ICC profile dropped: it is for grey, the result is RGB")
 
 
 def test_what_a_format_does_not_hold_is_said() -> None:

@@ -90,7 +90,7 @@ def options(work: Plane) -> Iterator[Plan]:
     nonzero = work.nonzero or kh * kw
     full = min(kh, kw)
     direct = direct_cost(work.taps, nonzero) + (LINE if work.height == 1 else 0)
-    yield Plan(algorithm="direct", reason=f"{nonzero} taps", cost=direct)
+    yield Plan(algorithm="direct", reason=f"{nonzero} tap" + "s" * (nonzero != 1), cost=direct)
     rank = work.rank or full
     if rank < full or full == 1:
         across = across_cost(kw, work.finite, work.height)
