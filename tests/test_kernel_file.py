@@ -149,7 +149,7 @@ def test_deep_nesting_is_refused_at_once(form: str, tmp_path: Path) -> None:
     path = tmp_path / "deep.yaml"
     path.write_text(nested(200_000)[form])
     started = time.perf_counter()
-    with pytest.raises(KernelError, match=r"nested more than 32 levels deep|not valid YAML"):
+    with pytest.raises(KernelError, match="nested more than 32 levels deep"):
         convcli.load(path)
     assert time.perf_counter() - started < 0.1
 
@@ -159,7 +159,8 @@ def test_deep_nesting_does_not_kill_the_process(tmp_path: Path) -> None:
     path.write_text("weights: " + "[" * 200_000)
     result = spawn("apply", "absent.png", "-k", path, "-o", tmp_path / "out.png")
     assert result.code == 2
-    assert result.err.startswith(f"Error: {path}:1:41: nested more than 32 levels deep\n")
+    # libyaml may get there first: from 1,000 levels on it refuses, and it looks ahead.
+    assert re.match(rf"Error: {re.escape(str(path))}:1:(41|10\d\d): nested more than 32 levels deep\n", result.err)
 
 
 def test_a_bomb_of_aliases_is_refused_at_once(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import yaml
 
 DEPTH = 32
+_TOO_DEEP = f"nested more than {DEPTH} levels deep"
 #: Bytes of text at most: a filter bank of a million numbers belongs in a .npy file.
 TEXT_LIMIT = 16 << 20
 
@@ -113,6 +114,8 @@ def parse(text: str, source: Source) -> Node:
 def _syntax_error(error: yaml.MarkedYAMLError, source: Source) -> KernelError:
     """At the problem, or where what is unfinished began when the text ends before it."""
     fact, began, hint = f"not valid YAML: {error.problem or error.context}", error.context_mark, ""
+    if "nesting depth" in (error.problem or ""):  # libyaml's own limit, which it may reach first since it looks ahead
+        fact = _TOO_DEEP
     mark = error.problem_mark or began
     if mark and began and began.line != mark.line:
         if mark.line >= len(source.text.splitlines()):
@@ -163,7 +166,7 @@ def _node(event: yaml.Event, stream: Iterator[yaml.Event], source: Source, depth
         shown = tag.replace("tag:yaml.org,2002:", "!!")
         raise source.error(f"the tag {shown} has no place in a kernel file", line, column)
     if depth > DEPTH:
-        raise source.error(f"nested more than {DEPTH} levels deep", line, column)
+        raise source.error(_TOO_DEEP, line, column)
     if isinstance(event, yaml.ScalarEvent):
         return Node(event.value if event.style else scalar(event.value), source, line, column)
     if isinstance(event, yaml.SequenceStartEvent):
@@ -211,7 +214,7 @@ def scalar(text: str) -> Any:
 def from_python(value: Any, source: Source, path: str = "", depth: int = 1) -> Node:
     """Python values (a dict of fields) as nodes; errors name the path of keys instead of line and column."""
     if depth > DEPTH:
-        raise KernelError(f"nested more than {DEPTH} levels deep", place=source.name)
+        raise KernelError(_TOO_DEEP, place=source.name)
     if isinstance(value, Mapping):
         fields = {str(k): from_python(v, source, f"{path}.{k}".lstrip("."), depth + 1) for k, v in value.items()}
         return Node(fields, source, path=path)
