@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window
 from convcli.engine.direct import direct
-from convcli.engine.passes import ROWS, row_block, row_steps, run, view
+from convcli.engine.passes import ACROSS, ROWS, row_steps, run, view
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather, Window
 from convcli.ranges import float_target
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Outputs of a row: whole blocks, and no power of two, at which rows would share their places in the cache.
 ROW = 2016
 #: Outputs of a band.
-BAND = 4 * ROWS * ROW
+BAND = ROWS // 2 * ROW
 
 
 def run_line(
@@ -68,6 +68,6 @@ def along(x: Array, taps: Array, y: Array) -> None:
         steps += row_steps(x[None, None, whole:], taps, y[None, None, whole:])
     run(steps)
     # A product multiplies each sample of a block with a tap or with 0: the first output of a block tells of them all.
-    seen = y[:: min(row_block(taps.size), y.size)]
+    seen = y[:: min(ACROSS, y.size)]
     if not (math.isfinite(np.add.reduce(seen)) or np.isfinite(seen).all()):
         y[:] = direct(x[None, :, None], taps[None])[0, :, 0]

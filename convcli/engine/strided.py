@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window, source_indices
+from convcli.engine.passes import UNPACKED
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather, Window
 from convcli.ranges import float_target
@@ -33,8 +34,6 @@ OVERLAP = 4
 LEAST_BYTES = 1 << 19
 #: Rows of a product at least; below, its calls for a vector of results are mostly loads.
 LEAST_ROWS = 6
-#: The work of a product, in multiply-adds, up to which OpenBLAS does not rearrange its operands.
-UNPACKED = 1_000_000
 #: Samples from one row of phases to the next are a multiple of this: rows start on cache lines.
 LINE = 16
 #: Nanoseconds on a core to lay out a sample, for a multiply-add, and to add up one result.
