@@ -116,13 +116,10 @@ class Sink:
 
     def store(self, band: npt.NDArray[Any], start: int) -> None:
         """Keeps `band` as the rows from `start` on."""
-        self._keep(band, self.out[start : start + band.shape[0]])
+        self.keep(band, self.out[start : start + band.shape[0]])
 
-    def store_cell(self, cell: Array, top: int, left: int) -> None:
-        """Keeps `cell` as the rows from `top` and the columns from `left` on."""
-        self._keep(cell, self.out[top : top + cell.shape[0], left : left + cell.shape[1]])
-
-    def _keep(self, band: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
+    def keep(self, band: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
+        """Keeps `band` in `target`: a part of the output, or what somebody else will put there."""
         if self._absolute:
             band = abs(band)
         if self._shift:
@@ -149,14 +146,14 @@ class Channel(Sink):
         self._counted, self._within = sink._counted, sink._within
         self.takes_integers = sink.takes_integers
 
-    def _keep(self, band: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
-        self._whole._keep(band, target)
+    def keep(self, band: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
+        self._whole.keep(band, target)
 
 
 def channel_store(store: object, channel: int) -> Callable[[Array, int], None] | None:
     """Where bands of one channel alone go; None where `store` isn't a sink's own."""
-    sink = getattr(store, "__self__", None)
-    return Channel(sink, channel).store if isinstance(sink, Sink) else None
+    sink = sink_of(store)
+    return Channel(sink, channel).store if sink is not None else None
 
 
 def planar(x: npt.NDArray[Any]) -> bool:
@@ -183,20 +180,20 @@ def float_target(store: object, dtype: npt.DTypeLike) -> Array | None:
 
     What is written to it needs no storing; to store a view of it in its place does nothing.
     """
-    sink = getattr(store, "__self__", None)
-    return sink.target(dtype) if isinstance(sink, Sink) else None
+    sink = sink_of(store)
+    return sink.target(dtype) if sink is not None else None
 
 
-def cell_store(store: object) -> Callable[[Array, int, int], None] | None:
-    """How a part of some rows is kept, where `store` belongs to a sink."""
+def sink_of(store: object) -> Sink | None:
+    """The sink that `store` belongs to."""
     sink = getattr(store, "__self__", None)
-    return sink.store_cell if isinstance(sink, Sink) else None
+    return sink if isinstance(sink, Sink) else None
 
 
 def native_target(store: object, dtype: npt.DTypeLike, *, exact: bool) -> npt.NDArray[Any] | None:
     """The output array itself where `store` belongs to a sink that takes integers of `dtype` as they are."""
-    sink = getattr(store, "__self__", None)
-    return sink.native(dtype, exact=exact) if isinstance(sink, Sink) else None
+    sink = sink_of(store)
+    return sink.native(dtype, exact=exact) if sink is not None else None
 
 
 def _is_within(reach: tuple[float, float] | None) -> bool:
@@ -296,5 +293,5 @@ def _round_magnitudes(flat: npt.NDArray[Any], kept: npt.NDArray[Any]) -> None:
 
 def takes_integers(store: object) -> bool:
     """Whether `store` belongs to a sink that takes bands of int16, rounded already."""
-    sink = getattr(store, "__self__", None)
-    return isinstance(sink, Sink) and sink.takes_integers
+    sink = sink_of(store)
+    return sink is not None and sink.takes_integers

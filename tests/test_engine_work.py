@@ -193,7 +193,17 @@ def test_memory_of_a_large_result_is_used_again_when_it_is_gone() -> None:
     small = blocks.results((10, 10), np.uint8)
     assert small.base is None
     huge = blocks.results((blocks.MOST + 1,), np.uint8)
-    assert huge.base is None
+    place = huge.__array_interface__["data"][0]
+    del huge
+    assert len(blocks._idle) == 1 and blocks._idle[0].__array_interface__["data"][0] != place
+
+
+@pytest.mark.parametrize("size", [blocks.ALIGNED, blocks.LEAST, blocks.MOST + 1])
+def test_large_results_begin_on_a_cache_line(size: int) -> None:
+    blocks._idle.clear()
+    for _ in range(2):
+        result = blocks.results((size, 1), np.uint8)
+        assert result.__array_interface__["data"][0] % blocks.LINE == 0 and result.flags.c_contiguous
 
 
 def test_results_of_many_kernels_do_not_share_memory() -> None:

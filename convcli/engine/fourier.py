@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window
 from convcli.engine.facts import Facts
-from convcli.engine.passes import join, split
+from convcli.engine.passes import join, keep_planes, split
 from convcli.engine.threads import run_cuts, scratch
-from convcli.ranges import cell_store, float_target
+from convcli.ranges import float_target, sink_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,7 +136,7 @@ def run_fourier(
 
     `otherwise(window)` computes a band whose samples are not fit for a Fourier transform.
     """
-    out, cells, channels = float_target(store, taps.dtype), cell_store(store), x.shape[2]
+    out, sink, channels = float_target(store, taps.dtype), sink_of(store), x.shape[2]
     out = out if channels == 1 else None
     width = windows[1].length
     count = -(-width // (2 * (tile[1] - taps.shape[1] + 1)))
@@ -157,18 +157,14 @@ def run_fourier(
             tiles(planes, taps, tile, [out[slice(*rows), :, 0]], (left, border))
             return
         height = rows[1] - rows[0]
-        whole = scratch("fourier", (height, width, channels), taps.dtype) if cells is None else None
+        whole = scratch("fourier", (height, width, channels), taps.dtype) if sink is None else None
         for start, stop in strips:
             results = scratch("results apart", (channels, height, stop - start), taps.dtype)
             tiles(planes, taps, tile, list(results), (left + start, border))
-            cell = results[0][..., None]
-            if channels > 1:
-                cell = scratch("cell", (height, stop - start, channels), taps.dtype)
-                join(results, cell)
-            if cells is not None:
-                cells(cell, rows[0], start)
+            if sink is not None:
+                keep_planes(results, sink, rows[0], start)
             elif whole is not None:
-                whole[:, start:stop] = cell
+                join(results, whole[:, start:stop])
         if whole is not None:
             store(whole, rows[0])
 

@@ -17,12 +17,13 @@ from convcli.borders import read_window, source_indices
 from convcli.engine.direct import CHANNEL_LIMIT, one_channel
 from convcli.engine.factors import Factors
 from convcli.engine.passes import (
-    ROW_BLOCK,
+    ACROSS,
     Step,
     along_columns,
     column_block,
     column_steps,
     join,
+    keep_planes,
     passes,
     row_steps,
     rows_by_product,
@@ -31,7 +32,7 @@ from convcli.engine.passes import (
 )
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather, Window
-from convcli.ranges import cell_store, float_target
+from convcli.ranges import float_target, sink_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,10 +41,10 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
 
 #: Rows of a band, and samples of a row that are filtered at a time: what lies between the passes stays in the cache.
-HEIGHT = 192
+HEIGHT = 256
 WIDTH = 2048
-#: Both are multiples of this: whole blocks of either product.
-GRAIN = 32
+#: Bands are a multiple of this high: whole blocks of the products along columns.
+BLOCK = 8
 
 
 def fits(x: npt.NDArray[Any], windows: Sequence[Window]) -> bool:
@@ -62,7 +63,7 @@ def run_fused(
     """The sum of the separable kernels `factors` on `x`, `(h, w, channels)`."""
 
     dtype = factors[0].dtype
-    out, cells = float_target(store, dtype), cell_store(store)
+    out, sink = float_target(store, dtype), sink_of(store)
     x, out = one_channel(x), None if out is None else one_channel(out)
     channels, width = x.shape[2], windows[1].length
     step = strip_width(width, channels, factors[1].shape[1])
@@ -70,17 +71,21 @@ def run_fused(
     def band(rows: tuple[int, int]) -> None:
         height = rows[1] - rows[0]
         whole = None if out is None else out[slice(*rows)]
-        if whole is None and cells is None:
+        if whole is None and sink is None:
             whole = scratch("band", (height, width, channels), dtype)
         for left in range(0, width, step):
             region = (rows, (left, min(left + step, width)))
-            if whole is not None:
-                _strip(x, factors, windows, border, region, whole[:, slice(*region[1])])
-            elif cells is not None:
-                # Where the channels are put together what was between the passes is used up.
-                part = scratch("strip" if channels == 1 else "wide", (height, region[1][1] - left, channels), dtype)
-                _strip(x, factors, windows, border, region, part)
-                cells(part, rows[0], left)
+            target = None if whole is None else whole[:, slice(*region[1])]
+            if target is not None and channels == 1:
+                _strip(x, factors, windows, border, region, target[None, ..., 0])
+                continue
+            # The last pass reads the input no more.
+            planes = scratch("source", (channels, height, region[1][1] - left), dtype)
+            _strip(x, factors, windows, border, region, planes)
+            if target is not None:
+                join(planes, target)
+            elif sink is not None:
+                keep_planes(planes, sink, rows[0], left)
         if whole is not None and out is None:
             store(whole, rows[0])
 
@@ -93,9 +98,9 @@ def strip_width(width: int, channels: int, taps: int) -> int:
 
     Planes go through a product one after the other, so up to three of them need no more of the cache than one.
     """
-    most = max(GRAIN, 3 * WIDTH // max(channels, 3), 2 * taps)
+    most = max(ACROSS, 3 * WIDTH // max(channels, 3), 2 * taps)
     share = -(-width // -(-width // most))
-    return -(-share // GRAIN) * GRAIN
+    return -(-share // ACROSS) * ACROSS
 
 
 def bands(length: int, width: int, ranks: int = 1, least: int = 0) -> list[tuple[int, int]]:
@@ -109,25 +114,23 @@ def bands(length: int, width: int, ranks: int = 1, least: int = 0) -> list[tuple
     if 1 < count < 8:
         # No thread is left without a band.
         count += count % 2
-    rows = -(-length // (count * GRAIN)) * GRAIN
+    rows = -(-length // (count * BLOCK)) * BLOCK
     return list(itertools.pairwise([*range(0, length, rows), length]))
 
 
 def _strip(
     x: npt.NDArray[Any], factors: Factors, windows: Sequence[Window], border: str,
-    region: tuple[tuple[int, int], ...], y: Array,
+    region: tuple[tuple[int, int], ...], result: Array,
 ) -> None:  # fmt: skip
-    """A few columns of a band into `y`, in the cache from where they are read to where they are stored."""
+    """A few columns of a band into the planes `result`, in the cache from where they are read to where they go."""
     import numpy as np
 
-    dtype, channels = factors[0].dtype, x.shape[2]
+    dtype = factors[0].dtype
     rows, (low, high) = (window.reads(*part) for window, part in zip(windows, region, strict=True))
     first, last = max(low, 0), min(high, x.shape[1])
     steps: list[Step] = []
     source = _planes(x, rows, (first, last), border, dtype, steps)
-    wide = scratch("wide", (channels, y.shape[0], high - low), dtype)
-    # The last pass reads the input no more.
-    result = y[None, ..., 0] if channels == 1 else scratch("source", (channels, *y.shape[:2]), dtype)
+    wide = scratch("wide", (x.shape[2], result.shape[1], high - low), dtype)
     ranks = list(zip(*factors, strict=True))
     # The sum of several kernels stays in the cache until it is complete.
     total = result if len(ranks) == 1 else scratch("sum", result.shape, dtype)
@@ -141,11 +144,10 @@ def _strip(
         if index:
             steps.append(partial(np.add, total, part, result if index == len(ranks) - 1 else total))
     run(steps)
-    if not _finite(result, ranks[0]):
+    if x.dtype.kind == "f" and not _finite(result, ranks[0]):
         # A product would spread what is not finite to places that the kernel does not reach.
-        y[...] = passes(read_window(x, [rows, (low, high)], border, dtype), factors, finite=False)
-    elif channels > 1:
-        join(result, y)
+        window = read_window(x, [rows, (low, high)], border, dtype)
+        result[...] = np.moveaxis(passes(window, factors, finite=False), 2, 0)
 
 
 def _planes(
@@ -215,7 +217,7 @@ def _finite(y: Array, taps: tuple[Array, Array]) -> bool:
 
     down, across = (side.size for side in taps)
     rows = column_block(down) if down > 1 else 1
-    columns = ROW_BLOCK if across > 1 and rows_by_product(across) else 1
+    columns = ACROSS if across > 1 and rows_by_product(across) else 1
     seen = y[:, :: min(rows, y.shape[1]), :: min(columns, y.shape[2])]
     return math.isfinite(np.add.reduce(seen, axis=None)) or bool(np.isfinite(seen).all())
 

@@ -11,7 +11,7 @@ from convcli.borders import read_window
 from convcli.engine.direct import direct
 from convcli.engine.facts import Facts
 from convcli.engine.line_fourier import lines, pieces
-from convcli.engine.passes import ROW_BLOCK, product_line
+from convcli.engine.passes import ACROSS, product_line
 from convcli.engine.plan import Plan
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather, Window
@@ -82,6 +82,6 @@ def along(x: Array, taps: Array, y: Array) -> None:
 
     product_line(x, taps, y)
     # A product multiplies each sample of a block with a tap or with 0: the first output of a block tells of them all.
-    seen = y[::ROW_BLOCK]
+    seen = y[::ACROSS]
     if not (math.isfinite(np.add.reduce(seen)) or np.isfinite(seen).all()):
         y[:] = direct(x[None, :, None], taps[None])[0, :, 0]

@@ -23,16 +23,19 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from convcli.ranges import Sink
+
     Array = npt.NDArray[np.floating[Any]]
 
 #: A call that is ready to be made.
 Step: TypeAlias = "Callable[[], object]"
 
-#: Columns of a block of the product along columns: its operands stay in the innermost cache.
-COLUMNS = 512
-#: Outputs of a block along a row: one register of them, of as many rows at a time as make long products.
-ROW_BLOCK = 16
-#: The work of a product, in multiply-adds, up to which BLAS does not rearrange its operands.
+#: The most columns of a product along columns, and rows of one along rows: long calls, that read what is still near.
+COLUMNS = 1024
+ROWS = 256
+#: Outputs of a product along rows: a whole vector register. Wider matrices hold more zeros.
+ACROSS = 16
+#: The multiply-adds of a product up to which OpenBLAS does not rearrange its operands, which takes twice as long.
 UNPACKED = 1_000_000
 
 
@@ -115,15 +118,16 @@ def column_steps(x: Array, taps: Array, y: Array) -> list[Step]:
     count, height, width = y.shape
     block = min(column_block(taps.size), height)
     matrix = toeplitz(taps.tobytes(), taps.dtype.str, block)
-    columns = width if width <= 2 * COLUMNS else COLUMNS
+    columns = min(width, unpacked(COLUMNS, matrix.size))
     (near, step, sample), (far, out, _) = x.strides, y.strides
     full, wide, reach = height // block, width // columns, block + taps.size - 1
     steps: list[Step] = []
     for first, tiles, across in ((0, wide, columns), (wide * columns, 1, width - wide * columns)):
         if across:
-            shape = (count, full, tiles)
-            source = (near, block * step, across * sample, step, sample)
-            target = (far, block * out, across * sample, out, sample)
+            # Down the columns first: a block finds in the cache what the one above it has read.
+            shape = (count, tiles, full)
+            source = (near, across * sample, block * step, step, sample)
+            target = (far, across * sample, block * out, out, sample)
             held = view(x, (*shape, reach, across), source, first)
             steps.append(partial(np.matmul, matrix, held, view(y, (*shape, block, across), target, first)))
     if rest := height - full * block:
@@ -137,12 +141,12 @@ def row_steps(x: Array, taps: Array, y: Array) -> list[Step]:
     import numpy as np
 
     count, height, width = y.shape
-    block = min(ROW_BLOCK, width)
+    block = min(ACROSS, width)
     matrix = upright(taps.tobytes(), taps.dtype.str, block)
+    most = unpacked(ROWS, matrix.size)
     (near, step, sample), (far, out, _) = x.strides, y.strides
     full, reach = width // block, block + taps.size - 1
     steps: list[Step] = []
-    most = long_product(reach)
     for top, rows in ((0, height // most * most), (height // most * most, height % most)):
         if rows:
             high = min(most, rows)
@@ -179,10 +183,25 @@ def join(planes: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
     import cv2
     import numpy as np
 
-    if len(planes) <= 4 and y.strides[1:] == (len(planes) * y.itemsize, y.itemsize):
+    alike = len(planes) <= 4 and y.dtype == planes.dtype and y.dtype in (np.uint8, np.uint16, np.float32, np.float64)
+    if alike and y.strides[1:] == (len(planes) * y.itemsize, y.itemsize):
         cv2.merge(list(planes), y)
     else:
         np.copyto(y, np.moveaxis(planes, 0, 2))
+
+
+def keep_planes(planes: Array, sink: Sink, top: int, left: int) -> None:
+    """Keeps planes as the rows from `top` and the columns from `left` on.
+
+    They become pixels last: of bytes there are less to put together than of floats.
+    """
+    target = sink.out[top : top + planes.shape[1], left : left + planes.shape[2]]
+    if len(planes) == 1:
+        sink.keep(planes[0, ..., None], target)
+        return
+    kept = scratch("kept", planes.shape, target.dtype)
+    sink.keep(planes, kept)
+    join(kept, target)
 
 
 def product_line(x: Array, taps: Array, y: Array) -> None:
@@ -190,13 +209,13 @@ def product_line(x: Array, taps: Array, y: Array) -> None:
     import numpy as np
 
     width = y.size
-    block = min(ROW_BLOCK, width)
+    block = min(ACROSS, width)
     reach, sample = block + taps.size - 1, x.itemsize
-    most = long_product(reach)
     sets = -(-reach // block)
     matrix = upright(taps.tobytes(), taps.dtype.str, block)
     step = sets * block * sample
     count = width // (block * sets)
+    most = unpacked(count, matrix.size)
     for first, rows in ((0, count // most * most), (count // most * most, count % most)):
         if not rows:
             continue
@@ -213,14 +232,14 @@ def product_line(x: Array, taps: Array, y: Array) -> None:
         np.matmul(x[start : start + rest + taps.size - 1], matrix[: rest + taps.size - 1, :rest], out=y[start:][:rest])
 
 
-def long_product(reach: int) -> int:
-    """Rows of a product along rows, of blocks that reach so far."""
-    return max(32, UNPACKED // (ROW_BLOCK * reach))
-
-
 def column_block(taps: int) -> int:
-    """Outputs per row of the matrix along columns: longer ones waste fewer loads, shorter ones fewer products."""
-    return 8 if taps < 40 else 16 if taps < 100 else 32
+    """Outputs of a product along columns: more of them waste fewer loads, fewer of them hold fewer zeros."""
+    return 4 if taps < 40 else 8
+
+
+def unpacked(most: int, size: int) -> int:
+    """Vectors that a matrix of this `size` is multiplied with at a time, whole registers of them."""
+    return max(ACROSS, min(most, UNPACKED // size // ACROSS * ACROSS))
 
 
 @lru_cache(maxsize=64)

@@ -233,14 +233,14 @@ def choose(work: Plane) -> Plan:
 
 def flops(work: Plane, plan: Plan) -> float:
     """Multiplications and additions per output sample that `plan` really does, zeros of its matrices included."""
-    from convcli.engine.passes import ROW_BLOCK, column_block, rows_by_product
+    from convcli.engine.passes import ACROSS, column_block, rows_by_product
 
     kh, kw = work.taps
     if plan.algorithm == "direct":
         return 2.0 * (work.nonzero or kh * kw)
     if plan.algorithm == "passes":
         down = column_block(kh) + kh - 1 if kh > 1 else 0
-        across = ROW_BLOCK + kw - 1 if rows_by_product(kw) else kw if kw > 1 else 0
+        across = ACROSS + kw - 1 if rows_by_product(kw) else kw if kw > 1 else 0
         return 2.0 * max(work.rank, 1) * (down + across)
     samples, useful = 1, 1
     for side, taps, length in zip(plan.tile, work.taps, (work.height, work.width), strict=True):

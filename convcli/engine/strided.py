@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.borders import read_window
 from convcli.engine.columns import columns_of, lay_out, rows_of
-from convcli.engine.passes import view
+from convcli.engine.passes import UNPACKED, view
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather, Window
 from convcli.ranges import float_target
@@ -36,8 +36,6 @@ OVERLAP = 4
 LEAST_BYTES = 1 << 19
 #: Rows of a product at least; below, its calls for a vector of results are mostly loads.
 LEAST_ROWS = 6
-#: The work of a product, in multiply-adds, up to which OpenBLAS does not rearrange its operands.
-UNPACKED = 1_000_000
 #: The fewest samples in a row of outputs.
 LEAST_WIDTH = 16
 #: Nanoseconds on a core to lay out a sample, for a multiply-add, and to add up one result.

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from convcli.blocks import aligned
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -157,8 +158,6 @@ def collected() -> Iterator[list[Cuts]]:
 
 _space = threading.local()
 
-#: Bytes of a cache line.
-LINE = 64
 #: Bytes of scratch arrays that a thread keeps from one run to the next.
 KEPT_BYTES = 1 << 24
 
@@ -189,10 +188,7 @@ def scratch(name: str, shape: Sequence[int], dtype: npt.DTypeLike) -> npt.NDArra
     size, kind = math.prod(shape), np.dtype(dtype)
     held = arrays.get((name, kind))
     if held is None or held.size < size:
-        # On a cache line: the widest vectors that cross two take half as long again.
-        block = np.empty(size * kind.itemsize + LINE, np.uint8)
-        first = -block.__array_interface__["data"][0] % LINE
-        held = arrays[name, kind] = block[first : first + size * kind.itemsize].view(kind)
+        held = arrays[name, kind] = aligned(size * kind.itemsize).view(kind)
     part: npt.NDArray[Any] = held[:size].reshape(shape)
     return part
 

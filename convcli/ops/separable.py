@@ -110,6 +110,15 @@ class Separable(Kernel):
             parts["together"] = np.multiply.outer(*self.effective)
         return parts
 
+    def reach(self, low: float, high: float) -> tuple[float, float] | None:
+        if self.channels is not None or self.bias is not None:
+            return None
+        plus, minus = 1.0, 0.0
+        for taps in self.effective:
+            above, below = float(taps[taps > 0].sum()), float(taps[taps < 0].sum())
+            plus, minus = plus * above + minus * below, plus * below + minus * above
+        return plus * low + minus * high, plus * high + minus * low
+
     def check(self) -> None:
         _ = self.effective
 
