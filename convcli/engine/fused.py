@@ -94,11 +94,8 @@ def run_fused(
 
 
 def strip_width(width: int, channels: int, taps: int) -> int:
-    """Columns of the strips that a band is filtered in: even shares, in whole vectors.
-
-    Planes go through a product one after the other, so up to three of them need no more of the cache than one.
-    """
-    most = max(ACROSS, 3 * WIDTH // max(channels, 3), 2 * taps)
+    """Columns of the strips that a band is filtered in: even shares, in whole vectors."""
+    most = max(ACROSS, WIDTH // channels, 2 * taps)
     share = -(-width // -(-width // most))
     return -(-share // ACROSS) * ACROSS
 
