@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 NPY_SIGNATURE: Final = b"\x93NUMPY"
+_MOST: Final = 1 << 48  # numbers of an array: more than any file has
 _LONGEST_HEADER: Final = 1 << 16
 _LARGEST_MEMBER: Final = 1 << 32  # bytes that one member of an .npz may inflate to
 _DTYPE: Final = r"[<>|=]?(?:b1|[iu][1248]|f[248])"
@@ -58,7 +59,9 @@ def npy_header(data: bytes) -> tuple[tuple[int, ...], str, bool, int]:
         raise ValueError("it holds records (a structured dtype), not plain numbers")
     if not isinstance(order, bool) or not isinstance(shape, tuple) or len(shape) > 32:
         raise ValueError(f"its header says shape {shape!r:.80}, fortran_order {order!r:.80}")
-    if not all(type(side) is int and 0 <= side < 1 << 62 for side in shape):
+    whole = all(type(side) is int and side >= 0 for side in shape)
+    # numpy refuses shapes of too many numbers also where a side of 0 leaves none.
+    if not whole or math.prod(side or 1 for side in shape) >= _MOST:
         raise ValueError(f"its header says shape {shape!r:.80}")
     return shape, dtype, order, start + length
 

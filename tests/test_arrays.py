@@ -109,6 +109,7 @@ class Bomb:
         ),
         (with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (999999, 999999)}"), "999999"),
         (with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}", bytes(8)), r"shape \(-1,\)"),
+        (with_header("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 0, 4611686018427387903)}"), r"shape \(3, 0"),
         (with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (True,)}", bytes(8)), r"shape \(True,\)"),
         (with_header("{'descr': '<f8', 'fortran_order': 0, 'shape': (1,)}", bytes(8)), "fortran_order 0"),
         (with_header("{'descr': '<f8', 'shape': (1,)}", bytes(8)), "lacks"),
