@@ -99,12 +99,14 @@ def overheard(complaints: list[str]) -> Iterator[None]:
                     heard = ear.read(_MOST_HEARD)
         finally:
             os.close(before)
+            goes_on = False  # an error of OpenCV's: in lines with a ">", and then an empty one
             for line in heard.splitlines(keepends=True):
                 found = re.match(_COMPLAINT, line)
                 words = found[found.lastindex or 0].decode("ascii", "replace").strip() if found else ""
+                goes_on = line.startswith(b"[ERROR:") or (goes_on and line.startswith(b">"))
                 if words:
                     complaints.append(words)
-                elif not found and line.strip():  # an error of OpenCV's ends with an empty line
+                elif not found and not goes_on and line.strip():
                     os.write(2, line)
 
 

@@ -178,6 +178,15 @@ def test_what_others_say_meanwhile_is_passed_on(capfd: pytest.CaptureFixture[str
     assert "still there" in capfd.readouterr().err
 
 
+def test_an_error_of_opencv_in_several_lines_is_not_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
+    complaints: list[str] = []
+    error = b"[ERROR:0@1.2] global loadsave.cpp:9 imdecode_ imdecode_('data'): can't read header: in function 'f'"
+    with overheard(complaints):
+        os.write(2, error + b"\n> :\n>     'a == 1'\n> where\n>     'a' is 3\n\n> quoted by others\n")
+    assert complaints == []  # that it can't be decoded is told anyway
+    assert capfd.readouterr().err == "> quoted by others\n"
+
+
 def test_the_limit_names_its_option() -> None:
     with pytest.raises(ImageError) as caught:
         images.decode(FILES["png"], place="a.png", max_pixels=1000)
