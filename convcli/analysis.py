@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -89,28 +90,28 @@ def taps_per_output(kernel: Transposed) -> list[int]:
     """
     per_axis = []
     for taps, stride, dilation in zip(kernel.taps, kernel.stride, kernel.dilation, strict=True):
-        per_axis.append([sum((phase - dilation * t) % stride == 0 for t in range(taps)) for phase in range(stride)])
-    counts = [1]
+        met = Counter(dilation * t % stride for t in range(taps))
+        per_axis.append({*met.values(), *([0] if len(met) < stride else [])})
+    counts = {1}
     for axis in per_axis:
-        counts = [count * here for count in counts for here in axis]
-    return sorted(set(counts))
+        counts = {count * here for count in counts for here in axis}
+    return sorted(counts)
 
 
 def phase_sums(kernel: Transposed) -> list[float]:
     """The sums of the taps that reach an output sample, over all phases: all alike where ones stay flat."""
-    import itertools
-
     import numpy as np
 
     weights = kernel.effective.sum(axis=1).mean(axis=0) if kernel.channels else kernel.effective
-    sums = []
-    for phase in itertools.product(*map(range, kernel.stride)):
-        met = [
-            [t for t in range(taps) if (first - d * t) % s == 0]
-            for first, taps, s, d in zip(phase, kernel.taps, kernel.stride, kernel.dilation, strict=True)
-        ]
-        sums.append(float(weights[np.ix_(*met)].sum()))
-    return sorted({round(total, 9) for total in sums})
+    # Tap t reaches the phase d*t mod s: only those that some tap reaches are looked at.
+    met = [
+        np.unique(dilation * np.arange(taps) % stride, return_inverse=True)
+        for taps, stride, dilation in zip(kernel.taps, kernel.stride, kernel.dilation, strict=True)
+    ]
+    sums = np.zeros([phases.size for phases, _ in met])
+    np.add.at(sums, np.ix_(*(places for _, places in met)), weights)
+    missed = any(phases.size < stride for (phases, _), stride in zip(met, kernel.stride, strict=True))
+    return sorted({*np.unique(np.round(sums, 9)).tolist(), *([0.0] if missed else [])})
 
 
 def orientation(kernel: Kernel) -> str:
