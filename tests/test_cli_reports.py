@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from support import KERNELS, SAMPLES, noise, on_terminal, run, save
 
 import convcli
+from convcli import analysis
 from convcli.cli import COMMANDS
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
@@ -270,6 +273,24 @@ def test_show_of_a_checkerboard() -> None:
     facts = told("upsample-nearest-2x:weights=[[1, 1, 1], [1, 1, 1], [1, 1, 1]]")
     assert (facts["taps_per_output"], facts["phase_sums"]) == ([1, 2, 4], [1, 2, 4])
     assert told("upsample-bilinear-2x")["phase_sums"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "dilation"), [((4, 3), (2, 2), (1, 1)), ((5, 2), (3, 4), (2, 3)), ((7,), (3,), (6,))]
+)
+def test_phases_one_by_one(size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> None:
+    weights = np.random.default_rng(0).integers(1, 9, size).astype(float)
+    fields = {"weights": weights, "stride": list(stride), "dilation": list(dilation), "padding": 0}
+    facts = analysis.facts(convcli.load({"type": "transposed", **fields}), 1)
+    counts, sums = set(), set()
+    for phase in itertools.product(*map(range, stride)):
+        met = [
+            [t for t in range(n) if (at - d * t) % s == 0]
+            for at, n, s, d in zip(phase, size, stride, dilation, strict=True)
+        ]
+        counts.add(math.prod(map(len, met)))
+        sums.add(round(float(weights[np.ix_(*met)].sum()), 9))
+    assert (facts["taps_per_output"], facts["phase_sums"]) == (sorted(counts), sorted(sums))
 
 
 def test_show_of_a_bank_counts_for_its_channels() -> None:

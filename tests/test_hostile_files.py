@@ -6,6 +6,7 @@ import io
 import struct
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from PIL import Image
 from support import environment, noise, run
 
 import convcli
-from convcli import arrays, headers, images
+from convcli import analysis, arrays, headers, images
 from convcli.errors import ConvcliError, ImageError, ShapeError
 
 
@@ -181,6 +182,14 @@ def test_one_dimension_of_far_taps() -> None:
     assert np.allclose(convcli.apply(x, far, dtype=np.float32), 2 * x + 2 * turned + x, rtol=1e-5)
     result = run("show", "{weights: [1, 2, 1], dilation: 1000000}")
     assert (result.code, result.err) == (0, "")
+
+
+def test_a_kernel_of_many_phases_is_shown_at_once() -> None:
+    kernel = convcli.load({"type": "transposed", "weights": [[1, 2], [3, 4]], "stride": [3000, 2000], "padding": 0})
+    started = time.perf_counter()
+    facts = analysis.facts(kernel, 1)
+    assert time.perf_counter() - started < 1
+    assert (facts["taps_per_output"], facts["phase_sums"]) == ([0, 1], [0, 1, 2, 3, 4])
 
 
 def test_enlarging_by_a_large_stride() -> None:
