@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from convcli.cli.run_options import Running
     from convcli.inputs import Selection
     from convcli.picture_files import PictureSettings
+    from convcli.processing import Settings
 
 
 @click.command("apply", cls=GroupedCommand)
@@ -88,7 +89,6 @@ def command(
     """
     from convcli import batch
     from convcli.cli.kernels import check_kernels, read_kernels
-    from convcli.cli.listener import Listener
     from convcli.inputs import collect
     from convcli.processing import Settings
 
@@ -122,8 +122,16 @@ def command(
         kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures,
         recording=running.recording(chain, range_, layout, pictures, algorithm), algorithm=algorithm,
     )  # fmt: skip
-    with running.record(overwrite=overwrite) as record:
-        listener = Listener(len(jobs), as_json=as_json, report=report, quiet=quiet)
+    return _run(jobs, settings, running, as_json=as_json, report=report, quiet=quiet)
+
+
+def _run(jobs: list[Job], settings: Settings, running: Running, **told: bool) -> int:
+    """Runs the jobs, and tells of them; the exit code."""
+    from convcli import batch
+    from convcli.cli.listener import Listener
+
+    with running.record(overwrite=settings.overwrite) as record:
+        listener = Listener(len(jobs), **told)
         try:
             good = batch.run(jobs, settings, listener, running.how(record))
         finally:
