@@ -158,9 +158,7 @@ class _Entry:
 
     def completed(self, report: Report) -> Report:
         """The report of a job that is done, or skipped, with what the record is to say of it."""
-        if report.status != "done":
-            return report
-        if self._recording is None:
+        if report.status != "done" or self._recording is None:
             return report
         reason = "" if self._new else "it was there already, byte for byte"
         settings = self._recording.settings(self.job, report.notes)

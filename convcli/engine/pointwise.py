@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.passes import UNPACKED
 from convcli.engine.threads import run_cuts, scratch
 from convcli.geometry import Gather
 from convcli.ranges import float_target, planar
@@ -30,8 +31,6 @@ MIXED = 1 << 14
 PIXELS = 96
 #: Columns of a tile of planes: as many as the registers of a product hold.
 COLUMNS = 64
-#: The work of a product, in multiply-adds, up to which OpenBLAS does not rearrange its operands.
-UNPACKED = 1_000_000
 #: The fewest output channels of a product for which that is worth more products.
 SHARE = 32
 #: Bytes of the columns of planes, and of their results, that are put together: within a core's cache, and long copies.
