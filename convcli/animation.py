@@ -13,7 +13,7 @@ from convcli import apng, carriers, exif, headers, sniff, tiff
 from convcli.decoding import Source
 from convcli.encoding import fit, settings
 from convcli.errors import ImageError
-from convcli.files import WRITABLE, check_shape
+from convcli.formats import WRITABLE, check_shape
 from convcli.metadata import NOTHING, Metadata
 from convcli.opencv import opencv, overheard, quiet, swapped
 from convcli.records import record

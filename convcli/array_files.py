@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from convcli import arrays, files, images
+from convcli import arrays, formats, images
 from convcli.errors import ImageError
 from convcli.layouts import Layout
 from convcli.ops import Kernel
@@ -48,7 +48,7 @@ class ArrayFile:
             )
             raise ImageError(f"{what} can't be written as {format}", place=place, hint="write a .npy file")
         dtype = np.float32 if self._mode == "float" and self._array.dtype.kind != "f" else self._array.dtype
-        files.check_shape(made if len(made) == 3 else (*made, 1), np.dtype(dtype), format, place)
+        formats.check_shape(made if len(made) == 3 else (*made, 1), np.dtype(dtype), format, place)
 
     def filter(self) -> list[Filtered]:
         """The chain on the array, in the program's order of axes."""

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from convcli import carriers, encoding, files, images, paging, picture_files
+from convcli import carriers, encoding, files, formats, images, paging, picture_files
 from convcli.engine.threads import thread_count
 from convcli.errors import ImageError
 from convcli.jobs import STANDARD, Job, output_format
@@ -130,7 +130,7 @@ def _filtered(
         fact = f"{result.stages[-1].channels_out} channels can't be written as {format}"
         raise ImageError(fact, place=place, hint=picture_files.BY_ARRAY)
     outline = np.broadcast_to(np.zeros((), result.dtype), result.shape)
-    files.check_shape(result.shape, result.dtype, format, place)
+    formats.check_shape(result.shape, result.dtype, format, place)
     carried = source.metadata()
     metadata, dropped = images.fit(carried, outline, format)
     steps = Steps(result)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convcli import carriers, png_writer, sniff
 from convcli.errors import ImageError, UsageError, suggestion
-from convcli.files import WRITABLE, check_shape
+from convcli.formats import WRITABLE, check_shape
 from convcli.metadata import NOTHING, Metadata, fitted
 from convcli.opencv import opencv, quiet, swapped
 

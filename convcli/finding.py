@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from convcli.errors import ImageError
-from convcli.files import WRITABLE
+from convcli.formats import ONLY_READ, WRITABLE
 from convcli.records import record
 
 #: Extensions of the pictures that are looked for in folders. Arrays are not: an .npy may be weights or offsets.
 EXTENSIONS: Final = frozenset(
     extension for format, extensions in WRITABLE.items() if format != "npy" for extension in extensions
-) | {".gif", ".apng", ".pbm", ".hdr", ".ras", ".sr", ".j2k"}
+) | {*ONLY_READ, ".apng"}
 
 #: What tells a folder from all others, by whatever name: device and number.
 Identity = tuple[int, int]

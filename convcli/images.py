@@ -14,7 +14,7 @@ from convcli import carriers, exif, sniff
 from convcli.decoding import DECODERS, Source, decode_other
 from convcli.encoding import encode, fit
 from convcli.errors import ImageError
-from convcli.files import WRITABLE, format_of, holds
+from convcli.formats import WRITABLE, format_of, holds
 from convcli.metadata import NOTHING, Metadata
 from convcli.records import record
 

@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import files, images
+from convcli import formats, images
 from convcli.errors import ImageError, ShapeError
 from convcli.images import MAX_PIXELS, Metadata, Picture
 from convcli.ops import Kernel
@@ -110,7 +110,7 @@ class PictureFile:
             animation.check_frames(self._kinds, format, place)
         else:
             for shape, dtype in self._kinds:
-                files.check_shape(shape, dtype, format, place)
+                formats.check_shape(shape, dtype, format, place)
 
     def filter(self) -> list[Filtered]:
         """The chain on each frame alone, or once on all of them. The frames' own pixels are gone then."""
