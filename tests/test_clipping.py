@@ -92,3 +92,29 @@ def test_few_whole_numbers_need_no_floats(name: str, depths: set[int], monkeypat
     assert asked == depths
     assert kinds == {"uint8" if name == "sharpen" else "float32"}
     assert np.count_nonzero(weights) > whole.INTEGER_TAPS or name == "sharpen"
+
+
+@pytest.mark.parametrize("down", [[1, 2, 1], [-1, 3, -1], [-2, -1]])
+@pytest.mark.parametrize("across", [[1, 0, -1], [3, -1], [-1]])
+def test_a_separable_kernel_reaches_as_far_as_the_dense_one(down: list[int], across: list[int]) -> None:
+    fields = {"type": "separable", "taps": {"y": down, "x": across}, "divisor": 8}
+    separable, dense = convcli.load(fields), convcli.load({"weights": np.outer(down, across).tolist(), "divisor": 8})
+    assert separable.reach(0, 255) == pytest.approx(dense.reach(0, 255))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_separable_kernels_on_bytes_are_cut_off_and_counted(channels: int) -> None:
+    """One that overflows on both sides, and a blur that can't; taps enough for passes, strips that are not all full."""
+    x = picture((700, 1403, channels))
+    blur = np.hanning(23)[1:-1] / np.hanning(23).sum()
+    for taps in (blur, 2.2 * blur - 1.2 * np.eye(21)[10]):
+        kernel = convcli.load({"type": "separable", "taps": taps.tolist(), "border": "replicate"})
+        exact = x.astype(np.float64)
+        for axis in (0, 1):
+            exact = ndimage.correlate1d(exact, taps, axis, mode="nearest")
+        found = filter_picture(x, [kernel])
+        near = np.minimum(np.abs(exact + 0.5), np.abs(exact - 255.5)) < 1e-3
+        assert abs(found.below - (exact < -0.5).sum()) <= near.sum()
+        assert abs(found.above - (exact > 255.5).sum()) <= near.sum()
+        assert np.abs(found.array - np.clip(np.rint(exact), 0, 255)).max() <= 1
+        assert np.array_equal(kernel.apply(x), found.array)
