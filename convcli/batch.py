@@ -62,16 +62,26 @@ def prepare(jobs: Sequence[Job]) -> None:
 
     Folders are made where the output was named as one. Raises `UsageError` or `ImageError`.
     """
-    for folder in {os.path.dirname(job.output) for job in jobs if job.output not in ("", STANDARD)}:
+    for folder in _folders(jobs):
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             fact = f"the folder can't be made: {(error.strerror or '').lower()}"
             hint = "a file has that name" if isinstance(error, FileExistsError | NotADirectoryError) else ""
             raise ImageError(fact, place=folder, hint=hint) from error
-        temporaries.sweep(Path(folder), at_most=_GLANCE if len(jobs) == 1 else None)
+    _sweep(jobs)
     if any(job.output == STANDARD for job in jobs) and sys.stdout.isatty():
         raise UsageError("an image won't be written to a terminal", hint="-o FILE, or pipe it on: ... -o - | display")
+
+
+def _folders(jobs: Sequence[Job]) -> set[str]:
+    return {os.path.dirname(job.output) for job in jobs if job.output not in ("", STANDARD)}
+
+
+def _sweep(jobs: Sequence[Job]) -> None:
+    """Removes what writers that are dead left in the folders of the outputs."""
+    for folder in _folders(jobs):
+        temporaries.sweep(Path(folder), at_most=_GLANCE if len(jobs) == 1 else None)
 
 
 def run(jobs: Sequence[Job], settings: Settings, audience: Audience, how: How) -> bool:
@@ -116,16 +126,25 @@ def run(jobs: Sequence[Job], settings: Settings, audience: Audience, how: How) -
 def _outcomes(
     jobs: Sequence[Job], settings: Settings, how: How, items: Iterable[Item]
 ) -> Iterator[tuple[int, Report] | None]:
-    if how.scheduler:
-        from convcli import cluster
-
-        yield from cluster.outcomes(items, settings, how.scheduler)
-        return
-    processes = min(_processes(jobs, how.processes), len(jobs))
+    processes = 0 if how.scheduler else min(_processes(jobs, how.processes), len(jobs))
     if processes == 1:
         for number, (job, earlier) in items:
             yield number, settled(job, settings, earlier)
         return
+    try:
+        if how.scheduler:
+            from convcli import cluster
+
+            yield from cluster.outcomes(items, settings, how.scheduler)
+        else:
+            yield from _in_processes(jobs, settings, how, items, processes)
+    finally:
+        _sweep(jobs)  # of a process that was killed while it wrote
+
+
+def _in_processes(
+    jobs: Sequence[Job], settings: Settings, how: How, items: Iterable[Item], processes: int
+) -> Iterator[tuple[int, Report] | None]:
     # What all of them need is loaded once, before there are copies of this process.
     from convcli import memory, picture_files  # noqa: F401
     from convcli.engine.threads import core_count

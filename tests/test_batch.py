@@ -172,6 +172,28 @@ def test_a_process_that_dies_takes_one_input_with_it(tmp_path: Path, number: sig
     assert (statuses.count("done"), statuses.count("skipped")) == (1, 11)
 
 
+def has_open(pid: int, start: str) -> bool:
+    """Whether a process, stopped, has a file open whose name starts so."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt")
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        if Path(os.readlink(link)).name.startswith(start):
+            return True
+    os.kill(pid, signal.SIGCONT)
+    return False
+
+
+@linux
+def test_what_a_process_was_writing_when_it_died_is_removed(tmp_path: Path) -> None:
+    process, found = started(tmp_path, 40)
+    wait_until(lambda: has_open(found[0], temporaries.TEMPORARY_PREFIX))
+    assert len(leftovers(tmp_path)) >= 1
+    os.kill(found[0], signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, b"was killed by SIGKILL" in err) == (1, True)
+    assert leftovers(tmp_path) == []
+
+
 def _again(folder: Path) -> tuple[int, bytes, str]:
     names = [f"{number}.png" for number in range(12)]
     result = spawn("apply", *names, *SLOW, "-o", "out/", "--report-file", "r.jsonl", "--resume", cwd=folder)
