@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.ops import Kernel
+from convcli.ops.base import MOST_LOOKED_AT
 from convcli.ops.transposed import Transposed
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Singular values below this share of the greatest count as 0.
 RANK_TOLERANCE = 1e-7
+#: What equal weights may differ by, as a share of the greatest.
+ROUNDING = 1e-12
 
 
 def symmetries(weights: Weights) -> list[str]:
@@ -26,36 +29,50 @@ def symmetries(weights: Weights) -> list[str]:
 
     if weights.ndim == 1 and weights.size > 1:
         mirrored = np.flip(weights)
-        if np.allclose(mirrored, weights, rtol=0, atol=1e-12):
-            return ["even"]
-        return ["odd"] if np.allclose(mirrored, -weights, rtol=0, atol=1e-12) else []
+        return ["even"] if _alike(mirrored, weights) else ["odd"] if _alike(mirrored, -weights) else []
     flips = {"left-right": -1, "up-down": -2, "front-back": -3}
     found = []
     for name, axis in list(flips.items())[: weights.ndim]:
         flipped = np.flip(weights, axis)
-        if np.allclose(flipped, weights, rtol=0, atol=1e-12):
+        if _alike(flipped, weights):
             found.append(f"even {name}")
-        elif np.allclose(flipped, -weights, rtol=0, atol=1e-12):
+        elif _alike(flipped, -weights):
             found.append(f"odd {name}")
-    if weights.ndim == 2 and weights.shape[0] == weights.shape[1] > 1 and np.allclose(weights, weights.T, atol=1e-12):
+    if weights.ndim == 2 and weights.shape[0] == weights.shape[1] > 1 and _alike(weights, weights.T):
         found.append("transposed")
-    if not found and weights.size > 1 and np.allclose(np.flip(weights), weights, rtol=0, atol=1e-12):
+    if not found and weights.size > 1 and _alike(np.flip(weights), weights):
         found.append("point")
     return found
 
 
-def rank(weights: Weights) -> int:
-    """The rank of a matrix of weights: 1 means that two 1-D kernels do the same (spatially separable)."""
+def _alike(one: Weights, other: Weights) -> bool:
+    """Whether two arrays of weights are equal but for errors of rounding."""
     import numpy as np
 
+    difference = one - other
+    return bool(np.abs(difference, out=difference).max() <= ROUNDING * np.abs(one).max())
+
+
+def rank(weights: Weights) -> int | None:
+    """The rank of a matrix of weights: 1 means that two 1-D kernels do the same (spatially separable).
+
+    None where finding it would take seconds.
+    """
+    import numpy as np
+
+    from convcli.engine.factors import SVD_LIMIT
+
+    if min(weights.shape) ** 2 * max(weights.shape) > SVD_LIMIT:
+        return None
     singular = np.linalg.svd(weights, compute_uv=False)
     return int(np.count_nonzero(singular > RANK_TOLERANCE * singular[0])) if singular[0] > 0 else 0
 
 
-def separability(weights: Weights) -> str:
-    """The rank in words, with what separating would save."""
-    number = rank(weights)
-    rows, columns = weights.shape
+def separability(shape: tuple[int, ...], number: int | None) -> str:
+    """The rank of a matrix of weights in words, with what separating would save."""
+    rows, columns = shape
+    if number is None:
+        return f"not looked for in {rows}x{columns} taps"
     if number <= 1 and min(rows, columns) > 1:
         return f"1: separable, {rows} + {columns} multiplications instead of {rows * columns}"
     if number * (rows + columns) < rows * columns:
@@ -168,8 +185,8 @@ def _part(weights: Weights) -> dict[str, Any]:
         part["symmetry"] = symmetries(weights)
     if weights.ndim == 2:
         part["rank"] = rank(weights)
-        part["separability"] = separability(weights)
-    part["weights"] = weights.tolist()
+        part["separability"] = separability(weights.shape, part["rank"])
+    part["weights"] = weights.tolist() if weights.size <= MOST_LOOKED_AT else None
     return part
 
 

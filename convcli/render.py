@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: Characters of the bars beside numbers: no bars are drawn where there is room for less than the shortest.
 BAR_SHORTEST = 6
 BAR_LONGEST = 20
+#: Characters of the lines of shades that are drawn where there is no screen.
+PIPED_WIDEST = 1000
 
 
 def write(table: Table, format_: str, stream: TextIO) -> None:
@@ -227,8 +229,9 @@ def grid(values: Sequence[Sequence[float]], stream: TextIO, *, indent: str = "  
         lines = [[f" {cell.rjust(column)}" for cell in row] for row in cells]
     else:
         lines = [[_shade(value, greatest) for value in row] for row in values]
-        if stream.isatty() and len(indent) + 2 * len(values[0]) > width:
-            stream.write(f"{indent}{len(values)} x {len(values[0])} weights: too wide for this screen\n")
+        if len(indent) + 2 * len(values[0]) > (width if stream.isatty() else PIPED_WIDEST):
+            where = " for this screen" if stream.isatty() else ""
+            stream.write(f"{indent}{len(values)} x {len(values[0])} weights: too wide{where}\n")
             return
     if not stream.isatty():
         stream.writelines(f"{indent}{''.join(row).rstrip()}\n" for row in lines)

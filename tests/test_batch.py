@@ -177,7 +177,7 @@ def has_open(pid: int, start: str) -> bool:
     os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt")
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        if Path(os.readlink(link)).name.startswith(start):
+        if link.readlink().name.startswith(start):
             return True
     os.kill(pid, signal.SIGCONT)
     return False

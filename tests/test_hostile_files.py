@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import subprocess
 import sys
@@ -190,6 +191,27 @@ def test_a_kernel_of_many_phases_is_shown_at_once() -> None:
     facts = analysis.facts(kernel, 1)
     assert time.perf_counter() - started < 1
     assert (facts["taps_per_output"], facts["phase_sums"]) == ([0, 1], [0, 1, 2, 3, 4])
+
+
+def test_very_many_weights_are_neither_decomposed_nor_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    weights = noise(1500, 1600)
+    np.save("many.npy", weights)
+    monkeypatch.setattr(np.linalg, "svd", lambda *_, **__: pytest.fail("a decomposition of seconds"))
+    told = run("show", "{weights: many.npy}", "--json")
+    part = json.loads(told.out)["parts"]["weights"]
+    assert (part["shape"], part["sum"]) == ([1500, 1600], weights.sum())
+    assert (part["rank"], part["separability"]) == (None, "not looked for in 1500x1600 taps")
+    assert part["weights"] is None
+    assert len(run("show", "{weights: many.npy}").out) < 2000
+
+
+def test_a_long_separable_kernel_is_not_multiplied_out() -> None:
+    kernel = convcli.load({"type": "separable", "taps": {"gaussian": {"sigma": 1000}}})
+    told = analysis.facts(kernel, 1)
+    assert {name: part["shape"] for name, part in told["parts"].items()} == {"along y": [8001], "along x": [8001]}
+    assert told["parts"]["along x"]["symmetry"] == ["even"]
+    assert run("show", "gaussian:sigma=1000").out.count(b"1 x 8001 weights: too wide\n") == 2
 
 
 def test_enlarging_by_a_large_stride() -> None:

@@ -27,7 +27,7 @@ DTYPES = ("uint8", "uint16", "float32", "float64")
 @click.option("--dtype", type=click.Choice(DTYPES), help="With --plan: the dtype of the input, uint8 by default.")
 @algorithm_option
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), help="How it is written; text by default.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything, weights included, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, with up to 2^18 weights.")
 def command(
     kernel: str, channels: int | None, planned: bool, size: str | None, dtype: str | None, algorithm: str | None,
     format_: str | None, as_json: bool, **overrides: str | None,
@@ -96,10 +96,8 @@ def _write(told: dict[str, Any], out: TextIO) -> None:
         shape = "x".join(map(str, part["shape"]))
         out.write("\n")
         render.heading(f"{name} {shape}", "", out)
-        if len(part["shape"]) == 1:
-            render.grid([part["weights"]], out)
-        elif len(part["shape"]) == 2:
-            render.grid(part["weights"], out)
+        if part["weights"] is not None and len(part["shape"]) <= 2:
+            render.grid(part["weights"] if len(part["shape"]) == 2 else [part["weights"]], out)
         render.pairs(list(_part(part)), out)
 
 

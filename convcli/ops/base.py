@@ -29,6 +29,8 @@ T = TypeVar("T")
 REMEMBERED = 64
 #: Samples from the first to the last that are read: at most these, or so many times the input, output or weights.
 SPAN, SPAN_FACTOR = 1 << 23, 16
+#: Weights that are worth looking at one by one; nobody reads more, and millions take many seconds to write.
+MOST_LOOKED_AT = 1 << 18
 
 
 @record

@@ -14,7 +14,7 @@ from convcli.engine.planes import correlate_planes, describe, run_whole
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
 from convcli.ops import fields as f
-from convcli.ops.base import Kernel
+from convcli.ops.base import MOST_LOOKED_AT, Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.weights import check_bank, check_bias, common, footprint, onto, per_axis
 from convcli.records import record
@@ -106,7 +106,7 @@ class Separable(Kernel):
         import numpy as np
 
         parts = {f"along {axis}": taps for axis, taps in zip(self.axes, self.effective, strict=True)}
-        if self.channels is None and len(self.axes) == 2:
+        if self.channels is None and len(self.axes) == 2 and math.prod(self.taps) <= MOST_LOOKED_AT:
             parts["together"] = np.multiply.outer(*self.effective)
         return parts
 
