@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 from convcli import tensors
+from convcli.costs import receptive
 from convcli.costs.layers import Layer
 from convcli.costs.network_file import from_text
 from convcli.costs.networks import assemble
@@ -98,6 +100,37 @@ def test_enlarging_and_shrinking() -> None:
 def test_many_branches_give_the_coverage_up_and_keep_the_field() -> None:
     branches = ", ".join(f"[{{dense: 1, dilation: {rate}}}]" for rate in range(1, 40))
     assert seen(f"{{concat: [{branches}]}}") == Seen((79, 79), None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_where_positions_lie_far_apart_the_field_is_kept(data: st.DataObject) -> None:
+    """As said where every position is followed, for kernels without holes."""
+    numbers = st.integers(1, 4)
+    layers = [f"{{dense: 1, kernel_size: {data.draw(numbers)}}}" for _ in range(data.draw(st.integers(1, 4)))]
+    layers.insert(data.draw(st.integers(0, len(layers))), f"{{upsample: {data.draw(numbers)}}}")
+    layers.append(f"{{concat: [[{{dense: 1}}], [{{dense: 1, kernel_size: {data.draw(numbers)}}}]]}}")
+    with pytest.MonkeyPatch.context() as patch:
+        exact = seen(*layers)
+        patch.setattr(receptive, "SPAN_LIMIT", 0)
+        assert seen(*layers) == Seen(exact.field, None)
+
+
+def far_apart(far: int) -> tuple[Seen, Seen]:
+    strided = f"{{dense: 1, stride: {far}}}"
+    sides = (f"[[{before}, {far - before}], 1]" for before in (far, 0))
+    branches = ", ".join(f"[{{dense: 1, padding: {side}}}]" for side in sides)
+    return seen(strided, "{dense: 1}", "{transposed: 1, stride: 2}", strided), seen(f"{{concat: [{branches}]}}")
+
+
+def test_positions_that_lie_far_apart_take_no_memory() -> None:
+    assert [found.field for found in far_apart(8)] == [(4 * 8 + 3,) * 2, (8 + 3, 3)]
+    far = 1 << 31
+    tracemalloc.start()
+    found = far_apart(far)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    assert found == (Seen((4 * far + 3,) * 2, None), Seen((far + 3, 3), None))
 
 
 def test_count_of_overlapping_blocks() -> None:

@@ -8,7 +8,7 @@ closed form for the size; the share needs the positions themselves.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from convcli.costs.placed import INPUT, Placed
@@ -22,6 +22,8 @@ Block: TypeAlias = tuple[Positions, ...]
 
 #: Blocks beyond which positions are joined and the coverage is given up.
 BLOCK_LIMIT = 24
+#: Samples from the first to the last, along one axis, beyond which only these two are followed.
+SPAN_LIMIT = 1 << 20
 #: Phases of an upsampled output that are looked at, per axis.
 PHASE_LIMIT = 64
 
@@ -30,11 +32,16 @@ PHASE_LIMIT = 64
 class Seen:
     """Samples from the first to the last that is read, per axis; and the share of these that is read.
 
-    None as the share: it takes too many blocks to say.
+    None as the share: it takes too many blocks to say, or the samples lie too far apart. Where they do, all between the
+    first and the last that a layer reads counts as read.
     """
 
     field: tuple[int, ...]
     coverage: float | None
+
+
+class _TooWideError(Exception):
+    """Positions lie further apart than `SPAN_LIMIT`."""
 
 
 def receptive_fields(layers: Sequence[Placed]) -> list[Seen]:
@@ -43,7 +50,7 @@ def receptive_fields(layers: Sequence[Placed]) -> list[Seen]:
     Where outputs differ (after a transposed layer) it is the one that sees most.
     """
     return [
-        _seen(layers, last, [_widest(layers, last, axis, period) for axis, period in enumerate(periods)])
+        _seen(layers, last, {axis: _widest(layers, last, axis, period) for axis, period in enumerate(periods)})
         for last, periods in enumerate(_periods(layers))
     ]
 
@@ -64,53 +71,88 @@ def _widest(layers: Sequence[Placed], last: int, axis: int, period: int) -> int:
         return 0
 
     def size(position: int) -> tuple[int, float]:
-        seen = _seen(layers, last, [position], slice(axis, axis + 1))
+        seen = _seen(layers, last, {axis: position})
         return seen.field[0], seen.coverage or 0
 
     return max(range(min(period, PHASE_LIMIT)), key=size)
 
 
-def _seen(layers: Sequence[Placed], last: int, output: Sequence[int], axes: slice = slice(None)) -> Seen:
-    """What output position `output` of layer number `last` sees of the input along some axes."""
-    needed: dict[int, list[Block]] = {last: [tuple((position, 1) for position in output)]}
-    exact = True
-    for number in range(last, -1, -1):
-        blocks = needed.pop(number, [])
-        if len(blocks) > BLOCK_LIMIT:
-            blocks, exact = [_hull(blocks)], False
-        for block in blocks:
-            read = tuple(reads(p, window) for p, window in zip(block, layers[number].windows[axes], strict=True))
-            if all(bits for _, bits in read):
-                for source in layers[number].inputs:
-                    _add(needed.setdefault(source, []), read)
-    blocks = needed.get(INPUT, [])
+def _seen(layers: Sequence[Placed], last: int, output: Mapping[int, int]) -> Seen:
+    """What an output of layer number `last`, whose positions are given by axis, sees of the input along these axes."""
+    try:
+        blocks, exact = _needed(layers, last, output)
+    except _TooWideError:
+        return Seen(tuple(_span(layers, last, *place) for place in output.items()), None)
     if not blocks:
         return Seen((0,) * len(output), None)
     field = tuple(high - low + 1 for low, high in map(_bounds, zip(*blocks, strict=True)))
     return Seen(field, count(blocks) / math.prod(field) if exact and len(blocks) <= BLOCK_LIMIT else None)
 
 
+def _needed(layers: Sequence[Placed], last: int, output: Mapping[int, int]) -> tuple[list[Block], bool]:
+    """The samples of the input that an output needs, and whether it is just these. Raises `_TooWideError`."""
+    needed: dict[int, list[Block]] = {last: [tuple((position, 1) for position in output.values())]}
+    exact = True
+    for number in range(last, -1, -1):
+        blocks = needed.pop(number, [])
+        if len(blocks) > BLOCK_LIMIT:
+            blocks, exact = [_hull(blocks)], False
+        windows = [layers[number].windows[axis] for axis in output]
+        for block in blocks:
+            read = tuple(reads(positions, window) for positions, window in zip(block, windows, strict=True))
+            if all(bits for _, bits in read):
+                for source in layers[number].inputs:
+                    _add(needed.setdefault(source, []), read)
+    return needed.get(INPUT, []), exact
+
+
+def _span(layers: Sequence[Placed], last: int, axis: int, position: int) -> int:
+    """The samples of the input along one axis, from the first to the last that an output needs."""
+    needed = {last: (position, position)}
+    for number in range(last, -1, -1):
+        if number not in needed:
+            continue
+        (low, high), window = needed.pop(number), layers[number].windows[axis]
+        reach = window.dilation * (window.taps - 1)
+        if isinstance(window, Scatter):
+            low, high = -((reach - window.before - low) // window.stride), (high + window.before) // window.stride
+        else:
+            low, high = low * window.stride - window.before, high * window.stride - window.before + reach
+        for source in layers[number].inputs if low <= high else ():
+            lows, highs = zip((low, high), needed.get(source, (low, high)), strict=True)
+            needed[source] = min(lows), max(highs)
+    low, high = needed.get(INPUT, (0, -1))
+    return high - low + 1
+
+
 def reads(outputs: Positions, window: Window) -> Positions:
-    """The inputs that `outputs` read along one axis; no bit is set where there are none."""
+    """The inputs that `outputs` read along one axis; no bit is set where there are none. Raises `_TooWideError`."""
     low, bits = outputs
     if isinstance(window, Scatter):
-        found: Positions = (0, 0)
-        for tap in range(window.taps):
-            # Input i stamps tap t on output stride*i + dilation*t - before: turned round.
-            first = low + window.before - window.dilation * tap
-            skipped = -first % window.stride
-            found = _union(found, _tidy((first + skipped) // window.stride, _every(bits >> skipped, window.stride)))
-        return found
-    spread = _spread(bits, window.stride)
-    read = 0
-    for tap in range(window.taps):
-        read |= spread << window.dilation * tap
-    return low * window.stride - window.before, read
+        # Input i stamps tap t on output stride*i + dilation*t - before: turned round.
+        first = low + window.before - window.dilation * (window.taps - 1)
+        skipped = -first % window.stride
+        return _tidy((first + skipped) // window.stride, _every(_moved(bits, window) >> skipped, window.stride))
+    if (bits.bit_length() - 1) * window.stride >= SPAN_LIMIT:
+        raise _TooWideError
+    return low * window.stride - window.before, _moved(_spread(bits, window.stride), window)
+
+
+def _moved(bits: int, window: Window) -> int:
+    """Bit n moved to bits n + dilation * t, for all taps t."""
+    if bits.bit_length() + window.dilation * (window.taps - 1) > SPAN_LIMIT:
+        raise _TooWideError
+    taps = 1
+    while taps < window.taps:  # what the first so many taps make, moved, is what as many more make
+        more = min(taps, window.taps - taps)
+        bits |= bits << window.dilation * more
+        taps += more
+    return bits
 
 
 def _spread(bits: int, step: int) -> int:
     """Bit n moved to bit n * step."""
-    return bits if step == 1 else int(("0" * (step - 1)).join(f"{bits:b}"), 2)
+    return bits if bits == 1 else int(("0" * (step - 1)).join(f"{bits:b}"), 2)
 
 
 def _every(bits: int, step: int) -> int:
@@ -127,9 +169,12 @@ def _tidy(low: int, bits: int) -> Positions:
 
 
 def _union(one: Positions, other: Positions) -> Positions:
+    """Raises `_TooWideError`."""
     if not one[1] or not other[1]:
         return one if one[1] else other
     low = min(one[0], other[0])
+    if abs(one[0] - other[0]) > SPAN_LIMIT:
+        raise _TooWideError
     return low, one[1] << (one[0] - low) | other[1] << (other[0] - low)
 
 
