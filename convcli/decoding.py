@@ -82,13 +82,8 @@ def _decode_png(source: Source) -> Decoded:
 
     found = png.inspect(source.data, place=source.place)
     source.limit(found.width, found.height)
-    if found.colour == 2 and not found.transparent:
-        pixels = source.read_rgb(found.plain)
-    else:
-        pixels = swapped(source.read(found.plain, -1), in_place=True)
-    if found.colour == 4:
-        pixels = np.ascontiguousarray(pixels[:, :, ::3])
-    elif found.colour == 0 and len(found.transparent) == 2:
+    pixels = png_samples(source, found.plain, found.colour, opaque=not found.transparent)
+    if found.colour == 0 and len(found.transparent) == 2:
         # One grey value is transparent, which OpenCV passes over.
         value = int.from_bytes(found.transparent, "big") & (1 << found.depth) - 1
         if found.depth < 8:
@@ -96,6 +91,16 @@ def _decode_png(source: Source) -> Decoded:
         alpha = (pixels != value) * pixels.dtype.type(np.iinfo(pixels.dtype).max)
         pixels = np.concatenate([pixels, alpha], axis=2)
     return exif.upright(pixels, exif.orientation(found.exif)), found.frames, ()
+
+
+def png_samples(source: Source, data: bytes, colour: int, *, opaque: bool = True) -> Pixels:
+    """The samples of a PNG file, whose chunks are sound, of this colour type; `opaque` where none of them is a tRNS."""
+    import numpy as np
+
+    if colour == 2 and opaque:
+        return source.read_rgb(data)
+    pixels = swapped(source.read(data, -1), in_place=True)
+    return np.ascontiguousarray(pixels[:, :, ::3]) if colour == 4 else pixels
 
 
 def _decode_tiff(source: Source) -> Decoded:

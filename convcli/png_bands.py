@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convcli import carriers, deflate, exif, png, png_stream
 from convcli.ahead import Ahead
-from convcli.decoding import Source
+from convcli.decoding import Source, png_samples
 from convcli.errors import ImageError
-from convcli.images import decode
 from convcli.metadata import Metadata
 from convcli.row_source import NotInBandsError
 
@@ -132,9 +131,10 @@ class PngBands:
         if self._above:
             rows, height = [b"\0" + self._above, *rows], height + 1
         data = png_stream.stored(rows, width=self.shape[1], height=height, depth=self._depth, colour=self._colour)
-        picture = decode(data, place="", max_pixels=self._max_pixels)
-        if picture.notes:
-            raise ImageError(picture.notes[0])
-        out[...] = picture.pixels[-len(out) :]
+        source = Source(data=data, format="png", place="", max_pixels=self._max_pixels)
+        pixels = png_samples(source, data, self._colour)
+        if source.complaints:
+            raise ImageError(source.complaints[0])
+        out[...] = pixels[-len(out) :]
         self._above = out[-1].astype(self.dtype.newbyteorder(">"), copy=False).tobytes()
         self._next = cut[1]
