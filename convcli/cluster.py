@@ -78,7 +78,7 @@ def _client(scheduler: str) -> Iterator[Client]:
     except ImportError:
         raise UsageError("--scheduler needs dask, which is not installed", hint="pip install 'convcli[dask]'") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
+    where = {"scheduler_file": scheduler} if os.path.isfile(scheduler) else {"address": scheduler}
     try:
         client = Client(**where, timeout=_ANSWER_S, set_as_default=False)
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -93,9 +94,9 @@ def _shipped(name: str, overrides: Mapping[str, Node]) -> Kernel:
     path = folder() / f"{name}.yaml"
     if name not in names():
         hint = suggestion(name, names()) or "'convcli list' shows all names; a file's name ends in .yaml"
-        if Path(name).is_file():
+        if os.path.isfile(name):
             hint = f"for the file of that name write ./{name}"
-        elif Path(f"{name}.yaml").is_file():
+        elif os.path.isfile(f"{name}.yaml"):
             hint = f"for the file write {name}.yaml"
         raise KernelError(f"unknown kernel '{name}'", hint=hint)
     return _from_file(path, overrides)

@@ -30,7 +30,7 @@ class ReportFile:
     def __init__(self, path: str, *, resume: bool, overwrite: bool) -> None:
         """Opens or makes the file. Raises ImageError where that can't be, or it exists and isn't to be used."""
         files.check_target(path, overwrite=True)
-        if Path(path).exists() and not (resume or overwrite):
+        if os.path.exists(path) and not (resume or overwrite):
             hint = "--resume goes on with it, --overwrite replaces it"
             raise ImageError("the report file exists already", place=path, hint=hint)
         self._path = path

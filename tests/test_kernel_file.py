@@ -304,6 +304,13 @@ def test_every_kernel_of_the_project_loads(path: Path) -> None:
     assert (kernel.name, bool(kernel.about)) == (path.stem, True)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 5000, "? " * 50_000, "no\0name"])
+def test_a_name_that_no_file_can_have(name: str) -> None:
+    with pytest.raises(KernelError, match="unknown kernel '") as caught:
+        convcli.load(name)
+    assert len(str(caught.value)) < 3000
+
+
 # --- overrides --------------------------------------------------------------------------------------------------------
 
 

@@ -61,7 +61,7 @@ def checked_error(error: ConvcliError) -> str:
     lines = 1 + 2 * bool(error.snippet) + bool(error.hint)
     require(error.fact and str(error).count("\n") == lines - 1, f"an error of other than {lines} lines: {error!s:.500}")
     require(len(str(error)) < 3000, f"an error of {len(str(error))} characters: {error.fact[:200]!r}")
-    require(not re.search("0x[0-9a-f]{8}", error.fact), f"an error with an address: {error.fact!r}")
+    require(not re.search(" at 0x[0-9a-f]{8}", error.fact), f"an error with an address: {error.fact!r}")
     for inner in ("object at", "Errno", "numpy.", "static_cast", "OpenCV("):
         require(inner not in error.fact, f"an error about the program's insides: {error.fact!r}")
     return "refused"
