@@ -118,8 +118,15 @@ def _member(data: bytes, place: str) -> bytes:
             with archive.open(info) as member:
                 _check_member(member.read(_LONGEST_HEADER + 12), info.file_size, place)
             return archive.read(info)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
+    except unreadable() as error:
         raise ImageError(f"damaged .npz archive: {error}", place=place) from None
+
+
+def unreadable() -> tuple[type[Exception], ...]:
+    """What an array file that is none, or a damaged archive, makes Python's and numpy's own readers raise."""
+    import zipfile
+
+    return (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def _check_member(head: bytes, size: int, place: str) -> None:

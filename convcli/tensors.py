@@ -6,7 +6,6 @@ Shapes are plain Python, so that kernels can be listed, counted and checked with
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import field
 from functools import cached_property
@@ -202,7 +201,7 @@ def _reason(error: OSError) -> str:
 
 
 def _unreadable() -> tuple[type[Exception], ...]:
-    """What an array file that is none, or a damaged archive, makes Python's and numpy's own readers raise."""
-    import zipfile
+    """`arrays.unreadable`, loaded only where something has gone wrong."""
+    from convcli.arrays import unreadable
 
-    return (OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+    return unreadable()

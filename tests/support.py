@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli import cli, images
+from convcli import cli, images, temporaries
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNELS = ROOT / "kernels"
@@ -68,6 +68,11 @@ def _streams(stdin: bytes, out: io.BytesIO, err: io.BytesIO) -> Iterator[None]:
             text.flush()
             text.detach()
         sys.stdin, sys.stdout, sys.stderr = before
+
+
+def leftovers(folder: Path) -> list[str]:
+    """The names of temporary files in a folder, and in those below it."""
+    return [path.name for path in folder.rglob(f"{temporaries.TEMPORARY_PREFIX}*")]
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -12,18 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import SAMPLES, Result, command, environment, noise, read, run, save, spawn
+from support import SAMPLES, Result, command, environment, leftovers, noise, read, run, save, spawn
 
 from convcli import temporaries, workers
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
 SLOW = ("-k", "box:size=9", "-k", "jitter", "-k", "swirl")
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def lines(path: str) -> list[dict[str, Any]]:
@@ -149,10 +143,6 @@ def gone(pids: list[int]) -> bool:
     return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-def leftovers(folder: Path) -> list[Path]:
-    return list(folder.rglob(f"{temporaries.TEMPORARY_PREFIX}*"))
-
-
 @linux
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_process_that_dies_takes_one_input_with_it(tmp_path: Path, number: signal.Signals) -> None:
@@ -228,68 +218,7 @@ def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
     wait_until(lambda: gone(found))
 
 
-# --- the workers themselves -------------------------------------------------------------------------------------------
-
-
-def dies_at_3(item: int, ask: Any, again: bool) -> int:
-    if item == 3:
-        os._exit(7)
-    return item * item
-
-
-def takes_60(item: Path, ask: Any, again: bool) -> bool:
-    ask(60)
-    with item.open("a") as file:
-        file.write("+")
-        file.flush()
-        time.sleep(0.02)
-        file.write("-")
-    return True
-
-
-def test_what_a_dead_worker_had_not_begun_goes_to_others() -> None:
-    outcomes = dict(filter(None, workers.Workers(dies_at_3, 2).outcomes(enumerate(range(12)))))
-    death = outcomes.pop(3)
-    assert death == workers.Death("ended with exit code 7")
-    assert outcomes == {number: number * number for number in range(12) if number != 3}
-
-
-class Finaliser:
-    """Has its process asked to end at a moment when Python forgets what handlers raise."""
-
-    def __del__(self) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.01)
-
-
-def is_asked_to_end(item: int, ask: Any, again: bool) -> int:
-    Finaliser()
-    time.sleep(20)
-    return item
-
-
-@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
-def test_a_worker_that_python_would_not_let_end(capfd: pytest.CaptureFixture[str]) -> None:
-    began = time.monotonic()
-    (outcome,) = filter(None, workers.Workers(is_asked_to_end, 1).outcomes([(0, 0)]))
-    assert outcome == (0, workers.Death("was killed by SIGTERM"))
-    assert (capfd.readouterr().err, time.monotonic() - began < 10) == ("", True)
-
-
-def waits_at_2_and_dies_at_3(item: int, ask: Any, again: bool) -> Any:
-    if item == 2 and not again:
-        return workers.Later(lambda: time.sleep(60))
-    if item == 3:
-        os._exit(7)
-    return workers.Later(lambda: (item, again))
-
-
-def test_what_a_dead_worker_had_all_but_finished_is_done_again() -> None:
-    """The disk is still busy with item 2 when item 3 takes its worker along: the fault is that of item 3 alone."""
-    outcomes = dict(filter(None, workers.Workers(waits_at_2_and_dies_at_3, 1).outcomes(enumerate(range(6)))))
-    assert outcomes.pop(3) == workers.Death("ended with exit code 7")
-    assert outcomes == {number: (number, number == 2) for number in (0, 1, 2, 4, 5)}
-
+# --- what fails late --------------------------------------------------------------------------------------------------
 
 REFUSED = """
 import errno, os, sys
@@ -321,10 +250,3 @@ def test_what_the_disk_refuses_late_is_told_of_its_own_input(step: str, here: Pa
     )  # fmt: skip
     assert (result.returncode, result.stderr) == (1, "Error: out/3.png: can't be written: input/output error\n")
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == {**whole, "3.png": b"before"}
-
-
-def test_large_inputs_wait_for_one_another(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    outcomes = [pair for pair in workers.Workers(takes_60, 3, memory=100).outcomes(enumerate([log] * 9)) if pair]
-    assert len(outcomes) == 9
-    assert log.read_text() == "+-" * 9

@@ -19,13 +19,6 @@ from convcli import images
 Pixels = NDArray[Any]
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def apply(pixels: Pixels, *arguments: str, name: str = "in.png", out: str = "out.png") -> Pixels:
     """What `convcli apply in.png ... -o out.png --quiet` makes of `pixels`."""
     source = save(Path(name), pixels)

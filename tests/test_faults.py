@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from support import SAMPLES, command, environment, noise, on_terminal, read, run, save, spawn
 
-from convcli import pipeline, temporaries
+from convcli import pipeline
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX files, pipes and signals")
 not_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
@@ -23,15 +23,10 @@ has_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(here: Path) -> Path:
     """A working folder with a picture `good.png`."""
-    monkeypatch.chdir(tmp_path)
     save(Path("good.png"), noise(12, 10, 3))
-    return tmp_path
-
-
-def leftovers(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob(f"{temporaries.TEMPORARY_PREFIX}*")]
+    return here
 
 
 # --- inputs -----------------------------------------------------------------------------------------------------------

@@ -19,11 +19,10 @@ posix = pytest.mark.skipif(os.name != "posix", reason="POSIX limits")
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(here: Path) -> Path:
     """A working folder with a picture `good.png`."""
-    monkeypatch.chdir(tmp_path)
     save(Path("good.png"), noise(120, 100, 3))
-    return tmp_path
+    return here
 
 
 @posix

@@ -27,13 +27,6 @@ BOX = "{axes: zyx, weights: {box: {size: 3}}, divisor: sum}"
 ALONG_Z = "{axes: z, weights: [1, 1, 1], divisor: sum}"
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def film(name: str, frames: Pixels | list[Pixels], **how: Any) -> Path:
     """Frames as a file of pages or an animation, written by Pillow."""
     pictures = [Image.fromarray(frame) for frame in frames]

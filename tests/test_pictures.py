@@ -14,13 +14,6 @@ needs_corpora = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @needs_corpora
 def test_identity_through_pngsuite(here: Path) -> None:
     paths = [path for path in corpus("pngsuite") if not path.name.startswith("x")]

@@ -11,23 +11,16 @@ import time
 from pathlib import Path
 
 import pytest
-from support import command, environment, noise, read, save
-
-from convcli import temporaries
+from support import command, environment, leftovers, noise, read, save
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(here: Path) -> Path:
     """A working folder with a picture `good.png`."""
-    monkeypatch.chdir(tmp_path)
     save(Path("good.png"), noise(12, 10, 3))
-    return tmp_path
-
-
-def leftovers(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob(f"{temporaries.TEMPORARY_PREFIX}*")]
+    return here
 
 
 def started(folder: Path, inputs: int, wait_for: int) -> subprocess.Popen[bytes]:
