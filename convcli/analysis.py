@@ -60,7 +60,7 @@ def rank(weights: Weights) -> int | None:
     """
     import numpy as np
 
-    from convcli.engine.factors import SVD_LIMIT
+    from convcli.engine.channel.factors import SVD_LIMIT
 
     if min(weights.shape) ** 2 * max(weights.shape) > SVD_LIMIT:
         return None

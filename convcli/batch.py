@@ -146,7 +146,10 @@ def _in_processes(
     jobs: Sequence[Job], settings: Settings, how: How, items: Iterable[Item], processes: int
 ) -> Iterator[tuple[int, Report] | None]:
     # What all of them need is loaded once, before there are copies of this process.
-    from convcli import memory, picture_files  # noqa: F401
+    from convcli import (
+        memory,
+        picture_files,  # noqa: F401
+    )
     from convcli.engine.threads import core_count
     from convcli.opencv import opencv
     from convcli.workers import Death, Workers

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from convcli.engine.dtypes import dtype_name
 from convcli.errors import ImageError, UsageError, suggestion
-from convcli.ranges import dtype_name
 
 WRITABLE: Final[dict[str, tuple[str, ...]]] = {
     "png": (".png",),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.sink import Sink
 from convcli.engine.threads import run_all
 from convcli.ops import Kernel
-from convcli.ranges import Sink
 
 if TYPE_CHECKING:
     import numpy as np

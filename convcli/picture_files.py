@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import formats, images
+from convcli.engine.dtypes import dtype_name
 from convcli.errors import ImageError, ShapeError
 from convcli.images import MAX_PIXELS, Metadata, Picture
 from convcli.ops import Kernel
 from convcli.pipeline import Filtered
-from convcli.ranges import dtype_name
 from convcli.records import record
 from convcli.treatment import PLAIN, Treatment, filter_treated, is_plain, outcome
 

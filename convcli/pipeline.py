@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.dtypes import limits, work_dtype
 from convcli.engine.plan import asked_for, refusal
+from convcli.engine.sink import Sink
 from convcli.errors import ShapeError
 from convcli.library import load
 from convcli.ops import Kernel
-from convcli.ranges import Sink, limits, work_dtype
 from convcli.records import record
 from convcli.report import Stage
 

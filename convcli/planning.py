@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine import plan as engine, planes
+from convcli.engine import plan as engine
+from convcli.engine.channel import planes
+from convcli.engine.dtypes import work_dtype
 from convcli.engine.threads import thread_count
 from convcli.errors import UsageError
 from convcli.layouts import DEFAULTS, check_letters
@@ -17,7 +19,6 @@ from convcli.library import load
 from convcli.ops import Kernel
 from convcli.ops.dense import Dense
 from convcli.ops.separable import Separable
-from convcli.ranges import work_dtype
 
 if TYPE_CHECKING:
     import numpy.typing as npt

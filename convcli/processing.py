@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli import files, inputs, png, sniff
+from convcli.engine.dtypes import dtype_name
 from convcli.engine.plan import forced
 from convcli.engine.threads import thread_count
 from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job, output_format
-from convcli.ranges import dtype_name
 from convcli.records import record
 from convcli.report import Report, Written
 

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.sink import Sink
 from convcli.pipeline import nonfinite
-from convcli.ranges import Sink
 from convcli.records import record
 from convcli.report import Stage
 from convcli.rowgraph import Node

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.dtypes import work_dtype
+from convcli.engine.sink import Sink
 from convcli.opacity import HIDDEN, biased, multiplied, opacity, store_opacity, unmultiplied
 from convcli.ops import Kernel
 from convcli.pipeline import (
@@ -18,7 +20,6 @@ from convcli.pipeline import (
     span,
     stretched,
 )  # fmt: skip
-from convcli.ranges import Sink, work_dtype
 from convcli.report import Stage
 from convcli.row_result import Chain, Ends, Result, Tally
 from convcli.rowgraph import Node, convolved, pointwise

@@ -11,9 +11,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from convcli.engine.sink import Sink
 from convcli.engine.threads import Cut, collected, run_all
 from convcli.paging import Held, Paged
-from convcli.ranges import Sink
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -113,7 +113,7 @@ def convolved(
 
     `sink(array)` makes what takes the results into the node's array.
     """
-    from convcli.borders import shown
+    from convcli.engine.borders import shown
 
     paged = Paged(shape, dtype)
     into = sink(paged.array)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from convcli.engine.dtypes import limits, work_dtype
 from convcli.errors import ShapeError, UsageError, suggestion
 from convcli.ops import Kernel
 from convcli.pipeline import (
@@ -18,7 +19,6 @@ from convcli.pipeline import (
     through_alpha,
     together,
 )
-from convcli.ranges import limits, work_dtype
 from convcli.records import record
 
 if TYPE_CHECKING:

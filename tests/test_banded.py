@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from convcli import Kernel, banded, load, paging, row_steps, tiff_bands
-from convcli.engine import fused, whole as whole_plane
+from convcli.engine.channel import fused, whole as whole_plane
 from convcli.jobs import Job
 from convcli.picture_files import PictureSettings
 from convcli.processing import Settings, run_job

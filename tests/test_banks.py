@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage
 
 import convcli
-from convcli.engine import bank, winograd
+from convcli.engine.bank import bank, winograd
 
 #: Weights, spatial sizes, groups, stride, dilation, and the algorithm that they are for.
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = {

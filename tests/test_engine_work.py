@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli import blocks
-from convcli.engine import warp
+from convcli.engine import memory
 from convcli.engine.plan import forced
+from convcli.engine.sampled import warp
 from convcli.ops import sampling
 
 
@@ -175,35 +175,35 @@ def test_the_series_of_a_turn(angle: float) -> None:
 
 
 def test_memory_of_a_large_result_is_used_again_when_it_is_gone() -> None:
-    shape = (blocks.LEAST // 4 + 1,)
-    blocks._idle.clear()
-    first = blocks.results(shape, np.float32)
+    shape = (memory.LEAST // 4 + 1,)
+    memory._idle.clear()
+    first = memory.results(shape, np.float32)
     place = first.__array_interface__["data"][0]
     view = first[10:20]
     del first
-    second = blocks.results(shape, np.float32)
+    second = memory.results(shape, np.float32)
     assert second.__array_interface__["data"][0] != place, "a view of it still lives"
     view[:] = 1
     del view
-    third = blocks.results(shape, np.float32)
+    third = memory.results(shape, np.float32)
     assert third.__array_interface__["data"][0] == place
     assert third.flags.writeable and third.dtype == np.float32 and third.shape == shape
     del second, third
-    assert len(blocks._idle) == 1
-    small = blocks.results((10, 10), np.uint8)
+    assert len(memory._idle) == 1
+    small = memory.results((10, 10), np.uint8)
     assert small.base is None
-    huge = blocks.results((blocks.MOST + 1,), np.uint8)
+    huge = memory.results((memory.MOST + 1,), np.uint8)
     place = huge.__array_interface__["data"][0]
     del huge
-    assert len(blocks._idle) == 1 and blocks._idle[0].__array_interface__["data"][0] != place
+    assert len(memory._idle) == 1 and memory._idle[0].__array_interface__["data"][0] != place
 
 
-@pytest.mark.parametrize("size", [blocks.ALIGNED, blocks.LEAST, blocks.MOST + 1])
+@pytest.mark.parametrize("size", [memory.ALIGNED, memory.LEAST, memory.MOST + 1])
 def test_large_results_begin_on_a_cache_line(size: int) -> None:
-    blocks._idle.clear()
+    memory._idle.clear()
     for _ in range(2):
-        result = blocks.results((size, 1), np.uint8)
-        assert result.__array_interface__["data"][0] % blocks.LINE == 0 and result.flags.c_contiguous
+        result = memory.results((size, 1), np.uint8)
+        assert result.__array_interface__["data"][0] % memory.LINE == 0 and result.flags.c_contiguous
 
 
 def test_results_of_many_kernels_do_not_share_memory() -> None:

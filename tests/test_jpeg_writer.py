@@ -15,7 +15,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from convcli import banded, encoding, jpeg_writer, load, paging, png_bands, row_steps
-from convcli.engine import fused, threads, whole as whole_plane
+from convcli.engine import threads
+from convcli.engine.channel import fused, whole as whole_plane
 from convcli.errors import ImageError
 from convcli.jobs import Job
 from convcli.metadata import Metadata

@@ -10,7 +10,8 @@ import pytest
 from scipy import ndimage
 
 import convcli
-from convcli.engine import line, threads
+from convcli.engine import threads
+from convcli.engine.channel import line
 from convcli.engine.plan import forced
 from tests.reference import BORDERS
 

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli.engine import bank, fourier, passes, tiles
+from convcli.engine import tiles
+from convcli.engine.bank import bank
+from convcli.engine.channel import fourier, passes
+from convcli.engine.geometry import Gather
 from convcli.engine.plan import ALGORITHMS, FAST, Plane, fourier_tile, plan_plane
-from convcli.geometry import Gather
 
 MEGAPIXELS = {"height": 1000, "width": 1000}
 
@@ -113,7 +115,7 @@ def test_the_number_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_window_is_copied_for_small_and_separable_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    from convcli.engine import fused
+    from convcli.engine.channel import fused
 
     copied: Counter[str] = Counter()
     read = tiles.read_window

@@ -10,7 +10,8 @@ import pytest
 
 import convcli
 from convcli.cli import run
-from convcli.engine import planes, threads
+from convcli.engine import threads
+from convcli.engine.channel import planes
 from convcli.engine.plan import ALGORITHMS, forced
 
 DENSE = np.random.default_rng(0)

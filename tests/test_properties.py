@@ -10,7 +10,8 @@ import pytest
 import reference as ref
 
 import convcli
-from convcli.engine import line, strided, tiles, volume, whole as whole_plane
+from convcli.engine import tiles
+from convcli.engine.channel import line, strided, volume, whole as whole_plane
 from convcli.errors import ShapeError
 
 EXACT = 1e-12

@@ -9,7 +9,8 @@ import pytest
 from scipy import ndimage
 
 import convcli
-from convcli.engine import planes, threads
+from convcli.engine import threads
+from convcli.engine.channel import planes
 
 MODES = {"reflect": "mirror", "symmetric": "reflect", "replicate": "nearest", "wrap": "grid-wrap", "zero": "constant"}
 CASES = [

@@ -9,7 +9,8 @@ import pytest
 from scipy import ndimage
 
 import convcli
-from convcli.engine import threads, volume
+from convcli.engine import threads
+from convcli.engine.channel import volume
 
 MODES = {"reflect": "mirror", "symmetric": "reflect", "replicate": "nearest", "wrap": "grid-wrap", "zero": "constant"}
 CASES = [

@@ -12,8 +12,8 @@ from convcli.cli.input_options import input_options
 from convcli.cli.options import Grouped, GroupedCommand, algorithm as algorithm_option, kernel_overrides
 from convcli.cli.picture_options import picture_options
 from convcli.cli.run_options import run_options
+from convcli.filtering.ranges import MODES
 from convcli.jobs import FIELDS, Job, plan_jobs
-from convcli.ranges import MODES
 
 if TYPE_CHECKING:
     from convcli.cli.run_options import Running

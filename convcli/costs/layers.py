@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from convcli import tensors
+from convcli.engine.geometry import AxisPadding, gather_window
 from convcli.errors import FieldError, ShapeError
-from convcli.geometry import AxisPadding, gather_window
 from convcli.ops import TYPES, Kernel
 from convcli.ops.deformable import Deformable
 from convcli.ops.transposed import Transposed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.analysis import taps_per_output
 from convcli.costs.layers import Layer
-from convcli.geometry import Window
+from convcli.engine.geometry import Window
 from convcli.ops import Kernel
 from convcli.ops.deformable import Deformable
 from convcli.ops.transposed import Transposed

@@ -233,7 +233,7 @@ def choose(work: Plane) -> Plan:
 
 def flops(work: Plane, plan: Plan) -> float:
     """Multiplications and additions per output sample that `plan` really does, zeros of its matrices included."""
-    from convcli.engine.passes import ACROSS, column_block, rows_by_product
+    from convcli.engine.channel.passes import ACROSS, column_block, rows_by_product
 
     kh, kw = work.taps
     if plan.algorithm == "direct":

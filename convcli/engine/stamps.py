@@ -12,15 +12,15 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine.threads import scratch
+from convcli.engine.memory import scratch
 from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from convcli.engine.geometry import Scatter
     from convcli.engine.tiles import Tile
-    from convcli.geometry import Scatter
 
     Array = npt.NDArray[np.floating[Any]]
 

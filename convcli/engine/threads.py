@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
-from convcli.blocks import aligned
+from convcli.engine.memory import scratch_space
 from convcli.records import record
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 T = TypeVar("T")
 
@@ -56,7 +52,7 @@ def run_all(work: Callable[[T], object], pieces: Iterable[T]) -> None:
     def loop() -> None:
         try:
             # NaN and infinity are data like any other: they propagate, without a word from numpy.
-            with _scratch_space(), np.errstate(over="ignore", invalid="ignore"):
+            with scratch_space(), np.errstate(over="ignore", invalid="ignore"):
                 for piece in pending:
                     work(piece)
         except BaseException as error:
@@ -154,43 +150,6 @@ def collected() -> Iterator[list[Cuts]]:
         yield found
     finally:
         del _collector.found
-
-
-_space = threading.local()
-
-#: Bytes of scratch arrays that a thread keeps from one run to the next.
-KEPT_BYTES = 1 << 24
-
-
-@contextmanager
-def _scratch_space() -> Iterator[None]:
-    before = getattr(_space, "arrays", None)
-    _space.arrays = {} if before is not None else getattr(_space, "kept", {})
-    try:
-        yield
-    finally:
-        if before is None:
-            size = sum(held.nbytes for held in _space.arrays.values())
-            _space.kept = _space.arrays if size <= KEPT_BYTES else {}
-        _space.arrays = before
-
-
-def scratch(name: str, shape: Sequence[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """An array of this thread with any content, the same memory for the same `name` until its run is over.
-
-    Fresh memory costs a page fault for every 4 KiB, as much as filling it. Outside a run it is a fresh array.
-    """
-    import numpy as np
-
-    arrays = getattr(_space, "arrays", None)
-    if arrays is None:
-        return np.empty(shape, dtype)
-    size, kind = math.prod(shape), np.dtype(dtype)
-    held = arrays.get((name, kind))
-    if held is None or held.size < size:
-        held = arrays[name, kind] = aligned(size * kind.itemsize).view(kind)
-    part: npt.NDArray[Any] = held[:size].reshape(shape)
-    return part
 
 
 _guard = threading.Lock()

@@ -11,16 +11,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from convcli.borders import read_window
-from convcli.engine.threads import run_cuts, scratch
-from convcli.ranges import planar
+from convcli.engine.borders import read_window
+from convcli.engine.dtypes import planar
+from convcli.engine.memory import scratch
+from convcli.engine.threads import run_cuts
 from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.geometry import Window
+    from convcli.engine.geometry import Window
 
     Array = npt.NDArray[np.floating[Any]]
 

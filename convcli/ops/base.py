@@ -10,8 +10,8 @@ from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+from convcli.engine.geometry import AxisPadding, Gather, Window, extent, gather_window
 from convcli.errors import FieldError, KernelError, ShapeError
-from convcli.geometry import AxisPadding, Gather, Window, extent, gather_window
 from convcli.ops.fields import Field
 from convcli.records import record
 from convcli.tensors import Tensor
@@ -268,8 +268,9 @@ class Kernel(ABC):
         filter bank gives an array without a channel axis several channels, they become its last axis.
         Raises `ShapeError` where array and kernel do not fit.
         """
+        from convcli.engine.dtypes import limits, planar, settled, work_dtype
+        from convcli.engine.sink import Sink
         from convcli.layouts import Layout
-        from convcli.ranges import Sink, limits, planar, settled, work_dtype
 
         placed = Layout.of(array, layout)
         x = settled(placed.canonical(array))

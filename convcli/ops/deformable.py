@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from convcli import tensors
-from convcli.engine.samples import BLOCK
+from convcli.engine.sampled.samples import BLOCK
 from convcli.engine.tiles import run_bands
 from convcli.errors import FieldError, ShapeError
 from convcli.ops import fields as f

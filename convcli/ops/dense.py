@@ -8,8 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
-from convcli.engine import bank, planes
+from convcli.engine.bank import bank
+from convcli.engine.channel import planes
+from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
+from convcli.engine.sink import channel_store, float_target
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
@@ -23,7 +26,6 @@ from convcli.ops.weights import (
     resolve_weights,
     spread_over,
 )  # fmt: skip
-from convcli.ranges import channel_store, float_target, planar
 from convcli.records import record
 from convcli.tensors import Tensor
 
@@ -139,7 +141,7 @@ class Dense(Kernel):
         lengths = [window.length for window in windows]
         if isinstance(weights, bank.Filters):
             if bank.algorithm(weights.shape, weights.groups) == "pointwise":
-                from convcli.engine.pointwise import run_pointwise
+                from convcli.engine.bank.pointwise import run_pointwise
 
                 if run_pointwise(x, weights.weights, weights.groups, windows, store):
                     return
@@ -164,7 +166,7 @@ class Dense(Kernel):
         """Runs channel by channel where channels lie as planes and don't mix; False where that can't be."""
         if self.channels is not None and self.weights.shape[1] > 1:
             return False
-        from convcli.engine.depthwise import filter_planes
+        from convcli.engine.channel.depthwise import filter_planes
 
         share = 1 if self.channels is None else self.channels[1] // x.shape[-1]
         given = [

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
-from convcli.engine.bank import Filters
+from convcli.engine.bank.bank import Filters
 from convcli.engine.facts import Facts
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError

@@ -7,10 +7,10 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from convcli.displacements import Displacement, displaced
-from convcli.engine.bank import join_to
-from convcli.engine.samples import BLOCK, operator, sample
+from convcli.engine.bank.bank import join_to
+from convcli.engine.sampled.samples import BLOCK, operator, sample
+from convcli.engine.sampled.warp import reach, warp
 from convcli.engine.tiles import Region
-from convcli.engine.warp import reach, warp
 from convcli.rules import RuleCall
 from convcli.tensors import Tensor
 

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
-from convcli.engine.bank import sum_pairs
+from convcli.engine.bank.bank import sum_pairs
+from convcli.engine.channel.planes import correlate_planes, describe, run_whole
 from convcli.engine.facts import Facts
-from convcli.engine.planes import correlate_planes, describe, run_whole
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
 from convcli.ops import fields as f

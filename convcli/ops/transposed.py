@@ -8,18 +8,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import tensors
-from convcli.engine.bank import Filters
+from convcli.engine.bank.bank import Filters
+from convcli.engine.channel.phases import correlate_phase
 from convcli.engine.facts import Facts
-from convcli.engine.phases import correlate_phase
+from convcli.engine.geometry import Scatter, Window, scatter_window
+from convcli.engine.sink import float_target
 from convcli.engine.stamps import stamp
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
-from convcli.geometry import Scatter, Window, scatter_window
 from convcli.ops import fields as f
 from convcli.ops.base import Kernel
 from convcli.ops.dense import check_groups_of_kernel, correlate, effective_weights
 from convcli.ops.weights import check_bias, common, per_axis, resolve_weights, spread_over
-from convcli.ranges import float_target
 from convcli.records import record
 from convcli.tensors import Tensor
 

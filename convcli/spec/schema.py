@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from convcli.borders import BORDERS
 from convcli.displacements import DISPLACEMENTS
+from convcli.engine.borders import BORDERS
 from convcli.ops import TYPES, Kernel
 from convcli.ops.fields import ABOUT, Field, Kind
 from convcli.rules import Parameter

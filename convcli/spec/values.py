@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from convcli import tensors
-from convcli.borders import BORDERS
+from convcli.engine.borders import BORDERS
 from convcli.errors import FieldError, KernelError, suggestion
 from convcli.ops.fields import Field, Kind
 from convcli.rules import RuleCall

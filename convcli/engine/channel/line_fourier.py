@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine.threads import scratch
+from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,16 +12,18 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine.passes import UNPACKED
-from convcli.engine.threads import run_cuts, scratch
-from convcli.geometry import Gather
-from convcli.ranges import float_target, planar
+from convcli.engine.channel.passes import UNPACKED
+from convcli.engine.dtypes import planar
+from convcli.engine.geometry import Gather
+from convcli.engine.memory import scratch
+from convcli.engine.sink import float_target
+from convcli.engine.threads import run_cuts
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.geometry import Window
+    from convcli.engine.geometry import Window
 
     Array = npt.NDArray[np.floating[Any]]
 

@@ -6,18 +6,18 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine import whole
-from convcli.engine.direct import opencv_layout
+from convcli.engine.channel import whole
+from convcli.engine.channel.direct import opencv_layout
+from convcli.engine.channel.planes import plan_for
 from convcli.engine.plan import asked_for
-from convcli.engine.planes import plan_for
+from convcli.engine.sink import float_target
 from convcli.engine.threads import run_all, thread_count
-from convcli.ranges import float_target
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.geometry import Window
+    from convcli.engine.geometry import Window
 
     Array = npt.NDArray[np.floating[Any]]
 

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine import tiles
-from convcli.engine.direct import CHANNEL_LIMIT, one_channel, opencv_layout
+from convcli.engine.channel.direct import CHANNEL_LIMIT, one_channel, opencv_layout
+from convcli.engine.geometry import Gather, Window
+from convcli.engine.memory import scratch
 from convcli.engine.plan import FOURIER_AREA
-from convcli.engine.threads import collecting, run_cuts, scratch
-from convcli.geometry import Gather, Window
+from convcli.engine.threads import collecting, run_cuts
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine.direct import opencv_layout
+from convcli.engine.channel.direct import opencv_layout
+from convcli.engine.channel.planes import correlate_planes
+from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
-from convcli.engine.planes import correlate_planes
-from convcli.engine.threads import scratch
-from convcli.ranges import planar
+from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,14 +76,14 @@ class Filters:
     @cached_property
     def matrices(self) -> list[Array]:
         """For products of rows."""
-        from convcli.engine import rows
+        from convcli.engine.bank import rows
 
         return rows.matrices(self.weights, self.groups)
 
     @cached_property
     def spectra(self) -> Array:
         """For Winograd's tiles."""
-        from convcli.engine import winograd
+        from convcli.engine.bank import winograd
 
         return winograd.transformed(self.weights)
 
@@ -95,7 +95,7 @@ def band_rows(filters: Filters, stride: Sequence[int], dilation: Sequence[int], 
         return 0
     if chosen == "winograd":
         return WINOGRAD_ROWS
-    from convcli.engine import rows
+    from convcli.engine.bank import rows
 
     row = math.prod(lengths[1:])
     # Four bands at least, so that two threads end together.
@@ -114,7 +114,7 @@ def correlate_bank(
     import numpy as np
 
     # Only banks need them: a start without costs less.
-    from convcli.engine import pointwise, rows, winograd
+    from convcli.engine.bank import pointwise, rows, winograd
 
     chosen = algorithm(filters.shape, filters.groups, stride, dilation)
     outputs, inputs = filters.shape[:2]

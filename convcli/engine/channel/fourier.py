@@ -11,17 +11,18 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from convcli.borders import read_window
+from convcli.engine.borders import read_window
+from convcli.engine.channel.passes import join, keep_planes, split
 from convcli.engine.facts import Facts
-from convcli.engine.passes import join, keep_planes, split
-from convcli.engine.threads import run_cuts, scratch
-from convcli.ranges import float_target, sink_of
+from convcli.engine.memory import scratch
+from convcli.engine.sink import float_target, sink_of
+from convcli.engine.threads import run_cuts
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.geometry import Window
+    from convcli.engine.geometry import Window
 
     Array = npt.NDArray[np.floating[Any]]
     Spectrum = npt.NDArray[np.complexfloating[Any, Any]]
@@ -33,7 +34,7 @@ def fourier(x: Array, taps: Array, tile: tuple[int, int]) -> Array:
     import numpy as np
 
     # Only rows and columns need it: a start without costs less.
-    from convcli.engine.line_fourier import lines
+    from convcli.engine.channel.line_fourier import lines
 
     channels = x.shape[2]
     planes = [x[..., 0]] if channels == 1 else list(split(x, "planes apart"))

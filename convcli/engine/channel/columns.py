@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from convcli.blocks import LINE
-from convcli.borders import read_window, source_indices
-from convcli.engine.passes import view
-from convcli.engine.threads import scratch
-from convcli.geometry import Window
+from convcli.engine.borders import read_window, source_indices
+from convcli.engine.channel.passes import view
+from convcli.engine.geometry import Window
+from convcli.engine.memory import LINE, scratch
 from convcli.records import record
 
 if TYPE_CHECKING:

@@ -12,20 +12,21 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from convcli.borders import read_window
-from convcli.engine.direct import CHANNEL_LIMIT
-from convcli.engine.fourier import kernel_spectrum
-from convcli.engine.phases import correlate_small, is_small
+from convcli.engine.borders import read_window
+from convcli.engine.channel.direct import CHANNEL_LIMIT
+from convcli.engine.channel.fourier import kernel_spectrum
+from convcli.engine.channel.phases import correlate_small, is_small
+from convcli.engine.geometry import Gather
+from convcli.engine.memory import scratch
 from convcli.engine.plan import FAST, FOURIER_AREA, Plane, direct_cost, fourier_cost, fourier_tile
-from convcli.engine.threads import run_cuts, scratch
-from convcli.geometry import Gather
-from convcli.ranges import float_target
+from convcli.engine.sink import float_target
+from convcli.engine.threads import run_cuts
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.geometry import Window
+    from convcli.engine.geometry import Window
 
     Array = npt.NDArray[np.floating[Any]]
 

@@ -11,10 +11,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from convcli.borders import read_window
-from convcli.engine.bank import part
-from convcli.engine.samples import BLOCK
-from convcli.engine.threads import scratch
+from convcli.engine.bank.bank import part
+from convcli.engine.borders import read_window
+from convcli.engine.memory import scratch
+from convcli.engine.sampled.samples import BLOCK
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,23 +9,25 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine import fused, phases, tiles, whole
-from convcli.engine.direct import direct, one_channel, opencv_layout
-from convcli.engine.factors import factorise
+from convcli.engine import tiles
+from convcli.engine.channel import fused, phases, whole
+from convcli.engine.channel.direct import direct, one_channel, opencv_layout
+from convcli.engine.channel.factors import factorise
+from convcli.engine.channel.fourier import fourier, run_fourier
+from convcli.engine.channel.passes import passes
+from convcli.engine.channel.phases import correlate_phases, spread_taps
+from convcli.engine.channel.volume import are_small, band_slices, correlate_slices, correlate_volume, pays, run_folded
+from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
-from convcli.engine.fourier import fourier, run_fourier
-from convcli.engine.passes import passes
-from convcli.engine.phases import correlate_phases, spread_taps
+from convcli.engine.geometry import Gather, extent
 from convcli.engine.plan import Plan, Plane, asked_for, choose
-from convcli.engine.volume import are_small, band_slices, correlate_slices, correlate_volume, pays, run_folded
-from convcli.geometry import Gather, extent
-from convcli.ranges import channel_store, float_target, native_target, planar, takes_integers
+from convcli.engine.sink import channel_store, float_target, native_target, takes_integers
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.geometry import Window
+    from convcli.engine.geometry import Window
 
     Array = npt.NDArray[np.floating[Any]]
 
@@ -148,7 +150,7 @@ def _by_products(
 ) -> bool:
     import numpy as np
 
-    from convcli.engine import strided
+    from convcli.engine.channel import strided
 
     taps = np.frombuffer(data, dtype).reshape(shape)
     return strided.pays(taps, stride, dilation, lambda part: choose(_work(part, 1000, 1000, 1)).cost)
@@ -215,7 +217,7 @@ def run_whole(
     if taps.ndim == 3 and x.ndim == 4 and not planar(x):
         return run_folded(x, taps, windows, border, store)
     if taps.ndim == 1 and x.ndim == 2:
-        from convcli.engine.line import run_line
+        from convcli.engine.channel.line import run_line
 
         plan = plan_for(taps[None], 1, windows[0].length, x.shape[1])
         alone = lambda line: _filter(line[None, :, None], taps[None], Facts(line, plain=False))[0, :, 0]
@@ -266,7 +268,7 @@ def _run_strided(
     x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: str, store: Callable[[Array, int], None]
 ) -> bool:
     """As `run_whole`, with a stride."""
-    from convcli.engine import strided
+    from convcli.engine.channel import strided
 
     stride, dilation = ([getattr(window, step) for window in windows] for step in ("stride", "dilation"))
     if not (strided.fits(x, windows) and by_products(taps, stride, dilation)):

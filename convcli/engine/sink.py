@@ -13,52 +13,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from convcli.blocks import results
+from convcli.engine.dtypes import limits
+from convcli.engine.memory import results
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     Array = npt.NDArray[np.floating[Any]]
-
-MODES = ("clip", "abs", "offset", "rescale", "float")
-
-
-def work_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """The float dtype in which samples of `dtype` are filtered: one that holds each of them exactly."""
-    import numpy as np
-
-    given = np.dtype(dtype)
-    exact_in_float32 = given.itemsize <= 2 or (given.kind == "f" and given.itemsize == 4)
-    return np.dtype(np.float32 if exact_in_float32 else np.float64)
-
-
-def limits(dtype: npt.DTypeLike) -> tuple[float, float]:
-    """The least and greatest number an array of `dtype` keeps; infinite for floats."""
-    import numpy as np
-
-    return _limits(np.dtype(dtype))
-
-
-@cache
-def _limits(given: np.dtype[Any]) -> tuple[float, float]:
-    import numpy as np
-
-    if given.kind == "b":
-        return 0, 1
-    if given.kind == "f":
-        return -np.inf, np.inf
-    info = np.iinfo(given)
-    return int(info.min), int(info.max)
-
-
-@cache
-def dtype_name(dtype: np.dtype[Any] | str) -> str:
-    """As `str` gives it: "uint8". numpy makes it anew each time, which takes as long as opening a file."""
-    return str(dtype)
 
 
 class Sink:
@@ -154,25 +118,6 @@ def channel_store(store: object, channel: int) -> Callable[[Array, int], None] |
     """Where bands of one channel alone go; None where `store` isn't a sink's own."""
     sink = sink_of(store)
     return Channel(sink, channel).store if sink is not None else None
-
-
-def planar(x: npt.NDArray[Any]) -> bool:
-    """Whether the channels of `(*spatial, channels)` lie as planes, as networks keep them: each one row after row."""
-    if x.ndim < 3 or x.shape[-1] == 1:
-        return False
-    whole = x.shape[0] * x.strides[0]
-    return x[..., 0].flags.c_contiguous and x.strides[-1] >= whole
-
-
-def settled(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`x` itself where it lies pixel after pixel or as planes, else a copy that does.
-
-    So the same numbers take the same way through the engine, and give the same result to the last bit.
-    """
-    import numpy as np
-
-    plain = x.flags.c_contiguous or planar(x)
-    return x if plain and x.flags.aligned else np.ascontiguousarray(x)
 
 
 def float_target(store: object, dtype: npt.DTypeLike) -> Array | None:

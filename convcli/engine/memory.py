@@ -7,7 +7,9 @@ the C library keeps by itself. At most one block of `MOST` bytes lies idle.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -68,3 +70,41 @@ def aligned(size: int) -> npt.NDArray[np.uint8]:
     block = np.empty(size + LINE, np.uint8)
     first = -block.__array_interface__["data"][0] % LINE
     return block[first : first + size]
+
+
+_space = threading.local()
+
+
+#: Bytes of scratch arrays that a thread keeps from one run to the next.
+KEPT_BYTES = 1 << 24
+
+
+@contextmanager
+def scratch_space() -> Iterator[None]:
+    before = getattr(_space, "arrays", None)
+    _space.arrays = {} if before is not None else getattr(_space, "kept", {})
+    try:
+        yield
+    finally:
+        if before is None:
+            size = sum(held.nbytes for held in _space.arrays.values())
+            _space.kept = _space.arrays if size <= KEPT_BYTES else {}
+        _space.arrays = before
+
+
+def scratch(name: str, shape: Sequence[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """An array of this thread with any content, the same memory for the same `name` until its run is over.
+
+    Fresh memory costs a page fault for every 4 KiB, as much as filling it. Outside a run it is a fresh array.
+    """
+    import numpy as np
+
+    arrays = getattr(_space, "arrays", None)
+    if arrays is None:
+        return np.empty(shape, dtype)
+    size, kind = math.prod(shape), np.dtype(dtype)
+    held = arrays.get((name, kind))
+    if held is None or held.size < size:
+        held = arrays[name, kind] = aligned(size * kind.itemsize).view(kind)
+    part: npt.NDArray[Any] = held[:size].reshape(shape)
+    return part

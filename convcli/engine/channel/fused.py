@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from convcli.borders import read_window, source_indices
-from convcli.engine.direct import CHANNEL_LIMIT, one_channel
-from convcli.engine.factors import Factors
-from convcli.engine.passes import (
+from convcli.engine.borders import read_window, source_indices
+from convcli.engine.channel.direct import CHANNEL_LIMIT, one_channel
+from convcli.engine.channel.factors import Factors
+from convcli.engine.channel.passes import (
     ACROSS,
     Step,
     along_columns,
@@ -30,9 +30,10 @@ from convcli.engine.passes import (
     run,
     split,
 )
-from convcli.engine.threads import run_cuts, scratch
-from convcli.geometry import Gather, Window
-from convcli.ranges import float_target, sink_of
+from convcli.engine.geometry import Gather, Window
+from convcli.engine.memory import scratch
+from convcli.engine.sink import float_target, sink_of
+from convcli.engine.threads import run_cuts
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,15 +7,16 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from convcli.borders import read_window
-from convcli.engine.direct import direct
+from convcli.engine.borders import read_window
+from convcli.engine.channel.direct import direct
+from convcli.engine.channel.line_fourier import lines, pieces
+from convcli.engine.channel.passes import ACROSS, product_line
 from convcli.engine.facts import Facts
-from convcli.engine.line_fourier import lines, pieces
-from convcli.engine.passes import ACROSS, product_line
+from convcli.engine.geometry import Gather, Window
+from convcli.engine.memory import scratch
 from convcli.engine.plan import Plan
-from convcli.engine.threads import run_cuts, scratch
-from convcli.geometry import Gather, Window
-from convcli.ranges import float_target
+from convcli.engine.sink import float_target
+from convcli.engine.threads import run_cuts
 
 if TYPE_CHECKING:
     import numpy as np

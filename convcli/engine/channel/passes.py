@@ -15,15 +15,15 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convcli.engine import plan
-from convcli.engine.direct import direct
-from convcli.engine.factors import Factors
-from convcli.engine.threads import scratch
+from convcli.engine.channel.direct import direct
+from convcli.engine.channel.factors import Factors
+from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.ranges import Sink
+    from convcli.engine.sink import Sink
 
     Array = npt.NDArray[np.floating[Any]]
 

@@ -12,10 +12,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine.direct import CHANNEL_LIMIT, opencv_layout
+from convcli.engine.channel.direct import CHANNEL_LIMIT, opencv_layout
+from convcli.engine.geometry import extent
+from convcli.engine.memory import scratch
 from convcli.engine.plan import FOURIER_AREA
-from convcli.engine.threads import scratch
-from convcli.geometry import extent
 
 if TYPE_CHECKING:
     import numpy as np

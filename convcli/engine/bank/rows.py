@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine.threads import scratch
+from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
     import numpy as np

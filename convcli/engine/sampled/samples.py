@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from convcli.borders import read_window, source_indices
+from convcli.engine.borders import read_window, source_indices
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from convcli.borders import read_window
-from convcli.engine.columns import columns_of, lay_out, rows_of
-from convcli.engine.passes import UNPACKED, view
-from convcli.engine.threads import run_cuts, scratch
-from convcli.geometry import Gather, Window
-from convcli.ranges import float_target
+from convcli.engine.borders import read_window
+from convcli.engine.channel.columns import columns_of, lay_out, rows_of
+from convcli.engine.channel.passes import UNPACKED, view
+from convcli.engine.geometry import Gather, Window
+from convcli.engine.memory import scratch
+from convcli.engine.sink import float_target
+from convcli.engine.threads import run_cuts
 from convcli.records import record
 
 if TYPE_CHECKING:

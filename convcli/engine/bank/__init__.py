@@ -1,0 +1,1 @@
+"""Filter banks: kernels that mix channels."""

@@ -1,0 +1,1 @@
+"""A chain of kernels on a picture or array: float in between, alpha, light, channels, one rounding at the end."""
