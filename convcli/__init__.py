@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convcli.errors import ConvcliError
-    from convcli.library import load, names
+    from convcli.filtering.chain import apply
     from convcli.ops import Kernel
-    from convcli.pipeline import apply
     from convcli.planning import plan
+    from convcli.spec.library import load, names
 
 __version__ = "0.1.0"
 __all__ = ["ConvcliError", "Kernel", "__version__", "apply", "load", "names", "plan"]
@@ -24,9 +24,9 @@ __all__ = ["ConvcliError", "Kernel", "__version__", "apply", "load", "names", "p
 _HOMES = {
     "ConvcliError": "convcli.errors",
     "Kernel": "convcli.ops",
-    "apply": "convcli.pipeline",
-    "load": "convcli.library",
-    "names": "convcli.library",
+    "apply": "convcli.filtering.chain",
+    "load": "convcli.spec.library",
+    "names": "convcli.spec.library",
     "plan": "convcli.planning",
 }
 

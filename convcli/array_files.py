@@ -7,9 +7,10 @@ from typing import Any
 
 from convcli import arrays, formats, images
 from convcli.errors import ImageError
-from convcli.layouts import Layout
+from convcli.filtering.chain import Filtered, filter_array
+from convcli.filtering.stages import describe
 from convcli.ops import Kernel
-from convcli.pipeline import Filtered, describe, filter_array
+from convcli.ops.layouts import Layout
 
 
 class ArrayFile:

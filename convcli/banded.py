@@ -14,17 +14,18 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from convcli import carriers, encoding, files, formats, images, paging, picture_files
+from convcli import carriers, encoding, files, formats, images, picture_files
 from convcli.engine.threads import thread_count
 from convcli.errors import ImageError
+from convcli.filtering import paging
+from convcli.filtering.graph import Node
+from convcli.filtering.picture import treated
+from convcli.filtering.steps import Steps, opaque
 from convcli.jobs import STANDARD, Job, output_format
 from convcli.metadata import Metadata
 from convcli.png_bands import PngBands
 from convcli.report import Report
 from convcli.row_source import NotInBandsError, RowSource
-from convcli.row_steps import Steps, opaque
-from convcli.row_treatment import treated
-from convcli.rowgraph import Node
 from convcli.tiff_bands import TiffBands
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from convcli.filtering.result import Result
     from convcli.ops import Kernel
     from convcli.picture_files import PictureSettings
-    from convcli.row_result import Result
 
     Array = NDArray[Any]
     #: Asked of an output, its bytes or the name of a file of them, whether it is to be put in place.

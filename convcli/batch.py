@@ -146,10 +146,7 @@ def _in_processes(
     jobs: Sequence[Job], settings: Settings, how: How, items: Iterable[Item], processes: int
 ) -> Iterator[tuple[int, Report] | None]:
     # What all of them need is loaded once, before there are copies of this process.
-    from convcli import (
-        memory,
-        picture_files,  # noqa: F401
-    )
+    from convcli import memory
     from convcli.engine.threads import core_count
     from convcli.opencv import opencv
     from convcli.workers import Death, Workers
@@ -199,8 +196,8 @@ def _in_worker(
 @cache
 def _settle_in(threads: int) -> None:
     """What a process that has others beside it does first."""
-    from convcli import paging
     from convcli.engine.threads import limit_threads
+    from convcli.filtering import paging
 
     limit_threads(threads)
     paging.keep_freed()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convcli.tensors import Tensor
+from convcli.ops.tensors import Tensor
 
 #: Fields that change no pixel: names, words, where errors are put.
 _ASIDE = frozenset({"name", "about", "locate"})

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from convcli import formats, images
 from convcli.engine.dtypes import dtype_name
 from convcli.errors import ImageError, ShapeError
+from convcli.filtering.chain import Filtered
+from convcli.filtering.treatment import PLAIN, Treatment, filter_treated, is_plain, outcome
 from convcli.images import MAX_PIXELS, Metadata, Picture
 from convcli.ops import Kernel
-from convcli.pipeline import Filtered
 from convcli.records import record
-from convcli.treatment import PLAIN, Treatment, filter_treated, is_plain, outcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -195,9 +195,9 @@ def _way(pixels: NDArray[Any], treatment: Treatment, *, counted: bool = True) ->
     plain = is_plain(pixels, treatment) and pixels.shape[-1] in (1, 3)
     if plain or pixels.nbytes < IN_STEPS:
         return filter_treated if counted else partial(filter_treated, counted=False)
-    from convcli import paging, row_steps
+    from convcli.filtering import paging, steps
 
-    return row_steps.filter_in_steps if paging.available() else filter_treated
+    return steps.filter_in_steps if paging.available() else filter_treated
 
 
 def curve_note(metadata: Metadata, dtype: np.dtype[Any], treatment: Treatment) -> tuple[str, ...]:

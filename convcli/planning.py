@@ -14,11 +14,11 @@ from convcli.engine.channel import planes
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.threads import thread_count
 from convcli.errors import UsageError
-from convcli.layouts import DEFAULTS, check_letters
-from convcli.library import load
 from convcli.ops import Kernel
 from convcli.ops.dense import Dense
+from convcli.ops.layouts import DEFAULTS, check_letters
 from convcli.ops.separable import Separable
+from convcli.spec.library import load
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -6,29 +6,8 @@ import dataclasses
 import math
 from typing import Any
 
+from convcli.filtering.stages import Stage
 from convcli.records import record
-
-
-@record
-class Stage:
-    """One kernel of a chain on one input."""
-
-    kernel: str
-    type: str
-    algorithm: str
-    border: str
-    #: True where the weights were flipped (convolution); False: cross-correlation.
-    flipped: bool
-    #: Samples per spatial axis, in the order y, x (or z, y, x).
-    size_in: tuple[int, ...]
-    size_out: tuple[int, ...]
-    channels_in: int
-    channels_out: int
-    #: Parameters, weights and biases apart.
-    weights: int
-    biases: int
-    #: Multiply-accumulates on this input; FLOPs are twice that.
-    macs: int
 
 
 @record

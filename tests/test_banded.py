@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convcli import Kernel, banded, load, paging, row_steps, tiff_bands
+from convcli import Kernel, banded, load, tiff_bands
 from convcli.engine.channel import fused, whole as whole_plane
+from convcli.filtering import paging, steps
+from convcli.filtering.treatment import Treatment
 from convcli.jobs import Job
 from convcli.picture_files import PictureSettings
 from convcli.processing import Settings, run_job
 from convcli.report import Report
-from convcli.treatment import Treatment
 from tests.support import Pixels, noise
 from tests.tiff_files import tiff_file
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.skipif(not paging.available(), reason="this system give
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Memory given back page by page, at once: what is used later than it is there for turns to zeros."""
     monkeypatch.setattr(paging, "GRAIN", mmap.PAGESIZE)
-    monkeypatch.setattr(row_steps, "_STEP_BYTES", 1 << 17)
+    monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 17)
     # Small pictures have several bands, as large ones do.
     monkeypatch.setattr(fused, "HEIGHT", 64)
     monkeypatch.setattr(fused, "WIDTH", 1024)

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 import convcli
 from convcli.engine.channel import whole
-from convcli.pipeline import filter_picture
+from convcli.filtering.chain import filter_picture
 
 #: Taps that are whole numbers or not, that reach beyond bytes or not, few and many, and such that make many ties.
 KERNELS = {

@@ -16,10 +16,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from convcli import tensors
 from convcli.costs.layers import Layer
 from convcli.costs.placed import cost, place_layer
-from convcli.ops import TYPES, Kernel
+from convcli.ops import TYPES, Kernel, tensors
 from convcli.ops.deformable import Deformable
 
 VALID = ((0, 0), (0, 0))

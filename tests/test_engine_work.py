@@ -165,7 +165,7 @@ def test_one_tap_reads_pixels_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("angle", [-1000.0, -90.0, 0.0, 0.01, 120.0, 3600.0])
 def test_the_series_of_a_turn(angle: float) -> None:
-    from convcli.displacements import _turned
+    from convcli.ops.displacements import _turned
 
     share = np.linspace(0, 1, 1001)
     exact = share * np.deg2rad(angle)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from support import SAMPLES, command, environment, noise, on_terminal, read, run, save, spawn
 
-from convcli import pipeline
+from convcli.filtering import stages
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX files, pipes and signals")
 not_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
@@ -116,7 +116,7 @@ def test_an_output_beyond_all_bounds_is_refused(here: Path) -> None:
 
 def test_an_output_as_large_as_its_input_is_made(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else --max-pixels, which lifts the limit of what is read, would lead nowhere."""
-    monkeypatch.setattr(pipeline, "LARGEST", 100)
+    monkeypatch.setattr(stages, "LARGEST", 100)
     assert run("apply", "good.png", "-k", "identity", "-o", "out.png").code == 0
     result = run("apply", "good.png", "-k", "upsample-nearest-2x", "-o", "large.png")
     assert (result.code, len(result.errors())) == (1, 1)

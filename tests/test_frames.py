@@ -17,9 +17,10 @@ from scipy import ndimage
 from support import decoded, noise, run, save
 
 import convcli
-from convcli import array_files, colour, images, picture_files
+from convcli import array_files, images, picture_files
 from convcli.errors import ShapeError
-from convcli.treatment import Treatment, filter_treated, outcome
+from convcli.filtering import colour
+from convcli.filtering.treatment import Treatment, filter_treated, outcome
 
 Pixels = NDArray[Any]
 

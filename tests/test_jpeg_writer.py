@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from convcli import banded, encoding, jpeg_writer, load, paging, png_bands, row_steps
+from convcli import banded, encoding, jpeg_writer, load, png_bands
 from convcli.engine import threads
 from convcli.engine.channel import fused, whole as whole_plane
 from convcli.errors import ImageError
+from convcli.filtering import paging, steps
 from convcli.jobs import Job
 from convcli.metadata import Metadata
 from convcli.picture_files import PictureSettings
@@ -126,7 +127,7 @@ def test_metadata_stand_before_the_code() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_bands_of_a_png_give_the_same_jpeg(channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(png_bands, "_BAND_BYTES", 1 << 13)
-    monkeypatch.setattr(row_steps, "_STEP_BYTES", 1 << 15)
+    monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 15)
     monkeypatch.setattr(fused, "HEIGHT", 64)
     monkeypatch.setattr(fused, "WIDTH", 1024)
     monkeypatch.setattr(whole_plane, "LEAST", 0)

@@ -7,9 +7,8 @@ from unittest import mock
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from convcli import library
 from convcli.errors import KernelError
-from convcli.spec import nodes, plain
+from convcli.spec import library, nodes, plain
 from convcli.spec.nodes import Source
 
 PIECES = [

@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import ahead, banded, load, paging, png_bands, png_stream, processing, row_steps
+from convcli import ahead, banded, load, png_bands, png_stream, processing
 from convcli.errors import ConvcliError
+from convcli.filtering import paging, steps
+from convcli.filtering.treatment import Treatment
 from convcli.picture_files import PictureSettings
 from convcli.png_bands import PngBands
 from convcli.processing import Settings, run_job
 from convcli.report import Report
 from convcli.row_source import NotInBandsError
-from convcli.treatment import Treatment
 from tests.png_files import chunk, png_file
 from tests.support import Pixels, corpus, environment, run
 from tests.test_banded import CHAINS, check_same, in_bands, paths, photo
@@ -36,7 +37,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(paging, "GRAIN", mmap.PAGESIZE)
-    monkeypatch.setattr(row_steps, "_STEP_BYTES", 1 << 15)
+    monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 15)
     monkeypatch.setattr(png_bands, "_BAND_BYTES", 1 << 13)
     monkeypatch.setattr(png_stream, "_PIECE", 1 << 10)
     monkeypatch.setattr(png_stream, "_STORED", 3000)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convcli import load, paging, row_steps
+from convcli import load
+from convcli.filtering import paging, steps
+from convcli.filtering.steps import filter_in_steps
+from convcli.filtering.treatment import Treatment, filter_treated
 from convcli.picture_files import _way
-from convcli.row_steps import filter_in_steps
-from convcli.treatment import Treatment, filter_treated
 from tests.test_banded import photo
 
 pytestmark = pytest.mark.skipif(not paging.available(), reason="this system gives no memory back")
@@ -35,7 +36,7 @@ TREATMENTS = [
 @pytest.mark.parametrize("treatment", TREATMENTS, ids=str)
 def test_the_same_as_at_once(treatment: Treatment, dtype: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paging, "GRAIN", mmap.PAGESIZE)
-    monkeypatch.setattr(row_steps, "_STEP_BYTES", 1 << 16)
+    monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 16)
     pixels: Any = photo(210, 133, 4, dtype=dtype)
     pixels[90:140, :, 3] = 0
     kernels = [load("gaussian:sigma=2"), load("sharpen")]

@@ -14,10 +14,11 @@ import pytest
 from support import ROOT, SAMPLES, environment
 
 import convcli
-from convcli import arrays, decoding, images, pipeline, rules, tensors
+from convcli import arrays, decoding, images
 from convcli.costs import networks
 from convcli.errors import KernelError
-from convcli.ops import base
+from convcli.filtering import stages
+from convcli.ops import base, rules, tensors
 from convcli.spec import nodes, scalars
 
 SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
@@ -41,7 +42,7 @@ def test_every_test_that_is_named_exists() -> None:
         ("{} levels of nesting", nodes.DEPTH),
         ("rules make at most {} taps", rules.MOST),
         ("whole ones at {}", scalars.GREATEST_WHOLE),
-        ("most {} samples per channel", pipeline.LARGEST),
+        ("most {} samples per channel", stages.LARGEST),
         ("more than {} samples", base.SPAN),
         ("and {} times the input", base.SPAN_FACTOR),
         ("header has at most {} bytes", arrays._LONGEST_HEADER),

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import banded, load, paging, row_steps, temporaries, tiff, tiff_bands
+from convcli import banded, load, temporaries, tiff, tiff_bands
 from convcli.errors import ImageError
+from convcli.filtering import paging, steps
 from convcli.jobs import Job
 from convcli.picture_files import PictureSettings
 from convcli.report import Report
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.skipif(not paging.available(), reason="this system give
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(paging, "GRAIN", mmap.PAGESIZE)
-    monkeypatch.setattr(row_steps, "_STEP_BYTES", 1 << 15)
+    monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 15)
     monkeypatch.setattr(tiff_bands, "_BAND_BYTES", 1 << 13)
     yield
 

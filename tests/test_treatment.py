@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli import colour
 from convcli.errors import ShapeError, UsageError
-from convcli.pipeline import filter_picture
-from convcli.treatment import PLAIN, Treatment, filter_treated, parse_channels
+from convcli.filtering import colour
+from convcli.filtering.chain import filter_picture
+from convcli.filtering.treatment import PLAIN, Treatment, filter_treated, parse_channels
 
 Pixels = np.ndarray[Any, Any]
 BLUR = [convcli.load("[[1, 2, 1], [2, 4, 2], [1, 2, 1]]").replace(divisor=16.0)]

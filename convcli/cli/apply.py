@@ -93,7 +93,7 @@ def command(
     from convcli.processing import Settings
 
     if layout is not None:
-        from convcli.layouts import check_letters
+        from convcli.ops.layouts import check_letters
 
         check_letters(layout)
     chain = read_kernels(kernels, overrides)

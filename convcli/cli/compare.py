@@ -111,8 +111,9 @@ class _Run:
 
     def measure(self, found: Found, budget: float) -> None:
         """Times all rows, until the last or Ctrl-C."""
-        from convcli import library, render
+        from convcli import render
         from convcli.costs import timing
+        from convcli.spec import library
 
         rows = [(subject, placed) for subject in found.subjects for placed in subject.timed]
         self.rows = len(rows)

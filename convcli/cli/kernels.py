@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from convcli import library
 from convcli.errors import UsageError
 from convcli.ops import Kernel
+from convcli.spec import library
 from convcli.spec.nodes import Node
 from convcli.spec.reader import override
 

@@ -19,7 +19,8 @@ def command(format_: str) -> None:
     convcli list
     convcli list --format json | jq -r '.rows[].name'
     """
-    from convcli import library, render
+    from convcli import render
+    from convcli.spec import library
     from convcli.tables import Column, Table
 
     brief = format_ == "table" and sys.stdout.isatty()

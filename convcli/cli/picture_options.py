@@ -68,14 +68,14 @@ def picture_settings(
 ) -> PictureSettings:  # fmt: skip
     """The settings that the options' values make. Raises UsageError."""
     from convcli import encoding
+    from convcli.filtering.treatment import Treatment, parse_channels
     from convcli.images import MAX_PIXELS
     from convcli.opencv import allow_pixels
     from convcli.picture_files import PictureSettings
-    from convcli.treatment import Treatment, parse_channels
 
     under = None
     if background:
-        from convcli import colour
+        from convcli.filtering import colour
 
         under = colour.parse(background)
     chosen: dict[str, Any] = {} if quality is None else {"quality": quality}

@@ -6,14 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from convcli import tensors
 from convcli.engine.geometry import AxisPadding, gather_window
 from convcli.errors import FieldError, ShapeError
-from convcli.ops import TYPES, Kernel
+from convcli.ops import TYPES, Kernel, tensors
 from convcli.ops.deformable import Deformable
+from convcli.ops.tensors import Tensor
 from convcli.ops.transposed import Transposed
 from convcli.records import record
-from convcli.tensors import Tensor
 
 #: Pixels by which the random offsets of a deformable layer stray (one standard deviation).
 OFFSET_SPREAD = 0.5

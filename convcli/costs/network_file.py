@@ -20,12 +20,12 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from convcli import library
 from convcli.costs.networks import Item, Network
 from convcli.errors import KernelError, suggestion
 from convcli.ops import fields as f
 from convcli.ops.fields import Field
 from convcli.records import record
+from convcli.spec import library
 from convcli.spec.nodes import Node, Source
 from convcli.spec.plain import parse
 from convcli.spec.reader import parse_overrides

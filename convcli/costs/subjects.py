@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli import library
 from convcli.costs import network_file
 from convcli.costs.comparison import Subject
 from convcli.costs.layers import Layer, like, textbook
@@ -17,6 +16,7 @@ from convcli.costs.placed import place_kernel, place_layer
 from convcli.errors import FieldError, ImageError, ShapeError, UsageError
 from convcli.ops import Kernel
 from convcli.records import record
+from convcli.spec import library
 from convcli.spec.nodes import Node, Source
 
 if TYPE_CHECKING:

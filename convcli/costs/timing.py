@@ -14,8 +14,8 @@ from convcli.costs.placed import Placed
 from convcli.engine.plan import asked_for, refusal
 from convcli.engine.threads import thread_count
 from convcli.ops import Kernel
+from convcli.ops.tensors import Tensor
 from convcli.records import record
-from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -118,7 +118,7 @@ def runner(placed: Placed, pixels: npt.NDArray[Any] | None, *, as_picture: bool)
     """One run of a layer, by the functions that `convcli apply` calls."""
     import numpy as np
 
-    from convcli.pipeline import filter_array, filter_picture
+    from convcli.filtering.chain import filter_array, filter_picture
 
     kernels = [_fresh(kernel) for kernel in placed.kernels.values()]
     if pixels is not None:

@@ -1,13 +1,4 @@
-"""From float results to the numbers that are kept: rounding, limits, and where negative values go.
-
-| mode      | what is kept of a float result `y`, for integers with white at `top`                              |
-|-----------|----------------------------------------------------------------------------------------------------|
-| `clip`    | `y`, cut off below 0 and above `top`                                                               |
-| `abs`     | `|y|`, cut off above `top`: both directions of an edge are bright                                  |
-| `offset`  | `y + (top + 1) / 2`, cut off: 0 is mid-grey                                                        |
-| `rescale` | `y` stretched so that the least value becomes 0 and the greatest `top`                             |
-| `float`   | `y` itself, as float32                                                                             |
-"""
+"""Where finished bands go: rounding, limits, and the count of what had to be cut off."""
 
 from __future__ import annotations
 

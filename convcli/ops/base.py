@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from convcli.engine.geometry import AxisPadding, Gather, Window, extent, gather_window
 from convcli.errors import FieldError, KernelError, ShapeError
 from convcli.ops.fields import Field
+from convcli.ops.tensors import Tensor
 from convcli.records import record
-from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -270,7 +270,7 @@ class Kernel(ABC):
         """
         from convcli.engine.dtypes import limits, planar, settled, work_dtype
         from convcli.engine.sink import Sink
-        from convcli.layouts import Layout
+        from convcli.ops.layouts import Layout
 
         placed = Layout.of(array, layout)
         x = settled(placed.canonical(array))

@@ -7,26 +7,25 @@ from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from convcli import tensors
 from convcli.engine.sampled.samples import BLOCK
 from convcli.engine.tiles import run_bands
 from convcli.errors import FieldError, ShapeError
-from convcli.ops import fields as f
+from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
 from convcli.ops.offsets import check_finite, check_stack, check_together
+from convcli.ops.rules import RuleCall
 from convcli.ops.sampling import Sampling
+from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bank, check_bias, common, footprint, resolve_weights
 from convcli.records import record
-from convcli.rules import RuleCall
-from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.displacements import Displacement
     from convcli.ops.base import Array, Store
+    from convcli.ops.displacements import Displacement
 
 OFFSETS = f.Field(
     "offsets",

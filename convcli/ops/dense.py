@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from convcli import tensors
 from convcli.engine.bank import bank
 from convcli.engine.channel import planes
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
 from convcli.engine.sink import channel_store, float_target
 from convcli.engine.tiles import Tile, run_tiled
-from convcli.ops import fields as f
+from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
+from convcli.ops.tensors import Tensor
 from convcli.ops.weights import (
     check_bank,
     check_bias,
@@ -27,7 +27,6 @@ from convcli.ops.weights import (
     spread_over,
 )  # fmt: skip
 from convcli.records import record
-from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from convcli import tensors
 from convcli.engine.bank.bank import Filters
 from convcli.engine.facts import Facts
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
-from convcli.ops import fields as f
+from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, correlate, effective_weights
+from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bias, common, footprint, onto, resolve_weights, spread_over
 from convcli.records import record
-from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from convcli import tensors
 from convcli.errors import FieldError
-from convcli.rules import RuleCall
-from convcli.tensors import Tensor
+from convcli.ops import tensors
+from convcli.ops.rules import RuleCall
+from convcli.ops.tensors import Tensor
 
 #: Numbers that are looked at together.
 CHECKED = 1 << 17

@@ -6,13 +6,13 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any, cast
 
-from convcli.displacements import Displacement, displaced
 from convcli.engine.bank.bank import join_to
 from convcli.engine.sampled.samples import BLOCK, operator, sample
 from convcli.engine.sampled.warp import reach, warp
 from convcli.engine.tiles import Region
-from convcli.rules import RuleCall
-from convcli.tensors import Tensor
+from convcli.ops.displacements import Displacement, displaced
+from convcli.ops.rules import RuleCall
+from convcli.ops.tensors import Tensor
 
 if TYPE_CHECKING:
     import numpy as np

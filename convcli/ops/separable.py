@@ -7,19 +7,18 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from convcli import tensors
 from convcli.engine.bank.bank import sum_pairs
 from convcli.engine.channel.planes import correlate_planes, describe, run_whole
 from convcli.engine.facts import Facts
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
-from convcli.ops import fields as f
+from convcli.ops import fields as f, tensors
 from convcli.ops.base import MOST_LOOKED_AT, Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
+from convcli.ops.rules import RuleCall
+from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bank, check_bias, common, footprint, onto, per_axis
 from convcli.records import record
-from convcli.rules import RuleCall
-from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
     import numpy as np

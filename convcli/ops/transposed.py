@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from convcli import tensors
 from convcli.engine.bank.bank import Filters
 from convcli.engine.channel.phases import correlate_phase
 from convcli.engine.facts import Facts
@@ -16,12 +15,12 @@ from convcli.engine.sink import float_target
 from convcli.engine.stamps import stamp
 from convcli.engine.tiles import Tile, run_tiled
 from convcli.errors import FieldError
-from convcli.ops import fields as f
+from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import check_groups_of_kernel, correlate, effective_weights
+from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bias, common, per_axis, resolve_weights, spread_over
 from convcli.records import record
-from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import FieldError
-from convcli.rules import RuleCall
-from convcli.tensors import Tensor
+from convcli.ops.rules import RuleCall
+from convcli.ops.tensors import Tensor
 
 if TYPE_CHECKING:
     import numpy as np

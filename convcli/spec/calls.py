@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from convcli.errors import suggestion
-from convcli.rules import Rule, RuleCall
+from convcli.ops.rules import Rule, RuleCall
 from convcli.spec.nodes import Node
 from convcli.spec.scalars import number, shown
 

@@ -10,7 +10,7 @@ from typing import Any
 from convcli.errors import FieldError, KernelError, suggestion
 from convcli.ops import TYPES, Kernel
 from convcli.ops.fields import ABOUT
-from convcli.rules import RuleCall
+from convcli.ops.rules import RuleCall
 from convcli.spec.calls import parameter
 from convcli.spec.nodes import Node, Source, from_python
 from convcli.spec.plain import parse

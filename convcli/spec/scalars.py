@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from convcli.ops.tensors import GREATEST
 from convcli.spec.nodes import Node
-from convcli.tensors import GREATEST
 
 #: The greatest whole number taken.
 GREATEST_WHOLE = 1 << 31

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from convcli.displacements import DISPLACEMENTS
 from convcli.engine.borders import BORDERS
 from convcli.ops import TYPES, Kernel
+from convcli.ops.displacements import DISPLACEMENTS
 from convcli.ops.fields import ABOUT, Field, Kind
-from convcli.rules import Parameter
+from convcli.ops.rules import Parameter
+from convcli.ops.tensors import GREATEST
+from convcli.ops.weight_rules import RULES
 from convcli.spec.scalars import GREATEST_WHOLE
 from convcli.spec.values import AXES
-from convcli.tensors import GREATEST
-from convcli.weight_rules import RULES
 
 _NUMBER = {"type": "number", "minimum": -GREATEST, "maximum": GREATEST}
 _NUMBERS = {"$ref": "#/$defs/numbers"}

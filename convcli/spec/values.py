@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from convcli import tensors
 from convcli.engine.borders import BORDERS
 from convcli.errors import FieldError, KernelError, suggestion
+from convcli.ops import tensors
 from convcli.ops.fields import Field, Kind
-from convcli.rules import RuleCall
+from convcli.ops.rules import RuleCall
+from convcli.ops.tensors import GREATEST, Tensor
 from convcli.spec.calls import rule
 from convcli.spec.nodes import Node
 from convcli.spec.scalars import number, shown, whole
-from convcli.tensors import GREATEST, Tensor
 
 AXES = ("x", "y", "z", "yx", "zx", "zy", "zyx")
 FILE_ENDINGS = (".npy", ".npz")
@@ -188,7 +188,7 @@ def _taps(count: int) -> str:
 
 def _weights(node: Node, field: Field, name: str) -> Tensor | RuleCall:
     if isinstance(node.value, dict):
-        from convcli.weight_rules import RULES
+        from convcli.ops.weight_rules import RULES
 
         return rule(node, name, RULES)
     if not isinstance(node.value, list | str) and not hasattr(node.value, "dtype"):
@@ -215,7 +215,7 @@ def _one_axis(node: Node, field: Field, name: str) -> Tensor | RuleCall:
 def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall:
     if not isinstance(node.value, dict):
         return _array(node, field, name)
-    from convcli.displacements import DISPLACEMENTS
+    from convcli.ops.displacements import DISPLACEMENTS
 
     return rule(node, name, DISPLACEMENTS)
 

@@ -23,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from convcli import arrays, cli, images, library, png_bands, row_source
+from convcli import arrays, cli, images, png_bands, row_source
 from convcli.errors import ConvcliError
 from convcli.sniff import READABLE
+from convcli.spec import library
 
 from . import commands, corpus, texts
 from .guard import Broken

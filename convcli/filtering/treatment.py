@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convcli.engine.dtypes import limits, work_dtype
 from convcli.errors import ShapeError, UsageError, suggestion
-from convcli.ops import Kernel
-from convcli.pipeline import (
+from convcli.filtering.chain import (
     Filtered,
     after_chain,
-    describe,
     filter_picture,
     picture_axes,
     started,
-    store,
     through_alpha,
     together,
 )
+from convcli.filtering.ranges import store
+from convcli.filtering.stages import describe
+from convcli.ops import Kernel
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def outcome(
 def _treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment) -> Filtered:
     import numpy as np
 
-    from convcli import colour
+    from convcli.filtering import colour
 
     begun = started()
     top = white(pixels.dtype)
@@ -169,7 +169,7 @@ def opacity_kept(colours: Array, alpha: Array, share: Floats | None, treatment: 
     import numpy as np
 
     if share is not None and filters_alpha(treatment):
-        from convcli.opacity import store_opacity
+        from convcli.filtering.opacity import store_opacity
 
         return store_opacity(share, colours.dtype, top)
     opacity = np.empty((*colours.shape[:-1], 1), colours.dtype)
@@ -179,7 +179,7 @@ def opacity_kept(colours: Array, alpha: Array, share: Floats | None, treatment: 
 
 def out_of_light(values: Floats, top: float) -> Floats:
     """Linear light, 0 to `top`, as sRGB values."""
-    from convcli import colour
+    from convcli.filtering import colour
 
     brightest = values.dtype.type(top)
     return colour.encoded(values / brightest) * brightest
@@ -202,7 +202,7 @@ def in_light(pixels: Array, treatment: Treatment, kernels: Sequence[Kernel]) -> 
 def _over_background(pixels: Array, treatment: Treatment, top: float, *, light: bool) -> tuple[Floats, Array | None]:
     import numpy as np
 
-    from convcli import colour
+    from convcli.filtering import colour
 
     colours, alpha = (pixels[..., :-1], pixels[..., -1:]) if pixels.shape[-1] in (2, 4) else (pixels, None)
     work = work_dtype(pixels.dtype)
@@ -237,7 +237,7 @@ def channels_picked(x: Floats, treatment: Treatment, *, has_alpha: bool) -> tupl
     """What goes through the chain, and the places of its channels in the picture; none for luma."""
     import numpy as np
 
-    from convcli import colour
+    from convcli.filtering import colour
 
     channels = x.shape[-1]
     if treatment.channels == ("luma",) and channels == 3:

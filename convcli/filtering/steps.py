@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import paging
 from convcli.engine.threads import run_all
-from convcli.pipeline import Filtered, started
-from convcli.row_result import Result
-from convcli.row_treatment import treated
-from convcli.rowgraph import Node, needed, order
-from convcli.treatment import Treatment, white
+from convcli.filtering import paging
+from convcli.filtering.chain import Filtered, started
+from convcli.filtering.graph import Node, needed, order
+from convcli.filtering.picture import treated
+from convcli.filtering.result import Result
+from convcli.filtering.treatment import Treatment, white
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convcli.engine.sink import Sink
 from convcli.engine.threads import Cut, collected, run_all
-from convcli.paging import Held, Paged
+from convcli.filtering.paging import Held, Paged
 
 if TYPE_CHECKING:
     import numpy.typing as npt

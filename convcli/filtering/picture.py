@@ -8,22 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.sink import Sink
-from convcli.opacity import HIDDEN, biased, multiplied, opacity, store_opacity, unmultiplied
-from convcli.ops import Kernel
-from convcli.pipeline import (
-    describe,
-    kept_dtype,
-    nonfinite,
-    prepared,
-    reach,
-    sink_for,
-    span,
-    stretched,
-)  # fmt: skip
-from convcli.report import Stage
-from convcli.row_result import Chain, Ends, Result, Tally
-from convcli.rowgraph import Node, convolved, pointwise
-from convcli.treatment import (
+from convcli.filtering.chain import nonfinite, prepared  # fmt: skip
+from convcli.filtering.graph import Node, convolved, pointwise
+from convcli.filtering.opacity import HIDDEN, biased, multiplied, opacity, store_opacity, unmultiplied
+from convcli.filtering.ranges import kept_dtype, reach, sink_for, span, stretched
+from convcli.filtering.result import Chain, Ends, Result, Tally
+from convcli.filtering.stages import Stage, describe
+from convcli.filtering.treatment import (  # fmt: skip
     Treatment,
     channels_picked,
     check_fits,
@@ -36,7 +27,8 @@ from convcli.treatment import (
     opacity_kept,
     out_of_light,
     white,
-)  # fmt: skip
+)
+from convcli.ops import Kernel
 
 if TYPE_CHECKING:
     import numpy as np

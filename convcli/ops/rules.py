@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import FieldError
+from convcli.ops.tensors import Tensor
 from convcli.records import record
-from convcli.tensors import Tensor
 
 if TYPE_CHECKING:
     import numpy as np

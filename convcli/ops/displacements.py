@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from convcli.ops.rules import Parameter
 from convcli.records import record
-from convcli.rules import Parameter
 
 if TYPE_CHECKING:
     import numpy as np

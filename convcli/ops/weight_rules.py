@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from convcli.rules import Parameter, Rule
+from convcli.ops.rules import Parameter, Rule
 
 if TYPE_CHECKING:
     import numpy as np

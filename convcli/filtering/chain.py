@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +12,11 @@ from convcli.engine.dtypes import limits, work_dtype
 from convcli.engine.plan import asked_for, refusal
 from convcli.engine.sink import Sink
 from convcli.errors import ShapeError
-from convcli.library import load
+from convcli.filtering.ranges import kept_dtype, reach, sink_for, store
+from convcli.filtering.stages import Stage, describe
 from convcli.ops import Kernel
 from convcli.records import record
-from convcli.report import Stage
+from convcli.spec.library import load
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
     Floats = npt.NDArray[np.floating[Any]]
-
-
-#: Samples per channel that a stage may make of fewer: as many as an image has at most that is read unless asked for.
-LARGEST = 1 << 30
 
 
 @record
@@ -59,32 +54,6 @@ def apply(
     return load(kernel).apply(array, layout, dtype=dtype)
 
 
-def describe(kernels: Sequence[Kernel], spatial: Sequence[int], axes: str, channels: int) -> tuple[Stage, ...]:
-    """The stages of a chain on an input of these sizes; raises `ShapeError` where one doesn't fit."""
-    stages = []
-    for kernel in kernels:
-        key = "stage", tuple(spatial), axes, channels, asked_for()
-        stage = kernel.remembered(key, partial(_stage, kernel, tuple(spatial), axes, channels))
-        stages.append(stage)
-        spatial, channels = stage.size_out, stage.channels_out
-    return tuple(stages)
-
-
-def _stage(kernel: Kernel, spatial: tuple[int, ...], axes: str, channels: int) -> Stage:
-    count = kernel.count(spatial, channels, axes)
-    output = kernel.output_shape(spatial, axes)
-    most = max(LARGEST, math.prod(spatial))
-    if math.prod(output) > most:
-        size = " x ".join(map(str, output))
-        raise ShapeError(f"kernel '{kernel.name}' would make {size} samples; at most {most:,} are made")
-    return Stage(
-        kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(spatial, channels),
-        border=kernel.border, flipped=kernel.flip, size_in=spatial, size_out=output,
-        channels_in=channels, channels_out=kernel.output_channels(channels), weights=count.weights,
-        biases=count.biases, macs=count.total_macs,
-    )  # fmt: skip
-
-
 def filter_array(x: Array, axes: str, kernels: Sequence[Kernel], mode: str = "clip") -> Filtered:
     """The chain `kernels` on `x` (`(*spatial, channels)`), kept in the range `mode` in the dtype of `x`."""
     stages = describe(kernels, x.shape[:-1], axes, x.shape[-1])
@@ -112,7 +81,7 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip",
     if alpha is None:
         kept = _kept(colour, axes, kernels, stages, mode, pixels.dtype, counted=counted)
         return together(kept.out, stages, [kept], begun, notes)
-    from convcli.opacity import apart, joined, store_opacity
+    from convcli.filtering.opacity import apart, joined, store_opacity
 
     if not notes:
         # Apart: numpy and OpenCV are slow on three channels of which every fourth is another's.
@@ -215,68 +184,11 @@ def after_chain(x: Array, kernels: Sequence[Kernel], stages: Sequence[Stage]) ->
     return x
 
 
-def kept_dtype(mode: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """The dtype of the output in range `mode` for an input of `dtype`."""
-    import numpy as np
-
-    given = np.dtype(dtype)
-    return np.dtype(np.float32) if mode == "float" and given.kind != "f" else given
-
-
-def reach(kernel: Kernel, x: Array) -> tuple[float, float] | None:
-    """The least and greatest number that a kernel can make of bytes; None where that isn't known."""
-    return kernel.reach(*limits(x.dtype)) if x.dtype == "uint8" else None
-
-
-def sink_for(
-    shape: Sequence[int],
-    mode: str,
-    dtype: npt.DTypeLike,
-    out: Array | None = None,
-    reach: tuple[float, float] | None = None,
-    *,
-    counted: bool = True,
-) -> Sink:
-    """The output in range `mode` for an input of `dtype`; into `out` where there is that array. Else as `Sink`."""
-    kept = kept_dtype(mode, dtype)
-    low, high = (0.0, 0.0) if kept.kind == "f" else limits(kept)
-    middle = 0.5 if kept.kind == "f" else (low + high + 1) / 2
-    shift = middle if mode == "offset" else 0.0
-    return Sink(shape, kept, shift=shift, absolute=mode == "abs", out=out, reach=reach, counted=counted, alike=True)
-
-
-def store(floats: Floats, mode: str, dtype: npt.DTypeLike) -> Sink:
-    """A whole float result kept in range `mode`; `rescale` stretches its finite values over 0 .. white."""
-    sink = sink_for(floats.shape, mode, dtype)
-    if mode == "rescale":
-        floats = stretched(floats, span(floats) or (0.0, 1.0), dtype)
-    sink.store(floats, 0)
-    return sink
-
-
-def span(floats: Floats) -> tuple[float, float] | None:
-    """The least and greatest finite value; None where there is none."""
-    import numpy as np
-
-    finite = floats[np.isfinite(floats)]
-    return (float(finite.min()), float(finite.max())) if finite.size else None
-
-
-def stretched(floats: Floats, ends: tuple[float, float], dtype: npt.DTypeLike) -> Floats:
-    """Values from the first to the second of `ends` laid over 0 .. white of a `dtype`."""
-    import numpy as np
-
-    given = np.dtype(dtype)
-    top = 1.0 if given.kind == "f" else limits(given)[1]
-    least, greatest = ends
-    return (floats - floats.dtype.type(least)) * floats.dtype.type(top / (greatest - least or 1.0))
-
-
 def through_alpha(
     colour: Array, alpha: Array, kernels: Sequence[Kernel], stages: Sequence[Stage], top: float
 ) -> tuple[Floats, Floats]:
     """Colour (not premultiplied) and alpha (0 to 1) after the chain."""
-    from convcli.opacity import HIDDEN, biased, multiplied, opacity, put_hidden, unmultiplied
+    from convcli.filtering.opacity import HIDDEN, biased, multiplied, opacity, put_hidden, unmultiplied
 
     work, axes = work_dtype(colour.dtype), picture_axes(colour)
     share = opacity(alpha, work, top)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine.sink import Sink
-from convcli.pipeline import nonfinite
+from convcli.filtering.chain import nonfinite
+from convcli.filtering.graph import Node
+from convcli.filtering.stages import Stage
 from convcli.records import record
-from convcli.report import Stage
-from convcli.rowgraph import Node
 
 if TYPE_CHECKING:
     import numpy as np

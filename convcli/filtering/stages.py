@@ -1,0 +1,63 @@
+"""The stages of a chain: what each kernel makes of what the one before it made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+from convcli.engine.plan import asked_for
+from convcli.errors import ShapeError
+from convcli.ops import Kernel
+from convcli.records import record
+
+#: Samples per channel that a stage may make of fewer: as many as an image has at most that is read unless asked for.
+LARGEST = 1 << 30
+
+
+@record
+class Stage:
+    """One kernel of a chain on one input."""
+
+    kernel: str
+    type: str
+    algorithm: str
+    border: str
+    #: True where the weights were flipped (convolution); False: cross-correlation.
+    flipped: bool
+    #: Samples per spatial axis, in the order y, x (or z, y, x).
+    size_in: tuple[int, ...]
+    size_out: tuple[int, ...]
+    channels_in: int
+    channels_out: int
+    #: Parameters, weights and biases apart.
+    weights: int
+    biases: int
+    #: Multiply-accumulates on this input; FLOPs are twice that.
+    macs: int
+
+
+def describe(kernels: Sequence[Kernel], spatial: Sequence[int], axes: str, channels: int) -> tuple[Stage, ...]:
+    """The stages of a chain on an input of these sizes; raises `ShapeError` where one doesn't fit."""
+    stages = []
+    for kernel in kernels:
+        key = "stage", tuple(spatial), axes, channels, asked_for()
+        stage = kernel.remembered(key, partial(_stage, kernel, tuple(spatial), axes, channels))
+        stages.append(stage)
+        spatial, channels = stage.size_out, stage.channels_out
+    return tuple(stages)
+
+
+def _stage(kernel: Kernel, spatial: tuple[int, ...], axes: str, channels: int) -> Stage:
+    count = kernel.count(spatial, channels, axes)
+    output = kernel.output_shape(spatial, axes)
+    most = max(LARGEST, math.prod(spatial))
+    if math.prod(output) > most:
+        size = " x ".join(map(str, output))
+        raise ShapeError(f"kernel '{kernel.name}' would make {size} samples; at most {most:,} are made")
+    return Stage(
+        kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(spatial, channels),
+        border=kernel.border, flipped=kernel.flip, size_in=spatial, size_out=output,
+        channels_in=channels, channels_out=kernel.output_channels(channels), weights=count.weights,
+        biases=count.biases, macs=count.total_macs,
+    )  # fmt: skip
