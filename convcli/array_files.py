@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from convcli import arrays, formats, images
+from convcli import npy
 from convcli.errors import ImageError
 from convcli.filtering.chain import Filtered, filter_array
 from convcli.filtering.stages import describe
 from convcli.ops import Kernel
 from convcli.ops.layouts import Layout
+from convcli.pictures import reading, table
 
 
 class ArrayFile:
@@ -25,7 +26,7 @@ class ArrayFile:
         *, place: str,
     ) -> None:  # fmt: skip
         """Raises ImageError for what holds no array, UsageError for a layout that doesn't fit."""
-        self._array = arrays.read_npy(data, place=place)
+        self._array = npy.read_npy(data, place=place)
         self._layout = Layout.of(self._array, layout)
         self._kernels = kernels
         self._mode = mode
@@ -49,7 +50,7 @@ class ArrayFile:
             )
             raise ImageError(f"{what} can't be written as {format}", place=place, hint="write a .npy file")
         dtype = np.float32 if self._mode == "float" and self._array.dtype.kind != "f" else self._array.dtype
-        formats.check_shape(made if len(made) == 3 else (*made, 1), np.dtype(dtype), format, place)
+        table.check_shape(made if len(made) == 3 else (*made, 1), np.dtype(dtype), format, place)
 
     def filter(self) -> list[Filtered]:
         """The chain on the array, in the program's order of axes."""
@@ -59,8 +60,8 @@ class ArrayFile:
         """The bytes of a file of the result, in its layout."""
         result = self._layout.restore(results[0].array)
         if format == "npy":
-            return arrays.write_npy(result), ()
-        return images.encode(result, format=format, place=place, options=self._options), ()
+            return npy.write_npy(result), ()
+        return reading.encode(result, format=format, place=place, options=self._options), ()
 
     def encode_apart(
         self, results: Sequence[Filtered], format: str, *, place: str

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from convcli import carriers, encoding, files, formats, images, picture_files
+from convcli import files, picture_files
 from convcli.engine.threads import thread_count
 from convcli.errors import ImageError
 from convcli.filtering import paging
@@ -22,11 +22,12 @@ from convcli.filtering.graph import Node
 from convcli.filtering.picture import treated
 from convcli.filtering.steps import Steps, opaque
 from convcli.jobs import STANDARD, Job, output_format
-from convcli.metadata import Metadata
-from convcli.png_bands import PngBands
+from convcli.pictures import carriers, encoding, reading, table
+from convcli.pictures.format import Metadata
+from convcli.pictures.formats.png.rows import PngBands
+from convcli.pictures.formats.tiff.rows import TiffBands
+from convcli.pictures.rows import NotInBandsError, RowSource
 from convcli.report import Report
-from convcli.row_source import NotInBandsError, RowSource
-from convcli.tiff_bands import TiffBands
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -131,9 +132,9 @@ def _filtered(
         fact = f"{result.stages[-1].channels_out} channels can't be written as {format}"
         raise ImageError(fact, place=place, hint=picture_files.BY_ARRAY)
     outline = np.broadcast_to(np.zeros((), result.dtype), result.shape)
-    formats.check_shape(result.shape, result.dtype, format, place)
+    table.check_shape(result.shape, result.dtype, format, place)
     carried = source.metadata()
-    metadata, dropped = images.fit(carried, outline, format)
+    metadata, dropped = reading.fit(carried, outline, format)
     steps = Steps(result)
     steps.measure()
     with _output(job.output, wanted) as file:
@@ -175,19 +176,19 @@ def _output(name: str, wanted: Wanted) -> Iterator[BinaryIO]:
 def _writer(format: str, file: BinaryIO, result: Result, metadata: Metadata, options: Mapping[str, Any]) -> Any:
     chosen = encoding.settings(format, options)
     if format == "png":
-        from convcli import png_writer
+        from convcli.pictures.formats.png import writer as png_writer
 
         chunks = carriers.png_chunks(metadata)
         return png_writer.Writer(file.write, chunks=chunks, threads=thread_count(), **chosen)
     if format == "jpeg":
-        from convcli import jpeg_writer
+        from convcli.pictures.formats.jpeg import writer as jpeg_writer
 
         dressed = partial(carriers.put, format=format, metadata=metadata)
         return jpeg_writer.Writer(file.write, dressed=dressed, **chosen)
-    from convcli import tiff
+    from convcli.pictures.formats.tiff import writer as tiff_writer
 
     size = math.prod(result.shape) * result.dtype.itemsize
-    return tiff.Writer(file, size=size, metadata=metadata, threads=thread_count(), **chosen)
+    return tiff_writer.Writer(file, size=size, metadata=metadata, threads=thread_count(), **chosen)
 
 
 def _write(writer: Any, file: BinaryIO, rows: Array) -> None:

@@ -148,7 +148,7 @@ def _in_processes(
     # What all of them need is loaded once, before there are copies of this process.
     from convcli import memory
     from convcli.engine.threads import core_count
-    from convcli.opencv import opencv
+    from convcli.pictures.opencv import opencv
     from convcli.workers import Death, Workers
 
     opencv()

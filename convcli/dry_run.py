@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TextIO
 
-from convcli import collisions, files, formats
+from convcli import collisions, files
 from convcli.errors import ConvcliError, ImageError, printable
 from convcli.inputs import Shard, check_input
 from convcli.jobs import STANDARD, Job
+from convcli.pictures import table
 from convcli.records import record
 
 
@@ -57,7 +58,7 @@ def _check(job: Job, folders: dict[str, ConvcliError | None], *, overwrite: bool
     if job.output == STANDARD:
         return
     if not job.format:
-        formats.format_of(job.output)
+        table.format_of(job.output)
     folder = os.path.dirname(job.output)
     if folder not in folders:
         folders[folder] = None

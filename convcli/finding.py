@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from convcli.errors import ImageError
-from convcli.formats import ONLY_READ, WRITABLE
+from convcli.pictures.table import ONLY_READ, WRITABLE
 from convcli.records import record
 
 #: Extensions of the pictures that are looked for in folders. Arrays are not: an .npy may be weights or offsets.

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from convcli import formats
 from convcli.errors import ImageError, UsageError, suggestion
 from convcli.finding import Input, Places
 from convcli.inputs import STANDARD, names_folder
+from convcli.pictures import table
 from convcli.records import record
 
 __all__ = ["FIELDS", "STANDARD", "FrameNames", "Job", "output_format", "plan_jobs"]
@@ -78,9 +78,9 @@ def output_format(job: Job, format_in: str) -> str:
     if job.format:
         return job.format
     if job.output == STANDARD:
-        return format_in if format_in in formats.WRITABLE else "png"
+        return format_in if format_in in table.WRITABLE else "png"
     try:
-        return formats.format_of(job.output)
+        return table.format_of(job.output)
     except UsageError as error:
         raise ImageError(error.fact, hint="--format png, or another that can be written") from error
 
@@ -95,7 +95,7 @@ def plan_jobs(
     another job, are results of a run before this one: they are left out. Raises `UsageError` for formats that can't be
     written, several inputs into one file, templates that are wrong; collisions are found by `collisions.find`.
     """
-    named = formats.format_of(f".{format_.lstrip('.')}") if format_ else ""
+    named = table.format_of(f".{format_.lstrip('.')}") if format_ else ""
     if not output:
         raise UsageError("-o names no output")
     if sum(item.name == STANDARD for item in inputs) > 1:
@@ -201,7 +201,7 @@ def _format_of(target: str, derived: bool) -> str:
     Whether that input can be read at all is not known yet. Raises `UsageError`.
     """
     try:
-        return formats.format_of(target)
+        return table.format_of(target)
     except UsageError as error:
         if derived:
             return ""

@@ -15,12 +15,14 @@ _SHARE: Final = 0.6
 
 def needed(data: bytes) -> int:
     """Bytes that filtering the file of these bytes takes, roughly; 0 where its header doesn't tell."""
-    from convcli import arrays, exif, headers, sniff
+    from convcli import npy
     from convcli.errors import ImageError
+    from convcli.pictures import headers, sniff
+    from convcli.pictures.formats.tiff import layout as exif
 
     try:
-        if data.startswith(arrays.NPY_SIGNATURE):
-            return _PER_PIXEL * math.prod(arrays.npy_header(data)[0])
+        if data.startswith(npy.NPY_SIGNATURE):
+            return _PER_PIXEL * math.prod(npy.npy_header(data)[0])
         format = sniff.identify(data)
         if format == "png":
             width, height = struct.unpack_from(">II", data, 16)

@@ -7,13 +7,13 @@ from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import formats, images
 from convcli.engine.dtypes import dtype_name
 from convcli.errors import ImageError, ShapeError
 from convcli.filtering.chain import Filtered
 from convcli.filtering.treatment import PLAIN, Treatment, filter_treated, is_plain, outcome
-from convcli.images import MAX_PIXELS, Metadata, Picture
 from convcli.ops import Kernel
+from convcli.pictures import reading, table
+from convcli.pictures.reading import MAX_PIXELS, Metadata, Picture
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class PictureFile:
             "strict": settings.strict,
         }
         self._pictures: list[Picture] = (
-            list(images.frames(data, **how)) if settings.all_frames else [images.decode(data, **how)]
+            list(reading.frames(data, **how)) if settings.all_frames else [reading.decode(data, **how)]
         )
         if self._volume:
             _check_stack(self._pictures, place)
@@ -105,12 +105,12 @@ class PictureFile:
         elif shapes[0][-1] > 4:
             raise ImageError(f"{self._leaves} channels can't be written as {format}", place=place, hint=BY_ARRAY)
         elif len(shapes) > 1 and not apart:
-            from convcli import animation
+            from convcli.pictures import frames as animation
 
             animation.check_frames(self._kinds, format, place)
         else:
             for shape, dtype in self._kinds:
-                formats.check_shape(shape, dtype, format, place)
+                table.check_shape(shape, dtype, format, place)
 
     def filter(self) -> list[Filtered]:
         """The chain on each frame alone, or once on all of them. The frames' own pixels are gone then."""
@@ -152,8 +152,8 @@ class PictureFile:
         if len(frames) == 1:
             return self._encoded(frames[0], self._pictures[0], format, place)
         first = self._pictures[0]
-        metadata, notes = images.fit(first.metadata, frames[0], format, animated=True)
-        from convcli import animation
+        metadata, notes = reading.fit(first.metadata, frames[0], format, animated=True)
+        from convcli.pictures import frames as animation
 
         data = animation.encode(
             frames, format=format, place=place, metadata=metadata, options=self._settings.options,
@@ -174,8 +174,8 @@ class PictureFile:
                 yield self._encoded(frame, picture, format, place)
 
     def _encoded(self, frame: NDArray[Any], picture: Picture, format: str, place: str) -> tuple[bytes, tuple[str, ...]]:
-        metadata, notes = images.fit(picture.metadata, frame, format)
-        data = images.encode(frame, format=format, place=place, metadata=metadata, options=self._settings.options)
+        metadata, notes = reading.fit(picture.metadata, frame, format)
+        data = reading.encode(frame, format=format, place=place, metadata=metadata, options=self._settings.options)
         return data, (*self._assumed(picture), *notes)
 
     def _durations(self, count: int) -> list[int]:
@@ -224,16 +224,16 @@ def _check_stack(pictures: Sequence[Picture], place: str) -> None:
 
 def _frames(results: Sequence[Filtered]) -> list[NDArray[Any]]:
     """The frames of results, one of which may be a volume of them."""
-    arrays = [result.array for result in results]
-    return [frame for array in arrays for frame in (array if array.ndim == 4 else [array])]
+    npy = [result.array for result in results]
+    return [frame for array in npy for frame in (array if array.ndim == 4 else [array])]
 
 
 def _as_array(frames: Sequence[NDArray[Any]]) -> bytes:
     """An .npy file of one picture (y, x or y, x, c), or of frames of one shape (z, y, x, c)."""
     import numpy as np
 
-    from convcli import arrays
+    from convcli import npy
 
     if len(frames) == 1:
-        return arrays.write_npy(frames[0][..., 0] if frames[0].shape[-1] == 1 else frames[0])
-    return arrays.write_npy(np.stack(frames))
+        return npy.write_npy(frames[0][..., 0] if frames[0].shape[-1] == 1 else frames[0])
+    return npy.write_npy(np.stack(frames))

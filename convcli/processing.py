@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import files, inputs, png, sniff
+from convcli import files, inputs
 from convcli.engine.dtypes import dtype_name
 from convcli.engine.plan import forced
 from convcli.engine.threads import thread_count
 from convcli.errors import ImageError, UsageError
 from convcli.jobs import STANDARD, Job, output_format
+from convcli.pictures import sniff
+from convcli.pictures.formats.png import structure
 from convcli.records import record
 from convcli.report import Report, Written
 
@@ -208,7 +210,7 @@ def _in_bands(
     if format not in _IN_BANDS:
         return ()
     least = _LEAST_ALONE if thread_count() == 1 else _LEAST
-    if format == "png" and png.promised(head) < least:
+    if format == "png" and structure.promised(head) < least:
         return ()
     from convcli import banded, picture_files
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from convcli import deflate
+from convcli.pictures.formats.png import deflate
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli import cli, images, temporaries
+from convcli import cli, temporaries
+from convcli.pictures import reading
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNELS = ROOT / "kernels"
@@ -117,7 +118,7 @@ def read(source: Path | bytes) -> Pixels:
 
 def decoded(path: str | Path) -> Pixels:
     """The pixels of a file as convcli reads it: (height, width, 1 to 4 channels). OpenCV widens grey and alpha."""
-    return images.decode(Path(path).read_bytes(), place=str(path)).pixels
+    return reading.decode(Path(path).read_bytes(), place=str(path)).pixels
 
 
 def noise(*shape: int, seed: int = 0, dtype: Any = np.uint8) -> Pixels:

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, floating_dtypes, integer_dtypes, unsigned_integer_dtypes
 
-from convcli.arrays import full_range, npy_header, read_npy, read_pixels, write_npy, write_pixels
 from convcli.errors import ImageError
+from convcli.npy import npy_header, read_npy, write_npy
+from convcli.pictures.formats.pnm import full_range, read_pixels, write_pixels
 
 Array = np.ndarray[Any, Any]
 

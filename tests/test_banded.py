@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convcli import Kernel, banded, load, tiff_bands
+from convcli import Kernel, banded, load
 from convcli.engine.channel import fused, whole as whole_plane
 from convcli.filtering import paging, steps
 from convcli.filtering.treatment import Treatment
 from convcli.jobs import Job
 from convcli.picture_files import PictureSettings
+from convcli.pictures.formats.tiff import rows as tiff_rows
 from convcli.processing import Settings, run_job
 from convcli.report import Report
 from tests.support import Pixels, noise
@@ -34,7 +35,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(fused, "HEIGHT", 64)
     monkeypatch.setattr(fused, "WIDTH", 1024)
     monkeypatch.setattr(whole_plane, "LEAST", 0)
-    monkeypatch.setattr(tiff_bands, "_BAND_BYTES", 1 << 14)
+    monkeypatch.setattr(tiff_rows, "_BAND_BYTES", 1 << 14)
     yield
 
 

@@ -14,9 +14,10 @@ import pytest
 from support import spawn
 from test_images import tiff
 
-from convcli import images, png_writer
 from convcli.errors import ImageError
-from convcli.opencv import overheard
+from convcli.pictures import reading
+from convcli.pictures.formats.png import writer as png_writer
+from convcli.pictures.opencv import overheard
 
 Pixels = np.ndarray[Any, Any]
 
@@ -69,12 +70,12 @@ FILES["tiff"] = early_tiff()
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
 def test_what_is_there_is_decoded_on_request(name: str, share: float) -> None:
-    whole = images.decode(FILES[name], place="").pixels
+    whole = reading.decode(FILES[name], place="").pixels
     cut = FILES[name][: int(len(FILES[name]) * share)]
     with pytest.raises(ImageError, match="truncated") as caught:
-        images.decode(cut, place="a")
+        reading.decode(cut, place="a")
     assert caught.value.hint == "--allow-truncated uses what is there"
-    picture = images.decode(cut, place="a", allow_truncated=True)
+    picture = reading.decode(cut, place="a", allow_truncated=True)
     assert picture.pixels.shape == whole.shape and picture.pixels.dtype == whole.dtype
     (note,) = picture.notes
     said = int(note.removeprefix("truncated: about ").split(" ")[0])
@@ -89,19 +90,19 @@ def test_what_is_there_is_decoded_on_request(name: str, share: float) -> None:
 
 def test_a_progressive_jpeg_is_coarser() -> None:
     whole = encoded(".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
-    pixels = images.decode(whole, place="").pixels.astype(int)
+    pixels = reading.decode(whole, place="").pixels.astype(int)
     for length in range(len(whole) // 3, len(whole) - 2, len(whole) // 37):
-        picture = images.decode(whole[:length], place="", allow_truncated=True)
+        picture = reading.decode(whole[:length], place="", allow_truncated=True)
         assert picture.notes == ("truncated: the picture is coarser than it was",)
         assert np.abs(picture.pixels - pixels).mean() < 12
 
 
 def test_without_its_end_marker_a_jpeg_is_truncated() -> None:
     with pytest.raises(ImageError, match="without an end marker"):
-        images.decode(FILES["jpeg"][:-2], place="")
-    picture = images.decode(FILES["jpeg"][:-2], place="", allow_truncated=True)
+        reading.decode(FILES["jpeg"][:-2], place="")
+    picture = reading.decode(FILES["jpeg"][:-2], place="", allow_truncated=True)
     assert picture.notes == ("truncated: about 100 % of the picture is there, the rest is filled up",)
-    assert np.array_equal(picture.pixels, images.decode(FILES["jpeg"], place="").pixels)
+    assert np.array_equal(picture.pixels, reading.decode(FILES["jpeg"], place="").pixels)
 
 
 @pytest.mark.parametrize("name", ["webp", "avif", "gif"])
@@ -109,7 +110,7 @@ def test_formats_that_are_all_or_nothing(name: str) -> None:
     data = encoded(f".{name}")
     for allow_truncated in (False, True):
         with pytest.raises(ImageError, match="truncated") as caught:
-            images.decode(data[: len(data) // 2], place="", allow_truncated=allow_truncated)
+            reading.decode(data[: len(data) // 2], place="", allow_truncated=allow_truncated)
         assert not caught.value.hint
 
 
@@ -117,7 +118,7 @@ def test_every_length_is_an_error_or_a_note() -> None:
     for name in FILES:
         for length in range(0, len(FILES[name]) - 12, len(FILES[name]) // 23):
             try:
-                picture = images.decode(FILES[name][:length], place=name, allow_truncated=True)
+                picture = reading.decode(FILES[name][:length], place=name, allow_truncated=True)
             except ImageError:
                 assert length < 0.1 * len(FILES[name]), (name, length)
                 continue
@@ -131,7 +132,7 @@ def test_a_short_file_can_not_ask_for_much() -> None:
         FILES["png"][:16] + (30000).to_bytes(4, "big") * 2 + FILES["png"][24:300],
     ):
         with pytest.raises(ImageError):
-            images.decode(data, place="", allow_truncated=True)
+            reading.decode(data, place="", allow_truncated=True)
 
 
 def damaged(data: bytes) -> bytes:
@@ -144,13 +145,13 @@ def damaged(data: bytes) -> bytes:
 @pytest.mark.parametrize("progressive", [0, 1])
 def test_damage_inside_a_scan_is_told(progressive: int, capfd: pytest.CaptureFixture[str]) -> None:
     data = damaged(encoded(".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, progressive))
-    picture = images.decode(data, place="a.jpg")
+    picture = reading.decode(data, place="a.jpg")
     (note,) = picture.notes
     assert note.startswith("damaged JPEG: Corrupt JPEG data: ") and note.endswith("; decoded as far as it goes")
     with pytest.raises(ImageError, match=r"^a\.jpg: damaged JPEG: Corrupt JPEG data") as caught:
-        images.decode(data, place="a.jpg", strict=True)
+        reading.decode(data, place="a.jpg", strict=True)
     assert "\n" not in str(caught.value)
-    assert images.decode(encoded(".jpg"), place="", strict=True).notes == ()
+    assert reading.decode(encoded(".jpg"), place="", strict=True).notes == ()
     assert capfd.readouterr() == ("", "")
 
 
@@ -161,7 +162,7 @@ def test_damaged_deflate_under_a_right_crc(capfd: pytest.CaptureFixture[str]) ->
     data[start + length // 2 : start + length // 2 + 50] = bytes(50)
     data[start + 4 + length : start + 8 + length] = zlib.crc32(data[start : start + 4 + length]).to_bytes(4, "big")
     with pytest.raises(ImageError, match="damaged"):
-        images.decode(bytes(data), place="")
+        reading.decode(bytes(data), place="")
     assert capfd.readouterr() == ("", "")
 
 
@@ -189,7 +190,7 @@ def test_an_error_of_opencv_in_several_lines_is_not_passed_on(capfd: pytest.Capt
 
 def test_the_limit_names_its_option() -> None:
     with pytest.raises(ImageError) as caught:
-        images.decode(FILES["png"], place="a.png", max_pixels=1000)
+        reading.decode(FILES["png"], place="a.png", max_pixels=1000)
     assert caught.value.hint == "--max-pixels raises the limit"
 
 

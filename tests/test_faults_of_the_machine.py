@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 from support import command, environment, noise, save, spawn
 
-from convcli import images
+from convcli.pictures import reading
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX limits")
 
@@ -103,7 +103,7 @@ def test_orientations_through_the_command_line(here: Path, ending: str, orientat
     assert (result.code, result.err) == (0, "")
     out = Image.open(f"out.{ending}")
     assert out.getexif().get(0x0112, 1) == 1
-    by_us = images.decode(Path(f"out.{ending}").read_bytes(), place="").pixels
+    by_us = reading.decode(Path(f"out.{ending}").read_bytes(), place="").pixels
     for pixels in (np.asarray(ImageOps.exif_transpose(out)), by_us):
         assert pixels.shape == upright.shape
         assert np.abs(pixels.astype(int) - upright).max() <= (8 if ending == "jpg" else 0)

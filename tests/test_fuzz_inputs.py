@@ -17,8 +17,8 @@ from fuzz.guard import Broken
 from hypothesis import HealthCheck, given, settings, strategies as st
 from support import ROOT
 
-from convcli import images, sniff
 from convcli.errors import ConvcliError
+from convcli.pictures import reading, sniff
 
 
 @pytest.mark.parametrize("target", targets.TARGETS)
@@ -37,7 +37,7 @@ def test_an_error_of_ours_or_a_right_result(target: str, tmp_path_factory: pytes
 def test_the_corpus_holds_every_format_whole() -> None:
     seen = set()
     for name, (format, data) in corpus.pictures().items():
-        picture = images.decode(data, place=name)
+        picture = reading.decode(data, place=name)
         assert picture.format == sniff.identify(data) == format
         assert sorted(picture.pixels.shape[:2]) == [36, 44]
         assert structure.repaired(data, format) == data

@@ -19,22 +19,23 @@ from PIL import Image
 from support import environment, noise, run
 
 import convcli
-from convcli import analysis, arrays, headers, images
+from convcli import analysis, npy
 from convcli.errors import ConvcliError, ImageError, ShapeError
+from convcli.pictures import headers, reading
 
 
 @pytest.mark.parametrize("name", ["jp2 lossless", "jp2 codestream", "hdr rle", "ras plain", "pfm colour", "avif still"])
 def test_more_formats_tell_their_size_before_they_are_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     format, data = corpus.pictures()[name]
     found = headers.header(data, format, place="")
-    assert (found.height, found.width) == images.decode(data, place="").pixels.shape[:2] == (36, 44)
+    assert (found.height, found.width) == reading.decode(data, place="").pixels.shape[:2] == (36, 44)
 
     def decoder(*_: object) -> None:
         raise AssertionError("decoded")
 
     monkeypatch.setattr(cv2, "imdecode", decoder)
     with pytest.raises(ImageError, match="44 x 36 is 1,584 pixels; at most 1,583 are read"):
-        images.decode(data, place="", max_pixels=36 * 44 - 1)
+        reading.decode(data, place="", max_pixels=36 * 44 - 1)
 
 
 def test_a_size_in_another_box_is_not_believed() -> None:
@@ -44,7 +45,7 @@ def test_a_size_in_another_box_is_not_believed() -> None:
     found = headers.header(data[:32] + box + data[32:], "jp2", place="")
     assert (found.height, found.width) == (36, 44)
     with pytest.raises(ImageError, match="damaged or truncated JPEG 2000"):
-        images.decode(data[:40], place="")
+        reading.decode(data[:40], place="")
 
 
 @pytest.mark.parametrize("name", ["hdr rle", "pfm colour", "bmp 24", "pnm P2", "ras plain", "webp alpha", "tiff plain"])
@@ -80,10 +81,14 @@ def test_what_jpeg_2000_can_not_hold_is_refused_before_opencv_tries(monkeypatch:
     def encoder(*_: object) -> None:
         raise AssertionError("encoded")
 
-    assert images.decode(images.encode(noise(32, 40, 3), format="jp2", place=""), place="").pixels.shape == (32, 40, 3)
+    assert reading.decode(reading.encode(noise(32, 40, 3), format="jp2", place=""), place="").pixels.shape == (
+        32,
+        40,
+        3,
+    )
     monkeypatch.setattr(cv2, "imencodeWithMetadata", encoder)
     with pytest.raises(ImageError, match="can't write 31 x 100 as jp2") as caught:
-        images.encode(noise(100, 31, 3), format="jp2", place="")
+        reading.encode(noise(100, 31, 3), format="jp2", place="")
     assert caught.value.hint == "it needs 32 pixels a side"
 
 
@@ -92,17 +97,17 @@ def test_bitmaps_whose_first_pixels_look_like_a_number() -> None:
     text = b"P1\n16 9\n" + b"\n".join(b" ".join(b"%d" % bit for bit in row) for row in bits)
     packed = b"P4\n16 9\n" + np.packbits(bits.astype(np.uint8), axis=1).tobytes()
     for data in (text, packed):
-        assert np.array_equal(images.decode(data, place="").pixels[..., 0], (1 - bits) * 255)
+        assert np.array_equal(reading.decode(data, place="").pixels[..., 0], (1 - bits) * 255)
     digits = b"P4\n16 2\n5 7\n"  # the bytes "5 7\n" are its pixels
     expected = 255 * (1 - np.unpackbits(np.frombuffer(b"5 7\n", np.uint8)).reshape(2, 16))
-    assert np.array_equal(images.decode(digits, place="").pixels[..., 0], expected)
+    assert np.array_equal(reading.decode(digits, place="").pixels[..., 0], expected)
 
 
 def test_cmyk_has_no_alpha() -> None:
     rgb = corpus.scene(36, 44)
     for format, tolerance in (("TIFF", 1), ("JPEG", 12)):
         data = corpus.pillow(rgb, format, "CMYK", **({"quality": 98} if format == "JPEG" else {}))
-        picture = images.decode(data, place="")
+        picture = reading.decode(data, place="")
         expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
         assert picture.pixels.shape == (36, 44, 3)
         assert picture.notes == ("its CMYK colours are turned into RGB",)
@@ -121,14 +126,14 @@ def test_cmyk_has_no_alpha() -> None:
 )
 def test_what_can_not_be_filled_up_is_an_error_as_before(data: bytes) -> None:
     with pytest.raises(ImageError):
-        images.decode(data, place="", allow_truncated=True)
+        reading.decode(data, place="", allow_truncated=True)
 
 
 def test_names_inside_archives_are_shown_on_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with zipfile.ZipFile("in.npz", "w") as archive:
         for name in ("a\nError: b.npy", "\x1b[31mc.npy"):
-            archive.writestr(name, arrays.write_npy(np.zeros(3)))
+            archive.writestr(name, npy.write_npy(np.zeros(3)))
     for source in ("in.npz", "in.npz::nothing"):
         result = run("apply", source, "-k", "[1]", "-o", "out.npy")
         assert (result.code, len(result.errors())) == (1, 1)
@@ -136,7 +141,7 @@ def test_names_inside_archives_are_shown_on_one_line(tmp_path: Path, monkeypatch
     result = run("show", "{weights: in.npz}")
     assert (result.code, len(result.errors())) == (2, 1)
     with pytest.raises(ImageError, match=r"version 1\.255; 1\.0, 2\.0 and 3\.0 are known"):
-        arrays.read_npy(b"\x93NUMPY\x01\xff" + arrays.write_npy(np.zeros(3))[8:], place="")
+        npy.read_npy(b"\x93NUMPY\x01\xff" + npy.write_npy(np.zeros(3))[8:], place="")
 
 
 def test_a_long_value_is_quoted_in_part() -> None:
@@ -234,7 +239,7 @@ def test_numbers_that_a_rule_can_not_make_are_told_without_a_warning() -> None:
 
 def test_a_cut_animation_is_one_frame(tmp_path: Path) -> None:
     _, data = corpus.pictures()["png animated"]
-    pictures = list(images.frames(data[:-300], place="", allow_truncated=True))
+    pictures = list(reading.frames(data[:-300], place="", allow_truncated=True))
     assert [picture.frames for picture in pictures] == [1]
     assert pictures[0].notes[1:] == ("frame 1 of 3",)
 
@@ -242,9 +247,9 @@ def test_a_cut_animation_is_one_frame(tmp_path: Path) -> None:
 def test_an_animation_whose_still_picture_is_none_of_its_frames() -> None:
     frames = [np.roll(corpus.scene(36, 44), 5 * shift, axis=1) for shift in range(3)]
     for _ in range(20):  # OpenCV alone writes beyond its buffers, which not every run notices
-        pictures = list(images.frames(corpus.pictures()["png apart"][1], place=""))
+        pictures = list(reading.frames(corpus.pictures()["png apart"][1], place=""))
         assert [np.array_equal(picture.pixels, frame) for picture, frame in zip(pictures, frames[1:], strict=True)]
-    assert np.array_equal(images.decode(corpus.pictures()["png apart"][1], place="").pixels, frames[0])
+    assert np.array_equal(reading.decode(corpus.pictures()["png apart"][1], place="").pixels, frames[0])
 
 
 def changed(data: bytes, kind: bytes, at: int, new: bytes) -> bytes:
@@ -269,5 +274,5 @@ def changed(data: bytes, kind: bytes, at: int, new: bytes) -> bytes:
 def test_frames_that_are_not_what_they_say(kind: bytes, at: int, new: bytes, part: str) -> None:
     data = changed(corpus.pictures()["png animated"][1], kind, at, new)
     with pytest.raises(ImageError, match=part):
-        list(images.frames(data, place=""))
-    assert images.decode(data, place="").pixels.shape == (36, 44, 3)
+        list(reading.frames(data, place=""))
+    assert reading.decode(data, place="").pixels.shape == (36, 44, 3)

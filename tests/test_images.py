@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 import pytest
 
-from convcli import exif, images, sniff
 from convcli.errors import ImageError, UsageError
+from convcli.pictures import reading, sniff
+from convcli.pictures.formats.tiff import directories
 
 Pixels = np.ndarray[Any, Any]
 Tags = dict[int, tuple[int, ...]]
@@ -97,7 +98,7 @@ def with_exif(data: bytes, block: bytes) -> bytes:
     if data.startswith(b"\x89PNG"):
         chunk = struct.pack(">I", len(block)) + b"eXIf" + block + struct.pack(">I", zlib.crc32(b"eXIf" + block))
         return data[:33] + chunk + data[33:]
-    width, height = (side.to_bytes(3, "little") for side in images.decode(data, place="").pixels.shape[1::-1])
+    width, height = (side.to_bytes(3, "little") for side in reading.decode(data, place="").pixels.shape[1::-1])
     small = [(int.from_bytes(side, "little") - 1).to_bytes(3, "little") for side in (width, height)]
     chunks = b"VP8X" + struct.pack("<I", 10) + b"\x08\0\0\0" + b"".join(small)
     chunks += data[12:] + b"EXIF" + struct.pack("<I", len(block)) + block
@@ -117,7 +118,7 @@ def smooth(height: int = 40, width: int = 56, channels: int = 3) -> Pixels:
 def test_pngsuite_equals_opencv(path: Path) -> None:
     data = path.read_bytes()
     colour, depth = data[25], data[24]
-    picture, expected = images.decode(data, place=path.name), opencv(data)
+    picture, expected = reading.decode(data, place=path.name), opencv(data)
     if colour == 4:
         assert picture.pixels.shape[2] == 2
         assert np.array_equal(expected[:, :, 0], expected[:, :, 1])
@@ -141,7 +142,7 @@ def test_pngsuite_equals_opencv(path: Path) -> None:
 @pytest.mark.parametrize("path", CORRUPT, ids=lambda path: path.stem)
 def test_corrupt_pngs_give_one_clear_line(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ImageError) as caught:
-        images.decode(path.read_bytes(), place=path.name)
+        reading.decode(path.read_bytes(), place=path.name)
     assert str(caught.value).startswith(f"{path.name}: damaged PNG: ")
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
@@ -152,11 +153,11 @@ def test_every_wrong_crc_is_found(kind: bytes) -> None:
     data = encoded(smooth(), ".png")
     text = struct.pack(">I", 4) + b"tEXta\0bc" + struct.pack(">I", zlib.crc32(b"tEXta\0bc"))
     data = data[:33] + text + data[33:]
-    assert images.decode(data, place="").format == "png"
+    assert reading.decode(data, place="").format == "png"
     at = data.index(kind) + 5
     damaged = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
     with pytest.raises(ImageError, match=f"wrong CRC in its {kind.decode()} chunk"):
-        images.decode(damaged, place="a.png")
+        reading.decode(damaged, place="a.png")
 
 
 # --- orientation ---------------------------------------------------------------------------------------------------
@@ -168,7 +169,7 @@ def test_exif_pictures_are_upright(name: str) -> None:
     by_name = {path.stem: path for path in corpus("exif")}
 
     def small(number: int) -> Pixels:
-        pixels = images.decode(by_name[f"{name}_{number}"].read_bytes(), place="").pixels
+        pixels = reading.decode(by_name[f"{name}_{number}"].read_bytes(), place="").pixels
         assert pixels.shape == ((1200, 1800, 3) if name == "Landscape" else (1800, 1200, 3))
         return cv2.resize(pixels, (150, 150), interpolation=cv2.INTER_AREA).astype(np.int16)
 
@@ -185,8 +186,8 @@ def test_exif_pictures_are_upright(name: str) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_orientation_is_applied_once(orientation: int, order: str, extension: str, channels: int) -> None:
     plain = encoded(smooth(channels=channels), extension)
-    stored = images.decode(plain, place="").pixels
-    picture = images.decode(with_exif(plain, exif_block(orientation, order)), place="")
+    stored = reading.decode(plain, place="").pixels
+    picture = reading.decode(with_exif(plain, exif_block(orientation, order)), place="")
     assert np.array_equal(picture.pixels, turned(stored, orientation))
     assert picture.pixels.flags.c_contiguous
 
@@ -197,15 +198,15 @@ def test_orientation_is_applied_once(orientation: int, order: str, extension: st
 def test_tiff_orientation_is_applied_once(orientation: int, dtype: type, channels: int) -> None:
     stored: Pixels = smooth(5, 7, channels).astype(dtype)
     extra: Tags = {338: (2,)} if channels in (2, 4) else {}
-    picture = images.decode(tiff(stored, {274: (orientation,)} | extra), place="")
+    picture = reading.decode(tiff(stored, {274: (orientation,)} | extra), place="")
     assert np.array_equal(picture.pixels, turned(stored, orientation))
 
 
 @pytest.mark.parametrize("block", [b"", b"II*\0", b"MM\0*\xff\xff\xff\xff", exif_block(9), exif_block(0), b"\0" * 40])
 def test_damaged_exif_means_upright(block: bytes) -> None:
-    assert exif.orientation(block) == 1
+    assert directories.orientation(block) == 1
     plain = encoded(smooth(), ".jpg")
-    assert images.decode(with_exif(plain, block), place="").pixels.shape == (40, 56, 3)
+    assert reading.decode(with_exif(plain, block), place="").pixels.shape == (40, 56, 3)
 
 
 # --- TIFF: what OpenCV reads wrongly --------------------------------------------------------------------------------
@@ -217,7 +218,7 @@ def test_damaged_exif_means_upright(block: bytes) -> None:
 def test_tiff_values_are_kept(dtype: str, channels: int, order: str) -> None:
     stored = (np.random.default_rng(1).random((5, 7, channels)) * 120).astype(dtype)
     extra: Tags = {338: (2,)} if channels in (2, 4) else {}
-    picture = images.decode(tiff(stored, extra, order=order), place="")
+    picture = reading.decode(tiff(stored, extra, order=order), place="")
     assert picture.pixels.dtype == np.dtype(dtype)
     assert np.array_equal(picture.pixels, stored)
     assert picture.has_alpha == (channels in (2, 4))
@@ -226,7 +227,7 @@ def test_tiff_values_are_kept(dtype: str, channels: int, order: str) -> None:
 def test_tiff_grey_and_alpha_with_predictor() -> None:
     stored = np.random.default_rng(2).integers(0, 65536, (4, 6, 2)).astype(np.uint16)
     differences = np.diff(stored, axis=1, prepend=np.zeros((4, 1, 2), np.uint16))
-    picture = images.decode(tiff(differences, {338: (2,), 317: (2,)}), place="")
+    picture = reading.decode(tiff(differences, {338: (2,), 317: (2,)}), place="")
     assert np.array_equal(picture.pixels, stored)
 
 
@@ -234,7 +235,7 @@ def test_tiff_grey_and_alpha_with_predictor() -> None:
 @pytest.mark.parametrize("channels", [1, 2])
 def test_tiff_white_is_zero(dtype: type, channels: int) -> None:
     stored: Pixels = smooth(5, 7, channels).astype(dtype)
-    pixels = images.decode(tiff(stored, {262: (0,)}), place="").pixels
+    pixels = reading.decode(tiff(stored, {262: (0,)}), place="").pixels
     assert np.array_equal(pixels[:, :, 0], np.iinfo(dtype).max - stored[:, :, 0])
     assert np.array_equal(pixels[:, :, 1:], stored[:, :, 1:])
 
@@ -250,7 +251,7 @@ def test_tiff_white_is_zero(dtype: type, channels: int) -> None:
 )
 def test_tiff_layouts_that_would_be_misread_are_refused(tags: Tags, part: str) -> None:
     with pytest.raises(ImageError, match=f"unsupported TIFF: .*{part}"):
-        images.decode(tiff(smooth(5, 7).astype(np.uint16), tags), place="a.tif")
+        reading.decode(tiff(smooth(5, 7).astype(np.uint16), tags), place="a.tif")
 
 
 def test_circular_tiff_is_refused() -> None:
@@ -259,7 +260,7 @@ def test_circular_tiff_is_refused() -> None:
     end = at + 2 + 12 * struct.unpack_from("<H", data, at)[0]
     struct.pack_into("<I", data, end, at)
     with pytest.raises(ImageError, match="goes in a circle"):
-        images.decode(bytes(data), place="a.tif")
+        reading.decode(bytes(data), place="a.tif")
 
 
 # --- frames --------------------------------------------------------------------------------------------------------
@@ -275,10 +276,10 @@ def test_frames_are_counted() -> None:
     files[".tif"] = cv2.imencodemulti(".tif", frames)[1].tobytes()
     files["handmade"] = tiff(frames[0], pages=3)
     for name, data in files.items():
-        picture = images.decode(data, place=name)
+        picture = reading.decode(data, place=name)
         assert (picture.frames, picture.notes) == (3, ("frame 1 of 3",)), name
         assert picture.pixels[:, :, :3].max() < 10, name
-    assert images.decode(encoded(frames[0], ".gif"), place="").frames == 1
+    assert reading.decode(encoded(frames[0], ".gif"), place="").frames == 1
 
 
 # --- damage ---------------------------------------------------------------------------------------------------------
@@ -297,23 +298,23 @@ FILES["progressive.jpg"] = encoded(photograph(), ".jpg", cv2.IMWRITE_JPEG_PROGRE
 FILES["restarts.jpg"] = encoded(photograph(), ".jpg", cv2.IMWRITE_JPEG_RST_INTERVAL, 4)
 FILES["exif.jpg"] = with_exif(FILES[".jpg"], exif_block(6) + FILES[".jpg"])  # a thumbnail with an end marker of its own
 FILES["handmade.tif"] = tiff(photograph())
-FILES[".pam"] = images.encode(smooth(channels=4), format="pam", place="")
+FILES[".pam"] = reading.encode(smooth(channels=4), format="pam", place="")
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_truncation_is_an_error(name: str) -> None:
     data = FILES[name]
-    assert images.decode(data, place=name).pixels.shape[:2] in ((96, 128), (128, 96), (40, 56))
+    assert reading.decode(data, place=name).pixels.shape[:2] in ((96, 128), (128, 96), (40, 56))
     for length in [*(len(data) * part // 16 for part in range(16)), len(data) - 1, len(data) - 2]:
         with pytest.raises(ImageError) as caught:
-            images.decode(data[:length], place=name)
+            reading.decode(data[:length], place=name)
         assert str(caught.value).startswith(f"{name}: ")
 
 
 @pytest.mark.parametrize("name", [".jpg", "progressive.jpg", ".png", ".bmp", ".ppm", ".gif", ".webp"])
 def test_trailing_bytes_are_accepted(name: str) -> None:
-    pixels = images.decode(FILES[name], place="").pixels
-    assert np.array_equal(images.decode(FILES[name] + b"\xff\0trailing" * 9, place="").pixels, pixels)
+    pixels = reading.decode(FILES[name], place="").pixels
+    assert np.array_equal(reading.decode(FILES[name] + b"\xff\0trailing" * 9, place="").pixels, pixels)
 
 
 def test_random_damage_never_escapes_as_another_exception() -> None:
@@ -324,7 +325,7 @@ def test_random_damage_never_escapes_as_another_exception() -> None:
             for at in random.integers(0, min(len(data), 400), 3):
                 data[at] = random.integers(0, 256)
             try:
-                picture = images.decode(bytes(data), place=name, max_pixels=1 << 22)
+                picture = reading.decode(bytes(data), place=name, max_pixels=1 << 22)
             except ImageError:
                 continue
             assert picture.pixels.ndim == 3
@@ -354,13 +355,13 @@ def test_random_damage_never_escapes_as_another_exception() -> None:
 )
 def test_what_is_no_image_is_named(data: bytes, part: str) -> None:
     with pytest.raises(ImageError, match=part) as caught:
-        images.decode(data, place="a.png")
+        reading.decode(data, place="a.png")
     assert str(caught.value).startswith("a.png: ")
     assert ("JPEG XL" not in part) or "jpeg" in caught.value.hint
 
 
 def test_content_counts_not_the_name() -> None:
-    assert images.decode(FILES[".jpg"], place="a.png").format == "jpeg"
+    assert reading.decode(FILES[".jpg"], place="a.png").format == "jpeg"
 
 
 # --- limits and lies --------------------------------------------------------------------------------------------------
@@ -368,10 +369,10 @@ def test_content_counts_not_the_name() -> None:
 
 @pytest.mark.parametrize("name", [".png", ".jpg", ".webp", ".tif", ".bmp", ".ppm", ".gif", ".pam"])
 def test_pixel_limit_is_read_from_the_header(name: str) -> None:
-    height, width = images.decode(FILES[name], place="").pixels.shape[:2]
-    assert images.decode(FILES[name], place="", max_pixels=height * width)
+    height, width = reading.decode(FILES[name], place="").pixels.shape[:2]
+    assert reading.decode(FILES[name], place="", max_pixels=height * width)
     with pytest.raises(ImageError, match=f"{width} x {height} is [0-9,]+ pixels; at most [0-9,]+ are read"):
-        images.decode(FILES[name], place=name, max_pixels=height * width - 1)
+        reading.decode(FILES[name], place=name, max_pixels=height * width - 1)
 
 
 LIES = """
@@ -421,9 +422,9 @@ def test_pnm_is_scaled_to_full_range() -> None:
         (b"P1\n2 1\n1 0", [0, 255]),
         (b"P4\n2 1\n\x80", [0, 255]),
     ]:
-        assert images.decode(data, place="a.pnm").pixels.ravel().tolist() == expected, data
-    assert images.decode(b"P6\n1 1\n255\nabc", place="").pixels.tolist() == [[[97, 98, 99]]]
-    assert images.decode(b"P5 2 1 1023\n\x00\x00\x03\xff", place="").notes == (
+        assert reading.decode(data, place="a.pnm").pixels.ravel().tolist() == expected, data
+    assert reading.decode(b"P6\n1 1\n255\nabc", place="").pixels.tolist() == [[[97, 98, 99]]]
+    assert reading.decode(b"P5 2 1 1023\n\x00\x00\x03\xff", place="").notes == (
         "its values up to 1023 are scaled to 65535",
     )
 
@@ -431,29 +432,29 @@ def test_pnm_is_scaled_to_full_range() -> None:
 def test_padding_of_a_32_bit_bmp_is_not_alpha() -> None:
     clear = smooth(channels=4)
     clear[:, :, 3] = 0
-    assert images.decode(encoded(clear, ".bmp"), place="").pixels.shape[2] == 3
+    assert reading.decode(encoded(clear, ".bmp"), place="").pixels.shape[2] == 3
     clear[0, 0, 3] = 1
-    assert images.decode(encoded(clear, ".bmp"), place="").pixels.shape[2] == 4
+    assert reading.decode(encoded(clear, ".bmp"), place="").pixels.shape[2] == 4
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("format", images.WRITABLE)
+@pytest.mark.parametrize("format", reading.WRITABLE)
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "i8", "f2", "f4", "f8", "?"])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_what_is_written_comes_back(format: str, dtype: str, channels: int) -> None:
     pixels = smooth(40, 48, channels).astype(dtype)
-    if not images.holds(format, pixels.dtype, channels):
+    if not reading.holds(format, pixels.dtype, channels):
         with pytest.raises(ImageError, match=f"{format} can't hold ") as caught:
-            images.encode(pixels, format=format, place="out")
+            reading.encode(pixels, format=format, place="out")
         assert "formats that can: " in caught.value.hint and ".npy" in caught.value.hint
         return
-    data = images.encode(pixels, format=format, place="out")
+    data = reading.encode(pixels, format=format, place="out")
     if format == "npy":
         assert data.startswith(b"\x93NUMPY")
         return
-    picture = images.decode(data, place="")
+    picture = reading.decode(data, place="")
     assert picture.format == ("pnm" if format == "pam" else format)
     back = picture.pixels
     assert back.dtype == pixels.dtype
@@ -472,49 +473,49 @@ def test_what_is_written_comes_back(format: str, dtype: str, channels: int) -> N
 
 def test_errors_say_what_would_fit() -> None:
     with pytest.raises(ImageError) as caught:
-        images.encode(smooth(channels=4), format="jpeg", place="out.jpg")
+        reading.encode(smooth(channels=4), format="jpeg", place="out.jpg")
     assert str(caught.value) == (
         "out.jpg: jpeg can't hold RGBA, only grey, RGB\n"
         "  hint: --background COLOUR is laid under it, --alpha drop leaves it out; "
         "formats that can: .png .webp .tif .bmp .pam .jp2 .avif .npy"
     )
     with pytest.raises(ImageError, match="png can't hold float32 pixels, only uint8, uint16") as caught:
-        images.encode(smooth().astype(np.float32), format="png", place="out.png")
+        reading.encode(smooth().astype(np.float32), format="png", place="out.png")
     assert caught.value.hint == "formats that can: .tif .pfm .npy"
     with pytest.raises(ImageError, match="at most 16,383 a side"):
-        images.encode(np.zeros((1, 16384, 3), np.uint8), format="webp", place="out.webp")
+        reading.encode(np.zeros((1, 16384, 3), np.uint8), format="webp", place="out.webp")
     with pytest.raises(ImageError, match="can't write 8 x 8 as jp2"):
-        images.encode(smooth(8, 8), format="jp2", place="out.jp2")
+        reading.encode(smooth(8, 8), format="jp2", place="out.jp2")
 
 
 def test_input_is_not_changed_by_writing() -> None:
-    for format in images.WRITABLE:
+    for format in reading.WRITABLE:
         pixels = smooth()
         pixels = pixels.astype(np.float32) if format == "pfm" else pixels
         before = pixels.copy()
         pixels.setflags(write=False)
-        images.encode(pixels, format=format, place="")
-        images.encode(pixels[::-1, ::-1][:, :, ::-1], format=format, place="")
+        reading.encode(pixels, format=format, place="")
+        reading.encode(pixels[::-1, ::-1][:, :, ::-1], format=format, place="")
         assert np.array_equal(pixels, before)
 
 
 def test_formats_by_name() -> None:
-    assert [images.format_of(name) for name in ("a.b/out.JPG", ".tiff", "png", "jpg", "x.ppm", "a.npy")] == [
+    assert [reading.format_of(name) for name in ("a.b/out.JPG", ".tiff", "png", "jpg", "x.ppm", "a.npy")] == [
         "jpeg", "tiff", "png", "jpeg", "pnm", "npy",
     ]  # fmt: skip
     with pytest.raises(UsageError, match=r"no image format has the extension '\.jepg'") as caught:
-        images.format_of("out.jepg")
+        reading.format_of("out.jepg")
     assert caught.value.hint == "did you mean '.jpg'?"
     with pytest.raises(UsageError) as caught:
-        images.format_of("out.xyz")
+        reading.format_of("out.xyz")
     assert ".png .jpg" in caught.value.hint
     with pytest.raises(UsageError, match="GIF can be read but not written"):
-        images.format_of("out.gif")
+        reading.format_of("out.gif")
     with pytest.raises(UsageError, match=r"HDR can be read but not written") as caught:
-        images.format_of("out.hdr")
+        reading.format_of("out.hdr")
     assert caught.value.hint.startswith("extensions that can be written: .png")
     with pytest.raises(UsageError, match=r"'folder\.d/out' has no image extension"):
-        images.format_of("folder.d/out")
+        reading.format_of("folder.d/out")
 
 
 def test_opencvs_log_is_quiet_in_threads_and_restored(capfd: pytest.CaptureFixture[str]) -> None:
@@ -525,8 +526,8 @@ def test_opencvs_log_is_quiet_in_threads_and_restored(capfd: pytest.CaptureFixtu
     def work() -> None:
         for _ in range(20):
             with pytest.raises(ImageError):
-                images.decode(FILES[".avif"][:-9], place="")
-            images.decode(FILES[".tif"], place="")
+                reading.decode(FILES[".avif"][:-9], place="")
+            reading.decode(FILES[".tif"], place="")
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

@@ -13,7 +13,7 @@ from support import Result, noise, run, save, spawn
 from convcli.finding import EXTENSIONS, Input, matches, natural, pictures_in
 from convcli.inputs import Selection, collect
 from convcli.jobs import plan_jobs
-from convcli.sniff import READABLE
+from convcli.pictures.sniff import READABLE
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links, pipes and names of any bytes")
 not_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may look anywhere")

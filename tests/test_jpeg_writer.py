@@ -14,14 +14,17 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from convcli import banded, encoding, jpeg_writer, load, png_bands
+from convcli import banded, load
 from convcli.engine import threads
 from convcli.engine.channel import fused, whole as whole_plane
 from convcli.errors import ImageError
 from convcli.filtering import paging, steps
 from convcli.jobs import Job
-from convcli.metadata import Metadata
 from convcli.picture_files import PictureSettings
+from convcli.pictures import encoding
+from convcli.pictures.format import Metadata
+from convcli.pictures.formats.jpeg import writer as jpeg_writer
+from convcli.pictures.formats.png import rows as png_rows
 from convcli.processing import Settings, run_job
 from convcli.report import Report
 from tests.png_files import png_file
@@ -126,7 +129,7 @@ def test_metadata_stand_before_the_code() -> None:
 @pytest.mark.skipif(not paging.available(), reason="this system gives no memory back")
 @pytest.mark.parametrize("channels", [1, 3])
 def test_bands_of_a_png_give_the_same_jpeg(channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(png_bands, "_BAND_BYTES", 1 << 13)
+    monkeypatch.setattr(png_rows, "_BAND_BYTES", 1 << 13)
     monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 15)
     monkeypatch.setattr(fused, "HEIGHT", 64)
     monkeypatch.setattr(fused, "WIDTH", 1024)

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from convcli import avif, carriers, exif_blocks, images
-from convcli.metadata import NOTHING, Metadata, fitted
+from convcli.pictures import carriers, reading
+from convcli.pictures.format import NOTHING, Metadata
+from convcli.pictures.formats import avif
+from convcli.pictures.formats.tiff import exif
+from convcli.pictures.metadata import fitted
 
 Pixels = np.ndarray[Any, Any]
 CARRIERS = ("jpeg", "png", "webp", "tiff", "avif")
@@ -83,13 +86,13 @@ def xmp_of(shown: Image.Image) -> bytes:
 @pytest.mark.parametrize("target", CARRIERS)
 @pytest.mark.parametrize("source", CARRIERS)
 def test_all_survives_from_format_to_format(source: str, target: str) -> None:
-    decoded = images.decode(from_pillow(source), place="")
+    decoded = reading.decode(from_pillow(source), place="")
     assert decoded.pixels.shape == (56, 40, 3)
     assert decoded.metadata.lost == ()
     enlarged = np.repeat(decoded.pixels, 2, axis=0)
-    kept, notes = images.fit(decoded.metadata, enlarged, target)
+    kept, notes = reading.fit(decoded.metadata, enlarged, target)
     assert notes == ()
-    data = images.encode(enlarged, format=target, place="", metadata=decoded.metadata)
+    data = reading.encode(enlarged, format=target, place="", metadata=decoded.metadata)
     shown = opened(data)
     assert shown.size == (40, 112)
     assert shown.info["icc_profile"] == SRGB
@@ -104,21 +107,21 @@ def test_all_survives_from_format_to_format(source: str, target: str) -> None:
     packet = xmp_of(shown)
     assert b'tiff:Orientation="1"' in packet and b"exif:PixelXDimension = '40'" in packet and b'dc:title="T"' in packet
     assert b"<tiff:ImageWidth>40</" in packet and b"secret" not in packet
-    again = images.decode(data, place="")
+    again = reading.decode(data, place="")
     assert again.pixels.shape == enlarged.shape
     if source in ("jpeg", "png", "tiff"):
         assert again.metadata.dpi == pytest.approx((300, 300), abs=0.05)
         if target in ("jpeg", "png", "tiff"):
             assert shown.info["dpi"] == pytest.approx((300, 300), abs=0.05)
     if target != "tiff":
-        assert images.fit(again.metadata, enlarged, target)[0].exif == kept.exif == again.metadata.exif
+        assert reading.fit(again.metadata, enlarged, target)[0].exif == kept.exif == again.metadata.exif
 
 
 @pytest.mark.parametrize("target", ["jpeg", "png", "webp", "avif"])
 def test_opencv_reads_what_is_written(target: str) -> None:
     given = Metadata(icc=SRGB, exif=block(), xmp=XMP)
-    data = images.encode(picture(), format=target, place="", metadata=given)
-    kept, _ = images.fit(given, picture(), target)
+    data = reading.encode(picture(), format=target, place="", metadata=given)
+    kept, _ = reading.fit(given, picture(), target)
     _, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     found = {int(kind): np.asarray(value).tobytes() for kind, value in zip(kinds, blocks, strict=True)}
     assert found[cv2.IMAGE_METADATA_EXIF] == kept.exif
@@ -130,14 +133,14 @@ def test_opencv_reads_what_is_written(target: str) -> None:
 @pytest.mark.parametrize("source", CARRIERS)
 def test_orientation_is_never_applied_twice(source: str, orientation: int) -> None:
     data = from_pillow(source, exif=b"Exif\0\0" + block(orientation), quality=100)
-    first = images.decode(data, place="")
+    first = reading.decode(data, place="")
     stored = opened(from_pillow(source, exif=b"", quality=100)).convert("RGB")
     turn = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}.get(orientation)
     upright = np.asarray(stored.transpose(Image.Transpose(turn)) if turn is not None else stored)
     assert np.abs(first.pixels.astype(int) - upright).mean() < 3
     for target in CARRIERS:
-        written = images.encode(first.pixels, format=target, place="", metadata=first.metadata)
-        second = images.decode(written, place="")
+        written = reading.encode(first.pixels, format=target, place="", metadata=first.metadata)
+        second = reading.decode(written, place="")
         assert second.pixels.shape == first.pixels.shape
         assert np.abs(second.pixels.astype(int) - first.pixels).mean() < 3
 
@@ -152,9 +155,9 @@ def test_a_thumbnail_is_wiped_out() -> None:
     second = struct.pack(order + "HHHIIHHIII", 2, 513, 4, 1, start + 30, 514, 4, 1, len(thumbnail), 0)
     whole = bytearray(plain + second + thumbnail)
     struct.pack_into(order + "I", whole, at + 2 + 12 * count, start)
-    renewed = exif_blocks.renewed(bytes(whole), width=5, height=6)
+    renewed = exif.renewed(bytes(whole), width=5, height=6)
     assert b"there before" not in renewed and len(renewed) == start + 30
-    assert exif_blocks.renewed(renewed, width=5, height=6) == renewed
+    assert exif.renewed(renewed, width=5, height=6) == renewed
     tags = Image.Exif()
     tags.load(b"Exif\0\0" + renewed)
     assert tags[MAKE] == "A maker of cameras" and tags.get_ifd(EXIF)[ACROSS] == 5
@@ -172,10 +175,10 @@ def test_a_thumbnail_is_wiped_out() -> None:
     ],
 )
 def test_profiles_of_another_model_are_dropped(icc: bytes, channels: int, part: str) -> None:
-    kept, notes = images.fit(Metadata(icc=icc), picture(channels), "png")
+    kept, notes = reading.fit(Metadata(icc=icc), picture(channels), "png")
     assert notes == ((f"ICC profile dropped: {part}",) if part else ())
     assert kept.icc == (b"" if part else icc)
-    data = images.encode(picture(channels), format="png", place="", metadata=Metadata(icc=icc))
+    data = reading.encode(picture(channels), format="png", place="", metadata=Metadata(icc=icc))
     assert opened(data).info.get("icc_profile", b"") == kept.icc
 
 
@@ -194,32 +197,32 @@ def test_profiles_of_another_model_are_dropped(icc: bytes, channels: int, part: 
 )
 def test_grey_that_becomes_colour_is_told(channels: int, format: str, note: str) -> None:
     pixels = np.full((40, 50, channels), 100, np.uint8)
-    _, notes = images.fit(NOTHING, pixels, format)
+    _, notes = reading.fit(NOTHING, pixels, format)
     assert notes == ((note,) if note else ())
     back: Any = cv2.imdecode(
-        np.frombuffer(images.encode(pixels, format=format, place=""), np.uint8), cv2.IMREAD_UNCHANGED
+        np.frombuffer(reading.encode(pixels, format=format, place=""), np.uint8), cv2.IMREAD_UNCHANGED
     )
     if note:
         assert back.shape[2] == (4 if "RGBA" in note else 3)
 
 
 def test_grey_that_becomes_rgb_loses_its_profile() -> None:
-    _, notes = images.fit(Metadata(icc=profile(b"GRAY")), picture(1), "webp")
+    _, notes = reading.fit(Metadata(icc=profile(b"GRAY")), picture(1), "webp")
     assert notes == ("grey becomes RGB in webp files", "ICC profile dropped: it is for grey, the result is RGB")
 
 
 def test_what_a_format_does_not_hold_is_said() -> None:
     given = Metadata(icc=SRGB, exif=block(), xmp=XMP, dpi=(72, 72))
-    assert images.fit(given, picture(), "pnm") == (
+    assert reading.fit(given, picture(), "pnm") == (
         NOTHING, ("ICC profile, EXIF, XMP, resolution dropped: not kept in pnm files",),
     )  # fmt: skip
-    kept, notes = images.fit(given, picture(), "bmp")
+    kept, notes = reading.fit(given, picture(), "bmp")
     assert (kept.dpi, notes) == ((72, 72), ("ICC profile, EXIF, XMP dropped: not kept in bmp files",))
-    data = images.encode(picture(), format="bmp", place="", metadata=given)
+    data = reading.encode(picture(), format="bmp", place="", metadata=given)
     assert opened(data).info["dpi"] == pytest.approx((72, 72), abs=0.05)
-    assert images.decode(data, place="").metadata.dpi == pytest.approx((72, 72), abs=0.05)
+    assert reading.decode(data, place="").metadata.dpi == pytest.approx((72, 72), abs=0.05)
     large = Metadata(exif=block() + bytes(70000), xmp=XMP + b" " * 70000)
-    kept, notes = images.fit(large, picture(), "jpeg")
+    kept, notes = reading.fit(large, picture(), "jpeg")
     assert kept == NOTHING
     assert [note[:24] for note in notes] == [
         f"EXIF dropped: it has {len(large.exif) // 1000},",
@@ -229,10 +232,10 @@ def test_what_a_format_does_not_hold_is_said() -> None:
 
 def test_a_large_profile_is_split_over_segments() -> None:
     icc = profile(b"RGB ", 200_000)
-    data = images.encode(picture(), format="jpeg", place="", metadata=Metadata(icc=icc))
+    data = reading.encode(picture(), format="jpeg", place="", metadata=Metadata(icc=icc))
     assert data.count(b"ICC_PROFILE\0") == 4
     assert opened(data).info["icc_profile"] == icc
-    assert images.decode(data, place="").metadata.icc == icc
+    assert reading.decode(data, place="").metadata.icc == icc
 
 
 @pytest.mark.parametrize(
@@ -246,24 +249,24 @@ def test_a_large_profile_is_split_over_segments() -> None:
 def test_what_is_not_taken_up_is_said(marker: int, content: bytes, part: str) -> None:
     plain = from_pillow("jpeg")
     segment = bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
-    found = images.decode(plain[:2] + segment + plain[2:], place="").metadata
+    found = reading.decode(plain[:2] + segment + plain[2:], place="").metadata
     assert len(found.lost) == 1 and part in found.lost[0]
-    assert images.fit(found, picture(), "png")[1] == found.lost
+    assert reading.fit(found, picture(), "png")[1] == found.lost
 
 
 @pytest.mark.parametrize("dpi", [(300, 300), (72.5, 96), (1, 65535)])
 @pytest.mark.parametrize("target", ["tiff", "webp", "avif"])
 def test_resolution_without_exif(target: str, dpi: tuple[float, float]) -> None:
-    data = images.encode(picture(), format=target, place="", metadata=Metadata(dpi=dpi))
-    assert images.decode(data, place="").metadata.dpi == dpi
+    data = reading.encode(picture(), format=target, place="", metadata=Metadata(dpi=dpi))
+    assert reading.decode(data, place="").metadata.dpi == dpi
     tags = opened(data).getexif()
     assert (float(tags[282]), float(tags[283]), tags[296]) == (*dpi, 2)
 
 
 @pytest.mark.parametrize("format", CARRIERS)
 def test_without_metadata_nothing_is_added(format: str) -> None:
-    data = images.encode(picture(), format=format, place="")
-    found = images.decode(data, place="").metadata
+    data = reading.encode(picture(), format=format, place="")
+    found = reading.decode(data, place="").metadata
     assert (found.icc, found.exif, found.xmp, found.lost) == (b"", b"", b"", ())
 
 
@@ -280,7 +283,7 @@ def test_damage_in_metadata_is_no_damage_of_the_picture() -> None:
             kept, _ = fitted(found, format="png", shape=(5, 6, 3))
             again, _ = fitted(kept, format="png", shape=(5, 6, 3))
             assert again == kept
-            images.encode(picture(), format="tiff", place="", metadata=found)
+            reading.encode(picture(), format="tiff", place="", metadata=found)
 
 
 def test_hostile_xmp_packets_take_no_time() -> None:
@@ -311,12 +314,12 @@ def test_turns_and_mirrors_of_avif(orientation: int) -> None:
 @pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "f4"])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_tiff_pages_by_opencv(dtype: str, channels: int, compression: str) -> None:
-    from convcli import tiff
+    from convcli.pictures.formats.tiff import writer as tiff_writer
 
     pixels = (np.random.default_rng(1).random((700, 300, channels)) * 200).astype(dtype)
-    data = tiff.encode([pixels, pixels[:9, :7]], compression=compression)
+    data = tiff_writer.encode([pixels, pixels[:9, :7]], compression=compression)
     if channels == 2:
-        assert np.array_equal(images.decode(data, place="").pixels, pixels)
+        assert np.array_equal(reading.decode(data, place="").pixels, pixels)
         return
     done, pages = cv2.imdecodemulti(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     assert done and len(pages) == 2

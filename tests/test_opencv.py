@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from convcli import decoding, encoding, images, opencv
 from convcli.errors import ImageError
+from convcli.pictures import decoding, encoding, opencv, reading
 from tests.support import SAMPLES, environment, noise
 
 
@@ -52,7 +52,7 @@ def refused(name: str) -> int:
 def test_complaints_are_heard(memory: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     if not memory:
         monkeypatch.setattr(os, "memfd_create", refused, raising=False)
-    picture = images.decode(damaged(), place="a.jpg")
+    picture = reading.decode(damaged(), place="a.jpg")
     assert any(note.startswith("damaged JPEG: Corrupt JPEG data") for note in picture.notes)
     assert capfd.readouterr().err == ""
 
@@ -60,7 +60,7 @@ def test_complaints_are_heard(memory: bool, monkeypatch: pytest.MonkeyPatch, cap
 def outcome(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     """The pixels and notes of a file, or what is wrong with it."""
     try:
-        picture = images.decode(data, place="a.jpg", max_pixels=1 << 20)
+        picture = reading.decode(data, place="a.jpg", max_pixels=1 << 20)
     except ImageError as error:
         return b"", (str(error),)
     return picture.pixels.tobytes(), picture.notes

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 from support import run
 
-from convcli import images
+from convcli.pictures import reading
 
 Pixels = np.ndarray[Any, Any]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -93,17 +93,17 @@ def test_all_frames(tmp_path: Path, extension: str) -> None:
     result = run("apply", source, "-k", "gaussian", "-o", target, "--all-frames", "--json")
     assert result.code == 0 and notes(result.err) == []
     assert json.loads(result.err)["frames"] == 3
-    before = [picture.pixels for picture in images.frames(source.read_bytes(), place="")]
+    before = [picture.pixels for picture in reading.frames(source.read_bytes(), place="")]
     if extension == ".npy":
         assert np.load(target).shape == (3, 48, 64, 3)
         return
-    after = list(images.frames(target.read_bytes(), place=""))
+    after = list(reading.frames(target.read_bytes(), place=""))
     assert len(after) == 3 and ([p.duration for p in after] == [70, 80, 90] or extension == ".tif")
     for number, picture in enumerate(after):
         alone = run(
-            "apply", "-", "-k", "gaussian", "-o", "-", stdin=images.encode(before[number], format="png", place="")
+            "apply", "-", "-k", "gaussian", "-o", "-", stdin=reading.encode(before[number], format="png", place="")
         )
-        expected = images.decode(alone.out, place="").pixels
+        expected = reading.decode(alone.out, place="").pixels
         assert np.abs(picture.pixels.astype(int) - expected).mean() < (4 if extension in (".webp", ".avif") else 1e-9)
     first = run("apply", source, "-k", "gaussian", "-o", tmp_path / "one.png")
     assert "a.gif: frame 1 of 3" in first.err

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
-from convcli import png, png_writer
 from convcli.errors import ImageError
+from convcli.pictures.formats.png import structure, writer as png_writer
 
 Pixels = np.ndarray[Any, Any]
 
@@ -177,7 +177,7 @@ def test_adler_of_a_whole(first: bytes, second: bytes) -> None:
 
 
 def rebuilt(*parts: tuple[bytes, bytes]) -> bytes:
-    return png.SIGNATURE + b"".join(
+    return structure.SIGNATURE + b"".join(
         struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
         for kind, content in parts
     )
@@ -195,7 +195,7 @@ def header(*values: int) -> tuple[bytes, bytes]:
     ("data", "part"),
     [
         (b"", "first 8 bytes"),
-        (png.SIGNATURE, "ends at byte 8, before its IEND"),
+        (structure.SIGNATURE, "ends at byte 8, before its IEND"),
         (rebuilt(HEAD, *BODY), "before its IEND"),
         (rebuilt(HEAD, END), "no IDAT"),
         (rebuilt(*BODY, END), "first chunk is not a header"),
@@ -210,18 +210,18 @@ def header(*values: int) -> tuple[bytes, bytes]:
         (rebuilt(header(4, 4, 8, 2, 0, 0, 2), *BODY, END), "interlace 2"),
         (rebuilt(header(60000, 60000, 8, 2, 0, 0, 0), *BODY, END), "promises 60000 x 60000 pixels, more than"),
         (rebuilt(HEAD, *BODY, (b"I\0ND", b"")), "no chunk starts at byte"),
-        (png.SIGNATURE + b"\x7f\xff\xff\xffIHDR" + bytes(30), "needs 2147483647 bytes, 30 are left"),
+        (structure.SIGNATURE + b"\x7f\xff\xff\xffIHDR" + bytes(30), "needs 2147483647 bytes, 30 are left"),
     ],
 )
 def test_structure_is_proved(data: bytes, part: str) -> None:
     with pytest.raises(ImageError, match=part) as caught:
-        png.inspect(data, place="a.png")
+        structure.inspect(data, place="a.png")
     assert str(caught.value).startswith("a.png: ")
 
 
 def test_what_the_check_finds() -> None:
     extras = (b"acTL", struct.pack(">II", 7, 0)), (b"eXIf", b"MM\0*"), (b"iCCP", b"nonsense")
-    found = png.inspect(rebuilt(HEAD, *extras, *BODY, END) + b"trailing", place="")
+    found = structure.inspect(rebuilt(HEAD, *extras, *BODY, END) + b"trailing", place="")
     assert (found.width, found.height, found.depth, found.colour) == (4, 4, 8, 2)
     assert (found.frames, found.exif) == (7, b"MM\0*")
     assert found.plain == rebuilt(HEAD, *BODY, END)

@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import ahead, banded, load, png_bands, png_stream, processing
+from convcli import banded, load, processing
 from convcli.errors import ConvcliError
 from convcli.filtering import paging, steps
 from convcli.filtering.treatment import Treatment
 from convcli.picture_files import PictureSettings
-from convcli.png_bands import PngBands
+from convcli.pictures.formats.png import prefetch, rows as png_rows, stream as png_stream
+from convcli.pictures.formats.png.rows import PngBands
+from convcli.pictures.rows import NotInBandsError
 from convcli.processing import Settings, run_job
 from convcli.report import Report
-from convcli.row_source import NotInBandsError
 from tests.png_files import chunk, png_file
 from tests.support import Pixels, corpus, environment, run
 from tests.test_banded import CHAINS, check_same, in_bands, paths, photo
@@ -38,7 +39,7 @@ pytestmark = [
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(paging, "GRAIN", mmap.PAGESIZE)
     monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 15)
-    monkeypatch.setattr(png_bands, "_BAND_BYTES", 1 << 13)
+    monkeypatch.setattr(png_rows, "_BAND_BYTES", 1 << 13)
     monkeypatch.setattr(png_stream, "_PIECE", 1 << 10)
     monkeypatch.setattr(png_stream, "_STORED", 3000)
     yield
@@ -272,16 +273,16 @@ def test_made_ahead() -> None:
             yield number
         raise KeyError("end")
 
-    source = ahead.Ahead(items(), 3)
+    source = prefetch.Ahead(items(), 3)
     assert [next(source) for _ in range(10)] == list(range(10))
     source.close()
     assert len(made) <= 14
-    whole = ahead.Ahead(items(), 3)
+    whole = prefetch.Ahead(items(), 3)
     assert [next(whole) for _ in range(100)] == list(range(100))
     for _ in range(2):
         with pytest.raises(KeyError):
             next(whole)
-    assert list(ahead.Ahead(iter("abc"), 1)) == ["a", "b", "c"]
+    assert list(prefetch.Ahead(iter("abc"), 1)) == ["a", "b", "c"]
 
 
 def test_others_are_not_read_in_bands(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ import pytest
 from support import ROOT, SAMPLES, environment
 
 import convcli
-from convcli import arrays, decoding, images
+from convcli import npy
 from convcli.costs import networks
 from convcli.errors import KernelError
 from convcli.filtering import stages
 from convcli.ops import base, rules, tensors
+from convcli.pictures import reading, source
 from convcli.spec import nodes, scalars
 
 SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
@@ -36,8 +37,8 @@ def test_every_test_that_is_named_exists() -> None:
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("{} pixels (`--max-pixels`)", images.MAX_PIXELS),
-        ("{} a side", decoding._LONGEST_SIDE),
+        ("{} pixels (`--max-pixels`)", reading.MAX_PIXELS),
+        ("{} a side", source._LONGEST_SIDE),
         ("most {} bytes of text", nodes.TEXT_LIMIT),
         ("{} levels of nesting", nodes.DEPTH),
         ("rules make at most {} taps", rules.MOST),
@@ -45,8 +46,8 @@ def test_every_test_that_is_named_exists() -> None:
         ("most {} samples per channel", stages.LARGEST),
         ("more than {} samples", base.SPAN),
         ("and {} times the input", base.SPAN_FACTOR),
-        ("header has at most {} bytes", arrays._LONGEST_HEADER),
-        ("most {} bytes for an input", arrays._LARGEST_MEMBER),
+        ("header has at most {} bytes", npy._LONGEST_HEADER),
+        ("most {} bytes for an input", npy._LARGEST_MEMBER),
         ("{} for weights", tensors.MEMBER_LIMIT),
         ("most {} layers", networks.LAYER_LIMIT),
     ],
@@ -79,7 +80,7 @@ def test_the_figures_are_of_a_whole_run_without_failures() -> None:
     text = (ROOT / "RELIABILITY.md").read_text(encoding="utf-8")
     assert "python -m tests.reliability" in text and "No failure." in text
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ") and "1,000" in line]
-    assert {row[0].strip() for row in rows} == {*images.sniff.READABLE, "kernel files"}
+    assert {row[0].strip() for row in rows} == {*reading.sniff.READABLE, "kernel files"}
     for row in rows:
         cells = [cell.strip().replace(",", "") for cell in row]
         assert cells[1] == "1000" == str(sum(map(int, cells[2:5]))) and cells[-1] == "0"

@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import banded, load, temporaries, tiff, tiff_bands
+from convcli import banded, load, temporaries
 from convcli.errors import ImageError
 from convcli.filtering import paging, steps
 from convcli.jobs import Job
 from convcli.picture_files import PictureSettings
+from convcli.pictures.formats.tiff import rows as tiff_rows, writer as tiff_writer
 from convcli.report import Report
 from tests.support import Pixels, environment
 from tests.test_banded import check_same, in_bands, photo
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.skipif(not paging.available(), reason="this system give
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(paging, "GRAIN", mmap.PAGESIZE)
     monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 15)
-    monkeypatch.setattr(tiff_bands, "_BAND_BYTES", 1 << 13)
+    monkeypatch.setattr(tiff_rows, "_BAND_BYTES", 1 << 13)
     yield
 
 
@@ -57,7 +58,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_files_by_the_specification(how: dict[str, Any], dtype: str, channels: int, tmp_path: Path) -> None:
     pixels = photo(150, 131, channels, dtype="float32" if dtype.startswith("float") else "uint8").astype(dtype)
     check_same(tiff_file(pixels, **how), tmp_path, ["sharpen"])
-    with closing(tiff_bands.TiffBands(str(tmp_path / "in.tif"), least=0, max_pixels=1 << 20)) as source:
+    with closing(tiff_rows.TiffBands(str(tmp_path / "in.tif"), least=0, max_pixels=1 << 20)) as source:
         assert len(source.cuts) > 1
 
 
@@ -103,12 +104,12 @@ def test_what_has_to_be_read_whole_says_so(tmp_path: Path, monkeypatch: pytest.M
     pixels = photo(100, 90, 1)
     turned = tiff_file(pixels, rows=4, more={274: (3, 1, struct.pack("<H", 6))})
     assert in_bands(turned, tmp_path, ["sharpen"]) == ("", b"")  # of a small file nobody wonders
-    monkeypatch.setattr(tiff_bands, "_TOLD", 9000)
+    monkeypatch.setattr(tiff_rows, "_TOLD", 9000)
     assert in_bands(turned, tmp_path, ["sharpen"]) == (
         "read whole, not in bands: its rows are stored turned or mirrored",
         b"",
     )
-    monkeypatch.setattr(tiff_bands, "_LARGEST", 5000)
+    monkeypatch.setattr(tiff_rows, "_LARGEST", 5000)
     one = tiff_file(pixels, deflated=True)
     note, _ = in_bands(one, tmp_path, ["sharpen"])
     assert isinstance(note, str)
@@ -173,12 +174,12 @@ def test_a_header_that_lies_takes_no_memory(tag: int, tmp_path: Path) -> None:
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def full(writer: tiff.Writer, rows: Pixels) -> None:
+    def full(writer: tiff_writer.Writer, rows: Pixels) -> None:
         calls.append(1)
         if len(calls) > 2:
             raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(tiff.Writer, "add", full)
+    monkeypatch.setattr(tiff_writer.Writer, "add", full)
     with pytest.raises(ImageError, match="no space left"):
         in_bands(tiff_file(photo(1900, 400, 1), rows=4), tmp_path, ["sharpen"])
     assert [path.name for path in tmp_path.iterdir()] == ["in.tif"]
@@ -197,7 +198,7 @@ def test_memory_is_bounded_whatever_the_height(recorded: bool, tmp_path: Path) -
         256: (4, [width]), 257: (4, [height]), 258: (3, [8, 8, 8]), 259: (3, [1]), 262: (3, [2]),
         273: (4, list(offsets)), 277: (3, [3]), 278: (4, [rows]), 279: (4, [rows * width * 3] * len(offsets)),
     }  # fmt: skip
-    packed, start = tiff.directory(
+    packed, start = tiff_writer.directory(
         {t: (k, len(v), struct.pack(f"<{len(v)}{'H' if k == 3 else 'I'}", *v)) for t, (k, v) in tags.items()},
         at, order="<",
     )  # fmt: skip
@@ -225,7 +226,7 @@ print(code, int(re.search("VmHWM:[^0-9]*([0-9]+)", open("/proc/self/status").rea
 
 
 def test_a_result_beyond_4_gib_is_a_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiff, "_CLASSIC_END", 10_000)
+    monkeypatch.setattr(tiff_writer, "_CLASSIC_END", 10_000)
     check_same(tiff_file(photo(150, 131, 3), rows=5), tmp_path, ["sharpen"])
     assert (tmp_path / "banded.tif").read_bytes()[:4] == b"II+\0"
 

@@ -67,11 +67,11 @@ def picture_settings(
     options: tuple[str, ...], max_pixels: int | None, allow_truncated: bool, strict: bool,
 ) -> PictureSettings:  # fmt: skip
     """The settings that the options' values make. Raises UsageError."""
-    from convcli import encoding
     from convcli.filtering.treatment import Treatment, parse_channels
-    from convcli.images import MAX_PIXELS
-    from convcli.opencv import allow_pixels
     from convcli.picture_files import PictureSettings
+    from convcli.pictures import encoding
+    from convcli.pictures.opencv import allow_pixels
+    from convcli.pictures.reading import MAX_PIXELS
 
     under = None
     if background:

@@ -110,13 +110,13 @@ def _size(text: str) -> tuple[int, ...]:
 
 def _pixels(name: str) -> Pixels:
     """The picture in a file, its alpha left out."""
-    from convcli import images
+    from convcli.pictures import reading
 
     try:
         data = Path(name).read_bytes()
     except OSError as error:
         raise ImageError((error.strerror or str(error)).lower(), place=name) from error
-    picture = images.decode(data, place=name)
+    picture = reading.decode(data, place=name)
     return picture.pixels[..., :-1] if picture.has_alpha else picture.pixels
 
 

@@ -14,7 +14,7 @@ from convcli.filtering.opacity import HIDDEN, biased, multiplied, opacity, store
 from convcli.filtering.ranges import kept_dtype, reach, sink_for, span, stretched
 from convcli.filtering.result import Chain, Ends, Result, Tally
 from convcli.filtering.stages import Stage, describe
-from convcli.filtering.treatment import (  # fmt: skip
+from convcli.filtering.treatment import (
     Treatment,
     channels_picked,
     check_fits,

@@ -123,7 +123,7 @@ def from_file(text: str, folder: Path) -> Tensor:
     Only the header is read here. Raises `KernelError` for a missing file or member, and for one that promises more
     than it holds.
     """
-    from convcli.arrays import npy_header
+    from convcli.npy import npy_header
 
     name, named, member = text.partition("::")
     path = folder / name
@@ -154,7 +154,7 @@ def _map(path: Path) -> npt.NDArray[Any]:
 def _from_archive(path: Path, member: str) -> Tensor:
     import zipfile
 
-    from convcli.arrays import npy_header
+    from convcli.npy import npy_header
 
     with zipfile.ZipFile(path) as archive:
         members = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
@@ -202,6 +202,6 @@ def _reason(error: OSError) -> str:
 
 def _unreadable() -> tuple[type[Exception], ...]:
     """`arrays.unreadable`, loaded only where something has gone wrong."""
-    from convcli.arrays import unreadable
+    from convcli.npy import unreadable
 
     return unreadable()

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convcli import png, png_writer, tiff
-from convcli.metadata import Metadata
+from convcli.pictures.format import Metadata
+from convcli.pictures.formats.png import structure, writer as png_writer
+from convcli.pictures.formats.tiff import writer as tiff_writer
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES, KERNELS = ROOT / "samples", ROOT / "kernels"
@@ -113,8 +114,12 @@ def _interlaced(grey: Pixels) -> bytes:
     passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
     rows = b"".join(b"\0" + row.tobytes() for x, y, across, down in passes for row in grey[y::down, x::across])
     header = struct.pack(">IIBBBBB", grey.shape[1], grey.shape[0], 8, 0, 0, 0, 1)
-    parts = (png.chunk(b"IHDR", header), png.chunk(b"IDAT", zlib.compress(rows)), png.chunk(b"IEND", b""))
-    return png.SIGNATURE + b"".join(parts)
+    parts = (
+        structure.chunk(b"IHDR", header),
+        structure.chunk(b"IDAT", zlib.compress(rows)),
+        structure.chunk(b"IEND", b""),
+    )
+    return structure.SIGNATURE + b"".join(parts)
 
 
 def _tiffs(height: int, width: int) -> dict[str, tuple[str, bytes]]:
@@ -134,9 +139,9 @@ def _tiffs(height: int, width: int) -> dict[str, tuple[str, bytes]]:
         "16 bits": opencv(rgb.astype(np.uint16) * 257, ".tif"),
         "float": opencv(rgb.astype(np.float32) / 255, ".tif"),
         "double": opencv(grey.astype(np.float64) / 255, ".tif"),
-        "grey alpha": tiff.encode([scene(height, width, 2)], metadata=Metadata(exif=exif_block(1)[6:])),
+        "grey alpha": tiff_writer.encode([scene(height, width, 2)], metadata=Metadata(exif=exif_block(1)[6:])),
         "rgba": pillow(scene(height, width, 4), "TIFF"),
-        "pages": tiff.encode([rgb, grey, rgb[:20]], metadata=Metadata()),
+        "pages": tiff_writer.encode([rgb, grey, rgb[:20]], metadata=Metadata()),
     }
     return {f"tiff {name}": ("tiff", data) for name, data in files.items()}
 

@@ -23,9 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from convcli import arrays, cli, images, png_bands, row_source
+from convcli import cli, npy
 from convcli.errors import ConvcliError
-from convcli.sniff import READABLE
+from convcli.pictures import reading, rows
+from convcli.pictures.formats.png import rows as png_rows
+from convcli.pictures.sniff import READABLE
 from convcli.spec import library
 
 from . import commands, corpus, texts
@@ -85,7 +87,7 @@ def run_images(case: Case) -> str:
     how: dict[str, Any] = {
         "allow_truncated": random.random() < 0.3, "strict": random.random() < 0.2, "max_pixels": MOST_PIXELS
     }  # fmt: skip
-    read: Callable[..., Any] = images.frames if random.random() < 0.3 else lambda *a, **k: [images.decode(*a, **k)]
+    read: Callable[..., Any] = reading.frames if random.random() < 0.3 else lambda *a, **k: [reading.decode(*a, **k)]
     try:
         pictures = list(read(data, place=name, **how))
     except ConvcliError as error:
@@ -95,7 +97,7 @@ def run_images(case: Case) -> str:
     return "read"
 
 
-def check_picture(picture: images.Picture) -> None:
+def check_picture(picture: reading.Picture) -> None:
     """What `images.decode` promises of its result."""
     pixels = picture.pixels
     require(pixels.ndim == 3 and pixels.size and 1 <= pixels.shape[2] <= 4, f"pixels of shape {pixels.shape}")
@@ -108,8 +110,8 @@ def check_picture(picture: images.Picture) -> None:
 def _in_bands(data: bytes) -> str:
     """What is read in bands of rows is what the ordinary way reads; all else is left to it."""
     try:
-        source = png_bands.PngBands(data, least=0, max_pixels=MOST_PIXELS)
-    except row_source.NotInBandsError:
+        source = png_rows.PngBands(data, least=0, max_pixels=MOST_PIXELS)
+    except rows.NotInBandsError:
         return "left alone"
     try:
         pixels = np.empty(source.shape, source.dtype)
@@ -118,11 +120,11 @@ def _in_bands(data: bytes) -> str:
         source.rewind()
         for start, stop in source.cuts:
             source.read((start, stop), pixels[start:stop])
-    except row_source.NotInBandsError:
+    except rows.NotInBandsError:
         return "given up"
     finally:
         source.close()
-    require(np.array_equal(pixels, images.decode(data, place="").pixels), "other pixels in bands")
+    require(np.array_equal(pixels, reading.decode(data, place="").pixels), "other pixels in bands")
     return "read in bands"
 
 
@@ -138,7 +140,7 @@ def _picture_command(case: Case, data: bytes, format: str) -> str:
     out = case.folder / output
     require(out.exists() == (code == 0), f"exit code {code}, output {'there' if out.exists() else 'missing'}")
     if code == 0 and not output.endswith(".npy"):
-        check_picture(images.decode(out.read_bytes(), place=output))
+        check_picture(reading.decode(out.read_bytes(), place=output))
     return "written" if code == 0 else "refused"
 
 
@@ -215,7 +217,7 @@ def run_arrays(case: Case) -> str:
         if way < 0.5:
             kernel = library.load({"weights": f"{path}{member}"})
             return f"weights of rank {len(kernel.axes)}"
-        array = arrays.read_npy(data, place=f"in.{ending}{member}")
+        array = npy.read_npy(data, place=f"in.{ending}{member}")
     except ConvcliError as error:
         return checked_error(error)
     require(array.dtype.kind in "buif" and array.dtype.isnative, f"an array of {array.dtype}")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import convcli
-from convcli import images
+from convcli.pictures import reading
 
 from ..fuzz import corpus
 from .kills import has
@@ -53,7 +53,7 @@ def good_files() -> dict[str, bytes]:
 def report(count: int) -> tuple[str, list[str]]:
     """The table, and what went wrong."""
     good, bad = good_files(), bad_files()
-    expected = {name: convcli.apply(images.decode(data, place=name).pixels, KERNEL) for name, data in good.items()}
+    expected = {name: convcli.apply(reading.decode(data, place=name).pixels, KERNEL) for name, data in good.items()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         names, wrong = [], set()
@@ -91,11 +91,11 @@ def report(count: int) -> tuple[str, list[str]]:
     return "\n".join(lines) + "\n", failures
 
 
-def _right(path: Path, expected: images.Pixels) -> bool:
+def _right(path: Path, expected: reading.Pixels) -> bool:
     """Whether an output has the pixels that the library makes; JPEG's are near."""
     if not path.exists():
         return False
-    pixels = images.decode(path.read_bytes(), place=path.name).pixels
+    pixels = reading.decode(path.read_bytes(), place=path.name).pixels
     if pixels.shape != expected.shape:
         return False
     return int(abs(pixels.astype(int) - expected.astype(int)).max()) <= (24 if path.suffix == ".jpg" else 0)

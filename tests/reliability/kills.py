@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from random import Random
 
-from convcli import images
+from convcli.pictures import reading
 
 from ..fuzz import corpus
 from .mutants import environment
@@ -142,4 +142,4 @@ def parts(folder: Path) -> list[Path]:
 
 def sound(data: bytes) -> bool:
     """Whether an output can be decoded."""
-    return images.decode(data, place="output").pixels.size > 0
+    return reading.decode(data, place="output").pixels.size > 0

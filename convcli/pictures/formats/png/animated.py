@@ -11,8 +11,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import png, png_writer
 from convcli.errors import ImageError
+from convcli.pictures.formats.png import structure, writer as png_writer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,19 +68,19 @@ def ordered(data: bytes, *, place: str) -> bytes:
 
 def _file(head: Sequence[tuple[bytes, bytes]], loops: int, frames: Sequence[tuple[bytes, Sequence[bytes]]]) -> bytes:
     """A file of frames, each the bytes of its control but for the number, and the parts of its data."""
-    pieces = [png.SIGNATURE, *(png.chunk(kind, body) for kind, body in head if kind == b"IHDR")]
-    pieces.append(png.chunk(b"acTL", struct.pack(">II", len(frames), loops)))
-    pieces += [png.chunk(kind, body) for kind, body in head if kind != b"IHDR"]
+    pieces = [structure.SIGNATURE, *(structure.chunk(kind, body) for kind, body in head if kind == b"IHDR")]
+    pieces.append(structure.chunk(b"acTL", struct.pack(">II", len(frames), loops)))
+    pieces += [structure.chunk(kind, body) for kind, body in head if kind != b"IHDR"]
     number = 0
     for control, parts in frames:
-        pieces.append(png.chunk(b"fcTL", number.to_bytes(4, "big") + control))
+        pieces.append(structure.chunk(b"fcTL", number.to_bytes(4, "big") + control))
         first, number = not number, number + 1
         if first:
-            pieces += [png.chunk(b"IDAT", part) for part in parts]
+            pieces += [structure.chunk(b"IDAT", part) for part in parts]
         else:
-            pieces.append(png.chunk(b"fdAT", number.to_bytes(4, "big") + b"".join(parts)))
+            pieces.append(structure.chunk(b"fdAT", number.to_bytes(4, "big") + b"".join(parts)))
             number += 1
-    return b"".join((*pieces, png.chunk(b"IEND", b"")))
+    return b"".join((*pieces, structure.chunk(b"IEND", b"")))
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

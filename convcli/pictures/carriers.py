@@ -11,8 +11,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from convcli import png
-from convcli.metadata import NOTHING, Metadata
+from convcli.pictures.format import NOTHING, Metadata
+from convcli.pictures.formats.png import structure
 
 _EXIF: Final = b"Exif\0\0"
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
@@ -94,13 +94,13 @@ def _exif_dpi(block: bytes) -> tuple[float, float] | None:
     """The resolution that an EXIF block gives."""
     if not block:
         return None
-    from convcli import exif, exif_blocks
+    from convcli.pictures.formats.tiff import directories, exif
 
     try:
-        page = next(exif.directories(block), None)
+        page = next(directories.directories(block), None)
     except ValueError:
         return None
-    return exif_blocks.resolution(page) if page else None
+    return exif.resolution(page) if page else None
 
 
 def _put_jpeg(data: bytes, metadata: Metadata) -> bytes:
@@ -181,7 +181,7 @@ def png_chunks(metadata: Metadata) -> bytes:
         contents.append((b"eXIf", metadata.exif))
     if metadata.xmp:
         contents.append((b"iTXt", _PNG_XMP + bytes(5) + metadata.xmp))
-    return b"".join(png.chunk(kind, content) for kind, content in contents)
+    return b"".join(structure.chunk(kind, content) for kind, content in contents)
 
 
 # --- the others -------------------------------------------------------------------------------------------------------
@@ -215,20 +215,20 @@ def put_webp(data: bytes, metadata: Metadata) -> bytes:
 
 
 def _tiff(data: bytes) -> Metadata:
-    from convcli import exif, exif_blocks
+    from convcli.pictures.formats.tiff import directories, exif
 
-    page = next(exif.directories(data))
+    page = next(directories.directories(data))
     return Metadata(
-        icc=exif_blocks.raw(page, 34675),
-        exif=exif_blocks.gathered(page),
-        xmp=exif_blocks.raw(page, 700),
-        dpi=exif_blocks.resolution(page),
+        icc=exif.raw(page, 34675),
+        exif=exif.gathered(page),
+        xmp=exif.raw(page, 700),
+        dpi=exif.resolution(page),
         lost=("Photoshop and IPTC records dropped",) if {33723, 34377} & set(page.entries) else (),
     )
 
 
 def _avif(data: bytes) -> Metadata:
-    from convcli import avif
+    from convcli.pictures.formats import avif
 
     found = avif.inspect(data)
     return Metadata(icc=found.icc, exif=found.exif, xmp=found.xmp, dpi=_exif_dpi(found.exif))

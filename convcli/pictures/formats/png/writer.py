@@ -14,8 +14,8 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import deflate
-from convcli.png import SIGNATURE, chunk
+from convcli.pictures.formats.png import deflate
+from convcli.pictures.formats.png.structure import SIGNATURE, chunk
 
 if TYPE_CHECKING:
     import numpy as np

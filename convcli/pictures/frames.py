@@ -9,13 +9,15 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import apng, carriers, exif, headers, sniff, tiff
-from convcli.decoding import Source
-from convcli.encoding import fit, settings
 from convcli.errors import ImageError
-from convcli.formats import WRITABLE, check_shape
-from convcli.metadata import NOTHING, Metadata
-from convcli.opencv import opencv, overheard, quiet, swapped
+from convcli.pictures import carriers, headers, orientation as exif, sniff
+from convcli.pictures.encoding import fit, settings
+from convcli.pictures.format import NOTHING, Metadata
+from convcli.pictures.formats.png import animated
+from convcli.pictures.formats.tiff import directories, writer as tiff_writer
+from convcli.pictures.opencv import opencv, overheard, quiet, swapped
+from convcli.pictures.source import Source
+from convcli.pictures.table import WRITABLE, check_shape
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def read(source: Source, *, count: int, orientation: int) -> Animation:
     import numpy as np
 
     cv2 = opencv(source.place)
-    data = apng.ordered(source.data, place=source.place) if source.format == "png" else source.data
+    data = animated.ordered(source.data, place=source.place) if source.format == "png" else source.data
     try:
         with quiet(cv2), overheard(source.complaints):
             done, found = cv2.imdecodeanimation(np.frombuffer(data, np.uint8))
@@ -68,8 +70,8 @@ def read(source: Source, *, count: int, orientation: int) -> Animation:
 def tiff_pages(data: bytes) -> Iterator[bytes]:
     """For every page of a TIFF file the same file starting with that page; reduced copies don't count."""
     whole = memoryview(data)
-    for page in list(exif.directories(data)):
-        if not page.first(exif.SUBFILE, 0) & 1:
+    for page in list(directories.directories(data)):
+        if not page.first(directories.SUBFILE, 0) & 1:
             start, word = (8, "Q") if page.big else (4, "I")
             packed = struct.pack(page.order + word, page.at)
             yield b"".join((whole[:start], packed, whole[start + len(packed) :]))
@@ -93,10 +95,10 @@ def encode(
     check_frames([(frame.shape, frame.dtype) for frame in frames], format, place)
     metadata, _ = fit(metadata, frames[0], format, animated=True)
     if format == "tiff":
-        return tiff.encode(frames, metadata=metadata, **settings(format, options, place))
+        return tiff_writer.encode(frames, metadata=metadata, **settings(format, options, place))
     times = [duration if duration > 0 else _STILL_MS for duration in durations] or [_STILL_MS] * len(frames)
     if format == "png":
-        return carriers.put(apng.encode(frames, times, loops, **settings(format, options, place)), format, metadata)
+        return carriers.put(animated.encode(frames, times, loops, **settings(format, options, place)), format, metadata)
     data = _by_opencv(frames, format, times, loops, place, options)
     return carriers.put_webp(data, metadata) if format == "webp" else data
 

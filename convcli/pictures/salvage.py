@@ -11,9 +11,10 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import exif, headers
 from convcli.errors import ImageError
-from convcli.records import record
+from convcli.pictures import headers
+from convcli.pictures.format import Completed
+from convcli.pictures.formats.tiff import directories
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,23 +25,6 @@ _LEAST: Final = 1 / 256
 _JPEG_MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 _PNG_SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-
-
-@record
-class Completed:
-    """A file made whole; `share` of the pixels' data that was there (0 to 1), or None where only a look can tell."""
-
-    data: bytes
-    share: float | None
-    #: For progressive files and interlaced ones, whose end makes the whole picture coarser.
-    coarse: bool = False
-
-    def note(self, pixels: NDArray[Any]) -> str:
-        """How much was there, in words; `pixels` as decoded from `data`."""
-        if self.coarse:
-            return "truncated: the picture is coarser than it was"
-        share = _share_by_look(pixels) if self.share is None else self.share
-        return f"truncated: about {100 * share:.0f} % of the picture is there, the rest is filled up"
 
 
 def completed(data: bytes, format: str) -> Completed | None:
@@ -127,11 +111,11 @@ def _padded(data: bytes, start: int, needed: int) -> Completed | None:
 
 
 def _tiff(data: bytes) -> Completed | None:
-    page = next(exif.directories(data), None)
-    if page is None or page.first(exif.COMPRESSION, 1) != 1:
+    page = next(directories.directories(data), None)
+    if page is None or page.first(directories.COMPRESSION, 1) != 1:
         return None
-    spans = [*zip(page.get(exif.STRIP_OFFSETS), page.get(exif.STRIP_BYTES), strict=True)]
-    spans += zip(page.get(exif.TILE_OFFSETS), page.get(exif.TILE_BYTES), strict=True)
+    spans = [*zip(page.get(directories.STRIP_OFFSETS), page.get(directories.STRIP_BYTES), strict=True)]
+    spans += zip(page.get(directories.TILE_OFFSETS), page.get(directories.TILE_BYTES), strict=True)
     needed = sum(size for _, size in spans)
     there = sum(max(0, min(size, len(data) - start)) for start, size in spans)
     end = max(start + size for start, size in spans)

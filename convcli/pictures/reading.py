@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import carriers, exif, sniff
-from convcli.decoding import DECODERS, Source, decode_other
-from convcli.encoding import encode, fit
 from convcli.errors import ImageError
-from convcli.formats import WRITABLE, format_of, holds
-from convcli.metadata import NOTHING, Metadata
+from convcli.pictures import carriers, sniff
+from convcli.pictures.decoding import DECODERS, decode_other
+from convcli.pictures.encoding import encode, fit
+from convcli.pictures.format import NOTHING, Metadata
+from convcli.pictures.formats.tiff import directories
+from convcli.pictures.source import Source
+from convcli.pictures.table import WRITABLE, format_of, holds
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ def decode(
         except ImageError as error:
             if "truncated" not in error.fact:
                 raise
-            from convcli import salvage
+            from convcli.pictures import salvage
 
             if not allow_truncated:
                 error.hint = salvage.hint(data, format)
@@ -130,7 +132,7 @@ def frames(
     if first.frames == 1:
         yield first
         return
-    from convcli import animation
+    from convcli.pictures import frames as animation
 
     notes = first.notes[1:]
     if first.format == "tiff":
@@ -149,7 +151,7 @@ def frames(
 
 def _orientation(source: Source, metadata: Metadata) -> int:
     """As an animation's frames are stored."""
-    from convcli.headers import header
+    from convcli.pictures.headers import header
 
     in_boxes = header(source.data, source.format, place=source.place).orientation
-    return in_boxes or exif.orientation(metadata.exif)
+    return in_boxes or directories.orientation(metadata.exif)

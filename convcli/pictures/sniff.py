@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from convcli import exif
+from convcli.pictures import sniff
 
 READABLE: Final = ("avif", "bmp", "gif", "hdr", "jp2", "jpeg", "pfm", "png", "pnm", "ras", "tiff", "webp")
 
@@ -50,7 +50,7 @@ def identify(data: bytes) -> str:
     for signature, name in _SIGNATURES:
         if data.startswith(signature):
             return name
-    if exif.is_tiff(data):
+    if sniff.is_tiff(data):
         return "tiff"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
@@ -104,3 +104,8 @@ def _is_utf8(some: bytes) -> bool:
     except UnicodeDecodeError as error:
         return error.start > len(some) - 4 and len(some) == 1024  # a character cut by our own limit
     return True
+
+
+def is_tiff(data: bytes) -> bool:
+    """Whether these bytes start as a TIFF or BigTIFF file does."""
+    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

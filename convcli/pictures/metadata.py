@@ -13,25 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from convcli.records import record
-
-
-@record
-class Metadata:
-    """Metadata as bytes; what is absent is empty.
-
-    `icc` is an ICC profile, `exif` an EXIF block (a small TIFF, without "Exif" before it), `xmp` an XMP packet, `dpi`
-    the pixels per inch across and down. `lost` says in words what a file held that is not taken up here.
-    """
-
-    icc: bytes = b""
-    exif: bytes = b""
-    xmp: bytes = b""
-    dpi: tuple[float, float] | None = None
-    lost: tuple[str, ...] = ()
-
-
-NOTHING: Final = Metadata()
+from convcli.pictures.format import NOTHING, Metadata
 
 _HOLDS: Final[dict[str, frozenset[str]]] = {
     "jpeg": frozenset({"icc", "exif", "xmp", "dpi"}),
@@ -108,9 +90,9 @@ def _exif(metadata: Metadata, format: str, width: int, height: int) -> bytes:
     dpi = metadata.dpi if format in ("webp", "avif") else None
     if not metadata.exif and not dpi:
         return b""
-    from convcli import exif_blocks
+    from convcli.pictures.formats.tiff import exif
 
-    return exif_blocks.renewed(metadata.exif or exif_blocks.EMPTY, width=width, height=height, dpi=dpi)
+    return exif.renewed(metadata.exif or exif.EMPTY, width=width, height=height, dpi=dpi)
 
 
 def _xmp(packet: bytes, width: int, height: int) -> bytes:

@@ -14,9 +14,9 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
-from convcli import exif, exif_blocks
-from convcli.exif_blocks import Value
-from convcli.metadata import NOTHING, Metadata
+from convcli.pictures.format import NOTHING, Metadata
+from convcli.pictures.formats.tiff import directories, exif
+from convcli.pictures.formats.tiff.exif import Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,11 +97,11 @@ class Writer:
         height, width, channels = self._shape
         tags = _tags((height, width, channels), self._dtype, self._rows, self._compression, self._order)
         word = ("Q" if self._big else "I", 16 if self._big else 4)
-        for tag, values in ((exif.STRIP_OFFSETS, self._offsets), (exif.STRIP_BYTES, self._sizes)):
+        for tag, values in ((directories.STRIP_OFFSETS, self._offsets), (directories.STRIP_BYTES, self._sizes)):
             tags[tag] = (word[1], len(values), struct.pack(f"{self._order}{len(values)}{word[0]}", *values))
         number, count = self._place
         if count > 1:
-            tags[exif.SUBFILE] = (4, 1, struct.pack(self._order + "I", 2))
+            tags[directories.SUBFILE] = (4, 1, struct.pack(self._order + "I", 2))
             tags[297] = (3, 2, struct.pack(self._order + "HH", min(number, 65535), min(count, 65535)))
         if number == 0:
             tags |= _described(self._metadata, self._order)
@@ -167,20 +167,22 @@ def _tags(
         return 4, 1, struct.pack(order + "I", value)
 
     tags = {
-        exif.WIDTH: long(width), exif.HEIGHT: long(height), exif.BITS: shorts(*[8 * dtype.itemsize] * channels),
-        exif.COMPRESSION: shorts(COMPRESSIONS[compression]), exif.PHOTOMETRIC: shorts(2 if channels > 2 else 1),
-        exif.SAMPLES: shorts(channels), 278: long(rows), exif.PLANAR: shorts(1),
-        exif.SAMPLE_FORMAT: shorts(*[_KINDS[dtype.kind]] * channels), exif.ORIENTATION: shorts(1),
+        directories.WIDTH: long(width), directories.HEIGHT: long(height),
+        directories.BITS: shorts(*[8 * dtype.itemsize] * channels),
+        directories.COMPRESSION: shorts(COMPRESSIONS[compression]),
+        directories.PHOTOMETRIC: shorts(2 if channels > 2 else 1),
+        directories.SAMPLES: shorts(channels), 278: long(rows), directories.PLANAR: shorts(1),
+        directories.SAMPLE_FORMAT: shorts(*[_KINDS[dtype.kind]] * channels), directories.ORIENTATION: shorts(1),
     }  # fmt: skip
     if channels in (2, 4):
-        tags[exif.EXTRA_SAMPLES] = shorts(2)
+        tags[directories.EXTRA_SAMPLES] = shorts(2)
     if compression != "none" and dtype.kind in "ui":
-        tags[exif.PREDICTOR] = shorts(2)
+        tags[directories.PREDICTOR] = shorts(2)
     return tags
 
 
 def _described(metadata: Metadata, order: str) -> dict[int, Value]:
-    tags = exif_blocks.resolution_tags(metadata.dpi, order) if metadata.dpi else {}
+    tags = exif.resolution_tags(metadata.dpi, order) if metadata.dpi else {}
     if metadata.icc:
         tags[34675] = (7, len(metadata.icc), metadata.icc)
     if metadata.xmp:
@@ -192,8 +194,8 @@ def _from_block(block: bytes, order: str) -> list[bytes]:
     """The entries of an EXIF block's first directory that tell of the picture, as they are."""
     if not block:
         return []
-    page = next(exif.directories(block))
-    wanted = exif_blocks.DESCRIPTIVE | exif_blocks.POINTERS
+    page = next(directories.directories(block))
+    wanted = exif.DESCRIPTIVE | exif.POINTERS
     return [block[entry.count_at - 4 : entry.count_at + 8] for tag, entry in page.entries.items() if tag in wanted]
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from convcli.metadata import Metadata
+    from convcli.pictures.format import Metadata
 
 
 class NotInBandsError(Exception):

@@ -9,12 +9,12 @@ import struct
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from convcli import exif
+from convcli.pictures.formats.tiff import directories
 
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 34665, 34853, 40965
 PIXELS_ACROSS, PIXELS_DOWN, MAKER_NOTE = 0xA002, 0xA003, 0x927C
-_THUMBNAILS: Final = ((513, 514), (exif.STRIP_OFFSETS, exif.STRIP_BYTES))
+_THUMBNAILS: Final = ((513, 514), (directories.STRIP_OFFSETS, directories.STRIP_BYTES))
 
 #: Tags of a TIFF's first directory that tell of the picture and not of how its pixels lie: description, make, model,
 #: software, date, artist, host, rating, copyright, XP title to subject.
@@ -37,38 +37,38 @@ def renewed(block: bytes, *, width: int, height: int, dpi: tuple[float, float] |
     """
     if block[2:4] in (b"+\0", b"\0+"):
         raise ValueError("it is a BigTIFF")
-    pages = exif.directories(block)
+    pages = directories.directories(block)
     first = next(pages, None)
     if first is None:
         raise ValueError("it has no directory")
     out = bytearray(block)
     try:
         _drop_thumbnails(out, pages, first)
-        sides = {exif.WIDTH: width, exif.HEIGHT: height, PIXELS_ACROSS: width, PIXELS_DOWN: height}
+        sides = {directories.WIDTH: width, directories.HEIGHT: height, PIXELS_ACROSS: width, PIXELS_DOWN: height}
         for directory in (first, subdirectory(first, EXIF_DIRECTORY)):
             for tag, value in sides.items():
                 _set(out, directory, tag, 4, value)
-            _set(out, directory, exif.ORIENTATION, 3, 1)
+            _set(out, directory, directories.ORIENTATION, 3, 1)
     except struct.error:
         raise ValueError("its parts overlap") from None
     kept = bytes(out)
-    if next(exif.directories(kept)).entries.keys() != first.entries.keys():
+    if next(directories.directories(kept)).entries.keys() != first.entries.keys():
         raise ValueError("its parts overlap")
     if dpi is None or resolution(first) == dpi:
         return kept
     return _with_tags(kept, resolution_tags(dpi, first.order))
 
 
-def subdirectory(page: exif.Directory, tag: int) -> exif.Directory | None:
+def subdirectory(page: directories.Directory, tag: int) -> directories.Directory | None:
     """The directory that a pointer tag leads to, if it is there and whole."""
     at = page.first(tag, 0)
     try:
-        return exif.directory(page.data, at, page.order, page.big)[0] if at else None
+        return directories.directory(page.data, at, page.order, page.big)[0] if at else None
     except (struct.error, ValueError):
         return None
 
 
-def resolution(page: exif.Directory) -> tuple[float, float] | None:
+def resolution(page: directories.Directory) -> tuple[float, float] | None:
     """Pixels per inch (across, down) in a directory; None where it does not say."""
     unit = {2: 1.0, 3: 2.54}.get(page.first(RESOLUTION_UNIT, 2))
     sides = []
@@ -92,16 +92,16 @@ def resolution_tags(dpi: tuple[float, float], order: str) -> dict[int, Value]:
     return tags
 
 
-def raw(page: exif.Directory, tag: int) -> bytes:
+def raw(page: directories.Directory, tag: int) -> bytes:
     """The bytes of a tag's value; empty where it is absent, cut off, or larger than metadata is."""
     entry = page.entries.get(tag)
-    size = entry.count * exif.SIZES.get(entry.kind, 1) if entry else 0
+    size = entry.count * directories.SIZES.get(entry.kind, 1) if entry else 0
     if entry is None or size > _MOST_BYTES or entry.values_at + size > len(page.data):
         return b""
     return page.data[entry.values_at : entry.values_at + size]
 
 
-def gathered(page: exif.Directory) -> bytes:
+def gathered(page: directories.Directory) -> bytes:
     """The EXIF block of a TIFF file's page: its descriptive tags, EXIF and GPS; empty where it has none of them.
 
     Maker notes are left behind, since they count their offsets from the old place.
@@ -127,7 +127,7 @@ def gathered(page: exif.Directory) -> bytes:
     return bytes(out)
 
 
-def _values(page: exif.Directory, tags: Collection[int]) -> dict[int, Value]:
+def _values(page: directories.Directory, tags: Collection[int]) -> dict[int, Value]:
     """Those of `tags` that a directory has, of kinds that every TIFF knows."""
     return {
         tag: (entry.kind, entry.count, raw(page, tag))
@@ -155,7 +155,7 @@ def _append(out: bytearray, tags: Mapping[int, Value], order: str) -> int:
 
 def _with_tags(block: bytes, tags: dict[int, Value]) -> bytes:
     """A block with tags of its first directory set; the values of the others stay in place."""
-    page = next(exif.directories(block))
+    page = next(directories.directories(block))
     values = tags | {tag: value for tag, value in _values(page, frozenset(page.entries)).items() if tag not in tags}
     fresh = {tag: value for tag, value in values.items() if tag in tags or len(value[2]) <= 4}
     out = bytearray(block)
@@ -170,7 +170,7 @@ def _with_tags(block: bytes, tags: dict[int, Value]) -> bytes:
     return bytes(out)
 
 
-def _set(out: bytearray, page: exif.Directory | None, tag: int, kind: int, value: int) -> None:
+def _set(out: bytearray, page: directories.Directory | None, tag: int, kind: int, value: int) -> None:
     """Set a tag that is there to one SHORT (kind 3) or LONG (4)."""
     entry = page.entries.get(tag) if page else None
     if page is None or entry is None:
@@ -180,7 +180,7 @@ def _set(out: bytearray, page: exif.Directory | None, tag: int, kind: int, value
     out[entry.count_at + 4 : entry.count_at + 8] = packed
 
 
-def _drop_thumbnails(out: bytearray, pages: Iterator[exif.Directory], first: exif.Directory) -> None:
+def _drop_thumbnails(out: bytearray, pages: Iterator[directories.Directory], first: directories.Directory) -> None:
     """Cut the list of directories behind the first, and wipe out the pictures that the others hold."""
     (at,) = struct.unpack_from(first.order + "I", out, 4)
     (count,) = struct.unpack_from(first.order + "H", out, at)

@@ -12,12 +12,15 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import carriers, deflate, exif, png, png_stream
-from convcli.ahead import Ahead
-from convcli.decoding import Source, png_samples
 from convcli.errors import ImageError
-from convcli.metadata import Metadata
-from convcli.row_source import NotInBandsError
+from convcli.pictures import carriers
+from convcli.pictures.decoding import png_samples
+from convcli.pictures.format import Metadata
+from convcli.pictures.formats.png import deflate, stream as png_stream, structure
+from convcli.pictures.formats.png.prefetch import Ahead
+from convcli.pictures.formats.tiff import directories
+from convcli.pictures.rows import NotInBandsError
+from convcli.pictures.source import Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,16 +57,16 @@ class PngBands:
         self._rows: Ahead[list[bytes]] | None = None
         try:
             self._open(source)
-            found = png.structure(self._chunks, self._at, place="")
+            found = structure.structure(self._chunks, self._at, place="")
             Source(data=b"", format="png", place="", max_pixels=max_pixels).limit(found.width, found.height)
         except (ImageError, OSError, NotInBandsError):
             self.close()
             raise NotInBandsError from None
-        needed = [kind for kind, _, _ in self._chunks if kind in png.NEEDED and kind != b"IDAT"]
+        needed = [kind for kind, _, _ in self._chunks if kind in structure.NEEDED and kind != b"IDAT"]
         plain = found.colour in _CHANNELS and found.depth in (8, 16) and needed == [b"IHDR", b"IEND"]
         channels, itemsize = _CHANNELS.get(found.colour, 0), found.depth // 8
         self._row = found.width * channels * itemsize
-        turned = exif.orientation(found.exif) != 1
+        turned = directories.orientation(found.exif) != 1
         if not plain or found.interlaced or found.frames > 1 or turned or found.height * self._row < least:
             self.close()
             raise NotInBandsError
@@ -82,19 +85,19 @@ class PngBands:
         """Finds the chunks. Raises ImageError and OSError."""
         if isinstance(source, bytes):
             view, size = memoryview(source), len(source)
-            self._at: png.Read = lambda at, size: view[at : at + size]
+            self._at: structure.Read = lambda at, size: view[at : at + size]
         else:
             file = self._file = os.open(source, os.O_RDONLY)
             size = os.fstat(file).st_size
             self._at = lambda at, size: os.pread(file, size, at)
-        if self._at(0, 8) != png.SIGNATURE:
+        if self._at(0, 8) != structure.SIGNATURE:
             raise NotInBandsError
-        self._chunks = png.proved(self._at, size, place="", later=b"IDAT")
+        self._chunks = structure.proved(self._at, size, place="", later=b"IDAT")
 
     def metadata(self) -> Metadata:
         """What stands in chunks before and behind the pixels."""
         kept = [self._at(start - 8, end - start + 12) for kind, start, end in self._chunks if kind != b"IDAT"]
-        return carriers.read(png.SIGNATURE + b"".join(kept), "png")
+        return carriers.read(structure.SIGNATURE + b"".join(kept), "png")
 
     def read(self, cut: tuple[int, int], out: Pixels) -> None:
         """Decodes the rows of one of `cuts`; after a later one, all rows from the first on."""

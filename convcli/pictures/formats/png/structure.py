@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from convcli import deflate
 from convcli.errors import ImageError
+from convcli.pictures.formats.png import deflate
 from convcli.records import record
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from convcli import deflate, png
 from convcli.errors import ImageError
+from convcli.pictures.formats.png import deflate, structure
 
 #: Bytes of the file that are inflated at a time.
 _PIECE: Final = 1 << 18
@@ -19,7 +19,7 @@ _UNSHARED: Final = 5 << 10
 _STORED: Final = 65535
 
 
-def inflated(read: png.Read, chunks: Sequence[png.Chunk], sizes: Iterable[int]) -> Iterator[list[bytes]]:
+def inflated(read: structure.Read, chunks: Sequence[structure.Chunk], sizes: Iterable[int]) -> Iterator[list[bytes]]:
     """So many bytes of filtered rows each, in pieces; before the last ones are given, all checksums are proved.
 
     Raises ImageError and one of deflate.ERRORS where rows are missing, others follow, or a checksum is wrong.
@@ -46,7 +46,7 @@ def inflated(read: png.Read, chunks: Sequence[png.Chunk], sizes: Iterable[int]) 
     yield waiting
 
 
-def _packed(read: png.Read, chunks: Sequence[png.Chunk]) -> Iterator[bytes]:
+def _packed(read: structure.Read, chunks: Sequence[structure.Chunk]) -> Iterator[bytes]:
     """The content of all IDAT chunks, in large pieces even where they are many and small.
 
     Raises ImageError where a CRC is wrong.
@@ -63,14 +63,14 @@ def _packed(read: png.Read, chunks: Sequence[png.Chunk]) -> Iterator[bytes]:
             if sum(map(len, parts)) >= _PIECE:
                 yield b"".join(parts)
                 parts = []
-        png.check(crc, buffered(end, 4), kind, start - 8, place="")
+        structure.check(crc, buffered(end, 4), kind, start - 8, place="")
     yield b"".join(parts)
 
 
 class _Buffered:
     """Reads large pieces of a file, and gives what is asked for from them."""
 
-    def __init__(self, read: png.Read) -> None:
+    def __init__(self, read: structure.Read) -> None:
         self._read = read
         self._start, self._view = 0, memoryview(b"")
 
@@ -105,5 +105,5 @@ def stored(rows: Iterable[bytes], *, width: int, height: int, depth: int, colour
     length, crc = sum(map(len, blocks)) - 4, 0
     for block in blocks:
         crc = deflate.crc32(block, crc)
-    start = png.SIGNATURE + png.chunk(b"IHDR", header) + length.to_bytes(4, "big")
-    return b"".join((start, *blocks, crc.to_bytes(4, "big"), png.chunk(b"IEND", b"")))
+    start = structure.SIGNATURE + structure.chunk(b"IHDR", header) + length.to_bytes(4, "big")
+    return b"".join((start, *blocks, crc.to_bytes(4, "big"), structure.chunk(b"IEND", b"")))

@@ -5,13 +5,14 @@ OpenCV reads BGR, turns some formats upright and not others, and drops grey's al
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import exif, png
 from convcli.errors import ImageError
-from convcli.opencv import opencv, overheard, quiet, read_into, swapped
-from convcli.records import record
+from convcli.pictures import orientation
+from convcli.pictures.formats.png import structure
+from convcli.pictures.formats.tiff import directories, layout as exif
+from convcli.pictures.opencv import swapped
+from convcli.pictures.source import Decoded, Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,68 +20,13 @@ if TYPE_CHECKING:
     Pixels = NDArray[Any]
 
 
-_IN_PLACE: Final = 1 << 22  # bytes of pixels that are worth a file in memory
 _CMYK: Final = "its CMYK colours are turned into RGB"
-_LONGEST_SIDE: Final = 1 << 20  # OpenCV's own limit; beyond it leaves a temporary file behind for some formats
-
-
-@record
-class Source:
-    """A file on its way through `decode`; what a decoder complains of is appended to `complaints`."""
-
-    data: bytes
-    format: str
-    place: str
-    max_pixels: int
-    complaints: list[str] = field(default_factory=list)
-
-    def limit(self, width: int, height: int) -> None:
-        """Refuse a picture that is too large, before memory is taken for it."""
-        if max(width, height) > _LONGEST_SIDE:
-            fact = f"{width} x {height} pixels; at most {_LONGEST_SIDE:,} a side are read"
-            raise ImageError(fact, place=self.place)
-        if width * height > self.max_pixels:
-            fact = f"{width} x {height} is {width * height:,} pixels; at most {self.max_pixels:,} are read"
-            raise ImageError(fact, place=self.place, hint="--max-pixels raises the limit")
-
-    def read(self, data: bytes, flags: int, size: tuple[int, int] = (0, 0)) -> Pixels:
-        """OpenCV's decoder; the result is (height, width, channels), in OpenCV's order of channels.
-
-        `size`, height and width, is given where 8-bit colours must come of it.
-        """
-        import numpy as np
-
-        cv2 = opencv(self.place)
-        tiff = self.format == "tiff"
-        try:
-            # Whatever the format: what one thread's decoder says is not to be taken for another's.
-            with overheard(self.complaints), quiet(cv2, errors=tiff):
-                pixels: Any = np.empty((*size, 3), np.uint8)
-                if pixels.nbytes < _IN_PLACE or not read_into(cv2, data, flags, pixels):
-                    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error:  # its words are of its own code, not of the file
-            pixels = None
-        # Of a damaged strip of a TIFF file OpenCV only writes to its log, and leaves its 8-bit samples black.
-        if pixels is None or not pixels.size or (tiff and self.complaints):
-            fact = f"damaged, truncated or unsupported {self.format.upper()}: its pixels can't be decoded"
-            fact += f" ({self.complaints[0]})" if self.complaints else ""
-            raise ImageError(fact, place=self.place)
-        shaped: Pixels = pixels.reshape(*pixels.shape[:2], -1)
-        return shaped
-
-    def read_rgb(self, data: bytes, size: tuple[int, int] = (0, 0)) -> Pixels:
-        """As `read`, for what is stored as three colours: straight to RGB, 8 or 16 bits, not turned upright."""
-        cv2 = opencv(self.place)
-        return self.read(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION, size)
-
-
-Decoded = tuple["Pixels", int, tuple[str, ...]]
 
 
 def _decode_png(source: Source) -> Decoded:
     import numpy as np
 
-    found = png.inspect(source.data, place=source.place)
+    found = structure.inspect(source.data, place=source.place)
     source.limit(found.width, found.height)
     pixels = png_samples(source, found.plain, found.colour, opaque=not found.transparent)
     if found.colour == 0 and len(found.transparent) == 2:
@@ -90,7 +36,7 @@ def _decode_png(source: Source) -> Decoded:
             value = value * 255 // ((1 << found.depth) - 1)
         alpha = (pixels != value) * pixels.dtype.type(np.iinfo(pixels.dtype).max)
         pixels = np.concatenate([pixels, alpha], axis=2)
-    return exif.upright(pixels, exif.orientation(found.exif)), found.frames, ()
+    return orientation.upright(pixels, directories.orientation(found.exif)), found.frames, ()
 
 
 def png_samples(source: Source, data: bytes, colour: int, *, opaque: bool = True) -> Pixels:
@@ -126,13 +72,13 @@ def _decode_tiff(source: Source) -> Decoded:
         np.subtract(np.iinfo(pixels.dtype).max, colours, out=colours)
     notes: tuple[str, ...] = (_CMYK,) if layout.opaque else ()
     notes += ("its colours are stored multiplied by alpha, and taken as they are",) if layout.premultiplied else ()
-    return exif.upright(pixels, layout.orientation), layout.pages, notes
+    return orientation.upright(pixels, layout.orientation), layout.pages, notes
 
 
 def _decode_pnm(source: Source) -> Decoded:
     """PGM, PPM and PAM, scaled to the full range of their depth; OpenCV reads the forms in text, and PBM."""
-    from convcli import arrays
-    from convcli.headers import header
+    from convcli.pictures.formats import pnm
+    from convcli.pictures.headers import header
 
     found = header(source.data, "pnm", place=source.place)
     source.limit(found.width, found.height)
@@ -142,7 +88,7 @@ def _decode_pnm(source: Source) -> Decoded:
         raise ImageError(fact, place=source.place)
     if source.data[1:2] in b"567":
         try:
-            pixels = arrays.read_pixels(source.data, shape=shape, maximum=top, start=found.body)
+            pixels = pnm.read_pixels(source.data, shape=shape, maximum=top, start=found.body)
         except ValueError as error:
             raise ImageError(f"truncated PNM: {error}", place=source.place) from None
     else:
@@ -151,13 +97,13 @@ def _decode_pnm(source: Source) -> Decoded:
     full = 255 if top < 256 else 65535
     if top == full:
         return pixels, 1, ()
-    return arrays.full_range(pixels, top), 1, (f"its values up to {top} are scaled to {full}",)
+    return pnm.full_range(pixels, top), 1, (f"its values up to {top} are scaled to {full}",)
 
 
 def decode_other(source: Source) -> Decoded:
     import numpy as np
 
-    from convcli.headers import header
+    from convcli.pictures.headers import header
 
     found = header(source.data, source.format, place=source.place)
     source.limit(found.width, found.height)
@@ -168,7 +114,7 @@ def decode_other(source: Source) -> Decoded:
     if source.format == "bmp" and pixels.shape[2] == 4 and not pixels[:, :, 3].any():
         pixels = np.ascontiguousarray(pixels[:, :, :3])  # the fourth byte is padding, as it is in most such files
     notes = (_CMYK,) if source.format == "jpeg" and found.channels == 4 else ()
-    return exif.upright(pixels, found.orientation or exif.orientation(found.exif)), found.frames, notes
+    return orientation.upright(pixels, found.orientation or directories.orientation(found.exif)), found.frames, notes
 
 
 #: The decoders of formats that need their own; `decode_other` takes the rest.

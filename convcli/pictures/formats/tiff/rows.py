@@ -18,13 +18,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import carriers, exif
-from convcli.decoding import Source
 from convcli.errors import ImageError
-from convcli.images import Picture, decode
-from convcli.metadata import Metadata
-from convcli.row_source import NotInBandsError
-from convcli.tiff_blocks import FILL_ORDER, Blocks, meaning, small_file
+from convcli.pictures import carriers, sniff
+from convcli.pictures.format import Metadata
+from convcli.pictures.formats.tiff import directories
+from convcli.pictures.formats.tiff.blocks import FILL_ORDER, Blocks, meaning, small_file
+from convcli.pictures.reading import Picture, decode
+from convcli.pictures.rows import NotInBandsError
+from convcli.pictures.source import Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +65,7 @@ class TiffBands:
             raise NotInBandsError from None
         try:
             self._size = os.fstat(self._file.fileno()).st_size
-            if not exif.is_tiff(self._file.read(4)):
+            if not sniff.is_tiff(self._file.read(4)):
                 raise NotInBandsError
             # Read as bytes are: only the pages of it that are looked at take memory.
             self._data: Any = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -78,19 +79,19 @@ class TiffBands:
 
     def _inspect(self, least: int) -> None:
         """Raises ValueError for what is no TIFF file."""
-        found = list(exif.directories(self._data))
+        found = list(directories.directories(self._data))
         if not found:
             raise NotInBandsError
         page = self._page = found[0]
-        self.pages = sum(not page.first(exif.SUBFILE, 0) & 1 for page in found)
-        self.width, self.height = page.first(exif.WIDTH, 0), page.first(exif.HEIGHT, 0)
-        self._samples, self._bits = page.first(exif.SAMPLES, 1), page.first(exif.BITS, 1)
+        self.pages = sum(not page.first(directories.SUBFILE, 0) & 1 for page in found)
+        self.width, self.height = page.first(directories.WIDTH, 0), page.first(directories.HEIGHT, 0)
+        self._samples, self._bits = page.first(directories.SAMPLES, 1), page.first(directories.BITS, 1)
         if self.height * self._row() < least or not self.height:
             raise NotInBandsError
         Source(data=b"", format="tiff", place=self._place, max_pixels=self._max_pixels).limit(self.width, self.height)
-        if page.first(exif.ORIENTATION, 1) != 1:
+        if page.first(directories.ORIENTATION, 1) != 1:
             raise self._whole("its rows are stored turned or mirrored")
-        if page.first(exif.COMPRESSION, 1) == _OLD_JPEG:
+        if page.first(directories.COMPRESSION, 1) == _OLD_JPEG:
             raise self._whole("its JPEG compression is of the old kind")
         if self._all_pages and self.pages > 1:
             raise self._whole(f"all of its {self.pages} pages are wanted")
@@ -98,10 +99,10 @@ class TiffBands:
         self._check_there()
         # Rows of plain samples can be cut anywhere.
         self._anywhere = (
-            page.first(exif.COMPRESSION, 1) == 1
+            page.first(directories.COMPRESSION, 1) == 1
             and not self._blocks.tiled
             and self._blocks.planes == 1
-            and page.first(exif.PHOTOMETRIC, 1) < 4
+            and page.first(directories.PHOTOMETRIC, 1) < 4
         )
         self.cuts: Sequence[tuple[int, int]] = self._cut()
         self._look()
@@ -120,9 +121,9 @@ class TiffBands:
                 fact = f"its pixels reach byte {start + count}, it ends at byte {self._size}"
                 if self._allow_truncated:
                     raise self._whole(fact)
-                from convcli import salvage
+                from convcli.pictures import salvage
 
-                hint = salvage.HINT if self._page.first(exif.COMPRESSION, 1) == 1 else ""
+                hint = salvage.HINT if self._page.first(directories.COMPRESSION, 1) == 1 else ""
                 raise ImageError(f"damaged or truncated TIFF: {fact}", place=self._place, hint=hint)
 
     def _cut(self) -> list[tuple[int, int]]:
@@ -165,11 +166,11 @@ class TiffBands:
         import numpy as np
 
         page, native = self._page, "<" if sys.byteorder == "little" else ">"
-        simple = page.first(exif.PHOTOMETRIC, 1) == {1: 1, 3: 2}.get(self._samples) and not (
-            {FILL_ORDER, exif.PREDICTOR, exif.EXTRA_SAMPLES} & page.entries.keys()
+        simple = page.first(directories.PHOTOMETRIC, 1) == {1: 1, 3: 2}.get(self._samples) and not (
+            {FILL_ORDER, directories.PREDICTOR, directories.EXTRA_SAMPLES} & page.entries.keys()
         )
-        kind = {1: "u", 2: "i", 3: "f"}.get(page.first(exif.SAMPLE_FORMAT, 1))
-        plain = self.dtype.kind == kind and set(page.get(exif.BITS)) == {8 * self.dtype.itemsize}
+        kind = {1: "u", 2: "i", 3: "f"}.get(page.first(directories.SAMPLE_FORMAT, 1))
+        plain = self.dtype.kind == kind and set(page.get(directories.BITS)) == {8 * self.dtype.itemsize}
         if not (simple and plain and self.shape[2] == self._samples and (page.order == native or self._bits == 8)):
             return False
         again = np.empty_like(first)

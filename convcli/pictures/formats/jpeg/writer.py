@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convcli.engine.threads import run_all
 from convcli.errors import ImageError
-from convcli.opencv import opencv, quiet, swapped
+from convcli.pictures.opencv import opencv, quiet, swapped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from convcli import exif, exif_blocks, tiff
-from convcli.exif_blocks import Value
+from convcli.pictures.formats.tiff import directories, exif, writer as tiff_writer
+from convcli.pictures.formats.tiff.exif import Value
 from convcli.records import record
 
 FILL_ORDER: Final = 266
@@ -18,8 +18,8 @@ ROWS_PER_STRIP: Final = 278
 TILE_HEIGHT: Final = 323
 #: Tags that tell a decoder what the samples mean, besides those that say where they lie.
 _MEANING: Final = frozenset({
-    exif.BITS, exif.COMPRESSION, exif.PHOTOMETRIC, FILL_ORDER, exif.SAMPLES, exif.PLANAR, 292, 293, exif.PREDICTOR,
-    320, 332, exif.EXTRA_SAMPLES, exif.SAMPLE_FORMAT, 340, 341, 347, 529, 530, 531, 532, 50674,
+    directories.BITS, directories.COMPRESSION, directories.PHOTOMETRIC, FILL_ORDER, directories.SAMPLES, directories.PLANAR, 292, 293, directories.PREDICTOR,
+    320, 332, directories.EXTRA_SAMPLES, directories.SAMPLE_FORMAT, 340, 341, 347, 529, 530, 531, 532, 50674,
 })  # fmt: skip
 
 
@@ -37,18 +37,22 @@ class Blocks:
     sizes: tuple[int, ...]
 
     @classmethod
-    def of(cls, page: exif.Directory) -> Blocks:
+    def of(cls, page: directories.Directory) -> Blocks:
         """The blocks of a page; raises ValueError, saying what is wrong, where they can't be those of its size."""
-        tiled = exif.TILE_OFFSETS in page.entries
-        width, height = page.first(exif.WIDTH, 0), page.first(exif.HEIGHT, 0)
+        tiled = directories.TILE_OFFSETS in page.entries
+        width, height = page.first(directories.WIDTH, 0), page.first(directories.HEIGHT, 0)
         side, rows = width, min(page.first(ROWS_PER_STRIP, height), height)
         if tiled:
-            side, rows = page.first(exif.TILE_WIDTH, 0), page.first(TILE_HEIGHT, 0)
+            side, rows = page.first(directories.TILE_WIDTH, 0), page.first(TILE_HEIGHT, 0)
         if not side or not rows:
             raise ValueError("its strips or tiles have no size")
-        tags = (exif.TILE_OFFSETS, exif.TILE_BYTES) if tiled else (exif.STRIP_OFFSETS, exif.STRIP_BYTES)
+        tags = (
+            (directories.TILE_OFFSETS, directories.TILE_BYTES)
+            if tiled
+            else (directories.STRIP_OFFSETS, directories.STRIP_BYTES)
+        )
         offsets, sizes = (page.get(tag) for tag in tags)
-        planes = page.first(exif.SAMPLES, 1) if page.first(exif.PLANAR, 1) == 2 else 1
+        planes = page.first(directories.SAMPLES, 1) if page.first(directories.PLANAR, 1) == 2 else 1
         across, down = -(-width // side), -(-height // rows)
         if len(offsets) != across * down * planes or len(sizes) != len(offsets):
             raise ValueError(f"it lists {len(offsets)} strips or tiles of {across * down * planes}")
@@ -82,10 +86,10 @@ class Blocks:
         return pieces
 
 
-def meaning(page: exif.Directory) -> dict[int, Value]:
+def meaning(page: directories.Directory) -> dict[int, Value]:
     """The tags of a page that tell what its samples mean, as a classic TIFF file has them."""
     return {
-        tag: (entry.kind, entry.count, exif_blocks.raw(page, tag))
+        tag: (entry.kind, entry.count, exif.raw(page, tag))
         for tag, entry in page.entries.items()
         if tag in _MEANING and entry.kind <= 12
     }
@@ -104,13 +108,13 @@ def small_file(
     for piece in pieces:
         offsets.append(at)
         at += len(piece)
-    tags = {**meaning, exif.HEIGHT: long(size[0]), exif.WIDTH: long(size[1])}
+    tags = {**meaning, directories.HEIGHT: long(size[0]), directories.WIDTH: long(size[1])}
     if tiled:
-        tags |= {TILE_HEIGHT: long(block[0]), exif.TILE_WIDTH: long(block[1])}
-        tags |= {exif.TILE_OFFSETS: long(*offsets), exif.TILE_BYTES: long(*map(len, pieces))}
+        tags |= {TILE_HEIGHT: long(block[0]), directories.TILE_WIDTH: long(block[1])}
+        tags |= {directories.TILE_OFFSETS: long(*offsets), directories.TILE_BYTES: long(*map(len, pieces))}
     else:
-        tags |= {exif.STRIP_OFFSETS: long(*offsets), exif.STRIP_BYTES: long(*map(len, pieces))}
+        tags |= {directories.STRIP_OFFSETS: long(*offsets), directories.STRIP_BYTES: long(*map(len, pieces))}
         tags[ROWS_PER_STRIP] = long(block[0])
-    packed, directory_at = tiff.directory(tags, at, order=order)
+    packed, directory_at = tiff_writer.directory(tags, at, order=order)
     mark = b"II" if order == "<" else b"MM"
     return b"".join((mark, struct.pack(order + "HI", 42, directory_at), *pieces, packed))

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from convcli.errors import ImageError
-from convcli.records import record
-from convcli.sniff import brands
+from convcli.pictures.format import Header
+from convcli.pictures.sniff import brands
 
 # Patterns for one format are compiled when a file has it.
 _PNM_HEADER: Final = (
@@ -18,24 +18,6 @@ _PNM_HEADER: Final = (
 _PAM_HEADER: Final = rb"P7\n(?:[^\n]*\n){1,64}?ENDHDR\n"
 _CODESTREAM: Final = b"\xff\x4f\xff\x51"
 _HDR_SIZE: Final = rb"\n[-+]([XY]) (\d{1,9}) [-+]([XY]) (\d{1,9})\n"
-
-
-@record
-class Header:
-    """What a file's header says: `width`, `height` in pixels (0: not known), `frames` or pages, its EXIF block, and
-    the `orientation` that its boxes give (0: the EXIF block counts).
-
-    `channels` is known for JPEG and PNM, `maximum` (the value of white) and `body` (where the pixels start) for PNM.
-    """
-
-    width: int = 0
-    height: int = 0
-    frames: int = 1
-    exif: bytes = b""
-    orientation: int = 0
-    channels: int = 0
-    maximum: int = 0
-    body: int = 0
 
 
 def header(data: bytes, format: str, *, place: str) -> Header:
@@ -179,7 +161,7 @@ def _pnm(data: bytes) -> Header:
 
 
 def _avif(data: bytes) -> Header:
-    from convcli import avif
+    from convcli.pictures.formats import avif
 
     try:
         boxes = avif.inspect(data)
@@ -194,7 +176,7 @@ def _avif(data: bytes) -> Header:
 
 def _jp2(data: bytes) -> Header:
     """The SIZ segment, with which a codestream starts; in a JP2 file it lies in a box of its own."""
-    from convcli import avif
+    from convcli.pictures.formats import avif
 
     inside = avif.boxes(data, 0, 0 if data.startswith(_CODESTREAM) else len(data))
     at = next((start for kind, (start, _) in inside if kind == b"jp2c"), 0)

@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import carriers, png_writer, sniff
 from convcli.errors import ImageError, UsageError, suggestion
-from convcli.formats import WRITABLE, check_shape
-from convcli.metadata import NOTHING, Metadata, fitted
-from convcli.opencv import opencv, quiet, swapped
+from convcli.pictures import carriers, sniff
+from convcli.pictures.format import NOTHING, Metadata
+from convcli.pictures.formats.png import writer as png_writer
+from convcli.pictures.metadata import fitted
+from convcli.pictures.opencv import opencv, quiet, swapped
+from convcli.pictures.table import WRITABLE, check_shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,24 +116,26 @@ def encode(
     Raises ImageError where the format can't hold the depth, the channels or the size; nothing is converted in silence.
     """
     if format == "npy":
-        from convcli import arrays
+        from convcli import npy
+        from convcli.pictures.formats import pnm
 
-        return arrays.write_npy(pixels)
+        return npy.write_npy(pixels)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     check_shape(pixels.shape, pixels.dtype, format, place)
     metadata, _ = fit(metadata, pixels, format)
     if format in ("pnm", "pam", "pfm"):
-        from convcli import arrays
+        from convcli import npy
+        from convcli.pictures.formats import pnm
 
-        return arrays.write_pixels(pixels, format=format)
+        return pnm.write_pixels(pixels, format=format)
     if format == "png":
         data = png_writer.encode(pixels, **settings(format, options, place))
     elif format == "tiff":
-        from convcli import tiff
+        from convcli.pictures.formats.tiff import writer as tiff_writer
 
-        data = tiff.encode([pixels], metadata=metadata, **settings(format, options, place))
+        data = tiff_writer.encode([pixels], metadata=metadata, **settings(format, options, place))
     elif format == "jpeg":
-        from convcli import jpeg_writer
+        from convcli.pictures.formats.jpeg import writer as jpeg_writer
 
         data = jpeg_writer.encode(pixels, place=place, **settings(format, options, place))
     else:
@@ -197,7 +201,7 @@ def _complete(cv2: Any, data: bytes, format: str, shape: tuple[int, ...]) -> boo
         with quiet(cv2):
             back = cv2.imdecode(np.frombuffer(data, np.uint8), -1)
         return back is not None and back.shape[:2] == shape[:2]
-    from convcli.headers import header
+    from convcli.pictures.headers import header
 
     found = header(data, format, place="")
     return (found.height, found.width) == shape[:2]

@@ -1,0 +1,64 @@
+"""What every format of picture files has to say of a file: its size, its metadata, what is missing of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from convcli.records import record
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+from convcli.pictures.salvage import _share_by_look
+
+
+@record
+class Header:
+    """What a file's header says: `width`, `height` in pixels (0: not known), `frames` or pages, its EXIF block, and
+    the `orientation` that its boxes give (0: the EXIF block counts).
+
+    `channels` is known for JPEG and PNM, `maximum` (the value of white) and `body` (where the pixels start) for PNM.
+    """
+
+    width: int = 0
+    height: int = 0
+    frames: int = 1
+    exif: bytes = b""
+    orientation: int = 0
+    channels: int = 0
+    maximum: int = 0
+    body: int = 0
+
+
+@record
+class Metadata:
+    """Metadata as bytes; what is absent is empty.
+
+    `icc` is an ICC profile, `exif` an EXIF block (a small TIFF, without "Exif" before it), `xmp` an XMP packet, `dpi`
+    the pixels per inch across and down. `lost` says in words what a file held that is not taken up here.
+    """
+
+    icc: bytes = b""
+    exif: bytes = b""
+    xmp: bytes = b""
+    dpi: tuple[float, float] | None = None
+    lost: tuple[str, ...] = ()
+
+
+NOTHING: Final = Metadata()
+
+
+@record
+class Completed:
+    """A file made whole; `share` of the pixels' data that was there (0 to 1), or None where only a look can tell."""
+
+    data: bytes
+    share: float | None
+    #: For progressive files and interlaced ones, whose end makes the whole picture coarser.
+    coarse: bool = False
+
+    def note(self, pixels: NDArray[Any]) -> str:
+        """How much was there, in words; `pixels` as decoded from `data`."""
+        if self.coarse:
+            return "truncated: the picture is coarser than it was"
+        share = _share_by_look(pixels) if self.share is None else self.share
+        return f"truncated: about {100 * share:.0f} % of the picture is there, the rest is filled up"

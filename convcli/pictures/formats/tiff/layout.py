@@ -1,0 +1,103 @@
+"""How a page of a TIFF file lays its samples out."""
+
+from __future__ import annotations
+
+from convcli.pictures.formats.tiff.directories import (
+    BITS,
+    EXTRA_SAMPLES,
+    HEIGHT,
+    ORIENTATION,
+    PHOTOMETRIC,
+    PLANAR,
+    PREDICTOR,
+    SAMPLE_FORMAT,
+    SAMPLES,
+    STRIP_BYTES,
+    STRIP_OFFSETS,
+    SUBFILE,
+    TILE_BYTES,
+    TILE_OFFSETS,
+    TILE_WIDTH,
+    WIDTH,
+    Directory,
+    directories,
+    patched,
+)
+from convcli.records import record
+
+
+@record
+class Layout:
+    """How the first page of a TIFF lies, and what a decoder that knows only simple layouts is to be told.
+
+    `data` is the file, changed where OpenCV 5 would decode it wrongly. `pairs`: it reads as grey of twice the width,
+    for grey and alpha, still as `differences` along the rows where it has a predictor, and turned by `orientation`.
+    `inverted`: white is 0. `opaque`: CMYK, to which OpenCV gives an alpha channel that the file lacks. `refusal` says
+    why the page can't be read right at all, or is empty.
+    """
+
+    data: bytes
+    width: int
+    height: int
+    pages: int
+    pairs: bool
+    differences: bool
+    orientation: int
+    inverted: bool
+    opaque: bool
+    premultiplied: bool
+    refusal: str
+
+
+def layout(data: bytes) -> Layout:
+    """The layout of a TIFF file's first page; reduced copies don't count as pages.
+
+    Raises ValueError, saying what is wrong, where the file is cut short or damaged.
+    """
+    pages = list(directories(data))
+    if not pages:
+        raise ValueError("it has no page")
+    page = pages[0]
+    for offsets, counts in ((STRIP_OFFSETS, STRIP_BYTES), (TILE_OFFSETS, TILE_BYTES)):
+        for start, count in zip(page.get(offsets), page.get(counts), strict=False):
+            if start + count > len(data):
+                raise ValueError(f"its pixels reach byte {start + count}, it ends at byte {len(data)}")
+    samples, extra, predictor = page.first(SAMPLES, 1), page.get(EXTRA_SAMPLES), page.first(PREDICTOR, 1)
+    refusal = _refusal(page, samples, predictor)
+    changes: dict[int, int] = {}
+    if samples == 2 and not refusal:
+        kept = {BITS: page.first(BITS, 8), SAMPLE_FORMAT: page.first(SAMPLE_FORMAT, 1)}
+        doubled = {tag: 2 * page.first(tag, 0) for tag in (WIDTH, TILE_WIDTH)}
+        changes = {SAMPLES: 1, PREDICTOR: 1, ORIENTATION: 1, PHOTOMETRIC: 1, EXTRA_SAMPLES: 0} | kept | doubled
+    elif samples == 4 and extra == (2,):
+        changes = {EXTRA_SAMPLES: 0}  # told of an alpha channel, OpenCV multiplies 8-bit colours by it
+    return Layout(
+        data=patched(page, changes) if changes else data,
+        width=page.first(WIDTH, 0),
+        height=page.first(HEIGHT, 0),
+        pages=sum(not page.first(SUBFILE, 0) & 1 for page in pages),
+        pairs=samples == 2,
+        differences=samples == 2 and predictor == 2,
+        orientation=page.first(ORIENTATION, 1) if samples == 2 else 1,
+        inverted=page.first(PHOTOMETRIC, 1) == 0 and (samples == 2 or page.first(BITS, 1) > 8),
+        opaque=page.first(PHOTOMETRIC, 1) == 5 and samples == 4,
+        premultiplied=1 in extra,
+        refusal=refusal,
+    )
+
+
+def _refusal(page: Directory, samples: int, predictor: int) -> str:
+    """Why OpenCV would fail on a page, or silently read something else; empty where it reads it right."""
+    bits, photometric = page.first(BITS, 1), page.first(PHOTOMETRIC, 1)
+    floats = page.first(SAMPLE_FORMAT, 1) == 3
+    if samples > 4:
+        return f"{samples} samples per pixel; 1 to 4 can be read"
+    if samples > 1 and page.first(PLANAR, 1) == 2 and (bits > 8 or samples == 2):
+        return f"{bits}-bit samples in separate planes; 8 bits, or samples side by side, can be read"
+    if photometric > 6 and photometric not in (32844, 32845):
+        return f"its colours are of kind {photometric}; grey, RGB, palette, CMYK and YCbCr can be read"
+    if bits not in (1, 8, 12, 16, 32, 64) or (floats and bits == 16):
+        return f"{bits}-bit {'floats' if floats else 'samples'}; 1, 8, 16, 32 and 64 bits, floats from 32, can be read"
+    if samples == 2 and (predictor > 2 or (predictor == 2 and TILE_WIDTH in page.entries)):
+        return "grey and alpha with a predictor, in tiles or floats"
+    return ""
