@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from convcli.batch.report import Report
 from convcli.errors import printable
-from convcli.report import Report
 from convcli.tables import Column, Table, engineering
 
 #: A clipped share below this is not worth a warning.

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli import cli, temporaries
+from convcli import cli
+from convcli.batch import temporaries
 from convcli.pictures import reading
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convcli import Kernel, banded, load
+from convcli import Kernel, load
+from convcli.batch import one_file
+from convcli.batch.names.jobs import Job
+from convcli.batch.one_job import run_job
+from convcli.batch.report import Report
+from convcli.batch.settings import PictureSettings, Settings
 from convcli.engine.channel import fused, whole as whole_plane
 from convcli.filtering import paging, steps
 from convcli.filtering.treatment import Treatment
-from convcli.jobs import Job
-from convcli.picture_files import PictureSettings
 from convcli.pictures.formats.tiff import rows as tiff_rows
-from convcli.processing import Settings, run_job
-from convcli.report import Report
 from tests.support import Pixels, noise
 from tests.tiff_files import tiff_file
 
@@ -53,7 +54,7 @@ def in_bands(
     """What the run in bands reports, and its output."""
     job, out = paths(data, folder, "banded")
     chain = [load(kernel) for kernel in kernels]
-    report = banded.attempt(job, job.format, chain, mode, PictureSettings(**how), least=0)
+    report = one_file.attempt(job, job.format, chain, mode, PictureSettings(**how), least=0)
     return report, out.read_bytes() if out.exists() else b""
 
 
@@ -187,5 +188,5 @@ def test_small_files_and_others_are_left_alone(tmp_path: Path) -> None:
     kernels, how = [load("sharpen")], PictureSettings()
     for name, format, least in (("out.tif", "tiff", 1 << 13), ("out.bmp", "bmp", 0)):
         job = Job(input=str(source), output=str(tmp_path / name), format=format)
-        assert banded.attempt(job, "tiff", kernels, "clip", how, least=least) == ""
+        assert one_file.attempt(job, "tiff", kernels, "clip", how, least=least) == ""
         assert not (tmp_path / name).exists()

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from support import SAMPLES, Result, command, environment, leftovers, noise, read, run, save, spawn
 
-from convcli import temporaries, workers
+from convcli.batch import temporaries
+from convcli.batch.workers import pool
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
 SLOW = ("-k", "box:size=9", "-k", "jitter", "-k", "swirl")
@@ -50,7 +51,7 @@ def test_bytes_and_order_do_not_depend_on_the_number_of_processes(here: Path) ->
 
 def test_processes_that_are_started_afresh(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As where forking is not safe: all that a worker needs travels there."""
-    monkeypatch.setattr(workers, "can_fork", lambda: False)
+    monkeypatch.setattr(pool, "can_fork", lambda: False)
     Path("page.png").write_text("<html></html>")
     for number in range(3):
         save(Path(f"{number}.png"), noise(192, 256, 3, seed=number))

@@ -115,7 +115,7 @@ def worker_ids(folder: Path) -> list[int]:
 
 def test_without_an_answer_there_is_one_line(here: Path) -> None:
     """The patience of ten seconds shortened."""
-    script = "import sys, convcli.cluster, convcli.cli; convcli.cluster._ANSWER_S = 1; convcli.cli.main()"
+    script = "import sys, convcli.batch.cluster, convcli.cli; convcli.batch.cluster._ANSWER_S = 1; convcli.cli.main()"
     for address, words in (("tcp://127.0.0.1:9", "no dask scheduler answers"), ("nonsense:", "no dask scheduler")):
         arguments = ["apply", "0.png", "-k", "identity", "-o", "out.png", "--scheduler", address]
         done = subprocess.run(

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from support import noise, read, run, save, spawn
 
-from convcli import collisions
-from convcli.finding import Input
-from convcli.inputs import Shard
-from convcli.jobs import plan_jobs
+from convcli.batch.names import collisions
+from convcli.batch.names.finding import Input
+from convcli.batch.names.inputs import Shard
+from convcli.batch.names.jobs import plan_jobs
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links, pipes and names of any bytes")
 not_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from convcli import temporaries
+from convcli.batch import temporaries
+from convcli.batch.files import check_target, replaced, write_atomically
 from convcli.errors import ImageError
-from convcli.files import check_target, replaced, write_atomically
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions and signals")
 not_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
@@ -102,12 +102,12 @@ def test_a_device_is_no_target() -> None:
 
 
 KILLED = """
-import sys, convcli.files, os
+import sys, convcli.batch.files, os
 def hang(_):
     print("ready", flush=True)
     import time; time.sleep(30)
 os.fsync = hang
-convcli.files.write_atomically(sys.argv[1], b"after" * 1000)
+convcli.batch.files.write_atomically(sys.argv[1], b"after" * 1000)
 """
 
 

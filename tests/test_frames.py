@@ -17,7 +17,7 @@ from scipy import ndimage
 from support import decoded, noise, run, save
 
 import convcli
-from convcli import array_files, picture_files
+from convcli.batch import array_files, picture_files
 from convcli.errors import ShapeError
 from convcli.filtering import colour
 from convcli.filtering.treatment import Treatment, filter_treated, outcome

@@ -13,7 +13,7 @@ import cv2
 import pytest
 from support import environment, noise, run
 
-from convcli import temporaries
+from convcli.batch import temporaries
 
 REPORT = "run.jsonl"
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX locks")

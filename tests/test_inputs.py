@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from support import Result, noise, run, save, spawn
 
-from convcli.finding import EXTENSIONS, Input, matches, natural, pictures_in
-from convcli.inputs import Selection, collect
-from convcli.jobs import plan_jobs
+from convcli.batch.names.finding import EXTENSIONS, Input, matches, natural, pictures_in
+from convcli.batch.names.inputs import Selection, collect
+from convcli.batch.names.jobs import plan_jobs
 from convcli.pictures.sniff import READABLE
 
 posix = pytest.mark.skipif(os.name != "posix", reason="links, pipes and names of any bytes")

@@ -14,19 +14,20 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from convcli import banded, load
+from convcli import load
+from convcli.batch import one_file
+from convcli.batch.names.jobs import Job
+from convcli.batch.one_job import run_job
+from convcli.batch.report import Report
+from convcli.batch.settings import PictureSettings, Settings
 from convcli.engine import threads
 from convcli.engine.channel import fused, whole as whole_plane
 from convcli.errors import ImageError
 from convcli.filtering import paging, steps
-from convcli.jobs import Job
-from convcli.picture_files import PictureSettings
 from convcli.pictures import encoding
 from convcli.pictures.format import Metadata
 from convcli.pictures.formats.jpeg import writer as jpeg_writer
 from convcli.pictures.formats.png import rows as png_rows
-from convcli.processing import Settings, run_job
-from convcli.report import Report
 from tests.png_files import png_file
 from tests.support import Pixels, noise, run
 
@@ -139,7 +140,7 @@ def test_bands_of_a_png_give_the_same_jpeg(channels: int, tmp_path: Path, monkey
     chain = [load("gaussian"), load("sharpen")]
     job = Job(input=str(source), output=str(tmp_path / "bands.jpg"), format="jpeg")
     how = PictureSettings(options={"quality": 88})
-    report = banded.attempt(job, "png", chain, "clip", how, least=0)
+    report = one_file.attempt(job, "png", chain, "clip", how, least=0)
     assert isinstance(report, Report)
     assert report.bands > 1
     assert (report.format_in, report.format_out) == ("png", "jpeg")

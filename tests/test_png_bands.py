@@ -15,16 +15,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import banded, load, processing
+from convcli import load
+from convcli.batch import one_file, one_job
+from convcli.batch.one_job import run_job
+from convcli.batch.report import Report
+from convcli.batch.settings import PictureSettings, Settings
 from convcli.errors import ConvcliError
 from convcli.filtering import paging, steps
 from convcli.filtering.treatment import Treatment
-from convcli.picture_files import PictureSettings
 from convcli.pictures.formats.png import prefetch, rows as png_rows, stream as png_stream
 from convcli.pictures.formats.png.rows import PngBands
 from convcli.pictures.rows import NotInBandsError
-from convcli.processing import Settings, run_job
-from convcli.report import Report
 from tests.png_files import chunk, png_file
 from tests.support import Pixels, corpus, environment, run
 from tests.test_banded import CHAINS, check_same, in_bands, paths, photo
@@ -101,7 +102,7 @@ def test_every_kernel_gives_the_same_file(name: str, dtype: str, tmp_path: Path)
 def test_pictures_that_are_gone_through_twice(
     channels: int, held: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(banded, "_HELD", held)
+    monkeypatch.setattr(one_file, "_HELD", held)
     pixels = photo(220, 131, channels)
     if channels != 1:
         pixels[90:140, :, -1] = 0
@@ -206,8 +207,8 @@ def test_damage_is_told_as_by_the_ordinary_way(tmp_path: Path, monkeypatch: pyte
     for data in mutants():
         wanted = outcome(data, tmp_path)
         with monkeypatch.context() as patch:
-            patch.setattr(processing, "_LEAST", 0)
-            patch.setattr(processing, "_LEAST_ALONE", 0)
+            patch.setattr(one_job, "_LEAST", 0)
+            patch.setattr(one_job, "_LEAST_ALONE", 0)
             assert outcome(data, tmp_path) == wanted
         done += 1
     assert done > 300

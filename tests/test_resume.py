@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support import Result, command, environment, noise, run, save
 
-from convcli import processing, resuming
+from convcli.batch import one_job, resume
 
 REPORT = "run.jsonl"
 
@@ -26,8 +26,8 @@ def here(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     """
     monkeypatch.chdir(tmp_path)
     if request.param == "in bands":
-        monkeypatch.setattr(processing, "_LEAST", 0)
-        monkeypatch.setattr(processing, "_LEAST_ALONE", 0)
+        monkeypatch.setattr(one_job, "_LEAST", 0)
+        monkeypatch.setattr(one_job, "_LEAST_ALONE", 0)
     for seed, name in enumerate("abc"):
         save(Path(f"{name}.png"), noise(12, 10, 3, seed=seed))
     Path("kernel.yaml").write_text("weights: weights.npy\n")
@@ -233,7 +233,7 @@ def test_lines_are_in_the_order_of_the_inputs_and_others_stay(here: Path) -> Non
 
 
 def test_a_full_disk_leaves_whole_lines(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from convcli import report_file
+    from convcli.batch import report_file
 
     apply(inputs=("a.png",))
     before = Path(REPORT).read_bytes()
@@ -286,9 +286,9 @@ def test_an_input_that_changes_meanwhile_is_not_recorded_as_what_it_was(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a large file the hash is made first, and then it is read again."""
-    monkeypatch.setattr(processing, "_LEAST", 0)
-    monkeypatch.setattr(processing, "_LEAST_ALONE", 0)
-    hashed = resuming.file_digest
+    monkeypatch.setattr(one_job, "_LEAST", 0)
+    monkeypatch.setattr(one_job, "_LEAST_ALONE", 0)
+    hashed = resume.file_digest
 
     def disturbed(path: str) -> str:
         found = hashed(path)
@@ -296,7 +296,7 @@ def test_an_input_that_changes_meanwhile_is_not_recorded_as_what_it_was(
             save(Path(path), noise(12, 10, 3, seed=9))
         return found
 
-    monkeypatch.setattr(resuming, "file_digest", disturbed)
+    monkeypatch.setattr(resume, "file_digest", disturbed)
     result = apply("--jobs", "1")
     assert (result.code, statuses()) == (1, "dfd")
     assert "b.png: it was changed while it was read" in result.err

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from convcli import load
+from convcli.batch.picture_files import _way
 from convcli.filtering import paging, steps
 from convcli.filtering.steps import filter_in_steps
 from convcli.filtering.treatment import Treatment, filter_treated
-from convcli.picture_files import _way
 from tests.test_banded import photo
 
 pytestmark = pytest.mark.skipif(not paging.available(), reason="this system gives no memory back")

@@ -66,7 +66,7 @@ def test_light_commands_load_nothing_heavy(arguments: list[str], status: int, tm
 def test_help_loads_no_command(tmp_path: Path) -> None:
     modules, _ = loaded(command("--help"), tmp_path)
     assert "click" in modules
-    assert not modules & {"yaml", "rich", "convcli.batch", "convcli.spec.library", "convcli.cli.apply"}
+    assert not modules & {"yaml", "rich", "convcli.batch.run", "convcli.spec.library", "convcli.cli.apply"}
 
 
 def test_importing_the_library_loads_only_itself(tmp_path: Path) -> None:

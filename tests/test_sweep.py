@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from support import command, environment, noise, run, save
 
-from convcli import temporaries
-from convcli.files import write_atomically
+from convcli.batch import temporaries
+from convcli.batch.files import write_atomically
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX locks")
 

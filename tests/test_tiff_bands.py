@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import banded, load, temporaries
+from convcli import load
+from convcli.batch import one_file, temporaries
+from convcli.batch.names.jobs import Job
+from convcli.batch.report import Report
+from convcli.batch.settings import PictureSettings
 from convcli.errors import ImageError
 from convcli.filtering import paging, steps
-from convcli.jobs import Job
-from convcli.picture_files import PictureSettings
 from convcli.pictures.formats.tiff import rows as tiff_rows, writer as tiff_writer
-from convcli.report import Report
 from tests.support import Pixels, environment
 from tests.test_banded import check_same, in_bands, photo
 from tests.tiff_files import tiff_file
@@ -236,5 +237,5 @@ def test_the_input_may_be_the_output(tmp_path: Path) -> None:
     check_same(data, tmp_path, ["sharpen"])
     path.write_bytes(data)
     job = Job(input=str(path), output=str(path), format="tiff")
-    assert isinstance(banded.attempt(job, "tiff", [load("sharpen")], "clip", PictureSettings(), least=0), Report)
+    assert isinstance(one_file.attempt(job, "tiff", [load("sharpen")], "clip", PictureSettings(), least=0), Report)
     assert path.read_bytes() == (tmp_path / "whole.tif").read_bytes()

@@ -11,7 +11,8 @@ from types import FrameType
 
 import click
 
-from convcli import __version__, interrupts, startup
+from convcli import __version__, startup
+from convcli.batch.workers import interrupts
 from convcli.errors import ConvcliError, printable, suggestion
 
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from convcli.batch.names.jobs import FIELDS, Job, plan_jobs
 from convcli.cli.input_options import input_options
 from convcli.cli.options import Grouped, GroupedCommand, algorithm as algorithm_option, kernel_overrides
 from convcli.cli.picture_options import picture_options
 from convcli.cli.run_options import run_options
 from convcli.filtering.ranges import MODES
-from convcli.jobs import FIELDS, Job, plan_jobs
 
 if TYPE_CHECKING:
+    from convcli.batch.names.inputs import Selection
+    from convcli.batch.settings import PictureSettings, Settings
     from convcli.cli.run_options import Running
-    from convcli.inputs import Selection
-    from convcli.picture_files import PictureSettings
-    from convcli.processing import Settings
 
 
 @click.command("apply", cls=GroupedCommand)
@@ -87,10 +86,10 @@ def command(
     convcli apply - -k upsample-bilinear-2x -o - --format png < small.png > large.png
     convcli apply signal.npy -k '{axes: x, weights: [1, 2, 1], divisor: sum}' -o smooth.npy
     """
-    from convcli import batch
+    from convcli.batch import run
+    from convcli.batch.names.inputs import collect
+    from convcli.batch.settings import Settings
     from convcli.cli.kernels import check_kernels, read_kernels
-    from convcli.inputs import collect
-    from convcli.processing import Settings
 
     if layout is not None:
         from convcli.ops.layouts import check_letters
@@ -104,7 +103,7 @@ def command(
         check_kernels(chain)
         return _rehearsed(jobs, selection, overwrite=overwrite, as_json=as_json)
     if len(jobs) > 1:
-        from convcli import collisions
+        from convcli.batch.names import collisions
 
         collisions.refuse(jobs)
     total = len(jobs)
@@ -114,7 +113,7 @@ def command(
             click.echo(f"Nothing to do: {total} inputs leave none for this share", err=True)
         return 0
     running.check(jobs, algorithm)
-    batch.prepare(jobs)
+    run.prepare(jobs)
     check_kernels(chain)
     if quiet and not as_json and running.report_file is None:
         pictures = replace(pictures, counted=False)
@@ -127,13 +126,13 @@ def command(
 
 def _run(jobs: list[Job], settings: Settings, running: Running, **told: bool) -> int:
     """Runs the jobs, and tells of them; the exit code."""
-    from convcli import batch
+    from convcli.batch import run
     from convcli.cli.listener import Listener
 
     with running.record(overwrite=settings.overwrite) as record:
         listener = Listener(len(jobs), **told)
         try:
-            good = batch.run(jobs, settings, listener, running.how(record))
+            good = run.run(jobs, settings, listener, running.how(record))
         finally:
             listener.close()
     return 0 if good else 1
@@ -141,7 +140,7 @@ def _run(jobs: list[Job], settings: Settings, running: Running, **told: bool) ->
 
 def _rehearsed(jobs: list[Job], selection: Selection, *, overwrite: bool, as_json: bool) -> int:
     """What the run would do, on stdout; its exit code."""
-    from convcli import dry_run
+    from convcli.batch.names import dry_run
 
     steps = dry_run.rehearse(jobs, overwrite=overwrite, shard=selection.shard)
     return dry_run.write(steps, sys.stdout, as_json=as_json)

@@ -76,7 +76,7 @@ def command(
     convcli compare mobilenet.yaml mobilenet.yaml:width=0.5
     convcli compare vgg16.yaml --as depthwise_separable
     """
-    from convcli import files
+    from convcli.batch import files
     from convcli.costs.comparison import measure_key
     from convcli.costs.subjects import Request, subjects
     from convcli.errors import UsageError
@@ -150,7 +150,7 @@ def _write(comparison: Comparison, columns: Sequence[str], format_: str, output:
     if output is None:
         _report(comparison, columns, format_, sys.stdout)
         return
-    from convcli import files
+    from convcli.batch import files
 
     text = io.StringIO()
     _report(comparison, columns, format_, text)

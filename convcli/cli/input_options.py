@@ -41,7 +41,7 @@ def input_options(function: F) -> F:
         shard: str | None,
         **values: Any,
     ) -> object:
-        from convcli.inputs import Selection, Shard
+        from convcli.batch.names.inputs import Selection, Shard
 
         if not inputs and files_from is None:
             raise click.UsageError("missing argument 'INPUTS...'", click.get_current_context())

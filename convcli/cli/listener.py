@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from convcli.batch.report import Report
     from convcli.progress import Bar, Plain
-    from convcli.report import Report
 
 
 class Listener:

@@ -12,7 +12,7 @@ from convcli.cli.options import Grouped
 from convcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from convcli.picture_files import PictureSettings
+    from convcli.batch.settings import PictureSettings
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -67,8 +67,8 @@ def picture_settings(
     options: tuple[str, ...], max_pixels: int | None, allow_truncated: bool, strict: bool,
 ) -> PictureSettings:  # fmt: skip
     """The settings that the options' values make. Raises UsageError."""
+    from convcli.batch.settings import PictureSettings
     from convcli.filtering.treatment import Treatment, parse_channels
-    from convcli.picture_files import PictureSettings
     from convcli.pictures import encoding
     from convcli.pictures.opencv import allow_pixels
     from convcli.pictures.reading import MAX_PIXELS

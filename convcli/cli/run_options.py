@@ -15,12 +15,12 @@ from convcli.errors import UsageError
 from convcli.records import record
 
 if TYPE_CHECKING:
-    from convcli.batch import How
-    from convcli.jobs import Job
+    from convcli.batch.names.jobs import Job
+    from convcli.batch.report_file import ReportFile
+    from convcli.batch.resume import Recording
+    from convcli.batch.run import How
+    from convcli.batch.settings import PictureSettings
     from convcli.ops import Kernel
-    from convcli.picture_files import PictureSettings
-    from convcli.report_file import ReportFile
-    from convcli.resuming import Recording
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -65,7 +65,7 @@ class Running:
         if self.report_file is None:
             return None
         from convcli import __version__
-        from convcli.resuming import recording
+        from convcli.batch.resume import recording
 
         return recording(
             kernels, range_, layout, pictures, algorithm, resumes=self.resume, version=__version__
@@ -77,7 +77,7 @@ class Running:
         if self.report_file is None:
             yield None
             return
-        from convcli.report_file import ReportFile
+        from convcli.batch.report_file import ReportFile
 
         opened = ReportFile(self.report_file, resume=self.resume, overwrite=overwrite)
         try:
@@ -87,7 +87,7 @@ class Running:
 
     def how(self, record: ReportFile | None) -> How:
         """How the run goes."""
-        from convcli.batch import How
+        from convcli.batch.run import How
 
         return How(
             processes=self.processes, scheduler=self.scheduler or "", fail_fast=self.fail_fast, record=record,

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from convcli.batch.names.jobs import Job
+from convcli.batch.one_job import run_job, shown
+from convcli.batch.report import Report
+from convcli.batch.settings import Settings
 from convcli.errors import ConvcliError, ImageError
-from convcli.jobs import Job
-from convcli.processing import Settings, run_job, shown
-from convcli.report import Report
 
 if TYPE_CHECKING:
-    from convcli.files import Pending
-    from convcli.resuming import Earlier
+    from convcli.batch.files import Pending
+    from convcli.batch.resume import Earlier
 
 
 def settled(

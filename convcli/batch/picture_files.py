@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from convcli.batch.settings import PictureSettings
 from convcli.engine.dtypes import dtype_name
 from convcli.errors import ImageError, ShapeError
 from convcli.filtering.chain import Filtered
-from convcli.filtering.treatment import PLAIN, Treatment, filter_treated, is_plain, outcome
+from convcli.filtering.treatment import Treatment, filter_treated, is_plain, outcome
 from convcli.ops import Kernel
 from convcli.pictures import reading, table
-from convcli.pictures.reading import MAX_PIXELS, Metadata, Picture
-from convcli.records import record
+from convcli.pictures.reading import Metadata, Picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,22 +23,6 @@ if TYPE_CHECKING:
 #: Bytes of a picture in memory that is worth being filtered in steps.
 IN_STEPS: Final = 1 << 22
 _CHANNELS = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
-
-
-@record
-class PictureSettings:
-    """How picture files are read, treated and written; `options` are those of `encoding.settings`.
-
-    Unless `counted`, nobody asks how many samples were cut off.
-    """
-
-    max_pixels: int = MAX_PIXELS
-    allow_truncated: bool = False
-    strict: bool = False
-    all_frames: bool = False
-    treatment: Treatment = PLAIN
-    options: Mapping[str, Any] = field(default_factory=dict)
-    counted: bool = True
 
 
 class PictureFile:

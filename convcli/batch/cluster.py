@@ -12,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from convcli import files
+from convcli.batch import files
+from convcli.batch.failures import failed, settled_safely
+from convcli.batch.names.jobs import Job
+from convcli.batch.one_job import shown
+from convcli.batch.report import Report
+from convcli.batch.resume import Earlier, recording
+from convcli.batch.settings import Settings
 from convcli.errors import ConvcliError, ImageError, UsageError
-from convcli.jobs import Job
-from convcli.outcomes import failed, settled_safely
-from convcli.processing import Settings, shown
-from convcli.report import Report
-from convcli.resuming import Earlier, recording
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -95,7 +96,7 @@ def _client(scheduler: str) -> Iterator[Client]:
 
 def _travelling(client: Client, settings: Settings) -> Future:
     """The settings as a task of their own, so that they travel once, and are made again where they get lost."""
-    from convcli.picture_files import PictureSettings
+    from convcli.batch.settings import PictureSettings
 
     known = settings.recording or recording(
         settings.kernels, settings.range, settings.layout, settings.pictures or PictureSettings(),

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from convcli.batch.names.finding import Input, Places
+from convcli.batch.names.inputs import STANDARD, names_folder
 from convcli.errors import ImageError, UsageError, suggestion
-from convcli.finding import Input, Places
-from convcli.inputs import STANDARD, names_folder
 from convcli.pictures import table
 from convcli.records import record
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TextIO
 
-from convcli import collisions, files
+from convcli.batch import files
+from convcli.batch.names import collisions
+from convcli.batch.names.inputs import Shard, check_input
+from convcli.batch.names.jobs import STANDARD, Job
 from convcli.errors import ConvcliError, ImageError, printable
-from convcli.inputs import Shard, check_input
-from convcli.jobs import STANDARD, Job
 from convcli.pictures import table
 from convcli.records import record
 

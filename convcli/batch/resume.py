@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from convcli.batch.fingerprint import digest, file_digest, fingerprint
+from convcli.batch.names.jobs import STANDARD, Job
+from convcli.batch.report import Written
 from convcli.errors import ImageError
-from convcli.fingerprint import digest, file_digest, fingerprint
-from convcli.jobs import STANDARD, Job
 from convcli.records import record
-from convcli.report import Written
 
 if TYPE_CHECKING:
+    from convcli.batch.settings import PictureSettings
     from convcli.ops import Kernel
-    from convcli.picture_files import PictureSettings
 
 
 @record

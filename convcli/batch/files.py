@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, ClassVar
 
-from convcli import temporaries
+from convcli.batch import temporaries
 from convcli.errors import ImageError
 
 

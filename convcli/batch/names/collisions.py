@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from convcli.batch.names.finding import Places
+from convcli.batch.names.jobs import STANDARD, Job
 from convcli.errors import UsageError
-from convcli.finding import Places
-from convcli.jobs import STANDARD, Job
 from convcli.records import record
 
 

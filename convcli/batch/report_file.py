@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
-from convcli import files, temporaries
+from convcli.batch import files, temporaries
+from convcli.batch.names.jobs import Job
+from convcli.batch.report import Report
+from convcli.batch.resume import Earlier, earlier
 from convcli.errors import ImageError
-from convcli.jobs import Job
-from convcli.report import Report
-from convcli.resuming import Earlier, earlier
 
 _OPTION = "--report-file"
 #: What a line says of its own run, also where it was skipped.

@@ -10,19 +10,19 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from convcli import temporaries
+from convcli.batch import temporaries
+from convcli.batch.failures import finished, lost, not_started, settled, settled_safely
+from convcli.batch.names.jobs import STANDARD, Job
+from convcli.batch.report import Report
+from convcli.batch.settings import Settings
 from convcli.errors import ImageError, UsageError
-from convcli.jobs import STANDARD, Job
-from convcli.outcomes import finished, lost, not_started, settled, settled_safely
-from convcli.processing import Settings
 from convcli.records import record
-from convcli.report import Report
 
 if TYPE_CHECKING:
-    from convcli.files import Pending
-    from convcli.report_file import ReportFile
-    from convcli.resuming import Earlier
-    from convcli.workers import Later
+    from convcli.batch.files import Pending
+    from convcli.batch.report_file import ReportFile
+    from convcli.batch.resume import Earlier
+    from convcli.batch.workers.pool import Later
 
 #: Fewer and smaller inputs than these stay in one process: another one takes longer to start than they do.
 _MANY = 16
@@ -133,7 +133,7 @@ def _outcomes(
         return
     try:
         if how.scheduler:
-            from convcli import cluster
+            from convcli.batch import cluster
 
             yield from cluster.outcomes(items, settings, how.scheduler)
         else:
@@ -146,10 +146,10 @@ def _in_processes(
     jobs: Sequence[Job], settings: Settings, how: How, items: Iterable[Item], processes: int
 ) -> Iterator[tuple[int, Report] | None]:
     # What all of them need is loaded once, before there are copies of this process.
-    from convcli import memory
+    from convcli.batch.workers import memory
+    from convcli.batch.workers.pool import Death, Workers
     from convcli.engine.threads import core_count
     from convcli.pictures.opencv import opencv
-    from convcli.workers import Death, Workers
 
     opencv()
 
@@ -184,7 +184,7 @@ def _in_worker(
     settings: Settings, threads: int, item: tuple[Job, Earlier | None], ask: Callable[[int], None], again: bool
 ) -> Report | Later:
     """A job in a process that has others beside it. If it is done `again`, its output may be in place already."""
-    from convcli.workers import Later
+    from convcli.batch.workers.pool import Later
 
     _settle_in(threads)
     job, earlier = item

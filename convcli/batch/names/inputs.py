@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
+from convcli.batch.names.finding import Input, identity, is_pattern, matches, pictures_in
 from convcli.errors import ImageError, UsageError
-from convcli.finding import Input, identity, is_pattern, matches, pictures_in
 from convcli.records import record
 
 STANDARD: Final = "-"

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any, Final, TypeAlias
 
-from convcli import files, interrupts
-from convcli.channels import Channel, Forked, Spawned, Worker, can_fork, described, ready, signals_held
+from convcli.batch import files
+from convcli.batch.workers import interrupts
+from convcli.batch.workers.processes import Channel, Forked, Spawned, Worker, can_fork, described, ready, signals_held
 from convcli.errors import ImageError
 from convcli.records import record
 

@@ -8,22 +8,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import files, inputs
+from convcli.batch import files
+from convcli.batch.names import inputs
+from convcli.batch.names.jobs import STANDARD, Job, output_format
+from convcli.batch.report import Report, Written
+from convcli.batch.settings import Settings
 from convcli.engine.dtypes import dtype_name
 from convcli.engine.plan import forced
 from convcli.engine.threads import thread_count
 from convcli.errors import ImageError, UsageError
-from convcli.jobs import STANDARD, Job, output_format
 from convcli.pictures import sniff
 from convcli.pictures.formats.png import structure
-from convcli.records import record
-from convcli.report import Report, Written
 
 if TYPE_CHECKING:
-    from convcli.array_files import ArrayFile
-    from convcli.ops import Kernel
-    from convcli.picture_files import PictureFile, PictureSettings
-    from convcli.resuming import Earlier, Recording
+    from convcli.batch.array_files import ArrayFile
+    from convcli.batch.picture_files import PictureFile
+    from convcli.batch.resume import Earlier
 
 #: Formats that can be read in bands, which pays from this many bytes of samples on: they are read, filtered and written
 #: at the same time. With one thread there is only the memory to be saved, of large pictures.
@@ -31,19 +31,6 @@ _IN_BANDS: Final = ("tiff", "png")
 _LEAST: Final = 1 << 22
 _LEAST_ALONE: Final = 1 << 26
 _HEAD: Final = 64
-
-
-@record
-class Settings:
-    """What all jobs of a run share; `pictures` is how picture files are treated, None for the defaults."""
-
-    kernels: Sequence[Kernel]
-    range: str = "clip"
-    layout: str | None = None
-    overwrite: bool = False
-    pictures: PictureSettings | None = None
-    recording: Recording | None = None
-    algorithm: str | None = None
 
 
 def run_job(
@@ -74,15 +61,15 @@ def _run_job(
     inputs.check_input(job.input)
     piped = sys.stdin.buffer.read() if job.input == STANDARD else None
     entry = _Entry(job, settings, earlier)
-    banded = _in_bands(job, piped, settings, entry, admit)
-    if isinstance(banded, Report):
-        return entry.completed(banded)
+    one_file = _in_bands(job, piped, settings, entry, admit)
+    if isinstance(one_file, Report):
+        return entry.completed(one_file)
     data = _read(job.input) if piped is None else piped
     skipped = entry.known(data)
     if skipped:
         return skipped
     if admit:
-        from convcli import memory
+        from convcli.batch.workers import memory
 
         admit(memory.needed(data))
     work = _opened(data, shown(job.input), settings)
@@ -97,7 +84,7 @@ def _run_job(
     before_encoding = time.perf_counter()
     dropped = _write(entry, targets, work, results, format_out, later)
     filtering = (note for result in results for note in result.notes)
-    notes = tuple(dict.fromkeys((*banded, *work.notes, *filtering, *dropped)))
+    notes = tuple(dict.fromkeys((*one_file, *work.notes, *filtering, *dropped)))
     ended = time.perf_counter()
     samples = max(sum(result.array.size for result in results), 1)
     report = Report(
@@ -212,10 +199,10 @@ def _in_bands(
     least = _LEAST_ALONE if thread_count() == 1 else _LEAST
     if format == "png" and structure.promised(head) < least:
         return ()
-    from convcli import banded, picture_files
+    from convcli.batch import one_file, settings as picture_files
 
     how = settings.pictures or picture_files.PictureSettings()
-    found = banded.attempt(
+    found = one_file.attempt(
         job, format, settings.kernels, settings.range, how, least=least, data=data,
         known=lambda: entry.known(data), wanted=lambda made: entry.wants(job.output, made), admit=admit,
     )  # fmt: skip
@@ -225,11 +212,12 @@ def _in_bands(
 def _opened(data: bytes, place: str, settings: Settings) -> PictureFile | ArrayFile:
     """A file's pictures or its array, with the chain that is to run on them."""
     if data.startswith((b"\x93NUMPY", b"PK\x03\x04")):
-        from convcli.array_files import ArrayFile
+        from convcli.batch.array_files import ArrayFile
 
         options = settings.pictures.options if settings.pictures else {}
         return ArrayFile(data, settings.kernels, settings.range, settings.layout, options, place=place)
-    from convcli.picture_files import PictureFile, PictureSettings
+    from convcli.batch.picture_files import PictureFile
+    from convcli.batch.settings import PictureSettings
 
     if settings.layout not in (None, "yxc"):
         raise UsageError(f"an image has the layout yxc, not {settings.layout}", hint="--layout is for .npy arrays")

@@ -14,20 +14,20 @@ from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from convcli import files, picture_files
+from convcli.batch import files, picture_files
+from convcli.batch.names.jobs import STANDARD, Job, output_format
+from convcli.batch.report import Report
 from convcli.engine.threads import thread_count
 from convcli.errors import ImageError
 from convcli.filtering import paging
 from convcli.filtering.graph import Node
 from convcli.filtering.picture import treated
 from convcli.filtering.steps import Steps, opaque
-from convcli.jobs import STANDARD, Job, output_format
 from convcli.pictures import carriers, encoding, reading, table
 from convcli.pictures.format import Metadata
 from convcli.pictures.formats.png.rows import PngBands
 from convcli.pictures.formats.tiff.rows import TiffBands
 from convcli.pictures.rows import NotInBandsError, RowSource
-from convcli.report import Report
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from convcli.batch.settings import PictureSettings
     from convcli.filtering.result import Result
     from convcli.ops import Kernel
-    from convcli.picture_files import PictureSettings
 
     Array = NDArray[Any]
     #: Asked of an output, its bytes or the name of a file of them, whether it is to be put in place.

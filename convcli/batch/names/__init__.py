@@ -1,0 +1,1 @@
+"""Names of inputs and outputs, before anything is read."""
