@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from convcli.costs.plan import plan
     from convcli.errors import ConvcliError
     from convcli.filtering.chain import apply
     from convcli.ops import Kernel
-    from convcli.planning import plan
     from convcli.spec.library import load, names
 
 __version__ = "0.1.0"
@@ -27,7 +27,7 @@ _HOMES = {
     "apply": "convcli.filtering.chain",
     "load": "convcli.spec.library",
     "names": "convcli.spec.library",
-    "plan": "convcli.planning",
+    "plan": "convcli.costs.plan",
 }
 
 

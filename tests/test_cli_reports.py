@@ -17,8 +17,8 @@ import pytest
 from support import KERNELS, SAMPLES, noise, on_terminal, run, save
 
 import convcli
-from convcli import analysis
 from convcli.cli import COMMANDS
+from convcli.costs import facts as analysis
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
 TIME = r"[0-9.e-]+ m?s"

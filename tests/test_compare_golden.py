@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from convcli import render
 from convcli.cli.compare import _report
 from convcli.costs import report
 from convcli.costs.comparison import Comparison, compare
+from convcli.costs.cost import Machine, Timing
 from convcli.costs.subjects import Request, subjects
-from convcli.costs.timing import Machine, Timing, measure, summary
+from convcli.costs.timing import measure, summary
+from convcli.reports import terminal
 
 GOLDEN = Path(__file__).with_name("golden")
 NETWORKS = Path(__file__).resolve().parents[1] / "samples" / "networks"
@@ -58,7 +59,7 @@ def written(name: str) -> str:
     if form.isdigit():
         for number, table in enumerate(report.tables(comparison(what))):
             stream.write("\n" * bool(number))
-            render.terminal(table, stream, int(form))
+            terminal.terminal(table, stream, int(form))
     else:
         _report(comparison(what), (), {"md": "markdown"}.get(form, form), stream)
     return stream.getvalue()

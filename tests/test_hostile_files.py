@@ -19,7 +19,8 @@ from PIL import Image
 from support import environment, noise, run
 
 import convcli
-from convcli import analysis, npy
+from convcli import npy
+from convcli.costs import facts as analysis
 from convcli.errors import ConvcliError, ImageError, ShapeError
 from convcli.pictures import headers, reading
 

@@ -12,11 +12,11 @@ import pytest
 import yaml
 from support import SAMPLES, run
 
-from convcli.costs.network_file import from_text, load
-from convcli.costs.networks import Assembled, assemble
 from convcli.costs.schema import network as network_schema
-from convcli.costs.swaps import summary
 from convcli.errors import KernelError
+from convcli.networks.file import from_text, load
+from convcli.networks.network import Assembled, assemble
+from convcli.networks.swaps import summary
 
 NETWORKS = sorted((SAMPLES / "networks").glob("*.yaml"))
 VALIDATOR = jsonschema.Draft202012Validator(network_schema())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import noise, on_terminal, run, save
 
-from convcli.progress import Bar, Plain, Tally
+from convcli.reports.progress import Bar, Plain, Tally
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from convcli.analysis import taps_per_output
 from convcli.costs.comparison import Comparison, Subject, compare
-from convcli.costs.layers import Layer
-from convcli.costs.network_file import from_text, load
-from convcli.costs.networks import Network, assemble
-from convcli.costs.placed import Cost, cost, operations, place_layer
+from convcli.costs.cost import Cost
+from convcli.costs.facts import taps_per_output
+from convcli.costs.placed import cost, operations, place_layer
 from convcli.costs.subjects import Request, subjects
+from convcli.networks.file import from_text, load
+from convcli.networks.layers import Layer
+from convcli.networks.network import Network, assemble
 from convcli.ops.transposed import Transposed
 
 NETWORKS = Path(__file__).resolve().parents[1] / "samples" / "networks"

@@ -15,9 +15,9 @@ from support import ROOT, SAMPLES, environment
 
 import convcli
 from convcli import npy
-from convcli.costs import networks
 from convcli.errors import KernelError
 from convcli.filtering import stages
+from convcli.networks import network
 from convcli.ops import base, rules, tensors
 from convcli.pictures import reading, source
 from convcli.spec import nodes, scalars
@@ -49,7 +49,7 @@ def test_every_test_that_is_named_exists() -> None:
         ("header has at most {} bytes", npy._LONGEST_HEADER),
         ("most {} bytes for an input", npy._LARGEST_MEMBER),
         ("{} for weights", tensors.MEMBER_LIMIT),
-        ("most {} layers", networks.LAYER_LIMIT),
+        ("most {} layers", network.LAYER_LIMIT),
     ],
 )
 def test_its_numbers_are_the_programs(text: str, number: int) -> None:

@@ -199,9 +199,10 @@ def _in_bands(
     least = _LEAST_ALONE if thread_count() == 1 else _LEAST
     if format == "png" and structure.promised(head) < least:
         return ()
-    from convcli.batch import one_file, settings as picture_files
+    from convcli.batch import one_file
+    from convcli.batch.settings import PictureSettings
 
-    how = settings.pictures or picture_files.PictureSettings()
+    how = settings.pictures or PictureSettings()
     found = one_file.attempt(
         job, format, settings.kernels, settings.range, how, least=least, data=data,
         known=lambda: entry.known(data), wanted=lambda made: entry.wants(job.output, made), admit=admit,

@@ -12,13 +12,7 @@ from convcli.pictures.reading import MAX_PIXELS
 from convcli.records import record
 
 if TYPE_CHECKING:
-    pass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
     from convcli.batch.resume import Recording
-    from convcli.batch.settings import PictureSettings
-    from convcli.ops import Kernel
 
 
 @record

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from convcli.batch.names.jobs import FIELDS, Job, plan_jobs
+from convcli.cli.batch_options import run_options
 from convcli.cli.input_options import input_options
 from convcli.cli.options import Grouped, GroupedCommand, algorithm as algorithm_option, kernel_overrides
 from convcli.cli.picture_options import picture_options
-from convcli.cli.run_options import run_options
 from convcli.filtering.ranges import MODES
 
 if TYPE_CHECKING:
     from convcli.batch.names.inputs import Selection
     from convcli.batch.settings import PictureSettings, Settings
-    from convcli.cli.run_options import Running
+    from convcli.cli.batch_options import Running
 
 
 @click.command("apply", cls=GroupedCommand)
@@ -89,7 +89,7 @@ def command(
     from convcli.batch import run
     from convcli.batch.names.inputs import collect
     from convcli.batch.settings import Settings
-    from convcli.cli.kernels import check_kernels, read_kernels
+    from convcli.cli.kernel_options import check_kernels, read_kernels
 
     if layout is not None:
         from convcli.ops.layouts import check_letters
@@ -127,7 +127,7 @@ def command(
 def _run(jobs: list[Job], settings: Settings, running: Running, **told: bool) -> int:
     """Runs the jobs, and tells of them; the exit code."""
     from convcli.batch import run
-    from convcli.cli.listener import Listener
+    from convcli.cli.reporter import Listener
 
     with running.record(overwrite=settings.overwrite) as record:
         listener = Listener(len(jobs), **told)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from convcli.cli.options import FORMATS, algorithm as algorithm_option
-from convcli.costs.swaps import TARGETS
 from convcli.engine.plan import forced
+from convcli.networks.swaps import TARGETS
 
 if TYPE_CHECKING:
     from convcli.costs.comparison import Comparison
+    from convcli.costs.cost import Timing
     from convcli.costs.subjects import Found
-    from convcli.costs.timing import Timing
 
 #: Formats by the ending of --output.
 ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown"}
@@ -111,8 +111,8 @@ class _Run:
 
     def measure(self, found: Found, budget: float) -> None:
         """Times all rows, until the last or Ctrl-C."""
-        from convcli import render
         from convcli.costs import timing
+        from convcli.reports import terminal
         from convcli.spec import library
 
         rows = [(subject, placed) for subject in found.subjects for placed in subject.timed]
@@ -121,7 +121,7 @@ class _Run:
             if subject.picture and placed.kernel:
                 library.check(placed.kernel)
         try:
-            with render.progress(len(rows), "timing") as step:
+            with terminal.progress(len(rows), "timing") as step:
                 for subject, placed in rows:
                     step(placed.name)
                     pixels = found.pixels if subject.picture else None
@@ -158,14 +158,14 @@ def _write(comparison: Comparison, columns: Sequence[str], format_: str, output:
 
 
 def _report(comparison: Comparison, columns: Sequence[str], format_: str, stream: TextIO) -> None:
-    from convcli import render
     from convcli.costs import report
+    from convcli.reports import terminal, text as texts
 
     if format_ == "json":
-        render.write_json(comparison.as_dict(), stream)
+        texts.write_json(comparison.as_dict(), stream)
         return
     tables = [report.csv_table(comparison, columns)] if format_ == "csv" else report.tables(comparison, columns)
     for number, table in enumerate(tables):
         if number:
             stream.write("\n")
-        render.write(table, format_, stream)
+        terminal.write(table, format_, stream)

@@ -19,9 +19,9 @@ def command(format_: str) -> None:
     convcli list
     convcli list --format json | jq -r '.rows[].name'
     """
-    from convcli import render
+    from convcli.reports import terminal
+    from convcli.reports.tables import Column, Table
     from convcli.spec import library
-    from convcli.tables import Column, Table
 
     brief = format_ == "table" and sys.stdout.isatty()
     kernels = [library.read(name) for name in library.names()]
@@ -42,7 +42,7 @@ def command(format_: str) -> None:
         }
         for kernel in kernels
     ]
-    render.write(Table(columns=columns, rows=rows), format_, sys.stdout)
+    terminal.write(Table(columns=columns, rows=rows), format_, sys.stdout)
 
 
 def headline(about: str) -> str:

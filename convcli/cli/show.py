@@ -42,9 +42,10 @@ def command(
     convcli show '[[1, 2, 1], [2, 4, 2], [1, 2, 1]]'
     convcli show --plan gaussian:sigma=3 --size 3000x4000x3
     """
-    from convcli import analysis, render
-    from convcli.cli.kernels import load_kernels
+    from convcli.cli.kernel_options import load_kernels
+    from convcli.costs import facts
     from convcli.errors import UsageError
+    from convcli.reports import text
 
     as_json |= format_ == "json"
     alone = {"--size": size, "--dtype": dtype, "--algorithm": algorithm}
@@ -55,9 +56,9 @@ def command(
         _show_plan(loaded, size, dtype or "uint8", algorithm, channels, as_json=as_json)
         return
     own = loaded.channels[0] if loaded.channels else loaded.bias.size if loaded.bias else 1
-    told = analysis.facts(loaded, channels or own)
+    told = facts.facts(loaded, channels or own)
     if as_json:
-        render.write_json(told, sys.stdout)
+        text.write_json(told, sys.stdout)
         return
     _write(told, sys.stdout)
 
@@ -65,9 +66,10 @@ def command(
 def _show_plan(
     kernel: Kernel, size: str | None, dtype: str, algorithm: str | None, channels: int | None, *, as_json: bool
 ) -> None:
-    from convcli import planning, render
+    from convcli.costs import plan as plans
     from convcli.engine.plan import forced
     from convcli.errors import UsageError
+    from convcli.reports import terminal, text
 
     if size is None:
         shape = [1000] * max(2, len(kernel.axes))
@@ -79,26 +81,26 @@ def _show_plan(
     if channels and len(shape) == max(2, len(kernel.axes)):
         shape.append(channels)
     with forced(algorithm):
-        plan = planning.plan(kernel, shape, dtype)
+        plan = plans.plan(kernel, shape, dtype)
     if as_json:
-        render.write_json(plan.as_dict(), sys.stdout)
+        text.write_json(plan.as_dict(), sys.stdout)
         return
-    render.heading(kernel.name, kernel.about, sys.stdout)
-    render.pairs(plan.rows(), sys.stdout)
+    terminal.heading(kernel.name, kernel.about, sys.stdout)
+    terminal.pairs(plan.rows(), sys.stdout)
 
 
 def _write(told: dict[str, Any], out: TextIO) -> None:
-    from convcli import render
+    from convcli.reports import terminal
 
-    render.heading(told["name"], told["about"], out)
-    render.pairs(list(_about(told)), out)
+    terminal.heading(told["name"], told["about"], out)
+    terminal.pairs(list(_about(told)), out)
     for name, part in told["parts"].items():
         shape = "x".join(map(str, part["shape"]))
         out.write("\n")
-        render.heading(f"{name} {shape}", "", out)
+        terminal.heading(f"{name} {shape}", "", out)
         if part["weights"] is not None and len(part["shape"]) <= 2:
-            render.grid(part["weights"] if len(part["shape"]) == 2 else [part["weights"]], out)
-        render.pairs(list(_part(part)), out)
+            terminal.grid(part["weights"] if len(part["shape"]) == 2 else [part["weights"]], out)
+        terminal.pairs(list(_part(part)), out)
 
 
 def _about(told: dict[str, Any]) -> Iterator[tuple[str, str]]:

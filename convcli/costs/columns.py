@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from convcli.costs.placed import Cost
+from convcli.costs.cost import Cost
 from convcli.records import record
-from convcli.tables import Column, digits, engineering, text
+from convcli.reports.tables import Column, digits, engineering, text
 
 _COUNT = {"type": "integer", "minimum": 0}
 _NUMBER = {"type": "number", "minimum": 0}

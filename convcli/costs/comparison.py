@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.costs.columns import BY_KEY, DATA, MEASURES, row
-from convcli.costs.networks import Assembled
-from convcli.costs.placed import Cost, Placed, cost, operations
+from convcli.costs.cost import Cost
+from convcli.costs.placed import Placed, cost, operations
 from convcli.costs.receptive import receptive_fields
-from convcli.costs.swaps import summary
 from convcli.errors import UsageError, suggestion
+from convcli.networks.network import Assembled
+from convcli.networks.swaps import summary
 from convcli.records import record
 
 if TYPE_CHECKING:
-    from convcli.costs.timing import Machine, Timing
+    from convcli.costs.cost import Machine, Timing
 
 FLOPS = "MACs: taps applied x samples; FLOPs: 2 x MACs. Pooling, joins and border copies are not counted."
 TRANSPOSED = "Transposed layers are counted at their input: each sample stamps every tap once."

@@ -8,8 +8,8 @@ from typing import Any
 
 from convcli.costs.columns import BY_KEY, DATA, SHOWN, row, share
 from convcli.costs.comparison import Comparison
-from convcli.costs.placed import Cost
-from convcli.tables import Column, Table, engineering
+from convcli.costs.cost import Cost
+from convcli.reports.tables import Column, Table, engineering
 
 #: Columns that make no sense for the rows of a table, by what its rows are.
 _NOT_FOR_KERNELS = ("macs_share",)

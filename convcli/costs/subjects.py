@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli.costs import network_file
 from convcli.costs.comparison import Subject
-from convcli.costs.layers import Layer, like, textbook
-from convcli.costs.networks import Network, assemble
 from convcli.costs.placed import place_kernel, place_layer
 from convcli.errors import FieldError, ImageError, ShapeError, UsageError
+from convcli.networks import file
+from convcli.networks.layers import Layer, like, textbook
+from convcli.networks.network import Network, assemble
 from convcli.ops import Kernel
 from convcli.records import record
 from convcli.spec import library
@@ -75,7 +75,7 @@ def subjects(request: Request) -> Found:
     if not request.sources:
         _refuse_unused(request, networks=False, kernels=True)
         return given.textbook()
-    networks = {source: network_file.load(source) for source in request.sources}
+    networks = {source: file.load(source) for source in request.sources}
     some = [network for network in networks.values() if network]
     _refuse_unused(request, networks=bool(some), kernels=len(some) < len(networks))
     found: list[Subject] = []
@@ -204,9 +204,9 @@ def _network(request: Request, network: Network, spatial: tuple[int, ...] | None
     if spatial is not None and len(spatial) != 2:
         raise UsageError(f"a network takes a picture, not {_shown(spatial)}")
     changes: dict[str, Any] = {"size": spatial}
-    for key in network_file.MULTIPLIERS:
+    for key in file.MULTIPLIERS:
         value = getattr(request, key)
-        changes[key] = None if value is None else network_file.multiplier(Node(value, Source(f"--{key}")), key)
+        changes[key] = None if value is None else file.multiplier(Node(value, Source(f"--{key}")), key)
     network = network.changed(**changes)
     found = [network]
     if request.swap:

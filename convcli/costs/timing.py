@@ -6,16 +6,16 @@ import dataclasses
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convcli.costs.cost import Machine, Timing
 from convcli.costs.placed import Placed
 from convcli.engine.plan import asked_for, refusal
 from convcli.engine.threads import thread_count
 from convcli.ops import Kernel
 from convcli.ops.tensors import Tensor
-from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,30 +28,6 @@ MOST = 1000
 STEADY = 0.02
 #: Bytes that the weights of a timed kernel take on their way from stored numbers to the ones it runs with, each.
 BYTES_PER_WEIGHT = 24
-
-
-@record
-class Timing:
-    """Wall-clock seconds of repeated runs: their median, and the distance between their quartiles.
-
-    The distance is None where there were less than three runs.
-    """
-
-    median_s: float
-    spread_s: float | None
-    repeats: int
-
-
-@record
-class Machine:
-    """What the times were measured on."""
-
-    processor: str
-    threads: int
-    system: str
-    python: str
-    #: Version by package: those that do the work.
-    packages: Mapping[str, str]
 
 
 def summary(seconds: Sequence[float]) -> Timing:

@@ -8,7 +8,6 @@ from convcli.records import record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-from convcli.pictures.salvage import _share_by_look
 
 
 @record
@@ -62,3 +61,15 @@ class Completed:
             return "truncated: the picture is coarser than it was"
         share = _share_by_look(pixels) if self.share is None else self.share
         return f"truncated: about {100 * share:.0f} % of the picture is there, the rest is filled up"
+
+
+def _share_by_look(pixels: NDArray[Any]) -> float:
+    """Which part of the picture lies outside the largest area of one colour along one of its sides."""
+    import numpy as np
+
+    shares = []
+    for turn in range(4):
+        rows = np.rot90(pixels, turn)
+        varied = np.flatnonzero((rows != rows[-1:, -1:]).any(axis=(1, 2)))
+        shares.append(float(varied[-1] + 1) / len(rows) if varied.size else 0.0)
+    return min(shares)

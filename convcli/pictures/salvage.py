@@ -9,15 +9,12 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from convcli.errors import ImageError
 from convcli.pictures import headers
 from convcli.pictures.format import Completed
 from convcli.pictures.formats.tiff import directories
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 HINT: Final = "--allow-truncated uses what is there"
 #: Of a picture at least this share must be there, so that a short file can't ask for much memory.
@@ -43,18 +40,6 @@ def hint(data: bytes, format: str) -> str:
     """
     helps = format == "png" or completed(data, format) is not None
     return HINT if helps else ""
-
-
-def _share_by_look(pixels: NDArray[Any]) -> float:
-    """Which part of the picture lies outside the largest area of one colour along one of its sides."""
-    import numpy as np
-
-    shares = []
-    for turn in range(4):
-        rows = np.rot90(pixels, turn)
-        varied = np.flatnonzero((rows != rows[-1:, -1:]).any(axis=(1, 2)))
-        shares.append(float(varied[-1] + 1) / len(rows) if varied.size else 0.0)
-    return min(shares)
 
 
 def _jpeg(data: bytes) -> Completed | None:

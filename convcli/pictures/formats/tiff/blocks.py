@@ -18,8 +18,9 @@ ROWS_PER_STRIP: Final = 278
 TILE_HEIGHT: Final = 323
 #: Tags that tell a decoder what the samples mean, besides those that say where they lie.
 _MEANING: Final = frozenset({
-    directories.BITS, directories.COMPRESSION, directories.PHOTOMETRIC, FILL_ORDER, directories.SAMPLES, directories.PLANAR, 292, 293, directories.PREDICTOR,
-    320, 332, directories.EXTRA_SAMPLES, directories.SAMPLE_FORMAT, 340, 341, 347, 529, 530, 531, 532, 50674,
+    directories.BITS, directories.COMPRESSION, directories.PHOTOMETRIC, FILL_ORDER, directories.SAMPLES,
+    directories.PLANAR, 292, 293, directories.PREDICTOR, 320, 332, directories.EXTRA_SAMPLES,
+    directories.SAMPLE_FORMAT, 340, 341, 347, 529, 530, 531, 532, 50674,
 })  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from convcli.batch.report import Report
 from convcli.errors import printable
-from convcli.tables import Column, Table, engineering
+from convcli.reports.tables import Column, Table, engineering
 
 #: A clipped share below this is not worth a warning.
 CLIPPED_WARNING = 0.01
@@ -40,7 +40,7 @@ def size(samples: tuple[int, ...], channels: int) -> str:
 
 def block(report: Report, stream: TextIO) -> None:
     """All of one report."""
-    from convcli import render
+    from convcli.reports import terminal
 
     rows = [
         {
@@ -64,7 +64,7 @@ def block(report: Report, stream: TextIO) -> None:
     ]
     if any(stage.flipped for stage in report.stages):
         notes.append("weights flipped (convolution) where the kernel says so; otherwise cross-correlation")
-    render.write(Table(columns=_STAGES, rows=rows, title=title, notes=notes), "table", stream)
+    terminal.write(Table(columns=_STAGES, rows=rows, title=title, notes=notes), "table", stream)
 
 
 def line(report: Report, stream: TextIO) -> None:
@@ -122,9 +122,9 @@ def undone(report: Report, stream: TextIO) -> None:
 
 def as_json(report: Report, stream: TextIO) -> None:
     """One line of JSON."""
-    from convcli import render
+    from convcli.reports import text
 
-    render.write_json(report.as_dict(), stream, indent=None)
+    text.write_json(report.as_dict(), stream, indent=None)
 
 
 def _name(name: str, standard: str) -> str:

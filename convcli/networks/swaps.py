@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from convcli.costs.layers import Layer
+from convcli.networks.layers import Layer
 from convcli.records import record
 
 #: Types that a layer can be swapped to. A transposed one enlarges, so it can't stand in for any other.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from convcli.batch.report import Report
-    from convcli.progress import Bar, Plain
+    from convcli.reports.progress import Bar, Plain
 
 
 class Listener:
@@ -28,7 +28,7 @@ class Listener:
         told = not (self._single or quiet or as_json)
         self._display: Bar | Plain | None = None
         if told:
-            from convcli.progress import Bar, Plain, Tally
+            from convcli.reports.progress import Bar, Plain, Tally
 
             self._tally = Tally(total)
             self._display = Bar(self._tally, sys.stderr) if watched else Plain(self._tally, sys.stderr)
@@ -55,7 +55,7 @@ class Listener:
             self._display.say(text.getvalue())
 
     def _tell(self, report: Report, stream: TextIO) -> None:
-        from convcli import reporting
+        from convcli.cli import reporting
 
         if self._as_json:
             reporting.as_json(report, stream)
@@ -75,7 +75,7 @@ class Listener:
 
     def _count_clipped(self, report: Report) -> None:
         """Of a batch, one warning for all results that were clipped says more than one for each."""
-        from convcli.reporting import is_clipped
+        from convcli.cli.reporting import is_clipped
 
         self._done += 1
         if is_clipped(report):
@@ -88,7 +88,7 @@ class Listener:
             return
         self._display.close()
         if self._worst:
-            from convcli import reporting
+            from convcli.cli import reporting
 
             text = io.StringIO()
             reporting.clipping(self._worst, self._clipped, self._done, text)

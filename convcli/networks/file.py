@@ -20,8 +20,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from convcli.costs.networks import Item, Network
 from convcli.errors import KernelError, suggestion
+from convcli.networks.network import Item, Network
 from convcli.ops import fields as f
 from convcli.ops.fields import Field
 from convcli.records import record

@@ -1,0 +1,1 @@
+"""Network files: layers in order, with shapes."""
