@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from convcli.costs.placed import cost, place_layer
+from convcli.costs.placed import cost
 from convcli.networks.layers import Layer
+from convcli.networks.placed import place_layer
 from convcli.ops import TYPES, Kernel, tensors
 from convcli.ops.deformable import Deformable
 

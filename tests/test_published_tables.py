@@ -15,11 +15,12 @@ import pytest
 from convcli.costs.comparison import Comparison, Subject, compare
 from convcli.costs.cost import Cost
 from convcli.costs.facts import taps_per_output
-from convcli.costs.placed import cost, operations, place_layer
+from convcli.costs.placed import cost, operations
 from convcli.costs.subjects import Request, subjects
 from convcli.networks.file import from_text, load
 from convcli.networks.layers import Layer
 from convcli.networks.network import Network, assemble
+from convcli.networks.placed import place_layer
 from convcli.ops.transposed import Transposed
 
 NETWORKS = Path(__file__).resolve().parents[1] / "samples" / "networks"

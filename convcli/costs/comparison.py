@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.costs.columns import BY_KEY, DATA, MEASURES, row
 from convcli.costs.cost import Cost
-from convcli.costs.placed import Placed, cost, operations
+from convcli.costs.placed import cost, operations
 from convcli.costs.receptive import receptive_fields
 from convcli.errors import UsageError, suggestion
 from convcli.networks.network import Assembled
+from convcli.networks.placed import Placed
 from convcli.networks.swaps import summary
 from convcli.records import record
 

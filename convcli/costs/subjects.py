@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.costs.comparison import Subject
-from convcli.costs.placed import place_kernel, place_layer
 from convcli.errors import FieldError, ImageError, ShapeError, UsageError
 from convcli.networks import file
 from convcli.networks.layers import Layer, like, textbook
 from convcli.networks.network import Network, assemble
+from convcli.networks.placed import place_kernel, place_layer
 from convcli.ops import Kernel
 from convcli.records import record
 from convcli.spec import library

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.costs.cost import Machine, Timing
-from convcli.costs.placed import Placed
 from convcli.engine.plan import asked_for, refusal
 from convcli.engine.threads import thread_count
+from convcli.networks.placed import Placed
 from convcli.ops import Kernel
 from convcli.ops.tensors import Tensor
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
-from convcli.costs.placed import INPUT, Placed, place_layer
 from convcli.engine.geometry import Scatter, Window, gather_window
 from convcli.errors import FieldError, ShapeError
 from convcli.networks.layers import Layer
+from convcli.networks.placed import INPUT, Placed, place_layer
 from convcli.networks.swaps import Swap, swapped
 from convcli.ops.weights import per_axis
 from convcli.records import record
