@@ -19,8 +19,8 @@ _OVERRIDES = r"(?P<base>[^\n\[{]+?):(?P<overrides>\s*[a-z_]+\s*=.*)"
 
 def folder() -> Path:
     """The folder of shipped kernels: inside the installed package, or beside it in a checkout."""
-    inside = Path(__file__).parent / "kernels"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "kernels"
+    inside = Path(__file__).parents[1] / "kernels"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "kernels"
 
 
 def names() -> list[str]:

@@ -1,0 +1,253 @@
+"""Batches in several processes: the same bytes and order as in one, and what happens when processes die."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convcli.batch import temporaries
+from convcli.batch.workers import pool
+from tests.support import SAMPLES, Result, command, environment, leftovers, noise, read, run, save, spawn
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
+SLOW = ("-k", "box:size=9", "-k", "jitter", "-k", "swirl")
+
+
+def lines(path: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+# --- the same as in one process ---------------------------------------------------------------------------------------
+
+
+def test_bytes_and_order_do_not_depend_on_the_number_of_processes(here: Path) -> None:
+    Path("page.png").write_text("<html></html>")
+    large = save(Path("large.png"), noise(1500, 1200, 3))
+    names = [large, *(SAMPLES / name for name in ("scene.jpg", "logo.png", "float.tif")), Path("page.png")]
+    names += [save(Path(f"{number}.png"), noise(20 + number, 30, 3, seed=number)) for number in range(12)]
+    told, made = {}, {}
+    for jobs in ("1", "2", "5"):
+        arguments = [*names, "-k", "gaussian:sigma=2", "-k", "unsharp", "-o", f"out{jobs}/", "-j", jobs, "--json"]
+        result = spawn("apply", *arguments, "--report-file", f"{jobs}.jsonl")
+        assert result.code == 1
+        told[jobs] = [
+            (line["input"], line["status"], line["error"]) for line in map(json.loads, result.err.splitlines())
+        ]
+        assert [line["input"] for line in lines(f"{jobs}.jsonl")] == [str(name) for name in names]
+        made[jobs] = {path.name: path.read_bytes() for path in Path(f"out{jobs}").iterdir()}
+    assert told["1"] == told["2"] == told["5"]
+    assert [name for name, *_ in told["1"]] == [str(name) for name in names]
+    assert made["1"] == made["2"] == made["5"]
+    assert len(made["1"]) == len(names) - 1
+
+
+def test_processes_that_are_started_afresh(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where forking is not safe: all that a worker needs travels there."""
+    monkeypatch.setattr(pool, "can_fork", lambda: False)
+    Path("page.png").write_text("<html></html>")
+    for number in range(3):
+        save(Path(f"{number}.png"), noise(192, 256, 3, seed=number))
+    arguments = ["0.png", "page.png", "1.png", "2.png", "-k", "ripple", "-k", "gaussian:sigma=3"]
+    fresh = run("apply", *arguments, "-o", "fresh/", "-j2")
+    assert fresh.errors() == ["Error: page.png: not an image (looks like HTML)"]
+    run("apply", *arguments, "-o", "here/", "-j1")
+    for number in range(3):
+        assert Path(f"fresh/{number}.png").read_bytes() == Path(f"here/{number}.png").read_bytes()
+
+
+def test_stdin_among_several_inputs(here: Path) -> None:
+    picture = save(Path("a.png"), noise(9, 8, 3)).read_bytes()
+    result = spawn("apply", "a.png", "-", "-k", "identity", "-o", "out/", "-j2", stdin=picture)
+    assert (result.code, result.err) == (0, "")
+    assert Path("out/stdin.png").read_bytes() == Path("out/a.png").read_bytes()
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_fail_fast_says_what_was_not_started(here: Path, jobs: str) -> None:
+    Path("0.png").write_text("<html></html>")
+    for number in range(1, 30):
+        save(Path(f"{number}.png"), noise(300, 300, 3))
+    names = [f"{number}.png" for number in range(30)]
+    result = spawn(
+        "apply", *names, "-k", "sharpen", "-o", "out/", "--fail-fast", "-j", jobs, "--report-file", "r.jsonl"
+    )
+    statuses = [line["status"] for line in lines("r.jsonl")]
+    done = len(list(Path("out").iterdir()))
+    assert (result.code, result.errors()) == (1, ["Error: 0.png: not an image (looks like HTML)"])
+    assert statuses == ["failed", *["done"] * done, *["not started"] * (29 - done)]
+    assert done <= 2 * int(jobs) - (jobs == "1") * 2 + 1
+    assert f"{done} done, 1 failed, {29 - done} not started in " in result.err
+
+
+def test_wrong_options(here: Path) -> None:
+    save(Path("a.png"), noise(9, 8, 3))
+    base = ["apply", "a.png", "-k", "identity", "-o", "out.png"]
+    for options, words in (
+        (["--resume"], "--resume goes on with a report file"),
+        (["--jobs", "0"], "--jobs"),
+        (["--jobs", "2", "--scheduler", "tcp://x:1"], "leave one of them out"),
+        (["--report-file", "-"], "names no file"),
+        (["--report-file", "./a.png"], "--report-file ./a.png is also the input a.png"),
+        (["--report-file", "./out.png"], "--report-file ./out.png is also the output out.png"),
+    ):
+        result = run(*base, *options)
+        assert (result.code, words in result.err) == (2, True), result.err
+    assert [path.name for path in here.iterdir()] == ["a.png"]
+
+
+# --- processes that die -----------------------------------------------------------------------------------------------
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def busy_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) / os.sysconf("SC_CLK_TCK")
+
+
+def started(folder: Path, count: int, *options: str) -> tuple[subprocess.Popen[bytes], list[int]]:
+    """A batch of `count` pictures in two processes, both of which are filtering their first one."""
+    save(folder / "slow.png", noise(700, 900, 3))
+    names = []
+    for number in range(count):
+        (folder / f"{number}.png").hardlink_to(folder / "slow.png")
+        names.append(f"{number}.png")
+    arguments = command("apply", *names, *SLOW, "-o", "out/", "-j2", *options)
+    process = subprocess.Popen(
+        arguments, cwd=folder, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    wait_until(lambda: len(children(process.pid)) == 2)
+    found = children(process.pid)
+    wait_until(lambda: all(busy_seconds(pid) > 0.05 for pid in found))
+    return process, found
+
+
+def wait_until(holds: Any, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def gone(pids: list[int]) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_process_that_dies_takes_one_input_with_it(tmp_path: Path, number: signal.Signals) -> None:
+    process, found = started(tmp_path, 12, "--report-file", "r.jsonl")
+    os.kill(found[0], number)
+    _, err = process.communicate(timeout=60)
+    records = lines(str(tmp_path / "r.jsonl"))
+    (failed,) = [record for record in records if record["status"] == "failed"]
+    assert failed["error"].startswith(f"{failed['input']}: the process that filtered it was killed by {number.name}")
+    assert (process.returncode, b"Traceback" in err) == (1, False)
+    done = {path.name for path in (tmp_path / "out").iterdir()}
+    assert done == {record["input"] for record in records} - {failed["input"]}
+    assert all(read(tmp_path / "out" / name).shape == (700, 900, 3) for name in done)
+    again = Result(*_again(tmp_path))
+    assert (again.code, again.errors()) == (0, [])
+    statuses = [record["status"] for record in lines(str(tmp_path / "r.jsonl"))]
+    assert (statuses.count("done"), statuses.count("skipped")) == (1, 11)
+
+
+def has_open(pid: int, start: str) -> bool:
+    """Whether a process, stopped, has a file open whose name starts so."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt")
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        if link.readlink().name.startswith(start):
+            return True
+    os.kill(pid, signal.SIGCONT)
+    return False
+
+
+@linux
+def test_what_a_process_was_writing_when_it_died_is_removed(tmp_path: Path) -> None:
+    process, found = started(tmp_path, 40)
+    wait_until(lambda: has_open(found[0], temporaries.TEMPORARY_PREFIX))
+    assert len(leftovers(tmp_path)) >= 1
+    os.kill(found[0], signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, b"was killed by SIGKILL" in err) == (1, True)
+    assert leftovers(tmp_path) == []
+
+
+def _again(folder: Path) -> tuple[int, bytes, str]:
+    names = [f"{number}.png" for number in range(12)]
+    result = spawn("apply", *names, *SLOW, "-o", "out/", "--report-file", "r.jsonl", "--resume", cwd=folder)
+    return result.code, result.out, result.err
+
+
+@linux
+@pytest.mark.parametrize(
+    ("number", "to_all", "code"),
+    [(signal.SIGINT, True, 130), (signal.SIGINT, False, 130), (signal.SIGTERM, False, 143)],
+)
+def test_a_signal_ends_all_processes(tmp_path: Path, number: signal.Signals, to_all: bool, code: int) -> None:
+    process, found = started(tmp_path, 40, "--report-file", "r.jsonl")
+    if to_all:  # as a terminal does on Ctrl-C
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode in (code, -number)
+    assert err.decode().strip() == "Stopped."
+    assert gone(found)
+    assert leftovers(tmp_path) == []
+    for path in (tmp_path / "out").iterdir():
+        assert read(path).shape == (700, 900, 3)
+
+
+@linux
+def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+    process, found = started(tmp_path, 40)
+    process.kill()
+    process.communicate(timeout=20)
+    wait_until(lambda: gone(found))
+
+
+# --- what fails late --------------------------------------------------------------------------------------------------
+
+REFUSED = """
+import errno, os, sys
+call = getattr(os, sys.argv[1])
+def refuse(given, *others):
+    if os.stat(given).st_size == int(sys.argv[2]):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return call(given, *others)
+setattr(os, sys.argv[1], refuse)
+from convcli.cli import run
+sys.exit(run(["apply", *(f"{number}.png" for number in range(8)), *"-k sharpen -o out/ -j 2 -q --overwrite".split()]))
+"""
+
+
+@linux
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_what_the_disk_refuses_late_is_told_of_its_own_input(step: str, here: Path) -> None:
+    """Outputs are made durable beside the next input: an error there is still the first one's, and leaves nothing."""
+    names = [save(Path(f"{number}.png"), noise(20, 30, 3, seed=number)) for number in range(8)]
+    assert run("apply", *names, "-k", "sharpen", "-o", "whole/", "-q").code == 0
+    whole = {path.name: path.read_bytes() for path in Path("whole").iterdir()}
+    size = len(whole["3.png"])
+    assert [len(data) for data in whole.values()].count(size) == 1
+    Path("out").mkdir()
+    Path("out/3.png").write_bytes(b"before")
+    result = subprocess.run(
+        [sys.executable, "-c", REFUSED, step, str(size)], capture_output=True, text=True, check=False,
+        env=environment(OPENBLAS_NUM_THREADS="1"),
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (1, "Error: out/3.png: can't be written: input/output error\n")
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == {**whole, "3.png": b"before"}

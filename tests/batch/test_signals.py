@@ -1,0 +1,137 @@
+"""Ctrl-C, SIGTERM and SIGKILL at any moment: the right exit code, one word, and no torn output."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import command, environment, leftovers, noise, read, save
+
+posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+
+
+@pytest.fixture
+def here(here: Path) -> Path:
+    """A working folder with a picture `good.png`."""
+    save(Path("good.png"), noise(12, 10, 3))
+    return here
+
+
+def started(folder: Path, inputs: int, wait_for: int) -> subprocess.Popen[bytes]:
+    """A run over `inputs` pictures, `wait_for` of which are done."""
+    save(folder / "slow.png", noise(500, 600, 3))
+    names = []
+    for number in range(inputs):
+        (folder / f"{number}.png").hardlink_to(folder / "slow.png")
+        names.append(f"{number}.png")
+    arguments = command("apply", *names, "-k", "box:size=9", "-k", "jitter", "-o", "out/", "--json")
+    process = subprocess.Popen(arguments, cwd=folder, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stderr is not None
+    for _ in range(wait_for):
+        assert json.loads(process.stderr.readline())["status"] == "done"
+    return process
+
+
+def whole(folder: Path) -> int:
+    """How many outputs there are; each of them is complete."""
+    paths = list((folder / "out").glob("[0-9]*.png"))
+    for path in paths:
+        assert read(path).shape == (500, 600, 3)
+    return len(paths)
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("delay", [0.0, 0.05])
+def test_a_signal_stops_the_run_and_leaves_no_torn_output(tmp_path: Path, number: int, code: int, delay: float) -> None:
+    process = started(tmp_path, inputs=40, wait_for=2)
+    time.sleep(delay)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert err.decode().splitlines()[-1] == "Stopped."
+    assert b"Traceback" not in err
+    assert 2 <= whole(tmp_path) < 40
+    assert leftovers(tmp_path) == []
+
+
+@posix
+def test_a_signal_before_anything_is_read(here: Path) -> None:
+    process = subprocess.Popen(
+        command("apply", "-", "-k", "identity", "-o", "out.png"),
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
+    )  # fmt: skip
+    time.sleep(0.5)  # it waits for its input
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err.strip()) == (130, b"Stopped.")
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_at_any_moment(here: Path, number: int, code: int) -> None:
+    """From the first line of ours on; before it, while Python itself starts, the signal is Python's."""
+    started = "import os; from convcli.__main__ import main; os.write(1, b'.'); "
+    for turn in range(10):
+        process = subprocess.Popen(
+            [sys.executable, "-c", started + "main()", "apply", "good.png", "-k", "jitter", "-o", f"{turn}.png"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=environment(PYTHONWARNINGS=""),  # as users have it: an import broken off leaves a file open
+        )  # fmt: skip
+        assert process.stdout is not None and process.stdout.read(1) == b"."
+        time.sleep(0.02 + 0.05 * turn)
+        for _ in range(1 + turn % 2):
+            process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode in (0, code)
+        assert set(err.split()) <= {b"Stopped."}, err
+        assert Path(f"{turn}.png").exists() or process.returncode == code
+
+
+LOST = """
+import os, sys, time
+from convcli import cli
+class Finaliser:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        time.sleep(0.01)
+def busy(*arguments, **options):
+    Finaliser()
+    time.sleep(20)
+cli.group.main = busy
+cli.main()
+"""
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_python_would_lose(number: int, code: int) -> None:
+    """What a handler raises inside a finaliser, or while modules load, is printed and forgotten."""
+    line = [sys.executable, "-c", LOST, str(int(number))]
+    done = subprocess.run(line, env=environment(), capture_output=True, check=False, timeout=15)
+    assert (done.returncode, done.stderr) == (code, b"Stopped.\n")
+
+
+@posix
+def test_a_signal_that_the_caller_ignores_is_ignored(here: Path) -> None:
+    program = " ".join(f"'{part}'" for part in command())
+    script = f"trap '' INT; {program} apply - -k identity -o out.png < good.png & sleep 0.1; kill -INT $!; wait $!"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, env=environment(), timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@posix
+def test_kill_9_leaves_no_torn_output(tmp_path: Path) -> None:
+    process = started(tmp_path, inputs=40, wait_for=1)
+    time.sleep(0.1)
+    process.kill()
+    process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGKILL
+    assert 1 <= whole(tmp_path) < 40

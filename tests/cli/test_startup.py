@@ -1,0 +1,186 @@
+"""What commands load: heavy packages only where a picture is filtered, and `scipy.signal` never."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from convcli import cli
+from tests.support import SAMPLES
+
+HEAVY = {"numpy", "scipy", "cv2"}
+
+
+def loaded(code: str, folder: Path) -> tuple[set[str], int]:
+    """The modules in `sys.modules` after `code`, and its exit code."""
+    script = f"""
+import sys
+code = 0
+try:
+    {code}
+except SystemExit as error:
+    code = error.code or 0
+sys.stdout.flush()
+print("\\n\\0" + " ".join(sys.modules), code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, timeout=60, check=False)
+    assert b"\0" in done.stdout, done.stderr
+    *modules, status = done.stdout.rpartition(b"\0")[2].decode().split()
+    return set(modules), int(status)
+
+
+def command(*arguments: str) -> str:
+    return f"from convcli.cli import run; sys.exit(run({list(arguments)!r}))"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        (["apply", "--help"], 0),
+        (["list"], 0),
+        (["list", "--format", "json"], 0),
+        (["schema"], 0),
+        (["aply", "a.png"], 2),
+        (["apply"], 2),
+        (["apply", "a.png", "-k", "sharpen"], 2),
+        (["apply", "a.png", "-k", "sharpn", "-o", "b.png"], 2),
+        (["apply", "a.png", "-k", "[[1, 2], [3]]", "-o", "b.png"], 2),
+        (["apply", "a.png", "-k", "sharpen", "-o", "b.nope"], 2),
+        (["apply", "a.png", "b.png", "-k", "sharpen", "-o", "c.png"], 2),
+        (["apply", "a.png", "-k", "sharpen", "--offsets", "o.npy", "-o", "b.png"], 2),
+        (["show", "gausian"], 2),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else str(value),
+)
+def test_light_commands_load_nothing_heavy(arguments: list[str], status: int, tmp_path: Path) -> None:
+    modules, code = loaded(command(*arguments), tmp_path)
+    assert code == status
+    assert not modules & HEAVY
+
+
+def test_help_loads_no_command(tmp_path: Path) -> None:
+    modules, _ = loaded(command("--help"), tmp_path)
+    assert "click" in modules
+    assert not modules & {"yaml", "rich", "convcli.batch.run", "convcli.spec.library", "convcli.cli.apply"}
+
+
+def test_importing_the_library_loads_only_itself(tmp_path: Path) -> None:
+    modules, _ = loaded("import convcli", tmp_path)
+    assert "convcli" in modules
+    assert not modules & (HEAVY | {"click", "yaml", "rich", "convcli.spec.library", "convcli.ops"})
+
+
+def test_no_shipped_kernel_loads_scipy_signal_or_rich(tmp_path: Path) -> None:
+    code = """
+    import numpy
+    from convcli import load, names
+    picture = numpy.ones((192, 256, 3), numpy.uint8)
+    for name in names():
+        load(name).apply(picture)
+    """.strip()
+    modules, status = loaded(code, tmp_path)
+    assert status == 0
+    assert "cv2" in modules
+    assert not modules & {"scipy.signal", "scipy.ndimage", "rich"}
+
+
+def test_a_run_without_report_loads_little(tmp_path: Path) -> None:
+    """Every module costs a fifth of a millisecond and more: what is loaded beside click and OpenCV is counted."""
+    arguments = ["apply", str(SAMPLES / "zone-plate.png"), "-k", "sharpen", "-o", str(tmp_path / "out.png"), "--quiet"]
+    modules, code = loaded(command(*arguments), tmp_path)
+    below, _ = loaded("import click, cv2", tmp_path)
+    assert code == 0
+    assert not modules & {"rich", "scipy", "yaml", "zipfile", "tempfile", "shutil", "csv", "json", "string"}
+    own = {name for name in modules if name.partition(".")[0] == "convcli"}
+    assert len(own) <= 73, sorted(own)
+    idle = {"animation", "avif", "exif_blocks", "salvage", "tiff", "layouts", "render", "weight_rules", "displacements",
+            "resuming", "fingerprint", "workers", "report_file"}  # fmt: skip
+    assert not own & {f"convcli.{name}" for name in idle}
+    assert {name for name in own if name.startswith("convcli.ops.")} == {
+        f"convcli.ops.{name}" for name in ("base", "dense", "fields", "weights")
+    }
+    others = modules - below - own
+    assert len(others) <= 24, sorted(others)
+
+
+def test_idle_modules_do_not_run(tmp_path: Path) -> None:
+    code = f"""
+    from convcli import startup
+    startup.lighten()
+    from convcli.cli import run
+    assert run(["apply", {str(SAMPLES / "zone-plate.png")!r}, "-k", "sharpen", "-o", "out.png"]) == 0
+    kinds = {{name: type(sys.modules[name]).__name__ for name in startup.IDLE if name in sys.modules}}
+    assert set(kinds.values()) == {{"_LazyModule"}} and len(kinds) > 1, kinds
+    # Whoever asks for one gets it.
+    import ipaddress, numpy
+    assert str(ipaddress.ip_address("::1")) == "::1"
+    assert all(sys.modules[name].__doc__ for name in kinds)
+    assert numpy.ndarray.__doc__.startswith("ndarray(shape")
+    """.strip()
+    assert loaded(code, tmp_path)[1] == 0
+    assert (tmp_path / "out.png").exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libraries are loaded ahead on Linux only")
+def test_libraries_loaded_ahead_are_those_that_are_imported(tmp_path: Path) -> None:
+    code = """
+    import os, time
+    from convcli import startup
+    os.sched_getaffinity = lambda _: {0, 1}
+    def mapped():
+        with open("/proc/self/maps") as file:
+            names = {line.split(None, 5)[5].strip() for line in file if line.count("/")}
+        return {name for name in names if os.path.basename(name).startswith(("cv2.", "_multiarray_umath."))}
+    startup.load_libraries()
+    until = time.monotonic() + 60
+    while len(mapped()) < 2 and time.monotonic() < until:
+        time.sleep(.01)
+    ahead = mapped()
+    assert ahead == {os.path.realpath(name) for name in startup._libraries()}, ahead
+    assert "cv2" not in sys.modules and "numpy" not in sys.modules
+    import cv2
+    assert mapped() == ahead  # none is there twice
+    assert cv2.blur(__import__("numpy").ones((3, 3)), (3, 3)).sum() == 9
+    """.strip()
+    assert loaded(code, tmp_path)[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["apply", "a.png", "-k", "sharpen", "-o", "b.png"], True),
+        (["apply", "a.png", "-k", "sharpen", "-o", "b.png", "--max-pixels", "9"], False),
+        (["apply", "a.png", "-k", "sharpen", "-o", "b.png", "--max-pixels=2000000000"], False),
+        (["apply", "--help"], False),
+        (["apply", "a.png", "-k", "sharpen", "-o", "b/", "--dry-run"], False),
+        (["list"], False),
+        ([], False),
+    ],
+)
+def test_libraries_are_loaded_ahead_only_to_filter(arguments: list[str], expected: bool) -> None:
+    assert cli.will_filter(arguments) is expected
+
+
+def test_rows_on_the_command_line_load_no_yaml(tmp_path: Path) -> None:
+    for kernel in ("[[0, -1, 0], [-1, 5, -1], [0, -1, 0]]", "gaussian:sigma=2,border=wrap", "{fill: 1, size: [3, 3]}"):
+        modules, _ = loaded(command("show", kernel, "--format", "json"), tmp_path)
+        assert "yaml" not in modules
+
+
+def test_no_class_of_the_usual_path_compiles_methods(tmp_path: Path) -> None:
+    """`record` shares its methods; a class by `@dataclass(frozen=True)` costs half a millisecond of every start."""
+    code = """
+    import dataclasses, inspect, sys
+    from convcli import batch, images, library, pipeline, picture_files, reporting
+    from convcli.ops import TYPES
+    list(TYPES.values())
+    for module in [m for n, m in sys.modules.items() if n.startswith("convcli")]:
+        for name, one in inspect.getmembers(module, dataclasses.is_dataclass):
+            assert one.__init__.__module__ == "convcli.records", one
+    """.strip()
+    assert loaded(code, tmp_path)[1] == 0
