@@ -69,7 +69,7 @@ def test_inputs_that_can_have_no_output_keep_their_lines(here: Path) -> None:
 
 HOLDS = """
 import os, sys, pathlib
-from convcli import files
+from convcli.batch import files
 def stop(handle):
     if len(list(pathlib.Path(sys.argv[1]).iterdir())) == 5:
         print("writing", flush=True)
@@ -102,7 +102,7 @@ def test_all_of_a_live_run_stays_and_all_of_a_dead_one_goes(tmp_path: Path) -> N
 
 def test_more_frames_than_files_may_be_open(tmp_path: Path) -> None:
     script = (
-        "import resource, sys\nfrom convcli import files\nresource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))\n"
+        "import resource, sys\nfrom convcli.batch import files\nresource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))\n"
         "files.write_together((f'{sys.argv[1]}/{number}', b'x') for number in range(200))\n"
     )
     pytest.importorskip("resource")

@@ -18,7 +18,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="POSIX locks")
 
 HOLDS = """
 import sys, pathlib
-from convcli import temporaries
+from convcli.batch import temporaries
 handle, path = temporaries.create(pathlib.Path(sys.argv[1]))
 print(path, flush=True)
 sys.stdin.read()
@@ -99,7 +99,7 @@ def test_a_sweeper_that_has_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @posix
 def test_writers_and_sweepers_at_the_same_time(tmp_path: Path) -> None:
     script = (
-        "import sys, pathlib\nfrom convcli import temporaries\n"
+        "import sys, pathlib\nfrom convcli.batch import temporaries\n"
         "while not (pathlib.Path(sys.argv[1]) / 'stop').exists():\n    temporaries.sweep(pathlib.Path(sys.argv[1]))\n"
     )
     sweepers = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], env=environment()) for _ in range(2)]

@@ -69,7 +69,7 @@ def test_sides_beyond_every_decoder_are_refused_in_our_words(name: str, tmp_path
     path.write_bytes(data)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    code = "import sys; from convcli import images; images.decode(open(sys.argv[1], 'rb').read(), place='a')"
+    code = "import sys; from convcli.pictures import reading; reading.decode(open(sys.argv[1], 'rb').read(), place='a')"
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False,
         env=environment(OPENCV_TEMP_PATH=str(temporary)),

@@ -371,7 +371,7 @@ def test_pixel_limit_is_read_from_the_header(name: str) -> None:
 
 LIES = """
 import resource, sys, time
-from convcli import images
+from convcli.pictures import reading
 from convcli.errors import ImageError
 import cv2, numpy, struct, zlib
 from tests.support import corpus
@@ -388,7 +388,7 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for data in (png, jpeg, bmp, ppm):
     start = time.perf_counter()
     try:
-        images.decode(data, place="lie")
+        reading.decode(data, place="lie")
     except ImageError as error:
         print(error)
     assert time.perf_counter() - start < 2
@@ -534,7 +534,10 @@ def test_opencvs_log_is_quiet_in_threads_and_restored(capfd: pytest.CaptureFixtu
 
 
 def test_importing_costs_neither_numpy_nor_opencv() -> None:
-    code = "import sys; from convcli import arrays, exif, files, images, png, sniff\n"
+    code = "import sys; from convcli import npy; from convcli.batch import files; from convcli.pictures import reading, sniff\n"
+    code += (
+        "from convcli.pictures.formats.png import structure; from convcli.pictures.formats.tiff import directories\n"
+    )
     code += "print({'numpy', 'cv2'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

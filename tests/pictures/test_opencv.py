@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from convcli.errors import ImageError
-from convcli.pictures import decoding, encoding, opencv, reading
+from convcli.pictures import encoding, opencv, reading, source
 from tests.support import SAMPLES, environment, noise
 
 
@@ -78,16 +78,16 @@ def test_jpeg_files_are_decoded_in_place_as_they_are_otherwise(monkeypatch: pyte
         calls.append(read_into(*arguments))
         return calls[-1]
 
-    monkeypatch.setattr(decoding, "read_into", counted)
+    monkeypatch.setattr(source, "read_into", counted)
     choose = random.Random(5)
     for data in files:
         for number in range(300):
             damaged = bytearray(data)
             for _ in range(number and choose.choice([1, 2, 20])):
                 damaged[choose.randrange(2, choose.choice([700, len(data)]))] = choose.randrange(256)
-            monkeypatch.setattr(decoding, "_IN_PLACE", 1 << 30)
+            monkeypatch.setattr(source, "_IN_PLACE", 1 << 30)
             expected = outcome(bytes(damaged))
-            monkeypatch.setattr(decoding, "_IN_PLACE", 0)
+            monkeypatch.setattr(source, "_IN_PLACE", 0)
             assert outcome(bytes(damaged)) == expected
     assert 100 < sum(calls) < len(calls) - 20  # both ends were met
 
