@@ -103,7 +103,7 @@ def test_a_run_without_report_loads_little(tmp_path: Path) -> None:
             "batch.resume", "batch.fingerprint", "batch.workers.pool", "batch.report_file"}  # fmt: skip
     assert not own & {f"convcli.{name}" for name in idle}
     assert {name for name in own if name.startswith("convcli.ops.")} == {
-        f"convcli.ops.{name}" for name in ("base", "dense", "fields", "weights")
+        f"convcli.ops.{name}" for name in ("base", "dense", "fields", "rules", "tensors", "weights")
     }
     others = modules - below - own
     assert len(others) <= 24, sorted(others)

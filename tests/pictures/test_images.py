@@ -534,11 +534,9 @@ def test_opencvs_log_is_quiet_in_threads_and_restored(capfd: pytest.CaptureFixtu
 
 
 def test_importing_costs_neither_numpy_nor_opencv() -> None:
-    code = "import sys; from convcli import npy; from convcli.batch import files; from convcli.pictures import reading, sniff\n"
-    code += (
-        "from convcli.pictures.formats.png import structure; from convcli.pictures.formats.tiff import directories\n"
-    )
-    code += "print({'numpy', 'cv2'} & set(sys.modules))"
+    modules = ("npy", "batch.files", "pictures.reading", "pictures.sniff", "pictures.formats.tiff.directories")
+    code = "import sys" + "".join(f", convcli.{name}" for name in (*modules, "pictures.formats.png.structure"))
+    code += "; print({'numpy', 'cv2'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
