@@ -15,19 +15,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
+
+    from convcli.engine.dtypes import Array, DTypeLike
 
 BORDERS = ("reflect", "symmetric", "replicate", "wrap", "zero")
 
 
 def source_indices(positions: npt.NDArray[np.int64], n: int, border: str) -> npt.NDArray[np.int64]:
     """The indices in `0 .. n-1` that the integer `positions` show; -1 where the border rule says zero."""
-    import numpy as np
-
     folded: npt.NDArray[np.int64]
     if border == "reflect":
         period = max(2 * n - 2, 1)
@@ -44,15 +45,13 @@ def source_indices(positions: npt.NDArray[np.int64], n: int, border: str) -> npt
 
 
 def read_window(
-    x: npt.NDArray[Any], ranges: Sequence[tuple[int, int]], border: str, dtype: npt.DTypeLike,
-    out: npt.NDArray[Any] | None = None,
-) -> npt.NDArray[Any]:  # fmt: skip
+    x: Array, ranges: Sequence[tuple[int, int]], border: str, dtype: DTypeLike,
+    out: Array | None = None,
+) -> Array:  # fmt: skip
     """The window `ranges` (half-open, one per leading axis, reaching outside at will) of `x` as a `dtype` array.
 
     Axes of `x` beyond `ranges` (the channels) are taken whole. The window is `out` where it is given, else new.
     """
-    import numpy as np
-
     shape = tuple(stop - start for start, stop in ranges) + x.shape[len(ranges) :]
     window = np.empty(shape, dtype) if out is None else out
     pieces = [list(_pieces(start, stop, n)) for (start, stop), n in zip(ranges, x.shape, strict=False)]
@@ -82,8 +81,6 @@ def shown(start: int, stop: int, n: int, border: str) -> list[tuple[int, int]]:
     >>> shown(-2, 3, 10, "reflect"), shown(-2, 3, 10, "wrap")
     ([(0, 3), (1, 3)], [(0, 3), (8, 10)])
     """
-    import numpy as np
-
     ranges = [(a, b) for a, b, inside in _pieces(start, stop, n) if inside]
     for a, b, inside in _pieces(start, stop, n):
         if not inside:

@@ -5,33 +5,30 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    # For annotations alone: at run time `numpy.typing` would only take time.
+    from numpy.typing import DTypeLike as DTypeLike, NDArray
 
-    Array = npt.NDArray[np.floating[Any]]
+    Array = NDArray[Any]
+    Floats = NDArray[np.floating[Any]]
 
 
-def work_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+def work_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """The float dtype in which samples of `dtype` are filtered: one that holds each of them exactly."""
-    import numpy as np
-
     given = np.dtype(dtype)
     exact_in_float32 = given.itemsize <= 2 or (given.kind == "f" and given.itemsize == 4)
     return np.dtype(np.float32 if exact_in_float32 else np.float64)
 
 
-def limits(dtype: npt.DTypeLike) -> tuple[float, float]:
+def limits(dtype: DTypeLike) -> tuple[float, float]:
     """The least and greatest number an array of `dtype` keeps; infinite for floats."""
-    import numpy as np
-
     return _limits(np.dtype(dtype))
 
 
 @cache
 def _limits(given: np.dtype[Any]) -> tuple[float, float]:
-    import numpy as np
-
     if given.kind == "b":
         return 0, 1
     if given.kind == "f":
@@ -46,7 +43,7 @@ def dtype_name(dtype: np.dtype[Any] | str) -> str:
     return str(dtype)
 
 
-def planar(x: npt.NDArray[Any]) -> bool:
+def planar(x: Array) -> bool:
     """Whether the channels of `(*spatial, channels)` lie as planes, as networks keep them: each one row after row."""
     if x.ndim < 3 or x.shape[-1] == 1:
         return False
@@ -54,12 +51,10 @@ def planar(x: npt.NDArray[Any]) -> bool:
     return x[..., 0].flags.c_contiguous and x.strides[-1] >= whole
 
 
-def settled(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def settled(x: Array) -> Array:
     """`x` itself where it lies pixel after pixel or as planes, else a copy that does.
 
     So the same numbers take the same way through the engine, and give the same result to the last bit.
     """
-    import numpy as np
-
     plain = x.flags.c_contiguous or planar(x)
     return x if plain and x.flags.aligned else np.ascontiguousarray(x)

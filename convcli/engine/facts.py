@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Floats
 
 #: A sample this many times the usual size would, through a Fourier transform, drown its neighbours in rounding errors.
 SPIKE = 1000.0
@@ -17,7 +18,7 @@ SPIKE = 1000.0
 class Facts:
     """Looked at when asked for: `plain` samples (integers, once) are finite and bounded without a look."""
 
-    def __init__(self, data: npt.NDArray[np.floating[Any]], *, plain: bool) -> None:
+    def __init__(self, data: Floats, *, plain: bool) -> None:
         self._data = data
         self._plain = plain
 
@@ -39,8 +40,6 @@ class Facts:
             return True
         if not math.isfinite(self._greatest) or not self._data.size:
             return False
-        import numpy as np
-
         # A mean would follow the spike; the median of a thousand samples doesn't. Black surroundings don't count.
         seen = np.abs(self._data.reshape(-1)[:: self._data.size // 1024 + 1])
         usual = seen[seen > 0]

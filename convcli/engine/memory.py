@@ -10,13 +10,15 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
-    Array = npt.NDArray[Any]
+    from convcli.engine.dtypes import Array, DTypeLike
+
 
 LEAST = 1 << 25
 MOST = 1 << 26
@@ -44,10 +46,8 @@ class _Lease:
             _idle.append(self._block)
 
 
-def results(shape: Sequence[int], dtype: npt.DTypeLike) -> Array:
+def results(shape: Sequence[int], dtype: DTypeLike) -> Array:
     """An array with any content, for a result: as `numpy.empty`."""
-    import numpy as np
-
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
     if size < ALIGNED:
@@ -65,8 +65,6 @@ def results(shape: Sequence[int], dtype: npt.DTypeLike) -> Array:
 
 def aligned(size: int) -> npt.NDArray[np.uint8]:
     """Bytes from a cache line on: of the widest vectors, those that cross two lines take half as long again."""
-    import numpy as np
-
     block = np.empty(size + LINE, np.uint8)
     first = -block.__array_interface__["data"][0] % LINE
     return block[first : first + size]
@@ -92,13 +90,11 @@ def scratch_space() -> Iterator[None]:
         _space.arrays = before
 
 
-def scratch(name: str, shape: Sequence[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def scratch(name: str, shape: Sequence[int], dtype: DTypeLike) -> Array:
     """An array of this thread with any content, the same memory for the same `name` until its run is over.
 
     Fresh memory costs a page fault for every 4 KiB, as much as filling it. Outside a run it is a fresh array.
     """
-    import numpy as np
-
     arrays = getattr(_space, "arrays", None)
     if arrays is None:
         return np.empty(shape, dtype)
@@ -106,5 +102,5 @@ def scratch(name: str, shape: Sequence[int], dtype: npt.DTypeLike) -> npt.NDArra
     held = arrays.get((name, kind))
     if held is None or held.size < size:
         held = arrays[name, kind] = aligned(size * kind.itemsize).view(kind)
-    part: npt.NDArray[Any] = held[:size].reshape(shape)
+    part: Array = held[:size].reshape(shape)
     return part

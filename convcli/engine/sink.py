@@ -6,14 +6,17 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
 from convcli.engine.dtypes import limits
 from convcli.engine.memory import results
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
-    Array = npt.NDArray[np.floating[Any]]
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 
 class Sink:
@@ -23,11 +26,11 @@ class Sink:
     NaN and infinite samples in a float result.
     """
 
-    out: npt.NDArray[Any]
+    out: Array
 
     def __init__(
-        self, shape: Sequence[int], dtype: npt.DTypeLike, *, shift: float = 0.0, absolute: bool = False,
-        by_planes: bool = False, out: npt.NDArray[Any] | None = None, counted: bool = True,
+        self, shape: Sequence[int], dtype: DTypeLike, *, shift: float = 0.0, absolute: bool = False,
+        by_planes: bool = False, out: Array | None = None, counted: bool = True,
         reach: tuple[float, float] | None = None, alike: bool = False,
     ) -> None:  # fmt: skip
         """`by_planes` lays the channels, the last axis, out as planes; `out` is an output array that there is.
@@ -36,8 +39,6 @@ class Sink:
         is what can't be beyond the limits: `reach` are the least and greatest number that may come, where that is
         known, and that all are finite. `takes_integers` says whether bands may be int16, rounded already.
         """
-        import numpy as np
-
         if out is not None:
             self.out = out
         elif by_planes:
@@ -56,12 +57,12 @@ class Sink:
         self._alike = alike
         self._lock = threading.Lock()
 
-    def target(self, dtype: npt.DTypeLike) -> Array | None:
+    def target(self, dtype: DTypeLike) -> Floats | None:
         """The output, where floats of `dtype` are kept in it unchanged."""
         plain = self.out.dtype == dtype and self.out.dtype.kind == "f" and not self._absolute and not self._shift
         return self.out if plain else None
 
-    def native(self, dtype: npt.DTypeLike, *, exact: bool) -> npt.NDArray[Any] | None:
+    def native(self, dtype: DTypeLike, *, exact: bool) -> Array | None:
         """The output, where integers of `dtype`, rounded and cut off already, may be put there by somebody else.
 
         Unless they are `exact`, they may be rounded otherwise than the floats that would be counted.
@@ -69,11 +70,11 @@ class Sink:
         plain = self.out.dtype == dtype and not self._absolute and not self._shift and not self._counted
         return self.out if plain and (exact or not self._alike) else None
 
-    def store(self, band: npt.NDArray[Any], start: int) -> None:
+    def store(self, band: Array, start: int) -> None:
         """Keeps `band` as the rows from `start` on."""
         self.keep(band, self.out[start : start + band.shape[0]])
 
-    def keep(self, band: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
+    def keep(self, band: Array, target: Array) -> None:
         """Keeps `band` in `target`: a part of the output, or what somebody else will put there."""
         if self._absolute:
             band = abs(band)
@@ -101,17 +102,17 @@ class Channel(Sink):
         self._counted, self._within = sink._counted, sink._within
         self.takes_integers = sink.takes_integers
 
-    def keep(self, band: npt.NDArray[Any], target: npt.NDArray[Any]) -> None:
+    def keep(self, band: Array, target: Array) -> None:
         self._whole.keep(band, target)
 
 
-def channel_store(store: object, channel: int) -> Callable[[Array, int], None] | None:
+def channel_store(store: object, channel: int) -> Callable[[Floats, int], None] | None:
     """Where bands of one channel alone go; None where `store` isn't a sink's own."""
     sink = sink_of(store)
     return Channel(sink, channel).store if sink is not None else None
 
 
-def float_target(store: object, dtype: npt.DTypeLike) -> Array | None:
+def float_target(store: object, dtype: DTypeLike) -> Floats | None:
     """The output array itself where `store` belongs to a sink that keeps floats of `dtype` as they are.
 
     What is written to it needs no storing; to store a view of it in its place does nothing.
@@ -126,7 +127,7 @@ def sink_of(store: object) -> Sink | None:
     return sink if isinstance(sink, Sink) else None
 
 
-def native_target(store: object, dtype: npt.DTypeLike, *, exact: bool) -> npt.NDArray[Any] | None:
+def native_target(store: object, dtype: DTypeLike, *, exact: bool) -> Array | None:
     """The output array itself where `store` belongs to a sink that takes integers of `dtype` as they are."""
     sink = sink_of(store)
     return sink.native(dtype, exact=exact) if sink is not None else None
@@ -137,16 +138,12 @@ def _is_within(reach: tuple[float, float] | None) -> bool:
     return reach is not None and reach[0] > -0.4 and reach[1] < 255.4
 
 
-def store_rounded(
-    band: npt.NDArray[Any], target: npt.NDArray[Any], *, counted: bool = True, within: bool = False
-) -> tuple[int, int, int]:
+def store_rounded(band: Array, target: Array, *, counted: bool = True, within: bool = False) -> tuple[int, int, int]:
     """Writes `band` to the integers of `target`, rounded half to even and cut off at their limits, never wrapped.
 
     Returns how many samples were below, above and not finite (NaN is kept as 0); zeros unless `counted`. Where
     `target` are bytes, `band` may be int16; `within` says that all of its samples round to bytes.
     """
-    import numpy as np
-
     flat, kept = _rows(band), _rows(target)
     if flat.shape != kept.shape:
         flat, kept = band, target
@@ -176,8 +173,6 @@ def store_rounded(
 
 def _store_integers(flat: npt.NDArray[np.int16], kept: npt.NDArray[np.uint8], *, counted: bool) -> tuple[int, int]:
     """Cuts int16 off to bytes; returns how many were below and above."""
-    import numpy as np
-
     least, greatest = int(flat.min()), int(flat.max())
     below = int(np.count_nonzero(flat < 0)) if counted and least < 0 else 0
     above = int(np.count_nonzero(flat > 255)) if counted and greatest > 255 else 0
@@ -187,23 +182,18 @@ def _store_integers(flat: npt.NDArray[np.int16], kept: npt.NDArray[np.uint8], *,
     return below, above
 
 
-def _rows(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _rows(array: Array) -> Array:
     """`array` as rows of samples that lie side by side, a view where that is possible."""
     if array.flags.c_contiguous:
         return array.reshape(array.shape[0], -1)
     inner = array[0]
     if inner.flags.c_contiguous:
-        from numpy.lib.stride_tricks import as_strided
-
         return as_strided(array, (array.shape[0], inner.size), (array.strides[0], array.itemsize))
     return array
 
 
-def _opencv_rounds(flat: npt.NDArray[Any], kept: npt.NDArray[Any], least: float) -> bool:
+def _opencv_rounds(flat: Array, kept: Array, least: float) -> bool:
     """Rounds finite `flat` to `kept` by OpenCV, half to even and saturating, in one pass; False where it can't."""
-    import cv2
-    import numpy as np
-
     if flat.ndim != 2 or kept.ndim != 2 or flat.dtype not in (np.float32, np.float64):
         return False
     if kept.dtype == np.uint8:
@@ -220,10 +210,8 @@ def _opencv_rounds(flat: npt.NDArray[Any], kept: npt.NDArray[Any], least: float)
     return True
 
 
-def _round_magnitudes(flat: npt.NDArray[Any], kept: npt.NDArray[Any]) -> None:
+def _round_magnitudes(flat: Array, kept: Array) -> None:
     """Rounds the magnitudes of `flat` to bytes, half to even and saturating: the fastest conversion that there is."""
-    import cv2
-
     cv2.convertScaleAbs(flat, dst=kept)
 
 

@@ -10,19 +10,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import cv2
+from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.memory import scratch
 from convcli.records import record
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from convcli.engine.dtypes import Floats
     from convcli.engine.geometry import Scatter
     from convcli.engine.tiles import Tile
-
-    Array = npt.NDArray[np.floating[Any]]
 
 
 #: The most channels, of all phases of a row, that are merged at once.
@@ -66,9 +65,9 @@ def stamp(
     tile: Tile,
     windows: Sequence[Scatter],
     channels: int,
-    correlate: Callable[[Array, tuple[slice, ...], tuple[int, ...], tuple[int, ...], str], Array],
-    into: Array | None = None,
-) -> Array:
+    correlate: Callable[[Floats, tuple[slice, ...], tuple[int, ...], tuple[int, ...], str], Floats],
+    into: Floats | None = None,
+) -> Floats:
     """The outputs of `tile.region`: `(*region, channels)`, in `into` where that is given.
 
     `correlate(x, taps, dilation, lengths, name)` convolves `x` at stride 1 with the slice `taps` of the weights; what
@@ -103,17 +102,14 @@ def stamp(
     return y
 
 
-def _interleaves(y: Array, stride: int) -> bool:
+def _interleaves(y: Floats, stride: int) -> bool:
     """Whether phases of `y` `(h, w, channels)` are pixels of more channels for OpenCV to merge."""
     side_by_side = y.strides[1] == y.shape[2] * y.itemsize and (y.shape[2] == 1 or y.strides[2] == y.itemsize)
     return side_by_side and stride * y.shape[2] <= MERGED
 
 
-def _merge(results: Sequence[Array], rows: Array, last: Sequence[Phase]) -> None:
+def _merge(results: Sequence[Floats], rows: Floats, last: Sequence[Phase]) -> None:
     """Puts the phases of some rows of outputs in their places, all that are whole at once: numpy's steps are slow."""
-    import cv2
-    from numpy.lib.stride_tricks import as_strided
-
     height, _, channels = rows.shape
     stride, whole = len(results), min(phase.count for phase in last)
     shape = (height, whole, stride * channels)

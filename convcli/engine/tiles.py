@@ -9,7 +9,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
 
 from convcli.engine.borders import read_window
 from convcli.engine.dtypes import planar
@@ -18,12 +20,9 @@ from convcli.engine.threads import run_cuts
 from convcli.records import record
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
     from convcli.engine.geometry import Window
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: Bytes of the float window that one band aims at: within a core's share of the cache.
 TILE_BYTES = 1 << 20
@@ -40,18 +39,18 @@ Region: TypeAlias = "tuple[tuple[int, int], ...]"
 class Tile:
     """A float window of the input, the input position of its first sample per axis, and the outputs it serves."""
 
-    data: Array
+    data: Floats
     origin: tuple[int, ...]
     region: Region
 
 
 def run_tiled(
-    x: npt.NDArray[Any],
+    x: Array,
     windows: Sequence[Window],
     border: str,
-    dtype: npt.DTypeLike,
-    compute: Callable[[Tile], Array],
-    store: Callable[[Array, int], None],
+    dtype: DTypeLike,
+    compute: Callable[[Tile], Floats],
+    store: Callable[[Floats, int], None],
     *,
     rows: int = 0,
     channels: int = 0,
@@ -64,12 +63,10 @@ def run_tiled(
     get its window as planes.
     """
 
-    import numpy as np
-
     # Channels that lie as planes, as networks keep them, stay planes.
     by_planes = channels > 0 and planar(x)
 
-    def from_region(region: Region) -> Array:
+    def from_region(region: Region) -> Floats:
         ranges = [window.reads(*part) for window, part in zip(windows, region, strict=True)]
         shape = [stop - start for start, stop in ranges]
         if by_planes:
@@ -85,16 +82,14 @@ def run_tiled(
 def run_bands(
     shape: Sequence[int],
     windows: Sequence[Window],
-    dtype: npt.DTypeLike,
-    compute: Callable[[Region], Array],
-    store: Callable[[Array, int], None],
+    dtype: DTypeLike,
+    compute: Callable[[Region], Floats],
+    store: Callable[[Floats, int], None],
     *,
     rows: int = 0,
     channels: int = 0,
 ) -> None:
     """As `run_tiled`, for a `compute` that reads the input (of this `shape`) itself."""
-    import numpy as np
-
     cuts = _bands(shape, windows, np.dtype(dtype).itemsize, rows, channels)
     rest = tuple((0, window.length) for window in windows[1:])
     run_cuts(lambda band: store(compute((band, *rest)), band[0]), cuts)

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from convcli.engine.dtypes import limits, work_dtype
 from convcli.engine.plan import asked_for, refusal
 from convcli.engine.sink import Sink
@@ -19,11 +21,7 @@ from convcli.records import record
 from convcli.spec.library import load
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Array = npt.NDArray[Any]
-    Floats = npt.NDArray[np.floating[Any]]
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 
 @record
@@ -48,7 +46,7 @@ def apply(
     kernel: str | Path | Mapping[str, Any] | Kernel,
     layout: str | None = None,
     *,
-    dtype: npt.DTypeLike | None = None,
+    dtype: DTypeLike | None = None,
 ) -> Array:
     """`array` filtered with a kernel in any form that `load` takes; see `Kernel.apply`."""
     return load(kernel).apply(array, layout, dtype=dtype)
@@ -72,8 +70,6 @@ def filter_picture(pixels: Array, kernels: Sequence[Kernel], mode: str = "clip",
     on its own. Alpha itself gets each kernel's `coverage`. A grey picture goes to a filter bank for three channels as
     three equal ones. What is cut off need not be counted, which takes time.
     """
-    import numpy as np
-
     colour, alpha, stages, notes = prepared(pixels, kernels)
     axes, begun = picture_axes(pixels), started()
     dtype = kept_dtype(mode, pixels.dtype)
@@ -101,8 +97,6 @@ def prepared(
     pixels: Array, kernels: Sequence[Kernel]
 ) -> tuple[Array, Array | None, tuple[Stage, ...], tuple[str, ...]]:
     """Views of a picture's colour, as the first kernel takes it, and of its alpha; the stages, and notes."""
-    import numpy as np
-
     colour, alpha = (pixels[..., :-1], pixels[..., -1:]) if pixels.shape[-1] in (2, 4) else (pixels, None)
     notes: tuple[str, ...] = ()
     expected = kernels[0].channels
@@ -140,8 +134,6 @@ def together(
 
 def nonfinite(array: Array) -> int:
     """NaN and infinite samples of a result; a finite sum says at once that there are none."""
-    import numpy as np
-
     if array.dtype.kind != "f":
         return 0
     with np.errstate(over="ignore", invalid="ignore"):
@@ -150,7 +142,7 @@ def nonfinite(array: Array) -> int:
 
 
 def _kept(
-    x: Array, axes: str, kernels: Sequence[Kernel], stages: Sequence[Stage], mode: str, dtype: npt.DTypeLike,
+    x: Array, axes: str, kernels: Sequence[Kernel], stages: Sequence[Stage], mode: str, dtype: DTypeLike,
     *, counted: bool = True,
 ) -> Sink:  # fmt: skip
     """The chain on `x`, its last stage going straight into the output where the mode needs no look at the whole."""
@@ -165,7 +157,7 @@ def _kept(
     return sink
 
 
-def _floats(kernel: Kernel, x: Array, axes: str, stage: Stage, work: npt.DTypeLike) -> Floats:
+def _floats(kernel: Kernel, x: Array, axes: str, stage: Stage, work: DTypeLike) -> Floats:
     sink = Sink((*stage.size_out, stage.channels_out), work)
     kernel.run(x, axes, work, sink.store)
     return sink.out

@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from convcli.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Array, Floats
 
-    Floats = npt.NDArray[np.floating[Any]]
 
 #: BT.601's shares of R, G and B in luma.
 LUMA: Final = (0.299, 0.587, 0.114)
@@ -37,8 +37,6 @@ def decoded(values: Floats) -> Floats:
     >>> decoded(np.array([0.0, 0.04045, 0.5, 1.0])).round(6).tolist()
     [0.0, 0.003131, 0.214041, 1.0]
     """
-    import numpy as np
-
     size = abs(values)
     curve = ((size + size.dtype.type(0.055)) / size.dtype.type(1.055)) ** size.dtype.type(2.4)
     light: Floats = np.copysign(np.where(size <= 0.04045, size / size.dtype.type(12.92), curve), values)
@@ -52,8 +50,6 @@ def encoded(light: Floats) -> Floats:
     >>> encoded(np.array([0.0, 0.0031308, 0.214041, 1.0])).round(6).tolist()
     [0.0, 0.04045, 0.5, 1.0]
     """
-    import numpy as np
-
     size = abs(light)
     curve = size.dtype.type(1.055) * size ** size.dtype.type(1 / 2.4) - size.dtype.type(0.055)
     values: Floats = np.copysign(np.where(size <= 0.0031308, size * size.dtype.type(12.92), curve), light)
@@ -62,8 +58,6 @@ def encoded(light: Floats) -> Floats:
 
 def in_bands(curve: Callable[[Floats], Floats], values: Floats) -> Floats:
     """A curve applied to each value, some rows at a time by as many threads as there are cores."""
-    import numpy as np
-
     out = np.empty_like(values)
     rows = max(1, _BAND // max(1, values[0].size))
 
@@ -77,13 +71,11 @@ def in_bands(curve: Callable[[Floats], Floats], values: Floats) -> Floats:
     return out
 
 
-def linear_light(pixels: npt.NDArray[Any], top: int) -> Floats:
+def linear_light(pixels: Array, top: int) -> Floats:
     """Linear light, 0 to `top`, of unsigned integer sRGB samples, computed in float64 once per value.
 
     float32 for 8 and 16 bits, which tells all their values apart.
     """
-    import numpy as np
-
     if pixels.dtype.itemsize > 2 or pixels.dtype.kind != "u":
         return decoded(pixels.astype(np.float64) / top) * top
     table = (decoded(np.arange(top + 1, dtype=np.float64) / top) * top).astype(np.float32)

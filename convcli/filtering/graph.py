@@ -16,11 +16,9 @@ from convcli.engine.threads import Cut, collected, run_all
 from convcli.filtering.paging import Held, Paged
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from convcli.engine.dtypes import Array, DTypeLike
     from convcli.ops import Kernel
 
-    Array = npt.NDArray[Any]
 
 #: Bytes of a band of a node that could be cut anywhere.
 _BAND_BYTES: Final = 1 << 20
@@ -106,7 +104,7 @@ def needed(nodes: Sequence[Node], wanted: Mapping[Node, Iterable[Cut]]) -> dict[
 
 
 def convolved(
-    source: Node, x: Array, kernel: Kernel, work: npt.DTypeLike, shape: Sequence[int], dtype: npt.DTypeLike,
+    source: Node, x: Array, kernel: Kernel, work: DTypeLike, shape: Sequence[int], dtype: DTypeLike,
     sink: Callable[[Array], Sink],
 ) -> Node:  # fmt: skip
     """`kernel` on `x`, a view of the array of `source`, in `work` arithmetic; the result has this shape and dtype.
@@ -132,7 +130,7 @@ def convolved(
 
 
 def pointwise(
-    make: Callable[..., Array], sources: Sequence[tuple[Node, Array]], channels: int, dtype: npt.DTypeLike
+    make: Callable[..., Array], sources: Sequence[tuple[Node, Array]], channels: int, dtype: DTypeLike
 ) -> Node:
     """Each row made of the same row of views of the arrays of other nodes."""
     shape = (*sources[0][1].shape[:2], channels)

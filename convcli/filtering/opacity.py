@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+
 from convcli.engine.sink import Sink
 from convcli.engine.threads import run_all
 from convcli.ops import Kernel
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
-    Array = npt.NDArray[Any]
-    Floats = npt.NDArray[np.floating[Any]]
 
 #: Below this share of full opacity a result counts as wholly transparent.
 HIDDEN = 1e-4
@@ -29,8 +29,6 @@ def opacity(alpha: Array, work: np.dtype[Any], top: float) -> Floats:
 
 def multiplied(colour: Array, share: Floats) -> Floats:
     """Colour premultiplied by opacity."""
-    import numpy as np
-
     return _per_channel(np.multiply, colour, share)
 
 
@@ -43,16 +41,12 @@ def biased(premultiplied: Floats, share: Floats, kernel: Kernel) -> Floats:
 
 def unmultiplied(premultiplied: Floats, share: Floats) -> Floats:
     """Colour from premultiplied colour; as it is where it counts as hidden."""
-    import numpy as np
-
     hidden = share <= HIDDEN
     return _per_channel(np.divide, premultiplied, np.where(hidden, share.dtype.type(1), share))
 
 
 def _per_channel(combine: np.ufunc, colour: Array, share: Floats) -> Floats:
     """`combine(colour, share)` one channel at a time: numpy is slow where the innermost axis is three long."""
-    import numpy as np
-
     result: Floats = np.empty(colour.shape, share.dtype)
     rows = max(1, BAND // max(1, colour[0].size))
 
@@ -67,8 +61,6 @@ def _per_channel(combine: np.ufunc, colour: Array, share: Floats) -> Floats:
 
 def put_hidden(result: Floats, straight: Floats, share: Floats) -> None:
     """Puts colour as it is without opacity where opacity counts as none."""
-    import numpy as np
-
     rows = max(1, BAND // max(1, result[0].size))
 
     def band(start: int) -> None:
@@ -81,9 +73,6 @@ def put_hidden(result: Floats, straight: Floats, share: Floats) -> None:
 
 def apart(pixels: Array) -> tuple[Array, Array]:
     """Colour and alpha of a picture, each pixel after pixel."""
-    import cv2
-    import numpy as np
-
     if pixels.ndim != 3 or not _is_known(pixels):
         return np.ascontiguousarray(pixels[..., :-1]), np.ascontiguousarray(pixels[..., -1:])
     alpha = cv2.extractChannel(pixels, pixels.shape[2] - 1)[..., None]
@@ -96,9 +85,6 @@ def apart(pixels: Array) -> tuple[Array, Array]:
 
 def joined(colour: Array, alpha: Array) -> Array:
     """A picture of colour and alpha."""
-    import cv2
-    import numpy as np
-
     if colour.ndim != 3 or colour.dtype != alpha.dtype or not (_is_known(colour) and _is_known(alpha)):
         return np.concatenate([colour, alpha], axis=-1)
     channels = colour.shape[2]
@@ -109,16 +95,12 @@ def joined(colour: Array, alpha: Array) -> Array:
 
 def _is_known(pixels: Array) -> bool:
     """Whether OpenCV moves samples of this kind, and these as they lie."""
-    import numpy as np
-
     kinds = (np.uint8, np.uint16, np.int16, np.float32, np.float64)
     return pixels.dtype in kinds and pixels.flags.c_contiguous
 
 
-def store_opacity(share: Floats, dtype: npt.DTypeLike, top: float) -> Array:
+def store_opacity(share: Floats, dtype: DTypeLike, top: float) -> Array:
     """Opacity from 0 to 1 as it is kept, `top` being opaque."""
-    import numpy as np
-
     sink = Sink(share.shape, dtype)
     sink.store(np.clip(share, 0, 1) * share.dtype.type(top), 0)
     return sink.out

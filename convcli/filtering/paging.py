@@ -9,10 +9,12 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Array, DTypeLike
 
 #: Memory comes and goes in pieces of this many bytes, the size of a huge page.
 GRAIN: Final = 1 << 21
@@ -48,7 +50,7 @@ class Held:
 
     held: Final = True
 
-    def __init__(self, array: npt.NDArray[Any]) -> None:
+    def __init__(self, array: Array) -> None:
         self.array = array
 
     def use(self, start: int, stop: int) -> None:
@@ -66,9 +68,7 @@ class Paged:
 
     held: Final = False
 
-    def __init__(self, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
-        import numpy as np
-
+    def __init__(self, shape: Sequence[int], dtype: DTypeLike) -> None:
         kind = np.dtype(dtype)
         self._row = kind.itemsize
         for side in shape[1:]:
@@ -83,7 +83,7 @@ class Paged:
                 self._memory.madvise(mmap.MADV_HUGEPAGE)
         flat = np.frombuffer(self._memory, np.uint8, size)
         self._shift = flat.__array_interface__["data"][0] % GRAIN
-        self.array: npt.NDArray[Any] = flat[: self._row * shape[0]].view(kind).reshape(tuple(shape))
+        self.array: Array = flat[: self._row * shape[0]].view(kind).reshape(tuple(shape))
         self._used: set[int] = set()
 
     def use(self, start: int, stop: int) -> None:

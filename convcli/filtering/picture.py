@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.sink import Sink
 from convcli.filtering.chain import nonfinite, prepared  # fmt: skip
@@ -31,11 +33,8 @@ from convcli.filtering.treatment import (
 from convcli.ops import Kernel
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Array, Floats
 
-    Array = npt.NDArray[Any]
-    Floats = npt.NDArray[np.floating[Any]]
     Rows = tuple[int, int]
 
 
@@ -47,8 +46,6 @@ def treated(
 
     Raises ShapeError as `filter_treated` does.
     """
-    import numpy as np
-
     pixels = source.array
     if drops_alpha(pixels.shape[-1], treatment):
         colours = pixels.shape[-1] - 1
@@ -69,7 +66,6 @@ def _plain(source: Node, kernels: Sequence[Kernel], mode: str, opaque: Callable[
     top = white(pixels.dtype)
     chain = _chain(source, colour, None if covered else alpha, kernels, stages, top)
     dtype = kept_dtype(mode, pixels.dtype)
-    import numpy as np
 
     def together(colours: Array, share: Floats | None, rows: slice) -> list[Array]:
         if alpha is None:
@@ -97,8 +93,6 @@ def _direct(
     notes: tuple[str, ...], *, has_alpha: bool, counted: bool,
 ) -> Result:  # fmt: skip
     """The last kernel's results go straight to where they are kept."""
-    import numpy as np
-
     dtype, given, tally = kept_dtype(mode, colour.dtype), colour.dtype, Tally()
     work = work_dtype(given)
     before, x = _floats(source, colour, kernels[:-1], stages[:-1], work)
@@ -193,8 +187,6 @@ def _biased(kernel: Kernel, premultiplied: Floats, share: Floats) -> Floats:
 def _treated(
     source: Node, kernels: Sequence[Kernel], mode: str, treatment: Treatment, opaque: Callable[[], bool]
 ) -> Result:
-    import numpy as np
-
     pixels, top = source.array, white(source.array.dtype)
     light = is_linear(pixels, treatment)
 
@@ -241,8 +233,6 @@ def _kept(
     together: Callable[[Array, Floats | None, slice], list[Array]], has_alpha: bool,
 ) -> Result:  # fmt: skip
     """A result whose floats are put together with what stays, stretched if need be, and stored, band by band."""
-    import numpy as np
-
     tally, found = Tally(), Ends()
     height, width = stages[-1].size_out
     shape = height, width, colours + has_alpha

@@ -14,24 +14,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from convcli.engine.dtypes import limits
 from convcli.engine.sink import Sink
 from convcli.ops import Kernel
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
-    Array = npt.NDArray[Any]
-    Floats = npt.NDArray[np.floating[Any]]
 
 MODES = ("clip", "abs", "offset", "rescale", "float")
 
 
-def kept_dtype(mode: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+def kept_dtype(mode: str, dtype: DTypeLike) -> np.dtype[Any]:
     """The dtype of the output in range `mode` for an input of `dtype`."""
-    import numpy as np
-
     given = np.dtype(dtype)
     return np.dtype(np.float32) if mode == "float" and given.kind != "f" else given
 
@@ -44,7 +41,7 @@ def reach(kernel: Kernel, x: Array) -> tuple[float, float] | None:
 def sink_for(
     shape: Sequence[int],
     mode: str,
-    dtype: npt.DTypeLike,
+    dtype: DTypeLike,
     out: Array | None = None,
     reach: tuple[float, float] | None = None,
     *,
@@ -58,7 +55,7 @@ def sink_for(
     return Sink(shape, kept, shift=shift, absolute=mode == "abs", out=out, reach=reach, counted=counted, alike=True)
 
 
-def store(floats: Floats, mode: str, dtype: npt.DTypeLike) -> Sink:
+def store(floats: Floats, mode: str, dtype: DTypeLike) -> Sink:
     """A whole float result kept in range `mode`; `rescale` stretches its finite values over 0 .. white."""
     sink = sink_for(floats.shape, mode, dtype)
     if mode == "rescale":
@@ -69,16 +66,12 @@ def store(floats: Floats, mode: str, dtype: npt.DTypeLike) -> Sink:
 
 def span(floats: Floats) -> tuple[float, float] | None:
     """The least and greatest finite value; None where there is none."""
-    import numpy as np
-
     finite = floats[np.isfinite(floats)]
     return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
-def stretched(floats: Floats, ends: tuple[float, float], dtype: npt.DTypeLike) -> Floats:
+def stretched(floats: Floats, ends: tuple[float, float], dtype: DTypeLike) -> Floats:
     """Values from the first to the second of `ends` laid over 0 .. white of a `dtype`."""
-    import numpy as np
-
     given = np.dtype(dtype)
     top = 1.0 if given.kind == "f" else limits(given)[1]
     least, greatest = ends

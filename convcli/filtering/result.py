@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from convcli.engine.sink import Sink
 from convcli.filtering.chain import nonfinite
 from convcli.filtering.graph import Node
@@ -13,11 +15,7 @@ from convcli.filtering.stages import Stage
 from convcli.records import record
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Array = npt.NDArray[Any]
-    Floats = npt.NDArray[np.floating[Any]]
+    from convcli.engine.dtypes import Array, Floats
 
 
 class Tally:

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from convcli.engine.threads import run_all
 from convcli.filtering import paging
 from convcli.filtering.chain import Filtered, started
@@ -19,11 +21,9 @@ from convcli.filtering.treatment import Treatment, white
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
-    from numpy.typing import NDArray
-
+    from convcli.engine.dtypes import Array
     from convcli.ops import Kernel
 
-    Array = NDArray[Any]
     Cut = tuple[int, int]
 
 #: Bytes that the rows of one step take in all pictures that are made on the way.
@@ -36,8 +36,6 @@ _BEHIND: Final = 2
 
 def filter_in_steps(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment) -> Filtered:
     """As `filter_treated`, for a picture `(height, width, channels)`: what is made on the way is never there whole."""
-    import numpy as np
-
     begun = started()
     source = Node(paging.Held(pixels), [(0, len(pixels))], lambda cut: None, lambda cut: {})
     result = treated(source, kernels, mode, treatment, lambda: opaque(source))
@@ -107,8 +105,6 @@ class Steps:
 
     def rows(self, cut: Cut, out: Array | None = None) -> Array:
         """The rows of the result; in `out` where there is that array."""
-        import numpy as np
-
         result = self._result
         if result.final and out is None:
             return result.keep(*cut)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from convcli.engine.dtypes import limits, work_dtype
 from convcli.errors import ShapeError, UsageError, suggestion
 from convcli.filtering.chain import (
@@ -22,11 +24,8 @@ from convcli.ops import Kernel
 from convcli.records import record
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
-    Array = npt.NDArray[Any]
-    Floats = npt.NDArray[np.floating[Any]]
 
 ALPHA: Final = ("filter", "keep", "drop")
 CHANNELS: Final = ("all", "luma", "r", "g", "b", "alpha")
@@ -78,8 +77,6 @@ def filter_treated(
     Raises ShapeError where a channel is missing, or kernels change the size of a picture some of which is to stay.
     """
     if drops_alpha(pixels.shape[-1], treatment):
-        import numpy as np
-
         pixels = np.ascontiguousarray(pixels[..., :-1])
     if is_plain(pixels, treatment):
         return filter_picture(pixels, kernels, mode, counted=counted)
@@ -104,14 +101,12 @@ def is_linear(pixels: Array, treatment: Treatment) -> bool:
 
 
 def outcome(
-    shape: Sequence[int], dtype: npt.DTypeLike, kernels: Sequence[Kernel], mode: str, treatment: Treatment
+    shape: Sequence[int], dtype: DTypeLike, kernels: Sequence[Kernel], mode: str, treatment: Treatment
 ) -> tuple[tuple[int, ...], np.dtype[Any], int]:
     """The shape and dtype that `filter_treated` makes of pixels of these, and the channels that leave the chain.
 
     Raises ShapeError where a kernel doesn't fit.
     """
-    import numpy as np
-
     given = np.dtype(dtype)
     axes = "zyx" if len(shape) == 4 else "yx"
     has_alpha = shape[-1] in (2, 4)
@@ -133,8 +128,6 @@ def outcome(
 
 
 def _treated(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment) -> Filtered:
-    import numpy as np
-
     from convcli.filtering import colour
 
     begun = started()
@@ -166,8 +159,6 @@ def filters_alpha(treatment: Treatment) -> bool:
 
 def opacity_kept(colours: Array, alpha: Array, share: Floats | None, treatment: Treatment, top: float) -> Array:
     """The alpha channel that goes with filtered colours: filtered (`share`, 0 to 1), or as it was."""
-    import numpy as np
-
     if share is not None and filters_alpha(treatment):
         from convcli.filtering.opacity import store_opacity
 
@@ -190,8 +181,6 @@ def in_light(pixels: Array, treatment: Treatment, kernels: Sequence[Kernel]) -> 
 
     Grey becomes three channels where all of them go to a filter bank for three.
     """
-    import numpy as np
-
     x, alpha = _over_background(pixels, treatment, white(pixels.dtype), light=is_linear(pixels, treatment))
     expected = kernels[0].channels
     if treatment.channels == ("all",) and x.shape[-1] == 1 and expected is not None and expected[0] == 3:
@@ -200,8 +189,6 @@ def in_light(pixels: Array, treatment: Treatment, kernels: Sequence[Kernel]) -> 
 
 
 def _over_background(pixels: Array, treatment: Treatment, top: float, *, light: bool) -> tuple[Floats, Array | None]:
-    import numpy as np
-
     from convcli.filtering import colour
 
     colours, alpha = (pixels[..., :-1], pixels[..., -1:]) if pixels.shape[-1] in (2, 4) else (pixels, None)
@@ -235,8 +222,6 @@ def check_fits(given: Sequence[int], made: Sequence[int], treatment: Treatment, 
 
 def channels_picked(x: Floats, treatment: Treatment, *, has_alpha: bool) -> tuple[Floats, list[int]]:
     """What goes through the chain, and the places of its channels in the picture; none for luma."""
-    import numpy as np
-
     from convcli.filtering import colour
 
     channels = x.shape[-1]
@@ -265,10 +250,8 @@ def merged(x: Floats, picked: Floats, straight: Floats, places: list[int], treat
     return result
 
 
-def white(dtype: npt.DTypeLike) -> float:
+def white(dtype: DTypeLike) -> float:
     """The value of white, and of full opacity."""
-    import numpy as np
-
     return 1.0 if np.dtype(dtype).kind == "f" else limits(dtype)[1]
 
 

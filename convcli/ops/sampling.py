@@ -6,6 +6,8 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from convcli.engine.bank.bank import join_to
 from convcli.engine.sampled.samples import BLOCK, operator, sample
 from convcli.engine.sampled.warp import reach, warp
@@ -15,10 +17,8 @@ from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
-    from convcli.ops.base import Array
     from convcli.ops.deformable import Deformable
 
     Places = npt.NDArray[np.float64]
@@ -40,9 +40,7 @@ PLACE_BYTES = 32
 class Sampling:
     """One picture `(height, width, channels)` under a deformable kernel."""
 
-    def __init__(self, kernel: Deformable, image: npt.NDArray[Any], dtype: npt.DTypeLike) -> None:
-        import numpy as np
-
+    def __init__(self, kernel: Deformable, image: Array, dtype: DTypeLike) -> None:
         self.kernel = kernel
         self.image = image
         self.dtype = np.dtype(dtype)
@@ -61,8 +59,6 @@ class Sampling:
 
     def band(self, region: Region) -> Array:
         """`(*region, channels out)`."""
-        import numpy as np
-
         (top, bottom), (_, width) = region
         channels = self.image.shape[-1]
         y = np.empty((bottom - top, width, self.kernel.output_channels(channels)), self.dtype)
@@ -76,8 +72,6 @@ class Sampling:
 
     def _chunk(self, rows: slice, columns: slice, y: Array) -> None:
         """A chunk of outputs, at once where its taps read near their places, else in blocks."""
-        import numpy as np
-
         shifts = None
         if self.groups == 1 and self.dtype == np.float32 and not self.sparse:
             nominal = self._nominal(rows, columns)
@@ -99,8 +93,6 @@ class Sampling:
 
     def _block(self, rows: slice, columns: slice, shifts: tuple[Places, ...] | None) -> Array:
         """A block of outputs whose taps read anywhere; `shifts` are those of its only group, where they are known."""
-        import numpy as np
-
         if shifts is not None:
             down, right = self._places(shifts, rows, columns)
             none = np.zeros((self.taps, down.shape[1])), np.zeros((self.taps, down.shape[2]))
@@ -168,8 +160,6 @@ class Sampling:
         return self.nominal[0][:, rows], self.nominal[1][:, columns]
 
     def _nominal_of_all(self) -> tuple[Places, Places]:
-        import numpy as np
-
         kernel, nominal = self.kernel, []
         for index, n in enumerate(self.image.shape[:2]):
             window = kernel.window(n, index)
@@ -185,8 +175,6 @@ class Sampling:
 
     def _mix(self, samples: Array) -> Array:
         """The filter bank on `(taps, h, w, channels)` samples: one matrix product per group."""
-        import numpy as np
-
         taps, height, width, _ = samples.shape
         out, inputs = self.weights.shape[:2]
         groups = self.kernel.groups

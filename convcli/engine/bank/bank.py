@@ -13,7 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
 
 from convcli.engine.channel.direct import opencv_layout
 from convcli.engine.channel.planes import correlate_planes
@@ -22,10 +25,8 @@ from convcli.engine.facts import Facts
 from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Floats
 
-    Array = npt.NDArray[np.floating[Any]]
 
 ALGORITHMS = ("pointwise", "planes", "winograd", "rows")
 #: Up to this many (output, input) pairs of channels in a group, kernels of so many taps go plane by plane.
@@ -68,20 +69,20 @@ def describe(shape: Sequence[int], groups: int = 1, stride: Sequence[int] = (), 
 class Filters:
     """The weights of a bank, `(out, in/groups, *taps)`, in the forms that algorithms want, each made once."""
 
-    def __init__(self, weights: Array, groups: int) -> None:
+    def __init__(self, weights: Floats, groups: int) -> None:
         self.weights = weights
         self.groups = groups
         self.shape = weights.shape
 
     @cached_property
-    def matrices(self) -> list[Array]:
+    def matrices(self) -> list[Floats]:
         """For products of rows."""
         from convcli.engine.bank import rows
 
         return rows.matrices(self.weights, self.groups)
 
     @cached_property
-    def spectra(self) -> Array:
+    def spectra(self) -> Floats:
         """For Winograd's tiles."""
         from convcli.engine.bank import winograd
 
@@ -103,16 +104,14 @@ def band_rows(filters: Filters, stride: Sequence[int], dilation: Sequence[int], 
 
 
 def correlate_bank(
-    x: Array, filters: Filters, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    *, facts: Facts, into: Array | None = None,
-) -> Array:  # fmt: skip
+    x: Floats, filters: Filters, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
+    *, facts: Facts, into: Floats | None = None,
+) -> Floats:  # fmt: skip
     """`y[o, m] = sum_{t, c} weights[m, c, t] * x[stride*o + dilation*t, c]`, `c` in the group of `m`.
 
     `x` is `(*spatial, channels)`, the result `(*lengths, out)`; nothing outside `x` is read. Products go straight to
     `into` where it is given.
     """
-    import numpy as np
-
     # Only banks need them: a start without costs less.
     from convcli.engine.bank import pointwise, rows, winograd
 
@@ -120,7 +119,7 @@ def correlate_bank(
     outputs, inputs = filters.shape[:2]
     if chosen == "planes":
 
-        def pair(m: int, c: int, plane: Array) -> Array:
+        def pair(m: int, c: int, plane: Floats) -> Floats:
             return correlate_planes(plane, filters.weights[m, c], stride, dilation, lengths, facts=facts)
 
         return sum_pairs(x, outputs, inputs, lengths, pair)
@@ -144,11 +143,9 @@ def correlate_bank(
 
 
 def sum_pairs(
-    x: Array, outputs: int, inputs: int, lengths: Sequence[int], pair: Callable[[int, int, Array], Array]
-) -> Array:
+    x: Floats, outputs: int, inputs: int, lengths: Sequence[int], pair: Callable[[int, int, Floats], Floats]
+) -> Floats:
     """For each of `outputs` channels the sum of `pair(m, c, plane)` over the `inputs` channels of its group."""
-    import numpy as np
-
     planes = part(x)
     per_group = outputs * inputs // x.shape[-1]
     results = scratch("pairs", (outputs, *lengths), x.dtype)
@@ -163,18 +160,13 @@ def sum_pairs(
     return np.moveaxis(results, 0, -1) if planar(x) else join(results)
 
 
-def laid(x: Array) -> Array:
+def laid(x: Floats) -> Floats:
     """`(*spatial, channels)`, with the channels in front where they lie as planes: in the order of memory."""
-    import numpy as np
-
     return np.moveaxis(x, -1, 0) if planar(x) else x
 
 
-def part(x: Array) -> Array:
+def part(x: Floats) -> Floats:
     """`(*spatial, channels)` as planes, `(channels, *spatial)` contiguous."""
-    import cv2
-    import numpy as np
-
     if np.moveaxis(x, -1, 0).flags.c_contiguous:
         return np.moveaxis(x, -1, 0)
     planes = scratch("planes", (x.shape[-1], *x.shape[:-1]), x.dtype)
@@ -183,23 +175,18 @@ def part(x: Array) -> Array:
     return planes
 
 
-def join(planes: Array) -> Array:
+def join(planes: Floats) -> Floats:
     """Planes as `(*spatial, channels)`."""
-    import numpy as np
-
     if planes.shape[0] == 1:
-        only: Array = planes[0][..., None]
+        only: Floats = planes[0][..., None]
         return only
     y = scratch("joined", (*planes.shape[1:], planes.shape[0]), planes.dtype)
     join_to(np.moveaxis(planes, 0, -1), y)
     return y
 
 
-def join_to(planes: Array, y: Array) -> None:
+def join_to(planes: Floats, y: Floats) -> None:
     """Copies `(*spatial, channels)` that lie as planes to `y`, where they lie pixel by pixel."""
-    import cv2
-    import numpy as np
-
     channels = y.shape[-1]
     whole = y.flags.c_contiguous and planar(planes)
     if 1 < channels <= 4 and y.ndim == 3 and planar(planes) and opencv_layout(y):
@@ -210,10 +197,8 @@ def join_to(planes: Array, y: Array) -> None:
         np.copyto(y, planes)
 
 
-def _result(x: Array, lengths: Sequence[int], outputs: int) -> Array:
+def _result(x: Floats, lengths: Sequence[int], outputs: int) -> Floats:
     """Where `(*lengths, outputs)` go: planes for an input of planes."""
-    import numpy as np
-
     if planar(x):
         return np.moveaxis(scratch("bank", (outputs, *lengths), x.dtype), 0, -1)
     return scratch("bank", (*lengths, outputs), x.dtype)

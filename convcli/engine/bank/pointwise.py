@@ -10,7 +10,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.channel.passes import UNPACKED
 from convcli.engine.dtypes import planar
@@ -20,12 +24,9 @@ from convcli.engine.sink import float_target
 from convcli.engine.threads import run_cuts
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from convcli.engine.dtypes import Array, Floats
     from convcli.engine.geometry import Window
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: Samples that are mixed in one call.
 MIXED = 1 << 14
@@ -42,11 +43,11 @@ FEW = 4
 
 
 def run_pointwise(
-    x: npt.NDArray[Any],
-    weights: Array,
+    x: Array,
+    weights: Floats,
     groups: int,
     windows: Sequence[Window],
-    store: Callable[[Array, int], None],
+    store: Callable[[Floats, int], None],
 ) -> bool:
     """Mixes the channels of all samples from where they lie to where the result goes; False where that can't be."""
     out = float_target(store, weights.dtype)
@@ -67,11 +68,8 @@ def run_pointwise(
     return True
 
 
-def mix(x: Array, weights: Array, groups: int, y: Array) -> None:
+def mix(x: Floats, weights: Floats, groups: int, y: Floats) -> None:
     """Fills `y`, `(*spatial, out)`, from `x`, `(*spatial, channels)`, by `weights` `(out, in/groups, 1, ...)`."""
-    import cv2
-    import numpy as np
-
     outputs, inputs = weights.shape[:2]
     if groups == 1 and max(outputs, inputs) <= FEW and x.ndim == 3 and not planar(x):
         y[...] = np.asarray(
@@ -92,17 +90,13 @@ def mix(x: Array, weights: Array, groups: int, y: Array) -> None:
         y[...] = mixed.T.reshape(y.shape) if by_planes else mixed.reshape(y.shape)
 
 
-def _flat(x: Array, by_planes: bool) -> Array:
+def _flat(x: Floats, by_planes: bool) -> Floats:
     """`(*spatial, channels)` with all samples along one axis, the first or, of planes, the last; a view if possible."""
-    import numpy as np
-
     return np.moveaxis(x, -1, 0).reshape(x.shape[-1], -1) if by_planes else x.reshape(-1, x.shape[-1])
 
 
-def _mix_pixels(x: Array, y: Array, matrix: Array) -> None:
+def _mix_pixels(x: Floats, y: Floats, matrix: Floats) -> None:
     """`(samples, channels)` by `matrix` `(out, channels)`."""
-    import numpy as np
-
     # BLAS takes longer for a matrix that lies on its side.
     upright = np.ascontiguousarray(matrix.T)
     tiles = len(x) // PIXELS
@@ -114,10 +108,8 @@ def _mix_pixels(x: Array, y: Array, matrix: Array) -> None:
         np.matmul(x[whole:], upright, out=y[whole:])
 
 
-def _mix_planes(x: Array, y: Array, matrix: Array) -> None:
+def _mix_planes(x: Floats, y: Floats, matrix: Floats) -> None:
     """`(channels, samples)` by `matrix` `(out, channels)`."""
-    import numpy as np
-
     outputs, inputs = matrix.shape
     count = x.shape[1]
     wide = max(COLUMNS, STAGED // ((outputs + inputs) * x.itemsize) // COLUMNS * COLUMNS)
@@ -142,10 +134,8 @@ def _mix_planes(x: Array, y: Array, matrix: Array) -> None:
         np.copyto(y[:, start : start + size], mixed[:, :size])
 
 
-def _parted(x: Array, axis: int, size: int) -> Array:
+def _parted(x: Floats, axis: int, size: int) -> Floats:
     """Matrices of `size` rows (or columns, along `axis` 1) of `x`, one after the other: views."""
-    from numpy.lib.stride_tricks import as_strided
-
     rows, columns = x.shape
     shape = (rows // size, size, columns) if axis == 0 else (columns // size, rows, size)
     return as_strided(x, shape, (size * x.strides[axis], *x.strides))

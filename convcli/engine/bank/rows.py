@@ -7,15 +7,16 @@ the kernel are views of the same columns, wherever they are next to each other. 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Floats
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: Bytes of columns laid out at a time: some rows for every call, within reach of the cache.
 COLUMN_BYTES = 5 << 19
@@ -31,10 +32,8 @@ def band_samples(macs: int) -> int:
     return min(BAND_SAMPLES, max(1 << 13, BAND_MACS // macs))
 
 
-def matrices(weights: Array, groups: int) -> list[Array]:
+def matrices(weights: Floats, groups: int) -> list[Floats]:
     """A matrix `(out/groups, depth)` per group of `weights` `(out, in/groups, *taps)`, in the order of columns."""
-    import numpy as np
-
     outputs, inputs, *taps = weights.shape
     deep, high, wide = (1, 1, 1, *taps)[-3:]
     by_rows = weights.reshape(groups, outputs // groups, inputs, deep, high, wide).transpose(0, 1, 4, 2, 3, 5)
@@ -42,8 +41,8 @@ def matrices(weights: Array, groups: int) -> list[Array]:
 
 
 def multiply_rows(
-    planes: Array, filters: Sequence[Array], taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int],
-    y: Array,
+    planes: Floats, filters: Sequence[Floats], taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int],
+    y: Floats,
 ) -> None:  # fmt: skip
     """Fills `y` `(*lengths, out)` from `planes` `(channels, *spatial)` by the `matrices` of a bank with `taps`."""
     rank = len(taps)
@@ -64,11 +63,9 @@ def multiply_rows(
 
 
 def _multiply(
-    source: Array, matrix: Array, taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int], y: Array
+    source: Floats, matrix: Floats, taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int], y: Floats
 ) -> None:
     """One group on `(channels, slices, height, width)`, whose slices count as channels: `y` `(h, w, out)`."""
-    import numpy as np
-
     (height, width), (kh, kw), depth = y.shape[:2], taps, matrix.shape[1]
     across = -(-width // -(-width // ACROSS))
     # With rows of the kernel next to each other, the columns of one row of samples serve all rows of outputs.
@@ -88,12 +85,9 @@ def _multiply(
 
 
 def _columns(
-    source: Array, size: Sequence[int], taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
-) -> Array:
+    source: Floats, size: Sequence[int], taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> Floats:
     """What `size` outputs from the corner of `source` on read: `(rows, depth, columns)`."""
-    import numpy as np
-    from numpy.lib.stride_tricks import as_strided
-
     (rows, wide), (kh, kw), (channels, slices) = size, taps, source.shape[:2]
     plane_step, slice_step, row_step, step = source.strides
     inner = (channels, slices, kw, wide)
@@ -112,6 +106,6 @@ def _columns(
     return as_strided(columns, (rows, depth, wide), (apart, wide * source.itemsize, source.itemsize))
 
 
-def by_planes(y: Array) -> bool:
+def by_planes(y: Floats) -> bool:
     """Whether samples of one channel of `(*spatial, channels)` lie side by side, as in planes."""
     return bool(y.strides[-2] == y.itemsize)

@@ -11,15 +11,19 @@ Lavin & Gray 2015, arXiv:1509.09308; the points 0, +-sqrt(1/2), +-sqrt(2) and in
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
-    Array = npt.NDArray[np.floating[Any]]
+    from convcli.engine.dtypes import DTypeLike, Floats
+
 
 TAPS = 3
 #: Outputs and samples of a tile along an axis.
@@ -41,8 +45,6 @@ def transforms() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.
 
     By Toom and Cook: polynomials are multiplied by their values at 5 points and their leading coefficients.
     """
-    import numpy as np
-
     points = np.array([0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)])
     backward, filters, samples = np.zeros((STEP, SIDE)), np.zeros((SIDE, TAPS)), np.zeros((SIDE, SIDE))
     for i, point in enumerate(points):
@@ -56,18 +58,14 @@ def transforms() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.
 
 
 @lru_cache(maxsize=4)
-def _planar(dtype: str) -> tuple[Array, Array]:
+def _planar(dtype: str) -> tuple[Floats, Floats]:
     """The transforms of samples (36x36) and of sums (16x36) over both axes; columns before rows on either side."""
-    import numpy as np
-
     backward, _, samples = transforms()
     return np.kron(samples, samples).astype(dtype), np.kron(backward, backward).astype(dtype)
 
 
-def transformed(weights: Array) -> Array:
+def transformed(weights: Floats) -> Floats:
     """`(36, out, in)` of a bank `(out, in, 3, 3)`, computed in float64."""
-    import numpy as np
-
     _, filters, _ = transforms()
     both = np.kron(filters, filters)
     taps = weights.transpose(3, 2, 0, 1).reshape(TAPS * TAPS, -1).astype(np.float64)
@@ -75,10 +73,8 @@ def transformed(weights: Array) -> Array:
     return np.ascontiguousarray(spectra.reshape(SIDE * SIDE, *weights.shape[:2]))
 
 
-def multiply_tiles(planes: Array, spectra: Array, y: Array) -> None:
+def multiply_tiles(planes: Floats, spectra: Floats, y: Floats) -> None:
     """Fills `y` `(height, width, out)` from `planes` `(channels, height + 2, width + 2)`; finite samples only."""
-    import numpy as np
-
     height, width, outputs = y.shape
     across, high = -(-width // STEP), -(-height // STEP)
     channels = planes.shape[0]
@@ -105,22 +101,19 @@ def multiply_tiles(planes: Array, spectra: Array, y: Array) -> None:
         _put(results.reshape(STEP, STEP, outputs, rows, across), by_planes[:, top : top + rows * STEP])
 
 
-def _places(name: str, places: int, channels: int, tiles: int, dtype: npt.DTypeLike) -> Array:
+def _places(name: str, places: int, channels: int, tiles: int, dtype: DTypeLike) -> Floats:
     """`(places, channels, tiles)` in the scratch array `name`."""
     size = channels * tiles
     return scratch(name, (places, size + APART), dtype)[:, :size].reshape(places, channels, tiles)
 
 
-def _by_channels(values: Array) -> Array:
+def _by_channels(values: Floats) -> Floats:
     """`(places, channels, tiles)` with the channels in front; a view."""
     return values.transpose(1, 0, 2)
 
 
-def _gather(planes: Array, samples: Array) -> None:
+def _gather(planes: Floats, samples: Floats) -> None:
     """The samples of all tiles, those of one place in a tile together: `(6 across, 6 down, channels, rows, across)`."""
-    import numpy as np
-    from numpy.lib.stride_tricks import as_strided
-
     rows, across = samples.shape[3:]
     read = (rows * STEP + TAPS - 1, across * STEP + TAPS - 1)
     if planes.shape[1:] != read:
@@ -133,12 +126,8 @@ def _gather(planes: Array, samples: Array) -> None:
     np.copyto(samples, as_strided(planes, samples.shape, steps))
 
 
-def _put(results: Array, y: Array) -> None:
+def _put(results: Floats, y: Floats) -> None:
     """`(4 across, 4 down, out, rows, across)` put together as `y` `(out, height, width)`."""
-    import cv2
-    import numpy as np
-    from numpy.lib.stride_tricks import as_strided
-
     _, _, outputs, rows, across = results.shape
     merged = scratch("merged", (STEP, outputs, rows, across * STEP), results.dtype)
     for down in range(STEP):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
 
 from convcli.engine.borders import read_window, source_indices
 from convcli.engine.channel.passes import view
@@ -12,10 +15,10 @@ from convcli.engine.memory import LINE, scratch
 from convcli.records import record
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
-    Array = npt.NDArray[np.floating[Any]]
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
+
 
 #: Bytes beyond whole cache lines from one row of phases to the next. Rows don't lie a power of two apart so; and OpenCV
 #: writes past the cache where all rows start on vectors, but phases are read at once.
@@ -24,7 +27,7 @@ ASKEW = 16
 APART = 4
 
 
-def rows_of(x: npt.NDArray[Any], reads: tuple[int, int], border: str) -> list[npt.NDArray[Any]]:
+def rows_of(x: Array, reads: tuple[int, int], border: str) -> list[Array]:
     """The rows `reads` of `x` in pieces: those that it has where they lie, those around it by the border rule."""
     low, high = reads
     first, last = max(low, 0), min(high, x.shape[0])
@@ -54,8 +57,6 @@ class Columns:
 
 def columns_of(across: Window, shifts: int, width: int, border: str) -> Columns:
     """The columns of phases for the outputs `across` a picture of this `width`, each read `shifts` times."""
-    import numpy as np
-
     step, start = across.stride, across.reads(0, 1)[0]
     wanted = across.length + shifts - 1
     first = min(max(-(start // step), 0), wanted)
@@ -68,13 +69,11 @@ def columns_of(across: Window, shifts: int, width: int, border: str) -> Columns:
     return Columns(wanted=wanted, step=step, start=start, first=first, last=last, sides=tuple(sides))
 
 
-def lay_out(pieces: Sequence[npt.NDArray[Any]], columns: Columns, count: int, dtype: npt.DTypeLike) -> Array:
+def lay_out(pieces: Sequence[Array], columns: Columns, count: int, dtype: DTypeLike) -> Floats:
     """`(channels, count, phases, columns)` of the rows in `pieces`; rows that they lack are zero.
 
     There are some more columns than wanted, with any content.
     """
-    import numpy as np
-
     itemsize = np.dtype(dtype).itemsize
     pitch = (-(-columns.wanted * itemsize // LINE) * LINE + ASKEW) // itemsize
     phases = scratch("phases", (pieces[0].shape[2], count, columns.step, pitch), dtype)
@@ -86,7 +85,7 @@ def lay_out(pieces: Sequence[npt.NDArray[Any]], columns: Columns, count: int, dt
     return phases
 
 
-def _lay_rows(source: npt.NDArray[Any], columns: Columns, phases: Array) -> None:
+def _lay_rows(source: Array, columns: Columns, phases: Floats) -> None:
     """Copies the rows `source` to `phases` `(channels, rows, phases, columns)`."""
     channels, rows, step, _ = phases.shape
     first, last = columns.first, columns.last
@@ -102,11 +101,8 @@ def _lay_rows(source: npt.NDArray[Any], columns: Columns, phases: Array) -> None
         phases[..., place] = strip.reshape(rows, -1, step, channels).transpose(3, 0, 2, 1)
 
 
-def _take_apart(source: npt.NDArray[Any], phases: Array) -> None:
+def _take_apart(source: Array, phases: Floats) -> None:
     """The samples of `(rows, phases * columns, channels)` by their phase: `(channels, rows, phases, columns)`."""
-    import cv2
-    import numpy as np
-
     channels, rows, step, wide = phases.shape
     if channels * step > APART:
         row, column, channel = source.strides

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
 
 from convcli.engine.channel import whole
 from convcli.engine.channel.direct import opencv_layout
@@ -14,30 +17,25 @@ from convcli.engine.sink import float_target
 from convcli.engine.threads import run_all, thread_count
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from convcli.engine.dtypes import Array, Floats
     from convcli.engine.geometry import Window
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: The most samples of a plane that is not cut: threads are to end together.
 PLANE = 1 << 21
 
 
 def filter_planes(
-    x: npt.NDArray[Any],
-    kernels: Sequence[tuple[int, Array]],
+    x: Array,
+    kernels: Sequence[tuple[int, Floats]],
     windows: Sequence[Window],
     border: str,
-    store: Callable[[Array, int], None],
+    store: Callable[[Floats, int], None],
 ) -> bool:
     """Output channel `m` of `x` `(h, w, channels)` is `kernels[m]`: an input channel, and the taps on it.
 
     False, and nothing done, where `filter2D` does not compute just this, or a plane is better cut in parts.
     """
-    import cv2
-
     out = float_target(store, x.dtype)
     if out is None or x.ndim != 3 or x[..., 0].size > PLANE or len(kernels) < thread_count():
         return False
@@ -65,6 +63,4 @@ def filter_planes(
 @lru_cache(maxsize=1024)
 def _direct(data: bytes, shape: tuple[int, ...], dtype: str, size: tuple[int, int], forced: str | None) -> bool:
     """Whether the plan for these taps on a plane of this `size` is `filter2D`: layers have many, which take turns."""
-    import numpy as np
-
     return len(shape) == 2 and plan_for(np.frombuffer(data, dtype).reshape(shape), *size, 1).algorithm == "direct"

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+
 from convcli.engine.plan import FOURIER_AREA
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Array, Floats
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: The most channels `filter2D` takes (CV_CN_MAX of OpenCV 5).
 CHANNEL_LIMIT = 128
 
 
-def direct(x: Array, taps: Array) -> Array:
+def direct(x: Floats, taps: Floats) -> Floats:
     """`taps` on the plane `x` (`(h, w, channels)`) wherever it fits: `(h - kh + 1, w - kw + 1, channels)`."""
     height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
-    y: Array | None = None
+    y: Floats | None = None
     for i, j, block in _blocks(taps):
         if not block.any():
             continue
@@ -31,14 +32,12 @@ def direct(x: Array, taps: Array) -> Array:
         else:
             y += part
     if y is None:
-        import numpy as np
-
         # No tap at all: still a NaN or an infinity is no concern of the kernel's.
         y = np.zeros((height, width, x.shape[2]), x.dtype)
     return y
 
 
-def _blocks(taps: Array) -> Iterator[tuple[int, int, Array]]:
+def _blocks(taps: Floats) -> Iterator[tuple[int, int, Floats]]:
     """`taps` cut into blocks too small for `filter2D` to use its Fourier transform, with their places."""
     columns = min(taps.shape[1], FOURIER_AREA - 1)
     rows = (FOURIER_AREA - 1) // columns
@@ -47,11 +46,8 @@ def _blocks(taps: Array) -> Iterator[tuple[int, int, Array]]:
             yield i, j, taps[i : i + rows, j : j + columns]
 
 
-def filter2d(x: Array, taps: Array) -> Array:
+def filter2d(x: Floats, taps: Floats) -> Floats:
     """`filter2D` anchored at its first tap, as large as `x`: its last `kh - 1` rows, `kw - 1` columns mean nothing."""
-    import cv2
-    import numpy as np
-
     if x.shape[2] > CHANNEL_LIMIT:
         parts = range(0, x.shape[2], CHANNEL_LIMIT)
         return np.concatenate([filter2d(x[..., i : i + CHANNEL_LIMIT], taps) for i in parts], axis=2)
@@ -61,12 +57,12 @@ def filter2d(x: Array, taps: Array) -> Array:
     return y.reshape(x.shape)  # type: ignore[no-any-return]
 
 
-def one_channel(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def one_channel(x: Array) -> Array:
     """`x`, a single channel of which has the strides that OpenCV wants to see; a view."""
     return x[..., 0][..., None] if x.shape[-1] == 1 else x
 
 
-def opencv_layout(x: npt.NDArray[Any]) -> bool:
+def opencv_layout(x: Array) -> bool:
     """Whether OpenCV can read `x` where it lies: pixels side by side, rows any distance apart."""
     height, width, channels = x.shape
     return bool(

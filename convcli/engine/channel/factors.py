@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Floats
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: Rows of taps per rank, `(rank, kh)` and `(rank, kw)`.
-Factors: TypeAlias = "tuple[Array, Array]"
+Factors: TypeAlias = "tuple[Floats, Floats]"
 
 #: What a factorisation may leave out, in units of the dtype's rounding error of all taps together.
 RESIDUAL = 1.5
@@ -22,15 +22,13 @@ RANK_LIMIT = 8
 SVD_LIMIT = 1 << 31
 
 
-def factorise(taps: Array) -> Factors | None:
+def factorise(taps: Floats) -> Factors | None:
     """`taps` as `sum_r down[r] (outer) across[r]`; None where it takes more than `RANK_LIMIT` of them.
 
     The error bound keeps the promise on accuracy: what is left out, summed over all taps, is below 1.5 rounding errors
     of the sum of their magnitudes, so that no output is off by more than a direct sum may be.
     """
     if min(taps.shape) == 1:
-        import numpy as np
-
         one = np.ones((1, 1), taps.dtype)
         return (taps.T.copy(), one) if taps.shape[1] == 1 else (one, taps.copy())
     return _factorise(taps.tobytes(), taps.shape, taps.dtype.str)
@@ -38,8 +36,6 @@ def factorise(taps: Array) -> Factors | None:
 
 @lru_cache(maxsize=64)
 def _factorise(data: bytes, shape: tuple[int, int], dtype: str) -> Factors | None:
-    import numpy as np
-
     kind = np.dtype(dtype)
     taps = np.frombuffer(data, kind).reshape(shape).astype(np.float64)
     allowed = RESIDUAL * float(np.finfo(kind).eps) * float(np.abs(taps).sum())

@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+
 from convcli.engine.borders import read_window
 from convcli.engine.channel.passes import join, keep_planes, split
 from convcli.engine.facts import Facts
@@ -19,20 +22,16 @@ from convcli.engine.sink import float_target, sink_of
 from convcli.engine.threads import run_cuts
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
+    from convcli.engine.dtypes import Array, Floats
     from convcli.engine.geometry import Window
 
-    Array = npt.NDArray[np.floating[Any]]
     Spectrum = npt.NDArray[np.complexfloating[Any, Any]]
 
 
-def fourier(x: Array, taps: Array, tile: tuple[int, int]) -> Array:
+def fourier(x: Floats, taps: Floats, tile: tuple[int, int]) -> Floats:
     """`taps` on the plane `x` (`(h, w, channels)`) wherever it fits, by tiles of `tile` samples, finite ones only."""
-    import cv2
-    import numpy as np
-
     # Only rows and columns need it: a start without costs less.
     from convcli.engine.channel.line_fourier import lines
 
@@ -40,7 +39,7 @@ def fourier(x: Array, taps: Array, tile: tuple[int, int]) -> Array:
     planes = [x[..., 0]] if channels == 1 else list(split(x, "planes apart"))
     height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
     y = scratch("fourier", (height, width, channels), x.dtype)
-    apart: Array = y[None, ..., 0] if channels == 1 else scratch("results apart", (channels, height, width), x.dtype)
+    apart: Floats = y[None, ..., 0] if channels == 1 else scratch("results apart", (channels, height, width), x.dtype)
     results = list(apart)
     if taps.shape[0] == 1:
         for plane, result in zip(planes, results, strict=True):
@@ -60,7 +59,7 @@ def fourier(x: Array, taps: Array, tile: tuple[int, int]) -> Array:
 
 
 def tiles(
-    planes: Sequence[npt.NDArray[Any]], taps: Array, tile: tuple[int, int], results: Sequence[Array],
+    planes: Sequence[Array], taps: Floats, tile: tuple[int, int], results: Sequence[Floats],
     window: tuple[int, str] = (0, "zero"),
 ) -> None:  # fmt: skip
     """The convolution of `planes` into `results`, two tiles in a transform.
@@ -68,9 +67,6 @@ def tiles(
     `planes` have the rows that `results` need; their columns begin at `window[0]` and are continued by the border rule
     `window[1]`.
     """
-    import cv2
-    import numpy as np
-
     (rows, columns), (kh, kw) = tile, taps.shape
     height, width = results[0].shape
     down, across = min(height, rows - kh + 1), min(width, columns - kw + 1)
@@ -102,18 +98,15 @@ def tiles(
             targets[0][...] = useful[..., 0]
 
 
-def _part(plane: npt.NDArray[Any], top: int, left: int, read: tuple[int, int], border: str) -> npt.NDArray[Any]:
+def _part(plane: Array, top: int, left: int, read: tuple[int, int], border: str) -> Array:
     """What a tile reads of a plane; a view where it lies inside."""
     if left >= 0 and left + read[1] <= plane.shape[1]:
         return plane[top : top + read[0], left : left + read[1]]
     return read_window(plane, [(top, top + read[0]), (left, left + read[1])], border, plane.dtype)
 
 
-def _fill(target: Array, first: npt.NDArray[Any], second: npt.NDArray[Any]) -> None:
+def _fill(target: Floats, first: Array, second: Array) -> None:
     """Two planes side by side into the complex numbers of `target`."""
-    import cv2
-    import numpy as np
-
     if first.dtype == target.dtype:
         cv2.merge([first, second], target)
     elif first.dtype.itemsize <= 2 and first.dtype.kind != "b":
@@ -125,13 +118,13 @@ def _fill(target: Array, first: npt.NDArray[Any], second: npt.NDArray[Any]) -> N
 
 
 def run_fourier(
-    x: npt.NDArray[Any],
-    taps: Array,
+    x: Array,
+    taps: Floats,
     tile: tuple[int, int],
     windows: Sequence[Window],
     border: str,
-    store: Callable[[Array, int], None],
-    otherwise: Callable[[Array], Array],
+    store: Callable[[Floats, int], None],
+    otherwise: Callable[[Floats], Floats],
 ) -> None:
     """`taps` on all of `x`, `(h, w, channels)`, in bands of one row of tiles.
 
@@ -176,9 +169,6 @@ def run_fourier(
 @lru_cache(maxsize=32)
 def kernel_spectrum(data: bytes, shape: tuple[int, int], dtype: str, tile: tuple[int, int]) -> Spectrum:
     """The conjugate spectrum of the taps in a tile, scaled for the way back; computed in float64."""
-    import cv2
-    import numpy as np
-
     padded = np.zeros((*tile, 2), np.float64)
     padded[: shape[0], : shape[1], 0] = np.frombuffer(data, dtype).reshape(shape)
     values = np.asarray(cv2.dft(padded)).view(np.complex128)[..., 0]

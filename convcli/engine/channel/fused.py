@@ -13,6 +13,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+
 from convcli.engine.borders import read_window, source_indices
 from convcli.engine.channel.direct import CHANNEL_LIMIT, one_channel
 from convcli.engine.channel.factors import Factors
@@ -36,10 +39,8 @@ from convcli.engine.sink import float_target, sink_of
 from convcli.engine.threads import run_cuts
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Array, Floats
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: Rows of a band, and samples of a row that are filtered at a time: what lies between the passes stays in the cache.
 HEIGHT = 256
@@ -48,18 +49,18 @@ WIDTH = 2048
 BLOCK = 8
 
 
-def fits(x: npt.NDArray[Any], windows: Sequence[Window]) -> bool:
+def fits(x: Array, windows: Sequence[Window]) -> bool:
     """Whether passes can run in bands: stride and dilation 1, and rows of some length."""
     plain = all(isinstance(w, Gather) and w.stride == 1 and (w.dilation == 1 or w.taps == 1) for w in windows)
     return plain and x.ndim == 3 and x.shape[2] <= CHANNEL_LIMIT and x.shape[1] >= 16
 
 
 def run_fused(
-    x: npt.NDArray[Any],
+    x: Array,
     factors: Factors,
     windows: Sequence[Window],
     border: str,
-    store: Callable[[Array, int], None],
+    store: Callable[[Floats, int], None],
 ) -> None:
     """The sum of the separable kernels `factors` on `x`, `(h, w, channels)`."""
 
@@ -117,12 +118,10 @@ def bands(length: int, width: int, ranks: int = 1, least: int = 0) -> list[tuple
 
 
 def _strip(
-    x: npt.NDArray[Any], factors: Factors, windows: Sequence[Window], border: str,
-    region: tuple[tuple[int, int], ...], result: Array,
+    x: Array, factors: Factors, windows: Sequence[Window], border: str,
+    region: tuple[tuple[int, int], ...], result: Floats,
 ) -> None:  # fmt: skip
     """A few columns of a band into the planes `result`, in the cache from where they are read to where they go."""
-    import numpy as np
-
     dtype = factors[0].dtype
     rows, (low, high) = (window.reads(*part) for window, part in zip(windows, region, strict=True))
     first, last = max(low, 0), min(high, x.shape[1])
@@ -149,15 +148,13 @@ def _strip(
 
 
 def _planes(
-    x: npt.NDArray[Any], rows: tuple[int, int], columns: tuple[int, int], border: str, dtype: np.dtype[Any],
+    x: Array, rows: tuple[int, int], columns: tuple[int, int], border: str, dtype: np.dtype[Any],
     steps: list[Step],
-) -> Array:  # fmt: skip
+) -> Floats:  # fmt: skip
     """The channels of a part of `x` as planes `(channels, h, w)` of `dtype`, once the `steps` that it adds are made.
 
     `columns` are those of the picture, `rows` may reach over its edge. A plane that can be read where it lies is.
     """
-    import numpy as np
-
     inside = (max(rows[0], 0), min(rows[1], x.shape[0]))
     part = x[slice(*inside), slice(*columns)]
     shape = (x.shape[2], rows[1] - rows[0], part.shape[1])
@@ -180,18 +177,13 @@ def _planes(
     return planes
 
 
-def _read(x: npt.NDArray[Any], ranges: list[tuple[int, int]], border: str, target: Array) -> None:
+def _read(x: Array, ranges: list[tuple[int, int]], border: str, target: Floats) -> None:
     """Reads a window into planes."""
-    import numpy as np
-
     target[...] = np.moveaxis(read_window(x, ranges, border, target.dtype), 2, 0)
 
 
-def _across(wide: Array, taps: Array, y: Array) -> list[Step]:
+def _across(wide: Floats, taps: Floats, y: Floats) -> list[Step]:
     """The pass along rows of planes `(channels, h, w)` into `y`."""
-    import cv2
-    import numpy as np
-
     if taps.size == 1:
         return [partial(np.multiply, wide, taps[0], out=y)]
     if rows_by_product(taps.size):
@@ -206,13 +198,11 @@ def _across(wide: Array, taps: Array, y: Array) -> list[Step]:
     ]
 
 
-def _finite(y: Array, taps: tuple[Array, Array]) -> bool:
+def _finite(y: Floats, taps: tuple[Floats, Floats]) -> bool:
     """Whether all samples that `y` was made of were finite.
 
     A product multiplies each sample of a block with a tap or with 0: the first output of a block tells of them all.
     """
-    import numpy as np
-
     down, across = (side.size for side in taps)
     rows = column_block(down) if down > 1 else 1
     columns = ACROSS if across > 1 and rows_by_product(across) else 1
@@ -221,12 +211,10 @@ def _finite(y: Array, taps: tuple[Array, Array]) -> bool:
 
 
 def _continued(
-    wide: Array, reach: tuple[int, int], edge: tuple[int, int], border: str, x: npt.NDArray[Any],
-    rows: tuple[int, int], down: Array,
+    wide: Floats, reach: tuple[int, int], edge: tuple[int, int], border: str, x: Array,
+    rows: tuple[int, int], down: Floats,
 ) -> Step:  # fmt: skip
     """How the columns `edge` of `wide`, which `reach` from low to high, are made, which the picture `x` lacks."""
-    import numpy as np
-
     low, _ = reach
     target = wide[..., edge[0] - low : edge[1] - low]
     if border == "zero":
@@ -246,8 +234,6 @@ def _continued(
 @lru_cache(maxsize=256)
 def _places(edge: tuple[int, int], n: int, border: str, reach: tuple[int, int]) -> slice | None:
     """Where in `reach` the samples lie that continue `0 .. n-1` at `edge`; None unless they are neighbours there."""
-    import numpy as np
-
     places = source_indices(np.arange(*edge), n, border)
     step = int(places[1] - places[0]) if places.size > 1 else 1
     if step == 0 and (places == places[0]).all():

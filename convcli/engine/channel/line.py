@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from convcli.engine.borders import read_window
 from convcli.engine.channel.direct import direct
@@ -19,23 +21,21 @@ from convcli.engine.sink import float_target
 from convcli.engine.threads import run_cuts
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Array, Floats
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: Outputs of a band of products.
 BAND = 1 << 18
 
 
 def run_line(
-    x: npt.NDArray[Any],
-    taps: Array,
+    x: Array,
+    taps: Floats,
     plan: Plan,
     windows: Sequence[Window],
     border: str,
-    store: Callable[[Array, int], None],
-    otherwise: Callable[[Array], Array],
+    store: Callable[[Floats, int], None],
+    otherwise: Callable[[Floats], Floats],
 ) -> bool:
     """The kernel `taps` on the line `x`, `(n, 1)`; False where `plan` is not for samples as they lie.
 
@@ -77,10 +77,8 @@ def bands(length: int, unit: int, most: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise([*range(0, length, step), length]))
 
 
-def along(x: Array, taps: Array, y: Array) -> None:
+def along(x: Floats, taps: Floats, y: Floats) -> None:
     """`taps` along `x` into `y`, both in one piece, wherever they fit."""
-    import numpy as np
-
     product_line(x, taps, y)
     # A product multiplies each sample of a block with a tap or with 0: the first output of a block tells of them all.
     seen = y[::ACROSS]

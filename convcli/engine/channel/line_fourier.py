@@ -10,13 +10,17 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
 from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
-    Array = npt.NDArray[np.floating[Any]]
+    from convcli.engine.dtypes import Floats
+
 
 #: Samples of the pieces of a call: few long calls, as threads wait for one another between calls.
 BATCH = 1 << 18
@@ -27,7 +31,7 @@ def pieces(length: int) -> int:
     return max(1, BATCH // length)
 
 
-def lines(x: Array, taps: Array, length: int, y: Array) -> None:
+def lines(x: Floats, taps: Floats, length: int, y: Floats) -> None:
     """The taps `(1, k)` along the rows of `x`, finite ones, wherever they fit, into `y`; transforms of `length`."""
     height, width = y.shape
     useful = min(length - taps.size + 1, width)
@@ -41,12 +45,8 @@ def lines(x: Array, taps: Array, length: int, y: Array) -> None:
             _filter(x[rows, begin : end + taps.size - 1], taps, length, useful, y[rows, begin:end])
 
 
-def _filter(x: Array, taps: Array, length: int, useful: int, y: Array) -> None:
+def _filter(x: Floats, taps: Floats, length: int, useful: int, y: Floats) -> None:
     """As `lines`, for what goes in one call, in pieces of `useful` outputs; the last one may be shorter."""
-    import cv2
-    import numpy as np
-    from numpy.lib.stride_tricks import as_strided
-
     (height, width), (row, step) = y.shape, y.strides
     whole, rest = divmod(width, useful)
     read = useful + taps.size - 1
@@ -74,9 +74,6 @@ def _filter(x: Array, taps: Array, length: int, useful: int, y: Array) -> None:
 @lru_cache(maxsize=32)
 def _spectrum(data: bytes, dtype: str, length: int) -> tuple[Any, npt.NDArray[np.complexfloating[Any, Any]], Any]:
     """The conjugate spectrum of the taps, scaled for the way back and computed in float64: its ends are real."""
-    import cv2
-    import numpy as np
-
     kind = np.dtype(dtype)
     padded = np.zeros((1, length))
     taps = np.frombuffer(data, kind)

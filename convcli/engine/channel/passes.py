@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+import cv2
+import numpy as np
 
 from convcli.engine import plan
 from convcli.engine.channel.direct import direct
@@ -20,12 +23,9 @@ from convcli.engine.channel.factors import Factors
 from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from convcli.engine.dtypes import Array, Floats
     from convcli.engine.sink import Sink
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: A call that is ready to be made.
 Step: TypeAlias = "Callable[[], object]"
@@ -45,9 +45,9 @@ def run(steps: Iterable[Step]) -> None:
         step()
 
 
-def passes(x: Array, factors: Factors, finite: bool) -> Array:
+def passes(x: Floats, factors: Factors, finite: bool) -> Floats:
     """The sum over ranks of `down[r]` along columns and then `across[r]` along rows, wherever the kernel fits."""
-    y: Array | None = None
+    y: Floats | None = None
     for down, across in zip(*factors, strict=True):
         part = along_rows(along_columns(x, down, finite), across, finite)
         if y is None:
@@ -63,28 +63,24 @@ def rows_by_product(taps: int) -> bool:
     return plan.row_product_cost(taps) < plan.short_cost(taps)
 
 
-def along_columns(x: Array, taps: Array, finite: bool) -> Array:
+def along_columns(x: Floats, taps: Floats, finite: bool) -> Floats:
     """`taps` along the first axis of `(h, w, channels)`: `(h - taps + 1, w, channels)`."""
     if taps.size == 1:
         return x if taps[0] == 1 else x * taps[0]
     if not finite:
         return direct(x, taps[:, None])
-    import numpy as np
-
     y = np.empty((x.shape[0] - taps.size + 1, *x.shape[1:]), x.dtype)
     flat = np.ascontiguousarray(x).reshape(1, x.shape[0], -1)
     run(column_steps(flat, taps, y.reshape(1, y.shape[0], -1)))
     return y
 
 
-def along_rows(x: Array, taps: Array, finite: bool) -> Array:
+def along_rows(x: Floats, taps: Floats, finite: bool) -> Floats:
     """`taps` along the second axis of `(h, w, channels)`: `(h, w - taps + 1, channels)`."""
     if taps.size == 1:
         return x if taps[0] == 1 else x * taps[0]
     if not finite or not rows_by_product(taps.size):
         return direct(x, taps[None])
-    import numpy as np
-
     y = np.empty((x.shape[0], x.shape[1] - taps.size + 1, x.shape[2]), x.dtype)
     if x.shape[0] == x.shape[2] == 1:
         product_line(np.ascontiguousarray(x).reshape(-1), taps, y.reshape(-1))
@@ -97,22 +93,18 @@ def along_rows(x: Array, taps: Array, finite: bool) -> Array:
     return y
 
 
-def view(x: Array, shape: tuple[int, ...], strides: tuple[int, ...], first: int = 0) -> Array:
+def view(x: Floats, shape: tuple[int, ...], strides: tuple[int, ...], first: int = 0) -> Floats:
     """`x` with other axes, `strides` in bytes, from sample `first` of its first row on; fast."""
-    import numpy as np
-
     if x.flags.c_contiguous:
         return np.ndarray(shape, x.dtype, x, first * x.itemsize, strides)
     return np.lib.stride_tricks.as_strided(x[..., first:] if first else x, shape, strides)
 
 
-def column_steps(x: Array, taps: Array, y: Array) -> list[Step]:
+def column_steps(x: Floats, taps: Floats, y: Floats) -> list[Step]:
     """`taps` along the columns of planes `(n, h, w)` as matrix products, into `y`.
 
     Samples of a row lie side by side; rows and planes may lie any distance apart.
     """
-    import numpy as np
-
     if taps.size == 1:
         return [partial(np.multiply, x, taps[0], out=y)]
     count, height, width = y.shape
@@ -136,10 +128,8 @@ def column_steps(x: Array, taps: Array, y: Array) -> list[Step]:
     return steps
 
 
-def row_steps(x: Array, taps: Array, y: Array) -> list[Step]:
+def row_steps(x: Floats, taps: Floats, y: Floats) -> list[Step]:
     """`taps` along the rows of planes `(n, h, w)` into `y`: blocks of outputs side by side, some rows at a time."""
-    import numpy as np
-
     count, height, width = y.shape
     block = min(ACROSS, width)
     matrix = upright(taps.tobytes(), taps.dtype.str, block)
@@ -160,11 +150,8 @@ def row_steps(x: Array, taps: Array, y: Array) -> list[Step]:
     return steps
 
 
-def split(x: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+def split(x: Array, name: str) -> Array:
     """The channels of `(h, w, channels)` as planes `(channels, h, w)`, in the scratch array `name`."""
-    import cv2
-    import numpy as np
-
     planes = scratch(name, (x.shape[2], *x.shape[:2]), x.dtype)
     if x.shape[2] <= 4 and x.dtype in (np.uint8, np.uint16, np.float32, np.float64):
         if not x.flags.c_contiguous and x.itemsize < 4:
@@ -178,11 +165,8 @@ def split(x: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     return planes
 
 
-def join(planes: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
+def join(planes: Array, y: Array) -> None:
     """Planes `(channels, h, w)` as pixels into `y`, `(h, w, channels)`."""
-    import cv2
-    import numpy as np
-
     alike = len(planes) <= 4 and y.dtype == planes.dtype and y.dtype in (np.uint8, np.uint16, np.float32, np.float64)
     if alike and y.strides[1:] == (len(planes) * y.itemsize, y.itemsize):
         cv2.merge(list(planes), y)
@@ -190,7 +174,7 @@ def join(planes: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
         np.copyto(y, np.moveaxis(planes, 0, 2))
 
 
-def keep_planes(planes: Array, sink: Sink, top: int, left: int) -> None:
+def keep_planes(planes: Floats, sink: Sink, top: int, left: int) -> None:
     """Keeps planes as the rows from `top` and the columns from `left` on.
 
     They become pixels last: of bytes there are less to put together than of floats.
@@ -204,10 +188,8 @@ def keep_planes(planes: Array, sink: Sink, top: int, left: int) -> None:
     join(kept, target)
 
 
-def product_line(x: Array, taps: Array, y: Array) -> None:
+def product_line(x: Floats, taps: Floats, y: Floats) -> None:
     """One single row: its blocks become the rows of a product, interleaved so that none overlaps the next one."""
-    import numpy as np
-
     width = y.size
     block = min(ACROSS, width)
     reach, sample = block + taps.size - 1, x.itemsize
@@ -243,10 +225,8 @@ def unpacked(most: int, size: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def toeplitz(taps: bytes, dtype: str, block: int) -> Array:
+def toeplitz(taps: bytes, dtype: str, block: int) -> Floats:
     """`(block, block + taps - 1)`: row `i` holds the taps from column `i` on."""
-    import numpy as np
-
     row = np.frombuffer(taps, dtype)
     matrix = np.zeros((block, block + row.size - 1), row.dtype)
     for i in range(block):
@@ -255,8 +235,6 @@ def toeplitz(taps: bytes, dtype: str, block: int) -> Array:
 
 
 @lru_cache(maxsize=64)
-def upright(taps: bytes, dtype: str, block: int) -> Array:
+def upright(taps: bytes, dtype: str, block: int) -> Floats:
     """The same matrix transposed, and laid out so: BLAS takes three times as long for one that lies on its side."""
-    import numpy as np
-
     return np.ascontiguousarray(toeplitz(taps, dtype, block).T)

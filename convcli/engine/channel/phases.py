@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
 
 from convcli.engine.channel.direct import CHANNEL_LIMIT, opencv_layout
 from convcli.engine.geometry import extent
@@ -18,10 +21,8 @@ from convcli.engine.memory import scratch
 from convcli.engine.plan import FOURIER_AREA
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Floats
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: Up to so many taps no other algorithm is faster than one call of `filter2D`.
 FEW = 49
@@ -32,15 +33,13 @@ BAND_BYTES = 1 << 22
 
 
 def correlate_phases(
-    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    plain: Callable[[Array, Array], Array], into: Array | None = None,
-) -> Array:  # fmt: skip
+    x: Floats, taps: Floats, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
+    plain: Callable[[Floats, Floats], Floats], into: Floats | None = None,
+) -> Floats:  # fmt: skip
     """`y[o] = sum_t taps[t] * x[stride*o + dilation*t]` for `x` `(h, w, channels)`, in `into` where that is given.
 
     `plain(x, taps)` convolves at unit stride wherever the taps fit; its result is used up at once.
     """
-    import numpy as np
-
     height, width = lengths
     if dilation[1] > 1 and extent(taps.shape[1], dilation[1]) > FAR:
         return _column_by_column(x, taps, stride, dilation, lengths, plain, into)
@@ -62,12 +61,10 @@ def correlate_phases(
 
 
 def _column_by_column(
-    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    plain: Callable[[Array, Array], Array], into: Array | None,
-) -> Array:  # fmt: skip
+    x: Floats, taps: Floats, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
+    plain: Callable[[Floats, Floats], Floats], into: Floats | None,
+) -> Floats:  # fmt: skip
     """As `correlate_phases`, for taps so far apart that zeros between them would cost more than a sum for each."""
-    import numpy as np
-
     y = np.empty((*lengths, x.shape[-1]), x.dtype) if into is None else into
     y.fill(0)
     for column in range(taps.shape[1]):
@@ -86,10 +83,8 @@ def classes(stride: int, dilation: int, outputs: int, taps: int) -> Iterator[tup
             yield slice(u, None, output_step), slice(v, None, tap_step), source
 
 
-def spread_taps(taps: Array, dilation: int) -> Array:
+def spread_taps(taps: Floats, dilation: int) -> Floats:
     """`taps` with `dilation - 1` zeros between columns."""
-    import numpy as np
-
     if dilation == 1:
         return taps
     spread = np.zeros((taps.shape[0], dilation * (taps.shape[1] - 1) + 1), taps.dtype)
@@ -97,22 +92,21 @@ def spread_taps(taps: Array, dilation: int) -> Array:
     return spread
 
 
-def is_small(x: Array, taps: Array) -> bool:
+def is_small(x: Floats, taps: Floats) -> bool:
     """Whether one call of `filter2D` does it, without a Fourier transform of its own."""
     return taps.size < FOURIER_AREA and x.shape[2] <= CHANNEL_LIMIT and opencv_layout(x)
 
 
-def correlate_small(x: Array, taps: Array, name: str = "small") -> Array:
+def correlate_small(x: Floats, taps: Floats, name: str = "small") -> Floats:
     """Small `taps` on `x` `(h, w, channels)` wherever they fit, in the scratch array `name`."""
-    import cv2
-    import numpy as np
-
     y = scratch(name, x.shape, x.dtype)
     cv2.filter2D(x, -1, np.ascontiguousarray(taps), dst=y, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
     return y[: x.shape[0] - taps.shape[0] + 1, : x.shape[1] - taps.shape[1] + 1]
 
 
-def correlate_phase(x: Array, taps: Array, dilation: Sequence[int], lengths: Sequence[int], name: str) -> Array | None:
+def correlate_phase(
+    x: Floats, taps: Floats, dilation: Sequence[int], lengths: Sequence[int], name: str
+) -> Floats | None:
     """One phase of a transposed kernel, of few taps on `x` `(h, w, channels)`, in the scratch array `name`.
 
     None where that is not a single call.

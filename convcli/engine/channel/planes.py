@@ -7,7 +7,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from convcli.engine import tiles
 from convcli.engine.channel import fused, phases, whole
@@ -24,21 +26,18 @@ from convcli.engine.plan import Plan, Plane, asked_for, choose
 from convcli.engine.sink import channel_store, float_target, native_target, takes_integers
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
     from convcli.engine.geometry import Window
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: Dilated taps are looked at with the zeros between them up to this many; among more, finding factors takes too long.
 SPREAD_LIMIT = 1 << 16
 
 
 def correlate_planes(
-    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], *, facts: Facts,
-    into: Array | None = None,
-) -> Array:  # fmt: skip
+    x: Floats, taps: Floats, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], *, facts: Facts,
+    into: Floats | None = None,
+) -> Floats:  # fmt: skip
     """`y[o] = sum_t taps[t] * x[stride*o + dilation*t]` per channel, for `o` in `lengths`, nothing outside read.
 
     `x` is `(*spatial, channels)`, `taps` has its spatial rank. `facts` say what the samples allow. The result is `into`
@@ -63,17 +62,15 @@ def correlate_planes(
             y = _correlate(x[..., None], taps[:, None], (*stride, 1), (*dilation, 1), (*inner, x.shape[1]), facts)
     else:
         y = _correlate(x, taps, stride, dilation, inner, facts)
-    shaped: Array = y.reshape(*lengths, -1)
+    shaped: Floats = y.reshape(*lengths, -1)
     return shaped
 
 
 def _correlate(
-    x: Array, taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], facts: Facts,
-    into: Array | None = None,
-) -> Array:  # fmt: skip
+    x: Floats, taps: Floats, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], facts: Facts,
+    into: Floats | None = None,
+) -> Floats:  # fmt: skip
     """As `correlate_planes`, for two axes or more: the last two by planes, the others one slice at a time."""
-    import numpy as np
-
     if taps.ndim == 2:
         if all(step == 1 for step in (*stride, *dilation)):
             return _filter(x[: lengths[0] + taps.shape[0] - 1, : lengths[1] + taps.shape[1] - 1], taps, facts)
@@ -92,7 +89,7 @@ def _correlate(
     return y
 
 
-def plan_for(taps: Array, height: int, width: int, channels: int, facts: Facts | None = None) -> Plan:
+def plan_for(taps: Floats, height: int, width: int, channels: int, facts: Facts | None = None) -> Plan:
     """The plan for `height` x `width` outputs of the plain convolution with `taps`, on samples with these `facts`."""
     work = _work(taps, height, width, channels)
     plan = choose(work)
@@ -105,9 +102,7 @@ def plan_for(taps: Array, height: int, width: int, channels: int, facts: Facts |
     return plan
 
 
-def _work(taps: Array, height: int, width: int, channels: int) -> Plane:
-    import numpy as np
-
+def _work(taps: Floats, height: int, width: int, channels: int) -> Plane:
     factors = factorise(taps) if taps.size > 9 else None
     return Plane(
         taps=(taps.shape[0], taps.shape[1]), height=height, width=width, channels=channels,
@@ -116,7 +111,7 @@ def _work(taps: Array, height: int, width: int, channels: int) -> Plane:
 
 
 def work_for(
-    taps: npt.NDArray[Any],
+    taps: Array,
     stride: Sequence[int],
     dilation: Sequence[int],
     spatial: Sequence[int] | None,
@@ -126,8 +121,6 @@ def work_for(
 
     A kernel that is strided or dilated along the rows is several such convolutions, each of every so manieth row.
     """
-    import numpy as np
-
     plane = np.asarray(taps, np.float32)
     plane = plane.reshape(-1, *plane.shape[-2:])[0] if plane.ndim > 1 else plane[None]
     height, width = ([1, *(spatial or (1000, 1000))])[-2:]
@@ -137,7 +130,7 @@ def work_for(
     return _work(plane, max(1, height // stride[0]), width, channels), count
 
 
-def by_products(taps: npt.NDArray[Any], stride: Sequence[int], dilation: Sequence[int]) -> bool:
+def by_products(taps: Array, stride: Sequence[int], dilation: Sequence[int]) -> bool:
     """Whether a strided kernel of these taps is computed by `strided` on a picture of some size."""
     if max(stride) == 1 or asked_for() is not None:
         return False
@@ -148,8 +141,6 @@ def by_products(taps: npt.NDArray[Any], stride: Sequence[int], dilation: Sequenc
 def _by_products(
     data: bytes, shape: tuple[int, ...], dtype: str, stride: tuple[int, ...], dilation: tuple[int, ...]
 ) -> bool:
-    import numpy as np
-
     from convcli.engine.channel import strided
 
     taps = np.frombuffer(data, dtype).reshape(shape)
@@ -157,7 +148,7 @@ def _by_products(
 
 
 def describe(
-    taps: npt.NDArray[Any],
+    taps: Array,
     stride: Sequence[int],
     dilation: Sequence[int],
     spatial: Sequence[int] | None,
@@ -171,10 +162,8 @@ def describe(
     return f"{plan}, {count} phases of rows" if count > 1 else str(plan)
 
 
-def bands(plan: Plan, work: Plane, dtype: npt.DTypeLike) -> list[tuple[int, int]]:
+def bands(plan: Plan, work: Plane, dtype: DTypeLike) -> list[tuple[int, int]]:
     """The rows of the output in the bands that `run_whole` cuts a picture of `dtype` into."""
-    import numpy as np
-
     kind = np.dtype(dtype)
     if plan.algorithm == "fourier" and min(work.taps) > 1:
         return list(itertools.pairwise([*range(0, work.height, plan.rows), work.height]))
@@ -191,7 +180,7 @@ def bands(plan: Plan, work: Plane, dtype: npt.DTypeLike) -> list[tuple[int, int]
 
 
 def band_rows(
-    taps: Array, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], channels: int
+    taps: Floats, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], channels: int
 ) -> int:
     """The height that bands should have for these `lengths` of outputs; 0 where the algorithm does not care."""
     if taps.ndim == 3 and all(step == 1 for step in (*stride, *dilation)):
@@ -204,16 +193,14 @@ def band_rows(
 
 
 def run_whole(
-    x: npt.NDArray[Any],
-    taps: Array,
+    x: Array,
+    taps: Floats,
     dilation: Sequence[int],
     windows: Sequence[Window],
     border: str,
-    store: Callable[[npt.NDArray[Any], int], None],
+    store: Callable[[Array, int], None],
 ) -> bool:
     """Filters all of `x` without copying windows, where the fastest algorithm is one that can do so."""
-    import numpy as np
-
     if taps.ndim == 3 and x.ndim == 4 and not planar(x):
         return run_folded(x, taps, windows, border, store)
     if taps.ndim == 1 and x.ndim == 2:
@@ -265,7 +252,7 @@ def run_whole(
 
 
 def _run_strided(
-    x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: str, store: Callable[[Array, int], None]
+    x: Array, taps: Floats, windows: Sequence[Window], border: str, store: Callable[[Floats, int], None]
 ) -> bool:
     """As `run_whole`, with a stride."""
     from convcli.engine.channel import strided
@@ -274,7 +261,7 @@ def _run_strided(
     if not (strided.fits(x, windows) and by_products(taps, stride, dilation)):
         return False
 
-    def otherwise(window: Array, lengths: tuple[int, int]) -> Array:
+    def otherwise(window: Floats, lengths: tuple[int, int]) -> Floats:
         facts = Facts(window, plain=False)
         return correlate_planes(window, taps, stride, (1, 1), lengths, facts=facts)
 
@@ -282,7 +269,7 @@ def _run_strided(
     return True
 
 
-def _phase(x: Array, taps: Array, facts: Facts) -> Array:
+def _phase(x: Floats, taps: Floats, facts: Facts) -> Floats:
     """As `_filter`, for a result that is used up before the next one is asked for."""
     height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
     if phases.is_small(x, taps) and plan_for(taps, height, width, x.shape[2], facts).algorithm == "direct":
@@ -290,7 +277,7 @@ def _phase(x: Array, taps: Array, facts: Facts) -> Array:
     return _filter(x, taps, facts)
 
 
-def _filter(x: Array, taps: Array, facts: Facts) -> Array:
+def _filter(x: Floats, taps: Floats, facts: Facts) -> Floats:
     """The convolution of plane `x` with `taps` at all places where it fits, `(h - kh + 1, w - kw + 1, channels)`."""
     height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
     plan = plan_for(taps, height, width, x.shape[2], facts)

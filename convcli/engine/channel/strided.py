@@ -11,7 +11,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from convcli.engine.borders import read_window
 from convcli.engine.channel.columns import columns_of, lay_out, rows_of
@@ -23,10 +25,8 @@ from convcli.engine.threads import run_cuts
 from convcli.records import record
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Array, Floats
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: Bytes of the phases of one band: they are read again from the cache, by calls that are long enough for threads not to
 #: wait for one another.
@@ -71,7 +71,7 @@ class Layout:
         return LAY_OUT * self.stride[0] * self.stride[1] + MULTIPLY_ADD * products + ADD_UP * self.shifts
 
 
-def pays(taps: Array, stride: Sequence[int], dilation: Sequence[int], plain: Callable[[Array], float]) -> bool:
+def pays(taps: Floats, stride: Sequence[int], dilation: Sequence[int], plain: Callable[[Floats], float]) -> bool:
     """Whether products cost less than what else is done: plain convolutions of the phases of rows, picked from.
 
     `plain(taps)` is the cost of one of them, in nanoseconds per sample.
@@ -83,27 +83,25 @@ def pays(taps: Array, stride: Sequence[int], dilation: Sequence[int], plain: Cal
     return Layout(taps=(taps.shape[0], taps.shape[1]), stride=(stride[0], stride[1])).cost < otherwise
 
 
-def fits(x: npt.NDArray[Any], windows: Sequence[Window]) -> bool:
+def fits(x: Array, windows: Sequence[Window]) -> bool:
     """Whether `x` is a picture, of whose outputs there are some in every row and column."""
     gathered = all(isinstance(window, Gather) for window in windows)
     return gathered and x.ndim == 3 and min(window.length for window in windows) >= LEAST_WIDTH
 
 
 def run_strided(
-    x: npt.NDArray[Any],
-    taps: Array,
+    x: Array,
+    taps: Floats,
     windows: Sequence[Window],
     border: str,
-    store: Callable[[Array, int], None],
-    otherwise: Callable[[Array, tuple[int, int]], Array],
+    store: Callable[[Floats, int], None],
+    otherwise: Callable[[Floats, tuple[int, int]], Floats],
 ) -> None:
     """`taps` on `x`, `(h, w, channels)`.
 
     `otherwise(window, lengths)` computes a band from its samples where some are not finite: a product would spread them
     to outputs that don't read them.
     """
-    import numpy as np
-
     down, across = windows
     layout = Layout(taps=(taps.shape[0], taps.shape[1]), stride=(down.stride, across.stride))
     matrix = banded(taps.tobytes(), taps.dtype.str, layout)
@@ -138,10 +136,8 @@ def bands(layout: Layout, height: int, samples: int, itemsize: int) -> list[tupl
     return list(itertools.pairwise([*range(0, height, rows), height]))
 
 
-def _multiply(phases: Array, matrix: Array, layout: Layout, blocks: int, wide: int, y: Array) -> None:
+def _multiply(phases: Floats, matrix: Floats, layout: Layout, blocks: int, wide: int, y: Floats) -> None:
     """Fills `y` `(h, w)` from the `(rows, phases, columns)` of one channel, `wide` columns."""
-    import numpy as np
-
     size, pitch = phases.itemsize, phases.strides[1]
     (high, deep), (step, shifts, block) = matrix.shape, (layout.stride[1], layout.shifts, layout.block)
     held = scratch("sums", (blocks, high, pitch // size), phases.dtype)
@@ -161,10 +157,8 @@ def _multiply(phases: Array, matrix: Array, layout: Layout, blocks: int, wide: i
         _add_up(parted[-1:, :, :rest], y[None, whole:])
 
 
-def _add_up(sums: Array, y: Array) -> None:
+def _add_up(sums: Floats, y: Floats) -> None:
     """`(blocks, shifts, rows, columns)` into `(blocks, rows, width)`."""
-    import numpy as np
-
     width, shifts = y.shape[2], sums.shape[1]
     if shifts == 1:
         np.copyto(y, sums[:, 0, :, :width])
@@ -175,10 +169,8 @@ def _add_up(sums: Array, y: Array) -> None:
 
 
 @lru_cache(maxsize=32)
-def banded(data: bytes, dtype: str, layout: Layout) -> Array:
+def banded(data: bytes, dtype: str, layout: Layout) -> Floats:
     """`(shifts * block, reach * phases)`: for each shift and output row of a block its taps, by rows and phases."""
-    import numpy as np
-
     (kh, kw), (down, across) = layout.taps, layout.stride
     taps = np.zeros((kh, layout.shifts * across), dtype)
     taps[:, :kw] = np.frombuffer(data, dtype).reshape(kh, kw)

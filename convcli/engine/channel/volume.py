@@ -12,6 +12,10 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
 from convcli.engine.borders import read_window
 from convcli.engine.channel.direct import CHANNEL_LIMIT
 from convcli.engine.channel.fourier import kernel_spectrum
@@ -23,12 +27,9 @@ from convcli.engine.sink import float_target
 from convcli.engine.threads import run_cuts
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from convcli.engine.dtypes import Array, Floats
     from convcli.engine.geometry import Window
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: Nanoseconds to add up the result of one slice of the kernel.
 ADDED = 0.3
@@ -42,7 +43,7 @@ PRODUCT = 0.5
 TRANSFORMS, CALLS = 5.0, 5_000.0
 
 
-def pays(taps: Array, lengths: tuple[int, ...]) -> bool:
+def pays(taps: Floats, lengths: tuple[int, ...]) -> bool:
     """Whether spectra cost less than one direct convolution per slice of the kernel (which is what else is done)."""
     deep, high, wide = taps.shape
     if min(high, wide) == 1:
@@ -55,12 +56,12 @@ def pays(taps: Array, lengths: tuple[int, ...]) -> bool:
     return bool(shared + PRODUCT * deep < slice_by_slice)
 
 
-def are_small(x: Array, taps: Array) -> bool:
+def are_small(x: Floats, taps: Floats) -> bool:
     """Whether `correlate_slices` serves."""
     return x.flags.c_contiguous and is_small(x[0], taps[0])
 
 
-def folded_rows(taps: Array) -> int:
+def folded_rows(taps: Floats) -> int:
     """The most rows of outputs for which all of `taps` `(kz, ky, kx)` are one small kernel; 0 where that doesn't pay.
 
     In a block of so many rows the slices below each other are a tall plane, on which the kernel's slices lie a block's
@@ -75,14 +76,12 @@ def folded_rows(taps: Array) -> int:
 
 
 def run_folded(
-    x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: str, store: Callable[[Array, int], None]
+    x: Array, taps: Floats, windows: Sequence[Window], border: str, store: Callable[[Floats, int], None]
 ) -> bool:
     """`taps` `(kz, ky, kx)` on all of `x` `(z, y, x, channels)` as one small kernel; False where that can't be.
 
     Blocks are read by the border rule, once, and filtered while they are in the cache.
     """
-    import numpy as np
-
     most, channels = folded_rows(taps), x.shape[3]
     plain = all(isinstance(window, Gather) and window.stride == window.dilation == 1 for window in windows)
     if not (most and plain and channels <= CHANNEL_LIMIT):
@@ -119,15 +118,13 @@ def parts(deep: int, taps: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(deep * part // count for part in range(count + 1)))
 
 
-def band_slices(taps: Array, lengths: tuple[int, ...]) -> int:
+def band_slices(taps: Floats, lengths: tuple[int, ...]) -> int:
     """The slices that a band should have: every band reads those of its halo again, and spectra are made of them."""
     return -(-lengths[0] // (2 if pays(taps, lengths) else 4))
 
 
-def correlate_volume(x: Array, taps: Array, lengths: tuple[int, ...], into: Array | None = None) -> Array:
+def correlate_volume(x: Floats, taps: Floats, lengths: tuple[int, ...], into: Floats | None = None) -> Floats:
     """`taps` `(kz, ky, kx)` on `x` `(z, y, x, channels)` wherever it fits; samples finite and of like size."""
-    import numpy as np
-
     high, wide = taps.shape[1:]
     tile = slice_tile((taps.shape[0], high, wide), (lengths[0], lengths[1], lengths[2]), x.itemsize)
     spectra = [kernel_spectrum(part.tobytes(), part.shape, part.dtype.str, tile) for part in np.ascontiguousarray(taps)]
@@ -174,13 +171,11 @@ def slice_tile(taps: tuple[int, int, int], lengths: tuple[int, int, int], itemsi
     return best[1] if best else fourier_tile(Plane(taps=taps[1:], height=lengths[1], width=lengths[2]))
 
 
-def correlate_slices(x: Array, taps: Array, lengths: tuple[int, ...], into: Array | None = None) -> Array:
+def correlate_slices(x: Floats, taps: Floats, lengths: tuple[int, ...], into: Floats | None = None) -> Floats:
     """As `correlate_volume`, for few taps a slice and any samples: slices below each other are one tall plane.
 
     So each slice of the kernel is one call, whose results between two slices of the volume mean nothing.
     """
-    import numpy as np
-
     deep, height, width = lengths
     rows, columns, channels = x.shape[1:]
     y = np.empty((*lengths, channels), x.dtype) if into is None else into
@@ -200,19 +195,14 @@ def correlate_slices(x: Array, taps: Array, lengths: tuple[int, ...], into: Arra
     return y
 
 
-def as_volume(found: Array, shape: tuple[int, ...]) -> Array:
+def as_volume(found: Floats, shape: tuple[int, ...]) -> Floats:
     """The array of scratch that `found` is a part of, from its corner on, as slices."""
-    from numpy.lib.stride_tricks import as_strided
-
     row, column, channel = found.strides
     return as_strided(found, shape, (shape[1] * row, row, column, channel))
 
 
-def _pair(sources: list[Array], spectra: list[Any], tile: tuple[int, int], targets: list[Array]) -> None:
+def _pair(sources: list[Floats], spectra: list[Any], tile: tuple[int, int], targets: list[Floats]) -> None:
     """One or two tiles through all slices; the spectra of the last slices are kept in a ring."""
-    import cv2
-    import numpy as np
-
     deep, dtype = len(spectra), sources[0].dtype
     rows, columns = sources[0].shape[1:]
     ring = scratch("ring", (deep, *tile, 2), dtype)

@@ -9,7 +9,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
 
 from convcli.engine import tiles
 from convcli.engine.channel.direct import CHANNEL_LIMIT, one_channel, opencv_layout
@@ -21,10 +24,8 @@ from convcli.engine.threads import collecting, run_cuts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    import numpy.typing as npt
+    from convcli.engine.dtypes import Array, Floats
 
-    Array = npt.NDArray[np.floating[Any]]
 
 #: Bytes of a part of a picture that is filtered where it lies: it needs no cache, and seams cost.
 PART = 1 << 23
@@ -42,7 +43,7 @@ INTEGER_TAPS = 6
 RULES = {"zero": 0, "replicate": 1, "symmetric": 2, "reflect": 4}
 
 
-def fits(x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: str) -> bool:
+def fits(x: Array, taps: Floats, windows: Sequence[Window], border: str) -> bool:
     """Whether `filter2D` computes just this: a small kernel at stride 1 on a picture that keeps its size."""
     if border not in RULES or taps.ndim != 2 or x.ndim != 3 or taps.size >= FOURIER_AREA or x.shape[2] > CHANNEL_LIMIT:
         return False
@@ -53,10 +54,8 @@ def fits(x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: st
     return kept and opencv_layout(x)
 
 
-def filter_to(x: npt.NDArray[Any], taps: Array, windows: Sequence[Window], border: str, out: npt.NDArray[Any]) -> None:
+def filter_to(x: Array, taps: Floats, windows: Sequence[Window], border: str, out: Array) -> None:
     """Filters `x` into `out`, both `(h, w, channels)` of one dtype: that of `taps`, or uint8."""
-    import cv2
-
     x, out = one_channel(x), one_channel(out)
     up = windows[0].before
     down = taps.shape[0] - 1 - up
@@ -88,23 +87,19 @@ def parts(height: int, size: int, samples: int, taps: tuple[int, ...], part: int
     return list(itertools.pairwise(height * number // count for number in range(count + 1)))
 
 
-def are_integers(taps: Array) -> bool:
+def are_integers(taps: Floats) -> bool:
     """Whether bytes are filtered with these taps without any rounding."""
-    import numpy as np
-
     return bool((taps == np.rint(taps)).all())
 
 
 def filter_integers(
-    x: npt.NDArray[Any],
-    taps: Array,
+    x: Array,
+    taps: Floats,
     windows: Sequence[Window],
     border: str,
-    store: Callable[[npt.NDArray[Any], int], None],
+    store: Callable[[Array, int], None],
 ) -> None:
     """Filters bytes with integers, to int16."""
-    import cv2
-
     up = windows[0].before
     down = taps.shape[0] - 1 - up
     anchor = (windows[1].before, up)
@@ -119,16 +114,13 @@ def filter_integers(
 
 
 def filter_bands(
-    x: npt.NDArray[Any],
-    taps: Array,
+    x: Array,
+    taps: Floats,
     windows: Sequence[Window],
     border: str,
-    store: Callable[[Array, int], None],
+    store: Callable[[Floats, int], None],
 ) -> None:
     """Filters `x` of any dtype in bands of the dtype of `taps`."""
-    import cv2
-    import numpy as np
-
     up = windows[0].before
     down = taps.shape[0] - 1 - up
     anchor = (windows[1].before, up)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+
 from convcli.engine.borders import read_window, source_indices
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
-    Array = npt.NDArray[np.floating[Any]]
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
+
     Places = npt.NDArray[np.float64]
 
 #: Outputs are sampled in blocks of this many columns: OpenCV's `remap` takes float32 places, which near the middle of a
@@ -27,8 +30,6 @@ WINDOW_LIMIT = 4 * BLOCK
 
 def fold(places: Places, n: int, border: str) -> Places:
     """`places` along an axis of `n` samples moved to within one sample of the image, where the same value is read."""
-    import numpy as np
-
     if places.size == 0 or (places.min() >= 0 and places.max() <= n - 1):
         return places
     if border == "zero":
@@ -45,10 +46,8 @@ def fold(places: Places, n: int, border: str) -> Places:
     return near
 
 
-def sample(x: npt.NDArray[Any], rows: Places, columns: Places, border: str, dtype: npt.DTypeLike) -> Array:
+def sample(x: Array, rows: Places, columns: Places, border: str, dtype: DTypeLike) -> Floats:
     """`x` (`(height, width, channels)`) read at `(taps, h, w)` places: `(taps, h, w, channels)` of `dtype`."""
-    import numpy as np
-
     rows, columns = fold(rows, x.shape[0], border), fold(columns, x.shape[1], border)
     top, left = int(np.floor(rows.min())), int(np.floor(columns.min()))
     bottom, right = int(np.floor(rows.max())) + 2, int(np.floor(columns.max())) + 2
@@ -60,10 +59,7 @@ def sample(x: npt.NDArray[Any], rows: Places, columns: Places, border: str, dtyp
     return _operator(x, rows, columns, border, dtype)
 
 
-def _remap(window: Array, rows: npt.NDArray[np.float32], columns: npt.NDArray[np.float32]) -> Array:
-    import cv2
-    import numpy as np
-
+def _remap(window: Floats, rows: npt.NDArray[np.float32], columns: npt.NDArray[np.float32]) -> Floats:
     if window.shape[2] == 2:
         # OpenCV 5's `remap` is exact on 1, 3 and 4 channels; on 2 it rounds places to 1/32 of a pixel.
         planes = [_remap(np.ascontiguousarray(window[..., c : c + 1]), rows, columns) for c in (0, 1)]
@@ -75,19 +71,17 @@ def _remap(window: Array, rows: npt.NDArray[np.float32], columns: npt.NDArray[np
     return y
 
 
-def _operator(x: npt.NDArray[Any], rows: Places, columns: Places, border: str, dtype: npt.DTypeLike) -> Array:
+def _operator(x: Array, rows: Places, columns: Places, border: str, dtype: DTypeLike) -> Floats:
     """As a sparse matrix times the pixels that are read."""
-    import numpy as np
-
     shares, pixels = _shares(rows, columns, x.shape[:2], border, dtype)
     # Only the pixels that are read are converted, not the picture once per block.
     used, pixels = np.unique(pixels, return_inverse=True)
     flat = x[used // x.shape[1], used % x.shape[1]].astype(dtype)
-    read: Array = _sparse(shares, pixels.reshape(shares.shape), len(flat)) @ flat
+    read: Floats = _sparse(shares, pixels.reshape(shares.shape), len(flat)) @ flat
     return read.reshape(*rows.shape, x.shape[2])
 
 
-def operator(rows: Places, columns: Places, size: Sequence[int], border: str, dtype: npt.DTypeLike) -> Any:
+def operator(rows: Places, columns: Places, size: Sequence[int], border: str, dtype: DTypeLike) -> Any:
     """A sparse matrix that times `(pixels, channels)` of a picture of `size` reads it at all places, one row each."""
     rows, columns = fold(rows, size[0], border), fold(columns, size[1], border)
     shares, pixels = _shares(rows, columns, size, border, dtype)
@@ -95,11 +89,9 @@ def operator(rows: Places, columns: Places, size: Sequence[int], border: str, dt
 
 
 def _shares(
-    rows: Places, columns: Places, size: Sequence[int], border: str, dtype: npt.DTypeLike
-) -> tuple[Array, npt.NDArray[np.int64]]:
+    rows: Places, columns: Places, size: Sequence[int], border: str, dtype: DTypeLike
+) -> tuple[Floats, npt.NDArray[np.int64]]:
     """The shares of the four neighbours of every place, and their numbers in the picture: `(places, 4)` each."""
-    import numpy as np
-
     height, width = size
     top, left = np.floor(rows).ravel(), np.floor(columns).ravel()
     down, across = rows.ravel() - top, columns.ravel() - left
@@ -114,8 +106,7 @@ def _shares(
     return shares, pixels
 
 
-def _sparse(shares: Array, pixels: npt.NDArray[Any], count: int) -> Any:
-    import numpy as np
+def _sparse(shares: Floats, pixels: Array, count: int) -> Any:
     from scipy import sparse
 
     ends = np.arange(0, shares.size + 1, 4, dtype=np.int32)

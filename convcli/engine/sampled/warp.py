@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
 
 from convcli.engine.bank.bank import part
 from convcli.engine.borders import read_window
@@ -17,10 +20,10 @@ from convcli.engine.memory import scratch
 from convcli.engine.sampled.samples import BLOCK
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
-    Array = npt.NDArray[np.floating[Any]]
+    from convcli.engine.dtypes import Array, Floats
+
     Places = npt.NDArray[np.float64]
 
 #: The widest window that places are counted in, so that they are known to 1/100,000 of a pixel: below 128 float32's
@@ -34,30 +37,28 @@ PLACES = 1 << 18
 NARROW = 64
 
 
-def reach(places: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> tuple[tuple[float, float], tuple[float, float]]:
+def reach(places: tuple[Array, Array]) -> tuple[tuple[float, float], tuple[float, float]]:
     """The least and the greatest of `places` down and right."""
     down, right = ((float(part.min()), float(part.max())) for part in places)
     return down, right
 
 
 def warp(
-    image: npt.NDArray[Any],
-    places: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    image: Array,
+    places: tuple[Array, Array],
     nominal: tuple[Places, Places],
     around: tuple[tuple[float, float], tuple[float, float]],
-    mask: npt.NDArray[Any] | None,
-    weights: Array,
+    mask: Array | None,
+    weights: Floats,
     groups: int,
     border: str,
-) -> Array | None:
+) -> Floats | None:
     """`(h, w, outputs)`; None where it is not for this algorithm (far-flung places, NaN, infinity).
 
     `image` is `(height, width, channels)`. Tap `t` reads at `places[0][t] + nominal[0][t, :, None]` down and
     `places[1][t] + nominal[1][t, None, :]` right; `around` is the `reach` of `places`. `weights` is `(taps,)` or
     `(outputs, channels / groups, taps)`.
     """
-    import numpy as np
-
     rows = _range(nominal[0], around[0])
     if rows[1] - rows[0] > min(SPAN, image.shape[0] + BLOCK // 4):
         return None
@@ -77,7 +78,7 @@ def warp(
     local = (nominal[0] - rows[0]).astype(kind), (nominal[1] - corners).astype(kind)
     sources = [(cut, slice(low - left, high - left)) for cut, (low, high) in zip(cuts, ranges, strict=True)]
     if len(nominal[0]) == weights.size == 1 and shape[2] in PIXELS:
-        pixels: Array = _samples([window], places, local, mask, sources)[0, 0]
+        pixels: Floats = _samples([window], places, local, mask, sources)[0, 0]
         pixels *= weights.reshape(-1)[0]
         return pixels
     return np.moveaxis(_mix(weights, _samples(list(part(window)), places, local, mask, sources), groups), 0, -1)
@@ -104,19 +105,16 @@ def _cuts(nominal: Places, around: tuple[float, float], width: int) -> list[slic
 
 
 def _samples(
-    planes: Sequence[Array],
-    places: tuple[npt.NDArray[Any], npt.NDArray[Any]],
-    local: tuple[npt.NDArray[Any], npt.NDArray[Any]],
-    mask: npt.NDArray[Any] | None,
+    planes: Sequence[Floats],
+    places: tuple[Array, Array],
+    local: tuple[Array, Array],
+    mask: Array | None,
     sources: Sequence[tuple[slice, slice]],
-) -> Array:
+) -> Floats:
     """`(planes, taps, h, w, ...)` read from `planes` of the window, by parts: columns of outputs, and of the window.
 
     A plane may have pixels of several channels.
     """
-    import cv2
-    import numpy as np
-
     taps, height, width = places[0].shape
     samples = scratch("samples", (len(planes), taps, height, width, *planes[0].shape[2:]), np.float32)
     # Samples of a plane for several taps are one tall picture: calls are long then.
@@ -139,13 +137,11 @@ def _samples(
     return samples
 
 
-def _mix(weights: Array, samples: Array, groups: int) -> Array:
+def _mix(weights: Floats, samples: Floats, groups: int) -> Floats:
     """The weights on `(channels, taps, h, w)`: every channel alone, or a filter bank as one product per group."""
-    import numpy as np
-
     channels, taps, *size = samples.shape
     if weights.ndim == 1:
-        y: Array = np.matmul(weights, samples.reshape(channels, taps, -1)).reshape(channels, *size)
+        y: Floats = np.matmul(weights, samples.reshape(channels, taps, -1)).reshape(channels, *size)
         return y
     outputs, inputs, _ = weights.shape
     y = scratch("mixed", (outputs, math.prod(size)), samples.dtype)
