@@ -10,7 +10,7 @@ import numpy as np
 import convcli
 from benchmarks.model import US, Array, Goal, Made, Scenario, Workshop
 from benchmarks.timing import function
-from convcli.engine.plan import ALGORITHMS, forced
+from convcli.engine.plan import ALGORITHMS
 
 TAPS = (3, 5, 7, 9, 11, 13, 15, 21, 31, 63)
 
@@ -37,7 +37,7 @@ def _scenario(taps: int, rank: int, shape: tuple[int, ...], dtype: str, quick: b
         x = rng.random(shape, dtype=np.float32)
         x = (x * np.iinfo(dtype).max).astype(dtype) if dtype.startswith("u") else x.astype(dtype)
         runs: dict[str, Callable[[], object]] = {US: lambda: kernel.apply(x)}
-        runs |= {name: partial(_forced, name, kernel, x) for name in ALGORITHMS}
+        runs |= {name: partial(kernel.apply, x, algorithm=name) for name in ALGORITHMS}
         return Made(contenders={name: function(run) for name, run in runs.items()})
 
     extent = "x".join(map(str, shape))
@@ -46,8 +46,3 @@ def _scenario(taps: int, rank: int, shape: tuple[int, ...], dtype: str, quick: b
         goals=(Goal(what="the planner's choice over the best that can be forced", against=ALGORITHMS, most=1.25),),
         rounds=7, patience=0.5, tolerance=1e-2,
     )  # fmt: skip
-
-
-def _forced(name: str, kernel: convcli.Kernel, x: Array) -> object:
-    with forced(name):
-        return kernel.apply(x)

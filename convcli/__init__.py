@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from convcli.costs.plan import plan
     from convcli.errors import ConvcliError
-    from convcli.filtering.chain import apply
+    from convcli.spec.library import apply
     from convcli.ops import Kernel
     from convcli.spec.library import load, names
 
@@ -24,7 +24,7 @@ __all__ = ["ConvcliError", "Kernel", "__version__", "apply", "load", "names", "p
 _HOMES = {
     "ConvcliError": "convcli.errors",
     "Kernel": "convcli.ops",
-    "apply": "convcli.filtering.chain",
+    "apply": "convcli.spec.library",
     "load": "convcli.spec.library",
     "names": "convcli.spec.library",
     "plan": "convcli.costs.plan",

@@ -13,7 +13,7 @@ from convcli.cli.batch_options import run_options
 from convcli.cli.input_options import input_options
 from convcli.cli.options import Grouped, GroupedCommand, algorithm as algorithm_option, kernel_overrides
 from convcli.cli.picture_options import picture_options
-from convcli.filtering.ranges import MODES
+from convcli.filtering.treatment import MODES
 
 if TYPE_CHECKING:
     from convcli.batch.names.inputs import Selection

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from convcli.cli.options import FORMATS, algorithm as algorithm_option
-from convcli.engine.plan import forced
 from convcli.networks.swaps import TARGETS
 
 if TYPE_CHECKING:
@@ -91,8 +90,7 @@ def command(
     run = _Run()
     comparison = run.comparison(found, baseline=baseline or "", **ordering)
     if timed:
-        with forced(algorithm):
-            run.measure(found, budget)
+        run.measure(found, budget, algorithm)
         comparison = run.comparison(found, baseline=baseline or "", **ordering)
     _write(comparison, keys, format_ or ENDINGS.get(Path(output or "").suffix.lower(), "table"), output)
     if run.stopped:
@@ -109,7 +107,7 @@ class _Run:
         self.stopped = False
         self.refusals: list[str] = []
 
-    def measure(self, found: Found, budget: float) -> None:
+    def measure(self, found: Found, budget: float, algorithm: str | None) -> None:
         """Times all rows, until the last or Ctrl-C."""
         from convcli.costs import timing
         from convcli.reports import terminal
@@ -125,8 +123,11 @@ class _Run:
                 for subject, placed in rows:
                     step(placed.name)
                     pixels = found.pixels if subject.picture else None
-                    self.refusals += timing.refusals(placed)
-                    self.times.append(timing.time_placed(placed, budget, pixels, as_picture=subject.picture))
+                    self.refusals += timing.refusals(placed, algorithm)
+                    picture = subject.picture
+                    self.times.append(
+                        timing.time_placed(placed, budget, pixels, as_picture=picture, algorithm=algorithm)
+                    )
         except KeyboardInterrupt:
             self.stopped = True
 

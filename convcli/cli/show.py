@@ -67,7 +67,6 @@ def _show_plan(
     kernel: Kernel, size: str | None, dtype: str, algorithm: str | None, channels: int | None, *, as_json: bool
 ) -> None:
     from convcli.costs import plan as plans
-    from convcli.engine.plan import forced
     from convcli.errors import UsageError
     from convcli.reports import terminal, text
 
@@ -80,8 +79,7 @@ def _show_plan(
     channels = channels or (kernel.channels[0] if kernel.channels else None)
     if channels and len(shape) == max(2, len(kernel.axes)):
         shape.append(channels)
-    with forced(algorithm):
-        plan = plans.plan(kernel, shape, dtype)
+    plan = plans.plan(kernel, shape, dtype, algorithm=algorithm)
     if as_json:
         text.write_json(plan.as_dict(), sys.stdout)
         return

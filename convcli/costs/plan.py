@@ -93,11 +93,13 @@ def plan(
     shape: Sequence[int],
     dtype: npt.DTypeLike = "uint8",
     layout: str | None = None,
+    *,
+    algorithm: str | None = None,
 ) -> KernelPlan:
     """How `kernel` (in any form that `load` takes) runs on an array of this shape, dtype and layout.
 
     Nothing is computed or measured: times are estimates from counts of operations, good for ranking. They hold for
-    finite samples of like size; others are computed by what bears them. Raises `UsageError` for a shape without a
+    finite samples of like size; others are computed by what bears them. `algorithm` is used where it can be. Raises `UsageError` for a shape without a
     layout, `ShapeError` where kernel and shape don't fit.
 
     >>> plan("gaussian:sigma=5", (3000, 4000), "float32").algorithm
@@ -116,33 +118,34 @@ def plan(
     spatial_axes = "".join(axis for axis in "zyx" if axis in axes)
     spatial, channels = tuple(sizes[axis] for axis in spatial_axes), sizes.get("c", 1)
     output = (*loaded.output_shape(spatial, spatial_axes), loaded.output_channels(channels))
-    return _planned(loaded, tuple(shape), axes, kind, output, channels)
+    return _planned(loaded, tuple(shape), axes, kind, output, channels, algorithm)
 
 
 def _planned(
-    kernel: Kernel, shape: tuple[int, ...], axes: str, kind: npt.DTypeLike, output: tuple[int, ...], channels: int
-) -> KernelPlan:
+    kernel: Kernel, shape: tuple[int, ...], axes: str, kind: npt.DTypeLike, output: tuple[int, ...], channels: int,
+    asked: str | None,
+) -> KernelPlan:  # fmt: skip
     import numpy as np
 
     spatial_axes = "".join(axis for axis in "zyx" if axis in axes)
     spatial = tuple(shape[axes.index(axis)] for axis in spatial_axes)
-    itemsize, forced = np.dtype(kind).itemsize, engine.asked_for()
+    itemsize = np.dtype(kind).itemsize
     told: dict[str, Any] = {
         "kernel": kernel.name, "shape": shape, "layout": axes, "dtype": str(kind), "output": output,
         "work_dtype": str(work_dtype(kind)), "threads": thread_count(),
     }  # fmt: skip
-    description = kernel.algorithm(spatial, channels)
-    notes = tuple(engine.refusal(forced, kernel.name, description))
-    taps = plane_of(kernel)
+    algorithm = kernel.algorithm(spatial, channels, asked)
+    notes = tuple(engine.refusal(asked, kernel.name, algorithm))
+    taps = plane_of(kernel, asked)
     if taps is None:
         written = math.prod(shape) + math.prod(output)
         return KernelPlan(
-            **told, algorithm=description.partition(" (")[0].partition(",")[0], description=description, options=(),
+            **told, algorithm=algorithm.name, description=str(algorithm), options=(),
             phases=1, bands=0, band_rows=0, tile=None, bytes=written * itemsize,
             flops=kernel.count(spatial, channels, spatial_axes).flops, notes=notes,
         )  # fmt: skip
     work, phases = planes.work_for(taps, _both(kernel.stride), _both(kernel.dilation), spatial, channels)
-    chosen = engine.choose(work)
+    chosen = engine.plan_plane(work, asked)
     cuts = planes.bands(chosen, work, kind)
     samples, sharing = math.prod(output), min(thread_count(), len(cuts) * phases)
     options = [
@@ -151,7 +154,7 @@ def _planned(
     ]
     again = phases * (len(cuts) - 1) * (work.taps[0] - 1) * work.width * channels
     return KernelPlan(
-        **told, algorithm=chosen.algorithm, description=description, options=tuple(options), phases=phases,
+        **told, algorithm=chosen.algorithm, description=str(algorithm), options=tuple(options), phases=phases,
         bands=len(cuts) * phases, band_rows=max(stop - start for start, stop in cuts),
         tile=chosen.tile if chosen.algorithm == "fourier" else None,
         flops=round(engine.flops(work, chosen) * samples), notes=notes,
@@ -159,7 +162,7 @@ def _planned(
     )  # fmt: skip
 
 
-def plane_of(kernel: Kernel) -> npt.NDArray[Any] | None:
+def plane_of(kernel: Kernel, asked: str | None = None) -> npt.NDArray[Any] | None:
     """The taps `(y, x)` of a kernel that runs on planes, for which there is a choice of algorithms; else None."""
     import numpy as np
 
@@ -167,7 +170,7 @@ def plane_of(kernel: Kernel) -> npt.NDArray[Any] | None:
         return None
     if isinstance(kernel, Dense):
         weights = kernel.effective
-        if planes.by_products(weights, _both(kernel.stride), _both(kernel.dilation)):
+        if planes.by_products(weights, _both(kernel.stride), _both(kernel.dilation), asked):
             return None
         return weights if weights.ndim == 2 else weights[None] if kernel.axes == "x" else weights[:, None]
     plain = all(step == 1 for step in (*kernel.stride, *kernel.dilation))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.costs.cost import Machine, Timing
-from convcli.engine.plan import asked_for, refusal
+from convcli.engine.plan import refusal
 from convcli.engine.threads import thread_count
 from convcli.networks.placed import Placed
 from convcli.ops import Kernel
@@ -19,6 +19,8 @@ from convcli.ops.tensors import Tensor
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+    from convcli.filtering.chain import Chain
 
 #: Runs at least, where the budget allows, before the spread is looked at.
 ENOUGH = 5
@@ -67,49 +69,55 @@ def measure(work: Callable[[], object], budget_s: float, clock: Callable[[], flo
 
 
 def time_placed(
-    placed: Placed, budget_s: float, pixels: npt.NDArray[Any] | None = None, *, as_picture: bool = False
-) -> Timing | None:
+    placed: Placed, budget_s: float, pixels: npt.NDArray[Any] | None = None, *, as_picture: bool = False,
+    algorithm: str | None = None,
+) -> Timing | None:  # fmt: skip
     """The time of a layer with its branches; None where it has no kernel, or its weights don't fit in memory.
 
     It runs on `pixels` `(height, width, channels)` where given; else on random numbers of its size: 8 bits where
-    `as_picture`, as an image has them, float32 otherwise, as between the layers of a network.
+    `as_picture`, as an image has them, float32 otherwise, as between the layers of a network. `algorithm` is used
+    where it can be.
     """
     weights = sum(kernel.weight_count for kernel in placed.kernels.values())
     if not placed.kernels or weights * BYTES_PER_WEIGHT > _memory():
         return None
-    return measure(runner(placed, pixels, as_picture=as_picture), budget_s)
+    return measure(runner(placed, pixels, as_picture=as_picture, algorithm=algorithm), budget_s)
 
 
-def refusals(placed: Placed) -> list[str]:
-    """What to say of the kernels of a layer that the algorithm asked for can't compute."""
-    asked = asked_for()
+def refusals(placed: Placed, asked: str | None) -> list[str]:
+    """What to say of the kernels of a layer that the algorithm `asked` for can't compute."""
+    if asked is None:
+        return []
     return [
         line
         for kernel in placed.kernels.values()
-        for line in refusal(asked, kernel.name, kernel.algorithm(placed.size_in, placed.channels_in) if asked else "")
+        for line in refusal(asked, kernel.name, kernel.algorithm(placed.size_in, placed.channels_in, asked))
     ]
 
 
-def runner(placed: Placed, pixels: npt.NDArray[Any] | None, *, as_picture: bool) -> Callable[[], None]:
+def runner(
+    placed: Placed, pixels: npt.NDArray[Any] | None, *, as_picture: bool, algorithm: str | None
+) -> Callable[[], None]:
     """One run of a layer, by the functions that `convcli apply` calls."""
     import numpy as np
 
-    from convcli.filtering.chain import filter_array, filter_picture
+    from convcli.filtering.chain import Chain
+    from convcli.filtering.steps import filter_pixels
 
-    kernels = [_fresh(kernel) for kernel in placed.kernels.values()]
+    chains = [Chain([_fresh(kernel)], algorithm=algorithm) for kernel in placed.kernels.values()]
     if pixels is not None:
-        return lambda: _each(lambda kernel: filter_picture(pixels, [kernel]), kernels)
+        return lambda: _each(lambda chain: filter_pixels(pixels, chain), chains)
     shape = (*placed.size_in, placed.channels_in)
     random = np.random.default_rng(0)
     array: npt.NDArray[Any] = (
         random.integers(0, 256, shape, np.uint8) if as_picture else random.standard_normal(shape, np.float32)
     )
-    return lambda: _each(lambda kernel: filter_array(array, placed.axes, [kernel]), kernels)
+    return lambda: _each(lambda chain: filter_pixels(array, chain, axes=placed.axes), chains)
 
 
-def _each(run: Callable[[Kernel], object], kernels: Sequence[Kernel]) -> None:
-    for kernel in kernels:
-        run(kernel)
+def _each(run: Callable[[Chain], object], chains: Sequence[Chain]) -> None:
+    for chain in chains:
+        run(chain)
 
 
 def _fresh(kernel: Kernel) -> Kernel:

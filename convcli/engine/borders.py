@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from convcli.engine.dtypes import Array, DTypeLike
 
-BORDERS = ("reflect", "symmetric", "replicate", "wrap", "zero")
-
 
 def source_indices(positions: npt.NDArray[np.int64], n: int, border: str) -> npt.NDArray[np.int64]:
     """The indices in `0 .. n-1` that the integer `positions` show; -1 where the border rule says zero."""

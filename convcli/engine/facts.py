@@ -16,11 +16,15 @@ SPIKE = 1000.0
 
 
 class Facts:
-    """Looked at when asked for: `plain` samples (integers, once) are finite and bounded without a look."""
+    """Looked at when asked for: `plain` samples (integers, once) are finite and bounded without a look.
 
-    def __init__(self, data: Floats, *, plain: bool) -> None:
+    `algorithm` is the one that is to be used where it can be; None leaves it to the planner.
+    """
+
+    def __init__(self, data: Floats, *, plain: bool, algorithm: str | None = None) -> None:
         self._data = data
         self._plain = plain
+        self.algorithm = algorithm
 
     @cached_property
     def _greatest(self) -> float:

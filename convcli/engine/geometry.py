@@ -14,6 +14,9 @@ from convcli.records import record
 #: Padding of one axis: "same", or the cells (before, after) the input.
 AxisPadding: TypeAlias = Literal["same"] | tuple[int, int]
 
+#: What lies outside an input, by the names of kernel files; `engine.borders` has them by example.
+BORDERS = ("reflect", "symmetric", "replicate", "wrap", "zero")
+
 
 def extent(taps: int, dilation: int) -> int:
     """Samples from the first to the last tap, both counted: `d(k-1) + 1`.

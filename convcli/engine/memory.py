@@ -63,6 +63,11 @@ def results(shape: Sequence[int], dtype: DTypeLike) -> Array:
     return np.asarray(_Lease(block, tuple(shape), kind.str))
 
 
+def by_planes(shape: Sequence[int], dtype: DTypeLike) -> Array:
+    """As `results`, with the channels, the last axis, laid out as planes."""
+    return np.moveaxis(results((shape[-1], *shape[:-1]), dtype), 0, -1)
+
+
 def aligned(size: int) -> npt.NDArray[np.uint8]:
     """Bytes from a cache line on: of the widest vectors, those that cross two lines take half as long again."""
     block = np.empty(size + LINE, np.uint8)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 
 from convcli.records import record
@@ -59,6 +58,30 @@ class Plane:
     bounded: bool = True
 
 
+@record(kw_only=False)
+class Algorithm:
+    """How something is computed: the algorithm's name, and a description in a few words."""
+
+    name: str
+    description: str
+
+    def __str__(self) -> str:
+        return self.description
+
+
+@record
+class Constraints:
+    """What is asked of whoever plans: an `algorithm` to use where it can be, and `fine` parts, for work whose parts are
+    made by and by, with memory for some of them only."""
+
+    algorithm: str | None = None
+    fine: bool = False
+
+
+#: The planner chooses.
+FREE = Constraints()
+
+
 @record
 class Plan:
     """The algorithm for a convolution, why, and its estimated cost in nanoseconds per output sample and core.
@@ -77,11 +100,11 @@ class Plan:
 
 
 @lru_cache(maxsize=512)
-def plan_plane(work: Plane, forced: str | None = None) -> Plan:
-    """The cheapest plan that `work` allows; `forced` names the algorithm to use where it can be used."""
-    found = list(options(work))
-    chosen = [plan for plan in found if plan.algorithm == forced] or found
-    return min(chosen, key=lambda plan: plan.cost)
+def plan_plane(work: Plane, algorithm: str | None = None) -> Plan:
+    """The cheapest plan that `work` allows; `algorithm` names the one to use where it can be used."""
+    plans = list(options(work))
+    allowed = [plan for plan in plans if plan.algorithm == algorithm] or plans
+    return min(allowed, key=lambda plan: plan.cost)
 
 
 def options(work: Plane) -> Iterator[Plan]:
@@ -200,35 +223,11 @@ FAST = tuple(
 LINE_FAST = tuple(2**a for a in range(5, 18))
 
 
-_forced: str | None = None
-
-
-@contextmanager
-def forced(algorithm: str | None) -> Iterator[None]:
-    """Within it, `algorithm` is used wherever it can be, in the whole process; None leaves it as it is."""
-    global _forced
-    before, _forced = _forced, algorithm or _forced
-    try:
-        yield
-    finally:
-        _forced = before
-
-
-def asked_for() -> str | None:
-    """The algorithm that `forced` asks for."""
-    return _forced
-
-
-def refusal(forced: str | None, name: str, description: str) -> list[str]:
-    """Says that the algorithm asked for can't compute a kernel, where it doesn't."""
-    if forced is None or description.startswith(forced):
+def refusal(asked: str | None, name: str, algorithm: Algorithm) -> list[str]:
+    """Says that the algorithm asked for can't compute the kernel `name`, where it doesn't."""
+    if asked is None or algorithm.name == asked:
         return []
-    return [f"{forced} can't compute {name} here; used: {description}"]
-
-
-def choose(work: Plane) -> Plan:
-    """The plan for `work`, after what `forced` asks for."""
-    return plan_plane(work, _forced)
+    return [f"{asked} can't compute {name} here; used: {algorithm}"]
 
 
 def flops(work: Plane, plan: Plan) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.dtypes import limits
-from convcli.engine.memory import results
+from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,72 +18,33 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 
-class Sink:
-    """An output array that takes finished float bands, and counts what had to be cut off.
+@record
+class Storage:
+    """How finished floats become what is kept of them.
 
-    `below` and `above` count samples that rounding alone would not have brought inside the limits; `nonfinite` counts
-    NaN and infinite samples in a float result.
+    `absolute` and then `shift` are applied first. What is not `counted` is stored faster; with `alike` only where that
+    makes no difference to what is stored. `reach` are the least and greatest number that may come, where that is known,
+    and that all are finite: what can't be beyond the limits need not be looked at.
     """
 
-    out: Array
+    shift: float = 0.0
+    absolute: bool = False
+    counted: bool = True
+    alike: bool = False
+    reach: tuple[float, float] | None = None
 
-    def __init__(
-        self, shape: Sequence[int], dtype: DTypeLike, *, shift: float = 0.0, absolute: bool = False,
-        by_planes: bool = False, out: Array | None = None, counted: bool = True,
-        reach: tuple[float, float] | None = None, alike: bool = False,
-    ) -> None:  # fmt: skip
-        """`by_planes` lays the channels, the last axis, out as planes; `out` is an output array that there is.
 
-        What is not `counted` is stored faster; with `alike` only where that makes no difference to what is stored. So
-        is what can't be beyond the limits: `reach` are the least and greatest number that may come, where that is
-        known, and that all are finite. `takes_integers` says whether bands may be int16, rounded already.
-        """
-        if out is not None:
-            self.out = out
-        elif by_planes:
-            self.out = np.moveaxis(results((shape[-1], *shape[:-1]), dtype), 0, -1)
-        else:
-            self.out = results(shape, dtype)
-        self.below = 0
-        self.above = 0
-        self.nonfinite = 0
-        self._shift = shift
-        self._absolute = absolute
-        plain = self.out.dtype == "uint8" and not absolute and not shift
-        self._within = plain and _is_within(reach)
-        self.takes_integers = plain and reach is not None and reach[0] >= -(1 << 15) and reach[1] < 1 << 15
-        self._counted = counted and not self._within
-        self._alike = alike
+PLAIN = Storage()
+
+
+class Tally:
+    """Samples that rounding alone would not have brought inside the limits, and those that are NaN or infinite."""
+
+    def __init__(self) -> None:
+        self.below = self.above = self.nonfinite = 0
         self._lock = threading.Lock()
 
-    def target(self, dtype: DTypeLike) -> Floats | None:
-        """The output, where floats of `dtype` are kept in it unchanged."""
-        plain = self.out.dtype == dtype and self.out.dtype.kind == "f" and not self._absolute and not self._shift
-        return self.out if plain else None
-
-    def native(self, dtype: DTypeLike, *, exact: bool) -> Array | None:
-        """The output, where integers of `dtype`, rounded and cut off already, may be put there by somebody else.
-
-        Unless they are `exact`, they may be rounded otherwise than the floats that would be counted.
-        """
-        plain = self.out.dtype == dtype and not self._absolute and not self._shift and not self._counted
-        return self.out if plain and (exact or not self._alike) else None
-
-    def store(self, band: Array, start: int) -> None:
-        """Keeps `band` as the rows from `start` on."""
-        self.keep(band, self.out[start : start + band.shape[0]])
-
-    def keep(self, band: Array, target: Array) -> None:
-        """Keeps `band` in `target`: a part of the output, or what somebody else will put there."""
-        if self._absolute:
-            band = abs(band)
-        if self._shift:
-            band = band + band.dtype.type(self._shift)
-        if target.dtype.kind == "f":
-            if band.__array_interface__["data"] != target.__array_interface__["data"]:
-                target[...] = band
-            return
-        below, above, nonfinite = store_rounded(band, target, counted=self._counted, within=self._within)
+    def add(self, below: int, above: int, nonfinite: int) -> None:
         if below or above or nonfinite:
             with self._lock:
                 self.below += below
@@ -92,45 +52,75 @@ class Sink:
                 self.nonfinite += nonfinite
 
 
-class Channel(Sink):
-    """One channel of a sink, which counts for the whole."""
+class Sink:
+    """An output array that takes finished float bands, and counts in `tally` what had to be cut off.
 
-    def __init__(self, sink: Sink, channel: int) -> None:
-        self.out = sink.out[..., channel : channel + 1]
-        self._whole = sink
-        self._absolute, self._shift = sink._absolute, sink._shift
-        self._counted, self._within = sink._counted, sink._within
-        self.takes_integers = sink.takes_integers
-
-    def keep(self, band: Array, target: Array) -> None:
-        self._whole.keep(band, target)
-
-
-def channel_store(store: object, channel: int) -> Callable[[Floats, int], None] | None:
-    """Where bands of one channel alone go; None where `store` isn't a sink's own."""
-    sink = sink_of(store)
-    return Channel(sink, channel).store if sink is not None else None
-
-
-def float_target(store: object, dtype: DTypeLike) -> Floats | None:
-    """The output array itself where `store` belongs to a sink that keeps floats of `dtype` as they are.
-
-    What is written to it needs no storing; to store a view of it in its place does nothing.
+    `bias`, one number or one per channel, is added to what comes, before all else.
     """
-    sink = sink_of(store)
-    return sink.target(dtype) if sink is not None else None
 
+    def __init__(
+        self, out: Array, storage: Storage = PLAIN, *, tally: Tally | None = None, bias: Floats | None = None
+    ) -> None:
+        self.out = out
+        self.tally = tally or Tally()
+        self._storage, self._bias = storage, bias
+        self._unchanged = not storage.absolute and not storage.shift
+        plain, reach = out.dtype == "uint8" and self._unchanged and bias is None, storage.reach
+        self._within = plain and _is_within(reach)
+        #: Whether bands may be int16, rounded already.
+        self.takes_integers = plain and reach is not None and reach[0] >= -(1 << 15) and reach[1] < 1 << 15
+        self._counted = storage.counted and not self._within
 
-def sink_of(store: object) -> Sink | None:
-    """The sink that `store` belongs to."""
-    sink = getattr(store, "__self__", None)
-    return sink if isinstance(sink, Sink) else None
+    def biased(self, bias: Floats) -> Sink:
+        """The same output for results to which a bias is to be added."""
+        return Sink(self.out, self._storage, tally=self.tally, bias=bias)
 
+    def channel(self, channel: int) -> Sink:
+        """One channel, the last axis of the output; what is cut off counts for the whole."""
+        bias = self._bias if self._bias is None or self._bias.size == 1 else self._bias[channel : channel + 1]
+        return Sink(self.out[..., channel : channel + 1], self._storage, tally=self.tally, bias=bias)
 
-def native_target(store: object, dtype: DTypeLike, *, exact: bool) -> Array | None:
-    """The output array itself where `store` belongs to a sink that takes integers of `dtype` as they are."""
-    sink = sink_of(store)
-    return sink.native(dtype, exact=exact) if sink is not None else None
+    def slice(self, index: int) -> Sink:
+        """One slice along the first axis; what is cut off counts for the whole."""
+        return Sink(self.out[index], self._storage, tally=self.tally, bias=self._bias)
+
+    def target(self, dtype: DTypeLike) -> Floats | None:
+        """The output itself, where floats of `dtype` are kept in it unchanged.
+
+        Bands may be made there; to store a view of it in its place then copies nothing, but is not to be left out.
+        """
+        plain = self.out.dtype == dtype and self.out.dtype.kind == "f" and self._unchanged
+        return self.out if plain else None
+
+    def native(self, dtype: DTypeLike, *, exact: bool) -> Array | None:
+        """The output, where integers of `dtype`, rounded and cut off already, may be put there by somebody else.
+
+        Unless they are `exact`, they may be rounded otherwise than the floats that would be counted.
+        """
+        plain = self.out.dtype == dtype and self._unchanged and self._bias is None and not self._counted
+        return self.out if plain and (exact or not self._storage.alike) else None
+
+    def store(self, band: Array, start: int) -> None:
+        """Keeps `band` as the rows from `start` on. From several threads, in any order."""
+        self.keep(band, self.out[start : start + band.shape[0]])
+
+    def keep(self, band: Array, target: Array, *, planes: bool = False) -> None:
+        """Keeps `band` in `target`: a part of the output, or what somebody else will put there.
+
+        `planes`: the channels are the first of three axes. The band is used up.
+        """
+        if self._bias is not None:
+            band += self._bias[:, None, None] if planes else self._bias
+        if self._storage.absolute:
+            band = abs(band)
+        if self._storage.shift:
+            band = band + band.dtype.type(self._storage.shift)
+        if band.__array_interface__["data"] == target.__array_interface__["data"]:
+            return  # it was made there
+        if target.dtype.kind == "f":
+            target[...] = band
+            return
+        self.tally.add(*store_rounded(band, target, counted=self._counted, within=self._within))
 
 
 def _is_within(reach: tuple[float, float] | None) -> bool:
@@ -213,9 +203,3 @@ def _opencv_rounds(flat: Array, kept: Array, least: float) -> bool:
 def _round_magnitudes(flat: Array, kept: Array) -> None:
     """Rounds the magnitudes of `flat` to bytes, half to even and saturating: the fastest conversion that there is."""
     cv2.convertScaleAbs(flat, dst=kept)
-
-
-def takes_integers(store: object) -> bool:
-    """Whether `store` belongs to a sink that takes bands of int16, rounded already."""
-    sink = sink_of(store)
-    return sink is not None and sink.takes_integers

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from convcli.engine.memory import scratch_space
 from convcli.records import record
@@ -115,41 +115,24 @@ def _helper() -> _Helper:
 Cut = tuple[int, int]
 
 
-@record
+@record(kw_only=False)
 class Cuts:
     """Work on an output that was cut into bands of rows: `work(cut)` makes those rows, in any order, any number of
-    times, from the rows of the input that they need."""
+    times, from the rows of the input that they need.
 
-    work: Callable[[Cut], object]
-    cuts: Sequence[Cut]
+    Where channels or slices are made one by one, `cuts` are pieces that only `work` knows.
+    """
 
+    work: Callable[[Any], object]
+    cuts: Sequence[Any]
 
-_collector = threading.local()
+    @classmethod
+    def joined(cls, parts: Sequence[Cuts]) -> Cuts:
+        """All work of several."""
+        return cls(lambda piece: piece[0](piece[1]), [(part.work, cut) for part in parts for cut in part.cuts])
 
-
-def run_cuts(work: Callable[[Cut], object], cuts: Sequence[Cut]) -> None:
-    """Runs `work` on all `cuts`, or hands them over where this thread collects them."""
-    collected: list[Cuts] | None = getattr(_collector, "found", None)
-    if collected is None:
-        run_all(work, cuts)
-    else:
-        collected.append(Cuts(work=work, cuts=list(cuts)))
-
-
-def collecting() -> bool:
-    """Whether what goes by cuts is listed in this thread, to be run by and by."""
-    return getattr(_collector, "found", None) is not None
-
-
-@contextmanager
-def collected() -> Iterator[list[Cuts]]:
-    """Within it nothing that goes by cuts is run: what would be is listed, to be run by and by."""
-    found: list[Cuts] = []
-    _collector.found = found
-    try:
-        yield found
-    finally:
-        del _collector.found
+    def run(self) -> None:
+        run_all(self.work, self.cuts)
 
 
 _guard = threading.Lock()

@@ -1,4 +1,4 @@
-"""Runs a computation band by band: read a window of the input with its halo, compute, hand on the finished band.
+"""Computes band by band: read a window of the input with its halo, compute, hand on the finished band.
 
 A band is a range of output samples along the first axis, whole along the others. Its float window is the only copy of
 the input that exists, so memory stays bounded by a few bands, and results do not depend on where the cuts are.
@@ -15,13 +15,15 @@ import numpy as np
 
 from convcli.engine.borders import read_window
 from convcli.engine.dtypes import planar
+from convcli.engine.facts import Facts
 from convcli.engine.memory import scratch
-from convcli.engine.threads import run_cuts
+from convcli.engine.threads import Cuts
 from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
     from convcli.engine.geometry import Window
+    from convcli.engine.sink import Sink
 
 
 #: Bytes of the float window that one band aims at: within a core's share of the cache.
@@ -44,58 +46,61 @@ class Tile:
     region: Region
 
 
-def run_tiled(
-    x: Array,
-    windows: Sequence[Window],
-    border: str,
-    dtype: DTypeLike,
-    compute: Callable[[Tile], Floats],
-    store: Callable[[Floats, int], None],
-    *,
-    rows: int = 0,
-    channels: int = 0,
-) -> None:
-    """Computes all outputs of `windows` on `x` (`(*spatial, channels)`) in bands of rows.
+@record(eq=False)
+class Tiling:
+    """Outputs of `windows` on `x` `(*spatial, channels)` that are computed in `dtype`, band by band, into `sink`.
 
-    `compute(tile)` returns `(*region, channels out)`; `store(band, start)` gets it with the index of its first row,
-    in any order and from several threads, each band once. An exception in either ends the run and is raised.
     `rows` asks for bands of that height; `channels` is the number of output channels of a filter bank, which then may
     get its window as planes.
     """
 
-    # Channels that lie as planes, as networks keep them, stay planes.
-    by_planes = channels > 0 and planar(x)
+    x: Array
+    windows: Sequence[Window]
+    border: str
+    dtype: DTypeLike
+    sink: Sink
+    rows: int = 0
+    channels: int = 0
 
-    def from_region(region: Region) -> Floats:
-        ranges = [window.reads(*part) for window, part in zip(windows, region, strict=True)]
-        shape = [stop - start for start, stop in ranges]
-        if by_planes:
-            window = np.moveaxis(scratch("window", [x.shape[-1], *shape], dtype), 0, -1)
-        else:
-            window = scratch("window", [*shape, x.shape[-1]], dtype)
-        data = read_window(x, ranges, border, dtype, out=window)
-        return compute(Tile(data, tuple(start for start, _ in ranges), region))
+    @property
+    def steps(self) -> tuple[list[int], list[int]]:
+        """Strides and dilations along the axes."""
+        return [window.stride for window in self.windows], [window.dilation for window in self.windows]
 
-    run_bands(x.shape, windows, dtype, from_region, store, rows=rows, channels=channels)
+    @property
+    def lengths(self) -> list[int]:
+        """Outputs along the axes."""
+        return [window.length for window in self.windows]
+
+    def facts(self, window: Floats, algorithm: str | None) -> Facts:
+        """What is known of a part of the input: integers are finite and bounded."""
+        return Facts(window, plain=self.x.dtype.kind != "f", algorithm=algorithm)
+
+    def by_tiles(self, compute: Callable[[Tile], Floats]) -> Cuts:
+        """`compute(tile)` returns `(*region, channels out)`, from several threads."""
+        # Channels that lie as planes, as networks keep them, stay planes.
+        by_planes = self.channels > 0 and planar(self.x)
+
+        def from_region(region: Region) -> Floats:
+            ranges = [window.reads(*part) for window, part in zip(self.windows, region, strict=True)]
+            shape = [stop - start for start, stop in ranges]
+            if by_planes:
+                window = np.moveaxis(scratch("window", [self.x.shape[-1], *shape], self.dtype), 0, -1)
+            else:
+                window = scratch("window", [*shape, self.x.shape[-1]], self.dtype)
+            data = read_window(self.x, ranges, self.border, self.dtype, out=window)
+            return compute(Tile(data, tuple(start for start, _ in ranges), region))
+
+        return self.by_regions(from_region)
+
+    def by_regions(self, compute: Callable[[Region], Floats]) -> Cuts:
+        """As `by_tiles`, for a `compute` that reads the input itself."""
+        cuts = bands(self.x.shape, self.windows, np.dtype(self.dtype).itemsize, self.rows, self.channels)
+        rest = tuple((0, window.length) for window in self.windows[1:])
+        return Cuts(lambda band: self.sink.store(compute((band, *rest)), band[0]), cuts)
 
 
-def run_bands(
-    shape: Sequence[int],
-    windows: Sequence[Window],
-    dtype: DTypeLike,
-    compute: Callable[[Region], Floats],
-    store: Callable[[Floats, int], None],
-    *,
-    rows: int = 0,
-    channels: int = 0,
-) -> None:
-    """As `run_tiled`, for a `compute` that reads the input (of this `shape`) itself."""
-    cuts = _bands(shape, windows, np.dtype(dtype).itemsize, rows, channels)
-    rest = tuple((0, window.length) for window in windows[1:])
-    run_cuts(lambda band: store(compute((band, *rest)), band[0]), cuts)
-
-
-def _bands(
+def bands(
     shape: Sequence[int], windows: Sequence[Window], itemsize: int, rows: int = 0, channels: int = 0
 ) -> list[tuple[int, int]]:
     """The output rows cut into bands, for an input of this `shape`.

@@ -5,10 +5,9 @@ Source: IEC 61966-2-1:1999 (sRGB), sections 4.2 and 4.3; Recommendation ITU-R BT
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 #: BT.601's shares of R, G and B in luma.
 LUMA: Final = (0.299, 0.587, 0.114)
-
-_BAND: Final = 1 << 16  # values, so that a band and what is made of it stay in a core's cache
 
 _NAMED: Final = {
     "black": "000000", "white": "ffffff", "grey": "808080", "gray": "808080", "silver": "c0c0c0", "red": "ff0000",
@@ -56,31 +53,24 @@ def encoded(light: Floats) -> Floats:
     return values
 
 
-def in_bands(curve: Callable[[Floats], Floats], values: Floats) -> Floats:
-    """A curve applied to each value, some rows at a time by as many threads as there are cores."""
-    out = np.empty_like(values)
-    rows = max(1, _BAND // max(1, values[0].size))
-
-    def work(start: int) -> None:
-        out[start : start + rows] = curve(values[start : start + rows])
-
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        list(pool.map(work, range(0, len(values), rows)))
-    return out
+def light_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of linear light made of integer samples: float32 for 8 and 16 bits, which tells all values apart."""
+    return np.dtype(np.float32 if dtype.itemsize <= 2 and dtype.kind == "u" else np.float64)
 
 
 def linear_light(pixels: Array, top: int) -> Floats:
-    """Linear light, 0 to `top`, of unsigned integer sRGB samples, computed in float64 once per value.
-
-    float32 for 8 and 16 bits, which tells all their values apart.
-    """
-    if pixels.dtype.itemsize > 2 or pixels.dtype.kind != "u":
+    """Linear light, 0 to `top`, of integer sRGB samples, computed in float64; once per value for 8 and 16 bits."""
+    if light_dtype(pixels.dtype) == np.float64:
         return decoded(pixels.astype(np.float64) / top) * top
-    table = (decoded(np.arange(top + 1, dtype=np.float64) / top) * top).astype(np.float32)
-    light: Floats = np.take(table, pixels)
+    light: Floats = np.take(_light_table(top), pixels)
     return light
+
+
+@cache
+def _light_table(top: int) -> Floats:
+    """Linear light of every value from 0 to `top`."""
+    table: Floats = (decoded(np.arange(top + 1, dtype=np.float64) / top) * top).astype(np.float32)
+    return table
 
 
 def luma(colour: Floats) -> Floats:

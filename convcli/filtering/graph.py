@@ -1,53 +1,73 @@
-"""Pictures made row by row, each of others: which rows depend on which, and making no more of them than are needed.
+"""Pictures and arrays made of others: which rows depend on which, and making no more of them than are needed.
 
-A node is a picture of full size of which only some bands exist at a time. A convolution's bands are the engine's own,
-with the same cuts as for the whole picture: its results are the same, to the last bit, because the same calls are made
-on the same numbers. Where rows come out the same wherever they are cut, the cuts may be finer.
+A node is an array of full size of which, if need be, only some bands exist at a time. A convolution's bands are the
+engine's own: its results are the same to the last bit however many of them exist, because the same calls are made on
+the same numbers. Where rows come out the same wherever they are cut, the cuts may be finer.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from convcli.engine.sink import Sink
-from convcli.engine.threads import Cut, collected, run_all
+import numpy as np
+
+from convcli.engine.borders import shown
+from convcli.engine.plan import Constraints
+from convcli.engine.sink import Sink, Storage
+from convcli.engine.threads import Cut, Cuts, run_all
 from convcli.filtering.paging import Held, Paged
+from convcli.records import record
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.ops import Kernel
-
 
 #: Bytes of a band of a node that could be cut anywhere.
 _BAND_BYTES: Final = 1 << 20
 
 
 class Node:
-    """`array`, whose bands `cuts` are made by `work(cut)` from the rows that `reads(cut)` lists of other nodes.
+    """An array `(*spatial, channels)` whose bands are made from rows of the nodes `sources`.
 
-    With `ahead`, a pool of threads, bands can be asked for before they are needed.
+    It has memory, and is ready to be made, once `begin` was called.
     """
 
-    def __init__(
-        self, paged: Paged | Held, cuts: Sequence[Cut], work: Callable[[Cut], object],
-        reads: Callable[[Cut], Mapping[Node, Iterable[Cut]]], ahead: Any = None,
-    ) -> None:  # fmt: skip
-        self.paged, self.cuts, self.work, self.reads = paged, list(cuts), work, reads
-        self.array = paged.array
-        self._starts = [start for start, _ in self.cuts]
+    #: Who makes bands before they are needed.
+    ahead: Executor | None = None
+
+    def __init__(self, shape: Sequence[int], dtype: DTypeLike, sources: Sequence[Node] = ()) -> None:
+        self.shape, self.dtype, self.sources = tuple(shape), np.dtype(dtype), tuple(dict.fromkeys(sources))
+        self.begun = False
         self._made: set[int] = set()
-        self.ahead = ahead
         self._coming: dict[int, Any] = {}
+
+    def begin(self, memory: type[Held | Paged], *, fine: bool) -> None:
+        """Takes memory, and has the work on it cut up; the sources have begun. `fine`: it is made by and by."""
+        self.begun = True
+        self.paged = memory(self.shape, self.dtype)
+        self.array = self.paged.array
+        work = self._cuts(fine=fine)
+        self.cuts, self.work = list(work.cuts), work.work
+        self._starts = [cut[0] for cut in self.cuts]
+
+    def _cuts(self, *, fine: bool) -> Cuts:
+        raise NotImplementedError
+
+    def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
+        """The rows of other nodes that a band is made of."""
+        return {}
 
     def bands(self, rows: Iterable[Cut]) -> set[int]:
         """The numbers of the bands in which these rows lie."""
-        found: set[int] = set()
+        numbers: set[int] = set()
         for start, stop in rows:
             if start < stop:
-                found.update(range(bisect_right(self._starts, start) - 1, bisect_right(self._starts, stop - 1)))
-        return found
+                numbers.update(range(bisect_right(self._starts, start) - 1, bisect_right(self._starts, stop - 1)))
+        return numbers
 
     def make(self, bands: set[int]) -> None:
         """Makes those of `bands` that don't exist, from nodes that have what they need."""
@@ -76,21 +96,131 @@ class Node:
         self._made &= bands
         self.paged.keep(self.cuts[band] for band in self._made | self._coming.keys())
 
+    def drop(self) -> None:
+        """Gives up the array, and what it was made of."""
+        del self.paged, self.array
+        self.work = _nothing
+
+
+def _nothing(cut: Cut) -> None:
+    """What is there already takes no work."""
+
+
+class Given(Node):
+    """An array that there is."""
+
+    def __init__(self, array: Array) -> None:
+        super().__init__(array.shape, array.dtype)
+        self.array, self.paged, self.begun = array, Held.of(array), True
+        self.cuts, self.work, self._starts = [(0, len(array))], _nothing, [0]
+
+
+class Rows(Protocol):
+    """A picture that is read in bands, as `pictures.rows` opens it."""
+
+    sequential: bool
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    cuts: Sequence[Cut]
+
+    def read(self, cut: Cut, out: Array) -> None:
+        """One of its bands, into the rows of it."""
+
+
+class Read(Node):
+    """What is read in bands, by a pool of threads; where it is `held`, only once."""
+
+    def __init__(self, rows: Rows, pool: Executor, *, held: bool) -> None:
+        super().__init__(rows.shape, rows.dtype)
+        self.ahead, self._rows, self._held = pool, rows, held
+
+    def begin(self, memory: type[Held | Paged], *, fine: bool) -> None:
+        super().begin(Held if self._held else memory, fine=fine)
+
+    def _cuts(self, *, fine: bool) -> Cuts:
+        array = self.array
+        return Cuts(lambda cut: self._rows.read(cut, array[slice(*cut)]), self._rows.cuts)
+
+
+@record(kw_only=False, eq=False)
+class Part:
+    """A view of a node's array: some of its channels, or one of them several times."""
+
+    node: Node
+    view: Callable[[Array], Array] = lambda array: array
+
+    @property
+    def array(self) -> Array:
+        return self.view(self.node.array)
+
+    @property
+    def outline(self) -> Array:
+        """An array of the same shape and dtype, which takes no memory."""
+        return self.view(np.broadcast_to(np.zeros((), self.node.dtype), self.node.shape))
+
+
+class Convolved(Node):
+    """`kernel` on a part of another node, in `work` arithmetic; the results are kept as `storage` says."""
+
+    def __init__(
+        self, part: Part, kernel: Kernel, axes: str, *, work: DTypeLike, shape: Sequence[int], dtype: DTypeLike,
+        storage: Storage, algorithm: str | None,
+    ) -> None:  # fmt: skip
+        super().__init__(shape, dtype, [part.node])
+        self._part, self._kernel, self._axes, self._work = part, kernel, axes, work
+        self._storage, self._algorithm = storage, algorithm
+        self._known: dict[Cut, list[Cut]] = {}
+
+    def _cuts(self, *, fine: bool) -> Cuts:
+        sink = Sink(self.array, self._storage)
+        self.tally = sink.tally
+        constraints = Constraints(algorithm=self._algorithm, fine=fine)
+        return self._kernel.cuts(self._part.array, self._axes, self._work, sink, constraints)
+
+    def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
+        source = self._part.node
+        height, width = source.shape[:2]
+        if cut not in self._known:
+            rows = self._kernel.rows_read(*cut, (height, width))
+            self._known[cut] = shown(*rows, height, self._kernel.border)
+        return {source: self._known[cut]}
+
+
+class Pointwise(Node):
+    """Each row made of the same row of parts of other nodes: `make(out, *rows)` fills it."""
+
+    def __init__(self, make: Callable[..., None], parts: Sequence[Part], channels: int, dtype: DTypeLike) -> None:
+        super().__init__((*parts[0].node.shape[:-1], channels), dtype, [part.node for part in parts])
+        self._make, self._parts = make, parts
+
+    def _cuts(self, *, fine: bool) -> Cuts:
+        array, views = self.array, [part.array for part in self._parts]
+        step = max(1, _BAND_BYTES // max(1, array[:1].nbytes))
+
+        def work(cut: Cut) -> None:
+            rows = slice(*cut)
+            self._make(array[rows], *(view[rows] for view in views))
+
+        return Cuts(work, [(start, min(start + step, len(array))) for start in range(0, len(array), step)])
+
+    def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
+        return {node: [cut] for node in self.sources}
+
 
 def order(targets: Iterable[Node]) -> list[Node]:
     """The nodes that `targets` are made of, and they, each behind those that it reads."""
-    found: dict[Node, None] = {}
+    ordered: dict[Node, None] = {}
     for target in targets:
-        _visit(target, found)
-    return list(found)
+        _visit(target, ordered)
+    return list(ordered)
 
 
-def _visit(node: Node, found: dict[Node, None]) -> None:
+def _visit(node: Node, ordered: dict[Node, None]) -> None:
     # A function of its own: one inside another that calls itself would keep the pictures until they are searched for.
-    if node not in found:
-        for read in node.reads(node.cuts[0]):
-            _visit(read, found)
-        found[node] = None
+    if node not in ordered:
+        for source in node.sources:
+            _visit(source, ordered)
+        ordered[node] = None
 
 
 def needed(nodes: Sequence[Node], wanted: Mapping[Node, Iterable[Cut]]) -> dict[Node, set[int]]:
@@ -98,48 +228,6 @@ def needed(nodes: Sequence[Node], wanted: Mapping[Node, Iterable[Cut]]) -> dict[
     needs: dict[Node, set[int]] = {node: node.bands(wanted.get(node, ())) for node in nodes}
     for node in reversed(nodes):
         for band in needs[node]:
-            for read, rows in node.reads(node.cuts[band]).items():
-                needs[read] |= read.bands(rows)
+            for source, rows in node.reads(node.cuts[band]).items():
+                needs[source] |= source.bands(rows)
     return needs
-
-
-def convolved(
-    source: Node, x: Array, kernel: Kernel, work: DTypeLike, shape: Sequence[int], dtype: DTypeLike,
-    sink: Callable[[Array], Sink],
-) -> Node:  # fmt: skip
-    """`kernel` on `x`, a view of the array of `source`, in `work` arithmetic; the result has this shape and dtype.
-
-    `sink(array)` makes what takes the results into the node's array.
-    """
-    from convcli.engine.borders import shown
-
-    paged = Paged(shape, dtype)
-    into = sink(paged.array)
-    with collected() as found:
-        kernel.run(x, "yx", work, into.store)
-    (engine,) = found
-    height, width = x.shape[:2]
-    known: dict[Cut, list[Cut]] = {}
-
-    def reads(cut: Cut) -> Mapping[Node, Iterable[Cut]]:
-        if cut not in known:
-            known[cut] = shown(*kernel.rows_read(*cut, (height, width)), height, kernel.border)
-        return {source: known[cut]}
-
-    return Node(paged, engine.cuts, engine.work, reads)
-
-
-def pointwise(
-    make: Callable[..., Array], sources: Sequence[tuple[Node, Array]], channels: int, dtype: DTypeLike
-) -> Node:
-    """Each row made of the same row of views of the arrays of other nodes."""
-    shape = (*sources[0][1].shape[:2], channels)
-    paged = Paged(shape, dtype)
-    step = max(1, _BAND_BYTES // max(1, paged.array[:1].nbytes))
-    cuts = [(start, min(start + step, shape[0])) for start in range(0, shape[0], step)]
-
-    def work(cut: Cut) -> None:
-        rows = slice(*cut)
-        paged.array[rows] = make(*(view[rows] for _, view in sources))
-
-    return Node(paged, cuts, work, lambda cut: {node: [cut] for node, _ in sources})

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from convcli.engine.memory import results
+
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike
 
@@ -50,8 +52,15 @@ class Held:
 
     held: Final = True
 
-    def __init__(self, array: Array) -> None:
-        self.array = array
+    def __init__(self, shape: Sequence[int], dtype: DTypeLike) -> None:
+        self.array: Array = results(shape, dtype)
+
+    @classmethod
+    def of(cls, array: Array) -> Held:
+        """An array that there is."""
+        held = cls.__new__(cls)
+        held.array = array
+        return held
 
     def use(self, start: int, stop: int) -> None:
         """Rows are about to be written."""

@@ -1,7 +1,13 @@
-"""The chain and its treatment as pictures made row by row: the same arithmetic as `filter_treated`, rows at a time."""
+"""A picture as it will be: what is computed of which rows of which arrays, known before any of it is.
+
+Colour is multiplied by alpha before it is filtered and divided by the filtered alpha afterwards, so that the hidden
+colour of transparent pixels does not bleed; only where the result is wholly transparent is hidden colour filtered on
+its own. Alpha itself gets each kernel's `coverage`.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,250 +15,247 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convcli.engine.dtypes import work_dtype
-from convcli.engine.sink import Sink
-from convcli.filtering.chain import nonfinite, prepared  # fmt: skip
-from convcli.filtering.graph import Node, convolved, pointwise
-from convcli.filtering.opacity import HIDDEN, biased, multiplied, opacity, store_opacity, unmultiplied
-from convcli.filtering.ranges import kept_dtype, reach, sink_for, span, stretched
-from convcli.filtering.result import Chain, Ends, Result, Tally
-from convcli.filtering.stages import Stage, describe
-from convcli.filtering.treatment import (
-    Treatment,
-    channels_picked,
-    check_fits,
-    drops_alpha,
-    filters_alpha,
-    in_light,
-    is_linear,
-    is_plain,
-    merged,
-    opacity_kept,
-    out_of_light,
-    white,
-)
-from convcli.ops import Kernel
+from convcli.engine.sink import Sink, Storage, Tally
+from convcli.filtering import opacity
+from convcli.filtering.chain import Chain, Stage
+from convcli.filtering.graph import Convolved, Node, Part, Pointwise
+from convcli.filtering.ranges import kept_dtype, reach, span, storage, stretched, white
+from convcli.filtering.selection import Selection, check_alpha
+from convcli.filtering.treatment import PLAIN, Treatment
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
+    from convcli.ops import Kernel
 
-    Rows = tuple[int, int]
+#: What is said of a grey picture that goes to a filter bank for three channels.
+REPEATED = "a grey picture, filtered as three equal channels"
 
 
-def treated(
-    source: Node, kernels: Sequence[Kernel], mode: str, treatment: Treatment, opaque: Callable[[], bool],
-    *, counted: bool = True,
-) -> Result:  # fmt: skip
-    """The picture that `filter_treated` makes of `source`; `opaque` looks whether all of it is.
+class Picture:
+    """A filtered picture `(height, width, 1 to 4 channels)`, volume of such, or array, of `shape` and `dtype`.
 
-    Raises ShapeError as `filter_treated` does.
+    The second or fourth channel of a picture is alpha. `leaves` are the channels that leave the chain, `notes` what is
+    to be said of how it is filtered, `tally` counts what had to be cut off, and what is not finite, of the rows that
+    were kept so far.
     """
-    pixels = source.array
-    if drops_alpha(pixels.shape[-1], treatment):
-        colours = pixels.shape[-1] - 1
-        source = pointwise(np.ascontiguousarray, [(source, pixels[..., :-1])], colours, pixels.dtype)
-        pixels = source.array
-    if is_plain(pixels, treatment):
-        return _plain(source, kernels, mode, opaque, counted=counted)
-    return _treated(source, kernels, mode, treatment, opaque)
 
+    def __init__(
+        self, shape: Sequence[int], dtype: DTypeLike, chain: Chain, treatment: Treatment = PLAIN, *, axes: str = "",
+        counted: bool = True,
+    ) -> None:  # fmt: skip
+        """`axes` are the spatial ones of an array, which has no alpha; a picture's or volume's are known.
 
-def _plain(source: Node, kernels: Sequence[Kernel], mode: str, opaque: Callable[[], bool], *, counted: bool) -> Result:
-    pixels = source.array
-    colour, alpha, stages, notes = prepared(pixels, kernels)
-    covered = alpha is None or opaque()
-    if covered and mode != "rescale":
-        counted |= alpha is not None
-        return _direct(source, colour, kernels, mode, stages, notes, has_alpha=alpha is not None, counted=counted)
-    top = white(pixels.dtype)
-    chain = _chain(source, colour, None if covered else alpha, kernels, stages, top)
-    dtype = kept_dtype(mode, pixels.dtype)
+        Unless `counted`, nobody asks how many samples were cut off. Raises ShapeError where a kernel doesn't fit, a
+        channel is missing, or kernels change the size of a picture some of which is to stay.
+        """
+        self._chain, self._treatment, self._counted = chain, treatment, counted
+        self._given, self._top = np.dtype(dtype), white(dtype)
+        self._axes = axes or ("zyx" if len(shape) == 4 else "yx")
+        self._drops = not axes and treatment.drops_alpha(shape[-1])
+        channels = shape[-1] - self._drops
+        with_alpha = not axes and channels in (2, 4)
+        self.notes: tuple[str, ...] = ()
+        self._selection: Selection | None = None
+        self._repeated = False
+        expected = chain.kernels[0].channels
+        if axes or treatment.is_plain(channels, floats=self._given.kind == "f"):
+            self._has_alpha, entering = with_alpha, channels - with_alpha
+            if entering == 1 and not axes and expected is not None and expected[0] == 3:
+                self._repeated, entering, self.notes = True, 3, (REPEATED,)
+            self._colours = 0
+        else:
+            self._selection = Selection(treatment, self._given, channels, expected[0] if expected else None)
+            self._has_alpha, entering = self._selection.has_alpha, self._selection.picked
+            self._colours = 0 if self._selection.everything else self._selection.colours
+        self.stages: tuple[Stage, ...] = chain.stages(shape[:-1], self._axes, entering)
+        self.leaves = self.stages[-1].channels_out
+        if self._selection:
+            self._selection.check((*shape[:-1], entering), self.stages[-1].shape_out)
+        elif self._has_alpha:
+            check_alpha(self.leaves)
+        self.notes += chain.refusals(self.stages)
+        self._colours = self._colours or self.leaves
+        self.shape = (*self.stages[-1].size_out, self._colours + self._has_alpha)
+        self.dtype = kept_dtype(chain.range, self._given)
+        self.tally = Tally()
 
-    def together(colours: Array, share: Floats | None, rows: slice) -> list[Array]:
-        if alpha is None:
-            return [colours]
-        if share is None:
-            return [colours, np.full((*colours.shape[:-1], 1), top, dtype)]
-        return [colours, store_opacity(share, dtype, top)]
+    @property
+    def is_direct(self) -> bool:
+        """Whether the last kernel's results go straight to where they stay: nothing else of full size is made."""
+        return not self._selection and not self._has_alpha
 
-    return _kept(
-        chain,
-        stages,
-        notes,
-        mode,
-        pixels.dtype,
-        [],
-        lambda floats, rows: floats,
-        stages[-1].channels_out,
-        together,
-        alpha is not None,
-    )
+    def begin(self, source: Node, opaque: Callable[[], bool]) -> None:
+        """Lays out what is computed; `opaque` looks whether all of the alpha of `source` is full."""
+        #: Rows of the picture need the same rows of `nodes`, and those of `behind` where `hidden` says so.
+        self.nodes: list[Node] = []
+        self.behind: list[Node] = []
+        #: Where the result lies in rows of its own as the last kernel makes it, that node.
+        self.final: Convolved | None = None
+        self._direct: Convolved | None = None
+        self._shares: Node | None = None
+        self._ends = _Ends()
+        if self._drops:
+            channels = source.shape[-1] - 1
+            source = Pointwise(opacity.colours, [Part(source)], channels, source.dtype)
+        self._source = source
+        transparent = self._has_alpha and not opaque()
+        if self._selection:
+            self._select(self._selection, transparent=transparent)
+            return
+        colour = Part(source)
+        if self._has_alpha:
+            colour = Part(Pointwise(opacity.colours, [colour], source.shape[-1] - 1, source.dtype))
+        if self._repeated:
+            colour = Part(colour.node, _repeated)
+        if transparent or self._chain.range == "rescale":
+            self._run_chain(colour, transparent=transparent)
+            return
+        kernel, kernels = self._chain.kernels[-1], self._chain.kernels[:-1]
+        x = self._floats(colour, kernels, self.stages[:-1])
+        counted = self._counted or self._has_alpha
+        kept = storage(self._chain.range, self._given, reach=reach(kernel, x.node.dtype), counted=counted)
+        self._direct = self._convolved(x, kernel, self.stages[-1].shape_out, kept, self.dtype)
+        self.final = None if self._has_alpha else self._direct
+        self.nodes = [self._direct]
 
+    def _select(self, selection: Selection, *, transparent: bool) -> None:
+        """The chain on what is selected, put together with what stays."""
+        enter = Pointwise(selection.enter, [Part(self._source)], selection.colours, selection.work)
+        self._entered = self._picked = enter
+        if selection.picks:
+            self._picked = Pointwise(selection.pick, [Part(enter)], selection.picked, selection.work)
+        self._run_chain(Part(self._picked), transparent=transparent)
+        if not selection.everything:
+            self.nodes += [enter, self._picked]
+        if selection.keeps_alpha:
+            self.nodes.append(self._source)
 
-def _direct(
-    source: Node, colour: Array, kernels: Sequence[Kernel], mode: str, stages: tuple[Stage, ...],
-    notes: tuple[str, ...], *, has_alpha: bool, counted: bool,
-) -> Result:  # fmt: skip
-    """The last kernel's results go straight to where they are kept."""
-    dtype, given, tally = kept_dtype(mode, colour.dtype), colour.dtype, Tally()
-    work = work_dtype(given)
-    before, x = _floats(source, colour, kernels[:-1], stages[:-1], work)
-    shape = (*stages[-1].size_out, stages[-1].channels_out)
-    sinks: list[Sink] = []
+    def _run_chain(self, colour: Part, *, transparent: bool) -> None:
+        """The chain on colours, through alpha where it is not full, as floats."""
+        kernels, work = self._chain.kernels, work_dtype(colour.node.dtype)
+        straight = self._floats(colour, kernels, self.stages).node
+        if not transparent:
+            self.nodes = [straight]
+            return
+        dull = partial(opacity.opacity, top=self._top)
+        share: Node = Pointwise(dull, [Part(self._source)], 1, work)
+        premultiplied: Node = Pointwise(opacity.multiplied, [colour, Part(share)], colour.outline.shape[-1], work)
+        for kernel, stage in zip(kernels, self.stages, strict=True):
+            bare = kernel if kernel.bias is None else kernel.replace(bias=None)
+            premultiplied = self._convolved(Part(premultiplied), bare, stage.shape_out, Storage(), work)
+            share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1), Storage(), work)
+            if kernel.bias is not None:
+                bias = kernel.bias.array.reshape(-1).astype(work)
+                parts = [Part(premultiplied), Part(share)]
+                premultiplied = Pointwise(partial(opacity.biased, bias=bias), parts, stage.channels_out, work)
+        self._shares = share
+        self.nodes, self.behind = [premultiplied, share], [straight]
 
-    def sink(array: Array) -> Sink:
-        sinks.append(sink_for(shape, mode, given, array, reach(kernels[-1], x), counted=counted))
-        return sinks[0]
+    def _floats(self, part: Part, kernels: Sequence[Kernel], stages: Sequence[Stage]) -> Part:
+        """A chain on a part of a node, as floats."""
+        work = work_dtype(part.node.dtype)
+        for kernel, stage in zip(kernels, stages, strict=True):
+            part = Part(self._convolved(part, kernel, stage.shape_out, Storage(), work))
+        return part
 
-    final = convolved(before, x, kernels[-1], work, shape, dtype, sink)
-
-    def keep(start: int, stop: int) -> Array:
-        rows: Array = final.array[start:stop]
-        if has_alpha:
-            rows = np.concatenate([rows, np.full((*rows.shape[:-1], 1), white(given), dtype)], axis=-1)
-        tally.nonfinite += nonfinite(rows)
-        # One sink takes all bands, and counts them itself.
-        tally.below, tally.above, tally.unkept = sinks[0].below, sinks[0].above, sinks[0].nonfinite
-        return rows
-
-    channels = shape[2] + has_alpha
-    nothing = Chain(nodes=[final], rows=lambda start, stop: (final.array[start:stop], None))
-    return Result(
-        shape=(shape[0], shape[1], channels), dtype=dtype, stages=stages, notes=notes, chain=nothing, nodes=[final],
-        keep=keep, tally=tally, final=None if has_alpha else final,
-    )  # fmt: skip
-
-
-def _floats(
-    source: Node, x: Array, kernels: Sequence[Kernel], stages: Sequence[Stage], work: np.dtype[Any]
-) -> tuple[Node, Array]:
-    """The chain on a view of `source`, as floats: the last node, and its array or that view where there is none."""
-    for kernel, stage in zip(kernels, stages, strict=True):
-        shape = (*stage.size_out, stage.channels_out)
-        source = convolved(source, x, kernel, work, shape, work, partial(_into, shape, work))
-        x = source.array
-    return source, x
-
-
-def _into(shape: Sequence[int], work: np.dtype[Any], array: Array) -> Sink:
-    return Sink(shape, work, out=array)
-
-
-def _chain(
-    source: Node, colour: Array, alpha: Array | None, kernels: Sequence[Kernel], stages: Sequence[Stage], top: float,
-    alpha_source: Node | None = None,
-) -> Chain:  # fmt: skip
-    """The chain on colours, through alpha where there is one, as `through_alpha` has it."""
-    work = work_dtype(colour.dtype)
-    straight, _ = _floats(source, colour, kernels, stages, work)
-    if alpha is None:
-        return Chain(nodes=[straight], rows=lambda start, stop: (straight.array[start:stop], None))
-    share = pointwise(lambda rows: opacity(rows, work, top), [(alpha_source or source, alpha)], 1, work)
-    colours = colour.shape[-1]
-    premultiplied = pointwise(multiplied, [(source, colour), (share, share.array)], colours, work)
-    for kernel, stage in zip(kernels, stages, strict=True):
-        shape, one = (*stage.size_out, stage.channels_out), (*stage.size_out, 1)
-        premultiplied = convolved(
-            premultiplied,
-            premultiplied.array,
-            kernel.replace(bias=None),
-            work,
-            shape,
-            work,
-            partial(_into, shape, work),
+    def _convolved(
+        self, part: Part, kernel: Kernel, shape: Sequence[int], kept: Storage, dtype: np.dtype[Any]
+    ) -> Convolved:
+        work, algorithm = work_dtype(part.node.dtype), self._chain.algorithm
+        return Convolved(
+            part, kernel, self._axes, work=work, shape=shape, dtype=dtype, storage=kept, algorithm=algorithm
         )
-        share = convolved(share, share.array, kernel.coverage(), work, one, work, partial(_into, one, work))
-        if kernel.bias is not None:
-            parts = [(premultiplied, premultiplied.array), (share, share.array)]
-            premultiplied = pointwise(partial(_biased, kernel), parts, stage.channels_out, work)
-    last, shares = premultiplied, share
 
-    def hidden(start: int, stop: int) -> bool:
-        return bool((shares.array[start:stop] <= HIDDEN).any())
+    def end(self) -> None:
+        """Gives up what was made on the way."""
+        for name in ("nodes", "behind", "final", "_direct", "_shares", "_source", "_entered", "_picked"):
+            self.__dict__.pop(name, None)
 
-    def rows(start: int, stop: int) -> tuple[Floats, Floats | None]:
-        opacity_rows = shares.array[start:stop]
-        found = unmultiplied(last.array[start:stop], opacity_rows)
-        unseen = opacity_rows[..., 0] <= HIDDEN
-        if unseen.any():
-            found[unseen] = straight.array[start:stop][unseen]
-        return found, opacity_rows
+    def hidden(self, start: int, stop: int) -> bool:
+        """Whether some of these rows are so transparent that the rows of `behind` are needed, too."""
+        return self._shares is not None and bool((self._shares.array[start:stop] <= opacity.HIDDEN).any())
 
-    return Chain(nodes=[last, shares], rows=rows, behind=[straight], hidden=hidden)
+    @property
+    def measured(self) -> bool:
+        """Whether `measure` must see all rows before the first of them is kept."""
+        return self._chain.range == "rescale"
+
+    def measure(self, start: int, stop: int) -> None:
+        """Looks at rows for their least and greatest value."""
+        self._ends.add(span(self._finished(start, stop)))
+
+    def keep(self, out: Array, start: int, stop: int) -> None:
+        """Puts rows as they are to be kept into `out`."""
+        if self._direct:
+            rows = self._direct.array[start:stop]
+            if self._has_alpha:
+                alpha = np.full((*rows.shape[:-1], 1), self._top, self.dtype)
+                opacity.join(out, rows, alpha)
+            elif rows.__array_interface__["data"] != out.__array_interface__["data"]:
+                out[...] = rows
+            # One sink takes all bands, and counts them itself.
+            counts = self._direct.tally
+            self.tally.below, self.tally.above = counts.below, counts.above
+        else:
+            rows = out[..., :-1] if self._has_alpha else out
+            kept = rows if rows.flags.c_contiguous else np.empty(rows.shape, rows.dtype)
+            floats = self._finished(start, stop)
+            if self.measured:
+                floats = stretched(floats, self._ends.ends or (0.0, 1.0), self._given)
+            Sink(kept, storage(self._chain.range, self._given), tally=self.tally).store(np.ascontiguousarray(floats), 0)
+            if self._has_alpha:
+                opacity.join(out, kept, self._alpha(kept, start, stop))
+        self.tally.add(0, 0, _nonfinite(out))
+
+    def _finished(self, start: int, stop: int) -> Floats:
+        """Rows of colours as floats, put together with what stays, before they are kept."""
+        floats: Floats = self.nodes[0].array[start:stop]
+        if self._shares is not None:
+            share = self._shares.array[start:stop]
+            floats = opacity.unmultiplied(floats, share)
+            if (share <= opacity.HIDDEN).any():
+                opacity.put_hidden(floats, self.behind[0].array[start:stop], share)
+        if self._selection is None:
+            return floats
+        if not self._selection.everything:
+            entered, picked = self._entered.array[start:stop], self._picked.array[start:stop]
+            floats = self._selection.merge(entered, picked, floats)
+        return self._selection.leave(floats)
+
+    def _alpha(self, colours: Array, start: int, stop: int) -> Array:
+        """The alpha that goes with rows of filtered colours: filtered, as it was, or full."""
+        if self._shares is not None and self._treatment.filters_alpha:
+            return opacity.store_opacity(self._shares.array[start:stop], colours.dtype, self._top)
+        alpha: Array = np.empty((*colours.shape[:-1], 1), colours.dtype)
+        keeps = self._selection is not None and self._selection.keeps_alpha
+        alpha[...] = self._source.array[start:stop, ..., -1:] if keeps else self._top
+        return alpha
 
 
-def _biased(kernel: Kernel, premultiplied: Floats, share: Floats) -> Floats:
-    return biased(premultiplied.copy(), share, kernel)
+def _repeated(array: Array) -> Array:
+    """A grey picture as three equal channels."""
+    return np.broadcast_to(array, (*array.shape[:-1], 3))
 
 
-def _treated(
-    source: Node, kernels: Sequence[Kernel], mode: str, treatment: Treatment, opaque: Callable[[], bool]
-) -> Result:
-    pixels, top = source.array, white(source.array.dtype)
-    light = is_linear(pixels, treatment)
-
-    def lit(rows: Array) -> Floats:
-        return in_light(rows, treatment, kernels)[0]
-
-    one, one_alpha = in_light(np.zeros((1, 1, pixels.shape[-1]), pixels.dtype), treatment, kernels)
-    alpha = None if one_alpha is None else pixels[..., -1:]
-    x = pointwise(lit, [(source, pixels)], one.shape[-1], one.dtype)
-    one_picked, places = channels_picked(one, treatment, has_alpha=alpha is not None)
-    picked = x
-    if one_picked is not one:
-        pick = partial(_picked, treatment, alpha is not None)
-        picked = pointwise(pick, [(x, x.array)], one_picked.shape[-1], one_picked.dtype)
-    stages = describe(kernels, picked.array.shape[:-1], "yx", picked.array.shape[-1])
-    seen = alpha if alpha is not None and not opaque() else None
-    chain = _chain(picked, picked.array, seen, kernels, stages, top, source)
-    shape = (*stages[-1].size_out, stages[-1].channels_out)
-    check_fits(picked.array.shape, shape, treatment, has_alpha=alpha is not None)
-
-    def finished(floats: Floats, rows: slice) -> Floats:
-        result = merged(x.array[rows], picked.array[rows], floats, places, treatment)
-        return out_of_light(result, top) if light else result
-
-    def together(colours: Array, share: Floats | None, rows: slice) -> list[Array]:
-        if alpha is None:
-            return [colours]
-        return [colours, opacity_kept(colours, alpha[rows], share, treatment, top)]
-
-    stay = [] if treatment.channels == ("all",) else [x, picked]
-    colours = x.array.shape[-1] if stay else stages[-1].channels_out
-    if alpha is not None and (stay or not filters_alpha(treatment)):
-        stay.append(source)
-    return _kept(chain, stages, (), mode, pixels.dtype, stay, finished, colours, together, alpha is not None)
+def _nonfinite(array: Array) -> int:
+    """NaN and infinite samples of a result; a finite sum says at once that there are none."""
+    if array.dtype.kind != "f":
+        return 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum(dtype=np.float64)
+    return 0 if np.isfinite(total) else int(array.size - np.count_nonzero(np.isfinite(array)))
 
 
-def _picked(treatment: Treatment, has_alpha: bool, rows: Floats) -> Floats:
-    return channels_picked(rows, treatment, has_alpha=has_alpha)[0]
+class _Ends:
+    """The least and the greatest value of all rows."""
 
+    def __init__(self) -> None:
+        self.ends: tuple[float, float] | None = None
+        self._lock = threading.Lock()
 
-def _kept(
-    chain: Chain, stages: tuple[Stage, ...], notes: tuple[str, ...], mode: str, given: np.dtype[Any],
-    stay: Sequence[Node], finished: Callable[[Floats, slice], Floats], colours: int,
-    together: Callable[[Array, Floats | None, slice], list[Array]], has_alpha: bool,
-) -> Result:  # fmt: skip
-    """A result whose floats are put together with what stays, stretched if need be, and stored, band by band."""
-    tally, found = Tally(), Ends()
-    height, width = stages[-1].size_out
-    shape = height, width, colours + has_alpha
-
-    def measure(start: int, stop: int) -> None:
-        found.add(span(finished(chain.rows(start, stop)[0], slice(start, stop))))
-
-    def keep(start: int, stop: int) -> Array:
-        floats, share = chain.rows(start, stop)
-        floats = finished(floats, slice(start, stop))
-        if mode == "rescale":
-            floats = stretched(floats, found.ends or (0.0, 1.0), given)
-        sink = sink_for(floats.shape, mode, given)
-        sink.store(np.ascontiguousarray(floats), 0)
-        parts = together(sink.out, share, slice(start, stop))
-        result = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
-        tally.add(sink, result)
-        return result
-
-    return Result(
-        shape=shape, dtype=kept_dtype(mode, given), stages=stages, notes=notes, chain=chain,
-        nodes=[*chain.nodes, *stay], keep=keep, tally=tally, measure=measure if mode == "rescale" else None,
-    )  # fmt: skip
+    def add(self, span: tuple[float, float] | None) -> None:
+        with self._lock:
+            if span and self.ends:
+                self.ends = min(self.ends[0], span[0]), max(self.ends[1], span[1])
+            else:
+                self.ends = span or self.ends

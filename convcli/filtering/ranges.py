@@ -11,20 +11,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convcli.engine.dtypes import limits
-from convcli.engine.sink import Sink
+from convcli.engine.sink import Storage
 from convcli.ops import Kernel
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, DTypeLike, Floats
-
-
-MODES = ("clip", "abs", "offset", "rescale", "float")
+    from convcli.engine.dtypes import DTypeLike, Floats
 
 
 def kept_dtype(mode: str, dtype: DTypeLike) -> np.dtype[Any]:
@@ -33,35 +29,23 @@ def kept_dtype(mode: str, dtype: DTypeLike) -> np.dtype[Any]:
     return np.dtype(np.float32) if mode == "float" and given.kind != "f" else given
 
 
-def reach(kernel: Kernel, x: Array) -> tuple[float, float] | None:
+def reach(kernel: Kernel, dtype: DTypeLike) -> tuple[float, float] | None:
     """The least and greatest number that a kernel can make of bytes; None where that isn't known."""
-    return kernel.reach(*limits(x.dtype)) if x.dtype == "uint8" else None
+    return kernel.reach(*limits(dtype)) if np.dtype(dtype) == "uint8" else None
 
 
-def sink_for(
-    shape: Sequence[int],
-    mode: str,
-    dtype: DTypeLike,
-    out: Array | None = None,
-    reach: tuple[float, float] | None = None,
-    *,
-    counted: bool = True,
-) -> Sink:
-    """The output in range `mode` for an input of `dtype`; into `out` where there is that array. Else as `Sink`."""
-    kept = kept_dtype(mode, dtype)
-    low, high = (0.0, 0.0) if kept.kind == "f" else limits(kept)
-    middle = 0.5 if kept.kind == "f" else (low + high + 1) / 2
+def storage(mode: str, dtype: DTypeLike, *, reach: tuple[float, float] | None = None, counted: bool = True) -> Storage:
+    """How results in range `mode` are kept for an input of `dtype`; `rescale` is left to `stretched`."""
+    kind = kept_dtype(mode, dtype)
+    low, high = (0.0, 0.0) if kind.kind == "f" else limits(kind)
+    middle = 0.5 if kind.kind == "f" else (low + high + 1) / 2
     shift = middle if mode == "offset" else 0.0
-    return Sink(shape, kept, shift=shift, absolute=mode == "abs", out=out, reach=reach, counted=counted, alike=True)
+    return Storage(shift=shift, absolute=mode == "abs", reach=reach, counted=counted, alike=True)
 
 
-def store(floats: Floats, mode: str, dtype: DTypeLike) -> Sink:
-    """A whole float result kept in range `mode`; `rescale` stretches its finite values over 0 .. white."""
-    sink = sink_for(floats.shape, mode, dtype)
-    if mode == "rescale":
-        floats = stretched(floats, span(floats) or (0.0, 1.0), dtype)
-    sink.store(floats, 0)
-    return sink
+def white(dtype: DTypeLike) -> float:
+    """The value of white, and of full opacity."""
+    return 1.0 if np.dtype(dtype).kind == "f" else limits(dtype)[1]
 
 
 def span(floats: Floats) -> tuple[float, float] | None:
@@ -72,7 +56,5 @@ def span(floats: Floats) -> tuple[float, float] | None:
 
 def stretched(floats: Floats, ends: tuple[float, float], dtype: DTypeLike) -> Floats:
     """Values from the first to the second of `ends` laid over 0 .. white of a `dtype`."""
-    given = np.dtype(dtype)
-    top = 1.0 if given.kind == "f" else limits(given)[1]
     least, greatest = ends
-    return (floats - floats.dtype.type(least)) * floats.dtype.type(top / (greatest - least or 1.0))
+    return (floats - floats.dtype.type(least)) * floats.dtype.type(white(dtype) / (greatest - least or 1.0))

@@ -1,32 +1,36 @@
-"""Going through a picture that is made row by row, from top to bottom, by several threads."""
+"""Going through a picture from top to bottom: in steps of some rows, by several threads, or all of it at once."""
 
 from __future__ import annotations
 
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from convcli.engine.memory import results
 from convcli.engine.threads import run_all
 from convcli.filtering import paging
-from convcli.filtering.chain import Filtered, started
-from convcli.filtering.graph import Node, needed, order
-from convcli.filtering.picture import treated
-from convcli.filtering.result import Result
-from convcli.filtering.treatment import Treatment, white
+from convcli.filtering.chain import Chain, Stage
+from convcli.filtering.graph import Given, Node, needed, order
+from convcli.filtering.opacity import last_channel
+from convcli.filtering.picture import Picture
+from convcli.filtering.ranges import white
+from convcli.filtering.treatment import PLAIN, Treatment
+from convcli.records import record
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from convcli.engine.dtypes import Array
-    from convcli.ops import Kernel
 
     Cut = tuple[int, int]
 
-#: Bytes that the rows of one step take in all pictures that are made on the way.
+#: Bytes of a picture in memory that is worth being filtered in steps.
+IN_STEPS: Final = 1 << 22
+#: Bytes that the rows of one step take in all arrays that are made on the way.
 _STEP_BYTES: Final = 1 << 22
 #: Bytes of the result that are made by one thread at a time.
 _PART_BYTES: Final = 1 << 20
@@ -34,86 +38,151 @@ _PART_BYTES: Final = 1 << 20
 _BEHIND: Final = 2
 
 
-def filter_in_steps(pixels: Array, kernels: Sequence[Kernel], mode: str, treatment: Treatment) -> Filtered:
-    """As `filter_treated`, for a picture `(height, width, channels)`: what is made on the way is never there whole."""
-    begun = started()
-    source = Node(paging.Held(pixels), [(0, len(pixels))], lambda cut: None, lambda cut: {})
-    result = treated(source, kernels, mode, treatment, lambda: opaque(source))
-    steps = Steps(result)
-    steps.measure()
-    out = np.empty(result.shape, result.dtype)
-    for cut in steps:
-        steps.rows(cut, out[slice(*cut)])
-    tally = result.tally
+@record
+class Filtered:
+    """A filtered picture or array `(*spatial, channels)`, and what happened on the way.
+
+    `below` and `above` count the samples that were cut off, `nonfinite` those that are NaN or infinite; `seconds` is
+    the time for filtering alone.
+    """
+
+    array: Array
+    stages: tuple[Stage, ...]
+    below: int
+    above: int
+    nonfinite: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+def filter_pixels(
+    pixels: Array, chain: Chain, treatment: Treatment = PLAIN, *, axes: str = "", counted: bool = True
+) -> Filtered:
+    """The chain on a picture, volume or array in memory; the arguments are those of `Picture`."""
+    return filtered(Picture(pixels.shape, pixels.dtype, chain, treatment, axes=axes, counted=counted), pixels)
+
+
+def filtered(picture: Picture, pixels: Array) -> Filtered:
+    """All of a picture at once; in steps where it is large, and more is made of it than the result."""
+    begun = time.perf_counter()
+    source = Given(pixels)
+    picture.begin(source, lambda: is_opaque(source))
+    in_steps = pixels.ndim == 3 and pixels.nbytes >= IN_STEPS and not picture.is_direct and paging.available()
+    array = in_rows(picture) if in_steps else whole(picture)
+    picture.end()
+    tally = picture.tally
     return Filtered(
-        array=out, stages=result.stages, below=tally.below, above=tally.above,
-        nonfinite=tally.unkept or tally.nonfinite, seconds=time.perf_counter() - begun, notes=result.notes,
+        array=array, stages=picture.stages, below=tally.below, above=tally.above, nonfinite=tally.nonfinite,
+        seconds=time.perf_counter() - begun, notes=picture.notes,
     )  # fmt: skip
 
 
-def opaque(pixels: Node) -> bool:
+def is_opaque(source: Node) -> bool:
     """Whether all of a picture's alpha is full."""
-    top = white(pixels.array.dtype)
-    for band, cut in enumerate(pixels.cuts):
-        pixels.start({number for number in (band, band + 1) if number < len(pixels.cuts)})
-        pixels.make({band})
-        alpha = pixels.array[slice(*cut)][..., -1]
+    top = white(source.dtype)
+    if not source.begun:
+        source.begin(paging.Paged, fine=True)
+    for band, cut in enumerate(source.cuts):
+        source.start({number for number in (band, band + 1) if number < len(source.cuts)})
+        source.make({band})
+        alpha = last_channel(source.array[slice(*cut)])
         if not (alpha.min() == top and alpha.max() == top):
             return False
-        pixels.keep(set())
+        source.keep(set())
     return True
 
 
+def whole(picture: Picture) -> Array:
+    """All of a picture that has begun: each array is made at once, and given up when no other is made of it."""
+    _make_all(picture.nodes, picture.nodes + picture.behind)
+    if picture.behind and picture.hidden(0, picture.shape[0]):
+        _make_all(picture.behind, picture.behind)
+    out = picture.final.array if picture.final else results(picture.shape, picture.dtype)
+    cut = (0, picture.shape[0])
+    if picture.final:
+        picture.keep(out, *cut)
+        return out
+    if picture.measured:
+        _in_parts(picture, cut, picture.measure)
+    _in_parts(picture, cut, lambda start, stop: picture.keep(out[start:stop], start, stop))
+    return out
+
+
+def _make_all(targets: Sequence[Node], wanted: Sequence[Node]) -> None:
+    """Makes nodes, and all that they are made of."""
+    nodes = order(targets)
+    readers = {node: sum(node in other.sources for other in order(wanted)) for node in nodes}
+    for node in nodes:
+        if not node.begun:
+            node.begin(paging.Held, fine=False)
+            run_all(node.work, node.cuts)
+        for source in node.sources:
+            readers[source] -= 1
+            if not readers[source] and source not in wanted:
+                source.drop()
+
+
+def in_rows(picture: Picture) -> Array:
+    """All of a picture that has begun, in steps: what is made on the way is never there whole."""
+    steps = Steps(picture)
+    steps.measure()
+    out: Array = np.empty(picture.shape, picture.dtype)
+    for cut in steps:
+        steps.rows(cut, out[slice(*cut)])
+    return out
+
+
 class Steps:
-    """Going through a result from top to bottom: each cut of rows is yielded when all that it is made of is there.
+    """Going through a picture from top to bottom: each cut of rows is yielded when all that it is made of is there.
 
     `waited_ahead` are the seconds spent waiting for what is read, `waited_behind` those for what is written.
     """
 
-    def __init__(self, result: Result) -> None:
-        self._result = result
-        self._wanted = [*result.nodes, *result.chain.behind]
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+        self._wanted = [*picture.nodes, *picture.behind]
         self._nodes = order(self._wanted)
-        self._cuts = _step_cuts(result, self._nodes)
+        for node in self._nodes:
+            if not node.begun:
+                node.begin(paging.Paged, fine=True)
+        self._cuts = _step_cuts(picture, self._nodes)
         self._pending: deque[tuple[Cut, Future[None]]] = deque()
         self.count = len(self._cuts)
         self.waited_ahead = self.waited_behind = 0.0
 
     def __iter__(self) -> Iterator[Cut]:
-        chain = self._result.chain
-        whole = self._needs(self._cuts[0], self._wanted)
+        picture = self._picture
+        everything = self._needs(self._cuts[0], self._wanted)
         for cut, following in itertools.zip_longest(self._cuts, self._cuts[1:]):
             ahead = self._needs(following, self._wanted) if following else {}
             self.settle(_BEHIND - 1)
             for node in self._nodes:
-                node.keep(whole[node] | ahead.get(node, set()) | self._unwritten(node))
-                node.start(whole[node])
+                node.keep(everything[node] | ahead.get(node, set()) | self._unwritten(node))
+                node.start(everything[node])
                 node.start(ahead.get(node, set()))
-            self._make(self._needs(cut, self._result.nodes) if chain.behind else whole)
-            if chain.hidden(*cut):
-                self._make(whole)
+            self._make(self._needs(cut, picture.nodes) if picture.behind else everything)
+            if picture.behind and picture.hidden(*cut):
+                self._make(everything)
             yield cut
-            whole = ahead
+            everything = ahead
         for node in self._nodes:
             node.keep(self._unwritten(node))
 
     def measure(self) -> None:
         """Goes through all rows once, where they have to be seen before the first of them is kept."""
-        if self._result.measure:
+        if self._picture.measured:
             for cut in self:
-                _in_parts(self._result, cut, self._result.measure)
+                _in_parts(self._picture, cut, self._picture.measure)
 
     def rows(self, cut: Cut, out: Array | None = None) -> Array:
         """The rows of the result; in `out` where there is that array."""
-        result = self._result
-        if result.final and out is None:
-            return result.keep(*cut)
-        kept: Array = np.empty((cut[1] - cut[0], *result.shape[1:]), result.dtype) if out is None else out
-
-        def part(start: int, stop: int) -> None:
-            kept[start - cut[0] : stop - cut[0]] = result.keep(start, stop)
-
-        _in_parts(result, cut, part)
+        picture = self._picture
+        if picture.final and out is None:
+            rows = picture.final.array[slice(*cut)]
+            picture.keep(rows, *cut)
+            return rows
+        kept: Array = np.empty((cut[1] - cut[0], *picture.shape[1:]), picture.dtype) if out is None else out
+        _in_parts(picture, cut, lambda start, stop: picture.keep(kept[start - cut[0] : stop - cut[0]], start, stop))
         return kept
 
     def later(self, pool: Executor, cut: Cut, work: Any, *arguments: Any) -> None:
@@ -129,7 +198,7 @@ class Steps:
         self.waited_behind += time.perf_counter() - before
 
     def _unwritten(self, node: Node) -> set[int]:
-        return node.bands([cut for cut, _ in self._pending]) if node is self._result.final else set()
+        return node.bands([cut for cut, _ in self._pending]) if node is self._picture.final else set()
 
     def _needs(self, cut: Cut, nodes: Sequence[Node]) -> dict[Node, set[int]]:
         return needed(self._nodes, {node: [cut] for node in nodes})
@@ -142,13 +211,13 @@ class Steps:
                 self.waited_ahead += time.perf_counter() - before
 
 
-def _step_cuts(result: Result, nodes: Sequence[Node]) -> list[Cut]:
+def _step_cuts(picture: Picture, nodes: Sequence[Node]) -> list[Cut]:
     """The rows of the result in steps, which end where the tallest bands do that they are made of: a step that ends
     within one needs all of it, and so does the next."""
-    height = result.shape[0]
+    height = picture.shape[0]
     row = sum(node.array.nbytes for node in nodes) // height + 1
     rows = max(1, _STEP_BYTES // row)
-    last = [result.final] if result.final else [node for node in result.nodes if len(node.array) == height]
+    last = [picture.final] if picture.final else [node for node in picture.nodes if len(node.array) == height]
     tallest = max(last, key=lambda node: node.cuts[0][1], default=None)
     ends = [stop for _, stop in tallest.cuts] if tallest else range(rows, height + rows, rows)
     cuts, start = [], 0
@@ -159,6 +228,9 @@ def _step_cuts(result: Result, nodes: Sequence[Node]) -> list[Cut]:
     return cuts
 
 
-def _in_parts(result: Result, cut: Cut, work: Any) -> None:
-    step = max(1, _PART_BYTES // (result.shape[1] * result.shape[2] * 4))
+def _in_parts(picture: Picture, cut: Cut, work: Callable[[int, int], object]) -> None:
+    row = picture.shape[-1] * 4
+    for side in picture.shape[1:-1]:
+        row *= side
+    step = max(1, _PART_BYTES // row)
     run_all(lambda start: work(start, min(start + step, cut[1])), range(*cut, step))

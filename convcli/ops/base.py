@@ -10,7 +10,9 @@ from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+from convcli import engine
 from convcli.engine.geometry import AxisPadding, Gather, Window, extent, gather_window
+from convcli.engine.plan import FREE, Algorithm, Constraints
 from convcli.errors import FieldError, KernelError, ShapeError
 from convcli.ops.fields import Field
 from convcli.ops.tensors import Tensor
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    Array = npt.NDArray[np.floating[Any]]
-    Store = Callable[[Array, int], None]
+    from convcli.engine import Cuts, Sink
+    from convcli.engine.dtypes import Array, DTypeLike
 
 T = TypeVar("T")
 
@@ -119,8 +121,8 @@ class Kernel(ABC):
         """Multiply-accumulates by part, on an input with `spatial` sizes along `axes` and `channels`."""
 
     @abstractmethod
-    def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
-        """Runs on `(*spatial, channels)` in bands of rows."""
+    def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
+        """As `cuts`, for an array that fits, without the bias."""
 
     @abstractmethod
     def coverage(self) -> Kernel:
@@ -130,8 +132,8 @@ class Kernel(ABC):
         """
 
     @abstractmethod
-    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
-        """How it is computed on an input of these sizes (by default a megapixel), in a few words for the report."""
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
+        """How it is computed on an input of these sizes (by default a megapixel); by what is `asked`, if possible."""
 
     @abstractmethod
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
@@ -227,23 +229,16 @@ class Kernel(ABC):
             macs=self.macs(spatial, axes or self.axes, channels),
         )
 
-    def run(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
-        """Filters `x` (`(*spatial, channels)`, spatial in the order of `axes`) in `dtype` arithmetic.
+    def cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints = FREE) -> Cuts:
+        """What is computed to filter `x` (`(*spatial, channels)`, spatial in the order of `axes`): nothing is yet.
 
-        `store(band, start)` gets the finished bands, rows from `start` of the output, in any order and from several
-        threads; each once. Raises `ShapeError` where kernel and array do not fit.
+        Arithmetic is in `dtype`; results go to `sink`. Raises `ShapeError` where kernel and array do not fit.
         """
         self.output_channels(x.shape[-1])
         self.remembered(("span", x.shape[:-1], axes), lambda: self._check_span(x.shape[:-1], axes))
-        if self.bias is None:
-            return self._compute(x, axes, dtype, store)
-        bias = self.bias.array.reshape(-1).astype(dtype)
-
-        def biased(band: Array, start: int) -> None:
-            band += bias
-            store(band, start)
-
-        return self._compute(x, axes, dtype, biased)
+        if self.bias is not None:
+            sink = sink.biased(self.bias.array.reshape(-1).astype(dtype))
+        return self._cuts(x, axes, dtype, sink, constraints)
 
     def _check_span(self, spatial: Sequence[int], axes: str) -> None:
         """Raises `ShapeError` where taps so far apart, or strides so long, would have far more read than is there."""
@@ -258,29 +253,28 @@ class Kernel(ABC):
             raise ShapeError(fact, hint="less dilation, stride or padding")
 
     def apply(
-        self, array: npt.NDArray[Any], layout: str | None = None, *, dtype: npt.DTypeLike | None = None
-    ) -> npt.NDArray[Any]:
+        self, array: Array, layout: str | None = None, *, dtype: DTypeLike | None = None, algorithm: str | None = None
+    ) -> Array:
         """The filtered array, in the layout and (unless `dtype` says otherwise) the dtype of `array`.
 
         `layout` names the axes of `array`: letters of x, y, z and c (channels) in any order; by rank it is "x", "yx",
         "yxc" or "zyxc" by default. Floats stay floats, without a limit (float64 and 32-bit integers are computed in
         float64, all else in float32); integers are rounded half to even and clipped to what they can hold. Where a
-        filter bank gives an array without a channel axis several channels, they become its last axis.
-        Raises `ShapeError` where array and kernel do not fit.
+        filter bank gives an array without a channel axis several channels, they become its last axis. `algorithm` is
+        used where it can be: "direct", "passes" or "fourier". Raises `ShapeError` where array and kernel do not fit.
         """
-        from convcli.engine.dtypes import limits, planar, settled, work_dtype
-        from convcli.engine.sink import Sink
         from convcli.ops.layouts import Layout
 
         placed = Layout.of(array, layout)
-        x = settled(placed.canonical(array))
-        spatial = self.output_shape(x.shape[:-1], placed.spatial)
-        channels = self.output_channels(x.shape[-1])
+        x = engine.settled(placed.canonical(array))
+        shape = (*self.output_shape(x.shape[:-1], placed.spatial), self.output_channels(x.shape[-1]))
         kind = dtype if dtype is not None else array.dtype
-        reach = self.reach(*limits(x.dtype)) if x.dtype == "uint8" else None
-        sink = Sink((*spatial, channels), kind, by_planes=planar(x), counted=False, reach=reach)
-        self.run(x, placed.spatial, work_dtype(array.dtype), sink.store)
-        return placed.restore(sink.out)
+        reach = self.reach(*engine.limits(x.dtype)) if x.dtype == "uint8" else None
+        out = engine.by_planes(shape, kind) if engine.planar(x) else engine.results(shape, kind)
+        sink = engine.Sink(out, engine.Storage(counted=False, reach=reach))
+        work = engine.work_dtype(array.dtype)
+        self.cuts(x, placed.spatial, work, sink, Constraints(algorithm=algorithm)).run()
+        return placed.restore(out)
 
     def replace(self, **changes: Any) -> Self:
         """A copy with other fields."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from convcli.engine.sampled.samples import BLOCK
-from convcli.engine.tiles import run_bands
+from convcli import engine
+from convcli.engine.plan import Algorithm, Constraints
 from convcli.errors import FieldError, ShapeError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
 from convcli.ops.offsets import check_finite, check_stack, check_together
 from convcli.ops.rules import RuleCall
-from convcli.ops.sampling import Sampling
 from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bank, check_bias, common, footprint, resolve_weights
 from convcli.records import record
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.ops.base import Array, Store
+    from convcli.engine import Cuts, Sink
+    from convcli.engine.dtypes import Array, DTypeLike
     from convcli.ops.displacements import Displacement
 
 OFFSETS = f.Field(
@@ -156,8 +156,8 @@ class Deformable(Kernel):
             macs["mask"] = taps * channels * outputs
         return macs
 
-    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
-        return "bilinear samples per tap, in blocks"
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
+        return Algorithm("bilinear samples per tap", "bilinear samples per tap, in blocks")
 
     def coverage(self) -> Kernel:
         weights = tensors.given(footprint(self.effective, 2))
@@ -170,21 +170,22 @@ class Deformable(Kernel):
             )
         return self.replace(weights=weights, offsets=offsets, mask=None, groups=1, bias=None, divisor=1, flip=False)
 
-    def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
-        import numpy as np
+    def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
+        from convcli.engine.sampled.samples import BLOCK
+        from convcli.ops.sampling import Sampling
 
         windows = self.windows(x.shape[:-1], axes)[-2:]
         size = (windows[0].length, windows[1].length)
         self._check_fit(x.shape, size)
+
+        def image_cuts(image: Array, sink: Sink) -> Cuts:
+            tiling = engine.Tiling(x=image, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=BLOCK)
+            return tiling.by_regions(Sampling(self, image, dtype).band)
+
         if x.ndim == 3:
-            run_bands(x.shape, windows, dtype, Sampling(self, x, dtype).band, store, rows=BLOCK)
-            return
-        for z, image in enumerate(x):
-            # A volume goes slice by slice: z is carried through.
-            plane = np.empty((1, *size, self.output_channels(x.shape[-1])), dtype)
-            band = Sampling(self, image, dtype).band
-            run_bands(image.shape, windows, dtype, band, partial(_keep, plane[0]), rows=BLOCK)
-            store(plane, z)
+            return image_cuts(x, sink)
+        # A volume goes slice by slice: z is carried through.
+        return engine.Cuts.joined([image_cuts(image, sink.slice(z)) for z, image in enumerate(x)])
 
     @cached_property
     def kept(self) -> dict[Hashable, Any]:
@@ -208,7 +209,3 @@ class Deformable(Kernel):
                     f" {shape[-2]}x{shape[-3]} pixels needs {needed}",
                     hint=f"make it with numpy: np.save('{field}.npy', np.{neutral}({needed}))",
                 )
-
-
-def _keep(plane: Array, band: Array, start: int) -> None:
-    plane[start : start + band.shape[0]] = band

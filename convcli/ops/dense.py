@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from convcli.engine.bank import bank
-from convcli.engine.channel import planes
-from convcli.engine.dtypes import planar
-from convcli.engine.facts import Facts
-from convcli.engine.sink import channel_store, float_target
-from convcli.engine.tiles import Tile, run_tiled
+from convcli import engine
+from convcli.engine.plan import Algorithm, Constraints
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.tensors import Tensor
@@ -22,7 +19,6 @@ from convcli.ops.weights import (
     common,
     divided,
     footprint,
-    onto,
     resolve_weights,
     spread_over,
 )  # fmt: skip
@@ -32,7 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.ops.base import Array, Store
+    from convcli.engine import Cuts, Filters, Sink
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 
 @record
@@ -104,86 +101,68 @@ class Dense(Kernel):
         outputs = math.prod(self.output_shape(spatial, axes))
         return {"convolution": outputs * (self.weights.size if self.channels else self.weights.size * channels)}
 
-    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
         if self.channels:
-            case = self.weights.shape, self.groups, self.stride, self.dilation
-            if bank.algorithm(*case) != "planes":
-                return bank.describe(*case)
+            mixed = engine.algorithm_of_bank(self.weights.shape, self.groups, self.stride, self.dilation)
+            if mixed is not None:
+                return mixed
         weights = self.effective[0, 0] if self.channels else self.effective
-        return planes.describe(weights, self.stride, self.dilation, spatial, channels)
+        return engine.algorithm_for(weights, (self.stride, self.dilation), spatial, channels, asked)
 
     def coverage(self) -> Kernel:
         weights = tensors.given(footprint(self.effective, len(self.axes)))
         return self.replace(weights=weights, groups=1, bias=None, divisor=1, flip=False)
 
     @cached_property
-    def _made(self) -> dict[tuple[str, str], Array | bank.Filters]:
+    def _spread(self) -> dict[tuple[str, str], Floats | Filters]:
         return {}
 
-    def _weights(self, axes: str, dtype: npt.DTypeLike) -> Array | bank.Filters:
+    def _weights(self, axes: str, dtype: DTypeLike) -> Floats | Filters:
         """The weights for arrays with `axes`, once made: transforms of banks are kept from one picture to the next."""
-        import numpy as np
-
-        key = axes, np.dtype(dtype).str
-        if key not in self._made:
+        key = axes, str(dtype)
+        if key not in self._spread:
             weights = spread_over(self.effective, axes, self.axes).astype(dtype)
-            self._made[key] = weights if self.channels is None else bank.Filters(weights, self.groups)
-        return self._made[key]
+            self._spread[key] = weights if self.channels is None else engine.Filters(weights, self.groups)
+        return self._spread[key]
 
-    def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
-        weights = self._weights(axes, dtype)
-        stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
-
-        if planar(x) and self._by_channels(x, axes, dtype, store):
-            return
-        windows = self.windows(x.shape[:-1], axes)
-        lengths = [window.length for window in windows]
-        if isinstance(weights, bank.Filters):
-            if bank.algorithm(weights.shape, weights.groups) == "pointwise":
-                from convcli.engine.bank.pointwise import run_pointwise
-
-                if run_pointwise(x, weights.weights, weights.groups, windows, store):
-                    return
-            rows = bank.band_rows(weights, stride, dilation, lengths)
-        elif planes.run_whole(x, weights, dilation, windows, self.border, store):
-            return
+    def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
+        if engine.planar(x) and (cuts := self._by_channels(x, axes, dtype, sink, constraints)):
+            return cuts
+        weights, windows = self._weights(axes, dtype), self.windows(x.shape[:-1], axes)
+        tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink)
+        if isinstance(weights, engine.Filters):
+            if cuts := engine.bank_cuts(x, weights, windows, sink):
+                return cuts
+            channels = self.output_channels(x.shape[-1])
+            tiling = dataclasses.replace(tiling, rows=engine.bank_rows(weights, tiling), channels=channels)
         else:
-            rows = planes.band_rows(weights, stride, dilation, lengths, x.shape[-1])
+            work = engine.Correlation(x, weights, windows, self.border, sink, constraints)
+            if cuts := engine.whole_cuts(work):
+                return cuts
+            tiling = dataclasses.replace(tiling, rows=engine.band_rows(work))
+        return engine.correlated(tiling, weights, constraints.algorithm)
 
-        target = float_target(store, dtype)
-
-        def compute(tile: Tile) -> Array:
-            lengths = [stop - start for start, stop in tile.region]
-            facts = Facts(bank.laid(tile.data), plain=x.dtype.kind != "f")
-            into = None if target is None else target[slice(*tile.region[0])]
-            return correlate(tile.data, weights, stride, dilation, lengths, facts, into)
-
-        channels = self.output_channels(x.shape[-1]) if self.channels else 0
-        run_tiled(x, windows, self.border, dtype, compute, store, rows=rows, channels=channels)
-
-    def _by_channels(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> bool:
-        """Runs channel by channel where channels lie as planes and don't mix; False where that can't be."""
+    def _by_channels(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts | None:
+        """Channel by channel where they lie as planes and don't mix; None where that can't be."""
         if self.channels is not None and self.weights.shape[1] > 1:
-            return False
-        from convcli.engine.channel.depthwise import filter_planes
-
+            return None
         share = 1 if self.channels is None else self.channels[1] // x.shape[-1]
-        given = [
+        kernels = [
             (channel // share, self.effective if self.channels is None else self.effective[channel, 0])
             for channel in range(self.output_channels(x.shape[-1]))
         ]
         if axes == self.axes and all(step == 1 for step in (*self.stride, *self.dilation)):
-            kernels = [(source, taps.astype(dtype)) for source, taps in given]
-            if filter_planes(x, kernels, self.windows(x.shape[:-1], axes), self.border, store):
-                return True
+            windows = self.windows(x.shape[:-1], axes)
+            work = engine.Correlation(x, kernels[0][1], windows, self.border, sink, constraints)
+            if cuts := engine.plane_by_plane(work, [(source, taps.astype(dtype)) for source, taps in kernels]):
+                return cuts
         alone = self.replace(groups=1, bias=None, divisor=1, flip=False)
-        for channel, (source, taps) in enumerate(given):
-            one = channel_store(store, channel)
-            if one is None:
-                return False
-            kernel = alone.replace(weights=tensors.given(taps))
-            kernel._compute(x[..., source : source + 1], axes, dtype, one)
-        return True
+        return engine.Cuts.joined([
+            alone.replace(weights=tensors.given(taps))._cuts(
+                x[..., source : source + 1], axes, dtype, sink.channel(channel), constraints
+            )
+            for channel, (source, taps) in enumerate(kernels)
+        ])  # fmt: skip
 
 
 def check_groups_of_kernel(groups: int) -> None:
@@ -201,16 +180,3 @@ def effective_weights(weights: Tensor, divisor: float | str, flip: bool, spatial
 
     array = divided(weights.array, divisor, "weights")
     return np.ascontiguousarray(np.flip(array, tuple(range(-spatial, 0))) if flip else array)
-
-
-def correlate(
-    x: Array, weights: Array | bank.Filters, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    facts: Facts, into: Array | None = None,
-) -> Array:  # fmt: skip
-    """A filter bank, or weights of the spatial rank on every channel alone.
-
-    The result is `into` where that is given and the algorithm can write to it at once.
-    """
-    if isinstance(weights, bank.Filters):
-        return bank.correlate_bank(x, weights, stride, dilation, lengths, facts=facts, into=into)
-    return planes.correlate_planes(x, weights, stride, dilation, lengths, facts=facts, into=into)

@@ -7,22 +7,22 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from convcli.engine.bank.bank import Filters
-from convcli.engine.facts import Facts
-from convcli.engine.tiles import Tile, run_tiled
+from convcli import engine
+from convcli.engine.plan import Algorithm, Constraints
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
-from convcli.ops.dense import Dense, correlate, effective_weights
+from convcli.ops.dense import Dense, effective_weights
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bias, common, footprint, onto, resolve_weights, spread_over
+from convcli.ops.weights import check_bias, common, footprint, resolve_weights, spread_over
 from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.ops.base import Array, Store
+    from convcli.engine import Cuts, Sink, Tile
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 DEPTHWISE = f.Field(
     "weights",
@@ -122,25 +122,27 @@ class DepthwiseSeparable(Kernel):
         per_output = self.depthwise.size * (channels if self.shared else 1)
         return {"depthwise": outputs * per_output, "pointwise": outputs * self.pointwise.size}
 
-    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
-        return "planes, then a matrix product"
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
+        return Algorithm("planes", "planes, then a matrix product")
 
     def coverage(self) -> Kernel:
         weights = tensors.given(footprint(self.effective, len(self.axes)))
         shared = {field: getattr(self, field) for field in ("name", "axes", "stride", "dilation", "padding", "border")}
         return Dense(weights=weights, **shared)
 
-    def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+    def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         weights = spread_over(self.effective, axes, self.axes).astype(dtype)
-        kernels = weights if self.shared else Filters(weights, x.shape[-1])
+        kernels = weights if self.shared else engine.Filters(weights, x.shape[-1])
         mix = self.mix.T.astype(dtype)
-        stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
+        windows = self.windows(x.shape[:-1], axes)
+        tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink)
+        stride, dilation = tiling.steps
 
-        def compute(tile: Tile) -> Array:
+        def compute(tile: Tile) -> Floats:
             lengths = [stop - start for start, stop in tile.region]
-            facts = Facts(tile.data, plain=x.dtype.kind != "f")
-            planes = correlate(tile.data, kernels, stride, dilation, lengths, facts)
-            mixed: Array = planes @ mix
+            facts = tiling.facts(tile.data, constraints.algorithm)
+            planes = engine.correlate(tile.data, kernels, stride, dilation, lengths, facts)
+            mixed: Floats = planes @ mix
             return mixed
 
-        run_tiled(x, self.windows(x.shape[:-1], axes), self.border, dtype, compute, store)
+        return tiling.by_tiles(compute)

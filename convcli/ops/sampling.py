@@ -19,6 +19,7 @@ from convcli.ops.tensors import Tensor
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from convcli.engine.dtypes import Array, DTypeLike
     from convcli.ops.deformable import Deformable
 
     Places = npt.NDArray[np.float64]

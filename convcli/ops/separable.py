@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from convcli.engine.bank.bank import sum_pairs
-from convcli.engine.channel.planes import correlate_planes, describe, run_whole
-from convcli.engine.facts import Facts
-from convcli.engine.tiles import Tile, run_tiled
+from convcli import engine
+from convcli.engine.plan import Algorithm, Constraints
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import MOST_LOOKED_AT, Kernel
@@ -24,7 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.ops.base import Array, Store
+    from convcli.engine import Cuts, Facts, Sink, Tile
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 #: Taps of both axes multiplied out for the planner and for OpenCV, up to so many.
 TOGETHER_LIMIT = 1 << 20
@@ -132,19 +131,20 @@ class Separable(Kernel):
             macs[f"along {axis}"] = taps * pairs * math.prod(sizes.values())
         return macs
 
-    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
         plain = all(d == 1 for d in (*self.stride, *self.dilation))
         if self.channels is None and len(self.axes) == 2 and plain and math.prod(self.taps) <= TOGETHER_LIMIT:
             import numpy as np
 
-            return describe(np.multiply.outer(*self.effective), self.stride, self.dilation, spatial, channels)
-        return "one pass per axis, by planes"
+            together = np.multiply.outer(*self.effective)
+            return engine.algorithm_for(together, (self.stride, self.dilation), spatial, channels, asked)
+        return Algorithm("one pass per axis", "one pass per axis, by planes")
 
     def coverage(self) -> Kernel:
         factors = tuple(tensors.given(footprint(taps, 1)) for taps in self.effective)
         return self.replace(factors=factors, groups=1, bias=None, divisor=1, flip=False)
 
-    def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+    def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         import numpy as np
 
         stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
@@ -156,27 +156,31 @@ class Separable(Kernel):
         few = math.prod(self.taps) <= TOGETHER_LIMIT
         if self.channels is None and len(axes) == 2 and len(passes) == 2 and all(d == 1 for d in dilation) and few:
             together = np.multiply.outer(*self.effective).astype(dtype)
-            if run_whole(x, together, dilation, windows, self.border, store):
-                return
+            work = engine.Correlation(x, together, windows, self.border, sink, constraints)
+            if cuts := engine.whole_cuts(work):
+                return cuts
+        tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink)
 
-        def chain(plane: Array, pair: tuple[int, ...], lengths: Sequence[int], facts: Facts) -> Array:
+        def chain(plane: Floats, pair: tuple[int, ...], lengths: Sequence[int], facts: Facts) -> Floats:
             for axis, taps in passes:
                 sizes = [*plane.shape[:-1]]
                 sizes[axis] = lengths[axis]
                 shape, step, gap = ([1] * len(axes) for _ in range(3))
                 shape[axis], step[axis], gap[axis] = taps.shape[-1], stride[axis], dilation[axis]
-                plane = correlate_planes(plane, taps[pair].reshape(shape), step, gap, sizes, facts=facts)
+                plane = engine.correlate_planes(plane, taps[pair].reshape(shape), step, gap, sizes, facts=facts)
             return plane
 
-        def compute(tile: Tile) -> Array:
+        def compute(tile: Tile) -> Floats:
             lengths = [stop - start for start, stop in tile.region]
-            facts = Facts(tile.data, plain=x.dtype.kind != "f")
+            facts = tiling.facts(tile.data, constraints.algorithm)
             if self.channels is None:
                 return chain(tile.data, (), lengths, facts)
             out, per_group, _ = self.factors[0].shape
-            return sum_pairs(tile.data, out, per_group, lengths, lambda m, c, p: chain(p, (m, c), lengths, facts))
+            return engine.sum_pairs(
+                tile.data, out, per_group, lengths, lambda m, c, p: chain(p, (m, c), lengths, facts)
+            )
 
-        run_tiled(x, windows, self.border, dtype, compute, store)
+        return tiling.by_tiles(compute)
 
 
 def _factors(taps: Any, fields: Mapping[str, Any]) -> tuple[tuple[Tensor, ...], str]:

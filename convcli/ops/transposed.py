@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from convcli.engine.bank.bank import Filters
-from convcli.engine.channel.phases import correlate_phase
-from convcli.engine.facts import Facts
+from convcli import engine
 from convcli.engine.geometry import Scatter, Window, scatter_window
-from convcli.engine.sink import float_target
-from convcli.engine.stamps import stamp
-from convcli.engine.tiles import Tile, run_tiled
+from convcli.engine.plan import Algorithm, Constraints
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
-from convcli.ops.dense import check_groups_of_kernel, correlate, effective_weights
+from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bias, common, per_axis, resolve_weights, spread_over
 from convcli.records import record
@@ -26,7 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.ops.base import Array, Store
+    from convcli.engine import Cuts, Filters, Sink, Tile
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 WEIGHTS = f.Field(
     "weights",
@@ -131,8 +129,9 @@ class Transposed(Kernel):
         inputs = math.prod(spatial)
         return {"convolution": inputs * (self.weights.size if self.channels else self.weights.size * channels)}
 
-    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1) -> str:
-        return f"{math.prod(self.stride)} phases, no zeros stuffed"
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
+        phases = f"{math.prod(self.stride)} phases"
+        return Algorithm(phases, f"{phases}, no zeros stuffed")
 
     def coverage(self) -> Kernel:
         weights = self.effective
@@ -145,48 +144,49 @@ class Transposed(Kernel):
         unit = weights * (math.prod(self.stride) / total) if total else weights + 1.0
         return self.replace(weights=tensors.given(unit), groups=1, bias=None, divisor=1, flip=False)
 
-    def _compute(self, x: npt.NDArray[Any], axes: str, dtype: npt.DTypeLike, store: Store) -> None:
+    def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         import numpy as np
 
         weights = spread_over(self.effective, axes, self.axes).astype(dtype)
-        target = float_target(store, dtype)
+        target = sink.target(dtype)
         groups, channels = self.groups, self.output_channels(x.shape[-1])
         windows = [
             window if isinstance(window, Scatter) else Scatter(1, 1, 1, 0, window.length)
             for window in self.windows(x.shape[:-1], axes)
         ]
+        tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink)
         lead = weights.ndim - len(axes)
         ones = (1,) * len(axes)
-        parts: dict[tuple[tuple[int, int | None, int], ...], Array | Filters] = {}
+        parts: dict[tuple[tuple[int, int | None, int], ...], Floats | Filters] = {}
 
-        def part(taps: tuple[slice, ...]) -> Array | Filters:
+        def part(taps: tuple[slice, ...]) -> Floats | Filters:
             """The weights of one phase: the same ones in every band."""
             key = tuple((cut.start, cut.stop, cut.step) for cut in taps)
             if key not in parts:
-                found = weights[(slice(None),) * lead + taps]
-                parts[key] = found if self.channels is None else Filters(found, groups)
+                some = weights[(slice(None),) * lead + taps]
+                parts[key] = some if self.channels is None else engine.Filters(some, groups)
             return parts[key]
 
-        def compute(tile: Tile) -> Array:
-            facts = Facts(tile.data, plain=x.dtype.kind != "f")
+        def compute(tile: Tile) -> Floats:
+            facts = tiling.facts(tile.data, constraints.algorithm)
 
             def phase(
-                source: Array, taps: tuple[slice, ...], dilation: tuple[int, ...], lengths: tuple[int, ...], name: str
-            ) -> Array:
+                source: Floats, taps: tuple[slice, ...], dilation: tuple[int, ...], lengths: tuple[int, ...], name: str
+            ) -> Floats:
                 weights = part(taps)
-                if not isinstance(weights, Filters):
-                    found = correlate_phase(source, weights, dilation, lengths, name)
-                    if found is not None:
-                        return found
+                if not isinstance(weights, engine.Filters):
+                    result = engine.correlate_phase(source, weights, dilation, lengths, name)
+                    if result is not None:
+                        return result
                 # Others may hand out the same scratch array again.
-                return np.array(correlate(source, weights, ones, dilation, lengths, facts))
+                return np.array(engine.correlate(source, weights, ones, dilation, lengths, facts))
 
             into = None if target is None else target[slice(*tile.region[0])]
-            return stamp(tile, windows, channels, phase, into)
+            return engine.stamp(tile, windows, channels, phase, into)
 
         rows = 0
         if len(windows) == 2:
             # Every phase is a convolution of its own: bands of many rows keep the calls few.
             row = windows[1].length * channels * np.dtype(dtype).itemsize
             rows = max(1, min(BAND_BYTES // row, -(-windows[0].length // 4)))
-        run_tiled(x, windows, self.border, dtype, compute, store, rows=rows)
+        return dataclasses.replace(tiling, rows=rows).by_tiles(compute)

@@ -115,3 +115,14 @@ def _from_file(path: Path, overrides: Mapping[str, Node]) -> Kernel:
     except OSError as error:
         raise KernelError((error.strerror or str(error)).lower(), place=str(path)) from error
     return from_text(text, name=path.stem, source=str(path), folder=path.parent, overrides=overrides)
+
+
+def apply(
+    array: Array,
+    kernel: str | Path | Mapping[str, Any] | Kernel,
+    layout: str | None = None,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Array:
+    """`array` filtered with a kernel in any form that `load` takes; see `Kernel.apply`."""
+    return load(kernel).apply(array, layout, dtype=dtype)

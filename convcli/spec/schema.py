@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from convcli.engine.borders import BORDERS
+from convcli.engine.geometry import BORDERS
 from convcli.ops import TYPES, Kernel
 from convcli.ops.displacements import DISPLACEMENTS
 from convcli.ops.fields import ABOUT, Field, Kind

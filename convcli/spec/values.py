@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from convcli.engine.borders import BORDERS
+from convcli.engine.geometry import BORDERS
 from convcli.errors import FieldError, KernelError, suggestion
 from convcli.ops import tensors
 from convcli.ops.fields import Field, Kind

@@ -23,9 +23,14 @@ from convcli.engine.channel.planes import correlate_planes
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
 from convcli.engine.memory import scratch
+from convcli.engine.plan import Algorithm
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Floats
+    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.geometry import Window
+    from convcli.engine.sink import Sink
+    from convcli.engine.threads import Cuts
+    from convcli.engine.tiles import Tile, Tiling
 
 
 ALGORITHMS = ("pointwise", "planes", "winograd", "rows")
@@ -55,15 +60,17 @@ def algorithm(shape: Sequence[int], groups: int = 1, stride: Sequence[int] = (),
     return "rows"
 
 
-def describe(shape: Sequence[int], groups: int = 1, stride: Sequence[int] = (), dilation: Sequence[int] = ()) -> str:
-    """How a bank of this shape runs, in a few words."""
-    words = {
+def algorithm_of_bank(
+    shape: Sequence[int], groups: int, stride: Sequence[int], dilation: Sequence[int]
+) -> Algorithm | None:
+    """How a bank of this shape runs, with its description; None where that is a matter of planes."""
+    descriptions = {
         "pointwise": "matrix product of pixels",
-        "planes": "plane by plane",
         "winograd": "Winograd tiles of 4x4",
         "rows": "matrix products of rows",
     }
-    return words[algorithm(shape, groups, stride, dilation)]
+    name = descriptions.get(algorithm(shape, groups, stride, dilation))
+    return Algorithm(name, name) if name else None
 
 
 class Filters:
@@ -89,18 +96,53 @@ class Filters:
         return winograd.transformed(self.weights)
 
 
-def band_rows(filters: Filters, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int]) -> int:
-    """The height that bands should have for these `lengths` of outputs; 0 where the algorithm does not care."""
-    chosen = algorithm(filters.shape, filters.groups, stride, dilation)
-    if chosen == "planes":
+def bank_cuts(x: Array, filters: Filters, windows: Sequence[Window], sink: Sink) -> Cuts | None:
+    """The work on all of an input without copying windows, where the algorithm is one that can do so."""
+    if algorithm(filters.shape, filters.groups) != "pointwise":
+        return None
+    from convcli.engine.bank.pointwise import pointwise
+
+    return pointwise(x, filters, windows, sink)
+
+
+def bank_rows(filters: Filters, tiling: Tiling) -> int:
+    """The height that bands should have; 0 where the algorithm does not care."""
+    name = algorithm(filters.shape, filters.groups, *tiling.steps)
+    if name == "planes":
         return 0
-    if chosen == "winograd":
+    if name == "winograd":
         return WINOGRAD_ROWS
     from convcli.engine.bank import rows
 
-    row = math.prod(lengths[1:])
+    first, *others = tiling.lengths
     # Four bands at least, so that two threads end together.
-    return max(1, min(rows.band_samples(math.prod(filters.shape)) // row, lengths[0] // 4))
+    return max(1, min(rows.band_samples(math.prod(filters.shape)) // math.prod(others), first // 4))
+
+
+def correlate(
+    x: Floats, weights: Floats | Filters, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
+    facts: Facts, into: Floats | None = None,
+) -> Floats:  # fmt: skip
+    """A filter bank, or weights of the spatial rank on every channel alone.
+
+    The result is `into` where that is given and the algorithm can write to it at once.
+    """
+    if isinstance(weights, Filters):
+        return correlate_bank(x, weights, stride, dilation, lengths, facts=facts, into=into)
+    return correlate_planes(x, weights, stride, dilation, lengths, facts=facts, into=into)
+
+
+def correlated(tiling: Tiling, weights: Floats | Filters, asked: str | None) -> Cuts:
+    """A filter bank, or weights of the spatial rank on every channel alone, by tiles."""
+    stride, dilation = tiling.steps
+    target = tiling.sink.target(tiling.dtype)
+
+    def compute(tile: Tile) -> Floats:
+        lengths = [stop - start for start, stop in tile.region]
+        into = None if target is None else target[slice(*tile.region[0])]
+        return correlate(tile.data, weights, stride, dilation, lengths, tiling.facts(laid(tile.data), asked), into)
+
+    return tiling.by_tiles(compute)
 
 
 def correlate_bank(

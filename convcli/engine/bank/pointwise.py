@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -20,12 +20,13 @@ from convcli.engine.channel.passes import UNPACKED
 from convcli.engine.dtypes import planar
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
-from convcli.engine.sink import float_target
-from convcli.engine.threads import run_cuts
+from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
+    from convcli.engine.bank.bank import Filters
     from convcli.engine.dtypes import Array, Floats
     from convcli.engine.geometry import Window
+    from convcli.engine.sink import Sink
 
 
 #: Samples that are mixed in one call.
@@ -42,30 +43,23 @@ STAGED = 3 << 20
 FEW = 4
 
 
-def run_pointwise(
-    x: Array,
-    weights: Floats,
-    groups: int,
-    windows: Sequence[Window],
-    store: Callable[[Floats, int], None],
-) -> bool:
-    """Mixes the channels of all samples from where they lie to where the result goes; False where that can't be."""
-    out = float_target(store, weights.dtype)
+def pointwise(x: Array, filters: Filters, windows: Sequence[Window], sink: Sink) -> Cuts | None:
+    """Mixes the channels of all samples from where they lie to where the result goes; None where that can't be."""
+    weights, groups = filters.weights, filters.groups
+    out = sink.target(weights.dtype)
     kept = all(isinstance(window, Gather) and window.stride == 1 and not window.before for window in windows)
     if out is None or x.dtype != out.dtype or not kept or x.shape[:-1] != out.shape[:-1]:
-        return False
+        return None
     if planar(x) != planar(out) or (not planar(x) and max(weights.shape[:2]) <= FEW):
-        return False
+        return None
     row = math.prod(x.shape[1:-1])
     count = min(len(x), 4 * max(1, len(x) * row // (4 * MIXED)))
-    target = out
 
     def band(rows: tuple[int, int]) -> None:
-        mix(x[slice(*rows)], weights, groups, target[slice(*rows)])
-        store(target[slice(*rows)], rows[0])
+        mix(x[slice(*rows)], weights, groups, out[slice(*rows)])
+        sink.store(out[slice(*rows)], rows[0])
 
-    run_cuts(band, list(itertools.pairwise(len(x) * part // count for part in range(count + 1))))
-    return True
+    return Cuts(band, list(itertools.pairwise(len(x) * part // count for part in range(count + 1))))
 
 
 def mix(x: Floats, weights: Floats, groups: int, y: Floats) -> None:

@@ -7,7 +7,7 @@ by side: no real-to-complex packing, and half the work. Tiles never wrap into th
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +15,15 @@ import cv2
 import numpy as np
 
 from convcli.engine.borders import read_window
+from convcli.engine.channel.correlation import Correlation, Otherwise
 from convcli.engine.channel.passes import join, keep_planes, split
-from convcli.engine.facts import Facts
 from convcli.engine.memory import scratch
-from convcli.engine.sink import float_target, sink_of
-from convcli.engine.threads import run_cuts
+from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from convcli.engine.dtypes import Array, Floats
-    from convcli.engine.geometry import Window
 
     Spectrum = npt.NDArray[np.complexfloating[Any, Any]]
 
@@ -117,22 +115,14 @@ def _fill(target: Floats, first: Array, second: Array) -> None:
         target[..., 0], target[..., 1] = first, second
 
 
-def run_fourier(
-    x: Array,
-    taps: Floats,
-    tile: tuple[int, int],
-    windows: Sequence[Window],
-    border: str,
-    store: Callable[[Floats, int], None],
-    otherwise: Callable[[Floats], Floats],
-) -> None:
-    """`taps` on all of `x`, `(h, w, channels)`, in bands of one row of tiles.
+def by_tiles(work: Correlation, tile: tuple[int, int], otherwise: Otherwise) -> Cuts:
+    """A kernel on all of an input `(h, w, channels)`, in bands of one row of tiles.
 
     `otherwise(window)` computes a band whose samples are not fit for a Fourier transform.
     """
-    out, sink, channels = float_target(store, taps.dtype), sink_of(store), x.shape[2]
-    out = out if channels == 1 else None
-    width = windows[1].length
+    x, taps, border, windows = work.x, work.taps, work.border, work.windows
+    channels, width = x.shape[2], windows[1].length
+    out = work.sink.target(taps.dtype) if channels == 1 else None
     count = -(-width // (2 * (tile[1] - taps.shape[1] + 1)))
     strips = list(itertools.pairwise(width * part // count for part in range(count + 1)))
     left, right = windows[1].reads(0, width)
@@ -143,27 +133,21 @@ def run_fourier(
             source = x[low:high]
         else:
             source = read_window(x, [(low, high), (0, x.shape[1])], border, x.dtype)
-        if not Facts(source, plain=x.dtype.kind != "f").bounded:
-            store(otherwise(read_window(x, [(low, high), (left, right)], border, taps.dtype)), rows[0])
+        if not work.facts(source, plain=x.dtype.kind != "f").bounded:
+            work.sink.store(otherwise(work.window([(low, high), (left, right)])), rows[0])
             return
         planes = [source[..., 0]] if channels == 1 else list(split(source, "planes apart"))
         if out is not None:
             tiles(planes, taps, tile, [out[slice(*rows), :, 0]], (left, border))
+            work.sink.store(out[slice(*rows)], rows[0])
             return
-        height = rows[1] - rows[0]
-        whole = scratch("fourier", (height, width, channels), taps.dtype) if sink is None else None
         for start, stop in strips:
-            results = scratch("results apart", (channels, height, stop - start), taps.dtype)
+            results = scratch("results apart", (channels, rows[1] - rows[0], stop - start), taps.dtype)
             tiles(planes, taps, tile, list(results), (left + start, border))
-            if sink is not None:
-                keep_planes(results, sink, rows[0], start)
-            elif whole is not None:
-                join(results, whole[:, start:stop])
-        if whole is not None:
-            store(whole, rows[0])
+            keep_planes(results, work.sink, rows[0], start)
 
     length, useful = windows[0].length, tile[0] - taps.shape[0] + 1
-    run_cuts(band, [(top, min(top + useful, length)) for top in range(0, length, useful)])
+    return Cuts(band, [(top, min(top + useful, length)) for top in range(0, length, useful)])
 
 
 @lru_cache(maxsize=32)

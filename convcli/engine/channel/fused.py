@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from convcli.engine.borders import read_window, source_indices
+from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import CHANNEL_LIMIT, one_channel
 from convcli.engine.channel.factors import Factors
 from convcli.engine.channel.passes import (
@@ -35,8 +36,8 @@ from convcli.engine.channel.passes import (
 )
 from convcli.engine.geometry import Gather, Window
 from convcli.engine.memory import scratch
-from convcli.engine.sink import float_target, sink_of
-from convcli.engine.threads import run_cuts
+from convcli.engine.threads import Cuts
+from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
@@ -49,50 +50,41 @@ WIDTH = 2048
 BLOCK = 8
 
 
-def fits(x: Array, windows: Sequence[Window]) -> bool:
+def fits(work: Correlation) -> bool:
     """Whether passes can run in bands: stride and dilation 1, and rows of some length."""
+    x, windows = work.x, work.windows
     plain = all(isinstance(w, Gather) and w.stride == 1 and (w.dilation == 1 or w.taps == 1) for w in windows)
     return plain and x.ndim == 3 and x.shape[2] <= CHANNEL_LIMIT and x.shape[1] >= 16
 
 
-def run_fused(
-    x: Array,
-    factors: Factors,
-    windows: Sequence[Window],
-    border: str,
-    store: Callable[[Floats, int], None],
-) -> None:
-    """The sum of the separable kernels `factors` on `x`, `(h, w, channels)`."""
-
+def fused(work: Correlation, factors: Factors) -> Cuts:
+    """The sum of the separable kernels `factors` on an input `(h, w, channels)`."""
     dtype = factors[0].dtype
-    out, sink = float_target(store, dtype), sink_of(store)
-    x, out = one_channel(x), None if out is None else one_channel(out)
-    channels, width = x.shape[2], windows[1].length
+    x, out = one_channel(work.x), work.sink.target(dtype)
+    out = None if out is None else one_channel(out)
+    channels, width = x.shape[2], work.windows[1].length
     step = strip_width(width, channels, factors[1].shape[1])
+    strips = _Strips(x, factors, work.windows, work.border)
 
     def band(rows: tuple[int, int]) -> None:
-        height = rows[1] - rows[0]
-        whole = None if out is None else out[slice(*rows)]
-        if whole is None and sink is None:
-            whole = scratch("band", (height, width, channels), dtype)
         for left in range(0, width, step):
             region = (rows, (left, min(left + step, width)))
-            target = None if whole is None else whole[:, slice(*region[1])]
+            target = None if out is None else out[slice(*rows), slice(*region[1])]
             if target is not None and channels == 1:
-                _strip(x, factors, windows, border, region, target[None, ..., 0])
+                strips.fill(region, target[None, ..., 0])
                 continue
             # The last pass reads the input no more.
-            planes = scratch("source", (channels, height, region[1][1] - left), dtype)
-            _strip(x, factors, windows, border, region, planes)
+            planes = scratch("source", (channels, rows[1] - rows[0], region[1][1] - left), dtype)
+            strips.fill(region, planes)
             if target is not None:
                 join(planes, target)
-            elif sink is not None:
-                keep_planes(planes, sink, rows[0], left)
-        if whole is not None and out is None:
-            store(whole, rows[0])
+            else:
+                keep_planes(planes, work.sink, rows[0], left)
+        if out is not None:
+            work.sink.store(work.sink.out[slice(*rows)], rows[0])
 
-    taps = factors[0].shape[1]
-    run_cuts(band, bands(windows[0].length, width * channels, len(factors[0]), 0 if x.dtype == dtype else taps))
+    least = 0 if x.dtype == dtype else factors[0].shape[1]
+    return Cuts(band, bands(work.windows[0].length, width * channels, len(factors[0]), least))
 
 
 def strip_width(width: int, channels: int, taps: int) -> int:
@@ -117,64 +109,83 @@ def bands(length: int, width: int, ranks: int = 1, least: int = 0) -> list[tuple
     return list(itertools.pairwise([*range(0, length, rows), length]))
 
 
-def _strip(
-    x: Array, factors: Factors, windows: Sequence[Window], border: str,
-    region: tuple[tuple[int, int], ...], result: Floats,
-) -> None:  # fmt: skip
-    """A few columns of a band into the planes `result`, in the cache from where they are read to where they go."""
-    dtype = factors[0].dtype
-    rows, (low, high) = (window.reads(*part) for window, part in zip(windows, region, strict=True))
-    first, last = max(low, 0), min(high, x.shape[1])
-    steps: list[Step] = []
-    source = _planes(x, rows, (first, last), border, dtype, steps)
-    wide = scratch("wide", (x.shape[2], result.shape[1], high - low), dtype)
-    ranks = list(zip(*factors, strict=True))
-    # The sum of several kernels stays in the cache until it is complete.
-    total = result if len(ranks) == 1 else scratch("sum", result.shape, dtype)
-    for index, (down, across) in enumerate(ranks):
-        steps += column_steps(source, down, wide[..., first - low : last - low])
-        for edge in ((low, min(0, high)), (max(x.shape[1], low), high)):
+@record(kw_only=False, eq=False)
+class _Strips:
+    """A few columns of a band each, in the cache from where they are read to where they go."""
+
+    x: Array
+    factors: Factors
+    windows: Sequence[Window]
+    border: str
+
+    def fill(self, region: tuple[tuple[int, int], ...], result: Floats) -> None:
+        """The outputs of a region into the planes `result`."""
+        x, dtype = self.x, self.factors[0].dtype
+        rows, (low, high) = (window.reads(*part) for window, part in zip(self.windows, region, strict=True))
+        first, last = max(low, 0), min(high, x.shape[1])
+        steps: list[Step] = []
+        source = self._planes(rows, (first, last), steps)
+        wide = scratch("wide", (x.shape[2], result.shape[1], high - low), dtype)
+        ranks = list(zip(*self.factors, strict=True))
+        # The sum of several kernels stays in the cache until it is complete.
+        total = result if len(ranks) == 1 else scratch("sum", result.shape, dtype)
+        for index, (down, across) in enumerate(ranks):
+            steps += column_steps(source, down, wide[..., first - low : last - low])
+            for edge in ((low, min(0, high)), (max(x.shape[1], low), high)):
+                if edge[0] < edge[1]:
+                    steps.append(self._continued(wide, low, edge, rows, down))
+            part = scratch("more", result.shape, dtype) if index else total
+            steps += _across(wide, across, part)
+            if index:
+                steps.append(partial(np.add, total, part, result if index == len(ranks) - 1 else total))
+        run(steps)
+        if x.dtype.kind == "f" and not _finite(result, ranks[0]):
+            # A product would spread what is not finite to places that the kernel does not reach.
+            window = read_window(x, [rows, (low, high)], self.border, dtype)
+            result[...] = np.moveaxis(passes(window, self.factors, finite=False), 2, 0)
+
+    def _planes(self, rows: tuple[int, int], columns: tuple[int, int], steps: list[Step]) -> Floats:
+        """The channels of a part of the input as planes `(channels, h, w)`, once the `steps` that it adds are made.
+
+        `columns` are those of the picture, `rows` may reach over its edge. A plane that can be read where it lies is.
+        """
+        x, dtype = self.x, self.factors[0].dtype
+        inside = (max(rows[0], 0), min(rows[1], x.shape[0]))
+        part = x[slice(*inside), slice(*columns)]
+        shape = (x.shape[2], rows[1] - rows[0], part.shape[1])
+        if shape[0] == 1 and inside == rows and x.dtype == dtype and part.strides[1] == part.itemsize:
+            return part[None, ..., 0]
+        planes = scratch("source", shape, dtype)
+        within = planes[:, inside[0] - rows[0] : inside[1] - rows[0]]
+        if shape[0] == 1:
+            steps.append(partial(np.copyto, within[0], part[..., 0]))
+        else:
+            steps.append(lambda: np.copyto(within, split(part, "planes apart")))
+        for edge in ((rows[0], inside[0]), (inside[1], rows[1])):
             if edge[0] < edge[1]:
-                steps.append(_continued(wide, (low, high), edge, border, x, rows, down))
-        part = scratch("more", result.shape, dtype) if index else total
-        steps += _across(wide, across, part)
-        if index:
-            steps.append(partial(np.add, total, part, result if index == len(ranks) - 1 else total))
-    run(steps)
-    if x.dtype.kind == "f" and not _finite(result, ranks[0]):
-        # A product would spread what is not finite to places that the kernel does not reach.
-        window = read_window(x, [rows, (low, high)], border, dtype)
-        result[...] = np.moveaxis(passes(window, factors, finite=False), 2, 0)
+                target = planes[:, edge[0] - rows[0] : edge[1] - rows[0]]
+                places = _places(edge, x.shape[0], self.border, rows)
+                if isinstance(places, slice):
+                    steps.append(partial(np.copyto, target, planes[:, places]))
+                else:
+                    steps.append(partial(_read, x, [edge, columns], self.border, target))
+        return planes
 
+    def _continued(self, wide: Floats, low: int, edge: tuple[int, int], rows: tuple[int, int], down: Floats) -> Step:
+        """How the columns `edge` of `wide`, which starts at `low`, are made, which the picture lacks."""
+        target = wide[..., edge[0] - low : edge[1] - low]
+        if self.border == "zero":
+            return partial(target.fill, 0)
+        places = _places(edge, self.x.shape[1], self.border, (low, low + wide.shape[2]))
+        if isinstance(places, slice):
+            return partial(np.copyto, target, wide[..., places])
 
-def _planes(
-    x: Array, rows: tuple[int, int], columns: tuple[int, int], border: str, dtype: np.dtype[Any],
-    steps: list[Step],
-) -> Floats:  # fmt: skip
-    """The channels of a part of `x` as planes `(channels, h, w)` of `dtype`, once the `steps` that it adds are made.
+        def elsewhere() -> None:
+            # What continues the picture here lies in another strip, or in pieces.
+            window = read_window(self.x, [rows, edge], self.border, wide.dtype)
+            target[...] = np.moveaxis(along_columns(window, down, finite=True), 2, 0)
 
-    `columns` are those of the picture, `rows` may reach over its edge. A plane that can be read where it lies is.
-    """
-    inside = (max(rows[0], 0), min(rows[1], x.shape[0]))
-    part = x[slice(*inside), slice(*columns)]
-    shape = (x.shape[2], rows[1] - rows[0], part.shape[1])
-    if shape[0] == 1 and inside == rows and x.dtype == dtype and part.strides[1] == part.itemsize:
-        return part[None, ..., 0]
-    planes = scratch("source", shape, dtype)
-    held = planes[:, inside[0] - rows[0] : inside[1] - rows[0]]
-    if shape[0] == 1:
-        steps.append(partial(np.copyto, held[0], part[..., 0]))
-    else:
-        steps.append(lambda: np.copyto(held, split(part, "planes apart")))
-    for edge in ((rows[0], inside[0]), (inside[1], rows[1])):
-        if edge[0] < edge[1]:
-            target = planes[:, edge[0] - rows[0] : edge[1] - rows[0]]
-            places = _places(edge, x.shape[0], border, rows)
-            if isinstance(places, slice):
-                steps.append(partial(np.copyto, target, planes[:, places]))
-            else:
-                steps.append(partial(_read, x, [edge, columns], border, target))
-    return planes
+        return elsewhere
 
 
 def _read(x: Array, ranges: list[tuple[int, int]], border: str, target: Floats) -> None:
@@ -208,27 +219,6 @@ def _finite(y: Floats, taps: tuple[Floats, Floats]) -> bool:
     columns = ACROSS if across > 1 and rows_by_product(across) else 1
     seen = y[:, :: min(rows, y.shape[1]), :: min(columns, y.shape[2])]
     return math.isfinite(np.add.reduce(seen, axis=None)) or bool(np.isfinite(seen).all())
-
-
-def _continued(
-    wide: Floats, reach: tuple[int, int], edge: tuple[int, int], border: str, x: Array,
-    rows: tuple[int, int], down: Floats,
-) -> Step:  # fmt: skip
-    """How the columns `edge` of `wide`, which `reach` from low to high, are made, which the picture `x` lacks."""
-    low, _ = reach
-    target = wide[..., edge[0] - low : edge[1] - low]
-    if border == "zero":
-        return partial(target.fill, 0)
-    places = _places(edge, x.shape[1], border, reach)
-    if isinstance(places, slice):
-        return partial(np.copyto, target, wide[..., places])
-
-    def elsewhere() -> None:
-        # What continues the picture here lies in another strip, or in pieces.
-        window = read_window(x, [rows, edge], border, wide.dtype)
-        target[...] = np.moveaxis(along_columns(window, down, finite=True), 2, 0)
-
-    return elsewhere
 
 
 @lru_cache(maxsize=256)

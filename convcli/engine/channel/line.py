@@ -4,50 +4,40 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from convcli.engine.borders import read_window
+from convcli.engine.channel.correlation import Correlation, Otherwise
 from convcli.engine.channel.direct import direct
 from convcli.engine.channel.line_fourier import lines, pieces
 from convcli.engine.channel.passes import ACROSS, product_line
-from convcli.engine.facts import Facts
-from convcli.engine.geometry import Gather, Window
+from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Plan
-from convcli.engine.sink import float_target
-from convcli.engine.threads import run_cuts
+from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.dtypes import Floats
 
 
 #: Outputs of a band of products.
 BAND = 1 << 18
 
 
-def run_line(
-    x: Array,
-    taps: Floats,
-    plan: Plan,
-    windows: Sequence[Window],
-    border: str,
-    store: Callable[[Floats, int], None],
-    otherwise: Callable[[Floats], Floats],
-) -> bool:
-    """The kernel `taps` on the line `x`, `(n, 1)`; False where `plan` is not for samples as they lie.
+def along_line(work: Correlation, plan: Plan, otherwise: Otherwise) -> Cuts | None:
+    """A kernel on a line `(n, 1)`; None where `plan` is not for samples as they lie.
 
     `otherwise(samples)` computes a band whose samples are not fit for a Fourier transform.
     """
-    (window,) = windows
-    out = float_target(store, taps.dtype)
+    x, taps, (window,) = work.x, work.taps, work.windows
+    out = work.sink.target(taps.dtype)
     plain = isinstance(window, Gather) and window.stride == window.dilation == 1
     if plan.algorithm == "direct" or not plain or out is None or x.shape[1] != 1 or x.dtype != taps.dtype:
-        return False
+        return None
     if not (x.flags.c_contiguous and out.flags.c_contiguous):
-        return False
+        return None
     tile = plan.tile[1] if plan.algorithm == "fourier" else 0
 
     def band(cut: tuple[int, int]) -> None:
@@ -55,18 +45,19 @@ def run_line(
         if low >= 0 and high <= len(x):
             source = x[low:high, 0]
         else:
-            held = scratch("window", (high - low, 1), x.dtype)
-            source = read_window(x, [(low, high)], border, x.dtype, out=held)[:, 0]
+            space = scratch("window", (high - low, 1), x.dtype)
+            source = read_window(x, [(low, high)], work.border, x.dtype, out=space)[:, 0]
         target = out[slice(*cut), 0]
         if not tile:
             along(source, taps, target)
-        elif Facts(source, plain=False).bounded:
+        elif work.facts(source).bounded:
             lines(source[None], taps[None], tile, target[None])
         else:
             target[:] = otherwise(source)
+        work.sink.store(out[slice(*cut)], cut[0])
 
-    run_cuts(band, bands(window.length, tile - taps.size + 1, pieces(tile)) if tile else bands(window.length, 1, BAND))
-    return True
+    unit, most = (tile - taps.size + 1, pieces(tile)) if tile else (1, BAND)
+    return Cuts(band, bands(window.length, unit, most))
 
 
 def bands(length: int, unit: int, most: int) -> list[tuple[int, int]]:

@@ -184,7 +184,7 @@ def keep_planes(planes: Floats, sink: Sink, top: int, left: int) -> None:
         sink.keep(planes[0, ..., None], target)
         return
     kept = scratch("kept", planes.shape, target.dtype)
-    sink.keep(planes, kept)
+    sink.keep(planes, kept, planes=True)
     join(kept, target)
 
 

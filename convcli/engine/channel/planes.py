@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -13,22 +13,21 @@ import numpy as np
 
 from convcli.engine import tiles
 from convcli.engine.channel import fused, phases, whole
+from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import direct, one_channel, opencv_layout
 from convcli.engine.channel.factors import factorise
-from convcli.engine.channel.fourier import fourier, run_fourier
+from convcli.engine.channel.fourier import by_tiles, fourier
 from convcli.engine.channel.passes import passes
 from convcli.engine.channel.phases import correlate_phases, spread_taps
-from convcli.engine.channel.volume import are_small, band_slices, correlate_slices, correlate_volume, pays, run_folded
+from convcli.engine.channel.volume import are_small, band_slices, correlate_slices, correlate_volume, folded, pays
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Gather, extent
-from convcli.engine.plan import Plan, Plane, asked_for, choose
-from convcli.engine.sink import channel_store, float_target, native_target, takes_integers
+from convcli.engine.plan import Algorithm, Plan, Plane, plan_plane
+from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
-    from convcli.engine.geometry import Window
-
 
 #: Dilated taps are looked at with the zeros between them up to this many; among more, finding factors takes too long.
 SPREAD_LIMIT = 1 << 16
@@ -89,16 +88,18 @@ def _correlate(
     return y
 
 
-def plan_for(taps: Floats, height: int, width: int, channels: int, facts: Facts | None = None) -> Plan:
+def plan_for(
+    taps: Floats, height: int, width: int, channels: int, *, facts: Facts | None = None, algorithm: str | None = None
+) -> Plan:
     """The plan for `height` x `width` outputs of the plain convolution with `taps`, on samples with these `facts`."""
-    work = _work(taps, height, width, channels)
-    plan = choose(work)
+    work, algorithm = _work(taps, height, width, channels), facts.algorithm if facts else algorithm
+    plan = plan_plane(work, algorithm)
     if facts is None or plan.algorithm == "direct":
         return plan
     if plan.algorithm == "fourier" and not facts.bounded:
-        plan = choose(replace(work, bounded=False))
+        plan = plan_plane(replace(work, bounded=False), algorithm)
     if plan.algorithm == "passes" and not facts.finite:
-        plan = choose(replace(work, bounded=False, finite=False))
+        plan = plan_plane(replace(work, bounded=False, finite=False), algorithm)
     return plan
 
 
@@ -111,11 +112,7 @@ def _work(taps: Floats, height: int, width: int, channels: int) -> Plane:
 
 
 def work_for(
-    taps: Array,
-    stride: Sequence[int],
-    dilation: Sequence[int],
-    spatial: Sequence[int] | None,
-    channels: int,
+    taps: Array, stride: Sequence[int], dilation: Sequence[int], spatial: Sequence[int] | None, channels: int
 ) -> tuple[Plane, int]:
     """The plain convolution that `correlate_planes` makes of these taps on `spatial` sizes, and of how many rows.
 
@@ -130,9 +127,9 @@ def work_for(
     return _work(plane, max(1, height // stride[0]), width, channels), count
 
 
-def by_products(taps: Array, stride: Sequence[int], dilation: Sequence[int]) -> bool:
+def by_products(taps: Array, stride: Sequence[int], dilation: Sequence[int], algorithm: str | None = None) -> bool:
     """Whether a strided kernel of these taps is computed by `strided` on a picture of some size."""
-    if max(stride) == 1 or asked_for() is not None:
+    if max(stride) == 1 or algorithm is not None:
         return False
     return _by_products(taps.tobytes(), taps.shape, taps.dtype.str, tuple(stride), tuple(dilation))
 
@@ -144,22 +141,19 @@ def _by_products(
     from convcli.engine.channel import strided
 
     taps = np.frombuffer(data, dtype).reshape(shape)
-    return strided.pays(taps, stride, dilation, lambda part: choose(_work(part, 1000, 1000, 1)).cost)
+    return strided.pays(taps, stride, dilation, lambda part: plan_plane(_work(part, 1000, 1000, 1)).cost)
 
 
-def describe(
-    taps: Array,
-    stride: Sequence[int],
-    dilation: Sequence[int],
-    spatial: Sequence[int] | None,
-    channels: int,
-) -> str:
-    """In a few words how `correlate_planes` goes about these taps on an input of `spatial` sizes."""
-    if by_products(taps, stride, dilation):
-        return f"strided matrix products ({taps.size} taps)"
-    work, count = work_for(taps, stride, dilation, spatial, channels)
-    plan = choose(work)
-    return f"{plan}, {count} phases of rows" if count > 1 else str(plan)
+def algorithm_for(
+    taps: Array, steps: tuple[Sequence[int], Sequence[int]], spatial: Sequence[int] | None, channels: int,
+    asked: str | None = None,
+) -> Algorithm:  # fmt: skip
+    """How `correlate_planes` goes about these taps, with strides and dilations, on an input of `spatial` sizes."""
+    if by_products(taps, *steps, asked):
+        return Algorithm("strided matrix products", f"strided matrix products ({taps.size} taps)")
+    work, count = work_for(taps, *steps, spatial, channels)
+    plan = plan_plane(work, asked)
+    return Algorithm(plan.algorithm, f"{plan}, {count} phases of rows" if count > 1 else str(plan))
 
 
 def bands(plan: Plan, work: Plane, dtype: DTypeLike) -> list[tuple[int, int]]:
@@ -176,103 +170,100 @@ def bands(plan: Plan, work: Plane, dtype: DTypeLike) -> list[tuple[int, int]]:
     ):
         return whole.parts(work.height, samples * kind.itemsize, samples, work.taps, whole.PART)
     windows = [Gather(k, 1, 1, k // 2, n) for k, n in zip(work.taps, (work.height, work.width), strict=True)]
-    return tiles._bands((work.height, work.width, work.channels), windows, 4, plan.rows)
+    return tiles.bands((work.height, work.width, work.channels), windows, 4, plan.rows)
 
 
-def band_rows(
-    taps: Floats, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], channels: int
-) -> int:
-    """The height that bands should have for these `lengths` of outputs; 0 where the algorithm does not care."""
+def band_rows(work: Correlation) -> int:
+    """The height that bands should have for these outputs; 0 where the algorithm does not care."""
+    taps, (stride, dilation) = work.taps, work.steps
+    lengths, channels = [window.length for window in work.windows], work.x.shape[-1]
     if taps.ndim == 3 and all(step == 1 for step in (*stride, *dilation)):
         return band_slices(taps, tuple(lengths))
     if taps.ndim != 2:
         return 0
     if any(step != 1 for step in (*stride, *dilation)):
         return phases.band_rows(stride, lengths, channels, taps.itemsize)
-    return plan_for(taps, lengths[0], lengths[1], channels).rows
+    return plan_for(taps, lengths[0], lengths[1], channels, algorithm=work.constraints.algorithm).rows
 
 
-def run_whole(
-    x: Array,
-    taps: Floats,
-    dilation: Sequence[int],
-    windows: Sequence[Window],
-    border: str,
-    store: Callable[[Array, int], None],
-) -> bool:
-    """Filters all of `x` without copying windows, where the fastest algorithm is one that can do so."""
+def whole_cuts(work: Correlation) -> Cuts | None:
+    """The work on all of the input without copying windows, where the fastest algorithm is one that can do so."""
+    x, taps = work.x, work.taps
     if taps.ndim == 3 and x.ndim == 4 and not planar(x):
-        return run_folded(x, taps, windows, border, store)
+        return folded(work)
     if taps.ndim == 1 and x.ndim == 2:
-        from convcli.engine.channel.line import run_line
-
-        plan = plan_for(taps[None], 1, windows[0].length, x.shape[1])
-        alone = lambda line: _filter(line[None, :, None], taps[None], Facts(line, plain=False))[0, :, 0]
-        return run_line(x, taps, plan, windows, border, store, alone)
+        return _line(work)
     if taps.ndim != 2 or x.ndim != 3:
-        return False
+        return None
     if planar(x):
-        stores = [channel_store(store, channel) for channel in range(x.shape[2])]
-        if None in stores:
-            return False
+        parts = [whole_cuts(work.channel(channel, channel, taps)) for channel in range(x.shape[2])]
         # All channels are of one shape: what serves the first serves the others.
-        return all(
-            run_whole(x[..., channel : channel + 1], taps, dilation, windows, border, one)
-            for channel, one in enumerate(stores)
-            if one is not None
-        )
-    if any(window.stride > 1 for window in windows):
-        return _run_strided(x, taps, windows, border, store)
+        joined = [part for part in parts if part is not None]
+        return Cuts.joined(joined) if len(joined) == len(parts) else None
+    if any(window.stride > 1 for window in work.windows):
+        return _strided(work)
+    dilation = work.steps[1]
     if max(dilation) > 1 and extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
-        return False
+        return None
     spread = np.ascontiguousarray(spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T)
-    plan = plan_for(spread, windows[0].length, windows[1].length, x.shape[2])
-    if plan.algorithm == "direct" and whole.fits(x, spread, windows, border):
-        exact = x.dtype == "uint8" and whole.are_integers(spread)
-        native = x.dtype == "uint8" and spread.size <= whole.NATIVE_AREA
-        out = native_target(store, x.dtype, exact=exact) if native else float_target(store, taps.dtype)
-        if out is not None and x.dtype == out.dtype and opencv_layout(one_channel(out)):
-            whole.filter_to(x, spread, windows, border, out)
-        elif exact and np.count_nonzero(spread) <= whole.INTEGER_TAPS and takes_integers(store):
-            whole.filter_integers(x, spread, windows, border, store)
-        else:
-            whole.filter_bands(x, spread, windows, border, store)
-        return True
-    if not fused.fits(x, windows):
-        return False
-    factors = factorise(spread) if plan.algorithm == "passes" else None
-    if factors is not None:
-        fused.run_fused(x, factors, windows, border, store)
-    elif plan.algorithm == "fourier" and min(spread.shape) > 1:
-        otherwise = lambda window: _filter(window, spread, Facts(window, plain=False))
-        run_fourier(x, spread, plan.tile, windows, border, store, otherwise)
-    else:
-        return False
-    return True
+    return _plain(replace(work, taps=spread))
 
 
-def _run_strided(
-    x: Array, taps: Floats, windows: Sequence[Window], border: str, store: Callable[[Floats, int], None]
-) -> bool:
-    """As `run_whole`, with a stride."""
+def _line(work: Correlation) -> Cuts | None:
+    """A kernel along a line of samples."""
+    from convcli.engine.channel.line import along_line
+
+    taps, samples = work.taps[None], work.x.shape[1]
+    plan = plan_for(taps, 1, work.windows[0].length, samples, algorithm=work.constraints.algorithm)
+    return along_line(work, plan, lambda line: _filter(line[None, :, None], taps, work.facts(line))[0, :, 0])
+
+
+def _strided(work: Correlation) -> Cuts | None:
+    """A kernel with a stride."""
     from convcli.engine.channel import strided
 
-    stride, dilation = ([getattr(window, step) for window in windows] for step in ("stride", "dilation"))
-    if not (strided.fits(x, windows) and by_products(taps, stride, dilation)):
-        return False
+    taps, (stride, dilation) = work.taps, work.steps
+    if not (strided.fits(work) and by_products(taps, stride, dilation, work.constraints.algorithm)):
+        return None
 
     def otherwise(window: Floats, lengths: tuple[int, int]) -> Floats:
-        facts = Facts(window, plain=False)
-        return correlate_planes(window, taps, stride, (1, 1), lengths, facts=facts)
+        return correlate_planes(window, taps, stride, (1, 1), lengths, facts=work.facts(window))
 
-    strided.run_strided(x, taps, windows, border, store, otherwise)
-    return True
+    return strided.strided(work, otherwise)
+
+
+def _plain(work: Correlation) -> Cuts | None:
+    """A kernel on a picture at stride 1, the zeros between dilated taps among them."""
+    taps, windows, asked = work.taps, work.windows, work.constraints.algorithm
+    plan = plan_for(taps, windows[0].length, windows[1].length, work.x.shape[2], algorithm=asked)
+    if plan.algorithm == "direct" and whole.fits(work):
+        return _direct(work)
+    if not fused.fits(work):
+        return None
+    factors = factorise(taps) if plan.algorithm == "passes" else None
+    if factors is not None:
+        return fused.fused(work, factors)
+    if plan.algorithm == "fourier" and min(taps.shape) > 1:
+        return by_tiles(work, plan.tile, lambda window: _filter(window, taps, work.facts(window)))
+    return None
+
+
+def _direct(work: Correlation) -> Cuts:
+    """By `filter2D`, to where the result goes if that can be, else by way of integers or floats."""
+    x, taps, sink = work.x, work.taps, work.sink
+    exact = x.dtype == "uint8" and whole.are_integers(taps)
+    native = x.dtype == "uint8" and taps.size <= whole.NATIVE_AREA
+    out = sink.native(x.dtype, exact=exact) if native else sink.target(taps.dtype)
+    if out is not None and x.dtype == out.dtype and opencv_layout(one_channel(out)):
+        return whole.filter_to(work, out)
+    few = np.count_nonzero(taps) <= whole.INTEGER_TAPS
+    return whole.filter_bands(work, integers=exact and bool(few) and sink.takes_integers)
 
 
 def _phase(x: Floats, taps: Floats, facts: Facts) -> Floats:
     """As `_filter`, for a result that is used up before the next one is asked for."""
     height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
-    if phases.is_small(x, taps) and plan_for(taps, height, width, x.shape[2], facts).algorithm == "direct":
+    if phases.is_small(x, taps) and plan_for(taps, height, width, x.shape[2], facts=facts).algorithm == "direct":
         return phases.correlate_small(x, taps)
     return _filter(x, taps, facts)
 
@@ -280,7 +271,7 @@ def _phase(x: Floats, taps: Floats, facts: Facts) -> Floats:
 def _filter(x: Floats, taps: Floats, facts: Facts) -> Floats:
     """The convolution of plane `x` with `taps` at all places where it fits, `(h - kh + 1, w - kw + 1, channels)`."""
     height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
-    plan = plan_for(taps, height, width, x.shape[2], facts)
+    plan = plan_for(taps, height, width, x.shape[2], facts=facts)
     if plan.algorithm == "fourier":
         return fourier(x, taps, plan.tile)
     factors = factorise(taps) if plan.algorithm == "passes" else None

@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine.borders import read_window
 from convcli.engine.channel.columns import columns_of, lay_out, rows_of
+from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.passes import UNPACKED, view
-from convcli.engine.geometry import Gather, Window
+from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
-from convcli.engine.sink import float_target
-from convcli.engine.threads import run_cuts
+from convcli.engine.threads import Cuts
 from convcli.records import record
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.dtypes import Floats
 
 
 #: Bytes of the phases of one band: they are read again from the cache, by calls that are long enough for threads not to
@@ -83,45 +82,39 @@ def pays(taps: Floats, stride: Sequence[int], dilation: Sequence[int], plain: Ca
     return Layout(taps=(taps.shape[0], taps.shape[1]), stride=(stride[0], stride[1])).cost < otherwise
 
 
-def fits(x: Array, windows: Sequence[Window]) -> bool:
-    """Whether `x` is a picture, of whose outputs there are some in every row and column."""
+def fits(work: Correlation) -> bool:
+    """Whether the input is a picture, of whose outputs there are some in every row and column."""
+    x, windows = work.x, work.windows
     gathered = all(isinstance(window, Gather) for window in windows)
     return gathered and x.ndim == 3 and min(window.length for window in windows) >= LEAST_WIDTH
 
 
-def run_strided(
-    x: Array,
-    taps: Floats,
-    windows: Sequence[Window],
-    border: str,
-    store: Callable[[Floats, int], None],
-    otherwise: Callable[[Floats, tuple[int, int]], Floats],
-) -> None:
-    """`taps` on `x`, `(h, w, channels)`.
+def strided(work: Correlation, otherwise: Callable[[Floats, tuple[int, int]], Floats]) -> Cuts:
+    """A strided kernel on a picture `(h, w, channels)`.
 
     `otherwise(window, lengths)` computes a band from its samples where some are not finite: a product would spread them
     to outputs that don't read them.
     """
-    down, across = windows
+    x, taps, (down, across) = work.x, work.taps, work.windows
     layout = Layout(taps=(taps.shape[0], taps.shape[1]), stride=(down.stride, across.stride))
     matrix = banded(taps.tobytes(), taps.dtype.str, layout)
-    columns = columns_of(across, layout.shifts, x.shape[1], border)
-    out = float_target(store, taps.dtype)
+    columns = columns_of(across, layout.shifts, x.shape[1], work.border)
+    out = work.sink.target(taps.dtype)
 
     def band(rows: tuple[int, int]) -> None:
         shape = (rows[1] - rows[0], across.length)
         y = scratch("strided", (*shape, x.shape[2]), taps.dtype) if out is None else out[slice(*rows)]
         blocks = -(-shape[0] // layout.block)
         count = (blocks * layout.block - 1) * layout.stride[0] + layout.taps[0]
-        phases = lay_out(rows_of(x, down.reads(*rows), border), columns, count, taps.dtype)
+        phases = lay_out(rows_of(x, down.reads(*rows), work.border), columns, count, taps.dtype)
         for channel, plane in enumerate(phases):
             _multiply(plane, matrix, layout, blocks, columns.wanted, y[..., channel])
         if not (np.isfinite(y.sum()) or np.isfinite(y).all()):
             ranges = [down.reads(*rows), across.reads(0, across.length)]
-            y = otherwise(read_window(x, ranges, border, taps.dtype), shape)
-        store(y, rows[0])
+            y = otherwise(work.window(ranges), shape)
+        work.sink.store(y, rows[0])
 
-    run_cuts(band, bands(layout, down.length, across.length * x.shape[2], taps.itemsize))
+    return Cuts(band, bands(layout, down.length, across.length * x.shape[2], taps.itemsize))
 
 
 def bands(layout: Layout, height: int, samples: int, itemsize: int) -> list[tuple[int, int]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +16,17 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.borders import read_window
+from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import CHANNEL_LIMIT
 from convcli.engine.channel.fourier import kernel_spectrum
 from convcli.engine.channel.phases import correlate_small, is_small
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
 from convcli.engine.plan import FAST, FOURIER_AREA, Plane, direct_cost, fourier_cost, fourier_tile
-from convcli.engine.sink import float_target
-from convcli.engine.threads import run_cuts
+from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, Floats
-    from convcli.engine.geometry import Window
+    from convcli.engine.dtypes import Floats
 
 
 #: Nanoseconds to add up the result of one slice of the kernel.
@@ -75,21 +73,20 @@ def folded_rows(taps: Floats) -> int:
     return rows if at_once < deep * (direct_cost((high, wide), high * wide) + ADDED) else 0
 
 
-def run_folded(
-    x: Array, taps: Floats, windows: Sequence[Window], border: str, store: Callable[[Floats, int], None]
-) -> bool:
-    """`taps` `(kz, ky, kx)` on all of `x` `(z, y, x, channels)` as one small kernel; False where that can't be.
+def folded(work: Correlation) -> Cuts | None:
+    """Taps `(kz, ky, kx)` on all of an input `(z, y, x, channels)` as one small kernel; None where that can't be.
 
     Blocks are read by the border rule, once, and filtered while they are in the cache.
     """
+    x, taps, windows = work.x, work.taps, work.windows
     most, channels = folded_rows(taps), x.shape[3]
     plain = all(isinstance(window, Gather) and window.stride == window.dilation == 1 for window in windows)
     if not (most and plain and channels <= CHANNEL_LIMIT):
-        return False
+        return None
     (deep, height, width), (high, wide) = (window.length for window in windows), taps.shape[1:]
     count = -(-height // most)
     tops = [height * part // count for part in range(count + 1)]
-    out = float_target(store, taps.dtype)
+    out = work.sink.target(taps.dtype)
     left, right = windows[2].reads(0, width)
 
     def band(slices: tuple[int, int]) -> None:
@@ -100,16 +97,15 @@ def run_folded(
             rows = windows[1].reads(top, bottom)
             size = (ends[1] - ends[0], rows[1] - rows[0], right - left, channels)
             block = scratch("window", size, taps.dtype)
-            read_window(x, [ends, rows, (left, right)], border, taps.dtype, out=block)
+            read_window(x, [ends, rows, (left, right)], work.border, taps.dtype, out=block)
             kernel = np.zeros(((len(taps) - 1) * size[1] + high, wide), taps.dtype)
             for z, part in enumerate(taps):
                 kernel[z * size[1] : z * size[1] + high] = part
-            found = correlate_small(block.reshape(-1, *size[2:]), kernel)
-            np.copyto(y[:, top:bottom], as_volume(found, size)[: shape[0], : bottom - top, :width])
-        store(y, slices[0])
+            sums = correlate_small(block.reshape(-1, *size[2:]), kernel)
+            np.copyto(y[:, top:bottom], as_volume(sums, size)[: shape[0], : bottom - top, :width])
+        work.sink.store(y, slices[0])
 
-    run_cuts(band, parts(deep, len(taps)))
-    return True
+    return Cuts(band, parts(deep, len(taps)))
 
 
 def parts(deep: int, taps: int) -> list[tuple[int, int]]:

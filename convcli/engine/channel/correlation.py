@@ -1,0 +1,53 @@
+"""One kernel on all of an input, every channel alone: what it is made of, for those who compute it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from convcli.engine.borders import read_window
+from convcli.engine.facts import Facts
+from convcli.engine.plan import FREE, Constraints
+from convcli.records import record
+
+if TYPE_CHECKING:
+    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.geometry import Window
+    from convcli.engine.sink import Sink
+
+
+@record(kw_only=False, eq=False)
+class Correlation:
+    """`y[o] = sum_t taps[t] * x[stride*o + dilation*t - before]` per channel of `x` `(*spatial, channels)`.
+
+    Results go to `sink`. `taps` has the rank of the spatial axes, `windows` one entry for each of them.
+    """
+
+    x: Array
+    taps: Floats
+    windows: Sequence[Window]
+    border: str
+    sink: Sink
+    constraints: Constraints = FREE
+
+    @property
+    def steps(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Strides and dilations along the axes."""
+        return tuple(window.stride for window in self.windows), tuple(window.dilation for window in self.windows)
+
+    def channel(self, source: int, target: int, taps: Floats) -> Correlation:
+        """`taps` on one channel alone, whose results are one channel of the output."""
+        x, sink = self.x[..., source : source + 1], self.sink.channel(target)
+        return Correlation(x, taps, self.windows, self.border, sink, self.constraints)
+
+    def window(self, ranges: Sequence[tuple[int, int]]) -> Floats:
+        """A part of the input as floats, with its border."""
+        return read_window(self.x, ranges, self.border, self.taps.dtype)
+
+    def facts(self, window: Floats, *, plain: bool = False) -> Facts:
+        """What is known of a part of the input."""
+        return Facts(window, plain=plain, algorithm=self.constraints.algorithm)
+
+
+#: Computes a window of floats by whatever bears its samples, where an algorithm can't.
+Otherwise = Callable[["Floats"], "Floats"]

@@ -1,0 +1,120 @@
+"""What of a picture enters the chain, and how what leaves it is put together with what stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convcli.engine.dtypes import work_dtype
+from convcli.errors import ShapeError
+from convcli.filtering import colour
+from convcli.filtering.ranges import white
+from convcli.filtering.treatment import COLOURS, Treatment
+
+if TYPE_CHECKING:
+    from convcli.engine.dtypes import Array, Floats
+
+
+class Selection:
+    """A treatment on pictures of `dtype` with so many channels, for a chain that begins with a kernel for `expected`.
+
+    `colours` are the channels of what is laid over the background, if there is one; `picked` those that are filtered.
+    Raises ShapeError for channels that the picture lacks.
+    """
+
+    def __init__(self, treatment: Treatment, dtype: np.dtype[np.generic], channels: int, expected: int | None) -> None:
+        self._treatment, self._dtype, self._top = treatment, dtype, white(dtype)
+        self.light = treatment.linear and dtype.kind != "f"
+        self.everything = treatment.channels == ("all",)
+        self.work = colour.light_dtype(dtype) if self.light else work_dtype(dtype)
+        with_alpha = channels in (2, 4)
+        self.has_alpha = with_alpha and treatment.background is None
+        background = set(treatment.background or ())
+        self._tinted = with_alpha and channels == 2 and len(background) > 1
+        self._repeated = self.everything and channels - with_alpha == 1 and not self._tinted and expected == 3
+        self.colours = 3 if self._tinted or self._repeated else channels - with_alpha
+        self._luma = treatment.channels == ("luma",) and self.colours == 3
+        self._places = self._found_places()
+        self.picked = 1 if self._luma else len(self._places) or self.colours
+
+    def _found_places(self) -> list[int]:
+        """The places of the channels to be filtered; none where that is luma, or all of them."""
+        names = self._treatment.channels
+        if names in (("all",), ("luma",)):
+            return []
+        for name in names:
+            if (name == "alpha" and not self.has_alpha) or (name in COLOURS and self.colours == 1):
+                kind = "a grey picture" if self.colours == 1 else "an RGB picture"
+                raise ShapeError(f"{kind}{' with alpha' if self.has_alpha else ''} has no channel '{name}'")
+        return [COLOURS.index(name) for name in names if name in COLOURS]
+
+    @property
+    def picks(self) -> bool:
+        """Whether something else than all colours is filtered."""
+        return self._luma or bool(self._places)
+
+    @property
+    def keeps_alpha(self) -> bool:
+        """Whether there is an alpha that stays as it was."""
+        return self.has_alpha and not (self.everything and self._treatment.filters_alpha)
+
+    def check(self, before: Sequence[int], after: Sequence[int]) -> None:
+        """Raises ShapeError where a result of the shape `after` can't be put together with what stays as it was."""
+        stays = not self.everything or (self.has_alpha and not self._treatment.filters_alpha)
+        if stays and tuple(after[:-1]) != tuple(before[:-1]):
+            sizes = ["x".join(map(str, shape[-2::-1])) for shape in (before, after)]
+            fact = f"the kernel makes {sizes[1]} pixels of {sizes[0]}, some channels of which are to stay as they are"
+            raise ShapeError(fact, hint="--channels all --alpha filter takes any kernel")
+        if not self.everything and before[-1] != after[-1]:
+            fact = f"the kernel makes {after[-1]} channels of {before[-1]}, which can't be put back"
+            raise ShapeError(fact, hint="--channels all takes any kernel")
+        if self.has_alpha:
+            check_alpha(after[-1])
+
+    def enter(self, out: Floats, pixels: Array) -> None:
+        """The colours as floats, in linear light if asked for, over the background if there is one.
+
+        Grey becomes three channels where all of them go to a filter bank for three.
+        """
+        background = self._treatment.background
+        colours = pixels[..., :-1] if pixels.shape[-1] in (2, 4) else pixels
+        x: Floats = colour.linear_light(colours, int(self._top)) if self.light else colours.astype(self.work)
+        if background is not None and pixels.shape[-1] in (2, 4):
+            under = np.array(background, work_dtype(pixels.dtype))
+            if x.shape[-1] == 1 and under.min() == under.max():
+                under = under[:1]
+            if self.light:
+                under = colour.decoded(under)
+            work = under.dtype.type
+            x = colour.over(x, pixels[..., -1:].astype(under.dtype) / work(self._top), under * work(self._top))
+        out[...] = x  # repeated where it is grey and they are three
+
+    def pick(self, out: Floats, x: Floats) -> None:
+        """What goes through the chain, of the colours."""
+        out[...] = colour.luma(x) if self._luma else x[..., self._places]
+
+    def merge(self, x: Floats, picked: Floats, filtered: Floats) -> Floats:
+        """The colours with what was filtered put back."""
+        if self._luma:
+            return x + (filtered - picked)
+        if not self._places:
+            return x if "alpha" in self._treatment.channels else filtered
+        result = x.copy()
+        result[..., self._places] = filtered
+        return result
+
+    def leave(self, floats: Floats) -> Floats:
+        """Linear light as sRGB values, where that was made; others as they are."""
+        if not self.light:
+            return floats
+        brightest = floats.dtype.type(self._top)
+        return colour.encoded(floats / brightest) * brightest
+
+
+def check_alpha(channels: int) -> None:
+    """Raises ShapeError where so many channels leave no picture that alpha could belong to."""
+    if channels not in (1, 3):
+        fact = f"{channels} channels leave no picture that alpha could belong to"
+        raise ShapeError(fact, hint="--alpha drop removes the alpha channel first")
