@@ -9,9 +9,8 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from convcli.batch import files, picture_files
@@ -23,11 +22,8 @@ from convcli.filtering import paging
 from convcli.filtering.graph import Node
 from convcli.filtering.picture import treated
 from convcli.filtering.steps import Steps, opaque
-from convcli.pictures import carriers, encoding, reading, table
-from convcli.pictures.format import Metadata
-from convcli.pictures.formats.png.rows import PngBands
-from convcli.pictures.formats.tiff.rows import TiffBands
-from convcli.pictures.rows import NotInBandsError, RowSource
+from convcli.pictures import reading, rows, table
+from convcli.pictures.rows import NotInBandsError, RowSource, RowWriter
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -69,20 +65,15 @@ def attempt(
         return ""
     started = time.perf_counter()
     try:
-        with closing(_opened(job, format, data, how, least)) as source:
+        with closing(_opened(job.input if data is None else data, format, how, least)) as source:
             return known() or _in_threads(source, job, kernels, mode, how, wanted, admit, started)
     except NotInBandsError as error:
         return f"read whole, not in bands: {error}" if str(error) else ""
 
 
-def _opened(job: Job, format: str, data: bytes | None, how: PictureSettings, least: int) -> RowSource:
-    """The input, to be read in bands. Raises NotInBandsError."""
-    if format == "png":
-        return PngBands(job.input if data is None else data, least=least, max_pixels=how.max_pixels)
-    if data is not None:
-        raise NotInBandsError
-    return TiffBands(
-        job.input, least=least, max_pixels=how.max_pixels, allow_truncated=how.allow_truncated,
+def _opened(source: str | bytes, format: str, how: PictureSettings, least: int) -> RowSource:
+    return rows.open(
+        source, format, least=least, max_pixels=how.max_pixels, allow_truncated=how.allow_truncated,
         all_pages=how.all_frames,
     )  # fmt: skip
 
@@ -138,7 +129,9 @@ def _filtered(
     steps = Steps(result)
     steps.measure()
     with _output(job.output, wanted) as file:
-        writer = _writer(format, file, result, metadata, how.options)
+        writer = rows.writer(
+            format, file, shape=result.shape, dtype=result.dtype, metadata=metadata, options=how.options
+        )
         writer.begin(result.shape, result.dtype)
         for cut in steps:
             steps.later(behind, cut, _write, writer, file, steps.rows(cut))
@@ -173,27 +166,9 @@ def _output(name: str, wanted: Wanted) -> Iterator[BinaryIO]:
         files.write_standard(whole.getbuffer())
 
 
-def _writer(format: str, file: BinaryIO, result: Result, metadata: Metadata, options: Mapping[str, Any]) -> Any:
-    chosen = encoding.settings(format, options)
-    if format == "png":
-        from convcli.pictures.formats.png import writer as png_writer
-
-        chunks = carriers.png_chunks(metadata)
-        return png_writer.Writer(file.write, chunks=chunks, threads=thread_count(), **chosen)
-    if format == "jpeg":
-        from convcli.pictures.formats.jpeg import writer as jpeg_writer
-
-        dressed = partial(carriers.put, format=format, metadata=metadata)
-        return jpeg_writer.Writer(file.write, dressed=dressed, **chosen)
-    from convcli.pictures.formats.tiff import writer as tiff_writer
-
-    size = math.prod(result.shape) * result.dtype.itemsize
-    return tiff_writer.Writer(file, size=size, metadata=metadata, threads=thread_count(), **chosen)
-
-
-def _write(writer: Any, file: BinaryIO, rows: Array) -> None:
+def _write(writer: RowWriter, file: BinaryIO, some: Array) -> None:
     start = file.tell()
-    writer.add(rows)
+    writer.add(some)
     if hasattr(os, "posix_fadvise") and not isinstance(file, io.BytesIO):
         # Sets the disk to work, so that little is left for the end.
         file.flush()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from convcli.records import record
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from numpy.typing import NDArray
 
 
@@ -73,3 +76,45 @@ def _share_by_look(pixels: NDArray[Any]) -> float:
         varied = np.flatnonzero((rows != rows[-1:, -1:]).any(axis=(1, 2)))
         shares.append(float(varied[-1] + 1) / len(rows) if varied.size else 0.0)
     return min(shares)
+
+
+class NotInBandsError(Exception):
+    """Why a picture can't be read in bands, in words; empty where nobody would expect it to be."""
+
+
+class RowSource(Protocol):
+    """An open picture file. `cuts` are its bands of rows; `read` decodes one of them into `(rows, width, channels)`.
+
+    `shape` is (height, width, channels), `pages` the number of pages, `notes` what the decoder says of the file.
+    Bands are cheap in any order, unless it is `sequential`: then they are read by one thread, best from first to last.
+    """
+
+    format: str
+    sequential: bool
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    cuts: Sequence[tuple[int, int]]
+    pages: int
+    notes: tuple[str, ...]
+
+    def read(self, cut: tuple[int, int], out: NDArray[Any]) -> None:
+        """Raises ImageError for damage, and NotInBandsError where only the ordinary way can tell what is wrong."""
+
+    def metadata(self) -> Metadata:
+        """What the picture carries besides its pixels."""
+
+    def close(self) -> None:
+        """The file is not wanted any more."""
+
+
+class RowWriter(Protocol):
+    """A picture file that is written some rows at a time, in order."""
+
+    def begin(self, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
+        """A picture of (height, width, channels)."""
+
+    def add(self, rows: NDArray[Any]) -> None:
+        """The next rows, which need not stay as they are afterwards."""
+
+    def end(self) -> None:
+        """All rows are there."""

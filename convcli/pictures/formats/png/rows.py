@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from convcli.errors import ImageError
 from convcli.pictures import carriers
 from convcli.pictures.decoding import png_samples
-from convcli.pictures.format import Metadata
+from convcli.pictures.format import Metadata, NotInBandsError
 from convcli.pictures.formats.png import deflate, stream as png_stream, structure
 from convcli.pictures.formats.png.prefetch import Ahead
 from convcli.pictures.formats.tiff import directories
-from convcli.pictures.rows import NotInBandsError
 from convcli.pictures.source import Source
 
 if TYPE_CHECKING:

@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convcli.errors import ImageError
 from convcli.pictures import carriers, sniff
-from convcli.pictures.format import Metadata
+from convcli.pictures.format import Metadata, NotInBandsError
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.formats.tiff.blocks import FILL_ORDER, Blocks, meaning, small_file
 from convcli.pictures.reading import Picture, decode
-from convcli.pictures.rows import NotInBandsError
 from convcli.pictures.source import Source
 
 if TYPE_CHECKING:
