@@ -79,6 +79,15 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else ""
 
 
+def reason(error: OSError | ValueError) -> str:
+    """Why the system refused, in its own words, as the end of a sentence.
+
+    >>> reason(FileNotFoundError(2, "No such file or directory"))
+    'no such file or directory'
+    """
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
 def printable(text: str) -> str:
     """`text` with control characters and undecodable bytes of file names shown as escapes; newlines are kept.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, ClassVar
 
 from convcli.batch import temporaries
-from convcli.errors import ImageError
+from convcli.errors import ImageError, reason
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -213,5 +213,4 @@ def _folder(path: str) -> str:
 
 
 def _failed(place: str, error: OSError) -> ImageError:
-    reason = error.strerror or str(error)
-    return ImageError(f"can't be written: {reason[:1].lower()}{reason[1:]}", place=place)
+    return ImageError(f"can't be written: {reason(error)}", place=place)

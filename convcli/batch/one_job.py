@@ -16,7 +16,7 @@ from convcli.batch.settings import Settings
 from convcli.engine.dtypes import dtype_name
 from convcli.engine.plan import forced
 from convcli.engine.threads import thread_count
-from convcli.errors import ImageError, UsageError
+from convcli.errors import ImageError, UsageError, reason
 from convcli.pictures import sniff
 from convcli.pictures.formats.png import structure
 
@@ -231,7 +231,7 @@ def _read(name: str) -> bytes:
         with open(inputs.file_of(name), "rb", buffering=0) as file:
             return file.read()
     except OSError as error:
-        raise ImageError(f"can't be read: {(error.strerror or str(error)).lower()}", place=name) from error
+        raise ImageError(f"can't be read: {reason(error)}", place=name) from error
 
 
 def shown(name: str, standard: str = "stdin") -> str:

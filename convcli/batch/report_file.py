@@ -13,7 +13,7 @@ from convcli.batch import files, temporaries
 from convcli.batch.names.jobs import Job
 from convcli.batch.report import Report
 from convcli.batch.resume import Earlier, earlier
-from convcli.errors import ImageError
+from convcli.errors import ImageError, reason
 
 _OPTION = "--report-file"
 #: What a line says of its own run, also where it was skipped.
@@ -37,7 +37,7 @@ class ReportFile:
         try:
             self._file: IO[bytes] = Path(path).open("ab+", buffering=0)  # noqa: SIM115 - until `close`
         except OSError as error:
-            raise ImageError(f"can't be written: {(error.strerror or '').lower()}", place=path) from error
+            raise ImageError(f"can't be written: {reason(error)}", place=path) from error
         try:
             if temporaries.lock(self._file.fileno()) is False:
                 raise ImageError("another run is writing this report file", place=path)
@@ -88,7 +88,7 @@ class ReportFile:
                 self._file.truncate(before)
                 raise ImageError("can't be written: no space left for a line", place=self._path)
         except OSError as error:
-            raise ImageError(f"can't be written: {(error.strerror or '').lower()}", place=self._path) from error
+            raise ImageError(f"can't be written: {reason(error)}", place=self._path) from error
 
     def finish(self, jobs: Sequence[Job]) -> None:
         """Puts the lines of this run's jobs in their order, and behind them those of other outputs.

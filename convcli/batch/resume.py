@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.batch.fingerprint import digest, file_digest, fingerprint
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Written
-from convcli.errors import ImageError
+from convcli.errors import ImageError, reason
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Recording:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise ImageError(f"can't be compared: {(error.strerror or '').lower()}", place=made.path) from error
+            raise ImageError(f"can't be compared: {reason(error)}", place=made.path) from error
         if there == made.sha256:
             return True
         if earlier is None or there not in {file.sha256 for file in earlier.written}:
@@ -124,7 +124,7 @@ def earlier(line: Mapping[str, Any]) -> Earlier:
 
 
 def _unread(path: str, error: OSError) -> ImageError:
-    return ImageError(f"can't be read: {(error.strerror or str(error)).lower()}", place=path)
+    return ImageError(f"can't be read: {reason(error)}", place=path)
 
 
 def _is_there(file: Written) -> bool:

@@ -15,7 +15,7 @@ from convcli.batch.failures import finished, lost, not_started, settled, settled
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Report
 from convcli.batch.settings import Settings
-from convcli.errors import ImageError, UsageError
+from convcli.errors import ImageError, UsageError, reason
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def prepare(jobs: Sequence[Job]) -> None:
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            fact = f"the folder can't be made: {(error.strerror or '').lower()}"
+            fact = f"the folder can't be made: {reason(error)}"
             hint = "a file has that name" if isinstance(error, FileExistsError | NotADirectoryError) else ""
             raise ImageError(fact, place=folder, hint=hint) from error
     _sweep(jobs)

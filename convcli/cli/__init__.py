@@ -13,7 +13,7 @@ import click
 
 from convcli import __version__, startup
 from convcli.batch.workers import interrupts
-from convcli.errors import ConvcliError, printable, suggestion
+from convcli.errors import ConvcliError, printable, reason, suggestion
 
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.
 COMMANDS = {
@@ -169,8 +169,7 @@ def _usage(error: click.ClickException) -> int:
 
 
 def _os_error(error: OSError) -> str:
-    what = (error.strerror or str(error)).lower()
-    return f"{error.filename}: {what}" if error.filename else what
+    return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
 
 
 def _say(text: str) -> None:

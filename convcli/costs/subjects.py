@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.costs.comparison import Subject
-from convcli.errors import FieldError, ImageError, ShapeError, UsageError
+from convcli.errors import FieldError, ImageError, ShapeError, UsageError, reason
 from convcli.networks import file
 from convcli.networks.layers import Layer, like, textbook
 from convcli.networks.network import Network, assemble
@@ -115,7 +115,7 @@ def _pixels(name: str) -> Pixels:
     try:
         data = Path(name).read_bytes()
     except OSError as error:
-        raise ImageError((error.strerror or str(error)).lower(), place=name) from error
+        raise ImageError(reason(error), place=name) from error
     picture = reading.decode(data, place=name)
     return picture.pixels[..., :-1] if picture.has_alpha else picture.pixels
 

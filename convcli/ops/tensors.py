@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli.errors import KernelError, suggestion
+from convcli.errors import KernelError, reason, suggestion
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def from_file(text: str, folder: Path) -> Tensor:
             shape, dtype, _, offset = npy_header(file.read(1 << 16))
         _check_size(path.stat().st_size - offset, shape, dtype, str(path))
     except OSError as error:
-        raise KernelError(_reason(error), place=str(path)) from error
+        raise KernelError(reason(error), place=str(path)) from error
     except _unreadable() as error:
         raise KernelError(str(error), place=str(path)) from error
     return Tensor(shape=shape, origin=text, make=lambda: _map(path))
@@ -194,10 +194,6 @@ def _check_size(held: int, shape: tuple[int, ...], dtype: str, place: str) -> in
     if held < needed:
         raise KernelError(f"promises {needed} bytes of numbers and holds {held}", place=place)
     return needed
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def _unreadable() -> tuple[type[Exception], ...]:

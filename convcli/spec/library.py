@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convcli.errors import FieldError, KernelError, suggestion
+from convcli.errors import FieldError, KernelError, reason, suggestion
 from convcli.ops import Kernel
 from convcli.spec.nodes import TEXT_LIMIT, Node
 from convcli.spec.reader import from_mapping, from_text, parse_overrides
@@ -113,7 +113,7 @@ def _from_file(path: Path, overrides: Mapping[str, Node]) -> Kernel:
         fact = f"not UTF-8 text (byte {error.start})" if len(data) <= TEXT_LIMIT else f"more than {TEXT_LIMIT} bytes"
         raise KernelError(fact, place=str(path)) from error
     except OSError as error:
-        raise KernelError((error.strerror or str(error)).lower(), place=str(path)) from error
+        raise KernelError(reason(error), place=str(path)) from error
     return from_text(text, name=path.stem, source=str(path), folder=path.parent, overrides=overrides)
 
 

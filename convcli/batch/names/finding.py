@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from convcli.errors import ImageError
+from convcli.errors import ImageError, reason
 from convcli.pictures.table import ONLY_READ, WRITABLE
 from convcli.records import record
 
@@ -207,5 +207,4 @@ class Places:
 
 def _closed(folder: str, error: OSError) -> Input:
     """A folder that can't be read."""
-    reason = (error.strerror or str(error)).lower()
-    return Input(name=folder, found=True, fault=ImageError(f"can't be read: {reason}", place=folder))
+    return Input(name=folder, found=True, fault=ImageError(f"can't be read: {reason(error)}", place=folder))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
 from convcli.batch.names.finding import Input, identity, is_pattern, matches, pictures_in
-from convcli.errors import ImageError, UsageError
+from convcli.errors import ImageError, UsageError, reason
 from convcli.records import record
 
 STANDARD: Final = "-"
@@ -121,8 +121,7 @@ def _read_list(source: str, shown: str) -> bytes:
             raise UsageError("nothing is piped in", hint="find ... -print0 | ... --files-from - --null")
         return sys.stdin.buffer.read()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"--files-from {shown}: {reason}") from None
+        raise UsageError(f"--files-from {shown}: {reason(error)}") from None
 
 
 def file_of(name: str) -> str:
@@ -153,8 +152,7 @@ def check_input(name: str) -> None:
     except FileNotFoundError:
         raise ImageError("no such file", place=file) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ImageError(f"can't be read: {reason.lower()}", place=file) from None
+        raise ImageError(f"can't be read: {reason(error)}", place=file) from None
     if stat.S_ISDIR(mode):
         raise ImageError("is a folder, not a file", place=file, hint="a folder as an input gives the pictures in it")
     if not stat.S_ISREG(mode):

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 from convcli.batch import files
 from convcli.batch.workers import interrupts
 from convcli.batch.workers.processes import Channel, Forked, Spawned, Worker, can_fork, described, ready, signals_held
-from convcli.errors import ImageError
+from convcli.errors import ImageError, reason
 from convcli.records import record
 
 #: `work(item, ask, again)`: the work of one item, or a `Later`; `ask(bytes)` returns when there is memory for so many.
@@ -127,8 +127,7 @@ class Workers:
             self._workers.append((Forked if can_fork() else Spawned)(_serve, (self._work, self._share), self._workers))
         except OSError as error:
             if not self._workers:
-                reason = (error.strerror or str(error)).lower()
-                raise ImageError(f"no process can be started: {reason}", hint="--jobs 1 needs none") from error
+                raise ImageError(f"no process can be started: {reason(error)}", hint="--jobs 1 needs none") from error
             self._count = len(self._workers)
             return None
         return self._workers[-1]

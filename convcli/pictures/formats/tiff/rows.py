@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli.errors import ImageError
+from convcli.errors import ImageError, reason
 from convcli.pictures import carriers, sniff
 from convcli.pictures.format import Metadata, NotInBandsError
 from convcli.pictures.formats.tiff import directories
@@ -232,8 +232,7 @@ class TiffBands:
             try:
                 count = os.preadv(self._file.fileno(), [into[done:]], at + done)
             except OSError as error:
-                reason = (error.strerror or str(error)).lower()
-                raise ImageError(f"can't be read: {reason}", place=self._place) from None
+                raise ImageError(f"can't be read: {reason(error)}", place=self._place) from None
             if not count:
                 raise ImageError(f"damaged or truncated TIFF: it ends at byte {at + done}", place=self._place)
             done += count
