@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 import convcli
-from benchmarks.model import US, Array, Goal, Made, Scenario, Workshop
+from benchmarks.model import US, Goal, Made, Scenario, Workshop
 from benchmarks.timing import function
 from convcli.engine.plan import ALGORITHMS
 

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from convcli.costs.plan import plan
     from convcli.errors import ConvcliError
-    from convcli.spec.library import apply
     from convcli.ops import Kernel
-    from convcli.spec.library import load, names
+    from convcli.spec.library import apply, load, names
 
 __version__ = "0.1.0"
 __all__ = ["ConvcliError", "Kernel", "__version__", "apply", "load", "names", "plan"]

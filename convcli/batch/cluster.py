@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from convcli.batch import files
+from convcli.batch.entry import place_of
 from convcli.batch.failures import failed, settled_safely
 from convcli.batch.names.jobs import Job
-from convcli.batch.one_job import shown
 from convcli.batch.report import Report
 from convcli.batch.resume import Earlier, recording
 from convcli.batch.settings import Settings
@@ -150,7 +150,7 @@ def _report(future: Future, job: Job, earlier: Earlier | None) -> Report:
 
         what = "every worker of the cluster that filtered it died" if isinstance(error, KilledWorker) else ""
         text = what or f"the cluster failed: {type(error).__name__}: {error}"
-        return failed(job, str(ImageError(" ".join(text.split()), place=shown(job.input))), earlier)
+        return failed(job, str(ImageError(" ".join(text.split()), place=place_of(job.input))), earlier)
     report: Report = future.result()
     there, _ = _absolute(job, None)
     text = report.error.replace(there.input, job.input).replace(there.output, job.output)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from convcli.batch.entry import place_of
 from convcli.batch.names.jobs import Job
-from convcli.batch.one_job import run_job, shown
+from convcli.batch.one_job import run_job
 from convcli.batch.report import Report
 from convcli.batch.settings import Settings
 from convcli.errors import ConvcliError, ImageError
@@ -52,10 +53,10 @@ def _reported(job: Job, earlier: Earlier | None, work: Callable[[], Report]) -> 
         return work()
     except ConvcliError as error:
         if not error.place:
-            error.place = shown(job.input)
+            error.place = place_of(job.input)
         return failed(job, str(error), earlier)
     except MemoryError:
-        return failed(job, str(ImageError("not enough memory", place=shown(job.input))), earlier)
+        return failed(job, str(ImageError("not enough memory", place=place_of(job.input))), earlier)
 
 
 def _safely(job: Job, earlier: Earlier | None, work: Callable[[], Report]) -> Report:
@@ -63,7 +64,7 @@ def _safely(job: Job, earlier: Earlier | None, work: Callable[[], Report]) -> Re
         return work()
     except Exception as error:
         fact = f"an error inside convcli, please report it: {type(error).__name__}: {error}"
-        return failed(job, str(ImageError(" ".join(fact.split()), place=shown(job.input))), earlier)
+        return failed(job, str(ImageError(" ".join(fact.split()), place=place_of(job.input))), earlier)
 
 
 def failed(job: Job, error: str, earlier: Earlier | None) -> Report:
@@ -88,5 +89,5 @@ def _remembering(report: Report, earlier: Earlier | None) -> Report:
 def lost(job: Job, earlier: Earlier | None, how: str) -> Report:
     """The report of a job whose process died."""
     hint = "memory may have run out: fewer --jobs take less" if "SIGKILL" in how else ""
-    error = ImageError(f"the process that filtered it {how}", place=shown(job.input), hint=hint)
+    error = ImageError(f"the process that filtered it {how}", place=place_of(job.input), hint=hint)
     return failed(job, str(error), earlier)

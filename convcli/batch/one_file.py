@@ -1,6 +1,8 @@
-"""Large TIFF and PNG files filtered in bands of rows: memory stays bounded whatever the height, the result is the same.
+"""One input's way: a source of rows, the graph of what is computed of them, a writer.
 
-A pool of threads decodes ahead, another one writes behind, and what lies between is filtered meanwhile.
+Large TIFF and PNG files come and go in bands of rows: memory stays bounded whatever the height, and the result is the
+same. A pool of threads decodes ahead, another one writes behind, and what lies between is filtered meanwhile. Whatever
+can't be read so is one band.
 """
 
 from __future__ import annotations
@@ -9,36 +11,38 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from convcli.batch import files, picture_files
-from convcli.batch.names.jobs import STANDARD, Job, output_format
+import numpy as np
+
+from convcli.batch import files, sources
+from convcli.batch.entry import Entry, place_of
+from convcli.batch.names import inputs
+from convcli.batch.names.jobs import STANDARD, output_format
 from convcli.batch.report import Report
+from convcli.batch.settings import PictureSettings
 from convcli.engine.threads import thread_count
-from convcli.errors import ImageError
+from convcli.errors import ImageError, reason
 from convcli.filtering import paging
-from convcli.filtering.graph import Node
-from convcli.filtering.picture import treated
-from convcli.filtering.steps import Steps, opaque
-from convcli.pictures import reading, rows, table
-from convcli.pictures.rows import NotInBandsError, RowSource, RowWriter
+from convcli.filtering.graph import Read
+from convcli.filtering.picture import Picture
+from convcli.filtering.steps import Filtered, Steps, is_opaque
+from convcli.pictures import reading, rows, sniff, table
+from convcli.pictures.format import NotInBandsError, RowSource, RowWriter
+from convcli.pictures.formats.png import structure
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-    from typing import TypeAlias
+    from convcli.engine.dtypes import Array
 
-    from numpy.typing import NDArray
-
-    from convcli.batch.settings import PictureSettings
-    from convcli.filtering.result import Result
-    from convcli.ops import Kernel
-
-    Array = NDArray[Any]
-    #: Asked of an output, its bytes or the name of a file of them, whether it is to be put in place.
-    Wanted: TypeAlias = Callable[[str | memoryview], bool]
-
+#: Formats that can be read in bands, which pays from this many bytes of samples on: they are read, filtered and written
+#: at the same time. With one thread there is only the memory to be saved, of large pictures.
+_READ: Final = ("tiff", "png")
+_LEAST: Final = 1 << 22
+_LEAST_ALONE: Final = 1 << 26
+_HEAD: Final = 64
 #: Formats that can be written row by row.
 _WRITTEN: Final = ("tiff", "png", "jpeg")
 #: Bytes of memory that a picture in bands takes, about: more only where rows are very long, or offsets reach far.
@@ -47,129 +51,202 @@ _MEMORY: Final = 1 << 27
 _HELD: Final = 1 << 26
 
 
-def attempt(
-    job: Job, format: str, kernels: Sequence[Kernel], mode: str, how: PictureSettings, *, least: int,
-    data: bytes | None = None, known: Callable[[], Report | None] = lambda: None, wanted: Wanted = lambda made: True,
-    admit: Callable[[int], None] | None = None,
-) -> Report | str:  # fmt: skip
-    """The report of a job done in bands; else a note on why a large file has to be done whole, empty for other files.
+class OneFile:
+    """The way of the input of `entry`.
 
-    The input is of `format`, "png" or "tiff"; pictures with `least` bytes of samples are worth it. `data` are its bytes
-    where it is no file. `known` is asked before the work, and may have the report already; `wanted` is asked after it,
-    with the output's bytes or the name of a file of them, and may leave the output as it is. `admit` is called with the
-    memory that bands will take, and returns when there is room.
-
-    Raises ImageError and ShapeError as the ordinary way does; then nothing was written.
+    `admit` is called with the bytes of memory that the input will take, and returns when there is room for them. A
+    whole output may be added to `later`: the report is of when it is finished.
     """
-    if output_format(job, format) not in _WRITTEN or not paging.available() or any("z" in k.axes for k in kernels):
-        return ""
-    started = time.perf_counter()
-    try:
-        with closing(_opened(job.input if data is None else data, format, how, least)) as source:
-            return known() or _in_threads(source, job, kernels, mode, how, wanted, admit, started)
-    except NotInBandsError as error:
-        return f"read whole, not in bands: {error}" if str(error) else ""
 
+    def __init__(
+        self, entry: Entry, admit: Callable[[int], None] | None = None, later: list[files.Pending] | None = None
+    ) -> None:
+        self._entry, self._job, self._settings = entry, entry.job, entry.settings
+        self._pictures = self._settings.pictures or PictureSettings()
+        self._admit, self._later = admit, later
+        self._begun = time.perf_counter()
 
-def _opened(source: str | bytes, format: str, how: PictureSettings, least: int) -> RowSource:
-    return rows.open(
-        source, format, least=least, max_pixels=how.max_pixels, allow_truncated=how.allow_truncated,
-        all_pages=how.all_frames,
-    )  # fmt: skip
+    def report(self, data: bytes | None) -> Report:
+        """Does it, unless it is done already; `data` are the input's bytes where it is no file.
 
-
-def _in_threads(
-    source: RowSource, job: Job, kernels: Sequence[Kernel], mode: str, how: PictureSettings, wanted: Wanted,
-    admit: Callable[[int], None] | None, started: float,
-) -> Report:  # fmt: skip
-    from concurrent.futures import ThreadPoolExecutor
-
-    size = math.prod(source.shape) * source.dtype.itemsize
-    wraps = any(kernel.border == "wrap" for kernel in kernels)
-    again = mode == "rescale" or source.shape[2] in (2, 4) or wraps
-    held = source.sequential and again and size <= _HELD
-    if admit:
-        admit(_MEMORY + size * held)
-    paging.keep_freed()
-    readers = ThreadPoolExecutor(1 if source.sequential else thread_count())
-    with readers, ThreadPoolExecutor(1) as behind:
+        Raises `ConvcliError`; then nothing was written.
+        """
         try:
-            pixels = _node(source, readers, held=held)
-            if held and wraps:  # the last rows are wanted first
-                pixels.make(set(range(len(pixels.cuts))))
-            result = treated(pixels, kernels, mode, how.treatment, lambda: opaque(pixels), counted=how.counted)
-            return _filtered(source, result, behind, job, how, wanted, started)
-        finally:
-            for pool in (readers, behind):
-                pool.shutdown(wait=True, cancel_futures=True)
+            with closing(self._open_rows(data)) as by_rows:
+                return self._entry.known(data) or self._in_bands(by_rows)
+        except NotInBandsError as error:
+            notes = (f"read whole, not in bands: {error}",) if str(error) else ()
+        if data is None:
+            data = _read(self._job.input)
+        known = self._entry.known(data)
+        if known:
+            return known
+        if self._admit:
+            from convcli.batch.workers import memory
 
+            self._admit(memory.needed(data))
+        source = sources.opened(data, place_of(self._job.input), self._settings)
+        del data  # what is decoded is not wanted any more
+        return self._whole(source, notes)
 
-def _node(source: RowSource, pool: Executor, *, held: bool) -> Node:
-    import numpy as np
+    def _open_rows(self, data: bytes | None) -> RowSource:
+        """The input, to be read in bands. Raises NotInBandsError."""
+        job, settings = self._job, self._settings
+        if job.format not in ("", *_WRITTEN) or job.frames or settings.layout not in (None, "yxc"):
+            raise NotInBandsError
+        head = (inputs.head(job.input) if data is None else data)[:_HEAD]
+        format = sniff.identify(head)
+        least = _LEAST_ALONE if thread_count() == 1 else _LEAST
+        if format not in _READ or (format == "png" and structure.promised(head) < least):
+            raise NotInBandsError
+        moves_along_z = any("z" in kernel.axes for kernel in settings.kernels)
+        if output_format(job, format) not in _WRITTEN or not paging.available() or moves_along_z:
+            raise NotInBandsError
+        pictures = self._pictures
+        return rows.open(
+            job.input if data is None else data, format, least=least, max_pixels=pictures.max_pixels,
+            allow_truncated=pictures.allow_truncated, all_pages=pictures.all_frames,
+        )  # fmt: skip
 
-    paged = paging.Held(np.empty(source.shape, source.dtype)) if held else paging.Paged(source.shape, source.dtype)
-    array = paged.array
-    return Node(paged, source.cuts, lambda cut: source.read(cut, array[slice(*cut)]), lambda cut: {}, ahead=pool)
+    def _in_bands(self, source: RowSource) -> Report:
+        size = math.prod(source.shape) * source.dtype.itemsize
+        wraps = any(kernel.border == "wrap" for kernel in self._settings.kernels)
+        again = self._settings.range == "rescale" or source.shape[2] in (2, 4) or wraps
+        held = source.sequential and again and size <= _HELD
+        if self._admit:
+            self._admit(_MEMORY + size * held)
+        paging.keep_freed()
+        readers = ThreadPoolExecutor(1 if source.sequential else thread_count())
+        with readers, ThreadPoolExecutor(1) as behind:
+            try:
+                pixels = Read(source, readers, held=held)
+                if held and wraps:  # the last rows are wanted first
+                    pixels.begin(paging.Paged, fine=True)
+                    pixels.make(set(range(len(pixels.cuts))))
+                return self._streamed(source, pixels, behind)
+            finally:
+                for pool in (readers, behind):
+                    pool.shutdown(wait=True, cancel_futures=True)
 
-
-def _filtered(
-    source: RowSource, result: Result, behind: Executor, job: Job, how: PictureSettings, wanted: Wanted, started: float
-) -> Report:
-    import numpy as np
-
-    format = output_format(job, source.format)
-    place = "stdout" if job.output == STANDARD else job.output
-    if result.shape[2] > 4:
-        fact = f"{result.stages[-1].channels_out} channels can't be written as {format}"
-        raise ImageError(fact, place=place, hint=picture_files.BY_ARRAY)
-    outline = np.broadcast_to(np.zeros((), result.dtype), result.shape)
-    table.check_shape(result.shape, result.dtype, format, place)
-    carried = source.metadata()
-    metadata, dropped = reading.fit(carried, outline, format)
-    steps = Steps(result)
-    steps.measure()
-    with _output(job.output, wanted) as file:
-        writer = rows.writer(
-            format, file, shape=result.shape, dtype=result.dtype, metadata=metadata, options=how.options
+    def _streamed(self, source: RowSource, pixels: Read, behind: Executor) -> Report:
+        job, pictures = self._job, self._pictures
+        picture = Picture(
+            source.shape, source.dtype, self._settings.chain, pictures.treatment, counted=pictures.counted
         )
-        writer.begin(result.shape, result.dtype)
-        for cut in steps:
-            steps.later(behind, cut, _write, writer, file, steps.rows(cut))
-        steps.settle(0)
+        format, place = output_format(job, source.format), place_of(job.output, "stdout")
+        if picture.shape[2] > 4:
+            raise ImageError(sources.too_many(picture, format), place=place, hint=sources.BY_ARRAY)
+        table.check_shape(picture.shape, picture.dtype, format, place)
+        carried = source.metadata()
+        outline = np.broadcast_to(np.zeros((), picture.dtype), picture.shape)
+        metadata, dropped = reading.fit(carried, outline, format)
+        picture.begin(pixels, lambda: is_opaque(pixels))
+        steps = Steps(picture)
+        steps.measure()
+        with self._output() as file:
+            writer = rows.writer(
+                format, file, shape=picture.shape, dtype=picture.dtype, metadata=metadata, options=pictures.options
+            )
+            writer.begin(picture.shape, picture.dtype)
+            for cut in steps:
+                steps.later(behind, cut, _write, writer, file, steps.rows(cut))
+            steps.settle(0)
+            before = time.perf_counter()
+            writer.end()
+        ended = time.perf_counter()
+        waited = steps.waited_behind + ended - before
+        curve = sources.curve_note(carried, source.dtype, pictures.treatment)
+        pages = (f"frame 1 of {source.pages}",) if source.pages > 1 else ()
+        return self._reported(
+            [picture], format_in=source.format, format_out=format, dtype_in=str(source.dtype), bands=steps.count,
+            decode_s=steps.waited_ahead, filter_s=ended - self._begun - waited - steps.waited_ahead, encode_s=waited,
+            notes=(*pages, *source.notes, *picture.notes, *curve, *dropped),
+        )  # fmt: skip
+
+    @contextmanager
+    def _output(self) -> Iterator[BinaryIO]:
+        """Where a result is written, which nobody sees before all of it is there. Raises ImageError."""
+        name, entry = self._job.output, self._entry
+        if name != STANDARD:
+            with files.replaced(name, lambda temporary: entry.wants(name, temporary)) as file:
+                yield file
+            return
+        everything = io.BytesIO()
+        yield everything
+        if entry.wants(name, everything.getbuffer()):
+            files.write_standard(everything.getbuffer())
+
+    def _whole(self, source: sources.PictureFile | sources.ArrayFile, notes: Sequence[str]) -> Report:
+        decoded = time.perf_counter()
+        format = output_format(self._job, source.format_in)
+        targets = self._job.frames.all(source.frames_out) if self._job.frames else []
+        for target in targets:
+            files.check_target(target, overwrite=self._entry.lenient)
+        source.check(format, place_of(self._job.output, "stdout"), apart=bool(targets))
+        results = source.filter()
         before = time.perf_counter()
-        writer.end()
-    ended = time.perf_counter()
-    tally, samples = result.tally, max(math.prod(result.shape), 1)
-    waited = steps.waited_behind + ended - before
-    curve = picture_files.curve_note(carried, source.dtype, how.treatment)
-    pages = (f"frame 1 of {source.pages}",) if source.pages > 1 else ()
-    return Report(
-        input=job.input, output=job.output, status="done", format_in=source.format, format_out=format,
-        dtype_in=str(source.dtype), dtype_out=str(result.dtype), stages=result.stages, bands=steps.count,
-        decode_s=steps.waited_ahead, filter_s=ended - started - waited - steps.waited_ahead, encode_s=waited,
-        clipped_low=tally.below / samples, clipped_high=tally.above / samples,
-        nonfinite=tally.unkept or tally.nonfinite,
-        notes=tuple(dict.fromkeys((*pages, *source.notes, *result.notes, *curve, *dropped))),
-    )  # fmt: skip
+        dropped = self._encoded(source, results, format, targets)
+        ended = time.perf_counter()
+        filtering = (note for result in results for note in result.notes)
+        return self._reported(
+            source.pictures, format_in=source.format_in, format_out=format, dtype_in=source.dtype_in,
+            frames=source.frames_in, decode_s=decoded - self._begun, filter_s=sum(result.seconds for result in results),
+            encode_s=ended - before, notes=(*notes, *source.notes, *filtering, *dropped),
+        )  # fmt: skip
+
+    def _encoded(
+        self, source: sources.PictureFile | sources.ArrayFile, results: Sequence[Filtered], format: str,
+        targets: Sequence[str],
+    ) -> tuple[str, ...]:  # fmt: skip
+        """Encodes and writes all outputs, or none; what is there already stays. Notes on what the encoders dropped."""
+        place, dropped = place_of(self._job.output, "stdout"), list[str]()
+
+        def new_ones(pieces: Iterable[tuple[str, bytes, tuple[str, ...]]]) -> Iterator[tuple[str, bytes]]:
+            for target, data, notes in pieces:
+                dropped.extend(notes)
+                if self._entry.wants(target, data):
+                    yield target, data
+
+        if targets:
+            pieces = zip(targets, source.encode_apart(results, format, place=place), strict=True)
+            files.write_together(new_ones((target, *piece) for target, piece in pieces))
+            return tuple(dropped)
+        for name, data in new_ones([(self._job.output, *source.encode(results, format, place=place))]):
+            if name == STANDARD:
+                files.write_standard(data)
+            elif self._later is None:
+                files.write_atomically(name, data)
+            else:
+                self._later.append(files.Pending())
+                self._later[-1].write([(name, data)], later=True)
+        return tuple(dropped)
+
+    def _reported(self, pictures: Sequence[Picture], *, notes: Iterable[str], **facts: Any) -> Report:
+        """The report of an output that is there."""
+        samples = max(sum(math.prod(picture.shape) for picture in pictures), 1)
+        below, above, nonfinite = (
+            sum(getattr(picture.tally, count) for picture in pictures) for count in ("below", "above", "nonfinite")
+        )
+        report = Report(
+            input=self._job.input, output=self._job.output, status="done", dtype_out=str(pictures[0].dtype),
+            stages=pictures[0].stages, clipped_low=below / samples, clipped_high=above / samples, nonfinite=nonfinite,
+            notes=tuple(dict.fromkeys(notes)), **facts,
+        )  # fmt: skip
+        return self._entry.completed(report)
 
 
-@contextmanager
-def _output(name: str, wanted: Wanted) -> Iterator[BinaryIO]:
-    """Where a result is written, which nobody sees before all of it is there. Raises ImageError."""
-    if name != STANDARD:
-        with files.replaced(name, wanted) as file:
-            yield file
-        return
-    whole = io.BytesIO()
-    yield whole
-    if wanted(whole.getbuffer()):
-        files.write_standard(whole.getbuffer())
-
-
-def _write(writer: RowWriter, file: BinaryIO, some: Array) -> None:
+def _write(writer: RowWriter, file: BinaryIO, rows: Array) -> None:
     start = file.tell()
-    writer.add(some)
+    writer.add(rows)
     if hasattr(os, "posix_fadvise") and not isinstance(file, io.BytesIO):
         # Sets the disk to work, so that little is left for the end.
         file.flush()
         os.posix_fadvise(file.fileno(), start, file.tell() - start, os.POSIX_FADV_DONTNEED)
+
+
+def _read(name: str) -> bytes:
+    try:
+        with open(inputs.file_of(name), "rb", buffering=0) as file:
+            return file.read()
+    except OSError as error:
+        raise ImageError(f"can't be read: {reason(error)}", place=name) from error

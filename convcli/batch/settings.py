@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from convcli.filtering.chain import Chain
 from convcli.filtering.treatment import PLAIN, Treatment
 from convcli.ops import Kernel
 from convcli.pictures.reading import MAX_PIXELS
@@ -42,3 +43,8 @@ class Settings:
     pictures: PictureSettings | None = None
     recording: Recording | None = None
     algorithm: str | None = None
+
+    @property
+    def chain(self) -> Chain:
+        """What runs on every picture and array."""
+        return Chain(self.kernels, self.range, self.algorithm)

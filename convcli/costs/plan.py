@@ -99,8 +99,9 @@ def plan(
     """How `kernel` (in any form that `load` takes) runs on an array of this shape, dtype and layout.
 
     Nothing is computed or measured: times are estimates from counts of operations, good for ranking. They hold for
-    finite samples of like size; others are computed by what bears them. `algorithm` is used where it can be. Raises `UsageError` for a shape without a
-    layout, `ShapeError` where kernel and shape don't fit.
+    finite samples of like size; others are computed by what bears them. `algorithm` is used where it can be.
+
+    Raises `UsageError` for a shape without a layout, `ShapeError` where kernel and shape don't fit.
 
     >>> plan("gaussian:sigma=5", (3000, 4000), "float32").algorithm
     'passes'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -94,32 +94,32 @@ def is_opaque(source: Node) -> bool:
 
 def whole(picture: Picture) -> Array:
     """All of a picture that has begun: each array is made at once, and given up when no other is made of it."""
-    _make_all(picture.nodes, picture.nodes + picture.behind)
-    if picture.behind and picture.hidden(0, picture.shape[0]):
-        _make_all(picture.behind, picture.behind)
-    out = picture.final.array if picture.final else results(picture.shape, picture.dtype)
-    cut = (0, picture.shape[0])
-    if picture.final:
-        picture.keep(out, *cut)
-        return out
-    if picture.measured:
-        _in_parts(picture, cut, picture.measure)
-    _in_parts(picture, cut, lambda start, stop: picture.keep(out[start:stop], start, stop))
-    return out
+    wanted = [*picture.nodes, *picture.behind]
+    readers = Counter(source for node in order(wanted) for source in node.sources)
 
-
-def _make_all(targets: Sequence[Node], wanted: Sequence[Node]) -> None:
-    """Makes nodes, and all that they are made of."""
-    nodes = order(targets)
-    readers = {node: sum(node in other.sources for other in order(wanted)) for node in nodes}
-    for node in nodes:
-        if not node.begun:
+    def make(nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            if node.begun:
+                continue
             node.begin(paging.Held, fine=False)
             run_all(node.work, node.cuts)
-        for source in node.sources:
-            readers[source] -= 1
-            if not readers[source] and source not in wanted:
-                source.drop()
+            readers.subtract(node.sources)
+            for source in node.sources:
+                if not readers[source] and source not in wanted:
+                    source.drop()
+
+    make(order(picture.nodes))
+    everything = (0, picture.shape[0])
+    if picture.behind and picture.hidden(*everything):
+        make(order(picture.behind))
+    if picture.final:
+        picture.keep(picture.final.array, *everything)
+        return picture.final.array
+    if picture.measured:
+        _in_parts(picture, everything, picture.measure)
+    out = results(picture.shape, picture.dtype)
+    _in_parts(picture, everything, lambda start, stop: picture.keep(out[start:stop], start, stop))
+    return out
 
 
 def in_rows(picture: Picture) -> Array:

@@ -6,12 +6,15 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcli.errors import FieldError, KernelError, reason, suggestion
 from convcli.ops import Kernel
 from convcli.spec.nodes import TEXT_LIMIT, Node
 from convcli.spec.reader import from_mapping, from_text, parse_overrides
+
+if TYPE_CHECKING:
+    from convcli.engine.dtypes import Array, DTypeLike
 
 #: `gaussian:sigma=2,border=wrap`: what is overridden follows the first colon that a field name and = come after.
 _OVERRIDES = r"(?P<base>[^\n\[{]+?):(?P<overrides>\s*[a-z_]+\s*=.*)"

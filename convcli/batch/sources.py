@@ -1,0 +1,268 @@
+"""Inputs that are whole in memory: picture files and array files, decoded, and what becomes of them encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from convcli import npy
+from convcli.batch.settings import PictureSettings, Settings
+from convcli.engine.dtypes import dtype_name
+from convcli.errors import ImageError, ShapeError, UsageError
+from convcli.filtering.chain import Chain
+from convcli.filtering.picture import Picture
+from convcli.filtering.steps import Filtered, filtered
+from convcli.filtering.treatment import Treatment
+from convcli.ops.layouts import Layout
+from convcli.pictures import reading, table
+from convcli.pictures.reading import Metadata
+
+if TYPE_CHECKING:
+    from convcli.engine.dtypes import Array
+
+_CHANNELS: Final = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
+BY_ARRAY: Final = "write a .npy file"
+
+
+def opened(data: bytes, place: str, settings: Settings) -> PictureFile | ArrayFile:
+    """A file's pictures or its array, with the chain that is to run on them."""
+    pictures = settings.pictures or PictureSettings()
+    if data.startswith((npy.NPY_SIGNATURE, npy.NPZ_SIGNATURE)):
+        return ArrayFile(data, settings.chain, settings.layout, pictures.options, place=place)
+    if settings.layout not in (None, "yxc"):
+        raise UsageError(f"an image has the layout yxc, not {settings.layout}", hint="--layout is for .npy arrays")
+    return PictureFile(data, settings.chain, pictures, place=place)
+
+
+class PictureFile:
+    """A picture file that was read, and the chain that is to run on each of its frames, or on all as a volume.
+
+    They are a volume, `zyx`, where a kernel of the chain moves along z.
+    """
+
+    def __init__(self, data: bytes, chain: Chain, settings: PictureSettings, *, place: str) -> None:
+        """Decodes the first frame, or all of them.
+
+        Raises ImageError, and ShapeError for frames that make no volume or don't fit the chain.
+        """
+        self._settings = settings
+        self._volume = any("z" in kernel.axes for kernel in chain.kernels)
+        if self._volume and not settings.all_frames:
+            name = next(kernel.name for kernel in chain.kernels if "z" in kernel.axes)
+            fact = f"kernel '{name}' moves along z, which one picture lacks"
+            raise ShapeError(fact, place=place, hint="--all-frames takes the frames or pages of a file as a volume")
+        limits: dict[str, Any] = {
+            "place": place,
+            "max_pixels": settings.max_pixels,
+            "allow_truncated": settings.allow_truncated,
+            "strict": settings.strict,
+        }
+        self._frames: list[reading.Picture] = (
+            list(reading.frames(data, **limits)) if settings.all_frames else [reading.decode(data, **limits)]
+        )
+        if self._volume:
+            _check_stack(self._frames, place)
+        self.format_in = self._frames[0].format
+        self.dtype_in = dtype_name(self._frames[0].pixels.dtype)
+        self.frames_in = len(self._frames)
+        self.notes = tuple(note for frame in self._frames for note in frame.notes)
+        first = self._frames[0].pixels
+        shapes = [(len(self._frames), *first.shape)] if self._volume else [frame.pixels.shape for frame in self._frames]
+        self.pictures = [
+            Picture(shape, frame.pixels.dtype, chain, settings.treatment, counted=settings.counted)
+            for shape, frame in zip(shapes, self._frames, strict=False)
+        ]
+
+    @property
+    def _kinds(self) -> list[tuple[tuple[int, ...], Any]]:
+        """The shape and dtype of each frame that will come out."""
+        first = self.pictures[0]
+        if self._volume:
+            return [(first.shape[1:], first.dtype)] * first.shape[0]
+        return [(result.shape, result.dtype) for result in self.pictures]
+
+    @property
+    def frames_out(self) -> int:
+        """How many frames there will be."""
+        return len(self._kinds)
+
+    def check(self, format: str, place: str, *, apart: bool) -> None:
+        """Raise ImageError where `format` can't hold what will come out; `apart`: each frame in a file of its own."""
+        shapes = [shape for shape, _ in self._kinds]
+        if format == "npy":
+            if len(set(shapes)) > 1 and not apart:
+                raise ImageError(
+                    "frames of several sizes can't be one array", place=place, hint="a .tif file takes any"
+                )
+        elif shapes[0][-1] > 4:
+            raise ImageError(too_many(self.pictures[0], format), place=place, hint=BY_ARRAY)
+        elif len(shapes) > 1 and not apart:
+            from convcli.pictures import frames
+
+            frames.check_frames(self._kinds, format, place)
+        else:
+            for shape, dtype in self._kinds:
+                table.check_shape(shape, dtype, format, place)
+
+    def filter(self) -> list[Filtered]:
+        """The chain on each frame alone, or once on all of them. The frames' own pixels are gone then."""
+        if self._volume:
+            results = [filtered(self.pictures[0], self._stacked())]
+            self._empty(0, len(self._frames))
+            return results
+        results = []
+        for number, picture in enumerate(self.pictures):
+            results.append(filtered(picture, self._frames[number].pixels))
+            self._empty(number, number + 1)
+        return results
+
+    def _empty(self, first: int, stop: int) -> None:
+        """Gives the memory of some frames' pixels up; their metadata and kind are still wanted."""
+        for number in range(first, stop):
+            frame = self._frames[number]
+            self._frames[number] = replace(frame, pixels=frame.pixels[:0].copy())
+
+    def _stacked(self) -> Array:
+        """All frames in one array; the pictures become views of it, so that memory is taken once."""
+        first = self._frames[0].pixels
+        stacked = np.empty((len(self._frames), *first.shape), first.dtype)
+        for number, frame in enumerate(self._frames):
+            stacked[number] = frame.pixels
+            self._frames[number] = replace(frame, pixels=stacked[number])
+        return stacked
+
+    def encode(self, results: Sequence[Filtered], format: str, *, place: str) -> tuple[bytes, tuple[str, ...]]:
+        """The bytes of one file of all frames, and notes on what of the first one's metadata it can't hold."""
+        frames = _frames(results)
+        if format == "npy":
+            return _as_array(frames), ()
+        if len(frames) == 1:
+            return self._encoded(frames[0], self._frames[0], format, place)
+        first = self._frames[0]
+        metadata, notes = reading.fit(first.metadata, frames[0], format, animated=True)
+        from convcli.pictures import frames as animation
+
+        data = animation.encode(
+            frames, format=format, place=place, metadata=metadata, options=self._settings.options,
+            loops=first.loops, durations=self._durations(len(frames)),
+        )  # fmt: skip
+        return data, (*self._assumed(first), *notes)
+
+    def encode_apart(
+        self, results: Sequence[Filtered], format: str, *, place: str
+    ) -> Iterator[tuple[bytes, tuple[str, ...]]]:
+        """As `encode`, a file for every frame. Each has its own page's metadata where frames and pages are as many."""
+        frames = _frames(results)
+        for number, frame in enumerate(frames):
+            if format == "npy":
+                yield _as_array([frame]), ()
+            else:
+                picture = self._frames[number if len(frames) == self.frames_in else 0]
+                yield self._encoded(frame, picture, format, place)
+
+    def _encoded(
+        self, frame: Array, picture: reading.Picture, format: str, place: str
+    ) -> tuple[bytes, tuple[str, ...]]:
+        metadata, notes = reading.fit(picture.metadata, frame, format)
+        data = reading.encode(frame, format=format, place=place, metadata=metadata, options=self._settings.options)
+        return data, (*self._assumed(picture), *notes)
+
+    def _durations(self, count: int) -> list[int]:
+        """Milliseconds of each frame that comes out; where a volume lost or gained some, all play as long as before."""
+        durations = [picture.duration for picture in self._frames]
+        return durations if count == len(durations) else [round(sum(durations) / count)] * count
+
+    def _assumed(self, picture: reading.Picture) -> tuple[str, ...]:
+        return curve_note(picture.metadata, picture.pixels.dtype, self._settings.treatment)
+
+
+def too_many(picture: Picture, format: str) -> str:
+    """Says that a format can't hold the channels that leave the chain."""
+    return f"{picture.leaves} channels can't be written as {format}"
+
+
+def curve_note(metadata: Metadata, dtype: np.dtype[Any], treatment: Treatment) -> tuple[str, ...]:
+    """A note where linear light was made of a picture by sRGB's curve, and it has another profile."""
+    icc = metadata.icc
+    srgb = not icc or b"sRGB" in icc or "sRGB".encode("utf-16-be") in icc
+    if srgb or not treatment.linear or dtype.kind == "f":
+        return ()
+    return ("linear light by sRGB's curve, which its ICC profile may not have",)
+
+
+def _check_stack(pictures: Sequence[reading.Picture], place: str) -> None:
+    """Raise ShapeError where frames can't be stacked into a volume."""
+
+    def kind(picture: reading.Picture) -> str:
+        height, width, channels = picture.pixels.shape
+        return f"{width} x {height} {_CHANNELS[channels]} {picture.pixels.dtype}"
+
+    for number, picture in enumerate(pictures[1:], 2):
+        if kind(picture) != kind(pictures[0]):
+            fact = f"frame 1 is {kind(pictures[0])}, frame {number} is {kind(picture)}: they make no volume"
+            raise ShapeError(fact, place=place, hint="kernels that move along y and x alone take frames of any size")
+
+
+def _frames(results: Sequence[Filtered]) -> list[Array]:
+    """The frames of results, one of which may be a volume of them."""
+    npy = [result.array for result in results]
+    return [frame for array in npy for frame in (array if array.ndim == 4 else [array])]
+
+
+def _as_array(frames: Sequence[Array]) -> bytes:
+    """An .npy file of one picture (y, x or y, x, c), or of frames of one shape (z, y, x, c)."""
+    if len(frames) == 1:
+        return npy.write_npy(frames[0][..., 0] if frames[0].shape[-1] == 1 else frames[0])
+    return npy.write_npy(np.stack(frames))
+
+
+class ArrayFile:
+    """An array file that was read, and the chain that is to run on it."""
+
+    format_in = "npy"
+    frames_in = frames_out = 1
+    notes: tuple[str, ...] = ()
+
+    def __init__(
+        self, data: bytes, chain: Chain, layout: str | None, options: Mapping[str, Any], *, place: str
+    ) -> None:
+        """Raises ImageError for what holds no array, UsageError or ShapeError for a layout or kernel that doesn't fit."""
+        self._array = npy.read_npy(data, place=place)
+        self._layout = Layout.of(self._array, layout)
+        self._x = self._layout.canonical(self._array)
+        self.pictures = [Picture(self._x.shape, self._x.dtype, chain, axes=self._layout.spatial)]
+        self._options = options
+        self.dtype_in = dtype_name(self._array.dtype)
+
+    def check(self, format: str, place: str, *, apart: bool) -> None:
+        """Raise ImageError where `format` can't hold what will come out."""
+        if apart:
+            raise ImageError("an array has no frames to be numbered", place=place, hint="leave {frame} out")
+        if format == "npy":
+            return
+        outline = np.broadcast_to(np.zeros((), self.pictures[0].dtype), self.pictures[0].shape)
+        shape, channels = self._layout.restore(outline).shape, self.pictures[0].leaves
+        if len(shape) not in (2, 3) or channels not in (1, 3, 4):
+            what = f"{channels} channels" if len(shape) == 3 else f"an array of shape {'x'.join(map(str, shape))}"
+            raise ImageError(f"{what} can't be written as {format}", place=place, hint=BY_ARRAY)
+        table.check_shape(shape if len(shape) == 3 else (*shape, 1), self.pictures[0].dtype, format, place)
+
+    def filter(self) -> list[Filtered]:
+        """The chain on the array, in the program's order of axes."""
+        return [filtered(self.pictures[0], self._x)]
+
+    def encode(self, results: Sequence[Filtered], format: str, *, place: str) -> tuple[bytes, tuple[str, ...]]:
+        """The bytes of a file of the result, in its layout."""
+        result = self._layout.restore(results[0].array)
+        if format == "npy":
+            return npy.write_npy(result), ()
+        return reading.encode(result, format=format, place=place, options=self._options), ()
+
+    def encode_apart(
+        self, results: Sequence[Filtered], format: str, *, place: str
+    ) -> Iterator[tuple[bytes, tuple[str, ...]]]:
+        """As `encode`: an array is one frame."""
+        yield self.encode(results, format, place=place)
