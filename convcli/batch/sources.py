@@ -229,7 +229,7 @@ class ArrayFile:
     def __init__(
         self, data: bytes, chain: Chain, layout: str | None, options: Mapping[str, Any], *, place: str
     ) -> None:
-        """Raises ImageError for what holds no array, UsageError or ShapeError for a layout or kernel that doesn't fit."""
+        """Raises ImageError for what holds no array, UsageError or ShapeError where layout or kernel don't fit."""
         self._array = npy.read_npy(data, place=place)
         self._layout = Layout.of(self._array, layout)
         self._x = self._layout.canonical(self._array)

@@ -46,7 +46,7 @@ def block(report: Report, stream: TextIO) -> None:
         {
             "kernel": stage.kernel,
             "type": stage.type,
-            "algorithm": str(stage.algorithm),
+            "algorithm": stage.algorithm,
             "size_in": size(stage.size_in, stage.channels_in),
             "size_out": size(stage.size_out, stage.channels_out),
             "parameters": stage.weights + stage.biases,

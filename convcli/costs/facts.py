@@ -164,7 +164,7 @@ def facts(kernel: Kernel, channels: int) -> dict[str, Any]:
         "params_biases": count.biases,
         "macs_per_output": {part: macs / outputs for part, macs in count.macs.items()},
         "input_channels": channels,
-        "algorithm": str(kernel.algorithm()),
+        "algorithm": kernel.algorithm(),
     }
     if isinstance(kernel, Transposed):
         told["taps_per_output"] = taps_per_output(kernel)

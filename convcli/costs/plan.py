@@ -141,7 +141,7 @@ def _planned(
     if taps is None:
         written = math.prod(shape) + math.prod(output)
         return KernelPlan(
-            **told, algorithm=algorithm.name, description=str(algorithm), options=(),
+            **told, algorithm=algorithm.name, description=algorithm, options=(),
             phases=1, bands=0, band_rows=0, tile=None, bytes=written * itemsize,
             flops=kernel.count(spatial, channels, spatial_axes).flops, notes=notes,
         )  # fmt: skip
@@ -155,7 +155,7 @@ def _planned(
     ]
     again = phases * (len(cuts) - 1) * (work.taps[0] - 1) * work.width * channels
     return KernelPlan(
-        **told, algorithm=chosen.algorithm, description=str(algorithm), options=tuple(options), phases=phases,
+        **told, algorithm=chosen.algorithm, description=algorithm, options=tuple(options), phases=phases,
         bands=len(cuts) * phases, band_rows=max(stop - start for start, stop in cuts),
         tile=chosen.tile if chosen.algorithm == "fourier" else None,
         flops=round(engine.flops(work, chosen) * samples), notes=notes,

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Self
 
 from convcli.records import record
 
@@ -58,15 +59,19 @@ class Plane:
     bounded: bool = True
 
 
-@record(kw_only=False)
-class Algorithm:
-    """How something is computed: the algorithm's name, and a description in a few words."""
+class Algorithm(str):
+    """How something is computed, in a few words, and the `name` of the algorithm: nobody has to read it out of them."""
 
     name: str
-    description: str
 
-    def __str__(self) -> str:
-        return self.description
+    def __new__(cls, name: str, description: str) -> Self:
+        algorithm = super().__new__(cls, description)
+        algorithm.name = name
+        return algorithm
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """What other processes make it of."""
+        return type(self), (self.name, str(self))
 
 
 @record

@@ -45,8 +45,7 @@ class Picture:
     ) -> None:  # fmt: skip
         """`axes` are the spatial ones of an array, which has no alpha; a picture's or volume's are known.
 
-        Unless `counted`, nobody asks how many samples were cut off. Raises ShapeError where a kernel doesn't fit, a
-        channel is missing, or kernels change the size of a picture some of which is to stay.
+        Unless `counted`, nobody asks how many samples were cut off. Raises ShapeError where a kernel doesn't fit.
         """
         self._chain, self._treatment, self._counted = chain, treatment, counted
         self._given, self._top = np.dtype(dtype), white(dtype)
@@ -69,10 +68,7 @@ class Picture:
             self._colours = 0 if self._selection.everything else self._selection.colours
         self.stages: tuple[Stage, ...] = chain.stages(shape[:-1], self._axes, entering)
         self.leaves = self.stages[-1].channels_out
-        if self._selection:
-            self._selection.check((*shape[:-1], entering), self.stages[-1].shape_out)
-        elif self._has_alpha:
-            check_alpha(self.leaves)
+        self._entering = (*shape[:-1], entering)
         self.notes += chain.refusals(self.stages)
         self._colours = self._colours or self.leaves
         self.shape = (*self.stages[-1].size_out, self._colours + self._has_alpha)
@@ -85,7 +81,15 @@ class Picture:
         return not self._selection and not self._has_alpha
 
     def begin(self, source: Node, opaque: Callable[[], bool]) -> None:
-        """Lays out what is computed; `opaque` looks whether all of the alpha of `source` is full."""
+        """Lays out what is computed; `opaque` looks whether all of the alpha of `source` is full.
+
+        Raises ShapeError where the picture lacks a channel, or the chain makes something that can't be put together
+        with what is to stay.
+        """
+        if self._selection:
+            self._selection.check(self._entering, self.stages[-1].shape_out)
+        elif self._has_alpha:
+            check_alpha(self.leaves)
         #: Rows of the picture need the same rows of `nodes`, and those of `behind` where `hidden` says so.
         self.nodes: list[Node] = []
         self.behind: list[Node] = []

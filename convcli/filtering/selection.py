@@ -21,7 +21,6 @@ class Selection:
     """A treatment on pictures of `dtype` with so many channels, for a chain that begins with a kernel for `expected`.
 
     `colours` are the channels of what is laid over the background, if there is one; `picked` those that are filtered.
-    Raises ShapeError for channels that the picture lacks.
     """
 
     def __init__(self, treatment: Treatment, dtype: np.dtype[np.generic], channels: int, expected: int | None) -> None:
@@ -36,19 +35,9 @@ class Selection:
         self._repeated = self.everything and channels - with_alpha == 1 and not self._tinted and expected == 3
         self.colours = 3 if self._tinted or self._repeated else channels - with_alpha
         self._luma = treatment.channels == ("luma",) and self.colours == 3
-        self._places = self._found_places()
+        #: The places of the channels to be filtered; none where that is luma, or all of them.
+        self._places = [COLOURS.index(name) for name in treatment.channels if name in COLOURS]
         self.picked = 1 if self._luma else len(self._places) or self.colours
-
-    def _found_places(self) -> list[int]:
-        """The places of the channels to be filtered; none where that is luma, or all of them."""
-        names = self._treatment.channels
-        if names in (("all",), ("luma",)):
-            return []
-        for name in names:
-            if (name == "alpha" and not self.has_alpha) or (name in COLOURS and self.colours == 1):
-                kind = "a grey picture" if self.colours == 1 else "an RGB picture"
-                raise ShapeError(f"{kind}{' with alpha' if self.has_alpha else ''} has no channel '{name}'")
-        return [COLOURS.index(name) for name in names if name in COLOURS]
 
     @property
     def picks(self) -> bool:
@@ -61,7 +50,12 @@ class Selection:
         return self.has_alpha and not (self.everything and self._treatment.filters_alpha)
 
     def check(self, before: Sequence[int], after: Sequence[int]) -> None:
-        """Raises ShapeError where a result of the shape `after` can't be put together with what stays as it was."""
+        """Raises ShapeError where the picture lacks a channel, or the chain makes of what is picked, of the shape
+        `before`, something that can't be put together with what stays as it was."""
+        for name in self._treatment.channels:
+            if (name == "alpha" and not self.has_alpha) or (name in COLOURS and self.colours == 1):
+                kind = "a grey picture" if self.colours == 1 else "an RGB picture"
+                raise ShapeError(f"{kind}{' with alpha' if self.has_alpha else ''} has no channel '{name}'")
         stays = not self.everything or (self.has_alpha and not self._treatment.filters_alpha)
         if stays and tuple(after[:-1]) != tuple(before[:-1]):
             sizes = ["x".join(map(str, shape[-2::-1])) for shape in (before, after)]
