@@ -14,11 +14,17 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from convcli import cli
-from convcli.batch import temporaries
+from convcli.batch import one_file, temporaries
+from convcli.batch.entry import Entry
+from convcli.batch.names.jobs import Job
+from convcli.batch.report import Report
+from convcli.batch.settings import Settings
 from convcli.pictures import reading
+from convcli.pictures.format import NotInBandsError
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNELS = ROOT / "kernels"
@@ -150,3 +156,16 @@ def on_terminal(
             seen += part
     os.close(outer)
     return process.wait(60), seen.decode().replace("\r\n", "\n")
+
+
+def run_in_bands(job: Job, settings: Settings, *, least: int = 0) -> Report | str:
+    """The report of a job done in bands of rows, where `least` bytes of samples are worth it; else why it is not."""
+    one = one_file.OneFile(Entry(job, settings, None))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(one_file, "_LEAST", least)
+        patch.setattr(one_file, "_LEAST_ALONE", least)
+        try:
+            with contextlib.closing(one._open_rows(None)) as source:
+                return one._in_bands(source)
+        except NotInBandsError as error:
+            return f"read whole, not in bands: {error}" if str(error) else ""

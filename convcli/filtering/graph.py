@@ -138,8 +138,8 @@ class Read(Node):
         super().begin(Held if self._held else memory, fine=fine)
 
     def _cuts(self, *, fine: bool) -> Cuts:
-        array = self.array
-        return Cuts(lambda cut: self._rows.read(cut, array[slice(*cut)]), self._rows.cuts)
+        array, rows = self.array, self._rows
+        return Cuts(lambda cut: rows.read(cut, array[slice(*cut)]), rows.cuts)
 
 
 @record(kw_only=False, eq=False)
@@ -194,12 +194,13 @@ class Pointwise(Node):
         self._make, self._parts = make, parts
 
     def _cuts(self, *, fine: bool) -> Cuts:
-        array, views = self.array, [part.array for part in self._parts]
+        # Not `self` in `work`: such a circle would keep the pictures until they are searched for.
+        make, array, views = self._make, self.array, [part.array for part in self._parts]
         step = max(1, _BAND_BYTES // max(1, array[:1].nbytes))
 
         def work(cut: Cut) -> None:
             rows = slice(*cut)
-            self._make(array[rows], *(view[rows] for view in views))
+            make(array[rows], *(view[rows] for view in views))
 
         return Cuts(work, [(start, min(start + step, len(array))) for start in range(0, len(array), step)])
 

@@ -67,14 +67,18 @@ def filtered(picture: Picture, pixels: Array) -> Filtered:
     begun = time.perf_counter()
     source = Given(pixels)
     picture.begin(source, lambda: is_opaque(source))
-    in_steps = pixels.ndim == 3 and pixels.nbytes >= IN_STEPS and not picture.is_direct and paging.available()
-    array = in_rows(picture) if in_steps else whole(picture)
+    array = in_rows(picture) if goes_in_rows(picture, pixels) else whole(picture)
     picture.end()
     tally = picture.tally
     return Filtered(
         array=array, stages=picture.stages, below=tally.below, above=tally.above, nonfinite=tally.nonfinite,
         seconds=time.perf_counter() - begun, notes=picture.notes,
     )  # fmt: skip
+
+
+def goes_in_rows(picture: Picture, pixels: Array) -> bool:
+    """Whether a picture in memory is large, and floats of it are made besides the result."""
+    return pixels.ndim == 3 and pixels.nbytes >= IN_STEPS and not picture.is_direct and paging.available()
 
 
 def is_opaque(source: Node) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convcli.filtering import stages
+from convcli.filtering import chain
 from tests.support import SAMPLES, command, environment, noise, on_terminal, read, run, save, spawn
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX files, pipes and signals")
@@ -116,7 +116,7 @@ def test_an_output_beyond_all_bounds_is_refused(here: Path) -> None:
 
 def test_an_output_as_large_as_its_input_is_made(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else --max-pixels, which lifts the limit of what is read, would lead nowhere."""
-    monkeypatch.setattr(stages, "LARGEST", 100)
+    monkeypatch.setattr(chain, "LARGEST", 100)
     assert run("apply", "good.png", "-k", "identity", "-o", "out.png").code == 0
     result = run("apply", "good.png", "-k", "upsample-nearest-2x", "-o", "large.png")
     assert (result.code, len(result.errors())) == (1, 1)

@@ -16,10 +16,13 @@ from PIL import Image
 from scipy import ndimage
 
 import convcli
-from convcli.batch import array_files, picture_files
+from convcli.batch import sources
 from convcli.errors import ShapeError
 from convcli.filtering import colour
-from convcli.filtering.treatment import Treatment, filter_treated, outcome
+from convcli.filtering.chain import Chain
+from convcli.filtering.picture import Picture
+from convcli.filtering.steps import filter_pixels
+from convcli.filtering.treatment import Treatment
 from convcli.pictures import reading
 from tests.support import decoded, noise, run, save
 
@@ -92,7 +95,7 @@ def test_a_film_stays_one(here: Path, extension: str) -> None:
 
 
 def test_frames_that_make_no_volume(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture_files, "filter_treated", None)  # nothing is filtered
+    monkeypatch.setattr(sources, "filtered", None)  # nothing is filtered
     for other, shown in ((noise(6, 9, 3), "9 x 6 RGB uint8"), (noise(6, 8), "8 x 6 grey uint8")):
         source = film("a.tif", [noise(6, 8, 3), noise(6, 8, 3), other])
         result = run("apply", source, "-k", BOX, "-o", "b.tif", "--all-frames")
@@ -242,8 +245,7 @@ def test_what_a_format_cannot_hold_is_refused_before_filtering(
 ) -> None:
     np.save("bank.npy", np.ones((6, 3, 1, 1)))
     arguments = ["{weights: bank.npy}" if argument == "BANK" else argument for argument in arguments]
-    for module in (picture_files, array_files):
-        monkeypatch.setattr(module, "filter_treated" if module is picture_files else "filter_array", None)
+    monkeypatch.setattr(sources, "filtered", None)
     save(Path("in.png"), noise(*shape))
     np.save("in.npy", noise(*shape))
     for name in ("in.png", "in.npy"):
@@ -273,10 +275,11 @@ def test_the_outcome_is_known_beforehand(channels: int) -> None:
     ):
         pixels = noise(*deep, 6, 8, channels).astype(dtype)
         try:
-            made = filter_treated(pixels, kernels, mode, treatment)
+            made = filter_pixels(pixels, Chain(kernels, mode), treatment)
         except ShapeError:
             continue
         expected = made.array.shape, made.array.dtype, made.stages[-1].channels_out
-        assert outcome(pixels.shape, pixels.dtype, kernels, mode, treatment) == expected
+        picture = Picture(pixels.shape, pixels.dtype, Chain(kernels, mode), treatment)
+        assert (picture.shape, picture.dtype, picture.leaves) == expected
         checked += 1
     assert checked >= 400

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from convcli import Kernel, load
-from convcli.batch import one_file
 from convcli.batch.names.jobs import Job
 from convcli.batch.one_job import run_job
 from convcli.batch.report import Report
@@ -21,7 +20,7 @@ from convcli.engine.channel import fused, whole as whole_plane
 from convcli.filtering import paging, steps
 from convcli.filtering.treatment import Treatment
 from convcli.pictures.formats.tiff import rows as tiff_rows
-from tests.support import Pixels, noise
+from tests.support import Pixels, noise, run_in_bands
 from tests.tiff_files import tiff_file
 
 pytestmark = pytest.mark.skipif(not paging.available(), reason="this system gives no memory back")
@@ -54,7 +53,7 @@ def in_bands(
     """What the run in bands reports, and its output."""
     job, out = paths(data, folder, "banded")
     chain = [load(kernel) for kernel in kernels]
-    report = one_file.attempt(job, job.format, chain, mode, PictureSettings(**how), least=0)
+    report = run_in_bands(job, Settings(kernels=chain, range=mode, pictures=PictureSettings(**how)))
     return report, out.read_bytes() if out.exists() else b""
 
 
@@ -185,8 +184,7 @@ def test_compressed_output(tmp_path: Path) -> None:
 def test_small_files_and_others_are_left_alone(tmp_path: Path) -> None:
     source = tmp_path / "in.tif"
     source.write_bytes(tiff_file(photo(64, 64, 1), rows=8))
-    kernels, how = [load("sharpen")], PictureSettings()
     for name, format, least in (("out.tif", "tiff", 1 << 13), ("out.bmp", "bmp", 0)):
         job = Job(input=str(source), output=str(tmp_path / name), format=format)
-        assert one_file.attempt(job, "tiff", kernels, "clip", how, least=least) == ""
+        assert run_in_bands(job, Settings(kernels=[load("sharpen")]), least=least) == ""
         assert not (tmp_path / name).exists()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convcli.batch import one_job, resume
+from convcli.batch import one_file, resume
 from tests.support import Result, command, environment, noise, run, save
 
 REPORT = "run.jsonl"
@@ -26,8 +26,8 @@ def here(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     """
     monkeypatch.chdir(tmp_path)
     if request.param == "in bands":
-        monkeypatch.setattr(one_job, "_LEAST", 0)
-        monkeypatch.setattr(one_job, "_LEAST_ALONE", 0)
+        monkeypatch.setattr(one_file, "_LEAST", 0)
+        monkeypatch.setattr(one_file, "_LEAST_ALONE", 0)
     for seed, name in enumerate("abc"):
         save(Path(f"{name}.png"), noise(12, 10, 3, seed=seed))
     Path("kernel.yaml").write_text("weights: weights.npy\n")
@@ -286,8 +286,8 @@ def test_an_input_that_changes_meanwhile_is_not_recorded_as_what_it_was(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a large file the hash is made first, and then it is read again."""
-    monkeypatch.setattr(one_job, "_LEAST", 0)
-    monkeypatch.setattr(one_job, "_LEAST_ALONE", 0)
+    monkeypatch.setattr(one_file, "_LEAST", 0)
+    monkeypatch.setattr(one_file, "_LEAST_ALONE", 0)
     hashed = resume.file_digest
 
     def disturbed(path: str) -> str:

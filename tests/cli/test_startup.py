@@ -177,8 +177,8 @@ def test_no_class_of_the_usual_path_compiles_methods(tmp_path: Path) -> None:
     """`record` shares its methods; a class by `@dataclass(frozen=True)` costs half a millisecond of every start."""
     code = """
     import dataclasses, inspect, sys
-    from convcli.batch import picture_files, run
-    from convcli.filtering import chain
+    from convcli.batch import run, sources
+    from convcli.filtering import steps
     from convcli.pictures import reading
     from convcli.spec import library
     from convcli.ops import TYPES

@@ -12,7 +12,7 @@ import convcli
 from convcli.cli import run
 from convcli.engine import threads
 from convcli.engine.channel import planes
-from convcli.engine.plan import ALGORITHMS, forced
+from convcli.engine.plan import ALGORITHMS
 
 DENSE = np.random.default_rng(0)
 
@@ -88,9 +88,8 @@ def test_the_bands_of_a_plan_are_those_that_run(
     x = np.random.default_rng(1).integers(0, 255, (700, 900)).astype(dtype)
     for algorithm in ALGORITHMS:
         counted.clear()
-        with forced(algorithm):
-            plan = convcli.plan(kernel, x.shape, dtype)
-            kernel.apply(x)
+        plan = convcli.plan(kernel, x.shape, dtype, algorithm=algorithm)
+        kernel.apply(x, algorithm=algorithm)
         if plan.algorithm != "direct" or (min(taps) > 1 and weights.size < 130):
             assert counted == [plan.bands], (algorithm, plan)
 
@@ -99,13 +98,11 @@ def test_forced_algorithms_agree_and_refusals_are_told() -> None:
     x = np.random.default_rng(2).random((200, 300), np.float32)
     expected = convcli.load("gaussian:sigma=3").apply(x)
     for algorithm in ALGORITHMS:
-        with forced(algorithm):
-            plan = convcli.plan("gaussian:sigma=3", x.shape, "float32")
-            assert (plan.algorithm, plan.notes) == (algorithm, ())
-            assert np.abs(convcli.load("gaussian:sigma=3").apply(x) - expected).max() < 1e-5
-    with forced("fourier"):
-        assert "fourier can't compute" in convcli.plan("upsample-bilinear-2x", (50, 60)).notes[0]
-    assert planes.choose(planes.work_for(np.ones((3, 3)), (1, 1), (1, 1), None, 1)[0]).algorithm == "direct"
+        plan = convcli.plan("gaussian:sigma=3", x.shape, "float32", algorithm=algorithm)
+        assert (plan.algorithm, plan.notes) == (algorithm, ())
+        assert np.abs(convcli.load("gaussian:sigma=3").apply(x, algorithm=algorithm) - expected).max() < 1e-5
+    assert "fourier can't compute" in convcli.plan("upsample-bilinear-2x", (50, 60), algorithm="fourier").notes[0]
+    assert planes.plan_plane(planes.work_for(np.ones((3, 3)), (1, 1), (1, 1), None, 1)[0]).algorithm == "direct"
 
 
 def test_show_plan(capsys: pytest.CaptureFixture[str]) -> None:

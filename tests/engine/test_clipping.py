@@ -11,7 +11,8 @@ from scipy import ndimage
 
 import convcli
 from convcli.engine.channel import whole
-from convcli.filtering.chain import filter_picture
+from convcli.filtering.chain import Chain
+from convcli.filtering.steps import filter_pixels
 
 #: Taps that are whole numbers or not, that reach beyond bytes or not, few and many, and such that make many ties.
 KERNELS = {
@@ -49,7 +50,7 @@ def test_counts_are_those_of_the_exact_result(name: str, size: str, border: str)
     # A whole number over the divisor, so that ties are ties.
     exact = ndimage.correlate(x.astype(np.float64), np.asarray(weights, float)[..., None], mode=rule) / divisor
 
-    found = filter_picture(x, [kernel])
+    found = filter_pixels(x, Chain([kernel]))
 
     assert (found.below, found.above) == ((exact < -0.5).sum(), (exact > 255.5).sum())
     wanted = np.clip(np.rint(exact), 0, 255)
@@ -57,7 +58,7 @@ def test_counts_are_those_of_the_exact_result(name: str, size: str, border: str)
     assert np.abs(found.array - wanted)[~ties].max() == 0
     assert np.abs(found.array - wanted).max() <= 1
     # Nobody who doesn't ask for counts gets other pixels.
-    assert np.array_equal(filter_picture(x, [kernel], counted=False).array, found.array)
+    assert np.array_equal(filter_pixels(x, Chain([kernel]), counted=False).array, found.array)
 
 
 @pytest.mark.parametrize("mode", ["abs", "offset"])
@@ -68,7 +69,7 @@ def test_other_ranges_count_as_before(mode: str) -> None:
     exact = ndimage.correlate(x.astype(np.float64), weights[..., None], mode="mirror")
     exact = np.abs(exact) if mode == "abs" else exact + 128
 
-    found = filter_picture(x, [kernel], mode)
+    found = filter_pixels(x, Chain([kernel], mode))
 
     assert (found.below, found.above) == ((exact < 0).sum(), (exact > 255).sum())
     assert np.array_equal(found.array, np.clip(exact, 0, 255))
@@ -87,7 +88,7 @@ def test_few_whole_numbers_need_no_floats(name: str, depths: set[int], monkeypat
         return filter2d(x, depth, taps, **options)
 
     monkeypatch.setattr(cv2, "filter2D", told)
-    filter_picture(picture((600, 500, 3)), [convcli.load({"weights": weights, "divisor": divisor})])
+    filter_pixels(picture((600, 500, 3)), Chain([convcli.load({"weights": weights, "divisor": divisor})]))
 
     assert asked == depths
     assert kinds == {"uint8" if name == "sharpen" else "float32"}
@@ -112,7 +113,7 @@ def test_separable_kernels_on_bytes_are_cut_off_and_counted(channels: int) -> No
         exact = x.astype(np.float64)
         for axis in (0, 1):
             exact = ndimage.correlate1d(exact, taps, axis, mode="nearest")
-        found = filter_picture(x, [kernel])
+        found = filter_pixels(x, Chain([kernel]))
         near = np.minimum(np.abs(exact + 0.5), np.abs(exact - 255.5)) < 1e-3
         assert abs(found.below - (exact < -0.5).sum()) <= near.sum()
         assert abs(found.above - (exact > 255.5).sum()) <= near.sum()

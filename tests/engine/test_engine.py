@@ -10,7 +10,7 @@ from scipy import ndimage
 
 import convcli
 from convcli.engine import threads
-from convcli.engine.plan import ALGORITHMS, forced
+from convcli.engine.plan import ALGORITHMS
 
 MODES = {"reflect": "mirror", "symmetric": "reflect", "replicate": "nearest", "wrap": "grid-wrap", "zero": "constant"}
 
@@ -46,13 +46,11 @@ def test_pictures_wider_than_a_strip(border: str, width: int, dtype: Any) -> Non
     kernel = convcli.load({"weights": weights, "border": border})
     expected = correlated(x, weights, border)
     for algorithm in ALGORITHMS:
-        with forced(algorithm):
-            y = kernel.apply(x, dtype=np.float32)
+        y = kernel.apply(x, dtype=np.float32, algorithm=algorithm)
         assert np.abs(y - expected).max() <= 1e-5 * expected.max(), algorithm
     if dtype == np.float32:
         x[3, width - 1] = np.inf
-        with forced("passes"):
-            y = kernel.apply(x)
+        y = kernel.apply(x, algorithm="passes")
         seen = ~np.isfinite(correlated(np.where(np.isfinite(x), 0, np.nan), weights, border))
         assert np.array_equal(~np.isfinite(y), seen)
 
@@ -66,8 +64,7 @@ def test_every_algorithm_is_exact(algorithm: str, name: str, border: str) -> Non
     for shape in [(310, 267), (33, 700)]:
         x = np.random.default_rng(1).standard_normal(shape)
         expected = correlated(x, weights, border)
-        with forced(algorithm):
-            single, double = kernel.apply(x.astype(np.float32)), kernel.apply(x)
+        single, double = kernel.apply(x.astype(np.float32), algorithm=algorithm), kernel.apply(x, algorithm=algorithm)
         assert np.abs(single - expected).max() <= 1e-5 * np.abs(expected).max()
         assert np.abs(double - expected).max() <= 1e-12 * np.abs(expected).max()
 
@@ -80,8 +77,7 @@ def test_integers_are_rounded_and_cut_off(algorithm: str, name: str, dtype: Any)
     weights /= np.abs(weights).sum() / 2
     limits = np.iinfo(dtype)
     x = np.random.default_rng(2).integers(limits.min, limits.max, (130, 517, 3), dtype, endpoint=True)
-    with forced(algorithm):
-        y = convcli.load({"weights": weights}).apply(x)
+    y = convcli.load({"weights": weights}).apply(x, algorithm=algorithm)
     expected = np.stack([correlated(x[..., c], weights, "reflect") for c in range(3)], axis=-1)
     exact = np.clip(np.rint(expected), limits.min, limits.max)
     assert np.abs(np.float64(y) - exact).max() <= 1
@@ -96,8 +92,7 @@ def test_nan_and_infinity_stay_within_the_kernel(value: float, algorithm: str, s
     x = rng.random((400, 300), np.float32)
     x[200, 100] = value
     kernel = convcli.load({"weights": weights})
-    with forced(algorithm):
-        y = kernel.apply(x)
+    y = kernel.apply(x, algorithm=algorithm)
     seen = np.zeros(x.shape, bool)
     seen[188:213, 88:113] = True
     assert np.array_equal(~np.isfinite(y), seen)

@@ -11,7 +11,6 @@ import pytest
 
 import convcli
 from convcli.engine import memory
-from convcli.engine.plan import forced
 from convcli.engine.sampled import warp
 from convcli.ops import sampling
 
@@ -33,8 +32,8 @@ def filtered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     yield done
 
 
-def applied(fields: dict[str, Any], x: Any, layout: str | None = None) -> Any:
-    return convcli.load(fields).apply(x, layout)
+def applied(fields: dict[str, Any], x: Any, layout: str | None = None, *, algorithm: str | None = None) -> Any:
+    return convcli.load(fields).apply(x, layout, algorithm=algorithm)
 
 
 def test_dilated_kernels_multiply_no_zeros(filtered: Counter[str]) -> None:
@@ -47,8 +46,7 @@ def test_dilated_kernels_multiply_no_zeros(filtered: Counter[str]) -> None:
 
 def test_strided_kernels_read_only_wanted_rows(filtered: Counter[str]) -> None:
     x = np.ones((600, 800), np.float32)
-    with forced("direct"):
-        y = applied({"weights": np.full((5, 5), 0.04), "stride": 2}, x)
+    y = applied({"weights": np.full((5, 5), 0.04), "stride": 2}, x, algorithm="direct")
     assert y.shape == (300, 400) and np.allclose(y, 1)
     # 3 + 2 rows of 5 taps for every row of outputs, on all columns: not 5 x 5 for every sample.
     assert filtered["products"] <= 1.05 * 25 * 300 * 804

@@ -69,7 +69,7 @@ def test_fourier_tiles_waste_little(taps: int, size: int) -> None:
 @pytest.mark.parametrize("shape", [(3000, 4000, 1), (3000, 4000, 3), (500, 500, 1), (64, 64, 1), (20000, 10, 1)])
 def test_bands_cover_the_output_once_and_stay_small(shape: tuple[int, ...]) -> None:
     windows = [Gather(taps=7, stride=1, dilation=1, before=3, length=n) for n in shape[:2]]
-    cuts = list(tiles._bands(shape, windows, 4))
+    cuts = list(tiles.bands(shape, windows, 4))
     assert [start for start, _ in cuts[1:]] == [stop for _, stop in cuts[:-1]]
     assert (cuts[0][0], cuts[-1][1]) == (0, shape[0])
     row = 4 * shape[1] * shape[2]

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from convcli import load
-from convcli.batch.picture_files import _way
 from convcli.filtering import paging, steps
-from convcli.filtering.steps import filter_in_steps
-from convcli.filtering.treatment import Treatment, filter_treated
+from convcli.filtering.chain import Chain
+from convcli.filtering.picture import Picture
+from convcli.filtering.treatment import Treatment
 from tests.batch.test_one_file import photo
 
 pytestmark = pytest.mark.skipif(not paging.available(), reason="this system gives no memory back")
@@ -40,7 +40,10 @@ def test_the_same_as_at_once(treatment: Treatment, dtype: str, mode: str, monkey
     pixels: Any = photo(210, 133, 4, dtype=dtype)
     pixels[90:140, :, 3] = 0
     kernels = [load("gaussian:sigma=2"), load("sharpen")]
-    found, wanted = (run(pixels.copy(), kernels, mode, treatment) for run in (filter_in_steps, filter_treated))
+    monkeypatch.setattr(steps, "goes_in_rows", lambda picture, pixels: True)
+    found = steps.filter_pixels(pixels.copy(), Chain(kernels, mode), treatment)
+    monkeypatch.setattr(steps, "goes_in_rows", lambda picture, pixels: False)
+    wanted = steps.filter_pixels(pixels.copy(), Chain(kernels, mode), treatment)
     assert np.array_equal(found.array, wanted.array) and found.array.dtype == wanted.array.dtype
     same = {"array": None, "seconds": 0.0}
     assert dataclasses.replace(found, **same) == dataclasses.replace(wanted, **same)
@@ -49,12 +52,15 @@ def test_the_same_as_at_once(treatment: Treatment, dtype: str, mode: str, monkey
 def test_only_large_pictures_that_need_floats() -> None:
     small, large = np.zeros((100, 100, 3), np.uint8), np.zeros((1200, 1200, 3), np.uint8)
     luma = Treatment(channels=("luma",))
-    ways = [_way(large, luma), _way(small, luma), _way(large, Treatment())]
-    assert ways == [filter_in_steps, filter_treated, filter_treated]
-    assert _way(np.zeros((1200, 1200, 4), np.uint8), Treatment()) is filter_in_steps
+
+    def by_rows(pixels: Any, treatment: Treatment) -> bool:
+        return steps.goes_in_rows(Picture(pixels.shape, pixels.dtype, Chain([load("sharpen")]), treatment), pixels)
+
+    assert [by_rows(large, luma), by_rows(small, luma), by_rows(large, Treatment())] == [True, False, False]
+    assert by_rows(np.zeros((1200, 1200, 4), np.uint8), Treatment())
 
 
-def test_a_picture_goes_when_nobody_wants_it() -> None:
+def test_a_picture_goes_when_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without waiting for the collector of cycles, which may come much later."""
 
     class Watched(np.ndarray[Any, Any]):
@@ -64,7 +70,8 @@ def test_a_picture_goes_when_nobody_wants_it() -> None:
     seen = weakref.ref(pixels)
     gc.disable()
     try:
-        filter_in_steps(pixels, [load("sharpen")], "clip", Treatment(linear=True))
+        monkeypatch.setattr(steps, "goes_in_rows", lambda picture, pixels: True)
+        steps.filter_pixels(pixels, Chain([load("sharpen")]), Treatment(linear=True))
         del pixels
         assert seen() is None
     finally:

@@ -11,8 +11,9 @@ import pytest
 import convcli
 from convcli.errors import ShapeError, UsageError
 from convcli.filtering import colour
-from convcli.filtering.chain import filter_picture
-from convcli.filtering.treatment import PLAIN, Treatment, filter_treated, parse_channels
+from convcli.filtering.chain import Chain
+from convcli.filtering.steps import filter_pixels
+from convcli.filtering.treatment import PLAIN, Treatment, parse_channels
 
 Pixels = np.ndarray[Any, Any]
 BLUR = [convcli.load("[[1, 2, 1], [2, 4, 2], [1, 2, 1]]").replace(divisor=16.0)]
@@ -49,7 +50,7 @@ def test_transfer_function_is_the_standards() -> None:
 def test_every_value_survives_linear_light(dtype: Any) -> None:
     top = np.iinfo(dtype).max
     ramp = np.arange(top + 1, dtype=dtype).reshape(-1, 64, 1)
-    result = filter_treated(ramp, SAME, "clip", Treatment(linear=True))
+    result = filter_pixels(ramp, Chain(SAME, "clip"), Treatment(linear=True))
     assert np.array_equal(result.array, ramp) and result.below == result.above == 0
 
 
@@ -58,23 +59,23 @@ def test_linear_light_by_the_formula(dtype: Any) -> None:
     pixels, top = picture(3, dtype), np.iinfo(dtype).max
     light = np.vectorize(srgb_to_light)(pixels / top)
     expected = np.vectorize(light_to_srgb)(blurred(light)) * top
-    result = filter_treated(pixels, BLUR, "clip", Treatment(linear=True)).array
+    result = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(linear=True)).array
     assert np.abs(result - expected).max() < 0.51
-    assert np.abs(result.astype(float) - filter_picture(pixels, BLUR).array).max() > top / 50
+    assert np.abs(result.astype(float) - filter_pixels(pixels, Chain(BLUR)).array).max() > top / 50
 
 
 def test_black_and_white_mix_to_the_middle_of_light() -> None:
     stripes = np.zeros((8, 8, 1), np.uint8)
     stripes[:, ::2] = 255
     kernel = [convcli.load("{axes: x, weights: [1, 2, 1], divisor: sum}")]
-    assert set(filter_treated(stripes, kernel, "clip", Treatment(linear=True)).array.ravel()) == {188}
-    assert set(filter_treated(stripes, kernel, "clip", PLAIN).array.ravel()) == {128}
+    assert set(filter_pixels(stripes, Chain(kernel, "clip"), Treatment(linear=True)).array.ravel()) == {188}
+    assert set(filter_pixels(stripes, Chain(kernel, "clip"), PLAIN).array.ravel()) == {128}
 
 
 def test_floats_are_linear_already() -> None:
     pixels = picture(3, np.float32)
-    linear = filter_treated(pixels, BLUR, "clip", Treatment(linear=True)).array
-    assert np.array_equal(linear, filter_picture(pixels, BLUR).array)
+    linear = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(linear=True)).array
+    assert np.array_equal(linear, filter_pixels(pixels, Chain(BLUR)).array)
 
 
 def test_luma_leaves_chroma() -> None:
@@ -82,20 +83,21 @@ def test_luma_leaves_chroma() -> None:
     values = pixels.astype(np.float64)
     y = values @ [0.299, 0.587, 0.114]
     expected = values + (blurred(y) - y)[..., None]
-    result = filter_treated(pixels, BLUR, "clip", Treatment(channels=("luma",)))
+    result = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(channels=("luma",)))
     assert np.abs(result.array - np.clip(expected, 0, 255)).max() < 0.51
     assert result.stages[0].channels_in == 1
     grey = picture(1)
     assert np.array_equal(
-        filter_treated(grey, BLUR, "clip", Treatment(channels=("luma",))).array, filter_picture(grey, BLUR).array
+        filter_pixels(grey, Chain(BLUR, "clip"), Treatment(channels=("luma",))).array,
+        filter_pixels(grey, Chain(BLUR)).array,
     )
 
 
 @pytest.mark.parametrize("names", ["r", "g", "b", "r,b", "b,r", "R, g,b"])
 def test_named_channels_alone(names: str) -> None:
     pixels = picture(3)
-    result = filter_treated(pixels, BLUR, "clip", Treatment(channels=parse_channels(names))).array
-    everything = filter_picture(pixels, BLUR).array
+    result = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(channels=parse_channels(names))).array
+    everything = filter_pixels(pixels, Chain(BLUR)).array
     for place, name in enumerate("rgb"):
         expected = everything if name in names.lower() else pixels
         assert np.array_equal(result[..., place], expected[..., place])
@@ -104,20 +106,20 @@ def test_named_channels_alone(names: str) -> None:
 @pytest.mark.parametrize("channels", [2, 4])
 def test_alpha_filtered_kept_dropped(channels: int) -> None:
     pixels = picture(channels)
-    plain = filter_picture(pixels, BLUR).array
-    assert np.array_equal(filter_treated(pixels, BLUR, "clip", PLAIN).array, plain)
-    kept = filter_treated(pixels, BLUR, "clip", Treatment(alpha="keep")).array
+    plain = filter_pixels(pixels, Chain(BLUR)).array
+    assert np.array_equal(filter_pixels(pixels, Chain(BLUR, "clip"), PLAIN).array, plain)
+    kept = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(alpha="keep")).array
     assert np.array_equal(kept[..., -1], pixels[..., -1])
     assert np.array_equal(kept[..., :-1], plain[..., :-1])
-    dropped = filter_treated(pixels, BLUR, "clip", Treatment(alpha="drop")).array
-    assert np.array_equal(dropped, filter_picture(pixels[..., :-1], BLUR).array)
-    alone = filter_treated(pixels, BLUR, "clip", Treatment(channels=("alpha",))).array
+    dropped = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(alpha="drop")).array
+    assert np.array_equal(dropped, filter_pixels(pixels[..., :-1], Chain(BLUR)).array)
+    alone = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(channels=("alpha",))).array
     assert np.array_equal(alone[..., :-1], pixels[..., :-1])
     assert np.array_equal(alone[..., -1], plain[..., -1])
     opaque = pixels.copy()
     opaque[..., -1] = 255
-    kept = filter_treated(opaque, BLUR, "clip", Treatment(alpha="keep")).array
-    assert np.array_equal(kept, filter_picture(opaque, BLUR).array)
+    kept = filter_pixels(opaque, Chain(BLUR, "clip"), Treatment(alpha="keep")).array
+    assert np.array_equal(kept, filter_pixels(opaque, Chain(BLUR)).array)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -132,18 +134,18 @@ def test_background(dtype: Any, linear: bool) -> None:
         colours, under = np.vectorize(srgb_to_light)(colours), np.vectorize(srgb_to_light)(under)
     expected = blurred((colours * share + under * (1 - share)).astype(np.float64))
     expected = np.vectorize(light_to_srgb)(expected) if light else expected
-    result = filter_treated(pixels, BLUR, "clip", Treatment(background=(1.0, 0.5, 0.0), linear=linear)).array
+    result = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(background=(1.0, 0.5, 0.0), linear=linear)).array
     assert result.shape == (24, 30, 3) and result.dtype == dtype
     assert np.abs(result - expected * top).max() < (1e-5 if top == 1 else 0.51)
 
 
 def test_background_of_grey() -> None:
     pixels = picture(2)
-    assert filter_treated(pixels, BLUR, "clip", Treatment(background=(1, 1, 1))).array.shape[-1] == 1
-    assert filter_treated(pixels, BLUR, "clip", Treatment(background=(1, 0, 0))).array.shape[-1] == 3
+    assert filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(background=(1, 1, 1))).array.shape[-1] == 1
+    assert filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(background=(1, 0, 0))).array.shape[-1] == 3
     without = picture(3)
-    treated = filter_treated(without, BLUR, "clip", Treatment(background=(1, 0, 0))).array
-    assert np.array_equal(treated, filter_picture(without, BLUR).array)
+    treated = filter_pixels(without, Chain(BLUR, "clip"), Treatment(background=(1, 0, 0))).array
+    assert np.array_equal(treated, filter_pixels(without, Chain(BLUR)).array)
 
 
 def test_colours_as_people_write_them() -> None:
@@ -172,17 +174,17 @@ def test_what_does_not_fit_is_said() -> None:
     half = [convcli.load("{weights: [[1]], stride: 2}")]
     for treatment in (Treatment(channels=("luma",)), Treatment(channels=("r",))):
         with pytest.raises(ShapeError, match="the kernel makes 15x12 pixels of 30x24, some channels"):
-            filter_treated(picture(3), half, "clip", treatment)
+            filter_pixels(picture(3), Chain(half, "clip"), treatment)
     with pytest.raises(ShapeError, match="15x12"):
-        filter_treated(picture(4), half, "clip", Treatment(alpha="keep"))
+        filter_pixels(picture(4), Chain(half, "clip"), Treatment(alpha="keep"))
     with pytest.raises(ShapeError, match="a grey picture has no channel 'r'"):
-        filter_treated(picture(1), BLUR, "clip", Treatment(channels=("r",)))
+        filter_pixels(picture(1), Chain(BLUR, "clip"), Treatment(channels=("r",)))
     with pytest.raises(ShapeError, match="an RGB picture has no channel 'alpha'"):
-        filter_treated(picture(3), BLUR, "clip", Treatment(channels=("alpha",)))
+        filter_pixels(picture(3), Chain(BLUR, "clip"), Treatment(channels=("alpha",)))
     mix = [convcli.load({"weights": np.ones((1, 3, 1, 1)) / 3})]
     with pytest.raises(ShapeError, match="the kernel makes 1 channels of 3"):
-        filter_treated(picture(3), mix, "clip", Treatment(channels=("r", "g", "b")))
-    assert filter_treated(picture(1), mix, "clip", Treatment(linear=True)).array.shape == (24, 30, 1)
+        filter_pixels(picture(3), Chain(mix, "clip"), Treatment(channels=("r", "g", "b")))
+    assert filter_pixels(picture(1), Chain(mix, "clip"), Treatment(linear=True)).array.shape == (24, 30, 1)
 
 
 @pytest.mark.parametrize("mode", ["clip", "abs", "offset", "rescale", "float"])
@@ -190,6 +192,6 @@ def test_what_does_not_fit_is_said() -> None:
 def test_every_range_takes_a_treatment(mode: str, channels: int) -> None:
     pixels = picture(channels)
     for treatment in (Treatment(linear=True), Treatment(alpha="keep"), Treatment(channels=("luma",))):
-        result = filter_treated(pixels, BLUR, mode, treatment).array
+        result = filter_pixels(pixels, Chain(BLUR, mode), treatment).array
         assert result.shape == pixels.shape
         assert result.dtype == (np.float32 if mode == "float" else np.uint8)

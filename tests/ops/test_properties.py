@@ -355,7 +355,7 @@ def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch)
     def counted(cut: Any) -> Any:
         return lambda *arguments: bands.append(list(cut(*arguments))) or bands[-1]
 
-    monkeypatch.setattr(tiles, "_bands", counted(tiles._bands))
+    monkeypatch.setattr(tiles, "bands", counted(tiles.bands))
     monkeypatch.setattr(whole_plane, "parts", counted(whole_plane.parts))
     monkeypatch.setattr(strided, "bands", counted(strided.bands))
     monkeypatch.setattr(volume, "parts", counted(volume.parts))

@@ -15,7 +15,6 @@ import pytest
 from PIL import Image, ImageCms
 
 from convcli import load
-from convcli.batch import one_file
 from convcli.batch.names.jobs import Job
 from convcli.batch.one_job import run_job
 from convcli.batch.report import Report
@@ -29,7 +28,7 @@ from convcli.pictures.format import Metadata
 from convcli.pictures.formats.jpeg import writer as jpeg_writer
 from convcli.pictures.formats.png import rows as png_rows
 from tests.png_files import png_file
-from tests.support import Pixels, noise, run
+from tests.support import Pixels, noise, run, run_in_bands
 
 _SHAPES = [(700, 301, 3), (161, 1033, 3), (900, 277, 1), (33, 20000, 3), (16, 17, 3), (1, 1, 3), (2000, 1, 1)]
 
@@ -140,7 +139,7 @@ def test_bands_of_a_png_give_the_same_jpeg(channels: int, tmp_path: Path, monkey
     chain = [load("gaussian"), load("sharpen")]
     job = Job(input=str(source), output=str(tmp_path / "bands.jpg"), format="jpeg")
     how = PictureSettings(options={"quality": 88})
-    report = one_file.attempt(job, "png", chain, "clip", how, least=0)
+    report = run_in_bands(job, Settings(kernels=chain, pictures=how))
     assert isinstance(report, Report)
     assert report.bands > 1
     assert (report.format_in, report.format_out) == ("png", "jpeg")

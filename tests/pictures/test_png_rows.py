@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from convcli import load
-from convcli.batch import one_file, one_job
+from convcli.batch import one_file
 from convcli.batch.one_job import run_job
 from convcli.batch.report import Report
 from convcli.batch.settings import PictureSettings, Settings
@@ -207,8 +207,8 @@ def test_damage_is_told_as_by_the_ordinary_way(tmp_path: Path, monkeypatch: pyte
     for data in mutants():
         wanted = outcome(data, tmp_path)
         with monkeypatch.context() as patch:
-            patch.setattr(one_job, "_LEAST", 0)
-            patch.setattr(one_job, "_LEAST_ALONE", 0)
+            patch.setattr(one_file, "_LEAST", 0)
+            patch.setattr(one_file, "_LEAST_ALONE", 0)
             assert outcome(data, tmp_path) == wanted
         done += 1
     assert done > 300

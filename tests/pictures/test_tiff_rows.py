@@ -18,15 +18,15 @@ import pytest
 from PIL import Image
 
 from convcli import load
-from convcli.batch import one_file, temporaries
+from convcli.batch import temporaries
 from convcli.batch.names.jobs import Job
 from convcli.batch.report import Report
-from convcli.batch.settings import PictureSettings
+from convcli.batch.settings import Settings
 from convcli.errors import ImageError
 from convcli.filtering import paging, steps
 from convcli.pictures.formats.tiff import rows as tiff_rows, writer as tiff_writer
 from tests.batch.test_one_file import check_same, in_bands, photo
-from tests.support import Pixels, environment
+from tests.support import Pixels, environment, run_in_bands
 from tests.tiff_files import tiff_file
 
 pytestmark = pytest.mark.skipif(not paging.available(), reason="this system gives no memory back")
@@ -237,5 +237,5 @@ def test_the_input_may_be_the_output(tmp_path: Path) -> None:
     check_same(data, tmp_path, ["sharpen"])
     path.write_bytes(data)
     job = Job(input=str(path), output=str(path), format="tiff")
-    assert isinstance(one_file.attempt(job, "tiff", [load("sharpen")], "clip", PictureSettings(), least=0), Report)
+    assert isinstance(run_in_bands(job, Settings(kernels=[load("sharpen")])), Report)
     assert path.read_bytes() == (tmp_path / "whole.tif").read_bytes()

@@ -15,7 +15,7 @@ import pytest
 import convcli
 from convcli import npy
 from convcli.errors import KernelError
-from convcli.filtering import stages
+from convcli.filtering import chain
 from convcli.networks import network
 from convcli.ops import base, rules, tensors
 from convcli.pictures import reading, source
@@ -43,7 +43,7 @@ def test_every_test_that_is_named_exists() -> None:
         ("{} levels of nesting", nodes.DEPTH),
         ("rules make at most {} taps", rules.MOST),
         ("whole ones at {}", scalars.GREATEST_WHOLE),
-        ("most {} samples per channel", stages.LARGEST),
+        ("most {} samples per channel", chain.LARGEST),
         ("more than {} samples", base.SPAN),
         ("and {} times the input", base.SPAN_FACTOR),
         ("header has at most {} bytes", npy._LONGEST_HEADER),
