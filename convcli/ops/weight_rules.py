@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from convcli.ops.rules import Parameter, Rule
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float64]
 
 
 # Shapes --------------------------------------------------------------------------------------------------------------
@@ -71,6 +72,8 @@ def _cubic_shape(p: Mapping[str, Any], stride: tuple[int, ...]) -> tuple[int, ..
 
 
 def _outer(factors: Sequence[Array]) -> Array:
+    import numpy as np
+
     product: Array = np.ones(())
     for factor in factors:
         product = np.multiply.outer(product, factor)
@@ -82,20 +85,28 @@ def _centred(length: int) -> Array:
 
     Formed on integers so that both sides mirror exactly.
     """
+    import numpy as np
+
     return (2 * np.arange(length) - (length - 1)) / 2.0
 
 
 def _bell(length: int, sigma: float) -> Array:
+    import numpy as np
+
     bell: Array = np.exp(-0.5 * (_centred(length) / sigma) ** 2) if sigma else (_centred(length) == 0).astype(float)
     bell /= bell.sum()
     return bell
 
 
 def _fill(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+    import numpy as np
+
     return np.full(shape, float(p["fill"]))
 
 
 def _box(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+    import numpy as np
+
     return np.full(shape, 1 / math.prod(shape))
 
 
@@ -104,6 +115,8 @@ def _gaussian(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, .
 
 
 def _binomial(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+    import numpy as np
+
     rows = [[math.comb(length - 1, i) / 2 ** (length - 1) for i in range(length)] for length in shape]
     return _outer([np.array(row) for row in rows])
 
@@ -125,6 +138,8 @@ def _difference(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int,
 
 
 def _gabor(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+    import numpy as np
+
     angle, phase = math.radians(p["theta"]), math.radians(p["phase"])
     y, x = _centred(shape[0])[:, None], _centred(shape[1])[None, :]
     along, across = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
@@ -136,6 +151,8 @@ def _gabor(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]
 
 
 def _motion(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+    import numpy as np
+
     steep, reach, slope = _motion_line(p)
     steps = np.arange(-reach, reach + 1)
     # What the line covers of each pixel along its longer side, shared between the two nearest pixels across it.
@@ -166,14 +183,20 @@ def _disk(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...])
 
 
 def _nearest(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+    import numpy as np
+
     return np.ones(shape)
 
 
 def _bilinear(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+    import numpy as np
+
     return _outer([1 - np.abs(_centred(length)) / s for length, s in zip(shape, stride, strict=True)])
 
 
 def _cubic(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+    import numpy as np
+
     a = p["a"]
 
     def curve(t: Array) -> Array:
