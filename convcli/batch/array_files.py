@@ -11,7 +11,7 @@ from convcli.filtering.chain import Filtered, filter_array
 from convcli.filtering.stages import describe
 from convcli.ops import Kernel
 from convcli.ops.layouts import Layout
-from convcli.pictures import reading, table
+from convcli.pictures import encoding, table
 
 
 class ArrayFile:
@@ -61,7 +61,7 @@ class ArrayFile:
         result = self._layout.restore(results[0].array)
         if format == "npy":
             return npy.write_npy(result), ()
-        return reading.encode(result, format=format, place=place, options=self._options), ()
+        return encoding.encode(result, format=format, place=place, options=self._options), ()
 
     def encode_apart(
         self, results: Sequence[Filtered], format: str, *, place: str

@@ -22,7 +22,7 @@ from convcli.filtering import paging
 from convcli.filtering.graph import Node
 from convcli.filtering.picture import treated
 from convcli.filtering.steps import Steps, opaque
-from convcli.pictures import reading, rows, table
+from convcli.pictures import fit, rows, table
 from convcli.pictures.rows import NotInBandsError, RowSource, RowWriter
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _filtered(
     outline = np.broadcast_to(np.zeros((), result.dtype), result.shape)
     table.check_shape(result.shape, result.dtype, format, place)
     carried = source.metadata()
-    metadata, dropped = reading.fit(carried, outline, format)
+    metadata, dropped = fit(carried, outline, format)
     steps = Steps(result)
     steps.measure()
     with _output(job.output, wanted) as file:
@@ -149,7 +149,7 @@ def _filtered(
         decode_s=steps.waited_ahead, filter_s=ended - started - waited - steps.waited_ahead, encode_s=waited,
         clipped_low=tally.below / samples, clipped_high=tally.above / samples,
         nonfinite=tally.unkept or tally.nonfinite,
-        notes=tuple(dict.fromkeys((*pages, *source.notes, *result.notes, *curve, *dropped))),
+        notes=tuple(dict.fromkeys((*pages, *map(str, source.notes), *result.notes, *curve, *dropped))),
     )  # fmt: skip
 
 

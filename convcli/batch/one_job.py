@@ -18,16 +18,15 @@ from convcli.engine.plan import forced
 from convcli.engine.threads import thread_count
 from convcli.errors import ImageError, UsageError
 from convcli.pictures import sniff
-from convcli.pictures.formats.png import structure
+from convcli.pictures.registry import FORMATS
 
 if TYPE_CHECKING:
     from convcli.batch.array_files import ArrayFile
     from convcli.batch.picture_files import PictureFile
     from convcli.batch.resume import Earlier
 
-#: Formats that can be read in bands, which pays from this many bytes of samples on: they are read, filtered and written
-#: at the same time. With one thread there is only the memory to be saved, of large pictures.
-_IN_BANDS: Final = ("tiff", "png")
+#: To read in bands pays from this many bytes of samples on: they are read, filtered and written at the same time. With
+#: one thread there is only the memory to be saved, of large pictures.
 _LEAST: Final = 1 << 22
 _LEAST_ALONE: Final = 1 << 26
 _HEAD: Final = 64
@@ -194,10 +193,8 @@ def _in_bands(
         return ()
     head = (inputs.head(job.input) if data is None else data)[:_HEAD]
     format = sniff.identify(head)
-    if format not in _IN_BANDS:
-        return ()
     least = _LEAST_ALONE if thread_count() == 1 else _LEAST
-    if format == "png" and structure.promised(head) < least:
+    if not format or not FORMATS[format].pays_in_bands(head, least):
         return ()
     from convcli.batch import one_file
     from convcli.batch.settings import PictureSettings

@@ -13,8 +13,7 @@ from convcli.errors import ImageError, ShapeError
 from convcli.filtering.chain import Filtered
 from convcli.filtering.treatment import Treatment, filter_treated, is_plain, outcome
 from convcli.ops import Kernel
-from convcli.pictures import reading, table
-from convcli.pictures.reading import Metadata, Picture
+from convcli.pictures import Animation, Metadata, Picture, decode, decode_all, encode, fit, table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,15 +48,13 @@ class PictureFile:
             "allow_truncated": settings.allow_truncated,
             "strict": settings.strict,
         }
-        self._pictures: list[Picture] = (
-            list(reading.frames(data, **how)) if settings.all_frames else [reading.decode(data, **how)]
-        )
+        self._pictures: list[Picture] = list(decode_all(data, **how)) if settings.all_frames else [decode(data, **how)]
         if self._volume:
             _check_stack(self._pictures, place)
         self.format_in = self._pictures[0].format
         self.dtype_in = dtype_name(self._pictures[0].pixels.dtype)
         self.frames_in = len(self._pictures)
-        self.notes = tuple(note for picture in self._pictures for note in picture.notes)
+        self.notes = tuple(str(note) for picture in self._pictures for note in picture.notes)
         self._kinds, self._leaves = self._outcome()
 
     @property
@@ -136,13 +133,11 @@ class PictureFile:
         if len(frames) == 1:
             return self._encoded(frames[0], self._pictures[0], format, place)
         first = self._pictures[0]
-        metadata, notes = reading.fit(first.metadata, frames[0], format, animated=True)
+        metadata, notes = fit(first.metadata, frames[0], format, animated=True)
         from convcli.pictures import frames as animation
 
-        data = animation.encode(
-            frames, format=format, place=place, metadata=metadata, options=self._settings.options,
-            loops=first.loops, durations=self._durations(len(frames)),
-        )  # fmt: skip
+        timed = Animation(frames=frames, durations=self._durations(len(frames)), loops=first.loops)
+        data = animation.encode(timed, format=format, place=place, metadata=metadata, options=self._settings.options)
         return data, (*self._assumed(first), *notes)
 
     def encode_apart(
@@ -158,8 +153,8 @@ class PictureFile:
                 yield self._encoded(frame, picture, format, place)
 
     def _encoded(self, frame: NDArray[Any], picture: Picture, format: str, place: str) -> tuple[bytes, tuple[str, ...]]:
-        metadata, notes = reading.fit(picture.metadata, frame, format)
-        data = reading.encode(frame, format=format, place=place, metadata=metadata, options=self._settings.options)
+        metadata, notes = fit(picture.metadata, frame, format)
+        data = encode(frame, format=format, place=place, metadata=metadata, options=self._settings.options)
         return data, (*self._assumed(picture), *notes)
 
     def _durations(self, count: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""What the boxes of an AVIF file say: frames, orientation, ICC profile, EXIF and XMP; OpenCV passes over most of it.
+"""AVIF: what the boxes of its files say, most of which OpenCV passes over, which decodes and encodes them.
 
 Source: ISO/IEC 14496-12 (ISO base media file format), ISO/IEC 23008-12 (HEIF), AVIF 1.1.
 """
@@ -9,6 +9,12 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
+from convcli.pictures.encoder import encoded, encoded_frames
+from convcli.pictures.format import EXIF_MARK, Animation, Header, Metadata, Target
+from convcli.pictures.formats.tiff import directories
+from convcli.pictures.opencv import opencv
+from convcli.pictures.pixels import Pixels
+from convcli.pictures.registry import brands
 from convcli.records import record
 
 #: The EXIF orientation that quarter turns (irot, anticlockwise) and then a mirror (imir: 0 up-down, 1 left-right) make.
@@ -31,6 +37,39 @@ class Boxes:
     xmp: bytes = b""
 
 
+def header(data: bytes) -> Header:
+    try:
+        facts = inspect(data)
+    except (struct.error, IndexError, ValueError, KeyError):
+        facts = Boxes()
+    frames = 1
+    if b"avis" in brands(data):
+        at = data.find(b"stsz", data.find(b"moov"))  # the table of sample sizes; its third word is their number
+        frames = max(1, struct.unpack_from(">I", data, at + 12)[0]) if at > 0 else 1
+    return Header(width=facts.width, height=facts.height, frames=frames, orientation=facts.orientation)
+
+
+def metadata(data: bytes) -> Metadata:
+    facts = inspect(data)
+    return Metadata(icc=facts.icc, exif=facts.exif, xmp=facts.xmp, dpi=directories.dpi(facts.exif))
+
+
+def encode(pixels: Pixels, target: Target) -> bytes:
+    """Read back, since OpenCV may cut it short."""
+    return encoded(pixels, target, _flags(target), described=True, by_header=False)
+
+
+def encode_frames(animation: Animation, target: Target) -> bytes:
+    """A sequence, which takes no metadata and no `loops`."""
+    return encoded_frames(animation, target, _flags(target))
+
+
+def _flags(target: Target) -> list[int]:
+    cv2 = opencv(target.place)
+    quality, speed = target.settings["quality"], target.settings["speed"]
+    return [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, speed]
+
+
 def inspect(data: bytes) -> Boxes:
     """What the primary picture's properties and the file's metadata items say; damaged boxes say nothing.
 
@@ -47,7 +86,7 @@ def inspect(data: bytes) -> Boxes:
     found = {kind: b"".join(data[a:b] for a, b in places.get(item, [])) for item, kind in items.items()}
     block = found.get("exif", b"")
     if block:  # four bytes say where the TIFF header starts
-        block = block[4 + _number(block, 0, 4) :].removeprefix(b"Exif\0\0")
+        block = block[4 + _number(block, 0, 4) :].removeprefix(EXIF_MARK)
     sides = struct.unpack_from(">II", fields.get(b"ispe", b""), 4) if len(fields.get(b"ispe", b"")) >= 12 else (0, 0)
     turns = fields.get(b"irot", b"\0")[0] & 3
     mirror = fields[b"imir"][0] & 1 if b"imir" in fields else -1

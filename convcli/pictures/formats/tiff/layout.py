@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from convcli.pictures.format import LEAST_SHARE, Completed, Header, TruncatedError
 from convcli.pictures.formats.tiff.directories import (
     BITS,
+    COMPRESSION,
     EXTRA_SAMPLES,
     HEIGHT,
     ORIENTATION,
@@ -14,7 +16,6 @@ from convcli.pictures.formats.tiff.directories import (
     SAMPLES,
     STRIP_BYTES,
     STRIP_OFFSETS,
-    SUBFILE,
     TILE_BYTES,
     TILE_OFFSETS,
     TILE_WIDTH,
@@ -49,11 +50,23 @@ class Layout:
     refusal: str
 
 
-def layout(data: bytes) -> Layout:
+def header(data: bytes) -> Header:
+    facts = layout(data)
+    return Header(width=facts.width, height=facts.height, frames=facts.pages)
+
+
+def layout(data: bytes, *, place: str = "") -> Layout:
     """The layout of a TIFF file's first page; reduced copies don't count as pages.
 
-    Raises ValueError, saying what is wrong, where the file is cut short or damaged.
+    Raises TruncatedError, saying what is wrong, where the file is cut short or damaged.
     """
+    try:
+        return _layout(data)
+    except ValueError as error:
+        raise TruncatedError(f"damaged or truncated TIFF: {error}", place=place) from None
+
+
+def _layout(data: bytes) -> Layout:
     pages = list(directories(data))
     if not pages:
         raise ValueError("it has no page")
@@ -66,16 +79,16 @@ def layout(data: bytes) -> Layout:
     refusal = _refusal(page, samples, predictor)
     changes: dict[int, int] = {}
     if samples == 2 and not refusal:
-        kept = {BITS: page.first(BITS, 8), SAMPLE_FORMAT: page.first(SAMPLE_FORMAT, 1)}
+        same = {BITS: page.first(BITS, 8), SAMPLE_FORMAT: page.first(SAMPLE_FORMAT, 1)}
         doubled = {tag: 2 * page.first(tag, 0) for tag in (WIDTH, TILE_WIDTH)}
-        changes = {SAMPLES: 1, PREDICTOR: 1, ORIENTATION: 1, PHOTOMETRIC: 1, EXTRA_SAMPLES: 0} | kept | doubled
+        changes = {SAMPLES: 1, PREDICTOR: 1, ORIENTATION: 1, PHOTOMETRIC: 1, EXTRA_SAMPLES: 0} | same | doubled
     elif samples == 4 and extra == (2,):
         changes = {EXTRA_SAMPLES: 0}  # told of an alpha channel, OpenCV multiplies 8-bit colours by it
     return Layout(
         data=patched(page, changes) if changes else data,
         width=page.first(WIDTH, 0),
         height=page.first(HEIGHT, 0),
-        pages=sum(not page.first(SUBFILE, 0) & 1 for page in pages),
+        pages=sum(page.is_page for page in pages),
         pairs=samples == 2,
         differences=samples == 2 and predictor == 2,
         orientation=page.first(ORIENTATION, 1) if samples == 2 else 1,
@@ -101,3 +114,18 @@ def _refusal(page: Directory, samples: int, predictor: int) -> str:
     if samples == 2 and (predictor > 2 or (predictor == 2 and TILE_WIDTH in page.entries)):
         return "grey and alpha with a predictor, in tiles or floats"
     return ""
+
+
+def completed(data: bytes) -> Completed | None:
+    """A file of plain samples with zeros for those that are missing."""
+    page = next(directories(data), None)
+    if page is None or page.first(COMPRESSION, 1) != 1:
+        return None
+    spans = [*zip(page.get(STRIP_OFFSETS), page.get(STRIP_BYTES), strict=True)]
+    spans += zip(page.get(TILE_OFFSETS), page.get(TILE_BYTES), strict=True)
+    needed = sum(size for _, size in spans)
+    there = sum(max(0, min(size, len(data) - start)) for start, size in spans)
+    end = max(start + size for start, size in spans)
+    if needed <= 0 or there < needed * LEAST_SHARE or end > len(data) + 2 * needed:
+        return None
+    return Completed(data=data + bytes(max(0, end - len(data))), share=there / needed)
