@@ -98,12 +98,12 @@ def overheard(complaints: list[str]) -> Iterator[None]:
             os.close(before)
             goes_on = False  # an error of OpenCV's: in lines with a ">", and then an empty one
             for line in heard.splitlines(keepends=True):
-                found = re.match(_COMPLAINT, line)
-                words = found[found.lastindex or 0].decode("ascii", "replace").strip() if found else ""
+                complaint = re.match(_COMPLAINT, line)
+                words = complaint[complaint.lastindex or 0].decode("ascii", "replace").strip() if complaint else ""
                 goes_on = line.startswith(b"[ERROR:") or (goes_on and line.startswith(b">"))
                 if words:
                     complaints.append(words)
-                elif not found and not goes_on and line.strip():
+                elif not complaint and not goes_on and line.strip():
                     os.write(2, line)
 
 
