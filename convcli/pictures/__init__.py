@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from convcli.pictures.pixels import Pixels
     from convcli.pictures.reading import Picture, decode, decode_all
     from convcli.pictures.sniff import READABLE, identify
-    from convcli.pictures.table import MAX_PIXELS, ONLY_READ, WRITABLE, check_shape, format_of, holds
+    from convcli.pictures.table import MAX_PIXELS, ONLY_READ, WRITABLE, check_shape, format_of
 
 __all__ = [
     "MAX_PIXELS", "ONLY_READ", "READABLE", "WRITABLE", "Animation", "Metadata", "NotInBandsError", "Note", "Picture",
     "Pixels", "RowSource", "RowWriter", "TruncatedError", "allow_pixels", "check_shape", "decode", "decode_all",
-    "encode", "fit", "format_of", "holds", "identify",
+    "encode", "fit", "format_of", "identify",
 ]  # fmt: skip
 
 _HOMES = {
@@ -29,7 +29,7 @@ _HOMES = {
     "pixels": ("Pixels",),
     "reading": ("Picture", "decode", "decode_all"),
     "sniff": ("READABLE", "identify"),
-    "table": ("MAX_PIXELS", "ONLY_READ", "WRITABLE", "check_shape", "format_of", "holds"),
+    "table": ("MAX_PIXELS", "ONLY_READ", "WRITABLE", "check_shape", "format_of"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,8 +24,8 @@ def encode(
 
     Raises ImageError where the format can't hold the depth, the channels or the size; nothing is converted in silence.
     """
-    encoder = FORMATS[format].encode
-    if encoder is None:
+    row = FORMATS[format]
+    if format == "npy":
         from convcli import npy  # an array is seldom written
 
         return npy.write_npy(pixels)
@@ -32,4 +33,13 @@ def encode(
     check_shape(pixels.shape, pixels.dtype, format, place)
     metadata, _ = fit(metadata, pixels, format)
     chosen = chosen_settings(format, options)
-    return encoder(pixels, Target(format=format, place=place, metadata=metadata, settings=chosen))
+    target = Target(format=format, place=place, metadata=metadata, settings=chosen)
+    if row.encode:
+        return row.encode(pixels, target)
+    assert row.writer
+    file = io.BytesIO()
+    writer = row.writer(file, pixels.nbytes, target)
+    writer.begin(pixels.shape, pixels.dtype)
+    writer.add(pixels)
+    writer.end()
+    return file.getvalue()

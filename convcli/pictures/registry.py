@@ -70,6 +70,7 @@ class Format:
     rows: Callable[..., RowSource] | None = None
     promised: Callable[[bytes], int] | None = None
 
+    #: Encodes a picture whole; where it is None, `writer` does that, too.
     encode: Callable[[Pixels, Target], bytes] | None = None
     #: Pages, or else the frames of an animation, which are of one size, and whether these keep metadata.
     encode_frames: Callable[[Animation, Target], bytes] | None = None
@@ -144,7 +145,7 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         },
         header=Late("jpeg.segments.header"), metadata=Late("jpeg.metadata.metadata"),
         completed=Late("jpeg.segments.completed"), decode=Late("jpeg.decode.decode"),
-        encode=Late("jpeg.writer.encode"), writer=Late("jpeg.writer.writer"),
+        writer=Late("jpeg.writer.writer"),
     ),
     Format(
         name="webp", extensions=(".webp",), recognised=lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP",
@@ -159,8 +160,7 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         header=Late("tiff.layout.header"), metadata=Late("tiff.exif.metadata"),
         completed=Late("tiff.layout.completed"), decode=Late("tiff.decode.decode"),
         pages=Late("tiff.directories.pages"), rows=Late("tiff.rows.opened"),
-        encode=Late("tiff.writer.encode"), encode_frames=Late("tiff.writer.encode_frames"),
-        writer=Late("tiff.writer.writer"),
+        encode_frames=Late("tiff.writer.encode_frames"), writer=Late("tiff.writer.writer"),
     ),
     Format(
         name="bmp", extensions=(".bmp", ".dib"), recognised=_is_bmp, depths=_8, channels=_ALL, widened={2: 4},

@@ -42,11 +42,6 @@ def format_of(name: str) -> str:
     raise UsageError(fact, hint=hint)
 
 
-def holds(format: str, dtype: Any, channels: int) -> bool:
-    """Whether a format keeps pixels of a dtype (a numpy dtype or its name) and that many channels."""
-    return FORMATS[format].holds(dtype, channels)
-
-
 def check_shape(shape: Sequence[int], dtype: Any, format: str, place: str) -> None:
     """Raise ImageError where a format can't hold the depth, channels or size of a picture (height, width, channels)."""
     height, width, channels = shape

@@ -17,6 +17,7 @@ import pytest
 from convcli.errors import ImageError, UsageError
 from convcli.pictures import encoding, reading, sniff, table
 from convcli.pictures.formats.tiff import directories
+from convcli.pictures.registry import FORMATS
 from tests.support import corpus, texts
 
 Pixels = np.ndarray[Any, Any]
@@ -440,7 +441,7 @@ def test_padding_of_a_32_bit_bmp_is_not_alpha() -> None:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_what_is_written_comes_back(format: str, dtype: str, channels: int) -> None:
     pixels = smooth(40, 48, channels).astype(dtype)
-    if not table.holds(format, pixels.dtype, channels):
+    if not FORMATS[format].holds(pixels.dtype, channels):
         with pytest.raises(ImageError, match=f"{format} can't hold ") as caught:
             encoding.encode(pixels, format=format, place="out")
         assert "formats that can: " in caught.value.hint and ".npy" in caught.value.hint

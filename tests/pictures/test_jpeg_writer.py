@@ -101,7 +101,7 @@ def test_the_bytes_depend_neither_on_threads_nor_on_how_rows_come(
 ) -> None:
     pixels = smooth(500, 301, 3)
     target = Target(format="jpeg", settings=chosen_settings("jpeg", option))
-    expected = jpeg_writer.encode(pixels, target)
+    expected = encoding.encode(pixels, format="jpeg", place="", options=option)
     for count in (1, 2, 5):
         monkeypatch.setattr(threads, "_most", count)
         for step in (1, 7, 16, 100, 333, 500):

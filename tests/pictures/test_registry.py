@@ -28,7 +28,7 @@ def test_every_part_of_a_row_is_there(row: Format) -> None:
     for part in parts:
         __import__(part.module)
         assert callable(getattr(sys.modules[part.module], part.name)), (row.name, part.name)
-    reads, writes = row.decode is not None, row.encode is not None
+    reads, writes = row.decode is not None, (row.encode or row.writer) is not None
     assert reads or writes or row.name == "npy"
     assert reads == (row.header is not None) == bool(row.starts or row.recognised)
     assert writes == bool(row.depths) == bool(row.channels) == (bool(row.extensions) and row.name != "npy")

@@ -31,24 +31,10 @@ _MOST_UNITS: Final = 65535  # that a restart interval may have
 _INTERVAL: Final = 0xDD  # a marker
 
 
-def encode(pixels: Pixels, target: Target) -> bytes:
-    """A JPEG file of `pixels`, shaped (height, width, channels) in RGB order, as `Writer` makes it."""
-    pieces: list[bytes] = []
-    writer = _writer(pieces.append, target)
-    writer.begin(pixels.shape, pixels.dtype)
-    writer.add(pixels)
-    writer.end()
-    return b"".join(pieces)
-
-
 def writer(file: BinaryIO, size: int, target: Target) -> RowWriter:
     """What writes a JPEG file by rows, whatever their `size` together."""
-    return _writer(file.write, target)
-
-
-def _writer(write: Callable[[bytes], object], target: Target) -> Writer:
     whole = bool(target.settings["progressive"] or target.settings["optimize"])
-    return Writer(write, flags=flags(target), whole=whole, metadata=target.metadata, place=target.place)
+    return Writer(file.write, flags=flags(target), whole=whole, metadata=target.metadata, place=target.place)
 
 
 def flags(target: Target) -> list[int]:

@@ -28,11 +28,6 @@ _CLASSIC_END: Final = (1 << 32) - (1 << 20)
 _KINDS: Final = {"u": 1, "i": 2, "f": 3}
 
 
-def encode(pixels: Pixels, target: Target) -> bytes:
-    """A TIFF file of one page (height, width, 1 to 4 channels), as `Writer` makes it."""
-    return encode_pages([pixels], metadata=target.metadata, **target.settings)
-
-
 def encode_frames(animation: Animation, target: Target) -> bytes:
     """A TIFF file of a page for every frame, without their durations."""
     return encode_pages(animation.frames, metadata=target.metadata, **target.settings)
