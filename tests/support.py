@@ -7,7 +7,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,11 @@ def read(source: Path | bytes) -> Pixels:
 def decoded(path: str | Path) -> Pixels:
     """The pixels of a file as convcli reads it: (height, width, 1 to 4 channels). OpenCV widens grey and alpha."""
     return reading.decode(Path(path).read_bytes(), place=str(path)).pixels
+
+
+def texts(notes: Iterable[object]) -> tuple[str, ...]:
+    """Notes in words."""
+    return tuple(map(str, notes))
 
 
 def noise(*shape: int, seed: int = 0, dtype: Any = np.uint8) -> Pixels:

@@ -30,21 +30,17 @@ from convcli.filtering import paging
 from convcli.filtering.graph import Read
 from convcli.filtering.picture import Picture
 from convcli.filtering.steps import Filtered, Steps, is_opaque
-from convcli.pictures import reading, rows, sniff, table
-from convcli.pictures.format import NotInBandsError, RowSource, RowWriter
-from convcli.pictures.formats.png import structure
+from convcli.pictures import NotInBandsError, RowSource, RowWriter, fit, identify, rows, table
+from convcli.pictures.registry import FORMATS
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array
 
-#: Formats that can be read in bands, which pays from this many bytes of samples on: they are read, filtered and written
-#: at the same time. With one thread there is only the memory to be saved, of large pictures.
-_READ: Final = ("tiff", "png")
+#: Bands pay from this many bytes of samples on: they are read, filtered and written at the same time. With one thread
+#: there is only the memory to be saved, of large pictures.
 _LEAST: Final = 1 << 22
 _LEAST_ALONE: Final = 1 << 26
 _HEAD: Final = 64
-#: Formats that can be written row by row.
-_WRITTEN: Final = ("tiff", "png", "jpeg")
 #: Bytes of memory that a picture in bands takes, about: more only where rows are very long, or offsets reach far.
 _MEMORY: Final = 1 << 27
 #: A sequential source with up to so many bytes of samples is kept rather than read twice.
@@ -92,15 +88,15 @@ class OneFile:
     def _open_rows(self, data: bytes | None) -> RowSource:
         """The input, to be read in bands. Raises NotInBandsError."""
         job, settings = self._job, self._settings
-        if job.format not in ("", *_WRITTEN) or job.frames or settings.layout not in (None, "yxc"):
+        if (job.format and not FORMATS[job.format].writer) or job.frames or settings.layout not in (None, "yxc"):
             raise NotInBandsError
         head = (inputs.head(job.input) if data is None else data)[:_HEAD]
-        format = sniff.identify(head)
+        format = identify(head)
         least = _LEAST_ALONE if thread_count() == 1 else _LEAST
-        if format not in _READ or (format == "png" and structure.promised(head) < least):
+        if not format or not FORMATS[format].pays_in_bands(head, least):
             raise NotInBandsError
         moves_along_z = any("z" in kernel.axes for kernel in settings.kernels)
-        if output_format(job, format) not in _WRITTEN or not paging.available() or moves_along_z:
+        if not FORMATS[output_format(job, format)].writer or not paging.available() or moves_along_z:
             raise NotInBandsError
         pictures = self._pictures
         return rows.open(
@@ -139,7 +135,7 @@ class OneFile:
         table.check_shape(picture.shape, picture.dtype, format, place)
         carried = source.metadata()
         outline = np.broadcast_to(np.zeros((), picture.dtype), picture.shape)
-        metadata, dropped = reading.fit(carried, outline, format)
+        metadata, dropped = fit(carried, outline, format)
         picture.begin(pixels, lambda: is_opaque(pixels))
         steps = Steps(picture)
         steps.measure()
@@ -160,7 +156,7 @@ class OneFile:
         return self._reported(
             [picture], format_in=source.format, format_out=format, dtype_in=str(source.dtype), bands=steps.count,
             decode_s=steps.waited_ahead, filter_s=ended - self._begun - waited - steps.waited_ahead, encode_s=waited,
-            notes=(*pages, *source.notes, *picture.notes, *curve, *dropped),
+            notes=(*pages, *map(str, source.notes), *picture.notes, *curve, *dropped),
         )  # fmt: skip
 
     @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.filtering.chain import Chain
 from convcli.filtering.treatment import PLAIN, Treatment
 from convcli.ops import Kernel
-from convcli.pictures.reading import MAX_PIXELS
+from convcli.pictures.table import MAX_PIXELS
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @record
 class PictureSettings:
-    """How picture files are read, treated and written; `options` are those of `encoding.settings`.
+    """How picture files are read, treated and written; `options` are those of `table.chosen_settings`.
 
     Unless `counted`, nobody asks how many samples were cut off.
     """

@@ -17,8 +17,8 @@ from convcli.filtering.picture import Picture
 from convcli.filtering.steps import Filtered, filtered
 from convcli.filtering.treatment import Treatment
 from convcli.ops.layouts import Layout
-from convcli.pictures import reading, table
-from convcli.pictures.reading import Metadata
+from convcli.pictures import Animation, Metadata, decode, decode_all, encode, fit, table
+from convcli.pictures import Picture as Frame
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array
@@ -60,15 +60,15 @@ class PictureFile:
             "allow_truncated": settings.allow_truncated,
             "strict": settings.strict,
         }
-        self._frames: list[reading.Picture] = (
-            list(reading.frames(data, **limits)) if settings.all_frames else [reading.decode(data, **limits)]
+        self._frames: list[Frame] = (
+            list(decode_all(data, **limits)) if settings.all_frames else [decode(data, **limits)]
         )
         if self._volume:
             _check_stack(self._frames, place)
         self.format_in = self._frames[0].format
         self.dtype_in = dtype_name(self._frames[0].pixels.dtype)
         self.frames_in = len(self._frames)
-        self.notes = tuple(note for frame in self._frames for note in frame.notes)
+        self.notes = tuple(str(note) for frame in self._frames for note in frame.notes)
         first = self._frames[0].pixels
         shapes = [(len(self._frames), *first.shape)] if self._volume else [frame.pixels.shape for frame in self._frames]
         self.pictures = [
@@ -142,13 +142,11 @@ class PictureFile:
         if len(frames) == 1:
             return self._encoded(frames[0], self._frames[0], format, place)
         first = self._frames[0]
-        metadata, notes = reading.fit(first.metadata, frames[0], format, animated=True)
+        metadata, notes = fit(first.metadata, frames[0], format, animated=True)
         from convcli.pictures import frames as animation
 
-        data = animation.encode(
-            frames, format=format, place=place, metadata=metadata, options=self._settings.options,
-            loops=first.loops, durations=self._durations(len(frames)),
-        )  # fmt: skip
+        timed = Animation(frames=frames, durations=self._durations(len(frames)), loops=first.loops)
+        data = animation.encode(timed, format=format, place=place, metadata=metadata, options=self._settings.options)
         return data, (*self._assumed(first), *notes)
 
     def encode_apart(
@@ -164,10 +162,10 @@ class PictureFile:
                 yield self._encoded(frame, picture, format, place)
 
     def _encoded(
-        self, frame: Array, picture: reading.Picture, format: str, place: str
+        self, frame: Array, picture: Frame, format: str, place: str
     ) -> tuple[bytes, tuple[str, ...]]:
-        metadata, notes = reading.fit(picture.metadata, frame, format)
-        data = reading.encode(frame, format=format, place=place, metadata=metadata, options=self._settings.options)
+        metadata, notes = fit(picture.metadata, frame, format)
+        data = encode(frame, format=format, place=place, metadata=metadata, options=self._settings.options)
         return data, (*self._assumed(picture), *notes)
 
     def _durations(self, count: int) -> list[int]:
@@ -175,7 +173,7 @@ class PictureFile:
         durations = [picture.duration for picture in self._frames]
         return durations if count == len(durations) else [round(sum(durations) / count)] * count
 
-    def _assumed(self, picture: reading.Picture) -> tuple[str, ...]:
+    def _assumed(self, picture: Frame) -> tuple[str, ...]:
         return curve_note(picture.metadata, picture.pixels.dtype, self._settings.treatment)
 
 
@@ -193,10 +191,10 @@ def curve_note(metadata: Metadata, dtype: np.dtype[Any], treatment: Treatment) -
     return ("linear light by sRGB's curve, which its ICC profile may not have",)
 
 
-def _check_stack(pictures: Sequence[reading.Picture], place: str) -> None:
+def _check_stack(pictures: Sequence[Frame], place: str) -> None:
     """Raise ShapeError where frames can't be stacked into a volume."""
 
-    def kind(picture: reading.Picture) -> str:
+    def kind(picture: Frame) -> str:
         height, width, channels = picture.pixels.shape
         return f"{width} x {height} {_CHANNELS[channels]} {picture.pixels.dtype}"
 
@@ -259,7 +257,7 @@ class ArrayFile:
         result = self._layout.restore(results[0].array)
         if format == "npy":
             return npy.write_npy(result), ()
-        return reading.encode(result, format=format, place=place, options=self._options), ()
+        return encode(result, format=format, place=place, options=self._options), ()
 
     def encode_apart(
         self, results: Sequence[Filtered], format: str, *, place: str

@@ -69,9 +69,8 @@ def picture_settings(
     """The settings that the options' values make. Raises UsageError."""
     from convcli.batch.settings import PictureSettings
     from convcli.filtering.treatment import Treatment, parse_channels
-    from convcli.pictures import encoding
     from convcli.pictures.opencv import allow_pixels
-    from convcli.pictures.reading import MAX_PIXELS
+    from convcli.pictures.table import MAX_PIXELS, check_settings
 
     under = None
     if background:
@@ -84,7 +83,7 @@ def picture_settings(
         if not equals:
             raise UsageError(f"-O {option}: a setting is NAME=VALUE", hint="-O jpeg_progressive=1")
         chosen[name.strip().replace("-", "_")] = value.strip()
-    encoding.check_options(chosen)
+    check_settings(chosen)
     allow_pixels(max_pixels or MAX_PIXELS)
     treatment = Treatment(
         channels=parse_channels(channels),

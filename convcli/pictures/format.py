@@ -1,16 +1,42 @@
-"""What every format of picture files has to say of a file: its size, its metadata, what is missing of it."""
+"""What the formats of picture files, and those who use them, hand to each other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
+import numpy as np
+
+from convcli.errors import ImageError
+from convcli.pictures.pixels import Pixels
 from convcli.records import record
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    from numpy.typing import NDArray
+
+class TruncatedError(ImageError):
+    """A file that was cut short, or may have been."""
+
+
+class NotInBandsError(Exception):
+    """Why a picture can't be read in bands, in words; empty where nobody would expect it to be."""
+
+
+#: The frame that was taken of several; a file cut short; data that a decoder complains of; colours that are others.
+Kind: TypeAlias = Literal["frames", "truncated", "damaged", "colours"]
+
+
+@record(kw_only=False)
+class Note:
+    """Something that a reader of a file should know of it; `str` gives its text."""
+
+    kind: Kind
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+CMYK: Final = Note("colours", "its CMYK colours are turned into RGB")
 
 
 @record
@@ -47,6 +73,36 @@ class Metadata:
 
 
 NOTHING: Final = Metadata()
+EXIF_MARK: Final = b"Exif\0\0"
+INCH: Final = 0.0254  # metres
+
+
+@record
+class Target:
+    """A file to be written: its format, its name in messages, metadata that fit it, and its encoder's settings."""
+
+    format: str
+    place: str = ""
+    metadata: Metadata = NOTHING
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@record(eq=False)
+class Decoded:
+    """The first of a file's `frames` or pages, upright, and what there is to say of it."""
+
+    pixels: Pixels
+    frames: int = 1
+    notes: tuple[Note, ...] = ()
+
+
+@record(eq=False)
+class Animation:
+    """The frames of an animation, each (height, width, 1 to 4), as shown; milliseconds; `loops` plays, 0 for ever."""
+
+    frames: Sequence[Pixels]
+    durations: Sequence[int] = ()
+    loops: int = 0
 
 
 @record
@@ -58,28 +114,35 @@ class Completed:
     #: For progressive files and interlaced ones, whose end makes the whole picture coarser.
     coarse: bool = False
 
-    def note(self, pixels: NDArray[Any]) -> str:
-        """How much was there, in words; `pixels` as decoded from `data`."""
+    def note(self, pixels: Pixels) -> Note:
+        """How much was there; `pixels` as decoded from `data`."""
         if self.coarse:
-            return "truncated: the picture is coarser than it was"
+            return Note("truncated", "truncated: the picture is coarser than it was")
         share = _share_by_look(pixels) if self.share is None else self.share
-        return f"truncated: about {100 * share:.0f} % of the picture is there, the rest is filled up"
+        text = f"truncated: about {100 * share:.0f} % of the picture is there, the rest is filled up"
+        return Note("truncated", text)
 
 
-def _share_by_look(pixels: NDArray[Any]) -> float:
+#: Of a picture at least this share must be there to be completed, so that a short file can't ask for much memory.
+LEAST_SHARE: Final = 1 / 256
+
+
+def padded(data: bytes, start: int, needed: int) -> Completed | None:
+    """A file with zeros for the pixels that are missing of `needed` bytes from `start` on."""
+    if needed <= 0 or (len(data) - start) < needed * LEAST_SHARE:
+        return None
+    share = (len(data) - start) / needed
+    return Completed(data=data + bytes(max(0, start + needed - len(data))), share=min(share, 1.0))
+
+
+def _share_by_look(pixels: Pixels) -> float:
     """Which part of the picture lies outside the largest area of one colour along one of its sides."""
-    import numpy as np
-
     shares = []
     for turn in range(4):
         rows = np.rot90(pixels, turn)
         varied = np.flatnonzero((rows != rows[-1:, -1:]).any(axis=(1, 2)))
         shares.append(float(varied[-1] + 1) / len(rows) if varied.size else 0.0)
     return min(shares)
-
-
-class NotInBandsError(Exception):
-    """Why a picture can't be read in bands, in words; empty where nobody would expect it to be."""
 
 
 class RowSource(Protocol):
@@ -95,9 +158,9 @@ class RowSource(Protocol):
     dtype: np.dtype[Any]
     cuts: Sequence[tuple[int, int]]
     pages: int
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
-    def read(self, cut: tuple[int, int], out: NDArray[Any]) -> None:
+    def read(self, cut: tuple[int, int], out: Pixels) -> None:
         """Raises ImageError for damage, and NotInBandsError where only the ordinary way can tell what is wrong."""
 
     def metadata(self) -> Metadata:
@@ -110,10 +173,10 @@ class RowSource(Protocol):
 class RowWriter(Protocol):
     """A picture file that is written some rows at a time, in order."""
 
-    def begin(self, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
+    def begin(self, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
         """A picture of (height, width, channels)."""
 
-    def add(self, rows: NDArray[Any]) -> None:
+    def add(self, rows: Pixels) -> None:
         """The next rows, which need not stay as they are afterwards."""
 
     def end(self) -> None:

@@ -10,71 +10,71 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from convcli.pictures.format import NOTHING, Metadata
+from convcli.pictures.pixels import Pixels
+from convcli.pictures.registry import FORMATS
 
-_HOLDS: Final[dict[str, frozenset[str]]] = {
-    "jpeg": frozenset({"icc", "exif", "xmp", "dpi"}),
-    "png": frozenset({"icc", "exif", "xmp", "dpi"}),
-    "tiff": frozenset({"icc", "exif", "xmp", "dpi"}),
-    "webp": frozenset({"icc", "exif", "xmp", "dpi"}),  # dpi: in the EXIF block
-    "avif": frozenset({"icc", "exif", "xmp", "dpi"}),
-    "bmp": frozenset({"dpi"}),
-}
 _NAMES: Final = {"icc": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution"}
 _MODELS: Final = {b"RGB ": "RGB", b"GRAY": "grey", b"CMYK": "CMYK", b"Lab ": "Lab", b"XYZ ": "XYZ"}
-#: The most bytes that one JPEG segment takes besides its name; ICC profiles may use 255 of them.
-_JPEG_MOST: Final = {"exif": 65527, "xmp": 65504, "icc": 255 * 65519}
 
 
-def fitted(metadata: Metadata, *, format: str, shape: Sequence[int]) -> tuple[Metadata, tuple[str, ...]]:
+def fit(metadata: Metadata, pixels: Pixels, format: str, *, animated: bool = False) -> tuple[Metadata, tuple[str, ...]]:
+    """The metadata that a file of these pixels in `format` gets, and notes on what it can't keep, grey included."""
+    height, width = pixels.shape[:2]
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    written = FORMATS[format].widened.get(channels, channels)
+    turned: tuple[str, ...] = ()
+    if written != channels:
+        grey, colours = ("grey", "RGB") if channels == 1 else ("grey and alpha", "RGBA")
+        turned = (f"{grey} becomes {colours} in {format} files",)
+    remaining, notes = fitted(metadata, format=format, shape=(height, width, written), animated=animated)
+    return remaining, (*turned, *notes)
+
+
+def fitted(
+    metadata: Metadata, *, format: str, shape: Sequence[int], animated: bool = False
+) -> tuple[Metadata, tuple[str, ...]]:
     """The metadata that a result keeps in a file of `format`, and notes on what was dropped and why.
 
     `shape` is the (height, width, channels) of the pixels as the file will hold them. Doing it twice changes nothing.
     """
-    if not (metadata.icc or metadata.exif or metadata.xmp or metadata.dpi):
+    row = FORMATS[format]
+    fields = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp, "dpi": metadata.dpi}
+    blocks: dict[str, Any] = {name: value for name, value in fields.items() if value}
+    if not blocks:
         return NOTHING, metadata.lost
-    height, width, channels = shape
-    notes: list[str] = []
-    held = _HOLDS.get(format, frozenset())
-    dropped = [name for name in _NAMES if name not in held and getattr(metadata, name)]
+    notes = []
+    bare = animated and not row.frames_keep
+    dropped = [name for name in blocks if bare or name not in row.keeps]
     if dropped:
         words = ", ".join(_NAMES[name] for name in dropped)
-        notes.append(f"{words} dropped: not kept in {format} files")
-    kept = Metadata(
-        icc=metadata.icc if "icc" in held else b"",
-        exif=metadata.exif if "exif" in held else b"",
-        xmp=metadata.xmp if "xmp" in held else b"",
-        dpi=metadata.dpi if "dpi" in held else None,
-    )
-    wrong = kept.icc and wrong_profile(kept.icc, channels)
+        notes.append(f"{words} dropped: not kept in {format}{' sequence' if bare else ''} files")
+        for name in dropped:
+            del blocks[name]
+    wrong = wrong_profile(blocks["icc"], shape[2]) if "icc" in blocks else ""
     if wrong:
         notes.append(f"ICC profile dropped: {wrong}")
-        kept = replace(kept, icc=b"")
-    try:
-        kept = replace(kept, exif=_exif(kept, format, width, height), xmp=_xmp(kept.xmp, width, height))
-    except ValueError as error:
-        notes.append(f"EXIF dropped: it is damaged, {error}")
-        kept = replace(kept, exif=b"", xmp=_xmp(kept.xmp, width, height))
-    if format == "jpeg":
-        large = {
-            name: (len(getattr(kept, name)), most)
-            for name, most in _JPEG_MOST.items()
-            if len(getattr(kept, name)) > most
-        }
-        notes += [
-            f"{_NAMES[name]} dropped: it has {size:,} bytes, a JPEG file takes {most:,}"
-            for name, (size, most) in large.items()
-        ]
-        kept = replace(
-            kept,
-            icc=b"" if "icc" in large else kept.icc,
-            exif=b"" if "exif" in large else kept.exif,
-            xmp=b"" if "xmp" in large else kept.xmp,
-        )
-    return kept, (*metadata.lost, *notes)
+        del blocks["icc"]
+    height, width = shape[:2]
+    dpi = blocks.get("dpi") if row.dpi_in_exif else None
+    if "exif" in blocks or dpi:
+        from convcli.pictures.formats.tiff import exif  # only here, since most pictures have none
+
+        try:
+            blocks["exif"] = exif.renewed(blocks.get("exif", exif.EMPTY), width=width, height=height, dpi=dpi)
+        except ValueError as error:
+            notes.append(f"EXIF dropped: it is damaged, {error}")
+            blocks.pop("exif", None)
+    if "xmp" in blocks:
+        blocks["xmp"] = _xmp(blocks["xmp"], width, height)
+    for name, most in row.most_bytes.items():
+        size = len(blocks.get(name, b""))
+        if size > most:
+            notes.append(f"{_NAMES[name]} dropped: it has {size:,} bytes, a {format.upper()} file takes {most:,}")
+            del blocks[name]
+    return Metadata(**blocks), (*metadata.lost, *notes)
 
 
 def wrong_profile(icc: bytes, channels: int) -> str:
@@ -86,19 +86,8 @@ def wrong_profile(icc: bytes, channels: int) -> str:
     return "" if model == picture else f"it is for {model}, the result is {picture}"
 
 
-def _exif(metadata: Metadata, format: str, width: int, height: int) -> bytes:
-    dpi = metadata.dpi if format in ("webp", "avif") else None
-    if not metadata.exif and not dpi:
-        return b""
-    from convcli.pictures.formats.tiff import exif
-
-    return exif.renewed(metadata.exif or exif.EMPTY, width=width, height=height, dpi=dpi)
-
-
 def _xmp(packet: bytes, width: int, height: int) -> bytes:
     """An XMP packet (UTF-8) with orientation and size renewed, without thumbnails and pointers to lost parts."""
-    if not packet:
-        return packet
     values = {
         b"tiff:Orientation": b"1",
         b"tiff:ImageWidth": b"%d" % width,

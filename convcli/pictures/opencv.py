@@ -1,4 +1,8 @@
-"""OpenCV, guarded: found or explained, its log kept off stderr."""
+"""OpenCV, guarded: found or explained, its log kept off stderr.
+
+In this package nothing imports cv2 but `opencv` here: where it is missing or broken the user gets one line, and what
+`allow_pixels` sets is read when it is loaded. This module loads no numpy, either.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,9 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 
 from convcli.errors import ImageError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[Any]
-
 
 _COMPLAINT: Final = (
     rb"libpng (?:warning|error): (.*)"
@@ -24,7 +22,6 @@ _COMPLAINT: Final = (
     rb"|\[ERROR:[^\]]*\] global \S+ (?:TIFF_Error |imdecode_ .*)?(.*)"
 )
 _MOST_HEARD: Final = 1 << 16
-_MARK: Final = 32  # bytes that no picture begins with, since nobody can know them
 _hearing = threading.Lock()
 
 
@@ -101,35 +98,13 @@ def overheard(complaints: list[str]) -> Iterator[None]:
             os.close(before)
             goes_on = False  # an error of OpenCV's: in lines with a ">", and then an empty one
             for line in heard.splitlines(keepends=True):
-                found = re.match(_COMPLAINT, line)
-                words = found[found.lastindex or 0].decode("ascii", "replace").strip() if found else ""
+                complaint = re.match(_COMPLAINT, line)
+                words = complaint[complaint.lastindex or 0].decode("ascii", "replace").strip() if complaint else ""
                 goes_on = line.startswith(b"[ERROR:") or (goes_on and line.startswith(b">"))
                 if words:
                     complaints.append(words)
-                elif not found and not goes_on and line.strip():
+                elif not complaint and not goes_on and line.strip():
                     os.write(2, line)
-
-
-def read_into(cv2: Any, data: bytes, flags: int, out: Pixels) -> bool:
-    """Decodes a file straight into `out`, which has the shape and dtype that come of it; False where that fails.
-
-    `cv2.imdecode` decodes into memory of its own, and copies that: a quarter of the time of a JPEG file, and twice its
-    pixels. Only `cv2.imread` takes an array, and a name, which a file in memory has on Linux. Where it can't read the
-    header it leaves the array as it is, without a word: what stood in it first would still be there.
-    """
-    import numpy as np
-
-    mark = np.frombuffer(os.urandom(min(out.nbytes, _MARK)), np.uint8)
-    there = out.reshape(-1).view(np.uint8)[: len(mark)]
-    there[:] = mark
-    try:
-        with os.fdopen(os.memfd_create("convcli"), "wb") as file:
-            file.write(data)
-            file.flush()
-            read = cv2.imread(f"/proc/self/fd/{file.fileno()}", out, flags)
-    except (AttributeError, OSError, cv2.error):  # not Linux, not allowed, or another shape
-        return False
-    return read is not None and np.shares_memory(read, out) and not (there == mark).all()
 
 
 def _nameless_file() -> IO[bytes]:
@@ -140,18 +115,3 @@ def _nameless_file() -> IO[bytes]:
         import tempfile
 
         return tempfile.TemporaryFile()
-
-
-def swapped(pixels: Pixels, *, in_place: bool = False) -> Pixels:
-    """BGR(A) to RGB(A) or back; `in_place` where OpenCV can."""
-    import cv2
-    import numpy as np
-
-    if pixels.shape[2] < 3:
-        return np.ascontiguousarray(pixels)
-    if pixels.dtype not in (np.uint8, np.uint16, np.float32):
-        return np.ascontiguousarray(pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]])
-    code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-    turned: Any = cv2.cvtColor(np.ascontiguousarray(pixels), code, dst=pixels if in_place else None)
-    result: Pixels = turned
-    return result

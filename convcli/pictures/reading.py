@@ -1,4 +1,4 @@
-"""Image files <-> arrays of pixels: the one place that calls OpenCV's codecs, and corrects them.
+"""Image files -> arrays of pixels, by their formats' decoders.
 
 Inside the program pixels are (height, width, channels) in RGB(A) order and upright. OpenCV reads BGR, turns some
 formats upright and not others, drops grey's alpha, and writes what a format can't hold as something else.
@@ -8,37 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
 
 from convcli.errors import ImageError
-from convcli.pictures import carriers, sniff
-from convcli.pictures.decoding import DECODERS, decode_other
-from convcli.pictures.encoding import encode, fit
-from convcli.pictures.format import NOTHING, Metadata
+from convcli.pictures import sniff
+from convcli.pictures.format import NOTHING, Metadata, Note, TruncatedError
 from convcli.pictures.formats.tiff import directories
-from convcli.pictures.source import Source
-from convcli.pictures.table import WRITABLE, format_of, holds
+from convcli.pictures.pixels import Pixels
+from convcli.pictures.registry import FORMATS
+from convcli.pictures.source import Source, completed, header, hint, metadata
+from convcli.pictures.table import MAX_PIXELS
 from convcli.records import record
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[Any]
-
-__all__ = [
-    "MAX_PIXELS",
-    "WRITABLE",
-    "Metadata",
-    "Picture",
-    "decode",
-    "encode",
-    "fit",
-    "format_of",
-    "frames",
-    "holds",
-]
-
-MAX_PIXELS: Final = 1 << 30  # OpenCV's own limit, so it needs no setting of its own
 
 
 @record(eq=False)
@@ -54,7 +33,7 @@ class Picture:
     pixels: Pixels
     format: str
     frames: int
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     metadata: Metadata = NOTHING
     duration: int = 0
     loops: int = 0
@@ -86,42 +65,48 @@ def decode(
         raise ImageError(fact, place=place, hint=hint)
     source = Source(data=data, format=format, place=place, max_pixels=max_pixels)
     try:
-        try:
-            return _picture(source, strict=strict)
-        except ImageError as error:
-            if "truncated" not in error.fact:
-                raise
-            from convcli.pictures import salvage
-
-            if not allow_truncated:
-                error.hint = salvage.hint(data, format)
-                raise
-            whole = salvage.completed(data, format)
-            if whole is None:
-                raise
-            picture = _picture(replace(source, data=whole.data, complaints=[]), strict=False)
-            more = tuple(note for note in picture.notes if note.startswith("frame 1 of "))
-            # Only this frame was made whole: the others are no longer counted on.
-            return replace(picture, notes=(whole.note(picture.pixels), *more), frames=1)
+        return _whole(source, strict=strict, allow_truncated=allow_truncated)
     except MemoryError:
         raise ImageError("not enough memory to decode it", place=place) from None
 
 
+def _whole(source: Source, *, strict: bool, allow_truncated: bool) -> Picture:
+    """A file's picture, completed if it has to be."""
+    try:
+        return _picture(source, strict=strict)
+    except TruncatedError as error:
+        if not allow_truncated:
+            error.hint = hint(source.data, source.format)
+            raise
+        whole = completed(source.data, source.format)
+        if whole is None:
+            raise
+        picture = _picture(replace(source, data=whole.data, complaints=[]), strict=False)
+        # Only this frame was made whole: the others are no longer counted on.
+        several = (note for note in picture.notes if note.kind == "frames")
+        return replace(picture, notes=(whole.note(picture.pixels), *several), frames=1)
+
+
 def _picture(source: Source, *, strict: bool) -> Picture:
     """A file as it is; raises MemoryError, too."""
-    pixels, frames, notes = DECODERS.get(source.format, decode_other)(source)
-    if frames > 1:
-        notes = (f"frame 1 of {frames}", *notes)
+    decode = FORMATS[source.format].decode
+    assert decode  # since the format was told by the file's content
+    decoded = decode(source)
+    notes = decoded.notes
+    if decoded.frames > 1:
+        notes = (Note("frames", f"frame 1 of {decoded.frames}"), *notes)
     if source.complaints:
         fact = f"damaged {source.format.upper()}: {source.complaints[0]}"
         if strict:
             raise ImageError(fact, place=source.place)
-        notes = (*notes, f"{fact}; decoded as far as it goes")
-    metadata = carriers.read(source.data, source.format)
-    return Picture(pixels=pixels, format=source.format, frames=frames, notes=notes, metadata=metadata)
+        notes = (*notes, Note("damaged", f"{fact}; decoded as far as it goes"))
+    return Picture(
+        pixels=decoded.pixels, format=source.format, frames=decoded.frames, notes=notes,
+        metadata=metadata(source.data, source.format),
+    )  # fmt: skip
 
 
-def frames(
+def decode_all(
     data: bytes, *, place: str, max_pixels: int = MAX_PIXELS, allow_truncated: bool = False, strict: bool = False
 ) -> Iterator[Picture]:
     """All frames of an animation, as shown, or all pages of a TIFF file, or the one picture; arguments as for `decode`.
@@ -132,26 +117,24 @@ def frames(
     if first.frames == 1:
         yield first
         return
-    from convcli.pictures import frames as animation
-
-    notes = first.notes[1:]
-    if first.format == "tiff":
-        for page in animation.tiff_pages(data):
+    pages = FORMATS[first.format].pages
+    if pages:
+        for page in pages(data):
             picture = decode(page, place=place, max_pixels=max_pixels, strict=strict)
-            shown = tuple(note for note in picture.notes if not note.startswith("frame 1 of "))
-            yield replace(picture, frames=first.frames, notes=shown)
+            yield replace(picture, frames=first.frames, notes=_without_count(picture))
         return
     source = Source(data=data, format=first.format, place=place, max_pixels=max_pixels)
     height, width = first.pixels.shape[:2]
     source.limit(width * first.frames, height)
-    found = animation.read(source, count=first.frames, orientation=_orientation(source, first.metadata))
-    for pixels, duration in zip(found.frames, found.durations, strict=True):
-        yield replace(first, pixels=pixels, notes=notes, duration=duration, loops=found.loops)
+    in_boxes = header(data, first.format, place=place).orientation
+    orientation = in_boxes or directories.orientation(first.metadata.exif)
+    from convcli.pictures import frames
+
+    animation = frames.read(source, count=first.frames, orientation=orientation)
+    notes = _without_count(first)
+    for pixels, duration in zip(animation.frames, animation.durations, strict=True):
+        yield replace(first, pixels=pixels, notes=notes, duration=duration, loops=animation.loops)
 
 
-def _orientation(source: Source, metadata: Metadata) -> int:
-    """As an animation's frames are stored."""
-    from convcli.pictures.headers import header
-
-    in_boxes = header(source.data, source.format, place=source.place).orientation
-    return in_boxes or directories.orientation(metadata.exif)
+def _without_count(picture: Picture) -> tuple[Note, ...]:
+    return tuple(note for note in picture.notes if note.kind != "frames")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
-from convcli.engine.threads import thread_count
-from convcli.pictures import carriers, encoding
-from convcli.pictures.format import NOTHING, Metadata, NotInBandsError, RowSource, RowWriter
+import numpy as np
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    from numpy.typing import NDArray
+from convcli.pictures.encoding import encode
+from convcli.pictures.format import NOTHING, Metadata, NotInBandsError, RowSource, RowWriter, Target
+from convcli.pictures.pixels import Pixels
+from convcli.pictures.registry import FORMATS
+from convcli.pictures.table import chosen_settings
 
 __all__ = ["Collected", "NotInBandsError", "RowSource", "RowWriter", "open", "writer"]
 
@@ -26,45 +25,26 @@ def open(
 
     Raises NotInBandsError where it is to be read whole, and ImageError for a file that can't be read.
     """
-    if format == "png":
-        from convcli.pictures.formats.png.rows import PngBands
-
-        return PngBands(source, least=least, max_pixels=max_pixels)
-    if format != "tiff" or isinstance(source, bytes):
+    opened = FORMATS[format].rows
+    if opened is None:
         raise NotInBandsError
-    from convcli.pictures.formats.tiff.rows import TiffBands
-
-    return TiffBands(
-        source, least=least, max_pixels=max_pixels, allow_truncated=allow_truncated, all_pages=all_pages
-    )  # fmt: skip
+    return opened(source, least=least, max_pixels=max_pixels, allow_truncated=allow_truncated, all_pages=all_pages)
 
 
 def writer(
-    format: str, file: BinaryIO, *, shape: Sequence[int], dtype: npt.DTypeLike, metadata: Metadata = NOTHING,
+    format: str, file: BinaryIO, *, shape: Sequence[int], dtype: np.dtype[Any], metadata: Metadata = NOTHING,
     options: Mapping[str, Any] | None = None, place: str = "",
 ) -> RowWriter:  # fmt: skip
     """What writes a file of `format` by rows: PNG, TIFF and JPEG as they come, any other when all are there.
 
     `begin` is to be called with the same shape and dtype; `metadata` are what `fit` leaves.
     """
-    import numpy as np
-
-    if format == "png":
-        from convcli.pictures.formats.png import writer as png_writer
-
-        chosen = encoding.settings(format, options)
-        return png_writer.Writer(file.write, chunks=carriers.png_chunks(metadata), threads=thread_count(), **chosen)
-    if format == "jpeg":
-        from convcli.pictures.formats.jpeg import writer as jpeg_writer
-
-        dressed = partial(carriers.put, format=format, metadata=metadata)
-        return jpeg_writer.Writer(file.write, dressed=dressed, place=place, **encoding.settings(format, options))
-    if format == "tiff":
-        from convcli.pictures.formats.tiff import writer as tiff_writer
-
-        size, chosen = math.prod(shape) * np.dtype(dtype).itemsize, encoding.settings(format, options)
-        return tiff_writer.Writer(file, size=size, metadata=metadata, threads=thread_count(), **chosen)
-    return Collected(file, format, metadata=metadata, options=options, place=place)
+    by_rows = FORMATS[format].writer
+    if by_rows is None:
+        return Collected(file, format, metadata=metadata, options=options, place=place)
+    chosen = chosen_settings(format, options)
+    size = math.prod(shape) * dtype.itemsize
+    return by_rows(file, size, Target(format=format, place=place, metadata=metadata, settings=chosen))
 
 
 class Collected:
@@ -76,19 +56,17 @@ class Collected:
         self._file, self._format, self._place = file, format, place
         self._metadata, self._options = metadata, options
 
-    def begin(self, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
-        import numpy as np
-
+    def begin(self, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
         self._pixels, self._count = np.empty(shape, dtype), 0
 
-    def add(self, rows: NDArray[Any]) -> None:
+    def add(self, rows: Pixels) -> None:
         """Raises ValueError for more rows than there are to be."""
         self._pixels[self._count : self._count + len(rows)] = rows
         self._count += len(rows)
 
     def end(self) -> None:
         """Raises ImageError where the format can't hold the picture."""
-        data = encoding.encode(
+        data = encode(
             self._pixels, format=self._format, place=self._place, metadata=self._metadata, options=self._options
         )
         self._file.write(data)

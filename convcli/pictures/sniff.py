@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Final
 
-from convcli.pictures import sniff
+from convcli.pictures.registry import FORMATS, brands
 
-READABLE: Final = ("avif", "bmp", "gif", "hdr", "jp2", "jpeg", "pfm", "png", "pnm", "ras", "tiff", "webp")
+READABLE: Final = tuple(sorted(name for name, row in FORMATS.items() if row.decode))
 
-_SIGNATURES: Final = (
-    (b"\x89PNG", "png"),
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"GIF87a", "gif"),
-    (b"GIF89a", "gif"),
-    (b"#?RADIANCE", "hdr"),
-    (b"#?RGBE", "hdr"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "jp2"),
-    (b"\xff\x4f\xff\x51", "jp2"),
-    (b"\x59\xa6\x6a\x95", "ras"),
-)
 _FOREIGN: Final = (
     (b"\xff\x0a", "JPEG XL"),
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
@@ -47,27 +35,11 @@ def identify(data: bytes) -> str:
     >>> identify(b"GIF89a..."), identify(b"<html>")
     ('gif', '')
     """
-    for signature, name in _SIGNATURES:
-        if data.startswith(signature):
+    for name, row in FORMATS.items():
+        if row.is_start(data):
             return name
-    if sniff.is_tiff(data):
-        return "tiff"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    if data[4:8] == b"ftyp" and {b"avif", b"avis"} & brands(data):
-        return "avif"
-    if data[:1] == b"P" and data[1:2] in b"1234567Ff" and data[2:3].isspace():
-        return "pfm" if data[1:2] in b"Ff" else "pnm"
-    if data[:2] == b"BM" and len(data) > 18 and struct.unpack_from("<I", data, 14)[0] in (12, 40, 52, 56, 64, 108, 124):
-        return "bmp"
     # PNG's signature spoiled on its way, as text transfers do: said so by the check of PNG's structure.
     return "png" if data[12:16] == b"IHDR" or b"PNG" in data[:4] else ""
-
-
-def brands(data: bytes) -> set[bytes]:
-    """The brands in the first box of an ISO media file."""
-    size = min(int.from_bytes(data[:4], "big"), 256)
-    return {data[8:12]} | {data[at : at + 4] for at in range(16, size, 4)}
 
 
 def unknown(data: bytes) -> tuple[str, str]:
@@ -104,8 +76,3 @@ def _is_utf8(some: bytes) -> bool:
     except UnicodeDecodeError as error:
         return error.start > len(some) - 4 and len(some) == 1024  # a character cut by our own limit
     return True
-
-
-def is_tiff(data: bytes) -> bool:
-    """Whether these bytes start as a TIFF or BigTIFF file does."""
-    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -1,49 +1,22 @@
-"""The formats of output files: which one a name asks for, and what each can hold."""
+"""What is asked of formats before there is a picture: which one a name means, what it holds, and its settings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from convcli.engine.dtypes import dtype_name
 from convcli.errors import ImageError, UsageError, suggestion
+from convcli.pictures.registry import FORMATS
 
-WRITABLE: Final[dict[str, tuple[str, ...]]] = {
-    "png": (".png",),
-    "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "webp": (".webp",),
-    "tiff": (".tif", ".tiff"),
-    "bmp": (".bmp", ".dib"),
-    "pnm": (".ppm", ".pgm", ".pnm"),
-    "pam": (".pam",),
-    "pfm": (".pfm",),
-    "jp2": (".jp2",),
-    "avif": (".avif",),
-    "npy": (".npy",),
-}
-
+MAX_PIXELS: Final = 1 << 30  # OpenCV's own limit, so it needs no setting of its own
+WRITABLE: Final = {name: row.extensions for name, row in FORMATS.items() if row.extensions}
 #: Extensions of formats that can only be read, and why where there is more to say of it.
-ONLY_READ: Final = {
-    ".gif": ": its 256 colours spoil a filtered picture", ".hdr": "", ".ras": "", ".sr": "", ".pbm": "", ".j2k": "",
-}  # fmt: skip
-
-# Depths and numbers of channels. Grey and alpha is RGBA in webp, bmp, jp2 and avif files, grey is RGB in webp.
-_HOLDS: Final[dict[str, tuple[frozenset[str], frozenset[int]]]] = {
-    "png": (frozenset({"uint8", "uint16"}), frozenset({1, 2, 3, 4})),
-    "jpeg": (frozenset({"uint8"}), frozenset({1, 3})),
-    "webp": (frozenset({"uint8"}), frozenset({1, 2, 3, 4})),
-    "tiff": (
-        frozenset({"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"}),
-        frozenset({1, 2, 3, 4}),
-    ),
-    "bmp": (frozenset({"uint8"}), frozenset({1, 2, 3, 4})),
-    "pnm": (frozenset({"uint8", "uint16"}), frozenset({1, 3})),
-    "pam": (frozenset({"uint8", "uint16"}), frozenset({1, 2, 3, 4})),
-    "pfm": (frozenset({"float32"}), frozenset({1, 3})),
-    "jp2": (frozenset({"uint8", "uint16"}), frozenset({1, 2, 3, 4})),
-    "avif": (frozenset({"uint8"}), frozenset({1, 2, 3, 4})),
-}
-_LONGEST_SIDE: Final = {"jpeg": 65500, "webp": 16383, "avif": 65535}
+ONLY_READ: Final = {extension: row.because for row in FORMATS.values() for extension in row.only_read}
+#: The formats with settings, the lossy ones first.
+_SETTABLE: Final = sorted(
+    (row for row in FORMATS.values() if row.settings), key=lambda row: "quality" not in row.settings
+)
 _CHANNELS: Final = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
 
 
@@ -69,33 +42,62 @@ def format_of(name: str) -> str:
     raise UsageError(fact, hint=hint)
 
 
-def holds(format: str, dtype: Any, channels: int) -> bool:
-    """Whether a format keeps pixels of a dtype (a numpy dtype or its name) and that many channels."""
-    if format == "npy":
-        return True
-    depths, counts = _HOLDS[format]
-    return dtype_name(dtype) in depths and channels in counts
-
-
 def check_shape(shape: Sequence[int], dtype: Any, format: str, place: str) -> None:
     """Raise ImageError where a format can't hold the depth, channels or size of a picture (height, width, channels)."""
     height, width, channels = shape
+    row = FORMATS[format]
     if not height or not width:
         raise ImageError(f"a picture of {width} x {height} pixels can't be written", place=place)
-    if not holds(format, dtype, channels):
-        able = [names[0] for other, names in WRITABLE.items() if holds(other, dtype, channels)]
-        depths, counts = _HOLDS[format]
-        if dtype_name(dtype) in depths:
+    if not row.holds(dtype, channels):
+        if str(dtype) in row.depths:
             what = f"{_CHANNELS.get(channels, f'{channels} channels')}, only " + ", ".join(
-                _CHANNELS[count] for count in sorted(counts)
+                _CHANNELS[count] for count in sorted(row.channels)
             )
         else:
-            what = f"{dtype} pixels, only " + ", ".join(sorted(depths, key=lambda depth: (len(depth), depth)))
+            what = f"{dtype} pixels, only " + ", ".join(sorted(row.depths, key=lambda depth: (len(depth), depth)))
+        able = [other.extensions[0] for other in FORMATS.values() if other.extensions and other.holds(dtype, channels)]
         hint = "formats that can: " + " ".join(able)
-        if channels in (2, 4) and holds(format, dtype, channels - 1):
+        if channels in (2, 4) and row.holds(dtype, channels - 1):
             hint = f"--background COLOUR is laid under it, --alpha drop leaves it out; {hint}"
         raise ImageError(f"{format} can't hold {what}", place=place, hint=hint)
-    longest = _LONGEST_SIDE.get(format)
-    if longest and max(height, width) > longest:
-        fact = f"{format} can't hold {width} x {height} pixels, at most {longest:,} a side"
+    if row.longest_side and max(height, width) > row.longest_side:
+        fact = f"{format} can't hold {width} x {height} pixels, at most {row.longest_side:,} a side"
         raise ImageError(fact, place=place, hint="formats that can: .png .tif .npy")
+
+
+def chosen_settings(format: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The settings of one format's encoder, by their short names.
+
+    `options` are `quality` and `FORMAT_NAME`, such as `jpeg_progressive`; those of other formats, and a quality where
+    there is none, are passed over, so that one set serves a mixed batch. Raises UsageError for an unknown or impossible
+    one.
+    """
+    values = {name: default for name, (_, default) in FORMATS[format].settings.items()}
+    for key, value in (options or {}).items():
+        owner, _, name = key.rpartition("_")
+        known = [f"{row.name}_{name}" for row in _SETTABLE for name in row.settings]
+        if key != "quality" and key not in known:
+            hint = suggestion(key, known) or "known: quality " + " ".join(known)
+            raise UsageError(f"no encoder has a setting '{key}'", hint=hint)
+        if name in values and owner in ("", format):
+            values[name] = _checked(key, format, name, value)
+    return values
+
+
+def check_settings(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for settings that no encoder has, or that one can't take."""
+    for row in _SETTABLE:
+        chosen_settings(row.name, options)
+
+
+def _checked(key: str, format: str, name: str, value: Any) -> Any:
+    """A setting's value, if it may be that."""
+    words, default = FORMATS[format].settings[name]
+    if isinstance(default, str):
+        if str(value) in words.replace(",", "").split() and str(value) != "or":
+            return str(value)
+    else:
+        limits = [int(number) for number in re.findall(r"\d+", words)]
+        if re.fullmatch(r"\d{1,4}", str(value)) and min(limits) <= int(value) <= max(limits):
+            return int(value)
+    raise UsageError(f"{key} is {words} for {format}, not {value}")

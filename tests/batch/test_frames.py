@@ -61,7 +61,7 @@ def test_frames_are_a_volume(here: Path, shape: tuple[int, ...]) -> None:
     source = film("a.tif", frames)
     assert np.abs(volume(source, "-k", BOX).reshape(shape) - mean(frames)).max() <= 0.5 + 1e-4
     result = run("apply", source, "-k", BOX, "-o", "b.tif", "--all-frames", "--json")
-    pages = list(reading.frames(Path("b.tif").read_bytes(), place=""))
+    pages = list(reading.decode_all(Path("b.tif").read_bytes(), place=""))
     assert np.array_equal(
         np.stack([page.pixels for page in pages]).reshape(shape), volume(source, "-k", BOX).reshape(shape)
     )
@@ -87,7 +87,7 @@ def test_a_film_stays_one(here: Path, extension: str) -> None:
     how = ("--all-frames", "--quiet", "-O", "webp_lossless=1")
     assert run("apply", source, "-k", BOX, "-o", f"b{extension}", *how).code == 0
     assert run("apply", source, "-k", BOX, "--stride", "2", "-o", f"c{extension}", *how).code == 0
-    same, half = (list(reading.frames(Path(f"{name}{extension}").read_bytes(), place="")) for name in "bc")
+    same, half = (list(reading.decode_all(Path(f"{name}{extension}").read_bytes(), place="")) for name in "bc")
     assert [picture.duration for picture in same] == [40, 50, 60, 70, 80, 90] and same[0].loops == 2
     assert np.abs(np.stack([picture.pixels for picture in same]) - mean(frames)).max() <= 0.5 + 1e-4
     assert [picture.duration for picture in half] == [130, 130, 130]  # as long as before

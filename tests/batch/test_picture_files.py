@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from convcli.pictures import reading
+from convcli.pictures import encoding, reading
 from tests.support import run
 
 Pixels = np.ndarray[Any, Any]
@@ -93,15 +93,15 @@ def test_all_frames(tmp_path: Path, extension: str) -> None:
     result = run("apply", source, "-k", "gaussian", "-o", target, "--all-frames", "--json")
     assert result.code == 0 and notes(result.err) == []
     assert json.loads(result.err)["frames"] == 3
-    before = [picture.pixels for picture in reading.frames(source.read_bytes(), place="")]
+    before = [picture.pixels for picture in reading.decode_all(source.read_bytes(), place="")]
     if extension == ".npy":
         assert np.load(target).shape == (3, 48, 64, 3)
         return
-    after = list(reading.frames(target.read_bytes(), place=""))
+    after = list(reading.decode_all(target.read_bytes(), place=""))
     assert len(after) == 3 and ([p.duration for p in after] == [70, 80, 90] or extension == ".tif")
     for number, picture in enumerate(after):
         alone = run(
-            "apply", "-", "-k", "gaussian", "-o", "-", stdin=reading.encode(before[number], format="png", place="")
+            "apply", "-", "-k", "gaussian", "-o", "-", stdin=encoding.encode(before[number], format="png", place="")
         )
         expected = reading.decode(alone.out, place="").pixels
         assert np.abs(picture.pixels.astype(int) - expected).mean() < (4 if extension in (".webp", ".avif") else 1e-9)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 import convcli
-from convcli.pictures import reading
+from convcli.pictures import encoding
 from tests.support import KERNELS, SAMPLES, decoded, noise, read, run, save, spawn
 
 Pixels = NDArray[Any]
@@ -367,7 +367,7 @@ def test_grey_and_alpha(here: Path) -> None:
     pixels = np.zeros((6, 9, 2), np.uint8)
     pixels[:, :4, 0] = 250  # hidden
     pixels[:, 4:] = 80, 255
-    Path("in.png").write_bytes(reading.encode(pixels, format="png", place=""))
+    Path("in.png").write_bytes(encoding.encode(pixels, format="png", place=""))
     assert run("apply", "in.png", "-k", "box:size=3", "-o", "out.png", "--quiet").code == 0
     result = decoded("out.png")
     assert result.shape == (6, 9, 2)

@@ -139,9 +139,9 @@ def _tiffs(height: int, width: int) -> dict[str, tuple[str, bytes]]:
         "16 bits": opencv(rgb.astype(np.uint16) * 257, ".tif"),
         "float": opencv(rgb.astype(np.float32) / 255, ".tif"),
         "double": opencv(grey.astype(np.float64) / 255, ".tif"),
-        "grey alpha": tiff_writer.encode([scene(height, width, 2)], metadata=Metadata(exif=exif_block(1)[6:])),
+        "grey alpha": tiff_writer.encode_pages([scene(height, width, 2)], metadata=Metadata(exif=exif_block(1)[6:])),
         "rgba": pillow(scene(height, width, 4), "TIFF"),
-        "pages": tiff_writer.encode([rgb, grey, rgb[:20]], metadata=Metadata()),
+        "pages": tiff_writer.encode_pages([rgb, grey, rgb[:20]], metadata=Metadata()),
     }
     return {f"tiff {name}": ("tiff", data) for name, data in files.items()}
 

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from convcli.errors import ImageError, UsageError
-from convcli.pictures import frames, reading
-from convcli.pictures.encoding import OPTIONS
-from convcli.pictures.format import Metadata
+from convcli.pictures import encoding, frames, reading
+from convcli.pictures.format import Animation, Metadata
+from convcli.pictures.metadata import fit
+from convcli.pictures.registry import FORMATS
 
 Pixels = np.ndarray[Any, Any]
 DURATIONS = [100, 50, 70, 200]
@@ -58,7 +59,7 @@ def shown(data: bytes) -> tuple[list[Pixels], list[float], int]:
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "AVIF"])
 def test_frames_as_shown(format: str) -> None:
-    found = list(reading.frames(from_pillow(format, drawn()), place=""))
+    found = list(reading.decode_all(from_pillow(format, drawn()), place=""))
     assert [picture.duration for picture in found] == DURATIONS
     assert {picture.frames for picture in found} == {4} and {picture.notes for picture in found} == {()}
     if format != "AVIF":  # whose sequences have no such count
@@ -71,7 +72,7 @@ def test_frames_as_shown(format: str) -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "AVIF"])
 def test_opaque_frames_are_rgb(format: str) -> None:
-    found = list(reading.frames(from_pillow(format, drawn(opaque=True)), place=""))
+    found = list(reading.decode_all(from_pillow(format, drawn(opaque=True)), place=""))
     assert {picture.pixels.shape for picture in found} == {(36, 48, 3)}
 
 
@@ -80,18 +81,18 @@ def test_pages_of_any_size_and_kind() -> None:
     grey, colour = Image.fromarray(drawn()[0][:, :, 0]), Image.fromarray(drawn()[1][:20, :, :3])
     deep = Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30))
     grey.save(out, "TIFF", save_all=True, append_images=[colour, deep], compression="tiff_lzw")
-    found = [picture.pixels for picture in reading.frames(out.getvalue(), place="")]
+    found = [picture.pixels for picture in reading.decode_all(out.getvalue(), place="")]
     assert np.array_equal(found[0][:, :, 0], drawn()[0][:, :, 0])
     assert np.array_equal(found[1], drawn()[1][:20, :, :3])
     assert np.array_equal(found[2].ravel(), np.arange(600)) and found[2].dtype == np.uint16
-    again = frames.encode(found, format="tiff", place="")
-    for picture, before in zip(reading.frames(again, place=""), found, strict=True):
+    again = frames.encode(Animation(frames=found), format="tiff", place="")
+    for picture, before in zip(reading.decode_all(again, place=""), found, strict=True):
         assert np.array_equal(picture.pixels, before)
 
 
 def test_one_picture_is_one_frame() -> None:
-    data = reading.encode(drawn()[0], format="png", place="")
-    (picture,) = reading.frames(data, place="")
+    data = encoding.encode(drawn()[0], format="png", place="")
+    (picture,) = reading.decode_all(data, place="")
     assert np.array_equal(picture.pixels, drawn()[0]) and picture.notes == ()
 
 
@@ -100,7 +101,9 @@ def test_one_picture_is_one_frame() -> None:
 def test_what_is_written_pillow_reads(format: str, opaque: bool) -> None:
     pictures = [frame[:, :, :3] if opaque else frame for frame in drawn(opaque=opaque)]
     options = {"webp_lossless": 1} if format == "webp" else {"quality": 100}
-    data = frames.encode(pictures, format=format, place="", durations=DURATIONS, loops=2, options=options)
+    data = frames.encode(
+        Animation(frames=pictures, durations=DURATIONS, loops=2), format=format, place="", options=options
+    )
     found, durations, loops = shown(data)
     assert durations == DURATIONS and loops == (0 if format == "avif" else 2)
     for picture, expected in zip(found, drawn(opaque=opaque), strict=True):
@@ -108,13 +111,13 @@ def test_what_is_written_pillow_reads(format: str, opaque: bool) -> None:
         visible = expected[:, :, 3] > 0
         difference = np.abs(picture[visible].astype(int) - expected[visible])
         assert difference.mean() < 12 if format == "avif" else difference.max() == 0
-    back = list(reading.frames(data, place=""))
+    back = list(reading.decode_all(data, place=""))
     assert [picture.duration for picture in back] == DURATIONS and back[0].frames == 4
 
 
 def test_sixteen_bits_and_grey_in_png() -> None:
     deep = [np.random.default_rng(n).integers(0, 65536, (9, 7, 2)).astype(np.uint16) for n in range(3)]
-    data = frames.encode(deep, format="png", place="", durations=[10, 20, 30])
+    data = frames.encode(Animation(frames=deep, durations=[10, 20, 30]), format="png", place="")
     assert np.array_equal(reading.decode(data, place="").pixels, deep[0])
     assert shown(data)[1] == [10, 20, 30]
 
@@ -124,23 +127,23 @@ def test_metadata_of_animations(format: str) -> None:
     icc = bytearray(700)
     icc[:4], icc[16:20], icc[36:40] = (700).to_bytes(4, "big"), b"RGB ", b"acsp"
     given = Metadata(icc=bytes(icc), xmp=b"<x:xmpmeta/>", dpi=(300, 300))
-    data = frames.encode(drawn(), format=format, place="", metadata=given)
+    data = frames.encode(Animation(frames=drawn()), format=format, place="", metadata=given)
     found = reading.decode(data, place="").metadata
     assert (found.icc, found.xmp, found.dpi) == (given.icc, given.xmp, given.dpi)
     assert len(shown(data)[0]) == 4
-    assert reading.fit(given, drawn()[0], "avif", animated=True)[1] == (
+    assert fit(given, drawn()[0], "avif", animated=True)[1] == (
         "ICC profile, XMP, resolution dropped: not kept in avif sequence files",
     )
 
 
 def test_what_holds_no_frames_says_so() -> None:
     with pytest.raises(ImageError, match="bmp can't hold 4 pictures") as caught:
-        frames.encode(drawn(), format="bmp", place="a.bmp")
+        frames.encode(Animation(frames=drawn()), format="bmp", place="a.bmp")
     assert caught.value.hint.startswith("formats that can: .tif .png .webp .avif; {frame} ")
     with pytest.raises(ImageError, match="must be of one size"):
-        frames.encode([drawn()[0], drawn()[0][:5]], format="png", place="")
+        frames.encode(Animation(frames=[drawn()[0], drawn()[0][:5]]), format="png", place="")
     with pytest.raises(ImageError, match="at most"):
-        list(reading.frames(from_pillow("GIF", drawn()), place="", max_pixels=36 * 48 * 3))
+        list(reading.decode_all(from_pillow("GIF", drawn()), place="", max_pixels=36 * 48 * 3))
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
@@ -148,7 +151,7 @@ def test_what_holds_no_frames_says_so() -> None:
 
 def sized(format: str, **options: Any) -> int:
     random = np.random.default_rng(0).integers(0, 40, (64, 64, 3), dtype=np.uint8)
-    return len(reading.encode(random, format=format, place="", options=options))
+    return len(encoding.encode(random, format=format, place="", options=options))
 
 
 def test_settings_reach_the_encoders() -> None:
@@ -157,12 +160,12 @@ def test_settings_reach_the_encoders() -> None:
         assert sized(format, **{f"{format}_quality": 30}) == sized(format, quality=30)
     assert sized("jpeg", jpeg_subsampling="444") > sized("jpeg")
     random = np.random.default_rng(0).integers(0, 40, (64, 64, 3), dtype=np.uint8)
-    progressive = reading.encode(random, format="jpeg", place="", options={"jpeg_progressive": 1})
-    assert b"\xff\xc2" in progressive and b"\xff\xc2" not in reading.encode(random, format="jpeg", place="")
+    progressive = encoding.encode(random, format="jpeg", place="", options={"jpeg_progressive": 1})
+    assert b"\xff\xc2" in progressive and b"\xff\xc2" not in encoding.encode(random, format="jpeg", place="")
     assert sized("png", png_compression=0) > sized("png")
     assert sized("tiff", tiff_compression="deflate") < sized("tiff")
     assert sized("png", quality=50, jpeg_progressive=1) == sized("png")
-    lossless = reading.encode(random, format="webp", place="", options={"webp_lossless": 1})
+    lossless = encoding.encode(random, format="webp", place="", options={"webp_lossless": 1})
     assert np.array_equal(reading.decode(lossless, place="").pixels, random)
 
 
@@ -182,7 +185,7 @@ def test_wrong_settings(options: dict[str, Any], part: str) -> None:
         sized(format, **options)
 
 
-@pytest.mark.parametrize(("format", "name"), OPTIONS)
+@pytest.mark.parametrize(("format", "name"), [(row.name, name) for row in FORMATS.values() for name in row.settings])
 def test_every_setting_is_one_that_opencv_or_we_know(format: str, name: str) -> None:
-    default = OPTIONS[format, name][1]
-    reading.encode(np.zeros((40, 40, 3), np.uint8), format=format, place="", options={f"{format}_{name}": default})
+    default = FORMATS[format].settings[name][1]
+    encoding.encode(np.zeros((40, 40, 3), np.uint8), format=format, place="", options={f"{format}_{name}": default})

@@ -21,14 +21,15 @@ import convcli
 from convcli import npy
 from convcli.costs import facts as analysis
 from convcli.errors import ConvcliError, ImageError, ShapeError
-from convcli.pictures import headers, reading
-from tests.support import environment, noise, run
+from convcli.pictures import encoding, reading
+from convcli.pictures.source import header
+from tests.support import environment, noise, run, texts
 
 
 @pytest.mark.parametrize("name", ["jp2 lossless", "jp2 codestream", "hdr rle", "ras plain", "pfm colour", "avif still"])
 def test_more_formats_tell_their_size_before_they_are_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     format, data = corpus.pictures()[name]
-    found = headers.header(data, format, place="")
+    found = header(data, format, place="")
     assert (found.height, found.width) == reading.decode(data, place="").pixels.shape[:2] == (36, 44)
 
     def decoder(*_: object) -> None:
@@ -43,7 +44,7 @@ def test_a_size_in_another_box_is_not_believed() -> None:
     _, data = corpus.pictures()["jp2 lossless"]
     lie = b"\xff\x4f\xff\x51\0\x2f\0\0" + struct.pack(">4I", 1, 1, 0, 0)
     box = struct.pack(">I4s", 8 + len(lie), b"free") + lie
-    found = headers.header(data[:32] + box + data[32:], "jp2", place="")
+    found = header(data[:32] + box + data[32:], "jp2", place="")
     assert (found.height, found.width) == (36, 44)
     with pytest.raises(ImageError, match="damaged or truncated JPEG 2000"):
         reading.decode(data[:40], place="")
@@ -82,14 +83,14 @@ def test_what_jpeg_2000_can_not_hold_is_refused_before_opencv_tries(monkeypatch:
     def encoder(*_: object) -> None:
         raise AssertionError("encoded")
 
-    assert reading.decode(reading.encode(noise(32, 40, 3), format="jp2", place=""), place="").pixels.shape == (
+    assert reading.decode(encoding.encode(noise(32, 40, 3), format="jp2", place=""), place="").pixels.shape == (
         32,
         40,
         3,
     )
     monkeypatch.setattr(cv2, "imencodeWithMetadata", encoder)
     with pytest.raises(ImageError, match="can't write 31 x 100 as jp2") as caught:
-        reading.encode(noise(100, 31, 3), format="jp2", place="")
+        encoding.encode(noise(100, 31, 3), format="jp2", place="")
     assert caught.value.hint == "it needs 32 pixels a side"
 
 
@@ -111,7 +112,7 @@ def test_cmyk_has_no_alpha() -> None:
         picture = reading.decode(data, place="")
         expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
         assert picture.pixels.shape == (36, 44, 3)
-        assert picture.notes == ("its CMYK colours are turned into RGB",)
+        assert texts(picture.notes) == ("its CMYK colours are turned into RGB",)
         assert np.abs(picture.pixels.astype(int) - expected).max() <= tolerance
 
 
@@ -240,15 +241,15 @@ def test_numbers_that_a_rule_can_not_make_are_told_without_a_warning() -> None:
 
 def test_a_cut_animation_is_one_frame(tmp_path: Path) -> None:
     _, data = corpus.pictures()["png animated"]
-    pictures = list(reading.frames(data[:-300], place="", allow_truncated=True))
+    pictures = list(reading.decode_all(data[:-300], place="", allow_truncated=True))
     assert [picture.frames for picture in pictures] == [1]
-    assert pictures[0].notes[1:] == ("frame 1 of 3",)
+    assert texts(pictures[0].notes)[1:] == ("frame 1 of 3",)
 
 
 def test_an_animation_whose_still_picture_is_none_of_its_frames() -> None:
     frames = [np.roll(corpus.scene(36, 44), 5 * shift, axis=1) for shift in range(3)]
     for _ in range(20):  # OpenCV alone writes beyond its buffers, which not every run notices
-        pictures = list(reading.frames(corpus.pictures()["png apart"][1], place=""))
+        pictures = list(reading.decode_all(corpus.pictures()["png apart"][1], place=""))
         assert [np.array_equal(picture.pixels, frame) for picture, frame in zip(pictures, frames[1:], strict=True)]
     assert np.array_equal(reading.decode(corpus.pictures()["png apart"][1], place="").pixels, frames[0])
 
@@ -275,5 +276,5 @@ def changed(data: bytes, kind: bytes, at: int, new: bytes) -> bytes:
 def test_frames_that_are_not_what_they_say(kind: bytes, at: int, new: bytes, part: str) -> None:
     data = changed(corpus.pictures()["png animated"][1], kind, at, new)
     with pytest.raises(ImageError, match=part):
-        list(reading.frames(data, place=""))
+        list(reading.decode_all(data, place=""))
     assert reading.decode(data, place="").pixels.shape == (36, 44, 3)

@@ -24,9 +24,10 @@ from convcli.engine.channel import fused, whole as whole_plane
 from convcli.errors import ImageError
 from convcli.filtering import paging, steps
 from convcli.pictures import encoding
-from convcli.pictures.format import Metadata
+from convcli.pictures.format import Metadata, Target
 from convcli.pictures.formats.jpeg import writer as jpeg_writer
 from convcli.pictures.formats.png import rows as png_rows
+from convcli.pictures.table import chosen_settings
 from tests.png_files import png_file
 from tests.support import Pixels, noise, run, run_in_bands
 
@@ -46,7 +47,7 @@ def smooth(*shape: int) -> Pixels:
 
 
 def by_opencv(pixels: Pixels, **options: Any) -> bytes:
-    flags = encoding.settings("jpeg", options)["flags"]
+    flags = jpeg_writer.flags(Target(format="jpeg", settings=chosen_settings("jpeg", options)))
     done, out = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), flags)
     assert done
     return out.tobytes()
@@ -98,20 +99,20 @@ def test_the_bytes_depend_neither_on_threads_nor_on_how_rows_come(
     option: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pixels = smooth(500, 301, 3)
-    chosen = encoding.settings("jpeg", option)
-    expected = jpeg_writer.encode(pixels, **chosen)
+    target = Target(format="jpeg", settings=chosen_settings("jpeg", option))
+    expected = encoding.encode(pixels, format="jpeg", place="", options=option)
     for count in (1, 2, 5):
         monkeypatch.setattr(threads, "_most", count)
         for step in (1, 7, 16, 100, 333, 500):
-            pieces: list[bytes] = []
-            writer = jpeg_writer.Writer(pieces.append, **chosen)
+            file = io.BytesIO()
+            writer = jpeg_writer.writer(file, pixels.nbytes, target)
             writer.begin(pixels.shape, pixels.dtype)
             for start in range(0, 500, step):
                 rows = pixels[start : start + step].copy()
                 writer.add(rows)
                 rows[...] = 0  # they need not stay
             writer.end()
-            assert b"".join(pieces) == expected
+            assert file.getvalue() == expected
 
 
 def test_metadata_stand_before_the_code() -> None:
@@ -150,7 +151,7 @@ def test_bands_of_a_png_give_the_same_jpeg(channels: int, tmp_path: Path, monkey
 
 def test_other_tables_in_a_strip_are_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """As an encoder would give that optimises its code without being asked."""
-    monkeypatch.setattr(encoding, "settings", lambda *_: {"flags": [cv2.IMWRITE_JPEG_OPTIMIZE, 1], "whole": False})
+    monkeypatch.setattr(jpeg_writer, "flags", lambda *_: [cv2.IMWRITE_JPEG_OPTIMIZE, 1])
     pixels = smooth(300, 301, 3)
     pixels[:100] = 7
     with pytest.raises(ImageError, match="OpenCV can't write 301 x 300 as jpeg"):

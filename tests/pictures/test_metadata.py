@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from convcli.pictures import carriers, reading
+from convcli.pictures import encoding, reading, source
 from convcli.pictures.format import NOTHING, Metadata
 from convcli.pictures.formats import avif
 from convcli.pictures.formats.tiff import exif
-from convcli.pictures.metadata import fitted
+from convcli.pictures.metadata import fit, fitted
 
 Pixels = np.ndarray[Any, Any]
 CARRIERS = ("jpeg", "png", "webp", "tiff", "avif")
@@ -90,9 +90,9 @@ def test_all_survives_from_format_to_format(source: str, target: str) -> None:
     assert decoded.pixels.shape == (56, 40, 3)
     assert decoded.metadata.lost == ()
     enlarged = np.repeat(decoded.pixels, 2, axis=0)
-    kept, notes = reading.fit(decoded.metadata, enlarged, target)
+    kept, notes = fit(decoded.metadata, enlarged, target)
     assert notes == ()
-    data = reading.encode(enlarged, format=target, place="", metadata=decoded.metadata)
+    data = encoding.encode(enlarged, format=target, place="", metadata=decoded.metadata)
     shown = opened(data)
     assert shown.size == (40, 112)
     assert shown.info["icc_profile"] == SRGB
@@ -114,14 +114,14 @@ def test_all_survives_from_format_to_format(source: str, target: str) -> None:
         if target in ("jpeg", "png", "tiff"):
             assert shown.info["dpi"] == pytest.approx((300, 300), abs=0.05)
     if target != "tiff":
-        assert reading.fit(again.metadata, enlarged, target)[0].exif == kept.exif == again.metadata.exif
+        assert fit(again.metadata, enlarged, target)[0].exif == kept.exif == again.metadata.exif
 
 
 @pytest.mark.parametrize("target", ["jpeg", "png", "webp", "avif"])
 def test_opencv_reads_what_is_written(target: str) -> None:
     given = Metadata(icc=SRGB, exif=block(), xmp=XMP)
-    data = reading.encode(picture(), format=target, place="", metadata=given)
-    kept, _ = reading.fit(given, picture(), target)
+    data = encoding.encode(picture(), format=target, place="", metadata=given)
+    kept, _ = fit(given, picture(), target)
     _, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     found = {int(kind): np.asarray(value).tobytes() for kind, value in zip(kinds, blocks, strict=True)}
     assert found[cv2.IMAGE_METADATA_EXIF] == kept.exif
@@ -139,7 +139,7 @@ def test_orientation_is_never_applied_twice(source: str, orientation: int) -> No
     upright = np.asarray(stored.transpose(Image.Transpose(turn)) if turn is not None else stored)
     assert np.abs(first.pixels.astype(int) - upright).mean() < 3
     for target in CARRIERS:
-        written = reading.encode(first.pixels, format=target, place="", metadata=first.metadata)
+        written = encoding.encode(first.pixels, format=target, place="", metadata=first.metadata)
         second = reading.decode(written, place="")
         assert second.pixels.shape == first.pixels.shape
         assert np.abs(second.pixels.astype(int) - first.pixels).mean() < 3
@@ -175,10 +175,10 @@ def test_a_thumbnail_is_wiped_out() -> None:
     ],
 )
 def test_profiles_of_another_model_are_dropped(icc: bytes, channels: int, part: str) -> None:
-    kept, notes = reading.fit(Metadata(icc=icc), picture(channels), "png")
+    kept, notes = fit(Metadata(icc=icc), picture(channels), "png")
     assert notes == ((f"ICC profile dropped: {part}",) if part else ())
     assert kept.icc == (b"" if part else icc)
-    data = reading.encode(picture(channels), format="png", place="", metadata=Metadata(icc=icc))
+    data = encoding.encode(picture(channels), format="png", place="", metadata=Metadata(icc=icc))
     assert opened(data).info.get("icc_profile", b"") == kept.icc
 
 
@@ -197,32 +197,32 @@ def test_profiles_of_another_model_are_dropped(icc: bytes, channels: int, part: 
 )
 def test_grey_that_becomes_colour_is_told(channels: int, format: str, note: str) -> None:
     pixels = np.full((40, 50, channels), 100, np.uint8)
-    _, notes = reading.fit(NOTHING, pixels, format)
+    _, notes = fit(NOTHING, pixels, format)
     assert notes == ((note,) if note else ())
     back: Any = cv2.imdecode(
-        np.frombuffer(reading.encode(pixels, format=format, place=""), np.uint8), cv2.IMREAD_UNCHANGED
+        np.frombuffer(encoding.encode(pixels, format=format, place=""), np.uint8), cv2.IMREAD_UNCHANGED
     )
     if note:
         assert back.shape[2] == (4 if "RGBA" in note else 3)
 
 
 def test_grey_that_becomes_rgb_loses_its_profile() -> None:
-    _, notes = reading.fit(Metadata(icc=profile(b"GRAY")), picture(1), "webp")
+    _, notes = fit(Metadata(icc=profile(b"GRAY")), picture(1), "webp")
     assert notes == ("grey becomes RGB in webp files", "ICC profile dropped: it is for grey, the result is RGB")
 
 
 def test_what_a_format_does_not_hold_is_said() -> None:
     given = Metadata(icc=SRGB, exif=block(), xmp=XMP, dpi=(72, 72))
-    assert reading.fit(given, picture(), "pnm") == (
+    assert fit(given, picture(), "pnm") == (
         NOTHING, ("ICC profile, EXIF, XMP, resolution dropped: not kept in pnm files",),
     )  # fmt: skip
-    kept, notes = reading.fit(given, picture(), "bmp")
+    kept, notes = fit(given, picture(), "bmp")
     assert (kept.dpi, notes) == ((72, 72), ("ICC profile, EXIF, XMP dropped: not kept in bmp files",))
-    data = reading.encode(picture(), format="bmp", place="", metadata=given)
+    data = encoding.encode(picture(), format="bmp", place="", metadata=given)
     assert opened(data).info["dpi"] == pytest.approx((72, 72), abs=0.05)
     assert reading.decode(data, place="").metadata.dpi == pytest.approx((72, 72), abs=0.05)
     large = Metadata(exif=block() + bytes(70000), xmp=XMP + b" " * 70000)
-    kept, notes = reading.fit(large, picture(), "jpeg")
+    kept, notes = fit(large, picture(), "jpeg")
     assert kept == NOTHING
     assert [note[:24] for note in notes] == [
         f"EXIF dropped: it has {len(large.exif) // 1000},",
@@ -232,7 +232,7 @@ def test_what_a_format_does_not_hold_is_said() -> None:
 
 def test_a_large_profile_is_split_over_segments() -> None:
     icc = profile(b"RGB ", 200_000)
-    data = reading.encode(picture(), format="jpeg", place="", metadata=Metadata(icc=icc))
+    data = encoding.encode(picture(), format="jpeg", place="", metadata=Metadata(icc=icc))
     assert data.count(b"ICC_PROFILE\0") == 4
     assert opened(data).info["icc_profile"] == icc
     assert reading.decode(data, place="").metadata.icc == icc
@@ -251,13 +251,13 @@ def test_what_is_not_taken_up_is_said(marker: int, content: bytes, part: str) ->
     segment = bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
     found = reading.decode(plain[:2] + segment + plain[2:], place="").metadata
     assert len(found.lost) == 1 and part in found.lost[0]
-    assert reading.fit(found, picture(), "png")[1] == found.lost
+    assert fit(found, picture(), "png")[1] == found.lost
 
 
 @pytest.mark.parametrize("dpi", [(300, 300), (72.5, 96), (1, 65535)])
 @pytest.mark.parametrize("target", ["tiff", "webp", "avif"])
 def test_resolution_without_exif(target: str, dpi: tuple[float, float]) -> None:
-    data = reading.encode(picture(), format=target, place="", metadata=Metadata(dpi=dpi))
+    data = encoding.encode(picture(), format=target, place="", metadata=Metadata(dpi=dpi))
     assert reading.decode(data, place="").metadata.dpi == dpi
     tags = opened(data).getexif()
     assert (float(tags[282]), float(tags[283]), tags[296]) == (*dpi, 2)
@@ -265,7 +265,7 @@ def test_resolution_without_exif(target: str, dpi: tuple[float, float]) -> None:
 
 @pytest.mark.parametrize("format", CARRIERS)
 def test_without_metadata_nothing_is_added(format: str) -> None:
-    data = reading.encode(picture(), format=format, place="")
+    data = encoding.encode(picture(), format=format, place="")
     found = reading.decode(data, place="").metadata
     assert (found.icc, found.exif, found.xmp, found.lost) == (b"", b"", b"", ())
 
@@ -279,11 +279,11 @@ def test_damage_in_metadata_is_no_damage_of_the_picture() -> None:
             data = bytearray(whole)
             for _ in range(4):
                 data[min(len(data) - 1, int(random.choice(spots) + random.integers(-8, 200)))] = random.integers(0, 256)
-            found = carriers.read(bytes(data), format)
+            found = source.metadata(bytes(data), format)
             kept, _ = fitted(found, format="png", shape=(5, 6, 3))
             again, _ = fitted(kept, format="png", shape=(5, 6, 3))
             assert again == kept
-            reading.encode(picture(), format="tiff", place="", metadata=found)
+            encoding.encode(picture(), format="tiff", place="", metadata=found)
 
 
 def test_hostile_xmp_packets_take_no_time() -> None:
@@ -317,7 +317,7 @@ def test_tiff_pages_by_opencv(dtype: str, channels: int, compression: str) -> No
     from convcli.pictures.formats.tiff import writer as tiff_writer
 
     pixels = (np.random.default_rng(1).random((700, 300, channels)) * 200).astype(dtype)
-    data = tiff_writer.encode([pixels, pixels[:9, :7]], compression=compression)
+    data = tiff_writer.encode_pages([pixels, pixels[:9, :7]], compression=compression)
     if channels == 2:
         assert np.array_equal(reading.decode(data, place="").pixels, pixels)
         return

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from convcli.errors import ImageError
-from convcli.pictures import encoding, opencv, reading, source
-from tests.support import SAMPLES, environment, noise
+from convcli.pictures import encoding, reading, source
+from tests.support import SAMPLES, environment, noise, texts
 
 
 def damaged() -> bytes:
@@ -53,7 +53,7 @@ def test_complaints_are_heard(memory: bool, monkeypatch: pytest.MonkeyPatch, cap
     if not memory:
         monkeypatch.setattr(os, "memfd_create", refused, raising=False)
     picture = reading.decode(damaged(), place="a.jpg")
-    assert any(note.startswith("damaged JPEG: Corrupt JPEG data") for note in picture.notes)
+    assert any(str(note).startswith("damaged JPEG: Corrupt JPEG data") for note in picture.notes)
     assert capfd.readouterr().err == ""
 
 
@@ -63,7 +63,7 @@ def outcome(data: bytes) -> tuple[bytes, tuple[str, ...]]:
         picture = reading.decode(data, place="a.jpg", max_pixels=1 << 20)
     except ImageError as error:
         return b"", (str(error),)
-    return picture.pixels.tobytes(), picture.notes
+    return picture.pixels.tobytes(), texts(picture.notes)
 
 
 @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs files in memory")
@@ -72,7 +72,7 @@ def test_jpeg_files_are_decoded_in_place_as_they_are_otherwise(monkeypatch: pyte
     pixels = cv2.GaussianBlur(noise(120, 161, 3), (0, 0), 2)
     files = [encoding.encode(pixels, format="jpeg", place="", options={"jpeg_progressive": p}) for p in (0, 1)]
     calls: list[bool] = []
-    read_into = opencv.read_into
+    read_into = source.read_into
 
     def counted(*arguments: Any) -> bool:
         calls.append(read_into(*arguments))
@@ -96,7 +96,7 @@ def test_an_array_that_opencv_left_alone_is_no_picture() -> None:
     out = np.full((48, 64, 3), 7, np.uint8)
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     data = encoding.encode(noise(48, 64, 3), format="jpeg", place="")
-    assert opencv.read_into(cv2, data, flags, out) is hasattr(os, "memfd_create")
-    assert not opencv.read_into(cv2, data[:200], flags, out)
-    assert not opencv.read_into(cv2, b"", flags, out)
-    assert not opencv.read_into(cv2, data, flags, np.empty((47, 64, 3), np.uint8))
+    assert source.read_into(cv2, data, flags, out) is hasattr(os, "memfd_create")
+    assert not source.read_into(cv2, data[:200], flags, out)
+    assert not source.read_into(cv2, b"", flags, out)
+    assert not source.read_into(cv2, data, flags, np.empty((47, 64, 3), np.uint8))

@@ -18,7 +18,7 @@ from convcli.errors import KernelError
 from convcli.filtering import chain
 from convcli.networks import network
 from convcli.ops import base, rules, tensors
-from convcli.pictures import reading, source
+from convcli.pictures import sniff, source, table
 from convcli.spec import nodes, scalars
 from tests.support import ROOT, SAMPLES, environment
 
@@ -37,7 +37,7 @@ def test_every_test_that_is_named_exists() -> None:
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("{} pixels (`--max-pixels`)", reading.MAX_PIXELS),
+        ("{} pixels (`--max-pixels`)", table.MAX_PIXELS),
         ("{} a side", source._LONGEST_SIDE),
         ("most {} bytes of text", nodes.TEXT_LIMIT),
         ("{} levels of nesting", nodes.DEPTH),
@@ -80,7 +80,7 @@ def test_the_figures_are_of_a_whole_run_without_failures() -> None:
     text = (ROOT / "RELIABILITY.md").read_text(encoding="utf-8")
     assert "python -m tests.reliability" in text and "No failure." in text
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ") and "1,000" in line]
-    assert {row[0].strip() for row in rows} == {*reading.sniff.READABLE, "kernel files"}
+    assert {row[0].strip() for row in rows} == {*sniff.READABLE, "kernel files"}
     for row in rows:
         cells = [cell.strip().replace(",", "") for cell in row]
         assert cells[1] == "1000" == str(sum(map(int, cells[2:5]))) and cells[-1] == "0"

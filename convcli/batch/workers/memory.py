@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 from pathlib import Path
 from typing import Final
 
@@ -17,24 +16,18 @@ def needed(data: bytes) -> int:
     """Bytes that filtering the file of these bytes takes, roughly; 0 where its header doesn't tell."""
     from convcli import npy
     from convcli.errors import ImageError
-    from convcli.pictures import headers, sniff
-    from convcli.pictures.formats.tiff import layout as exif
+    from convcli.pictures import sniff
+    from convcli.pictures.format import Header
+    from convcli.pictures.source import header
 
     try:
         if data.startswith(npy.NPY_SIGNATURE):
             return _PER_PIXEL * math.prod(npy.npy_header(data)[0])
         format = sniff.identify(data)
-        if format == "png":
-            width, height = struct.unpack_from(">II", data, 16)
-        elif format == "tiff":
-            layout = exif.layout(data)
-            width, height = layout.width, layout.height
-        else:
-            header = headers.header(data, format, place="")
-            width, height = header.width, header.height
-    except (ImageError, ValueError, struct.error):
+        facts = header(data, format, place="") if format else Header()
+    except (ImageError, ValueError):
         return 0  # it won't get far
-    return int(_PER_PIXEL * width * height)
+    return _PER_PIXEL * facts.width * facts.height
 
 
 def budget() -> int:

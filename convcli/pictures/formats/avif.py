@@ -1,4 +1,4 @@
-"""What the boxes of an AVIF file say: frames, orientation, ICC profile, EXIF and XMP; OpenCV passes over most of it.
+"""AVIF: what the boxes of its files say, most of which OpenCV passes over, which decodes and encodes them.
 
 Source: ISO/IEC 14496-12 (ISO base media file format), ISO/IEC 23008-12 (HEIF), AVIF 1.1.
 """
@@ -9,6 +9,12 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
+from convcli.pictures.encoder import encoded, encoded_frames
+from convcli.pictures.format import EXIF_MARK, Animation, Header, Metadata, Target
+from convcli.pictures.formats.tiff import directories
+from convcli.pictures.opencv import opencv
+from convcli.pictures.pixels import Pixels
+from convcli.pictures.registry import brands
 from convcli.records import record
 
 #: The EXIF orientation that quarter turns (irot, anticlockwise) and then a mirror (imir: 0 up-down, 1 left-right) make.
@@ -31,6 +37,39 @@ class Boxes:
     xmp: bytes = b""
 
 
+def header(data: bytes) -> Header:
+    try:
+        facts = inspect(data)
+    except (struct.error, IndexError, ValueError, KeyError):
+        facts = Boxes()
+    frames = 1
+    if b"avis" in brands(data):
+        at = data.find(b"stsz", data.find(b"moov"))  # the table of sample sizes; its third word is their number
+        frames = max(1, struct.unpack_from(">I", data, at + 12)[0]) if at > 0 else 1
+    return Header(width=facts.width, height=facts.height, frames=frames, orientation=facts.orientation)
+
+
+def metadata(data: bytes) -> Metadata:
+    facts = inspect(data)
+    return Metadata(icc=facts.icc, exif=facts.exif, xmp=facts.xmp, dpi=directories.dpi(facts.exif))
+
+
+def encode(pixels: Pixels, target: Target) -> bytes:
+    """Read back, since OpenCV may cut it short."""
+    return encoded(pixels, target, _flags(target), described=True, by_header=False)
+
+
+def encode_frames(animation: Animation, target: Target) -> bytes:
+    """A sequence, which takes no metadata and no `loops`."""
+    return encoded_frames(animation, target, _flags(target))
+
+
+def _flags(target: Target) -> list[int]:
+    cv2 = opencv(target.place)
+    quality, speed = target.settings["quality"], target.settings["speed"]
+    return [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, speed]
+
+
 def inspect(data: bytes) -> Boxes:
     """What the primary picture's properties and the file's metadata items say; damaged boxes say nothing.
 
@@ -44,10 +83,10 @@ def inspect(data: bytes) -> Boxes:
     fields = _properties(data, *parts[b"iprp"], primary) if b"iprp" in parts else {}
     items = _items(data, *parts[b"iinf"]) if b"iinf" in parts else {}
     places = _places(data, *parts[b"iloc"]) if b"iloc" in parts else {}
-    found = {kind: b"".join(data[a:b] for a, b in places.get(item, [])) for item, kind in items.items()}
-    block = found.get("exif", b"")
+    contents = {kind: b"".join(data[a:b] for a, b in places.get(item, [])) for item, kind in items.items()}
+    block = contents.get("exif", b"")
     if block:  # four bytes say where the TIFF header starts
-        block = block[4 + _number(block, 0, 4) :].removeprefix(b"Exif\0\0")
+        block = block[4 + _number(block, 0, 4) :].removeprefix(EXIF_MARK)
     sides = struct.unpack_from(">II", fields.get(b"ispe", b""), 4) if len(fields.get(b"ispe", b"")) >= 12 else (0, 0)
     turns = fields.get(b"irot", b"\0")[0] & 3
     mirror = fields[b"imir"][0] & 1 if b"imir" in fields else -1
@@ -58,7 +97,7 @@ def inspect(data: bytes) -> Boxes:
         orientation=_ORIENTATIONS[turns, mirror],
         icc=colour[4:] if colour[:4] in (b"prof", b"rICC") else b"",
         exif=block,
-        xmp=found.get("xmp", b""),
+        xmp=contents.get("xmp", b""),
     )
 
 
@@ -91,7 +130,7 @@ def _properties(data: bytes, start: int, end: int, item: int) -> dict[bytes, byt
     at = parts[b"ipma"][0]
     version, wide = data[at], data[at + 3] & 1
     count, at = _number(data, at + 4, 4), at + 8
-    found: dict[bytes, bytes] = {}
+    properties: dict[bytes, bytes] = {}
     for _ in range(min(count, 65536)):
         number = _number(data, at, 4 if version else 2)
         at += 4 if version else 2
@@ -102,23 +141,23 @@ def _properties(data: bytes, start: int, end: int, item: int) -> dict[bytes, byt
             if number == item and 1 <= index <= len(known):
                 kind, content = known[index - 1]
                 if kind != b"colr" or content[:4] != b"nclx":
-                    found[kind] = content
-    return found
+                    properties[kind] = content
+    return properties
 
 
 def _items(data: bytes, start: int, end: int) -> dict[int, str]:
     """The items that are "exif" or "xmp"."""
-    found: dict[int, str] = {}
+    items: dict[int, str] = {}
     for kind, (at, stop) in boxes(data, start + (8 if data[start] else 6), end):
         if kind != b"infe" or data[at] < 2:
             continue
         wide = 4 if data[at] > 2 else 2
         item, what = _number(data, at + 4, wide), data[at + 6 + wide : at + 10 + wide]
         if what == b"Exif":
-            found[item] = "exif"
+            items[item] = "exif"
         elif what == b"mime" and b"application/rdf+xml" in data[at:stop]:
-            found[item] = "xmp"
-    return found
+            items[item] = "xmp"
+    return items
 
 
 def _places(data: bytes, start: int, end: int) -> dict[int, list[tuple[int, int]]]:
@@ -127,7 +166,7 @@ def _places(data: bytes, start: int, end: int) -> dict[int, list[tuple[int, int]
     offset_size, length_size, base_size, index_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15
     wide = 4 if version > 1 else 2
     count, at = _number(data, start + 6, wide), start + 6 + wide
-    found: dict[int, list[tuple[int, int]]] = {}
+    places: dict[int, list[tuple[int, int]]] = {}
     for _ in range(min(count, 65536)):
         item, at = _number(data, at, wide), at + wide
         method = _number(data, at, 2) & 15 if version else 0
@@ -142,5 +181,5 @@ def _places(data: bytes, start: int, end: int) -> dict[int, list[tuple[int, int]
             at += offset_size + length_size
             spans.append((first, first + length))
         if method == 0 and at <= end:
-            found[item] = spans
-    return found
+            places[item] = spans
+    return places

@@ -1,23 +1,88 @@
-"""Netpbm: PBM, PGM, PPM and PAM."""
+"""Netpbm: PBM, PGM, PPM and PAM, and PFM for floats.
+
+Source: Netpbm's pbm(5), pgm(5), ppm(5), pam(5), pfm(5).
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+import re
+from typing import Final
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+import numpy as np
 
-    Array = NDArray[Any]
+from convcli.errors import ImageError
+from convcli.pictures.format import Completed, Decoded, Header, Note, Target, TruncatedError, padded
+from convcli.pictures.pixels import Pixels, swapped
+from convcli.pictures.source import Source, header as header_of
+
+# Patterns are compiled when a file has the format.
+_HEADER: Final = (
+    rb"(?:P([14])|P([2356Ff]))(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?(2)(?:(?:\s|#[^\n]*\n)+(\d+))?)\s"
+)
+_PAM_HEADER: Final = rb"P7\n(?:[^\n]*\n){1,64}?ENDHDR\n"
+_PAM_FIELD: Final = rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)[ \t]+(\d{1,10})[ \t]*$"
 
 
-def read_pixels(data: bytes, *, shape: tuple[int, int, int], maximum: int, start: int) -> Array:
+def header(data: bytes) -> Header:
+    if data.startswith(b"P7"):
+        head = re.match(_PAM_HEADER, data)
+        fields = dict(re.findall(_PAM_FIELD, head[0], re.M)) if head else {}
+        if not head or len(fields) < 4:
+            raise ImageError("damaged PAM: its header lacks WIDTH, HEIGHT, DEPTH, MAXVAL or ENDHDR")
+        names = (b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL")
+        width, height, channels, maximum = (int(fields[name]) for name in names)
+        return Header(width=width, height=height, channels=channels, maximum=maximum, body=head.end())
+    head = re.match(_HEADER, data[:4096])
+    if not head or any(len(digits or b"") > 10 for digits in head.groups()):
+        raise ImageError("damaged PNM: its header has no width and height")
+    kind, width, height, maximum = head[1] or head[2], int(head[3]), int(head[4]), int(head[5] or 1)
+    channels = 3 if kind in b"36F" else 1
+    return Header(width=width, height=height, channels=channels, maximum=maximum, body=head.end())
+
+
+def completed(data: bytes) -> Completed | None:
+    facts = header(data)
+    if data[1:2] not in b"4567":
+        return None
+    row = facts.width * facts.channels * (2 if facts.maximum > 255 else 1)
+    if data[1:2] == b"4":
+        row = (facts.width + 7) // 8
+    return padded(data, facts.body, row * facts.height)
+
+
+def decode(source: Source) -> Decoded:
+    """PGM, PPM and PAM, scaled to the full range of their depth; OpenCV reads the forms in text, and PBM."""
+    facts = header_of(source.data, source.format, place=source.place)
+    source.limit(facts.width, facts.height)
+    shape, top = (facts.height, facts.width, facts.channels), facts.maximum
+    if not (facts.width and facts.height and 1 <= facts.channels <= 4 and 1 <= top <= 65535):
+        fact = f"unsupported PNM: {facts.width} x {facts.height} pixels of {facts.channels} channels up to {top}"
+        raise ImageError(fact, place=source.place)
+    if source.data[1:2] in b"567":
+        try:
+            pixels = read_pixels(source.data, shape=shape, maximum=top, start=facts.body)
+        except ValueError as error:
+            raise TruncatedError(f"truncated PNM: {error}", place=source.place) from None
+    else:
+        pixels = swapped(source.read(source.data + b"\n", -1), in_place=True)
+        top = max(top, 255)  # OpenCV scales 8 bits
+    full = 255 if top < 256 else 65535
+    if top == full:
+        return Decoded(pixels=pixels)
+    note = Note("colours", f"its values up to {top} are scaled to {full}")
+    return Decoded(pixels=full_range(pixels, top), notes=(note,))
+
+
+def encode(pixels: Pixels, target: Target) -> bytes:
+    return write_pixels(pixels, format=target.format)
+
+
+def read_pixels(data: bytes, *, shape: tuple[int, int, int], maximum: int, start: int) -> Pixels:
     """The pixels of a binary PGM, PPM or PAM from byte `start` on: uint8, or uint16 where `maximum` is above 255.
 
     Raises ValueError where the file is too short for them.
     """
-    import numpy as np
-
     dtype = np.dtype(">u2" if maximum > 255 else np.uint8)
     needed, left = math.prod(shape) * dtype.itemsize, len(data) - start
     if left < needed:
@@ -25,16 +90,14 @@ def read_pixels(data: bytes, *, shape: tuple[int, int, int], maximum: int, start
     return np.frombuffer(data, dtype, math.prod(shape), start).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def full_range(pixels: Array, maximum: int) -> Array:
+def full_range(pixels: Pixels, maximum: int) -> Pixels:
     """Integer pixels up to `maximum` scaled so that white is their dtype's largest value, rounded."""
-    import numpy as np
-
     full = int(np.iinfo(pixels.dtype).max)
     scaled = (np.minimum(pixels, maximum).astype(np.uint32) * full + maximum // 2) // maximum
     return scaled.astype(pixels.dtype)
 
 
-def write_pixels(pixels: Array, *, format: str) -> bytes:
+def write_pixels(pixels: Pixels, *, format: str) -> bytes:
     """A binary "pnm" (PGM for 1 channel, PPM for 3), "pam" (1 to 4) or "pfm" (1 or 3, float32) file.
 
     `pixels` are (height, width, channels), uint8 or uint16, or float32 for PFM.

@@ -10,49 +10,58 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, BinaryIO, Final
+
+import numpy as np
 
 from convcli.engine.threads import run_all
 from convcli.errors import ImageError
-from convcli.pictures.opencv import opencv, quiet, swapped
+from convcli.pictures.format import NOTHING, Metadata, RowWriter, Target
+from convcli.pictures.formats.jpeg.metadata import described
+from convcli.pictures.formats.jpeg.segments import FRAMES, segments
+from convcli.pictures.opencv import opencv, quiet
+from convcli.pictures.pixels import Pixels, swapped
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[Any]
-
+_SUBSAMPLINGS: Final = {"444": 0x111111, "422": 0x211111, "420": 0x221111, "440": 0x121111, "411": 0x411111}
 #: Bytes of samples in a strip: a marker costs a few bytes, and a call as much as some thousand samples.
 _STRIP_BYTES: Final = 1 << 21
 #: The rows of a strip are a multiple of these: no row of blocks is higher, whatever the subsampling.
 _GRAIN: Final = 16
 _MOST_UNITS: Final = 65535  # that a restart interval may have
-_SCAN, _INTERVAL = b"\xda", 0xDD  # markers
-_FRAMES: Final = frozenset(bytes((marker,)) for marker in range(0xC0, 0xD0) if marker not in (0xC4, 0xC8, 0xCC))
+_INTERVAL: Final = 0xDD  # a marker
 
 
-def encode(pixels: Pixels, *, flags: Sequence[int], whole: bool, place: str = "") -> bytes:
-    """A JPEG file of `pixels`, shaped (height, width, channels) in RGB order, as `Writer` makes it."""
-    pieces: list[bytes] = []
-    writer = Writer(pieces.append, flags=flags, whole=whole, place=place)
-    writer.begin(pixels.shape, pixels.dtype)
-    writer.add(pixels)
-    writer.end()
-    return b"".join(pieces)
+def writer(file: BinaryIO, size: int, target: Target) -> RowWriter:
+    """What writes a JPEG file by rows, whatever their `size` together."""
+    whole = bool(target.settings["progressive"] or target.settings["optimize"])
+    return Writer(file.write, flags=flags(target), whole=whole, metadata=target.metadata, place=target.place)
+
+
+def flags(target: Target) -> list[int]:
+    """What OpenCV's encoder is to be told."""
+    cv2, settings = opencv(target.place), target.settings
+    return [
+        cv2.IMWRITE_JPEG_QUALITY, settings["quality"],
+        cv2.IMWRITE_JPEG_PROGRESSIVE, settings["progressive"],
+        cv2.IMWRITE_JPEG_OPTIMIZE, settings["optimize"],
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SUBSAMPLINGS[settings["subsampling"]],
+    ]  # fmt: skip
 
 
 class Writer:
     """Writes a JPEG file of 1 or 3 channels, 8 bits per sample, whose bytes don't depend on the number of threads."""
 
     def __init__(
-        self, write: Callable[[bytes], object], *, flags: Sequence[int], whole: bool, place: str = "",
-        dressed: Callable[[bytes], bytes] = lambda head: head,
+        self, write: Callable[[bytes], object], *, flags: Sequence[int], whole: bool, metadata: Metadata = NOTHING,
+        place: str = "",
     ) -> None:  # fmt: skip
         """`write` takes the file piece by piece, `flags` are OpenCV's.
 
         `whole`: the picture is one strip, as it must be where all of it decides on the code or goes through several
-        scans. `dressed` puts metadata into what precedes the first scan.
+        scans.
         """
-        self._write, self._flags, self._whole, self._place, self._dressed = write, flags, whole, place, dressed
+        self._write, self._flags, self._whole = write, flags, whole
+        self._metadata, self._place = metadata, place
 
     def begin(self, shape: Sequence[int], dtype: Any) -> None:
         """Nothing is written yet."""
@@ -67,8 +76,6 @@ class Writer:
 
     def add(self, rows: Pixels) -> None:
         """The next rows, which need not stay as they are afterwards. Raises ImageError where OpenCV fails."""
-        import numpy as np
-
         self._left -= len(rows)
         missing = self._strip - sum(map(len, self._waiting))
         if self._left and len(rows) < missing:
@@ -108,7 +115,7 @@ class Writer:
         """Writes the scan of the next strip; before the first one, what precedes it, for a picture of all strips."""
         if not self._count:
             self._tables = strip.tables
-            self._write(self._dressed(self._head(strip)))
+            self._write(described(self._head(strip), self._metadata))
         elif strip.tables != self._tables:
             raise self._failure()
         else:
@@ -137,14 +144,11 @@ class _Strip:
     each one behind it up to the one that starts the first scan; `code` is the rest but the end marker."""
 
     def __init__(self, file: bytes) -> None:
-        segments, at = [b""], 2
-        while segments[-1][1:2] != _SCAN:
-            length = 2 + int.from_bytes(file[at + 2 : at + 4], "big")
-            segments.append(file[at : at + length])
-            at += length
-        frame = next(number for number, segment in enumerate(segments) if segment[1:2] in _FRAMES)
-        self.frame, self.code = segments[frame], file[at:-2]
-        self.tables = [b"".join(segments[:frame]), *segments[frame + 1 :]]
+        walk = [*segments(file)]
+        parts = [file[at:end] for _, at, end in walk]
+        frame = next(number for number, (marker, _, _) in enumerate(walk) if marker in FRAMES)
+        self.frame, self.code = parts[frame], file[walk[-1][2] : -2]
+        self.tables = [b"".join(parts[:frame]), *parts[frame + 1 :]]
 
     @property
     def size(self) -> tuple[int, ...]:

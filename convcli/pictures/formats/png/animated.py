@@ -8,40 +8,41 @@ Source: PNG, third edition, section 11.3.6.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from convcli.errors import ImageError
-from convcli.pictures.formats.png import structure, writer as png_writer
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from convcli.pictures.format import Animation, Target
+from convcli.pictures.formats.png import metadata, structure, writer
 
 _NEEDED: Final = (b"IHDR", b"PLTE", b"tRNS")
 _CONTROL: Final = struct.Struct(">IIIIIHHBB")
 
 
-def encode(frames: Sequence[NDArray[Any]], times: Sequence[int], loops: int, **how: Any) -> bytes:
-    """Whole frames (height, width, channels), each shown so many ms; the first is the picture that others see."""
-    height, width = frames[0].shape[:2]
-    whole = [
-        (struct.pack(">IIIIHHBB", width, height, 0, 0, min(time, 65535), 1000, 0, 0), png_writer.encode(frame, **how))
-        for frame, time in zip(frames, times, strict=True)
+def encode_frames(animation: Animation, target: Target) -> bytes:
+    """Whole frames, each shown so many ms; the first is the picture that others see."""
+    height, width = animation.frames[0].shape[:2]
+    files = [writer.encode(frame, Target(format="png", settings=target.settings)) for frame in animation.frames]
+    frames = [
+        (
+            struct.pack(">IIIIHHBB", width, height, 0, 0, min(duration, 65535), 1000, 0, 0),
+            [body for kind, body in structure.contents(data) if kind == b"IDAT"],
+        )
+        for data, duration in zip(files, animation.durations, strict=True)
     ]
-    packed = [(control, [body for kind, body in chunks(data) if kind == b"IDAT"]) for control, data in whole]
-    return _file([(b"IHDR", whole[0][1][16:29])], max(0, loops), packed)
+    return _file([(b"IHDR", files[0][16:29])], max(0, animation.loops), frames, metadata.chunks(target.metadata))
 
 
 def ordered(data: bytes, *, place: str) -> bytes:
     """A file with the same frames, numbered from 0, the first of them as its still picture, and nothing else.
 
-    `data` has been proved by `png.inspect`. Raises ImageError where its frames are not what it says they are, or where
-    the first covers only a part of the picture.
+    `data` has been proved by `structure.inspect`. Raises ImageError where its frames are not what it says they are, or
+    where the first covers only a part of the picture.
     """
     head, loops, promised = [], 0, 0
     frames: list[tuple[bytes, list[bytes]]] = []
     width, height = struct.unpack_from(">II", data, 16)
-    for kind, body in chunks(data):
+    for kind, body in structure.contents(data):
         if kind in _NEEDED:
             head.append((kind, body))
         elif kind == b"acTL" and len(body) == 8:
@@ -66,9 +67,14 @@ def ordered(data: bytes, *, place: str) -> bytes:
     return _file(head, loops, frames)
 
 
-def _file(head: Sequence[tuple[bytes, bytes]], loops: int, frames: Sequence[tuple[bytes, Sequence[bytes]]]) -> bytes:
-    """A file of frames, each the bytes of its control but for the number, and the parts of its data."""
-    pieces = [structure.SIGNATURE, *(structure.chunk(kind, body) for kind, body in head if kind == b"IHDR")]
+def _file(
+    head: Sequence[tuple[bytes, bytes]], loops: int, frames: Sequence[tuple[bytes, Sequence[bytes]]], more: bytes = b""
+) -> bytes:
+    """A file of frames, each the bytes of its control but for the number, and the parts of its data.
+
+    `more` chunks stand behind the header.
+    """
+    pieces = [structure.SIGNATURE, *(structure.chunk(kind, body) for kind, body in head if kind == b"IHDR"), more]
     pieces.append(structure.chunk(b"acTL", struct.pack(">II", len(frames), loops)))
     pieces += [structure.chunk(kind, body) for kind, body in head if kind != b"IHDR"]
     number = 0
@@ -81,14 +87,3 @@ def _file(head: Sequence[tuple[bytes, bytes]], loops: int, frames: Sequence[tupl
             pieces.append(structure.chunk(b"fdAT", number.to_bytes(4, "big") + b"".join(parts)))
             number += 1
     return b"".join((*pieces, structure.chunk(b"IEND", b"")))
-
-
-def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(type, content) of every chunk up to the end."""
-    at = 8
-    while at < len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        yield kind, data[at + 8 : at + 8 + length]
-        if kind == b"IEND":
-            return
-        at += 12 + length

@@ -15,7 +15,7 @@ class Ahead(Generic[T]):
 
     def __init__(self, items: Iterator[T], most: int) -> None:
         self._items, self._most = items, most
-        self._made: deque[tuple[Any, BaseException | None]] = deque()
+        self._ready: deque[tuple[Any, BaseException | None]] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._make, name="convcli-ahead", daemon=True)
@@ -27,11 +27,11 @@ class Ahead(Generic[T]):
     def __next__(self) -> T:
         """The next item, or whatever making it raised."""
         with self._changed:
-            self._changed.wait_for(lambda: self._made)
-            item, error = self._made[0]
+            self._changed.wait_for(lambda: self._ready)
+            item, error = self._ready[0]
             if error:
                 raise error
-            self._made.popleft()
+            self._ready.popleft()
             self._changed.notify_all()
         return item  # type: ignore[no-any-return]
 
@@ -46,9 +46,9 @@ class Ahead(Generic[T]):
         try:
             for item in self._items:
                 with self._changed:
-                    self._made.append((item, None))
+                    self._ready.append((item, None))
                     self._changed.notify_all()
-                    self._changed.wait_for(lambda: self._closed or len(self._made) < self._most)
+                    self._changed.wait_for(lambda: self._closed or len(self._ready) < self._most)
                     if self._closed:
                         return
             self._end(StopIteration())
@@ -57,5 +57,5 @@ class Ahead(Generic[T]):
 
     def _end(self, error: BaseException) -> None:
         with self._changed:
-            self._made.append((None, error))
+            self._ready.append((None, error))
             self._changed.notify_all()

@@ -10,30 +10,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
+
+import numpy as np
 
 from convcli.errors import ImageError
-from convcli.pictures import carriers
-from convcli.pictures.decoding import png_samples
-from convcli.pictures.format import Metadata, NotInBandsError
+from convcli.pictures import source as sources
+from convcli.pictures.format import Metadata, Note, NotInBandsError, RowSource
 from convcli.pictures.formats.png import deflate, stream as png_stream, structure
+from convcli.pictures.formats.png.decode import samples
 from convcli.pictures.formats.png.prefetch import Ahead
 from convcli.pictures.formats.tiff import directories
+from convcli.pictures.pixels import Pixels
 from convcli.pictures.source import Source
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[Any]
-
-#: Channels of the colour types whose samples a decoder hands out as they are stored, at 8 and 16 bits.
-_CHANNELS: Final = {0: 1, 2: 3, 4: 2, 6: 4}
 #: Bytes of samples that are decoded at a time.
 _BAND_BYTES: Final = 1 << 20
 #: What reading raises of a file with anything wrong with it.
 _FAULTS: Final[tuple[type[Exception], ...]] = (ImageError, OSError, *deflate.ERRORS)
 #: Bands that are inflated before they are asked for.
 _AHEAD: Final = 8
+
+
+def opened(source: str | bytes, *, least: int, max_pixels: int, **_: bool) -> RowSource:
+    """A file in bands. Raises NotInBandsError."""
+    return PngBands(source, least=least, max_pixels=max_pixels)
 
 
 class PngBands:
@@ -45,7 +46,7 @@ class PngBands:
     format: str = "png"
     sequential: bool = True
     pages: int = 1
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __init__(self, source: str | bytes, *, least: int, max_pixels: int) -> None:
         """`least` is how many bytes of samples are worth it.
@@ -56,35 +57,33 @@ class PngBands:
         self._rows: Ahead[list[bytes]] | None = None
         try:
             self._open(source)
-            found = structure.structure(self._chunks, self._at, place="")
-            Source(data=b"", format="png", place="", max_pixels=max_pixels).limit(found.width, found.height)
+            facts = structure.structure(self._chunks, self._at, place="")
+            Source(data=b"", format="png", place="", max_pixels=max_pixels).limit(facts.width, facts.height)
         except (ImageError, OSError, NotInBandsError):
             self.close()
             raise NotInBandsError from None
         needed = [kind for kind, _, _ in self._chunks if kind in structure.NEEDED and kind != b"IDAT"]
-        plain = found.colour in _CHANNELS and found.depth in (8, 16) and needed == [b"IHDR", b"IEND"]
-        channels, itemsize = _CHANNELS.get(found.colour, 0), found.depth // 8
-        self._row = found.width * channels * itemsize
-        turned = directories.orientation(found.exif) != 1
-        if not plain or found.interlaced or found.frames > 1 or turned or found.height * self._row < least:
+        # A decoder hands such samples out as they are stored.
+        plain = facts.colour != structure.PALETTE and facts.depth in (8, 16) and needed == [b"IHDR", b"IEND"]
+        channels, itemsize = structure.SAMPLES[facts.colour], facts.depth // 8
+        self._row = facts.width * channels * itemsize
+        turned = directories.orientation(facts.exif) != 1
+        if not plain or facts.interlaced or facts.frames > 1 or turned or facts.height * self._row < least:
             self.close()
             raise NotInBandsError
-        self._max_pixels, self._depth, self._colour = max_pixels, found.depth, found.colour
-        self.shape: tuple[int, int, int] = (found.height, found.width, channels)
+        self._max_pixels, self._depth, self._colour = max_pixels, facts.depth, facts.colour
+        self.shape: tuple[int, int, int] = (facts.height, facts.width, channels)
         step = max(1, _BAND_BYTES // self._row)
-        starts = range(0, found.height, step)
-        self.cuts: Sequence[tuple[int, int]] = [(start, min(start + step, found.height)) for start in starts]
+        starts = range(0, facts.height, step)
+        self.cuts: Sequence[tuple[int, int]] = [(start, min(start + step, facts.height)) for start in starts]
         self.rewind()
-        # Only now: numpy may still have to be loaded, and meanwhile rows are inflated.
-        import numpy as np
-
         self.dtype = np.dtype(np.uint8 if itemsize == 1 else np.uint16)
 
     def _open(self, source: str | bytes) -> None:
         """Finds the chunks. Raises ImageError and OSError."""
         if isinstance(source, bytes):
-            view, size = memoryview(source), len(source)
-            self._at: structure.Read = lambda at, size: view[at : at + size]
+            size = len(source)
+            self._at = structure.reader(source)
         else:
             file = self._file = os.open(source, os.O_RDONLY)
             size = os.fstat(file).st_size
@@ -95,13 +94,11 @@ class PngBands:
 
     def metadata(self) -> Metadata:
         """What stands in chunks before and behind the pixels."""
-        kept = [self._at(start - 8, end - start + 12) for kind, start, end in self._chunks if kind != b"IDAT"]
-        return carriers.read(structure.SIGNATURE + b"".join(kept), "png")
+        others = [self._at(start - 8, end - start + 12) for kind, start, end in self._chunks if kind != b"IDAT"]
+        return sources.metadata(structure.SIGNATURE + b"".join(others), self.format)
 
     def read(self, cut: tuple[int, int], out: Pixels) -> None:
         """Decodes the rows of one of `cuts`; after a later one, all rows from the first on."""
-        import numpy as np
-
         try:
             if cut[0] < self._next:
                 self.rewind()
@@ -134,7 +131,7 @@ class PngBands:
             rows, height = [b"\0" + self._above, *rows], height + 1
         data = png_stream.stored(rows, width=self.shape[1], height=height, depth=self._depth, colour=self._colour)
         source = Source(data=data, format="png", place="", max_pixels=self._max_pixels)
-        pixels = png_samples(source, data, self._colour)
+        pixels = samples(source, data, self._colour)
         if source.complaints:
             raise ImageError(source.complaints[0])
         out[...] = pixels[-len(out) :]

@@ -8,18 +8,20 @@ Source: W3C, Portable Network Graphics (PNG) Specification, Third Edition.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
 from convcli.errors import ImageError
+from convcli.pictures.format import Header, TruncatedError
 from convcli.pictures.formats.png import deflate
 from convcli.records import record
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 # The depths that a colour type may have, and its samples per pixel.
 _DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-_SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+PALETTE: Final = 3
 
 # What a decoder needs; all else is left out for it, because libpng prints its complaints about the rest on stderr.
 NEEDED: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
@@ -59,11 +61,7 @@ def inspect(data: bytes, *, place: str) -> Structure:
     """
     if not data.startswith(SIGNATURE):
         raise ImageError("damaged PNG: its first 8 bytes are not PNG's signature", place=place)
-    view = memoryview(data)
-
-    def read(at: int, size: int) -> memoryview:
-        return view[at : at + size]
-
+    read = reader(data)
     chunks = proved(read, len(data), place=place)
     kinds = {kind for kind, _, _ in chunks}
     plain = data
@@ -72,12 +70,24 @@ def inspect(data: bytes, *, place: str) -> Structure:
     return replace(structure(chunks, read, place=place), plain=plain)
 
 
+def reader(data: bytes) -> Read:
+    """Reads bytes in memory as `Read` does those of a file."""
+    view = memoryview(data)
+    return lambda at, size: view[at : at + size]
+
+
+def header(data: bytes) -> Header:
+    """The size that a file's header gives, whatever follows it."""
+    width, height = struct.unpack_from(">II", data, 16)
+    return Header(width=width, height=height)
+
+
 def promised(head: bytes) -> int:
     """Bytes of samples that a file which starts like this has, by its header; 0 where there is none yet."""
-    if not head.startswith(SIGNATURE) or len(head) < 26 or head[25] not in _SAMPLES:
+    if not head.startswith(SIGNATURE) or len(head) < 26 or head[25] not in SAMPLES:
         return 0
     width, height, depth, colour = struct.unpack_from(">IIBB", head, 16)
-    return int(height * ((width * depth * _SAMPLES[colour] + 7) // 8))
+    return int(height * ((width * depth * SAMPLES[colour] + 7) // 8))
 
 
 def structure(chunks: Sequence[Chunk], read: Read, *, place: str) -> Structure:
@@ -89,10 +99,10 @@ def structure(chunks: Sequence[Chunk], read: Read, *, place: str) -> Structure:
     first, count = kinds.index(b"IDAT"), kinds.count(b"IDAT")
     if set(kinds[first : first + count]) != {b"IDAT"}:
         raise ImageError("damaged PNG: other chunks lie between its IDAT chunks", place=place)
-    if colour == 3 and b"PLTE" not in kinds[:first]:
+    if colour == PALETTE and b"PLTE" not in kinds[:first]:
         raise ImageError("damaged PNG: a palette picture without a PLTE chunk", place=place)
     packed = sum(end - start for kind, start, end in chunks if kind == b"IDAT")
-    samples = height * ((width * depth * _SAMPLES[colour] + 7) // 8)
+    samples = height * ((width * depth * SAMPLES[colour] + 7) // 8)
     if samples > packed * _MOST_INFLATED:
         fact = f"damaged PNG: its header promises {width} x {height} pixels, more than {packed} bytes can hold"
         raise ImageError(fact, place=place)
@@ -108,30 +118,44 @@ def structure(chunks: Sequence[Chunk], read: Read, *, place: str) -> Structure:
     )  # fmt: skip
 
 
+def walked(read: Read, size: int) -> Iterator[Chunk]:
+    """Every chunk of a file of `size` bytes up to IEND, by its length alone: the last one may end behind the file."""
+    at = 8
+    while at + 8 <= size:
+        length, kind = struct.unpack(">I4s", read(at, 8))
+        yield kind, at + 8, at + 8 + length
+        if kind == b"IEND":
+            return
+        at += 12 + length
+
+
+def contents(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(type, content) of every chunk up to the end."""
+    return ((kind, data[start:end]) for kind, start, end in walked(reader(data), len(data)))
+
+
 def proved(read: Read, size: int, *, place: str, later: bytes = b"") -> list[Chunk]:
     """Every chunk of a file of `size` bytes up to IEND, its CRC checked; not of chunks of the type `later`.
 
     Raises ImageError as `inspect` does.
     """
-    found = []
-    at = 8
-    while True:
-        if at + 12 > size:
-            raise ImageError(f"truncated PNG: it ends at byte {size}, before its IEND chunk", place=place)
-        length, kind = struct.unpack(">I4s", read(at, 8))
-        start, end = at + 8, at + 8 + length
+    chunks = []
+    for kind, start, end in walked(read, size):
+        at = start - 8
+        if start + 4 > size:
+            break
         if not kind.isalpha():
             raise ImageError(f"damaged PNG: no chunk starts at byte {at}", place=place)
         if end + 4 > size:
             left = max(0, size - start)
-            fact = f"its {kind.decode('ascii')} chunk at byte {at} needs {length} bytes, {left} are left"
-            raise ImageError(f"truncated PNG: {fact}", place=place)
+            fact = f"its {kind.decode('ascii')} chunk at byte {at} needs {end - start} bytes, {left} are left"
+            raise TruncatedError(f"truncated PNG: {fact}", place=place)
         if kind != later:
-            check(deflate.crc32(read(at + 4, length + 4)), read(end, 4), kind, at, place=place)
-        found.append((kind, start, end))
+            check(deflate.crc32(read(at + 4, end - start + 4)), read(end, 4), kind, at, place=place)
+        chunks.append((kind, start, end))
         if kind == b"IEND":
-            return found
-        at = end + 4
+            return chunks
+    raise TruncatedError(f"truncated PNG: it ends at byte {size}, before its IEND chunk", place=place)
 
 
 def check(crc: int, stored: bytes | memoryview, kind: bytes, at: int, *, place: str) -> None:

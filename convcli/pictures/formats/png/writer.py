@@ -7,40 +7,43 @@ Source: W3C, Portable Network Graphics (PNG) Specification, Third Edition; RFC 1
 
 from __future__ import annotations
 
-import os
 import struct
-import threading
 import zlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
-from convcli.pictures.formats.png import deflate
-from convcli.pictures.formats.png.structure import SIGNATURE, chunk
+import numpy as np
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    from numpy.typing import NDArray
+from convcli.engine.threads import run_all
+from convcli.pictures.format import RowWriter, Target
+from convcli.pictures.formats.png import deflate, metadata
+from convcli.pictures.formats.png.structure import PALETTE, SAMPLES, SIGNATURE, chunk
 
-    Bytes = NDArray[np.uint8]
-    Rows = NDArray[np.uint8] | NDArray[np.uint16]
+Bytes: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.uint8]]
+Rows: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.uint8]] | np.ndarray[tuple[Any, ...], np.dtype[np.uint16]]
 
-_COLOUR_TYPE: Final = {1: 0, 2: 4, 3: 2, 4: 6}
+_COLOUR_TYPES: Final = {count: colour for colour, count in SAMPLES.items() if colour != PALETTE}
+_PLAIN: Final = Target(format="png")
 _ADLER_BASE: Final = 65521
 _STRIP_BYTES: Final = 1 << 19  # of filtered rows: fits a core's cache, and the loss at the joins stays below 0.1 %
 _NONE, _SUB, _UP, _AVERAGE = range(4)
 _FLAT: Final = 0.6  # from this share of zeros among the differences on, deflate's matches beat plain Huffman coding
 
 
-def encode(pixels: Rows, *, compression: int = 1, threads: int | None = None) -> bytes:
+def encode(pixels: Rows, target: Target = _PLAIN) -> bytes:
     """A PNG file of `pixels`, shaped (height, width, channels) or (height, width), as `Writer` makes it."""
     pieces: list[bytes] = []
     rows = pixels.reshape(*pixels.shape[:2], -1) if pixels.size else pixels
-    writer = Writer(pieces.append, compression=compression, threads=threads)
+    writer = Writer(pieces.append, chunks=metadata.chunks(target.metadata), **target.settings)
     writer.begin(rows.shape, pixels.dtype)
     writer.add(rows)
     writer.end()
     return b"".join(pieces)
+
+
+def writer(file: BinaryIO, size: int, target: Target) -> RowWriter:
+    """What writes a PNG file by rows, whatever their `size` together."""
+    return Writer(file.write, chunks=metadata.chunks(target.metadata), **target.settings)
 
 
 class Writer:
@@ -48,39 +51,31 @@ class Writer:
 
     Each strip of rows gets the filter that leaves the least, from a sample of its rows: photographs Sub, Up or Average
     with Huffman coding (and runs, from level 2 on), flat graphics deflate's matches. Strips are joined by full
-    flushes, each in an IDAT chunk of its own, so the bytes depend neither on `threads` (default: one per core) nor on
-    how many rows come at a time.
+    flushes, each in an IDAT chunk of its own, so the bytes depend neither on the number of threads nor on how many rows
+    come at a time.
     """
 
-    def __init__(
-        self, write: Callable[[bytes], object], *, compression: int = 1, chunks: bytes = b"", threads: int | None = None
-    ) -> None:
+    def __init__(self, write: Callable[[bytes], object], *, compression: int = 1, chunks: bytes = b"") -> None:
         """`write` takes the file piece by piece; `chunks` are laid down behind the header."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._write, self._level, self._chunks, self._threads = write, compression, chunks, threads or cores
+        self._write, self._level, self._chunks = write, compression, chunks
 
-    def begin(self, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
+    def begin(self, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
         """Raises ValueError for another dtype or number of channels, or for no pixels."""
-        import numpy as np
-
-        kind = np.dtype(dtype)
-        if len(shape) != 3 or 0 in shape or kind.kind != "u" or kind.itemsize > 2 or shape[2] not in _COLOUR_TYPE:
-            raise ValueError(f"PNG can't hold {kind} pixels of shape {tuple(shape)}")
+        if len(shape) != 3 or 0 in shape or dtype.kind != "u" or dtype.itemsize > 2 or shape[2] not in _COLOUR_TYPES:
+            raise ValueError(f"PNG can't hold {dtype} pixels of shape {tuple(shape)}")
         height, width, channels = shape
-        self._left, self._pixel = height, channels * kind.itemsize
+        self._left, self._pixel = height, channels * dtype.itemsize
         self._strip = max(1, _STRIP_BYTES // (width * self._pixel))
-        self._pending = np.empty((0, width * channels), kind)
-        self._above = np.zeros((1, width * channels), kind)
+        self._pending = np.empty((0, width * channels), dtype)
+        self._above = np.zeros((1, width * channels), dtype)
         self._adler = 1
-        header = struct.pack(">IIBBBBB", width, height, 8 * kind.itemsize, _COLOUR_TYPE[channels], 0, 0, 0)
+        header = struct.pack(">IIBBBBB", width, height, 8 * dtype.itemsize, _COLOUR_TYPES[channels], 0, 0, 0)
         # 0x78 0x5e: deflate with a 32 KiB window, "fast"; the sum of both bytes is a multiple of 31.
         for piece in (SIGNATURE, chunk(b"IHDR", header), self._chunks, chunk(b"IDAT", b"\x78\x5e")):
             self._write(piece)
 
     def add(self, rows: Rows) -> None:
         """The next rows, which need not stay as they are afterwards."""
-        import numpy as np
-
         flat: Any = np.ascontiguousarray(rows).reshape(len(rows), -1)
         self._left -= len(flat)
         # The last row that was written, the rows that wait for a strip to be full, and those that complete it.
@@ -92,57 +87,45 @@ class Writer:
             self._above, self._pending = np.split(strips.pop().copy(), [1])
         else:
             self._above = strips[-1][-1:].copy()
-        for packed, part, length in _deflate(strips, self._pixel, self._level, self._threads, last=not self._left):
-            self._write(packed)
-            self._adler = _joined_adler(self._adler, part, length)
+        for packed in self._deflated(strips):
+            self._write(packed.chunk)
+            self._adler = _joined_adler(self._adler, packed.adler, packed.length)
 
     def end(self) -> None:
         """All rows are there."""
         self._write(chunk(b"IDAT", self._adler.to_bytes(4, "big")))
         self._write(chunk(b"IEND", b""))
 
+    def _deflated(self, strips: Sequence[Rows]) -> list[_Packed]:
+        """The strips, each of which starts with the row above it."""
+        packed: dict[int, _Packed] = {}
+        last = -1 if self._left else len(strips) - 1
 
-def _deflate(
-    strips: Sequence[Rows], step: int, level: int, threads: int, *, last: bool
-) -> list[tuple[bytes, int, int]]:
-    """(IDAT chunk, Adler-32, length) of each strip, which starts with the row above it; `step` is a pixel's bytes.
+        def work(number: int) -> None:
+            rows: Any = strips[number]
+            strip = rows.astype(">u2" if rows.itemsize == 2 else np.uint8, copy=False).view(np.uint8)
+            kind, strategy = _choice(strip, self._pixel, self._level)
+            filtered = _filtered(strip, self._pixel, kind)
+            end = zlib.Z_FINISH if number == last else zlib.Z_FULL_FLUSH
+            packed[number] = _Packed(
+                chunk(b"IDAT", deflate.deflated(filtered.data, strategy, end, self._level)),
+                deflate.adler32(filtered.data), filtered.size,
+            )  # fmt: skip
 
-    `last`: no others follow.
-    """
-    import numpy as np
+        run_all(work, range(len(strips)))
+        return [packed[number] for number in range(len(strips))]
 
-    done: list[tuple[bytes, int, int]] = [(b"", 1, 0)] * len(strips)
-    failures: list[BaseException] = []
-    jobs = iter(range(len(strips)))  # one iterator for all threads: taking from it is atomic
 
-    def work() -> None:
-        try:
-            for number in jobs:
-                rows: Any = strips[number]
-                strip = rows.astype(">u2" if rows.itemsize == 2 else np.uint8, copy=False).view(np.uint8)
-                kind, strategy = _choice(strip, step, level)
-                filtered = _filtered(strip, step, kind)
-                end = zlib.Z_FINISH if last and number + 1 == len(strips) else zlib.Z_FULL_FLUSH
-                packed = chunk(b"IDAT", deflate.deflated(filtered.data, strategy, end, level))
-                done[number] = (packed, deflate.adler32(filtered.data), filtered.size)
-        except BaseException as failure:  # raised again by the caller's thread
-            failures.append(failure)
+class _Packed(NamedTuple):
+    """A strip as an IDAT chunk, and the sum and length of what it holds."""
 
-    helpers = [threading.Thread(target=work) for _ in range(min(threads, len(strips)) - 1)]
-    for helper in helpers:
-        helper.start()
-    work()
-    for helper in helpers:
-        helper.join()
-    if failures:
-        raise failures[0]
-    return done
+    chunk: bytes
+    adler: int
+    length: int
 
 
 def _choice(strip: Bytes, step: int, level: int) -> tuple[int, int]:
     """The filter and the zlib strategy for a strip (which starts with the row above it), from a sample of its rows."""
-    import numpy as np
-
     rows = strip.shape[0] - 1
     picked = np.linspace(1, rows, min(rows, 4)).astype(np.intp)
     sample, above = strip[picked], strip[picked - 1]
@@ -166,8 +149,6 @@ def _choice(strip: Bytes, step: int, level: int) -> tuple[int, int]:
 
 def _filtered(strip: Bytes, step: int, kind: int) -> Bytes:
     """A strip's rows, filtered, each preceded by its filter's number."""
-    import numpy as np
-
     out = np.empty((strip.shape[0] - 1, strip.shape[1] + 1), np.uint8)
     out[:, 0] = kind
     _difference(strip[1:], strip[:-1], step, kind, out=out[:, 1:])
@@ -176,8 +157,6 @@ def _filtered(strip: Bytes, step: int, kind: int) -> Bytes:
 
 def _difference(rows: Bytes, above: Bytes, step: int, kind: int, *, out: Bytes | None = None) -> Bytes:
     """PNG filter `kind` of `rows`, modulo 256: what is left after predicting from the left pixel and the row above."""
-    import numpy as np
-
     if out is None:
         out = np.empty_like(rows)
     if kind == _NONE:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from convcli.pictures.formats.tiff import directories, exif, writer as tiff_writer
+from convcli.pictures.formats.tiff import directories, writer as tiff_writer
 from convcli.pictures.formats.tiff.exif import Value
 from convcli.records import record
 
@@ -90,7 +90,7 @@ class Blocks:
 def meaning(page: directories.Directory) -> dict[int, Value]:
     """The tags of a page that tell what its samples mean, as a classic TIFF file has them."""
     return {
-        tag: (entry.kind, entry.count, exif.raw(page, tag))
+        tag: (entry.kind, entry.count, page.raw(tag))
         for tag, entry in page.entries.items()
         if tag in _MEANING and entry.kind <= 12
     }

@@ -9,19 +9,21 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from convcli.pictures.sniff import is_tiff
+from convcli.pictures.format import EXIF_MARK
+from convcli.pictures.registry import is_tiff
 from convcli.records import record
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, ORIENTATION, SAMPLES, STRIP_BYTES, PLANAR, PREDICTOR = 273, 274, 277, 279, 284, 317
 TILE_WIDTH, TILE_OFFSETS, TILE_BYTES, EXTRA_SAMPLES, SAMPLE_FORMAT = 322, 324, 325, 338, 339
-SUBFILE = 254
+SUBFILE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 254, 282, 283, 296
 
 _LETTERS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 16: "Q", 17: "q", 18: "Q"}
 SIZES: Final = {2: 1, 5: 8, 10: 8, 11: 4, 12: 8, 13: 4} | {
     kind: struct.calcsize(f"={c}") for kind, c in _LETTERS.items()
 }
 _MOST_VALUES: Final = 1 << 24
+_MOST_BYTES: Final = 1 << 24
 
 
 @record
@@ -59,6 +61,19 @@ class Directory:
     def first(self, tag: int, default: int) -> int:
         """The first integer of a tag, or `default`."""
         return (self.get(tag) or (default,))[0]
+
+    def raw(self, tag: int) -> bytes:
+        """The bytes of a tag's value; empty where it is absent, cut off, or larger than metadata is."""
+        entry = self.entries.get(tag)
+        size = entry.count * SIZES.get(entry.kind, 1) if entry else 0
+        if entry is None or size > _MOST_BYTES or entry.values_at + size > len(self.data):
+            return b""
+        return self.data[entry.values_at : entry.values_at + size]
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it is a page of its own, and no reduced copy of another."""
+        return not self.first(SUBFILE, 0) & 1
 
 
 def directories(data: bytes) -> Iterator[Directory]:
@@ -102,6 +117,16 @@ def directory(data: bytes, at: int, order: str, big: bool) -> tuple[Directory, i
     return Directory(at=start_at, data=data, order=order, big=big, entries=entries), following
 
 
+def pages(data: bytes) -> Iterator[bytes]:
+    """For every page of a TIFF file the same file starting with that page; reduced copies don't count."""
+    whole = memoryview(data)
+    for page in list(directories(data)):
+        if page.is_page:
+            start, word = (8, "Q") if page.big else (4, "I")
+            packed = struct.pack(page.order + word, page.at)
+            yield b"".join((whole[:start], packed, whole[start + len(packed) :]))
+
+
 def patched(page: Directory, values: Mapping[int, int]) -> bytes:
     """The file with some tags of a page replaced, each by one value; tags that the page lacks stay away.
 
@@ -128,9 +153,33 @@ def orientation(block: bytes) -> int:
     >>> orientation(b"MM\\0*" + bytes.fromhex("00000008 0001 0112 0003 00000001 0006 0000 00000000"))
     6
     """
-    block = block.removeprefix(b"Exif\0\0")
+    block = block.removeprefix(EXIF_MARK)
     try:
         value = next(directories(block)).first(ORIENTATION, 1)
     except (ValueError, StopIteration):
         return 1
     return value if 1 <= value <= 8 else 1
+
+
+def resolution(page: Directory) -> tuple[float, float] | None:
+    """Pixels per inch (across, down) in a directory; None where it does not say."""
+    unit = {2: 1.0, 3: 2.54}.get(page.first(RESOLUTION_UNIT, 2))
+    sides = []
+    for tag in (X_RESOLUTION, Y_RESOLUTION):
+        packed = page.raw(tag)
+        if unit is None or len(packed) != 8 or page.entries[tag].kind != 5:
+            return None
+        above, below = struct.unpack(page.order + "II", packed)
+        if not above or not below:
+            return None
+        sides.append(round(above / below * unit, 4))
+    return sides[0], sides[1]
+
+
+def dpi(block: bytes) -> tuple[float, float] | None:
+    """The resolution that an EXIF block gives; None where it gives none, or is damaged."""
+    try:
+        page = next(directories(block), None) if block else None
+    except ValueError:
+        return None
+    return resolution(page) if page else None

@@ -9,9 +9,10 @@ import struct
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
+from convcli.pictures.format import Metadata
 from convcli.pictures.formats.tiff import directories
 
-X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+ICC_PROFILE, XMP_PACKET = 34675, 700
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 34665, 34853, 40965
 PIXELS_ACROSS, PIXELS_DOWN, MAKER_NOTE = 0xA002, 0xA003, 0x927C
 _THUMBNAILS: Final = ((513, 514), (directories.STRIP_OFFSETS, directories.STRIP_BYTES))
@@ -22,10 +23,21 @@ DESCRIPTIVE: Final = frozenset({270, 271, 272, 305, 306, 315, 316, 18246, 18249,
 POINTERS: Final = frozenset({EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY})
 
 EMPTY: Final = b"II*\0\x08\0\0\0" + bytes(6)
-_MOST_BYTES: Final = 1 << 24
 
 Value = tuple[int, int, bytes]
 """A tag's kind, count and packed value."""
+
+
+def metadata(data: bytes) -> Metadata:
+    """What the first page of a TIFF file carries besides its pixels."""
+    page = next(directories.directories(data))
+    return Metadata(
+        icc=page.raw(ICC_PROFILE),
+        exif=gathered(page),
+        xmp=page.raw(XMP_PACKET),
+        dpi=directories.resolution(page),
+        lost=("Photoshop and IPTC records dropped",) if {33723, 34377} & set(page.entries) else (),
+    )
 
 
 def renewed(block: bytes, *, width: int, height: int, dpi: tuple[float, float] | None = None) -> bytes:
@@ -51,12 +63,12 @@ def renewed(block: bytes, *, width: int, height: int, dpi: tuple[float, float] |
             _set(out, directory, directories.ORIENTATION, 3, 1)
     except struct.error:
         raise ValueError("its parts overlap") from None
-    kept = bytes(out)
-    if next(directories.directories(kept)).entries.keys() != first.entries.keys():
+    fresh = bytes(out)
+    if next(directories.directories(fresh)).entries.keys() != first.entries.keys():
         raise ValueError("its parts overlap")
-    if dpi is None or resolution(first) == dpi:
-        return kept
-    return _with_tags(kept, resolution_tags(dpi, first.order))
+    if dpi is None or directories.resolution(first) == dpi:
+        return fresh
+    return _with_tags(fresh, resolution_tags(dpi, first.order))
 
 
 def subdirectory(page: directories.Directory, tag: int) -> directories.Directory | None:
@@ -68,37 +80,13 @@ def subdirectory(page: directories.Directory, tag: int) -> directories.Directory
         return None
 
 
-def resolution(page: directories.Directory) -> tuple[float, float] | None:
-    """Pixels per inch (across, down) in a directory; None where it does not say."""
-    unit = {2: 1.0, 3: 2.54}.get(page.first(RESOLUTION_UNIT, 2))
-    sides = []
-    for tag in (X_RESOLUTION, Y_RESOLUTION):
-        packed = raw(page, tag)
-        if unit is None or len(packed) != 8 or page.entries[tag].kind != 5:
-            return None
-        above, below = struct.unpack(page.order + "II", packed)
-        if not above or not below:
-            return None
-        sides.append(round(above / below * unit, 4))
-    return sides[0], sides[1]
-
-
 def resolution_tags(dpi: tuple[float, float], order: str) -> dict[int, Value]:
     """Tags that give a resolution in pixels per inch."""
-    tags = {RESOLUTION_UNIT: (3, 1, struct.pack(order + "H", 2))}
-    for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), dpi, strict=True):
+    tags = {directories.RESOLUTION_UNIT: (3, 1, struct.pack(order + "H", 2))}
+    for tag, value in zip((directories.X_RESOLUTION, directories.Y_RESOLUTION), dpi, strict=True):
         below = 1 if float(value).is_integer() else 10000
         tags[tag] = (5, 1, struct.pack(order + "II", min(round(value * below), 0xFFFFFFFF), below))
     return tags
-
-
-def raw(page: directories.Directory, tag: int) -> bytes:
-    """The bytes of a tag's value; empty where it is absent, cut off, or larger than metadata is."""
-    entry = page.entries.get(tag)
-    size = entry.count * directories.SIZES.get(entry.kind, 1) if entry else 0
-    if entry is None or size > _MOST_BYTES or entry.values_at + size > len(page.data):
-        return b""
-    return page.data[entry.values_at : entry.values_at + size]
 
 
 def gathered(page: directories.Directory) -> bytes:
@@ -120,7 +108,7 @@ def gathered(page: directories.Directory) -> bytes:
         tags[pointer] = (4, 1, struct.pack(page.order + "I", _append(out, values, page.order)))
     if not tags:
         return b""
-    dpi = resolution(page)
+    dpi = directories.resolution(page)
     struct.pack_into(
         page.order + "I", out, 4, _append(out, tags | (resolution_tags(dpi, page.order) if dpi else {}), page.order)
     )
@@ -130,7 +118,7 @@ def gathered(page: directories.Directory) -> bytes:
 def _values(page: directories.Directory, tags: Collection[int]) -> dict[int, Value]:
     """Those of `tags` that a directory has, of kinds that every TIFF knows."""
     return {
-        tag: (entry.kind, entry.count, raw(page, tag))
+        tag: (entry.kind, entry.count, page.raw(tag))
         for tag, entry in page.entries.items()
         if tag in tags and 1 <= entry.kind <= 12
     }
@@ -161,9 +149,9 @@ def _with_tags(block: bytes, tags: dict[int, Value]) -> bytes:
     out = bytearray(block)
     at = _append(out, fresh, page.order)
     # Entries that point to their values are copied as they are.
-    kept = [block[entry.count_at - 4 : entry.count_at + 8] for tag, entry in page.entries.items() if tag not in fresh]
+    others = [block[entry.count_at - 4 : entry.count_at + 8] for tag, entry in page.entries.items() if tag not in fresh]
     count = struct.unpack_from(page.order + "H", out, at)[0]
-    entries = [bytes(out[start : start + 12]) for start in range(at + 2, at + 2 + 12 * count, 12)] + kept
+    entries = [bytes(out[start : start + 12]) for start in range(at + 2, at + 2 + 12 * count, 12)] + others
     entries.sort(key=lambda entry: struct.unpack_from(page.order + "H", entry)[0])
     out[at:] = struct.pack(page.order + "H", len(entries)) + b"".join(entries) + bytes(4)
     struct.pack_into(page.order + "I", out, 4, at)

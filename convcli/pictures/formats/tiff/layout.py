@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-from convcli.pictures.formats.tiff.directories import (
-    BITS,
-    EXTRA_SAMPLES,
-    HEIGHT,
-    ORIENTATION,
-    PHOTOMETRIC,
-    PLANAR,
-    PREDICTOR,
-    SAMPLE_FORMAT,
-    SAMPLES,
-    STRIP_BYTES,
-    STRIP_OFFSETS,
-    SUBFILE,
-    TILE_BYTES,
-    TILE_OFFSETS,
-    TILE_WIDTH,
-    WIDTH,
-    Directory,
-    directories,
-    patched,
-)
+from convcli.pictures.format import LEAST_SHARE, Completed, Header, TruncatedError
+from convcli.pictures.formats.tiff import directories as tags
+from convcli.pictures.formats.tiff.directories import Directory, directories, patched
 from convcli.records import record
 
 
@@ -49,38 +31,54 @@ class Layout:
     refusal: str
 
 
-def layout(data: bytes) -> Layout:
+def header(data: bytes) -> Header:
+    facts = layout(data)
+    return Header(width=facts.width, height=facts.height, frames=facts.pages)
+
+
+def layout(data: bytes, *, place: str = "") -> Layout:
     """The layout of a TIFF file's first page; reduced copies don't count as pages.
 
-    Raises ValueError, saying what is wrong, where the file is cut short or damaged.
+    Raises TruncatedError, saying what is wrong, where the file is cut short or damaged.
     """
+    try:
+        return _layout(data)
+    except ValueError as error:
+        raise TruncatedError(f"damaged or truncated TIFF: {error}", place=place) from None
+
+
+def _layout(data: bytes) -> Layout:
     pages = list(directories(data))
     if not pages:
         raise ValueError("it has no page")
     page = pages[0]
-    for offsets, counts in ((STRIP_OFFSETS, STRIP_BYTES), (TILE_OFFSETS, TILE_BYTES)):
+    for offsets, counts in ((tags.STRIP_OFFSETS, tags.STRIP_BYTES), (tags.TILE_OFFSETS, tags.TILE_BYTES)):
         for start, count in zip(page.get(offsets), page.get(counts), strict=False):
             if start + count > len(data):
                 raise ValueError(f"its pixels reach byte {start + count}, it ends at byte {len(data)}")
-    samples, extra, predictor = page.first(SAMPLES, 1), page.get(EXTRA_SAMPLES), page.first(PREDICTOR, 1)
+    samples, extra, predictor = page.first(tags.SAMPLES, 1), page.get(tags.EXTRA_SAMPLES), page.first(tags.PREDICTOR, 1)
     refusal = _refusal(page, samples, predictor)
     changes: dict[int, int] = {}
     if samples == 2 and not refusal:
-        kept = {BITS: page.first(BITS, 8), SAMPLE_FORMAT: page.first(SAMPLE_FORMAT, 1)}
-        doubled = {tag: 2 * page.first(tag, 0) for tag in (WIDTH, TILE_WIDTH)}
-        changes = {SAMPLES: 1, PREDICTOR: 1, ORIENTATION: 1, PHOTOMETRIC: 1, EXTRA_SAMPLES: 0} | kept | doubled
+        same = {tags.BITS: page.first(tags.BITS, 8), tags.SAMPLE_FORMAT: page.first(tags.SAMPLE_FORMAT, 1)}
+        doubled = {tag: 2 * page.first(tag, 0) for tag in (tags.WIDTH, tags.TILE_WIDTH)}
+        changes = (
+            {tags.SAMPLES: 1, tags.PREDICTOR: 1, tags.ORIENTATION: 1, tags.PHOTOMETRIC: 1, tags.EXTRA_SAMPLES: 0}
+            | same
+            | doubled
+        )
     elif samples == 4 and extra == (2,):
-        changes = {EXTRA_SAMPLES: 0}  # told of an alpha channel, OpenCV multiplies 8-bit colours by it
+        changes = {tags.EXTRA_SAMPLES: 0}  # told of an alpha channel, OpenCV multiplies 8-bit colours by it
     return Layout(
         data=patched(page, changes) if changes else data,
-        width=page.first(WIDTH, 0),
-        height=page.first(HEIGHT, 0),
-        pages=sum(not page.first(SUBFILE, 0) & 1 for page in pages),
+        width=page.first(tags.WIDTH, 0),
+        height=page.first(tags.HEIGHT, 0),
+        pages=sum(page.is_page for page in pages),
         pairs=samples == 2,
         differences=samples == 2 and predictor == 2,
-        orientation=page.first(ORIENTATION, 1) if samples == 2 else 1,
-        inverted=page.first(PHOTOMETRIC, 1) == 0 and (samples == 2 or page.first(BITS, 1) > 8),
-        opaque=page.first(PHOTOMETRIC, 1) == 5 and samples == 4,
+        orientation=page.first(tags.ORIENTATION, 1) if samples == 2 else 1,
+        inverted=page.first(tags.PHOTOMETRIC, 1) == 0 and (samples == 2 or page.first(tags.BITS, 1) > 8),
+        opaque=page.first(tags.PHOTOMETRIC, 1) == 5 and samples == 4,
         premultiplied=1 in extra,
         refusal=refusal,
     )
@@ -88,16 +86,31 @@ def layout(data: bytes) -> Layout:
 
 def _refusal(page: Directory, samples: int, predictor: int) -> str:
     """Why OpenCV would fail on a page, or silently read something else; empty where it reads it right."""
-    bits, photometric = page.first(BITS, 1), page.first(PHOTOMETRIC, 1)
-    floats = page.first(SAMPLE_FORMAT, 1) == 3
+    bits, photometric = page.first(tags.BITS, 1), page.first(tags.PHOTOMETRIC, 1)
+    floats = page.first(tags.SAMPLE_FORMAT, 1) == 3
     if samples > 4:
         return f"{samples} samples per pixel; 1 to 4 can be read"
-    if samples > 1 and page.first(PLANAR, 1) == 2 and (bits > 8 or samples == 2):
+    if samples > 1 and page.first(tags.PLANAR, 1) == 2 and (bits > 8 or samples == 2):
         return f"{bits}-bit samples in separate planes; 8 bits, or samples side by side, can be read"
     if photometric > 6 and photometric not in (32844, 32845):
         return f"its colours are of kind {photometric}; grey, RGB, palette, CMYK and YCbCr can be read"
     if bits not in (1, 8, 12, 16, 32, 64) or (floats and bits == 16):
         return f"{bits}-bit {'floats' if floats else 'samples'}; 1, 8, 16, 32 and 64 bits, floats from 32, can be read"
-    if samples == 2 and (predictor > 2 or (predictor == 2 and TILE_WIDTH in page.entries)):
+    if samples == 2 and (predictor > 2 or (predictor == 2 and tags.TILE_WIDTH in page.entries)):
         return "grey and alpha with a predictor, in tiles or floats"
     return ""
+
+
+def completed(data: bytes) -> Completed | None:
+    """A file of plain samples with zeros for those that are missing."""
+    page = next(directories(data), None)
+    if page is None or page.first(tags.COMPRESSION, 1) != 1:
+        return None
+    spans = [*zip(page.get(tags.STRIP_OFFSETS), page.get(tags.STRIP_BYTES), strict=True)]
+    spans += zip(page.get(tags.TILE_OFFSETS), page.get(tags.TILE_BYTES), strict=True)
+    needed = sum(size for _, size in spans)
+    there = sum(max(0, min(size, len(data) - start)) for start, size in spans)
+    end = max(start + size for start, size in spans)
+    if needed <= 0 or there < needed * LEAST_SHARE or end > len(data) + 2 * needed:
+        return None
+    return Completed(data=data + bytes(max(0, end - len(data))), share=there / needed)

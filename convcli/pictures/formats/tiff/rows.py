@@ -16,20 +16,19 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import numpy as np
 
 from convcli.errors import ImageError, reason
-from convcli.pictures import carriers, sniff
-from convcli.pictures.format import Metadata, NotInBandsError
+from convcli.pictures import source as sources
+from convcli.pictures.format import Decoded, Metadata, NotInBandsError, RowSource, TruncatedError
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.formats.tiff.blocks import FILL_ORDER, Blocks, meaning, small_file
-from convcli.pictures.reading import Picture, decode
+from convcli.pictures.formats.tiff.decode import decode
+from convcli.pictures.pixels import Pixels
+from convcli.pictures.registry import is_tiff
 from convcli.pictures.source import Source
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[Any]
 
 _OLD_JPEG: Final = 6
 #: Bytes of samples that are decoded at a time, where strips and tiles allow it.
@@ -38,6 +37,13 @@ _BAND_BYTES: Final = 1 << 21
 _LARGEST: Final = 1 << 27
 #: Bytes of samples of a file that is expected not to be read whole.
 _TOLD: Final = 1 << 26
+
+
+def opened(source: str | bytes, **settings: Any) -> RowSource:
+    """A file in bands. Raises NotInBandsError, and ImageError where it can't be read."""
+    if isinstance(source, bytes):
+        raise NotInBandsError
+    return TiffBands(source, **settings)
 
 
 class TiffBands:
@@ -64,7 +70,7 @@ class TiffBands:
             raise NotInBandsError from None
         try:
             self._size = os.fstat(self._file.fileno()).st_size
-            if not sniff.is_tiff(self._file.read(4)):
+            if not is_tiff(self._file.read(4)):
                 raise NotInBandsError
             # Read as bytes are: only the pages of it that are looked at take memory.
             self._data: Any = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -78,11 +84,11 @@ class TiffBands:
 
     def _inspect(self, least: int) -> None:
         """Raises ValueError for what is no TIFF file."""
-        found = list(directories.directories(self._data))
-        if not found:
+        pages = list(directories.directories(self._data))
+        if not pages:
             raise NotInBandsError
-        page = self._page = found[0]
-        self.pages = sum(not page.first(directories.SUBFILE, 0) & 1 for page in found)
+        page = self._page = pages[0]
+        self.pages = sum(page.is_page for page in pages)
         self.width, self.height = page.first(directories.WIDTH, 0), page.first(directories.HEIGHT, 0)
         self._samples, self._bits = page.first(directories.SAMPLES, 1), page.first(directories.BITS, 1)
         if self.height * self._row() < least or not self.height:
@@ -120,10 +126,8 @@ class TiffBands:
                 fact = f"its pixels reach byte {start + count}, it ends at byte {self._size}"
                 if self._allow_truncated:
                     raise self._whole(fact)
-                from convcli.pictures import salvage
-
-                hint = salvage.HINT if self._page.first(directories.COMPRESSION, 1) == 1 else ""
-                raise ImageError(f"damaged or truncated TIFF: {fact}", place=self._place, hint=hint)
+                hint = sources.HINT if self._page.first(directories.COMPRESSION, 1) == 1 else ""
+                raise TruncatedError(f"damaged or truncated TIFF: {fact}", place=self._place, hint=hint)
 
     def _cut(self) -> list[tuple[int, int]]:
         row = self._row()
@@ -139,11 +143,11 @@ class TiffBands:
 
     def _look(self) -> None:
         """Decodes the first band, by which `shape`, `dtype` and `notes` are known."""
-        picture = self._decoded(self._small_file(*self.cuts[0], 0, self._columns()[0][1]))
-        self.notes = picture.notes
-        self.dtype = picture.pixels.dtype
-        self.shape = (self.height, self.width, picture.pixels.shape[2])
-        self._as_stored = self._anywhere and self._is_stored(picture.pixels)
+        first = self._decoded(self._small_file(*self.cuts[0], 0, self._columns()[0][1]))
+        self.notes = first.notes
+        self.dtype = first.pixels.dtype
+        self.shape = (self.height, self.width, first.pixels.shape[2])
+        self._as_stored = self._anywhere and self._is_stored(first.pixels)
 
     def read(self, cut: tuple[int, int], out: Pixels) -> None:
         """Decodes the rows of one of `cuts` into `out`, from several threads at will.
@@ -162,8 +166,6 @@ class TiffBands:
 
     def _is_stored(self, first: Pixels) -> bool:
         """Whether samples are stored as the decoder gives them, as it did `first`: so they need no decoder."""
-        import numpy as np
-
         page, native = self._page, "<" if sys.byteorder == "little" else ">"
         simple = page.first(directories.PHOTOMETRIC, 1) == {1: 1, 3: 2}.get(self._samples) and not (
             {FILL_ORDER, directories.PREDICTOR, directories.EXTRA_SAMPLES} & page.entries.keys()
@@ -179,7 +181,7 @@ class TiffBands:
     def metadata(self) -> Metadata:
         """What the page carries besides its pixels."""
         with self._guard:
-            return carriers.read(self._data, "tiff")
+            return sources.metadata(self._data, self.format)
 
     def close(self) -> None:
         if hasattr(self, "_data"):
@@ -194,8 +196,14 @@ class TiffBands:
         step = blocks.width * max(1, _BAND_BYTES // (self._row(blocks.width) * blocks.height))
         return [(left, min(left + step, self.width)) for left in range(0, self.width, step)]
 
-    def _decoded(self, data: bytes) -> Picture:
-        return decode(data, place=self._place, max_pixels=self._max_pixels)
+    def _decoded(self, data: bytes) -> Decoded:
+        try:
+            return decode(Source(data=data, format=self.format, place=self._place, max_pixels=self._max_pixels))
+        except TruncatedError as error:
+            error.hint = sources.hint(data, self.format)
+            raise
+        except MemoryError:
+            raise ImageError("not enough memory to decode it", place=self._place) from None
 
     def _small_file(self, start: int, stop: int, left: int, right: int) -> bytes:
         """Rows `start` to `stop`, columns `left` to `right` as a TIFF file."""
@@ -212,7 +220,7 @@ class TiffBands:
         try:
             return self._blocks.plain(start, stop, self._row())
         except ValueError as error:
-            raise ImageError(f"damaged or truncated TIFF: {error}", place=self._place) from None
+            raise TruncatedError(f"damaged or truncated TIFF: {error}", place=self._place) from None
 
     def _fill(self, start: int, stop: int, out: Pixels) -> None:
         """Plain samples straight to where they are to lie."""
@@ -234,5 +242,5 @@ class TiffBands:
             except OSError as error:
                 raise ImageError(f"can't be read: {reason(error)}", place=self._place) from None
             if not count:
-                raise ImageError(f"damaged or truncated TIFF: it ends at byte {at + done}", place=self._place)
+                raise TruncatedError(f"damaged or truncated TIFF: it ends at byte {at + done}", place=self._place)
             done += count

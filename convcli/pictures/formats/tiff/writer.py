@@ -11,19 +11,16 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO, Final, Literal
 
-from convcli.pictures.format import NOTHING, Metadata
+import numpy as np
+
+from convcli.engine.threads import run_all
+from convcli.pictures.format import NOTHING, Animation, Metadata, RowWriter, Target
 from convcli.pictures.formats.tiff import directories, exif
 from convcli.pictures.formats.tiff.exif import Value
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    from numpy.typing import NDArray
-
-    Pixels = NDArray[Any]
+from convcli.pictures.pixels import Pixels
 
 COMPRESSIONS: Final = {"none": 1, "deflate": 8}
 _STRIP_BYTES: Final = 1 << 20
@@ -31,18 +28,26 @@ _CLASSIC_END: Final = (1 << 32) - (1 << 20)
 _KINDS: Final = {"u": 1, "i": 2, "f": 3}
 
 
-def encode(
-    pages: Sequence[Pixels], *, compression: str = "none", metadata: Metadata = NOTHING, threads: int = 2
-) -> bytes:
+def encode_frames(animation: Animation, target: Target) -> bytes:
+    """A TIFF file of a page for every frame, without their durations."""
+    return encode_pages(animation.frames, metadata=target.metadata, **target.settings)
+
+
+def encode_pages(pages: Sequence[Pixels], *, compression: str = "none", metadata: Metadata = NOTHING) -> bytes:
     """A TIFF file of pages (height, width, 1 to 4 channels), as `Writer` makes it; metadata belong to the first."""
     file = io.BytesIO()
     size = sum(page.nbytes for page in pages)
-    writer = Writer(file, size=size, compression=compression, metadata=metadata, threads=threads)
+    writer = Writer(file, size=size, compression=compression, metadata=metadata)
     for number, page in enumerate(pages):
         writer.begin(page.shape, page.dtype, place=(number, len(pages)))
         writer.add(page)
         writer.end()
     return file.getvalue()
+
+
+def writer(file: BinaryIO, size: int, target: Target) -> RowWriter:
+    """What writes a TIFF file of one page by rows, which have `size` bytes together."""
+    return Writer(file, size=size, metadata=target.metadata, **target.settings)
 
 
 class Writer:
@@ -53,27 +58,22 @@ class Writer:
     integers are deflated as differences. The result does not depend on how many rows come at a time.
     """
 
-    def __init__(
-        self, file: BinaryIO, *, size: int, compression: str = "none", metadata: Metadata = NOTHING, threads: int = 2
-    ) -> None:
+    def __init__(self, file: BinaryIO, *, size: int, compression: str = "none", metadata: Metadata = NOTHING) -> None:
         block = metadata.exif
         self._big = size + len(block) + len(metadata.icc) > _CLASSIC_END
         if self._big:
             block = b""  # its offsets have 32 bits
         self._order: Literal["<", ">"] = ">" if block[:1] == b"M" else "<"
         self._file, self._compression, self._metadata, self._block = file, compression, metadata, block
-        self._threads = threads
         mark = b"II" if self._order == "<" else b"MM"
         head = struct.pack(self._order + "HHHQ", 43, 8, 0, 0) if self._big else struct.pack(self._order + "HI", 42, 0)
         self._link = 8 if self._big else 4  # where the file says where its next page is
         self._at = 0
         self._write(mark + head + block[8:])
 
-    def begin(self, shape: Sequence[int], dtype: npt.DTypeLike, *, place: tuple[int, int] = (0, 1)) -> None:
+    def begin(self, shape: Sequence[int], dtype: np.dtype[Any], *, place: tuple[int, int] = (0, 1)) -> None:
         """A page of `(height, width, channels)`; `place` is its number, from 0, of how many."""
-        import numpy as np
-
-        self._shape, self._dtype, self._place = tuple(shape), np.dtype(dtype), place
+        self._shape, self._dtype, self._place = tuple(shape), dtype, place
         row = self._dtype.itemsize * shape[1] * shape[2]
         self._rows = max(1, min(shape[0], _STRIP_BYTES // max(1, row)))
         self._pending: list[Pixels] = []
@@ -82,8 +82,6 @@ class Writer:
 
     def add(self, rows: Pixels) -> None:
         """The page's next rows, which need not stay as they are afterwards."""
-        import numpy as np
-
         if self._pending:
             rows = np.concatenate([*self._pending, rows])
         ready = len(rows) // self._rows * self._rows
@@ -120,7 +118,6 @@ class Writer:
     def _strips(self, rows: Pixels) -> None:
         """Writes whole strips, the last of a page may be shorter."""
         stored = self._dtype.newbyteorder(self._order)
-        starts = range(0, len(rows), self._rows)
         if self._compression == "none":
             plain = rows.astype(stored, order="C", copy=False).reshape(-1).view("u1").data
             size = self._rows * self._dtype.itemsize * self._shape[1] * self._shape[2]
@@ -129,30 +126,26 @@ class Writer:
                 self._sizes.append(len(plain[start : start + size]))
                 self._write(plain[start : start + size])
             return
-        pieces = [rows[start : start + self._rows] for start in starts]
-        for packed in _deflated(pieces, stored, self._threads):
+        starts = range(0, len(rows), self._rows)
+        packed: dict[int, bytes] = {}
+
+        def work(start: int) -> None:
+            packed[start] = _deflated(rows[start : start + self._rows], stored)
+
+        run_all(work, starts)
+        for start in starts:
             self._offsets.append(self._at)
-            self._sizes.append(len(packed))
-            self._write(packed)
+            self._sizes.append(len(packed[start]))
+            self._write(packed[start])
 
 
-def _deflated(strips: Sequence[Pixels], stored: np.dtype[Any], threads: int) -> Iterable[bytes]:
-    """Strips compressed, integers as differences along the rows."""
-    import numpy as np
-
-    def deflate(part: Pixels) -> bytes:
-        if part.dtype.kind in "ui":
-            differences = part.copy()
-            np.subtract(part[:, 1:], part[:, :-1], out=differences[:, 1:])
-            part = differences
-        return zlib.compress(part.astype(stored, copy=False).tobytes(), 6)
-
-    if len(strips) < 2:
-        return map(deflate, strips)
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(deflate, strips))
+def _deflated(strip: Pixels, stored: np.dtype[Any]) -> bytes:
+    """A strip compressed, integers as differences along the rows."""
+    if strip.dtype.kind in "ui":
+        differences = strip.copy()
+        np.subtract(strip[:, 1:], strip[:, :-1], out=differences[:, 1:])
+        strip = differences
+    return zlib.compress(strip.astype(stored, copy=False).tobytes(), 6)
 
 
 def _tags(
@@ -184,9 +177,9 @@ def _tags(
 def _described(metadata: Metadata, order: str) -> dict[int, Value]:
     tags = exif.resolution_tags(metadata.dpi, order) if metadata.dpi else {}
     if metadata.icc:
-        tags[34675] = (7, len(metadata.icc), metadata.icc)
+        tags[exif.ICC_PROFILE] = (7, len(metadata.icc), metadata.icc)
     if metadata.xmp:
-        tags[700] = (1, len(metadata.xmp), metadata.xmp)
+        tags[exif.XMP_PACKET] = (1, len(metadata.xmp), metadata.xmp)
     return tags
 
 

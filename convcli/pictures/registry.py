@@ -1,0 +1,206 @@
+"""The formats of picture files: one row each, which says what it can hold and where its code is.
+
+A new format is a file in `formats/` and a row here. Neither numpy nor OpenCV is loaded, and a format's own file only
+when it is asked to do something.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from convcli.records import record
+
+if TYPE_CHECKING:
+    from convcli.pictures.format import Animation, Completed, Decoded, Header, Metadata, RowSource, RowWriter, Target
+    from convcli.pictures.pixels import Pixels
+    from convcli.pictures.source import Source
+
+
+class Late:
+    """A function of a module of `formats`, which is loaded when it is called."""
+
+    def __init__(self, path: str) -> None:
+        self.module, _, self.name = f"convcli.pictures.formats.{path}".rpartition(".")
+
+    def __call__(self, *arguments: Any, **settings: Any) -> Any:
+        return getattr(importlib.import_module(self.module), self.name)(*arguments, **settings)
+
+
+@record
+class Format:
+    """A format of files. What it lacks is None or empty."""
+
+    name: str
+    #: Of files that are written, and of those that can only be read, with the reason for that.
+    extensions: tuple[str, ...] = ()
+    only_read: tuple[str, ...] = ()
+    because: str = ""
+    #: How files of it start, or what tells them by more of their content.
+    starts: tuple[bytes, ...] = ()
+    recognised: Callable[[bytes], bool] | None = None
+
+    #: What pixels can be written: dtypes, numbers of channels (and those that become others), pixels a side.
+    depths: frozenset[str] = frozenset()
+    channels: frozenset[int] = frozenset()
+    widened: Mapping[int, int] = field(default_factory=dict)
+    longest_side: int | None = None
+    #: The fields of `Metadata` that are written, the most bytes of some of them, and whether EXIF gives the resolution.
+    keeps: frozenset[str] = frozenset()
+    most_bytes: Mapping[str, int] = field(default_factory=dict)
+    dpi_in_exif: bool = False
+    #: What its encoder can be told: values in words, and the default.
+    settings: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
+
+    #: A file's header; raises ImageError, and struct.error or IndexError where it is cut short.
+    header: Callable[[bytes], Header] | None = None
+    #: What a file carries besides its pixels; raises one of `source.DAMAGE`.
+    metadata: Callable[[bytes], Metadata] | None = None
+    #: A file that was cut short, completed; None, or one of `source.DAMAGE`, where nothing can be done.
+    completed: Callable[[bytes], Completed | None] | None = None
+    #: Completing is work, and mostly possible: the user is told of it without a trial.
+    completes: bool = False
+    decode: Callable[[Source], Decoded] | None = None
+    #: For every page a file that starts with it; or the file as OpenCV's reader of animations takes it (and place).
+    pages: Callable[[bytes], Iterator[bytes]] | None = None
+    ordered: Callable[..., bytes] | None = None
+    #: A `RowSource` of a path or bytes, and the bytes of samples that the start of a file promises.
+    rows: Callable[..., RowSource] | None = None
+    promised: Callable[[bytes], int] | None = None
+
+    #: Encodes a picture whole; where it is None, `writer` does that, too.
+    encode: Callable[[Pixels, Target], bytes] | None = None
+    #: Pages, or else the frames of an animation, which are of one size, and whether these keep metadata.
+    encode_frames: Callable[[Animation, Target], bytes] | None = None
+    frames_keep: bool = True
+    #: What writes a file by rows; the number is that of bytes of samples.
+    writer: Callable[[BinaryIO, int, Target], RowWriter] | None = None
+
+    def holds(self, dtype: Any, channels: int) -> bool:
+        """Whether it keeps pixels of a dtype (a numpy dtype or its name) and that many channels."""
+        return self.name == "npy" or (str(dtype) in self.depths and channels in self.channels)
+
+    def is_start(self, data: bytes) -> bool:
+        """Whether the bytes of a file are of this format."""
+        return data.startswith(self.starts) or (self.recognised is not None and self.recognised(data))
+
+    def pays_in_bands(self, head: bytes, least: int) -> bool:
+        """Whether a file that starts with `head` can be read in bands, and may have `least` bytes of samples."""
+        return self.rows is not None and (self.promised is None or self.promised(head) >= least)
+
+
+def is_tiff(data: bytes) -> bool:
+    """Whether these bytes start as a TIFF or BigTIFF file does."""
+    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def brands(data: bytes) -> set[bytes]:
+    """The brands in the first box of an ISO media file."""
+    size = min(int.from_bytes(data[:4], "big"), 256)
+    return {data[8:12]} | {data[at : at + 4] for at in range(16, size, 4)}
+
+
+def _is_avif(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and bool({b"avif", b"avis"} & brands(data))
+
+
+def _is_bmp(data: bytes) -> bool:
+    sizes = (12, 40, 52, 56, 64, 108, 124)
+    return data[:2] == b"BM" and len(data) > 18 and int.from_bytes(data[14:18], "little") in sizes
+
+
+def _is_netpbm(kinds: bytes) -> Callable[[bytes], bool]:
+    return lambda data: data[:1] == b"P" and data[1:2] in kinds and data[2:3].isspace()
+
+
+_8: Final = frozenset({"uint8"})
+_8_16: Final = frozenset({"uint8", "uint16"})
+_NUMBERS: Final = frozenset({"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"})
+_ALL: Final = frozenset({1, 2, 3, 4})
+_OPAQUE: Final = frozenset({1, 3})
+_EVERYTHING: Final = frozenset({"icc", "exif", "xmp", "dpi"})
+_QUALITY: Final = ("1 to 100", 95)  # chained filters should not sharpen an encoder's blocks
+
+# fmt: off
+#: In the order in which extensions are listed.
+FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
+    Format(
+        name="png", extensions=(".png",), starts=(b"\x89PNG",), depths=_8_16, channels=_ALL, keeps=_EVERYTHING,
+        settings={"compression": ("0 to 9", 1)},
+        header=Late("png.structure.header"), metadata=Late("png.metadata.metadata"),
+        completed=Late("png.truncated.completed"), completes=True, decode=Late("png.decode.decode"),
+        ordered=Late("png.animated.ordered"), rows=Late("png.rows.opened"), promised=Late("png.structure.promised"),
+        encode=Late("png.writer.encode"), encode_frames=Late("png.animated.encode_frames"),
+        writer=Late("png.writer.writer"),
+    ),
+    Format(
+        name="jpeg", extensions=(".jpg", ".jpeg", ".jpe", ".jfif"), starts=(b"\xff\xd8\xff",),
+        depths=_8, channels=_OPAQUE, longest_side=65500, keeps=_EVERYTHING,
+        most_bytes={"exif": 65527, "xmp": 65504, "icc": 255 * 65519},  # of a segment besides its name; ICC has 255
+        settings={
+            "quality": _QUALITY, "progressive": ("0 or 1", 0), "optimize": ("0 or 1", 0),
+            "subsampling": ("444, 422, 420, 440 or 411", "420"),
+        },
+        header=Late("jpeg.segments.header"), metadata=Late("jpeg.metadata.metadata"),
+        completed=Late("jpeg.segments.completed"), decode=Late("jpeg.decode.decode"),
+        writer=Late("jpeg.writer.writer"),
+    ),
+    Format(
+        name="webp", extensions=(".webp",), recognised=lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP",
+        depths=_8, channels=_ALL, widened={1: 3, 2: 4}, longest_side=16383, keeps=_EVERYTHING, dpi_in_exif=True,
+        settings={"quality": _QUALITY, "lossless": ("0 or 1", 0)},
+        header=Late("webp.header"), metadata=Late("webp.metadata"), decode=Late("others.decode"),
+        encode=Late("webp.encode"), encode_frames=Late("webp.encode_frames"),
+    ),
+    Format(
+        name="tiff", extensions=(".tif", ".tiff"), recognised=is_tiff, depths=_NUMBERS, channels=_ALL,
+        keeps=_EVERYTHING, settings={"compression": ("none or deflate", "none")},
+        header=Late("tiff.layout.header"), metadata=Late("tiff.exif.metadata"),
+        completed=Late("tiff.layout.completed"), decode=Late("tiff.decode.decode"),
+        pages=Late("tiff.directories.pages"), rows=Late("tiff.rows.opened"),
+        encode_frames=Late("tiff.writer.encode_frames"), writer=Late("tiff.writer.writer"),
+    ),
+    Format(
+        name="bmp", extensions=(".bmp", ".dib"), recognised=_is_bmp, depths=_8, channels=_ALL, widened={2: 4},
+        keeps=frozenset({"dpi"}), header=Late("bmp.header"), metadata=Late("bmp.metadata"),
+        completed=Late("bmp.completed"), decode=Late("bmp.decode"), encode=Late("bmp.encode"),
+    ),
+    Format(
+        name="pnm", extensions=(".ppm", ".pgm", ".pnm"), only_read=(".pbm",), recognised=_is_netpbm(b"1234567"),
+        depths=_8_16, channels=_OPAQUE, header=Late("pnm.header"), completed=Late("pnm.completed"),
+        decode=Late("pnm.decode"), encode=Late("pnm.encode"),
+    ),
+    Format(name="pam", extensions=(".pam",), depths=_8_16, channels=_ALL, encode=Late("pnm.encode")),
+    Format(
+        name="pfm", extensions=(".pfm",), recognised=_is_netpbm(b"Ff"), depths=frozenset({"float32"}),
+        channels=_OPAQUE, header=Late("pnm.header"), decode=Late("others.decode"), encode=Late("pnm.encode"),
+    ),
+    Format(
+        name="jp2", extensions=(".jp2",), only_read=(".j2k",),
+        starts=(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), depths=_8_16, channels=_ALL, widened={2: 4},
+        settings={"compression": ("1 to 1000 (lossless)", 1000)},
+        header=Late("jp2.header"), decode=Late("others.decode"), encode=Late("jp2.encode"),
+    ),
+    Format(
+        name="avif", extensions=(".avif",), recognised=_is_avif, depths=_8, channels=_ALL, widened={2: 4},
+        longest_side=65535, keeps=_EVERYTHING, dpi_in_exif=True,
+        settings={"quality": _QUALITY, "speed": ("0 (small) to 10 (fast)", 9)},
+        header=Late("avif.header"), metadata=Late("avif.metadata"), decode=Late("others.decode"),
+        encode=Late("avif.encode"), encode_frames=Late("avif.encode_frames"), frames_keep=False,
+    ),
+    Format(name="npy", extensions=(".npy",)),  # read and written by `convcli.npy`
+    Format(
+        name="gif", only_read=(".gif",), because=": its 256 colours spoil a filtered picture",
+        starts=(b"GIF87a", b"GIF89a"), header=Late("others.gif"), decode=Late("others.decode"),
+    ),
+    Format(
+        name="hdr", only_read=(".hdr",), starts=(b"#?RADIANCE", b"#?RGBE"),
+        header=Late("others.hdr"), decode=Late("others.decode"),
+    ),
+    Format(
+        name="ras", only_read=(".ras", ".sr"), starts=(b"\x59\xa6\x6a\x95",),
+        header=Late("others.ras"), decode=Late("others.decode"),
+    ),
+)}
