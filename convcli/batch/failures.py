@@ -15,6 +15,7 @@ from convcli.errors import ConvcliError, ImageError
 if TYPE_CHECKING:
     from convcli.batch.files import Pending
     from convcli.batch.resume import Earlier
+    from convcli.batch.workers.pool import Death
 
 
 def settled(
@@ -85,8 +86,8 @@ def _remembering(report: Report, earlier: Earlier | None) -> Report:
     )
 
 
-def lost(job: Job, earlier: Earlier | None, how: str) -> Report:
+def lost(job: Job, earlier: Earlier | None, death: Death) -> Report:
     """The report of a job whose process died."""
-    hint = "memory may have run out: fewer --jobs take less" if "SIGKILL" in how else ""
-    error = ImageError(f"the process that filtered it {how}", place=shown(job.input), hint=hint)
+    hint = "memory may have run out: fewer --jobs take less" if death.is_kill else ""
+    error = ImageError(f"the process that filtered it {death}", place=shown(job.input), hint=hint)
     return failed(job, str(error), earlier)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convcli.batch.fingerprint import digest, file_digest, fingerprint
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Written
 from convcli.errors import ImageError, reason
 from convcli.records import record
-
-if TYPE_CHECKING:
-    from convcli.batch.settings import PictureSettings
-    from convcli.ops import Kernel
 
 
 @record
@@ -98,21 +93,6 @@ class Recording:
             fact = "it exists already, is not what this run makes, and no record says that a former run made it"
             raise ImageError(fact, place=made.path, hint="--overwrite replaces it")
         return False
-
-
-def recording(
-    kernels: Sequence[Kernel], range_: str, layout: str | None, pictures: PictureSettings, algorithm: str | None,
-    *, resumes: bool, version: str,
-) -> Recording:  # fmt: skip
-    """The recording of a run with these settings."""
-    # A limit decides whether there is a result, not which.
-    shared = replace(pictures, max_pixels=0, strict=False, allow_truncated=False)
-    return Recording(
-        version=version,
-        content=fingerprint(list(kernels), range_, layout, shared, algorithm),
-        tolerance=(pictures.strict, pictures.allow_truncated),
-        resumes=resumes,
-    )
 
 
 def earlier(line: Mapping[str, Any]) -> Earlier:

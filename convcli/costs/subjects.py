@@ -54,7 +54,7 @@ class Request:
 
 
 @record
-class Found:
+class Subjects:
     """The subjects, a title for their table, remarks, and the image's pixels where one was given."""
 
     subjects: tuple[Subject, ...]
@@ -65,7 +65,7 @@ class Found:
     hidden: tuple[str, ...] = ()
 
 
-def subjects(request: Request) -> Found:
+def subjects(request: Request) -> Subjects:
     """Reads everything that `request` names. Raises `ConvcliError` for what is wrong or can't be."""
     if request.image and request.size:
         raise UsageError("--image and --size both say the size of the input", hint="leave one out")
@@ -82,7 +82,7 @@ def subjects(request: Request) -> Found:
     for source in request.sources:
         network = networks[source]
         found += _network(request, network, spatial) if network else [given.kernel(source)]
-    return Found(
+    return Subjects(
         subjects=_unique(found), title=_title(found, request, given), notes=tuple(given.notes), pixels=pixels
     )  # fmt: skip
 
@@ -131,7 +131,7 @@ class _Given:
         self.layer_channels = request.in_channels or self.channels
         self.notes: list[str] = []
 
-    def textbook(self) -> Found:
+    def textbook(self) -> Subjects:
         """Every type of kernel as a layer."""
         request = self.request
         side = request.kernel_size or KERNEL_SIZE
@@ -141,7 +141,7 @@ class _Given:
             self.notes.append("Depthwise separable layers take no groups.")
         where = f"{self.layer_channels} -> {out} channels, input {_shown(self.spatial)}"
         found = [self._as_layer(name, layer) for name, layer in layers]
-        return Found(
+        return Subjects(
             subjects=tuple(found), title=f"{side}x{side} kernels, {where}", notes=tuple(self.notes),
             hidden=("type", "geometry"),
         )  # fmt: skip

@@ -32,7 +32,7 @@ def takes_60(item: Path, ask: Any, again: bool) -> bool:
 def test_what_a_dead_worker_had_not_begun_goes_to_others() -> None:
     outcomes = dict(filter(None, pool.Workers(dies_at_3, 2).outcomes(enumerate(range(12)))))
     death = outcomes.pop(3)
-    assert death == pool.Death("ended with exit code 7")
+    assert death == pool.Death(7)
     assert outcomes == {number: number * number for number in range(12) if number != 3}
 
 
@@ -54,7 +54,7 @@ def is_asked_to_end(item: int, ask: Any, again: bool) -> int:
 def test_a_worker_that_python_would_not_let_end(capfd: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
     (outcome,) = filter(None, pool.Workers(is_asked_to_end, 1).outcomes([(0, 0)]))
-    assert outcome == (0, pool.Death("was killed by SIGTERM"))
+    assert outcome == (0, pool.Death(-signal.SIGTERM))
     assert (capfd.readouterr().err, time.monotonic() - began < 10) == ("", True)
 
 
@@ -69,7 +69,7 @@ def waits_at_2_and_dies_at_3(item: int, ask: Any, again: bool) -> Any:
 def test_what_a_dead_worker_had_all_but_finished_is_done_again() -> None:
     """The disk is still busy with item 2 when item 3 takes its worker along: the fault is that of item 3 alone."""
     outcomes = dict(filter(None, pool.Workers(waits_at_2_and_dies_at_3, 1).outcomes(enumerate(range(6)))))
-    assert outcomes.pop(3) == pool.Death("ended with exit code 7")
+    assert outcomes.pop(3) == pool.Death(7)
     assert outcomes == {number: (number, number == 2) for number in (0, 1, 2, 4, 5)}
 
 

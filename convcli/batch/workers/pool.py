@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any, Final, TypeAlias
 
-from convcli.batch import files
 from convcli.batch.workers import interrupts
-from convcli.batch.workers.processes import Channel, Forked, Spawned, Worker, can_fork, described, ready, signals_held
+from convcli.batch.workers.processes import Channel, Forked, Spawned, Worker, can_fork, ready, signals_held
 from convcli.errors import ImageError, reason
 from convcli.records import record
 
@@ -37,9 +36,27 @@ _MOST_IDLE_DEATHS: Final = 3
 
 @record(kw_only=False)
 class Death:
-    """A worker ended while it worked on an item: "was killed by SIGKILL"."""
+    """A worker ended while it worked on an item, with an exit `code`; negative: by a signal.
 
-    how: str
+    >>> str(Death(7)), str(Death(-15))
+    ('ended with exit code 7', 'was killed by SIGTERM')
+    """
+
+    code: int | None
+
+    @property
+    def is_kill(self) -> bool:
+        """Whether it was SIGKILL, as where memory runs out."""
+        return self.code is not None and -self.code == getattr(signal, "SIGKILL", None)
+
+    def __str__(self) -> str:
+        if self.code is None or self.code >= 0:
+            return f"ended with exit code {self.code}"
+        try:
+            name = signal.Signals(-self.code).name
+        except ValueError:
+            name = f"signal {-self.code}"
+        return f"was killed by {name}"
 
 
 @record(kw_only=False)
@@ -52,14 +69,17 @@ class Later:
 class Workers:
     """`count` processes that run `work`; `memory` is what items that ask for more than their share may take together.
 
+    In a process that a signal ends `give_up` is called last, to clean up.
+
     The work is inherited (Linux, while this process has no other threads) or pickled. Each worker ends when this
     process does, however that comes about.
     """
 
-    def __init__(self, work: Work, count: int, *, memory: int = 0) -> None:
-        self._work = work
+    def __init__(
+        self, work: Work, count: int, *, memory: int = 0, give_up: Callable[[], None] | None = None
+    ) -> None:  # fmt: skip
+        self._values = work, memory // count, give_up
         self._count = count
-        self._share = memory // count
         self._memory = memory
         self._workers: list[Worker] = []
         self._granted: dict[Worker, int] = {}
@@ -124,7 +144,7 @@ class Workers:
     def _hire(self) -> Worker | None:
         """Starts one more worker, if that can be; raises ImageError where it can't and there is none."""
         try:
-            self._workers.append((Forked if can_fork() else Spawned)(_serve, (self._work, self._share), self._workers))
+            self._workers.append((Forked if can_fork() else Spawned)(_serve, self._values, self._workers))
         except OSError as error:
             if not self._workers:
                 raise ImageError(f"no process can be started: {reason(error)}", hint="--jobs 1 needs none") from error
@@ -147,7 +167,7 @@ class Workers:
         self._workers.remove(worker)
         self._granted.pop(worker, None)
         self._asking = collections.deque(pair for pair in self._asking if pair[0] is not worker)
-        how = described(worker.wait(None))
+        death = Death(worker.wait(None))
         worker.close()
         failed = next((number for number in worker.items if number not in self._made), None)
         self._again |= self._made & worker.items.keys()
@@ -155,9 +175,9 @@ class Workers:
         left.extendleft(reversed([item for number, item in worker.items.items() if number != failed]))
         self._idle_deaths = 0 if worker.items else self._idle_deaths + 1
         if self._idle_deaths >= _MOST_IDLE_DEATHS:
-            raise ImageError(f"processes end before they get any work: each {how}", hint="--jobs 1 needs none")
+            raise ImageError(f"processes end before they get any work: each {death}", hint="--jobs 1 needs none")
         if failed is not None:
-            yield failed, Death(how)
+            yield failed, death
 
     def _reap(self, patience: float) -> None:
         """Waits for workers that are on their way out."""
@@ -235,7 +255,7 @@ def _run_all(tasks: queue.SimpleQueue[Callable[[], None]]) -> None:
         tasks.get()()
 
 
-def _serve(channel: Channel, work: Work, share: int) -> None:
+def _serve(channel: Channel, work: Work, share: int, give_up: Callable[[], None] | None) -> None:
     """A worker's life: items as they come, until there are no more or the other side is gone."""
     side = _Side(channel)
     try:
@@ -245,8 +265,8 @@ def _serve(channel: Channel, work: Work, share: int) -> None:
         side.settle()
     except _Stopped as stopped:
         side.settle()
-        for pending in list(files.Pending.all):
-            pending.give_up()
+        if give_up:
+            give_up()
         # Dies of the signal, now that all is cleaned up, so that the cause can be told.
         signal.signal(stopped.number, signal.SIG_DFL)
         os.kill(os.getpid(), stopped.number)
