@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,9 +16,8 @@ from convcli.engine.plan import forced
 from convcli.networks.swaps import TARGETS
 
 if TYPE_CHECKING:
-    from convcli.costs.comparison import Comparison
+    from convcli.costs.comparison import Comparison, Lineup
     from convcli.costs.cost import Timing
-    from convcli.costs.subjects import Subjects
 
 #: Formats by the ending of --output.
 ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown"}
@@ -100,8 +100,8 @@ def command(timed: bool, budget: float, format_: str | None, output: str | None,
 class _Run:
     """What is compared, and the times measured so far."""
 
-    def __init__(self, subjects: Subjects) -> None:
-        self._subjects = subjects
+    def __init__(self, lineup: Lineup) -> None:
+        self._lineup = lineup
         self.times: list[Timing | None] = []
         self.rows = 0
         self.stopped = False
@@ -113,7 +113,7 @@ class _Run:
         from convcli.reports import terminal
         from convcli.spec import library
 
-        rows = [(subject, placed) for subject in self._subjects.subjects for placed in subject.timed]
+        rows = [(subject, placed) for subject in self._lineup.subjects for placed in subject.timed]
         self.rows = len(rows)
         for subject, placed in rows:
             if subject.picture and placed.kernel:
@@ -122,7 +122,7 @@ class _Run:
             with terminal.progress(len(rows), "timing") as step:
                 for subject, placed in rows:
                     step(placed.name)
-                    pixels = self._subjects.pixels if subject.picture else None
+                    pixels = self._lineup.pixels if subject.picture else None
                     self.refusals += timing.refusals(placed)
                     self.times.append(timing.time_placed(placed, budget, pixels, as_picture=subject.picture))
         except KeyboardInterrupt:
@@ -132,17 +132,14 @@ class _Run:
         """The costs, with what was timed."""
         from convcli.costs import comparison, timing
 
-        subjects = self._subjects
-        notes = [*subjects.notes, *dict.fromkeys(self.refusals)]
+        notes = [*self._lineup.notes, *dict.fromkeys(self.refusals)]
         if self.stopped:
             notes.append(f"Stopped: {len(self.times)} of {self.rows} rows were timed.")
         elif untimed := self.times.count(None):
             notes.append(f"{untimed} of {self.rows} rows were not timed: their weights don't fit in memory.")
         machine = timing.machine() if any(self.times) else None
-        return comparison.compare(
-            subjects.subjects, self.times, title=subjects.title, notes=notes, machine=machine,
-            hidden=subjects.hidden, **settings,
-        )  # fmt: skip
+        lineup = replace(self._lineup, notes=tuple(notes))
+        return comparison.compare(lineup, self.times, machine=machine, **settings)
 
 
 def _write(comparison: Comparison, columns: Sequence[str], format_: str, output: str | None) -> None:
