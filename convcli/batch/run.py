@@ -72,7 +72,7 @@ def _sweep(jobs: Sequence[Job]) -> None:
         temporaries.sweep(Path(folder), at_most=_GLANCE if len(jobs) == 1 else None)
 
 
-def run(jobs: Sequence[Job], settings: Settings, reporter: Reporter, course: Course) -> bool:
+def run_jobs(jobs: Sequence[Job], settings: Settings, reporter: Reporter, course: Course) -> bool:
     """Runs all jobs; a failed one doesn't stop the others, unless that is wanted. True where none failed.
 
     Raises ImageError where the report file can't be used.

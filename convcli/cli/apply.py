@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.batch.names.jobs import FIELDS, Job, plan_jobs
+from convcli.batch.names import FIELDS, Job, plan_jobs
 from convcli.cli.batch_options import batch_options, course
 from convcli.cli.input_options import input_options, selection
 from convcli.cli.kernel_options import check_kernels, kernel_options, read_kernels
@@ -17,8 +17,8 @@ from convcli.cli.options import GroupedCommand, headed, together
 from convcli.cli.picture_options import picture_options, picture_settings
 
 if TYPE_CHECKING:
-    from convcli.batch.names.inputs import Selection
-    from convcli.batch.settings import Course, Settings
+    from convcli.batch import Course, Settings
+    from convcli.batch.names import Selection
 
 _option = headed("Output")
 output_options = together(
@@ -57,7 +57,7 @@ def command(output: str, format_: str | None, dry_run: bool, **options: Any) -> 
     convcli apply - -k upsample-bilinear-2x -o - --format png < small.png > large.png
     convcli apply signal.npy -k '{axes: x, weights: [1, 2, 1], divisor: sum}' -o smooth.npy
     """
-    from convcli.batch.names.inputs import collect
+    from convcli.batch.names import collect
 
     selected, settings = selection(options), _settings(options)
     inputs = collect(selected, output=output)
@@ -81,7 +81,7 @@ def command(output: str, format_: str | None, dry_run: bool, **options: Any) -> 
 
 def _settings(options: Mapping[str, Any]) -> Settings:
     """What all inputs share, by the options' values; the numbers of kernels are not made yet. Raises `ConvcliError`."""
-    from convcli.batch.settings import Settings
+    from convcli.batch import Settings
 
     pictures, layout = picture_settings(options), options["layout"]
     if layout is not None:
@@ -99,7 +99,7 @@ def _settings(options: Mapping[str, Any]) -> Settings:
 def _run(jobs: Sequence[Job], settings: Settings, course: Course, **words: bool) -> int:
     """Runs the jobs, and tells of them; the exit code."""
     from convcli import __version__
-    from convcli.batch.run import prepare, run
+    from convcli.batch import prepare, run_jobs
     from convcli.cli.reporter import Reporter
 
     course.check(jobs, settings)
@@ -109,7 +109,7 @@ def _run(jobs: Sequence[Job], settings: Settings, course: Course, **words: bool)
         settings = settings.recorded(resumes=course.resume, version=__version__)
     reporter = Reporter(len(jobs), **words)
     try:
-        good = run(jobs, settings, reporter, course)
+        good = run_jobs(jobs, settings, reporter, course)
     finally:
         reporter.close()
     return 0 if good else 1

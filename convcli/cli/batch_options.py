@@ -10,7 +10,7 @@ import click
 from convcli.cli.options import headed, together
 
 if TYPE_CHECKING:
-    from convcli.batch.settings import Course
+    from convcli.batch import Course
 
 _option = headed("Batches")
 batch_options = together(
@@ -30,7 +30,7 @@ batch_options = together(
 
 def course(options: Mapping[str, Any]) -> Course:
     """How the run goes, by the options' values."""
-    from convcli.batch.settings import Course
+    from convcli.batch import Course
 
     fields = {name: options[name] for name in ("scheduler", "fail_fast", "report_file", "resume")}
     return Course(processes=options["processes"] or 0, **fields)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from convcli.batch.names.inputs import Selection, Shard
+from convcli.batch.names import Selection, Shard
 from convcli.cli.options import headed, together
 
 _option = headed("Inputs")

@@ -34,16 +34,16 @@ def read_kernels(sources: Sequence[str], options: Mapping[str, Any]) -> list[Ker
 
     Raises `KernelError`, and `UsageError` for an option that none of the kernels takes.
     """
-    from convcli.spec import library
+    from convcli.spec import read
     from convcli.spec.reader import override
 
     nodes = {name: override(options[name], f"--{name}") for name in OVERRIDES if options[name] is not None}
     kernels, used = [], set()
     for source in sources:
-        kernel = library.read(source)
+        kernel = read(source)
         own = {name: node for name, node in nodes.items() if name in kernel.FIELDS}
         used |= set(own)
-        kernels.append(library.read(source, own) if own else kernel)
+        kernels.append(read(source, own) if own else kernel)
     for name in nodes:
         if name not in used:
             types = sorted({kernel.type for kernel in kernels})
@@ -53,7 +53,7 @@ def read_kernels(sources: Sequence[str], options: Mapping[str, Any]) -> list[Ker
 
 def check_kernels(kernels: Sequence[Kernel]) -> None:
     """Makes the numbers of all kernels; raises `KernelError` where some are wrong."""
-    from convcli.spec import library
+    from convcli.spec import check
 
     for kernel in kernels:
-        library.check(kernel)
+        check(kernel)

@@ -11,7 +11,7 @@ from convcli.cli.options import headed, together
 from convcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from convcli.batch.settings import PictureSettings
+    from convcli.batch import PictureSettings
 
 _option = headed("Pictures")
 picture_options = together(
@@ -44,7 +44,7 @@ picture_options = together(
 
 def picture_settings(options: Mapping[str, Any]) -> PictureSettings:
     """The settings that the options' values make. Raises UsageError."""
-    from convcli.batch.settings import PictureSettings
+    from convcli.batch import PictureSettings
     from convcli.filtering.treatment import Treatment, parse_channels
     from convcli.pictures.opencv import allow_pixels
     from convcli.pictures.reading import MAX_PIXELS

@@ -9,9 +9,10 @@ import io
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from convcli.batch.report import Report
+from convcli.batch import Report
 from convcli.errors import printable
-from convcli.reports.tables import Column, Table, engineering
+from convcli.reports import Column, Table
+from convcli.reports.tables import engineering
 
 if TYPE_CHECKING:
     from convcli.reports.progress import Bar, Plain
@@ -75,9 +76,9 @@ class Reporter:
 
     def _write(self, report: Report, stream: TextIO) -> None:
         if self._as_json:
-            from convcli.reports import text
+            from convcli.reports import write_json
 
-            text.write_json(report.as_dict(), stream, indent=None)
+            write_json(report.as_dict(), stream, indent=None)
         elif report.status == "failed":
             stream.write(f"Error: {printable(report.error)}\n")
         elif report.status == "done":
@@ -114,7 +115,7 @@ class Reporter:
 
 def _write_block(report: Report, stream: TextIO) -> None:
     """All of one report."""
-    from convcli.reports import terminal
+    from convcli.reports import write
 
     rows = [
         {
@@ -138,7 +139,7 @@ def _write_block(report: Report, stream: TextIO) -> None:
     ]
     if any(stage.flipped for stage in report.stages):
         notes.append("weights flipped (convolution) where the kernel says so; otherwise cross-correlation")
-    terminal.write(Table(columns=_STAGES, rows=rows, title=_names(report), notes=notes), "table", stream)
+    write(Table(columns=_STAGES, rows=rows, title=_names(report), notes=notes), "table", stream)
 
 
 def _write_line(report: Report, stream: TextIO) -> None:
