@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from convcli.batch.files import Pending
     from convcli.batch.report_file import ReportFile
     from convcli.batch.resume import Earlier
-    from convcli.batch.workers.pool import Later
+    from convcli.batch.workers import Later
 
 #: Fewer and smaller inputs than these stay in one process: another one takes longer to start than they do.
 _MANY = 16
@@ -155,8 +155,7 @@ class _Run:
 
     def _in_processes(self, processes: int) -> Iterator[tuple[int, Report] | None]:
         # What all of them need is loaded once, before there are copies of this process.
-        from convcli.batch.workers import memory
-        from convcli.batch.workers.pool import Death, Workers
+        from convcli.batch.workers import Death, Workers, memory
         from convcli.engine.threads import core_count
         from convcli.pictures.opencv import opencv
 
@@ -201,7 +200,7 @@ class _Work:
         self, item: tuple[Job, Earlier | None], ask: Callable[[int], None], again: bool
     ) -> Report | Later:  # fmt: skip
         """A job. If it is done `again`, its output may be in place already."""
-        from convcli.batch.workers.pool import Later
+        from convcli.batch.workers import Later
 
         self._settle_in()
         job, earlier = item

@@ -31,18 +31,18 @@ def symmetries(weights: Weights) -> list[str]:
         mirrored = np.flip(weights)
         return ["even"] if _alike(mirrored, weights) else ["odd"] if _alike(mirrored, -weights) else []
     flips = {"left-right": -1, "up-down": -2, "front-back": -3}
-    found = []
+    names = []
     for name, axis in list(flips.items())[: weights.ndim]:
         flipped = np.flip(weights, axis)
         if _alike(flipped, weights):
-            found.append(f"even {name}")
+            names.append(f"even {name}")
         elif _alike(flipped, -weights):
-            found.append(f"odd {name}")
+            names.append(f"odd {name}")
     if weights.ndim == 2 and weights.shape[0] == weights.shape[1] > 1 and _alike(weights, weights.T):
-        found.append("transposed")
-    if not found and weights.size > 1 and _alike(np.flip(weights), weights):
-        found.append("point")
-    return found
+        names.append("transposed")
+    if not names and weights.size > 1 and _alike(np.flip(weights), weights):
+        names.append("point")
+    return names
 
 
 def _alike(one: Weights, other: Weights) -> bool:
@@ -143,7 +143,7 @@ def facts(kernel: Kernel, channels: int) -> dict[str, Any]:
     sizes = (240,) * len(kernel.axes)
     count = kernel.count(sizes, channels)
     outputs = math.prod(kernel.output_shape(sizes))
-    told: dict[str, Any] = {
+    entries: dict[str, Any] = {
         "name": kernel.name,
         "about": kernel.about,
         "type": kernel.type,
@@ -167,10 +167,10 @@ def facts(kernel: Kernel, channels: int) -> dict[str, Any]:
         "algorithm": kernel.algorithm(),
     }
     if isinstance(kernel, Transposed):
-        told["taps_per_output"] = taps_per_output(kernel)
-        told["phase_sums"] = phase_sums(kernel)
-    told["parts"] = {name: _part(weights) for name, weights in kernel.parts().items()}
-    return told
+        entries["taps_per_output"] = taps_per_output(kernel)
+        entries["phase_sums"] = phase_sums(kernel)
+    entries["parts"] = {name: _part(weights) for name, weights in kernel.parts().items()}
+    return entries
 
 
 def _part(weights: Weights) -> dict[str, Any]:

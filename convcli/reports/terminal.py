@@ -36,7 +36,7 @@ def fitting(table: Table, width: int) -> tuple[list[Column], list[Column]]:
     """The columns that fit in `width` characters, and those left out: highest priority number first, twins together."""
     columns = list(table.columns)
     dropped: list[Column] = []
-    while _least_width(table, columns) + _kept(columns) > width:
+    while _least_width(table, columns) + _bar_room(columns) > width:
         last = max(columns, key=lambda column: column.priority)
         if last.priority == 0:
             break
@@ -46,7 +46,7 @@ def fitting(table: Table, width: int) -> tuple[list[Column], list[Column]]:
     return columns, dropped
 
 
-def _kept(columns: Sequence[Column]) -> int:
+def _bar_room(columns: Sequence[Column]) -> int:
     """Room that is kept free for bars."""
     return sum(BAR_SHORTEST + 1 for column in columns if column.bar == "kept")
 
@@ -70,14 +70,14 @@ def terminal(table: Table, stream: TextIO, width: int) -> None:
     bars = [column for column in columns if column.bar]
     spare = width - _least_width(table, columns)
     length = min(BAR_LONGEST, spare // len(bars) - 1) if bars else 0
-    shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", title_justify="left")
+    rich_table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", title_justify="left")
     if table.title:
         console.print(Text(table.title, style="bold"))
     cells = []
     for index, column in enumerate(columns):
         barred = column.bar and length >= BAR_SHORTEST
         cells.append(_barred(table, column, length) if barred else _plain_cells(table, column))
-        shown.add_column(
+        rich_table.add_column(
             column.title,
             justify="right" if column.right and not barred else "left",
             style="cyan" if index == 0 else "",
@@ -85,8 +85,8 @@ def terminal(table: Table, stream: TextIO, width: int) -> None:
             overflow="fold",
         )
     for number, line in enumerate(zip(*cells, strict=True)):
-        shown.add_row(*line, style="bold" if number == len(table.rows) else "")
-    console.print(shown)
+        rich_table.add_row(*line, style="bold" if number == len(table.rows) else "")
+    console.print(rich_table)
     for note in table.notes:
         console.print(Text(note, style="dim"))
     if dropped:
@@ -139,13 +139,13 @@ def progress(total: int, what: str, stream: TextIO | None = None) -> Iterator[Ca
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=_console(stream), transient=True) as shown:
-        task = shown.add_task(what, total=total)
+    with Progress(*columns, console=_console(stream), transient=True) as display:
+        task = display.add_task(what, total=total)
         started = 0
 
         def step(name: str) -> None:
             nonlocal started
-            shown.update(task, description=f"{what} {printable(name)}", completed=started)
+            display.update(task, description=f"{what} {printable(name)}", completed=started)
             started += 1
 
         yield step
@@ -227,9 +227,9 @@ def pairs(rows: Sequence[tuple[str, str]], stream: TextIO) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = RichTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    shown.add_column(no_wrap=True, style="bright_black", min_width=width + 2)
-    shown.add_column(overflow="fold")
+    rich_table = RichTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    rich_table.add_column(no_wrap=True, style="bright_black", min_width=width + 2)
+    rich_table.add_column(overflow="fold")
     for name, value in rows:
-        shown.add_row(f"  {name}", Text(printable(value)))
-    _console(stream).print(shown)
+        rich_table.add_row(f"  {name}", Text(printable(value)))
+    _console(stream).print(rich_table)
