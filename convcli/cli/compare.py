@@ -110,16 +110,16 @@ class _Run:
     def measure(self, budget: float) -> None:
         """Times all rows, until the last or Ctrl-C."""
         from convcli.costs import timing
-        from convcli.reports import terminal
-        from convcli.spec import library
+        from convcli.reports.progress import progress
+        from convcli.spec import check
 
         rows = [(subject, placed) for subject in self._lineup.subjects for placed in subject.timed]
         self.rows = len(rows)
         for subject, placed in rows:
             if subject.picture and placed.kernel:
-                library.check(placed.kernel)
+                check(placed.kernel)
         try:
-            with terminal.progress(len(rows), "timing") as step:
+            with progress(len(rows), "timing") as step:
                 for subject, placed in rows:
                     step(placed.name)
                     pixels = self._lineup.pixels if subject.picture else None
@@ -156,13 +156,13 @@ def _write(comparison: Comparison, columns: Sequence[str], format_: str, output:
 
 def _report(comparison: Comparison, columns: Sequence[str], format_: str, stream: TextIO) -> None:
     from convcli.costs import report
-    from convcli.reports import terminal, text as texts
+    from convcli.reports import write, write_json
 
     if format_ == "json":
-        texts.write_json(comparison.as_dict(), stream)
+        write_json(comparison.as_dict(), stream)
         return
     tables = [report.csv_table(comparison, columns)] if format_ == "csv" else report.tables(comparison, columns)
     for number, table in enumerate(tables):
         if number:
             stream.write("\n")
-        terminal.write(table, format_, stream)
+        write(table, format_, stream)

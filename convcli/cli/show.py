@@ -43,7 +43,7 @@ def command(kernel: str, planned: bool, format_: str | None, as_json: bool, **op
     from convcli.cli.kernel_options import check_kernels, read_kernels
     from convcli.costs.facts import facts
     from convcli.errors import UsageError
-    from convcli.reports import text
+    from convcli.reports import write_json
 
     for name in ("size", "dtype", "algorithm"):
         if options[name] and not planned:
@@ -53,14 +53,14 @@ def command(kernel: str, planned: bool, format_: str | None, as_json: bool, **op
     if planned:
         plan = _plan(kernels[0], options)
         if format_ == "json" or as_json:
-            text.write_json(plan.as_dict(), sys.stdout)
+            write_json(plan.as_dict(), sys.stdout)
         else:
             _write_plan(kernels[0], plan, sys.stdout)
         return
     own = kernels[0].channels[0] if kernels[0].channels else kernels[0].bias.size if kernels[0].bias else 1
     described = facts(kernels[0], options["channels"] or own)
     if format_ == "json" or as_json:
-        text.write_json(described, sys.stdout)
+        write_json(described, sys.stdout)
     else:
         _write(described, sys.stdout)
 
@@ -86,24 +86,25 @@ def _plan(kernel: Kernel, options: Mapping[str, Any]) -> KernelPlan:
 
 
 def _write_plan(kernel: Kernel, plan: KernelPlan, out: TextIO) -> None:
-    from convcli.reports import terminal
+    from convcli.reports.terminal import heading, pairs
 
-    terminal.heading(kernel.name, kernel.about, out)
-    terminal.pairs(plan.rows(), out)
+    heading(kernel.name, kernel.about, out)
+    pairs(plan.rows(), out)
 
 
 def _write(facts: dict[str, Any], out: TextIO) -> None:
-    from convcli.reports import terminal
+    from convcli.reports.grid import write_grid
+    from convcli.reports.terminal import heading, pairs
 
-    terminal.heading(facts["name"], facts["about"], out)
-    terminal.pairs(list(_about(facts)), out)
+    heading(facts["name"], facts["about"], out)
+    pairs(list(_about(facts)), out)
     for name, part in facts["parts"].items():
         shape = "x".join(map(str, part["shape"]))
         out.write("\n")
-        terminal.heading(f"{name} {shape}", "", out)
+        heading(f"{name} {shape}", "", out)
         if part["weights"] is not None and len(part["shape"]) <= 2:
-            terminal.grid(part["weights"] if len(part["shape"]) == 2 else [part["weights"]], out)
-        terminal.pairs(list(_part(part)), out)
+            write_grid(part["weights"] if len(part["shape"]) == 2 else [part["weights"]], out)
+        pairs(list(_part(part)), out)
 
 
 def _about(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,11 +1,16 @@
-"""How far a batch is: a bar on a terminal, else a plain line now and then. With `render` the only importer of rich."""
+"""How far something is: a bar on a terminal; elsewhere, of a batch, a plain line now and then."""
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TextIO
+
+from convcli.errors import printable
+from convcli.reports.screen import console, interactive
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -160,3 +165,28 @@ class Bar:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+
+@contextmanager
+def progress(total: int, what: str, stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
+    """A progress display on stderr while something of `total` steps runs; nothing where nobody watches.
+
+    Yields a function to be called with the name of each step as it starts.
+    """
+    stream = stream or sys.stderr
+    if not interactive(stream):
+        yield lambda name: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console(stream), transient=True) as display:
+        task = display.add_task(what, total=total)
+        started = 0
+
+        def step(name: str) -> None:
+            nonlocal started
+            display.update(task, description=f"{what} {printable(name)}", completed=started)
+            started += 1
+
+        yield step
