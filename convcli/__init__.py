@@ -9,7 +9,9 @@ Importing this package costs nothing: numpy and OpenCV are loaded with the first
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from convcli.records import lazily
 
 if TYPE_CHECKING:
     from convcli.costs.plan import plan
@@ -20,25 +22,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["ConvcliError", "Kernel", "__version__", "apply", "load", "names", "plan"]
 
-_HOMES = {
-    "ConvcliError": "convcli.errors",
-    "Kernel": "convcli.ops",
-    "apply": "convcli.spec.library",
-    "load": "convcli.spec.library",
-    "names": "convcli.spec.library",
-    "plan": "convcli.costs.plan",
-}
 
-
-def __getattr__(name: str) -> Any:
-    """Loads a public name from its module on first use (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'convcli' has no attribute '{name}'")
-    import importlib
-
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(
+    __name__,
+    {
+        "costs.plan": "plan", "errors": "ConvcliError", "ops": "Kernel", "spec.library": "apply load names",
+    },
+)  # fmt: skip
 
 
 def __dir__() -> list[str]:

@@ -1,15 +1,20 @@
-"""The command `convcli`, also as `python -m convcli`."""
+"""The command `convcli`, also as `python -m convcli`, and what its process does before it loads anything else."""
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
-
-from convcli.startup import lighten
 
 if TYPE_CHECKING:
     from types import FrameType
+
+#: The libraries that take longest to load, by the package that they are of.
+_LIBRARIES = {"cv2": "cv2", "numpy": "_core/_multiarray_umath"}
 
 
 def main() -> None:
@@ -17,9 +22,14 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as in `nohup`, or `&` of a script
             signal.signal(number, leave)
-    lighten()
+    # Loading makes 40,000 objects that all stay, and by default Python looks through them for garbage every 700.
+    gc.set_threshold(100_000)
+    # Our threads share the work; threads of OpenBLAS's own would be started with numpy and then wait in vain.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from convcli import cli
 
+    if will_filter(sys.argv[1:]):
+        load_libraries()
     cli.main()
 
 
@@ -27,6 +37,54 @@ def leave(number: int, frame: FrameType | None) -> None:
     """Ends the process at once, with the exit code of the signal: there is nothing to clean up, or no time for it."""
     os.write(2, b"Stopped.\n")
     os._exit(128 + number)
+
+
+def will_filter(arguments: Sequence[str]) -> bool:
+    """Whether a command line looks as if OpenCV were about to be wanted.
+
+    Not where it sets OpenCV's limit of pixels, which must be known before its library is loaded.
+    """
+    limits = any(argument.startswith("--max-pixels") for argument in arguments)
+    return list(arguments[:1]) == ["apply"] and not {"--help", "-h", "--dry-run"} & {*arguments} and not limits
+
+
+def load_libraries() -> None:
+    """Has a thread load the libraries of OpenCV and numpy while Python is busy with modules.
+
+    Importing them then finds them there. It is the linker's work, which needs no Python, but `import` would keep Python
+    waiting for it. Where they can't be loaded, importing them says why.
+    """
+    if not sys.platform.startswith("linux") or len(os.sched_getaffinity(0)) < 2:
+        return
+    with suppress(ImportError, OSError, AttributeError):  # a Python without one of them
+        # The linker loads one library at a time: small ones that are wanted meanwhile come first.
+        import _heapq  # noqa: F401
+        import _struct  # noqa: F401
+        import _thread
+        import ctypes
+        import zlib  # noqa: F401
+
+        link = ctypes.CDLL(None).dlopen
+        link.argtypes, link.restype = (ctypes.c_char_p, ctypes.c_int), ctypes.c_void_p
+        _thread.start_new_thread(_load, (link, [os.fsencode(path) for path in libraries()]))
+
+
+def _load(link: Callable[[bytes, int], object], paths: Sequence[bytes]) -> None:
+    for path in paths:
+        link(path, sys.getdlopenflags())
+
+
+def libraries() -> Iterator[str]:
+    """Where the libraries are."""
+    from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
+
+    for package, name in _LIBRARIES.items():
+        spec = PathFinder.find_spec(package)
+        folder = spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else ""
+        for suffix in EXTENSION_SUFFIXES:
+            path = os.path.join(folder, name + suffix)
+            if os.path.exists(path):
+                yield path
 
 
 if __name__ == "__main__":  # and not where a process of ours loads it again

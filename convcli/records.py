@@ -1,4 +1,4 @@
-"""Frozen dataclasses that are quick to define.
+"""What keeps starts short: frozen dataclasses that are quick to define, and names that load when they are used.
 
 `@dataclass(frozen=True)` writes six methods for a class and compiles them, which takes half a millisecond: for the
 fifty classes of this program, more than all its other modules together. Classes made here share one set of methods,
@@ -7,6 +7,7 @@ which go by the names of the fields. They are dataclasses in all else: `replace`
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
 from typing import Any, NoReturn, TypeVar, dataclass_transform, overload
@@ -30,7 +31,7 @@ def record(cls: type[T] | None = None, /, *, kw_only: bool = True, eq: bool = Tr
     (Point(y=1, x=0), True)
     """
 
-    def made(cls: type[T]) -> type[T]:
+    def decorate(cls: type[T]) -> type[T]:
         dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
         methods = {**_METHODS, **_COMPARISON} if eq else _METHODS
         for name, value in {**methods, "__layout__": _Layout(cls)}.items():
@@ -38,20 +39,20 @@ def record(cls: type[T] | None = None, /, *, kw_only: bool = True, eq: bool = Tr
                 setattr(cls, name, value)
         return cls
 
-    return made if cls is None else made(cls)
+    return decorate if cls is None else decorate(cls)
 
 
 class _Layout:
     """The fields of a class, as its methods need them."""
 
     def __init__(self, cls: Any) -> None:
-        found = fields(cls)
-        self.names = {one.name for one in found}
-        self.shown = [one.name for one in found if one.repr]
-        self.compared = [one.name for one in found if one.compare]
-        self.defaults: Mapping[str, Any] = {one.name: one.default for one in found if one.default is not MISSING}
+        members = fields(cls)
+        self.names = {one.name for one in members}
+        self.printed = [one.name for one in members if one.repr]
+        self.compared = [one.name for one in members if one.compare]
+        self.defaults: Mapping[str, Any] = {one.name: one.default for one in members if one.default is not MISSING}
         self.factories: Mapping[str, Callable[[], Any]] = {
-            one.name: one.default_factory for one in found if one.default_factory is not MISSING
+            one.name: one.default_factory for one in members if one.default_factory is not MISSING
         }
         self.required = self.names - self.defaults.keys() - self.factories.keys()
 
@@ -66,15 +67,15 @@ def _init(self: Any, /, *positional: Any, **values: Any) -> None:
     if not layout.required <= values.keys() <= layout.names:
         lacking, unknown = sorted(layout.required - values.keys()), sorted(values.keys() - layout.names)
         raise TypeError(f"{type(self).__name__}: fields lacking: {lacking}, unknown: {unknown}")
-    made = {name: make() for name, make in layout.factories.items() if name not in values}
-    self.__dict__.update({**layout.defaults, **made, **values})
+    defaults = {name: make() for name, make in layout.factories.items() if name not in values}
+    self.__dict__.update({**layout.defaults, **defaults, **values})
     if hasattr(self, "__post_init__"):
         self.__post_init__()
 
 
 def _repr(self: Any) -> str:
-    shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__layout__.shown)
-    return f"{type(self).__qualname__}({shown})"
+    text = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__layout__.printed)
+    return f"{type(self).__qualname__}({text})"
 
 
 def _values(self: Any) -> tuple[Any, ...]:
@@ -99,3 +100,22 @@ def _delattr(self: Any, name: str) -> NoReturn:
 
 _METHODS = {"__init__": _init, "__repr__": _repr, "__setattr__": _setattr, "__delattr__": _delattr}
 _COMPARISON = {"__eq__": _eq, "__hash__": _hash}
+
+
+def lazily(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """A package's `__getattr__` (PEP 562), which loads a public name from its home when it is first used.
+
+    `names` are those of each module of convcli, separated by spaces: `{"spec.library": "load names"}`.
+    """
+    homes = {name: module for module, public in names.items() for name in public.split()}
+
+    def load(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        import importlib
+
+        value = getattr(importlib.import_module(f"convcli.{homes[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return load

@@ -17,7 +17,7 @@ from convcli.batch.entry import place_of
 from convcli.batch.failures import failed, settled_safely
 from convcli.batch.names.jobs import Job
 from convcli.batch.report import Report
-from convcli.batch.resume import Earlier, recording
+from convcli.batch.resume import Earlier
 from convcli.batch.settings import Settings
 from convcli.errors import ConvcliError, ImageError, UsageError
 
@@ -53,7 +53,7 @@ def outcomes(
                     try:
                         if job.fault:
                             raise job.fault
-                        files.check_target(job.output, overwrite=_may_be_there(settings))
+                        files.check_target(job.output, overwrite=settings.replaces)
                     except ConvcliError as error:
                         yield number, failed(job, str(error), earlier)
                         continue
@@ -96,20 +96,12 @@ def _client(scheduler: str) -> Iterator[Client]:
 
 def _travelling(client: Client, settings: Settings) -> Future:
     """The settings as a task of their own, so that they travel once, and are made again where they get lost."""
-    from convcli.batch.settings import PictureSettings
-
-    known = settings.recording or recording(
-        settings.kernels, settings.range, settings.layout, settings.pictures or PictureSettings(),
-        settings.algorithm, resumes=True, version="",
-    )  # fmt: skip
-    again = replace(settings, recording=replace(known, resumes=True))
+    known = settings if settings.recording else settings.recorded(resumes=True, version="")
+    assert known.recording is not None
+    again = replace(known, recording=replace(known.recording, resumes=True))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sending large graph")
         return client.submit(_as_is, again, pure=False)
-
-
-def _may_be_there(settings: Settings) -> bool:
-    return settings.overwrite or (settings.recording is not None and settings.recording.resumes)
 
 
 def _as_is(settings: Settings) -> Settings:

@@ -22,7 +22,7 @@ class Entry:
         self._recording, self._earlier = settings.recording, earlier
         self._compares = settings.recording is not None and settings.recording.resumes and not settings.overwrite
         #: Whether an output that is there already is no reason not to begin.
-        self.lenient = settings.overwrite or (settings.recording is not None and settings.recording.resumes)
+        self.lenient = settings.replaces
         self._identity: dict[str, Any] = {}
         self._state: tuple[int, ...] = ()
         self._written: list[Written] = []

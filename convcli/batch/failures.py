@@ -16,6 +16,7 @@ from convcli.errors import ConvcliError, ImageError
 if TYPE_CHECKING:
     from convcli.batch.files import Pending
     from convcli.batch.resume import Earlier
+    from convcli.batch.workers.pool import Death
 
 
 def settled(
@@ -23,7 +24,10 @@ def settled(
     later: list[Pending] | None = None,
 ) -> Report:  # fmt: skip
     """`run_job`, errors that are a user's to mend being reports, too."""
-    return _reported(job, earlier, lambda: run_job(job, settings, earlier, admit, later))
+    try:
+        return run_job(job, settings, earlier, admit, later)
+    except (ConvcliError, MemoryError) as error:
+        return _failed_by(error, job, earlier)
 
 
 def settled_safely(
@@ -31,40 +35,34 @@ def settled_safely(
     later: list[Pending] | None = None,
 ) -> Report:  # fmt: skip
     """`settled` for a process that has other jobs to do: an error of this program's own fails this one alone."""
-    return _safely(job, earlier, lambda: settled(job, settings, earlier, admit, later))
+    try:
+        return run_job(job, settings, earlier, admit, later)
+    except Exception as error:
+        return _failed_by(error, job, earlier)
 
 
 def finished(job: Job, report: Report, earlier: Earlier | None, later: Sequence[Pending]) -> Report:
     """The report of a job whose outputs were to be put in place `later`; now they are, if it had gone well so far."""
-
-    def finish() -> Report:
+    try:
         for pending in later:
             if report.status == "done":
                 pending.finish()
             else:
                 pending.give_up()
-        return report
-
-    return _safely(job, earlier, lambda: _reported(job, earlier, finish))
-
-
-def _reported(job: Job, earlier: Earlier | None, work: Callable[[], Report]) -> Report:
-    try:
-        return work()
-    except ConvcliError as error:
-        if not error.place:
-            error.place = place_of(job.input)
-        return failed(job, str(error), earlier)
-    except MemoryError:
-        return failed(job, str(ImageError("not enough memory", place=place_of(job.input))), earlier)
-
-
-def _safely(job: Job, earlier: Earlier | None, work: Callable[[], Report]) -> Report:
-    try:
-        return work()
     except Exception as error:
+        return _failed_by(error, job, earlier)
+    return report
+
+
+def _failed_by(error: Exception, job: Job, earlier: Earlier | None) -> Report:
+    """The report of a failure by an error: a user's to mend, too little memory, or a fault of this program's own."""
+    if isinstance(error, ConvcliError):
+        error.place = error.place or place_of(job.input)
+        return failed(job, str(error), earlier)
+    fact = "not enough memory"
+    if not isinstance(error, MemoryError):
         fact = f"an error inside convcli, please report it: {type(error).__name__}: {error}"
-        return failed(job, str(ImageError(" ".join(fact.split()), place=place_of(job.input))), earlier)
+    return failed(job, str(ImageError(" ".join(fact.split()), place=place_of(job.input))), earlier)
 
 
 def failed(job: Job, error: str, earlier: Earlier | None) -> Report:
@@ -86,8 +84,8 @@ def _remembering(report: Report, earlier: Earlier | None) -> Report:
     )
 
 
-def lost(job: Job, earlier: Earlier | None, how: str) -> Report:
+def lost(job: Job, earlier: Earlier | None, death: Death) -> Report:
     """The report of a job whose process died."""
-    hint = "memory may have run out: fewer --jobs take less" if "SIGKILL" in how else ""
-    error = ImageError(f"the process that filtered it {how}", place=place_of(job.input), hint=hint)
+    hint = "memory may have run out: fewer --jobs take less" if death.is_kill else ""
+    error = ImageError(f"the process that filtered it {death}", place=place_of(job.input), hint=hint)
     return failed(job, str(error), earlier)

@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO
 
 from convcli.batch import temporaries
 from convcli.errors import ImageError, reason
@@ -82,16 +82,12 @@ def write_together(items: Iterable[tuple[str, bytes | Iterable[bytes]]]) -> None
 class Pending:
     """Files that lie under temporary names until `finish` puts them in place, perhaps in another thread."""
 
-    #: Those of this process that are neither finished nor given up.
-    all: ClassVar[set[Pending]] = set()
-
     def __init__(self) -> None:
         self._written: list[tuple[str, str, str]] = []
         self._leaders: dict[str, tuple[str, int]] = {}
         self._names: list[str] = []
         self._to_sync: list[tuple[str, int]] = []
         self._place = ""
-        self.all.add(self)
 
     def write(self, items: Iterable[tuple[str, bytes | Iterable[bytes]]], *, later: bool = False) -> None:
         """Writes (path, data), or gives all up and raises ImageError.
@@ -141,7 +137,6 @@ class Pending:
                 os.unlink(path)
         while self._leaders:
             os.close(self._leaders.popitem()[1][1])
-        self.all.discard(self)
 
     @contextlib.contextmanager
     def _or_none(self) -> Iterator[None]:

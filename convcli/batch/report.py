@@ -68,7 +68,7 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """For JSON: every field, and what follows from them."""
         fields = dataclasses.asdict(self)
-        for stage, shown in zip(self.stages, fields["stages"], strict=True):
-            shown["flops"] = 2 * stage.macs
+        for stage, entry in zip(self.stages, fields["stages"], strict=True):
+            entry["flops"] = 2 * stage.macs
         fields["megapixels_per_s"] = round(self.megapixels_per_s, 3)
         return fields

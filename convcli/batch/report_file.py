@@ -117,6 +117,12 @@ class ReportFile:
         """Leaves the file to other runs."""
         self._file.close()
 
+    def __enter__(self) -> ReportFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def _piece(self, start: int, size: int) -> bytes:
         self._file.seek(start)
         return self._file.read(size)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convcli.batch.fingerprint import digest, file_digest, fingerprint
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Written
 from convcli.errors import ImageError, reason
 from convcli.records import record
-
-if TYPE_CHECKING:
-    from convcli.batch.settings import PictureSettings
-    from convcli.ops import Kernel
 
 
 @record
@@ -55,10 +50,10 @@ class Recording:
     def state(self, path: str) -> tuple[int, ...]:
         """What is another where a file has been written to meanwhile. Raises ImageError where that can't be told."""
         try:
-            found = os.stat(path)
+            status = os.stat(path)
         except OSError as error:
             raise _unread(path, error) from error
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
     def settings(self, job: Job, notes: Sequence[str]) -> str:
         """The hash of all that decides, beside an input's bytes, what its output is."""
@@ -78,41 +73,26 @@ class Recording:
         same = earlier.sha256_in == sha256_in and earlier.settings == self.settings(job, earlier.notes)
         return same and bool(earlier.written) and all(_is_there(file) for file in earlier.written)
 
-    def is_there(self, made: Written, earlier: Earlier | None) -> bool:
+    def is_there(self, output: Written, earlier: Earlier | None) -> bool:
         """Whether an output is in place already, as a run leaves it that is killed before it could record it.
 
         Another file in its place may be replaced only if the record proves that a former run of this program made it,
         and nobody has touched it since. Raises `ImageError` for any other.
         """
-        if made.path == STANDARD:
+        if output.path == STANDARD:
             return False
         try:
-            there = file_digest(made.path)
+            present = file_digest(output.path)
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise ImageError(f"can't be compared: {reason(error)}", place=made.path) from error
-        if there == made.sha256:
+            raise ImageError(f"can't be compared: {reason(error)}", place=output.path) from error
+        if present == output.sha256:
             return True
-        if earlier is None or there not in {file.sha256 for file in earlier.written}:
-            fact = "it exists already, is not what this run makes, and no record says that a former run made it"
-            raise ImageError(fact, place=made.path, hint="--overwrite replaces it")
+        if earlier is None or present not in {file.sha256 for file in earlier.written}:
+            fact = "it exists already, is not what this run makes, and no record says that a former run output it"
+            raise ImageError(fact, place=output.path, hint="--overwrite replaces it")
         return False
-
-
-def recording(
-    kernels: Sequence[Kernel], range_: str, layout: str | None, pictures: PictureSettings, algorithm: str | None,
-    *, resumes: bool, version: str,
-) -> Recording:  # fmt: skip
-    """The recording of a run with these settings."""
-    # A limit decides whether there is a result, not which.
-    shared = replace(pictures, max_pixels=0, strict=False, allow_truncated=False)
-    return Recording(
-        version=version,
-        content=fingerprint(list(kernels), range_, layout, shared, algorithm),
-        tolerance=(pictures.strict, pictures.allow_truncated),
-        resumes=resumes,
-    )
 
 
 def earlier(line: Mapping[str, Any]) -> Earlier:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,15 +14,14 @@ from convcli.batch import temporaries
 from convcli.batch.failures import finished, lost, not_started, settled, settled_safely
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Report
-from convcli.batch.settings import Settings
+from convcli.batch.settings import Course, Settings
 from convcli.errors import ImageError, UsageError, reason
-from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.batch.files import Pending
     from convcli.batch.report_file import ReportFile
     from convcli.batch.resume import Earlier
-    from convcli.batch.workers.pool import Later
+    from convcli.batch.workers import Later
 
 #: Fewer and smaller inputs than these stay in one process: another one takes longer to start than they do.
 _MANY = 16
@@ -33,28 +32,17 @@ _GLANCE = 4096
 Item = tuple[int, tuple[Job, "Earlier | None"]]
 
 
-class Audience(Protocol):
-    """Who hears of a run."""
+class Reporter(Protocol):
+    """Who tells how a run goes."""
 
-    def came(self, report: Report) -> None:
+    def advance(self, report: Report) -> None:
         """An input is through, in any order."""
 
-    def hear(self, report: Report) -> None:
+    def tell(self, report: Report) -> None:
         """An input is through, in the order of the inputs."""
 
     def tick(self) -> None:
         """Called several times a second while there is nothing else."""
-
-
-@record
-class How:
-    """How a run goes: in how many processes (0: as many as are worth it), or on which cluster of dask's."""
-
-    processes: int = 0
-    scheduler: str = ""
-    fail_fast: bool = False
-    record: ReportFile | None = None
-    earlier: Mapping[str, Earlier] = field(default_factory=dict)
 
 
 def prepare(jobs: Sequence[Job]) -> None:
@@ -84,83 +72,102 @@ def _sweep(jobs: Sequence[Job]) -> None:
         temporaries.sweep(Path(folder), at_most=_GLANCE if len(jobs) == 1 else None)
 
 
-def run(jobs: Sequence[Job], settings: Settings, audience: Audience, how: How) -> bool:
-    """Runs all jobs; a failed one doesn't stop the others, unless that is wanted. True where none failed."""
-    reports: dict[int, Report] = {}
-    told, stopped = 0, False
+def run_jobs(jobs: Sequence[Job], settings: Settings, reporter: Reporter, course: Course) -> bool:
+    """Runs all jobs; a failed one doesn't stop the others, unless that is wanted. True where none failed.
 
-    def items() -> Iterator[Item]:
-        for number, job in enumerate(jobs):
-            if stopped:
+    Raises ImageError where the report file can't be used.
+    """
+    if course.report_file is None:
+        return _Run(jobs, settings, reporter, course).finish()
+    from convcli.batch.report_file import ReportFile
+
+    with ReportFile(course.report_file, resume=course.resume, overwrite=settings.overwrite) as report_file:
+        return _Run(jobs, settings, reporter, course, report_file).finish()
+
+
+class _Run:
+    """A run on its way."""
+
+    def __init__(
+        self, jobs: Sequence[Job], settings: Settings, reporter: Reporter, course: Course,
+        report_file: ReportFile | None = None,
+    ) -> None:  # fmt: skip
+        self._jobs, self._settings, self._reporter, self._course = jobs, settings, reporter, course
+        self._report_file = report_file
+        self._early: dict[int, Report] = {}
+        self._next = 0
+        self._stopped = False
+
+    def finish(self) -> bool:
+        """Goes on to the end; whether all went well."""
+        good, through = True, set[int]()
+        for outcome in self._outcomes():
+            if outcome is None:
+                self._reporter.tick()
+                continue
+            number, report = outcome
+            through.add(number)
+            good &= report.status in ("done", "skipped")
+            self._stopped |= self._course.fail_fast and not good
+            self._take(number, report)
+        for number, job in enumerate(self._jobs):
+            if number not in through:
+                self._take(number, not_started(job, self._earlier(job)))
+        if self._report_file:
+            self._report_file.finish(self._jobs)
+        return good
+
+    def _take(self, number: int, report: Report) -> None:
+        """Records a report, and tells it when all before it are told."""
+        if self._report_file:
+            self._report_file.add(report)
+        self._reporter.advance(report)
+        self._early[number] = report
+        while self._next in self._early:
+            self._reporter.tell(self._early.pop(self._next))
+            self._next += 1
+
+    def _earlier(self, job: Job) -> Earlier | None:
+        return self._report_file.earlier.get(job.output) if self._report_file else None
+
+    def _items(self) -> Iterator[Item]:
+        for number, job in enumerate(self._jobs):
+            if self._stopped:
                 return
-            yield number, (job, how.earlier.get(job.output))
+            yield number, (job, self._earlier(job))
 
-    def take(number: int, report: Report) -> None:
-        nonlocal told
-        if how.record:
-            how.record.add(report)
-        audience.came(report)
-        reports[number] = report
-        while told in reports:
-            audience.hear(reports.pop(told))
-            told += 1
+    def _outcomes(self) -> Iterator[tuple[int, Report] | None]:
+        scheduler = self._course.scheduler
+        processes = 0 if scheduler else min(_processes(self._jobs, self._course.processes), len(self._jobs))
+        if processes == 1:
+            for number, (job, earlier) in self._items():
+                yield number, settled(job, self._settings, earlier)
+            return
+        try:
+            if scheduler:
+                from convcli.batch import cluster
 
-    good, seen = True, set[int]()
-    for outcome in _outcomes(jobs, settings, how, items()):
-        if outcome is None:
-            audience.tick()
-            continue
-        number, report = outcome
-        seen.add(number)
-        good &= report.status in ("done", "skipped")
-        stopped |= how.fail_fast and not good
-        take(number, report)
-    for number, job in enumerate(jobs):
-        if number not in seen:
-            take(number, not_started(job, how.earlier.get(job.output)))
-    if how.record:
-        how.record.finish(jobs)
-    return good
+                yield from cluster.outcomes(self._items(), self._settings, scheduler)
+            else:
+                yield from self._in_processes(processes)
+        finally:
+            _sweep(self._jobs)  # of a process that was killed while it wrote
 
+    def _in_processes(self, processes: int) -> Iterator[tuple[int, Report] | None]:
+        # What all of them need is loaded once, before there are copies of this process.
+        from convcli.batch.workers import Death, Workers, memory
+        from convcli.engine.threads import core_count
+        from convcli.pictures.opencv import opencv
 
-def _outcomes(
-    jobs: Sequence[Job], settings: Settings, how: How, items: Iterable[Item]
-) -> Iterator[tuple[int, Report] | None]:
-    processes = 0 if how.scheduler else min(_processes(jobs, how.processes), len(jobs))
-    if processes == 1:
-        for number, (job, earlier) in items:
-            yield number, settled(job, settings, earlier)
-        return
-    try:
-        if how.scheduler:
-            from convcli.batch import cluster
-
-            yield from cluster.outcomes(items, settings, how.scheduler)
-        else:
-            yield from _in_processes(jobs, settings, how, items, processes)
-    finally:
-        _sweep(jobs)  # of a process that was killed while it wrote
-
-
-def _in_processes(
-    jobs: Sequence[Job], settings: Settings, how: How, items: Iterable[Item], processes: int
-) -> Iterator[tuple[int, Report] | None]:
-    # What all of them need is loaded once, before there are copies of this process.
-    from convcli.batch.workers import memory
-    from convcli.batch.workers.pool import Death, Workers
-    from convcli.engine.threads import core_count
-    from convcli.pictures.opencv import opencv
-
-    opencv()
-
-    threads = max(1, core_count() // processes)
-    workers = Workers(partial(_in_worker, settings, threads), processes, memory=memory.budget())
-    for outcome in workers.outcomes(items):
-        if outcome is not None and isinstance(outcome[1], Death):
-            number, death = outcome
-            yield number, lost(jobs[number], how.earlier.get(jobs[number].output), death.how)
-        else:
-            yield outcome
+        opencv()
+        work = _Work(self._settings, threads=max(1, core_count() // processes))
+        workers = Workers(work, processes, memory=memory.budget(), give_up=work.give_up)
+        for outcome in workers.outcomes(self._items()):
+            if outcome is not None and isinstance(outcome[1], Death):
+                number, death = outcome
+                yield number, lost(self._jobs[number], self._earlier(self._jobs[number]), death)
+            else:
+                yield outcome
 
 
 def _processes(jobs: Sequence[Job], wanted: int) -> int:
@@ -180,24 +187,39 @@ def _processes(jobs: Sequence[Job], wanted: int) -> int:
     return core_count() if len(jobs) >= _MANY or left < 0 else 1
 
 
-def _in_worker(
-    settings: Settings, threads: int, item: tuple[Job, Earlier | None], ask: Callable[[int], None], again: bool
-) -> Report | Later:
-    """A job in a process that has others beside it. If it is done `again`, its output may be in place already."""
-    from convcli.batch.workers.pool import Later
+class _Work:
+    """What a process does that has others beside it."""
 
-    _settle_in(threads)
-    job, earlier = item
-    later: list[Pending] = []
-    report = settled_safely(job, replace(settings, overwrite=True) if again else settings, earlier, ask, later)
-    return Later(partial(finished, job, report, earlier, later)) if later else report
+    def __init__(self, settings: Settings, *, threads: int) -> None:
+        self._settings = settings
+        self._threads = threads
+        self._settled_in = False
+        self._later: list[Pending] = []
 
+    def __call__(
+        self, item: tuple[Job, Earlier | None], ask: Callable[[int], None], again: bool
+    ) -> Report | Later:  # fmt: skip
+        """A job. If it is done `again`, its output may be in place already."""
+        from convcli.batch.workers import Later
 
-@cache
-def _settle_in(threads: int) -> None:
-    """What a process that has others beside it does first."""
-    from convcli.engine.threads import limit_threads
-    from convcli.filtering import paging
+        self._settle_in()
+        job, earlier = item
+        later = self._later = []
+        settings = replace(self._settings, overwrite=True) if again else self._settings
+        report = settled_safely(job, settings, earlier, ask, later)
+        return Later(partial(finished, job, report, earlier, later)) if later else report
 
-    limit_threads(threads)
-    paging.keep_freed()
+    def _settle_in(self) -> None:
+        """What a process that has others beside it does first."""
+        from convcli.engine.threads import limit_threads
+        from convcli.filtering import paging
+
+        if not self._settled_in:
+            self._settled_in = True
+            limit_threads(self._threads)
+            paging.keep_freed()
+
+    def give_up(self) -> None:
+        """Takes away what the last job has written under a temporary name, when a signal ends the process."""
+        for pending in self._later:
+            pending.give_up()

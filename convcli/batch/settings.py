@@ -1,11 +1,14 @@
-"""What all jobs of a run share."""
+"""What all jobs of a run share, and how the run goes."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
+from convcli.batch.names.jobs import STANDARD, Job
+from convcli.errors import UsageError
 from convcli.filtering.chain import Chain
 from convcli.filtering.treatment import PLAIN, Treatment
 from convcli.ops import Kernel
@@ -34,13 +37,16 @@ class PictureSettings:
 
 @record
 class Settings:
-    """What all jobs of a run share; `pictures` is how picture files are treated, None for the defaults."""
+    """What all jobs of a run share: the chain of kernels, and what becomes of a file before and after it.
+
+    `layout` is that of arrays, `algorithm` one of the engine's for all kernels; None leaves both open.
+    """
 
     kernels: Sequence[Kernel]
     range: str = "clip"
     layout: str | None = None
     overwrite: bool = False
-    pictures: PictureSettings | None = None
+    pictures: PictureSettings = field(default_factory=PictureSettings)
     recording: Recording | None = None
     algorithm: str | None = None
 
@@ -48,3 +54,71 @@ class Settings:
     def chain(self) -> Chain:
         """What runs on every picture and array."""
         return Chain(self.kernels, self.range, self.algorithm)
+
+    def recorded(self, *, resumes: bool, version: str) -> Settings:
+        """The same for a run that knows its work again, by its content, when it `resumes` another."""
+        from convcli.batch.fingerprint import fingerprint
+        from convcli.batch.resume import Recording
+
+        pictures = self.pictures
+        # A limit decides whether there is a result, not which.
+        shared = replace(pictures, max_pixels=0, strict=False, allow_truncated=False)
+        recording = Recording(
+            version=version,
+            content=fingerprint(list(self.kernels), self.range, self.layout, shared, self.algorithm),
+            tolerance=(pictures.strict, pictures.allow_truncated),
+            resumes=resumes,
+        )
+        return replace(self, recording=recording)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether an output may be there already: to be replaced, or to be compared with what a former run made."""
+        return self.overwrite or (self.recording is not None and self.recording.resumes)
+
+
+@record
+class Course:
+    """How a run goes: in how many processes (0: as many as are worth it), or on which cluster of dask's.
+
+    Each input is recorded in the `report_file`; with `resume` what it proves to be done is skipped.
+    """
+
+    processes: int = 0
+    scheduler: str | None = None
+    fail_fast: bool = False
+    report_file: str | None = None
+    resume: bool = False
+
+    def check(self, jobs: Sequence[Job], settings: Settings) -> None:
+        """Raises UsageError where the options don't go together, or the report file is one of the pictures."""
+        if self.resume and self.report_file is None:
+            raise UsageError("--resume goes on with a report file", hint="--report-file run.jsonl --resume")
+        if self.scheduler and self.processes:
+            raise UsageError("--jobs is for this machine, --scheduler for a cluster", hint="leave one of them out")
+        if self.scheduler and settings.algorithm:
+            raise UsageError("--algorithm is for comparisons on this machine, --scheduler for a cluster")
+        if self.scheduler and any(STANDARD in (job.input, job.output) for job in jobs):
+            raise UsageError("stdin and stdout don't reach the machines of a cluster")
+        if self.report_file is None:
+            return
+        if self.report_file in ("", STANDARD):
+            raise UsageError("--report-file names no file", hint="--report-file run.jsonl")
+        place = _place(self.report_file, {})
+        folders: dict[str, str] = {}
+        for job in jobs:
+            for role, name in (("input", job.input), ("output", job.output)):
+                if name and _place(name, folders) == place:
+                    raise UsageError(f"--report-file {self.report_file} is also the {role} {name}")
+
+
+def _place(name: str, folders: dict[str, str]) -> str | tuple[int, int]:
+    """Where a name leads: the file's own numbers, or where it would be. There may be 100,000 in one folder."""
+    try:
+        status = os.stat(name)
+    except OSError:
+        folder, base = os.path.split(name)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        return os.path.join(folders[folder], base)
+    return status.st_dev, status.st_ino

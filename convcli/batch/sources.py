@@ -17,8 +17,7 @@ from convcli.filtering.picture import Picture
 from convcli.filtering.steps import Filtered, filtered
 from convcli.filtering.treatment import Treatment
 from convcli.ops.layouts import Layout
-from convcli.pictures import Animation, Metadata, decode, decode_all, encode, fit, table
-from convcli.pictures import Picture as Frame
+from convcli.pictures import Animation, Metadata, Picture as Frame, decode, decode_all, encode, fit, table
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array
@@ -161,9 +160,7 @@ class PictureFile:
                 picture = self._frames[number if len(frames) == self.frames_in else 0]
                 yield self._encoded(frame, picture, format, place)
 
-    def _encoded(
-        self, frame: Array, picture: Frame, format: str, place: str
-    ) -> tuple[bytes, tuple[str, ...]]:
+    def _encoded(self, frame: Array, picture: Frame, format: str, place: str) -> tuple[bytes, tuple[str, ...]]:
         metadata, notes = fit(picture.metadata, frame, format)
         data = encode(frame, format=format, place=place, metadata=metadata, options=self._settings.options)
         return data, (*self._assumed(picture), *notes)

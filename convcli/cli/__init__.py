@@ -7,11 +7,13 @@ import importlib
 import os
 import signal
 import sys
+from functools import partial
 from types import FrameType
+from typing import Any
 
 import click
 
-from convcli import __version__, startup
+from convcli import __version__
 from convcli.batch.workers import interrupts
 from convcli.errors import ConvcliError, printable, reason, suggestion
 
@@ -71,27 +73,19 @@ class Terminated(BaseException):
     """SIGTERM arrived; open files are cleaned up on the way out."""
 
 
-#: What signals did before `main`: from `convcli.__main__`, they end the process at once.
-_before: dict[int, object] = {}
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """Ends the run with what is open cleaned up; a second signal ends it at once."""
-    signal.signal(number, _before[number])  # type: ignore[arg-type]
+def _stop(before: Any, number: int, frame: FrameType | None) -> None:
+    """Ends the run with what is open cleaned up; a second signal ends it at once, as `before`."""
+    signal.signal(number, before)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 an input failed, 2 wrong usage or kernel, 130 and 143 on signals."""
-    # Our threads share the work; threads of OpenBLAS's own would be started with numpy and then wait in vain.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if will_filter(sys.argv[1:]):
-        startup.load_libraries()
     _open_standard_streams()
     for number in (signal.SIGINT, signal.SIGTERM):
-        _before[number] = signal.getsignal(number)
-        if _before[number] is not signal.SIG_IGN:
-            signal.signal(number, _stop)
+        before = signal.getsignal(number)
+        if before is not signal.SIG_IGN:
+            signal.signal(number, partial(_stop, before))
     interrupts.insist_on(KeyboardInterrupt, Terminated)
     try:
         code = run(sys.argv[1:])
@@ -109,15 +103,6 @@ def main() -> None:
         sys.stderr.flush()
     # All is written and closed: taking the interpreter and its libraries down first would only take time.
     os._exit(code)
-
-
-def will_filter(arguments: list[str]) -> bool:
-    """Whether a command line looks as if OpenCV were about to be wanted.
-
-    Not where it sets OpenCV's limit of pixels, which must be known before its library is loaded.
-    """
-    limits = any(argument.startswith("--max-pixels") for argument in arguments)
-    return arguments[:1] == ["apply"] and not {"--help", "-h", "--dry-run"} & {*arguments} and not limits
 
 
 def _open_standard_streams() -> None:

@@ -3,76 +3,47 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.batch.names.jobs import FIELDS, Job, plan_jobs
-from convcli.cli.batch_options import run_options
-from convcli.cli.input_options import input_options
-from convcli.cli.options import Grouped, GroupedCommand, algorithm as algorithm_option, kernel_overrides
-from convcli.cli.picture_options import picture_options
-from convcli.filtering.treatment import MODES
+from convcli.batch.names import FIELDS, Job, plan_jobs
+from convcli.cli.batch_options import batch_options, course
+from convcli.cli.input_options import input_options, selection
+from convcli.cli.kernel_options import check_kernels, kernel_options, read_kernels
+from convcli.cli.options import GroupedCommand, headed, together
+from convcli.cli.picture_options import picture_options, picture_settings
 
 if TYPE_CHECKING:
-    from convcli.batch.names.inputs import Selection
-    from convcli.batch.settings import PictureSettings, Settings
-    from convcli.cli.batch_options import Running
+    from convcli.batch import Course, Settings
+    from convcli.batch.names import Selection
+
+_option = headed("Output")
+output_options = together(
+    _option(
+        "-o", "--output", required=True, metavar="OUTPUT",
+        help=f"A file, a folder/, - for stdout, or a template of {', '.join(f'{{{f}}}' for f in FIELDS)}.",
+    ),
+    _option("--format", "format_", metavar="EXT", help="Format of the output: png, jpg, npy, ..."),
+    _option("--overwrite", is_flag=True, help="Replace files that exist."),
+)  # fmt: skip
+reporter_options = together(
+    click.option("--report", is_flag=True, help="Report on stderr even where it is no terminal."),
+    click.option("--json", "as_json", is_flag=True, help="Report on stderr as JSON, one line per input."),
+    click.option("-q", "--quiet", is_flag=True, help="No report and no warnings; errors are still shown."),
+)
 
 
 @click.command("apply", cls=GroupedCommand)
 @input_options
-@click.option(
-    "-k",
-    "--kernel",
-    "kernels",
-    cls=Grouped,
-    group="Kernels",
-    multiple=True,
-    required=True,
-    metavar="KERNEL",
-    help="A name, name:field=value, YAML file or YAML text; several run one after the other.",
-)
-@click.option(
-    "-o",
-    "--output",
-    cls=Grouped,
-    group="Output",
-    required=True,
-    metavar="OUTPUT",
-    help=f"A file, a folder/, - for stdout, or a template of {', '.join(f'{{{f}}}' for f in FIELDS)}.",
-)
-@kernel_overrides
-@click.option(
-    "--range",
-    "range_",
-    cls=Grouped,
-    group="Kernels",
-    type=click.Choice(MODES),
-    default="clip",
-    show_default=True,
-    help="What becomes of negative and over-bright results.",
-)
+@kernel_options
+@output_options
 @picture_options
-@click.option(
-    "--format", "format_", cls=Grouped, group="Output", metavar="EXT", help="Format of the output: png, jpg, npy, ..."
-)
-@click.option(
-    "--layout", cls=Grouped, group="Inputs", metavar="AXES",
-    help="Axes of .npy arrays, such as zyx or xc; by rank x, yx, yxc, zyxc.",
-)  # fmt: skip
-@algorithm_option
-@run_options
-@click.option("--overwrite", cls=Grouped, group="Output", is_flag=True, help="Replace files that exist.")
-@click.option("--report", "report", is_flag=True, help="Report on stderr even where it is no terminal.")
-@click.option("--json", "as_json", is_flag=True, help="Report on stderr as JSON, one line per input.")
-@click.option("-q", "--quiet", is_flag=True, help="No report and no warnings; errors are still shown.")
-def command(
-    selection: Selection, kernels: tuple[str, ...], output: str, range_: str, format_: str | None,
-    layout: str | None, overwrite: bool, report: bool, as_json: bool, quiet: bool, pictures: PictureSettings,
-    running: Running, dry_run: bool, algorithm: str | None, **overrides: str | None,
-) -> int:  # fmt: skip
+@batch_options
+@reporter_options
+def command(output: str, format_: str | None, dry_run: bool, **options: Any) -> int:
     """Filter images or arrays with one kernel or a chain of them.
 
     INPUTS are image files, .npy arrays, folders of pictures, quoted patterns ('**/*.jpg'), or - for stdin. The output
@@ -86,61 +57,67 @@ def command(
     convcli apply - -k upsample-bilinear-2x -o - --format png < small.png > large.png
     convcli apply signal.npy -k '{axes: x, weights: [1, 2, 1], divisor: sum}' -o smooth.npy
     """
-    from convcli.batch import run
-    from convcli.batch.names.inputs import collect
-    from convcli.batch.settings import Settings
-    from convcli.cli.kernel_options import check_kernels, read_kernels
+    from convcli.batch.names import collect
 
-    if layout is not None:
-        from convcli.ops.layouts import check_letters
-
-        check_letters(layout)
-    chain = read_kernels(kernels, overrides)
-    named = "+".join(kernel.name for kernel in chain)
-    inputs = collect(selection, output=output)
-    jobs = plan_jobs(inputs, output, named, format_, all_frames=pictures.all_frames)
+    selected, settings = selection(options), _settings(options)
+    inputs = collect(selected, output=output)
+    names = "+".join(kernel.name for kernel in settings.kernels)
+    jobs = plan_jobs(inputs, output, names, format_, all_frames=settings.pictures.all_frames)
     if dry_run:
-        check_kernels(chain)
-        return _rehearsed(jobs, selection, overwrite=overwrite, as_json=as_json)
+        check_kernels(settings.kernels)
+        return _rehearse(jobs, selected, overwrite=settings.overwrite, as_json=options["as_json"])
     if len(jobs) > 1:
         from convcli.batch.names import collisions
 
         collisions.refuse(jobs)
     total = len(jobs)
-    jobs = selection.shard.pick(jobs) if selection.shard else jobs
+    jobs = selected.shard.pick(jobs) if selected.shard else jobs
     if not jobs:
-        if not quiet:
+        if not options["quiet"]:
             click.echo(f"Nothing to do: {total} inputs leave none for this share", err=True)
         return 0
-    running.check(jobs, algorithm)
-    run.prepare(jobs)
-    check_kernels(chain)
-    if quiet and not as_json and running.report_file is None:
+    return _run(jobs, settings, course(options), **{name: options[name] for name in ("as_json", "report", "quiet")})
+
+
+def _settings(options: Mapping[str, Any]) -> Settings:
+    """What all inputs share, by the options' values; the numbers of kernels are not made yet. Raises `ConvcliError`."""
+    from convcli.batch import Settings
+
+    pictures, layout = picture_settings(options), options["layout"]
+    if layout is not None:
+        from convcli.ops.layouts import check_letters
+
+        check_letters(layout)
+    if options["quiet"] and not options["as_json"] and options["report_file"] is None:
         pictures = replace(pictures, counted=False)
-    settings = Settings(
-        kernels=chain, range=range_, layout=layout, overwrite=overwrite, pictures=pictures,
-        recording=running.recording(chain, range_, layout, pictures, algorithm), algorithm=algorithm,
+    return Settings(
+        kernels=read_kernels(options["kernels"], options), pictures=pictures,
+        **{name: options[name] for name in ("range", "layout", "overwrite", "algorithm")},
     )  # fmt: skip
-    return _run(jobs, settings, running, as_json=as_json, report=report, quiet=quiet)
 
 
-def _run(jobs: list[Job], settings: Settings, running: Running, **told: bool) -> int:
+def _run(jobs: Sequence[Job], settings: Settings, course: Course, **words: bool) -> int:
     """Runs the jobs, and tells of them; the exit code."""
-    from convcli.batch import run
-    from convcli.cli.reporter import Listener
+    from convcli import __version__
+    from convcli.batch import prepare, run_jobs
+    from convcli.cli.reporter import Reporter
 
-    with running.record(overwrite=settings.overwrite) as record:
-        listener = Listener(len(jobs), **told)
-        try:
-            good = run.run(jobs, settings, listener, running.how(record))
-        finally:
-            listener.close()
+    course.check(jobs, settings)
+    prepare(jobs)
+    check_kernels(settings.kernels)
+    if course.report_file is not None:
+        settings = settings.recorded(resumes=course.resume, version=__version__)
+    reporter = Reporter(len(jobs), **words)
+    try:
+        good = run_jobs(jobs, settings, reporter, course)
+    finally:
+        reporter.close()
     return 0 if good else 1
 
 
-def _rehearsed(jobs: list[Job], selection: Selection, *, overwrite: bool, as_json: bool) -> int:
-    """What the run would do, on stdout; its exit code."""
+def _rehearse(jobs: Sequence[Job], selected: Selection, *, overwrite: bool, as_json: bool) -> int:
+    """Tells on stdout what the run would do; its exit code."""
     from convcli.batch.names import dry_run
 
-    steps = dry_run.rehearse(jobs, overwrite=overwrite, shard=selection.shard)
+    steps = dry_run.rehearse(jobs, overwrite=overwrite, shard=selected.shard)
     return dry_run.write(steps, sys.stdout, as_json=as_json)

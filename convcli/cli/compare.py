@@ -5,18 +5,18 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from convcli.cli.options import FORMATS, algorithm as algorithm_option
+from convcli.cli.options import FORMATS, algorithm
 from convcli.networks.swaps import TARGETS
 
 if TYPE_CHECKING:
-    from convcli.costs.comparison import Comparison
+    from convcli.costs.comparison import Comparison, Lineup
     from convcli.costs.cost import Timing
-    from convcli.costs.subjects import Found
 
 #: Formats by the ending of --output.
 ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown"}
@@ -40,7 +40,7 @@ ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "mark
 @click.option("--sort", metavar="COLUMN", help="Sort the rows by a column; -COLUMN from the greatest down.")
 @click.option("--columns", metavar="A,B,...", help="Columns to show, in this order.")
 @click.option("--time", "timed", is_flag=True, help="Measure how long each row takes.")
-@algorithm_option
+@algorithm
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
@@ -57,11 +57,7 @@ ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "mark
 )
 @click.option("-o", "--output", metavar="FILE", help="Write the report to a file: .json, .csv, .md or text.")
 @click.option("--overwrite", is_flag=True, help="Replace the file of --output.")
-def command(
-    sources: tuple[str, ...], swap: str | None, baseline: str | None, sort: str | None, columns: str | None,
-    timed: bool, budget: float, algorithm: str | None, format_: str | None, output: str | None, overwrite: bool,
-    **options: Any,
-) -> int:  # fmt: skip
+def command(timed: bool, budget: float, format_: str | None, output: str | None, **options: Any) -> int:
     """Compare what kernels, layers and networks cost.
 
     Parameters, MACs and FLOPs, output size, receptive field, memory, and with --time how long each really takes.
@@ -80,18 +76,19 @@ def command(
     from convcli.costs.subjects import Request, subjects
     from convcli.errors import UsageError
 
+    algorithm, baseline, sort = options.pop("algorithm"), options.pop("baseline") or "", options.pop("sort")
+    columns, overwrite = options.pop("columns"), options.pop("overwrite")
     if algorithm and not timed:
         raise UsageError("--algorithm changes nothing but times", hint="add --time")
     keys = [measure_key(name.strip(), "--columns") for name in columns.split(",")] if columns else []
-    ordering = {"sort": measure_key(sort.removeprefix("-"), "--sort"), "descending": sort[0] == "-"} if sort else {}
+    order = {"sort": measure_key(sort.removeprefix("-"), "--sort"), "descending": sort[0] == "-"} if sort else {}
     if output:
         files.check_target(output, overwrite=overwrite)
-    found = subjects(Request(sources=sources, swap=swap or "", **options))
-    run = _Run()
-    comparison = run.comparison(found, baseline=baseline or "", **ordering)
+    run = _Run(subjects(Request(**{**options, "swap": options["swap"] or ""})))
+    comparison = run.comparison(baseline=baseline, **order)
     if timed:
-        run.measure(found, budget, algorithm)
-        comparison = run.comparison(found, baseline=baseline or "", **ordering)
+        run.measure(budget, algorithm)
+        comparison = run.comparison(baseline=baseline, **order)
     _write(comparison, keys, format_ or ENDINGS.get(Path(output or "").suffix.lower(), "table"), output)
     if run.stopped:
         click.echo("Stopped.", err=True)
@@ -99,30 +96,31 @@ def command(
 
 
 class _Run:
-    """The times measured so far."""
+    """What is compared, and the times measured so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, lineup: Lineup) -> None:
+        self._lineup = lineup
         self.times: list[Timing | None] = []
         self.rows = 0
         self.stopped = False
         self.refusals: list[str] = []
 
-    def measure(self, found: Found, budget: float, algorithm: str | None) -> None:
+    def measure(self, budget: float, algorithm: str | None) -> None:
         """Times all rows, until the last or Ctrl-C."""
         from convcli.costs import timing
-        from convcli.reports import terminal
-        from convcli.spec import library
+        from convcli.reports.progress import progress
+        from convcli.spec import check
 
-        rows = [(subject, placed) for subject in found.subjects for placed in subject.timed]
+        rows = [(subject, placed) for subject in self._lineup.subjects for placed in subject.timed]
         self.rows = len(rows)
         for subject, placed in rows:
             if subject.picture and placed.kernel:
-                library.check(placed.kernel)
+                check(placed.kernel)
         try:
-            with terminal.progress(len(rows), "timing") as step:
+            with progress(len(rows), "timing") as step:
                 for subject, placed in rows:
                     step(placed.name)
-                    pixels = found.pixels if subject.picture else None
+                    pixels = self._lineup.pixels if subject.picture else None
                     self.refusals += timing.refusals(placed, algorithm)
                     picture = subject.picture
                     self.times.append(
@@ -131,19 +129,18 @@ class _Run:
         except KeyboardInterrupt:
             self.stopped = True
 
-    def comparison(self, found: Found, **settings: Any) -> Comparison:
+    def comparison(self, **settings: Any) -> Comparison:
         """The costs, with what was timed."""
         from convcli.costs import comparison, timing
 
-        notes = [*found.notes, *dict.fromkeys(self.refusals)]
+        notes = [*self._lineup.notes, *dict.fromkeys(self.refusals)]
         if self.stopped:
             notes.append(f"Stopped: {len(self.times)} of {self.rows} rows were timed.")
         elif untimed := self.times.count(None):
             notes.append(f"{untimed} of {self.rows} rows were not timed: their weights don't fit in memory.")
         machine = timing.machine() if any(self.times) else None
-        return comparison.compare(
-            found.subjects, self.times, title=found.title, notes=notes, machine=machine, hidden=found.hidden, **settings
-        )  # fmt: skip
+        lineup = replace(self._lineup, notes=tuple(notes))
+        return comparison.compare(lineup, self.times, machine=machine, **settings)
 
 
 def _write(comparison: Comparison, columns: Sequence[str], format_: str, output: str | None) -> None:
@@ -160,13 +157,13 @@ def _write(comparison: Comparison, columns: Sequence[str], format_: str, output:
 
 def _report(comparison: Comparison, columns: Sequence[str], format_: str, stream: TextIO) -> None:
     from convcli.costs import report
-    from convcli.reports import terminal, text as texts
+    from convcli.reports import write, write_json
 
     if format_ == "json":
-        texts.write_json(comparison.as_dict(), stream)
+        write_json(comparison.as_dict(), stream)
         return
     tables = [report.csv_table(comparison, columns)] if format_ == "csv" else report.tables(comparison, columns)
     for number, table in enumerate(tables):
         if number:
             stream.write("\n")
-        terminal.write(table, format_, stream)
+        write(table, format_, stream)

@@ -1,28 +1,49 @@
-"""Kernels of the command line: `-k` in all its forms, with the options that override fields."""
+"""Kernels of the command line: `-k` in all its forms, with the options that override fields or say how to compute."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+import click
+
+from convcli.cli.options import OVERRIDES, algorithm, headed, kernel_overrides, together
 from convcli.errors import UsageError
-from convcli.ops import Kernel
-from convcli.spec import library
-from convcli.spec.nodes import Node
-from convcli.spec.reader import override
+from convcli.filtering.treatment import MODES
+
+if TYPE_CHECKING:
+    from convcli.ops import Kernel
+
+_option = headed("Kernels")
+kernel_options = together(
+    _option(
+        "-k", "--kernel", "kernels", multiple=True, required=True, metavar="KERNEL",
+        help="A name, name:field=value, YAML file or YAML text; several run one after the other.",
+    ),
+    kernel_overrides,
+    _option(
+        "--range", type=click.Choice(MODES), default="clip", show_default=True,
+        help="What becomes of negative and over-bright results.",
+    ),
+    algorithm,
+)  # fmt: skip
 
 
-def read_kernels(sources: Sequence[str], overrides: Mapping[str, str | None]) -> list[Kernel]:
+def read_kernels(sources: Sequence[str], options: Mapping[str, Any]) -> list[Kernel]:
     """The kernels, each with those overrides that its type has a field for; their numbers are not made yet.
 
     Raises `KernelError`, and `UsageError` for an option that none of the kernels takes.
     """
-    nodes = {name: override(value, f"--{name}") for name, value in overrides.items() if value is not None}
+    from convcli.spec import read
+    from convcli.spec.reader import override
+
+    nodes = {name: override(options[name], f"--{name}") for name in OVERRIDES if options[name] is not None}
     kernels, used = [], set()
     for source in sources:
-        kernel = library.read(source)
-        mine: dict[str, Node] = {name: node for name, node in nodes.items() if name in kernel.FIELDS}
-        used |= set(mine)
-        kernels.append(library.read(source, mine) if mine else kernel)
+        kernel = read(source)
+        own = {name: node for name, node in nodes.items() if name in kernel.FIELDS}
+        used |= set(own)
+        kernels.append(read(source, own) if own else kernel)
     for name in nodes:
         if name not in used:
             types = sorted({kernel.type for kernel in kernels})
@@ -30,14 +51,9 @@ def read_kernels(sources: Sequence[str], overrides: Mapping[str, str | None]) ->
     return kernels
 
 
-def load_kernels(sources: Sequence[str], overrides: Mapping[str, str | None]) -> list[Kernel]:
-    """As `read_kernels`, with the numbers made and checked."""
-    kernels = read_kernels(sources, overrides)
-    check_kernels(kernels)
-    return kernels
-
-
 def check_kernels(kernels: Sequence[Kernel]) -> None:
     """Makes the numbers of all kernels; raises `KernelError` where some are wrong."""
+    from convcli.spec import check
+
     for kernel in kernels:
-        library.check(kernel)
+        check(kernel)

@@ -19,12 +19,11 @@ def command(format_: str) -> None:
     convcli list
     convcli list --format json | jq -r '.rows[].name'
     """
-    from convcli.reports import terminal
-    from convcli.reports.tables import Column, Table
-    from convcli.spec import library
+    from convcli.reports import Column, Table, write
+    from convcli.spec import names, read
 
     brief = format_ == "table" and sys.stdout.isatty()
-    kernels = [library.read(name) for name in library.names()]
+    kernels = [read(name) for name in names()]
     columns = (
         Column(key="name", title="Kernel"),
         Column(key="type", title="Type", priority=2),
@@ -42,7 +41,7 @@ def command(format_: str) -> None:
         }
         for kernel in kernels
     ]
-    terminal.write(Table(columns=columns, rows=rows), format_, sys.stdout)
+    write(Table(columns=columns, rows=rows), format_, sys.stdout)
 
 
 def headline(about: str) -> str:

@@ -1,8 +1,18 @@
-"""Options that commands share."""
+"""The options that commands share, as decorators, and how `--help` lays options out.
+
+    option              used by
+    algorithm           apply, compare, show
+    kernel_overrides    apply, show
+    report_format       list
+
+Options that belong together and to one command are one decorator, `together`: `input_options`, `kernel_options`,
+`picture_options` and `batch_options` of apply, each in the module of that name, beside the function that reads them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -40,32 +50,44 @@ class GroupedCommand(click.Command):
                 formatter.write_dl(records)
 
 
-def report_format(function: F) -> F:
-    """`--format` of a command whose product is a report."""
-    return click.option(
-        "--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True,
-        help="How the report is written; a table without colours where stdout is no terminal.",
-    )(function)  # fmt: skip
+def headed(group: str) -> Callable[..., Callable[[F], F]]:
+    """`click.option` for options under one heading."""
+    return partial(click.option, cls=Grouped, group=group)
 
 
-def algorithm(function: F) -> F:
-    """`--algorithm`: which of the engine's algorithms to use where there is a choice."""
-    return click.option(
-        "--algorithm", type=click.Choice(ALGORITHMS), cls=Grouped, group="Kernels",
-        help="Use this algorithm wherever it can compute a kernel.",
-    )(function)  # fmt: skip
+def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Several options as one decorator, in the order of `--help`."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
-def kernel_overrides(function: F) -> F:
-    """`--border`, `--padding`, ...: overrides for every kernel of the command line."""
-    options = (
-        ("--border", "RULE", "What lies outside: reflect, symmetric, replicate, wrap or zero."),
-        ("--padding", "N", "same, valid, a number, one per axis, or [[before, after], ...]."),
-        ("--stride", "N", "Keep every N-th output (or enlarge N times: transposed)."),
-        ("--dilation", "N", "Distance between neighbouring taps."),
-        ("--offsets", "FILE", "Offsets of a deformable kernel: .npy (2 * taps, out height, out width)."),
-        ("--mask", "FILE", "Mask of a deformable kernel: .npy (taps, out height, out width)."),
-    )
-    for name, metavar, text in reversed(options):
-        function = click.option(name, metavar=metavar, help=text, cls=Grouped, group="Kernels")(function)
-    return function
+_of_kernels = headed("Kernels")
+
+#: Which of the engine's algorithms to use where there is a choice.
+algorithm = _of_kernels(
+    "--algorithm", type=click.Choice(ALGORITHMS), help="Use this algorithm wherever it can compute a kernel."
+)
+
+#: Overrides for every kernel of the command line.
+OVERRIDES = ("border", "padding", "stride", "dilation", "offsets", "mask")
+kernel_overrides = together(
+    _of_kernels("--border", metavar="RULE", help="What lies outside: reflect, symmetric, replicate, wrap or zero."),
+    _of_kernels("--padding", metavar="N", help="same, valid, a number, one per axis, or [[before, after], ...]."),
+    _of_kernels("--stride", metavar="N", help="Keep every N-th output (or enlarge N times: transposed)."),
+    _of_kernels("--dilation", metavar="N", help="Distance between neighbouring taps."),
+    _of_kernels(
+        "--offsets", metavar="FILE", help="Offsets of a deformable kernel: .npy (2 * taps, out height, out width)."
+    ),
+    _of_kernels("--mask", metavar="FILE", help="Mask of a deformable kernel: .npy (taps, out height, out width)."),
+)
+
+#: The format of a command whose product is a report.
+report_format = click.option(
+    "--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True,
+    help="How the report is written; a table without colours where stdout is no terminal.",
+)  # fmt: skip

@@ -1,4 +1,7 @@
-"""Who hears how a run of `convcli apply` goes, and tells it on stderr."""
+"""How a run of `convcli apply` goes, told on stderr: a block for one input, a line each for several, warnings, errors.
+
+As JSON it is one object a line instead.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,30 @@ import io
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from convcli.batch import Report
+from convcli.errors import printable
+from convcli.reports import Column, Table
+from convcli.reports.tables import engineering
+
 if TYPE_CHECKING:
-    from convcli.batch.report import Report
     from convcli.reports.progress import Bar, Plain
 
+#: A clipped share below this is not worth a warning.
+CLIPPED_WARNING = 0.01
 
-class Listener:
+_STAGES = (
+    Column(key="kernel", title="Kernel"),
+    Column(key="type", title="Type", priority=3),
+    Column(key="algorithm", title="Computed", priority=5, wraps=True),
+    Column(key="size_in", title="In", right=True),
+    Column(key="size_out", title="Out", right=True),
+    Column(key="parameters", title="Parameters", right=True, priority=1),
+    Column(key="macs", title="MACs", right=True, show=engineering, priority=2),
+    Column(key="border", title="Border", priority=4),
+)
+
+
+class Reporter:
     """Tells on stderr how each input went, in their order: errors and warnings always, reports where they are wanted.
 
     Of a batch it tells how far it is, on a terminal by a bar that moves.
@@ -22,18 +43,17 @@ class Listener:
         self._single = total == 1
         self._as_json = as_json
         self._quiet = quiet
-        self._shown = (report or (self._single and watched)) and not quiet and not as_json
+        self._reports = (report or (self._single and watched)) and not quiet and not as_json
         self._done = self._clipped = 0
         self._worst: Report | None = None
-        told = not (self._single or quiet or as_json)
         self._display: Bar | Plain | None = None
-        if told:
+        if not (self._single or quiet or as_json):
             from convcli.reports.progress import Bar, Plain, Tally
 
             self._tally = Tally(total)
             self._display = Bar(self._tally, sys.stderr) if watched else Plain(self._tally, sys.stderr)
 
-    def came(self, report: Report) -> None:
+    def advance(self, report: Report) -> None:
         """Takes an input that is through, in any order."""
         if self._display:
             self._tally.add(report.status, report.megapixels)
@@ -44,43 +64,40 @@ class Listener:
         if self._display:
             self._display.update()
 
-    def hear(self, report: Report) -> None:
+    def tell(self, report: Report) -> None:
         """Takes the report of the next input."""
         if self._display is None:
-            self._tell(report, sys.stderr)
+            self._write(report, sys.stderr)
             return
         text = io.StringIO()
-        self._tell(report, text)
+        self._write(report, text)
         if text.getvalue():
             self._display.say(text.getvalue())
 
-    def _tell(self, report: Report, stream: TextIO) -> None:
-        from convcli.cli import reporting
-
+    def _write(self, report: Report, stream: TextIO) -> None:
         if self._as_json:
-            reporting.as_json(report, stream)
+            from convcli.reports import write_json
+
+            write_json(report.as_dict(), stream, indent=None)
         elif report.status == "failed":
-            reporting.error(report, stream)
+            stream.write(f"Error: {printable(report.error)}\n")
         elif report.status == "done":
             if not self._quiet:
-                reporting.warnings(report, stream)
+                _write_warnings(report, stream)
                 self._count_clipped(report)
                 if self._single and self._worst:
-                    reporting.clipping(self._worst, 1, 1, stream)
-            if self._shown:
-                show = reporting.block if self._single else reporting.line
-                show(report, stream)
-        elif self._shown:
-            reporting.undone(report, stream)
+                    _write_clipping(self._worst, 1, 1, stream)
+            if self._reports:
+                (_write_block if self._single else _write_line)(report, stream)
+        elif self._reports:
+            stream.write(f"{_name(report.input, 'stdin')}: {report.status}: {report.reason}\n")
 
     def _count_clipped(self, report: Report) -> None:
         """Of a batch, one warning for all results that were clipped says more than one for each."""
-        from convcli.cli.reporting import is_clipped
-
         self._done += 1
-        if is_clipped(report):
+        if _clipped(report) > CLIPPED_WARNING:
             self._clipped += 1
-            self._worst = max(self._worst or report, report, key=lambda one: one.clipped_low + one.clipped_high)
+            self._worst = max(self._worst or report, report, key=_clipped)
 
     def close(self) -> None:
         """Clears the bar away, and sums a batch up where that says more than silence."""
@@ -88,11 +105,100 @@ class Listener:
             return
         self._display.close()
         if self._worst:
-            from convcli.cli import reporting
-
             text = io.StringIO()
-            reporting.clipping(self._worst, self._clipped, self._done, text)
+            _write_clipping(self._worst, self._clipped, self._done, text)
             self._display.say(text.getvalue())
         counts = self._tally.counts
-        if counts and (self._shown or self._display.spoke or set(counts) - {"done"}):
+        if counts and (self._reports or self._display.spoke or set(counts) - {"done"}):
             self._display.say(f"{self._tally.summary()}\n")
+
+
+def _write_block(report: Report, stream: TextIO) -> None:
+    """All of one report."""
+    from convcli.reports import write
+
+    rows = [
+        {
+            "kernel": stage.kernel,
+            "type": stage.type,
+            "algorithm": stage.algorithm,
+            "size_in": size(stage.size_in, stage.channels_in),
+            "size_out": size(stage.size_out, stage.channels_out),
+            "parameters": stage.weights + stage.biases,
+            "macs": stage.macs,
+            "border": stage.border,
+        }
+        for stage in report.stages
+    ]
+    bands = f", in {report.bands} bands" if report.bands > 1 else ""
+    speed = f", {report.megapixels_per_s:.3g} MP/s" if len(report.stages[0].size_in) == 2 else ""
+    notes = [
+        f"{report.format_in} {report.dtype_in} -> {report.format_out} {report.dtype_out}{bands}"
+        + "".join(f"; {note}" for note in report.notes),
+        _times(report) + speed,
+    ]
+    if any(stage.flipped for stage in report.stages):
+        notes.append("weights flipped (convolution) where the kernel says so; otherwise cross-correlation")
+    write(Table(columns=_STAGES, rows=rows, title=_names(report), notes=notes), "table", stream)
+
+
+def _write_line(report: Report, stream: TextIO) -> None:
+    """One report in one line."""
+    first, last = report.stages[0], report.stages[-1]
+    sizes = size(first.size_in, first.channels_in)
+    if (first.size_in, first.channels_in) != (last.size_out, last.channels_out):
+        sizes += f" -> {size(last.size_out, last.channels_out)}"
+    stream.write(f"{_names(report)}  {sizes}  {_times(report)}\n")
+
+
+def _write_warnings(report: Report, stream: TextIO) -> None:
+    """What a user should know of a result beside clipping: samples that were no numbers, frames left out."""
+    name = _name(report.input, "stdin")
+    if report.nonfinite:
+        fact = "are NaN or infinite"
+        if not report.dtype_out.startswith("float"):
+            fact = "were NaN or infinite, which integers can't keep"
+        stream.write(f"Warning: {name}: {report.nonfinite} samples of the result {fact}\n")
+    for note in report.notes:
+        stream.write(f"Warning: {name}: {printable(note)}\n")
+
+
+def _write_clipping(worst: Report, count: int, total: int, stream: TextIO) -> None:
+    """A warning that `count` of `total` results were clipped, the `worst` of them by its name; and what helps."""
+    low, high = f"{100 * worst.clipped_low:.1f} % too low", f"{100 * worst.clipped_high:.1f} % too high"
+    many = f"{count} of {total} results were clipped, most of all " if total > 1 else ""
+    share = f"{100 * _clipped(worst):.1f} % of the samples were clipped ({low}, {high})"
+    stream.write(f"Warning: {many}{_name(worst.input, 'stdin')}: {share}\n")
+    stream.write("  hint: --range abs, offset, rescale or float keeps them\n")
+
+
+def _clipped(report: Report) -> float:
+    """The share of the samples that were cut off."""
+    return report.clipped_low + report.clipped_high
+
+
+def seconds(value: float) -> str:
+    """A duration in the unit that suits it.
+
+    >>> seconds(0.0213), seconds(1.5), seconds(0.0002)
+    ('21.3 ms', '1.5 s', '0.2 ms')
+    """
+    return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
+
+
+def size(samples: tuple[int, ...], channels: int) -> str:
+    """Sizes as people write them: width x height for pictures, z, y, x for volumes; then channels if several."""
+    sides = "x".join(map(str, reversed(samples) if len(samples) == 2 else samples))
+    return f"{sides}x{channels}" if channels > 1 else sides
+
+
+def _times(report: Report) -> str:
+    return f"decode {seconds(report.decode_s)}, filter {seconds(report.filter_s)}, encode {seconds(report.encode_s)}"
+
+
+def _names(report: Report) -> str:
+    return f"{_name(report.input, 'stdin')} -> {_name(report.output, 'stdout')}"
+
+
+def _name(name: str, standard: str) -> str:
+    return standard if name == "-" else printable(name).replace("\n", "\\n")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.costs.columns import BY_KEY, DATA, MEASURES, row
 from convcli.costs.cost import Cost
-from convcli.costs.placed import cost, operations
+from convcli.costs.counts import cost, operations
 from convcli.costs.receptive import receptive_fields
 from convcli.errors import UsageError, suggestion
 from convcli.networks.network import Assembled
@@ -18,7 +18,11 @@ from convcli.networks.swaps import summary
 from convcli.records import record
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from convcli.costs.cost import Machine, Timing
+
+    Pixels = npt.NDArray[Any]
 
 FLOPS = "MACs: taps applied x samples; FLOPs: 2 x MACs. Pooling, joins and border copies are not counted."
 TRANSPOSED = "Transposed layers are counted at their input: each sample stamps every tap once."
@@ -89,11 +93,23 @@ class Subject:
         return tuple(placed for placed in self.layers if placed.kernels)
 
 
+@record
+class Lineup:
+    """What is compared, in order, with a title, remarks, and the pixels of the image that kernels run on, if any."""
+
+    subjects: tuple[Subject, ...]
+    title: str = ""
+    notes: tuple[str, ...] = ()
+    pixels: Pixels | None = None
+    #: Columns that would only repeat what the title and the names say.
+    hidden: tuple[str, ...] = ()
+
+
 def compare(
-    subjects: Sequence[Subject], times: Sequence[Timing | None], *, title: str, baseline: str = "", sort: str = "",
-    descending: bool = False, notes: Sequence[str] = (), machine: Machine | None = None, hidden: Sequence[str] = (),
+    lineup: Lineup, times: Sequence[Timing | None] = (), *, baseline: str = "", sort: str = "",
+    descending: bool = False, machine: Machine | None = None,
 ) -> Comparison:  # fmt: skip
-    """The comparison of `subjects`; `times` belong to what `Subject.timed` lists, one subject after the other.
+    """The comparison of a lineup; `times` belong to what `Subject.timed` lists, one subject after the other.
 
     `times` may be short: the rest was not timed. `sort` is the key of a column. Ratios are against the row named
     `baseline`, the first where several rows are compared. Raises `UsageError` for a baseline that isn't
@@ -101,10 +117,10 @@ def compare(
     """
     rows: list[Cost] = []
     layers: list[Cost] = []
-    found: list[Operation] = []
-    told: list[str] = []
+    shares: list[Operation] = []
+    swaps: list[str] = []
     left = list(times)
-    for subject in subjects:
+    for subject in lineup.subjects:
         costs, left = _costs(subject, left)
         if subject.network is None:
             rows += costs
@@ -112,23 +128,28 @@ def compare(
         total = _total(subject, costs)
         rows.append(total)
         layers += [dataclasses.replace(cost, macs_share=_over(cost.macs, total.macs)) for cost in costs]
-        found += _operations(subject, total)
+        shares += _operations(subject, total)
         if swap := subject.network.network.swap:
-            told += summary(subject.network.swaps, swap)
+            swaps += summary(subject.network.swaps, swap)
     rows = _with_ratios(rows, baseline)
     base = baseline or (rows[0].name if len(rows) > 1 else "")
-    # The weights of kernels as they are need no warning: 'convcli show' tells whether they even it out.
-    asked = {subject.name for subject in subjects if not subject.picture}
-    uneven = _checkerboards([cost for cost in (*rows, *layers) if cost.network or cost.name in asked])
-    abouts = [subject.network.network.about for subject in subjects if subject.network and len(subjects) == 1]
-    notes = [*notes, *_holes(rows)]
-    told = [*filter(None, abouts), *_explained([*rows, *layers]), *told, *notes, *uneven]
+    notes = _notes(lineup, [*rows, *layers], [*swaps, *lineup.notes, *_holes(rows)])
     if sort:
         rows, layers = (_sorted(costs, sort, descending) for costs in (rows, layers))
     return Comparison(
-        title=title, rows=tuple(rows), layers=tuple(layers), operations=tuple(found), baseline=base,
-        notes=tuple(told), machine=machine, hidden=tuple(hidden),
+        title=lineup.title, rows=tuple(rows), layers=tuple(layers), operations=tuple(shares), baseline=base,
+        notes=notes, machine=machine, hidden=lineup.hidden,
     )  # fmt: skip
+
+
+def _notes(lineup: Lineup, costs: Sequence[Cost], remarks: Sequence[str]) -> tuple[str, ...]:
+    """What a network alone is about, the conventions that the rows need, the remarks, and last what is uneven."""
+    subjects = lineup.subjects
+    abouts = [subject.network.network.about for subject in subjects if subject.network and len(subjects) == 1]
+    # The weights of kernels as they are need no warning: 'convcli show' tells whether they even it out.
+    layers = {subject.name for subject in subjects if not subject.picture}
+    uneven = _checkerboards([cost for cost in costs if cost.network or cost.name in layers])
+    return (*filter(None, abouts), *_explained(costs), *remarks, *uneven)
 
 
 def _costs(subject: Subject, times: list[Timing | None]) -> tuple[list[Cost], list[Timing | None]]:
@@ -137,8 +158,8 @@ def _costs(subject: Subject, times: list[Timing | None]) -> tuple[list[Cost], li
     network = subject.name if subject.network else ""
     for placed, seen in zip(subject.layers, receptive_fields(subject.layers), strict=True):
         timing = times.pop(0) if placed.kernels and times else None
-        found = dataclasses.replace(cost(placed), network=network, timing=timing)
-        costs.append(dataclasses.replace(found, receptive_field=seen.field, coverage=seen.coverage))
+        each = dataclasses.replace(cost(placed), network=network, timing=timing)
+        costs.append(dataclasses.replace(each, receptive_field=seen.field, coverage=seen.coverage))
     return costs, times
 
 
@@ -149,17 +170,8 @@ def _total(subject: Subject, costs: Sequence[Cost]) -> Cost:
     for each in costs:
         for part, number in each.macs_by_part.items():
             macs[part] = macs.get(part, 0) + number
-    sums = {
-        field: sum(getattr(each, field) for each in costs)
-        for field in (
-            "params_weights",
-            "params_biases",
-            "branch_weights",
-            "branch_biases",
-            "output_bytes",
-            "moved_bytes",
-        )
-    }
+    summed = "params_weights", "params_biases", "branch_weights", "branch_biases", "output_bytes", "moved_bytes"
+    sums = {field: sum(getattr(each, field) for each in costs) for field in summed}
     assert subject.network is not None
     network = subject.network.network
     return Cost(
@@ -184,13 +196,13 @@ def _sum_of_times(subject: Subject, costs: Sequence[Cost]) -> Timing | None:
 
 def _operations(subject: Subject, total: Cost) -> list[Operation]:
     """By kind, the one with most MACs first."""
-    found = operations(subject.layers).items()
+    by_kind = operations(subject.layers).items()
     return [
         Operation(
             network=subject.name, operation=label, params_weights=weights, macs=macs,
             params_share=_over(weights, total.params_weights) or 0.0, macs_share=_over(macs, total.macs) or 0.0,
         )
-        for label, (weights, macs) in sorted(found, key=lambda item: (-item[1][1], -item[1][0]))
+        for label, (weights, macs) in sorted(by_kind, key=lambda item: (-item[1][1], -item[1][0]))
     ]  # fmt: skip
 
 
@@ -229,8 +241,8 @@ def _sorted(costs: Sequence[Cost], key: str, reverse: bool) -> list[Cost]:
     """By a column, sizes by their product; those without a value last."""
 
     def value(cost: Cost) -> Any:
-        found = BY_KEY[key].value(cost)
-        return math.prod(found) if isinstance(found, tuple) else found
+        entry = BY_KEY[key].value(cost)
+        return math.prod(entry) if isinstance(entry, tuple) else entry
 
     known = [cost for cost in costs if value(cost) is not None]
     return sorted(known, key=value, reverse=reverse) + [cost for cost in costs if value(cost) is None]

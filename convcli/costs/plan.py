@@ -74,8 +74,8 @@ class KernelPlan:
         fastest = min((option.milliseconds for option in self.options), default=0.0)
         for index, option in enumerate(self.options):
             ratio = f", {option.milliseconds / fastest:.1f} times the least" if option.milliseconds > fastest else ""
-            told = f"{option.algorithm} ({option.reason}): about {option.milliseconds:.3g} ms{ratio}"
-            rows.append(("estimates" if not index else "", told))
+            text = f"{option.algorithm} ({option.reason}): about {option.milliseconds:.3g} ms{ratio}"
+            rows.append(("estimates" if not index else "", text))
         if self.bands:
             bands = "1 band" if self.bands == 1 else f"{self.bands} bands of up to {self.band_rows} rows"
             rows.append(("bands", f"{bands}, {self.threads} thread{'s' if self.threads > 1 else ''}"))

@@ -57,12 +57,12 @@ def receptive_fields(layers: Sequence[Placed]) -> list[Seen]:
 
 def _periods(layers: Sequence[Placed]) -> list[tuple[int, ...]]:
     """For each layer, per axis, after how many outputs they see alike again: as many as the layers so far enlarge."""
-    found: list[tuple[int, ...]] = []
+    periods: list[tuple[int, ...]] = []
     for placed in layers:
-        before = [found[i] for i in placed.inputs if i != INPUT] or [(1,) * len(placed.windows)]
+        before = [periods[i] for i in placed.inputs if i != INPUT] or [(1,) * len(placed.windows)]
         own = (w.stride if isinstance(w, Scatter) else 1 for w in placed.windows)
-        found.append(tuple(max(p) * s for p, s in zip(zip(*before, strict=True), own, strict=True)))
-    return found
+        periods.append(tuple(max(p) * s for p, s in zip(zip(*before, strict=True), own, strict=True)))
+    return periods
 
 
 def _widest(layers: Sequence[Placed], last: int, axis: int, period: int) -> int:

@@ -41,9 +41,9 @@ def tables(comparison: Comparison, columns: Sequence[str] = ()) -> list[Table]:
         return [_kernels(comparison, columns)]
     if len(comparison.rows) == 1:
         return [_layers(comparison, networks[0], columns), _operations(comparison)]
-    shown = [_networks(comparison, columns)]
+    first = [_networks(comparison, columns)]
     names = [cost.name for cost in networks]
-    return [*shown, _beside(comparison, names)] if 2 <= len(names) <= BESIDE else shown
+    return [*first, _beside(comparison, names)] if 2 <= len(names) <= BESIDE else first
 
 
 def csv_table(comparison: Comparison, columns: Sequence[str] = ()) -> Table:
@@ -63,15 +63,15 @@ def _kernels(comparison: Comparison, columns: Sequence[str]) -> Table:
 
 def _layers(comparison: Comparison, total: Cost, columns: Sequence[str]) -> Table:
     blank = dict.fromkeys(("type", "output", "macs_share", "receptive_field", "coverage"))
-    shown = _columns(comparison.layers, columns, _NOT_FOR_LAYERS, "Layer", _FOR_LAYERS)
+    chosen = _columns(comparison.layers, columns, _NOT_FOR_LAYERS, "Layer", _FOR_LAYERS)
     return replace(
-        _table(comparison, shown, comparison.layers), total={**row(total), **blank, "name": "total", "output": ""}
+        _table(comparison, chosen, comparison.layers), total={**row(total), **blank, "name": "total", "output": ""}
     )  # fmt: skip
 
 
 def _networks(comparison: Comparison, columns: Sequence[str]) -> Table:
-    shown = _columns(comparison.rows, columns, _NOT_FOR_NETWORKS, "Network", _FOR_NETWORKS)
-    return _table(comparison, shown, comparison.rows)
+    chosen = _columns(comparison.rows, columns, _NOT_FOR_NETWORKS, "Network", _FOR_NETWORKS)
+    return _table(comparison, chosen, comparison.rows)
 
 
 def _table(comparison: Comparison, columns: Sequence[Column], costs: Sequence[Cost]) -> Table:
@@ -93,7 +93,7 @@ def _columns(
     costs: Sequence[Cost], asked: Sequence[str], hidden: Sequence[str], first: str, priorities: dict[str, int]
 ) -> list[Column]:
     """The columns asked for, none of which is dropped; or all that these rows give something to say."""
-    found = []
+    chosen = []
     shortest = min((cost.timing.median_s for cost in costs if cost.timing), default=1.0)
     name, factor = unit(shortest)
     decimals = 0 if shortest * factor >= 100 else 1 if shortest * factor >= 10 else 2
@@ -106,8 +106,8 @@ def _columns(
         )
         if measure.key in ("time_median_s", "time_spread_s"):
             column = replace(column, title=f"{column.title} ({name})", show=_fixed(factor, decimals))
-        found.append(column)
-    return found
+        chosen.append(column)
+    return chosen
 
 
 def unit(shortest_s: float) -> tuple[str, float]:

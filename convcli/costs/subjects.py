@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli.costs.comparison import Subject
+from convcli.costs.comparison import Lineup, Subject
 from convcli.errors import FieldError, ImageError, ShapeError, UsageError, reason
 from convcli.networks import file
 from convcli.networks.layers import Layer, like, textbook
 from convcli.networks.network import Network, assemble
-from convcli.networks.placed import place_kernel, place_layer
+from convcli.networks.placed import Flow, place_kernel, place_layer
 from convcli.ops import Kernel
 from convcli.records import record
 from convcli.spec import library
@@ -53,38 +53,24 @@ class Request:
         return self.bias or any((self.in_channels, self.out_channels, self.groups, self.kernel_size))
 
 
-@record
-class Found:
-    """The subjects, a title for their table, remarks, and the image's pixels where one was given."""
-
-    subjects: tuple[Subject, ...]
-    title: str
-    notes: tuple[str, ...] = ()
-    pixels: Pixels | None = None
-    #: Columns that would only repeat what the title and the names say.
-    hidden: tuple[str, ...] = ()
-
-
-def subjects(request: Request) -> Found:
+def subjects(request: Request) -> Lineup:
     """Reads everything that `request` names. Raises `ConvcliError` for what is wrong or can't be."""
     if request.image and request.size:
         raise UsageError("--image and --size both say the size of the input", hint="leave one out")
     pixels = _pixels(request.image) if request.image else None
-    spatial = tuple(pixels.shape[:2]) if pixels is not None else _size(request.size) if request.size else None
-    given = _Given(request, spatial or SIZE, pixels)
+    size = tuple(pixels.shape[:2]) if pixels is not None else _size(request.size) if request.size else None
+    kernels = _Kernels(request, size or SIZE, CHANNELS_IN if pixels is None else pixels.shape[2])
     if not request.sources:
         _refuse_unused(request, networks=False, kernels=True)
-        return given.textbook()
+        return kernels.textbook()
     networks = {source: file.load(source) for source in request.sources}
-    some = [network for network in networks.values() if network]
-    _refuse_unused(request, networks=bool(some), kernels=len(some) < len(networks))
-    found: list[Subject] = []
-    for source in request.sources:
-        network = networks[source]
-        found += _network(request, network, spatial) if network else [given.kernel(source)]
-    return Found(
-        subjects=_unique(found), title=_title(found, request, given), notes=tuple(given.notes), pixels=pixels
-    )  # fmt: skip
+    count = sum(network is not None for network in networks.values())
+    _refuse_unused(request, networks=count > 0, kernels=count < len(networks))
+    every: list[Subject] = []
+    for source, network in ((source, networks[source]) for source in request.sources):
+        every += _network(request, network, size) if network else [kernels.subject(source)]
+    title = _title(every) if any(subject.network for subject in every) else kernels.title()
+    return Lineup(subjects=_unique(every), title=title, notes=tuple(kernels.notes), pixels=pixels)
 
 
 def _refuse_unused(request: Request, *, networks: bool, kernels: bool) -> None:
@@ -120,58 +106,62 @@ def _pixels(name: str) -> Pixels:
     return picture.pixels[..., :-1] if picture.has_alpha else picture.pixels
 
 
-class _Given:
-    """The input that all kernels get, and remarks on the way."""
+class _Kernels:
+    """Kernels and layers on the input that all of them get, and remarks on the way."""
 
-    def __init__(self, request: Request, spatial: tuple[int, ...], pixels: Pixels | None) -> None:
-        self.request = request
-        self.spatial = spatial
-        self.axes = AXES[len(spatial)]
-        self.channels = pixels.shape[2] if pixels is not None else CHANNELS_IN
-        self.layer_channels = request.in_channels or self.channels
+    def __init__(self, request: Request, size: tuple[int, ...], channels: int) -> None:
+        self._request = request
+        self._flow = Flow(size=size, channels=channels, axes=AXES[len(size)])
+        self._layers = replace(self._flow, channels=request.in_channels or channels)
         self.notes: list[str] = []
 
-    def textbook(self) -> Found:
+    def textbook(self) -> Lineup:
         """Every type of kernel as a layer."""
-        request = self.request
+        request = self._request
         side = request.kernel_size or KERNEL_SIZE
         out = request.out_channels or CHANNELS_OUT
         layers = textbook(channels_out=out, taps=(side, side), groups=request.groups or 1, bias=request.bias)
         if request.groups:
             self.notes.append("Depthwise separable layers take no groups.")
-        where = f"{self.layer_channels} -> {out} channels, input {_shown(self.spatial)}"
-        found = [self._as_layer(name, layer) for name, layer in layers]
-        return Found(
-            subjects=tuple(found), title=f"{side}x{side} kernels, {where}", notes=tuple(self.notes),
-            hidden=("type", "geometry"),
+        return Lineup(
+            subjects=tuple(self._as_layer(name, layer) for name, layer in layers), notes=tuple(self.notes),
+            title=f"{side}x{side} kernels, {self._arrow(out)}", hidden=("type", "geometry"),
         )  # fmt: skip
 
-    def kernel(self, source: str) -> Subject:
+    def _arrow(self, channels_out: int) -> str:
+        return f"{self._layers.channels} -> {channels_out} channels, input {_times(self._layers.size)}"
+
+    def title(self) -> str:
+        """For a table of kernels, or of the layers that they become."""
+        if self._request.expands:
+            return f"Layers, {self._arrow(self._request.out_channels or CHANNELS_OUT)}"
+        channels = self._flow.channels
+        on = f"{self._request.image or 'a picture'}, {_times(self._flow.size)}"
+        return f"Kernels on {on}, {channels} channel{'s' if channels > 1 else ''}"
+
+    def subject(self, source: str) -> Subject:
         """One kernel, as it is or as a layer."""
         kernel = library.read(source)
         name = _label(source, kernel)
-        if self.request.expands:
+        if self._request.expands:
             if kernel.channels is None:
                 return self._as_layer(name, self._expanded(kernel))
             self.notes.append(f"{name} is a filter bank already and stays as it is.")
-        channels = kernel.channels[0] if kernel.channels and self._fits(kernel) else self.channels
+        channels = kernel.channels[0] if kernel.channels and self._fits(kernel.channels[0]) else self._flow.channels
         try:
-            placed = place_kernel(kernel, name=name, axes=self.axes, spatial=self.spatial, channels=channels)
+            placed = place_kernel(kernel, replace(self._flow, channels=channels), name)
         except ShapeError as error:
-            missing = any(axis not in self.axes for axis in kernel.axes)
-            raise ShapeError(
-                error.fact, place=f"kernel '{name}'", hint="--size DxHxW is a volume" if missing else error.hint
-            ) from error
+            missing = any(axis not in self._flow.axes for axis in kernel.axes)
+            hint = "--size DxHxW is a volume" if missing else error.hint
+            raise ShapeError(error.fact, place=f"kernel '{name}'", hint=hint) from error
         return Subject(name=name, layers=(placed,), picture=True)
 
-    def _fits(self, kernel: Kernel) -> bool:
+    def _fits(self, channels_in: int) -> bool:
         """Whether a filter bank can be fed: random numbers have any channels, a grey picture counts as three."""
-        return self.request.image is None or (
-            self.channels == 1 and kernel.channels is not None and kernel.channels[0] == 3
-        )
+        return self._request.image is None or (self._flow.channels == 1 and channels_in == 3)
 
     def _expanded(self, kernel: Kernel) -> Layer:
-        request = self.request
+        request = self._request
         if request.groups and "groups" not in kernel.FIELDS:
             self.notes.append(f"{kernel.name}: {kernel.type} layers take no groups.")
         return like(
@@ -181,13 +171,10 @@ class _Given:
 
     def _as_layer(self, name: str, layer: Layer) -> Subject:
         try:
-            placed = place_layer(
-                layer, name=name, axes=self.axes, spatial=self.spatial, channels=self.layer_channels
-            )  # fmt: skip
+            return Subject(name=name, layers=(place_layer(layer, self._layers, name),))
         except (FieldError, ShapeError) as error:
-            shown = f"{name}, {self.layer_channels} -> {layer.channels_out} channels, input {_shown(self.spatial)}"
-            raise UsageError(error.fact, place=f"layer '{shown}'", hint=error.hint) from error
-        return Subject(name=name, layers=(placed,))
+            place = f"layer '{name}, {self._arrow(layer.channels_out)}'"
+            raise UsageError(error.fact, place=place, hint=error.hint) from error
 
 
 def _label(source: str, kernel: Kernel) -> str:
@@ -199,30 +186,27 @@ def _label(source: str, kernel: Kernel) -> str:
     return f"{kernel.name}:{after}" if after else kernel.name
 
 
-def _network(request: Request, network: Network, spatial: tuple[int, ...] | None) -> list[Subject]:
+def _network(request: Request, network: Network, size: tuple[int, ...] | None) -> list[Subject]:
     """A network with the multipliers of the command line; with `--as` also the swapped one."""
-    if spatial is not None and len(spatial) != 2:
-        raise UsageError(f"a network takes a picture, not {_shown(spatial)}")
-    changes: dict[str, Any] = {"size": spatial}
+    if size is not None and len(size) != 2:
+        raise UsageError(f"a network takes a picture, not {_times(size)}")
+    changes: dict[str, Any] = {"size": size}
     for key in file.MULTIPLIERS:
         value = getattr(request, key)
         changes[key] = None if value is None else file.multiplier(Node(value, Source(f"--{key}")), key)
     network = network.changed(**changes)
-    found = [network]
+    both = [network]
     if request.swap:
-        found.append(network.changed(name=f"{network.name} as {request.swap}", swap=request.swap))
-    subjects = []
-    for each in found:
-        assembled = assemble(each)
-        subjects.append(Subject(name=each.name, layers=assembled.layers, network=assembled))
-    return subjects
+        both.append(network.changed(name=f"{network.name} as {request.swap}", swap=request.swap))
+    assembled = map(assemble, both)
+    return [Subject(name=each.network.name, layers=each.layers, network=each) for each in assembled]
 
 
-def _unique(found: Sequence[Subject]) -> tuple[Subject, ...]:
+def _unique(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
     """Subjects with names that differ: the second "inline" becomes "inline (2)"."""
     seen: dict[str, int] = {}
     named = []
-    for subject in found:
+    for subject in subjects:
         seen[subject.name] = seen.get(subject.name, 0) + 1
         name = subject.name if seen[subject.name] == 1 else f"{subject.name} ({seen[subject.name]})"
         layers = subject.layers if subject.network else tuple(replace(p, name=name) for p in subject.layers)
@@ -230,21 +214,14 @@ def _unique(found: Sequence[Subject]) -> tuple[Subject, ...]:
     return tuple(named)
 
 
-def _title(found: Sequence[Subject], request: Request, given: _Given) -> str:
-    networks = [subject.network.network for subject in found if subject.network]
-    if len(found) == 1 and networks:
-        network = networks[0]
-        factors = [f"{key} {getattr(network, key):g}" for key in ("width", "resolution") if getattr(network, key) != 1]
-        size = f"input {_shown((*network.input_size, network.channels))}"
-        return ", ".join([network.name, size, *factors])
-    if networks:
+def _title(subjects: Sequence[Subject]) -> str:
+    """For a table of one network's layers; several networks side by side have none."""
+    if len(subjects) > 1 or not subjects[0].network:
         return ""
-    if request.expands:
-        out = request.out_channels or CHANNELS_OUT
-        return f"Layers, {given.layer_channels} -> {out} channels, input {_shown(given.spatial)}"
-    channels = f"{given.channels} channel{'s' if given.channels > 1 else ''}"
-    return f"Kernels on {request.image or 'a picture'}, {_shown(given.spatial)}, {channels}"
+    network = subjects[0].network.network
+    factors = [f"{key} {getattr(network, key):g}" for key in file.MULTIPLIERS if getattr(network, key) != 1]
+    return ", ".join([network.name, f"input {_times((*network.input_size, network.channels))}", *factors])
 
 
-def _shown(sizes: Sequence[int]) -> str:
+def _times(sizes: Sequence[int]) -> str:
     return "x".join(map(str, sizes))

@@ -63,9 +63,9 @@ def measure(work: Callable[[], object], budget_s: float, clock: Callable[[], flo
         if len(times) >= MOST or after - started >= budget_s:
             return summary(times)
         if len(times) >= ENOUGH and len(times) % ENOUGH == 0:
-            found = summary(times)
-            if found.spread_s is not None and found.spread_s <= STEADY * found.median_s:
-                return found
+            timing = summary(times)
+            if timing.spread_s is not None and timing.spread_s <= STEADY * timing.median_s:
+                return timing
 
 
 def time_placed(

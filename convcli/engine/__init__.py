@@ -5,8 +5,9 @@ Importing this package costs nothing: a name loads its module, and numpy and Ope
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from convcli.records import lazily
 
 if TYPE_CHECKING:
     from convcli.engine.bank.bank import (
@@ -30,47 +31,6 @@ if TYPE_CHECKING:
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
 
-_HOMES = {
-    "bank.bank": (
-        "Filters",
-        "algorithm_of_bank",
-        "bank_cuts",
-        "bank_rows",
-        "correlate",
-        "correlated",
-        "sum_pairs",
-    ),
-    "channel.correlation": ("Correlation",),
-    "channel.depthwise": ("plane_by_plane",),
-    "channel.phases": ("correlate_phase",),
-    "channel.planes": (
-        "algorithm_for",
-        "band_rows",
-        "correlate_planes",
-        "whole_cuts",
-    ),
-    "dtypes": (
-        "limits",
-        "planar",
-        "settled",
-        "work_dtype",
-    ),
-    "facts": ("Facts",),
-    "memory": (
-        "by_planes",
-        "results",
-    ),
-    "sink": (
-        "Sink",
-        "Storage",
-    ),
-    "stamps": ("stamp",),
-    "threads": ("Cuts",),
-    "tiles": (
-        "Tile",
-        "Tiling",
-    ),
-}
 __all__ = [
     "Correlation",
     "Cuts",
@@ -101,12 +61,20 @@ __all__ = [
     "work_dtype",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Loads a name from its module on first use (PEP 562)."""
-    for module, names in _HOMES.items():
-        if name in names:
-            value = getattr(importlib.import_module(f"convcli.engine.{module}"), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module 'convcli.engine' has no attribute '{name}'")
+__getattr__ = lazily(
+    __name__,
+    {
+        "engine.bank.bank": "Filters algorithm_of_bank bank_cuts bank_rows correlate correlated sum_pairs",
+        "engine.channel.correlation": "Correlation",
+        "engine.channel.depthwise": "plane_by_plane",
+        "engine.channel.phases": "correlate_phase",
+        "engine.channel.planes": "algorithm_for band_rows correlate_planes whole_cuts",
+        "engine.dtypes": "limits planar settled work_dtype",
+        "engine.facts": "Facts",
+        "engine.memory": "by_planes results",
+        "engine.sink": "Sink Storage",
+        "engine.stamps": "stamp",
+        "engine.threads": "Cuts",
+        "engine.tiles": "Tile Tiling",
+    },
+)

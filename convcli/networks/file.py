@@ -122,11 +122,11 @@ def load(source: str) -> Network | None:
 
 
 def _multipliers(text: str, source: str) -> dict[str, float]:
-    given = parse_overrides(text, f"network '{source}'") if text else {}
-    for key in given:
+    nodes = parse_overrides(text, f"network '{source}'") if text else {}
+    for key in nodes:
         if key not in MULTIPLIERS:
-            raise given[key].error(f"a network has no '{key}'", f"{' and '.join(MULTIPLIERS)} can be overridden")
-    return {key: multiplier(node, key) for key, node in given.items()}
+            raise nodes[key].error(f"a network has no '{key}'", f"{' and '.join(MULTIPLIERS)} can be overridden")
+    return {key: multiplier(node, key) for key, node in nodes.items()}
 
 
 def multiplier(node: Node, key: str) -> float:
@@ -162,12 +162,12 @@ def from_node(node: Node, name: str) -> Network:
 
 
 def _mapping(node: Node, key: str) -> Mapping[str, Node]:
-    found = node.value.get(key)
-    if found is None:
+    entry = node.value.get(key)
+    if entry is None:
         return {}
-    if not isinstance(found.value, dict):
-        raise found.error(f"'{key}' must be a mapping, not {found.kind}")
-    value: dict[str, Node] = found.value
+    if not isinstance(entry.value, dict):
+        raise entry.error(f"'{key}' must be a mapping, not {entry.kind}")
+    value: dict[str, Node] = entry.value
     return value
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
-from convcli.engine.geometry import Scatter, Window, gather_window
+from convcli.engine.geometry import Scatter, gather_window
 from convcli.errors import FieldError, ShapeError
 from convcli.networks.layers import Layer
-from convcli.networks.placed import INPUT, Placed, place_layer
+from convcli.networks.placed import Flow, Placed, place_layer
 from convcli.networks.swaps import Swap, swapped
-from convcli.ops.weights import per_axis
+from convcli.ops.weights import paddings, per_axis
 from convcli.records import record
 from convcli.spec.nodes import Node
 
@@ -75,22 +75,13 @@ class Assembled:
     swaps: tuple[Swap, ...]
 
 
-@record(kw_only=False)
-class _Flow:
-    """What the next layer gets: the number of the layer it comes from, its size and channels."""
-
-    source: int
-    size: tuple[int, ...]
-    channels: int
-
-
 def assemble(network: Network) -> Assembled:
     """The network's layers, each on what the one before it makes.
 
     Raises `KernelError` with the place in the file, the layer's name and its numbers where a layer is impossible.
     """
     builder = _Builder(network)
-    builder.chain(network.items, _Flow(INPUT, network.input_size, network.channels), "")
+    builder.chain(network.items, Flow(size=network.input_size, channels=network.channels), "")
     return Assembled(network=network, layers=tuple(builder.layers), swaps=tuple(builder.swaps))
 
 
@@ -104,11 +95,11 @@ class _Builder:
         self._used: dict[str, int] = {}
         self._turns = 0
 
-    def chain(self, items: Sequence[Item], flow: _Flow, prefix: str) -> _Flow:
+    def chain(self, items: Sequence[Item], flow: Flow, prefix: str) -> Flow:
         """Items one after the other, named or numbered, each name after `prefix`."""
         return self._run(items, flow, prefix, itertools.count(1))
 
-    def _run(self, items: Sequence[Item], flow: _Flow, prefix: str, numbers: Iterator[int]) -> _Flow:
+    def _run(self, items: Sequence[Item], flow: Flow, prefix: str, numbers: Iterator[int]) -> Flow:
         for item in items:
             for _ in range(item.repeat):
                 self._turns += 1
@@ -128,120 +119,82 @@ class _Builder:
         self._used[name] = self._used.get(name, 0) + 1
         return f"{name}.{self._used[name]}" if repeat > 1 or self._used[name] > 1 else name
 
-    def _step(self, item: Item, flow: _Flow, name: str) -> _Flow:
+    def _step(self, item: Item, flow: Flow, name: str) -> Flow:
         """One layer, with errors at its place in the file."""
         try:
             return _STEPS.get(item.kind, _Builder._convolution)(self, item, flow, name)
         except (FieldError, ShapeError) as error:
-            size = "x".join(map(str, (*flow.size, flow.channels)))
             node = _blamed(item.node, error)
-            raise node.error(f"layer '{name}' ({item.kind}, on {size}): {error.fact}", error.hint) from error
+            raise node.error(f"layer '{name}' ({item.kind}, on {flow}): {error.fact}", error.hint) from error
 
-    def _placed(self, placed: Placed) -> _Flow:
+    def _placed(self, placed: Placed) -> Flow:
         self.layers.append(placed)
-        return _Flow(len(self.layers) - 1, placed.size_out, placed.channels_out)
+        return self._output(len(self.layers) - 1)
 
-    def _convolution(self, item: Item, flow: _Flow, name: str) -> _Flow:
+    def _output(self, number: int) -> Flow:
+        placed = self.layers[number]
+        return Flow(size=placed.size_out, channels=placed.channels_out, sources=(number,))
+
+    def _convolution(self, item: Item, flow: Flow, name: str) -> Flow:
         layer = _layer(item, flow.channels, self.network.width)
         layer, swap = swapped(layer, flow.channels, self.network.swap, name)
         if swap:
             self.swaps.append(swap)
-        return self._place(layer, flow, name, layer.type)
+        return self._placed(place_layer(layer, flow, name))
 
-    def _fully_connected(self, item: Item, flow: _Flow, name: str) -> _Flow:
+    def _fully_connected(self, item: Item, flow: Flow, name: str) -> Flow:
         # A filter as large as its input, at its one place.
         layer = Layer(
             type="dense", channels_out=item.value, taps=flow.size, padding=((0, 0), (0, 0)), bias=item.fields["bias"]
         )
         if self.network.swap:
             self.swaps.append(Swap(name=name, reason="fully connected"))
-        return self._place(layer, flow, name, "fc")
+        return self._placed(place_layer(layer, flow, name, type="fc"))
 
-    def _place(self, layer: Layer, flow: _Flow, name: str, kind: str) -> _Flow:
-        return self._placed(
-            place_layer(
-                layer,
-                name=name,
-                axes=AXES,
-                spatial=flow.size,
-                channels=flow.channels,
-                inputs=(flow.source,),
-                type=kind,
-            )
-        )
-
-    def _pool(self, item: Item, flow: _Flow, name: str) -> _Flow:
+    def _pool(self, item: Item, flow: Flow, name: str) -> Flow:
         taps = per_axis(item.fields["kernel_size"], AXES, "kernel_size")
         stride = per_axis(item.fields["stride"] or taps, AXES, "stride")
-        padding = [
-            (p, p) if isinstance(p, int) else (0, 0) if p == "valid" else p
-            for p in per_axis(item.fields["padding"], AXES, "padding")
-        ]
+        padding = paddings(item.fields["padding"], AXES)
         windows = [
             gather_window(n, taps=k, stride=s, dilation=1, padding=p, axis=axis)
             for n, k, s, p, axis in zip(flow.size, taps, stride, padding, AXES, strict=True)
         ]
-        return self._windowed(name, f"pool {item.value}", flow, windows)
+        return self._placed(Placed.on(flow, name, f"pool {item.value}", windows))
 
-    def _global_pool(self, item: Item, flow: _Flow, name: str) -> _Flow:
+    def _global_pool(self, item: Item, flow: Flow, name: str) -> Flow:
         windows = [gather_window(n, taps=n, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]
-        return self._windowed(name, f"pool {item.value}", flow, windows)
+        return self._placed(Placed.on(flow, name, f"pool {item.value}", windows))
 
-    def _upsample(self, item: Item, flow: _Flow, name: str) -> _Flow:
+    def _upsample(self, item: Item, flow: Flow, name: str) -> Flow:
         factor = item.value
         # Bilinear: two neighbours per axis are mixed; nearest: one is copied.
         taps, before = (2 * factor, factor // 2) if item.fields["bilinear"] else (factor, 0)
         windows = [Scatter(taps, factor, 1, before, n * factor) for n in flow.size]
-        return self._windowed(name, "upsample", flow, windows)
+        return self._placed(Placed.on(flow, name, "upsample", windows))
 
-    def _windowed(self, name: str, kind: str, flow: _Flow, windows: Sequence[Window]) -> _Flow:
-        return self._placed(
-            Placed(
-                name=name,
-                type=kind,
-                axes=AXES,
-                size_in=flow.size,
-                channels_in=flow.channels,
-                size_out=tuple(window.length for window in windows),
-                channels_out=flow.channels,
-                windows=tuple(windows),
-                inputs=(flow.source,),
-            )
-        )
-
-    def _join(self, item: Item, flow: _Flow, name: str) -> _Flow:
+    def _join(self, item: Item, flow: Flow, name: str) -> Flow:
         if item.branches:
             flows = [self.chain(branch, flow, f"{name}/{chr(ord('a') + n)}") for n, branch in enumerate(item.branches)]
         else:
             flows = [flow, self._earlier(item)]
-        sizes = {one.size for one in flows}
+        sizes = sorted({one.size for one in flows}, reverse=True)
         if len(sizes) > 1:
-            shown = " and ".join("x".join(map(str, size)) for size in sorted(sizes, reverse=True))
-            raise ShapeError(f"what is joined differs in size: {shown}")
+            raise ShapeError(f"what is joined differs in size: {' and '.join('x'.join(map(str, s)) for s in sizes)}")
         channels = [one.channels for one in flows]
         if item.kind == "add" and len(set(channels)) > 1:
             raise ShapeError(f"what is added differs in channels: {' and '.join(map(str, channels))}")
-        windows = tuple(gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flows[0].size)
-        return self._placed(
-            Placed(
-                name=name,
-                type=item.kind,
-                axes=AXES,
-                size_in=flows[0].size,
-                channels_in=sum(channels),
-                size_out=flows[0].size,
-                channels_out=sum(channels) if item.kind == "concat" else channels[0],
-                windows=windows,
-                inputs=tuple(one.source for one in flows),
-            )
-        )
+        sources = tuple(source for one in flows for source in one.sources)
+        both = Flow(size=sizes[0], channels=sum(channels), sources=sources)
+        windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in both.size]
+        channels_out = channels[0] if item.kind == "add" else None
+        return self._placed(Placed.on(both, name, item.kind, windows, channels_out=channels_out))
 
-    def _earlier(self, item: Item) -> _Flow:
+    def _earlier(self, item: Item) -> Flow:
         """The output of an earlier layer by its name."""
         for number in range(len(self.layers) - 1, -1, -1):
             placed = self.layers[number]
             if item.value in (placed.name, placed.name.rpartition("/")[2]):
-                return _Flow(number, placed.size_out, placed.channels_out)
+                return self._output(number)
         known = [placed.name for placed in self.layers if not placed.name.isdigit()]
         raise FieldError(item.kind, f"no layer above has the name '{item.value}'", hint=_names(known))
 
@@ -255,7 +208,7 @@ def _names(known: Sequence[str]) -> str:
     return f"named layers: {', '.join(known[:8])}" if known else "give the layer a name: {dense: 64, name: early}"
 
 
-_STEPS: dict[str, Callable[[_Builder, Item, _Flow, str], _Flow]] = {
+_STEPS: dict[str, Callable[[_Builder, Item, Flow, str], Flow]] = {
     "fc": _Builder._fully_connected,
     "pool": _Builder._pool,
     "global_pool": _Builder._global_pool,
@@ -267,22 +220,21 @@ _STEPS: dict[str, Callable[[_Builder, Item, _Flow, str], _Flow]] = {
 
 def _layer(item: Item, channels: int, width: float) -> Layer:
     """The convolution of an item on `channels`; its own channels times the width multiplier unless they are fixed."""
-    given = item.fields
-    scaled = item.value if given.get("fixed") else max(1, math.floor(item.value * width + 1e-9))
-    kind, groups, taps = item.kind, given.get("groups", 1), given.get("kernel_size", 1)
+    fields = item.fields
+    scaled = item.value if fields.get("fixed") else max(1, math.floor(item.value * width + 1e-9))
+    kind, groups = item.kind, fields.get("groups", 1)
     if item.kind == "depthwise":
         kind, groups, scaled = "dense", channels, item.value * channels
     elif item.kind == "pointwise":
         kind = "dense"
-    padding = per_axis(given.get("padding", "same"), AXES, "padding")
     return Layer(
-        type=kind, channels_out=scaled, groups=groups, border="zero", bias=given["bias"],
-        taps=per_axis(taps, AXES, "kernel_size"),
-        stride=per_axis(given.get("stride", 1), AXES, "stride"),
-        dilation=per_axis(given.get("dilation", 1), AXES, "dilation"),
-        padding=tuple((p, p) if isinstance(p, int) else (0, 0) if p == "valid" else p for p in padding),
-        output_padding=per_axis(given.get("output_padding", 0), AXES, "output_padding"),
-        mask=given.get("mask", False), offset_groups=given.get("offset_groups", 1),
+        type=kind, channels_out=scaled, groups=groups, border="zero", bias=fields["bias"],
+        padding=paddings(fields.get("padding", "same"), AXES),
+        taps=per_axis(fields.get("kernel_size", 1), AXES, "kernel_size"),
+        stride=per_axis(fields.get("stride", 1), AXES, "stride"),
+        dilation=per_axis(fields.get("dilation", 1), AXES, "dilation"),
+        output_padding=per_axis(fields.get("output_padding", 0), AXES, "output_padding"),
+        mask=fields.get("mask", False), offset_groups=fields.get("offset_groups", 1),
     )  # fmt: skip
 
 

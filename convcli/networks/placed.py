@@ -16,6 +16,19 @@ INPUT = -1
 
 
 @record
+class Flow:
+    """What a layer gets: `channels` of samples, `size` of them along `axes`, from the layers numbered `sources`."""
+
+    size: tuple[int, ...]
+    channels: int
+    axes: str = "yx"
+    sources: tuple[int, ...] = (INPUT,)
+
+    def __str__(self) -> str:
+        return "x".join(map(str, (*self.size, self.channels)))
+
+
+@record
 class Placed:
     """A kernel, pool, join or other step on an input of known size.
 
@@ -35,36 +48,36 @@ class Placed:
     inputs: tuple[int, ...] = (INPUT,)
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
 
+    @classmethod
+    def on(
+        cls, flow: Flow, name: str, type: str, windows: Sequence[Window], *, channels_out: int | None = None,
+        kernels: Mapping[str, Kernel] | None = None,
+    ) -> Placed:  # fmt: skip
+        """A step on a flow, whose channels it keeps unless it says otherwise."""
+        return cls(
+            name=name, type=type, axes=flow.axes, size_in=flow.size, channels_in=flow.channels,
+            size_out=tuple(window.length for window in windows), channels_out=channels_out or flow.channels,
+            windows=tuple(windows), inputs=flow.sources, kernels=kernels or {},
+        )  # fmt: skip
+
     @property
     def kernel(self) -> Kernel | None:
         return self.kernels.get("")
 
 
-def place_kernel(
-    kernel: Kernel, *, name: str, axes: str, spatial: Sequence[int], channels: int, branches: bool = False,
-    inputs: tuple[int, ...] = (INPUT,), type: str | None = None,
-) -> Placed:  # fmt: skip
-    """`kernel` on an input of `spatial` sizes along `axes`; `branches` adds those that a deformable kernel has.
+def place_kernel(kernel: Kernel, flow: Flow, name: str, *, type: str = "", branches: bool = False) -> Placed:
+    """`kernel` on a flow; `branches` adds those that a deformable kernel has.
 
-    Raises `ShapeError` where kernel and input don't fit.
+    Raises `ShapeError` where they don't fit.
     """
     kernels: dict[str, Kernel] = {"": kernel}
     if branches and isinstance(kernel, Deformable):
-        kernels |= kernel.branches(channels)
-    windows = tuple(kernel.windows(spatial, axes))
-    return Placed(
-        name=name, type=type or kernel.type, axes=axes, size_in=tuple(spatial), channels_in=channels,
-        size_out=tuple(window.length for window in windows), channels_out=kernel.output_channels(channels),
-        windows=windows, inputs=inputs, kernels=kernels,
-    )  # fmt: skip
+        kernels |= kernel.branches(flow.channels)
+    windows, channels = kernel.windows(flow.size, flow.axes), kernel.output_channels(flow.channels)
+    return Placed.on(flow, name, type or kernel.type, windows, channels_out=channels, kernels=kernels)
 
 
-def place_layer(
-    layer: Layer, *, name: str, axes: str, spatial: Sequence[int], channels: int,
-    inputs: tuple[int, ...] = (INPUT,), type: str | None = None,
-) -> Placed:  # fmt: skip
-    """`layer` on an input, with the branches of a deformable one. Raises `FieldError` and `ShapeError`."""
-    kernel = layer.kernel(channels, dict(zip(axes, spatial, strict=True)), name)
-    return place_kernel(
-        kernel, name=name, axes=axes, spatial=spatial, channels=channels, branches=True, inputs=inputs, type=type
-    )
+def place_layer(layer: Layer, flow: Flow, name: str, *, type: str = "") -> Placed:
+    """`layer` on a flow, with the branches of a deformable one. Raises `FieldError` and `ShapeError`."""
+    kernel = layer.kernel(flow.channels, dict(zip(flow.axes, flow.size, strict=True)), name)
+    return place_kernel(kernel, flow, name, type=type, branches=True)

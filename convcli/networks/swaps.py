@@ -54,12 +54,12 @@ def _reason(layer: Layer, channels: int, to: str) -> str:
 def summary(swaps: Sequence[Swap], to: str) -> list[str]:
     """What was swapped and what was not, in sentences."""
     done = [swap.name for swap in swaps if not swap.reason]
-    kept = sorted((swap for swap in swaps if swap.reason), key=lambda swap: swap.reason)
+    refused = sorted((swap for swap in swaps if swap.reason), key=lambda swap: swap.reason)
     lines = [f"Swapped to {to}: {len(done)} of {len(swaps)} layers" + (f" ({_listed(done)})." if done else ".")]
-    if kept:
+    if refused:
         reasons = [
             f"{_listed([swap.name for swap in group])} ({reason})"
-            for reason, group in groupby(kept, key=lambda swap: swap.reason)
+            for reason, group in groupby(refused, key=lambda swap: swap.reason)
         ]
         lines.append(f"Not swapped: {'; '.join(reasons)}.")
     return lines

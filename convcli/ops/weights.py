@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.geometry import AxisPadding
 from convcli.errors import FieldError
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
@@ -31,9 +32,18 @@ def per_axis(value: Any, axes: str, path: str) -> tuple[Any, ...]:
     return tuple(value)
 
 
+def paddings(value: Any, axes: str) -> tuple[AxisPadding, ...]:
+    """A field `padding` as "same" or (before, after) per axis; raises `FieldError` for another number of entries.
+
+    >>> paddings(["valid", 1], "yx")
+    ((0, 0), (1, 1))
+    """
+    per = per_axis(value, axes, "padding")
+    return tuple((p, p) if isinstance(p, int) else (0, 0) if p == "valid" else p for p in per)
+
+
 def common(fields: Mapping[str, Any], axes: str) -> dict[str, Any]:
     """The fields that all types share, one entry per axis where it is per axis."""
-    padding = per_axis(fields["padding"], axes, "padding")
     return {
         "name": fields.get("name", "kernel"),
         "about": fields["about"],
@@ -41,7 +51,7 @@ def common(fields: Mapping[str, Any], axes: str) -> dict[str, Any]:
         "bias": fields["bias"],
         "stride": per_axis(fields["stride"], axes, "stride"),
         "dilation": per_axis(fields["dilation"], axes, "dilation"),
-        "padding": tuple((p, p) if isinstance(p, int) else (0, 0) if p == "valid" else p for p in padding),
+        "padding": paddings(fields["padding"], axes),
         "border": fields["border"],
         "divisor": fields["divisor"],
         "flip": fields["flip"],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from convcli.records import lazily
 
 if TYPE_CHECKING:
     from convcli.pictures.encoding import encode
@@ -21,26 +22,19 @@ __all__ = [
     "encode", "fit", "format_of", "identify",
 ]  # fmt: skip
 
-_HOMES = {
-    "encoding": ("encode",),
-    "format": ("Animation", "Metadata", "NotInBandsError", "Note", "RowSource", "RowWriter", "TruncatedError"),
-    "metadata": ("fit",),
-    "opencv": ("allow_pixels",),
-    "pixels": ("Pixels",),
-    "reading": ("Picture", "decode", "decode_all"),
-    "sniff": ("READABLE", "identify"),
-    "table": ("MAX_PIXELS", "ONLY_READ", "WRITABLE", "check_shape", "format_of"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Loads a public name from its module on first use (PEP 562)."""
-    home = next((module for module, names in _HOMES.items() if name in names), None)
-    if home is None:
-        raise AttributeError(f"module 'convcli.pictures' has no attribute '{name}'")
-    value = getattr(importlib.import_module(f"convcli.pictures.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(
+    __name__,
+    {
+        "pictures.encoding": "encode",
+        "pictures.format": "Animation Metadata NotInBandsError Note RowSource RowWriter TruncatedError",
+        "pictures.metadata": "fit",
+        "pictures.opencv": "allow_pixels",
+        "pictures.pixels": "Pixels",
+        "pictures.reading": "Picture decode decode_all",
+        "pictures.sniff": "READABLE identify",
+        "pictures.table": "MAX_PIXELS ONLY_READ WRITABLE check_shape format_of",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -1,11 +1,16 @@
-"""How far a batch is: a bar on a terminal, else a plain line now and then. With `render` the only importer of rich."""
+"""How far something is: a bar on a terminal; elsewhere, of a batch, a plain line now and then."""
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TextIO
+
+from convcli.errors import printable
+from convcli.reports.screen import console, interactive
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -59,8 +64,8 @@ class Tally:
         '2 done, 1 failed'
         """
         counts = {"done": 0, **self.counts}
-        told = ", ".join(f"{counts[status]} {status}" for status in STATUSES if status in counts)
-        return f"{told} in {self.seconds:.1f} s ({self.rate})"
+        parts = ", ".join(f"{counts[status]} {status}" for status in STATUSES if status in counts)
+        return f"{parts} in {self.seconds:.1f} s ({self.rate})"
 
 
 def _short(value: float) -> str:
@@ -114,25 +119,25 @@ class Bar:
 
     def __init__(self, tally: Tally, stream: TextIO) -> None:
         self._tally, self._stream = tally, stream
-        self._shown: Progress | None = None
+        self._progress: Progress | None = None
         self._task: TaskID
         self._drawn = 0.0
 
     def update(self) -> None:
         now = self._tally.clock()
-        if self._shown is None:
+        if self._progress is None:
             self._start()
         elif now - self._drawn < _BETWEEN_DRAWINGS_S:
             return
-        assert self._shown is not None
+        assert self._progress is not None
         self._drawn = now
         tally = self._tally
         failed = tally.counts.get("failed", 0)
-        self._shown.update(
+        self._progress.update(
             self._task, completed=tally.through, rate=tally.rate, left=f"{tally.left} left",
             failed=f"{failed} failed" if failed else "",
         )  # fmt: skip
-        self._shown.refresh()
+        self._progress.refresh()
 
     def _start(self) -> None:
         from rich.console import Console
@@ -141,22 +146,47 @@ class Bar:
         texts = [TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("rate", "left")]
         failed = TextColumn("{task.fields[failed]}", markup=False, style="red")
         console = Console(file=self._stream, markup=False, highlight=False, emoji=False)
-        self._shown = Progress(
+        self._progress = Progress(
             BarColumn(bar_width=None), MofNCompleteColumn(), *texts, failed, console=console, transient=True,
             auto_refresh=False, expand=True, redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
-        self._task = self._shown.add_task("", total=self._tally.total, rate="", left="", failed="")
-        self._shown.start()
+        self._task = self._progress.add_task("", total=self._tally.total, rate="", left="", failed="")
+        self._progress.start()
 
     def say(self, text: str) -> None:
-        if self._shown is None:
+        if self._progress is None:
             self._stream.write(text)
             return
         from rich.text import Text
 
-        self._shown.console.print(Text(text.removesuffix("\n")), soft_wrap=True)
+        self._progress.console.print(Text(text.removesuffix("\n")), soft_wrap=True)
 
     def close(self) -> None:
-        if self._shown is not None:
-            self._shown.stop()
-            self._shown = None
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+@contextmanager
+def progress(total: int, what: str, stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
+    """A progress display on stderr while something of `total` steps runs; nothing where nobody watches.
+
+    Yields a function to be called with the name of each step as it starts.
+    """
+    stream = stream or sys.stderr
+    if not interactive(stream):
+        yield lambda name: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console(stream), transient=True) as display:
+        task = display.add_task(what, total=total)
+        started = 0
+
+        def step(name: str) -> None:
+            nonlocal started
+            display.update(task, description=f"{what} {printable(name)}", completed=started)
+            started += 1
+
+        yield step

@@ -85,3 +85,7 @@ class Table:
     def cells(self) -> list[list[str]]:
         """All lines as people read them."""
         return [[column.show(row.get(column.key)) for column in self.columns] for row in self.lines]
+
+    def texts(self, column: Column) -> list[str]:
+        """The cells of one column."""
+        return [column.show(row.get(column.key)) for row in self.lines]

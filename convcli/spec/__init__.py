@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from convcli.spec.reader import from_mapping, from_text
+from typing import TYPE_CHECKING
 
-__all__ = ["from_mapping", "from_text"]
+from convcli.records import lazily
+
+if TYPE_CHECKING:
+    from convcli.spec.library import check, load, names, read
+    from convcli.spec.reader import from_mapping, from_text
+
+__all__ = ["check", "from_mapping", "from_text", "load", "names", "read"]
+__getattr__ = lazily(__name__, {"spec.library": "check load names read", "spec.reader": "from_mapping from_text"})

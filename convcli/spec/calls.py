@@ -8,7 +8,7 @@ from typing import Any
 from convcli.errors import suggestion
 from convcli.ops.rules import Rule, RuleCall
 from convcli.spec.nodes import Node
-from convcli.spec.scalars import number, shown
+from convcli.spec.scalars import number, quoted
 
 
 def rule(node: Node, name: str, table: Mapping[str, Any]) -> RuleCall:
@@ -29,7 +29,7 @@ def rule(node: Node, name: str, table: Mapping[str, Any]) -> RuleCall:
         return _call(table[head], node)
     if len(fields) > 1:
         raise node.error(f"'{name}' holds {len(fields)} fields where one rule was expected", _example(head, table))
-    raise inner.error(f"the parameters of rule '{head}' must be a mapping, not {shown(inner)}", _example(head, table))
+    raise inner.error(f"the parameters of rule '{head}' must be a mapping, not {quoted(inner)}", _example(head, table))
 
 
 def _call(rule: Rule, node: Node) -> RuleCall:

@@ -44,11 +44,11 @@ class Source:
         lines = self.text.splitlines()
         snippet = ""
         if self.text and 0 < line <= len(lines):
-            shown = lines[line - 1].replace("\t", " ")
+            extract = lines[line - 1].replace("\t", " ")
             start = max(0, column - 60)
-            shown = shown[start : start + 100]
-            indent = len(shown) - len(shown.lstrip())
-            snippet = f"    {shown.lstrip()}\n    {' ' * max(0, column - 1 - start - indent)}^"
+            extract = extract[start : start + 100]
+            indent = len(extract) - len(extract.lstrip())
+            snippet = f"    {extract.lstrip()}\n    {' ' * max(0, column - 1 - start - indent)}^"
         place = f"{self.name}:{line}:{column}" if line else self.name
         return KernelError(fact, place=place, hint=hint, snippet=snippet)
 
@@ -127,11 +127,11 @@ def _syntax_error(error: yaml.MarkedYAMLError, source: Source) -> KernelError:
 
 def _character_error(text: str, source: Source) -> KernelError:
     """At the first character that YAML refuses."""
-    found = re.search(_REFUSED, text)
-    if not found:
+    match = re.search(_REFUSED, text)
+    if not match:
         return source.error("not valid YAML: it holds a control character", 0, 0)
-    line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
-    return source.error(f"not valid YAML: the character U+{ord(found[0]):04X}", line, column)
+    line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
+    return source.error(f"not valid YAML: the character U+{ord(match[0]):04X}", line, column)
 
 
 def _document(events: Iterable[yaml.Event], source: Source) -> Node:
@@ -163,8 +163,8 @@ def _node(event: yaml.Event, stream: Iterator[yaml.Event], source: Source, depth
         raise source.error("anchors and aliases (& and *) have no place in a kernel file", line, column)
     tag = getattr(event, "tag", None)
     if tag is not None and tag != "!":
-        shown = tag.replace("tag:yaml.org,2002:", "!!")
-        raise source.error(f"the tag {shown} has no place in a kernel file", line, column)
+        name = tag.replace("tag:yaml.org,2002:", "!!")
+        raise source.error(f"the tag {name} has no place in a kernel file", line, column)
     if depth > DEPTH:
         raise source.error(_TOO_DEEP, line, column)
     if isinstance(event, yaml.ScalarEvent):

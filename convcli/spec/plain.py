@@ -56,15 +56,15 @@ def _fields(lines: list[tuple[int, str]], source: Source) -> Node:
     waiting = list(reversed(lines))
     while waiting:
         number, line = waiting.pop()
-        found = _LINE.fullmatch(line)
-        if not found or found["key"] in fields or found["key"] in _NO_NAMES:
+        match = _LINE.fullmatch(line)
+        if not match or match["key"] in fields or match["key"] in _NO_NAMES:
             raise _Other
-        key, value = found["key"], found["value"] or ""
+        key, value = match["key"], match["value"] or ""
         places[key] = (number, 1)
         if _EMPTY.fullmatch(value):
             fields[key] = _rows(waiting, source)
         else:
-            fields[key] = _Flow(source, number, line, found.start("value")).whole(depth=2)
+            fields[key] = _Flow(source, number, line, match.start("value")).whole(depth=2)
     if not fields:
         raise _Other
     first = next(iter(places.values()))
@@ -75,13 +75,13 @@ def _rows(waiting: list[tuple[int, str]], source: Source) -> Node:
     """Rows with a dash each, from the end of `waiting`, which they are taken from."""
     items: list[Node] = []
     place, indent = (0, 0), ""
-    while waiting and (found := _ROW.fullmatch(waiting[-1][1])):
+    while waiting and (match := _ROW.fullmatch(waiting[-1][1])):
         number, line = waiting.pop()
         if not items:
-            place, indent = (number, found.end("indent") + 1), found["indent"]
-        if found["indent"] != indent:
+            place, indent = (number, match.end("indent") + 1), match["indent"]
+        if match["indent"] != indent:
             raise _Other
-        items.append(_Flow(source, number, line, found.start("value")).whole(depth=3))
+        items.append(_Flow(source, number, line, match.start("value")).whole(depth=3))
     if not items:
         raise _Other
     return Node(items, source, *place)
@@ -98,11 +98,11 @@ class _Flow:
         if self._line.startswith(("[", "{"), self._at):
             node = self._value(*self._next(), depth)
         else:
-            found = _TEXT.match(self._line, self._at) or _WORD.match(self._line, self._at)
-            if not found:
+            match = _TEXT.match(self._line, self._at) or _WORD.match(self._line, self._at)
+            if not match:
                 raise _Other
-            node = self._node(scalar(found[0]), self._at)
-            self._at = found.end()
+            node = self._node(scalar(match[0]), self._at)
+            self._at = match.end()
         if not _AFTER.fullmatch(self._line, self._at):
             raise _Other
         return node
@@ -114,11 +114,11 @@ class _Flow:
         """The next token and where it starts."""
         while self._line[self._at : self._at + 1] == " ":
             self._at += 1
-        found = _TOKEN.match(self._line, self._at)
-        if not found:
+        match = _TOKEN.match(self._line, self._at)
+        if not match:
             raise _Other
-        self._at = found.end()
-        return found.start(), found[0]
+        self._at = match.end()
+        return match.start(), match[0]
 
     def _value(self, start: int, token: str, depth: int) -> Node:
         """The value that begins with `token`, at `start`."""

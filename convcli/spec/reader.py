@@ -162,12 +162,12 @@ def _into_rules(values: dict[str, Any], overrides: Mapping[str, Node]) -> str:
 
 
 def _parameters(values: Mapping[str, Any]) -> list[str]:
-    found: list[str] = []
+    names: list[str] = []
     for value in values.values():
         for item in value.values() if isinstance(value, Mapping) else [value]:
             if isinstance(item, RuleCall):
-                found.extend(item.rule.parameters)
-    return found
+                names.extend(item.rule.parameters)
+    return names
 
 
 def _unknown(node: Node, key: str, kernel_type: type[Kernel]) -> KernelError:

@@ -16,7 +16,7 @@ def number(node: Node, what: str) -> float:
     """A finite number."""
     value = node.value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise node.error(f"{what} must be a number, not {shown(node)}", _number_hint(value))
+        raise node.error(f"{what} must be a number, not {quoted(node)}", _number_hint(value))
     try:
         value = float(value)
     except OverflowError:
@@ -48,7 +48,7 @@ def whole(node: Node, what: str, least: int) -> int:
     return int(value)
 
 
-def shown(node: Node) -> str:
+def quoted(node: Node) -> str:
     if isinstance(node.value, bool):
         return "true" if node.value else "false"
     return f"'{node.value}'" if isinstance(node.value, str | int | float) else node.kind

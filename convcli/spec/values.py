@@ -15,7 +15,7 @@ from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import GREATEST, Tensor
 from convcli.spec.calls import rule
 from convcli.spec.nodes import Node
-from convcli.spec.scalars import number, shown, whole
+from convcli.spec.scalars import number, quoted, whole
 
 AXES = ("x", "y", "z", "yx", "zx", "zy", "zyx")
 FILE_ENDINGS = (".npy", ".npz")
@@ -63,7 +63,7 @@ def _text(node: Node, field: Field, name: str) -> str:
 def _flag(node: Node, field: Field, name: str) -> bool:
     if not isinstance(node.value, bool):
         hint = {"on": "write true", "yes": "write true", "off": "write false", "no": "write false"}
-        raise node.error(f"'{name}' must be true or false, not {shown(node)}", hint.get(str(node.value).lower(), ""))
+        raise node.error(f"'{name}' must be true or false, not {quoted(node)}", hint.get(str(node.value).lower(), ""))
     return node.value
 
 
@@ -74,7 +74,7 @@ def _whole(node: Node, field: Field, name: str) -> int:
 def _choice(node: Node, name: str, choices: tuple[str, ...], what: str = "", hint: str = "") -> str:
     if not isinstance(node.value, str) or node.value not in choices:
         hint = hint or (suggestion(node.value, choices) if isinstance(node.value, str) else "")
-        raise node.error(f"'{name}' must be {what or 'one of ' + ', '.join(choices)}, not {shown(node)}", hint)
+        raise node.error(f"'{name}' must be {what or 'one of ' + ', '.join(choices)}, not {quoted(node)}", hint)
     return node.value
 
 
@@ -145,7 +145,7 @@ def _array(node: Node, field: Field, name: str) -> Tensor:
         return tensors.inline(numbers, shape)
     if not isinstance(value, int | float) or isinstance(value, bool):
         forms = "an array, a rule or" if field.kind == "offsets" else "numbers or"
-        raise node.error(f"'{name}' must be {forms} a .npy or .npz file, not {shown(node)}")
+        raise node.error(f"'{name}' must be {forms} a .npy or .npz file, not {quoted(node)}")
     return tensors.inline([number(node, f"'{name}'")], (1,))
 
 
@@ -153,7 +153,7 @@ def _file(node: Node, field: Field, name: str) -> Tensor:
     text: str = node.value
     if not text.partition("::")[0].endswith(FILE_ENDINGS):
         forms = "numbers or" if field.kind == "array" else "numbers, a rule or"
-        raise node.error(f"'{name}' must be {forms} a .npy or .npz file, not {shown(node)}")
+        raise node.error(f"'{name}' must be {forms} a .npy or .npz file, not {quoted(node)}")
     try:
         return replace(tensors.from_file(text, node.source.folder), fail=node.error)
     except KernelError as error:
@@ -192,7 +192,7 @@ def _weights(node: Node, field: Field, name: str) -> Tensor | RuleCall:
 
         return rule(node, name, RULES)
     if not isinstance(node.value, list | str) and not hasattr(node.value, "dtype"):
-        raise node.error(f"'{name}' must be rows of numbers, a rule or a .npy or .npz file, not {shown(node)}")
+        raise node.error(f"'{name}' must be rows of numbers, a rule or a .npy or .npz file, not {quoted(node)}")
     return _array(node, field, name)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from convcli.batch.workers import pool
+from convcli.batch.workers import Death, Later, Workers
 
 
 def dies_at_3(item: int, ask: Any, again: bool) -> int:
@@ -30,9 +30,9 @@ def takes_60(item: Path, ask: Any, again: bool) -> bool:
 
 
 def test_what_a_dead_worker_had_not_begun_goes_to_others() -> None:
-    outcomes = dict(filter(None, pool.Workers(dies_at_3, 2).outcomes(enumerate(range(12)))))
+    outcomes = dict(filter(None, Workers(dies_at_3, 2).outcomes(enumerate(range(12)))))
     death = outcomes.pop(3)
-    assert death == pool.Death("ended with exit code 7")
+    assert death == Death(7)
     assert outcomes == {number: number * number for number in range(12) if number != 3}
 
 
@@ -53,28 +53,28 @@ def is_asked_to_end(item: int, ask: Any, again: bool) -> int:
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 def test_a_worker_that_python_would_not_let_end(capfd: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
-    (outcome,) = filter(None, pool.Workers(is_asked_to_end, 1).outcomes([(0, 0)]))
-    assert outcome == (0, pool.Death("was killed by SIGTERM"))
+    (outcome,) = filter(None, Workers(is_asked_to_end, 1).outcomes([(0, 0)]))
+    assert outcome == (0, Death(-signal.SIGTERM))
     assert (capfd.readouterr().err, time.monotonic() - began < 10) == ("", True)
 
 
 def waits_at_2_and_dies_at_3(item: int, ask: Any, again: bool) -> Any:
     if item == 2 and not again:
-        return pool.Later(lambda: time.sleep(60))
+        return Later(lambda: time.sleep(60))
     if item == 3:
         os._exit(7)
-    return pool.Later(lambda: (item, again))
+    return Later(lambda: (item, again))
 
 
 def test_what_a_dead_worker_had_all_but_finished_is_done_again() -> None:
     """The disk is still busy with item 2 when item 3 takes its worker along: the fault is that of item 3 alone."""
-    outcomes = dict(filter(None, pool.Workers(waits_at_2_and_dies_at_3, 1).outcomes(enumerate(range(6)))))
-    assert outcomes.pop(3) == pool.Death("ended with exit code 7")
+    outcomes = dict(filter(None, Workers(waits_at_2_and_dies_at_3, 1).outcomes(enumerate(range(6)))))
+    assert outcomes.pop(3) == Death(7)
     assert outcomes == {number: (number, number == 2) for number in (0, 1, 2, 4, 5)}
 
 
 def test_large_inputs_wait_for_one_another(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    outcomes = [pair for pair in pool.Workers(takes_60, 3, memory=100).outcomes(enumerate([log] * 9)) if pair]
+    outcomes = [pair for pair in Workers(takes_60, 3, memory=100).outcomes(enumerate([log] * 9)) if pair]
     assert len(outcomes) == 9
     assert log.read_text() == "+-" * 9

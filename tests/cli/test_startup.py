@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from convcli import cli
+from convcli.__main__ import will_filter
 from tests.support import SAMPLES
 
 HEAVY = {"numpy", "scipy", "cv2"}
@@ -109,40 +109,22 @@ def test_a_run_without_report_loads_little(tmp_path: Path) -> None:
     assert len(others) <= 24, sorted(others)
 
 
-def test_idle_modules_do_not_run(tmp_path: Path) -> None:
-    code = f"""
-    from convcli import startup
-    startup.lighten()
-    from convcli.cli import run
-    assert run(["apply", {str(SAMPLES / "zone-plate.png")!r}, "-k", "sharpen", "-o", "out.png"]) == 0
-    kinds = {{name: type(sys.modules[name]).__name__ for name in startup.IDLE if name in sys.modules}}
-    assert set(kinds.values()) == {{"_LazyModule"}} and len(kinds) > 1, kinds
-    # Whoever asks for one gets it.
-    import ipaddress, numpy
-    assert str(ipaddress.ip_address("::1")) == "::1"
-    assert all(sys.modules[name].__doc__ for name in kinds)
-    assert numpy.ndarray.__doc__.startswith("ndarray(shape")
-    """.strip()
-    assert loaded(code, tmp_path)[1] == 0
-    assert (tmp_path / "out.png").exists()
-
-
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libraries are loaded ahead on Linux only")
 def test_libraries_loaded_ahead_are_those_that_are_imported(tmp_path: Path) -> None:
     code = """
     import os, time
-    from convcli import startup
+    from convcli.__main__ import libraries, load_libraries
     os.sched_getaffinity = lambda _: {0, 1}
     def mapped():
         with open("/proc/self/maps") as file:
             names = {line.split(None, 5)[5].strip() for line in file if line.count("/")}
         return {name for name in names if os.path.basename(name).startswith(("cv2.", "_multiarray_umath."))}
-    startup.load_libraries()
+    load_libraries()
     until = time.monotonic() + 60
     while len(mapped()) < 2 and time.monotonic() < until:
         time.sleep(.01)
     ahead = mapped()
-    assert ahead == {os.path.realpath(name) for name in startup._libraries()}, ahead
+    assert ahead == {os.path.realpath(name) for name in libraries()}, ahead
     assert "cv2" not in sys.modules and "numpy" not in sys.modules
     import cv2
     assert mapped() == ahead  # none is there twice
@@ -164,7 +146,7 @@ def test_libraries_loaded_ahead_are_those_that_are_imported(tmp_path: Path) -> N
     ],
 )
 def test_libraries_are_loaded_ahead_only_to_filter(arguments: list[str], expected: bool) -> None:
-    assert cli.will_filter(arguments) is expected
+    assert will_filter(arguments) is expected
 
 
 def test_rows_on_the_command_line_load_no_yaml(tmp_path: Path) -> None:

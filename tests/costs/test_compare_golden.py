@@ -43,14 +43,11 @@ def comparison(name: str) -> Comparison:
         "stage-swapped": (str(NETWORKS / "deformable-resnet-stage.yaml"),),
         "upsampler": (str(GOLDEN / "upsampler.yaml"),),
     }
-    found = subjects(Request(sources=sources[name], swap="dense" if name.endswith("swapped") else ""))
-    count = sum(len(subject.timed) for subject in found.subjects)
+    lineup = subjects(Request(sources=sources[name], swap="dense" if name.endswith("swapped") else ""))
+    count = sum(len(subject.timed) for subject in lineup.subjects)
     timed = name in ("textbook-timed", "kernels", "mobilenet")
     times = [Timing(median_s=0.002 * 1.3**n, spread_s=0.0001 * (n + 1), repeats=30 - n) for n in range(count)]
-    return compare(
-        found.subjects, times if timed else [], title=found.title, notes=found.notes, hidden=found.hidden,
-        machine=MACHINE if timed else None,
-    )  # fmt: skip
+    return compare(lineup, times if timed else [], machine=MACHINE if timed else None)
 
 
 def written(name: str) -> str:

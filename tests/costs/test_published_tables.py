@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from convcli.costs.comparison import Comparison, Subject, compare
+from convcli.costs.comparison import Comparison, Lineup, Subject, compare
 from convcli.costs.cost import Cost
+from convcli.costs.counts import cost, operations
 from convcli.costs.facts import taps_per_output
-from convcli.costs.placed import cost, operations
 from convcli.costs.subjects import Request, subjects
 from convcli.networks.file import from_text, load
 from convcli.networks.layers import Layer
 from convcli.networks.network import Network, assemble
-from convcli.networks.placed import place_layer
+from convcli.networks.placed import Flow, place_layer
 from convcli.ops.transposed import Transposed
 from tests.support import SAMPLES
 
@@ -34,7 +34,7 @@ def sample(name: str, **changes: Any) -> Network:
 
 def compared(network: Network) -> Comparison:
     assembled = assemble(network)
-    return compare([Subject(name="network", layers=assembled.layers, network=assembled)], [], title="")
+    return compare(Lineup(subjects=(Subject(name="network", layers=assembled.layers, network=assembled),)))
 
 
 @cache
@@ -44,7 +44,7 @@ def total(name: str, **changes: Any) -> Cost:
 
 def layer(kind: str, channels: int, out: int, side: int, **fields: Any) -> Cost:
     made = Layer(type=kind, channels_out=out, **fields)
-    return cost(place_layer(made, name="", axes="yx", spatial=(side, side), channels=channels))
+    return cost(place_layer(made, Flow(size=(side, side), channels=channels), ""))
 
 
 def millions(number: float, digits: int = 1) -> float:

@@ -14,7 +14,7 @@ from convcli.costs.receptive import Seen, count, receptive_fields
 from convcli.networks.file import from_text
 from convcli.networks.layers import Layer
 from convcli.networks.network import assemble
-from convcli.networks.placed import Placed, place_layer
+from convcli.networks.placed import Flow, Placed, place_layer
 from convcli.ops import tensors
 
 SIDE = 23
@@ -54,7 +54,7 @@ def test_impulses_reach_what_is_said(data: st.DataObject) -> None:
             type=kind, channels_out=1, taps=data.draw(pair), dilation=data.draw(pair),
             stride=data.draw(st.sampled_from([(1, 1), (2, 2), (1, 2)])),
         )  # fmt: skip
-        placed = place_layer(layer, name=str(number), axes="yx", spatial=size, channels=1)
+        placed = place_layer(layer, Flow(size=size, channels=1), str(number))
         chain.append(Placed(**{**vars(placed), "inputs": (number - 1,)}))
         size = placed.size_out
     said = receptive_fields(chain)[-1]

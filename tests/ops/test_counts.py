@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from convcli.costs.placed import cost
+from convcli.costs.counts import cost
 from convcli.networks.layers import Layer
-from convcli.networks.placed import place_layer
+from convcli.networks.placed import Flow, place_layer
 from convcli.ops import TYPES, Kernel, tensors
 from convcli.ops.deformable import Deformable
 
@@ -53,7 +53,7 @@ def applied(kernel: Kernel, size: tuple[int, ...], channels: int) -> float:
 @given(data=st.data())
 def test_ones_probe(kind: str, data: st.DataObject) -> None:
     layer, channels, size = data.draw(layers(kind))
-    placed = place_layer(layer, name="layer", axes="yx", spatial=size, channels=channels)
+    placed = place_layer(layer, Flow(size=size, channels=channels), "layer")
     kernel: Any = placed.kernel
     assert applied(kernel.replace(weights=ones(kernel.weights.shape)), size, channels) == cost(placed).macs
 
@@ -62,7 +62,7 @@ def test_ones_probe(kind: str, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_ones_probe_of_separable_passes(data: st.DataObject) -> None:
     layer, channels, size = data.draw(layers("separable"))
-    placed = place_layer(layer, name="layer", axes="yx", spatial=size, channels=channels)
+    placed = place_layer(layer, Flow(size=size, channels=channels), "layer")
     kernel: Any = placed.kernel
     along_y, along_x = (ones(factor.shape) for factor in kernel.factors)
     single = ones((*along_y.shape[:2], 1))
@@ -80,7 +80,7 @@ def test_ones_probe_of_separable_passes(data: st.DataObject) -> None:
 @given(data=st.data())
 def test_ones_probe_of_depthwise_separable_passes(data: st.DataObject) -> None:
     layer, channels, size = data.draw(layers("depthwise_separable", groups=False))
-    placed = place_layer(layer, name="layer", axes="yx", spatial=size, channels=channels)
+    placed = place_layer(layer, Flow(size=size, channels=channels), "layer")
     kernel: Any = placed.kernel
     depthwise = kernel.replace(depthwise=ones(kernel.depthwise.shape), pointwise=tensors.given(np.eye(channels)))
     pointwise = kernel.replace(
@@ -98,7 +98,7 @@ def test_ones_probe_of_deformable_and_its_branches(data: st.DataObject) -> None:
     layer, channels, size = data.draw(layers("deformable"))
     mask = data.draw(st.booleans())
     layer = Layer(**{**vars(layer), "mask": mask})
-    placed = place_layer(layer, name="layer", axes="yx", spatial=size, channels=channels)
+    placed = place_layer(layer, Flow(size=size, channels=channels), "layer")
     counted = cost(placed).macs_by_part
     kernel: Any = placed.kernel
     still = kernel.replace(
@@ -148,7 +148,7 @@ def test_ones_probe_of_any_rank(kind: str, axes: str, taps: tuple[int, ...], siz
         type=kind, channels_out=6, taps=taps, axes=axes, stride=step, dilation=step, groups=2,
         padding=((0, 0),) * len(axes), output_padding=(0,) * len(axes),
     )  # fmt: skip
-    placed = place_layer(layer, name="layer", axes=axes, spatial=size, channels=4)
+    placed = place_layer(layer, Flow(size=size, channels=4, axes=axes), "layer")
     kernel: Any = placed.kernel
     y = kernel.replace(weights=ones(kernel.weights.shape)).apply(np.ones((*size, 4)), f"{axes}c")
     assert y.sum() == cost(placed).macs
@@ -162,7 +162,7 @@ OPERATORS = {"dense": "Conv", "transposed": "ConvTranspose", "deformable": "Defo
 @given(data=st.data())
 def test_parameters_are_the_sizes_of_the_arrays_onnxruntime_takes(kind: str, data: st.DataObject) -> None:
     layer, channels, size = data.draw(layers(kind))
-    placed = place_layer(layer, name="layer", axes="yx", spatial=size, channels=channels)
+    placed = place_layer(layer, Flow(size=size, channels=channels), "layer")
     kernel: Any = placed.kernel
     arrays = {"w": kernel.weights.native}
     inputs = ["x", "w"]
@@ -209,7 +209,7 @@ WEIGHTS = {
 def test_counts_by_formula(kind: str, data: st.DataObject) -> None:
     layer, c, size = data.draw(layers(kind, groups=kind != "depthwise_separable"))
     layer = Layer(**{**vars(layer), "padding": ("same", "same"), "stride": (1, 1)})
-    found = cost(place_layer(layer, name="layer", axes="yx", spatial=size, channels=c))
+    found = cost(place_layer(layer, Flow(size=size, channels=c), "layer"))
     (kh, kw), m, area = layer.taps, layer.channels_out, math.prod(size)
     branch = 2 * kh * kw if kind == "deformable" else 0
     assert found.params_weights == WEIGHTS[kind](kh, kw, c, m, layer.groups)
@@ -226,7 +226,7 @@ def test_counts_by_formula(kind: str, data: st.DataObject) -> None:
 
 def test_dilation_changes_the_extent_and_not_the_count() -> None:
     plain, dilated = (
-        cost(place_layer(layer, name="", axes="yx", spatial=(9, 9), channels=2))
+        cost(place_layer(layer, Flow(size=(9, 9), channels=2), ""))
         for layer in (Layer(type="dense", channels_out=4), Layer(type="dense", channels_out=4, dilation=(3, 3)))
     )
     assert (plain.extent, dilated.extent) == ((3, 3), (7, 7))

@@ -29,7 +29,7 @@ def find(jobs: Sequence[Job]) -> list[Collision]:
     read = {places.of(job.input): number for number, job in enumerate(jobs) if not job.fault and job.input != STANDARD}
     taken: dict[str, int] = {}
     folded: dict[str, tuple[str, int]] = {}
-    found = []
+    collisions = []
     for number, job in enumerate(jobs):
         if job.fault or job.output == STANDARD:
             continue
@@ -37,14 +37,14 @@ def find(jobs: Sequence[Job]) -> list[Collision]:
         first = taken.setdefault(place, number)
         alike, other = folded.setdefault(place.casefold(), (place, number))
         if first != number:
-            found.append(_twice(number, jobs[first], job))
+            collisions.append(_twice(number, jobs[first], job))
         elif alike != place and _folds_case(os.path.dirname(alike)) and _folds_case(os.path.dirname(place)):
             fact = f"{jobs[other].input} and {job.input} would both be written to {job.output}"
-            found.append(Collision(job=number, fact=f"{fact}: capitals don't count on this file system"))
+            collisions.append(Collision(job=number, fact=f"{fact}: capitals don't count on this file system"))
         elif read.get(place, number) != number:
             fact = f"{job.input} would be written to {job.output}, which is an input, too"
-            found.append(Collision(job=number, fact=fact, hint="-o FOLDER/ keeps results apart from inputs"))
-    return found
+            collisions.append(Collision(job=number, fact=fact, hint="-o FOLDER/ keeps results apart from inputs"))
+    return collisions
 
 
 def _twice(number: int, first: Job, job: Job) -> Collision:
@@ -60,10 +60,10 @@ def _twice(number: int, first: Job, job: Job) -> Collision:
 
 def refuse(jobs: Sequence[Job]) -> None:
     """Raise `UsageError` for the first collision, with the number of others."""
-    found = find(jobs)
-    if found:
-        more = f" (and {len(found) - 1} more like it)" if len(found) > 1 else ""
-        raise UsageError(found[0].fact + more, hint=found[0].hint)
+    collisions = find(jobs)
+    if collisions:
+        more = f" (and {len(collisions) - 1} more like it)" if len(collisions) > 1 else ""
+        raise UsageError(collisions[0].fact + more, hint=collisions[0].hint)
 
 
 def _folds_case(folder: str) -> bool:

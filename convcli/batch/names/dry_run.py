@@ -45,8 +45,8 @@ def rehearse(jobs: Sequence[Job], *, overwrite: bool, shard: Shard | None = None
         try:
             _check(job, folders, overwrite=overwrite)
         except ConvcliError as error:
-            shown = error.place not in (job.input, job.output, "''", "stdin", "")
-            yield Step(job=job, refusal=f"{error.place}: {error.fact}" if shown else error.fact, hint=error.hint)
+            elsewhere = error.place not in (job.input, job.output, "''", "stdin", "")
+            yield Step(job=job, refusal=f"{error.place}: {error.fact}" if elsewhere else error.fact, hint=error.hint)
         else:
             yield Step(job=job)
 
@@ -103,9 +103,9 @@ def write(steps: Iterator[Step], stream: TextIO, *, as_json: bool) -> int:
 
 
 def _line(step: Step) -> str:
-    names = [_shown(step.job.input, "stdin")]
+    names = [_displayed(step.job.input, "stdin")]
     if step.job.output:
-        names.append(_shown(step.job.output, "stdout"))
+        names.append(_displayed(step.job.output, "stdout"))
     if not step.refusal:
         return " -> ".join(names) + "\n"
     return f"{' -> '.join(names)}  refused: {_escaped(step.refusal)}\n"
@@ -118,7 +118,7 @@ def _as_json(step: Step) -> str:
     return json.dumps(fields) + "\n"
 
 
-def _shown(name: str, standard: str) -> str:
+def _displayed(name: str, standard: str) -> str:
     return standard if name == STANDARD else _escaped(name) or "''"
 
 

@@ -24,13 +24,13 @@ class Input:
     """One input of a run.
 
     `name` is the file to be opened, "-" or `archive.npz::member`; `under` are the folders between the folder that was
-    given and the file, kept in an output folder; `found` says that it came out of a folder or a pattern. An input with
-    a `fault`, such as a pattern that nothing matches, fails with it.
+    named and the file, kept in an output folder; `discovered`: it came out of a folder or a pattern. An input with a
+    `fault`, such as a pattern that nothing matches, fails with it.
     """
 
     name: str
     under: str = ""
-    found: bool = False
+    discovered: bool = False
     fault: ImageError | None = None
 
 
@@ -38,9 +38,9 @@ def pictures_in(root: str, *, recursive: bool, results: Identity | None = None) 
     """The pictures of a folder, by their extensions; with `recursive`, those of its folders follow.
 
     Hidden files and folders, links to folders, and the folder `results` are left out. A folder that can't be read gives
-    an input with a fault, and so does `root` where nothing was found.
+    an input with a fault, and so does `root` where nothing was count.
     """
-    found, folders = 0, 0
+    count, folders = 0, 0
     others: set[str] = set()
     left = [("", os.path.join(root, ""))]
     while left:
@@ -48,20 +48,20 @@ def pictures_in(root: str, *, recursive: bool, results: Identity | None = None) 
         try:
             names, below = _listing(prefix)
         except OSError as error:
-            found += 1
+            count += 1
             yield _closed(prefix, error)
             continue
         pictures = [name for name in names if os.path.splitext(name)[1].lower() in EXTENSIONS]
-        yield from [Input(name=prefix + name, under=under, found=True) for name in pictures]
-        found, folders = found + len(pictures), folders + len(below)
-        if not found:
+        yield from [Input(name=prefix + name, under=under, discovered=True) for name in pictures]
+        count, folders = count + len(pictures), folders + len(below)
+        if not count:
             others |= {os.path.splitext(name)[1].lower() or "no extension" for name in names}
         if recursive:
             for name in reversed(below):
                 if results is None or identity(prefix + name) != results:
                     left.append((os.path.join(under, name), os.path.join(prefix, name, "")))
-    if not found:
-        yield Input(name=root, found=True, fault=_nothing(root, others, deeper=folders and not recursive))
+    if not count:
+        yield Input(name=root, discovered=True, fault=_nothing(root, others, deeper=folders and not recursive))
 
 
 def _nothing(root: str, others: set[str], *, deeper: object) -> ImageError:
@@ -103,7 +103,7 @@ def matches(pattern: str, *, results: Identity | None = None) -> Iterator[Input]
             below = "**" in parts[:at]
             left += [(f"{prefix}{name}/", at + 1, f"{under}{name}/" if below else "") for name in reversed(folders)]
         else:
-            yield from [Input(name=prefix + name, under=under, found=True) for name in names]
+            yield from [Input(name=prefix + name, under=under, discovered=True) for name in names]
 
 
 def is_pattern(name: str) -> bool:
@@ -177,10 +177,10 @@ def natural(name: str) -> tuple[list[str | int], str]:
 def identity(folder: str) -> Identity | None:
     """The identity of a folder; None where there is none of that name."""
     try:
-        found = os.stat(folder)
+        status = os.stat(folder)
     except (OSError, ValueError):
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 class Places:
@@ -207,4 +207,4 @@ class Places:
 
 def _closed(folder: str, error: OSError) -> Input:
     """A folder that can't be read."""
-    return Input(name=folder, found=True, fault=ImageError(f"can't be read: {reason(error)}", place=folder))
+    return Input(name=folder, discovered=True, fault=ImageError(f"can't be read: {reason(error)}", place=folder))

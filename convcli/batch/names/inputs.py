@@ -68,7 +68,7 @@ def collect(selection: Selection, *, output: str) -> list[Input]:
             inputs += pictures_in(name, recursive=selection.recursive, results=results)
         elif is_pattern(name) and not os.path.lexists(file_of(name)):
             fault = ImageError("no file matches this pattern", place=name)
-            inputs += list(matches(name, results=results)) or [Input(name=name, found=True, fault=fault)]
+            inputs += list(matches(name, results=results)) or [Input(name=name, discovered=True, fault=fault)]
         else:
             inputs.append(Input(name=name))
     if selection.files_from is not None:
@@ -94,8 +94,8 @@ def names_folder(output: str) -> bool:
 
 def _listed(source: str, *, null: bool) -> Iterator[Input]:
     """The names in a list, in its order; a fault where it holds none."""
-    shown = "stdin" if source == STANDARD else source
-    data = _read_list(source, shown)
+    place = "stdin" if source == STANDARD else source
+    data = _read_list(source, place)
     if not null:
         data = data.removeprefix(b"\xef\xbb\xbf")
         if b"\0" in data:
@@ -105,14 +105,14 @@ def _listed(source: str, *, null: bool) -> Iterator[Input]:
         hint = "names that stand one a line are read without --null"
         raise UsageError("no NUL byte in a list whose names end with one", hint=hint)
     names = data.split(b"\0") if null else [line.removesuffix(b"\r") for line in data.split(b"\n")]
-    found = [os.fsdecode(name) for name in names if name]
-    if not found:
-        yield Input(name=source, found=True, fault=ImageError("names no input", place=shown))
-    for name in found:
+    listed = [os.fsdecode(name) for name in names if name]
+    if not listed:
+        yield Input(name=source, discovered=True, fault=ImageError("names no input", place=place))
+    for name in listed:
         yield Input(name=f".{os.sep}-" if name == STANDARD else name)
 
 
-def _read_list(source: str, shown: str) -> bytes:
+def _read_list(source: str, place: str) -> bytes:
     try:
         if source != STANDARD:
             with open(source, "rb") as file:
@@ -121,7 +121,7 @@ def _read_list(source: str, shown: str) -> bytes:
             raise UsageError("nothing is piped in", hint="find ... -print0 | ... --files-from - --null")
         return sys.stdin.buffer.read()
     except OSError as error:
-        raise UsageError(f"--files-from {shown}: {reason(error)}") from None
+        raise UsageError(f"--files-from {place}: {reason(error)}") from None
 
 
 def file_of(name: str) -> str:

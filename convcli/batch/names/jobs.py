@@ -36,7 +36,7 @@ class FrameNames:
             raise UsageError(f"{self.template} gives {count} frames {len(set(names))} names")
         return names
 
-    def shown(self) -> str:
+    def summary(self) -> str:
         """All of them in one, for people."""
         return self._name(_Number(0, 0))
 
@@ -51,8 +51,8 @@ class _Number:
         self._number = number
         self._width = width
 
-    def __format__(self, how: str) -> str:
-        return format(self._number, how or f"0{self._width}") if self._number else _FRAME
+    def __format__(self, spec: str) -> str:
+        return format(self._number, spec or f"0{self._width}") if self._number else _FRAME
 
     def __repr__(self) -> str:
         return format(self)
@@ -144,7 +144,7 @@ class _Naming:
         extension = self._extension or (own if len(own) > 1 else ".png")
         values = {"stem": stem, "ext": extension, "kernel": self._kernel, "parent": parent or "."}
         frames = FrameNames(template=self._output, values=values) if self.numbered else None
-        target = frames.shown() if frames else self._output
+        target = frames.summary() if frames else self._output
         if "{" in self._output and not frames:
             target = self._output.format(**values)
         if self.folder:
@@ -166,7 +166,7 @@ def _naming(output: str, kernel: str, format_: str | None, inputs: Sequence[Inpu
     """How outputs are named; raises `UsageError` for a template that is wrong."""
     extension = f".{format_.lstrip('.')}" if format_ else ""
     # A folder's pictures go to a folder, also if that is new and doesn't say so by a slash.
-    into = any(item.found for item in inputs) and "{" not in output and not os.path.splitext(output)[1]
+    into = any(item.discovered for item in inputs) and "{" not in output and not os.path.splitext(output)[1]
     folder = names_folder(output) or into
     numbered = "{" in output and "frame" in _fields(output)
     if numbered and not all_frames:
@@ -230,15 +230,15 @@ def _check_numbers(jobs: Sequence[Job]) -> None:
 def _without_results(inputs: Sequence[Input], jobs: Sequence[Job]) -> list[Job]:
     """The jobs but those whose input was found, is written by another job, and isn't filtered in its place."""
     places = Places()
-    read = {os.path.dirname(item.name) for item in inputs if item.found and not item.fault}
+    read = {os.path.dirname(item.name) for item in inputs if item.discovered and not item.fault}
     if {places.folder(name) for name in read}.isdisjoint(
         {places.folder(name) for name in {os.path.dirname(job.output) for job in jobs}}
     ):
         return list(jobs)
     written = {places.of(job.output): job for job in jobs if job.output}
-    kept = []
+    others = []
     for item, job in zip(inputs, jobs, strict=True):
-        writer = written.get(places.of(item.name)) if item.found and not item.fault else None
+        writer = written.get(places.of(item.name)) if item.discovered and not item.fault else None
         if writer is None or writer is job or places.of(job.output) == places.of(item.name):
-            kept.append(job)
-    return kept
+            others.append(job)
+    return others

@@ -20,11 +20,11 @@ def insist_on(*kinds: type[BaseException]) -> None:
     """Exceptions of these kinds, raised by handlers of signals, are raised again a moment later where they get lost."""
     if not hasattr(signal, "setitimer"):
         return
-    told = sys.unraisablehook
+    before = sys.unraisablehook
 
     def hook(lost: sys.UnraisableHookArgs) -> None:
         if not issubclass(lost.exc_type, kinds):
-            told(lost)
+            before(lost)
             return
         error = lost.exc_value or lost.exc_type()
 

@@ -7,24 +7,15 @@ along. Pools of the standard library break as a whole when one worker dies; here
 from __future__ import annotations
 
 import collections
-import os
-import queue
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from types import FrameType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from convcli.batch import files
-from convcli.batch.workers import interrupts
-from convcli.batch.workers.processes import Channel, Forked, Spawned, Worker, can_fork, described, ready, signals_held
+from convcli.batch.workers.processes import Forked, Spawned, Worker, can_fork, ready
+from convcli.batch.workers.service import Work, serve
 from convcli.errors import ImageError, reason
 from convcli.records import record
-
-#: `work(item, ask, again)`: the work of one item, or a `Later`; `ask(bytes)` returns when there is memory for so many.
-#: `again` says that another worker may have done it, and died before it could say so.
-Work: TypeAlias = Callable[[Any, Callable[[int], None], bool], Any]
 
 #: Items that a worker has at most, the ones that it works on and finishes included: it needn't wait for the next.
 _AHEAD: Final = 3
@@ -37,34 +28,48 @@ _MOST_IDLE_DEATHS: Final = 3
 
 @record(kw_only=False)
 class Death:
-    """A worker ended while it worked on an item: "was killed by SIGKILL"."""
+    """A worker ended while it worked on an item, with an exit `code`; negative: by a signal.
 
-    how: str
+    >>> str(Death(7)), str(Death(-15))
+    ('ended with exit code 7', 'was killed by SIGTERM')
+    """
 
+    code: int | None
 
-@record(kw_only=False)
-class Later:
-    """A result that only waits for the disk: `finish()` makes it, in a thread beside the next item."""
+    @property
+    def is_kill(self) -> bool:
+        """Whether it was SIGKILL, as where memory runs out."""
+        return self.code is not None and -self.code == getattr(signal, "SIGKILL", None)
 
-    finish: Callable[[], Any]
+    def __str__(self) -> str:
+        if self.code is None or self.code >= 0:
+            return f"ended with exit code {self.code}"
+        try:
+            name = signal.Signals(-self.code).name
+        except ValueError:
+            name = f"signal {-self.code}"
+        return f"was killed by {name}"
 
 
 class Workers:
     """`count` processes that run `work`; `memory` is what items that ask for more than their share may take together.
 
+    In a process that a signal ends `give_up` is called last, to clean up.
+
     The work is inherited (Linux, while this process has no other threads) or pickled. Each worker ends when this
     process does, however that comes about.
     """
 
-    def __init__(self, work: Work, count: int, *, memory: int = 0) -> None:
-        self._work = work
+    def __init__(
+        self, work: Work, count: int, *, memory: int = 0, give_up: Callable[[], None] | None = None
+    ) -> None:  # fmt: skip
+        self._values = work, memory // count, give_up
         self._count = count
-        self._share = memory // count
         self._memory = memory
         self._workers: list[Worker] = []
         self._granted: dict[Worker, int] = {}
         self._asking: collections.deque[tuple[Worker, int]] = collections.deque()
-        self._made: set[int] = set()
+        self._finishing: set[int] = set()
         self._again: set[int] = set()
         self._idle_deaths = 0
 
@@ -87,12 +92,12 @@ class Workers:
                     if kind == "ask":
                         self._asking.append((worker, message[0]))
                         continue
-                    if message[0] not in self._made:
+                    if message[0] not in self._finishing:
                         self._granted.pop(worker, None)
                     if kind == "made":
-                        self._made.add(message[0])
+                        self._finishing.add(message[0])
                         continue
-                    self._made.discard(message[0])
+                    self._finishing.discard(message[0])
                     del worker.items[message[0]]
                     yield message[0], message[1]
                 self._grant()
@@ -124,7 +129,7 @@ class Workers:
     def _hire(self) -> Worker | None:
         """Starts one more worker, if that can be; raises ImageError where it can't and there is none."""
         try:
-            self._workers.append((Forked if can_fork() else Spawned)(_serve, (self._work, self._share), self._workers))
+            self._workers.append((Forked if can_fork() else Spawned)(serve, self._values, self._workers))
         except OSError as error:
             if not self._workers:
                 raise ImageError(f"no process can be started: {reason(error)}", hint="--jobs 1 needs none") from error
@@ -147,17 +152,17 @@ class Workers:
         self._workers.remove(worker)
         self._granted.pop(worker, None)
         self._asking = collections.deque(pair for pair in self._asking if pair[0] is not worker)
-        how = described(worker.wait(None))
+        death = Death(worker.wait(None))
         worker.close()
-        failed = next((number for number in worker.items if number not in self._made), None)
-        self._again |= self._made & worker.items.keys()
-        self._made -= worker.items.keys()
+        failed = next((number for number in worker.items if number not in self._finishing), None)
+        self._again |= self._finishing & worker.items.keys()
+        self._finishing -= worker.items.keys()
         left.extendleft(reversed([item for number, item in worker.items.items() if number != failed]))
         self._idle_deaths = 0 if worker.items else self._idle_deaths + 1
         if self._idle_deaths >= _MOST_IDLE_DEATHS:
-            raise ImageError(f"processes end before they get any work: each {how}", hint="--jobs 1 needs none")
+            raise ImageError(f"processes end before they get any work: each {death}", hint="--jobs 1 needs none")
         if failed is not None:
-            yield failed, Death(how)
+            yield failed, death
 
     def _reap(self, patience: float) -> None:
         """Waits for workers that are on their way out."""
@@ -175,118 +180,3 @@ class Workers:
         self._reap(_PATIENCE_S)
         for worker in self._workers:
             worker.close()
-
-
-class _Stopped(BaseException):
-    """A signal to end arrived; what is open is cleaned up on the way out."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
-
-class _Side:
-    """A worker's side of the conversation, in which its two threads speak, and the thread that finishes items."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._speaking = threading.Lock()
-        self._cut_short = False
-        self._tasks: queue.SimpleQueue[Callable[[], None]] | None = None
-        self._finished = threading.Event()
-        self._finished.set()
-        self.receive = channel.receive
-
-    def send(self, message: Any) -> None:
-        with self._speaking:
-            if self._cut_short:  # by a signal to end: what came behind would not be understood
-                return
-            self._cut_short = True
-            self._channel.send(message)
-            self._cut_short = False
-
-    def finish(self, number: int, result: Later) -> None:
-        """Has an item finished beside the next one."""
-        self.settle()
-        self.send(("made", number))
-
-        def task() -> None:
-            try:
-                self.send(("done", number, result.finish()))
-            except ConnectionError:
-                pass  # nobody listens: the next word to us will be the end
-            finally:
-                self._finished.set()
-
-        with signals_held():
-            if self._tasks is None:
-                self._tasks = queue.SimpleQueue()
-                threading.Thread(target=_run_all, args=(self._tasks,), daemon=True).start()
-            self._finished.clear()
-            self._tasks.put(task)
-
-    def settle(self) -> None:
-        """Returns when nothing is left to be finished."""
-        self._finished.wait()
-
-
-def _run_all(tasks: queue.SimpleQueue[Callable[[], None]]) -> None:
-    while True:
-        tasks.get()()
-
-
-def _serve(channel: Channel, work: Work, share: int) -> None:
-    """A worker's life: items as they come, until there are no more or the other side is gone."""
-    side = _Side(channel)
-    try:
-        _obey_signals()
-        _work_off(side, work, share)
-    except (EOFError, ConnectionError):
-        side.settle()
-    except _Stopped as stopped:
-        side.settle()
-        for pending in list(files.Pending.all):
-            pending.give_up()
-        # Dies of the signal, now that all is cleaned up, so that the cause can be told.
-        signal.signal(stopped.number, signal.SIG_DFL)
-        os.kill(os.getpid(), stopped.number)
-
-
-def _work_off(side: _Side, work: Work, share: int) -> None:
-    waiting: collections.deque[Any] = collections.deque()
-
-    def ask(needed: int) -> None:
-        if not share or needed <= share:
-            return
-        side.send(("ask", needed))
-        while (message := side.receive()) is not None:
-            waiting.append(message)
-
-    while True:
-        number, item, again = waiting.popleft() if waiting else side.receive()
-        result = work(item, ask, again)
-        if isinstance(result, Later):
-            side.finish(number, result)
-        else:
-            side.send(("done", number, result))
-
-
-def _obey_signals() -> None:
-    """Ctrl-C and SIGTERM end a worker, once; they were held back until now."""
-    numbers = [signal.SIGINT, signal.SIGTERM]
-
-    stopping = False
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        if not stopping:  # another one must not disturb the cleaning up
-            stopping = True
-            raise _Stopped(number)
-
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell script
-        numbers.remove(signal.SIGINT)
-    interrupts.insist_on(_Stopped)
-    for number in numbers:
-        signal.signal(number, stop)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)

@@ -223,17 +223,6 @@ def ready(workers: Sequence[Worker], seconds: float) -> list[Worker]:
     return [by_number[number] for number, _ in poll.poll(seconds * 1000)]
 
 
-def described(code: int | None) -> str:
-    """How a process ended, by its exit code; negative: by a signal."""
-    if code is None or code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"was killed by {name}"
-
-
 def die_with(parent: int) -> None:
     """Ends this process when its parent ends, also by SIGKILL; where the system can't, it ends at its next message."""
     if not sys.platform.startswith("linux"):

@@ -26,15 +26,15 @@ def cost(placed: Placed) -> Cost:
     output = math.prod(placed.size_out) * placed.channels_out
     geometry: dict[str, Any] = _geometry(placed)
     moved = math.prod(placed.size_in) * placed.channels_in + weights + biases + output
-    found = Cost(
+    total = Cost(
         name=placed.name, type=placed.type, size_in=placed.size_in, channels_in=placed.channels_in,
         size_out=placed.size_out, channels_out=placed.channels_out, params_weights=weights, params_biases=biases,
         branch_weights=sum(count.weights for count in branches), branch_biases=sum(count.biases for count in branches),
         macs_by_part=macs, output_bytes=ITEM_BYTES * output, moved_bytes=ITEM_BYTES * moved, **geometry,
     )  # fmt: skip
     if isinstance(kernel, Transposed):
-        return replace(found, taps_per_output=tuple(taps_per_output(kernel)))
-    return found
+        return replace(total, taps_per_output=tuple(taps_per_output(kernel)))
+    return total
 
 
 def _geometry(placed: Placed) -> dict[str, Any]:
@@ -53,15 +53,15 @@ def _geometry(placed: Placed) -> dict[str, Any]:
 
 def operations(layers: Sequence[Placed]) -> dict[str, tuple[int, int]]:
     """Weights and MACs by kind of operation ("1x1", "3x3 depthwise", "fully connected"), as papers list them."""
-    found: dict[str, tuple[int, int]] = {}
+    sums: dict[str, tuple[int, int]] = {}
     for placed in layers:
         for branch, kernel in placed.kernels.items():
             weights = kernel.weights_by_part
             for part, macs in kernel.macs(placed.size_in, placed.axes, placed.channels_in).items():
                 label = _operation(placed, kernel, branch, part)
-                before = found.get(label, (0, 0))
-                found[label] = before[0] + weights.get(part, 0), before[1] + macs
-    return found
+                before = sums.get(label, (0, 0))
+                sums[label] = before[0] + weights.get(part, 0), before[1] + macs
+    return sums
 
 
 def _operation(placed: Placed, kernel: Kernel, branch: str, part: str) -> str:

@@ -1,0 +1,144 @@
+"""A worker's side: items are worked on one after the other, and each is finished in a thread beside the next."""
+
+from __future__ import annotations
+
+import collections
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import Any, TypeAlias
+
+from convcli.batch.workers import interrupts
+from convcli.batch.workers.processes import Channel, signals_held
+from convcli.records import record
+
+#: `work(item, ask, again)`: the work of one item, or a `Later`; `ask(bytes)` returns when there is memory for so many.
+#: `again` says that another worker may have done it, and died before it could say so.
+Work: TypeAlias = Callable[[Any, Callable[[int], None], bool], Any]
+
+
+@record(kw_only=False)
+class Later:
+    """A result that only waits for the disk: `finish()` makes it, in a thread beside the next item."""
+
+    finish: Callable[[], Any]
+
+
+def serve(channel: Channel, work: Work, share: int, give_up: Callable[[], None] | None) -> None:
+    """A worker's life: items as they come, until there are no more or the other side is gone.
+
+    Items that take up to `share` bytes needn't ask for memory. When a signal ends it, `give_up` cleans up.
+    """
+    service = _Service(channel, share)
+    try:
+        _obey_signals()
+        service.work_off(work)
+    except (EOFError, ConnectionError):
+        service.settle()
+    except _Stopped as stopped:
+        service.settle()
+        if give_up:
+            give_up()
+        # Dies of the signal, now that all is cleaned up, so that the cause can be told.
+        signal.signal(stopped.number, signal.SIG_DFL)
+        os.kill(os.getpid(), stopped.number)
+
+
+class _Stopped(BaseException):
+    """A signal to end arrived; what is open is cleaned up on the way out."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class _Service:
+    """Two threads that share a channel: the one that works, and the one that finishes items."""
+
+    def __init__(self, channel: Channel, share: int) -> None:
+        self._channel = channel
+        self._share = share
+        self._waiting: collections.deque[Any] = collections.deque()
+        self._speaking = threading.Lock()
+        self._cut_short = False
+        self._tasks: queue.SimpleQueue[Callable[[], None]] | None = None
+        self._finished = threading.Event()
+        self._finished.set()
+
+    def work_off(self, work: Work) -> None:
+        """Works until an exception says that it is enough."""
+        while True:
+            number, item, again = self._waiting.popleft() if self._waiting else self._channel.receive()
+            result = work(item, self.ask, again)
+            if isinstance(result, Later):
+                self._finish_later(number, result)
+            else:
+                self._send(("done", number, result))
+
+    def ask(self, needed: int) -> None:
+        """Returns when there is memory for so many bytes."""
+        if not self._share or needed <= self._share:
+            return
+        self._send(("ask", needed))
+        while (message := self._channel.receive()) is not None:
+            self._waiting.append(message)
+
+    def _send(self, message: Any) -> None:
+        with self._speaking:
+            if self._cut_short:  # by a signal to end: what came behind would not be understood
+                return
+            self._cut_short = True
+            self._channel.send(message)
+            self._cut_short = False
+
+    def _finish_later(self, number: int, result: Later) -> None:
+        """Has an item finished beside the next one."""
+        self.settle()
+        self._send(("made", number))
+        with signals_held():
+            if self._tasks is None:
+                self._tasks = queue.SimpleQueue()
+                threading.Thread(target=_run_all, args=(self._tasks,), daemon=True).start()
+            self._finished.clear()
+            self._tasks.put(partial(self._finish, number, result))
+
+    def _finish(self, number: int, result: Later) -> None:
+        try:
+            self._send(("done", number, result.finish()))
+        except ConnectionError:
+            pass  # nobody listens: the next word to us will be the end
+        finally:
+            self._finished.set()
+
+    def settle(self) -> None:
+        """Returns when nothing is left to be finished."""
+        self._finished.wait()
+
+
+def _run_all(tasks: queue.SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        tasks.get()()
+
+
+def _obey_signals() -> None:
+    """Ctrl-C and SIGTERM end a worker, once; they were held back until now."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    stopping = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        if not stopping:  # another one must not disturb the cleaning up
+            stopping = True
+            raise _Stopped(number)
+
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell script
+        numbers.remove(signal.SIGINT)
+    interrupts.insist_on(_Stopped)
+    for number in numbers:
+        signal.signal(number, stop)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
