@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 #: The libraries that take longest to load, by the package that they are of.
-_LIBRARIES = {"cv2": "cv2", "numpy": "_core/_multiarray_umath"}
+_LIBRARIES = {"numpy": "_core/_multiarray_umath", "cv2": "cv2"}
 
 
 def main() -> None:

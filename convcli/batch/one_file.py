@@ -12,7 +12,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -30,10 +29,12 @@ from convcli.filtering import paging
 from convcli.filtering.graph import Read
 from convcli.filtering.picture import Picture
 from convcli.filtering.steps import Filtered, Steps, is_opaque
-from convcli.pictures import NotInBandsError, RowSource, RowWriter, fit, identify, rows, table
+from convcli.pictures import NotInBandsError, RowSource, RowWriter, fit, identify, table
 from convcli.pictures.registry import FORMATS
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from convcli.engine.dtypes import Array
 
 #: Bands pay from this many bytes of samples on: they are read, filtered and written at the same time. With one thread
@@ -98,6 +99,8 @@ class OneFile:
         moves_along_z = any("z" in kernel.axes for kernel in settings.kernels)
         if not FORMATS[output_format(job, format)].writer or not paging.available() or moves_along_z:
             raise NotInBandsError
+        from convcli.pictures import rows
+
         pictures = self._pictures
         return rows.open(
             job.input if data is None else data, format, least=least, max_pixels=pictures.max_pixels,
@@ -105,6 +108,8 @@ class OneFile:
         )  # fmt: skip
 
     def _in_bands(self, source: RowSource) -> Report:
+        from concurrent.futures import ThreadPoolExecutor
+
         size = math.prod(source.shape) * source.dtype.itemsize
         wraps = any(kernel.border == "wrap" for kernel in self._settings.kernels)
         again = self._settings.range == "rescale" or source.shape[2] in (2, 4) or wraps
@@ -125,6 +130,8 @@ class OneFile:
                     pool.shutdown(wait=True, cancel_futures=True)
 
     def _streamed(self, source: RowSource, pixels: Read, behind: Executor) -> Report:
+        from convcli.pictures import rows
+
         job, pictures = self._job, self._pictures
         picture = Picture(
             source.shape, source.dtype, self._settings.chain, pictures.treatment, counted=pictures.counted

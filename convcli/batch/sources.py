@@ -16,7 +16,6 @@ from convcli.filtering.chain import Chain
 from convcli.filtering.picture import Picture
 from convcli.filtering.steps import Filtered, filtered
 from convcli.filtering.treatment import Treatment
-from convcli.ops.layouts import Layout
 from convcli.pictures import Animation, Metadata, Picture as Frame, decode, decode_all, encode, fit, table
 
 if TYPE_CHECKING:
@@ -225,6 +224,8 @@ class ArrayFile:
         self, data: bytes, chain: Chain, layout: str | None, options: Mapping[str, Any], *, place: str
     ) -> None:
         """Raises ImageError for what holds no array, UsageError or ShapeError where layout or kernel don't fit."""
+        from convcli.ops.layouts import Layout
+
         self._array = npy.read_npy(data, place=place)
         self._layout = Layout.of(self._array, layout)
         self._x = self._layout.canonical(self._array)

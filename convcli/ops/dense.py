@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -114,32 +114,46 @@ class Dense(Kernel):
         return self.replace(weights=weights, groups=1, bias=None, divisor=1, flip=False)
 
     @cached_property
-    def _spread(self) -> dict[tuple[str, str], Floats | Filters]:
+    def _spread(self) -> dict[Hashable, Floats]:
         return {}
 
-    def _weights(self, axes: str, dtype: DTypeLike) -> Floats | Filters:
-        """The weights for arrays with `axes`, once made: transforms of banks are kept from one picture to the next."""
-        key = axes, str(dtype)
+    def _weights(self, axes: str, dtype: DTypeLike) -> Floats:
+        """The weights for arrays with `axes`, once made."""
+        key = axes, dtype
         if key not in self._spread:
-            weights = spread_over(self.effective, axes, self.axes).astype(dtype)
-            self._spread[key] = weights if self.channels is None else engine.Filters(weights, self.groups)
+            self._spread[key] = spread_over(self.effective, axes, self.axes).astype(dtype)
         return self._spread[key]
+
+    @cached_property
+    def _filters(self) -> dict[Hashable, Filters]:
+        return {}
+
+    def _bank(self, axes: str, dtype: DTypeLike) -> Filters:
+        """The same as a filter bank, whose transforms are kept from one picture to the next."""
+        key = axes, dtype
+        if key not in self._filters:
+            self._filters[key] = engine.Filters(self._weights(axes, dtype), self.groups)
+        return self._filters[key]
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         if engine.planar(x) and (cuts := self._by_channels(x, axes, dtype, sink, constraints)):
             return cuts
-        weights, windows = self._weights(axes, dtype), self.windows(x.shape[:-1], axes)
-        tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink)
-        if isinstance(weights, engine.Filters):
-            if cuts := engine.bank_cuts(x, weights, windows, sink):
+        windows = self.windows(x.shape[:-1], axes)
+        if self.channels is not None:
+            bank = self._bank(axes, dtype)
+            if cuts := engine.bank_cuts(x, bank, windows, sink):
                 return cuts
-            channels = self.output_channels(x.shape[-1])
-            tiling = dataclasses.replace(tiling, rows=engine.bank_rows(weights, tiling), channels=channels)
-        else:
-            work = engine.Correlation(x, weights, windows, self.border, sink, constraints)
-            if cuts := engine.whole_cuts(work):
-                return cuts
-            tiling = dataclasses.replace(tiling, rows=engine.band_rows(work))
+            tiling = engine.Tiling(
+                x=x, windows=windows, border=self.border, dtype=dtype, sink=sink, channels=self.channels[1]
+            )
+            tiling = dataclasses.replace(tiling, rows=engine.bank_rows(bank, tiling))
+            return engine.correlated(tiling, bank, constraints.algorithm)
+        weights = self._weights(axes, dtype)
+        work = engine.Correlation(x, weights, windows, self.border, sink, constraints)
+        if cuts := engine.whole_cuts(work):
+            return cuts
+        rows = engine.band_rows(work)
+        tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=rows)
         return engine.correlated(tiling, weights, constraints.algorithm)
 
     def _by_channels(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts | None:
