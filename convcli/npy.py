@@ -12,11 +12,15 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli.errors import ImageError, suggestion
+from convcli.records import late
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+else:
+    np = late("numpy")
 
 NPY_SIGNATURE: Final = b"\x93NUMPY"
 NPZ_SIGNATURE: Final = b"PK\x03\x04"
@@ -75,8 +79,6 @@ def read_npy(data: bytes, *, place: str) -> Array:
 
     Raises ImageError for anything else.
     """
-    import numpy as np
-
     if data.startswith(b"PK"):
         data = _member(data, place)
     try:
@@ -144,8 +146,6 @@ def _check_member(head: bytes, size: int, place: str) -> None:
 
 def write_npy(array: Array) -> bytes:
     """An .npy file (version 1.0) of a numeric array, in C order and its own dtype."""
-    import numpy as np
-
     out = io.BytesIO()
     np.lib.format.write_array(out, np.ascontiguousarray(array).reshape(array.shape), version=(1, 0), allow_pickle=False)
     return out.getvalue()

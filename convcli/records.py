@@ -119,3 +119,19 @@ def lazily(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         return value
 
     return load
+
+
+class late:
+    """A library that is loaded when it is first used: counting, listing and checking kernels needs no numpy.
+
+    `np = late("numpy")` stands for `import numpy as np`.
+    """
+
+    def __init__(self, library: str) -> None:
+        self.__dict__["_library"] = library
+
+    def __getattr__(self, name: str) -> Any:
+        import importlib
+
+        value = self.__dict__[name] = getattr(importlib.import_module(self.__dict__["_library"]), name)
+        return value

@@ -22,7 +22,7 @@ from convcli.ops.weights import (
     resolve_weights,
     spread_over,
 )  # fmt: skip
-from convcli.records import record
+from convcli.records import late, record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from convcli.engine import Cuts, Filters, Sink
     from convcli.engine.dtypes import Array, DTypeLike, Floats
+else:
+    np = late("numpy")
 
 
 @record
@@ -190,7 +192,5 @@ def check_groups_of_kernel(groups: int) -> None:
 
 def effective_weights(weights: Tensor, divisor: float | str, flip: bool, spatial: int) -> npt.NDArray[np.float64]:
     """Weights divided by the divisor and, where asked, flipped along their `spatial` last axes."""
-    import numpy as np
-
     array = divided(weights.array, divisor, "weights")
     return np.ascontiguousarray(np.flip(array, tuple(range(-spatial, 0))) if flip else array)

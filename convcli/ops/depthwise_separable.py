@@ -15,7 +15,7 @@ from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, effective_weights
 from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bias, common, footprint, resolve_weights, spread_over
-from convcli.records import record
+from convcli.records import late, record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from convcli.engine import Cuts, Sink, Tile
     from convcli.engine.dtypes import Array, DTypeLike, Floats
+else:
+    np = late("numpy")
 
 DEPTHWISE = f.Field(
     "weights",
@@ -97,8 +99,6 @@ class DepthwiseSeparable(Kernel):
     @cached_property
     def effective(self) -> npt.NDArray[np.float64]:
         """The depthwise taps as they are applied."""
-        import numpy as np
-
         if self.shared or self.divisor != "sum":
             return effective_weights(self.depthwise, self.divisor, self.flip, len(self.axes))
         per_channel = [

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from convcli.ops.rules import Parameter
-from convcli.records import record
+from convcli.records import late, record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     Places = npt.NDArray[np.float64]
     Reach: TypeAlias = Callable[[Mapping[str, Any], tuple[int, ...]], float]
     Field: TypeAlias = Callable[[Mapping[str, Any], Places, Places, tuple[int, ...]], tuple[Places, Places]]
-
+else:
+    np = late("numpy")
 
 #: Places whose displacement is worked out at once, all steps of it within the cache.
 STRIP = 1 << 15
@@ -52,8 +53,6 @@ def displaced(
 
     Neighbouring outputs share places, so the field is worked out once per place and not once per tap.
     """
-    import numpy as np
-
     top, left = rows.min(), columns.min()
     down = np.arange(top, rows.max() + 1)[:, None]
     right = np.arange(left, columns.max() + 1)[None, :]
@@ -81,8 +80,6 @@ def _steps(places: Places, first: float) -> slice:
 
 
 def _swirl(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places]:
-    import numpy as np
-
     y, x, half = _from_middle(rows, columns, size)
     near = y * y + x * x
     np.sqrt(near, out=near)
@@ -109,8 +106,6 @@ def _turned(share: Places, angle: float, spare: Places) -> tuple[Places, Places]
     Power series for a small part of the angle, which is then doubled: a third of the time of numpy's functions. The
     error is below 1e-12 per turn of the angle.
     """
-    import numpy as np
-
     doublings = max(0, math.ceil(math.log2(max(abs(angle), 1e-9) / SMALL)))
     share *= angle / (1 << doublings)
     square = np.multiply(share, share, out=spare)
@@ -139,8 +134,6 @@ def _series(square: Places, terms: tuple[float, ...]) -> Places:
 
 def _swirl_reach(p: Mapping[str, Any], size: tuple[int, ...]) -> float:
     """The longest chord of a turn, on fine rings; between two rings it grows by no more than its slope allows."""
-    import numpy as np
-
     rings = 4096
     near = np.linspace(1, 0, rings + 1)
     angle = abs(math.radians(p["angle"]))
@@ -159,8 +152,6 @@ def _jitter_reach(p: Mapping[str, Any], size: tuple[int, ...]) -> float:
 
 
 def _lens(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places]:
-    import numpy as np
-
     y, x, half = _from_middle(rows, columns, size)
     pull = y * y + x * x
     pull *= p["strength"] / (p["radius"] * half) ** 2
@@ -171,8 +162,6 @@ def _lens(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, 
 
 
 def _jitter(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int, ...]) -> tuple[Places, Places]:
-    import numpy as np
-
     seed = np.uint64(p["seed"])
     cell = np.round(rows).astype(np.int64) * (1 << 21) + np.round(columns).astype(np.int64)
     mixed = _mix(cell.astype(np.uint64) ^ _mix(seed + np.uint64(0x9E3779B97F4A7C15)))
@@ -184,8 +173,6 @@ def _jitter(p: Mapping[str, Any], rows: Places, columns: Places, size: tuple[int
 
 def _mix(z: Any) -> Any:
     """The finaliser of SplitMix64 (Steele, Lea & Flood 2014)."""
-    import numpy as np
-
     with np.errstate(over="ignore"):
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import UsageError
-from convcli.records import record
+from convcli.records import late, record
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
+else:
+    np = late("numpy")
 
 #: The layout of a bare array by its rank.
 DEFAULTS = {1: "x", 2: "yx", 3: "yxc", 4: "zyxc"}
@@ -34,8 +37,6 @@ class Layout:
 
         Raises `UsageError` where letters and rank don't fit, or the array is none, empty or not of real numbers.
         """
-        import numpy as np
-
         if not isinstance(array, np.ndarray):
             raise UsageError(f"a {type(array).__name__} is not an array", hint="numpy.asarray makes one of lists")
         if array.dtype.kind not in "buif":

@@ -16,7 +16,7 @@ from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bank, check_bias, common, footprint, onto, per_axis
-from convcli.records import record
+from convcli.records import late, record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from convcli.engine import Cuts, Facts, Sink, Tile
     from convcli.engine.dtypes import Array, DTypeLike, Floats
+else:
+    np = late("numpy")
 
 #: Taps of both axes multiplied out for the planner and for OpenCV, up to so many.
 TOGETHER_LIMIT = 1 << 20
@@ -101,8 +103,6 @@ class Separable(Kernel):
         )
 
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
-        import numpy as np
-
         parts = {f"along {axis}": taps for axis, taps in zip(self.axes, self.effective, strict=True)}
         if self.channels is None and len(self.axes) == 2 and math.prod(self.taps) <= MOST_LOOKED_AT:
             parts["together"] = np.multiply.outer(*self.effective)
@@ -134,8 +134,6 @@ class Separable(Kernel):
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
         plain = all(d == 1 for d in (*self.stride, *self.dilation))
         if self.channels is None and len(self.axes) == 2 and plain and math.prod(self.taps) <= TOGETHER_LIMIT:
-            import numpy as np
-
             together = np.multiply.outer(*self.effective)
             return engine.algorithm_for(together, (self.stride, self.dilation), spatial, channels, asked)
         return Algorithm("one pass per axis", "one pass per axis, by planes")
@@ -145,8 +143,6 @@ class Separable(Kernel):
         return self.replace(factors=factors, groups=1, bias=None, divisor=1, flip=False)
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        import numpy as np
-
         stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
         passes = [(axes.index(axis), taps.astype(dtype)) for axis, taps in zip(self.axes, self.effective, strict=True)][
             ::-1

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import KernelError, reason, suggestion
-from convcli.records import record
+from convcli.records import late, record
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+else:
+    np = late("numpy")
 
 #: The greatest number taken: over the least divisor it still fits in a float32, and as an offset in 64 bits.
 GREATEST = 1e18
@@ -55,8 +57,6 @@ class Tensor:
     @cached_property
     def native(self) -> npt.NDArray[Any]:
         """The numbers in their own dtype; a file stays mapped, not read."""
-        import numpy as np
-
         try:
             with np.errstate(all="ignore"):  # what isn't finite is found, and told of, by whoever asks
                 return self.make()
@@ -66,8 +66,6 @@ class Tensor:
     @cached_property
     def array(self) -> npt.NDArray[np.float64]:
         """The numbers as float64; raises `KernelError` where one is NaN or infinite."""
-        import numpy as np
-
         array = np.ascontiguousarray(self.native, dtype=np.float64)
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
         if bad:
@@ -81,8 +79,6 @@ def inline(values: Sequence[float], shape: tuple[int, ...]) -> Tensor:
     """Numbers written out, row-major."""
 
     def make() -> npt.NDArray[Any]:
-        import numpy as np
-
         return np.array(values, dtype=np.float64).reshape(shape)
 
     return Tensor(shape=shape, origin="inline", make=make)
@@ -92,8 +88,6 @@ def zeros(shape: tuple[int, ...]) -> Tensor:
     """Zeros in float32."""
 
     def make() -> npt.NDArray[Any]:
-        import numpy as np
-
         return np.zeros(shape, np.float32)
 
     return Tensor(shape=shape, origin="zeros", make=make)
@@ -103,8 +97,6 @@ def noise(shape: tuple[int, ...], *, seed: int, scale: float = 1.0) -> Tensor:
     """Normal random numbers in float32, the same for the same seed."""
 
     def make() -> npt.NDArray[Any]:
-        import numpy as np
-
         return np.random.default_rng(seed).standard_normal(shape, np.float32) * np.float32(scale)
 
     return Tensor(shape=shape, origin="random numbers", make=make)
@@ -145,8 +137,6 @@ def from_file(text: str, folder: Path) -> Tensor:
 
 
 def _map(path: Path) -> npt.NDArray[Any]:
-    import numpy as np
-
     mapped: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return mapped
 
@@ -176,8 +166,6 @@ def _from_archive(path: Path, member: str) -> Tensor:
         raise KernelError(f"unpacks to {info.file_size} bytes; its numbers need {needed}", place=place)
 
     def make() -> npt.NDArray[Any]:
-        import numpy as np
-
         with np.load(path, allow_pickle=False) as archive:
             array: npt.NDArray[Any] = archive[member]
             return array

@@ -17,7 +17,7 @@ from convcli.ops.base import Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bias, common, per_axis, resolve_weights, spread_over
-from convcli.records import record
+from convcli.records import late, record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from convcli.engine import Cuts, Filters, Sink, Tile
     from convcli.engine.dtypes import Array, DTypeLike, Floats
+else:
+    np = late("numpy")
 
 WEIGHTS = f.Field(
     "weights",
@@ -103,8 +105,6 @@ class Transposed(Kernel):
     @cached_property
     def effective(self) -> npt.NDArray[np.float64]:
         """The stamp as it is applied; a bank is rearranged to `(out, in/groups, *taps)`."""
-        import numpy as np
-
         weights = effective_weights(self.weights, self.divisor, self.flip, len(self.axes))
         if self.channels is None:
             return weights
@@ -145,8 +145,6 @@ class Transposed(Kernel):
         return self.replace(weights=tensors.given(unit), groups=1, bias=None, divisor=1, flip=False)
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        import numpy as np
-
         weights = spread_over(self.effective, axes, self.axes).astype(dtype)
         target = sink.target(dtype)
         groups, channels = self.groups, self.output_channels(x.shape[-1])

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.ops.rules import Parameter, Rule
+from convcli.records import late
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     Array = npt.NDArray[np.float64]
-
+else:
+    np = late("numpy")
 
 # Shapes --------------------------------------------------------------------------------------------------------------
 
@@ -72,8 +74,6 @@ def _cubic_shape(p: Mapping[str, Any], stride: tuple[int, ...]) -> tuple[int, ..
 
 
 def _outer(factors: Sequence[Array]) -> Array:
-    import numpy as np
-
     product: Array = np.ones(())
     for factor in factors:
         product = np.multiply.outer(product, factor)
@@ -85,28 +85,20 @@ def _centred(length: int) -> Array:
 
     Formed on integers so that both sides mirror exactly.
     """
-    import numpy as np
-
     return (2 * np.arange(length) - (length - 1)) / 2.0
 
 
 def _bell(length: int, sigma: float) -> Array:
-    import numpy as np
-
     bell: Array = np.exp(-0.5 * (_centred(length) / sigma) ** 2) if sigma else (_centred(length) == 0).astype(float)
     bell /= bell.sum()
     return bell
 
 
 def _fill(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
-    import numpy as np
-
     return np.full(shape, float(p["fill"]))
 
 
 def _box(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
-    import numpy as np
-
     return np.full(shape, 1 / math.prod(shape))
 
 
@@ -115,8 +107,6 @@ def _gaussian(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, .
 
 
 def _binomial(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
-    import numpy as np
-
     rows = [[math.comb(length - 1, i) / 2 ** (length - 1) for i in range(length)] for length in shape]
     return _outer([np.array(row) for row in rows])
 
@@ -138,8 +128,6 @@ def _difference(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int,
 
 
 def _gabor(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
-    import numpy as np
-
     angle, phase = math.radians(p["theta"]), math.radians(p["phase"])
     y, x = _centred(shape[0])[:, None], _centred(shape[1])[None, :]
     along, across = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
@@ -151,8 +139,6 @@ def _gabor(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]
 
 
 def _motion(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
-    import numpy as np
-
     steep, reach, slope = _motion_line(p)
     steps = np.arange(-reach, reach + 1)
     # What the line covers of each pixel along its longer side, shared between the two nearest pixels across it.
@@ -183,20 +169,14 @@ def _disk(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...])
 
 
 def _nearest(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
-    import numpy as np
-
     return np.ones(shape)
 
 
 def _bilinear(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
-    import numpy as np
-
     return _outer([1 - np.abs(_centred(length)) / s for length, s in zip(shape, stride, strict=True)])
 
 
 def _cubic(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
-    import numpy as np
-
     a = p["a"]
 
     def curve(t: Array) -> Array:
