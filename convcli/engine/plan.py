@@ -35,6 +35,8 @@ FIXED = 150_000
 ROW_TRANSFORMS, ROW_LONGER, ROW_LENGTH = 2.4, 0.32, 1 << 11
 #: Nanoseconds per sample to read the rows of a picture by bands, or its columns as rows, whose result is turned again.
 READ, TURNED = 1.0, 1.5
+#: Outputs of a product along rows: a whole vector register. Wider matrices hold more zeros.
+ACROSS = 16
 #: Outputs of a call for transforms of rows.
 ROW_OUTPUTS = 1 << 17
 #: Nanoseconds for the calls that one Fourier tile takes, whatever its size.
@@ -174,6 +176,16 @@ def row_product_cost(taps: int) -> float:
     return 0.45 + 0.0135 * taps
 
 
+def rows_by_product(taps: int) -> bool:
+    """Whether a pass of so many taps along rows of finite samples is a matrix product."""
+    return row_product_cost(taps) < short_cost(taps)
+
+
+def column_block(taps: int) -> int:
+    """Outputs of a product along columns: more of them waste fewer loads, fewer of them hold fewer zeros."""
+    return 4 if taps < 40 else 8
+
+
 def fourier_cost(tile: tuple[int, int], work: Plane) -> float:
     """Two transforms of every tile, shared by its useful outputs, and the calls for it."""
     useful, outputs = 1.0, 1
@@ -237,8 +249,6 @@ def refusal(asked: str | None, name: str, algorithm: Algorithm) -> list[str]:
 
 def flops(work: Plane, plan: Plan) -> float:
     """Multiplications and additions per output sample that `plan` really does, zeros of its matrices included."""
-    from convcli.engine.channel.passes import ACROSS, column_block, rows_by_product
-
     kh, kw = work.taps
     if plan.algorithm == "direct":
         return 2.0 * (work.nonzero or kh * kw)

@@ -172,15 +172,20 @@ class Deformable(Kernel):
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         from convcli.engine.sampled.samples import BLOCK
-        from convcli.ops.sampling import Sampling
+        from convcli.ops.sampling import Deformation, Sampling
 
         windows = self.windows(x.shape[:-1], axes)[-2:]
         size = (windows[0].length, windows[1].length)
         self._check_fit(x.shape, size)
+        deformation = Deformation(
+            weights=self.effective, windows=windows, offsets=self.offsets, mask=self.mask, groups=self.groups,
+            offset_groups=self.offset_groups, channels_out=self.output_channels(x.shape[-1]), border=self.border,
+            found=self._found,
+        )  # fmt: skip
 
         def image_cuts(image: Array, sink: Sink) -> Cuts:
             tiling = engine.Tiling(x=image, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=BLOCK)
-            return tiling.by_regions(Sampling(self, image, dtype).band)
+            return tiling.by_regions(Sampling(deformation, image, dtype).band)
 
         if x.ndim == 3:
             return image_cuts(x, sink)
@@ -188,8 +193,8 @@ class Deformable(Kernel):
         return engine.Cuts.joined([image_cuts(image, sink.slice(z)) for z, image in enumerate(x)])
 
     @cached_property
-    def kept(self) -> dict[Hashable, Any]:
-        """What `Sampling` keeps from one picture to the next."""
+    def _found(self) -> dict[Hashable, Any]:
+        """What `Deformation` keeps from one picture to the next."""
         return {}
 
     def _check_fit(self, shape: tuple[int, ...], size: tuple[int, int]) -> None:

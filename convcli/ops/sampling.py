@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -15,12 +16,13 @@ from convcli.engine.tiles import Region
 from convcli.ops.displacements import Displacement, displaced
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
+from convcli.records import record
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from convcli.engine.dtypes import Array, DTypeLike
-    from convcli.ops.deformable import Deformable
+    from convcli.engine.geometry import Window
 
     Places = npt.NDArray[np.float64]
 
@@ -38,15 +40,34 @@ KEPT_BYTES = 1 << 26
 PLACE_BYTES = 32
 
 
+@record(eq=False)
+class Deformation:
+    """A deformable kernel as pictures of one size are sampled by it.
+
+    `weights` are the effective ones, `windows` those of the rows and columns without offsets. `found` keeps what is
+    made of offsets that are the same for every picture from one picture to the next.
+    """
+
+    weights: Array
+    windows: Sequence[Window]
+    offsets: Tensor | RuleCall
+    mask: Tensor | None
+    groups: int
+    offset_groups: int
+    channels_out: int
+    border: str
+    found: dict[Hashable, Any]
+
+
 class Sampling:
     """One picture `(height, width, channels)` under a deformable kernel."""
 
-    def __init__(self, kernel: Deformable, image: Array, dtype: DTypeLike) -> None:
+    def __init__(self, kernel: Deformation, image: Array, dtype: DTypeLike) -> None:
         self.kernel = kernel
         self.image = image
         self.dtype = np.dtype(dtype)
-        self.weights = kernel.effective.astype(dtype)
-        self.taps = math.prod(kernel.taps)
+        self.weights = kernel.weights.astype(dtype)
+        self.taps = math.prod(kernel.weights.shape[-2:])
         self.nominal = self._nominal_of_all()
         self.groups = kernel.offset_groups
         offsets = kernel.offsets
@@ -62,7 +83,7 @@ class Sampling:
         """`(*region, channels out)`."""
         (top, bottom), (_, width) = region
         channels = self.image.shape[-1]
-        y = np.empty((bottom - top, width, self.kernel.output_channels(channels)), self.dtype)
+        y = np.empty((bottom - top, width, self.kernel.channels_out), self.dtype)
         step = max(BLOCK // 8, min(BLOCK, HELD // (self.taps * channels * min(width, CHUNK))))
         for up in range(top, bottom, step):
             rows = slice(up, min(up + step, bottom))
@@ -110,7 +131,7 @@ class Sampling:
                 samples *= np.asarray(self.kernel.mask.native[taps, rows, columns], self.dtype)[..., None]
             parts.append(samples)
         samples = parts[0] if self.groups == 1 else np.concatenate(parts, axis=-1)
-        if self.kernel.channels is None:
+        if self.weights.ndim == 2:
             summed: Array = np.tensordot(self.weights.reshape(-1), samples, axes=1)
             return summed
         return self._mix(samples)
@@ -122,10 +143,10 @@ class Sampling:
             down, right = self._places(self._shifts(group, rows, columns), rows, columns)
             return sample(self.image[..., own], down, right, self.kernel.border, self.dtype)
         key = "operator", size, self.dtype, group, rows.start, rows.stop, columns.start, columns.stop
-        matrix = self.kernel.kept.get(key)
+        matrix = self.kernel.found.get(key)
         if matrix is None:
             down, right = self._places(self._shifts(group, rows, columns), rows, columns)
-            matrix = self.kernel.kept[key] = operator(down, right, size, self.kernel.border, self.dtype)
+            matrix = self.kernel.found[key] = operator(down, right, size, self.kernel.border, self.dtype)
         read: Array = matrix @ self.pixels[:, own]
         return read.reshape(self.taps, rows.stop - rows.start, columns.stop - columns.start, -1)
 
@@ -152,21 +173,20 @@ class Sampling:
         if isinstance(self.kernel.offsets, RuleCall):
             return reach(shifts)
         key = "reach", rows.start, rows.stop, columns.start, columns.stop
-        if key not in self.kernel.kept:
-            self.kernel.kept[key] = reach(shifts)
-        return self.kernel.kept[key]
+        if key not in self.kernel.found:
+            self.kernel.found[key] = reach(shifts)
+        return self.kernel.found[key]
 
     def _nominal(self, rows: slice, columns: slice) -> tuple[Places, Places]:
         """Where the taps would read without offsets: rows `(taps, h)` and columns `(taps, w)`."""
         return self.nominal[0][:, rows], self.nominal[1][:, columns]
 
     def _nominal_of_all(self) -> tuple[Places, Places]:
-        kernel, nominal = self.kernel, []
-        for index, n in enumerate(self.image.shape[:2]):
-            window = kernel.window(n, index)
-            first = np.arange(window.length, dtype=np.float64) * kernel.stride[index] - window.before
-            nominal.append(first + np.arange(kernel.taps[index], dtype=np.float64)[:, None] * kernel.dilation[index])
-        kh, kw = kernel.taps
+        nominal = []
+        for window in self.kernel.windows:
+            first = np.arange(window.length, dtype=np.float64) * window.stride - window.before
+            nominal.append(first + np.arange(window.taps, dtype=np.float64)[:, None] * window.dilation)
+        kh, kw = self.weights.shape[-2:]
         return np.repeat(nominal[0], kw, axis=0), np.tile(nominal[1], (kh, 1))
 
     def _places(self, shifts: tuple[Any, ...], rows: slice, columns: slice) -> tuple[Places, Places]:

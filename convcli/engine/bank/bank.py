@@ -102,7 +102,7 @@ def bank_cuts(x: Array, filters: Filters, windows: Sequence[Window], sink: Sink)
         return None
     from convcli.engine.bank.pointwise import pointwise
 
-    return pointwise(x, filters, windows, sink)
+    return pointwise(x, filters.weights, filters.groups, windows, sink)
 
 
 def bank_rows(filters: Filters, tiling: Tiling) -> int:

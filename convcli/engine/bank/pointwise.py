@@ -23,7 +23,6 @@ from convcli.engine.memory import scratch
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
-    from convcli.engine.bank.bank import Filters
     from convcli.engine.dtypes import Array, Floats
     from convcli.engine.geometry import Window
     from convcli.engine.sink import Sink
@@ -43,9 +42,8 @@ STAGED = 3 << 20
 FEW = 4
 
 
-def pointwise(x: Array, filters: Filters, windows: Sequence[Window], sink: Sink) -> Cuts | None:
+def pointwise(x: Array, weights: Floats, groups: int, windows: Sequence[Window], sink: Sink) -> Cuts | None:
     """Mixes the channels of all samples from where they lie to where the result goes; None where that can't be."""
-    weights, groups = filters.weights, filters.groups
     out = sink.target(weights.dtype)
     kept = all(isinstance(window, Gather) and window.stride == 1 and not window.before for window in windows)
     if out is None or x.dtype != out.dtype or not kept or x.shape[:-1] != out.shape[:-1]:

@@ -21,21 +21,19 @@ from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import CHANNEL_LIMIT, one_channel
 from convcli.engine.channel.factors import Factors
 from convcli.engine.channel.passes import (
-    ACROSS,
     Step,
     along_columns,
-    column_block,
     column_steps,
     join,
     keep_planes,
     passes,
     row_steps,
-    rows_by_product,
     run,
     split,
 )
 from convcli.engine.geometry import Gather, Window
 from convcli.engine.memory import scratch
+from convcli.engine.plan import ACROSS, column_block, rows_by_product
 from convcli.engine.threads import Cuts
 from convcli.records import record
 

@@ -12,10 +12,10 @@ from convcli.engine.borders import read_window
 from convcli.engine.channel.correlation import Correlation, Otherwise
 from convcli.engine.channel.direct import direct
 from convcli.engine.channel.line_fourier import lines, pieces
-from convcli.engine.channel.passes import ACROSS, product_line
+from convcli.engine.channel.passes import product_line
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
-from convcli.engine.plan import Plan
+from convcli.engine.plan import ACROSS, Plan
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import cv2
 import numpy as np
 
-from convcli.engine import plan
 from convcli.engine.channel.direct import direct
 from convcli.engine.channel.factors import Factors
 from convcli.engine.memory import scratch
+from convcli.engine.plan import ACROSS, column_block, rows_by_product
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
@@ -33,8 +33,6 @@ Step: TypeAlias = "Callable[[], object]"
 #: The most columns of a product along columns, and rows of one along rows: long calls, that read what is still near.
 COLUMNS = 1024
 ROWS = 256
-#: Outputs of a product along rows: a whole vector register. Wider matrices hold more zeros.
-ACROSS = 16
 #: The multiply-adds of a product up to which OpenBLAS does not rearrange its operands, which takes twice as long.
 UNPACKED = 1_000_000
 
@@ -56,11 +54,6 @@ def passes(x: Floats, factors: Factors, finite: bool) -> Floats:
             y += part
     assert y is not None
     return y
-
-
-def rows_by_product(taps: int) -> bool:
-    """Whether a pass of so many taps along rows of finite samples is a matrix product."""
-    return plan.row_product_cost(taps) < plan.short_cost(taps)
 
 
 def along_columns(x: Floats, taps: Floats, finite: bool) -> Floats:
@@ -212,11 +205,6 @@ def product_line(x: Floats, taps: Floats, y: Floats) -> None:
     for start in range(count * sets * block, width, block):
         rest = min(block, width - start)
         np.matmul(x[start : start + rest + taps.size - 1], matrix[: rest + taps.size - 1, :rest], out=y[start:][:rest])
-
-
-def column_block(taps: int) -> int:
-    """Outputs of a product along columns: more of them waste fewer loads, fewer of them hold fewer zeros."""
-    return 4 if taps < 40 else 8
 
 
 def unpacked(most: int, size: int) -> int:
