@@ -34,6 +34,7 @@ class Storage:
     reach: tuple[float, float] | None = None
 
 
+#: Floats as they are, integers rounded and cut off.
 PLAIN = Storage()
 
 

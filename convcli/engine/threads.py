@@ -11,7 +11,6 @@ from functools import cache
 from typing import Any, TypeVar
 
 from convcli.engine.memory import scratch_space
-from convcli.records import record
 
 T = TypeVar("T")
 
@@ -115,7 +114,6 @@ def _helper() -> _Helper:
 Cut = tuple[int, int]
 
 
-@record(kw_only=False)
 class Cuts:
     """Work on an output that was cut into bands of rows: `work(cut)` makes those rows, in any order, any number of
     times, from the rows of the input that they need.
@@ -123,8 +121,8 @@ class Cuts:
     Where channels or slices are made one by one, `cuts` are pieces that only `work` knows.
     """
 
-    work: Callable[[Any], object]
-    cuts: Sequence[Any]
+    def __init__(self, work: Callable[[Any], object], cuts: Sequence[Any]) -> None:
+        self.work, self.cuts = work, cuts
 
     @classmethod
     def joined(cls, parts: Sequence[Cuts]) -> Cuts:

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from convcli.engine.borders import shown
-from convcli.engine.plan import Constraints
+from convcli.engine.plan import FREE, Constraints
 from convcli.engine.sink import Sink, Storage
 from convcli.engine.threads import Cut, Cuts, run_all
 from convcli.filtering.paging import Held, Paged
-from convcli.records import record
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -142,21 +141,17 @@ class Read(Node):
         return Cuts(lambda cut: rows.read(cut, array[slice(*cut)]), rows.cuts)
 
 
-@record(kw_only=False, eq=False)
 class Part:
-    """A view of a node's array: some of its channels, or one of them several times."""
+    """A node's array, or a view of it: `repeated` is a single channel as so many equal ones."""
 
-    node: Node
-    view: Callable[[Array], Array] = lambda array: array
+    def __init__(self, node: Node, repeated: int = 0) -> None:
+        self.node, self._repeated = node, repeated
+        self.channels = repeated or node.shape[-1]
 
     @property
     def array(self) -> Array:
-        return self.view(self.node.array)
-
-    @property
-    def outline(self) -> Array:
-        """An array of the same shape and dtype, which takes no memory."""
-        return self.view(np.broadcast_to(np.zeros((), self.node.dtype), self.node.shape))
+        array = self.node.array
+        return np.broadcast_to(array, (*array.shape[:-1], self._repeated)) if self._repeated else array
 
 
 class Convolved(Node):
@@ -174,7 +169,7 @@ class Convolved(Node):
     def _cuts(self, *, fine: bool) -> Cuts:
         sink = Sink(self.array, self._storage)
         self.tally = sink.tally
-        constraints = Constraints(algorithm=self._algorithm, fine=fine)
+        constraints = Constraints(algorithm=self._algorithm, fine=fine) if self._algorithm or fine else FREE
         return self._kernel.cuts(self._part.array, self._axes, self._work, sink, constraints)
 
     def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convcli.engine.dtypes import work_dtype
-from convcli.engine.sink import Sink, Storage, Tally
+from convcli.engine.sink import PLAIN as EXACT, Sink, Storage, Tally
 from convcli.filtering import opacity
 from convcli.filtering.chain import Chain, Stage
 from convcli.filtering.graph import Convolved, Node, Part, Pointwise
@@ -110,7 +110,7 @@ class Picture:
         if self._has_alpha:
             colour = Part(Pointwise(opacity.colours, [colour], source.shape[-1] - 1, source.dtype))
         if self._repeated:
-            colour = Part(colour.node, _repeated)
+            colour = Part(colour.node, repeated=3)
         if transparent or self._chain.range == "rescale":
             self._run_chain(colour, transparent=transparent)
             return
@@ -143,11 +143,11 @@ class Picture:
             return
         dull = partial(opacity.opacity, top=self._top)
         share: Node = Pointwise(dull, [Part(self._source)], 1, work)
-        premultiplied: Node = Pointwise(opacity.multiplied, [colour, Part(share)], colour.outline.shape[-1], work)
+        premultiplied: Node = Pointwise(opacity.multiplied, [colour, Part(share)], colour.channels, work)
         for kernel, stage in zip(kernels, self.stages, strict=True):
             bare = kernel if kernel.bias is None else kernel.replace(bias=None)
-            premultiplied = self._convolved(Part(premultiplied), bare, stage.shape_out, Storage(), work)
-            share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1), Storage(), work)
+            premultiplied = self._convolved(Part(premultiplied), bare, stage.shape_out, EXACT, work)
+            share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1), EXACT, work)
             if kernel.bias is not None:
                 bias = kernel.bias.array.reshape(-1).astype(work)
                 parts = [Part(premultiplied), Part(share)]
@@ -159,7 +159,7 @@ class Picture:
         """A chain on a part of a node, as floats."""
         work = work_dtype(part.node.dtype)
         for kernel, stage in zip(kernels, stages, strict=True):
-            part = Part(self._convolved(part, kernel, stage.shape_out, Storage(), work))
+            part = Part(self._convolved(part, kernel, stage.shape_out, EXACT, work))
         return part
 
     def _convolved(
@@ -234,11 +234,6 @@ class Picture:
         keeps = self._selection is not None and self._selection.keeps_alpha
         alpha[...] = self._source.array[start:stop, ..., -1:] if keeps else self._top
         return alpha
-
-
-def _repeated(array: Array) -> Array:
-    """A grey picture as three equal channels."""
-    return np.broadcast_to(array, (*array.shape[:-1], 3))
 
 
 def _nonfinite(array: Array) -> int:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from convcli.engine.borders import read_window
 from convcli.engine.facts import Facts
 from convcli.engine.plan import FREE, Constraints
-from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
@@ -16,24 +15,32 @@ if TYPE_CHECKING:
     from convcli.engine.sink import Sink
 
 
-@record(kw_only=False, eq=False)
 class Correlation:
     """`y[o] = sum_t taps[t] * x[stride*o + dilation*t - before]` per channel of `x` `(*spatial, channels)`.
 
     Results go to `sink`. `taps` has the rank of the spatial axes, `windows` one entry for each of them.
     """
 
-    x: Array
-    taps: Floats
-    windows: Sequence[Window]
-    border: str
-    sink: Sink
-    constraints: Constraints = FREE
+    def __init__(
+        self,
+        x: Array,
+        taps: Floats,
+        windows: Sequence[Window],
+        border: str,
+        sink: Sink,
+        constraints: Constraints = FREE,
+    ) -> None:
+        self.x, self.taps, self.windows, self.border = x, taps, windows, border
+        self.sink, self.constraints = sink, constraints
 
     @property
-    def steps(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def steps(self) -> tuple[list[int], list[int]]:
         """Strides and dilations along the axes."""
-        return tuple(window.stride for window in self.windows), tuple(window.dilation for window in self.windows)
+        return [window.stride for window in self.windows], [window.dilation for window in self.windows]
+
+    def by(self, taps: Floats) -> Correlation:
+        """The same with other taps."""
+        return Correlation(self.x, taps, self.windows, self.border, self.sink, self.constraints)
 
     def channel(self, source: int, target: int, taps: Floats) -> Correlation:
         """`taps` on one channel alone, whose results are one channel of the output."""

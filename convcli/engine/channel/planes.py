@@ -205,8 +205,9 @@ def whole_cuts(work: Correlation) -> Cuts | None:
     dilation = work.steps[1]
     if max(dilation) > 1 and extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
         return None
-    spread = np.ascontiguousarray(spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T)
-    return _plain(replace(work, taps=spread))
+    if max(dilation) > 1:
+        taps = spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T
+    return _plain(work.by(np.ascontiguousarray(taps)))
 
 
 def _line(work: Correlation) -> Cuts | None:
