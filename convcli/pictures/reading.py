@@ -61,8 +61,8 @@ def decode(
     """
     format = sniff.identify(data)
     if not format:
-        fact, hint = sniff.unknown(data)
-        raise ImageError(fact, place=place, hint=hint)
+        fact, advice = sniff.unknown(data)
+        raise ImageError(fact, place=place, hint=advice)
     source = Source(data=data, format=format, place=place, max_pixels=max_pixels)
     try:
         return _whole(source, strict=strict, allow_truncated=allow_truncated)

@@ -34,22 +34,27 @@ class Format:
     """A format of files. What it lacks is None or empty."""
 
     name: str
-    #: Of files that are written, and of those that can only be read, with the reason for that.
+    #: Extensions of files that are written; the first one is that of messages.
     extensions: tuple[str, ...] = ()
+    #: Extensions of files that can be read but not written, and why where there is more to say of it.
     only_read: tuple[str, ...] = ()
     because: str = ""
-    #: How files of it start, or what tells them by more of their content.
+    #: How files of it start.
     starts: tuple[bytes, ...] = ()
+    #: What tells files of it where their first bytes alone don't.
     recognised: Callable[[bytes], bool] | None = None
 
-    #: What pixels can be written: dtypes, numbers of channels (and those that become others), pixels a side.
+    #: Dtypes of pixels, and numbers of channels, that can be written.
     depths: frozenset[str] = frozenset()
     channels: frozenset[int] = frozenset()
+    #: Numbers of channels that become others: grey that is written as colours.
     widened: Mapping[int, int] = field(default_factory=dict)
+    #: The most pixels a side.
     longest_side: int | None = None
-    #: The fields of `Metadata` that are written, the most bytes of some of them, and whether EXIF gives the resolution.
+    #: The fields of `Metadata` that are written, and the most bytes that some of them may have.
     keeps: frozenset[str] = frozenset()
     most_bytes: Mapping[str, int] = field(default_factory=dict)
+    #: The EXIF block is the only place for the resolution.
     dpi_in_exif: bool = False
     #: What its encoder can be told: values in words, and the default.
     settings: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
@@ -60,20 +65,23 @@ class Format:
     metadata: Callable[[bytes], Metadata] | None = None
     #: A file that was cut short, completed; None, or one of `source.DAMAGE`, where nothing can be done.
     completed: Callable[[bytes], Completed | None] | None = None
-    #: Completing is work, and mostly possible: the user is told of it without a trial.
+    #: Completing is much work, and mostly possible: the user is told of it without a trial.
     completes: bool = False
     decode: Callable[[Source], Decoded] | None = None
-    #: For every page a file that starts with it; or the file as OpenCV's reader of animations takes it (and place).
+    #: Of a file of pages: for each of them a file that starts with it.
     pages: Callable[[bytes], Iterator[bytes]] | None = None
+    #: An animation as OpenCV's reader takes it; `place` is a keyword.
     ordered: Callable[..., bytes] | None = None
-    #: A `RowSource` of a path or bytes, and the bytes of samples that the start of a file promises.
+    #: A file, by its path or bytes, to be read in bands; keywords are those of `rows.open`.
     rows: Callable[..., RowSource] | None = None
+    #: The bytes of samples that a file promises which starts like this.
     promised: Callable[[bytes], int] | None = None
 
     #: Encodes a picture whole; where it is None, `writer` does that, too.
     encode: Callable[[Pixels, Target], bytes] | None = None
-    #: Pages, or else the frames of an animation, which are of one size, and whether these keep metadata.
+    #: Writes several pictures: any where it has `pages`, else the frames of an animation, which are of one size.
     encode_frames: Callable[[Animation, Target], bytes] | None = None
+    #: Files of several pictures keep metadata, too.
     frames_keep: bool = True
     #: What writes a file by rows; the number is that of bytes of samples.
     writer: Callable[[BinaryIO, int, Target], RowWriter] | None = None
@@ -131,7 +139,7 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         settings={"compression": ("0 to 9", 1)},
         header=Late("png.structure.header"), metadata=Late("png.metadata.metadata"),
         completed=Late("png.truncated.completed"), completes=True, decode=Late("png.decode.decode"),
-        ordered=Late("png.animated.ordered"), rows=Late("png.rows.opened"), promised=Late("png.structure.promised"),
+        ordered=Late("png.animated.ordered"), rows=Late("png.rows.PngBands"), promised=Late("png.structure.promised"),
         encode=Late("png.writer.encode"), encode_frames=Late("png.animated.encode_frames"),
         writer=Late("png.writer.writer"),
     ),
@@ -159,7 +167,7 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         keeps=_EVERYTHING, settings={"compression": ("none or deflate", "none")},
         header=Late("tiff.layout.header"), metadata=Late("tiff.exif.metadata"),
         completed=Late("tiff.layout.completed"), decode=Late("tiff.decode.decode"),
-        pages=Late("tiff.directories.pages"), rows=Late("tiff.rows.opened"),
+        pages=Late("tiff.directories.pages"), rows=Late("tiff.rows.TiffBands"),
         encode_frames=Late("tiff.writer.encode_frames"), writer=Late("tiff.writer.writer"),
     ),
     Format(

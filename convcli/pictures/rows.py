@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -41,7 +42,7 @@ def writer(
     """
     by_rows = FORMATS[format].writer
     if by_rows is None:
-        return Collected(file, format, metadata=metadata, options=options, place=place)
+        return Collected(file, partial(encode, format=format, place=place, metadata=metadata, options=options))
     chosen = chosen_settings(format, options)
     size = math.prod(shape) * dtype.itemsize
     return by_rows(file, size, Target(format=format, place=place, metadata=metadata, settings=chosen))
@@ -50,11 +51,8 @@ def writer(
 class Collected:
     """Keeps the rows of a picture, and encodes all of it at the end: for formats that can't be written by rows."""
 
-    def __init__(
-        self, file: BinaryIO, format: str, *, metadata: Metadata, options: Mapping[str, Any] | None, place: str
-    ) -> None:
-        self._file, self._format, self._place = file, format, place
-        self._metadata, self._options = metadata, options
+    def __init__(self, file: BinaryIO, encode: Callable[[Pixels], bytes]) -> None:
+        self._file, self._encode = file, encode
 
     def begin(self, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
         self._pixels, self._count = np.empty(shape, dtype), 0
@@ -66,7 +64,4 @@ class Collected:
 
     def end(self) -> None:
         """Raises ImageError where the format can't hold the picture."""
-        data = encode(
-            self._pixels, format=self._format, place=self._place, metadata=self._metadata, options=self._options
-        )
-        self._file.write(data)
+        self._file.write(self._encode(self._pixels))

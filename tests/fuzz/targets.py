@@ -100,7 +100,7 @@ def run_images(case: Case) -> str:
 
 
 def check_picture(picture: reading.Picture) -> None:
-    """What `images.decode` promises of its result."""
+    """What `reading.decode` promises of its result."""
     pixels = picture.pixels
     require(pixels.ndim == 3 and pixels.size and 1 <= pixels.shape[2] <= 4, f"pixels of shape {pixels.shape}")
     require(str(pixels.dtype) in DEPTHS and pixels.dtype.isnative, f"pixels of {pixels.dtype}")

@@ -16,7 +16,7 @@ from convcli.errors import ImageError
 from convcli.pictures import reading
 from convcli.pictures.formats.png import writer as png_writer
 from convcli.pictures.opencv import overheard
-from tests.pictures.test_images import tiff
+from tests.pictures.test_images import exif_block, tiff, with_exif
 from tests.support import spawn, texts
 
 Pixels = np.ndarray[Any, Any]
@@ -95,6 +95,15 @@ def test_a_progressive_jpeg_is_coarser() -> None:
         picture = reading.decode(whole[:length], place="", allow_truncated=True)
         assert texts(picture.notes) == ("truncated: the picture is coarser than it was",)
         assert np.abs(picture.pixels - pixels).mean() < 12
+
+
+def test_the_scan_of_a_thumbnail_is_not_that_of_the_picture() -> None:
+    whole = with_exif(encoded(".jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1), exif_block(1) + FILES["jpeg"][:9000])
+    picture = reading.decode(whole[: len(whole) * 2 // 3], place="", allow_truncated=True)
+    assert texts(picture.notes) == ("truncated: the picture is coarser than it was",)
+    with pytest.raises(ImageError, match="truncated JPEG: its segment E1") as caught:
+        reading.decode(whole[:8000], place="", allow_truncated=True)
+    assert not caught.value.hint
 
 
 def test_without_its_end_marker_a_jpeg_is_truncated() -> None:

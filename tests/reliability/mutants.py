@@ -113,7 +113,7 @@ def checked_output(folder: Path, code: int, arguments: list[str]) -> None:
     wanted = code == 0 and arguments[0] == "apply"
     targets.require(out.exists() == wanted, f"exit code {code}, output {'there' if out.exists() else 'missing'}")
     if wanted:
-        targets.check_picture(targets.images.decode(out.read_bytes(), place="out.tif"))
+        targets.check_picture(targets.reading.decode(out.read_bytes(), place="out.tif"))
 
 
 def work(kind: str, numbers: list[int], pipe: Connection) -> None:

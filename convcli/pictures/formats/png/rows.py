@@ -16,7 +16,7 @@ import numpy as np
 
 from convcli.errors import ImageError
 from convcli.pictures import source as sources
-from convcli.pictures.format import Metadata, Note, NotInBandsError, RowSource
+from convcli.pictures.format import Metadata, Note, NotInBandsError
 from convcli.pictures.formats.png import deflate, stream as png_stream, structure
 from convcli.pictures.formats.png.decode import samples
 from convcli.pictures.formats.png.prefetch import Ahead
@@ -32,11 +32,6 @@ _FAULTS: Final[tuple[type[Exception], ...]] = (ImageError, OSError, *deflate.ERR
 _AHEAD: Final = 8
 
 
-def opened(source: str | bytes, *, least: int, max_pixels: int, **_: bool) -> RowSource:
-    """A file in bands. Raises NotInBandsError."""
-    return PngBands(source, least=least, max_pixels=max_pixels)
-
-
 class PngBands:
     """A PNG file as a `RowSource`, from a path or its bytes.
 
@@ -48,8 +43,8 @@ class PngBands:
     pages: int = 1
     notes: tuple[Note, ...] = ()
 
-    def __init__(self, source: str | bytes, *, least: int, max_pixels: int) -> None:
-        """`least` is how many bytes of samples are worth it.
+    def __init__(self, source: str | bytes, *, least: int, max_pixels: int, **_: bool) -> None:
+        """`least` is how many bytes of samples are worth it; what else other formats are told is passed over.
 
         Raises NotInBandsError for a file that is to be read whole.
         """

@@ -22,7 +22,7 @@ import numpy as np
 
 from convcli.errors import ImageError, reason
 from convcli.pictures import source as sources
-from convcli.pictures.format import Decoded, Metadata, NotInBandsError, RowSource, TruncatedError
+from convcli.pictures.format import Decoded, Metadata, NotInBandsError, TruncatedError
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.formats.tiff.blocks import FILL_ORDER, Blocks, meaning, small_file
 from convcli.pictures.formats.tiff.decode import decode
@@ -39,13 +39,6 @@ _LARGEST: Final = 1 << 27
 _TOLD: Final = 1 << 26
 
 
-def opened(source: str | bytes, **settings: Any) -> RowSource:
-    """A file in bands. Raises NotInBandsError, and ImageError where it can't be read."""
-    if isinstance(source, bytes):
-        raise NotInBandsError
-    return TiffBands(source, **settings)
-
-
 class TiffBands:
     """The first page of a TIFF file as a `RowSource`."""
 
@@ -53,19 +46,22 @@ class TiffBands:
     sequential: bool = False
 
     def __init__(
-        self, path: str, *, least: int, max_pixels: int, allow_truncated: bool = False, all_pages: bool = False
-    ) -> None:
-        """`least` is how many bytes of samples are worth it.
+        self, source: str | bytes, *, least: int, max_pixels: int, allow_truncated: bool = False,
+        all_pages: bool = False,
+    ) -> None:  # fmt: skip
+        """`source` is a path; `least` is how many bytes of samples are worth it.
 
-        Raises ImageError for a file that can't be read, NotInBandsError for one that is to be read whole.
+        Raises ImageError for a file that can't be read, NotInBandsError for one that is to be read whole, as bytes are.
         """
-        self._place = path
+        if isinstance(source, bytes):
+            raise NotInBandsError
+        self._place = source
         self._max_pixels, self._allow_truncated, self._all_pages = max_pixels, allow_truncated, all_pages
         self._guard = threading.Lock()
         try:
-            if not stat.S_ISREG(Path(path).stat().st_mode):
+            if not stat.S_ISREG(Path(source).stat().st_mode):
                 raise NotInBandsError
-            self._file = Path(path).open("rb")  # noqa: SIM115 - closed by `close`
+            self._file = Path(source).open("rb")  # noqa: SIM115 - closed by `close`
         except OSError:
             raise NotInBandsError from None
         try:
