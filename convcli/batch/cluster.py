@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from convcli.batch import files
-from convcli.batch.failures import failed, settled_safely
+from convcli.batch.failures import failed, settled
 from convcli.batch.names.jobs import Job
 from convcli.batch.one_job import shown
 from convcli.batch.report import Report
@@ -131,7 +131,7 @@ def _filtered(settings: Settings, job: Job, earlier: Earlier | None) -> Report:
     from convcli.engine.threads import core_count, limit_threads
 
     limit_threads(max(1, core_count() // get_worker().state.nthreads))
-    return settled_safely(job, settings, earlier)
+    return settled(job, settings, earlier, safely=True)
 
 
 def _report(future: Future, job: Job, earlier: Earlier | None) -> Report:
