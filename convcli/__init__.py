@@ -9,9 +9,7 @@ Importing this package costs nothing: numpy and OpenCV are loaded with the first
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from convcli.records import lazily
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convcli.costs.plan import plan
@@ -22,13 +20,28 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["ConvcliError", "Kernel", "__version__", "apply", "load", "names", "plan"]
 
+_HOMES = {
+    "ConvcliError": "convcli.errors",
+    "Kernel": "convcli.ops",
+    "apply": "convcli.spec.library",
+    "load": "convcli.spec.library",
+    "names": "convcli.spec.library",
+    "plan": "convcli.costs.plan",
+}
 
-__getattr__ = lazily(
-    __name__,
-    {
-        "costs.plan": "plan", "errors": "ConvcliError", "ops": "Kernel", "spec.library": "apply load names",
-    },
-)  # fmt: skip
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name from its module on first use (PEP 562).
+
+    Not by `records.lazily`, as in the packages below: nothing is loaded before the command line obeys signals.
+    """
+    if name not in _HOMES:
+        raise AttributeError(f"module 'convcli' has no attribute '{name}'")
+    import importlib
+
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

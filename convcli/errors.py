@@ -88,6 +88,11 @@ def reason(error: OSError | ValueError) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
+def one_line(text: str) -> str:
+    """`printable`, line breaks being escapes, too."""
+    return printable(text).replace("\n", "\\n")
+
+
 def printable(text: str) -> str:
     """`text` with control characters and undecodable bytes of file names shown as escapes; newlines are kept.
 

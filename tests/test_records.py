@@ -1,9 +1,10 @@
-"""`record` against `dataclasses.dataclass(frozen=True)`: the same class made both ways behaves the same."""
+"""`record` against `dataclasses.dataclass(frozen=True)`: the same class made both ways behaves the same. And faces."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import importlib
 import pickle
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -102,3 +103,12 @@ def test_without_eq_only_the_same_object_is_equal() -> None:
     one = Thing(size=1)
     assert one == one != Thing(size=1)
     assert hash(one) != hash(Thing(size=1))
+
+
+@pytest.mark.parametrize("room", ["batch", "batch.names", "batch.workers", "costs", "networks", "reports", "spec"])
+def test_a_face_has_the_names_that_it_lists_and_no_others(room: str) -> None:
+    face = importlib.import_module(f"convcli.{room}")
+    assert face.__all__
+    assert all(getattr(face, name) is not None for name in face.__all__)
+    with pytest.raises(AttributeError, match=rf"module 'convcli\.{room}' has no attribute 'nothing'"):
+        _ = face.nothing

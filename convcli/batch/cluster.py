@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from convcli.batch import files
 from convcli.batch.entry import place_of
-from convcli.batch.failures import failed, settled_safely
+from convcli.batch.failures import failed, settled
 from convcli.batch.names.jobs import Job
 from convcli.batch.report import Report
 from convcli.batch.resume import Earlier
@@ -131,7 +131,7 @@ def _filtered(settings: Settings, job: Job, earlier: Earlier | None) -> Report:
     from convcli.engine.threads import core_count, limit_threads
 
     limit_threads(max(1, core_count() // get_worker().state.nthreads))
-    return settled_safely(job, settings, earlier)
+    return settled(job, settings, earlier, safely=True)
 
 
 def _report(future: Future, job: Job, earlier: Earlier | None) -> Report:

@@ -21,24 +21,18 @@ if TYPE_CHECKING:
 
 def settled(
     job: Job, settings: Settings, earlier: Earlier | None, admit: Callable[[int], None] | None = None,
-    later: list[Pending] | None = None,
+    later: list[Pending] | None = None, *, safely: bool = False,
 ) -> Report:  # fmt: skip
-    """`run_job`, errors that are a user's to mend being reports, too."""
-    try:
-        return run_job(job, settings, earlier, admit, later)
-    except (ConvcliError, MemoryError) as error:
-        return _failed_by(error, job, earlier)
+    """`run_job`, errors that are a user's to mend being reports, too.
 
-
-def settled_safely(
-    job: Job, settings: Settings, earlier: Earlier | None, admit: Callable[[int], None] | None = None,
-    later: list[Pending] | None = None,
-) -> Report:  # fmt: skip
-    """`settled` for a process that has other jobs to do: an error of this program's own fails this one alone."""
+    With `safely`, for a process that has other jobs to do, an error of this program's own fails this one alone.
+    """
     try:
         return run_job(job, settings, earlier, admit, later)
     except Exception as error:
-        return _failed_by(error, job, earlier)
+        if safely or isinstance(error, ConvcliError | MemoryError):
+            return _failed_by(error, job, earlier)
+        raise
 
 
 def finished(job: Job, report: Report, earlier: Earlier | None, later: Sequence[Pending]) -> Report:

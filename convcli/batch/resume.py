@@ -90,7 +90,7 @@ class Recording:
         if present == output.sha256:
             return True
         if earlier is None or present not in {file.sha256 for file in earlier.written}:
-            fact = "it exists already, is not what this run makes, and no record says that a former run output it"
+            fact = "it exists already, is not what this run makes, and no record says that a former run made it"
             raise ImageError(fact, place=output.path, hint="--overwrite replaces it")
         return False
 

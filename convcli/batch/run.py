@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from convcli.batch import temporaries
-from convcli.batch.failures import finished, lost, not_started, settled, settled_safely
+from convcli.batch.failures import finished, lost, not_started, settled
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Report
 from convcli.batch.settings import Course, Settings
@@ -206,7 +206,7 @@ class _Work:
         job, earlier = item
         later = self._later = []
         settings = replace(self._settings, overwrite=True) if again else self._settings
-        report = settled_safely(job, settings, earlier, ask, later)
+        report = settled(job, settings, earlier, ask, later, safely=True)
         return Later(partial(finished, job, report, earlier, later)) if later else report
 
     def _settle_in(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
+from convcli.batch.names.finding import Places, identity
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.errors import UsageError
 from convcli.filtering.chain import Chain
@@ -104,21 +104,9 @@ class Course:
             return
         if self.report_file in ("", STANDARD):
             raise UsageError("--report-file names no file", hint="--report-file run.jsonl")
-        place = _place(self.report_file, {})
-        folders: dict[str, str] = {}
+        places = Places()
+        there = identity(self.report_file) or places.of(self.report_file)
         for job in jobs:
             for role, name in (("input", job.input), ("output", job.output)):
-                if name and _place(name, folders) == place:
+                if name and (identity(name) or places.of(name)) == there:
                     raise UsageError(f"--report-file {self.report_file} is also the {role} {name}")
-
-
-def _place(name: str, folders: dict[str, str]) -> str | tuple[int, int]:
-    """Where a name leads: the file's own numbers, or where it would be. There may be 100,000 in one folder."""
-    try:
-        status = os.stat(name)
-    except OSError:
-        folder, base = os.path.split(name)
-        if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
-        return os.path.join(folders[folder], base)
-    return status.st_dev, status.st_ino

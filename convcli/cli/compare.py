@@ -18,18 +18,17 @@ if TYPE_CHECKING:
     from convcli.costs.comparison import Comparison, Lineup
     from convcli.costs.cost import Timing
 
+NUMBER = click.IntRange(min=1)
 #: Formats by the ending of --output.
 ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown"}
 
 
 @click.command("compare")
 @click.argument("sources", nargs=-1, metavar="[KERNEL|NETWORK]...")
-@click.option(
-    "--in-channels", type=click.IntRange(min=1), metavar="N", help="Expand kernels into layers on N channels."
-)
-@click.option("--out-channels", type=click.IntRange(min=1), metavar="N", help="Filters of these layers.")
-@click.option("--groups", type=click.IntRange(min=1), metavar="N", help="Groups of channels of these layers.")
-@click.option("--kernel-size", type=click.IntRange(min=1), metavar="N", help="Taps per axis of these layers.")
+@click.option("--in-channels", type=NUMBER, metavar="N", help="Expand kernels into layers on N channels.")
+@click.option("--out-channels", type=NUMBER, metavar="N", help="Filters of these layers.")
+@click.option("--groups", type=NUMBER, metavar="N", help="Groups of channels of these layers.")
+@click.option("--kernel-size", type=NUMBER, metavar="N", help="Taps per axis of these layers.")
 @click.option("--bias", is_flag=True, help="Give these layers a bias per filter.")
 @click.option("--size", metavar="HxW", help="Size of the input (224x224), also of networks; N for NxN, DxHxW.")
 @click.option("--image", metavar="FILE", help="Take size and channels, and what is timed, from an image.")
@@ -42,19 +41,13 @@ ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "mark
 @click.option("--time", "timed", is_flag=True, help="Measure how long each row takes.")
 @algorithm
 @click.option(
-    "--budget",
-    type=click.FloatRange(min=0, min_open=True),
-    default=2.0,
-    show_default=True,
-    metavar="SECONDS",
+    "--budget", type=click.FloatRange(min=0, min_open=True), default=2.0, show_default=True, metavar="SECONDS",
     help="Time for each row; less is used where the times hardly differ.",
-)
+)  # fmt: skip
 @click.option(
-    "--format",
-    "format_",
-    type=click.Choice(FORMATS),
+    "--format", "format_", type=click.Choice(FORMATS),
     help="How the report is written; by default a table, or what the ending of --output says.",
-)
+)  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Write the report to a file: .json, .csv, .md or text.")
 @click.option("--overwrite", is_flag=True, help="Replace the file of --output.")
 def command(timed: bool, budget: float, format_: str | None, output: str | None, **options: Any) -> int:

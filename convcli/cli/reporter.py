@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from convcli.batch import Report
-from convcli.errors import printable
+from convcli.errors import one_line, printable
 from convcli.reports import Column, Table
 from convcli.reports.tables import engineering
 
@@ -201,4 +201,4 @@ def _names(report: Report) -> str:
 
 
 def _name(name: str, standard: str) -> str:
-    return standard if name == "-" else printable(name).replace("\n", "\\n")
+    return standard if name == "-" else one_line(name)

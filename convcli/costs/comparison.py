@@ -12,8 +12,7 @@ from convcli.costs.cost import Cost
 from convcli.costs.counts import cost, operations
 from convcli.costs.receptive import receptive_fields
 from convcli.errors import UsageError, suggestion
-from convcli.networks.network import Assembled
-from convcli.networks.placed import Placed
+from convcli.networks import Assembled, Placed
 from convcli.networks.swaps import summary
 from convcli.records import record
 

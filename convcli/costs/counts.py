@@ -9,7 +9,7 @@ from typing import Any
 
 from convcli.costs.cost import ITEM_BYTES, SAMPLING, Cost
 from convcli.costs.facts import taps_per_output
-from convcli.networks.placed import Placed
+from convcli.networks import Placed
 from convcli.ops import Kernel
 from convcli.ops.transposed import Transposed
 

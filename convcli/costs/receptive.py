@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from convcli.engine.geometry import Scatter, Window
-from convcli.networks.placed import INPUT, Placed
+from convcli.networks import INPUT, Placed
 from convcli.records import record
 
 #: Positions along one axis: the lowest, and a bit per position from there, so that the lowest bit is set.

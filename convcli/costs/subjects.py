@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.costs.comparison import Lineup, Subject
 from convcli.errors import FieldError, ImageError, ShapeError, UsageError, reason
-from convcli.networks import file
-from convcli.networks.layers import Layer, like, textbook
-from convcli.networks.network import Network, assemble
-from convcli.networks.placed import Flow, place_kernel, place_layer
+from convcli.networks import Flow, Layer, Network, assemble, file, like, place_kernel, place_layer, textbook
 from convcli.ops import Kernel
 from convcli.records import record
 from convcli.spec import library

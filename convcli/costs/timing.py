@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.costs.cost import Machine, Timing
 from convcli.engine.plan import refusal
 from convcli.engine.threads import thread_count
-from convcli.networks.placed import Placed
+from convcli.networks import Placed
 from convcli.ops import Kernel
 from convcli.ops.tensors import Tensor
 

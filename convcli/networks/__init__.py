@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 from convcli.records import lazily
 
 if TYPE_CHECKING:
-    from convcli.networks.layers import Layer
+    from convcli.networks.layers import Layer, like, textbook
     from convcli.networks.network import Assembled, Network, assemble
-    from convcli.networks.placed import Flow, Placed, place_kernel, place_layer
+    from convcli.networks.placed import INPUT, Flow, Placed, place_kernel, place_layer
 
-__all__ = ["Assembled", "Flow", "Layer", "Network", "Placed", "assemble", "place_kernel", "place_layer"]
+__all__ = [
+    "INPUT", "Assembled", "Flow", "Layer", "Network", "Placed", "assemble", "like", "place_kernel", "place_layer",
+    "textbook",
+]  # fmt: skip
 __getattr__ = lazily(
     __name__,
     {
-        "networks.layers": "Layer",
+        "networks.layers": "Layer like textbook",
         "networks.network": "Assembled Network assemble",
-        "networks.placed": "Flow Placed place_kernel place_layer",
+        "networks.placed": "INPUT Flow Placed place_kernel place_layer",
     },
 )

@@ -127,21 +127,15 @@ def like(kernel: Kernel, *, channels_out: int, groups: int = 1, taps: int | None
 
     A kernel that runs on every channel alone becomes a filter bank. Groups are left out where the type has none.
     """
+    deformable = kernel if isinstance(kernel, Deformable) else None
     return Layer(
-        type=kernel.type,
-        channels_out=channels_out,
-        taps=(taps,) * len(kernel.axes) if taps else kernel.taps,
-        axes=kernel.axes,
-        stride=kernel.stride,
-        dilation=kernel.dilation,
-        padding=kernel.padding,
+        type=kernel.type, channels_out=channels_out, taps=(taps,) * len(kernel.axes) if taps else kernel.taps,
+        axes=kernel.axes, stride=kernel.stride, dilation=kernel.dilation, padding=kernel.padding,
         output_padding=kernel.output_padding if isinstance(kernel, Transposed) else (0,) * len(kernel.axes),
-        groups=groups if "groups" in kernel.FIELDS else 1,
-        border=kernel.border,
-        bias=bias or kernel.bias is not None,
-        mask=isinstance(kernel, Deformable) and kernel.mask is not None,
-        offset_groups=kernel.offset_groups if isinstance(kernel, Deformable) else 1,
-    )
+        groups=groups if "groups" in kernel.FIELDS else 1, border=kernel.border,
+        bias=bias or kernel.bias is not None, mask=deformable is not None and deformable.mask is not None,
+        offset_groups=deformable.offset_groups if deformable else 1,
+    )  # fmt: skip
 
 
 def textbook(*, channels_out: int, taps: tuple[int, int] = (3, 3), groups: int = 1, bias: bool = False) -> list[

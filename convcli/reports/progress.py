@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from convcli.errors import printable
 from convcli.reports.screen import console, interactive
@@ -75,19 +75,6 @@ def _short(value: float) -> str:
 STATUSES: Final = ("done", "skipped", "failed", "not started")
 
 
-class Display(Protocol):
-    """What shows a tally while it grows."""
-
-    def update(self) -> None:
-        """Something may have changed, or time has gone by."""
-
-    def say(self, text: str) -> None:
-        """Writes whole lines, so that what is shown stays whole."""
-
-    def close(self) -> None:
-        """Takes away what was shown for the time being."""
-
-
 class Plain:
     """Lines without decoration: what is said, and every ten seconds how far it is."""
 
@@ -97,6 +84,7 @@ class Plain:
         self.spoke = False
 
     def update(self) -> None:
+        """Something may have changed, or time has gone by."""
         tally = self._tally
         if tally.clock() < self._next or tally.through == tally.total:
             return
@@ -106,9 +94,11 @@ class Plain:
         self.say(f"{tally.through} of {tally.total}{failed}, {tally.rate}, {tally.left} left\n")
 
     def say(self, text: str) -> None:
+        """Writes whole lines, so that what is displayed stays whole."""
         self._stream.write(text)
 
     def close(self) -> None:
+        """Takes away what was displayed for the time being."""
         self._stream.flush()
 
 

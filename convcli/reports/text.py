@@ -8,7 +8,7 @@ import json
 import math
 from typing import Any, TextIO
 
-from convcli.errors import printable
+from convcli.errors import one_line, printable
 from convcli.reports.tables import Table
 
 
@@ -20,7 +20,7 @@ def write_json(value: Any, stream: TextIO, *, indent: int | None = 2) -> None:
 def plain(table: Table) -> str:
     """Aligned columns, as wide as they need to be: for pipes and files."""
     titles = [column.title for column in table.columns]
-    cells = [[printable(cell).replace("\n", "\\n") for cell in row] for row in table.cells()]
+    cells = [[one_line(cell) for cell in row] for row in table.cells()]
     widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
     lines = [table.title] if table.title else []
     for row in (titles, *cells):

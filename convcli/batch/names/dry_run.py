@@ -12,7 +12,7 @@ from convcli.batch import files
 from convcli.batch.names import collisions
 from convcli.batch.names.inputs import Shard, check_input
 from convcli.batch.names.jobs import STANDARD, Job
-from convcli.errors import ConvcliError, ImageError, printable
+from convcli.errors import ConvcliError, ImageError, one_line
 from convcli.pictures import table
 from convcli.records import record
 
@@ -90,15 +90,11 @@ def write(steps: Iterator[Step], stream: TextIO, *, as_json: bool) -> int:
         stream.write("".join(map(_as_json if as_json else _line, some)))
     if not as_json:
         will = 0 if collide else total - refused
-        tail = (
-            f", since {collide} collide{'s' if collide == 1 else ''}"
-            if collide
-            else f", {refused} refused"
-            if refused
-            else ""
-        )
+        tail = f", {refused} refused" if refused else ""
+        if collide:
+            tail = f", since {collide} collide{'s' if collide == 1 else ''}"
         stream.write(f"{will} of {total} would be filtered{tail}\n")
-        stream.writelines(f"  hint: {_escaped(hint)}\n" for hint in hints)
+        stream.writelines(f"  hint: {one_line(hint)}\n" for hint in hints)
     return 2 if collide else 1 if refused else 0
 
 
@@ -108,7 +104,7 @@ def _line(step: Step) -> str:
         names.append(_displayed(step.job.output, "stdout"))
     if not step.refusal:
         return " -> ".join(names) + "\n"
-    return f"{' -> '.join(names)}  refused: {_escaped(step.refusal)}\n"
+    return f"{' -> '.join(names)}  refused: {one_line(step.refusal)}\n"
 
 
 def _as_json(step: Step) -> str:
@@ -119,11 +115,7 @@ def _as_json(step: Step) -> str:
 
 
 def _displayed(name: str, standard: str) -> str:
-    return standard if name == STANDARD else _escaped(name) or "''"
-
-
-def _escaped(text: str) -> str:
-    return text if text.isprintable() else printable(text).replace("\n", "\\n")
+    return standard if name == STANDARD else one_line(name) or "''"
 
 
 def _check_folder(folder: str) -> None:

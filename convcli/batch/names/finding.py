@@ -15,7 +15,7 @@ EXTENSIONS: Final = frozenset(
     extension for format, extensions in WRITABLE.items() if format != "npy" for extension in extensions
 ) | {*ONLY_READ, ".apng"}
 
-#: What tells a folder from all others, by whatever name: device and number.
+#: What tells a folder or file from all others, by whatever name: device and number.
 Identity = tuple[int, int]
 
 
@@ -174,10 +174,10 @@ def natural(name: str) -> tuple[list[str | int], str]:
     return parts, name
 
 
-def identity(folder: str) -> Identity | None:
-    """The identity of a folder; None where there is none of that name."""
+def identity(name: str) -> Identity | None:
+    """The identity of a folder or file; None where there is none of that name."""
     try:
-        status = os.stat(folder)
+        status = os.stat(name)
     except (OSError, ValueError):
         return None
     return status.st_dev, status.st_ino

@@ -66,15 +66,34 @@ class Pipes:
 Serve: TypeAlias = Callable[..., None]
 
 
-class Forked:
+class _Process:
+    """What forked and spawned processes have in common: the items they work on, and how they are spoken to."""
+
+    def __init__(self, send_pickled: Callable[[bytes], None]) -> None:
+        self.items: dict[int, Any] = {}
+        self._send_pickled = send_pickled
+
+    def send(self, message: Any, *, at_most: int | None = None) -> bool:
+        """Whether a message was sent: not where it is longer than `at_most` bytes, or nobody is there."""
+        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        if at_most is not None and len(data) > at_most:
+            return False
+        try:
+            self._send_pickled(data)
+        except OSError:
+            return False
+        return True
+
+
+class Forked(_Process):
     """A copy of this process that runs `serve(channel, *values)`: ready at once, with all that is loaded here."""
 
     def __init__(self, serve: Serve, values: tuple[Any, ...], others: Sequence[Worker]) -> None:
         """Raises OSError. `others` are the processes whose channels the new one must not keep open."""
-        self.items: dict[int, Any] = {}
         down, up = os.pipe(), os.pipe()
         parent = os.getpid()
         self.pipes = Pipes(up[0], down[1])
+        super().__init__(self.pipes.send_pickled)
         theirs = Pipes(down[0], up[1])
         try:
             with signals_held():
@@ -95,17 +114,6 @@ class Forked:
         finally:
             theirs.close()
         self._code: int | None = None
-
-    def send(self, message: Any, *, at_most: int | None = None) -> bool:
-        """Whether a message was sent: not where it is longer than `at_most` bytes, or nobody is there."""
-        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-        if at_most is not None and len(data) > at_most:
-            return False
-        try:
-            self.pipes.send_pickled(data)
-        except BrokenPipeError:
-            return False
-        return True
 
     def receive(self) -> Any:
         return self.pipes.receive()
@@ -132,31 +140,20 @@ class Forked:
         self.pipes.close()
 
 
-class Spawned:
+class Spawned(_Process):
     """A new Python that runs `serve(channel, *values)`, all of which travels there by pickle."""
 
     def __init__(self, serve: Serve, values: tuple[Any, ...], others: Sequence[Worker]) -> None:
         """Raises OSError."""
         import multiprocessing
 
-        self.items: dict[int, Any] = {}
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
+        super().__init__(self.connection.send_bytes)
         self._process = context.Process(target=_spawned, args=(theirs, os.getpid(), serve, values), daemon=True)
         with signals_held():
             self._process.start()
         theirs.close()
-
-    def send(self, message: Any, *, at_most: int | None = None) -> bool:
-        """As of `Forked`."""
-        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-        if at_most is not None and len(data) > at_most:
-            return False
-        try:
-            self.connection.send_bytes(data)
-        except OSError:
-            return False
-        return True
 
     def receive(self) -> Any:
         return self.connection.recv()
