@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from convcli.batch import files
-from convcli.batch.entry import Entry
+from convcli.batch.entry import Entry, place_of
 from convcli.batch.names import inputs
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Report
 from convcli.batch.settings import Settings
+from convcli.pictures.opencv import opencv
 
 if TYPE_CHECKING:
     from convcli.batch.resume import Earlier
@@ -33,6 +34,7 @@ def run_job(
     inputs.check_input(job.input)
     piped = sys.stdin.buffer.read() if job.input == STANDARD else None
     # Only here, so that who plans or checks a run loads neither numpy nor OpenCV.
+    opencv(place_of(job.input))
     from convcli.batch.one_file import OneFile
 
     return OneFile(entry, admit, later).report(piped)

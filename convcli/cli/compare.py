@@ -124,14 +124,18 @@ class _Run:
 
     def comparison(self, **settings: Any) -> Comparison:
         """The costs, with what was timed."""
-        from convcli.costs import comparison, timing
+        from convcli.costs import comparison
 
         notes = [*self._lineup.notes, *dict.fromkeys(self.refusals)]
         if self.stopped:
             notes.append(f"Stopped: {len(self.times)} of {self.rows} rows were timed.")
         elif untimed := self.times.count(None):
             notes.append(f"{untimed} of {self.rows} rows were not timed: their weights don't fit in memory.")
-        machine = timing.machine() if any(self.times) else None
+        machine = None
+        if any(self.times):
+            from convcli.costs import timing
+
+            machine = timing.machine()
         lineup = replace(self._lineup, notes=tuple(notes))
         return comparison.compare(lineup, self.times, machine=machine, **settings)
 

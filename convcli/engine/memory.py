@@ -10,7 +10,7 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -75,24 +75,39 @@ def aligned(size: int) -> npt.NDArray[np.uint8]:
     return block[first : first + size]
 
 
-_space = threading.local()
+class _Space(threading.local):
+    """The scratch arrays of a thread: `arrays` of its innermost run, and those that it keeps for each depth of runs."""
 
+    arrays: dict[tuple[str, np.dtype[Any]], Array] | None = None
+    depth = 0
+
+    def __init__(self) -> None:
+        self.idle: dict[int, dict[tuple[str, np.dtype[Any]], Array]] = {}
+
+
+_space = _Space()
 
 #: Bytes of scratch arrays that a thread keeps from one run to the next.
 KEPT_BYTES = 1 << 24
 
 
+def in_run() -> bool:
+    """Whether this thread is at work on a run."""
+    return _space.depth > 0
+
+
 @contextmanager
 def scratch_space() -> Iterator[None]:
-    before = getattr(_space, "arrays", None)
-    _space.arrays = {} if before is not None else getattr(_space, "kept", {})
+    before = _space.arrays
+    arrays = _space.arrays = _space.idle.pop(_space.depth, {})
+    _space.depth += 1
     try:
         yield
     finally:
-        if before is None:
-            size = sum(held.nbytes for held in _space.arrays.values())
-            _space.kept = _space.arrays if size <= KEPT_BYTES else {}
+        _space.depth -= 1
         _space.arrays = before
+        if sum(array.nbytes for array in arrays.values()) <= KEPT_BYTES:
+            _space.idle[_space.depth] = arrays
 
 
 def scratch(name: str, shape: Sequence[int], dtype: DTypeLike) -> Array:
@@ -100,7 +115,7 @@ def scratch(name: str, shape: Sequence[int], dtype: DTypeLike) -> Array:
 
     Fresh memory costs a page fault for every 4 KiB, as much as filling it. Outside a run it is a fresh array.
     """
-    arrays = getattr(_space, "arrays", None)
+    arrays = _space.arrays
     if arrays is None:
         return np.empty(shape, dtype)
     size, kind = math.prod(shape), np.dtype(dtype)

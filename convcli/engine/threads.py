@@ -8,9 +8,17 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from convcli.engine.memory import scratch_space
+from convcli.records import late
+
+if TYPE_CHECKING:
+    import cv2
+    import numpy as np
+
+    from convcli.engine import memory
+else:  # who starts other processes counts cores here, and loads none of them
+    cv2, np, memory = late("cv2"), late("numpy"), late("convcli.engine.memory")
 
 T = TypeVar("T")
 
@@ -30,8 +38,6 @@ def thread_count() -> int:
 
 def limit_threads(count: int) -> None:
     """Gives this process `count` threads, OpenCV's included: several processes share the cores."""
-    import cv2
-
     global _most
     _most = count
     cv2.setNumThreads(count)
@@ -40,18 +46,21 @@ def limit_threads(count: int) -> None:
 def run_all(work: Callable[[T], object], pieces: Iterable[T]) -> None:
     """`work(piece)` for all pieces, from several threads where there are several; the first exception is raised.
 
-    One loop a thread over one shared iterator: no hand-off per piece (a list's iterator is safe to share).
+    One loop a thread over one shared iterator: no hand-off per piece (a list's iterator is safe to share). A single
+    piece within another run has all that a run sets up already.
     """
-    import numpy as np
-
     waiting = list(pieces)
+    if len(waiting) == 1 and memory.in_run():
+        with memory.scratch_space():
+            work(waiting[0])
+        return
     pending = iter(waiting)
     failures: list[BaseException] = []
 
     def loop() -> None:
         try:
             # NaN and infinity are data like any other: they propagate, without a word from numpy.
-            with scratch_space(), np.errstate(over="ignore", invalid="ignore"):
+            with memory.scratch_space(), np.errstate(over="ignore", invalid="ignore"):
                 for piece in pending:
                     work(piece)
         except BaseException as error:
@@ -60,7 +69,7 @@ def run_all(work: Callable[[T], object], pieces: Iterable[T]) -> None:
                 pass
 
     with _one_thread_below():
-        helpers = [_helper() for _ in range(min(thread_count(), len(waiting)) - 1)]
+        helpers = [_helper() for _ in range(min(thread_count(), len(waiting)) - 1)] if len(waiting) > 1 else []
         for helper in helpers:
             helper.begin(loop)
         loop()
@@ -152,8 +161,6 @@ if hasattr(os, "register_at_fork"):
 @contextmanager
 def _one_thread_below() -> Iterator[None]:
     """Keeps OpenCV and OpenBLAS from starting threads below ours; the settings return with the last user."""
-    import cv2
-
     global _users, _before
     blas_get, blas_set = _blas_threads()
     with _guard:

@@ -67,11 +67,14 @@ def filtered(picture: Picture, pixels: Array) -> Filtered:
     begun = time.perf_counter()
     source = Given(pixels)
     picture.begin(source, lambda: is_opaque(source))
-    array = in_rows(picture) if goes_in_rows(picture, pixels) else whole(picture)
+    arrays: list[Array] = []
+    make = in_rows if goes_in_rows(picture, pixels) else whole
+    # As one run: the small runs of a small picture cost less within it.
+    run_all(lambda picture: arrays.append(make(picture)), [picture])
     picture.end()
     tally = picture.tally
     return Filtered(
-        array=array, stages=picture.stages, below=tally.below, above=tally.above, nonfinite=tally.nonfinite,
+        array=arrays[0], stages=picture.stages, below=tally.below, above=tally.above, nonfinite=tally.nonfinite,
         seconds=time.perf_counter() - begun, notes=picture.notes,
     )  # fmt: skip
 

@@ -341,6 +341,6 @@ def test_layers_are_random_and_repeatable() -> None:
 
     for subject in subjects(Request(size="8x8", out_channels=4)).subjects:
         for placed in subject.layers:
-            runner(placed, None, as_picture=False)()
+            runner(placed, None, as_picture=False, algorithm=None)()
             assert placed.kernel is not None
             assert np.isfinite(placed.kernel.apply(np.ones((8, 8, 3), np.float32))).all()
