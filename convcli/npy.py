@@ -23,7 +23,6 @@ else:
     np = late("numpy")
 
 NPY_SIGNATURE: Final = b"\x93NUMPY"
-NPZ_SIGNATURE: Final = b"PK\x03\x04"
 _MOST: Final = 1 << 48  # numbers of an array: more than any file has
 _LONGEST_HEADER: Final = 1 << 16
 _LARGEST_MEMBER: Final = 1 << 32  # bytes that one member of an .npz may inflate to

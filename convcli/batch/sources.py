@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from convcli import npy
 from convcli.batch.settings import PictureSettings, Settings
 from convcli.engine.dtypes import dtype_name
 from convcli.errors import ImageError, ShapeError, UsageError
@@ -17,10 +16,16 @@ from convcli.filtering.picture import Picture
 from convcli.filtering.steps import Filtered, filtered
 from convcli.filtering.treatment import Treatment
 from convcli.pictures import Animation, Metadata, Picture as Frame, decode, decode_all, encode, fit, table
+from convcli.records import late
 
 if TYPE_CHECKING:
+    from convcli import npy
     from convcli.engine.dtypes import Array
+else:
+    npy = late("convcli.npy")
 
+#: How array files begin, .npy and .npz.
+_ARRAYS: Final = (b"\x93NUMPY", b"PK\x03\x04")
 _CHANNELS: Final = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
 BY_ARRAY: Final = "write a .npy file"
 
@@ -28,7 +33,7 @@ BY_ARRAY: Final = "write a .npy file"
 def opened(data: bytes, place: str, settings: Settings) -> PictureFile | ArrayFile:
     """A file's pictures or its array, with the chain that is to run on them."""
     pictures = settings.pictures or PictureSettings()
-    if data.startswith((npy.NPY_SIGNATURE, npy.NPZ_SIGNATURE)):
+    if data.startswith(_ARRAYS):
         return ArrayFile(data, settings.chain, settings.layout, pictures.options, place=place)
     if settings.layout not in (None, "yxc"):
         raise UsageError(f"an image has the layout yxc, not {settings.layout}", hint="--layout is for .npy arrays")

@@ -11,25 +11,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from convcli.batch import Report
 from convcli.errors import one_line, printable
-from convcli.reports import Column, Table
-from convcli.reports.tables import engineering
 
 if TYPE_CHECKING:
     from convcli.reports.progress import Bar, Plain
 
 #: A clipped share below this is not worth a warning.
 CLIPPED_WARNING = 0.01
-
-_STAGES = (
-    Column(key="kernel", title="Kernel"),
-    Column(key="type", title="Type", priority=3),
-    Column(key="algorithm", title="Computed", priority=5, wraps=True),
-    Column(key="size_in", title="In", right=True),
-    Column(key="size_out", title="Out", right=True),
-    Column(key="parameters", title="Parameters", right=True, priority=1),
-    Column(key="macs", title="MACs", right=True, show=engineering, priority=2),
-    Column(key="border", title="Border", priority=4),
-)
 
 
 class Reporter:
@@ -115,8 +102,19 @@ class Reporter:
 
 def _write_block(report: Report, stream: TextIO) -> None:
     """All of one report."""
-    from convcli.reports import write
+    from convcli.reports import Column, Table, write
+    from convcli.reports.tables import engineering
 
+    columns = (
+        Column(key="kernel", title="Kernel"),
+        Column(key="type", title="Type", priority=3),
+        Column(key="algorithm", title="Computed", priority=5, wraps=True),
+        Column(key="size_in", title="In", right=True),
+        Column(key="size_out", title="Out", right=True),
+        Column(key="parameters", title="Parameters", right=True, priority=1),
+        Column(key="macs", title="MACs", right=True, show=engineering, priority=2),
+        Column(key="border", title="Border", priority=4),
+    )
     rows = [
         {
             "kernel": stage.kernel,
@@ -139,7 +137,7 @@ def _write_block(report: Report, stream: TextIO) -> None:
     ]
     if any(stage.flipped for stage in report.stages):
         notes.append("weights flipped (convolution) where the kernel says so; otherwise cross-correlation")
-    write(Table(columns=_STAGES, rows=rows, title=_names(report), notes=notes), "table", stream)
+    write(Table(columns=columns, rows=rows, title=_names(report), notes=notes), "table", stream)
 
 
 def _write_line(report: Report, stream: TextIO) -> None:

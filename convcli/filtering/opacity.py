@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from convcli.engine.sink import Sink
+from convcli.errors import ShapeError
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 #: Below this share of full opacity a result counts as wholly transparent.
 HIDDEN = 1e-4
+
+
+def check_channels(channels: int) -> None:
+    """Raises ShapeError where so many channels leave no picture that alpha could belong to."""
+    if channels not in (1, 3):
+        fact = f"{channels} channels leave no picture that alpha could belong to"
+        raise ShapeError(fact, hint="--alpha drop removes the alpha channel first")
 
 
 def colours(out: Array, pixels: Array) -> None:

@@ -20,11 +20,11 @@ from convcli.filtering import opacity
 from convcli.filtering.chain import Chain, Stage
 from convcli.filtering.graph import Convolved, Node, Part, Pointwise
 from convcli.filtering.ranges import kept_dtype, reach, span, storage, stretched, white
-from convcli.filtering.selection import Selection, check_alpha
 from convcli.filtering.treatment import PLAIN, Treatment
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
+    from convcli.filtering.selection import Selection
     from convcli.ops import Kernel
 
 #: What is said of a grey picture that goes to a filter bank for three channels.
@@ -63,6 +63,8 @@ class Picture:
                 self._repeated, entering, self.notes = True, 3, (REPEATED,)
             self._colours = 0
         else:
+            from convcli.filtering.selection import Selection
+
             self._selection = Selection(treatment, self._given, channels, expected[0] if expected else None)
             self._has_alpha, entering = self._selection.has_alpha, self._selection.picked
             self._colours = 0 if self._selection.everything else self._selection.colours
@@ -89,7 +91,7 @@ class Picture:
         if self._selection:
             self._selection.check(self._entering, self.stages[-1].shape_out)
         elif self._has_alpha:
-            check_alpha(self.leaves)
+            opacity.check_channels(self.leaves)
         #: Rows of the picture need the same rows of `nodes`, and those of `behind` where `hidden` says so.
         self.nodes: list[Node] = []
         self.behind: list[Node] = []

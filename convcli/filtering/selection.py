@@ -10,6 +10,7 @@ import numpy as np
 from convcli.engine.dtypes import work_dtype
 from convcli.errors import ShapeError
 from convcli.filtering import colour
+from convcli.filtering.opacity import check_channels
 from convcli.filtering.ranges import white
 from convcli.filtering.treatment import COLOURS, Treatment
 
@@ -65,7 +66,7 @@ class Selection:
             fact = f"the kernel makes {after[-1]} channels of {before[-1]}, which can't be put back"
             raise ShapeError(fact, hint="--channels all takes any kernel")
         if self.has_alpha:
-            check_alpha(after[-1])
+            check_channels(after[-1])
 
     def enter(self, out: Floats, pixels: Array) -> None:
         """The colours as floats, in linear light if asked for, over the background if there is one.
@@ -105,10 +106,3 @@ class Selection:
             return floats
         brightest = floats.dtype.type(self._top)
         return colour.encoded(floats / brightest) * brightest
-
-
-def check_alpha(channels: int) -> None:
-    """Raises ShapeError where so many channels leave no picture that alpha could belong to."""
-    if channels not in (1, 3):
-        fact = f"{channels} channels leave no picture that alpha could belong to"
-        raise ShapeError(fact, hint="--alpha drop removes the alpha channel first")
