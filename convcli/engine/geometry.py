@@ -6,6 +6,7 @@ Formulas: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from convcli.errors import ShapeError
@@ -91,6 +92,19 @@ class Scatter:
 Window: TypeAlias = Gather | Scatter
 
 
+class Grid:
+    """Where outputs lie: `lengths` of them along each axis, `stride` samples apart; their taps are `dilation` apart."""
+
+    def __init__(self, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int]) -> None:
+        self.stride, self.dilation, self.lengths = tuple(stride), tuple(dilation), tuple(lengths)
+        #: Whether no sample is left out, between outputs or between taps.
+        self.is_dense = max(*self.stride, *self.dilation) == 1
+
+    def inner(self, axes: int = 1) -> Grid:
+        """Without the first axes."""
+        return Grid(self.stride[axes:], self.dilation[axes:], self.lengths[axes:])
+
+
 def gather_window(n: int, *, taps: int, stride: int, dilation: int, padding: AxisPadding, axis: str) -> Gather:
     """The window of a convolution on `n` samples.
 
@@ -134,3 +148,9 @@ def scatter_window(
             hint="use less padding",
         )
     return Scatter(taps, stride, dilation, before, length)
+
+
+def grid_of(windows: Sequence[Window], region: Sequence[tuple[int, int]] = ()) -> Grid:
+    """Where the outputs of windows lie, or those of a `region` of them."""
+    lengths = [stop - start for start, stop in region] or [window.length for window in windows]
+    return Grid([window.stride for window in windows], [window.dilation for window in windows], lengths)

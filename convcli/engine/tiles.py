@@ -16,13 +16,14 @@ import numpy as np
 from convcli.engine.borders import read_window
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
+from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
 from convcli.engine.threads import Cuts
 from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
-    from convcli.engine.geometry import Window
+    from convcli.engine.geometry import Grid, Window
     from convcli.engine.sink import Sink
 
 
@@ -62,15 +63,9 @@ class Tiling:
     rows: int = 0
     channels: int = 0
 
-    @property
-    def steps(self) -> tuple[list[int], list[int]]:
-        """Strides and dilations along the axes."""
-        return [window.stride for window in self.windows], [window.dilation for window in self.windows]
-
-    @property
-    def lengths(self) -> list[int]:
-        """Outputs along the axes."""
-        return [window.length for window in self.windows]
+    def grid(self, region: Region = ()) -> Grid:
+        """Where the outputs lie, or those of a region."""
+        return grid_of(self.windows, region)
 
     def facts(self, window: Floats, algorithm: str | None) -> Facts:
         """What is known of a part of the input: integers are finite and bounded."""

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
+from convcli.engine.geometry import Grid
 from convcli.engine.plan import Algorithm, Constraints
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
@@ -105,7 +106,7 @@ class Dense(Kernel):
 
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
         if self.channels:
-            mixed = engine.algorithm_of_bank(self.weights.shape, self.groups, self.stride, self.dilation)
+            mixed = engine.algorithm_of_bank(self.weights.shape, self.groups, Grid(self.stride, self.dilation, ()))
             if mixed is not None:
                 return mixed
         weights = self.effective[0, 0] if self.channels else self.effective

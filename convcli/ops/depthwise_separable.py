@@ -136,12 +136,10 @@ class DepthwiseSeparable(Kernel):
         mix = self.mix.T.astype(dtype)
         windows = self.windows(x.shape[:-1], axes)
         tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink)
-        stride, dilation = tiling.steps
 
         def compute(tile: Tile) -> Floats:
-            lengths = [stop - start for start, stop in tile.region]
             facts = tiling.facts(tile.data, constraints.algorithm)
-            planes = engine.correlate(tile.data, kernels, stride, dilation, lengths, facts)
+            planes = engine.correlate(tile.data, kernels, tiling.grid(tile.region), facts)
             mixed: Floats = planes @ mix
             return mixed
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
+from convcli.engine.geometry import Grid
 from convcli.engine.plan import Algorithm, Constraints
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
@@ -15,7 +16,7 @@ from convcli.ops.base import MOST_LOOKED_AT, Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bank, check_bias, common, footprint, onto, per_axis
+from convcli.ops.weights import check_bank, check_bias, common, footprint, per_axis
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -143,37 +144,33 @@ class Separable(Kernel):
         return self.replace(factors=factors, groups=1, bias=None, divisor=1, flip=False)
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        stride, dilation = onto(self.stride, axes, self.axes, 1), onto(self.dilation, axes, self.axes, 1)
-        passes = [(axes.index(axis), taps.astype(dtype)) for axis, taps in zip(self.axes, self.effective, strict=True)][
-            ::-1
-        ]
-
+        passes = [(axes.index(axis), taps.astype(dtype)) for axis, taps in zip(self.axes, self.effective, strict=True)]
+        passes.reverse()
         windows = self.windows(x.shape[:-1], axes)
         few = math.prod(self.taps) <= TOGETHER_LIMIT
-        if self.channels is None and len(axes) == 2 and len(passes) == 2 and all(d == 1 for d in dilation) and few:
+        if self.channels is None and len(axes) == 2 and len(passes) == 2 and max(self.dilation) == 1 and few:
             together = np.multiply.outer(*self.effective).astype(dtype)
             work = engine.Correlation(x, together, windows, self.border, sink, constraints)
             if cuts := engine.whole_cuts(work):
                 return cuts
         tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink)
 
-        def chain(plane: Floats, pair: tuple[int, ...], lengths: Sequence[int], facts: Facts) -> Floats:
+        def chain(plane: Floats, pair: tuple[int, ...], grid: Grid, facts: Facts) -> Floats:
             for axis, taps in passes:
                 sizes = [*plane.shape[:-1]]
-                sizes[axis] = lengths[axis]
                 shape, step, gap = ([1] * len(axes) for _ in range(3))
-                shape[axis], step[axis], gap[axis] = taps.shape[-1], stride[axis], dilation[axis]
-                plane = engine.correlate_planes(plane, taps[pair].reshape(shape), step, gap, sizes, facts=facts)
+                shape[axis], step[axis], gap[axis] = taps.shape[-1], grid.stride[axis], grid.dilation[axis]
+                sizes[axis] = grid.lengths[axis]
+                plane = engine.correlate_planes(plane, taps[pair].reshape(shape), Grid(step, gap, sizes), facts=facts)
             return plane
 
         def compute(tile: Tile) -> Floats:
-            lengths = [stop - start for start, stop in tile.region]
-            facts = tiling.facts(tile.data, constraints.algorithm)
+            grid, facts = tiling.grid(tile.region), tiling.facts(tile.data, constraints.algorithm)
             if self.channels is None:
-                return chain(tile.data, (), lengths, facts)
+                return chain(tile.data, (), grid, facts)
             out, per_group, _ = self.factors[0].shape
             return engine.sum_pairs(
-                tile.data, out, per_group, lengths, lambda m, c, p: chain(p, (m, c), lengths, facts)
+                tile.data, out, per_group, grid.lengths, lambda m, c, p: chain(p, (m, c), grid, facts)
             )
 
         return tiling.by_tiles(compute)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
-from convcli.engine.geometry import Scatter, Window, scatter_window
+from convcli.engine.geometry import Grid, Scatter, Window, scatter_window
 from convcli.engine.plan import Algorithm, Constraints
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
@@ -177,7 +177,7 @@ class Transposed(Kernel):
                     if result is not None:
                         return result
                 # Others may hand out the same scratch array again.
-                return np.array(engine.correlate(source, weights, ones, dilation, lengths, facts))
+                return np.array(engine.correlate(source, weights, Grid(ones, dilation, lengths), facts))
 
             into = None if target is None else target[slice(*tile.region[0])]
             return engine.stamp(tile, windows, channels, phase, into)

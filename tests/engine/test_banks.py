@@ -11,6 +11,7 @@ from scipy import ndimage
 
 import convcli
 from convcli.engine.bank import bank, winograd
+from convcli.engine.geometry import Grid
 
 #: Weights, spatial sizes, groups, stride, dilation, and the algorithm that they are for.
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = {
@@ -59,7 +60,7 @@ def test_against_sums_of_correlations(name: str) -> None:
     axes = "zyx"[3 - len(spatial) :]
     fields = {"groups": groups, "stride": stride, "dilation": dilation}
     kernel = convcli.load({"weights": weights, "axes": axes, "border": "zero", **fields})
-    assert bank.algorithm(shape, groups, kernel.stride, kernel.dilation) == algorithm
+    assert bank.algorithm(shape, groups, Grid(kernel.stride, kernel.dilation, ())) == algorithm
     expected = truth(x, weights, groups, stride, dilation)
     pixels = np.ascontiguousarray(np.moveaxis(x, 0, -1))
     for dtype, bound in ((np.float32, 1e-5), (np.float64, 1e-13)):

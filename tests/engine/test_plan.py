@@ -12,7 +12,7 @@ import convcli
 from convcli.engine import tiles
 from convcli.engine.bank import bank
 from convcli.engine.channel import fourier, passes
-from convcli.engine.geometry import Gather
+from convcli.engine.geometry import Gather, Grid
 from convcli.engine.plan import ALGORITHMS, FAST, Plane, fourier_tile, plan_plane
 
 MEGAPIXELS = {"height": 1000, "width": 1000}
@@ -110,7 +110,7 @@ def test_the_number_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = convcli.load({"weights": w})
     monkeypatch.setattr(np, "copyto", counted)
     kernel.apply(x, "cyx")
-    assert bank.algorithm(w.shape) == "rows"
+    assert bank.algorithm(w.shape, 1, Grid((1, 1), (1, 1), ())) == "rows"
     assert 5 * x.size <= copied["samples"] <= 1.5 * 5 * x.size
 
 

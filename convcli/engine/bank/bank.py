@@ -22,12 +22,13 @@ from convcli.engine.channel.direct import opencv_layout
 from convcli.engine.channel.planes import correlate_planes
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
+from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Algorithm
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
-    from convcli.engine.geometry import Window
+    from convcli.engine.geometry import Grid, Window
     from convcli.engine.sink import Sink
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
@@ -45,7 +46,7 @@ WINOGRAD_SIZE = 12
 WINOGRAD_ROWS = 64
 
 
-def algorithm(shape: Sequence[int], groups: int = 1, stride: Sequence[int] = (), dilation: Sequence[int] = ()) -> str:
+def algorithm(shape: Sequence[int], groups: int, grid: Grid) -> str:
     """How a bank of weights of this `shape` runs: one of `ALGORITHMS`."""
     outputs, inputs, *taps = shape
     per_group = outputs // groups
@@ -54,22 +55,19 @@ def algorithm(shape: Sequence[int], groups: int = 1, stride: Sequence[int] = (),
         return "pointwise"
     if per_group * inputs <= (PAIR_LIMIT if area >= PAIR_TAPS else 2):
         return "planes"
-    unit = all(step == 1 for step in (*stride, *dilation))
-    if tuple(taps) == (3, 3) and unit and groups == 1 and min(per_group, inputs) >= WINOGRAD_CHANNELS:
+    if tuple(taps) == (3, 3) and grid.is_dense and groups == 1 and min(per_group, inputs) >= WINOGRAD_CHANNELS:
         return "winograd"
     return "rows"
 
 
-def algorithm_of_bank(
-    shape: Sequence[int], groups: int, stride: Sequence[int], dilation: Sequence[int]
-) -> Algorithm | None:
+def algorithm_of_bank(shape: Sequence[int], groups: int, grid: Grid) -> Algorithm | None:
     """How a bank of this shape runs, with its description; None where that is a matter of planes."""
     descriptions = {
         "pointwise": "matrix product of pixels",
         "winograd": "Winograd tiles of 4x4",
         "rows": "matrix products of rows",
     }
-    name = descriptions.get(algorithm(shape, groups, stride, dilation))
+    name = descriptions.get(algorithm(shape, groups, grid))
     return Algorithm(name, name) if name else None
 
 
@@ -98,7 +96,7 @@ class Filters:
 
 def bank_cuts(x: Array, filters: Filters, windows: Sequence[Window], sink: Sink) -> Cuts | None:
     """The work on all of an input without copying windows, where the algorithm is one that can do so."""
-    if algorithm(filters.shape, filters.groups) != "pointwise":
+    if algorithm(filters.shape, filters.groups, grid_of(windows)) != "pointwise":
         return None
     from convcli.engine.bank.pointwise import pointwise
 
@@ -107,48 +105,41 @@ def bank_cuts(x: Array, filters: Filters, windows: Sequence[Window], sink: Sink)
 
 def bank_rows(filters: Filters, tiling: Tiling) -> int:
     """The height that bands should have; 0 where the algorithm does not care."""
-    name = algorithm(filters.shape, filters.groups, *tiling.steps)
+    grid = tiling.grid()
+    name = algorithm(filters.shape, filters.groups, grid)
     if name == "planes":
         return 0
     if name == "winograd":
         return WINOGRAD_ROWS
     from convcli.engine.bank import rows
 
-    first, *others = tiling.lengths
+    first, *others = grid.lengths
     # Four bands at least, so that two threads end together.
     return max(1, min(rows.band_samples(math.prod(filters.shape)) // math.prod(others), first // 4))
 
 
-def correlate(
-    x: Floats, weights: Floats | Filters, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    facts: Facts, into: Floats | None = None,
-) -> Floats:  # fmt: skip
+def correlate(x: Floats, weights: Floats | Filters, grid: Grid, facts: Facts, into: Floats | None = None) -> Floats:
     """A filter bank, or weights of the spatial rank on every channel alone.
 
     The result is `into` where that is given and the algorithm can write to it at once.
     """
     if isinstance(weights, Filters):
-        return correlate_bank(x, weights, stride, dilation, lengths, facts=facts, into=into)
-    return correlate_planes(x, weights, stride, dilation, lengths, facts=facts, into=into)
+        return correlate_bank(x, weights, grid, facts=facts, into=into)
+    return correlate_planes(x, weights, grid, facts=facts, into=into)
 
 
 def correlated(tiling: Tiling, weights: Floats | Filters, asked: str | None) -> Cuts:
     """A filter bank, or weights of the spatial rank on every channel alone, by tiles."""
-    stride, dilation = tiling.steps
     target = tiling.sink.target(tiling.dtype)
 
     def compute(tile: Tile) -> Floats:
-        lengths = [stop - start for start, stop in tile.region]
         into = None if target is None else target[slice(*tile.region[0])]
-        return correlate(tile.data, weights, stride, dilation, lengths, tiling.facts(laid(tile.data), asked), into)
+        return correlate(tile.data, weights, tiling.grid(tile.region), tiling.facts(laid(tile.data), asked), into)
 
     return tiling.by_tiles(compute)
 
 
-def correlate_bank(
-    x: Floats, filters: Filters, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    *, facts: Facts, into: Floats | None = None,
-) -> Floats:  # fmt: skip
+def correlate_bank(x: Floats, filters: Filters, grid: Grid, *, facts: Facts, into: Floats | None = None) -> Floats:
     """`y[o, m] = sum_{t, c} weights[m, c, t] * x[stride*o + dilation*t, c]`, `c` in the group of `m`.
 
     `x` is `(*spatial, channels)`, the result `(*lengths, out)`; nothing outside `x` is read. Products go straight to
@@ -157,17 +148,17 @@ def correlate_bank(
     # Only banks need them: a start without costs less.
     from convcli.engine.bank import pointwise, rows, winograd
 
-    chosen = algorithm(filters.shape, filters.groups, stride, dilation)
+    chosen, lengths = algorithm(filters.shape, filters.groups, grid), grid.lengths
     outputs, inputs = filters.shape[:2]
     if chosen == "planes":
 
         def pair(m: int, c: int, plane: Floats) -> Floats:
-            return correlate_planes(plane, filters.weights[m, c], stride, dilation, lengths, facts=facts)
+            return correlate_planes(plane, filters.weights[m, c], grid, facts=facts)
 
         return sum_pairs(x, outputs, inputs, lengths, pair)
     y = _result(x, lengths, outputs) if into is None else into
     if chosen == "pointwise":
-        x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(lengths, stride, strict=True))]
+        x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(lengths, grid.stride, strict=True))]
         pointwise.mix(x, filters.weights, filters.groups, y)
         return y
     planes = part(x)
@@ -178,7 +169,7 @@ def correlate_bank(
     if tiled:
         winograd.multiply_tiles(planes, filters.spectra, apart)
     else:
-        rows.multiply_rows(planes, filters.matrices, filters.shape[2:], stride, dilation, apart)
+        rows.multiply_rows(planes, filters.matrices, filters.shape[2:], grid, apart)
     if apart is not y:
         join_to(apart, y)
     return y

@@ -16,6 +16,7 @@ from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
+    from convcli.engine.geometry import Grid
 
 
 #: Bytes of columns laid out at a time: some rows for every call, within reach of the cache.
@@ -40,17 +41,14 @@ def matrices(weights: Floats, groups: int) -> list[Floats]:
     return list(np.ascontiguousarray(by_rows).reshape(groups, outputs // groups, -1))
 
 
-def multiply_rows(
-    planes: Floats, filters: Sequence[Floats], taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int],
-    y: Floats,
-) -> None:  # fmt: skip
+def multiply_rows(planes: Floats, filters: Sequence[Floats], taps: Sequence[int], grid: Grid, y: Floats) -> None:
     """Fills `y` `(*lengths, out)` from `planes` `(channels, *spatial)` by the `matrices` of a bank with `taps`."""
     rank = len(taps)
     lead = 3 - rank
     # One or two axes are three of which the first are one sample long.
     planes = planes[(slice(None), *(None,) * lead)]
     y = y[(None,) * lead]
-    taps, stride, dilation = ((1,) * lead + tuple(given) for given in (taps, stride, dilation))
+    taps, stride, dilation = ((1,) * lead + tuple(steps) for steps in (taps, grid.stride, grid.dilation))
     inputs = planes.shape[0] // len(filters)
     first = 0
     for group, matrix in enumerate(filters):

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from convcli.engine.borders import read_window
 from convcli.engine.facts import Facts
+from convcli.engine.geometry import grid_of
 from convcli.engine.plan import FREE, Constraints
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
-    from convcli.engine.geometry import Window
+    from convcli.engine.geometry import Grid, Window
     from convcli.engine.sink import Sink
 
 
@@ -34,9 +35,9 @@ class Correlation:
         self.sink, self.constraints = sink, constraints
 
     @property
-    def steps(self) -> tuple[list[int], list[int]]:
-        """Strides and dilations along the axes."""
-        return [window.stride for window in self.windows], [window.dilation for window in self.windows]
+    def grid(self) -> Grid:
+        """Where the outputs lie."""
+        return grid_of(self.windows)
 
     def by(self, taps: Floats) -> Correlation:
         """The same with other taps."""

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from convcli.engine.channel.direct import CHANNEL_LIMIT, opencv_layout
-from convcli.engine.geometry import extent
+from convcli.engine.geometry import Grid, extent
 from convcli.engine.memory import scratch
 from convcli.engine.plan import FOURIER_AREA
 
@@ -33,16 +33,15 @@ BAND_BYTES = 1 << 22
 
 
 def correlate_phases(
-    x: Floats, taps: Floats, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    plain: Callable[[Floats, Floats], Floats], into: Floats | None = None,
-) -> Floats:  # fmt: skip
+    x: Floats, taps: Floats, grid: Grid, plain: Callable[[Floats, Floats], Floats], into: Floats | None = None
+) -> Floats:
     """`y[o] = sum_t taps[t] * x[stride*o + dilation*t]` for `x` `(h, w, channels)`, in `into` where that is given.
 
     `plain(x, taps)` convolves at unit stride wherever the taps fit; its result is used up at once.
     """
-    height, width = lengths
+    (height, width), stride, dilation = grid.lengths, grid.stride, grid.dilation
     if dilation[1] > 1 and extent(taps.shape[1], dilation[1]) > FAR:
-        return _column_by_column(x, taps, stride, dilation, lengths, plain, into)
+        return _column_by_column(x, taps, grid, plain, into)
     spread = spread_taps(taps, dilation[1])
     x = x[:, : (width - 1) * stride[1] + spread.shape[1]]
     # Not an array of scratch: `x` may be the result of another pass.
@@ -51,25 +50,24 @@ def correlate_phases(
     for output, tap, source in classes(stride[0], dilation[0], height, taps.shape[0]):
         part, rows = spread[tap], len(range(height)[output])
         read = x[source][: rows + part.shape[0] - 1]
-        found = plain(read, part)
+        sums = plain(read, part)[:, :: stride[1]]
         if output.start in begun:
-            y[output] += found[:, :: stride[1]]
+            y[output] += sums
         else:
-            y[output] = found[:, :: stride[1]]
+            y[output] = sums
             begun.add(output.start)
     return y
 
 
 def _column_by_column(
-    x: Floats, taps: Floats, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int],
-    plain: Callable[[Floats, Floats], Floats], into: Floats | None,
-) -> Floats:  # fmt: skip
+    x: Floats, taps: Floats, grid: Grid, plain: Callable[[Floats, Floats], Floats], into: Floats | None
+) -> Floats:
     """As `correlate_phases`, for taps so far apart that zeros between them would cost more than a sum for each."""
-    y = np.empty((*lengths, x.shape[-1]), x.dtype) if into is None else into
+    y = np.empty((*grid.lengths, x.shape[-1]), x.dtype) if into is None else into
     y.fill(0)
     for column in range(taps.shape[1]):
-        start, one = x[:, dilation[1] * column :], taps[:, column : column + 1]
-        y += correlate_phases(start, one, stride, (dilation[0], 1), lengths, plain)
+        start, one = x[:, grid.dilation[1] * column :], taps[:, column : column + 1]
+        y += correlate_phases(start, one, Grid(grid.stride, (grid.dilation[0], 1), grid.lengths), plain)
     return y
 
 
@@ -117,7 +115,7 @@ def correlate_phase(
     return correlate_small(x, taps, name) if taps.size <= FEW and is_small(x, taps) else None
 
 
-def band_rows(stride: Sequence[int], lengths: Sequence[int], channels: int, itemsize: int) -> int:
+def band_rows(grid: Grid, channels: int, itemsize: int) -> int:
     """The height that bands of outputs should have."""
-    row = math.prod(lengths[1:]) * math.prod(stride) * channels * itemsize
-    return max(1, min(BAND_BYTES // row, -(-lengths[0] // 4)))
+    row = math.prod(grid.lengths[1:]) * math.prod(grid.stride) * channels * itemsize
+    return max(1, min(BAND_BYTES // row, -(-grid.lengths[0] // 4)))

@@ -22,7 +22,7 @@ from convcli.engine.channel.phases import correlate_phases, spread_taps
 from convcli.engine.channel.volume import are_small, band_slices, correlate_slices, correlate_volume, folded, pays
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
-from convcli.engine.geometry import Gather, extent
+from convcli.engine.geometry import Gather, Grid, extent
 from convcli.engine.plan import Algorithm, Plan, Plane, plan_plane
 from convcli.engine.threads import Cuts
 
@@ -33,58 +33,54 @@ if TYPE_CHECKING:
 SPREAD_LIMIT = 1 << 16
 
 
-def correlate_planes(
-    x: Floats, taps: Floats, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], *, facts: Facts,
-    into: Floats | None = None,
-) -> Floats:  # fmt: skip
-    """`y[o] = sum_t taps[t] * x[stride*o + dilation*t]` per channel, for `o` in `lengths`, nothing outside read.
+def correlate_planes(x: Floats, taps: Floats, grid: Grid, *, facts: Facts, into: Floats | None = None) -> Floats:
+    """`y[o] = sum_t taps[t] * x[stride*o + dilation*t]` per channel, for the `o` of a grid, nothing outside read.
 
     `x` is `(*spatial, channels)`, `taps` has its spatial rank. `facts` say what the samples allow. The result is `into`
     where that is given and the algorithm can write to it at once.
     """
-    spatial = taps.ndim
-    if spatial == x.ndim - 1 == 3 and all(step == 1 for step in (*stride, *dilation)) and taps.shape[-1] > 1:
-        return _correlate(x, taps, stride, dilation, lengths, facts, into)
-    if any(step != 1 for step in (*stride, *dilation)) and spatial == 2:
-        return _correlate(x, taps, stride, dilation, lengths, facts, into)
+    spatial, stride, lengths = taps.ndim, grid.stride, grid.lengths
+    if spatial == x.ndim - 1 == 3 and grid.is_dense and taps.shape[-1] > 1:
+        return _correlate(x, taps, grid, facts, into)
+    if not grid.is_dense and spatial == 2:
+        return _correlate(x, taps, grid, facts, into)
     while spatial > 1 and taps.shape[-1] == 1 and stride[spatial - 1] == 1:
         # An axis that the kernel does not move along is as good as channels.
         x = x[(slice(None),) * (spatial - 1) + (slice(0, lengths[spatial - 1]),)]
         spatial -= 1
         x = x.reshape(*x.shape[:spatial], -1)
         taps = taps[..., 0]
-    stride, dilation, inner = stride[:spatial], dilation[:spatial], tuple(lengths[:spatial])
+    stride, dilation, inner = stride[:spatial], grid.dilation[:spatial], lengths[:spatial]
     if spatial == 1:
         if x.shape[1] <= 4:
-            y = _correlate(x[None], taps[None], (1, *stride), (1, *dilation), (1, *inner), facts)[0]
+            y = _correlate(x[None], taps[None], Grid((1, *stride), (1, *dilation), (1, *inner)), facts)[0]
         else:
-            y = _correlate(x[..., None], taps[:, None], (*stride, 1), (*dilation, 1), (*inner, x.shape[1]), facts)
+            wide = Grid((*stride, 1), (*dilation, 1), (*inner, x.shape[1]))
+            y = _correlate(x[..., None], taps[:, None], wide, facts)
     else:
-        y = _correlate(x, taps, stride, dilation, inner, facts)
+        y = _correlate(x, taps, Grid(stride, dilation, inner), facts)
     shaped: Floats = y.reshape(*lengths, -1)
     return shaped
 
 
-def _correlate(
-    x: Floats, taps: Floats, stride: Sequence[int], dilation: Sequence[int], lengths: Sequence[int], facts: Facts,
-    into: Floats | None = None,
-) -> Floats:  # fmt: skip
+def _correlate(x: Floats, taps: Floats, grid: Grid, facts: Facts, into: Floats | None = None) -> Floats:
     """As `correlate_planes`, for two axes or more: the last two by planes, the others one slice at a time."""
+    lengths = grid.lengths
     if taps.ndim == 2:
-        if all(step == 1 for step in (*stride, *dilation)):
+        if grid.is_dense:
             return _filter(x[: lengths[0] + taps.shape[0] - 1, : lengths[1] + taps.shape[1] - 1], taps, facts)
-        return correlate_phases(x, taps, stride, dilation, lengths, lambda part, few: _phase(part, few, facts), into)
-    if taps.ndim == 3 and all(step == 1 for step in (*stride, *dilation)):
-        if pays(taps, tuple(lengths)) and facts.bounded:
-            return correlate_volume(x, taps, tuple(lengths), into)
+        return correlate_phases(x, taps, grid, lambda part, few: _phase(part, few, facts), into)
+    if taps.ndim == 3 and grid.is_dense:
+        if pays(taps, lengths) and facts.bounded:
+            return correlate_volume(x, taps, lengths, into)
         if are_small(x, taps):
-            return correlate_slices(x, taps, tuple(lengths), into)
+            return correlate_slices(x, taps, lengths, into)
     y = np.zeros((*lengths, x.shape[-1]), x.dtype)
     for o in range(lengths[0]):
         for t in range(taps.shape[0]):
             if taps[t].any():
-                row = x[o * stride[0] + t * dilation[0]]
-                y[o] += _correlate(row, taps[t], stride[1:], dilation[1:], lengths[1:], facts)
+                row = x[o * grid.stride[0] + t * grid.dilation[0]]
+                y[o] += _correlate(row, taps[t], grid.inner(), facts)
     return y
 
 
@@ -175,15 +171,15 @@ def bands(plan: Plan, work: Plane, dtype: DTypeLike) -> list[tuple[int, int]]:
 
 def band_rows(work: Correlation) -> int:
     """The height that bands should have for these outputs; 0 where the algorithm does not care."""
-    taps, (stride, dilation) = work.taps, work.steps
-    lengths, channels = [window.length for window in work.windows], work.x.shape[-1]
-    if taps.ndim == 3 and all(step == 1 for step in (*stride, *dilation)):
-        return band_slices(taps, tuple(lengths))
+    taps, grid, channels = work.taps, work.grid, work.x.shape[-1]
+    if taps.ndim == 3 and grid.is_dense:
+        return band_slices(taps, grid.lengths)
     if taps.ndim != 2:
         return 0
-    if any(step != 1 for step in (*stride, *dilation)):
-        return phases.band_rows(stride, lengths, channels, taps.itemsize)
-    return plan_for(taps, lengths[0], lengths[1], channels, algorithm=work.constraints.algorithm).rows
+    if not grid.is_dense:
+        return phases.band_rows(grid, channels, taps.itemsize)
+    height, width = grid.lengths
+    return plan_for(taps, height, width, channels, algorithm=work.constraints.algorithm).rows
 
 
 def whole_cuts(work: Correlation) -> Cuts | None:
@@ -202,7 +198,7 @@ def whole_cuts(work: Correlation) -> Cuts | None:
         return Cuts.joined(joined) if len(joined) == len(parts) else None
     if any(window.stride > 1 for window in work.windows):
         return _strided(work)
-    dilation = work.steps[1]
+    dilation = [window.dilation for window in work.windows]
     if max(dilation) > 1 and extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
         return None
     if max(dilation) > 1:
@@ -223,12 +219,12 @@ def _strided(work: Correlation) -> Cuts | None:
     """A kernel with a stride."""
     from convcli.engine.channel import strided
 
-    taps, (stride, dilation) = work.taps, work.steps
-    if not (strided.fits(work) and by_products(taps, stride, dilation, work.constraints.algorithm)):
+    taps, grid = work.taps, work.grid
+    if not (strided.fits(work) and by_products(taps, grid.stride, grid.dilation, work.constraints.algorithm)):
         return None
 
     def otherwise(window: Floats, lengths: tuple[int, int]) -> Floats:
-        return correlate_planes(window, taps, stride, (1, 1), lengths, facts=work.facts(window))
+        return correlate_planes(window, taps, Grid(grid.stride, (1, 1), lengths), facts=work.facts(window))
 
     return strided.strided(work, otherwise)
 
