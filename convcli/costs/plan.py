@@ -18,10 +18,14 @@ from convcli.ops import Kernel
 from convcli.ops.dense import Dense
 from convcli.ops.layouts import DEFAULTS, check_letters
 from convcli.ops.separable import Separable
+from convcli.records import late
 from convcli.spec.library import load
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
+else:
+    np = late("numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +110,6 @@ def plan(
     >>> plan("gaussian:sigma=5", (3000, 4000), "float32").algorithm
     'passes'
     """
-    import numpy as np
-
     loaded, kind = load(kernel), np.dtype(dtype)
     axes = layout or ("zyx" if len(shape) == 3 and "z" in loaded.axes else DEFAULTS.get(len(shape), ""))
     if layout:
@@ -119,54 +121,44 @@ def plan(
     spatial_axes = "".join(axis for axis in "zyx" if axis in axes)
     spatial, channels = tuple(sizes[axis] for axis in spatial_axes), sizes.get("c", 1)
     output = (*loaded.output_shape(spatial, spatial_axes), loaded.output_channels(channels))
-    return _planned(loaded, tuple(shape), axes, kind, output, channels, algorithm)
-
-
-def _planned(
-    kernel: Kernel, shape: tuple[int, ...], axes: str, kind: npt.DTypeLike, output: tuple[int, ...], channels: int,
-    asked: str | None,
-) -> KernelPlan:  # fmt: skip
-    import numpy as np
-
-    spatial_axes = "".join(axis for axis in "zyx" if axis in axes)
-    spatial = tuple(shape[axes.index(axis)] for axis in spatial_axes)
-    itemsize = np.dtype(kind).itemsize
-    told: dict[str, Any] = {
-        "kernel": kernel.name, "shape": shape, "layout": axes, "dtype": str(kind), "output": output,
+    computed = loaded.algorithm(spatial, channels, algorithm)
+    shared: dict[str, Any] = {
+        "kernel": loaded.name, "shape": tuple(shape), "layout": axes, "dtype": str(kind), "output": output,
         "work_dtype": str(work_dtype(kind)), "threads": thread_count(),
+        "algorithm": computed.name, "description": computed,
+        "notes": tuple(engine.refusal(algorithm, loaded.name, computed)),
     }  # fmt: skip
-    algorithm = kernel.algorithm(spatial, channels, asked)
-    notes = tuple(engine.refusal(asked, kernel.name, algorithm))
-    taps = plane_of(kernel, asked)
-    if taps is None:
-        written = math.prod(shape) + math.prod(output)
-        return KernelPlan(
-            **told, algorithm=algorithm.name, description=algorithm, options=(),
-            phases=1, bands=0, band_rows=0, tile=None, bytes=written * itemsize,
-            flops=kernel.count(spatial, channels, spatial_axes).flops, notes=notes,
-        )  # fmt: skip
-    work, phases = planes.work_for(taps, _both(kernel.stride), _both(kernel.dilation), spatial, channels)
-    chosen = engine.plan_plane(work, asked)
-    cuts = planes.bands(chosen, work, kind)
-    samples, sharing = math.prod(output), min(thread_count(), len(cuts) * phases)
+    taps = plane_of(loaded, algorithm)
+    if taps is not None:
+        work, phases = planes.work_for(taps, _both(loaded.stride), _both(loaded.dilation), spatial, channels)
+        return _by_planes(shared, work, phases, engine.plan_plane(work, algorithm))
+    return KernelPlan(
+        **shared, options=(), phases=1, bands=0, band_rows=0, tile=None,
+        bytes=(math.prod(shape) + math.prod(output)) * kind.itemsize,
+        flops=loaded.count(spatial, channels, spatial_axes).flops,
+    )  # fmt: skip
+
+
+def _by_planes(shared: Mapping[str, Any], work: engine.Plane, phases: int, chosen: engine.Plan) -> KernelPlan:
+    """The plan of a kernel that is so many plain convolutions of planes."""
+    cuts = planes.bands(chosen, work, shared["dtype"])
+    samples, sharing = math.prod(shared["output"]), min(thread_count(), len(cuts) * phases)
     options = [
         Option(algorithm=p.algorithm, reason=p.reason, milliseconds=p.cost * samples / sharing / 1e6)
         for p in sorted(engine.options(work), key=lambda option: option.cost)
     ]
-    again = phases * (len(cuts) - 1) * (work.taps[0] - 1) * work.width * channels
+    again = phases * (len(cuts) - 1) * (work.taps[0] - 1) * work.width * work.channels
     return KernelPlan(
-        **told, algorithm=chosen.algorithm, description=algorithm, options=tuple(options), phases=phases,
+        **{**shared, "algorithm": chosen.algorithm}, options=tuple(options), phases=phases,
         bands=len(cuts) * phases, band_rows=max(stop - start for start, stop in cuts),
         tile=chosen.tile if chosen.algorithm == "fourier" else None,
-        flops=round(engine.flops(work, chosen) * samples), notes=notes,
-        bytes=(math.prod(shape) + again + samples) * itemsize,
+        flops=round(engine.flops(work, chosen) * samples),
+        bytes=(math.prod(shared["shape"]) + again + samples) * np.dtype(shared["dtype"]).itemsize,
     )  # fmt: skip
 
 
 def plane_of(kernel: Kernel, asked: str | None = None) -> npt.NDArray[Any] | None:
     """The taps `(y, x)` of a kernel that runs on planes, for which there is a choice of algorithms; else None."""
-    import numpy as np
-
     if kernel.channels is not None or "z" in kernel.axes:
         return None
     if isinstance(kernel, Dense):

@@ -16,11 +16,15 @@ from convcli.engine.threads import thread_count
 from convcli.networks import Placed
 from convcli.ops import Kernel
 from convcli.ops.tensors import Tensor
+from convcli.records import late
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     from convcli.filtering.chain import Chain
+else:
+    np = late("numpy")
 
 #: Runs at least, where the budget allows, before the spread is looked at.
 ENOUGH = 5
@@ -99,8 +103,6 @@ def runner(
     placed: Placed, pixels: npt.NDArray[Any] | None, *, as_picture: bool, algorithm: str | None
 ) -> Callable[[], None]:
     """One run of a layer, by the functions that `convcli apply` calls."""
-    import numpy as np
-
     from convcli.filtering.chain import Chain
     from convcli.filtering.steps import filter_pixels
 
@@ -143,7 +145,6 @@ def _memory() -> int:
 def machine() -> Machine:
     """This machine, for the line below the times. Needs the packages that did the work."""
     import cv2
-    import numpy as np
 
     return Machine(
         processor=_processor(), threads=thread_count(), system=f"{platform.system()} {platform.machine()}",

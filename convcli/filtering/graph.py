@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from convcli.engine.borders import shown
+from convcli.engine.dtypes import work_dtype
 from convcli.engine.plan import FREE, Constraints
 from convcli.engine.sink import Sink, Storage
 from convcli.engine.threads import Cut, Cuts, run_all
@@ -155,22 +156,28 @@ class Part:
 
 
 class Convolved(Node):
-    """`kernel` on a part of another node, in `work` arithmetic; the results are kept as `storage` says."""
+    """`kernel` on a part of another node that moves along `axes`, by `algorithm` where that can be.
+
+    Its results are kept as `storage` says, in `dtype`; the arithmetic's own where that is not given.
+    """
+
+    #: Of the graph: they are the same for all of its nodes.
+    axes = "yx"
+    algorithm: str | None = None
 
     def __init__(
-        self, part: Part, kernel: Kernel, axes: str, *, work: DTypeLike, shape: Sequence[int], dtype: DTypeLike,
-        storage: Storage, algorithm: str | None,
-    ) -> None:  # fmt: skip
-        super().__init__(shape, dtype, [part.node])
-        self._part, self._kernel, self._axes, self._work = part, kernel, axes, work
-        self._storage, self._algorithm = storage, algorithm
+        self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage, dtype: DTypeLike | None = None
+    ) -> None:
+        self._work = work_dtype(part.node.dtype)
+        super().__init__(shape, self._work if dtype is None else dtype, [part.node])
+        self._part, self._kernel, self._storage = part, kernel, storage
         self._known: dict[Cut, list[Cut]] = {}
 
     def _cuts(self, *, fine: bool) -> Cuts:
         sink = Sink(self.array, self._storage)
         self.tally = sink.tally
-        constraints = Constraints(algorithm=self._algorithm, fine=fine) if self._algorithm or fine else FREE
-        return self._kernel.cuts(self._part.array, self._axes, self._work, sink, constraints)
+        constraints = Constraints(algorithm=self.algorithm, fine=fine) if self.algorithm or fine else FREE
+        return self._kernel.cuts(self._part.array, self.axes, self._work, sink, constraints)
 
     def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
         source = self._part.node

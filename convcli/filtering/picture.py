@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -148,8 +148,8 @@ class Picture:
         premultiplied: Node = Pointwise(opacity.multiplied, [colour, Part(share)], colour.channels, work)
         for kernel, stage in zip(kernels, self.stages, strict=True):
             bare = kernel if kernel.bias is None else kernel.replace(bias=None)
-            premultiplied = self._convolved(Part(premultiplied), bare, stage.shape_out, EXACT, work)
-            share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1), EXACT, work)
+            premultiplied = self._convolved(Part(premultiplied), bare, stage.shape_out)
+            share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1))
             if kernel.bias is not None:
                 bias = kernel.bias.array.reshape(-1).astype(work)
                 parts = [Part(premultiplied), Part(share)]
@@ -159,18 +159,16 @@ class Picture:
 
     def _floats(self, part: Part, kernels: Sequence[Kernel], stages: Sequence[Stage]) -> Part:
         """A chain on a part of a node, as floats."""
-        work = work_dtype(part.node.dtype)
         for kernel, stage in zip(kernels, stages, strict=True):
-            part = Part(self._convolved(part, kernel, stage.shape_out, EXACT, work))
+            part = Part(self._convolved(part, kernel, stage.shape_out))
         return part
 
     def _convolved(
-        self, part: Part, kernel: Kernel, shape: Sequence[int], kept: Storage, dtype: np.dtype[Any]
+        self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage = EXACT, dtype: DTypeLike | None = None
     ) -> Convolved:
-        work, algorithm = work_dtype(part.node.dtype), self._chain.algorithm
-        return Convolved(
-            part, kernel, self._axes, work=work, shape=shape, dtype=dtype, storage=kept, algorithm=algorithm
-        )
+        node = Convolved(part, kernel, shape, storage, dtype)
+        node.axes, node.algorithm = self._axes, self._chain.algorithm
+        return node
 
     def end(self) -> None:
         """Gives up what was made on the way."""

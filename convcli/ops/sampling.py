@@ -11,7 +11,7 @@ import numpy as np
 
 from convcli.engine.bank.bank import join_to
 from convcli.engine.sampled.samples import BLOCK, operator, sample
-from convcli.engine.sampled.warp import reach, warp
+from convcli.engine.sampled.warp import Reads, reach, warp
 from convcli.engine.tiles import Region
 from convcli.ops.displacements import Displacement, displaced
 from convcli.ops.rules import RuleCall
@@ -98,9 +98,9 @@ class Sampling:
         if self.groups == 1 and self.dtype == np.float32 and not self.sparse:
             nominal = self._nominal(rows, columns)
             shifts = self._shifts(0, rows, columns)
-            found = self._warped(shifts, nominal, self._reach(shifts, rows, columns), rows, columns)
-            if found is not None:
-                join_to(found, y)
+            outputs = self._warped(Reads(shifts, nominal, self._reach(shifts, rows, columns)), rows, columns)
+            if outputs is not None:
+                join_to(outputs, y)
                 return
         for up, left in itertools.product(
             range(rows.start, rows.stop, FAR[0]), range(columns.start, columns.stop, FAR[1])
@@ -118,9 +118,9 @@ class Sampling:
         if shifts is not None:
             down, right = self._places(shifts, rows, columns)
             none = np.zeros((self.taps, down.shape[1])), np.zeros((self.taps, down.shape[2]))
-            found = self._warped((down, right), none, reach((down, right)), rows, columns)
-            if found is not None:
-                return found
+            outputs = self._warped(Reads((down, right), none, reach((down, right))), rows, columns)
+            if outputs is not None:
+                return outputs
         per_group = self.image.shape[-1] // self.groups
         parts = []
         for group in range(self.groups):
@@ -150,13 +150,11 @@ class Sampling:
         read: Array = matrix @ self.pixels[:, own]
         return read.reshape(self.taps, rows.stop - rows.start, columns.stop - columns.start, -1)
 
-    def _warped(
-        self, shifts: Any, nominal: tuple[Places, Places], around: Any, rows: slice, columns: slice
-    ) -> Array | None:
+    def _warped(self, reads: Reads, rows: slice, columns: slice) -> Array | None:
         """Outputs, `(h, w, channels out)`, where `warp` serves."""
         mask = None if self.kernel.mask is None else self.kernel.mask.native[:, rows, columns]
         flat = self.weights.reshape(*self.weights.shape[:-2], self.taps)
-        return warp(self.image, shifts, nominal, around, mask, flat, self.kernel.groups, self.kernel.border)
+        return warp(self.image, reads, flat, self.kernel.groups, self.kernel.border, mask)
 
     def _shifts(self, group: int, rows: slice, columns: slice) -> tuple[Any, Any]:
         """How far from their places the taps read: down and right, `(taps, h, w)` each."""

@@ -43,22 +43,23 @@ def reach(places: tuple[Array, Array]) -> tuple[tuple[float, float], tuple[float
     return down, right
 
 
-def warp(
-    image: Array,
-    places: tuple[Array, Array],
-    nominal: tuple[Places, Places],
-    around: tuple[tuple[float, float], tuple[float, float]],
-    mask: Array | None,
-    weights: Floats,
-    groups: int,
-    border: str,
-) -> Floats | None:
+class Reads:
+    """Where taps read: tap `t` at `places[0][t] + nominal[0][t, :, None]` down, `places[1][t] + nominal[1][t, None, :]`
+    right. `around` is the `reach` of `places`."""
+
+    def __init__(
+        self, places: tuple[Array, Array], nominal: tuple[Places, Places],
+        around: tuple[tuple[float, float], tuple[float, float]],
+    ) -> None:  # fmt: skip
+        self.places, self.nominal, self.around = places, nominal, around
+
+
+def warp(image: Array, reads: Reads, weights: Floats, groups: int, border: str, mask: Array | None) -> Floats | None:
     """`(h, w, outputs)`; None where it is not for this algorithm (far-flung places, NaN, infinity).
 
-    `image` is `(height, width, channels)`. Tap `t` reads at `places[0][t] + nominal[0][t, :, None]` down and
-    `places[1][t] + nominal[1][t, None, :]` right; `around` is the `reach` of `places`. `weights` is `(taps,)` or
-    `(outputs, channels / groups, taps)`.
+    `image` is `(height, width, channels)`, `weights` `(taps,)` or `(outputs, channels / groups, taps)`.
     """
+    places, nominal, around = reads.places, reads.nominal, reads.around
     rows = _range(nominal[0], around[0])
     if rows[1] - rows[0] > min(SPAN, image.shape[0] + BLOCK // 4):
         return None
