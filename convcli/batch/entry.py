@@ -45,7 +45,7 @@ class Entry:
             settings=earlier.settings, written=earlier.written, **self._identity,
         )  # fmt: skip
 
-    def wants(self, path: str, made: str | bytes | memoryview) -> bool:
+    def wants(self, path: str, output: str | bytes | memoryview) -> bool:
         """Whether an output for `path`, of these bytes or in a file of that name, is not there already.
 
         Raises ImageError where another one is in its place, or the input is not what it was, and OSError where the file
@@ -55,7 +55,9 @@ class Entry:
         if recording:
             if self._state and recording.state(self.job.input) != self._state:
                 raise ImageError("it was changed while it was read", place=place_of(self.job.input))
-            written = recording.file_written(path, made) if isinstance(made, str) else recording.written(path, made)
+            written = (
+                recording.file_written(path, output) if isinstance(output, str) else recording.written(path, output)
+            )
             self._written.append(written)
             if self._compares and recording.is_there(written, self._earlier):
                 return False

@@ -73,10 +73,10 @@ def _pieces(start: int, stop: int, n: int) -> itertools.chain[tuple[int, int, bo
     return itertools.chain(piece for piece in cuts if piece[0] < piece[1])
 
 
-def shown(start: int, stop: int, n: int, border: str) -> list[tuple[int, int]]:
+def rows_behind(start: int, stop: int, n: int, border: str) -> list[tuple[int, int]]:
     """The ranges of `0 .. n-1` in which all samples lie that the positions `start .. stop-1` show.
 
-    >>> shown(-2, 3, 10, "reflect"), shown(-2, 3, 10, "wrap")
+    >>> rows_behind(-2, 3, 10, "reflect"), rows_behind(-2, 3, 10, "wrap")
     ([(0, 3), (1, 3)], [(0, 3), (8, 10)])
     """
     ranges = [(a, b) for a, b, inside in _pieces(start, stop, n) if inside]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def work_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """The float dtype in which samples of `dtype` are filtered: one that holds each of them exactly."""
-    given = np.dtype(dtype)
-    exact_in_float32 = given.itemsize <= 2 or (given.kind == "f" and given.itemsize == 4)
+    kind = np.dtype(dtype)
+    exact_in_float32 = kind.itemsize <= 2 or (kind.kind == "f" and kind.itemsize == 4)
     return np.dtype(np.float32 if exact_in_float32 else np.float64)
 
 
@@ -28,12 +28,12 @@ def limits(dtype: DTypeLike) -> tuple[float, float]:
 
 
 @cache
-def _limits(given: np.dtype[Any]) -> tuple[float, float]:
-    if given.kind == "b":
+def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    if dtype.kind == "b":
         return 0, 1
-    if given.kind == "f":
+    if dtype.kind == "f":
         return -np.inf, np.inf
-    info = np.iinfo(given)
+    info = np.iinfo(dtype)
     return int(info.min), int(info.max)
 
 

@@ -135,13 +135,13 @@ def store_rounded(band: Array, target: Array, *, counted: bool = True, within: b
     Returns how many samples were below, above and not finite (NaN is kept as 0); zeros unless `counted`. Where
     `target` are bytes, `band` may be int16; `within` says that all of its samples round to bytes.
     """
-    flat, kept = _rows(band), _rows(target)
-    if flat.shape != kept.shape:
-        flat, kept = band, target
+    flat, stored = _rows(band), _rows(target)
+    if flat.shape != stored.shape:
+        flat, stored = band, target
     if band.dtype.kind == "i":
-        return *_store_integers(flat, kept, counted=counted), 0
-    if within and flat.ndim == kept.ndim == 2:
-        _round_magnitudes(flat, kept)
+        return *_store_integers(flat, stored, counted=counted), 0
+    if within and flat.ndim == stored.ndim == 2:
+        _round_magnitudes(flat, stored)
         return 0, 0, 0
     (low, high), least, greatest = limits(target.dtype), float(flat.min()), float(flat.max())
     below = above = nonfinite = 0
@@ -154,22 +154,22 @@ def store_rounded(band: Array, target: Array, *, counted: bool = True, within: b
         above = int(np.count_nonzero(flat > high + 0.5))
     # OpenCV goes by way of 32-bit integers, where what is far too bright would wrap.
     wide = max(-least, greatest) >= 1 << 30
-    if nonfinite or wide or not _opencv_rounds(flat, kept, least):
+    if nonfinite or wide or not _opencv_rounds(flat, stored, least):
         if target.dtype.itemsize > 4:
             # Beyond 2^53 float64 has gaps: the nearest float64 below the limit is the greatest that fits.
             high = float(np.nextafter(float(high), 0))
-        np.copyto(kept, np.clip(np.rint(flat), low, high), casting="unsafe")
+        np.copyto(stored, np.clip(np.rint(flat), low, high), casting="unsafe")
     return below, above, nonfinite
 
 
-def _store_integers(flat: npt.NDArray[np.int16], kept: npt.NDArray[np.uint8], *, counted: bool) -> tuple[int, int]:
+def _store_integers(flat: npt.NDArray[np.int16], stored: npt.NDArray[np.uint8], *, counted: bool) -> tuple[int, int]:
     """Cuts int16 off to bytes; returns how many were below and above."""
     least, greatest = int(flat.min()), int(flat.max())
     below = int(np.count_nonzero(flat < 0)) if counted and least < 0 else 0
     above = int(np.count_nonzero(flat > 255)) if counted and greatest > 255 else 0
     if least < 0 or greatest > 255:
         flat = flat.clip(0, 255)
-    np.copyto(kept, flat, casting="unsafe")
+    np.copyto(stored, flat, casting="unsafe")
     return below, above
 
 
@@ -183,24 +183,24 @@ def _rows(array: Array) -> Array:
     return array
 
 
-def _opencv_rounds(flat: Array, kept: Array, least: float) -> bool:
-    """Rounds finite `flat` to `kept` by OpenCV, half to even and saturating, in one pass; False where it can't."""
-    if flat.ndim != 2 or kept.ndim != 2 or flat.dtype not in (np.float32, np.float64):
+def _opencv_rounds(flat: Array, stored: Array, least: float) -> bool:
+    """Rounds finite `flat` to `stored` by OpenCV, half to even and saturating, in one pass; False where it can't."""
+    if flat.ndim != 2 or stored.ndim != 2 or flat.dtype not in (np.float32, np.float64):
         return False
-    if kept.dtype == np.uint8:
+    if stored.dtype == np.uint8:
         if least <= -0.5:
             flat = cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO)[1]
-        _round_magnitudes(flat, kept)
+        _round_magnitudes(flat, stored)
         return True
     depths = {np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}
-    depth = depths.get(kept.dtype)
+    depth = depths.get(stored.dtype)
     if depth is None:
         return False
     zero: Any = 0.0
-    cv2.add(flat, zero, dst=kept, dtype=depth)
+    cv2.add(flat, zero, dst=stored, dtype=depth)
     return True
 
 
-def _round_magnitudes(flat: Array, kept: Array) -> None:
+def _round_magnitudes(flat: Array, stored: Array) -> None:
     """Rounds the magnitudes of `flat` to bytes, half to even and saturating: the fastest conversion that there is."""
-    cv2.convertScaleAbs(flat, dst=kept)
+    cv2.convertScaleAbs(flat, dst=stored)

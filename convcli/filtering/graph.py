@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from convcli.engine.borders import shown
+from convcli.engine.borders import rows_behind
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.plan import FREE, Constraints
 from convcli.engine.sink import Sink, Storage
@@ -184,7 +184,7 @@ class Convolved(Node):
         height, width = source.shape[:2]
         if cut not in self._known:
             rows = self._kernel.rows_read(*cut, (height, width))
-            self._known[cut] = shown(*rows, height, self._kernel.border)
+            self._known[cut] = rows_behind(*rows, height, self._kernel.border)
         return {source: self._known[cut]}
 
 

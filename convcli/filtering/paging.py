@@ -101,14 +101,14 @@ class Paged:
 
     def keep(self, rows: Iterable[tuple[int, int]]) -> None:
         """Gives back the memory of all rows but these, whose content is lost."""
-        kept: set[int] = set()
+        grains: set[int] = set()
         for start, stop in rows:
-            kept.update(self._grains(start, stop))
-        for grain in self._used - kept:
+            grains.update(self._grains(start, stop))
+        for grain in self._used - grains:
             start = max(0, grain * GRAIN - self._shift)
             stop = min(len(self._memory), (grain + 1) * GRAIN - self._shift)
             self._memory.madvise(mmap.MADV_DONTNEED, start, stop - start)
-        self._used &= kept
+        self._used &= grains
 
     def _grains(self, start: int, stop: int) -> range:
         first, last = start * self._row + self._shift, stop * self._row + self._shift

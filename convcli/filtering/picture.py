@@ -48,7 +48,7 @@ class Picture:
         Unless `counted`, nobody asks how many samples were cut off. Raises ShapeError where a kernel doesn't fit.
         """
         self._chain, self._treatment, self._counted = chain, treatment, counted
-        self._given, self._top = np.dtype(dtype), white(dtype)
+        self._source_dtype, self._top = np.dtype(dtype), white(dtype)
         self._axes = axes or ("zyx" if len(shape) == 4 else "yx")
         self._drops = not axes and treatment.drops_alpha(shape[-1])
         channels = shape[-1] - self._drops
@@ -57,7 +57,7 @@ class Picture:
         self._selection: Selection | None = None
         self._repeated = False
         expected = chain.kernels[0].channels
-        if axes or treatment.is_plain(channels, floats=self._given.kind == "f"):
+        if axes or treatment.is_plain(channels, floats=self._source_dtype.kind == "f"):
             self._has_alpha, entering = with_alpha, channels - with_alpha
             if entering == 1 and not axes and expected is not None and expected[0] == 3:
                 self._repeated, entering, self.notes = True, 3, (REPEATED,)
@@ -65,7 +65,7 @@ class Picture:
         else:
             from convcli.filtering.selection import Selection
 
-            self._selection = Selection(treatment, self._given, channels, expected[0] if expected else None)
+            self._selection = Selection(treatment, self._source_dtype, channels, expected[0] if expected else None)
             self._has_alpha, entering = self._selection.has_alpha, self._selection.picked
             self._colours = 0 if self._selection.everything else self._selection.colours
         self.stages: tuple[Stage, ...] = chain.stages(shape[:-1], self._axes, entering)
@@ -74,7 +74,7 @@ class Picture:
         self.notes += chain.refusals(self.stages)
         self._colours = self._colours or self.leaves
         self.shape = (*self.stages[-1].size_out, self._colours + self._has_alpha)
-        self.dtype = kept_dtype(chain.range, self._given)
+        self.dtype = kept_dtype(chain.range, self._source_dtype)
         self.tally = Tally()
 
     @property
@@ -119,8 +119,10 @@ class Picture:
         kernel, kernels = self._chain.kernels[-1], self._chain.kernels[:-1]
         x = self._floats(colour, kernels, self.stages[:-1])
         counted = self._counted or self._has_alpha
-        kept = storage(self._chain.range, self._given, reach=reach(kernel, x.node.dtype), counted=counted)
-        self._direct = self._convolved(x, kernel, self.stages[-1].shape_out, kept, self.dtype)
+        sink_storage = storage(
+            self._chain.range, self._source_dtype, reach=reach(kernel, x.node.dtype), counted=counted
+        )
+        self._direct = self._convolved(x, kernel, self.stages[-1].shape_out, sink_storage, self.dtype)
         self.final = None if self._has_alpha else self._direct
         self.nodes = [self._direct]
 
@@ -202,13 +204,15 @@ class Picture:
             self.tally.below, self.tally.above = counts.below, counts.above
         else:
             rows = out[..., :-1] if self._has_alpha else out
-            kept = rows if rows.flags.c_contiguous else np.empty(rows.shape, rows.dtype)
+            stored = rows if rows.flags.c_contiguous else np.empty(rows.shape, rows.dtype)
             floats = self._finished(start, stop)
             if self.measured:
-                floats = stretched(floats, self._ends.ends or (0.0, 1.0), self._given)
-            Sink(kept, storage(self._chain.range, self._given), tally=self.tally).store(np.ascontiguousarray(floats), 0)
+                floats = stretched(floats, self._ends.ends or (0.0, 1.0), self._source_dtype)
+            Sink(stored, storage(self._chain.range, self._source_dtype), tally=self.tally).store(
+                np.ascontiguousarray(floats), 0
+            )
             if self._has_alpha:
-                opacity.join(out, kept, self._alpha(kept, start, stop))
+                opacity.join(out, stored, self._alpha(stored, start, stop))
         self.tally.add(0, 0, _nonfinite(out))
 
     def _finished(self, start: int, stop: int) -> Floats:

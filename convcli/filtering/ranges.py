@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 def kept_dtype(mode: str, dtype: DTypeLike) -> np.dtype[Any]:
     """The dtype of the output in range `mode` for an input of `dtype`."""
-    given = np.dtype(dtype)
-    return np.dtype(np.float32) if mode == "float" and given.kind != "f" else given
+    kind = np.dtype(dtype)
+    return np.dtype(np.float32) if mode == "float" and kind.kind != "f" else kind
 
 
 def reach(kernel: Kernel, dtype: DTypeLike) -> tuple[float, float] | None:

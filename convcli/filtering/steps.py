@@ -185,12 +185,12 @@ class Steps:
         """The rows of the result; in `out` where there is that array."""
         picture = self._picture
         if picture.final and out is None:
-            rows = picture.final.array[slice(*cut)]
-            picture.keep(rows, *cut)
-            return rows
-        kept: Array = np.empty((cut[1] - cut[0], *picture.shape[1:]), picture.dtype) if out is None else out
-        _in_parts(picture, cut, lambda start, stop: picture.keep(kept[start - cut[0] : stop - cut[0]], start, stop))
-        return kept
+            out = picture.final.array[slice(*cut)]
+            picture.keep(out, *cut)
+            return out
+        rows: Array = np.empty((cut[1] - cut[0], *picture.shape[1:]), picture.dtype) if out is None else out
+        _in_parts(picture, cut, lambda start, stop: picture.keep(rows[start - cut[0] : stop - cut[0]], start, stop))
+        return rows
 
     def later(self, pool: Executor, cut: Cut, work: Any, *arguments: Any) -> None:
         """Has the rows of a cut written; until that is done they stay."""

@@ -152,12 +152,12 @@ class Kernel(ABC):
 
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
         """`make()`, kept for the next input of the same shape, which a batch has many of; `key` tells shapes apart."""
-        found = self._remembered
-        if key not in found:
-            if len(found) >= REMEMBERED:
-                found.clear()
-            found[key] = make()
-        value: T = found[key]
+        memory = self._remembered
+        if key not in memory:
+            if len(memory) >= REMEMBERED:
+                memory.clear()
+            memory[key] = make()
+        value: T = memory[key]
         return value
 
     @property
@@ -185,7 +185,7 @@ class Kernel(ABC):
             )
         sizes = dict(zip(axes, spatial, strict=True))
 
-        def made() -> list[Window]:
+        def windows() -> list[Window]:
             return [
                 self.window(sizes[axis], self.axes.index(axis))
                 if axis in self.axes
@@ -193,7 +193,7 @@ class Kernel(ABC):
                 for axis in axes
             ]
 
-        return self.remembered(("windows", tuple(spatial), axes), made)
+        return self.remembered(("windows", tuple(spatial), axes), windows)
 
     def output_shape(self, spatial: Sequence[int], axes: str | None = None) -> tuple[int, ...]:
         """Sizes of the output along `axes` (default: the kernel's own) for an input of `spatial` sizes."""
@@ -245,8 +245,8 @@ class Kernel(ABC):
         windows = self.windows(spatial, axes)
         ranges = [window.reads(0, window.length) for window in windows]
         spans = [stop - start for start, stop in ranges]
-        made = math.prod(window.length for window in windows)
-        most = max(SPAN, SPAN_FACTOR * max(math.prod(spatial), made, self.weight_count))
+        outputs = math.prod(window.length for window in windows)
+        most = max(SPAN, SPAN_FACTOR * max(math.prod(spatial), outputs, self.weight_count))
         if math.prod(spans) > most:
             sizes = (" x ".join(map(str, sides)) for sides in (spans, spatial))
             fact = "kernel '{}' spans {} samples on an input of {}; at most {:,}".format(self.name, *sizes, most)

@@ -160,7 +160,7 @@ class Deformable(Kernel):
         return Algorithm("bilinear samples per tap", "bilinear samples per tap, in blocks")
 
     def coverage(self) -> Kernel:
-        weights = tensors.given(footprint(self.effective, 2))
+        weights = tensors.of_array(footprint(self.effective, 2))
         offsets = self.offsets
         if isinstance(offsets, Tensor) and self.offset_groups > 1:
             # One alpha for all channels: it follows the first group.
@@ -180,7 +180,7 @@ class Deformable(Kernel):
         deformation = Deformation(
             weights=self.effective, windows=windows, offsets=self.offsets, mask=self.mask, groups=self.groups,
             offset_groups=self.offset_groups, channels_out=self.output_channels(x.shape[-1]), border=self.border,
-            found=self._found,
+            memory=self._memory,
         )  # fmt: skip
 
         def image_cuts(image: Array, sink: Sink) -> Cuts:
@@ -193,7 +193,7 @@ class Deformable(Kernel):
         return engine.Cuts.joined([image_cuts(image, sink.slice(z)) for z, image in enumerate(x)])
 
     @cached_property
-    def _found(self) -> dict[Hashable, Any]:
+    def _memory(self) -> dict[Hashable, Any]:
         """What `Deformation` keeps from one picture to the next."""
         return {}
 

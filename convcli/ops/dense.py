@@ -113,7 +113,7 @@ class Dense(Kernel):
         return engine.algorithm_for(weights, (self.stride, self.dilation), spatial, channels, asked)
 
     def coverage(self) -> Kernel:
-        weights = tensors.given(footprint(self.effective, len(self.axes)))
+        weights = tensors.of_array(footprint(self.effective, len(self.axes)))
         return self.replace(weights=weights, groups=1, bias=None, divisor=1, flip=False)
 
     @cached_property
@@ -175,7 +175,7 @@ class Dense(Kernel):
                 return cuts
         alone = self.replace(groups=1, bias=None, divisor=1, flip=False)
         return engine.Cuts.joined([
-            alone.replace(weights=tensors.given(taps))._cuts(
+            alone.replace(weights=tensors.of_array(taps))._cuts(
                 x[..., source : source + 1], axes, dtype, sink.channel(channel), constraints
             )
             for channel, (source, taps) in enumerate(kernels)

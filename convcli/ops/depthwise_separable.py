@@ -102,7 +102,7 @@ class DepthwiseSeparable(Kernel):
         if self.shared or self.divisor != "sum":
             return effective_weights(self.depthwise, self.divisor, self.flip, len(self.axes))
         per_channel = [
-            effective_weights(tensors.given(taps), "sum", self.flip, len(self.axes)) for taps in self.depthwise.array
+            effective_weights(tensors.of_array(taps), "sum", self.flip, len(self.axes)) for taps in self.depthwise.array
         ]
         return np.stack(per_channel)
 
@@ -126,7 +126,7 @@ class DepthwiseSeparable(Kernel):
         return Algorithm("planes", "planes, then a matrix product")
 
     def coverage(self) -> Kernel:
-        weights = tensors.given(footprint(self.effective, len(self.axes)))
+        weights = tensors.of_array(footprint(self.effective, len(self.axes)))
         shared = {field: getattr(self, field) for field in ("name", "axes", "stride", "dilation", "padding", "border")}
         return Dense(weights=weights, **shared)
 

@@ -118,8 +118,8 @@ class RuleCall:
 
     def describe(self) -> str:
         """The call in one line: `gaussian(sigma=1.5)`."""
-        shown = ", ".join(f"{name}={_short(value)}" for name, value in self.given.items())
-        return f"{self.rule.name}({shown})"
+        listed = ", ".join(f"{name}={_short(value)}" for name, value in self.given.items())
+        return f"{self.rule.name}({listed})"
 
 
 def _short(value: Any) -> str:

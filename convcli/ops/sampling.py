@@ -44,7 +44,7 @@ PLACE_BYTES = 32
 class Deformation:
     """A deformable kernel as pictures of one size are sampled by it.
 
-    `weights` are the effective ones, `windows` those of the rows and columns without offsets. `found` keeps what is
+    `weights` are the effective ones, `windows` those of the rows and columns without offsets. `memory` keeps what is
     made of offsets that are the same for every picture from one picture to the next.
     """
 
@@ -56,7 +56,7 @@ class Deformation:
     offset_groups: int
     channels_out: int
     border: str
-    found: dict[Hashable, Any]
+    memory: dict[Hashable, Any]
 
 
 class Sampling:
@@ -143,10 +143,10 @@ class Sampling:
             down, right = self._places(self._shifts(group, rows, columns), rows, columns)
             return sample(self.image[..., own], down, right, self.kernel.border, self.dtype)
         key = "operator", size, self.dtype, group, rows.start, rows.stop, columns.start, columns.stop
-        matrix = self.kernel.found.get(key)
+        matrix = self.kernel.memory.get(key)
         if matrix is None:
             down, right = self._places(self._shifts(group, rows, columns), rows, columns)
-            matrix = self.kernel.found[key] = operator(down, right, size, self.kernel.border, self.dtype)
+            matrix = self.kernel.memory[key] = operator(down, right, size, self.kernel.border, self.dtype)
         read: Array = matrix @ self.pixels[:, own]
         return read.reshape(self.taps, rows.stop - rows.start, columns.stop - columns.start, -1)
 
@@ -171,9 +171,9 @@ class Sampling:
         if isinstance(self.kernel.offsets, RuleCall):
             return reach(shifts)
         key = "reach", rows.start, rows.stop, columns.start, columns.stop
-        if key not in self.kernel.found:
-            self.kernel.found[key] = reach(shifts)
-        return self.kernel.found[key]
+        if key not in self.kernel.memory:
+            self.kernel.memory[key] = reach(shifts)
+        return self.kernel.memory[key]
 
     def _nominal(self, rows: slice, columns: slice) -> tuple[Places, Places]:
         """Where the taps would read without offsets: rows `(taps, h)` and columns `(taps, w)`."""

@@ -140,7 +140,7 @@ class Separable(Kernel):
         return Algorithm("one pass per axis", "one pass per axis, by planes")
 
     def coverage(self) -> Kernel:
-        factors = tuple(tensors.given(footprint(taps, 1)) for taps in self.effective)
+        factors = tuple(tensors.of_array(footprint(taps, 1)) for taps in self.effective)
         return self.replace(factors=factors, groups=1, bias=None, divisor=1, flip=False)
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
@@ -202,14 +202,14 @@ def _axes_of_rule(taps: Any) -> str | None:
 
 
 def _along(rule: RuleCall, index: int, axes: str) -> RuleCall:
-    """The rule with those of its parameters that are given per axis reduced to the ones of one axis."""
-    given = {}
+    """The rule with those of its parameters that are values per axis reduced to the ones of one axis."""
+    values = {}
     for name, value in rule.given.items():
         if isinstance(value, Sequence) and len(value) > 1:
-            given[name] = per_axis(value, axes, "taps")[index]
+            values[name] = per_axis(value, axes, "taps")[index]
         else:
-            given[name] = value
-    return RuleCall(rule.rule, given)
+            values[name] = value
+    return RuleCall(rule.rule, values)
 
 
 def _listed(ranks: set[int]) -> str:

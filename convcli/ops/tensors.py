@@ -102,7 +102,7 @@ def noise(shape: tuple[int, ...], *, seed: int, scale: float = 1.0) -> Tensor:
     return Tensor(shape=shape, origin="random numbers", make=make)
 
 
-def given(array: Any, origin: str = "array") -> Tensor:
+def of_array(array: Any, origin: str = "array") -> Tensor:
     """A numpy array handed over by a Python program; raises `KernelError` for a dtype that isn't real."""
     if array.dtype.kind not in "buif":
         raise KernelError(f"an array of dtype {array.dtype} holds no real numbers", hint="use a float or integer dtype")

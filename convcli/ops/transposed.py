@@ -142,7 +142,7 @@ class Transposed(Kernel):
             weights, total = abs(weights), absolute
         # Each output gets one tap in prod(stride), so ones stay ones where the taps sum to that.
         unit = weights * (math.prod(self.stride) / total) if total else weights + 1.0
-        return self.replace(weights=tensors.given(unit), groups=1, bias=None, divisor=1, flip=False)
+        return self.replace(weights=tensors.of_array(unit), groups=1, bias=None, divisor=1, flip=False)
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         weights = spread_over(self.effective, axes, self.axes).astype(dtype)

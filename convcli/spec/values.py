@@ -135,7 +135,7 @@ def _array(node: Node, field: Field, name: str) -> Tensor:
     value = node.value
     if hasattr(value, "dtype"):
         try:
-            return replace(tensors.given(value), fail=node.error)
+            return replace(tensors.of_array(value), fail=node.error)
         except KernelError as error:
             raise node.error(error.fact, error.hint) from error
     if isinstance(value, str):

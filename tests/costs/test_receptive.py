@@ -31,7 +31,7 @@ def reached(chain: list[Placed]) -> Seen:
     x = np.eye(SIDE * SIDE).reshape(SIDE, SIDE, -1)
     for placed in chain:
         kernel: Any = placed.kernel
-        x = kernel.replace(weights=tensors.given(np.ones(kernel.taps)), groups=1).apply(x, "yxc")
+        x = kernel.replace(weights=tensors.of_array(np.ones(kernel.taps)), groups=1).apply(x, "yxc")
     best = Seen((0, 0), None)
     for output in x.reshape(-1, SIDE * SIDE):
         rows, columns = np.divmod(np.flatnonzero(output > 1e-9), SIDE)

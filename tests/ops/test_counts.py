@@ -40,7 +40,7 @@ def layers(draw: st.DrawFn, kind: str, groups: bool = True) -> tuple[Layer, int,
 
 
 def ones(shape: tuple[int, ...]) -> tensors.Tensor:
-    return tensors.given(np.ones(shape))
+    return tensors.of_array(np.ones(shape))
 
 
 def applied(kernel: Kernel, size: tuple[int, ...], channels: int) -> float:
@@ -82,7 +82,7 @@ def test_ones_probe_of_depthwise_separable_passes(data: st.DataObject) -> None:
     layer, channels, size = data.draw(layers("depthwise_separable", groups=False))
     placed = place_layer(layer, Flow(size=size, channels=channels), "layer")
     kernel: Any = placed.kernel
-    depthwise = kernel.replace(depthwise=ones(kernel.depthwise.shape), pointwise=tensors.given(np.eye(channels)))
+    depthwise = kernel.replace(depthwise=ones(kernel.depthwise.shape), pointwise=tensors.of_array(np.eye(channels)))
     pointwise = kernel.replace(
         depthwise=ones((channels, 1, 1, 1)), pointwise=ones(kernel.pointwise.shape), stride=(1, 1), dilation=(1, 1)
     )
@@ -129,7 +129,7 @@ def test_bilinear_sampling_reads_four_samples_per_tap() -> None:
         weights = np.zeros(taps)
         weights[tap] = 1
         kernel = Deformable.build(
-            {"weights": tensors.given(weights.reshape(3, 3)), "offsets": tensors.given(offsets), "mask": None,
+            {"weights": tensors.of_array(weights.reshape(3, 3)), "offsets": tensors.of_array(offsets), "mask": None,
              "axes": None, "stride": 1, "dilation": 1, "padding": "valid", "groups": 1, "bias": None, "about": "",
              "border": "zero", "divisor": 1, "flip": False}
         )  # fmt: skip

@@ -185,11 +185,11 @@ def sum_pairs(
     for m in range(outputs):
         first = m // per_group * inputs
         for c in range(inputs):
-            found = pair(m, c, planes[first + c][..., None])[..., 0]
+            part_sum = pair(m, c, planes[first + c][..., None])[..., 0]
             if c:
-                results[m] += found
+                results[m] += part_sum
             else:
-                results[m] = found
+                results[m] = part_sum
     return np.moveaxis(results, 0, -1) if planar(x) else join(results)
 
 

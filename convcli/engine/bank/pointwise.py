@@ -45,8 +45,8 @@ FEW = 4
 def pointwise(x: Array, weights: Floats, groups: int, windows: Sequence[Window], sink: Sink) -> Cuts | None:
     """Mixes the channels of all samples from where they lie to where the result goes; None where that can't be."""
     out = sink.target(weights.dtype)
-    kept = all(isinstance(window, Gather) and window.stride == 1 and not window.before for window in windows)
-    if out is None or x.dtype != out.dtype or not kept or x.shape[:-1] != out.shape[:-1]:
+    in_place = all(isinstance(window, Gather) and window.stride == 1 and not window.before for window in windows)
+    if out is None or x.dtype != out.dtype or not in_place or x.shape[:-1] != out.shape[:-1]:
         return None
     if planar(x) != planar(out) or (not planar(x) and max(weights.shape[:2]) <= FEW):
         return None
@@ -69,15 +69,15 @@ def mix(x: Floats, weights: Floats, groups: int, y: Floats) -> None:
         ).reshape(y.shape)
         return
     by_planes = planar(x) and planar(y)
-    given, mixed = (_flat(array, by_planes) for array in (x, y))
+    samples, mixed = (_flat(array, by_planes) for array in (x, y))
     whole = np.may_share_memory(mixed, y)
     if not whole:
         mixed = scratch("mix apart", mixed.shape, y.dtype)
     product = _mix_planes if by_planes else _mix_pixels
     matrices = weights.reshape(groups, outputs // groups, inputs)
-    apart = (np.split(array, groups, axis=0 if by_planes else 1) for array in (given, mixed))
-    for own, made, matrix in zip(*apart, matrices, strict=True):
-        product(own, made, matrix)
+    apart = (np.split(array, groups, axis=0 if by_planes else 1) for array in (samples, mixed))
+    for own, outputs_of_group, matrix in zip(*apart, matrices, strict=True):
+        product(own, outputs_of_group, matrix)
     if not whole:
         y[...] = mixed.T.reshape(y.shape) if by_planes else mixed.reshape(y.shape)
 
@@ -94,8 +94,8 @@ def _mix_pixels(x: Floats, y: Floats, matrix: Floats) -> None:
     tiles = len(x) // PIXELS
     whole = tiles * PIXELS
     if tiles:
-        given, mixed = (_parted(array[:whole], 0, PIXELS) for array in (x, y))
-        np.matmul(given, upright, out=mixed)
+        samples, mixed = (_parted(array[:whole], 0, PIXELS) for array in (x, y))
+        np.matmul(samples, upright, out=mixed)
     if whole < len(x):
         np.matmul(x[whole:], upright, out=y[whole:])
 
@@ -111,18 +111,18 @@ def _mix_planes(x: Floats, y: Floats, matrix: Floats) -> None:
         size = min(wide, count - start)
         # Rows that don't lie a power of two apart.
         pitch = -(-size // COLUMNS) * COLUMNS + COLUMNS // 4
-        given = scratch("mix given", (inputs, pitch), x.dtype)
+        columns = scratch("mix given", (inputs, pitch), x.dtype)
         mixed = scratch("mix made", (outputs, pitch), x.dtype)
-        np.copyto(given[:, :size], x[:, start : start + size])
+        np.copyto(columns[:, :size], x[:, start : start + size])
         tile = COLUMNS if small else size
         whole = size // tile * tile
         for first in range(0, outputs, share if small else outputs):
             part = slice(first, first + share) if small else slice(None)
             if whole:
-                tiles = _parted(given[:, :whole], 1, tile), _parted(mixed[part, :whole], 1, tile)
+                tiles = _parted(columns[:, :whole], 1, tile), _parted(mixed[part, :whole], 1, tile)
                 np.matmul(matrix[part], tiles[0], out=tiles[1])
             if whole < size:
-                np.matmul(matrix[part], given[:, whole:size], out=mixed[part, whole:size])
+                np.matmul(matrix[part], columns[:, whole:size], out=mixed[part, whole:size])
         np.copyto(y[:, start : start + size], mixed[:, :size])
 
 

@@ -176,9 +176,9 @@ def keep_planes(planes: Floats, sink: Sink, top: int, left: int) -> None:
     if len(planes) == 1:
         sink.keep(planes[0, ..., None], target)
         return
-    kept = scratch("kept", planes.shape, target.dtype)
-    sink.keep(planes, kept, planes=True)
-    join(kept, target)
+    rounded = scratch("kept", planes.shape, target.dtype)
+    sink.keep(planes, rounded, planes=True)
+    join(rounded, target)
 
 
 def product_line(x: Floats, taps: Floats, y: Floats) -> None:

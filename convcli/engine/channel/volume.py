@@ -161,9 +161,9 @@ def slice_tile(taps: tuple[int, int, int], lengths: tuple[int, int, int], itemsi
         places = math.prod(-(-n // (side - k + 1)) for side, k, n in zip(tile, taps[1:], lengths[1:], strict=True))
         work = places * ((TRANSFORMS + PRODUCT * deep) * tile[0] * tile[1] + CALLS * deep)
         # One place without a partner is cut in two along z, and more of its slices are done again.
-        found = work * (1.15 if places % 2 else 1.0), (tile[0], tile[1])
-        if deep * tile[0] * tile[1] * 2 * itemsize <= RING_BYTES and (best is None or found < best):
-            best = found
+        cost = work * (1.15 if places % 2 else 1.0), (tile[0], tile[1])
+        if deep * tile[0] * tile[1] * 2 * itemsize <= RING_BYTES and (best is None or cost < best):
+            best = cost
     return best[1] if best else fourier_tile(Plane(taps=taps[1:], height=lengths[1], width=lengths[2]))
 
 
@@ -181,8 +181,8 @@ def correlate_slices(x: Floats, taps: Floats, lengths: tuple[int, ...], into: Fl
             continue
         tall = x[z : z + deep].reshape(deep * rows, columns, channels)
         # The last rows of the plane mean nothing either: `correlate_small` leaves them out, but they are in memory.
-        found = correlate_small(tall, part)
-        plane = as_volume(found, (deep, rows, columns, channels))[:, :height, :width]
+        sums = correlate_small(tall, part)
+        plane = as_volume(sums, (deep, rows, columns, channels))[:, :height, :width]
         if begun:
             np.add(y, plane, out=y)
         else:
@@ -191,10 +191,10 @@ def correlate_slices(x: Floats, taps: Floats, lengths: tuple[int, ...], into: Fl
     return y
 
 
-def as_volume(found: Floats, shape: tuple[int, ...]) -> Floats:
-    """The array of scratch that `found` is a part of, from its corner on, as slices."""
-    row, column, channel = found.strides
-    return as_strided(found, shape, (shape[1] * row, row, column, channel))
+def as_volume(part: Floats, shape: tuple[int, ...]) -> Floats:
+    """The array of scratch that `part` is a part of, from its corner on, as slices."""
+    row, column, channel = part.strides
+    return as_strided(part, shape, (shape[1] * row, row, column, channel))
 
 
 def _pair(sources: list[Floats], spectra: list[Any], tile: tuple[int, int], targets: list[Floats]) -> None:

@@ -46,11 +46,11 @@ def fits(work: Correlation) -> bool:
     x, taps, windows, border = work.x, work.taps, work.windows, work.border
     if border not in RULES or taps.ndim != 2 or x.ndim != 3 or taps.size >= FOURIER_AREA or x.shape[2] > CHANNEL_LIMIT:
         return False
-    kept = all(
+    same_size = all(
         isinstance(window, Gather) and window.stride == 1 and 0 <= window.before < k and n == window.length >= 2 * k
         for window, n, k in zip(windows, x.shape, taps.shape, strict=False)
     )
-    return kept and opencv_layout(x)
+    return same_size and opencv_layout(x)
 
 
 def filter_to(work: Correlation, out: Array) -> Cuts:
