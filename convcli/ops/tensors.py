@@ -44,7 +44,7 @@ class Tensor:
 
     def __reduce__(self) -> tuple[Callable[..., Tensor], tuple[Any, ...]]:
         """Travels to other processes by its numbers, not by the file or rule that they come from."""
-        return given, (self.native, self.origin)
+        return of_array, (self.native, self.origin)
 
     @property
     def rank(self) -> int:
