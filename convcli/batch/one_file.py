@@ -25,10 +25,9 @@ from convcli.batch.report import Report
 from convcli.batch.settings import PictureSettings
 from convcli.engine.threads import thread_count
 from convcli.errors import ImageError, reason
-from convcli.filtering import paging
+from convcli.filtering import Filtered, Picture, Steps, paging
 from convcli.filtering.graph import Read
-from convcli.filtering.picture import Picture
-from convcli.filtering.steps import Filtered, Steps, is_opaque
+from convcli.filtering.steps import is_opaque
 from convcli.pictures import NotInBandsError, RowSource, RowWriter, fit, identify, table
 from convcli.pictures.registry import FORMATS
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-from convcli.filtering.chain import Stage
+from convcli.filtering import Stage
 from convcli.records import record
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.batch.names.finding import Places, identity
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.errors import UsageError
-from convcli.filtering.chain import Chain
-from convcli.filtering.treatment import PLAIN, Treatment
+from convcli.filtering import PLAIN, Chain, Treatment
 from convcli.ops import Kernel
 from convcli.pictures.table import MAX_PIXELS
 from convcli.records import record

@@ -11,10 +11,7 @@ import numpy as np
 from convcli.batch.settings import PictureSettings, Settings
 from convcli.engine.dtypes import dtype_name
 from convcli.errors import ImageError, ShapeError, UsageError
-from convcli.filtering.chain import Chain
-from convcli.filtering.picture import Picture
-from convcli.filtering.steps import Filtered, filtered
-from convcli.filtering.treatment import Treatment
+from convcli.filtering import Chain, Filtered, Picture, Treatment, filtered
 from convcli.pictures import Animation, Metadata, Picture as Frame, decode, decode_all, encode, fit, table
 from convcli.records import late
 

@@ -9,7 +9,7 @@ import click
 
 from convcli.cli.options import OVERRIDES, algorithm, headed, kernel_overrides, together
 from convcli.errors import UsageError
-from convcli.filtering.treatment import MODES
+from convcli.filtering import MODES
 
 if TYPE_CHECKING:
     from convcli.ops import Kernel

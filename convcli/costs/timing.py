@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.filtering.chain import Chain
+    from convcli.filtering import Chain
 else:
     np = late("numpy")
 
@@ -103,8 +103,7 @@ def runner(
     placed: Placed, pixels: npt.NDArray[Any] | None, *, as_picture: bool, algorithm: str | None
 ) -> Callable[[], None]:
     """One run of a layer, by the functions that `convcli apply` calls."""
-    from convcli.filtering.chain import Chain
-    from convcli.filtering.steps import filter_pixels
+    from convcli.filtering import Chain, filter_pixels
 
     chains = [Chain([_fresh(kernel)], algorithm=algorithm) for kernel in placed.kernels.values()]
     if pixels is not None:
