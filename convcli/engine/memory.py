@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from convcli.engine.dtypes import Array, DTypeLike
 
-
 LEAST = 1 << 25
 MOST = 1 << 26
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from convcli.engine.geometry import Scatter
     from convcli.engine.tiles import Tile
 
-
 #: The most channels, of all phases of a row, that are merged at once.
 MERGED = 32
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from convcli.engine.geometry import Grid, Window
     from convcli.engine.sink import Sink
 
-
 #: Bytes of the float window that one band aims at: within a core's share of the cache.
 TILE_BYTES = 1 << 20
 #: The least bytes that are worth a band of their own.

@@ -16,7 +16,6 @@ from convcli.errors import UsageError, suggestion
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
 
-
 #: BT.601's shares of R, G and B in luma.
 LUMA: Final = (0.299, 0.587, 0.114)
 

@@ -13,7 +13,6 @@ from convcli.errors import ShapeError
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 
-
 #: Below this share of full opacity a result counts as wholly transparent.
 HIDDEN = 1e-4
 

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
 
-
 ALGORITHMS = ("pointwise", "planes", "winograd", "rows")
 #: Up to this many (output, input) pairs of channels in a group, kernels of so many taps go plane by plane.
 PAIR_LIMIT = 12

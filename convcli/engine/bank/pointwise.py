@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from convcli.engine.geometry import Window
     from convcli.engine.sink import Sink
 
-
 #: Samples that are mixed in one call.
 MIXED = 1 << 14
 #: Pixels of a tile where channels lie side by side.

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
     from convcli.engine.geometry import Grid
 
-
 #: Bytes of columns laid out at a time: some rows for every call, within reach of the cache.
 COLUMN_BYTES = 5 << 19
 #: The most columns of one product: OpenBLAS gets slower where they don't fit its cache.

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from convcli.engine.dtypes import DTypeLike, Floats
 
-
 TAPS = 3
 #: Outputs and samples of a tile along an axis.
 STEP = 4

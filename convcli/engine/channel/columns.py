@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 
-
 #: Bytes beyond whole cache lines from one row of phases to the next. Rows don't lie a power of two apart so; and OpenCV
 #: writes past the cache where all rows start on vectors, but phases are read at once.
 ASKEW = 16

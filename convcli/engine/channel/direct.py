@@ -13,7 +13,6 @@ from convcli.engine.plan import FOURIER_AREA
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
 
-
 #: The most channels `filter2D` takes (CV_CN_MAX of OpenCV 5).
 CHANNEL_LIMIT = 128
 

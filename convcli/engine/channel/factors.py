@@ -10,7 +10,6 @@ import numpy as np
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
 
-
 #: Rows of taps per rank, `(rank, kh)` and `(rank, kw)`.
 Factors: TypeAlias = "tuple[Floats, Floats]"
 

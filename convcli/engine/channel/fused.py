@@ -40,7 +40,6 @@ from convcli.records import record
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
 
-
 #: Rows of a band, and samples of a row that are filtered at a time: what lies between the passes stays in the cache.
 HEIGHT = 256
 WIDTH = 2048

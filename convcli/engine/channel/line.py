@@ -21,7 +21,6 @@ from convcli.engine.threads import Cuts
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
 
-
 #: Outputs of a band of products.
 BAND = 1 << 18
 

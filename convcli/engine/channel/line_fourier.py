@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from convcli.engine.dtypes import Floats
 
-
 #: Samples of the pieces of a call: few long calls, as threads wait for one another between calls.
 BATCH = 1 << 18
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
     from convcli.engine.sink import Sink
 
-
 #: A call that is ready to be made.
 Step: TypeAlias = "Callable[[], object]"
 

@@ -23,7 +23,6 @@ from convcli.engine.plan import FOURIER_AREA
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
 
-
 #: Up to so many taps no other algorithm is faster than one call of `filter2D`.
 FEW = 49
 #: Columns of taps that span more than this are summed one by one.

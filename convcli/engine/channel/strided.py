@@ -26,7 +26,6 @@ from convcli.records import record
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
 
-
 #: Bytes of the phases of one band: they are read again from the cache, by calls that are long enough for threads not to
 #: wait for one another.
 BAND_BYTES = 1 << 21

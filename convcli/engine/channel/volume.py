@@ -28,7 +28,6 @@ from convcli.engine.threads import Cuts
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
 
-
 #: Nanoseconds to add up the result of one slice of the kernel.
 ADDED = 0.3
 #: The most bytes of the spectra of as many slices as the kernel has.

@@ -24,7 +24,6 @@ from convcli.engine.threads import Cuts
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
 
-
 #: Bytes of a part of a picture that is filtered where it lies: it needs no cache, and seams cost.
 PART = 1 << 23
 #: The same where the parts are made by and by: memory for some of them is all that there is.
