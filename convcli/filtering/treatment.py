@@ -9,7 +9,6 @@ from convcli.records import record
 
 #: How float results become samples: see `filtering.ranges`.
 MODES: Final = ("clip", "abs", "offset", "rescale", "float")
-ALPHA: Final = ("filter", "keep", "drop")
 CHANNELS: Final = ("all", "luma", "r", "g", "b", "alpha")
 COLOURS: Final = "rgb"
 
