@@ -9,11 +9,10 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from convcli.pictures.encoder import encoded, encoded_frames
-from convcli.pictures.format import EXIF_MARK, Animation, Header, Metadata, Target
+from convcli.pictures.codecs import encoded, encoded_frames
+from convcli.pictures.format import EXIF_MARK, Animation, Header, Metadata, Pixels, Target
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.opencv import opencv
-from convcli.pictures.pixels import Pixels
 from convcli.pictures.registry import brands
 from convcli.records import record
 

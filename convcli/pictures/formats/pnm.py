@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 
 from convcli.errors import ImageError
-from convcli.pictures.format import Completed, Decoded, Header, Note, Target, TruncatedError, padded
-from convcli.pictures.pixels import Pixels, swapped
-from convcli.pictures.source import Source, header as header_of
+from convcli.pictures import sniff
+from convcli.pictures.codecs import read
+from convcli.pictures.format import Completed, Decoded, Header, Note, Pixels, Source, Target, TruncatedError, padded
 
 # Patterns are compiled when a file has the format.
 _HEADER: Final = (
@@ -53,7 +53,7 @@ def completed(data: bytes) -> Completed | None:
 
 def decode(source: Source) -> Decoded:
     """PGM, PPM and PAM, scaled to the full range of their depth; OpenCV reads the forms in text, and PBM."""
-    facts = header_of(source.data, source.format, place=source.place)
+    facts = sniff.header(source.data, source.format, place=source.place)
     source.limit(facts.width, facts.height)
     shape, top = (facts.height, facts.width, facts.channels), facts.maximum
     if not (facts.width and facts.height and 1 <= facts.channels <= 4 and 1 <= top <= 65535):
@@ -65,7 +65,7 @@ def decode(source: Source) -> Decoded:
         except ValueError as error:
             raise TruncatedError(f"truncated PNM: {error}", place=source.place) from None
     else:
-        pixels = swapped(source.read(source.data + b"\n", -1), in_place=True)
+        pixels = read(source, source.data + b"\n")
         top = max(top, 255)  # OpenCV scales 8 bits
     full = 255 if top < 256 else 65535
     if top == full:
