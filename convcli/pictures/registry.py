@@ -14,18 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from convcli.records import record
 
 if TYPE_CHECKING:
-    from convcli.pictures.format import (
-        Animation,
-        Completed,
-        Decoded,
-        Header,
-        Metadata,
-        Pixels,
-        RowSource,
-        RowWriter,
-        Source,
-        Target,
-    )
+    from convcli.pictures import format
 
 
 class Late:
@@ -69,31 +58,31 @@ class Format:
     settings: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
 
     #: A file's header; raises ImageError, and struct.error or IndexError where it is cut short.
-    header: Callable[[bytes], Header] | None = None
+    header: Callable[[bytes], format.Header] | None = None
     #: What a file carries besides its pixels; raises one of `sniff.DAMAGE`.
-    metadata: Callable[[bytes], Metadata] | None = None
+    metadata: Callable[[bytes], format.Metadata] | None = None
     #: A file that was cut short, completed; None, or one of `sniff.DAMAGE`, where nothing can be done.
-    completed: Callable[[bytes], Completed | None] | None = None
+    completed: Callable[[bytes], format.Completed | None] | None = None
     #: Completing is much work, and mostly possible: the user is told of it without a trial.
     completes: bool = False
-    decode: Callable[[Source], Decoded] | None = None
+    decode: Callable[[format.Source], format.Decoded] | None = None
     #: Of a file of pages: for each of them a file that starts with it.
     pages: Callable[[bytes], Iterator[bytes]] | None = None
     #: An animation as OpenCV's reader takes it; `place` is a keyword.
     ordered: Callable[..., bytes] | None = None
     #: A file, by its path or bytes, to be read in bands; keywords are those of `reading.open_rows`.
-    rows: Callable[..., RowSource] | None = None
+    rows: Callable[..., format.RowSource] | None = None
     #: The bytes of samples that a file promises which starts like this.
     promised: Callable[[bytes], int] | None = None
 
     #: Encodes a picture whole; where it is None, `writer` does that, too.
-    encode: Callable[[Pixels, Target], bytes] | None = None
+    encode: Callable[[format.Pixels, format.Target], bytes] | None = None
     #: Writes several pictures: any where it has `pages`, else the frames of an animation, which are of one size.
-    encode_frames: Callable[[Animation, Target], bytes] | None = None
+    encode_frames: Callable[[format.Animation, format.Target], bytes] | None = None
     #: Files of several pictures keep metadata, too.
     frames_keep: bool = True
     #: What writes a file by rows; the number is that of bytes of samples.
-    writer: Callable[[BinaryIO, int, Target], RowWriter] | None = None
+    writer: Callable[[BinaryIO, int, format.Target], format.RowWriter] | None = None
 
     def holds(self, dtype: Any, channels: int) -> bool:
         """Whether it keeps pixels of a dtype (a numpy dtype or its name) and that many channels."""

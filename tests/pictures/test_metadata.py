@@ -306,7 +306,7 @@ def test_hostile_exif_blocks() -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turns_and_mirrors_of_avif(orientation: int) -> None:
     """Pillow writes the orientation as boxes of the picture and not as EXIF."""
-    found = avif.inspect(from_pillow("avif", exif=b"Exif\0\0" + block(orientation)))
+    found, _ = avif.inspect(from_pillow("avif", exif=b"Exif\0\0" + block(orientation)))
     assert (found.width, found.height, found.orientation) == (56, 40, orientation)
 
 
