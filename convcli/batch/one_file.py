@@ -28,7 +28,7 @@ from convcli.errors import ImageError, reason
 from convcli.filtering import Filtered, Picture, Steps, paging
 from convcli.filtering.graph import Read
 from convcli.filtering.steps import is_opaque
-from convcli.pictures import NotInBandsError, RowSource, RowWriter, fit, identify, table
+from convcli.pictures import NotInBandsError, RowSource, RowWriter, encoding, fit, identify, reading, table
 from convcli.pictures.registry import FORMATS
 
 if TYPE_CHECKING:
@@ -98,10 +98,8 @@ class OneFile:
         moves_along_z = any("z" in kernel.axes for kernel in settings.kernels)
         if not FORMATS[output_format(job, format)].writer or not paging.available() or moves_along_z:
             raise NotInBandsError
-        from convcli.pictures import rows
-
         pictures = self._pictures
-        return rows.open(
+        return reading.open_rows(
             job.input if data is None else data, format, least=least, max_pixels=pictures.max_pixels,
             allow_truncated=pictures.allow_truncated, all_pages=pictures.all_frames,
         )  # fmt: skip
@@ -129,8 +127,6 @@ class OneFile:
                     pool.shutdown(wait=True, cancel_futures=True)
 
     def _streamed(self, source: RowSource, pixels: Read, behind: Executor) -> Report:
-        from convcli.pictures import rows
-
         job, pictures = self._job, self._pictures
         picture = Picture(
             source.shape, source.dtype, self._settings.chain, pictures.treatment, counted=pictures.counted
@@ -146,10 +142,7 @@ class OneFile:
         steps = Steps(picture)
         steps.measure()
         with self._output() as file:
-            writer = rows.writer(
-                format, file, shape=picture.shape, dtype=picture.dtype, metadata=metadata, options=pictures.options
-            )
-            writer.begin(picture.shape, picture.dtype)
+            writer = encoding.writer(file, encoding.target_of(format, metadata, pictures.options), outline)
             for cut in steps:
                 steps.later(behind, cut, _write, writer, file, steps.rows(cut))
             steps.settle(0)

@@ -12,7 +12,7 @@ from convcli.batch.settings import PictureSettings, Settings
 from convcli.engine.dtypes import dtype_name
 from convcli.errors import ImageError, ShapeError, UsageError
 from convcli.filtering import Chain, Filtered, Picture, Treatment, filtered
-from convcli.pictures import Animation, Metadata, Picture as Frame, decode, decode_all, encode, fit, table
+from convcli.pictures import Animation, Metadata, Picture as Frame, decode, decode_all, encoding, fit, table
 from convcli.records import late
 
 if TYPE_CHECKING:
@@ -100,9 +100,7 @@ class PictureFile:
         elif shapes[0][-1] > 4:
             raise ImageError(too_many(self.pictures[0], format), place=place, hint=BY_ARRAY)
         elif len(shapes) > 1 and not apart:
-            from convcli.pictures import frames
-
-            frames.check_frames(self._kinds, format, place)
+            encoding.check_frames(self._kinds, format, place)
         else:
             for shape, dtype in self._kinds:
                 table.check_shape(shape, dtype, format, place)
@@ -143,10 +141,10 @@ class PictureFile:
             return self._encoded(frames[0], self._frames[0], format, place)
         first = self._frames[0]
         metadata, notes = fit(first.metadata, frames[0], format, animated=True)
-        from convcli.pictures import frames as animation
-
         timed = Animation(frames=frames, durations=self._durations(len(frames)), loops=first.loops)
-        data = animation.encode(timed, format=format, place=place, metadata=metadata, options=self._settings.options)
+        data = encoding.encode_frames(
+            timed, format=format, place=place, metadata=metadata, options=self._settings.options
+        )
         return data, (*self._assumed(first), *notes)
 
     def encode_apart(
@@ -163,7 +161,7 @@ class PictureFile:
 
     def _encoded(self, frame: Array, picture: Frame, format: str, place: str) -> tuple[bytes, tuple[str, ...]]:
         metadata, notes = fit(picture.metadata, frame, format)
-        data = encode(frame, format=format, place=place, metadata=metadata, options=self._settings.options)
+        data = encoding.encode(frame, format=format, place=place, metadata=metadata, options=self._settings.options)
         return data, (*self._assumed(picture), *notes)
 
     def _durations(self, count: int) -> list[int]:
@@ -257,7 +255,7 @@ class ArrayFile:
         result = self._layout.restore(results[0].array)
         if format == "npy":
             return npy.write_npy(result), ()
-        return encode(result, format=format, place=place, options=self._options), ()
+        return encoding.encode(result, format=format, place=place, options=self._options), ()
 
     def encode_apart(
         self, results: Sequence[Filtered], format: str, *, place: str

@@ -8,28 +8,35 @@ from convcli.records import lazily
 
 if TYPE_CHECKING:
     from convcli.pictures.encoding import encode
-    from convcli.pictures.format import Animation, Metadata, Note, NotInBandsError, RowSource, RowWriter, TruncatedError
+    from convcli.pictures.format import (
+        Animation,
+        Metadata,
+        Note,
+        NotInBandsError,
+        Pixels,
+        RowSource,
+        RowWriter,
+        TruncatedError,
+    )
     from convcli.pictures.metadata import fit
     from convcli.pictures.opencv import allow_pixels
-    from convcli.pictures.pixels import Pixels
     from convcli.pictures.reading import Picture, decode, decode_all
     from convcli.pictures.sniff import READABLE, identify
     from convcli.pictures.table import MAX_PIXELS, ONLY_READ, WRITABLE, check_shape, format_of
 
 __all__ = [
     "MAX_PIXELS", "ONLY_READ", "READABLE", "WRITABLE", "Animation", "Metadata", "NotInBandsError", "Note", "Picture",
-    "Pixels", "RowSource", "RowWriter", "TruncatedError", "allow_pixels", "check_shape", "decode", "decode_all",
-    "encode", "fit", "format_of", "identify",
+    "Pixels", "RowSource", "RowWriter", "TruncatedError", "allow_pixels", "check_shape", "decode",
+    "decode_all", "encode", "fit", "format_of", "identify",
 ]  # fmt: skip
 
 __getattr__ = lazily(
     __name__,
     {
         "pictures.encoding": "encode",
-        "pictures.format": "Animation Metadata NotInBandsError Note RowSource RowWriter TruncatedError",
+        "pictures.format": "Animation Metadata NotInBandsError Note Pixels RowSource RowWriter TruncatedError",
         "pictures.metadata": "fit",
         "pictures.opencv": "allow_pixels",
-        "pictures.pixels": "Pixels",
         "pictures.reading": "Picture decode decode_all",
         "pictures.sniff": "READABLE identify",
         "pictures.table": "MAX_PIXELS ONLY_READ WRITABLE check_shape format_of",

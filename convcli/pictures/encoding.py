@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO, Final
 
-from convcli.pictures.format import NOTHING, Metadata, Target
+from convcli.errors import ImageError
+from convcli.pictures.format import NOTHING, Animation, Metadata, Pixels, RowWriter, Target
 from convcli.pictures.metadata import fit
-from convcli.pictures.pixels import Pixels
 from convcli.pictures.registry import FORMATS
 from convcli.pictures.table import check_shape, chosen_settings
+
+_STILL_MS: Final = 100  # what browsers give a frame without a duration
 
 
 def encode(
@@ -24,22 +26,64 @@ def encode(
 
     Raises ImageError where the format can't hold the depth, the channels or the size; nothing is converted in silence.
     """
-    row = FORMATS[format]
     if format == "npy":
         from convcli import npy  # an array is seldom written
 
         return npy.write_npy(pixels)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     check_shape(pixels.shape, pixels.dtype, format, place)
-    metadata, _ = fit(metadata, pixels, format)
-    chosen = chosen_settings(format, options)
-    target = Target(format=format, place=place, metadata=metadata, settings=chosen)
-    if row.encode:
-        return row.encode(pixels, target)
-    assert row.writer
+    target = target_of(format, fit(metadata, pixels, format)[0], options, place=place)
+    by_itself = FORMATS[format].encode
+    if by_itself:
+        return by_itself(pixels, target)
     file = io.BytesIO()
-    writer = row.writer(file, pixels.nbytes, target)
-    writer.begin(pixels.shape, pixels.dtype)
-    writer.add(pixels)
-    writer.end()
+    rows = writer(file, target, pixels)
+    rows.add(pixels)
+    rows.end()
     return file.getvalue()
+
+
+def target_of(format: str, metadata: Metadata, options: Mapping[str, Any] | None, *, place: str = "") -> Target:
+    """What a file of `format` is written by; `metadata` are what `fit` leaves, `options` as for `encode`."""
+    return Target(format=format, place=place, metadata=metadata, settings=chosen_settings(format, options))
+
+
+def writer(file: BinaryIO, target: Target, outline: Pixels) -> RowWriter:
+    """What writes a picture by rows, in a format that has a `writer`; `outline` is any array of its shape and dtype."""
+    by_rows = FORMATS[target.format].writer
+    assert by_rows
+    begun = by_rows(file, outline.nbytes, target)
+    begun.begin(outline.shape, outline.dtype)
+    return begun
+
+
+def encode_frames(
+    animation: Animation, *, format: str, place: str, metadata: Metadata = NOTHING,
+    options: Mapping[str, Any] | None = None,
+) -> bytes:  # fmt: skip
+    """The bytes of one file of several pictures (height, width, channels): pages of a TIFF, or an animation.
+
+    Frames without a duration get one. An AVIF sequence takes no metadata and no `loops`. Raises ImageError where the
+    format can't hold them.
+    """
+    frames = animation.frames
+    check_frames([(frame.shape, frame.dtype) for frame in frames], format, place)
+    target = target_of(format, fit(metadata, frames[0], format, animated=True)[0], options, place=place)
+    durations = [duration if duration > 0 else _STILL_MS for duration in animation.durations or [0] * len(frames)]
+    encoder = FORMATS[format].encode_frames
+    assert encoder
+    return encoder(Animation(frames=frames, durations=durations, loops=animation.loops), target)
+
+
+def check_frames(kinds: Sequence[tuple[Sequence[int], Any]], format: str, place: str) -> None:
+    """Raise ImageError where a format can't hold frames of these shapes (height, width, channels) and dtypes."""
+    row = FORMATS[format]
+    if row.encode_frames is None:
+        able = sorted((other for other in FORMATS.values() if other.encode_frames), key=lambda other: not other.pages)
+        hint = f"formats that can: {' '.join(other.extensions[0] for other in able)}"
+        hint += "; {frame} in the output's name gives each a file"
+        raise ImageError(f"{format} can't hold {len(kinds)} pictures", place=place, hint=hint)
+    for shape, dtype in kinds:
+        check_shape(shape, dtype, format, place)
+    if not row.pages and len({(tuple(shape), str(dtype)) for shape, dtype in kinds}) > 1:
+        raise ImageError("the frames of an animation must be of one size", place=place, hint="a TIFF takes any")

@@ -9,8 +9,11 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 import numpy as np
 
 from convcli.errors import ImageError
-from convcli.pictures.pixels import Pixels
 from convcli.records import record
+
+#: Pixels (height, width, channels), as `numpy.typing.NDArray[Any]` without loading that.
+Pixels: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[Any]]
+LONGEST_SIDE: Final = 1 << 20  # OpenCV's own limit; beyond it leaves a temporary file behind for some formats
 
 
 class TruncatedError(ImageError):
@@ -75,6 +78,26 @@ class Metadata:
 NOTHING: Final = Metadata()
 EXIF_MARK: Final = b"Exif\0\0"
 INCH: Final = 0.0254  # metres
+
+
+@record
+class Source:
+    """A file to be decoded, of at most `max_pixels`; what a decoder complains of is appended to `complaints`."""
+
+    data: bytes
+    format: str
+    place: str
+    max_pixels: int
+    complaints: list[str] = field(default_factory=list)
+
+    def limit(self, width: int, height: int) -> None:
+        """Refuse a picture that is too large, before memory is taken for it."""
+        if max(width, height) > LONGEST_SIDE:
+            fact = f"{width} x {height} pixels; at most {LONGEST_SIDE:,} a side are read"
+            raise ImageError(fact, place=self.place)
+        if width * height > self.max_pixels:
+            fact = f"{width} x {height} is {width * height:,} pixels; at most {self.max_pixels:,} are read"
+            raise ImageError(fact, place=self.place, hint="--max-pixels raises the limit")
 
 
 @record

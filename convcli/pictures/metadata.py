@@ -9,11 +9,9 @@ Source: CIPA DC-008 (Exif 2.32); Adobe XMP specification, parts 1 and 2; ICC.1:2
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any, Final
 
-from convcli.pictures.format import NOTHING, Metadata
-from convcli.pictures.pixels import Pixels
+from convcli.pictures.format import Metadata, Pixels
 from convcli.pictures.registry import FORMATS
 
 _NAMES: Final = {"icc": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution"}
@@ -21,31 +19,18 @@ _MODELS: Final = {b"RGB ": "RGB", b"GRAY": "grey", b"CMYK": "CMYK", b"Lab ": "La
 
 
 def fit(metadata: Metadata, pixels: Pixels, format: str, *, animated: bool = False) -> tuple[Metadata, tuple[str, ...]]:
-    """The metadata that a file of these pixels in `format` gets, and notes on what it can't keep, grey included."""
-    height, width = pixels.shape[:2]
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    written = FORMATS[format].widened.get(channels, channels)
-    turned: tuple[str, ...] = ()
+    """The metadata that a file of these pixels in `format` gets, and notes on what it can't keep, grey included.
+
+    Doing it twice changes nothing.
+    """
+    row, (height, width, channels) = FORMATS[format], (*pixels.shape, 1)[:3]
+    written = row.widened.get(channels, channels)
+    notes = list(metadata.lost)
     if written != channels:
         grey, colours = ("grey", "RGB") if channels == 1 else ("grey and alpha", "RGBA")
-        turned = (f"{grey} becomes {colours} in {format} files",)
-    remaining, notes = fitted(metadata, format=format, shape=(height, width, written), animated=animated)
-    return remaining, (*turned, *notes)
-
-
-def fitted(
-    metadata: Metadata, *, format: str, shape: Sequence[int], animated: bool = False
-) -> tuple[Metadata, tuple[str, ...]]:
-    """The metadata that a result keeps in a file of `format`, and notes on what was dropped and why.
-
-    `shape` is the (height, width, channels) of the pixels as the file will hold them. Doing it twice changes nothing.
-    """
-    row = FORMATS[format]
+        notes.insert(0, f"{grey} becomes {colours} in {format} files")
     fields = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp, "dpi": metadata.dpi}
     blocks: dict[str, Any] = {name: value for name, value in fields.items() if value}
-    if not blocks:
-        return NOTHING, metadata.lost
-    notes = []
     bare = animated and not row.frames_keep
     dropped = [name for name in blocks if bare or name not in row.keeps]
     if dropped:
@@ -53,11 +38,10 @@ def fitted(
         notes.append(f"{words} dropped: not kept in {format}{' sequence' if bare else ''} files")
         for name in dropped:
             del blocks[name]
-    wrong = wrong_profile(blocks["icc"], shape[2]) if "icc" in blocks else ""
+    wrong = _wrong_profile(blocks["icc"], written) if "icc" in blocks else ""
     if wrong:
         notes.append(f"ICC profile dropped: {wrong}")
         del blocks["icc"]
-    height, width = shape[:2]
     dpi = blocks.get("dpi") if row.dpi_in_exif else None
     if "exif" in blocks or dpi:
         from convcli.pictures.formats.tiff import exif  # only here, since most pictures have none
@@ -74,10 +58,10 @@ def fitted(
         if size > most:
             notes.append(f"{_NAMES[name]} dropped: it has {size:,} bytes, a {format.upper()} file takes {most:,}")
             del blocks[name]
-    return Metadata(**blocks), (*metadata.lost, *notes)
+    return Metadata(**blocks), tuple(notes)
 
 
-def wrong_profile(icc: bytes, channels: int) -> str:
+def _wrong_profile(icc: bytes, channels: int) -> str:
     """Why an ICC profile does not describe a picture of 1 to 4 channels; empty where it does."""
     if len(icc) < 132 or icc[36:40] != b"acsp":
         return "it is damaged"

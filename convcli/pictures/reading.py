@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from convcli.errors import ImageError
 from convcli.pictures import sniff
-from convcli.pictures.format import NOTHING, Metadata, Note, TruncatedError
+from convcli.pictures.codecs import swapped, upright
+from convcli.pictures.format import (
+    NOTHING,
+    Animation,
+    Metadata,
+    Note,
+    NotInBandsError,
+    Pixels,
+    RowSource,
+    Source,
+    TruncatedError,
+)
 from convcli.pictures.formats.tiff import directories
-from convcli.pictures.pixels import Pixels
+from convcli.pictures.opencv import opencv, overheard, quiet
 from convcli.pictures.registry import FORMATS
-from convcli.pictures.source import Source, completed, header, hint, metadata
 from convcli.pictures.table import MAX_PIXELS
 from convcli.records import record
 
@@ -76,9 +88,9 @@ def _whole(source: Source, *, strict: bool, allow_truncated: bool) -> Picture:
         return _picture(source, strict=strict)
     except TruncatedError as error:
         if not allow_truncated:
-            error.hint = hint(source.data, source.format)
+            error.hint = sniff.hint(source.data, source.format)
             raise
-        whole = completed(source.data, source.format)
+        whole = sniff.completed(source.data, source.format)
         if whole is None:
             raise
         picture = _picture(replace(source, data=whole.data, complaints=[]), strict=False)
@@ -102,7 +114,7 @@ def _picture(source: Source, *, strict: bool) -> Picture:
         notes = (*notes, Note("damaged", f"{fact}; decoded as far as it goes"))
     return Picture(
         pixels=decoded.pixels, format=source.format, frames=decoded.frames, notes=notes,
-        metadata=metadata(source.data, source.format),
+        metadata=sniff.metadata(source.data, source.format),
     )  # fmt: skip
 
 
@@ -126,11 +138,9 @@ def decode_all(
     source = Source(data=data, format=first.format, place=place, max_pixels=max_pixels)
     height, width = first.pixels.shape[:2]
     source.limit(width * first.frames, height)
-    in_boxes = header(data, first.format, place=place).orientation
+    in_boxes = sniff.header(data, first.format, place=place).orientation
     orientation = in_boxes or directories.orientation(first.metadata.exif)
-    from convcli.pictures import frames
-
-    animation = frames.read(source, count=first.frames, orientation=orientation)
+    animation = _frames(source, count=first.frames, orientation=orientation)
     notes = _without_count(first)
     for pixels, duration in zip(animation.frames, animation.durations, strict=True):
         yield replace(first, pixels=pixels, notes=notes, duration=duration, loops=animation.loops)
@@ -138,3 +148,44 @@ def decode_all(
 
 def _without_count(picture: Picture) -> tuple[Note, ...]:
     return tuple(note for note in picture.notes if note.kind != "frames")
+
+
+def _frames(source: Source, *, count: int, orientation: int) -> Animation:
+    """All `count` frames of an animation, upright. They are RGB where every one of them is opaque.
+
+    Raises ImageError where they can't all be decoded, or are more pixels than the limit together.
+    """
+    cv2 = opencv(source.place)
+    ordered = FORMATS[source.format].ordered
+    data = ordered(source.data, place=source.place) if ordered else source.data
+    try:
+        with quiet(cv2), overheard(source.complaints):
+            done, animation = cv2.imdecodeanimation(np.frombuffer(data, np.uint8))
+    except cv2.error as error:
+        raise ImageError(f"its frames can't be decoded: {error.err or error}", place=source.place) from None
+    if not done or len(animation.frames) < count:
+        decoded = len(animation.frames) if done else 0
+        fact = f"damaged {source.format}: {decoded} of {count} frames can be decoded"
+        raise ImageError(fact, place=source.place)
+    frames = [swapped(frame.reshape(*frame.shape[:2], -1)) for frame in animation.frames]
+    if all(frame.shape[2] == 4 and frame[:, :, 3].min() == np.iinfo(frame.dtype).max for frame in frames):
+        frames = [np.ascontiguousarray(frame[:, :, :3]) for frame in frames]
+    return Animation(
+        frames=[upright(frame, orientation) for frame in frames],
+        durations=[int(duration) for duration in animation.durations] or [0] * len(frames),
+        loops=animation.loop_count,
+    )
+
+
+def open_rows(
+    source: str | bytes, format: str, *, least: int, max_pixels: int, allow_truncated: bool = False,
+    all_pages: bool = False,
+) -> RowSource:  # fmt: skip
+    """A picture file, by its path or its bytes, to be read in bands; `least` bytes of samples are worth it.
+
+    Raises NotInBandsError where it is to be read whole, and ImageError for a file that can't be read.
+    """
+    by_rows = FORMATS[format].rows
+    if by_rows is None:
+        raise NotInBandsError
+    return by_rows(source, least=least, max_pixels=max_pixels, allow_truncated=allow_truncated, all_pages=all_pages)

@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from convcli.records import record
 
 if TYPE_CHECKING:
-    from convcli.pictures.format import Animation, Completed, Decoded, Header, Metadata, RowSource, RowWriter, Target
-    from convcli.pictures.pixels import Pixels
-    from convcli.pictures.source import Source
+    from convcli.pictures import format
 
 
 class Late:
@@ -60,31 +58,31 @@ class Format:
     settings: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
 
     #: A file's header; raises ImageError, and struct.error or IndexError where it is cut short.
-    header: Callable[[bytes], Header] | None = None
-    #: What a file carries besides its pixels; raises one of `source.DAMAGE`.
-    metadata: Callable[[bytes], Metadata] | None = None
-    #: A file that was cut short, completed; None, or one of `source.DAMAGE`, where nothing can be done.
-    completed: Callable[[bytes], Completed | None] | None = None
+    header: Callable[[bytes], format.Header] | None = None
+    #: What a file carries besides its pixels; raises one of `sniff.DAMAGE`.
+    metadata: Callable[[bytes], format.Metadata] | None = None
+    #: A file that was cut short, completed; None, or one of `sniff.DAMAGE`, where nothing can be done.
+    completed: Callable[[bytes], format.Completed | None] | None = None
     #: Completing is much work, and mostly possible: the user is told of it without a trial.
     completes: bool = False
-    decode: Callable[[Source], Decoded] | None = None
+    decode: Callable[[format.Source], format.Decoded] | None = None
     #: Of a file of pages: for each of them a file that starts with it.
     pages: Callable[[bytes], Iterator[bytes]] | None = None
     #: An animation as OpenCV's reader takes it; `place` is a keyword.
     ordered: Callable[..., bytes] | None = None
-    #: A file, by its path or bytes, to be read in bands; keywords are those of `rows.open`.
-    rows: Callable[..., RowSource] | None = None
+    #: A file, by its path or bytes, to be read in bands; keywords are those of `reading.open_rows`.
+    rows: Callable[..., format.RowSource] | None = None
     #: The bytes of samples that a file promises which starts like this.
     promised: Callable[[bytes], int] | None = None
 
     #: Encodes a picture whole; where it is None, `writer` does that, too.
-    encode: Callable[[Pixels, Target], bytes] | None = None
+    encode: Callable[[format.Pixels, format.Target], bytes] | None = None
     #: Writes several pictures: any where it has `pages`, else the frames of an animation, which are of one size.
-    encode_frames: Callable[[Animation, Target], bytes] | None = None
+    encode_frames: Callable[[format.Animation, format.Target], bytes] | None = None
     #: Files of several pictures keep metadata, too.
     frames_keep: bool = True
     #: What writes a file by rows; the number is that of bytes of samples.
-    writer: Callable[[BinaryIO, int, Target], RowWriter] | None = None
+    writer: Callable[[BinaryIO, int, format.Target], format.RowWriter] | None = None
 
     def holds(self, dtype: Any, channels: int) -> bool:
         """Whether it keeps pixels of a dtype (a numpy dtype or its name) and that many channels."""
@@ -138,10 +136,10 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         name="png", extensions=(".png",), starts=(b"\x89PNG",), depths=_8_16, channels=_ALL, keeps=_EVERYTHING,
         settings={"compression": ("0 to 9", 1)},
         header=Late("png.structure.header"), metadata=Late("png.metadata.metadata"),
-        completed=Late("png.truncated.completed"), completes=True, decode=Late("png.decode.decode"),
+        completed=Late("png.decode.completed"), completes=True, decode=Late("png.decode.decode"),
         ordered=Late("png.animated.ordered"), rows=Late("png.rows.PngBands"), promised=Late("png.structure.promised"),
         encode=Late("png.writer.encode"), encode_frames=Late("png.animated.encode_frames"),
-        writer=Late("png.writer.writer"),
+        writer=Late("png.writer.Writer"),
     ),
     Format(
         name="jpeg", extensions=(".jpg", ".jpeg", ".jpe", ".jfif"), starts=(b"\xff\xd8\xff",),
@@ -152,8 +150,8 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
             "subsampling": ("444, 422, 420, 440 or 411", "420"),
         },
         header=Late("jpeg.segments.header"), metadata=Late("jpeg.metadata.metadata"),
-        completed=Late("jpeg.segments.completed"), decode=Late("jpeg.decode.decode"),
-        writer=Late("jpeg.writer.writer"),
+        completed=Late("jpeg.segments.completed"), decode=Late("jpeg.segments.decode"),
+        writer=Late("jpeg.writer.Writer"),
     ),
     Format(
         name="webp", extensions=(".webp",), recognised=lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP",
@@ -166,9 +164,9 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         name="tiff", extensions=(".tif", ".tiff"), recognised=is_tiff, depths=_NUMBERS, channels=_ALL,
         keeps=_EVERYTHING, settings={"compression": ("none or deflate", "none")},
         header=Late("tiff.layout.header"), metadata=Late("tiff.exif.metadata"),
-        completed=Late("tiff.layout.completed"), decode=Late("tiff.decode.decode"),
+        completed=Late("tiff.layout.completed"), decode=Late("tiff.layout.decode"),
         pages=Late("tiff.directories.pages"), rows=Late("tiff.rows.TiffBands"),
-        encode_frames=Late("tiff.writer.encode_frames"), writer=Late("tiff.writer.writer"),
+        encode_frames=Late("tiff.writer.encode_frames"), writer=Late("tiff.writer.Writer"),
     ),
     Format(
         name="bmp", extensions=(".bmp", ".dib"), recognised=_is_bmp, depths=_8, channels=_ALL, widened={2: 4},
@@ -189,7 +187,7 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         name="jp2", extensions=(".jp2",), only_read=(".j2k",),
         starts=(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), depths=_8_16, channels=_ALL, widened={2: 4},
         settings={"compression": ("1 to 1000 (lossless)", 1000)},
-        header=Late("jp2.header"), decode=Late("others.decode"), encode=Late("jp2.encode"),
+        header=Late("others.jp2"), decode=Late("others.decode"), encode=Late("others.encode_jp2"),
     ),
     Format(
         name="avif", extensions=(".avif",), recognised=_is_avif, depths=_8, channels=_ALL, widened={2: 4},

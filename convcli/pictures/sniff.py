@@ -1,11 +1,20 @@
-"""What a file is, by its content and never by its name."""
+"""What a file is, by its content and never by its name, and what it says of itself."""
 
 from __future__ import annotations
 
-from typing import Final
+import struct
+import zlib
+from typing import TYPE_CHECKING, Final
 
+from convcli.errors import ImageError
 from convcli.pictures.registry import FORMATS, brands
 
+if TYPE_CHECKING:
+    from convcli.pictures.format import Completed, Header, Metadata
+
+#: What readers of a file's parts raise where it is damaged.
+DAMAGE: Final = (ImageError, ValueError, struct.error, IndexError, KeyError, zlib.error)
+HINT: Final = "--allow-truncated uses what is there"
 READABLE: Final = tuple(sorted(name for name, row in FORMATS.items() if row.decode))
 
 _FOREIGN: Final = (
@@ -76,3 +85,46 @@ def _is_utf8(some: bytes) -> bool:
     except UnicodeDecodeError as error:
         return error.start > len(some) - 4 and len(some) == 1024  # a character cut by our own limit
     return True
+
+
+def header(data: bytes, format: str, *, place: str) -> Header:
+    """The header of a file of that format. Raises ImageError for one that is cut short or impossible."""
+    from convcli.pictures.format import Header, TruncatedError
+
+    read = FORMATS[format].header
+    try:
+        return read(data) if read else Header()
+    except (struct.error, IndexError):
+        raise TruncatedError(f"truncated {format.upper()}: it ends at byte {len(data)}", place=place) from None
+    except ImageError as error:
+        error.place = place
+        raise
+
+
+def metadata(data: bytes, format: str) -> Metadata:
+    """The metadata in a file of that format that was decoded; what is damaged counts as absent."""
+    from convcli.pictures.format import Metadata
+
+    read = FORMATS[format].metadata
+    try:
+        return read(data) if read else Metadata()
+    except DAMAGE:
+        return Metadata(lost=("its metadata are damaged and left out",))
+
+
+def completed(data: bytes, format: str) -> Completed | None:
+    """A file that was cut short, made whole enough for a decoder; None where nothing can be done.
+
+    JPEG's missing blocks become grey (libjpeg's rule), everywhere else missing samples are 0. WebP, AVIF, JPEG 2000,
+    GIF and compressed TIFF are left alone: their decoders take all or nothing.
+    """
+    complete = FORMATS[format].completed
+    try:
+        return complete(data) if complete else None
+    except DAMAGE:
+        return None
+
+
+def hint(data: bytes, format: str) -> str:
+    """How the user gets what is there of a file that was cut short, or nothing where `completed` can't help."""
+    return HINT if FORMATS[format].completes or completed(data, format) is not None else ""

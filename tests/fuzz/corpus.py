@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from convcli.pictures.format import Metadata
+from convcli.pictures.format import Animation, Metadata, Target
 from convcli.pictures.formats.png import structure, writer as png_writer
 from convcli.pictures.formats.tiff import writer as tiff_writer
 
@@ -139,11 +139,15 @@ def _tiffs(height: int, width: int) -> dict[str, tuple[str, bytes]]:
         "16 bits": opencv(rgb.astype(np.uint16) * 257, ".tif"),
         "float": opencv(rgb.astype(np.float32) / 255, ".tif"),
         "double": opencv(grey.astype(np.float64) / 255, ".tif"),
-        "grey alpha": tiff_writer.encode_pages([scene(height, width, 2)], metadata=Metadata(exif=exif_block(1)[6:])),
+        "grey alpha": _tiff([scene(height, width, 2)], Metadata(exif=exif_block(1)[6:])),
         "rgba": pillow(scene(height, width, 4), "TIFF"),
-        "pages": tiff_writer.encode_pages([rgb, grey, rgb[:20]], metadata=Metadata()),
+        "pages": _tiff([rgb, grey, rgb[:20]], Metadata()),
     }
     return {f"tiff {name}": ("tiff", data) for name, data in files.items()}
+
+
+def _tiff(pages: list[Pixels], metadata: Metadata) -> bytes:
+    return tiff_writer.encode_frames(Animation(frames=pages), Target(format="tiff", metadata=metadata))
 
 
 def _tiled(grey: Pixels, order: str) -> bytes:

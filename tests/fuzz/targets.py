@@ -25,7 +25,7 @@ import numpy as np
 
 from convcli import cli, npy
 from convcli.errors import ConvcliError
-from convcli.pictures import reading, rows
+from convcli.pictures import reading
 from convcli.pictures.formats.png import rows as png_rows
 from convcli.pictures.sniff import READABLE
 from convcli.spec import library
@@ -113,7 +113,7 @@ def _in_bands(data: bytes) -> str:
     """What is read in bands of rows is what the ordinary way reads; all else is left to it."""
     try:
         source = png_rows.PngBands(data, least=0, max_pixels=MOST_PIXELS)
-    except rows.NotInBandsError:
+    except reading.NotInBandsError:
         return "left alone"
     try:
         pixels = np.empty(source.shape, source.dtype)
@@ -122,7 +122,7 @@ def _in_bands(data: bytes) -> str:
         source.rewind()
         for start, stop in source.cuts:
             source.read((start, stop), pixels[start:stop])
-    except rows.NotInBandsError:
+    except reading.NotInBandsError:
         return "given up"
     finally:
         source.close()

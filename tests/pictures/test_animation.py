@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from convcli.errors import ImageError, UsageError
-from convcli.pictures import encoding, frames, reading
+from convcli.pictures import encoding, reading
 from convcli.pictures.format import Animation, Metadata
 from convcli.pictures.metadata import fit
 from convcli.pictures.registry import FORMATS
@@ -85,7 +85,7 @@ def test_pages_of_any_size_and_kind() -> None:
     assert np.array_equal(found[0][:, :, 0], drawn()[0][:, :, 0])
     assert np.array_equal(found[1], drawn()[1][:20, :, :3])
     assert np.array_equal(found[2].ravel(), np.arange(600)) and found[2].dtype == np.uint16
-    again = frames.encode(Animation(frames=found), format="tiff", place="")
+    again = encoding.encode_frames(Animation(frames=found), format="tiff", place="")
     for picture, before in zip(reading.decode_all(again, place=""), found, strict=True):
         assert np.array_equal(picture.pixels, before)
 
@@ -101,7 +101,7 @@ def test_one_picture_is_one_frame() -> None:
 def test_what_is_written_pillow_reads(format: str, opaque: bool) -> None:
     pictures = [frame[:, :, :3] if opaque else frame for frame in drawn(opaque=opaque)]
     options = {"webp_lossless": 1} if format == "webp" else {"quality": 100}
-    data = frames.encode(
+    data = encoding.encode_frames(
         Animation(frames=pictures, durations=DURATIONS, loops=2), format=format, place="", options=options
     )
     found, durations, loops = shown(data)
@@ -117,7 +117,7 @@ def test_what_is_written_pillow_reads(format: str, opaque: bool) -> None:
 
 def test_sixteen_bits_and_grey_in_png() -> None:
     deep = [np.random.default_rng(n).integers(0, 65536, (9, 7, 2)).astype(np.uint16) for n in range(3)]
-    data = frames.encode(Animation(frames=deep, durations=[10, 20, 30]), format="png", place="")
+    data = encoding.encode_frames(Animation(frames=deep, durations=[10, 20, 30]), format="png", place="")
     assert np.array_equal(reading.decode(data, place="").pixels, deep[0])
     assert shown(data)[1] == [10, 20, 30]
 
@@ -127,7 +127,7 @@ def test_metadata_of_animations(format: str) -> None:
     icc = bytearray(700)
     icc[:4], icc[16:20], icc[36:40] = (700).to_bytes(4, "big"), b"RGB ", b"acsp"
     given = Metadata(icc=bytes(icc), xmp=b"<x:xmpmeta/>", dpi=(300, 300))
-    data = frames.encode(Animation(frames=drawn()), format=format, place="", metadata=given)
+    data = encoding.encode_frames(Animation(frames=drawn()), format=format, place="", metadata=given)
     found = reading.decode(data, place="").metadata
     assert (found.icc, found.xmp, found.dpi) == (given.icc, given.xmp, given.dpi)
     assert len(shown(data)[0]) == 4
@@ -138,10 +138,10 @@ def test_metadata_of_animations(format: str) -> None:
 
 def test_what_holds_no_frames_says_so() -> None:
     with pytest.raises(ImageError, match="bmp can't hold 4 pictures") as caught:
-        frames.encode(Animation(frames=drawn()), format="bmp", place="a.bmp")
+        encoding.encode_frames(Animation(frames=drawn()), format="bmp", place="a.bmp")
     assert caught.value.hint.startswith("formats that can: .tif .png .webp .avif; {frame} ")
     with pytest.raises(ImageError, match="must be of one size"):
-        frames.encode(Animation(frames=[drawn()[0], drawn()[0][:5]]), format="png", place="")
+        encoding.encode_frames(Animation(frames=[drawn()[0], drawn()[0][:5]]), format="png", place="")
     with pytest.raises(ImageError, match="at most"):
         list(reading.decode_all(from_pillow("GIF", drawn()), place="", max_pixels=36 * 48 * 3))
 

@@ -22,7 +22,7 @@ from convcli import npy
 from convcli.costs import facts as analysis
 from convcli.errors import ConvcliError, ImageError, ShapeError
 from convcli.pictures import encoding, reading
-from convcli.pictures.source import header
+from convcli.pictures.sniff import header
 from tests.support import environment, noise, run, texts
 
 

@@ -105,7 +105,7 @@ def test_the_bytes_depend_neither_on_threads_nor_on_how_rows_come(
         monkeypatch.setattr(threads, "_most", count)
         for step in (1, 7, 16, 100, 333, 500):
             file = io.BytesIO()
-            writer = jpeg_writer.writer(file, pixels.nbytes, target)
+            writer = jpeg_writer.Writer(file, pixels.nbytes, target)
             writer.begin(pixels.shape, pixels.dtype)
             for start in range(0, 500, step):
                 rows = pixels[start : start + step].copy()

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from convcli.pictures import encoding, reading, source
-from convcli.pictures.format import NOTHING, Metadata
+from convcli.pictures import encoding, reading, sniff
+from convcli.pictures.format import NOTHING, Animation, Metadata, Target
 from convcli.pictures.formats import avif
 from convcli.pictures.formats.tiff import exif
-from convcli.pictures.metadata import fit, fitted
+from convcli.pictures.metadata import fit
 
 Pixels = np.ndarray[Any, Any]
 CARRIERS = ("jpeg", "png", "webp", "tiff", "avif")
@@ -279,9 +279,9 @@ def test_damage_in_metadata_is_no_damage_of_the_picture() -> None:
             data = bytearray(whole)
             for _ in range(4):
                 data[min(len(data) - 1, int(random.choice(spots) + random.integers(-8, 200)))] = random.integers(0, 256)
-            found = source.metadata(bytes(data), format)
-            kept, _ = fitted(found, format="png", shape=(5, 6, 3))
-            again, _ = fitted(kept, format="png", shape=(5, 6, 3))
+            found = sniff.metadata(bytes(data), format)
+            kept, _ = fit(found, np.zeros((5, 6, 3), np.uint8), "png")
+            again, _ = fit(kept, np.zeros((5, 6, 3), np.uint8), "png")
             assert again == kept
             encoding.encode(picture(), format="tiff", place="", metadata=found)
 
@@ -290,7 +290,7 @@ def test_hostile_xmp_packets_take_no_time() -> None:
     start = time.perf_counter()
     for part in (b" ", b"<xmp:Thumbnails>", b"tiff:Orientation=", b'tiff:Orientation="', b"<tiff:ImageWidth>1"):
         packet = part * (3_000_000 // len(part))
-        kept, _ = fitted(Metadata(xmp=packet), format="png", shape=(5, 6, 3))
+        kept, _ = fit(Metadata(xmp=packet), np.zeros((5, 6, 3), np.uint8), "png")
         assert kept.xmp == packet
     assert time.perf_counter() - start < 5
 
@@ -298,15 +298,15 @@ def test_hostile_xmp_packets_take_no_time() -> None:
 def test_hostile_exif_blocks() -> None:
     whole = block()
     for length in range(0, len(whole), 3):
-        fitted(Metadata(exif=whole[:length]), format="png", shape=(5, 6, 3))
-    kept, notes = fitted(Metadata(exif=b"II*\0\xff\xff\xff\xff"), format="png", shape=(5, 6, 3))
+        fit(Metadata(exif=whole[:length]), np.zeros((5, 6, 3), np.uint8), "png")
+    kept, notes = fit(Metadata(exif=b"II*\0\xff\xff\xff\xff"), np.zeros((5, 6, 3), np.uint8), "png")
     assert kept.exif == b"" and notes == ("EXIF dropped: it is damaged, its directory lies beyond its end",)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turns_and_mirrors_of_avif(orientation: int) -> None:
     """Pillow writes the orientation as boxes of the picture and not as EXIF."""
-    found = avif.inspect(from_pillow("avif", exif=b"Exif\0\0" + block(orientation)))
+    found, _ = avif.inspect(from_pillow("avif", exif=b"Exif\0\0" + block(orientation)))
     assert (found.width, found.height, found.orientation) == (56, 40, orientation)
 
 
@@ -317,7 +317,8 @@ def test_tiff_pages_by_opencv(dtype: str, channels: int, compression: str) -> No
     from convcli.pictures.formats.tiff import writer as tiff_writer
 
     pixels = (np.random.default_rng(1).random((700, 300, channels)) * 200).astype(dtype)
-    data = tiff_writer.encode_pages([pixels, pixels[:9, :7]], compression=compression)
+    target = Target(format="tiff", settings={"compression": compression})
+    data = tiff_writer.encode_frames(Animation(frames=[pixels, pixels[:9, :7]]), target)
     if channels == 2:
         assert np.array_equal(reading.decode(data, place="").pixels, pixels)
         return

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from convcli.errors import ImageError
-from convcli.pictures import encoding, reading, source
+from convcli.pictures import codecs, encoding, reading
 from tests.support import SAMPLES, environment, noise, texts
 
 
@@ -72,22 +72,22 @@ def test_jpeg_files_are_decoded_in_place_as_they_are_otherwise(monkeypatch: pyte
     pixels = cv2.GaussianBlur(noise(120, 161, 3), (0, 0), 2)
     files = [encoding.encode(pixels, format="jpeg", place="", options={"jpeg_progressive": p}) for p in (0, 1)]
     calls: list[bool] = []
-    read_into = source.read_into
+    read_into = codecs.read_into
 
     def counted(*arguments: Any) -> bool:
         calls.append(read_into(*arguments))
         return calls[-1]
 
-    monkeypatch.setattr(source, "read_into", counted)
+    monkeypatch.setattr(codecs, "read_into", counted)
     choose = random.Random(5)
     for data in files:
         for number in range(300):
             damaged = bytearray(data)
             for _ in range(number and choose.choice([1, 2, 20])):
                 damaged[choose.randrange(2, choose.choice([700, len(data)]))] = choose.randrange(256)
-            monkeypatch.setattr(source, "_IN_PLACE", 1 << 30)
+            monkeypatch.setattr(codecs, "_IN_PLACE", 1 << 30)
             expected = outcome(bytes(damaged))
-            monkeypatch.setattr(source, "_IN_PLACE", 0)
+            monkeypatch.setattr(codecs, "_IN_PLACE", 0)
             assert outcome(bytes(damaged)) == expected
     assert 100 < sum(calls) < len(calls) - 20  # both ends were met
 
@@ -96,7 +96,7 @@ def test_an_array_that_opencv_left_alone_is_no_picture() -> None:
     out = np.full((48, 64, 3), 7, np.uint8)
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     data = encoding.encode(noise(48, 64, 3), format="jpeg", place="")
-    assert source.read_into(cv2, data, flags, out) is hasattr(os, "memfd_create")
-    assert not source.read_into(cv2, data[:200], flags, out)
-    assert not source.read_into(cv2, b"", flags, out)
-    assert not source.read_into(cv2, data, flags, np.empty((47, 64, 3), np.uint8))
+    assert codecs.read_into(cv2, data, flags, out) is hasattr(os, "memfd_create")
+    assert not codecs.read_into(cv2, data[:200], flags, out)
+    assert not codecs.read_into(cv2, b"", flags, out)
+    assert not codecs.read_into(cv2, data, flags, np.empty((47, 64, 3), np.uint8))

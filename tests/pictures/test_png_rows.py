@@ -23,9 +23,9 @@ from convcli.batch.settings import PictureSettings, Settings
 from convcli.errors import ConvcliError
 from convcli.filtering import paging, steps
 from convcli.filtering.treatment import Treatment
-from convcli.pictures.formats.png import prefetch, rows as png_rows, stream as png_stream
+from convcli.pictures.format import NotInBandsError
+from convcli.pictures.formats.png import rows as png_rows, stream as png_stream
 from convcli.pictures.formats.png.rows import PngBands
-from convcli.pictures.rows import NotInBandsError
 from tests.batch.test_one_file import CHAINS, check_same, in_bands, paths, photo
 from tests.png_files import chunk, png_file
 from tests.support import Pixels, corpus, environment, run
@@ -274,16 +274,16 @@ def test_made_ahead() -> None:
             yield number
         raise KeyError("end")
 
-    source = prefetch.Ahead(items(), 3)
+    source = png_stream.Ahead(items(), 3)
     assert [next(source) for _ in range(10)] == list(range(10))
     source.close()
     assert len(made) <= 14
-    whole = prefetch.Ahead(items(), 3)
+    whole = png_stream.Ahead(items(), 3)
     assert [next(whole) for _ in range(100)] == list(range(100))
     for _ in range(2):
         with pytest.raises(KeyError):
             next(whole)
-    assert list(prefetch.Ahead(iter("abc"), 1)) == ["a", "b", "c"]
+    assert list(png_stream.Ahead(iter("abc"), 1)) == ["a", "b", "c"]
 
 
 def test_others_are_not_read_in_bands(tmp_path: Path) -> None:

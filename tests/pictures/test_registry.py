@@ -16,7 +16,8 @@ import pytest
 import convcli
 from convcli import pictures
 from convcli.engine import threads
-from convcli.pictures import encoding, rows, sniff
+from convcli.pictures import encoding, reading, sniff
+from convcli.pictures.format import NOTHING
 from convcli.pictures.registry import FORMATS, Format, Late
 from tests.fuzz import corpus
 from tests.support import Pixels, noise
@@ -85,8 +86,7 @@ def files_of(pixels: Pixels) -> dict[str, bytes]:
     for format, options in (("png", {}), ("tiff", {"tiff_compression": "deflate"}), ("jpeg", {})):
         files[format] = encoding.encode(pixels, format=format, place="", options=options)
         file = io.BytesIO()
-        writer = rows.writer(format, file, shape=pixels.shape, dtype=pixels.dtype, options=options)
-        writer.begin(pixels.shape, pixels.dtype)
+        writer = encoding.writer(file, encoding.target_of(format, NOTHING, options), pixels)
         writer.add(pixels)
         writer.end()
         assert file.getvalue() == files[format]
@@ -113,25 +113,11 @@ def test_writers_start_no_more_threads_than_are_allowed(monkeypatch: pytest.Monk
     assert files[1] == files[3]
 
 
-def test_rows_of_any_other_format_are_collected() -> None:
-    pixels = noise(37, 41, 3)
-    for format in ("bmp", "pnm", "webp", "npy"):
-        file = io.BytesIO()
-        writer = rows.writer(format, file, shape=pixels.shape, dtype=pixels.dtype, place="a")
-        assert isinstance(writer, rows.Collected)
-        writer.begin(pixels.shape, pixels.dtype)
-        for start in range(0, len(pixels), 10):
-            writer.add(pixels[start : start + 10])
-        assert not file.getvalue()
-        writer.end()
-        assert file.getvalue() == encoding.encode(pixels, format=format, place="a"), format
-
-
 @pytest.mark.parametrize("format", ["jpeg", "webp", "gif", "npy"])
 def test_what_has_no_bands_is_read_whole(format: str) -> None:
     assert not FORMATS[format].pays_in_bands(b"", 0)
-    with pytest.raises(rows.NotInBandsError):
-        rows.open(b"", format, least=0, max_pixels=1)
+    with pytest.raises(pictures.NotInBandsError):
+        reading.open_rows(b"", format, least=0, max_pixels=1)
 
 
 def test_notes_are_told_apart_by_their_kind() -> None:

@@ -24,7 +24,7 @@ from convcli.batch.report import Report
 from convcli.batch.settings import Settings
 from convcli.errors import ImageError
 from convcli.filtering import paging, steps
-from convcli.pictures.formats.tiff import rows as tiff_rows, writer as tiff_writer
+from convcli.pictures.formats.tiff import directories, rows as tiff_rows, writer as tiff_writer
 from tests.batch.test_one_file import check_same, in_bands, photo
 from tests.support import Pixels, environment, run_in_bands
 from tests.tiff_files import tiff_file
@@ -199,7 +199,7 @@ def test_memory_is_bounded_whatever_the_height(recorded: bool, tmp_path: Path) -
         256: (4, [width]), 257: (4, [height]), 258: (3, [8, 8, 8]), 259: (3, [1]), 262: (3, [2]),
         273: (4, list(offsets)), 277: (3, [3]), 278: (4, [rows]), 279: (4, [rows * width * 3] * len(offsets)),
     }  # fmt: skip
-    packed, start = tiff_writer.directory(
+    packed, start = directories.pack(
         {t: (k, len(v), struct.pack(f"<{len(v)}{'H' if k == 3 else 'I'}", *v)) for t, (k, v) in tags.items()},
         at, order="<",
     )  # fmt: skip

@@ -18,7 +18,8 @@ from convcli.errors import KernelError
 from convcli.filtering import chain
 from convcli.networks import network
 from convcli.ops import base, rules, tensors
-from convcli.pictures import sniff, source, table
+from convcli.pictures import sniff, table
+from convcli.pictures.format import LONGEST_SIDE
 from convcli.spec import nodes, scalars
 from tests.support import ROOT, SAMPLES, environment
 
@@ -38,7 +39,7 @@ def test_every_test_that_is_named_exists() -> None:
     ("text", "number"),
     [
         ("{} pixels (`--max-pixels`)", table.MAX_PIXELS),
-        ("{} a side", source._LONGEST_SIDE),
+        ("{} a side", LONGEST_SIDE),
         ("most {} bytes of text", nodes.TEXT_LIMIT),
         ("{} levels of nesting", nodes.DEPTH),
         ("rules make at most {} taps", rules.MOST),

@@ -18,13 +18,12 @@ def needed(data: bytes) -> int:
     from convcli.errors import ImageError
     from convcli.pictures import sniff
     from convcli.pictures.format import Header
-    from convcli.pictures.source import header
 
     try:
         if data.startswith(npy.NPY_SIGNATURE):
             return _PER_PIXEL * math.prod(npy.npy_header(data)[0])
         format = sniff.identify(data)
-        facts = header(data, format, place="") if format else Header()
+        facts = sniff.header(data, format, place="") if format else Header()
     except (ImageError, ValueError):
         return 0  # it won't get far
     return _PER_PIXEL * facts.width * facts.height

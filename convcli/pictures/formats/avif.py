@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
-from convcli.pictures.encoder import encoded, encoded_frames
-from convcli.pictures.format import EXIF_MARK, Animation, Header, Metadata, Target
+from convcli.pictures.codecs import encoded, encoded_frames
+from convcli.pictures.format import EXIF_MARK, NOTHING, Animation, Header, Metadata, Pixels, Target
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.opencv import opencv
-from convcli.pictures.pixels import Pixels
 from convcli.pictures.registry import brands
-from convcli.records import record
 
 #: The EXIF orientation that quarter turns (irot, anticlockwise) and then a mirror (imir: 0 up-down, 1 left-right) make.
 _ORIENTATIONS: Final = {
@@ -25,33 +24,20 @@ _ORIENTATIONS: Final = {
 }  # fmt: skip
 
 
-@record
-class Boxes:
-    """`width` and `height` in pixels as stored (0: not known), `orientation` as EXIF counts, `exif` a TIFF block."""
-
-    width: int = 0
-    height: int = 0
-    orientation: int = 1
-    icc: bytes = b""
-    exif: bytes = b""
-    xmp: bytes = b""
-
-
 def header(data: bytes) -> Header:
     try:
-        facts = inspect(data)
+        facts = inspect(data)[0]
     except (struct.error, IndexError, ValueError, KeyError):
-        facts = Boxes()
-    frames = 1
-    if b"avis" in brands(data):
-        at = data.find(b"stsz", data.find(b"moov"))  # the table of sample sizes; its third word is their number
-        frames = max(1, struct.unpack_from(">I", data, at + 12)[0]) if at > 0 else 1
-    return Header(width=facts.width, height=facts.height, frames=frames, orientation=facts.orientation)
+        facts = Header(orientation=1)
+    if b"avis" not in brands(data):
+        return facts
+    at = data.find(b"stsz", data.find(b"moov"))  # the table of sample sizes; its third word is their number
+    return replace(facts, frames=max(1, struct.unpack_from(">I", data, at + 12)[0]) if at > 0 else 1)
 
 
 def metadata(data: bytes) -> Metadata:
-    facts = inspect(data)
-    return Metadata(icc=facts.icc, exif=facts.exif, xmp=facts.xmp, dpi=directories.dpi(facts.exif))
+    blocks = inspect(data)[1]
+    return replace(blocks, dpi=directories.dpi(blocks.exif))
 
 
 def encode(pixels: Pixels, target: Target) -> bytes:
@@ -70,14 +56,14 @@ def _flags(target: Target) -> list[int]:
     return [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, speed]
 
 
-def inspect(data: bytes) -> Boxes:
-    """What the primary picture's properties and the file's metadata items say; damaged boxes say nothing.
+def inspect(data: bytes) -> tuple[Header, Metadata]:
+    """What the primary picture's properties and the file's metadata items say; the picture's size is that stored.
 
     Raises struct.error, IndexError or ValueError for boxes that are cut off inside.
     """
     meta = next((body for kind, body in boxes(data, 0, len(data)) if kind == b"meta"), None)
     if meta is None:
-        return Boxes()
+        return Header(orientation=1), NOTHING
     parts = dict(boxes(data, meta[0] + 4, meta[1]))
     primary = _number(data, parts[b"pitm"][0] + 4, 4 if data[parts[b"pitm"][0]] else 2) if b"pitm" in parts else 0
     fields = _properties(data, *parts[b"iprp"], primary) if b"iprp" in parts else {}
@@ -91,14 +77,9 @@ def inspect(data: bytes) -> Boxes:
     turns = fields.get(b"irot", b"\0")[0] & 3
     mirror = fields[b"imir"][0] & 1 if b"imir" in fields else -1
     colour = fields.get(b"colr", b"")
-    return Boxes(
-        width=sides[0],
-        height=sides[1],
-        orientation=_ORIENTATIONS[turns, mirror],
-        icc=colour[4:] if colour[:4] in (b"prof", b"rICC") else b"",
-        exif=block,
-        xmp=contents.get("xmp", b""),
-    )
+    icc = colour[4:] if colour[:4] in (b"prof", b"rICC") else b""
+    facts = Header(width=sides[0], height=sides[1], orientation=_ORIENTATIONS[turns, mirror])
+    return facts, Metadata(icc=icc, exif=block, xmp=contents.get("xmp", b""))
 
 
 def boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, tuple[int, int]]]:

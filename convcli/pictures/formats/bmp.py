@@ -9,11 +9,9 @@ import struct
 
 import numpy as np
 
-from convcli.pictures.encoder import encoded
-from convcli.pictures.format import INCH, NOTHING, Completed, Decoded, Header, Metadata, Target, padded
+from convcli.pictures.codecs import encoded
+from convcli.pictures.format import INCH, NOTHING, Completed, Decoded, Header, Metadata, Pixels, Source, Target, padded
 from convcli.pictures.formats import others
-from convcli.pictures.pixels import Pixels
-from convcli.pictures.source import Source
 
 
 def header(data: bytes) -> Header:

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 
 from convcli.errors import ImageError
-from convcli.pictures.format import Completed, Decoded, Header, Note, Target, TruncatedError, padded
-from convcli.pictures.pixels import Pixels, swapped
-from convcli.pictures.source import Source, header as header_of
+from convcli.pictures import sniff
+from convcli.pictures.codecs import read
+from convcli.pictures.format import Completed, Decoded, Header, Note, Pixels, Source, Target, TruncatedError, padded
 
 # Patterns are compiled when a file has the format.
 _HEADER: Final = (
@@ -53,41 +53,28 @@ def completed(data: bytes) -> Completed | None:
 
 def decode(source: Source) -> Decoded:
     """PGM, PPM and PAM, scaled to the full range of their depth; OpenCV reads the forms in text, and PBM."""
-    facts = header_of(source.data, source.format, place=source.place)
+    facts = sniff.header(source.data, source.format, place=source.place)
     source.limit(facts.width, facts.height)
     shape, top = (facts.height, facts.width, facts.channels), facts.maximum
+    full = 255 if top < 256 else 65535
     if not (facts.width and facts.height and 1 <= facts.channels <= 4 and 1 <= top <= 65535):
         fact = f"unsupported PNM: {facts.width} x {facts.height} pixels of {facts.channels} channels up to {top}"
         raise ImageError(fact, place=source.place)
     if source.data[1:2] in b"567":
-        try:
-            pixels = read_pixels(source.data, shape=shape, maximum=top, start=facts.body)
-        except ValueError as error:
-            raise TruncatedError(f"truncated PNM: {error}", place=source.place) from None
+        dtype = np.dtype(np.uint8 if full == 255 else ">u2")
+        needed, left = math.prod(shape) * dtype.itemsize, len(source.data) - facts.body
+        if left < needed:
+            fact = f"truncated PNM: its pixels need {needed} bytes, {left} are left"
+            raise TruncatedError(fact, place=source.place)
+        pixels = np.frombuffer(source.data, dtype, math.prod(shape), facts.body).reshape(shape)
+        pixels = pixels.astype(dtype.newbyteorder("="))
     else:
-        pixels = swapped(source.read(source.data + b"\n", -1), in_place=True)
+        pixels = read(source, source.data + b"\n")
         top = max(top, 255)  # OpenCV scales 8 bits
-    full = 255 if top < 256 else 65535
     if top == full:
         return Decoded(pixels=pixels)
     note = Note("colours", f"its values up to {top} are scaled to {full}")
     return Decoded(pixels=full_range(pixels, top), notes=(note,))
-
-
-def encode(pixels: Pixels, target: Target) -> bytes:
-    return write_pixels(pixels, format=target.format)
-
-
-def read_pixels(data: bytes, *, shape: tuple[int, int, int], maximum: int, start: int) -> Pixels:
-    """The pixels of a binary PGM, PPM or PAM from byte `start` on: uint8, or uint16 where `maximum` is above 255.
-
-    Raises ValueError where the file is too short for them.
-    """
-    dtype = np.dtype(">u2" if maximum > 255 else np.uint8)
-    needed, left = math.prod(shape) * dtype.itemsize, len(data) - start
-    if left < needed:
-        raise ValueError(f"its pixels need {needed} bytes, {left} are left")
-    return np.frombuffer(data, dtype, math.prod(shape), start).reshape(shape).astype(dtype.newbyteorder("="))
 
 
 def full_range(pixels: Pixels, maximum: int) -> Pixels:
@@ -97,17 +84,14 @@ def full_range(pixels: Pixels, maximum: int) -> Pixels:
     return scaled.astype(pixels.dtype)
 
 
-def write_pixels(pixels: Pixels, *, format: str) -> bytes:
-    """A binary "pnm" (PGM for 1 channel, PPM for 3), "pam" (1 to 4) or "pfm" (1 or 3, float32) file.
-
-    `pixels` are (height, width, channels), uint8 or uint16, or float32 for PFM.
-    """
+def encode(pixels: Pixels, target: Target) -> bytes:
+    """A binary "pnm" (PGM for 1 channel, PPM for 3), "pam" or "pfm" file."""
     height, width, channels = pixels.shape
-    if format == "pfm":  # rows from the bottom up; a negative scale says little-endian
+    if target.format == "pfm":  # rows from the bottom up; a negative scale says little-endian
         head = f"P{'f' if channels == 1 else 'F'}\n{width} {height}\n-1.0\n"
         return head.encode("ascii") + pixels[::-1].astype("<f4").tobytes()
     top = 255 if pixels.dtype.itemsize == 1 else 65535
-    if format == "pam":
+    if target.format == "pam":
         kind = ("GRAYSCALE", "GRAYSCALE_ALPHA", "RGB", "RGB_ALPHA")[channels - 1]
         head = f"P7\nWIDTH {width}\nHEIGHT {height}\nDEPTH {channels}\nMAXVAL {top}\nTUPLTYPE {kind}\nENDHDR\n"
     else:

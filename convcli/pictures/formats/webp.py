@@ -8,11 +8,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from convcli.pictures.encoder import encoded, encoded_frames
-from convcli.pictures.format import EXIF_MARK, Animation, Header, Metadata, Target, TruncatedError
+from convcli.pictures.codecs import encoded, encoded_frames
+from convcli.pictures.format import EXIF_MARK, Animation, Header, Metadata, Pixels, Target, TruncatedError
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.opencv import opencv
-from convcli.pictures.pixels import Pixels
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

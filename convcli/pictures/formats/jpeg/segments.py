@@ -1,4 +1,4 @@
-"""The segments of JPEG files: walked, their frame header read, and files that were cut short completed.
+"""The segments of JPEG files: walked, their frame header read, completed where cut short, and decoded by OpenCV.
 
 Source: ITU-T T.81 (JPEG), annex B.
 """
@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from convcli.errors import ImageError
-from convcli.pictures.format import EXIF_MARK, Completed, Header, TruncatedError
+from convcli.pictures import sniff
+from convcli.pictures.codecs import read, read_rgb, upright
+from convcli.pictures.format import CMYK, EXIF_MARK, Completed, Decoded, Header, Source, TruncatedError
+from convcli.pictures.formats.tiff import directories
 
 SCAN: Final = 0xDA
 #: The markers of frame headers.
@@ -101,3 +104,15 @@ def completed(data: bytes) -> Completed | None:
     if data[last + 1] != SCAN or last + 2 + length > end:
         end = last  # a segment between scans, or one cut short
     return Completed(data=data[:end].removesuffix(b"\xff") + _END, share=None, coarse=progressive)
+
+
+def decode(source: Source) -> Decoded:
+    facts = sniff.header(source.data, source.format, place=source.place)
+    source.limit(facts.width, facts.height)
+    if facts.channels > 1:
+        pixels = read_rgb(source, source.data, (facts.height, facts.width))
+    else:
+        pixels = read(source, source.data)
+    return Decoded(
+        pixels=upright(pixels, directories.orientation(facts.exif)), notes=(CMYK,) if facts.channels == 4 else ()
+    )

@@ -9,18 +9,18 @@ Source: ITU-T T.81 (JPEG), B.2.1 (restart intervals), B.2.2 (frame header), B.2.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 
 from convcli.engine.threads import run_all
 from convcli.errors import ImageError
-from convcli.pictures.format import NOTHING, Metadata, RowWriter, Target
+from convcli.pictures.codecs import swapped
+from convcli.pictures.format import Pixels, Target
 from convcli.pictures.formats.jpeg.metadata import described
 from convcli.pictures.formats.jpeg.segments import FRAMES, segments
 from convcli.pictures.opencv import opencv, quiet
-from convcli.pictures.pixels import Pixels, swapped
 
 _SUBSAMPLINGS: Final = {"444": 0x111111, "422": 0x211111, "420": 0x221111, "440": 0x121111, "411": 0x411111}
 #: Bytes of samples in a strip: a marker costs a few bytes, and a call as much as some thousand samples.
@@ -29,12 +29,6 @@ _STRIP_BYTES: Final = 1 << 21
 _GRAIN: Final = 16
 _MOST_UNITS: Final = 65535  # that a restart interval may have
 _INTERVAL: Final = 0xDD  # a marker
-
-
-def writer(file: BinaryIO, size: int, target: Target) -> RowWriter:
-    """What writes a JPEG file by rows, whatever their `size` together."""
-    whole = bool(target.settings["progressive"] or target.settings["optimize"])
-    return Writer(file.write, flags=flags(target), whole=whole, metadata=target.metadata, place=target.place)
 
 
 def flags(target: Target) -> list[int]:
@@ -51,22 +45,15 @@ def flags(target: Target) -> list[int]:
 class Writer:
     """Writes a JPEG file of 1 or 3 channels, 8 bits per sample, whose bytes don't depend on the number of threads."""
 
-    def __init__(
-        self, write: Callable[[bytes], object], *, flags: Sequence[int], whole: bool, metadata: Metadata = NOTHING,
-        place: str = "",
-    ) -> None:  # fmt: skip
-        """`write` takes the file piece by piece, `flags` are OpenCV's.
-
-        `whole`: the picture is one strip, as it must be where all of it decides on the code or goes through several
-        scans.
-        """
-        self._write, self._flags, self._whole = write, flags, whole
-        self._metadata, self._place = metadata, place
+    def __init__(self, file: BinaryIO, size: int, target: Target) -> None:
+        self._write, self._flags = file.write, flags(target)
+        self._metadata, self._place = target.metadata, target.place
+        # One strip where all of the picture decides on the code, or goes through several scans.
+        self._whole = bool(target.settings["progressive"] or target.settings["optimize"])
 
     def begin(self, shape: Sequence[int], dtype: Any) -> None:
         """Nothing is written yet."""
-        self._left, self._width = shape[0], shape[1]
-        self._shape = tuple(shape)
+        self._left, self._shape = shape[0], tuple(shape)
         rows = max(1, _STRIP_BYTES // (shape[1] * shape[2]))
         # A row of blocks has at most one for every 8 pixels.
         most = _MOST_UNITS // -(-shape[1] // 8) * 8

@@ -15,14 +15,11 @@ from typing import Final
 import numpy as np
 
 from convcli.errors import ImageError
-from convcli.pictures import source as sources
-from convcli.pictures.format import Metadata, Note, NotInBandsError
+from convcli.pictures import sniff
+from convcli.pictures.format import Metadata, Note, NotInBandsError, Pixels, Source
 from convcli.pictures.formats.png import deflate, stream as png_stream, structure
 from convcli.pictures.formats.png.decode import samples
-from convcli.pictures.formats.png.prefetch import Ahead
 from convcli.pictures.formats.tiff import directories
-from convcli.pictures.pixels import Pixels
-from convcli.pictures.source import Source
 
 #: Bytes of samples that are decoded at a time.
 _BAND_BYTES: Final = 1 << 20
@@ -49,7 +46,7 @@ class PngBands:
         Raises NotInBandsError for a file that is to be read whole.
         """
         self._file: int | None = None
-        self._rows: Ahead[list[bytes]] | None = None
+        self._rows: png_stream.Ahead[list[bytes]] | None = None
         try:
             self._open(source)
             facts = structure.structure(self._chunks, self._at, place="")
@@ -90,7 +87,7 @@ class PngBands:
     def metadata(self) -> Metadata:
         """What stands in chunks before and behind the pixels."""
         others = [self._at(start - 8, end - start + 12) for kind, start, end in self._chunks if kind != b"IDAT"]
-        return sources.metadata(structure.SIGNATURE + b"".join(others), self.format)
+        return sniff.metadata(structure.SIGNATURE + b"".join(others), self.format)
 
     def read(self, cut: tuple[int, int], out: Pixels) -> None:
         """Decodes the rows of one of `cuts`; after a later one, all rows from the first on."""
@@ -116,7 +113,7 @@ class PngBands:
             self._rows.close()
         self._next, self._above = 0, b""
         sizes = [(stop - start) * (self._row + 1) for start, stop in self.cuts]
-        self._rows = Ahead(png_stream.inflated(self._at, self._chunks, sizes), _AHEAD)
+        self._rows = png_stream.Ahead(png_stream.inflated(self._at, self._chunks, sizes), _AHEAD)
 
     def _decode(self, cut: tuple[int, int], out: Pixels) -> None:
         """The next band. Raises ImageError, OSError and one of deflate.ERRORS where anything is wrong with it."""

@@ -1,15 +1,19 @@
-"""The pixels of a PNG file as they are packed: its IDAT chunks read and inflated by and by.
+"""The pixels of a PNG file as they are packed: its IDAT chunks read and inflated by and by, in a thread ahead.
 
 Source: W3C, Portable Network Graphics (PNG) Specification, Third Edition, clause 10; RFC 1950 (zlib).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Generic, TypeVar
 
 from convcli.errors import ImageError
 from convcli.pictures.formats.png import deflate, structure
+
+T = TypeVar("T")
 
 #: Bytes of the file that are inflated at a time.
 _PIECE: Final = 1 << 18
@@ -17,6 +21,28 @@ _PIECE: Final = 1 << 18
 _UNSHARED: Final = 5 << 10
 #: The most bytes of a block of deflate that are stored as they are.
 _STORED: Final = 65535
+
+
+class Ahead(Generic[T]):
+    """The items of an iterator, `most` of which a thread of its own makes before they are asked for."""
+
+    def __init__(self, items: Iterator[T], most: int) -> None:
+        self._items, self._thread = items, ThreadPoolExecutor(1, "convcli-ahead")
+        self._ready = deque(self._thread.submit(next, items) for _ in range(most))
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        """The next item, or whatever making it raised."""
+        item = self._ready[0].result()
+        self._ready.popleft()
+        self._ready.append(self._thread.submit(next, self._items))
+        return item
+
+    def close(self) -> None:
+        """Makes no more of them; returns when the thread is gone."""
+        self._thread.shutdown(cancel_futures=True)
 
 
 def inflated(read: structure.Read, chunks: Sequence[structure.Chunk], sizes: Iterable[int]) -> Iterator[list[bytes]]:

@@ -7,15 +7,16 @@ Source: W3C, Portable Network Graphics (PNG) Specification, Third Edition; RFC 1
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from convcli.engine.threads import run_all
-from convcli.pictures.format import RowWriter, Target
+from convcli.pictures.format import Target
 from convcli.pictures.formats.png import deflate, metadata
 from convcli.pictures.formats.png.structure import PALETTE, SAMPLES, SIGNATURE, chunk
 
@@ -32,18 +33,13 @@ _FLAT: Final = 0.6  # from this share of zeros among the differences on, deflate
 
 def encode(pixels: Rows, target: Target = _PLAIN) -> bytes:
     """A PNG file of `pixels`, shaped (height, width, channels) or (height, width), as `Writer` makes it."""
-    pieces: list[bytes] = []
+    file = io.BytesIO()
     rows = pixels.reshape(*pixels.shape[:2], -1) if pixels.size else pixels
-    writer = Writer(pieces.append, chunks=metadata.chunks(target.metadata), **target.settings)
+    writer = Writer(file, pixels.nbytes, target)
     writer.begin(rows.shape, pixels.dtype)
     writer.add(rows)
     writer.end()
-    return b"".join(pieces)
-
-
-def writer(file: BinaryIO, size: int, target: Target) -> RowWriter:
-    """What writes a PNG file by rows, whatever their `size` together."""
-    return Writer(file.write, chunks=metadata.chunks(target.metadata), **target.settings)
+    return file.getvalue()
 
 
 class Writer:
@@ -55,9 +51,9 @@ class Writer:
     come at a time.
     """
 
-    def __init__(self, write: Callable[[bytes], object], *, compression: int = 1, chunks: bytes = b"") -> None:
-        """`write` takes the file piece by piece; `chunks` are laid down behind the header."""
-        self._write, self._level, self._chunks = write, compression, chunks
+    def __init__(self, file: BinaryIO, size: int, target: Target) -> None:
+        self._write, self._level = file.write, target.settings.get("compression", 1)
+        self._chunks = metadata.chunks(target.metadata)
 
     def begin(self, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
         """Raises ValueError for another dtype or number of channels, or for no pixels."""

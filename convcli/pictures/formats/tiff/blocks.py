@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Final
 
-from convcli.pictures.formats.tiff import directories, writer as tiff_writer
-from convcli.pictures.formats.tiff.exif import Value
+from convcli.pictures.formats.tiff import directories
+from convcli.pictures.formats.tiff.directories import Value, longs
 from convcli.records import record
 
 FILL_ORDER: Final = 266
 ROWS_PER_STRIP: Final = 278
 TILE_HEIGHT: Final = 323
+_TILES: Final = (directories.TILE_OFFSETS, directories.TILE_BYTES)
+_STRIPS: Final = (directories.STRIP_OFFSETS, directories.STRIP_BYTES)
 #: Tags that tell a decoder what the samples mean, besides those that say where they lie.
 _MEANING: Final = frozenset({
     directories.BITS, directories.COMPRESSION, directories.PHOTOMETRIC, FILL_ORDER, directories.SAMPLES,
@@ -47,12 +50,7 @@ class Blocks:
             side, rows = page.first(directories.TILE_WIDTH, 0), page.first(TILE_HEIGHT, 0)
         if not side or not rows:
             raise ValueError("its strips or tiles have no size")
-        tags = (
-            (directories.TILE_OFFSETS, directories.TILE_BYTES)
-            if tiled
-            else (directories.STRIP_OFFSETS, directories.STRIP_BYTES)
-        )
-        offsets, sizes = (page.get(tag) for tag in tags)
+        offsets, sizes = (page.get(tag) for tag in (_TILES if tiled else _STRIPS))
         planes = page.first(directories.SAMPLES, 1) if page.first(directories.PLANAR, 1) == 2 else 1
         across, down = -(-width // side), -(-height // rows)
         if len(offsets) != across * down * planes or len(sizes) != len(offsets):
@@ -101,21 +99,15 @@ def small_file(
     *, tiled: bool,
 ) -> bytes:  # fmt: skip
     """A TIFF file of `size` (height, width), its samples in `pieces`: strips or tiles of `block` (height, width)."""
-
-    def long(*values: int) -> Value:
-        return 4, len(values), struct.pack(f"{order}{len(values)}I", *values)
-
-    offsets, at = [], 8
-    for piece in pieces:
-        offsets.append(at)
-        at += len(piece)
-    tags = {**meaning, directories.HEIGHT: long(size[0]), directories.WIDTH: long(size[1])}
+    sizes = [len(piece) for piece in pieces]
+    *offsets, at = accumulate(sizes, initial=8)
+    tags = {**meaning, directories.HEIGHT: longs(order, size[0]), directories.WIDTH: longs(order, size[1])}
+    where, many = _TILES if tiled else _STRIPS
+    tags |= {where: longs(order, *offsets), many: longs(order, *sizes)}
     if tiled:
-        tags |= {TILE_HEIGHT: long(block[0]), directories.TILE_WIDTH: long(block[1])}
-        tags |= {directories.TILE_OFFSETS: long(*offsets), directories.TILE_BYTES: long(*map(len, pieces))}
+        tags |= {TILE_HEIGHT: longs(order, block[0]), directories.TILE_WIDTH: longs(order, block[1])}
     else:
-        tags |= {directories.STRIP_OFFSETS: long(*offsets), directories.STRIP_BYTES: long(*map(len, pieces))}
-        tags[ROWS_PER_STRIP] = long(block[0])
-    packed, directory_at = tiff_writer.directory(tags, at, order=order)
+        tags[ROWS_PER_STRIP] = longs(order, block[0])
+    packed, directory_at = directories.pack(tags, at, order=order)
     mark = b"II" if order == "<" else b"MM"
     return b"".join((mark, struct.pack(order + "HI", 42, directory_at), *pieces, packed))

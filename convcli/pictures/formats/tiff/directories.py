@@ -6,7 +6,7 @@ Source: TIFF Revision 6.0 (Adobe, 1992), BigTIFF (Aware Systems), CIPA DC-008 (E
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from convcli.pictures.format import EXIF_MARK
@@ -24,6 +24,9 @@ SIZES: Final = {2: 1, 5: 8, 10: 8, 11: 4, 12: 8, 13: 4} | {
 }
 _MOST_VALUES: Final = 1 << 24
 _MOST_BYTES: Final = 1 << 24
+
+Value = tuple[int, int, bytes]
+"""A tag's kind, count and packed value."""
 
 
 @record
@@ -183,3 +186,33 @@ def dpi(block: bytes) -> tuple[float, float] | None:
     except ValueError:
         return None
     return resolution(page) if page else None
+
+
+def shorts(order: str, *values: int) -> Value:
+    return 3, len(values), struct.pack(f"{order}{len(values)}H", *values)
+
+
+def longs(order: str, *values: int, big: bool = False) -> Value:
+    """Numbers of 32 bits, or of 64 in a BigTIFF."""
+    return 16 if big else 4, len(values), struct.pack(f"{order}{len(values)}{'Q' if big else 'I'}", *values)
+
+
+def pack(
+    tags: Mapping[int, Value], at: int, *, order: str, big: bool = False, entries: Sequence[bytes] = ()
+) -> tuple[bytes, int]:
+    """Values and directory as bytes to be laid down from byte `at` of a file on, and where the directory starts.
+
+    `entries` are further ones, packed. The last word says where the next directory starts; it is 0.
+    """
+    inline, word = (8, "Q") if big else (4, "I")
+    values = bytes(at & 1)
+    rows = list(entries)
+    for tag, (kind, count, packed) in tags.items():
+        place = packed.ljust(inline, b"\0")
+        if len(packed) > inline:
+            place = struct.pack(order + word, at + len(values))
+            values += packed + bytes(len(packed) & 1)
+        rows.append(struct.pack(f"{order}HH{word}", tag, kind, count) + place)
+    rows.sort(key=lambda row: int(struct.unpack_from(order + "H", row)[0]))
+    count_word = struct.pack(order + ("Q" if big else "H"), len(rows))
+    return values + count_word + b"".join(rows) + bytes(inline), at + len(values)

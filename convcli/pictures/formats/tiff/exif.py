@@ -6,11 +6,12 @@ Source: CIPA DC-008 (Exif 2.32), sections 4.5 and 4.6; TIFF Revision 6.0.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from convcli.pictures.format import Metadata
 from convcli.pictures.formats.tiff import directories
+from convcli.pictures.formats.tiff.directories import Value, longs, shorts
 
 ICC_PROFILE, XMP_PACKET = 34675, 700
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 34665, 34853, 40965
@@ -23,9 +24,6 @@ DESCRIPTIVE: Final = frozenset({270, 271, 272, 305, 306, 315, 316, 18246, 18249,
 POINTERS: Final = frozenset({EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY})
 
 EMPTY: Final = b"II*\0\x08\0\0\0" + bytes(6)
-
-Value = tuple[int, int, bytes]
-"""A tag's kind, count and packed value."""
 
 
 def metadata(data: bytes) -> Metadata:
@@ -82,7 +80,7 @@ def subdirectory(page: directories.Directory, tag: int) -> directories.Directory
 
 def resolution_tags(dpi: tuple[float, float], order: str) -> dict[int, Value]:
     """Tags that give a resolution in pixels per inch."""
-    tags = {directories.RESOLUTION_UNIT: (3, 1, struct.pack(order + "H", 2))}
+    tags = {directories.RESOLUTION_UNIT: shorts(order, 2)}
     for tag, value in zip((directories.X_RESOLUTION, directories.Y_RESOLUTION), dpi, strict=True):
         below = 1 if float(value).is_integer() else 10000
         tags[tag] = (5, 1, struct.pack(order + "II", min(round(value * below), 0xFFFFFFFF), below))
@@ -100,18 +98,17 @@ def gathered(page: directories.Directory) -> bytes:
         inner = subdirectory(page, pointer)
         if inner is None:
             continue
-        values = _values(inner, frozenset(inner.entries) - POINTERS - {MAKER_NOTE})
+        values = _values(inner, inner.entries.keys() - POINTERS - {MAKER_NOTE})
         innermost = subdirectory(inner, INTEROPERABILITY)
         if innermost is not None:
-            at = _append(out, _values(innermost, frozenset(innermost.entries) - POINTERS), page.order)
-            values[INTEROPERABILITY] = (4, 1, struct.pack(page.order + "I", at))
-        tags[pointer] = (4, 1, struct.pack(page.order + "I", _append(out, values, page.order)))
+            at = _append(out, _values(innermost, innermost.entries.keys() - POINTERS), page.order)
+            values[INTEROPERABILITY] = longs(page.order, at)
+        tags[pointer] = longs(page.order, _append(out, values, page.order))
     if not tags:
         return b""
     dpi = directories.resolution(page)
-    struct.pack_into(
-        page.order + "I", out, 4, _append(out, tags | (resolution_tags(dpi, page.order) if dpi else {}), page.order)
-    )
+    tags |= resolution_tags(dpi, page.order) if dpi else {}
+    struct.pack_into(page.order + "I", out, 4, _append(out, tags, page.order))
     return bytes(out)
 
 
@@ -124,37 +121,22 @@ def _values(page: directories.Directory, tags: Collection[int]) -> dict[int, Val
     }
 
 
-def _append(out: bytearray, tags: Mapping[int, Value], order: str) -> int:
+def _append(out: bytearray, tags: Mapping[int, Value], order: str, entries: Sequence[bytes] = ()) -> int:
     """Write values and a directory at the end of a block; returns where the directory starts."""
-    entries = []
-    for tag, (kind, count, packed) in sorted(tags.items()):
-        if len(packed) > 4:
-            out += bytes(len(out) & 1)
-            place = struct.pack(order + "I", len(out))
-            out += packed
-        else:
-            place = packed.ljust(4, b"\0")
-        entries.append(struct.pack(order + "HHI", tag, kind, count) + place)
-    out += bytes(len(out) & 1)
-    at = len(out)
-    out += struct.pack(order + "H", len(entries)) + b"".join(entries) + bytes(4)
+    packed, at = directories.pack(dict(sorted(tags.items())), len(out), order=order, entries=entries)
+    out += packed
     return at
 
 
 def _with_tags(block: bytes, tags: dict[int, Value]) -> bytes:
     """A block with tags of its first directory set; the values of the others stay in place."""
     page = next(directories.directories(block))
-    values = tags | {tag: value for tag, value in _values(page, frozenset(page.entries)).items() if tag not in tags}
-    fresh = {tag: value for tag, value in values.items() if tag in tags or len(value[2]) <= 4}
-    out = bytearray(block)
-    at = _append(out, fresh, page.order)
+    short = {tag: value for tag, value in _values(page, page.entries.keys()).items() if len(value[2]) <= 4}
+    fresh = short | tags
     # Entries that point to their values are copied as they are.
     others = [block[entry.count_at - 4 : entry.count_at + 8] for tag, entry in page.entries.items() if tag not in fresh]
-    count = struct.unpack_from(page.order + "H", out, at)[0]
-    entries = [bytes(out[start : start + 12]) for start in range(at + 2, at + 2 + 12 * count, 12)] + others
-    entries.sort(key=lambda entry: struct.unpack_from(page.order + "H", entry)[0])
-    out[at:] = struct.pack(page.order + "H", len(entries)) + b"".join(entries) + bytes(4)
-    struct.pack_into(page.order + "I", out, 4, at)
+    out = bytearray(block)
+    struct.pack_into(page.order + "I", out, 4, _append(out, fresh, page.order, others))
     return bytes(out)
 
 

@@ -1,11 +1,17 @@
-"""How a page of a TIFF file lays its samples out."""
+"""How a page of a TIFF file lays its samples out, and its pixels: OpenCV's decoder, told what it would get wrong."""
 
 from __future__ import annotations
 
-from convcli.pictures.format import LEAST_SHARE, Completed, Header, TruncatedError
+import numpy as np
+
+from convcli.errors import ImageError
+from convcli.pictures.codecs import read, upright
+from convcli.pictures.format import CMYK, LEAST_SHARE, Completed, Decoded, Header, Note, Source, TruncatedError
 from convcli.pictures.formats.tiff import directories as tags
 from convcli.pictures.formats.tiff.directories import Directory, directories, patched
 from convcli.records import record
+
+_PREMULTIPLIED = Note("colours", "its colours are stored multiplied by alpha, and taken as they are")
 
 
 @record
@@ -114,3 +120,24 @@ def completed(data: bytes) -> Completed | None:
     if needed <= 0 or there < needed * LEAST_SHARE or end > len(data) + 2 * needed:
         return None
     return Completed(data=data + bytes(max(0, end - len(data))), share=there / needed)
+
+
+def decode(source: Source) -> Decoded:
+    """OpenCV turns pixels upright itself."""
+    facts = layout(source.data, place=source.place)
+    source.limit(facts.width, facts.height)
+    if facts.refusal:
+        raise ImageError(f"unsupported TIFF: {facts.refusal}", place=source.place)
+    pixels = read(source, facts.data, logged=True)
+    if facts.pairs:
+        pixels = pixels.reshape(pixels.shape[0], -1, 2)
+        if facts.differences:  # modulo the depth, from the pixel on the left
+            pixels = np.cumsum(pixels, axis=1, dtype=pixels.dtype)
+    if facts.opaque:
+        pixels = np.ascontiguousarray(pixels[:, :, :3])
+    if facts.inverted and pixels.dtype.kind == "u":
+        colours = pixels[:, :, :1] if facts.pairs else pixels
+        np.subtract(np.iinfo(pixels.dtype).max, colours, out=colours)
+    notes = [CMYK] if facts.opaque else []
+    notes += [_PREMULTIPLIED] if facts.premultiplied else []
+    return Decoded(pixels=upright(pixels, facts.orientation), frames=facts.pages, notes=tuple(notes))

@@ -21,14 +21,11 @@ from typing import Any, Final
 import numpy as np
 
 from convcli.errors import ImageError, reason
-from convcli.pictures import source as sources
-from convcli.pictures.format import Decoded, Metadata, NotInBandsError, TruncatedError
+from convcli.pictures import sniff
+from convcli.pictures.format import Decoded, Metadata, NotInBandsError, Pixels, Source, TruncatedError
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.formats.tiff.blocks import FILL_ORDER, Blocks, meaning, small_file
-from convcli.pictures.formats.tiff.decode import decode
-from convcli.pictures.pixels import Pixels
-from convcli.pictures.registry import is_tiff
-from convcli.pictures.source import Source
+from convcli.pictures.formats.tiff.layout import decode
 
 _OLD_JPEG: Final = 6
 #: Bytes of samples that are decoded at a time, where strips and tiles allow it.
@@ -66,8 +63,6 @@ class TiffBands:
             raise NotInBandsError from None
         try:
             self._size = os.fstat(self._file.fileno()).st_size
-            if not is_tiff(self._file.read(4)):
-                raise NotInBandsError
             # Read as bytes are: only the pages of it that are looked at take memory.
             self._data: Any = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
             self._inspect(least)
@@ -122,7 +117,7 @@ class TiffBands:
                 fact = f"its pixels reach byte {start + count}, it ends at byte {self._size}"
                 if self._allow_truncated:
                     raise self._whole(fact)
-                hint = sources.HINT if self._page.first(directories.COMPRESSION, 1) == 1 else ""
+                hint = sniff.HINT if self._page.first(directories.COMPRESSION, 1) == 1 else ""
                 raise TruncatedError(f"damaged or truncated TIFF: {fact}", place=self._place, hint=hint)
 
     def _cut(self) -> list[tuple[int, int]]:
@@ -177,7 +172,7 @@ class TiffBands:
     def metadata(self) -> Metadata:
         """What the page carries besides its pixels."""
         with self._guard:
-            return sources.metadata(self._data, self.format)
+            return sniff.metadata(self._data, self.format)
 
     def close(self) -> None:
         if hasattr(self, "_data"):
@@ -196,7 +191,7 @@ class TiffBands:
         try:
             return decode(Source(data=data, format=self.format, place=self._place, max_pixels=self._max_pixels))
         except TruncatedError as error:
-            error.hint = sources.hint(data, self.format)
+            error.hint = sniff.hint(data, self.format)
             raise
         except MemoryError:
             raise ImageError("not enough memory to decode it", place=self._place) from None

@@ -11,16 +11,15 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, BinaryIO, Final, Literal
 
 import numpy as np
 
 from convcli.engine.threads import run_all
-from convcli.pictures.format import NOTHING, Animation, Metadata, RowWriter, Target
+from convcli.pictures.format import Animation, Metadata, Pixels, Target
 from convcli.pictures.formats.tiff import directories, exif
-from convcli.pictures.formats.tiff.exif import Value
-from convcli.pictures.pixels import Pixels
+from convcli.pictures.formats.tiff.directories import Value, longs, shorts
 
 COMPRESSIONS: Final = {"none": 1, "deflate": 8}
 _STRIP_BYTES: Final = 1 << 20
@@ -29,15 +28,9 @@ _KINDS: Final = {"u": 1, "i": 2, "f": 3}
 
 
 def encode_frames(animation: Animation, target: Target) -> bytes:
-    """A TIFF file of a page for every frame, without their durations."""
-    return encode_pages(animation.frames, metadata=target.metadata, **target.settings)
-
-
-def encode_pages(pages: Sequence[Pixels], *, compression: str = "none", metadata: Metadata = NOTHING) -> bytes:
-    """A TIFF file of pages (height, width, 1 to 4 channels), as `Writer` makes it; metadata belong to the first."""
-    file = io.BytesIO()
-    size = sum(page.nbytes for page in pages)
-    writer = Writer(file, size=size, compression=compression, metadata=metadata)
+    """A TIFF file of a page for every frame, without their durations; metadata belong to the first."""
+    file, pages = io.BytesIO(), animation.frames
+    writer = Writer(file, sum(page.nbytes for page in pages), target)
     for number, page in enumerate(pages):
         writer.begin(page.shape, page.dtype, place=(number, len(pages)))
         writer.add(page)
@@ -45,26 +38,23 @@ def encode_pages(pages: Sequence[Pixels], *, compression: str = "none", metadata
     return file.getvalue()
 
 
-def writer(file: BinaryIO, size: int, target: Target) -> RowWriter:
-    """What writes a TIFF file of one page by rows, which have `size` bytes together."""
-    return Writer(file, size=size, metadata=target.metadata, **target.settings)
-
-
 class Writer:
     """Writes a TIFF file page by page, some rows of a page at a time; a BigTIFF where 4 GiB don't do.
 
     `size` is the number of bytes of all pages' samples. Pages are of integers or floats and have 1 to 4 channels, the
-    second or fourth of which is alpha, not multiplied into the colours. `compression` is one of `COMPRESSIONS`;
-    integers are deflated as differences. The result does not depend on how many rows come at a time.
+    second or fourth of which is alpha, not multiplied into the colours. Integers are deflated as differences. The
+    result does not depend on how many rows come at a time.
     """
 
-    def __init__(self, file: BinaryIO, *, size: int, compression: str = "none", metadata: Metadata = NOTHING) -> None:
+    def __init__(self, file: BinaryIO, size: int, target: Target) -> None:
+        metadata = target.metadata
         block = metadata.exif
         self._big = size + len(block) + len(metadata.icc) > _CLASSIC_END
         if self._big:
             block = b""  # its offsets have 32 bits
         self._order: Literal["<", ">"] = ">" if block[:1] == b"M" else "<"
-        self._file, self._compression, self._metadata, self._block = file, compression, metadata, block
+        self._file, self._metadata, self._block = file, metadata, block
+        self._compression = target.settings.get("compression", "none")
         mark = b"II" if self._order == "<" else b"MM"
         head = struct.pack(self._order + "HHHQ", 43, 8, 0, 0) if self._big else struct.pack(self._order + "HI", 42, 0)
         self._link = 8 if self._big else 4  # where the file says where its next page is
@@ -92,24 +82,40 @@ class Writer:
         """The page has all of its rows."""
         for rows in self._pending:
             self._strips(rows)
-        height, width, channels = self._shape
-        tags = _tags((height, width, channels), self._dtype, self._rows, self._compression, self._order)
-        word = ("Q" if self._big else "I", 16 if self._big else 4)
-        for tag, values in ((directories.STRIP_OFFSETS, self._offsets), (directories.STRIP_BYTES, self._sizes)):
-            tags[tag] = (word[1], len(values), struct.pack(f"{self._order}{len(values)}{word[0]}", *values))
+        tags = self._tags()
+        tags[directories.STRIP_OFFSETS] = longs(self._order, *self._offsets, big=self._big)
+        tags[directories.STRIP_BYTES] = longs(self._order, *self._sizes, big=self._big)
         number, count = self._place
         if count > 1:
-            tags[directories.SUBFILE] = (4, 1, struct.pack(self._order + "I", 2))
-            tags[297] = (3, 2, struct.pack(self._order + "HH", min(number, 65535), min(count, 65535)))
+            tags[directories.SUBFILE] = longs(self._order, 2)
+            tags[297] = shorts(self._order, min(number, 65535), min(count, 65535))
         if number == 0:
             tags |= _described(self._metadata, self._order)
         entries = _from_block(self._block, self._order) if number == 0 else []
-        packed, start = directory(tags, self._at, order=self._order, big=self._big, entries=entries)
+        packed, start = directories.pack(tags, self._at, order=self._order, big=self._big, entries=entries)
         self._write(packed)
         self._file.seek(self._link)
-        self._file.write(struct.pack(self._order + word[0], start))
+        self._file.write(struct.pack(self._order + ("Q" if self._big else "I"), start))
         self._file.seek(self._at)
         self._link = self._at - (8 if self._big else 4)
+
+    def _tags(self) -> dict[int, Value]:
+        """What a page's tags say, but for where its strips lie."""
+        order, dtype, (height, width, channels) = self._order, self._dtype, self._shape
+        tags = {
+            directories.WIDTH: longs(order, width), directories.HEIGHT: longs(order, height),
+            directories.BITS: shorts(order, *[8 * dtype.itemsize] * channels),
+            directories.COMPRESSION: shorts(order, COMPRESSIONS[self._compression]),
+            directories.PHOTOMETRIC: shorts(order, 2 if channels > 2 else 1),
+            directories.SAMPLES: shorts(order, channels), 278: longs(order, self._rows),
+            directories.PLANAR: shorts(order, 1), directories.ORIENTATION: shorts(order, 1),
+            directories.SAMPLE_FORMAT: shorts(order, *[_KINDS[dtype.kind]] * channels),
+        }  # fmt: skip
+        if channels in (2, 4):
+            tags[directories.EXTRA_SAMPLES] = shorts(order, 2)
+        if self._compression != "none" and dtype.kind in "ui":
+            tags[directories.PREDICTOR] = shorts(order, 2)
+        return tags
 
     def _write(self, data: bytes | memoryview) -> None:
         self._file.write(data)
@@ -118,22 +124,18 @@ class Writer:
     def _strips(self, rows: Pixels) -> None:
         """Writes whole strips, the last of a page may be shorter."""
         stored = self._dtype.newbyteorder(self._order)
+        packed: dict[int, bytes | memoryview] = {}
         if self._compression == "none":
             plain = rows.astype(stored, order="C", copy=False).reshape(-1).view("u1").data
             size = self._rows * self._dtype.itemsize * self._shape[1] * self._shape[2]
-            for start in range(0, len(plain), size):
-                self._offsets.append(self._at)
-                self._sizes.append(len(plain[start : start + size]))
-                self._write(plain[start : start + size])
-            return
-        starts = range(0, len(rows), self._rows)
-        packed: dict[int, bytes] = {}
+            packed = {start: plain[start : start + size] for start in range(0, len(plain), size)}
+        else:
 
-        def work(start: int) -> None:
-            packed[start] = _deflated(rows[start : start + self._rows], stored)
+            def work(start: int) -> None:
+                packed[start] = _deflated(rows[start : start + self._rows], stored)
 
-        run_all(work, starts)
-        for start in starts:
+            run_all(work, range(0, len(rows), self._rows))
+        for start in sorted(packed):
             self._offsets.append(self._at)
             self._sizes.append(len(packed[start]))
             self._write(packed[start])
@@ -146,32 +148,6 @@ def _deflated(strip: Pixels, stored: np.dtype[Any]) -> bytes:
         np.subtract(strip[:, 1:], strip[:, :-1], out=differences[:, 1:])
         strip = differences
     return zlib.compress(strip.astype(stored, copy=False).tobytes(), 6)
-
-
-def _tags(
-    shape: tuple[int, int, int], dtype: np.dtype[Any], rows: int, compression: str, order: str
-) -> dict[int, Value]:
-    height, width, channels = shape
-
-    def shorts(*values: int) -> Value:
-        return 3, len(values), struct.pack(f"{order}{len(values)}H", *values)
-
-    def long(value: int) -> Value:
-        return 4, 1, struct.pack(order + "I", value)
-
-    tags = {
-        directories.WIDTH: long(width), directories.HEIGHT: long(height),
-        directories.BITS: shorts(*[8 * dtype.itemsize] * channels),
-        directories.COMPRESSION: shorts(COMPRESSIONS[compression]),
-        directories.PHOTOMETRIC: shorts(2 if channels > 2 else 1),
-        directories.SAMPLES: shorts(channels), 278: long(rows), directories.PLANAR: shorts(1),
-        directories.SAMPLE_FORMAT: shorts(*[_KINDS[dtype.kind]] * channels), directories.ORIENTATION: shorts(1),
-    }  # fmt: skip
-    if channels in (2, 4):
-        tags[directories.EXTRA_SAMPLES] = shorts(2)
-    if compression != "none" and dtype.kind in "ui":
-        tags[directories.PREDICTOR] = shorts(2)
-    return tags
 
 
 def _described(metadata: Metadata, order: str) -> dict[int, Value]:
@@ -190,24 +166,3 @@ def _from_block(block: bytes, order: str) -> list[bytes]:
     page = next(directories.directories(block))
     wanted = exif.DESCRIPTIVE | exif.POINTERS
     return [block[entry.count_at - 4 : entry.count_at + 8] for tag, entry in page.entries.items() if tag in wanted]
-
-
-def directory(
-    tags: Mapping[int, Value], at: int, *, order: str, big: bool = False, entries: Sequence[bytes] = ()
-) -> tuple[bytes, int]:
-    """Values and directory as bytes to be laid down from byte `at` of a file on, and where the directory starts.
-
-    `entries` are further ones, packed. The last word says where the next directory starts; it is 0.
-    """
-    inline, word = (8, "Q") if big else (4, "I")
-    values = bytes(at & 1)
-    packed_entries = list(entries)
-    for tag, (kind, count, packed) in tags.items():
-        place = packed.ljust(inline, b"\0")
-        if len(packed) > inline:
-            place = struct.pack(order + word, at + len(values))
-            values += packed + bytes(len(packed) & 1)
-        packed_entries.append(struct.pack(f"{order}HH{word}", tag, kind, count) + place)
-    packed_entries.sort(key=lambda entry: int(struct.unpack_from(order + "H", entry)[0]))
-    count_word = struct.pack(order + ("Q" if big else "H"), len(packed_entries))
-    return values + count_word + b"".join(packed_entries) + bytes(inline), at + len(values)
