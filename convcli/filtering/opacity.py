@@ -48,9 +48,8 @@ def last_channel(pixels: Array) -> Array:
 
 
 def multiplied(out: Floats, colour: Array, share: Floats) -> None:
-    """Colour premultiplied by opacity; one channel at a time: numpy is slow where the innermost axis is three long."""
-    for channel in range(colour.shape[-1]):
-        np.multiply(colour[..., channel], share[..., 0], out=out[..., channel])
+    """Colour premultiplied by opacity."""
+    per_channel(np.multiply, colour, share, out)
 
 
 def biased(out: Floats, premultiplied: Floats, share: Floats, bias: Floats) -> None:
@@ -61,18 +60,21 @@ def biased(out: Floats, premultiplied: Floats, share: Floats, bias: Floats) -> N
 
 def unmultiplied(premultiplied: Floats, share: Floats) -> Floats:
     """Colour from premultiplied colour; as it is where it counts as hidden."""
-    divisor = np.where(share[..., 0] <= HIDDEN, share.dtype.type(1), share[..., 0])
-    result: Floats = np.empty_like(premultiplied)
-    for channel in range(premultiplied.shape[-1]):
-        np.divide(premultiplied[..., channel], divisor, out=result[..., channel])
+    return per_channel(np.divide, premultiplied, np.where(share <= HIDDEN, share.dtype.type(1), share))
+
+
+def per_channel(combine: np.ufunc, colour: Array, other: Floats, out: Floats | None = None) -> Floats:
+    """`combine(colour, other)` one channel at a time: numpy is slow where the innermost axis is three long."""
+    result = np.empty(colour.shape, other.dtype) if out is None else out
+    for channel in range(colour.shape[-1]):
+        combine(colour[..., channel], other[..., 0], out=result[..., channel])
     return result
 
 
 def put_hidden(result: Floats, straight: Floats, share: Floats) -> None:
     """Puts colour as it is without opacity where opacity counts as none."""
-    hidden = share[..., 0] <= HIDDEN
-    for channel in range(result.shape[-1]):
-        np.copyto(result[..., channel], straight[..., channel], where=hidden)
+    hidden, channels = np.flatnonzero(share <= HIDDEN), result.shape[-1]
+    result.reshape(-1, channels)[hidden] = straight.reshape(-1, channels)[hidden]
 
 
 def join(out: Array, colour: Array, alpha: Array) -> None:

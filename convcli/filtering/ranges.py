@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +51,9 @@ def white(dtype: DTypeLike) -> float:
 
 def span(floats: Floats) -> tuple[float, float] | None:
     """The least and greatest finite value; None where there is none."""
+    least, greatest = float(floats.min()), float(floats.max())
+    if math.isfinite(least) and math.isfinite(greatest):
+        return least, greatest
     finite = floats[np.isfinite(floats)]
     return (float(finite.min()), float(finite.max())) if finite.size else None
 

@@ -10,7 +10,7 @@ import numpy as np
 from convcli.engine.dtypes import work_dtype
 from convcli.errors import ShapeError
 from convcli.filtering import colour
-from convcli.filtering.opacity import check_channels
+from convcli.filtering.opacity import check_channels, per_channel
 from convcli.filtering.ranges import white
 from convcli.filtering.treatment import COLOURS, Treatment
 
@@ -75,6 +75,9 @@ class Selection:
         """
         background = self._treatment.background
         colours = pixels[..., :-1] if pixels.shape[-1] in (2, 4) else pixels
+        if background is None and not self.light:
+            np.copyto(out, colours)
+            return
         x: Floats = colour.linear_light(colours, int(self._top)) if self.light else colours.astype(self.work)
         if background is not None and pixels.shape[-1] in (2, 4):
             under = np.array(background, work_dtype(pixels.dtype))
@@ -88,16 +91,20 @@ class Selection:
 
     def pick(self, out: Floats, x: Floats) -> None:
         """What goes through the chain, of the colours."""
-        out[...] = colour.luma(x) if self._luma else x[..., self._places]
+        if self._luma:
+            out[...] = colour.luma(x)
+        for number, place in enumerate(self._places):
+            out[..., number] = x[..., place]
 
     def merge(self, x: Floats, picked: Floats, filtered: Floats) -> Floats:
         """The colours with what was filtered put back."""
         if self._luma:
-            return x + (filtered - picked)
+            return per_channel(np.add, x, filtered - picked)
         if not self._places:
             return x if "alpha" in self._treatment.channels else filtered
         result = x.copy()
-        result[..., self._places] = filtered
+        for number, place in enumerate(self._places):
+            result[..., place] = filtered[..., number]
         return result
 
     def leave(self, floats: Floats) -> Floats:
