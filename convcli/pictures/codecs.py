@@ -61,14 +61,14 @@ def read_rgb(source: Source, data: bytes, size: tuple[int, int] = (0, 0)) -> Pix
 
     `size`, height and width, is given where 8-bit colours must come of it.
     """
-    cv2 = opencv(source.place)
+    cv2 = opencv()
     return _decoded(source, data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION, size)
 
 
 def _decoded(
     source: Source, data: bytes, flags: int, size: tuple[int, int] = (0, 0), *, logged: bool = False
 ) -> Pixels:
-    cv2 = opencv(source.place)
+    cv2 = opencv()
     try:
         # Whatever the format: what one thread's decoder says is not to be taken for another's.
         with overheard(source.complaints), quiet(cv2, errors=logged):
@@ -80,7 +80,7 @@ def _decoded(
     if pixels is None or not pixels.size or (logged and source.complaints):
         fact = f"damaged, truncated or unsupported {source.format.upper()}: its pixels can't be decoded"
         fact += f" ({source.complaints[0]})" if source.complaints else ""
-        raise TruncatedError(fact, place=source.place)
+        raise TruncatedError(fact)
     shaped: Pixels = pixels.reshape(*pixels.shape[:2], -1)
     return shaped
 
@@ -112,7 +112,7 @@ def encoded(
 
     By its header, or if not `by_header` by reading it back. Raises ImageError.
     """
-    cv2 = opencv(target.place)
+    cv2 = opencv()
     row, shape, metadata = FORMATS[target.format], pixels.shape, target.metadata
     if shape[2] in row.widened:
         pixels = coloured(pixels)
@@ -130,14 +130,14 @@ def encoded(
         raise _refused(target, error) from None
     data: bytes = out.tobytes() if done else b""
     if identify(data) != target.format or _size(data, target.format, by_header=by_header) != shape[:2]:
-        raise ImageError(f"OpenCV can't write {shape[1]} x {shape[0]} as {target.format}", place=target.place)
+        raise ImageError(f"OpenCV can't write {shape[1]} x {shape[0]} as {target.format}")
     return data
 
 
 def _size(data: bytes, format: str, *, by_header: bool) -> tuple[int, ...]:
     """The height and width of a file just written."""
     if by_header:
-        facts = header(data, format, place="")
+        facts = header(data, format)
         return facts.height, facts.width
     cv2 = opencv()
     with quiet(cv2):
@@ -147,7 +147,7 @@ def _size(data: bytes, format: str, *, by_header: bool) -> tuple[int, ...]:
 
 def encoded_frames(animation: Animation, target: Target, flags: Sequence[int]) -> bytes:
     """A file of all frames. Raises ImageError."""
-    cv2 = opencv(target.place)
+    cv2 = opencv()
     frames = cv2.Animation()
     frames.frames = [swapped(coloured(frame)) for frame in animation.frames]
     frames.durations = np.array(animation.durations, np.int32)
@@ -159,10 +159,10 @@ def encoded_frames(animation: Animation, target: Target, flags: Sequence[int]) -
         raise _refused(target, error) from None
     data: bytes = out.tobytes() if done else b""
     count = len(animation.frames)
-    if identify(data) != target.format or header(data, target.format, place=target.place).frames > count:
-        raise ImageError(f"OpenCV can't write {count} frames as {target.format}", place=target.place)
+    if identify(data) != target.format or header(data, target.format).frames > count:
+        raise ImageError(f"OpenCV can't write {count} frames as {target.format}")
     return data
 
 
 def _refused(target: Target, error: Any) -> ImageError:
-    return ImageError(f"can't be written as {target.format}: {error.err or error}", place=target.place)
+    return ImageError(f"can't be written as {target.format}: {error.err or error}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, Final
 
 from convcli.errors import ImageError
-from convcli.pictures.format import NOTHING, Animation, Metadata, Pixels, RowWriter, Target
+from convcli.pictures.format import NOTHING, Animation, Metadata, Pixels, RowWriter, Target, at
 from convcli.pictures.metadata import fit
 from convcli.pictures.registry import FORMATS
 from convcli.pictures.table import check_shape, chosen_settings
@@ -32,20 +32,21 @@ def encode(
         return npy.write_npy(pixels)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     check_shape(pixels.shape, pixels.dtype, format, place)
-    target = target_of(format, fit(metadata, pixels, format)[0], options, place=place)
+    target = target_of(format, fit(metadata, pixels, format)[0], options)
     by_itself = FORMATS[format].encode
-    if by_itself:
-        return by_itself(pixels, target)
-    file = io.BytesIO()
-    rows = writer(file, target, pixels)
-    rows.add(pixels)
-    rows.end()
-    return file.getvalue()
+    with at(place):
+        if by_itself:
+            return by_itself(pixels, target)
+        file = io.BytesIO()
+        rows = writer(file, target, pixels)
+        rows.add(pixels)
+        rows.end()
+        return file.getvalue()
 
 
-def target_of(format: str, metadata: Metadata, options: Mapping[str, Any] | None, *, place: str = "") -> Target:
+def target_of(format: str, metadata: Metadata, options: Mapping[str, Any] | None) -> Target:
     """What a file of `format` is written by; `metadata` are what `fit` leaves, `options` as for `encode`."""
-    return Target(format=format, place=place, metadata=metadata, settings=chosen_settings(format, options))
+    return Target(format=format, metadata=metadata, settings=chosen_settings(format, options))
 
 
 def writer(file: BinaryIO, target: Target, outline: Pixels) -> RowWriter:
@@ -68,11 +69,12 @@ def encode_frames(
     """
     frames = animation.frames
     check_frames([(frame.shape, frame.dtype) for frame in frames], format, place)
-    target = target_of(format, fit(metadata, frames[0], format, animated=True)[0], options, place=place)
+    target = target_of(format, fit(metadata, frames[0], format, animated=True)[0], options)
     durations = [duration if duration > 0 else _STILL_MS for duration in animation.durations or [0] * len(frames)]
     encoder = FORMATS[format].encode_frames
     assert encoder
-    return encoder(Animation(frames=frames, durations=durations, loops=animation.loops), target)
+    with at(place):
+        return encoder(Animation(frames=frames, durations=durations, loops=animation.loops), target)
 
 
 def check_frames(kinds: Sequence[tuple[Sequence[int], Any]], format: str, place: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
@@ -22,6 +23,16 @@ class TruncatedError(ImageError):
 
 class NotInBandsError(Exception):
     """Why a picture can't be read in bands, in words; empty where nobody would expect it to be."""
+
+
+@contextmanager
+def at(place: str) -> Iterator[None]:
+    """Errors inside are told of the file `place`, where they don't say another."""
+    try:
+        yield
+    except ImageError as error:
+        error.place = error.place or place
+        raise
 
 
 #: The frame that was taken of several; a file cut short; data that a decoder complains of; colours that are others.
@@ -86,7 +97,6 @@ class Source:
 
     data: bytes
     format: str
-    place: str
     max_pixels: int
     complaints: list[str] = field(default_factory=list)
 
@@ -94,18 +104,17 @@ class Source:
         """Refuse a picture that is too large, before memory is taken for it."""
         if max(width, height) > LONGEST_SIDE:
             fact = f"{width} x {height} pixels; at most {LONGEST_SIDE:,} a side are read"
-            raise ImageError(fact, place=self.place)
+            raise ImageError(fact)
         if width * height > self.max_pixels:
             fact = f"{width} x {height} is {width * height:,} pixels; at most {self.max_pixels:,} are read"
-            raise ImageError(fact, place=self.place, hint="--max-pixels raises the limit")
+            raise ImageError(fact, hint="--max-pixels raises the limit")
 
 
 @record
 class Target:
-    """A file to be written: its format, its name in messages, metadata that fit it, and its encoder's settings."""
+    """A file to be written: its format, metadata that fit it, and its encoder's settings."""
 
     format: str
-    place: str = ""
     metadata: Metadata = NOTHING
     settings: Mapping[str, Any] = field(default_factory=dict)
 

@@ -25,7 +25,7 @@ _MOST_HEARD: Final = 1 << 16
 _hearing = threading.Lock()
 
 
-def opencv(place: str = "") -> Any:
+def opencv() -> Any:
     """The module cv2, or an ImageError that says how to get a working one."""
     try:
         import cv2
@@ -33,7 +33,7 @@ def opencv(place: str = "") -> Any:
         cv2.imdecode  # noqa: B018 - two wheels in one place leave a module without functions
     except (ImportError, AttributeError) as error:
         hint = "pip uninstall opencv-python opencv-python-headless; pip install opencv-python-headless"
-        raise ImageError(f"OpenCV can't be used: {error}", place=place, hint=hint) from None
+        raise ImageError(f"OpenCV can't be used: {error}", hint=hint) from None
     return cv2
 
 

@@ -15,7 +15,6 @@ from convcli.errors import ImageError
 from convcli.pictures import sniff
 from convcli.pictures.codecs import swapped, upright
 from convcli.pictures.format import (
-    NOTHING,
     Animation,
     Metadata,
     Note,
@@ -24,6 +23,7 @@ from convcli.pictures.format import (
     RowSource,
     Source,
     TruncatedError,
+    at,
 )
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.opencv import opencv, overheard, quiet
@@ -46,7 +46,7 @@ class Picture:
     format: str
     frames: int
     notes: tuple[Note, ...]
-    metadata: Metadata = NOTHING
+    metadata: Metadata = Metadata()
     duration: int = 0
     loops: int = 0
 
@@ -71,15 +71,16 @@ def decode(
 
     Raises ImageError, naming `place`, for anything that is no image, unsupported, cut short or damaged.
     """
-    format = sniff.identify(data)
-    if not format:
-        fact, advice = sniff.unknown(data)
-        raise ImageError(fact, place=place, hint=advice)
-    source = Source(data=data, format=format, place=place, max_pixels=max_pixels)
-    try:
-        return _whole(source, strict=strict, allow_truncated=allow_truncated)
-    except MemoryError:
-        raise ImageError("not enough memory to decode it", place=place) from None
+    with at(place):
+        format = sniff.identify(data)
+        if not format:
+            fact, advice = sniff.unknown(data)
+            raise ImageError(fact, hint=advice)
+        source = Source(data=data, format=format, max_pixels=max_pixels)
+        try:
+            return _whole(source, strict=strict, allow_truncated=allow_truncated)
+        except MemoryError:
+            raise ImageError("not enough memory to decode it") from None
 
 
 def _whole(source: Source, *, strict: bool, allow_truncated: bool) -> Picture:
@@ -110,7 +111,7 @@ def _picture(source: Source, *, strict: bool) -> Picture:
     if source.complaints:
         fact = f"damaged {source.format.upper()}: {source.complaints[0]}"
         if strict:
-            raise ImageError(fact, place=source.place)
+            raise ImageError(fact)
         notes = (*notes, Note("damaged", f"{fact}; decoded as far as it goes"))
     return Picture(
         pixels=decoded.pixels, format=source.format, frames=decoded.frames, notes=notes,
@@ -135,12 +136,12 @@ def decode_all(
             picture = decode(page, place=place, max_pixels=max_pixels, strict=strict)
             yield replace(picture, frames=first.frames, notes=_without_count(picture))
         return
-    source = Source(data=data, format=first.format, place=place, max_pixels=max_pixels)
-    height, width = first.pixels.shape[:2]
-    source.limit(width * first.frames, height)
-    in_boxes = sniff.header(data, first.format, place=place).orientation
-    orientation = in_boxes or directories.orientation(first.metadata.exif)
-    animation = _frames(source, count=first.frames, orientation=orientation)
+    with at(place):
+        source = Source(data=data, format=first.format, max_pixels=max_pixels)
+        height, width = first.pixels.shape[:2]
+        source.limit(width * first.frames, height)
+        orientation = sniff.header(data, first.format).orientation or directories.orientation(first.metadata.exif)
+        animation = _frames(source, count=first.frames, orientation=orientation)
     notes = _without_count(first)
     for pixels, duration in zip(animation.frames, animation.durations, strict=True):
         yield replace(first, pixels=pixels, notes=notes, duration=duration, loops=animation.loops)
@@ -155,18 +156,18 @@ def _frames(source: Source, *, count: int, orientation: int) -> Animation:
 
     Raises ImageError where they can't all be decoded, or are more pixels than the limit together.
     """
-    cv2 = opencv(source.place)
+    cv2 = opencv()
     ordered = FORMATS[source.format].ordered
-    data = ordered(source.data, place=source.place) if ordered else source.data
+    data = ordered(source.data) if ordered else source.data
     try:
         with quiet(cv2), overheard(source.complaints):
             done, animation = cv2.imdecodeanimation(np.frombuffer(data, np.uint8))
     except cv2.error as error:
-        raise ImageError(f"its frames can't be decoded: {error.err or error}", place=source.place) from None
+        raise ImageError(f"its frames can't be decoded: {error.err or error}") from None
     if not done or len(animation.frames) < count:
         decoded = len(animation.frames) if done else 0
         fact = f"damaged {source.format}: {decoded} of {count} frames can be decoded"
-        raise ImageError(fact, place=source.place)
+        raise ImageError(fact)
     frames = [swapped(frame.reshape(*frame.shape[:2], -1)) for frame in animation.frames]
     if all(frame.shape[2] == 4 and frame[:, :, 3].min() == np.iinfo(frame.dtype).max for frame in frames):
         frames = [np.ascontiguousarray(frame[:, :, :3]) for frame in frames]

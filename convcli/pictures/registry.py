@@ -68,8 +68,8 @@ class Format:
     decode: Callable[[format.Source], format.Decoded] | None = None
     #: Of a file of pages: for each of them a file that starts with it.
     pages: Callable[[bytes], Iterator[bytes]] | None = None
-    #: An animation as OpenCV's reader takes it; `place` is a keyword.
-    ordered: Callable[..., bytes] | None = None
+    #: An animation as OpenCV's reader takes it.
+    ordered: Callable[[bytes], bytes] | None = None
     #: A file, by its path or bytes, to be read in bands; keywords are those of `reading.open_rows`.
     rows: Callable[..., format.RowSource] | None = None
     #: The bytes of samples that a file promises which starts like this.

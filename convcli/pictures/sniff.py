@@ -87,7 +87,7 @@ def _is_utf8(some: bytes) -> bool:
     return True
 
 
-def header(data: bytes, format: str, *, place: str) -> Header:
+def header(data: bytes, format: str) -> Header:
     """The header of a file of that format. Raises ImageError for one that is cut short or impossible."""
     from convcli.pictures.format import Header, TruncatedError
 
@@ -95,10 +95,7 @@ def header(data: bytes, format: str, *, place: str) -> Header:
     try:
         return read(data) if read else Header()
     except (struct.error, IndexError):
-        raise TruncatedError(f"truncated {format.upper()}: it ends at byte {len(data)}", place=place) from None
-    except ImageError as error:
-        error.place = place
-        raise
+        raise TruncatedError(f"truncated {format.upper()}: it ends at byte {len(data)}") from None
 
 
 def metadata(data: bytes, format: str) -> Metadata:

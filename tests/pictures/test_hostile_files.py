@@ -29,7 +29,7 @@ from tests.support import environment, noise, run, texts
 @pytest.mark.parametrize("name", ["jp2 lossless", "jp2 codestream", "hdr rle", "ras plain", "pfm colour", "avif still"])
 def test_more_formats_tell_their_size_before_they_are_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     format, data = corpus.pictures()[name]
-    found = header(data, format, place="")
+    found = header(data, format)
     assert (found.height, found.width) == reading.decode(data, place="").pixels.shape[:2] == (36, 44)
 
     def decoder(*_: object) -> None:
@@ -44,7 +44,7 @@ def test_a_size_in_another_box_is_not_believed() -> None:
     _, data = corpus.pictures()["jp2 lossless"]
     lie = b"\xff\x4f\xff\x51\0\x2f\0\0" + struct.pack(">4I", 1, 1, 0, 0)
     box = struct.pack(">I4s", 8 + len(lie), b"free") + lie
-    found = header(data[:32] + box + data[32:], "jp2", place="")
+    found = header(data[:32] + box + data[32:], "jp2")
     assert (found.height, found.width) == (36, 44)
     with pytest.raises(ImageError, match="damaged or truncated JPEG 2000"):
         reading.decode(data[:40], place="")

@@ -15,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from convcli.engine import threads
 from convcli.errors import ImageError
+from convcli.pictures.format import at
 from convcli.pictures.formats.png import structure, writer as png_writer
 
 Pixels = np.ndarray[Any, Any]
@@ -217,14 +218,14 @@ def header(*values: int) -> tuple[bytes, bytes]:
     ],
 )
 def test_structure_is_proved(data: bytes, part: str) -> None:
-    with pytest.raises(ImageError, match=part) as caught:
-        structure.inspect(data, place="a.png")
+    with pytest.raises(ImageError, match=part) as caught, at("a.png"):
+        structure.inspect(data)
     assert str(caught.value).startswith("a.png: ")
 
 
 def test_what_the_check_finds() -> None:
     extras = (b"acTL", struct.pack(">II", 7, 0)), (b"eXIf", b"MM\0*"), (b"iCCP", b"nonsense")
-    found = structure.inspect(rebuilt(HEAD, *extras, *BODY, END) + b"trailing", place="")
+    found = structure.inspect(rebuilt(HEAD, *extras, *BODY, END) + b"trailing")
     assert (found.width, found.height, found.depth, found.colour) == (4, 4, 8, 2)
     assert (found.frames, found.exif) == (7, b"MM\0*")
     assert found.plain == rebuilt(HEAD, *BODY, END)

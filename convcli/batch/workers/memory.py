@@ -23,7 +23,7 @@ def needed(data: bytes) -> int:
         if data.startswith(npy.NPY_SIGNATURE):
             return _PER_PIXEL * math.prod(npy.npy_header(data)[0])
         format = sniff.identify(data)
-        facts = sniff.header(data, format, place="") if format else Header()
+        facts = sniff.header(data, format) if format else Header()
     except (ImageError, ValueError):
         return 0  # it won't get far
     return _PER_PIXEL * facts.width * facts.height

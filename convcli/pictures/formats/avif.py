@@ -51,7 +51,7 @@ def encode_frames(animation: Animation, target: Target) -> bytes:
 
 
 def _flags(target: Target) -> list[int]:
-    cv2 = opencv(target.place)
+    cv2 = opencv()
     quality, speed = target.settings["quality"], target.settings["speed"]
     return [cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, speed]
 

@@ -24,7 +24,7 @@ _HDR_SIZE: Final = rb"\n[-+]([XY]) (\d{1,9}) [-+]([XY]) (\d{1,9})\n"
 
 def decode(source: Source) -> Decoded:
     """What OpenCV makes of a file, turned upright."""
-    facts = header(source.data, source.format, place=source.place)
+    facts = header(source.data, source.format)
     source.limit(facts.width, facts.height)
     pixels = read(source, source.data)
     orientation = facts.orientation or directories.orientation(facts.exif)
@@ -76,10 +76,10 @@ def jp2(data: bytes) -> Header:
 
 
 def encode_jp2(pixels: Pixels, target: Target) -> bytes:
-    cv2 = opencv(target.place)
+    cv2 = opencv()
     height, width = pixels.shape[:2]
     if min(height, width) < _LEAST:
         fact = f"OpenCV can't write {width} x {height} as jp2"
-        raise ImageError(fact, place=target.place, hint=f"it needs {_LEAST} pixels a side")
+        raise ImageError(fact, hint=f"it needs {_LEAST} pixels a side")
     flags = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, target.settings["compression"]]
     return encoded(pixels, target, flags, by_header=False)

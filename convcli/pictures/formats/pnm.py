@@ -53,19 +53,19 @@ def completed(data: bytes) -> Completed | None:
 
 def decode(source: Source) -> Decoded:
     """PGM, PPM and PAM, scaled to the full range of their depth; OpenCV reads the forms in text, and PBM."""
-    facts = sniff.header(source.data, source.format, place=source.place)
+    facts = sniff.header(source.data, source.format)
     source.limit(facts.width, facts.height)
     shape, top = (facts.height, facts.width, facts.channels), facts.maximum
     full = 255 if top < 256 else 65535
     if not (facts.width and facts.height and 1 <= facts.channels <= 4 and 1 <= top <= 65535):
         fact = f"unsupported PNM: {facts.width} x {facts.height} pixels of {facts.channels} channels up to {top}"
-        raise ImageError(fact, place=source.place)
+        raise ImageError(fact)
     if source.data[1:2] in b"567":
         dtype = np.dtype(np.uint8 if full == 255 else ">u2")
         needed, left = math.prod(shape) * dtype.itemsize, len(source.data) - facts.body
         if left < needed:
             fact = f"truncated PNM: its pixels need {needed} bytes, {left} are left"
-            raise TruncatedError(fact, place=source.place)
+            raise TruncatedError(fact)
         pixels = np.frombuffer(source.data, dtype, math.prod(shape), facts.body).reshape(shape)
         pixels = pixels.astype(dtype.newbyteorder("="))
     else:

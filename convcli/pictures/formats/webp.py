@@ -76,7 +76,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _flags(target: Target) -> list[int]:
-    cv2 = opencv(target.place)
+    cv2 = opencv()
     if not target.settings["lossless"]:
         return [
             cv2.IMWRITE_WEBP_QUALITY, target.settings["quality"],

@@ -107,7 +107,7 @@ def completed(data: bytes) -> Completed | None:
 
 
 def decode(source: Source) -> Decoded:
-    facts = sniff.header(source.data, source.format, place=source.place)
+    facts = sniff.header(source.data, source.format)
     source.limit(facts.width, facts.height)
     if facts.channels > 1:
         pixels = read_rgb(source, source.data, (facts.height, facts.width))

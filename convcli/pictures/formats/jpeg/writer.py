@@ -33,7 +33,7 @@ _INTERVAL: Final = 0xDD  # a marker
 
 def flags(target: Target) -> list[int]:
     """What OpenCV's encoder is to be told."""
-    cv2, settings = opencv(target.place), target.settings
+    cv2, settings = opencv(), target.settings
     return [
         cv2.IMWRITE_JPEG_QUALITY, settings["quality"],
         cv2.IMWRITE_JPEG_PROGRESSIVE, settings["progressive"],
@@ -47,7 +47,7 @@ class Writer:
 
     def __init__(self, file: BinaryIO, size: int, target: Target) -> None:
         self._write, self._flags = file.write, flags(target)
-        self._metadata, self._place = target.metadata, target.place
+        self._metadata = target.metadata
         # One strip where all of the picture decides on the code, or goes through several scans.
         self._whole = bool(target.settings["progressive"] or target.settings["optimize"])
 
@@ -87,12 +87,12 @@ class Writer:
 
     def _encoded(self, rows: Pixels) -> _Strip:
         """What OpenCV makes of these rows."""
-        cv2 = opencv(self._place)
+        cv2 = opencv()
         try:
             with quiet(cv2):
                 done, out = cv2.imencode(".jpg", swapped(rows), self._flags)
         except cv2.error as error:
-            raise ImageError(f"can't be written as jpeg: {error.err or error}", place=self._place) from None
+            raise ImageError(f"can't be written as jpeg: {error.err or error}") from None
         strip = _Strip(bytes(out)) if done else None
         if strip is None or strip.size != rows.shape[:2]:
             raise self._failure()
@@ -123,7 +123,7 @@ class Writer:
 
     def _failure(self) -> ImageError:
         height, width = self._shape[:2]
-        return ImageError(f"OpenCV can't write {width} x {height} as jpeg", place=self._place)
+        return ImageError(f"OpenCV can't write {width} x {height} as jpeg")
 
 
 class _Strip:

@@ -33,7 +33,7 @@ def encode_frames(animation: Animation, target: Target) -> bytes:
     return _file([(b"IHDR", files[0][16:29])], max(0, animation.loops), frames, metadata.chunks(target.metadata))
 
 
-def ordered(data: bytes, *, place: str) -> bytes:
+def ordered(data: bytes) -> bytes:
     """A file with the same frames, numbered from 0, the first of them as its still picture, and nothing else.
 
     `data` has been proved by `structure.inspect`. Raises ImageError where its frames are not what it says they are, or
@@ -49,11 +49,11 @@ def ordered(data: bytes, *, place: str) -> bytes:
             promised, loops = struct.unpack(">II", body)
         elif kind == b"fcTL":
             if len(body) != _CONTROL.size:
-                raise ImageError(f"damaged PNG: a frame's control has {len(body)} bytes, not 26", place=place)
+                raise ImageError(f"damaged PNG: a frame's control has {len(body)} bytes, not 26")
             _, across, down, x, y, _, _, disposal, blending = _CONTROL.unpack(body)
             if not (across and down) or x + across > width or y + down > height or disposal > 2 or blending > 1:
                 fact = f"damaged PNG: frame {len(frames) + 1} of {across} x {down} at {x}, {y} in {width} x {height}"
-                raise ImageError(fact, place=place)
+                raise ImageError(fact)
             frames.append((body[4:], []))
         elif kind == b"IDAT" and frames:
             frames[-1][1].append(body)
@@ -61,9 +61,9 @@ def ordered(data: bytes, *, place: str) -> bytes:
             frames[-1][1].append(body[4:])
     whole = sum(any(parts) for _, parts in frames)
     if whole != len(frames) or promised != len(frames):
-        raise ImageError(f"damaged PNG: it promises {promised} frames, {whole} are there", place=place)
+        raise ImageError(f"damaged PNG: it promises {promised} frames, {whole} are there")
     if frames and struct.unpack_from(">IIII", frames[0][0]) != (width, height, 0, 0):
-        raise ImageError("unsupported PNG: its first frame covers only a part of the picture", place=place)
+        raise ImageError("unsupported PNG: its first frame covers only a part of the picture")
     return _file(head, loops, frames)
 
 

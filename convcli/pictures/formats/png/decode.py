@@ -19,7 +19,7 @@ _ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 
 
 
 def decode(source: Source) -> Decoded:
-    facts = structure.inspect(source.data, place=source.place)
+    facts = structure.inspect(source.data)
     source.limit(facts.width, facts.height)
     pixels = samples(source, facts.plain, facts.colour, opaque=not facts.transparent)
     if facts.colour == 0 and len(facts.transparent) == 2:

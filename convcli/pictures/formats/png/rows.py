@@ -49,8 +49,8 @@ class PngBands:
         self._rows: png_stream.Ahead[list[bytes]] | None = None
         try:
             self._open(source)
-            facts = structure.structure(self._chunks, self._at, place="")
-            Source(data=b"", format="png", place="", max_pixels=max_pixels).limit(facts.width, facts.height)
+            facts = structure.structure(self._chunks, self._at)
+            Source(data=b"", format="png", max_pixels=max_pixels).limit(facts.width, facts.height)
         except (ImageError, OSError, NotInBandsError):
             self.close()
             raise NotInBandsError from None
@@ -82,7 +82,7 @@ class PngBands:
             self._at = lambda at, size: os.pread(file, size, at)
         if self._at(0, 8) != structure.SIGNATURE:
             raise NotInBandsError
-        self._chunks = structure.proved(self._at, size, place="", later=b"IDAT")
+        self._chunks = structure.proved(self._at, size, later=b"IDAT")
 
     def metadata(self) -> Metadata:
         """What stands in chunks before and behind the pixels."""
@@ -122,7 +122,7 @@ class PngBands:
         if self._above:
             rows, height = [b"\0" + self._above, *rows], height + 1
         data = png_stream.stored(rows, width=self.shape[1], height=height, depth=self._depth, colour=self._colour)
-        source = Source(data=data, format="png", place="", max_pixels=self._max_pixels)
+        source = Source(data=data, format="png", max_pixels=self._max_pixels)
         pixels = samples(source, data, self._colour)
         if source.complaints:
             raise ImageError(source.complaints[0])

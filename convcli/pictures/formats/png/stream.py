@@ -89,7 +89,7 @@ def _packed(read: structure.Read, chunks: Sequence[structure.Chunk]) -> Iterator
             if sum(map(len, parts)) >= _PIECE:
                 yield b"".join(parts)
                 parts = []
-        structure.check(crc, buffered(end, 4), kind, start - 8, place="")
+        structure.check(crc, buffered(end, 4), kind, start - 8)
     yield b"".join(parts)
 
 

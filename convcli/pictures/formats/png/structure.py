@@ -54,20 +54,20 @@ class Structure:
     plain: bytes = b""
 
 
-def inspect(data: bytes, *, place: str) -> Structure:
+def inspect(data: bytes) -> Structure:
     """Prove a PNG file's chunks, in order, with their CRCs; bytes after its end are accepted.
 
     Raises ImageError, naming the chunk and the byte where it starts, for anything that is cut short or damaged.
     """
     if not data.startswith(SIGNATURE):
-        raise ImageError("damaged PNG: its first 8 bytes are not PNG's signature", place=place)
+        raise ImageError("damaged PNG: its first 8 bytes are not PNG's signature")
     read = reader(data)
-    chunks = proved(read, len(data), place=place)
+    chunks = proved(read, len(data))
     kinds = {kind for kind, _, _ in chunks}
     plain = data
     if not NEEDED.issuperset(kinds):
         plain = SIGNATURE + b"".join(data[start - 8 : end + 4] for kind, start, end in chunks if kind in NEEDED)
-    return replace(structure(chunks, read, place=place), plain=plain)
+    return replace(structure(chunks, read), plain=plain)
 
 
 def reader(data: bytes) -> Read:
@@ -90,22 +90,22 @@ def promised(head: bytes) -> int:
     return int(height * ((width * depth * SAMPLES[colour] + 7) // 8))
 
 
-def structure(chunks: Sequence[Chunk], read: Read, *, place: str) -> Structure:
+def structure(chunks: Sequence[Chunk], read: Read) -> Structure:
     """What chunks that are `proved` say, but for `plain`. Raises ImageError where they make no picture."""
     kinds = [kind for kind, _, _ in chunks]
-    width, height, depth, colour, interlaced = _header(read, chunks[0], place)
+    width, height, depth, colour, interlaced = _header(read, chunks[0])
     if b"IDAT" not in kinds:
-        raise ImageError("damaged PNG: it has no IDAT chunk, so no pixels", place=place)
+        raise ImageError("damaged PNG: it has no IDAT chunk, so no pixels")
     first, count = kinds.index(b"IDAT"), kinds.count(b"IDAT")
     if set(kinds[first : first + count]) != {b"IDAT"}:
-        raise ImageError("damaged PNG: other chunks lie between its IDAT chunks", place=place)
+        raise ImageError("damaged PNG: other chunks lie between its IDAT chunks")
     if colour == PALETTE and b"PLTE" not in kinds[:first]:
-        raise ImageError("damaged PNG: a palette picture without a PLTE chunk", place=place)
+        raise ImageError("damaged PNG: a palette picture without a PLTE chunk")
     packed = sum(end - start for kind, start, end in chunks if kind == b"IDAT")
     samples = height * ((width * depth * SAMPLES[colour] + 7) // 8)
     if samples > packed * _MOST_INFLATED:
         fact = f"damaged PNG: its header promises {width} x {height} pixels, more than {packed} bytes can hold"
-        raise ImageError(fact, place=place)
+        raise ImageError(fact)
 
     def content(wanted: bytes) -> bytes:
         return next((bytes(read(start, end - start)) for kind, start, end in chunks if kind == wanted), b"")
@@ -134,7 +134,7 @@ def contents(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     return ((kind, data[start:end]) for kind, start, end in walked(reader(data), len(data)))
 
 
-def proved(read: Read, size: int, *, place: str, later: bytes = b"") -> list[Chunk]:
+def proved(read: Read, size: int, *, later: bytes = b"") -> list[Chunk]:
     """Every chunk of a file of `size` bytes up to IEND, its CRC checked; not of chunks of the type `later`.
 
     Raises ImageError as `inspect` does.
@@ -145,41 +145,41 @@ def proved(read: Read, size: int, *, place: str, later: bytes = b"") -> list[Chu
         if start + 4 > size:
             break
         if not kind.isalpha():
-            raise ImageError(f"damaged PNG: no chunk starts at byte {at}", place=place)
+            raise ImageError(f"damaged PNG: no chunk starts at byte {at}")
         if end + 4 > size:
             left = max(0, size - start)
             fact = f"its {kind.decode('ascii')} chunk at byte {at} needs {end - start} bytes, {left} are left"
-            raise TruncatedError(f"truncated PNG: {fact}", place=place)
+            raise TruncatedError(f"truncated PNG: {fact}")
         if kind != later:
-            check(deflate.crc32(read(at + 4, end - start + 4)), read(end, 4), kind, at, place=place)
+            check(deflate.crc32(read(at + 4, end - start + 4)), read(end, 4), kind, at)
         chunks.append((kind, start, end))
         if kind == b"IEND":
             return chunks
-    raise TruncatedError(f"truncated PNG: it ends at byte {size}, before its IEND chunk", place=place)
+    raise TruncatedError(f"truncated PNG: it ends at byte {size}, before its IEND chunk")
 
 
-def check(crc: int, stored: bytes | memoryview, kind: bytes, at: int, *, place: str) -> None:
+def check(crc: int, stored: bytes | memoryview, kind: bytes, at: int) -> None:
     """Raise ImageError where a chunk's CRC isn't the one that stands behind it."""
     if crc != int.from_bytes(stored, "big"):
-        raise ImageError(f"damaged PNG: wrong CRC in its {kind.decode('ascii')} chunk at byte {at}", place=place)
+        raise ImageError(f"damaged PNG: wrong CRC in its {kind.decode('ascii')} chunk at byte {at}")
 
 
-def _header(read: Read, first: Chunk, place: str) -> tuple[int, int, int, int, bool]:
+def _header(read: Read, first: Chunk) -> tuple[int, int, int, int, bool]:
     """(width, height, bit depth, colour type, interlaced) from a file's first chunk."""
     kind, start, end = first
     if kind != b"IHDR" or end - start != 13:
-        raise ImageError("damaged PNG: its first chunk is not a header (IHDR) of 13 bytes", place=place)
+        raise ImageError("damaged PNG: its first chunk is not a header (IHDR) of 13 bytes")
     width, height, depth, colour, packing, filtering, interlace = struct.unpack(">IIBBBBB", read(start, 13))
     if not (0 < width < 1 << 31 and 0 < height < 1 << 31):
-        raise ImageError(f"damaged PNG: its header says {width} x {height} pixels", place=place)
+        raise ImageError(f"damaged PNG: its header says {width} x {height} pixels")
     if colour not in _DEPTHS:
-        raise ImageError(f"damaged PNG: no colour type {colour}; there are 0, 2, 3, 4 and 6", place=place)
+        raise ImageError(f"damaged PNG: no colour type {colour}; there are 0, 2, 3, 4 and 6")
     if depth not in _DEPTHS[colour]:
         known = ", ".join(map(str, _DEPTHS[colour]))
-        raise ImageError(f"damaged PNG: colour type {colour} has {depth} bits per sample, not {known}", place=place)
+        raise ImageError(f"damaged PNG: colour type {colour} has {depth} bits per sample, not {known}")
     if packing or filtering or interlace > 1:
         fact = f"damaged PNG: compression {packing}, filter {filtering}, interlace {interlace}; 0, 0 and 0 or 1 exist"
-        raise ImageError(fact, place=place)
+        raise ImageError(fact)
     return width, height, depth, colour, bool(interlace)
 
 

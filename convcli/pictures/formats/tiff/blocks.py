@@ -10,20 +10,14 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
-from convcli.pictures.formats.tiff import directories
-from convcli.pictures.formats.tiff.directories import Value, longs
+from convcli.pictures.formats.tiff import directories as tags
+from convcli.pictures.formats.tiff.directories import Directory, Value, longs, pack
 from convcli.records import record
 
-FILL_ORDER: Final = 266
-ROWS_PER_STRIP: Final = 278
-TILE_HEIGHT: Final = 323
-_TILES: Final = (directories.TILE_OFFSETS, directories.TILE_BYTES)
-_STRIPS: Final = (directories.STRIP_OFFSETS, directories.STRIP_BYTES)
 #: Tags that tell a decoder what the samples mean, besides those that say where they lie.
 _MEANING: Final = frozenset({
-    directories.BITS, directories.COMPRESSION, directories.PHOTOMETRIC, FILL_ORDER, directories.SAMPLES,
-    directories.PLANAR, 292, 293, directories.PREDICTOR, 320, 332, directories.EXTRA_SAMPLES,
-    directories.SAMPLE_FORMAT, 340, 341, 347, 529, 530, 531, 532, 50674,
+    tags.BITS, tags.COMPRESSION, tags.PHOTOMETRIC, tags.FILL_ORDER, tags.SAMPLES, tags.PLANAR, 292, 293, tags.PREDICTOR,
+    320, 332, tags.EXTRA_SAMPLES, tags.SAMPLE_FORMAT, 340, 341, 347, 529, 530, 531, 532, 50674,
 })  # fmt: skip
 
 
@@ -41,17 +35,17 @@ class Blocks:
     sizes: tuple[int, ...]
 
     @classmethod
-    def of(cls, page: directories.Directory) -> Blocks:
+    def of(cls, page: Directory) -> Blocks:
         """The blocks of a page; raises ValueError, saying what is wrong, where they can't be those of its size."""
-        tiled = directories.TILE_OFFSETS in page.entries
-        width, height = page.first(directories.WIDTH, 0), page.first(directories.HEIGHT, 0)
-        side, rows = width, min(page.first(ROWS_PER_STRIP, height), height)
+        tiled = tags.TILE_OFFSETS in page.entries
+        width, height = page.first(tags.WIDTH, 0), page.first(tags.HEIGHT, 0)
+        side, rows = width, min(page.first(tags.ROWS_PER_STRIP, height), height)
         if tiled:
-            side, rows = page.first(directories.TILE_WIDTH, 0), page.first(TILE_HEIGHT, 0)
+            side, rows = page.first(tags.TILE_WIDTH, 0), page.first(tags.TILE_HEIGHT, 0)
         if not side or not rows:
             raise ValueError("its strips or tiles have no size")
-        offsets, sizes = (page.get(tag) for tag in (_TILES if tiled else _STRIPS))
-        planes = page.first(directories.SAMPLES, 1) if page.first(directories.PLANAR, 1) == 2 else 1
+        offsets, sizes = (page.get(tag) for tag in (tags.TILES if tiled else tags.STRIPS))
+        planes = page.first(tags.SAMPLES, 1) if page.first(tags.PLANAR, 1) == 2 else 1
         across, down = -(-width // side), -(-height // rows)
         if len(offsets) != across * down * planes or len(sizes) != len(offsets):
             raise ValueError(f"it lists {len(offsets)} strips or tiles of {across * down * planes}")
@@ -85,7 +79,7 @@ class Blocks:
         return pieces
 
 
-def meaning(page: directories.Directory) -> dict[int, Value]:
+def meaning(page: Directory) -> dict[int, Value]:
     """The tags of a page that tell what its samples mean, as a classic TIFF file has them."""
     return {
         tag: (entry.kind, entry.count, page.raw(tag))
@@ -101,13 +95,11 @@ def small_file(
     """A TIFF file of `size` (height, width), its samples in `pieces`: strips or tiles of `block` (height, width)."""
     sizes = [len(piece) for piece in pieces]
     *offsets, at = accumulate(sizes, initial=8)
-    tags = {**meaning, directories.HEIGHT: longs(order, size[0]), directories.WIDTH: longs(order, size[1])}
-    where, many = _TILES if tiled else _STRIPS
-    tags |= {where: longs(order, *offsets), many: longs(order, *sizes)}
-    if tiled:
-        tags |= {TILE_HEIGHT: longs(order, block[0]), directories.TILE_WIDTH: longs(order, block[1])}
-    else:
-        tags[ROWS_PER_STRIP] = longs(order, block[0])
-    packed, directory_at = directories.pack(tags, at, order=order)
+    where, many = tags.TILES if tiled else tags.STRIPS
+    sides = {tags.TILE_HEIGHT: block[0], tags.TILE_WIDTH: block[1]} if tiled else {tags.ROWS_PER_STRIP: block[0]}
+    lies = {where: longs(order, *offsets), many: longs(order, *sizes)}
+    for tag, side in {tags.HEIGHT: size[0], tags.WIDTH: size[1], **sides}.items():
+        lies[tag] = longs(order, side)
+    packed, directory_at = pack({**meaning, **lies}, at, order=order)
     mark = b"II" if order == "<" else b"MM"
     return b"".join((mark, struct.pack(order + "HI", 42, directory_at), *pieces, packed))

@@ -16,7 +16,7 @@ from convcli.pictures.formats.tiff.directories import Value, longs, shorts
 ICC_PROFILE, XMP_PACKET = 34675, 700
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 34665, 34853, 40965
 PIXELS_ACROSS, PIXELS_DOWN, MAKER_NOTE = 0xA002, 0xA003, 0x927C
-_THUMBNAILS: Final = ((513, 514), (directories.STRIP_OFFSETS, directories.STRIP_BYTES))
+_THUMBNAILS: Final = ((513, 514), directories.STRIPS)
 
 #: Tags of a TIFF's first directory that tell of the picture and not of how its pixels lie: description, make, model,
 #: software, date, artist, host, rating, copyright, XP title to subject.

@@ -42,7 +42,7 @@ def header(data: bytes) -> Header:
     return Header(width=facts.width, height=facts.height, frames=facts.pages)
 
 
-def layout(data: bytes, *, place: str = "") -> Layout:
+def layout(data: bytes) -> Layout:
     """The layout of a TIFF file's first page; reduced copies don't count as pages.
 
     Raises TruncatedError, saying what is wrong, where the file is cut short or damaged.
@@ -50,7 +50,7 @@ def layout(data: bytes, *, place: str = "") -> Layout:
     try:
         return _layout(data)
     except ValueError as error:
-        raise TruncatedError(f"damaged or truncated TIFF: {error}", place=place) from None
+        raise TruncatedError(f"damaged or truncated TIFF: {error}") from None
 
 
 def _layout(data: bytes) -> Layout:
@@ -58,7 +58,7 @@ def _layout(data: bytes) -> Layout:
     if not pages:
         raise ValueError("it has no page")
     page = pages[0]
-    for offsets, counts in ((tags.STRIP_OFFSETS, tags.STRIP_BYTES), (tags.TILE_OFFSETS, tags.TILE_BYTES)):
+    for offsets, counts in (tags.STRIPS, tags.TILES):
         for start, count in zip(page.get(offsets), page.get(counts), strict=False):
             if start + count > len(data):
                 raise ValueError(f"its pixels reach byte {start + count}, it ends at byte {len(data)}")
@@ -68,11 +68,8 @@ def _layout(data: bytes) -> Layout:
     if samples == 2 and not refusal:
         same = {tags.BITS: page.first(tags.BITS, 8), tags.SAMPLE_FORMAT: page.first(tags.SAMPLE_FORMAT, 1)}
         doubled = {tag: 2 * page.first(tag, 0) for tag in (tags.WIDTH, tags.TILE_WIDTH)}
-        changes = (
-            {tags.SAMPLES: 1, tags.PREDICTOR: 1, tags.ORIENTATION: 1, tags.PHOTOMETRIC: 1, tags.EXTRA_SAMPLES: 0}
-            | same
-            | doubled
-        )
+        ones = dict.fromkeys((tags.SAMPLES, tags.PREDICTOR, tags.ORIENTATION, tags.PHOTOMETRIC), 1)
+        changes = {**ones, tags.EXTRA_SAMPLES: 0, **same, **doubled}
     elif samples == 4 and extra == (2,):
         changes = {tags.EXTRA_SAMPLES: 0}  # told of an alpha channel, OpenCV multiplies 8-bit colours by it
     return Layout(
@@ -112,8 +109,8 @@ def completed(data: bytes) -> Completed | None:
     page = next(directories(data), None)
     if page is None or page.first(tags.COMPRESSION, 1) != 1:
         return None
-    spans = [*zip(page.get(tags.STRIP_OFFSETS), page.get(tags.STRIP_BYTES), strict=True)]
-    spans += zip(page.get(tags.TILE_OFFSETS), page.get(tags.TILE_BYTES), strict=True)
+    pairs = ((page.get(offsets), page.get(sizes)) for offsets, sizes in (tags.STRIPS, tags.TILES))
+    spans = [span for pair in pairs for span in zip(*pair, strict=True)]
     needed = sum(size for _, size in spans)
     there = sum(max(0, min(size, len(data) - start)) for start, size in spans)
     end = max(start + size for start, size in spans)
@@ -124,10 +121,10 @@ def completed(data: bytes) -> Completed | None:
 
 def decode(source: Source) -> Decoded:
     """OpenCV turns pixels upright itself."""
-    facts = layout(source.data, place=source.place)
+    facts = layout(source.data)
     source.limit(facts.width, facts.height)
     if facts.refusal:
-        raise ImageError(f"unsupported TIFF: {facts.refusal}", place=source.place)
+        raise ImageError(f"unsupported TIFF: {facts.refusal}")
     pixels = read(source, facts.data, logged=True)
     if facts.pairs:
         pixels = pixels.reshape(pixels.shape[0], -1, 2)

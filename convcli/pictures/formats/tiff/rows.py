@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import stat
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,9 +22,9 @@ import numpy as np
 
 from convcli.errors import ImageError, reason
 from convcli.pictures import sniff
-from convcli.pictures.format import Decoded, Metadata, NotInBandsError, Pixels, Source, TruncatedError
-from convcli.pictures.formats.tiff import directories
-from convcli.pictures.formats.tiff.blocks import FILL_ORDER, Blocks, meaning, small_file
+from convcli.pictures.format import Decoded, Metadata, NotInBandsError, Pixels, Source, TruncatedError, at
+from convcli.pictures.formats.tiff import directories as tags
+from convcli.pictures.formats.tiff.blocks import Blocks, meaning, small_file
 from convcli.pictures.formats.tiff.layout import decode
 
 _OLD_JPEG: Final = 6
@@ -52,20 +52,17 @@ class TiffBands:
         """
         if isinstance(source, bytes):
             raise NotInBandsError
-        self._place = source
+        self._place, self._files = source, ExitStack()
         self._max_pixels, self._allow_truncated, self._all_pages = max_pixels, allow_truncated, all_pages
         self._guard = threading.Lock()
         try:
-            if not stat.S_ISREG(Path(source).stat().st_mode):
+            if not Path(source).is_file():
                 raise NotInBandsError
-            self._file = Path(source).open("rb")  # noqa: SIM115 - closed by `close`
-        except OSError:
-            raise NotInBandsError from None
-        try:
-            self._size = os.fstat(self._file.fileno()).st_size
+            self._file = self._files.enter_context(Path(source).open("rb")).fileno()  # noqa: SIM115
             # Read as bytes are: only the pages of it that are looked at take memory.
-            self._data: Any = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-            self._inspect(least)
+            self._data: Any = self._files.enter_context(mmap.mmap(self._file, 0, access=mmap.ACCESS_READ))
+            with at(source):
+                self._inspect(least)
         except (OSError, ValueError):
             self.close()
             raise NotInBandsError from None
@@ -75,31 +72,27 @@ class TiffBands:
 
     def _inspect(self, least: int) -> None:
         """Raises ValueError for what is no TIFF file."""
-        pages = list(directories.directories(self._data))
+        pages = list(tags.directories(self._data))
         if not pages:
             raise NotInBandsError
         page = self._page = pages[0]
         self.pages = sum(page.is_page for page in pages)
-        self.width, self.height = page.first(directories.WIDTH, 0), page.first(directories.HEIGHT, 0)
-        self._samples, self._bits = page.first(directories.SAMPLES, 1), page.first(directories.BITS, 1)
+        self.width, self.height = page.first(tags.WIDTH, 0), page.first(tags.HEIGHT, 0)
+        self._samples, self._bits = page.first(tags.SAMPLES, 1), page.first(tags.BITS, 1)
         if self.height * self._row() < least or not self.height:
             raise NotInBandsError
-        Source(data=b"", format="tiff", place=self._place, max_pixels=self._max_pixels).limit(self.width, self.height)
-        if page.first(directories.ORIENTATION, 1) != 1:
+        Source(data=b"", format="tiff", max_pixels=self._max_pixels).limit(self.width, self.height)
+        if page.first(tags.ORIENTATION, 1) != 1:
             raise self._whole("its rows are stored turned or mirrored")
-        if page.first(directories.COMPRESSION, 1) == _OLD_JPEG:
+        if page.first(tags.COMPRESSION, 1) == _OLD_JPEG:
             raise self._whole("its JPEG compression is of the old kind")
         if self._all_pages and self.pages > 1:
             raise self._whole(f"all of its {self.pages} pages are wanted")
         self._blocks, self._meaning = Blocks.of(page), meaning(page)
         self._check_there()
         # Rows of plain samples can be cut anywhere.
-        self._anywhere = (
-            page.first(directories.COMPRESSION, 1) == 1
-            and not self._blocks.tiled
-            and self._blocks.planes == 1
-            and page.first(directories.PHOTOMETRIC, 1) < 4
-        )
+        plain = page.first(tags.COMPRESSION, 1) == 1 and page.first(tags.PHOTOMETRIC, 1) < 4
+        self._anywhere = plain and not self._blocks.tiled and self._blocks.planes == 1
         self.cuts: Sequence[tuple[int, int]] = self._cut()
         self._look()
 
@@ -113,12 +106,12 @@ class TiffBands:
 
     def _check_there(self) -> None:
         for start, count in zip(self._blocks.offsets, self._blocks.sizes, strict=True):
-            if start + count > self._size:
-                fact = f"its pixels reach byte {start + count}, it ends at byte {self._size}"
+            if start + count > len(self._data):
+                fact = f"its pixels reach byte {start + count}, it ends at byte {len(self._data)}"
                 if self._allow_truncated:
                     raise self._whole(fact)
-                hint = sniff.HINT if self._page.first(directories.COMPRESSION, 1) == 1 else ""
-                raise TruncatedError(f"damaged or truncated TIFF: {fact}", place=self._place, hint=hint)
+                hint = sniff.HINT if self._page.first(tags.COMPRESSION, 1) == 1 else ""
+                raise TruncatedError(f"damaged or truncated TIFF: {fact}", hint=hint)
 
     def _cut(self) -> list[tuple[int, int]]:
         row = self._row()
@@ -146,23 +139,23 @@ class TiffBands:
         Raises ImageError for samples that are damaged or cut short.
         """
         start, stop = cut
-        if self._as_stored:
-            self._fill(start, stop, out)
-            return
-        for left, right in self._columns():
-            pixels = self._decoded(self._small_file(start, stop, left, right)).pixels
-            if pixels.shape != (stop - start, right - left, *self.shape[2:]) or pixels.dtype != self.dtype:
-                raise ImageError(f"damaged TIFF: its rows {start} to {stop - 1} are of another kind", place=self._place)
-            out[:, left:right] = pixels
+        with at(self._place):
+            if self._as_stored:
+                self._fill(start, stop, out)
+                return
+            for left, right in self._columns():
+                pixels = self._decoded(self._small_file(start, stop, left, right)).pixels
+                if pixels.shape != (stop - start, right - left, *self.shape[2:]) or pixels.dtype != self.dtype:
+                    raise ImageError(f"damaged TIFF: its rows {start} to {stop - 1} are of another kind")
+                out[:, left:right] = pixels
 
     def _is_stored(self, first: Pixels) -> bool:
         """Whether samples are stored as the decoder gives them, as it did `first`: so they need no decoder."""
         page, native = self._page, "<" if sys.byteorder == "little" else ">"
-        simple = page.first(directories.PHOTOMETRIC, 1) == {1: 1, 3: 2}.get(self._samples) and not (
-            {FILL_ORDER, directories.PREDICTOR, directories.EXTRA_SAMPLES} & page.entries.keys()
-        )
-        kind = {1: "u", 2: "i", 3: "f"}.get(page.first(directories.SAMPLE_FORMAT, 1))
-        plain = self.dtype.kind == kind and set(page.get(directories.BITS)) == {8 * self.dtype.itemsize}
+        others = {tags.FILL_ORDER, tags.PREDICTOR, tags.EXTRA_SAMPLES} & page.entries.keys()
+        simple = page.first(tags.PHOTOMETRIC, 1) == {1: 1, 3: 2}.get(self._samples) and not others
+        kind = {1: "u", 2: "i", 3: "f"}.get(page.first(tags.SAMPLE_FORMAT, 1))
+        plain = self.dtype.kind == kind and set(page.get(tags.BITS)) == {8 * self.dtype.itemsize}
         if not (simple and plain and self.shape[2] == self._samples and (page.order == native or self._bits == 8)):
             return False
         again = np.empty_like(first)
@@ -175,9 +168,7 @@ class TiffBands:
             return sniff.metadata(self._data, self.format)
 
     def close(self) -> None:
-        if hasattr(self, "_data"):
-            self._data.close()
-        self._file.close()
+        self._files.close()
 
     def _columns(self) -> list[tuple[int, int]]:
         """The columns that are decoded at a time: all of them, but of tiles only as many as make a band's bytes."""
@@ -189,12 +180,12 @@ class TiffBands:
 
     def _decoded(self, data: bytes) -> Decoded:
         try:
-            return decode(Source(data=data, format=self.format, place=self._place, max_pixels=self._max_pixels))
+            return decode(Source(data=data, format=self.format, max_pixels=self._max_pixels))
         except TruncatedError as error:
             error.hint = sniff.hint(data, self.format)
             raise
         except MemoryError:
-            raise ImageError("not enough memory to decode it", place=self._place) from None
+            raise ImageError("not enough memory to decode it") from None
 
     def _small_file(self, start: int, stop: int, left: int, right: int) -> bytes:
         """Rows `start` to `stop`, columns `left` to `right` as a TIFF file."""
@@ -211,13 +202,13 @@ class TiffBands:
         try:
             return self._blocks.plain(start, stop, self._row())
         except ValueError as error:
-            raise TruncatedError(f"damaged or truncated TIFF: {error}", place=self._place) from None
+            raise TruncatedError(f"damaged or truncated TIFF: {error}") from None
 
     def _fill(self, start: int, stop: int, out: Pixels) -> None:
         """Plain samples straight to where they are to lie."""
         flat, done = out.reshape(-1).view("u1").data, 0
-        for at, size in self._plain(start, stop):
-            self._read(at, flat[done : done + size])
+        for first, size in self._plain(start, stop):
+            self._read(first, flat[done : done + size])
             done += size
 
     def _bytes(self, at: int, size: int) -> bytes:
@@ -229,9 +220,9 @@ class TiffBands:
         done = 0
         while done < len(into):
             try:
-                count = os.preadv(self._file.fileno(), [into[done:]], at + done)
+                count = os.preadv(self._file, [into[done:]], at + done)
             except OSError as error:
-                raise ImageError(f"can't be read: {reason(error)}", place=self._place) from None
+                raise ImageError(f"can't be read: {reason(error)}") from None
             if not count:
-                raise TruncatedError(f"damaged or truncated TIFF: it ends at byte {at + done}", place=self._place)
+                raise TruncatedError(f"damaged or truncated TIFF: it ends at byte {at + done}")
             done += count

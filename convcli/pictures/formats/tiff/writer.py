@@ -18,8 +18,8 @@ import numpy as np
 
 from convcli.engine.threads import run_all
 from convcli.pictures.format import Animation, Metadata, Pixels, Target
-from convcli.pictures.formats.tiff import directories, exif
-from convcli.pictures.formats.tiff.directories import Value, longs, shorts
+from convcli.pictures.formats.tiff import directories as tags, exif
+from convcli.pictures.formats.tiff.directories import Value, directories, longs, pack, shorts
 
 COMPRESSIONS: Final = {"none": 1, "deflate": 8}
 _STRIP_BYTES: Final = 1 << 20
@@ -82,17 +82,17 @@ class Writer:
         """The page has all of its rows."""
         for rows in self._pending:
             self._strips(rows)
-        tags = self._tags()
-        tags[directories.STRIP_OFFSETS] = longs(self._order, *self._offsets, big=self._big)
-        tags[directories.STRIP_BYTES] = longs(self._order, *self._sizes, big=self._big)
+        entries = self._tags()
+        entries[tags.STRIP_OFFSETS] = longs(self._order, *self._offsets, big=self._big)
+        entries[tags.STRIP_BYTES] = longs(self._order, *self._sizes, big=self._big)
         number, count = self._place
         if count > 1:
-            tags[directories.SUBFILE] = longs(self._order, 2)
-            tags[297] = shorts(self._order, min(number, 65535), min(count, 65535))
+            entries[tags.SUBFILE] = longs(self._order, 2)
+            entries[297] = shorts(self._order, min(number, 65535), min(count, 65535))
         if number == 0:
-            tags |= _described(self._metadata, self._order)
-        entries = _from_block(self._block, self._order) if number == 0 else []
-        packed, start = directories.pack(tags, self._at, order=self._order, big=self._big, entries=entries)
+            entries |= _described(self._metadata, self._order)
+        others = _from_block(self._block, self._order) if number == 0 else []
+        packed, start = pack(entries, self._at, order=self._order, big=self._big, entries=others)
         self._write(packed)
         self._file.seek(self._link)
         self._file.write(struct.pack(self._order + ("Q" if self._big else "I"), start))
@@ -102,20 +102,20 @@ class Writer:
     def _tags(self) -> dict[int, Value]:
         """What a page's tags say, but for where its strips lie."""
         order, dtype, (height, width, channels) = self._order, self._dtype, self._shape
-        tags = {
-            directories.WIDTH: longs(order, width), directories.HEIGHT: longs(order, height),
-            directories.BITS: shorts(order, *[8 * dtype.itemsize] * channels),
-            directories.COMPRESSION: shorts(order, COMPRESSIONS[self._compression]),
-            directories.PHOTOMETRIC: shorts(order, 2 if channels > 2 else 1),
-            directories.SAMPLES: shorts(order, channels), 278: longs(order, self._rows),
-            directories.PLANAR: shorts(order, 1), directories.ORIENTATION: shorts(order, 1),
-            directories.SAMPLE_FORMAT: shorts(order, *[_KINDS[dtype.kind]] * channels),
+        entries = {
+            tags.WIDTH: longs(order, width), tags.HEIGHT: longs(order, height),
+            tags.BITS: shorts(order, *[8 * dtype.itemsize] * channels),
+            tags.COMPRESSION: shorts(order, COMPRESSIONS[self._compression]),
+            tags.PHOTOMETRIC: shorts(order, 2 if channels > 2 else 1),
+            tags.SAMPLES: shorts(order, channels), tags.ROWS_PER_STRIP: longs(order, self._rows),
+            tags.PLANAR: shorts(order, 1), tags.ORIENTATION: shorts(order, 1),
+            tags.SAMPLE_FORMAT: shorts(order, *[_KINDS[dtype.kind]] * channels),
         }  # fmt: skip
         if channels in (2, 4):
-            tags[directories.EXTRA_SAMPLES] = shorts(order, 2)
+            entries[tags.EXTRA_SAMPLES] = shorts(order, 2)
         if self._compression != "none" and dtype.kind in "ui":
-            tags[directories.PREDICTOR] = shorts(order, 2)
-        return tags
+            entries[tags.PREDICTOR] = shorts(order, 2)
+        return entries
 
     def _write(self, data: bytes | memoryview) -> None:
         self._file.write(data)
@@ -163,6 +163,6 @@ def _from_block(block: bytes, order: str) -> list[bytes]:
     """The entries of an EXIF block's first directory that tell of the picture, as they are."""
     if not block:
         return []
-    page = next(directories.directories(block))
+    page = next(directories(block))
     wanted = exif.DESCRIPTIVE | exif.POINTERS
     return [block[entry.count_at - 4 : entry.count_at + 8] for tag, entry in page.entries.items() if tag in wanted]
