@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 #: The libraries that take longest to load, by the package that they are of.
-_LIBRARIES = {"numpy": "_core/_multiarray_umath", "cv2": "cv2"}
+_LIBRARIES = {"cv2": "cv2", "numpy": "_core/_multiarray_umath"}
 
 
 def main() -> None:
@@ -29,6 +29,7 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from convcli import cli
 
+    cli.open_standard_streams()  # before a thread of ours opens files, too
     if will_filter(sys.argv[1:]):
         load_libraries()
     cli.main()

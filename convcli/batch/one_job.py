@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from convcli.batch import files
-from convcli.batch.entry import Entry, place_of
+from convcli.batch.entry import Entry
 from convcli.batch.names import inputs
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Report
@@ -34,7 +34,7 @@ def run_job(
     inputs.check_input(job.input)
     piped = sys.stdin.buffer.read() if job.input == STANDARD else None
     # Only here, so that who plans or checks a run loads neither numpy nor OpenCV.
-    opencv(place_of(job.input))
+    opencv()
     from convcli.batch.one_file import OneFile
 
     return OneFile(entry, admit, later).report(piped)

@@ -81,7 +81,6 @@ def _stop(before: Any, number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 an input failed, 2 wrong usage or kernel, 130 and 143 on signals."""
-    _open_standard_streams()
     for number in (signal.SIGINT, signal.SIGTERM):
         before = signal.getsignal(number)
         if before is not signal.SIG_IGN:
@@ -105,7 +104,7 @@ def main() -> None:
     os._exit(code)
 
 
-def _open_standard_streams() -> None:
+def open_standard_streams() -> None:
     """Takes the place of streams that the caller closed (`>&-`), before a file of ours gets their number.
 
     Errors then go nowhere, and writing to stdout fails as it should: nobody would get the image.
