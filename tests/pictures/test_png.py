@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from convcli.engine import threads
 from convcli.errors import ImageError
 from convcli.pictures.format import at
-from convcli.pictures.formats.png import structure, writer as png_writer
+from convcli.pictures.formats.png import deflate, structure, writer as png_writer
 
 Pixels = np.ndarray[Any, Any]
 
@@ -123,6 +123,25 @@ def test_bytes_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None
         files.append(png_writer.encode(pixels))
     assert len(set(files)) == 1
     assert np.array_equal(libpng(files[0]), pixels)
+
+
+@pytest.mark.parametrize("start", range(12))
+def test_bytes_do_not_depend_on_where_memory_lies(
+    start: int, each_deflate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ISA-L takes its stream's address for data at the start: such data, from byte `start` on, tell whether it does."""
+    library = deflate._fast
+    packers = [library.compressobj(1, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY) for _ in range(3)]
+    address = id(packers[1]) + 48  # of the stream in python-isal's object; the lowest 16 bits don't count
+    random = np.random.default_rng(start)
+    first = random.bytes(start) + struct.pack("<I", address >> 16 & 0xFFFFFFFF) + b"and some more"
+    data = first + random.bytes(3000) + first[start:] + bytes(3000)  # which is worth being packed
+    files = set()
+    for packer in packers:
+        monkeypatch.setattr(library, "compressobj", lambda *_, packer=packer: packer)
+        files.add(deflate.deflated(data, zlib.Z_DEFAULT_STRATEGY, zlib.Z_FULL_FLUSH))
+    assert len(files) == 1
+    assert zlib.decompressobj(-15).decompress(files.pop()) == data
 
 
 def test_views_and_planes() -> None:
