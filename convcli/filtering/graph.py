@@ -106,8 +106,8 @@ def _nothing(cut: Cut) -> None:
     """What is there already takes no work."""
 
 
-class Given(Node):
-    """An array that there is."""
+class InMemory(Node):
+    """An array that is whole in memory before any work begins."""
 
     def __init__(self, array: Array) -> None:
         super().__init__(array.shape, array.dtype)
@@ -116,7 +116,7 @@ class Given(Node):
 
 
 class Rows(Protocol):
-    """A picture that is read in bands, as `pictures.rows` opens it."""
+    """A picture that is read in bands, as a format opens it (`pictures.registry`)."""
 
     sequential: bool
     shape: tuple[int, int, int]

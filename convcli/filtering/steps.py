@@ -14,7 +14,7 @@ from convcli.engine.memory import results
 from convcli.engine.threads import run_all
 from convcli.filtering import paging
 from convcli.filtering.chain import Chain, Stage
-from convcli.filtering.graph import Given, Node, needed, order
+from convcli.filtering.graph import InMemory, Node, needed, order
 from convcli.filtering.opacity import last_channel
 from convcli.filtering.picture import Picture
 from convcli.filtering.ranges import white
@@ -65,7 +65,7 @@ def filter_pixels(
 def filtered(picture: Picture, pixels: Array) -> Filtered:
     """All of a picture at once; in steps where it is large, and more is made of it than the result."""
     begun = time.perf_counter()
-    source = Given(pixels)
+    source = InMemory(pixels)
     picture.begin(source, lambda: is_opaque(source))
     arrays: list[Array] = []
     make = in_rows if goes_in_rows(picture, pixels) else whole
