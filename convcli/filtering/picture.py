@@ -253,10 +253,16 @@ class Picture:
         if share is None:
             floats = self._finished(start, stop)
             return (stretched(floats, ends, self._source_dtype) if ends else floats), kept
-        if self._shares is not None and not self._selection:
-            floats = self.nodes[0].array[start:stop]
+        inside = np.clip(share, 0, 1)
+        if self._selection:
+            floats = opacity.per_channel(np.multiply, self._finished(start, stop), inside)
         else:
-            floats = opacity.per_channel(np.multiply, self._finished(start, stop), share)
+            floats = self.nodes[0].array[start:stop]
+            if not np.array_equal(inside, share):
+                floats = opacity.per_channel(
+                    np.multiply, floats, np.where(share, inside / np.where(share, share, 1), 1)
+                )
+        share = inside
         if ends:
             floats = stretched(floats, ends, self._source_dtype, weight=share)
         if kept.shift:
