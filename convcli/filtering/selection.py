@@ -66,7 +66,7 @@ class Selection:
             fact = f"the kernel makes {after[-1]} channels of {before[-1]}, which can't be put back"
             raise ShapeError(fact, hint="--channels all takes any kernel")
         if self.has_alpha:
-            check_channels(after[-1])
+            check_channels(after[-1] if self.everything else self.colours)
 
     def enter(self, out: Floats, pixels: Array) -> None:
         """The colours as floats, in linear light if asked for, over the background if there is one.
