@@ -33,6 +33,12 @@ class Storage:
     alike: bool = False
     reach: tuple[float, float] | None = None
 
+    def ranged(self, band: Array) -> Array:
+        """`band` with what is applied first."""
+        if self.absolute:
+            band = abs(band)
+        return band + band.dtype.type(self.shift) if self.shift else band
+
 
 #: Floats as they are, integers rounded and cut off.
 PLAIN = Storage()
@@ -112,10 +118,7 @@ class Sink:
         """
         if self._bias is not None:
             band += self._bias[:, None, None] if planes else self._bias
-        if self._storage.absolute:
-            band = abs(band)
-        if self._storage.shift:
-            band = band + band.dtype.type(self._storage.shift)
+        band = self._storage.ranged(band)
         if band.__array_interface__["data"] == target.__array_interface__["data"]:
             return  # it was made there
         if target.dtype.kind == "f":

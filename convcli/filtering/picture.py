@@ -67,6 +67,7 @@ class Picture:
 
             self._selection = Selection(treatment, self._source_dtype, channels, expected[0] if expected else None)
             self._has_alpha, entering = self._selection.has_alpha, self._selection.picked
+            self.notes = (REPEATED,) if self._selection.repeated else ()
             self._colours = 0 if self._selection.everything else self._selection.colours
         self.stages: tuple[Stage, ...] = chain.stages(shape[:-1], self._axes, entering)
         self.leaves = self.stages[-1].channels_out
@@ -104,7 +105,9 @@ class Picture:
             channels = source.shape[-1] - 1
             source = Pointwise(opacity.colours, [Part(source)], channels, source.dtype)
         self._source = source
-        transparent = self._has_alpha and not opaque()
+        # What a border of zeros shows is transparent, too.
+        zeros = any(kernel.border == "zero" for kernel in self._chain.kernels)
+        transparent = self._has_alpha and (zeros or not opaque())
         if self._selection:
             self._select(self._selection, transparent=transparent)
             return
@@ -135,7 +138,7 @@ class Picture:
         self._run_chain(Part(self._picked), transparent=transparent)
         if not selection.everything:
             self.nodes += [enter, self._picked]
-        if selection.keeps_alpha:
+        if selection.keeps_alpha or not selection.everything:
             self.nodes.append(self._source)
 
     def _run_chain(self, colour: Part, *, transparent: bool) -> None:
@@ -205,30 +208,29 @@ class Picture:
         else:
             rows = out[..., :-1] if self._has_alpha else out
             stored = rows if rows.flags.c_contiguous else np.empty(rows.shape, rows.dtype)
-            floats = self._finished(start, stop)
+            floats, kept = self._finished(start, stop), storage(self._chain.range, self._source_dtype)
             if self.measured:
                 floats = stretched(floats, self._ends.ends or (0.0, 1.0), self._source_dtype)
-            Sink(stored, storage(self._chain.range, self._source_dtype), tally=self.tally).store(
-                np.ascontiguousarray(floats), 0
-            )
+            staying = None if self._selection is None or self._selection.everything else self._selection
+            if staying:
+                entered, picked = self._entered.array[start:stop], self._picked.array[start:stop]
+                floats, kept = staying.merge(entered, picked, kept.ranged(floats)), EXACT
+            Sink(stored, kept, tally=self.tally).store(np.ascontiguousarray(floats), 0)
+            if staying:
+                staying.restore(stored, self._source.array[start:stop])
             if self._has_alpha:
                 opacity.join(out, stored, self._alpha(stored, start, stop))
         self.tally.add(0, 0, _nonfinite(out))
 
     def _finished(self, start: int, stop: int) -> Floats:
-        """Rows of colours as floats, put together with what stays, before they are kept."""
+        """Rows of results as floats, before they are brought into range and put together with what stays."""
         floats: Floats = self.nodes[0].array[start:stop]
         if self._shares is not None:
             share = self._shares.array[start:stop]
             floats = opacity.unmultiplied(floats, share)
             if (share <= opacity.HIDDEN).any():
                 opacity.put_hidden(floats, self.behind[0].array[start:stop], share)
-        if self._selection is None:
-            return floats
-        if not self._selection.everything:
-            entered, picked = self._entered.array[start:stop], self._picked.array[start:stop]
-            floats = self._selection.merge(entered, picked, floats)
-        return self._selection.leave(floats)
+        return self._selection.leave(floats) if self._selection else floats
 
     def _alpha(self, colours: Array, start: int, stop: int) -> Array:
         """The alpha that goes with rows of filtered colours: filtered, as it was, or full."""

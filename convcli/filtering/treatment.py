@@ -17,10 +17,10 @@ COLOURS: Final = "rgb"
 class Treatment:
     """What is filtered of a picture, and how.
 
-    `channels` is "all", "luma" or some of r, g, b, alpha: the others stay as they are, and kernels must keep the size.
-    `alpha` is filtered with the colours, kept as it is, or dropped before filtering. `background`, R, G, B from 0 to 1,
-    is laid under a picture with alpha first, which has none then. `linear`: integer samples are filtered as linear
-    light, by sRGB's transfer function; floats are linear already.
+    `channels` is "all", "luma" or some of r, g, b, alpha: the others stay as they are, whatever range results are kept
+    in, and kernels must keep the size. `alpha` is filtered with the colours, kept as it is, or dropped first.
+    `background`, R, G, B from 0 to 1, is laid under a picture with alpha first, which has none then. `linear`: integer
+    samples are filtered as linear light, by sRGB's transfer function; floats are linear already.
     """
 
     channels: tuple[str, ...] = ("all",)
@@ -43,6 +43,9 @@ class Treatment:
             )
         if "alpha" in self.channels and self.alpha != "filter":
             raise UsageError(f"--channels alpha filters alpha, --alpha {self.alpha} does not")
+        if self.background is not None and self.alpha != "filter":
+            fact = f"--background uses alpha up, --alpha {self.alpha} does something else with it"
+            raise UsageError(fact, hint="leave one of them out")
 
     @property
     def filters_alpha(self) -> bool:

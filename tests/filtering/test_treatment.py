@@ -176,6 +176,10 @@ def test_colours_as_people_write_them() -> None:
         ({"channels": ("luma", "r")}, "all and luma stand alone"),
         ({"channels": ("luma",), "linear": True}, "not of linear light"),
         ({"channels": ("alpha",), "alpha": "keep"}, "--channels alpha filters alpha, --alpha keep does not"),
+        (
+            {"background": (1.0, 1.0, 1.0), "alpha": "drop"},
+            "--background uses alpha up, --alpha drop does something else",
+        ),
     ],
 )
 def test_treatments_that_make_no_sense(fields: dict[str, Any], part: str) -> None:
