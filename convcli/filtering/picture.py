@@ -77,6 +77,13 @@ class Picture:
         self.shape = (*self.stages[-1].size_out, self._colours + self._has_alpha)
         self.dtype = kept_dtype(chain.range, self._source_dtype)
         self.tally = Tally()
+        #: Whether nothing is computed, and all samples stay what they are, but for an alpha that is dropped.
+        self._stays = self.shape == (*shape[:-1], channels) and self._is_identity()
+
+    def _is_identity(self) -> bool:
+        same = self._chain.range in ("clip", "float") and self.dtype == self._source_dtype
+        spatial = self.shape[:-1]
+        return same and all(kernel.is_identity(spatial, self._axes) for kernel in self._chain.kernels)
 
     @property
     def is_direct(self) -> bool:
@@ -105,6 +112,9 @@ class Picture:
             channels = source.shape[-1] - 1
             source = Pointwise(opacity.colours, [Part(source)], channels, source.dtype)
         self._source = source
+        if self._stays:
+            self.nodes = [source]
+            return
         # What a border of zeros shows is transparent, too.
         zeros = any(kernel.border == "zero" for kernel in self._chain.kernels)
         transparent = self._has_alpha and (zeros or not opaque())
@@ -195,7 +205,9 @@ class Picture:
 
     def keep(self, out: Array, start: int, stop: int) -> None:
         """Puts rows as they are to be kept into `out`."""
-        if self._direct:
+        if self._stays:
+            out[...] = self._source.array[start:stop]
+        elif self._direct:
             rows = self._direct.array[start:stop]
             if self._has_alpha:
                 alpha = np.full((*rows.shape[:-1], 1), self._top, self.dtype)

@@ -13,7 +13,7 @@ import pytest
 import convcli
 from convcli.errors import ShapeError, UsageError
 from convcli.filtering import Chain, Treatment, filter_pixels, paging, parse_channels, steps
-from tests.filtering.reference import KINDS, Asked, Expected, Filter, RefusedError, bilinear, treat
+from tests.filtering.reference_pictures import KINDS, Asked, Expected, Filter, RefusedError, bilinear, treat
 
 Pixels = np.ndarray[Any, Any]
 
