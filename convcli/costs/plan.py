@@ -159,7 +159,7 @@ def _by_planes(shared: Mapping[str, Any], work: engine.Plane, phases: int, chose
 
 def plane_of(kernel: Kernel, asked: str | None = None) -> npt.NDArray[Any] | None:
     """The taps `(y, x)` of a kernel that runs on planes, for which there is a choice of algorithms; else None."""
-    if kernel.channels is not None or "z" in kernel.axes:
+    if kernel.channels is not None or "z" in kernel.axes or kernel.copies:
         return None
     if isinstance(kernel, Dense):
         weights = kernel.effective

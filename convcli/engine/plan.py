@@ -76,6 +76,10 @@ class Algorithm(str):
         return type(self), (self.name, str(self))
 
 
+#: Where the only tap is 1, whatever was asked for (`engine.copies`).
+COPY = Algorithm("copy", "copy (the only tap is 1)")
+
+
 @record
 class Constraints:
     """What is asked of whoever plans: an `algorithm` to use where it can be, and `fine` parts, for work whose parts are

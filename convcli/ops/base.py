@@ -139,6 +139,28 @@ class Kernel(ABC):
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
         """The weights as they are applied, by name, for looking at."""
 
+    @property
+    def only_tap(self) -> tuple[int, ...] | None:
+        """The place of a tap of 1, per axis, where all other weights are 0: samples are moved, not computed."""
+        return None
+
+    @property
+    def copies(self) -> bool:
+        """Whether samples are moved, and nothing is computed."""
+        return self.only_tap is not None and self.bias is None
+
+    def _moves(self, spatial: Sequence[int], axes: str) -> list[Gather]:
+        """The windows, of one tap each, by which a kernel that `copies` moves samples."""
+        places = dict(zip(self.axes, self.only_tap or (), strict=True))
+        return [
+            Gather(1, w.stride, 1, w.before - w.dilation * places.get(axis, 0), w.length)
+            for axis, w in zip(axes, self.windows(spatial, axes), strict=True)
+        ]
+
+    def is_identity(self, spatial: Sequence[int], axes: str) -> bool:
+        """Whether every sample of an array of these sizes stays what and where it is."""
+        return self.copies and self._moves(spatial, axes) == [Gather(1, 1, 1, 0, n) for n in spatial]
+
     def reach(self, low: float, high: float) -> tuple[float, float] | None:
         """The least and greatest result for finite samples from `low` to `high`, but for errors of rounding.
 
@@ -236,6 +258,8 @@ class Kernel(ABC):
         """
         self.output_channels(x.shape[-1])
         self.remembered(("span", x.shape[:-1], axes), lambda: self._check_span(x.shape[:-1], axes))
+        if self.copies:
+            return engine.copied(x, self._moves(x.shape[:-1], axes), self.border, dtype, sink)
         if self.bias is not None:
             sink = sink.biased(self.bias.array.reshape(-1).astype(dtype))
         return self._cuts(x, axes, dtype, sink, constraints)

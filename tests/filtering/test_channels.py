@@ -82,7 +82,7 @@ def test_what_bands_have_not() -> None:
     ):
         with pytest.raises(ShapeError, match=part):
             filter_pixels(pixels, chain, treatment, channels=bands)
-    with pytest.raises(UsageError, match="--alpha none denies"):
+    with pytest.raises(UsageError, match="--background uses alpha up, --alpha none"):
         Treatment(alpha="none", background=(1.0, 1.0, 1.0))
 
 
