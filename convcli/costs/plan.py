@@ -15,6 +15,7 @@ from convcli.engine.dtypes import work_dtype
 from convcli.engine.threads import thread_count
 from convcli.errors import UsageError
 from convcli.ops import Kernel
+from convcli.ops.arrays import sample_dtype
 from convcli.ops.dense import Dense
 from convcli.ops.layouts import DEFAULTS, check_letters
 from convcli.ops.separable import Separable
@@ -110,7 +111,8 @@ def plan(
     >>> plan("gaussian:sigma=5", (3000, 4000), "float32").algorithm
     'passes'
     """
-    loaded, kind = load(kernel), np.dtype(dtype)
+    engine.check_algorithm(algorithm)
+    loaded, kind = load(kernel), sample_dtype(dtype)
     axes = layout or ("zyx" if len(shape) == 3 and "z" in loaded.axes else DEFAULTS.get(len(shape), ""))
     if layout:
         check_letters(axes)

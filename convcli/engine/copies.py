@@ -5,28 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from convcli.engine.borders import read_window
 from convcli.engine.memory import scratch
 from convcli.engine.tiles import Region, Tiling
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, DTypeLike, Floats
+    from convcli.engine.dtypes import Array, DTypeLike
     from convcli.engine.geometry import Gather
     from convcli.engine.sink import Sink
     from convcli.engine.threads import Cuts
-
-
-def only_tap(weights: Floats) -> tuple[int, ...] | None:
-    """The place of the 1 among weights that are 0 otherwise; None where they are others.
-
-    >>> only_tap(np.array([[0.0, 0.0, 1.0]])), only_tap(np.array([1.0, 1.0]))
-    ((0, 2), None)
-    """
-    if np.count_nonzero(weights) != 1 or weights.max() != 1:
-        return None
-    return tuple(int(place) for place in np.unravel_index(int(weights.argmax()), weights.shape))
 
 
 def copied(x: Array, windows: Sequence[Gather], border: str, dtype: DTypeLike, sink: Sink) -> Cuts:

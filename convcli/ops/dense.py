@@ -20,6 +20,7 @@ from convcli.ops.weights import (
     common,
     divided,
     footprint,
+    only_tap,
     resolve_weights,
     spread_over,
 )  # fmt: skip
@@ -88,10 +89,10 @@ class Dense(Kernel):
     @cached_property
     def only_tap(self) -> tuple[int, ...] | None:
         if self.channels is None:
-            return engine.only_tap(self.effective)
+            return only_tap(self.effective)
         if self.channels != (self.groups, self.groups):
             return None
-        places = {engine.only_tap(taps) for taps in self.effective[:, 0]}
+        places = {only_tap(taps) for taps in self.effective[:, 0]}
         return places.pop() if len(places) == 1 else None
 
     def reach(self, low: float, high: float) -> tuple[float, float] | None:

@@ -16,7 +16,7 @@ from convcli.ops.base import MOST_LOOKED_AT, Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bank, check_bias, common, footprint, per_axis
+from convcli.ops.weights import check_bank, check_bias, common, footprint, only_tap, per_axis
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Separable(Kernel):
 
     @cached_property
     def only_tap(self) -> tuple[int, ...] | None:
-        places = [engine.only_tap(taps) for taps in self.effective] if self.channels is None else [None]
+        places = [only_tap(taps) for taps in self.effective] if self.channels is None else [None]
         return None if None in places else tuple(place[0] for place in places if place)
 
     def reach(self, low: float, high: float) -> tuple[float, float] | None:
