@@ -36,7 +36,8 @@ def reasons(page: Page) -> tuple[str, ...]:
     """Patterns of what a refusal may name; none for a page that every program reads."""
     bits, out = set(page.depths), []
     if len(bits) > 1:
-        out.append("bits.*differ|differ.*bits|" + ", ".join(map(str, page.depths)))
+        odd = [f"{depth}[- ]bit" for depth in bits - {1, *WHOLE}]
+        out += ["bits.*differ|differ.*bits|" + ", ".join(map(str, page.depths)), *odd]
     elif not bits <= {1, 8, 16, 32} or (page.kind == "f" and bits == {16}):
         out.append(f"{page.depths[0]}[- ]bit")
     if page.kind in _KINDS:

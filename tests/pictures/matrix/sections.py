@@ -7,7 +7,7 @@ from pathlib import Path
 from unittest import mock
 
 from convcli.pictures.formats.tiff import rows as tiff_rows
-from tests.pictures.matrix import tiff_cells
+from tests.pictures.matrix import tiff_cells, tiff_codecs, tiff_structures
 from tests.pictures.matrix.cells import Cell, Tally, run
 
 
@@ -21,6 +21,17 @@ SECTIONS: dict[str, Callable[[], Iterator[Cell]]] = {
     "tiff-palettes": _pages(tiff_cells.palettes),
     "tiff-orientation": _pages(tiff_cells.orientations),
     "tiff-photometric": _pages(tiff_cells.photometrics),
+    "tiff-chains": tiff_structures.chains,
+    "tiff-blocks": tiff_structures.blocks,
+    "tiff-cut-short": tiff_structures.cut_short,
+    "tiff-mixed": tiff_structures.mixed,
+    "tiff-values": tiff_structures.special_values,
+    "tiff-tifffile": tiff_codecs.by_tifffile,
+    "tiff-libtiff": tiff_codecs.by_pillow,
+    "tiff-ycbcr": tiff_codecs.subsampled,
+    "tiff-lab": tiff_codecs.lab,
+    "tiff-log": tiff_codecs.logarithmic,
+    "tiff-jpeg": tiff_codecs.jpeg,
 }
 
 
