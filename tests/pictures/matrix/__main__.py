@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.pictures.matrix.sections import SECTIONS, tally_of
+from tests.pictures.matrix.sections import SECTIONS
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
     for name in options.sections or SECTIONS:
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            tally = tally_of(name, Path(folder))
+            tally = SECTIONS[name](Path(folder))
         counts = {(way, outcome): tally.count(way, outcome) for way, outcome in COLUMNS}
         sums.update(counts)
         print(

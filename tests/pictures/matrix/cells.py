@@ -25,16 +25,22 @@ class Reading:
     """A picture that a file may rightly be read as.
 
     `pixels` (height, width, channels) upright, of which the first `colours` are a colour (1 grey or the first band,
-    3 RGB), and what each `extra` channel is; `within` is how far a sample may be off, where rounding is left open.
+    3 RGB), and what each `extra` channel is; `within` is how far a sample may be off, where rounding is left open;
+    `told` is a pattern of what a reader has to be told of it.
     """
 
     pixels: Pixels
     colours: int
     extra: tuple[str, ...] = ()
     within: float = 0
+    told: str = ""
 
-    def difference(self, pixels: Pixels, channels: tuple[int, tuple[str, ...]] | None) -> str:
-        """How a picture differs from it; empty where it does not."""
+    def difference(self, pixels: Pixels, channels: tuple[int, tuple[str, ...]] | None, notes: str = "") -> str:
+        """How a picture, read with notes, differs from it; empty where it does not."""
+        words = self._differs(pixels, channels)
+        return words or ("" if re.search(self.told, notes) else f"no note says {self.told!r}: {notes!r}")
+
+    def _differs(self, pixels: Pixels, channels: tuple[int, tuple[str, ...]] | None) -> str:
         mine = self.pixels
         if (pixels.shape, pixels.dtype) != (mine.shape, mine.dtype):
             return f"{pixels.dtype} {pixels.shape} instead of {mine.dtype} {mine.shape}"
@@ -54,7 +60,7 @@ class Cell:
     """A file. Any of `readings` is right; without one it has to be refused.
 
     A refusal is one where its text matches one of `reasons`, patterns that name what the file is. `notes` is a pattern
-    of what a reader has to be told.
+    of what a reader has to be told, whichever the reading.
     """
 
     name: str
@@ -129,7 +135,8 @@ def in_bands(cell: Cell, path: Path) -> tuple[Result, int]:
             for start, stop in source.cuts:
                 source.read((start, stop), pixels[start:stop])
             channels = channels_of(source, source.shape[2])
-            return _judged(cell, pixels, channels, source.notes), len(source.cuts)
+            notes = (*source.notes, f"frame 1 of {source.pages}")  # the number is told by whoever asked for it
+            return _judged(cell, pixels, channels, notes), len(source.cuts)
     except NotInBandsError:
         return Result("whole"), 0
     except ImageError as error:
@@ -149,11 +156,12 @@ def channels_of(picture: Any, count: int) -> tuple[int, tuple[str, ...]]:
 def _judged(cell: Cell, pixels: Pixels, channels: tuple[int, tuple[str, ...]], notes: tuple[Any, ...]) -> Result:
     if not cell.readings:
         return Result("wrong", f"read as {pixels.dtype} {pixels.shape}, and ought to be refused")
-    differences = [reading.difference(pixels, channels) for reading in cell.readings]
+    said = " ".join(map(str, notes))
+    differences = [reading.difference(pixels, channels, said) for reading in cell.readings]
     if all(differences):
         return Result("wrong", differences[0])
-    if not re.search(cell.notes, " ".join(map(str, notes))):
-        return Result("wrong", f"no note says {cell.notes!r}: {[str(note) for note in notes]}")
+    if not re.search(cell.notes, said):
+        return Result("wrong", f"no note says {cell.notes!r}: {said!r}")
     return Result("right")
 
 

@@ -42,13 +42,14 @@ def reasons(page: Page) -> tuple[str, ...]:
         out.append(f"{page.depths[0]}[- ]bit")
     if page.kind in _KINDS:
         out.append(_KINDS[page.kind])
-    if page.photometric in _COLOURS:
-        out.append(_COLOURS[page.photometric])
+    if page.photometric not in (0, 1, 2, 3):
+        known = "photometric|tag 262|colours" if page.photometric is None else f"(kind|photometric) {page.photometric}"
+        out.append(_COLOURS.get(page.photometric or 0, known))
     if page.photometric == 3 and (page.samples > 1 or bits - {1, 8}):
         out.append("palette")
     if page.compression in _CODECS:
         out.append(_CODECS[page.compression])
-    if page.predictor == 3 or (page.predictor == 2 and bits - {8, 16, 32}):
+    if page.predictor > 1:
         out.append("predictor")
     if page.samples > 4 or page.samples != TAKES.get(page.photometric or 0, 1) + len(page.extra or ()):
         out.append(f"{page.samples} (samples|channels|bands)")
@@ -72,7 +73,7 @@ def readings(page: Page, values: Pixels) -> tuple[Reading, ...]:
     if page.photometric == 3:
         return _palette(page, upright)
     if page.samples < takes:
-        return (_plain(page, upright, 1),) if page.samples == 1 else ()
+        return (_plain(page, upright, 1),) if page.samples == 1 or page.photometric == 2 else ()
     if page.photometric == 5:
         return (_cmyk(page, upright),) if page.kind == "u" else ()
     if page.photometric == 6:

@@ -7,35 +7,47 @@ from pathlib import Path
 from unittest import mock
 
 from convcli.pictures.formats.tiff import rows as tiff_rows
-from tests.pictures.matrix import tiff_cells, tiff_codecs, tiff_structures
+from tests.pictures.matrix import bmp_cells, commands, png_cells, pnm_cells, tiff_cells, tiff_codecs, tiff_structures
 from tests.pictures.matrix.cells import Cell, Tally, run
 
 
-def _pages(section: tiff_cells.Section) -> Callable[[], Iterator[Cell]]:
-    return lambda: (tiff_cells.cell(name, page) for name, page in section())
+def _read(cells: Callable[[], Iterator[Cell]]) -> Callable[[Path], Tally]:
+    """The section that reads cells; TIFF files in bands as small as their strips and tiles allow."""
+
+    def tally(folder: Path) -> Tally:
+        with mock.patch.object(tiff_rows, "_BAND_BYTES", 1 << 8):
+            return run(cells(), folder)
+
+    return tally
 
 
-SECTIONS: dict[str, Callable[[], Iterator[Cell]]] = {
+def _pages(section: tiff_cells.Section) -> Callable[[Path], Tally]:
+    return _read(lambda: (tiff_cells.cell(name, page) for name, page in section()))
+
+
+SECTIONS: dict[str, Callable[[Path], Tally]] = {
     "tiff-storage": _pages(tiff_cells.storage),
     "tiff-depths": _pages(tiff_cells.depths),
     "tiff-palettes": _pages(tiff_cells.palettes),
     "tiff-orientation": _pages(tiff_cells.orientations),
     "tiff-photometric": _pages(tiff_cells.photometrics),
-    "tiff-chains": tiff_structures.chains,
-    "tiff-blocks": tiff_structures.blocks,
-    "tiff-cut-short": tiff_structures.cut_short,
-    "tiff-mixed": tiff_structures.mixed,
-    "tiff-values": tiff_structures.special_values,
-    "tiff-tifffile": tiff_codecs.by_tifffile,
-    "tiff-libtiff": tiff_codecs.by_pillow,
-    "tiff-ycbcr": tiff_codecs.subsampled,
-    "tiff-lab": tiff_codecs.lab,
-    "tiff-log": tiff_codecs.logarithmic,
-    "tiff-jpeg": tiff_codecs.jpeg,
+    "tiff-chains": _read(tiff_structures.chains),
+    "tiff-blocks": _read(tiff_structures.blocks),
+    "tiff-cut-short": _read(tiff_structures.cut_short),
+    "tiff-mixed": _read(tiff_structures.mixed),
+    "tiff-values": _read(tiff_structures.special_values),
+    "tiff-tifffile": _read(tiff_codecs.by_tifffile),
+    "tiff-libtiff": _read(tiff_codecs.by_pillow),
+    "tiff-ycbcr": _read(tiff_codecs.subsampled),
+    "tiff-lab": _read(tiff_codecs.lab),
+    "tiff-log": _read(tiff_codecs.logarithmic),
+    "tiff-jpeg": _read(tiff_codecs.jpeg),
+    "tiff-to-tiff": commands.to_tiff,
+    "tiff-to-npy": commands.to_npy,
+    "tiff-to-png": commands.to_png,
+    "png": _read(png_cells.cells),
+    "pnm": _read(pnm_cells.pnm),
+    "pam": _read(pnm_cells.pam),
+    "pfm": _read(pnm_cells.pfm),
+    "bmp": _read(bmp_cells.cells),
 }
-
-
-def tally_of(name: str, folder: Path) -> Tally:
-    """Reads a section's cells; TIFF files in bands as small as their strips and tiles allow."""
-    with mock.patch.object(tiff_rows, "_BAND_BYTES", 1 << 8):
-        return run(SECTIONS[name](), folder)

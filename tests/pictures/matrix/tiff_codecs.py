@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from typing import Any
 
 import imagecodecs
@@ -144,32 +146,20 @@ def _of_pillow(picture: Image.Image, data: bytes, compression: str, photometric:
 
 def subsampled() -> Iterator[Cell]:
     """YCbCr without compression, section 21: each data unit has all of its luma, then one Cb and one Cr."""
-    for across, down in [(1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4), (1, 2)]:
-        for order in "<>":
-            for compression in (1, 5, 8, 32773):
-                for rows in (0, 8):
-                    page = Page(
-                        size=(16, 24), samples=3, photometric=6, order=order, rows=rows, compression=compression
-                    )
-                    page = replace(page, tags={530: page.packed(3, across, down)})
-                    luma = np.random.default_rng(1).integers(0, 256, page.size)
-                    # Chroma that varies slowly: repeated or interpolated, it is right within a few levels.
-                    chroma = np.stack(
-                        [100 + np.add.outer(np.arange(16), np.arange(24)) // 2, np.full(page.size, 140)], 2
-                    )
-                    chroma = chroma[::down, ::across]
-                    spread = chroma.repeat(down, 0).repeat(across, 1)
-                    values = np.concatenate([luma[..., None], spread], axis=2).astype(np.uint64)
-                    found = tuple(replace(r, within=4 * max(across, down) + 2) for r in rules.readings(page, values))
-                    pieces = [
-                        coding.LOSSLESS[compression](
-                            _units(luma[y : y + (rows or 16)], chroma[y // down :], across, down)
-                        )
-                        for y in range(0, 16, rows or 16)
-                    ]
-                    yield cell(f"{across}x{down} {order} compression {compression} rows {rows}", page, readings=found,
-                               file=lambda page=page, values=values, pieces=pieces: tiff_page(page, values, blocks=pieces),
-                               reasons=("YCbCr|subsampl|kind 6",))  # fmt: skip
+    luma = np.random.default_rng(1).integers(0, 256, (16, 24))
+    # Chroma that varies slowly: repeated or interpolated, it is right within a few levels.
+    full = np.stack([100 + np.add.outer(np.arange(16), np.arange(24)) // 2, np.full((16, 24), 140)], axis=2)
+    ways = product([(1, 1), (2, 1), (2, 2), (4, 1), (4, 2), (4, 4), (1, 2)], "<>", (1, 5, 8, 32773), (16, 8))
+    for (across, down), order, compression, rows in ways:
+        tags = {530: Page(order=order).packed(3, across, down)}
+        page = Page(size=(16, 24), samples=3, photometric=6, order=order, rows=rows, compression=compression, tags=tags)
+        chroma = full[::down, ::across]
+        values = np.concatenate([luma[..., None], chroma.repeat(down, 0).repeat(across, 1)], axis=2).astype(np.uint64)
+        found = tuple(replace(r, within=4 * max(across, down) + 2) for r in rules.readings(page, values))
+        units = [_units(luma[y : y + rows], chroma[y // down :], across, down) for y in range(0, 16, rows)]
+        data = tiff_page(page, values, blocks=[coding.LOSSLESS[compression](unit) for unit in units])
+        yield cell(f"{across}x{down} {order} compression {compression} rows {rows}", page, readings=found,
+                   file=lambda data=data: data, reasons=("YCbCr|subsampl|kind 6",))  # fmt: skip
 
 
 def _units(luma: Pixels, chroma: Pixels, across: int, down: int) -> Pixels:
@@ -241,7 +231,7 @@ def _log(name: str, page: Page, light: Pixels, blocks: list[bytes]) -> Cell:
 
 
 def jpeg() -> Iterator[Cell]:
-    """JPEG in strips and tiles: grey, RGB as it is, YCbCr with and without subsampling, CMYK; as libjpeg decodes them."""
+    """JPEG in strips and tiles: grey, RGB as it is, YCbCr with and without subsampling and CMYK, as it went in."""
     smooth = np.add.outer(np.arange(32) * 3, np.arange(48) * 2)[..., None] + np.arange(4) * 15
     kinds: dict[str, tuple[dict[str, Any], str | None, str | None]] = {
         "grey": ({}, None, None), "rgb": ({"samples": 3, "photometric": 2}, "rgb", None),
@@ -250,27 +240,24 @@ def jpeg() -> Iterator[Cell]:
         "ycbcr-422": ({"samples": 3, "photometric": 6}, "ycbcr", "422"),
         "cmyk": ({"samples": 4, "photometric": 5}, "cmyk", None),
     }  # fmt: skip
-    for name, (meaning, inside, sampling) in kinds.items():
-        for number, way in enumerate(
-            [{}, {"rows": 16, "order": ">"}, {"tile": (16, 16)}, {"tile": (32, 16), "big": True}]
-        ):
-            page = Page(size=(32, 48), compression=7, **meaning, **way)
-            values = smooth[..., : page.samples].astype(np.uint64)
-            if sampling:
-                page = replace(
-                    page, tags={530: page.packed(3, *{"444": (1, 1), "422": (2, 1), "420": (2, 2)}[sampling])}
-                )
+    ways: list[dict[str, Any]] = [{}, {"rows": 16, "order": ">"}, {"tile": (16, 16)}, {"tile": (32, 16), "big": True}]
+    for (name, (meaning, inside, sampling)), (number, way) in product(kinds.items(), enumerate(ways)):
+        page = Page(size=(32, 48), compression=7, **meaning, **way)
+        values = smooth[..., : page.samples].astype(np.uint64)
+        # What goes in as RGB comes out as RGB: YCbCr is the codec's own affair.
+        plain = rules.readings(replace(page, photometric=2) if sampling else page, values)
+        found = tuple(replace(reading, within=reading.within + (9 if sampling else 3)) for reading in plain)
+        if sampling:
+            page = replace(page, tags={530: page.packed(3, *_SIDES[sampling])})
+        codec = partial(_jpeg, source="rgb" if sampling else inside, inside=inside, sampling=sampling)
+        data = tiff_page(replace(page, codec=codec), values)
+        yield cell(f"{name} way {number}", page, readings=found, file=lambda data=data: data)
 
-            def packed(block: Pixels, inside: str | None = inside, sampling: str | None = sampling) -> bytes:
-                pixels = block.astype(np.uint8)
-                pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-                source = "rgb" if sampling else inside
-                return bytes(imagecodecs.jpeg8_encode(pixels, 100, colorspace=source, outcolorspace=inside,
-                                                      subsampling=sampling))  # fmt: skip
 
-            # What goes in as RGB comes out as RGB: YCbCr is the codec's own affair.
-            plain = rules.readings(replace(page, photometric=2) if sampling else page, values)
-            found = tuple(replace(reading, within=reading.within + (9 if sampling else 3)) for reading in plain)
-            yield cell(f"{name} way {number}", replace(page, codec=packed), readings=found,
-                       file=lambda page=page, packed=packed, values=values: tiff_page(replace(page, codec=packed), values),
-                       )  # fmt: skip
+_SIDES = {"444": (1, 1), "422": (2, 1), "420": (2, 2)}
+
+
+def _jpeg(block: Pixels, *, source: str | None, inside: str | None, sampling: str | None) -> bytes:
+    pixels = block.astype(np.uint8)
+    pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    return bytes(imagecodecs.jpeg8_encode(pixels, 100, colorspace=source, outcolorspace=inside, subsampling=sampling))
