@@ -7,7 +7,16 @@ from pathlib import Path
 from unittest import mock
 
 from convcli.pictures.formats.tiff import rows as tiff_rows
-from tests.pictures.matrix import bmp_cells, commands, png_cells, pnm_cells, tiff_cells, tiff_codecs, tiff_structures
+from tests.pictures.matrix import (
+    bmp_cells,
+    codec_cells,
+    commands,
+    png_cells,
+    pnm_cells,
+    tiff_cells,
+    tiff_codecs,
+    tiff_structures,
+)
 from tests.pictures.matrix.cells import Cell, Tally, run
 
 
@@ -50,4 +59,9 @@ SECTIONS: dict[str, Callable[[Path], Tally]] = {
     "pam": _read(pnm_cells.pam),
     "pfm": _read(pnm_cells.pfm),
     "bmp": _read(bmp_cells.cells),
+    "jpeg": _read(codec_cells.jpeg),
+    "webp": _read(codec_cells.webp),
+    "avif": _read(codec_cells.avif),
+    "jp2": _read(codec_cells.jp2),
+    "gif": _read(codec_cells.gif),
 }
