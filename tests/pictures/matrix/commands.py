@@ -85,30 +85,25 @@ def to_tiff(folder: Path) -> Tally:
 
 
 def to_npy(folder: Path) -> Tally:
-    """An array of the input's samples, bit for bit; one channel may be no axis."""
+    """An array of the input's samples, bit for bit, premultiplied colours divided out; one channel may be no axis."""
 
     def judged(path: Path, right: Reading) -> str:
         pixels = np.load(path)
-        return _compared(pixels.reshape(*pixels.shape[:2], -1), right.pixels)
+        pixels = pixels.reshape(*pixels.shape[:2], -1)
+        return _straight(pixels, right) if right.extra == ("premultiplied",) else _compared(pixels, right.pixels)
 
     return _run(folder, ".npy", judged, lambda right: "")
 
 
 def to_png(folder: Path) -> Tally:
-    """8 and 16 bits of grey and RGB with or without alpha, divided out; what PNG can't hold is refused."""
+    """8 and 16 bits of grey, RGB or three bands, with or without alpha, divided out; what PNG can't hold is refused."""
 
     def judged(path: Path, right: Reading) -> str:
-        if set(right.extra) - {"straight", "premultiplied"} or right.pixels.dtype.kind != "u":
+        as_colours = right.pixels.shape[2] == 3  # three bands, as a note says
+        if (not as_colours and set(right.extra) - {"straight", "premultiplied"}) or right.pixels.dtype.kind != "u":
             return f"written, and ought to be refused: {right.pixels.dtype}, {right.extra}"
-        wanted = right.pixels
-        if right.extra == ("premultiplied",):
-            wanted = _divided(wanted)
         pixels = _png(path)
-        if pixels.shape != wanted.shape:
-            return f"{pixels.shape} instead of {wanted.shape}"
-        apart = np.abs(pixels.astype(np.int64) - wanted.astype(np.int64))
-        apart[..., : right.colours] *= _seen(right)  # what no one sees may be anything
-        return "" if apart.max() <= (right.extra == ("premultiplied",)) else "values differ"
+        return _straight(pixels, right) if right.extra == ("premultiplied",) else _compared(pixels, right.pixels)
 
     def limits(right: Reading) -> str:
         bands = r"band|channels" if set(right.extra) - {"straight", "premultiplied"} or len(right.extra) > 1 else ""
@@ -118,14 +113,20 @@ def to_png(folder: Path) -> Tally:
     return _run(folder, ".png", judged, limits)
 
 
-def _divided(pixels: Pixels) -> Pixels:
-    alpha, full = pixels[..., -1:].astype(np.float64), np.iinfo(pixels.dtype).max
-    colours = np.minimum(np.rint(pixels[..., :-1] * full / np.maximum(alpha, 1)), full)
-    return np.concatenate([colours.astype(pixels.dtype), pixels[..., -1:]], axis=2)
-
-
-def _seen(right: Reading) -> Pixels:
-    return (right.pixels[..., -1:] > 0) if right.extra == ("premultiplied",) else np.ones((1, 1, 1), bool)
+def _straight(pixels: Pixels, right: Reading) -> str:
+    """How a picture differs from one with premultiplied alpha, divided by it; what no one sees may be anything."""
+    stored = right.pixels.astype(np.float64)
+    alpha, full = stored[..., -1:], 1.0 if right.pixels.dtype.kind == "f" else float(np.iinfo(right.pixels.dtype).max)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        colours = stored[..., :-1] * full / alpha
+    if right.pixels.dtype.kind != "f":
+        colours = np.clip(np.rint(colours), 0, full)
+    alpha = np.clip(alpha, 0, full)  # beyond full there is no opacity
+    wanted = np.where(alpha > 0, np.concatenate([colours, alpha], axis=2), pixels)
+    if (pixels.shape, pixels.dtype) != (wanted.shape, right.pixels.dtype):
+        return f"{pixels.dtype} {pixels.shape} instead of {right.pixels.dtype} {wanted.shape}"
+    error = np.maximum(1.0 if right.pixels.dtype.kind != "f" else 0.0, 2e-6 * np.abs(wanted))
+    return "" if (np.abs(pixels - wanted) <= error).all() else "values differ"
 
 
 def _png(path: Path) -> Pixels:

@@ -56,10 +56,11 @@ Section = Callable[[], Iterator[tuple[str, Page]]]
 def cell(name: str, page: Page) -> Cell:
     """The cell of a page, by the rules; what is scaled from a depth that no array has is told of."""
     values = samples_of(page)
+    scaled = page.photometric != 3 or page.samples > 1  # numbers of a palette's colours are no values
     return Cell(
         name=name, file=lambda: tiff_page(page, values), readings=rules.readings(page, values),
         reasons=rules.reasons(page),
-        notes=r"scaled|bit" if page.kind == "u" and set(page.depths) & {*range(9, 16), 24} else "",
+        notes=r"scaled|bit" if page.kind == "u" and scaled and set(page.depths) & {*range(9, 16), 24} else "",
     )  # fmt: skip
 
 
