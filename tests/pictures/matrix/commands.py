@@ -85,11 +85,15 @@ def to_tiff(folder: Path) -> Tally:
 
 
 def to_npy(folder: Path) -> Tally:
-    """An array of the input's samples, bit for bit; one channel may be no axis."""
+    """An array of the input's samples, bit for bit; premultiplied ones as they are, or divided out as for PNG."""
 
     def judged(path: Path, right: Reading) -> str:
         pixels = np.load(path)
-        return _compared(pixels.reshape(*pixels.shape[:2], -1), right.pixels)
+        pixels = pixels.reshape(*pixels.shape[:2], -1)
+        words = _compared(pixels, right.pixels)
+        if words and right.extra == ("premultiplied",) and right.pixels.dtype.kind == "u":
+            return _divided_out(pixels, right)
+        return words
 
     return _run(folder, ".npy", judged, lambda right: "")
 
@@ -100,15 +104,8 @@ def to_png(folder: Path) -> Tally:
     def judged(path: Path, right: Reading) -> str:
         if set(right.extra) - {"straight", "premultiplied"} or right.pixels.dtype.kind != "u":
             return f"written, and ought to be refused: {right.pixels.dtype}, {right.extra}"
-        wanted = right.pixels
-        if right.extra == ("premultiplied",):
-            wanted = _divided(wanted)
         pixels = _png(path)
-        if pixels.shape != wanted.shape:
-            return f"{pixels.shape} instead of {wanted.shape}"
-        apart = np.abs(pixels.astype(np.int64) - wanted.astype(np.int64))
-        apart[..., : right.colours] *= _seen(right)  # what no one sees may be anything
-        return "" if apart.max() <= (right.extra == ("premultiplied",)) else "values differ"
+        return _divided_out(pixels, right) if right.extra == ("premultiplied",) else _compared(pixels, right.pixels)
 
     def limits(right: Reading) -> str:
         bands = r"band|channels" if set(right.extra) - {"straight", "premultiplied"} or len(right.extra) > 1 else ""
@@ -118,14 +115,15 @@ def to_png(folder: Path) -> Tally:
     return _run(folder, ".png", judged, limits)
 
 
-def _divided(pixels: Pixels) -> Pixels:
-    alpha, full = pixels[..., -1:].astype(np.float64), np.iinfo(pixels.dtype).max
-    colours = np.minimum(np.rint(pixels[..., :-1] * full / np.maximum(alpha, 1)), full)
-    return np.concatenate([colours.astype(pixels.dtype), pixels[..., -1:]], axis=2)
-
-
-def _seen(right: Reading) -> Pixels:
-    return (right.pixels[..., -1:] > 0) if right.extra == ("premultiplied",) else np.ones((1, 1, 1), bool)
+def _divided_out(pixels: Pixels, right: Reading) -> str:
+    """Within 1 of the colours divided by their alpha; any where that is 0."""
+    if (pixels.shape, pixels.dtype) != (right.pixels.shape, right.pixels.dtype):
+        return f"{pixels.dtype} {pixels.shape} instead of {right.pixels.dtype} {right.pixels.shape}"
+    alpha, full = right.pixels[..., -1:].astype(np.float64), float(np.iinfo(pixels.dtype).max)
+    wanted = np.minimum(right.pixels[..., :-1] * full / np.maximum(alpha, 1), full)
+    apart = np.abs(pixels[..., :-1] - wanted)[alpha[..., 0] > 0]
+    right_alpha = (pixels[..., -1] == right.pixels[..., -1]).all()
+    return "" if right_alpha and apart.max(initial=0) <= 1 else "values differ, which were to be divided by alpha"
 
 
 def _png(path: Path) -> Pixels:

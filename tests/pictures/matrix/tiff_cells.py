@@ -56,10 +56,10 @@ Section = Callable[[], Iterator[tuple[str, Page]]]
 def cell(name: str, page: Page) -> Cell:
     """The cell of a page, by the rules; what is scaled from a depth that no array has is told of."""
     values = samples_of(page)
+    scaled = page.kind == "u" and page.photometric != 3 and set(page.depths) & {*range(9, 16), 24}
     return Cell(
         name=name, file=lambda: tiff_page(page, values), readings=rules.readings(page, values),
-        reasons=rules.reasons(page),
-        notes=r"scaled|bit" if page.kind == "u" and set(page.depths) & {*range(9, 16), 24} else "",
+        reasons=rules.reasons(page), notes=r"scaled|bit" if scaled else "",
     )  # fmt: skip
 
 
@@ -169,6 +169,8 @@ def photometrics() -> Iterator[tuple[str, Page]]:
             for number, way in enumerate(ways):
                 if way.get("planar") and "samples" not in meaning:
                     continue
+                if name in ("cielab", "icclab") and kind == "u" and bits in (8, 16):
+                    continue  # these are in `tiff_codecs.lab`, in a gamut
                 page = Page(size=(17, 20), kind=kind, bits=bits, **meaning, **way)
                 if meaning["photometric"] == 6:
                     page = replace(page, tags={530: page.packed(3, 1, 1)})
