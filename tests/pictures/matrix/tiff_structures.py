@@ -208,6 +208,12 @@ def mixed() -> Iterator[Cell]:
                           reasons=("extra",))  # fmt: skip
     inks = Page(samples=4, photometric=5, tags={332: Page().packed(_SHORT, 2)})
     yield cell("four inks that are not CMYK", inks, readings=(), reasons=("ink|CMYK",))
+    for count in (63, 64, 65, 100, 1000):
+        bands = Page(size=(5, 4), samples=count, extra=(0,) * (count - 1), rows=2)
+        yield cell(f"{count} bands", bands)
+        yield cell(
+            f"RGB and {count - 3} bands, planar", replace(bands, photometric=2, extra=bands.extra[2:], planar=True)
+        )
     for tile in [(10, 10), (7, 3), (1, 1), (16, 8)]:
         yield cell(f"tiles of {tile}", Page(size=(20, 33), tile=tile), reasons=("tile",))
 
