@@ -109,6 +109,8 @@ def _by_opencv(page: Directory, bits: int, channels: Channels) -> bool:
         return False
     if page.first(tags.SAMPLE_FORMAT, 1) == 3 and bits == 16:
         return False
+    if compression == 1 and tags.TILE_WIDTH in page.entries:  # which OpenCV refuses where bytes follow their samples
+        return False
     grey = kind == meaning.MINISBLACK and not channels.extra
     return grey or (kind == meaning.RGB and together and channels.extra in ((), ("straight",)))
 
