@@ -138,14 +138,15 @@ def colours() -> Iterator[Cell]:
 
 
 def _fields(words: Pixels, masks: tuple[int, ...]) -> Pixels:
-    """Each mask's bits, scaled so that all of them set are 255, rounded."""
+    """Each mask's bits, scaled so that all of them set are 255, rounded; or 65535 where one has more than 8 bits."""
     shifts = [(mask & -mask).bit_length() - 1 for mask in masks]
     tops = [mask >> shift for mask, shift in zip(masks, shifts, strict=True)]
+    full, dtype = (255, np.uint8) if max(tops) < 256 else (65535, np.uint16)
     channels = [
-        (((words & mask) >> shift) * 255 + top // 2) // top
+        (((words & mask) >> shift) * full + top // 2) // top
         for mask, shift, top in zip(masks, shifts, tops, strict=True)
     ]
-    return np.stack(channels, axis=2).astype(np.uint8)
+    return np.stack(channels, axis=2).astype(dtype)
 
 
 def runs() -> Iterator[Cell]:
@@ -204,7 +205,7 @@ def inside() -> Iterator[Cell]:
     Image.fromarray(picture).save(file, "PNG")
     kinds = {"PNG": (PNG, 0, "PNG|compression 5"), "JPEG": (JPEG, 0, "JPEG|compression 4"),
              "CMYK": (CMYK, 32, "CMYK|compression 11"), "huffman": (FIELDS, 1, "Huffman|compression 3|1[- ]bit"),
-             "compression 99": (99, 24, "compression 99"), "RLE24": (4, 24, "RLE|compression 4|JPEG"),
+             "compression 99": (99, 24, "99"), "RLE24": (4, 24, "RLE|compression 4|JPEG"),
              "48 bits": (RGB, 48, "48[- ]bit"), "64 bits": (RGB, 64, "64[- ]bit"), "3 bits": (RGB, 3, "3[- ]bit"),
              "0 bits": (RGB, 0, "0[- ]bit")}  # fmt: skip
     for (name, (compression, bits, reason)), header in product(kinds.items(), (40, 108, 124)):

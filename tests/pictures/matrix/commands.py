@@ -18,8 +18,8 @@ from tests.pictures.matrix import tiff_cells, tiff_structures
 from tests.pictures.matrix.cells import Cell, Reading, Result, Tally
 from tests.support import Pixels, run
 
-#: What is wrong with an output, of which a reading of the input is right; empty where nothing is.
-Judge = Callable[[Path, Reading], str]
+#: What is wrong with an output, by the right reading of the input and what was said; empty where nothing is.
+Judge = Callable[[Path, Reading, str], str]
 #: Every so many of the cells are taken.
 _STEP = 10
 _KINDS = {0: "band", 1: "premultiplied", 2: "straight"}
@@ -50,7 +50,7 @@ def _run(folder: Path, extension: str, judged: Judge, limits: Callable[[Reading]
             words = words if named and not out.exists() else f"refused without its reason: {words}"
             result = Result("refused" if words == done.err.strip() else "wrong", words)
         else:
-            words = judged(out, cell.readings[0])
+            words = judged(out, cell.readings[0], done.err)
             result = Result("wrong" if words else "right", words)
         tally.whole.append((cell, result))
     return tally
@@ -66,7 +66,7 @@ def _compared(pixels: Pixels, right: Pixels) -> str:
 def to_tiff(folder: Path) -> Tally:
     """Bit for bit the input's samples, with its ExtraSamples and its colours."""
 
-    def judged(path: Path, right: Reading) -> str:
+    def judged(path: Path, right: Reading, said: str) -> str:
         with tifffile.TiffFile(path) as file:
             page = file.pages[0]
             pixels = page.asarray()
@@ -85,25 +85,32 @@ def to_tiff(folder: Path) -> Tally:
 
 
 def to_npy(folder: Path) -> Tally:
-    """An array of the input's samples, bit for bit, premultiplied colours divided out; one channel may be no axis."""
+    """An array of the input's samples, bit for bit; premultiplied colours are divided out as for PNG."""
 
-    def judged(path: Path, right: Reading) -> str:
+    def judged(path: Path, right: Reading, said: str) -> str:
         pixels = np.load(path)
         pixels = pixels.reshape(*pixels.shape[:2], -1)
-        return _straight(pixels, right) if right.extra == ("premultiplied",) else _compared(pixels, right.pixels)
+        words = _compared(pixels, right.pixels)
+        if words and right.extra == ("premultiplied",):
+            return _divided_out(pixels, right)
+        return words
 
     return _run(folder, ".npy", judged, lambda right: "")
 
 
 def to_png(folder: Path) -> Tally:
-    """8 and 16 bits of grey, RGB or three bands, with or without alpha, divided out; what PNG can't hold is refused."""
+    """8 and 16 bits of grey and RGB with or without alpha, divided out; what PNG can't hold is refused.
 
-    def judged(path: Path, right: Reading) -> str:
-        as_colours = right.pixels.shape[2] == 3  # three bands, as a note says
-        if (not as_colours and set(right.extra) - {"straight", "premultiplied"}) or right.pixels.dtype.kind != "u":
+    Three bands may become red, green and blue, which is told.
+    """
+
+    def judged(path: Path, right: Reading, said: str) -> str:
+        if right.extra == ("band", "band") and right.colours == 1 and "3 bands become" in said:
+            return _compared(_png(path), right.pixels)
+        if set(right.extra) - {"straight", "premultiplied"} or right.pixels.dtype.kind != "u":
             return f"written, and ought to be refused: {right.pixels.dtype}, {right.extra}"
         pixels = _png(path)
-        return _straight(pixels, right) if right.extra == ("premultiplied",) else _compared(pixels, right.pixels)
+        return _divided_out(pixels, right) if right.extra == ("premultiplied",) else _compared(pixels, right.pixels)
 
     def limits(right: Reading) -> str:
         bands = r"band|channels" if set(right.extra) - {"straight", "premultiplied"} or len(right.extra) > 1 else ""
@@ -113,7 +120,7 @@ def to_png(folder: Path) -> Tally:
     return _run(folder, ".png", judged, limits)
 
 
-def _straight(pixels: Pixels, right: Reading) -> str:
+def _divided_out(pixels: Pixels, right: Reading) -> str:
     """How a picture differs from one with premultiplied alpha, divided by it; what no one sees may be anything."""
     stored = right.pixels.astype(np.float64)
     alpha, full = stored[..., -1:], 1.0 if right.pixels.dtype.kind == "f" else float(np.iinfo(right.pixels.dtype).max)

@@ -27,7 +27,7 @@ _COLOURS = {
 _CODECS = {
     2: "CCITT|fax|compression 2", 3: "CCITT|fax|compression 3", 4: "CCITT|fax|compression 4", 6: "JPEG|compression 6",
     7: "JPEG|compression 7", 34676: "SGI|Log|34676", 34712: "JPEG ?2000|34712", 34887: "LERC|34887",
-    34925: "LZMA|34925", 50000: "ZSTD|50000", 50001: "WebP|50001", 50002: "JPEG ?XL|50002",
+    34925: "LZMA|34925", 50000: "ZSTD|Zstandard|50000", 50001: "WebP|50001", 50002: "JPEG ?XL|50002",
     52546: "JPEG ?XL|52546", 34933: "PNG|34933",
 }  # fmt: skip
 
@@ -55,6 +55,8 @@ def reasons(page: Page) -> tuple[str, ...]:
         out.append(f"{page.samples} (samples|channels|bands)")
     if page.planar:
         out.append("planes|planar")
+    if page.photometric == 0 and page.kind not in "uv":
+        out.append("white")
     return tuple(out)
 
 
@@ -131,7 +133,8 @@ def _cmyk(page: Page, values: Pixels) -> Reading:
     full = float(np.iinfo(plain.dtype).max)
     light = (full - plain[..., :3].astype(np.float64)) * (full - plain[..., 3:4].astype(np.float64)) / full
     pixels = np.concatenate([np.rint(light).astype(plain.dtype), plain[..., 4:]], axis=2)
-    return Reading(pixels=pixels, colours=3, extra=extras(page, page.samples - 4), within=1)
+    within = 1 if set(page.depths) <= WHOLE else 2  # rounded twice
+    return Reading(pixels=pixels, colours=3, extra=extras(page, page.samples - 4), within=within)
 
 
 def _ycbcr(page: Page, values: Pixels) -> Reading:

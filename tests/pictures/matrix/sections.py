@@ -20,23 +20,24 @@ from tests.pictures.matrix import (
 from tests.pictures.matrix.cells import Cell, Tally, run
 
 
-def _read(cells: Callable[[], Iterator[Cell]]) -> Callable[[Path], Tally]:
+def _read(cells: Callable[[], Iterator[Cell]], band: int = 1 << 8) -> Callable[[Path], Tally]:
     """The section that reads cells; TIFF files in bands as small as their strips and tiles allow."""
 
     def tally(folder: Path) -> Tally:
-        with mock.patch.object(tiff_rows, "_BAND_BYTES", 1 << 8):
+        with mock.patch.object(tiff_rows, "_BAND_BYTES", band):
             return run(cells(), folder)
 
     return tally
 
 
-def _pages(section: tiff_cells.Section) -> Callable[[Path], Tally]:
-    return _read(lambda: (tiff_cells.cell(name, page) for name, page in section()))
+def _pages(section: tiff_cells.Section, band: int = 1 << 8) -> Callable[[Path], Tally]:
+    return _read(lambda: (tiff_cells.cell(name, page) for name, page in section()), band)
 
 
 SECTIONS: dict[str, Callable[[Path], Tally]] = {
     "tiff-storage": _pages(tiff_cells.storage),
     "tiff-depths": _pages(tiff_cells.depths),
+    "tiff-large": _pages(tiff_cells.large, tiff_rows._BAND_BYTES),
     "tiff-palettes": _pages(tiff_cells.palettes),
     "tiff-orientation": _pages(tiff_cells.orientations),
     "tiff-photometric": _pages(tiff_cells.photometrics),

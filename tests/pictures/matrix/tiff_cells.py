@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import cycle, islice, product
 from random import Random
 from typing import Any
 
@@ -56,11 +57,10 @@ Section = Callable[[], Iterator[tuple[str, Page]]]
 def cell(name: str, page: Page) -> Cell:
     """The cell of a page, by the rules; what is scaled from a depth that no array has is told of."""
     values = samples_of(page)
-    scaled = page.photometric != 3 or page.samples > 1  # numbers of a palette's colours are no values
+    scaled = page.kind == "u" and page.photometric != 3 and set(page.depths) & {*range(9, 16), 24}
     return Cell(
         name=name, file=lambda: tiff_page(page, values), readings=rules.readings(page, values),
-        reasons=rules.reasons(page),
-        notes=r"scaled|bit" if page.kind == "u" and scaled and set(page.depths) & {*range(9, 16), 24} else "",
+        reasons=rules.reasons(page), notes=r"scaled|bit" if scaled else "",
     )  # fmt: skip
 
 
@@ -76,6 +76,15 @@ def _chosen(random: Random, **options: Any) -> dict[str, Any]:
     return {name: random.choice(list(values)) for name, values in options.items()}
 
 
+def _pairs(
+    random: Random, meanings: dict[str, dict[str, Any]], depths: list[tuple[str, int]], count: int
+) -> Iterator[tuple[str, tuple[str, int]]]:
+    """Every meaning at every depth, again and again, in an order that has no system."""
+    pairs = list(product(meanings, depths))
+    random.shuffle(pairs)
+    return islice(cycle(pairs), count)
+
+
 def _size(random: Random, samples: int) -> tuple[int, int]:
     return random.choice([(5, 7), (1, 1), (33, 17), (17, 33), (20, 16)] if samples < 9 else [(5, 7), (3, 4)])
 
@@ -83,31 +92,49 @@ def _size(random: Random, samples: int) -> tuple[int, int]:
 def storage(count: int = 2500) -> Iterator[tuple[str, Page]]:
     """Depths that arrays have, in every layout, byte order, compression and meaning: a sample of the product."""
     random = Random("storage")
-    for number in range(count):
-        at = _chosen(random, meaning=MEANINGS, depth=DEPTHS, layout=LAYOUTS, compression=CODES, planar=[False, True],
+    for number, (name, (kind, bits)) in enumerate(_pairs(random, MEANINGS, DEPTHS, count)):
+        at = _chosen(random, layout=LAYOUTS, compression=CODES, planar=[False, True],
                      order="<>", big=[False, True], predictor=[1, 1, 2, 3])  # fmt: skip
-        kind, bits = at["depth"]
         predictor = at["predictor"]
         if at["compression"] in (coding.NONE, coding.PACKBITS) or predictor == (2 if kind == "f" else 3):
             predictor = 1
-        page = Page(kind=kind, bits=bits, **MEANINGS[at["meaning"]], **LAYOUTS[at["layout"]], order=at["order"],
+        page = Page(kind=kind, bits=bits, **MEANINGS[name], **LAYOUTS[at["layout"]], order=at["order"],
                     big=at["big"], compression=at["compression"], predictor=predictor)  # fmt: skip
         page = replace(page, size=_size(random, page.samples), planar=at["planar"] and page.samples > 1)
-        yield f"{number} {kind}{bits} {at['meaning']} {at['layout']} {_said(page)}", page
+        yield f"{number} {kind}{bits} {name} {at['layout']} {_said(page)}", page
 
 
 def depths(count: int = 2000) -> Iterator[tuple[str, Page]]:
     """Every number of bits, in strips and tiles, planes, both fill orders; undefined and complex samples."""
     random = Random("depths")
     meanings = {name: meaning for name, meaning in MEANINGS.items() if meaning.get("samples", 1) <= 5}
-    for number in range(count):
-        at = _chosen(random, meaning=meanings, depth=ODD_DEPTHS, layout=LAYOUTS, planar=[False, True], order="<>",
+    for number, (name, (kind, bits)) in enumerate(_pairs(random, meanings, ODD_DEPTHS, count)):
+        at = _chosen(random, layout=LAYOUTS, planar=[False, True], order="<>",
                      compression=[1, 1, 5, 8, 32773], fill=[1, 1, 2], predictor=[1, 1, 1, 2])  # fmt: skip
-        kind, bits = at["depth"]
         predictor = at["predictor"] if at["compression"] in (5, 8) and kind in "ui" and at["fill"] == 1 else 1
-        page = Page(kind=kind, bits=bits, **meanings[at["meaning"]], **LAYOUTS[at["layout"]], order=at["order"],
+        page = Page(kind=kind, bits=bits, **meanings[name], **LAYOUTS[at["layout"]], order=at["order"],
                     compression=at["compression"], fill=at["fill"], predictor=predictor)  # fmt: skip
         page = replace(page, size=_size(random, page.samples), planar=at["planar"] and page.samples > 1)
+        yield f"{number} {kind}{bits} {name} {at['layout']} {_said(page)}", page
+
+
+def large(count: int = 12) -> Iterator[tuple[str, Page]]:
+    """Pictures of some megabytes, which come in several bands as they are."""
+    random = Random("large")
+    layouts: dict[str, dict[str, Any]] = {
+        "one-strip": {}, "strips-16": {"rows": 16}, "strips-200": {"rows": 200, "scattered": True},
+        "tiles": {"tile": (256, 256)}, "tiles-64x512": {"tile": (64, 512)},
+    }  # fmt: skip
+    names = ["grey", "white-is-0", "grey+straight", "rgb", "rgb+straight", "rgb+premultiplied", "rgb+band", "3-bands",
+             "5-bands", "13-bands"]  # fmt: skip
+    for number in range(count):
+        at = _chosen(random, meaning=names, layout=layouts, planar=[False, True], order="<>", compression=[1, 1, 8],
+                     depth=[("u", 8), ("u", 16), ("u", 12), ("u", 4), ("i", 16), ("f", 32)])  # fmt: skip
+        kind, bits = at["depth"]
+        page = Page(kind=kind, bits=bits, **MEANINGS[at["meaning"]], **layouts[at["layout"]], order=at["order"],
+                    compression=at["compression"])  # fmt: skip
+        width = 3_000_000 // (1100 * page.samples)
+        page = replace(page, size=(1100, width), planar=at["planar"] and page.samples > 1)
         yield f"{number} {kind}{bits} {at['meaning']} {at['layout']} {_said(page)}", page
 
 
@@ -170,6 +197,8 @@ def photometrics() -> Iterator[tuple[str, Page]]:
             for number, way in enumerate(ways):
                 if way.get("planar") and "samples" not in meaning:
                     continue
+                if name in ("cielab", "icclab") and kind == "u" and bits in (8, 16):
+                    continue  # these are in `tiff_codecs.lab`, in a gamut
                 page = Page(size=(17, 20), kind=kind, bits=bits, **meaning, **way)
                 if meaning["photometric"] == 6:
                     page = replace(page, tags={530: page.packed(3, 1, 1)})

@@ -200,11 +200,20 @@ def mixed() -> Iterator[Cell]:
         yield _as(page, f"{name}, format given once", once)
         for extra in [(2, 2), (0, 0, 2), (2, 0, 0, 0, 0)]:
             odd = replace(page, extra=extra)
-            if len(extra) != page.samples - rules.TAKES[page.photometric or 0]:
-                kinds = {"readings": (*rules.readings(page, samples_of(page)), *rules.readings(odd, samples_of(page)))}
-                yield _as(page, f"{name}, {len(extra)} extra samples {extra}", odd, **kinds, reasons=("extra",))
+            count = page.samples - rules.TAKES[page.photometric or 0]
+            if len(extra) != count:  # the first or the last of them may count, or those that fit without it
+                ways = [page, odd, replace(page, extra=extra[-count:] if count else ())]
+                found = [reading for way in ways for reading in rules.readings(way, samples_of(page))]
+                yield _as(page, f"{name}, {len(extra)} extra samples {extra}", odd, readings=tuple(found),
+                          reasons=("extra",))  # fmt: skip
     inks = Page(samples=4, photometric=5, tags={332: Page().packed(_SHORT, 2)})
     yield cell("four inks that are not CMYK", inks, readings=(), reasons=("ink|CMYK",))
+    for count in (63, 64, 65, 100, 1000):
+        bands = Page(size=(5, 4), samples=count, extra=(0,) * (count - 1), rows=2)
+        yield cell(f"{count} bands", bands)
+        yield cell(
+            f"RGB and {count - 3} bands, planar", replace(bands, photometric=2, extra=bands.extra[2:], planar=True)
+        )
     for tile in [(10, 10), (7, 3), (1, 1), (16, 8)]:
         yield cell(f"tiles of {tile}", Page(size=(20, 33), tile=tile), reasons=("tile",))
 

@@ -30,7 +30,7 @@ def array_of(data: bytes, page: Page) -> Pixels:
 
 
 @pytest.mark.parametrize(
-    ("section", "least"), [(tiff_cells.storage, 2400), (tiff_cells.depths, 1200), (tiff_cells.palettes, 1000),
+    ("section", "least"), [(tiff_cells.storage, 1200), (tiff_cells.depths, 1200), (tiff_cells.palettes, 1000),
                            (tiff_cells.orientations, 1000), (tiff_cells.photometrics, 500)],
     ids=lambda value: getattr(value, "__name__", ""),
 )  # fmt: skip
@@ -38,7 +38,7 @@ def test_tifffile_reads_what_went_in(section: tiff_cells.Section, least: int, ca
     caplog.set_level(logging.CRITICAL, logger="tifffile")
     unread: Counter[str] = Counter()
     read = 0
-    for name, page in section():
+    for name, page in list(section())[:: 2 if section is tiff_cells.storage else 1]:
         if page.predictor == 2 and set(page.depths) - rules.WHOLE:
             continue  # of which nothing is defined
         if page.bits == 24 and page.kind in "ui":
