@@ -58,7 +58,9 @@ class Header:
     """What a file's header says: `width`, `height` in pixels (0: not known), `frames` or pages, its EXIF block, and
     the `orientation` that its boxes give (0: the EXIF block counts).
 
-    `channels` is known for JPEG and PNM, `maximum` (the value of white) and `body` (where the pixels start) for PNM.
+    `channels` is known for JPEG, PNM and AVIF; `minimum` and `maximum` are the values of black and white (0: the largest
+    of the dtype), `body` is where the pixels of a PNM file start, `crop` the part of an AVIF picture that is shown: its
+    left, top, width and height, before it is turned.
     """
 
     width: int = 0
@@ -67,8 +69,10 @@ class Header:
     exif: bytes = b""
     orientation: int = 0
     channels: int = 0
+    minimum: int = 0
     maximum: int = 0
     body: int = 0
+    crop: tuple[int, int, int, int] | None = None
 
 
 @record

@@ -193,7 +193,7 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         name="avif", extensions=(".avif",), recognised=_is_avif, depths=_8, channels=_ALL, widened={2: 4},
         longest_side=65535, keeps=_EVERYTHING, dpi_in_exif=True,
         settings={"quality": _QUALITY, "speed": ("0 (small) to 10 (fast)", 9)},
-        header=Late("avif.header"), metadata=Late("avif.metadata"), decode=Late("others.decode"),
+        header=Late("avif.header"), metadata=Late("avif.metadata"), decode=Late("avif.decode"),
         encode=Late("avif.encode"), encode_frames=Late("avif.encode_frames"), frames_keep=False,
     ),
     Format(name="npy", extensions=(".npy",)),  # read and written by `convcli.npy`

@@ -12,7 +12,7 @@ from typing import Final
 from convcli.errors import ImageError
 from convcli.pictures.codecs import encoded, read, upright
 from convcli.pictures.format import Decoded, Header, Pixels, Source, Target, TruncatedError
-from convcli.pictures.formats.avif import boxes
+from convcli.pictures.formats.boxes import boxes
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.opencv import opencv
 from convcli.pictures.sniff import header
