@@ -58,9 +58,9 @@ class Header:
     """What a file's header says: `width`, `height` in pixels (0: not known), `frames` or pages, its EXIF block, and
     the `orientation` that its boxes give (0: the EXIF block counts).
 
-    `channels` is known for JPEG, PNM and AVIF; `minimum` and `maximum` are the values of black and white (0: the largest
-    of the dtype), `body` is where the pixels of a PNM file start, `crop` the part of an AVIF picture that is shown: its
-    left, top, width and height, before it is turned.
+    `channels` is known for JPEG, PNM and AVIF; `minimum` and `maximum` are the values of black and white (0: a
+    dtype's largest), `body` is where the pixels of a PNM file start, `crop` the part of an AVIF picture that is shown:
+    its left, top, width and height, before it is turned.
     """
 
     width: int = 0

@@ -187,7 +187,8 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         name="jp2", extensions=(".jp2",), only_read=(".j2k",),
         starts=(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), depths=_8_16, channels=_ALL, widened={2: 4},
         settings={"compression": ("1 to 1000 (lossless)", 1000)},
-        header=Late("others.jp2"), decode=Late("others.decode"), encode=Late("others.encode_jp2"),
+        header=Late("jp2.codestream.header"), metadata=Late("jp2.decode.metadata"), decode=Late("jp2.decode.decode"),
+        encode=Late("jp2.decode.encode"),
     ),
     Format(
         name="avif", extensions=(".avif",), recognised=_is_avif, depths=_8, channels=_ALL, widened={2: 4},
