@@ -113,8 +113,8 @@ def _is_avif(data: bytes) -> bool:
 
 
 def _is_bmp(data: bytes) -> bool:
-    sizes = (12, 40, 52, 56, 64, 108, 124)
-    return data[:2] == b"BM" and len(data) > 18 and int.from_bytes(data[14:18], "little") in sizes
+    size = int.from_bytes(data[14:18], "little")
+    return data[:2] == b"BM" and len(data) > 18 and (size in (12, 108, 124) or 16 <= size <= 64)
 
 
 def _is_netpbm(kinds: bytes) -> Callable[[bytes], bool]:
@@ -170,8 +170,8 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     ),
     Format(
         name="bmp", extensions=(".bmp", ".dib"), recognised=_is_bmp, depths=_8, channels=_ALL, widened={2: 4},
-        keeps=frozenset({"dpi"}), header=Late("bmp.header"), metadata=Late("bmp.metadata"),
-        completed=Late("bmp.completed"), decode=Late("bmp.decode"), encode=Late("bmp.encode"),
+        keeps=frozenset({"dpi"}), header=Late("bmp.headers.header"), metadata=Late("bmp.headers.metadata"),
+        completed=Late("bmp.headers.completed"), decode=Late("bmp.pixels.decode"), encode=Late("bmp.pixels.encode"),
     ),
     Format(
         name="pnm", extensions=(".ppm", ".pgm", ".pnm"), only_read=(".pbm",), recognised=_is_netpbm(b"1234567"),
