@@ -80,13 +80,15 @@ class Metadata:
     """Metadata as bytes; what is absent is empty.
 
     `icc` is an ICC profile, `exif` an EXIF block (a small TIFF, without "Exif" before it), `xmp` an XMP packet, `dpi`
-    the pixels per inch across and down. `lost` says in words what a file held that is not taken up here.
+    the pixels per inch across and down, `texts` (keyword, text) as PNG has them, JPEG's with the keyword "Comment".
+    `lost` says in words what a file held that is not taken up here.
     """
 
     icc: bytes = b""
     exif: bytes = b""
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
+    texts: tuple[tuple[str, str], ...] = ()
     lost: tuple[str, ...] = ()
 
 

@@ -52,6 +52,8 @@ class Format:
     #: The fields of `Metadata` that are written, and the most bytes that some of them may have.
     keeps: frozenset[str] = frozenset()
     most_bytes: Mapping[str, int] = field(default_factory=dict)
+    #: Keywords of the texts that are written; "*" stands for any.
+    texts: tuple[str, ...] = ()
     #: The EXIF block is the only place for the resolution.
     dpi_in_exif: bool = False
     #: What its encoder can be told: values in words, and the default.
@@ -134,7 +136,7 @@ _QUALITY: Final = ("1 to 100", 95)  # chained filters should not sharpen an enco
 FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     Format(
         name="png", extensions=(".png",), starts=(b"\x89PNG",), depths=_8_16, channels=_ALL, keeps=_EVERYTHING,
-        settings={"compression": ("0 to 9", 1)},
+        texts=("*",), settings={"compression": ("0 to 9", 1)},
         header=Late("png.structure.header"), metadata=Late("png.metadata.metadata"),
         completed=Late("png.decode.completed"), completes=True, decode=Late("png.decode.decode"),
         ordered=Late("png.animated.ordered"), rows=Late("png.rows.PngBands"), promised=Late("png.structure.promised"),
@@ -143,8 +145,9 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     ),
     Format(
         name="jpeg", extensions=(".jpg", ".jpeg", ".jpe", ".jfif"), starts=(b"\xff\xd8\xff",),
-        depths=_8, channels=_OPAQUE, longest_side=65500, keeps=_EVERYTHING,
-        most_bytes={"exif": 65527, "xmp": 65504, "icc": 255 * 65519},  # of a segment besides its name; ICC has 255
+        depths=_8, channels=_OPAQUE, longest_side=65500, keeps=_EVERYTHING, texts=("Comment",),
+        # Of a segment besides its name; ICC has 255.
+        most_bytes={"exif": 65527, "xmp": 65504, "icc": 255 * 65519, "texts": 65533},
         settings={
             "quality": _QUALITY, "progressive": ("0 or 1", 0), "optimize": ("0 or 1", 0),
             "subsampling": ("444, 422, 420, 440 or 411", "420"),

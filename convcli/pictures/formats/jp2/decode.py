@@ -54,7 +54,7 @@ def decode(source: Source) -> Decoded:
 def metadata(data: bytes) -> Metadata:
     """ICC profile, EXIF, XMP and resolution in a JP2 file's boxes."""
     blocks: dict[str, bytes] = {}
-    lost, streams = [], 0
+    icc, lost, streams = b"", [], 0
     for kind, (start, end) in boxes(data, 0, 0 if data.startswith(codestream.MARK) else len(data)):
         name = _UUIDS.get(data[start : start + 16], "") if kind == b"uuid" else _LOST.get(kind, "")
         if name in ("exif", "xmp"):
@@ -67,8 +67,14 @@ def metadata(data: bytes) -> Metadata:
     described = inside(data, (0, len(data)), b"jp2h") or (0, 0)
     for kind, (start, end) in boxes(data, *described):
         if kind == b"colr" and data[start] in (2, 3) and data[start + 19 : start + 23] in channels.MODELS:
-            blocks.setdefault("icc", data[start + 3 : end])
-    return Metadata(**blocks, dpi=_resolution(data, described), lost=tuple(dict.fromkeys(lost)))
+            icc = icc or data[start + 3 : end]
+    return Metadata(
+        icc=icc,
+        exif=blocks.get("exif", b""),
+        xmp=blocks.get("xmp", b""),
+        dpi=_resolution(data, described),
+        lost=tuple(dict.fromkeys(lost)),
+    )
 
 
 def _resolution(data: bytes, described: Span) -> tuple[float, float] | None:
