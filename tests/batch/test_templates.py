@@ -13,6 +13,12 @@ from convcli.errors import UsageError
 from tests.support import command, environment, noise, run, save
 
 
+SPECS = r"""
+5 05 >9 x<9 ^255 256 >300000000 0000000000000000000009 99999999999999999999 />9 \>9 {>9 }>9 =9 + #x , _ d x s c n e %
+.3 .255 5.3s .256 .99999999999999999999 {stem} {ext} {} {0} {frame:{frame}} é>9 ٣
+"""
+
+
 @pytest.fixture
 def here(here: Path) -> Path:
     """A working folder with a picture `good.png`."""
@@ -31,16 +37,8 @@ def _is_good(template: str) -> bool:
 def test_formats_that_are_taken_are_what_python_makes_of_them(name: str) -> None:
     """And what Python refuses is refused."""
     value: object = 7 if name == "frame" else "text"
-    specs = (
-        " 5 05 >9 x<9 ^255 256 >300000000 0000000000000000000009 99999999999999999999 />9 \\>9 {>9 }>9 =9 + #x".split(
-            " "
-        )
-    )
-    specs += (
-        ", _ d x s c n e % .3 .255 5.3s .256 .99999999999999999999 {stem} {ext} {} {0} {frame:{frame}} é>9 ٣".split()
-    )
     taken = 0
-    for spec in specs:
+    for spec in ["", *SPECS.split()]:
         template = f"a-{{{name}:{spec}}}.png"
         if _is_good(template):
             taken += 1
