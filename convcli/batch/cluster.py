@@ -96,12 +96,9 @@ def _client(scheduler: str) -> Iterator[Client]:
 
 def _travelling(client: Client, settings: Settings) -> Future:
     """The settings as a task of their own, so that they travel once, and are made again where they get lost."""
-    known = settings if settings.recording else settings.recorded(resumes=True, version="")
-    assert known.recording is not None
-    again = replace(known, recording=replace(known.recording, resumes=True))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sending large graph")
-        return client.submit(_as_is, again, pure=False)
+        return client.submit(_as_is, settings.again(), pure=False)
 
 
 def _as_is(settings: Settings) -> Settings:

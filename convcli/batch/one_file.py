@@ -163,12 +163,12 @@ class OneFile:
         """Where a result is written, which nobody sees before all of it is there. Raises ImageError."""
         name, entry = self._job.output, self._entry
         if name != STANDARD:
-            with files.replaced(name, lambda temporary: entry.wants(name, temporary)) as file:
+            with files.placed(name, lambda temporary: entry.overwrites(name, temporary)) as file:
                 yield file
             return
         everything = io.BytesIO()
         yield everything
-        if entry.wants(name, everything.getbuffer()):
+        if entry.overwrites(name, everything.getbuffer()) is not None:
             files.write_standard(everything.getbuffer())
 
     def _whole(self, source: sources.PictureFile | sources.ArrayFile, notes: Sequence[str]) -> Report:
@@ -196,24 +196,25 @@ class OneFile:
         """Encodes and writes all outputs, or none; what is there already stays. Notes on what the encoders dropped."""
         place, dropped = place_of(self._job.output, "stdout"), list[str]()
 
-        def new_ones(pieces: Iterable[tuple[str, bytes, tuple[str, ...]]]) -> Iterator[tuple[str, bytes]]:
+        def new_ones(pieces: Iterable[tuple[str, bytes, tuple[str, ...]]]) -> Iterator[tuple[str, bytes, bool]]:
             for target, data, notes in pieces:
                 dropped.extend(notes)
-                if self._entry.wants(target, data):
-                    yield target, data
+                overwrite = self._entry.overwrites(target, data)
+                if overwrite is not None:
+                    yield target, data, overwrite
 
         if targets:
             pieces = zip(targets, source.encode_apart(results, format, place=place), strict=True)
             files.write_together(new_ones((target, *piece) for target, piece in pieces))
             return tuple(dropped)
-        for name, data in new_ones([(self._job.output, *source.encode(results, format, place=place))]):
+        for name, data, overwrite in new_ones([(self._job.output, *source.encode(results, format, place=place))]):
             if name == STANDARD:
                 files.write_standard(data)
             elif self._later is None:
-                files.write_atomically(name, data)
+                files.write_atomically(name, data, overwrite=overwrite)
             else:
                 self._later.append(files.Pending())
-                self._later[-1].write([(name, data)], later=True)
+                self._later[-1].write([(name, data, overwrite)], later=True)
         return tuple(dropped)
 
     def _reported(self, pictures: Sequence[Picture], *, notes: Iterable[str], **facts: Any) -> Report:

@@ -30,16 +30,21 @@ class ReportFile:
     def __init__(self, path: str, *, resume: bool, overwrite: bool) -> None:
         """Opens or makes the file. Raises ImageError where that can't be, or it exists and isn't to be used."""
         files.check_target(path, overwrite=True)
-        if os.path.exists(path) and not (resume or overwrite):
-            hint = "--resume goes on with it, --overwrite replaces it"
-            raise ImageError("the report file exists already", place=path, hint=hint)
         self._path = path
+        only_new = 0 if resume or overwrite else os.O_EXCL
         try:
-            self._file: IO[bytes] = Path(path).open("ab+", buffering=0)  # noqa: SIM115 - until `close`
+            self._file: IO[bytes] = open(  # noqa: SIM115 - until `close`
+                path, "ab+", buffering=0, opener=lambda path, flags: os.open(path, flags | only_new, 0o666)
+            )
+        except FileExistsError:
+            hint = "--resume goes on with it, --overwrite replaces it"
+            raise ImageError("the report file exists already", place=path, hint=hint) from None
         except OSError as error:
             raise ImageError(f"can't be written: {reason(error)}", place=path) from error
         try:
-            if temporaries.lock(self._file.fileno()) is False:
+            # The file that a run has when it is through is another one, under the same name.
+            mine = temporaries.lock(self._file.fileno()) is not False
+            if not mine or not os.path.samestat(os.fstat(self._file.fileno()), os.stat(path)):
                 raise ImageError("another run is writing this report file", place=path)
             if hasattr(os, "register_at_fork"):  # copies of this process must not keep the lock when it is gone
                 os.register_at_fork(after_in_child=self.close)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -205,7 +204,7 @@ class _Work:
         self._settle_in()
         job, earlier = item
         later = self._later = []
-        settings = replace(self._settings, overwrite=True) if again else self._settings
+        settings = self._settings.again() if again else self._settings
         report = settled(job, settings, earlier, ask, later, safely=True)
         return Later(partial(finished, job, report, earlier, later)) if later else report
 

@@ -70,6 +70,12 @@ class Settings:
         )
         return replace(self, recording=recording)
 
+    def again(self) -> Settings:
+        """The same for a job that a process may have done before it died: what it makes may be there already."""
+        known = self if self.recording else self.recorded(resumes=True, version="")
+        assert known.recording is not None
+        return replace(known, recording=replace(known.recording, resumes=True))
+
     @property
     def replaces(self) -> bool:
         """Whether an output may be there already: to be replaced, or to be compared with what a former run made."""

@@ -12,7 +12,6 @@ from convcli.batch.names.templates import fields
 from convcli.errors import UsageError
 from tests.support import command, environment, noise, run, save
 
-
 SPECS = r"""
 5 05 >9 x<9 ^255 256 >300000000 0000000000000000000009 99999999999999999999 />9 \>9 {>9 }>9 =9 + #x , _ d x s c n e %
 .3 .255 5.3s .256 .99999999999999999999 {stem} {ext} {} {0} {frame:{frame}} é>9 ٣
