@@ -30,7 +30,7 @@ class ReportFile:
     def __init__(self, path: str, *, resume: bool, overwrite: bool) -> None:
         """Opens or makes the file. Raises ImageError where that can't be, or it exists and isn't to be used."""
         files.check_target(path, overwrite=True)
-        self._path = path
+        self._path, self._was_there = path, os.path.lexists(path)
         only_new = 0 if resume or overwrite else os.O_EXCL
         try:
             self._file: IO[bytes] = open(  # noqa: SIM115 - until `close`
@@ -126,6 +126,10 @@ class ReportFile:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if not self._was_there and not self._file.closed and os.fstat(self._file.fileno()).st_size == 0:
+            # Not a line could be written, and an empty file would only be in the way of the next run.
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
         self.close()
 
     def _piece(self, start: int, size: int) -> bytes:

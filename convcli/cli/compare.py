@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from convcli.cli.options import FORMATS, algorithm
+from convcli.cli.options import FORMATS, Positive, algorithm
 from convcli.networks.swaps import TARGETS
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "mark
 @click.option("--time", "timed", is_flag=True, help="Measure how long each row takes.")
 @algorithm
 @click.option(
-    "--budget", type=click.FloatRange(min=0, min_open=True), default=2.0, show_default=True, metavar="SECONDS",
+    "--budget", type=Positive(), default=2.0, show_default=True, metavar="SECONDS",
     help="Time for each row; less is used where the times hardly differ.",
 )  # fmt: skip
 @click.option(
