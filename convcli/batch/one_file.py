@@ -24,7 +24,7 @@ from convcli.batch.names.jobs import STANDARD, output_format
 from convcli.batch.report import Report
 from convcli.batch.settings import PictureSettings
 from convcli.engine.threads import thread_count
-from convcli.errors import ImageError, reason
+from convcli.errors import ImageError
 from convcli.filtering import Filtered, Picture, Steps, paging
 from convcli.filtering.graph import Read
 from convcli.filtering.steps import is_opaque
@@ -73,7 +73,7 @@ class OneFile:
         except NotInBandsError as error:
             notes = (f"read whole, not in bands: {error}",) if str(error) else ()
         if data is None:
-            data = _read(self._job.input)
+            data = inputs.read_input(self._job.input, self._pictures.max_pixels)
         known = self._entry.known(data)
         if known:
             return known
@@ -238,11 +238,3 @@ def _write(writer: RowWriter, file: BinaryIO, rows: Array) -> None:
         # Sets the disk to work, so that little is left for the end.
         file.flush()
         os.posix_fadvise(file.fileno(), start, file.tell() - start, os.POSIX_FADV_DONTNEED)
-
-
-def _read(name: str) -> bytes:
-    try:
-        with open(inputs.file_of(name), "rb", buffering=0) as file:
-            return file.read()
-    except OSError as error:
-        raise ImageError(f"can't be read: {reason(error)}", place=name) from error

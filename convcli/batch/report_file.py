@@ -15,6 +15,8 @@ from convcli.batch.report import Report
 from convcli.batch.resume import Earlier, earlier
 from convcli.errors import ImageError, reason
 
+#: Bytes of a line: that of an animation with a million frames, each in a file of its own, is shorter.
+_LONGEST_LINE: Final = 1 << 28
 _OPTION = "--report-file"
 #: What a line says of its own run, also where it was skipped.
 _OF_THIS_RUN: Final = {"input", "status", "error", "reason"}
@@ -61,11 +63,13 @@ class ReportFile:
     def _resume(self) -> None:
         """Takes up what a former run recorded, the last line of each output; a torn line at the end is cut off."""
         end = 0
+        self._file.seek(0)
+        if self._file.read(1) not in (b"{", b""):  # and perhaps one line of gigabytes
+            raise self._foreign()
         for start, line in self._lines():
             fields = _parsed(line)
             if fields is None and start == 0 and line.strip():
-                fact = "is no report file of this program: its first line is no report"
-                raise ImageError(fact, place=self._path, hint=f"{_OPTION} names another file")
+                raise self._foreign()
             if line.endswith(b"\n"):
                 end = start + len(line)
             if fields is None:
@@ -75,6 +79,10 @@ class ReportFile:
                 self.earlier[fields["output"]] = earlier(fields)
                 self._places[fields["output"]] = start, len(line)
         self._file.truncate(end)
+
+    def _foreign(self) -> ImageError:
+        fact = "is no report file of this program: its first line is no report"
+        return ImageError(fact, place=self._path, hint=f"{_OPTION} names another file")
 
     def add(self, report: Report) -> None:
         """Appends one line. Raises ImageError where the disk is full; then the file is as it was before.
@@ -140,7 +148,7 @@ class ReportFile:
         """The lines of the file as it is, with the byte at which each starts."""
         start = 0
         with Path(self._path).open("rb") as file:
-            for line in file:
+            while line := file.readline(_LONGEST_LINE):
                 yield start, line
                 start += len(line)
 

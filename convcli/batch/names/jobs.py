@@ -5,15 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from convcli.batch.names.finding import Input, Places
 from convcli.batch.names.inputs import STANDARD, names_folder
-from convcli.batch.names.templates import FIELDS, FRAME, FrameNames, fields, impossible
 from convcli.errors import ImageError, UsageError
 from convcli.pictures import table
 from convcli.records import record
 
-__all__ = ["FIELDS", "STANDARD", "FrameNames", "Job", "output_format", "plan_jobs"]
+if TYPE_CHECKING:
+    from convcli.batch.names.templates import FrameNames
+
+__all__ = ["FIELDS", "STANDARD", "Job", "output_format", "plan_jobs"]
+
+FIELDS: Final = ("stem", "ext", "kernel", "parent", "frame")
+FRAME: Final = "{frame}"
+#: Bytes of one part of a path, and of all of it with the NUL at its end: NAME_MAX and PATH_MAX of Linux. What a file
+#: system takes less, it says itself.
+LONGEST_PART: Final = 255
+LONGEST_PATH: Final = 4095
 
 
 @record
@@ -101,7 +111,11 @@ class _Naming:
         stem, own = os.path.splitext(base)
         extension = self._extension or (own if len(own) > 1 else ".png")
         values = {"stem": stem, "ext": extension, "kernel": self._kernel, "parent": parent or "."}
-        frames = FrameNames(template=self._output, values=values) if self.numbered else None
+        frames = None
+        if self.numbered:
+            from convcli.batch.names.templates import FrameNames
+
+            frames = FrameNames(template=self._output, values=values)
         target = frames.summary() if frames else self._output
         if "{" in self._output and not frames:
             target = self._output.format(**values)
@@ -128,12 +142,35 @@ def _naming(output: str, kernel: str, format_: str | None, inputs: Sequence[Inpu
     # A folder's pictures go to a folder, also if that is new and doesn't say so by a slash.
     into = any(item.discovered for item in inputs) and "{" not in output and not os.path.splitext(output)[1]
     folder = names_folder(output) or into
-    numbered = "{" in output and "frame" in fields(output)
+    numbered = "{" in output and _is_numbered(output)
     if numbered and not all_frames:
         raise UsageError(f"{FRAME} in {output} numbers the frames of --all-frames, which is not given")
-    if numbered and (folder or "frame" in fields(os.path.dirname(output))):
+    if numbered and (folder or _is_numbered(os.path.dirname(output))):
         raise UsageError(f"{FRAME} in {output} must be in the file's name, not in a folder's")
     return _Naming(output, kernel, extension, folder=folder, numbered=numbered)
+
+
+def _is_numbered(template: str) -> bool:
+    """Whether a template gives frames names of their own; raises `UsageError` for one that is wrong."""
+    from convcli.batch.names import templates
+
+    return "frame" in templates.fields(template)
+
+
+def impossible(output: str) -> ImageError | None:
+    """Why no file can have an output's path, if that is so: its length or a NUL byte.
+
+    The system would only refuse it later, and the whole of it would be on the screen.
+    """
+    if "\0" in output:
+        return ImageError("the path of its output has a NUL byte in it, which no path can have")
+    path = os.fsencode(output)
+    longest = max(map(len, path.split(os.sep.encode())))
+    if longest > LONGEST_PART:
+        return ImageError(f"the name of its output has {longest} bytes; a file's name has at most {LONGEST_PART}")
+    if len(path) > LONGEST_PATH:
+        return ImageError(f"the path of its output has {len(path)} bytes; a path has at most {LONGEST_PATH}")
+    return None
 
 
 def _format_of(target: str, derived: bool) -> str:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Final
 
-from convcli.errors import ImageError, UsageError, suggestion
+from convcli.batch.names.jobs import FIELDS, FRAME, LONGEST_PART, LONGEST_PATH, impossible
+from convcli.errors import UsageError, suggestion
 from convcli.records import record
-
-FIELDS: Final = ("stem", "ext", "kernel", "parent", "frame")
-FRAME: Final = "{frame}"
-#: Bytes of one part of a path, and of all of it with the NUL at its end: NAME_MAX and PATH_MAX of Linux. What a file
-#: system takes less, it says itself.
-_LONGEST_PART: Final = 255
-_LONGEST_PATH: Final = 4095
 
 #: Formats of a number and of text, as Python's format specifications go, but for fills that would make other paths.
 #: https://docs.python.org/3/library/string.html#format-specification-mini-language
@@ -72,8 +65,8 @@ def fields(template: str) -> list[str]:
     """
     import string
 
-    if len(template) > _LONGEST_PATH:
-        fact = f"the output's template has {len(template)} characters; a path has at most {_LONGEST_PATH} bytes"
+    if len(template) > LONGEST_PATH:
+        fact = f"the output's template has {len(template)} characters; a path has at most {LONGEST_PATH} bytes"
         raise UsageError(fact, hint="-o FOLDER/ keeps the names of inputs")
     try:
         parts = [part[1:] for part in string.Formatter().parse(template) if part[1] is not None]
@@ -99,22 +92,6 @@ def _check_format(template: str, name: str, spec: str, conversion: str | None) -
         hint = "{frame:05} has five digits" if name == "frame" else f"{{{name}:.20}} is its first 20 characters"
         raise UsageError(f"the template {template} is damaged: '{spec}' is no format of {name}", hint=hint)
     for kind, digits in form.groupdict().items():
-        if digits and (len(digits) > len(str(_LONGEST_PART)) or int(digits) > _LONGEST_PART):
+        if digits and (len(digits) > len(str(LONGEST_PART)) or int(digits) > LONGEST_PART):
             fact = f"the template {template} is damaged: {name} has a {kind} of {digits}"
-            raise UsageError(fact, hint=f"a name has at most {_LONGEST_PART} bytes")
-
-
-def impossible(output: str) -> ImageError | None:
-    """Why no file can have an output's path, if that is so: its length or a NUL byte.
-
-    The system would only refuse it later, and the whole of it would be on the screen.
-    """
-    if "\0" in output:
-        return ImageError("the path of its output has a NUL byte in it, which no path can have")
-    path = os.fsencode(output)
-    longest = max(map(len, path.split(os.sep.encode())))
-    if longest > _LONGEST_PART:
-        return ImageError(f"the name of its output has {longest} bytes; a file's name has at most {_LONGEST_PART}")
-    if len(path) > _LONGEST_PATH:
-        return ImageError(f"the path of its output has {len(path)} bytes; a path has at most {_LONGEST_PATH}")
-    return None
+            raise UsageError(fact, hint=f"a name has at most {LONGEST_PART} bytes")
