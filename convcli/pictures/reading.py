@@ -70,11 +70,7 @@ def decode(
     Raises ImageError, naming `place`, for anything that is no image, unsupported, cut short or damaged.
     """
     with at(place):
-        format = sniff.identify(data)
-        if not format:
-            fact, advice = sniff.unknown(data)
-            raise ImageError(fact, hint=advice)
-        source = Source(data=data, format=format, max_pixels=max_pixels)
+        source = Source(data=data, format=sniff.format_of(data), max_pixels=max_pixels)
         try:
             return _whole(source, strict=strict, allow_truncated=allow_truncated)
         except MemoryError:
