@@ -81,6 +81,12 @@ class Algorithm(str):
 COPY = Algorithm("copy", "copy (the only tap is 1)")
 
 
+def check_algorithm(asked: str | None) -> None:
+    """Raises `UsageError` for an algorithm that there is not."""
+    if asked not in (None, *ALGORITHMS):
+        raise UsageError(f"no algorithm is called {asked!r}", hint=f"known: {', '.join(ALGORITHMS)}")
+
+
 @record
 class Constraints:
     """What is asked of whoever plans: an `algorithm` to use where it can be, and `fine` parts, for work whose parts are
@@ -88,6 +94,9 @@ class Constraints:
 
     algorithm: str | None = None
     fine: bool = False
+
+    def __post_init__(self) -> None:
+        check_algorithm(self.algorithm)
 
 
 #: The planner chooses.
@@ -243,12 +252,6 @@ FAST = tuple(
 
 #: The same for transforms of single rows: only powers of two are fast, where all numbers are real.
 LINE_FAST = tuple(2**a for a in range(5, 18))
-
-
-def check_algorithm(asked: str | None) -> None:
-    """Raises `UsageError` for an algorithm that there is not."""
-    if asked not in (None, *ALGORITHMS):
-        raise UsageError(f"no algorithm is called {asked!r}", hint=f"known: {', '.join(ALGORITHMS)}")
 
 
 def refusal(asked: str | None, name: str, algorithm: Algorithm) -> list[str]:
