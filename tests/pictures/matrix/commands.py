@@ -91,9 +91,7 @@ def to_npy(folder: Path) -> Tally:
         pixels = np.load(path)
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         words = _compared(pixels, right.pixels)
-        if words and right.extra == ("premultiplied",) and right.pixels.dtype.kind == "u":
-            return _divided_out(pixels, right)
-        return words
+        return _divided_out(pixels, right) if words and right.extra == ("premultiplied",) else words
 
     return _run(folder, ".npy", judged, lambda right: "")
 
@@ -124,11 +122,15 @@ def _divided_out(pixels: Pixels, right: Reading) -> str:
     """Within 1 of the colours divided by their alpha; any where that is 0."""
     if (pixels.shape, pixels.dtype) != (right.pixels.shape, right.pixels.dtype):
         return f"{pixels.dtype} {pixels.shape} instead of {right.pixels.dtype} {right.pixels.shape}"
-    alpha, full = right.pixels[..., -1:].astype(np.float64), float(np.iinfo(pixels.dtype).max)
-    wanted = np.minimum(right.pixels[..., :-1] * full / np.maximum(alpha, 1), full)
+    integers = right.pixels.dtype.kind in "ui"
+    alpha, full = right.pixels[..., -1:].astype(np.float64), float(np.iinfo(pixels.dtype).max) if integers else 1.0
+    smallest = 1 if integers else 1e-30
+    wanted = np.minimum(right.pixels[..., :-1] * full / np.maximum(alpha, smallest), full)
     apart = np.abs(pixels[..., :-1] - wanted)[alpha[..., 0] > 0]
-    right_alpha = (pixels[..., -1] == right.pixels[..., -1]).all()
-    return "" if right_alpha and apart.max(initial=0) <= 1 else "values differ, which were to be divided by alpha"
+    # Floats are divided in the precision that filters have; so are integers of more than 24 bits.
+    within = max(1.0, full * 2**-22) if integers else 1e-5
+    right_alpha = np.abs(pixels[..., -1:] - alpha).max() <= (within if full > 2**24 else 0)
+    return "" if right_alpha and apart.max(initial=0) <= within else "values differ, which were to be divided by alpha"
 
 
 def _png(path: Path) -> Pixels:
