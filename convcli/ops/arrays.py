@@ -35,12 +35,16 @@ def real_array(value: Any) -> npt.NDArray[Any]:
     images), and nested lists. Raises `UsageError` for all else, for masked arrays and images with a palette, and where
     there is a dtype other than of booleans, integers, or floats of up to 64 bits.
     """
+    if type(value) is np.ndarray:
+        check_dtype(value.dtype)
+        return value
     what = type(value).__name__
     if not is_array(value) and not isinstance(value, list | tuple):
-        raise UsageError(f"a {what} is not an array", hint="lists of rows are one, and whatever numpy.asarray takes")
+        raise UsageError(f"a {what} is not an array", hint="lists of rows are taken, and what has __array__ (tensors)")
     if any(_is_masked(part) for part in (value, *(value if isinstance(value, list | tuple) else ()))):
         raise UsageError("a masked array does not say what its masked samples are", hint="x.filled(0) says it")
-    if str(getattr(value, "mode", "")) in ("P", "PA"):
+    mode = getattr(value, "mode", None)
+    if isinstance(mode, str) and mode in ("P", "PA"):
         raise UsageError("an image with a palette holds places in it, no colours", hint="image.convert('RGB')")
     try:
         by_dlpack = is_array(value) and not any(hasattr(value, name) for name in PROTOCOLS[:-1])

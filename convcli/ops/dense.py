@@ -92,8 +92,9 @@ class Dense(Kernel):
             return only_tap(self.effective)
         if self.channels != (self.groups, self.groups):
             return None
-        places = {only_tap(taps) for taps in self.effective[:, 0]}
-        return places.pop() if len(places) == 1 else None
+        # A kernel per channel: the same for all, as may be.
+        first = self.effective[0, 0]
+        return only_tap(first) if (self.effective[:, 0] == first).all() else None
 
     def reach(self, low: float, high: float) -> tuple[float, float] | None:
         if self.channels is not None or self.bias is not None:

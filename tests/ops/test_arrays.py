@@ -97,6 +97,19 @@ def test_every_form_makes_weights(form: str) -> None:
     assert convcli.load(taps).taps == (3, 1)
 
 
+@pytest.mark.parametrize("dtype", ["?", "u1", "i8", "f2", "f4", ">f8", ">i2"])
+def test_weights_lie_anywhere(dtype: str) -> None:
+    weights = (WEIGHTS * 4).astype(dtype)
+    wanted = convcli.apply(X, {"weights": weights.astype(float).tolist()}, dtype=float)
+    spread = np.zeros((6, 9), dtype)
+    spread[::2, ::3] = weights
+    backwards = np.ascontiguousarray(weights[::-1, ::-1])[::-1, ::-1]
+    locked = weights.copy()
+    locked.flags.writeable = False
+    for view in (weights, spread[::2, ::3], backwards, np.asfortranarray(weights), locked):
+        assert np.array_equal(convcli.apply(X, {"weights": view}, dtype=float), wanted)
+
+
 def test_a_matrix_is_an_array_of_two_axes() -> None:
     with pytest.warns(PendingDeprecationWarning):
         matrix = np.matrix(plain(X))

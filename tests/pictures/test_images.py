@@ -246,7 +246,7 @@ def test_tiff_white_is_zero(dtype: type, channels: int) -> None:
         ({339: (3, 3, 1)}, "several kinds"),
         ({339: (6, 6, 6)}, "complex"),
         ({258: (5, 6, 5)}, "samples of 5, 6, 5 bits"),
-        ({259: (50000,)}, "compression is Zstandard"),
+        ({259: (50000,)}, "compression is ZSTD"),
         ({258: (12,) * 3, 339: (2,) * 3}, "12-bit signed"),
         ({258: (24,) * 3, 339: (3,) * 3}, "24-bit float"),
         ({262: (5,)}, "3 samples per pixel; 4 to 64"),

@@ -13,8 +13,8 @@ import numpy as np
 
 from convcli.errors import ImageError
 from convcli.pictures import sniff
-from convcli.pictures.codecs import full_range, read
-from convcli.pictures.format import Completed, Decoded, Header, Note, Pixels, Source, Target, TruncatedError, padded
+from convcli.pictures.codecs import full_range, range_notes, read
+from convcli.pictures.format import Completed, Decoded, Header, Pixels, Source, Target, TruncatedError, padded
 
 # Patterns are compiled when a file has the format.
 _HEADER: Final = (
@@ -71,10 +71,7 @@ def decode(source: Source) -> Decoded:
     else:
         pixels = read(source, source.data + b"\n")
         top = max(top, 255)  # OpenCV scales 8 bits
-    if top == full:
-        return Decoded(pixels=pixels)
-    note = Note("colours", f"its values up to {top} are scaled to {full}")
-    return Decoded(pixels=full_range(pixels, top), notes=(note,))
+    return Decoded(pixels=full_range(pixels, top), notes=range_notes(pixels, top))
 
 
 def encode(pixels: Pixels, target: Target) -> bytes:

@@ -85,13 +85,15 @@ def to_tiff(folder: Path) -> Tally:
 
 
 def to_npy(folder: Path) -> Tally:
-    """An array of the input's samples, bit for bit; premultiplied ones as they are, or divided out as for PNG."""
+    """An array of the input's samples, bit for bit; premultiplied colours are divided out as for PNG."""
 
     def judged(path: Path, right: Reading, said: str) -> str:
         pixels = np.load(path)
         pixels = pixels.reshape(*pixels.shape[:2], -1)
         words = _compared(pixels, right.pixels)
-        return _divided_out(pixels, right) if words and right.extra == ("premultiplied",) else words
+        if words and right.extra == ("premultiplied",):
+            return _divided_out(pixels, right)
+        return words
 
     return _run(folder, ".npy", judged, lambda right: "")
 
@@ -119,18 +121,19 @@ def to_png(folder: Path) -> Tally:
 
 
 def _divided_out(pixels: Pixels, right: Reading) -> str:
-    """Within 1 of the colours divided by their alpha; any where that is 0."""
-    if (pixels.shape, pixels.dtype) != (right.pixels.shape, right.pixels.dtype):
-        return f"{pixels.dtype} {pixels.shape} instead of {right.pixels.dtype} {right.pixels.shape}"
-    integers = right.pixels.dtype.kind in "ui"
-    alpha, full = right.pixels[..., -1:].astype(np.float64), float(np.iinfo(pixels.dtype).max) if integers else 1.0
-    smallest = 1 if integers else 1e-30
-    wanted = np.minimum(right.pixels[..., :-1] * full / np.maximum(alpha, smallest), full)
-    apart = np.abs(pixels[..., :-1] - wanted)[alpha[..., 0] > 0]
-    # Floats are divided in the precision that filters have; so are integers of more than 24 bits.
-    within = max(1.0, full * 2**-22) if integers else 1e-5
-    right_alpha = np.abs(pixels[..., -1:] - alpha).max() <= (within if full > 2**24 else 0)
-    return "" if right_alpha and apart.max(initial=0) <= within else "values differ, which were to be divided by alpha"
+    """How a picture differs from one with premultiplied alpha, divided by it; what no one sees may be anything."""
+    stored = right.pixels.astype(np.float64)
+    alpha, full = stored[..., -1:], 1.0 if right.pixels.dtype.kind == "f" else float(np.iinfo(right.pixels.dtype).max)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        colours = stored[..., :-1] * full / alpha
+    if right.pixels.dtype.kind != "f":
+        colours = np.clip(np.rint(colours), np.iinfo(right.pixels.dtype).min, full)
+    alpha = np.clip(alpha, 0, full)  # beyond full there is no opacity
+    wanted = np.where(alpha > 0, np.concatenate([colours, alpha], axis=2), pixels)
+    if (pixels.shape, pixels.dtype) != (wanted.shape, right.pixels.dtype):
+        return f"{pixels.dtype} {pixels.shape} instead of {right.pixels.dtype} {wanted.shape}"
+    error = np.maximum(1.0 if right.pixels.dtype.kind != "f" else 0.0, 2e-6 * np.abs(wanted))
+    return "" if (np.abs(pixels - wanted) <= error).all() else "values differ"
 
 
 def _png(path: Path) -> Pixels:

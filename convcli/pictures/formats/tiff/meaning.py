@@ -11,7 +11,7 @@ import numpy as np
 
 from convcli.channels import MOST, Channels, Extra
 from convcli.errors import ImageError
-from convcli.pictures.codecs import full_range
+from convcli.pictures.codecs import full_range, range_notes
 from convcli.pictures.format import CMYK, Decoded, Note, Pixels
 from convcli.pictures.formats.tiff import directories as tags
 from convcli.pictures.formats.tiff.directories import Directory
@@ -26,7 +26,7 @@ _COMPRESSIONS: Final = {
     1: "none", 2: "CCITT", 3: "CCITT", 4: "CCITT", 5: "LZW", 6: "old JPEG", 7: "JPEG", 8: "deflate", 32766: "NeXT",
     32773: "PackBits", 32809: "ThunderScan", 32908: "PixarFilm", 32909: "PixarLog", 32946: "deflate",
     33003: "JPEG 2000", 33005: "JPEG 2000", 34676: "SGI log", 34677: "SGI log 24", 34712: "JPEG 2000", 34887: "LERC",
-    34892: "lossy JPEG", 34925: "LZMA", 34933: "PNG", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL",
+    34892: "lossy JPEG", 34925: "LZMA", 34933: "PNG", 50000: "ZSTD", 50001: "WebP", 50002: "JPEG XL",
     52546: "JPEG XL",
 }  # fmt: skip
 
@@ -54,14 +54,10 @@ def channels(page: Directory) -> Channels:
     takes = {RGB: 3, YCBCR: 3, INKS: 4}.get(kind, 1)
     if not takes <= samples <= MOST:
         raise ValueError(f"{samples} samples per pixel; {takes} to {MOST} of such can be read")
-    said = page.get(tags.EXTRA_SAMPLES)[-(samples - takes) :] if samples > takes else ()
+    said = page.get(tags.EXTRA_SAMPLES)[: samples - takes]
     extra: list[Extra] = [tags.EXTRA[value] if value < 3 else "band" for value in said]
     extra += ["band"] * (samples - takes - len(extra))
     return Channels(colours=3 if kind in (RGB, YCBCR, INKS, PALETTE) else 1, extra=tuple(extra))
-
-
-def depth_note(bits: int, full: int) -> Note:
-    return Note("colours", f"its values up to {(1 << bits) - 1} are scaled to {full}")
 
 
 def interpreted(page: Directory, stored: Pixels, bits: int) -> Decoded:
@@ -74,10 +70,9 @@ def interpreted(page: Directory, stored: Pixels, bits: int) -> Decoded:
     taken = 1 if kind == PALETTE else 0
     top = (1 << bits) - 1
     if stored.dtype.kind == "u" and bits != 8 * stored.dtype.itemsize:
-        full = int(np.iinfo(stored.dtype).max)
-        if stored.shape[2] > taken:
-            notes += [depth_note(bits, full)] if bits > 1 else []
         rest = full_range(stored[..., taken:], top)
+        if rest.shape[2] and bits > 1:
+            notes += range_notes(rest, top)
     else:
         rest = stored[..., taken:]
     if kind == MINISWHITE and stored.dtype.kind == "u":
