@@ -203,14 +203,15 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     Format(name="npy", extensions=(".npy",)),  # read and written by `convcli.npy`
     Format(
         name="gif", only_read=(".gif",), because=": its 256 colours spoil a filtered picture",
-        starts=(b"GIF87a", b"GIF89a"), header=Late("others.gif"), decode=Late("others.decode"),
+        starts=(b"GIF87a", b"GIF89a"), header=Late("others.gif"), metadata=Late("others.gif_metadata"),
+        decode=Late("others.decode"),
     ),
     Format(
         name="hdr", only_read=(".hdr",), starts=(b"#?RADIANCE", b"#?RGBE"),
-        header=Late("others.hdr"), decode=Late("others.decode"),
+        header=Late("others.hdr"), metadata=Late("others.hdr_metadata"), decode=Late("others.decode"),
     ),
     Format(
         name="ras", only_read=(".ras", ".sr"), starts=(b"\x59\xa6\x6a\x95",),
-        header=Late("others.ras"), decode=Late("others.decode"),
+        header=Late("ras.header"), decode=Late("ras.decode"),
     ),
 )}
