@@ -131,7 +131,7 @@ def _is_bmp(data: bytes) -> bool:
 
 
 def _is_netpbm(kinds: bytes) -> Callable[[bytes], bool]:
-    return lambda data: data[:1] == b"P" and data[1:2] in kinds and data[2:3].isspace()
+    return lambda data: data[:1] == b"P" and data[1:2] in kinds and data[2:3] in b"# \t\n\v\f\r"
 
 
 _8: Final = frozenset({"uint8"})
@@ -191,12 +191,12 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     Format(
         name="pnm", extensions=(".ppm", ".pgm", ".pnm"), only_read=(".pbm",), recognised=_is_netpbm(b"1234567"),
         depths=_8_16, channels=_OPAQUE, header=Late("pnm.header"), completed=Late("pnm.completed"),
-        decode=Late("pnm.decode"), encode=Late("pnm.encode"),
+        decode=Late("pnm.decode"), pages=Late("pnm.pages"), encode=Late("pnm.encode"),
     ),
     Format(name="pam", extensions=(".pam",), depths=_8_16, channels=_ALL, encode=Late("pnm.encode")),
     Format(
         name="pfm", extensions=(".pfm",), recognised=_is_netpbm(b"Ff"), depths=frozenset({"float32"}),
-        channels=_OPAQUE, header=Late("pnm.header"), decode=Late("others.decode"), encode=Late("pnm.encode"),
+        channels=_OPAQUE, header=Late("pnm.header"), decode=Late("pnm.decode_pfm"), encode=Late("pnm.encode"),
     ),
     Format(
         name="jp2", extensions=(".jp2",), only_read=(".j2k",),
@@ -215,14 +215,15 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     Format(name="npy", extensions=(".npy",)),  # read and written by `convcli.npy`
     Format(
         name="gif", only_read=(".gif",), because=": its 256 colours spoil a filtered picture",
-        starts=(b"GIF87a", b"GIF89a"), header=Late("others.gif"), decode=Late("others.decode"),
+        starts=(b"GIF87a", b"GIF89a"), header=Late("others.gif"), metadata=Late("others.gif_metadata"),
+        decode=Late("others.decode"),
     ),
     Format(
         name="hdr", only_read=(".hdr",), starts=(b"#?RADIANCE", b"#?RGBE"),
-        header=Late("others.hdr"), decode=Late("others.decode"),
+        header=Late("others.hdr"), metadata=Late("others.hdr_metadata"), decode=Late("others.decode"),
     ),
     Format(
         name="ras", only_read=(".ras", ".sr"), starts=(b"\x59\xa6\x6a\x95",),
-        header=Late("others.ras"), decode=Late("others.decode"),
+        header=Late("ras.header"), decode=Late("ras.decode"),
     ),
 )}

@@ -20,10 +20,8 @@ def png(values: Pixels, colour: int, depth: int, *chunks: tuple[bytes, bytes]) -
     height, width, channels = values.shape
     rows = b""
     for row in values.reshape(height, 1, width * channels):
-        wide = depth == 16
-        rows += b"\0" + (
-            row.astype(">u2").tobytes() if wide else packed(row, depth)[: -(-width * channels * depth // 8)]
-        )
+        size = (width * channels * depth + 7) // 8
+        rows += b"\0" + (row.astype(">u2").tobytes() if depth == 16 else packed(row, depth)[:size])
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     more = b"".join(chunk(kind, content) for kind, content in chunks)
     return SIGNATURE + chunk(b"IHDR", head) + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
