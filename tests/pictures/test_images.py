@@ -338,7 +338,7 @@ def test_random_damage_never_escapes_as_another_exception() -> None:
         (b"<?xml version='1.0'?><a/>", "looks like XML"),
         (b"\xff\x0a" + bytes(50), "unsupported format: JPEG XL"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "unsupported format: JPEG XL"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50), "unsupported format: HEIC"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50), "damaged or truncated HEIF"),
         (b"\0\0\0\x18ftypisom\0\0\0\0mp42isom" + bytes(50), "unsupported format: MP4"),
         (b"v/1\x01" + bytes(50), "unsupported format: OpenEXR"),
         (b"8BPS\0\1" + bytes(50), "unsupported format: Photoshop"),
