@@ -27,6 +27,7 @@ from convcli.engine.threads import thread_count
 from convcli.errors import ImageError, reason
 from convcli.filtering import Filtered, Picture, Steps, paging
 from convcli.filtering.graph import Read
+from convcli.filtering.outline import Outline
 from convcli.filtering.steps import is_opaque
 from convcli.pictures import NotInBandsError, RowSource, RowWriter, encoding, fit, identify, reading, table
 from convcli.pictures.registry import FORMATS
@@ -109,7 +110,7 @@ class OneFile:
 
         size = math.prod(source.shape) * source.dtype.itemsize
         wraps = any(kernel.border == "wrap" for kernel in self._settings.kernels)
-        again = self._settings.range == "rescale" or source.shape[2] in (2, 4) or wraps
+        again = self._settings.range == "rescale" or bool(source.channels.alpha) or wraps
         held = source.sequential and again and size <= _HELD
         if self._admit:
             self._admit(_MEMORY + size * held)
@@ -128,21 +129,20 @@ class OneFile:
 
     def _streamed(self, source: RowSource, pixels: Read, behind: Executor) -> Report:
         job, pictures = self._job, self._pictures
-        picture = Picture(
-            source.shape, source.dtype, self._settings.chain, pictures.treatment, counted=pictures.counted
-        )
+        outline = Outline(shape=source.shape, dtype=source.dtype, channels=source.channels)
+        picture = Picture(outline, self._settings.chain, pictures.treatment, counted=pictures.counted)
         format, place = output_format(job, source.format), place_of(job.output, "stdout")
-        if picture.shape[2] > 4:
-            raise ImageError(sources.too_many(picture, format), place=place, hint=sources.BY_ARRAY)
-        table.check_shape(picture.shape, picture.dtype, format, place)
+        picture.premultiplied &= FORMATS[format].premultiplied
+        table.check_shape(picture.shape, picture.dtype, format, place, picture.channels)
         carried = source.metadata()
-        outline = np.broadcast_to(np.zeros((), picture.dtype), picture.shape)
-        metadata, dropped = fit(carried, outline, format)
+        result = np.broadcast_to(np.zeros((), picture.dtype), picture.shape)
+        metadata, dropped = fit(carried, result, format, picture.channels)
         picture.begin(pixels, lambda: is_opaque(pixels))
         steps = Steps(picture)
         steps.measure()
         with self._output() as file:
-            writer = encoding.writer(file, encoding.target_of(format, metadata, pictures.options), outline)
+            target = encoding.target_of(format, metadata, pictures.options, picture.channels)
+            writer = encoding.writer(file, target, result)
             for cut in steps:
                 steps.later(behind, cut, _write, writer, file, steps.rows(cut))
             steps.settle(0)
@@ -178,7 +178,7 @@ class OneFile:
         for target in targets:
             files.check_target(target, overwrite=self._entry.lenient)
         source.check(format, place_of(self._job.output, "stdout"), apart=bool(targets))
-        results = source.filter()
+        results = source.filter(premultiplied=FORMATS[format].premultiplied)
         before = time.perf_counter()
         dropped = self._encoded(source, results, format, targets)
         ended = time.perf_counter()

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from convcli.batch.settings import PictureSettings, Settings
+from convcli.channels import Channels
 from convcli.engine.dtypes import dtype_name
 from convcli.errors import ImageError, ShapeError, UsageError
 from convcli.filtering import Chain, Filtered, Picture, Treatment, filtered
+from convcli.filtering.outline import Outline
 from convcli.pictures import Animation, Metadata, Picture as Frame, decode, decode_all, encoding, fit, table
 from convcli.records import late
 
@@ -23,7 +25,6 @@ else:
 
 #: How array files begin, .npy and .npz.
 _ARRAYS: Final = (b"\x93NUMPY", b"PK\x03\x04")
-_CHANNELS: Final = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
 BY_ARRAY: Final = "write a .npy file"
 
 
@@ -72,17 +73,20 @@ class PictureFile:
         first = self._frames[0].pixels
         shapes = [(len(self._frames), *first.shape)] if self._volume else [frame.pixels.shape for frame in self._frames]
         self.pictures = [
-            Picture(shape, frame.pixels.dtype, chain, settings.treatment, counted=settings.counted)
+            Picture(
+                Outline(shape=shape, dtype=frame.pixels.dtype, channels=frame.channels), chain, settings.treatment,
+                counted=settings.counted,
+            )
             for shape, frame in zip(shapes, self._frames, strict=False)
-        ]
+        ]  # fmt: skip
 
     @property
-    def _kinds(self) -> list[tuple[tuple[int, ...], Any]]:
-        """The shape and dtype of each frame that will come out."""
+    def _kinds(self) -> list[tuple[tuple[int, ...], Any, Channels]]:
+        """The shape, dtype and channels of each frame that will come out."""
         first = self.pictures[0]
         if self._volume:
-            return [(first.shape[1:], first.dtype)] * first.shape[0]
-        return [(result.shape, result.dtype) for result in self.pictures]
+            return [(first.shape[1:], first.dtype, first.channels)] * first.shape[0]
+        return [(result.shape, result.dtype, result.channels) for result in self.pictures]
 
     @property
     def frames_out(self) -> int:
@@ -91,22 +95,25 @@ class PictureFile:
 
     def check(self, format: str, place: str, *, apart: bool) -> None:
         """Raise ImageError where `format` can't hold what will come out; `apart`: each frame in a file of its own."""
-        shapes = [shape for shape, _ in self._kinds]
+        shapes = [shape for shape, _, _ in self._kinds]
         if format == "npy":
             if len(set(shapes)) > 1 and not apart:
                 raise ImageError(
                     "frames of several sizes can't be one array", place=place, hint="a .tif file takes any"
                 )
-        elif shapes[0][-1] > 4:
-            raise ImageError(too_many(self.pictures[0], format), place=place, hint=BY_ARRAY)
         elif len(shapes) > 1 and not apart:
             encoding.check_frames(self._kinds, format, place)
         else:
-            for shape, dtype in self._kinds:
-                table.check_shape(shape, dtype, format, place)
+            for shape, dtype, channels in self._kinds:
+                table.check_shape(shape, dtype, format, place, channels)
 
-    def filter(self) -> list[Filtered]:
-        """The chain on each frame alone, or once on all of them. The frames' own pixels are gone then."""
+    def filter(self, *, premultiplied: bool) -> list[Filtered]:
+        """The chain on each frame alone, or once on all of them. The frames' own pixels are gone then.
+
+        Only where they may stay `premultiplied` do colours leave multiplied by alpha that came so.
+        """
+        for picture in self.pictures:
+            picture.premultiplied &= premultiplied
         if self._volume:
             results = [filtered(self.pictures[0], self._stacked())]
             self._empty(0, len(self._frames))
@@ -138,10 +145,11 @@ class PictureFile:
         if format == "npy":
             return _as_array(frames), ()
         if len(frames) == 1:
-            return self._encoded(frames[0], self._frames[0], format, place)
+            return self._encoded(frames[0], 0, format, place)
         first = self._frames[0]
-        metadata, notes = fit(first.metadata, frames[0], format, animated=True)
-        timed = Animation(frames=frames, durations=self._durations(len(frames)), loops=first.loops)
+        kinds = [channels for _, _, channels in self._kinds]
+        metadata, notes = fit(first.metadata, frames[0], format, kinds[0], animated=True)
+        timed = Animation(frames=frames, durations=self._durations(len(frames)), loops=first.loops, channels=kinds)
         data = encoding.encode_frames(
             timed, format=format, place=place, metadata=metadata, options=self._settings.options
         )
@@ -156,12 +164,15 @@ class PictureFile:
             if format == "npy":
                 yield _as_array([frame]), ()
             else:
-                picture = self._frames[number if len(frames) == self.frames_in else 0]
-                yield self._encoded(frame, picture, format, place)
+                yield self._encoded(frame, number, format, place)
 
-    def _encoded(self, frame: Array, picture: Frame, format: str, place: str) -> tuple[bytes, tuple[str, ...]]:
-        metadata, notes = fit(picture.metadata, frame, format)
-        data = encoding.encode(frame, format=format, place=place, metadata=metadata, options=self._settings.options)
+    def _encoded(self, frame: Array, number: int, format: str, place: str) -> tuple[bytes, tuple[str, ...]]:
+        picture = self._frames[number if self.frames_out == self.frames_in else 0]
+        channels = self._kinds[number][2]
+        metadata, notes = fit(picture.metadata, frame, format, channels)
+        data = encoding.encode(
+            frame, format=format, place=place, metadata=metadata, options=self._settings.options, channels=channels
+        )
         return data, (*self._assumed(picture), *notes)
 
     def _durations(self, count: int) -> list[int]:
@@ -171,11 +182,6 @@ class PictureFile:
 
     def _assumed(self, picture: Frame) -> tuple[str, ...]:
         return curve_note(picture.metadata, picture.pixels.dtype, self._settings.treatment)
-
-
-def too_many(picture: Picture, format: str) -> str:
-    """Says that a format can't hold the channels that leave the chain."""
-    return f"{picture.leaves} channels can't be written as {format}"
 
 
 def curve_note(metadata: Metadata, dtype: np.dtype[Any], treatment: Treatment) -> tuple[str, ...]:
@@ -191,8 +197,8 @@ def _check_stack(pictures: Sequence[Frame], place: str) -> None:
     """Raise ShapeError where frames can't be stacked into a volume."""
 
     def kind(picture: Frame) -> str:
-        height, width, channels = picture.pixels.shape
-        return f"{width} x {height} {_CHANNELS[channels]} {picture.pixels.dtype}"
+        height, width = picture.pixels.shape[:2]
+        return f"{width} x {height} {picture.channels} {picture.pixels.dtype}"
 
     for number, picture in enumerate(pictures[1:], 2):
         if kind(picture) != kind(pictures[0]):
@@ -229,9 +235,13 @@ class ArrayFile:
         self._array = npy.read_npy(data, place=place)
         self._layout = Layout.of(self._array, layout)
         self._x = self._layout.canonical(self._array)
-        self.pictures = [Picture(self._x.shape, self._x.dtype, chain, axes=self._layout.spatial)]
+        outline = Outline(shape=self._x.shape, dtype=self._x.dtype, axes=self._layout.spatial)
+        self.pictures = [Picture(outline, chain)]
         self._options = options
         self.dtype_in = dtype_name(self._array.dtype)
+        leaves = self.pictures[0].leaves
+        # A picture file of four channels, and only that, has alpha: of two nobody thinks so.
+        self._channels = Channels.of(leaves) if leaves != 2 else Channels.bands(2)
 
     def check(self, format: str, place: str, *, apart: bool) -> None:
         """Raise ImageError where `format` can't hold what will come out."""
@@ -240,13 +250,14 @@ class ArrayFile:
         if format == "npy":
             return
         outline = np.broadcast_to(np.zeros((), self.pictures[0].dtype), self.pictures[0].shape)
-        shape, channels = self._layout.restore(outline).shape, self.pictures[0].leaves
-        if len(shape) not in (2, 3) or channels not in (1, 3, 4):
-            what = f"{channels} channels" if len(shape) == 3 else f"an array of shape {'x'.join(map(str, shape))}"
+        shape = self._layout.restore(outline).shape
+        if len(shape) not in (2, 3):
+            what = f"an array of shape {'x'.join(map(str, shape))}"
             raise ImageError(f"{what} can't be written as {format}", place=place, hint=BY_ARRAY)
-        table.check_shape(shape if len(shape) == 3 else (*shape, 1), self.pictures[0].dtype, format, place)
+        rows = shape if len(shape) == 3 else (*shape, 1)
+        table.check_shape(rows, self.pictures[0].dtype, format, place, self._channels)
 
-    def filter(self) -> list[Filtered]:
+    def filter(self, *, premultiplied: bool) -> list[Filtered]:
         """The chain on the array, in the program's order of axes."""
         return [filtered(self.pictures[0], self._x)]
 
@@ -255,7 +266,8 @@ class ArrayFile:
         result = self._layout.restore(results[0].array)
         if format == "npy":
             return npy.write_npy(result), ()
-        return encoding.encode(result, format=format, place=place, options=self._options), ()
+        data = encoding.encode(result, format=format, place=place, options=self._options, channels=self._channels)
+        return data, ()
 
     def encode_apart(
         self, results: Sequence[Filtered], format: str, *, place: str

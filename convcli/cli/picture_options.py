@@ -20,8 +20,8 @@ picture_options = together(
         help="all, luma (sharpens without colour fringes), or some of r,g,b,alpha; the rest stays.",
     ),
     _option(
-        "--alpha", type=click.Choice(("filter", "keep", "drop")), default="filter", show_default=True,
-        help="Filter alpha with the colours, keep it as it is, or drop it first.",
+        "--alpha", type=click.Choice(("filter", "keep", "drop", "none")), default="filter", show_default=True,
+        help="Filter alpha with the colours, keep it as it is, drop it first, or take it as a band: it is none.",
     ),
     _option(
         "--background", metavar="COLOUR", help="Lay pictures with alpha over white, #ff8000 or 255,128,0 first."

@@ -100,7 +100,7 @@ def _pixels(name: str) -> Pixels:
     except OSError as error:
         raise ImageError(reason(error), place=name) from error
     picture = reading.decode(data, place=name)
-    return picture.pixels[..., :-1] if picture.has_alpha else picture.pixels
+    return picture.pixels[..., :-1] if picture.channels.alpha else picture.pixels
 
 
 class _Kernels:

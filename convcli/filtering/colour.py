@@ -58,8 +58,8 @@ def light_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def linear_light(pixels: Array, top: int) -> Floats:
-    """Linear light, 0 to `top`, of integer sRGB samples, computed in float64; once per value for 8 and 16 bits."""
-    if light_dtype(pixels.dtype) == np.float64:
+    """Linear light, 0 to `top`, of sRGB samples, computed in float64; of 8 and 16-bit integers once per value."""
+    if pixels.dtype.kind == "f" or light_dtype(pixels.dtype) == np.float64:
         return decoded(pixels.astype(np.float64) / top) * top
     light: Floats = np.take(_light_table(top), pixels)
     return light

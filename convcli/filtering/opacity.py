@@ -42,6 +42,14 @@ def opacity(out: Floats, pixels: Array, top: float) -> None:
     out /= top
 
 
+def straight(out: Floats, pixels: Array, top: float) -> None:
+    """The colours of a picture with premultiplied alpha, without it; as they are where alpha is 0."""
+    alpha = last_channel(pixels).astype(out.dtype)
+    np.divide(out.dtype.type(top), alpha, out=alpha, where=alpha > 0)
+    for channel in range(out.shape[-1]):
+        np.multiply(pixels[..., channel], alpha, out=out[..., channel])
+
+
 def last_channel(pixels: Array) -> Array:
     """The last channel, side by side where that is soon done."""
     return cv2.extractChannel(pixels, pixels.shape[2] - 1) if _is_known(pixels) else pixels[..., -1]

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convcli.channels import Channels
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.sink import PLAIN as EXACT, Sink, Storage, Tally
 from convcli.filtering import opacity
 from convcli.filtering.chain import Chain, Stage
 from convcli.filtering.graph import Convolved, Node, Part, Pointwise
+from convcli.filtering.outline import Outline
 from convcli.filtering.ranges import kept_dtype, reach, span, storage, stretched, white
 from convcli.filtering.treatment import PLAIN, Treatment
 
@@ -32,50 +35,63 @@ REPEATED = "a grey picture, filtered as three equal channels"
 
 
 class Picture:
-    """A filtered picture `(height, width, 1 to 4 channels)`, volume of such, or array, of `shape` and `dtype`.
+    """A filtered picture, volume or array as its `Outline` describes it, of `shape` and `dtype`.
 
-    The second or fourth channel of a picture is alpha. `leaves` are the channels that leave the chain, `notes` what is
-    to be said of how it is filtered, `tally` counts what had to be cut off, and what is not finite, of the rows that
-    were kept so far.
+    `leaves` are the channels that leave the chain, `channels` what those of the result mean, `notes` what is to be said
+    of how it is filtered; `tally` counts what had to be cut off, and what is not finite, of the rows that were kept so
+    far.
     """
 
-    def __init__(
-        self, shape: Sequence[int], dtype: DTypeLike, chain: Chain, treatment: Treatment = PLAIN, *, axes: str = "",
-        counted: bool = True,
-    ) -> None:  # fmt: skip
-        """`axes` are the spatial ones of an array, which has no alpha; a picture's or volume's are known.
+    def __init__(self, outline: Outline, chain: Chain, treatment: Treatment = PLAIN, *, counted: bool = True) -> None:
+        """Unless `counted`, nobody asks how many samples were cut off.
 
-        Unless `counted`, nobody asks how many samples were cut off. Raises ShapeError where a kernel doesn't fit.
+        Raises ShapeError where a kernel doesn't fit.
         """
         self._chain, self._treatment, self._counted = chain, treatment, counted
-        self._source_dtype, self._top = np.dtype(dtype), white(dtype)
-        self._axes = axes or ("zyx" if len(shape) == 4 else "yx")
-        self._drops = not axes and treatment.drops_alpha(shape[-1])
-        channels = shape[-1] - self._drops
-        with_alpha = not axes and channels in (2, 4)
+        self._source_dtype, self._top = np.dtype(outline.dtype), white(outline.dtype)
+        self._axes = outline.spatial
+        self._stored = outline.meaning
+        means = self._stored.without_opacity if treatment.alpha == "none" else self._stored
+        self._premultiplied = means.alpha == "premultiplied"
+        self._drops = treatment.drops_alpha(means)
+        if self._drops:
+            means = means.opaque
         self.notes: tuple[str, ...] = ()
         self._selection: Selection | None = None
         self._repeated = False
         expected = chain.kernels[0].channels
-        if axes or treatment.is_plain(channels, floats=self._source_dtype.kind == "f"):
-            self._has_alpha, entering = with_alpha, channels - with_alpha
-            if entering == 1 and not axes and expected is not None and expected[0] == 3:
+        takes = expected[0] if expected else None
+        if outline.axes or treatment.is_plain(means, floats=self._source_dtype.kind == "f"):
+            self._has_alpha, entering = bool(means.alpha), means.opaque.count
+            if entering == 1 and not outline.axes and takes == 3:
                 self._repeated, entering, self.notes = True, 3, (REPEATED,)
             self._colours = 0
         else:
             from convcli.filtering.selection import Selection
 
-            self._selection = Selection(treatment, self._source_dtype, channels, expected[0] if expected else None)
+            self._selection = Selection(treatment, self._source_dtype, means, takes)
             self._has_alpha, entering = self._selection.has_alpha, self._selection.picked
             self._colours = 0 if self._selection.everything else self._selection.colours
-        self.stages: tuple[Stage, ...] = chain.stages(shape[:-1], self._axes, entering)
+        self.stages: tuple[Stage, ...] = chain.stages(tuple(outline.shape[:-1]), self._axes, entering)
         self.leaves = self.stages[-1].channels_out
-        self._entering = (*shape[:-1], entering)
+        self._entering = (*outline.shape[:-1], entering)
         self.notes += chain.refusals(self.stages)
         self._colours = self._colours or self.leaves
         self.shape = (*self.stages[-1].size_out, self._colours + self._has_alpha)
         self.dtype = kept_dtype(chain.range, self._source_dtype)
         self.tally = Tally()
+        #: Whether colours leave multiplied by alpha; where they are read so that can be set to false.
+        self.premultiplied = self._premultiplied and self._has_alpha
+
+    @property
+    def channels(self) -> Channels:
+        """What the channels of the result mean: as before where they are as many, or else what so many mostly do."""
+        colours = self._stored if self._treatment.alpha == "none" else self._stored.opaque
+        if self._colours != colours.count:
+            colours = Channels(colours=3) if self._colours == 3 else Channels.bands(self._colours)
+        if not self._has_alpha:
+            return colours
+        return colours.with_extra("premultiplied" if self.premultiplied else "straight")
 
     @property
     def is_direct(self) -> bool:
@@ -101,8 +117,7 @@ class Picture:
         self._shares: Node | None = None
         self._ends = _Ends()
         if self._drops:
-            channels = source.shape[-1] - 1
-            source = Pointwise(opacity.colours, [Part(source)], channels, source.dtype)
+            source = self._opaque(source)
         self._source = source
         transparent = self._has_alpha and not opaque()
         if self._selection:
@@ -126,6 +141,14 @@ class Picture:
         self.final = None if self._has_alpha else self._direct
         self.nodes = [self._direct]
 
+    def _opaque(self, source: Node) -> Node:
+        """The colours of a picture whose alpha is dropped."""
+        channels = source.shape[-1] - 1
+        if self._premultiplied:
+            divided = partial(opacity.straight, top=self._top)
+            return Pointwise(divided, [Part(source)], channels, work_dtype(source.dtype))
+        return Pointwise(opacity.colours, [Part(source)], channels, source.dtype)
+
     def _select(self, selection: Selection, *, transparent: bool) -> None:
         """The chain on what is selected, put together with what stays."""
         enter = Pointwise(selection.enter, [Part(self._source)], selection.colours, selection.work)
@@ -139,25 +162,31 @@ class Picture:
             self.nodes.append(self._source)
 
     def _run_chain(self, colour: Part, *, transparent: bool) -> None:
-        """The chain on colours, through alpha where it is not full, as floats."""
+        """The chain on colours, through alpha where it is not full, as floats.
+
+        Colours that were read premultiplied have none that are hidden.
+        """
         kernels, work = self._chain.kernels, work_dtype(colour.node.dtype)
-        straight = self._floats(colour, kernels, self.stages).node
+        as_read = self._premultiplied and not self._selection
         if not transparent:
-            self.nodes = [straight]
+            self.nodes = [self._floats(colour, kernels, self.stages).node]
             return
         dull = partial(opacity.opacity, top=self._top)
         share: Node = Pointwise(dull, [Part(self._source)], 1, work)
-        premultiplied: Node = Pointwise(opacity.multiplied, [colour, Part(share)], colour.channels, work)
+        premultiplied, hidden = colour, list[Node]()
+        if not as_read:
+            premultiplied = Part(Pointwise(opacity.multiplied, [colour, Part(share)], colour.channels, work))
+            hidden = [self._floats(colour, kernels, self.stages).node]
         for kernel, stage in zip(kernels, self.stages, strict=True):
             bare = kernel if kernel.bias is None else kernel.replace(bias=None)
-            premultiplied = self._convolved(Part(premultiplied), bare, stage.shape_out)
+            premultiplied = Part(self._convolved(premultiplied, bare, stage.shape_out))
             share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1))
             if kernel.bias is not None:
                 bias = kernel.bias.array.reshape(-1).astype(work)
-                parts = [Part(premultiplied), Part(share)]
-                premultiplied = Pointwise(partial(opacity.biased, bias=bias), parts, stage.channels_out, work)
+                parts = [premultiplied, Part(share)]
+                premultiplied = Part(Pointwise(partial(opacity.biased, bias=bias), parts, stage.channels_out, work))
         self._shares = share
-        self.nodes, self.behind = [premultiplied, share], [straight]
+        self.nodes, self.behind = [premultiplied.node, share], hidden
 
     def _floats(self, part: Part, kernels: Sequence[Kernel], stages: Sequence[Stage]) -> Part:
         """A chain on a part of a node, as floats."""
@@ -179,7 +208,9 @@ class Picture:
 
     def hidden(self, start: int, stop: int) -> bool:
         """Whether some of these rows are so transparent that the rows of `behind` are needed, too."""
-        return self._shares is not None and bool((self._shares.array[start:stop] <= opacity.HIDDEN).any())
+        if self._shares is None or not self.behind:
+            return False
+        return bool((self._shares.array[start:stop] <= opacity.HIDDEN).any())
 
     @property
     def measured(self) -> bool:
@@ -205,23 +236,53 @@ class Picture:
         else:
             rows = out[..., :-1] if self._has_alpha else out
             stored = rows if rows.flags.c_contiguous else np.empty(rows.shape, rows.dtype)
-            floats = self._finished(start, stop)
-            if self.measured:
-                floats = stretched(floats, self._ends.ends or (0.0, 1.0), self._source_dtype)
-            Sink(stored, storage(self._chain.range, self._source_dtype), tally=self.tally).store(
-                np.ascontiguousarray(floats), 0
-            )
+            floats, kept = self._ranged(start, stop)
+            Sink(stored, kept, tally=self.tally).store(np.ascontiguousarray(floats), 0)
             if self._has_alpha:
                 opacity.join(out, stored, self._alpha(stored, start, stop))
         self.tally.add(0, 0, _nonfinite(out))
 
+    def _ranged(self, start: int, stop: int) -> tuple[Floats, Storage]:
+        """Rows of colours as floats, and how they are kept.
+
+        What a range adds to a colour is multiplied by alpha where the colour is.
+        """
+        kept = storage(self._chain.range, self._source_dtype)
+        ends = (self._ends.ends or (0.0, 1.0)) if self.measured else None
+        share = self._share(start, stop) if self.premultiplied else None
+        if share is None:
+            floats = self._finished(start, stop)
+            return (stretched(floats, ends, self._source_dtype) if ends else floats), kept
+        if self._shares is not None and not self._selection:
+            floats = self.nodes[0].array[start:stop]
+        else:
+            floats = opacity.per_channel(np.multiply, self._finished(start, stop), share)
+        if ends:
+            floats = stretched(floats, ends, self._source_dtype, weight=share)
+        if kept.shift:
+            floats = floats + share * floats.dtype.type(kept.shift)
+        return floats, replace(kept, shift=0.0)
+
+    @property
+    def _keeps_alpha(self) -> bool:
+        return self._selection is not None and self._selection.keeps_alpha
+
+    def _share(self, start: int, stop: int) -> Floats | None:
+        """The opacity that leaves, from 0 to 1; None where all of it is full."""
+        if not self._keeps_alpha:
+            return None if self._shares is None else self._shares.array[start:stop]
+        rows = self._source.array[start:stop]
+        share: Floats = np.empty((*rows.shape[:-1], 1), work_dtype(rows.dtype))
+        opacity.opacity(share, rows, self._top)
+        return share
+
     def _finished(self, start: int, stop: int) -> Floats:
-        """Rows of colours as floats, put together with what stays, before they are kept."""
+        """Rows of colours as floats, without alpha in them, put together with what stays, before they are kept."""
         floats: Floats = self.nodes[0].array[start:stop]
         if self._shares is not None:
             share = self._shares.array[start:stop]
             floats = opacity.unmultiplied(floats, share)
-            if (share <= opacity.HIDDEN).any():
+            if self.behind and (share <= opacity.HIDDEN).any():
                 opacity.put_hidden(floats, self.behind[0].array[start:stop], share)
         if self._selection is None:
             return floats
@@ -235,8 +296,7 @@ class Picture:
         if self._shares is not None and self._treatment.filters_alpha:
             return opacity.store_opacity(self._shares.array[start:stop], colours.dtype, self._top)
         alpha: Array = np.empty((*colours.shape[:-1], 1), colours.dtype)
-        keeps = self._selection is not None and self._selection.keeps_alpha
-        alpha[...] = self._source.array[start:stop, ..., -1:] if keeps else self._top
+        alpha[...] = self._source.array[start:stop, ..., -1:] if self._keeps_alpha else self._top
         return alpha
 
 

@@ -58,7 +58,9 @@ def span(floats: Floats) -> tuple[float, float] | None:
     return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
-def stretched(floats: Floats, ends: tuple[float, float], dtype: DTypeLike) -> Floats:
-    """Values from the first to the second of `ends` laid over 0 .. white of a `dtype`."""
+def stretched(floats: Floats, ends: tuple[float, float], dtype: DTypeLike, *, weight: Floats | None = None) -> Floats:
+    """Values from the first to the second of `ends` laid over 0 .. white of a `dtype`; each times its `weight`, as
+    `floats` are, where that is given."""
     least, greatest = ends
-    return (floats - floats.dtype.type(least)) * floats.dtype.type(white(dtype) / (greatest - least or 1.0))
+    low = floats.dtype.type(least) if weight is None else weight * floats.dtype.type(least)
+    return (floats - low) * floats.dtype.type(white(dtype) / (greatest - least or 1.0))

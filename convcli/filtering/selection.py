@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convcli.channels import Channels
 from convcli.engine.dtypes import work_dtype
 from convcli.errors import ShapeError
-from convcli.filtering import colour
+from convcli.filtering import colour, opacity
 from convcli.filtering.opacity import check_channels, per_channel
 from convcli.filtering.ranges import white
 from convcli.filtering.treatment import COLOURS, Treatment
@@ -19,22 +20,23 @@ if TYPE_CHECKING:
 
 
 class Selection:
-    """A treatment on pictures of `dtype` with so many channels, for a chain that begins with a kernel for `expected`.
+    """A treatment on pictures of `dtype` with such channels, for a chain that begins with a kernel for `expected`.
 
     `colours` are the channels of what is laid over the background, if there is one; `picked` those that are filtered.
     """
 
-    def __init__(self, treatment: Treatment, dtype: np.dtype[np.generic], channels: int, expected: int | None) -> None:
-        self._treatment, self._dtype, self._top = treatment, dtype, white(dtype)
+    def __init__(
+        self, treatment: Treatment, dtype: np.dtype[np.generic], channels: Channels, expected: int | None
+    ) -> None:
+        self._treatment, self._channels, self._top = treatment, channels, white(dtype)
         self.light = treatment.linear and dtype.kind != "f"
         self.everything = treatment.channels == ("all",)
         self.work = colour.light_dtype(dtype) if self.light else work_dtype(dtype)
-        with_alpha = channels in (2, 4)
-        self.has_alpha = with_alpha and treatment.background is None
-        background = set(treatment.background or ())
-        self._tinted = with_alpha and channels == 2 and len(background) > 1
-        self._repeated = self.everything and channels - with_alpha == 1 and not self._tinted and expected == 3
-        self.colours = 3 if self._tinted or self._repeated else channels - with_alpha
+        self.has_alpha = bool(channels.alpha) and treatment.background is None
+        background, grey = set(treatment.background or ()), channels.opaque.count == 1
+        tinted = bool(channels.alpha) and grey and len(background) > 1
+        repeated = self.everything and grey and not tinted and expected == 3
+        self.colours = 3 if tinted or repeated else channels.opaque.count
         self._luma = treatment.channels == ("luma",) and self.colours == 3
         #: The places of the channels to be filtered; none where that is luma, or all of them.
         self._places = [COLOURS.index(name) for name in treatment.channels if name in COLOURS]
@@ -53,10 +55,16 @@ class Selection:
     def check(self, before: Sequence[int], after: Sequence[int]) -> None:
         """Raises ShapeError where the picture lacks a channel, or the chain makes of what is picked, of the shape
         `before`, something that can't be put together with what stays as it was."""
+        opaque = self._channels.opaque
+        kind = str(opaque) if opaque.has_bands else ("a grey picture" if self.colours == 1 else "an RGB picture")
         for name in self._treatment.channels:
-            if (name == "alpha" and not self.has_alpha) or (name in COLOURS and self.colours == 1):
-                kind = "a grey picture" if self.colours == 1 else "an RGB picture"
-                raise ShapeError(f"{kind}{' with alpha' if self.has_alpha else ''} has no channel '{name}'")
+            grey = opaque.colours == 1 and (self.colours == 1 or opaque.has_bands)
+            lacks = (name == "alpha" and not self.has_alpha) or (name in COLOURS and grey)
+            if lacks or (name == "luma" and opaque.has_bands):
+                of_alpha = " with alpha" if self.has_alpha else ""
+                raise ShapeError(f"{kind}{of_alpha} has no channel '{name}'", hint="--channels all takes any picture")
+        if self.light and opaque.has_bands:
+            raise ShapeError(f"{kind} have no linear light, which colours have", hint="leave --linear out")
         stays = not self.everything or (self.has_alpha and not self._treatment.filters_alpha)
         if stays and tuple(after[:-1]) != tuple(before[:-1]):
             sizes = ["x".join(map(str, shape[-2::-1])) for shape in (before, after)]
@@ -73,13 +81,16 @@ class Selection:
 
         Grey becomes three channels where all of them go to a filter bank for three.
         """
-        background = self._treatment.background
-        colours = pixels[..., :-1] if pixels.shape[-1] in (2, 4) else pixels
+        background, alpha = self._treatment.background, self._channels.alpha
+        colours = pixels[..., :-1] if alpha else pixels
+        if alpha == "premultiplied":
+            colours = np.empty(colours.shape, self.work)
+            opacity.straight(colours, pixels, self._top)
         if background is None and not self.light:
             np.copyto(out, colours)
             return
         x: Floats = colour.linear_light(colours, int(self._top)) if self.light else colours.astype(self.work)
-        if background is not None and pixels.shape[-1] in (2, 4):
+        if background is not None and alpha:
             under = np.array(background, work_dtype(pixels.dtype))
             if x.shape[-1] == 1 and under.min() == under.max():
                 under = under[:1]

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from convcli.channels import Channels
 from convcli.engine.memory import results
 from convcli.engine.threads import run_all
 from convcli.filtering import paging
 from convcli.filtering.chain import Chain, Stage
 from convcli.filtering.graph import InMemory, Node, needed, order
 from convcli.filtering.opacity import last_channel
+from convcli.filtering.outline import Outline
 from convcli.filtering.picture import Picture
 from convcli.filtering.ranges import white
 from convcli.filtering.treatment import PLAIN, Treatment
@@ -56,10 +58,12 @@ class Filtered:
 
 
 def filter_pixels(
-    pixels: Array, chain: Chain, treatment: Treatment = PLAIN, *, axes: str = "", counted: bool = True
-) -> Filtered:
-    """The chain on a picture, volume or array in memory; the arguments are those of `Picture`."""
-    return filtered(Picture(pixels.shape, pixels.dtype, chain, treatment, axes=axes, counted=counted), pixels)
+    pixels: Array, chain: Chain, treatment: Treatment = PLAIN, *, channels: Channels | None = None, axes: str = "",
+    counted: bool = True,
+) -> Filtered:  # fmt: skip
+    """The chain on a picture, volume or array in memory; the arguments are those of `Outline` and `Picture`."""
+    outline = Outline(shape=pixels.shape, dtype=pixels.dtype, channels=channels, axes=axes)
+    return filtered(Picture(outline, chain, treatment, counted=counted), pixels)
 
 
 def filtered(picture: Picture, pixels: Array) -> Filtered:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from convcli.channels import Channels
 from convcli.errors import UsageError, suggestion
 from convcli.records import record
 
@@ -18,8 +19,9 @@ class Treatment:
     """What is filtered of a picture, and how.
 
     `channels` is "all", "luma" or some of r, g, b, alpha: the others stay as they are, and kernels must keep the size.
-    `alpha` is filtered with the colours, kept as it is, or dropped before filtering. `background`, R, G, B from 0 to 1,
-    is laid under a picture with alpha first, which has none then. `linear`: integer samples are filtered as linear
+    `alpha` is filtered with the colours, kept as it is, or dropped before filtering; "none" says that what is stored
+    as alpha is a band like others. `background`, R, G, B from 0 to 1, is laid under a picture with alpha first, which
+    has none then. `linear`: integer samples are filtered as linear
     light, by sRGB's transfer function; floats are linear already.
     """
 
@@ -43,20 +45,22 @@ class Treatment:
             )
         if "alpha" in self.channels and self.alpha != "filter":
             raise UsageError(f"--channels alpha filters alpha, --alpha {self.alpha} does not")
+        if self.background is not None and self.alpha == "none":
+            raise UsageError("--background is laid under alpha, which --alpha none denies")
 
     @property
     def filters_alpha(self) -> bool:
         """Whether alpha, where there is one, is filtered."""
         return self.alpha == "filter" and bool({"all", "alpha"} & set(self.channels))
 
-    def drops_alpha(self, channels: int) -> bool:
-        """Whether the alpha of a picture of so many channels is to be left out before anything else."""
-        return channels in (2, 4) and self.alpha == "drop" and self.background is None
+    def drops_alpha(self, channels: Channels) -> bool:
+        """Whether the alpha of a picture is to be left out before anything else."""
+        return bool(channels.alpha) and self.alpha == "drop" and self.background is None
 
-    def is_plain(self, channels: int, *, floats: bool) -> bool:
+    def is_plain(self, channels: Channels, *, floats: bool) -> bool:
         """Whether a picture, without an alpha that is dropped, is filtered as if there were no treatment."""
-        stays = channels in (2, 4) and (self.alpha == "keep" or self.background is not None)
-        whole = self.channels == ("all",) or (self.channels == ("luma",) and channels == 1)
+        stays = bool(channels.alpha) and (self.alpha == "keep" or self.background is not None)
+        whole = self.channels == ("all",) or (self.channels == ("luma",) and channels.count == 1)
         return whole and not stays and not (self.linear and not floats)
 
 

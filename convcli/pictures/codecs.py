@@ -24,11 +24,26 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
     """Pixels as stored, turned and mirrored as their EXIF orientation (1 to 8) says."""
     if not 2 <= orientation <= 8:
         return pixels
+    turned: Pixels
+    if pixels.shape[2] > 4 or pixels.dtype.itemsize == 8:  # beyond what OpenCV turns
+        turned = pixels.transpose(1, 0, 2) if orientation >= 5 else pixels
+        axes: dict[int, tuple[int, ...]] = {1: (1,), -1: (0, 1), 0: (0,)}
+        return np.ascontiguousarray(np.flip(turned, axes[_FLIPS[orientation]]) if orientation in _FLIPS else turned)
     cv2 = opencv()
-    turned: Pixels = cv2.transpose(pixels) if orientation >= 5 else pixels
+    turned = cv2.transpose(pixels) if orientation >= 5 else pixels
     if orientation in _FLIPS:
         turned = cv2.flip(turned, _FLIPS[orientation])
     return turned.reshape(*turned.shape[:2], pixels.shape[2])
+
+
+def full_range(pixels: Pixels, maximum: int) -> Pixels:
+    """Integer pixels up to `maximum` (0: their dtype's largest value) scaled so that white is that value, rounded."""
+    full = int(np.iinfo(pixels.dtype).max)
+    if maximum in (0, full):
+        return pixels
+    wide = np.uint32 if pixels.dtype.itemsize < 4 else np.uint64
+    scaled = (np.minimum(pixels, maximum).astype(wide) * full + maximum // 2) // maximum
+    return scaled.astype(pixels.dtype)
 
 
 def swapped(pixels: Pixels, *, in_place: bool = False) -> Pixels:

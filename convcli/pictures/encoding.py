@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
+from convcli.channels import Channels
 from convcli.errors import ImageError
 from convcli.pictures.format import NOTHING, Animation, Metadata, Pixels, RowWriter, Target, at
 from convcli.pictures.metadata import fit
@@ -16,13 +18,15 @@ _STILL_MS: Final = 100  # what browsers give a frame without a duration
 
 
 def encode(
-    pixels: Pixels, *, format: str, place: str, metadata: Metadata = NOTHING, options: Mapping[str, Any] | None = None
-) -> bytes:
+    pixels: Pixels, *, format: str, place: str, metadata: Metadata = NOTHING,
+    options: Mapping[str, Any] | None = None, channels: Channels | None = None,
+) -> bytes:  # fmt: skip
     """The bytes of an image file of `pixels`, shaped (height, width, channels) or (height, width), in RGB(A) order.
 
     JPEG, WebP and AVIF are written at quality 95, TIFF uncompressed, where `options` (see `chosen_settings`) say
     nothing else. Where a format has no grey with alpha (WebP, BMP, JPEG 2000, AVIF) the grey becomes three equal
-    channels, as plain grey does in WebP. Of `metadata` the file gets what `fit` leaves.
+    channels, as plain grey does in WebP. `channels` say what those of the pixels mean, where that is not what so many
+    mostly do: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA. Of `metadata` the file gets what `fit` leaves.
 
     Raises ImageError where the format can't hold the depth, the channels or the size; nothing is converted in silence.
     """
@@ -31,8 +35,8 @@ def encode(
 
         return npy.write_npy(pixels)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
-    check_shape(pixels.shape, pixels.dtype, format, place)
-    target = target_of(format, fit(metadata, pixels, format)[0], options)
+    check_shape(pixels.shape, pixels.dtype, format, place, channels)
+    target = target_of(format, fit(metadata, pixels, format, channels)[0], options, channels)
     by_itself = FORMATS[format].encode
     with at(place):
         if by_itself:
@@ -44,9 +48,11 @@ def encode(
         return file.getvalue()
 
 
-def target_of(format: str, metadata: Metadata, options: Mapping[str, Any] | None) -> Target:
-    """What a file of `format` is written by; `metadata` are what `fit` leaves, `options` as for `encode`."""
-    return Target(format=format, metadata=metadata, settings=chosen_settings(format, options))
+def target_of(
+    format: str, metadata: Metadata, options: Mapping[str, Any] | None, channels: Channels | None = None
+) -> Target:
+    """What a file of `format` is written by; `metadata` are what `fit` leaves, the others as for `encode`."""
+    return Target(format=format, metadata=metadata, settings=chosen_settings(format, options), channels=channels)
 
 
 def writer(file: BinaryIO, target: Target, outline: Pixels) -> RowWriter:
@@ -68,24 +74,25 @@ def encode_frames(
     format can't hold them.
     """
     frames = animation.frames
-    check_frames([(frame.shape, frame.dtype) for frame in frames], format, place)
-    target = target_of(format, fit(metadata, frames[0], format, animated=True)[0], options)
+    kinds = animation.channels or [Channels.of(frame.shape[2]) for frame in frames]
+    check_frames([(frame.shape, frame.dtype, kind) for frame, kind in zip(frames, kinds, strict=True)], format, place)
+    target = target_of(format, fit(metadata, frames[0], format, kinds[0], animated=True)[0], options)
     durations = [duration if duration > 0 else _STILL_MS for duration in animation.durations or [0] * len(frames)]
     encoder = FORMATS[format].encode_frames
     assert encoder
     with at(place):
-        return encoder(Animation(frames=frames, durations=durations, loops=animation.loops), target)
+        return encoder(replace(animation, durations=durations, channels=kinds), target)
 
 
-def check_frames(kinds: Sequence[tuple[Sequence[int], Any]], format: str, place: str) -> None:
-    """Raise ImageError where a format can't hold frames of these shapes (height, width, channels) and dtypes."""
+def check_frames(kinds: Sequence[tuple[Sequence[int], Any, Channels]], format: str, place: str) -> None:
+    """Raise ImageError where a format can't hold frames of these shapes (height, width, channels), dtypes, channels."""
     row = FORMATS[format]
     if row.encode_frames is None:
         able = sorted((other for other in FORMATS.values() if other.encode_frames), key=lambda other: not other.pages)
         hint = f"formats that can: {' '.join(other.extensions[0] for other in able)}"
         hint += "; {frame} in the output's name gives each a file"
         raise ImageError(f"{format} can't hold {len(kinds)} pictures", place=place, hint=hint)
-    for shape, dtype in kinds:
-        check_shape(shape, dtype, format, place)
-    if not row.pages and len({(tuple(shape), str(dtype)) for shape, dtype in kinds}) > 1:
+    for shape, dtype, channels in kinds:
+        check_shape(shape, dtype, format, place, channels)
+    if not row.pages and len({(tuple(shape), str(dtype)) for shape, dtype, _ in kinds}) > 1:
         raise ImageError("the frames of an animation must be of one size", place=place, hint="a TIFF takes any")

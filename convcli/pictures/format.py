@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 
+from convcli.channels import Channels
 from convcli.errors import ImageError
 from convcli.records import record
 
@@ -116,25 +117,35 @@ class Target:
 
     format: str
     metadata: Metadata = NOTHING
+    #: What the channels of its pictures mean; None: what so many mostly do.
+    channels: Channels | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @record(eq=False)
 class Decoded:
-    """The first of a file's `frames` or pages, upright, and what there is to say of it."""
+    """The first of a file's `frames` or pages, upright, and what there is to say of it.
+
+    `channels` say what its channels mean; None: what so many mostly do.
+    """
 
     pixels: Pixels
     frames: int = 1
     notes: tuple[Note, ...] = ()
+    channels: Channels | None = None
 
 
 @record(eq=False)
 class Animation:
-    """The frames of an animation, each (height, width, 1 to 4), as shown; milliseconds; `loops` plays, 0 for ever."""
+    """The frames of an animation, each (height, width, 1 to 4), as shown; milliseconds; `loops` plays, 0 for ever.
+
+    `channels` say what those of each frame or page mean; none: what so many mostly do.
+    """
 
     frames: Sequence[Pixels]
     durations: Sequence[int] = ()
     loops: int = 0
+    channels: Sequence[Channels] = ()
 
 
 @record
@@ -180,13 +191,14 @@ def _share_by_look(pixels: Pixels) -> float:
 class RowSource(Protocol):
     """An open picture file. `cuts` are its bands of rows; `read` decodes one of them into `(rows, width, channels)`.
 
-    `shape` is (height, width, channels), `pages` the number of pages, `notes` what the decoder says of the file.
-    Bands are cheap in any order, unless it is `sequential`: then they are read by one thread, best from first to last.
+    `shape` is (height, width, channels), `channels` what those mean, `pages` the number of pages, `notes` what the
+    decoder says of the file. Bands are cheap in any order, unless it is `sequential`: then they are read by one thread, best from first to last.
     """
 
     format: str
     sequential: bool
     shape: tuple[int, int, int]
+    channels: Channels
     dtype: np.dtype[Any]
     cuts: Sequence[tuple[int, int]]
     pages: int

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from convcli.channels import Channels
 from convcli.pictures.format import Metadata, Pixels
 from convcli.pictures.registry import FORMATS
 
@@ -18,17 +19,21 @@ _NAMES: Final = {"icc": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "res
 _MODELS: Final = {b"RGB ": "RGB", b"GRAY": "grey", b"CMYK": "CMYK", b"Lab ": "Lab", b"XYZ ": "XYZ"}
 
 
-def fit(metadata: Metadata, pixels: Pixels, format: str, *, animated: bool = False) -> tuple[Metadata, tuple[str, ...]]:
+def fit(
+    metadata: Metadata, pixels: Pixels, format: str, channels: Channels | None = None, *, animated: bool = False
+) -> tuple[Metadata, tuple[str, ...]]:
     """The metadata that a file of these pixels in `format` gets, and notes on what it can't keep, grey included.
 
-    Doing it twice changes nothing.
+    `channels` say what those of the pixels mean; None: what so many mostly do. Doing it twice changes nothing.
     """
-    row, (height, width, channels) = FORMATS[format], (*pixels.shape, 1)[:3]
-    written = row.widened.get(channels, channels)
+    row, (height, width, count) = FORMATS[format], (*pixels.shape, 1)[:3]
+    channels = channels or Channels.of(count)
+    written = Channels.of(row.widened.get(count, count)) if count in row.widened else channels
     notes = list(metadata.lost)
     if written != channels:
-        grey, colours = ("grey", "RGB") if channels == 1 else ("grey and alpha", "RGBA")
-        notes.insert(0, f"{grey} becomes {colours} in {format} files")
+        notes.insert(0, f"{channels} becomes {written} in {format} files")
+    elif channels.has_bands and not row.bands and format != "npy":
+        notes.insert(0, f"{channels} become red, green and blue in {format} files")
     fields = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp, "dpi": metadata.dpi}
     blocks: dict[str, Any] = {name: value for name, value in fields.items() if value}
     bare = animated and not row.frames_keep
@@ -61,12 +66,12 @@ def fit(metadata: Metadata, pixels: Pixels, format: str, *, animated: bool = Fal
     return Metadata(**blocks), tuple(notes)
 
 
-def _wrong_profile(icc: bytes, channels: int) -> str:
-    """Why an ICC profile does not describe a picture of 1 to 4 channels; empty where it does."""
+def _wrong_profile(icc: bytes, channels: Channels) -> str:
+    """Why an ICC profile does not describe a picture; empty where it does."""
     if len(icc) < 132 or icc[36:40] != b"acsp":
         return "it is damaged"
     model = _MODELS.get(icc[16:20], repr(icc[16:20])[2:-1].strip())
-    picture = "grey" if channels <= 2 else "RGB"
+    picture = "RGB" if channels.colours == 3 else (str(channels) if channels.has_bands else "grey")
     return "" if model == picture else f"it is for {model}, the result is {picture}"
 
 

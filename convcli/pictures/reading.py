@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from convcli.channels import Channels
 from convcli.errors import ImageError
 from convcli.pictures import sniff
 from convcli.pictures.codecs import swapped, upright
@@ -36,24 +37,20 @@ from convcli.records import record
 class Picture:
     """A decoded image.
 
-    `pixels` (height, width, channels), native byte order, C-contiguous, upright; channels 1 grey, 2 grey and alpha,
-    3 RGB, 4 RGBA. `format` as told by the content; `frames` or pages in the file, of which this is the first; `notes`
-    are warnings; `metadata` as stored, so that its orientation has been applied;
-    `duration` in milliseconds and `loops` (plays, 0: for ever) of a frame that is one of an animation's.
+    `pixels` (height, width, channels), native byte order, C-contiguous, upright; `channels` say what each of them is:
+    colours come multiplied by alpha where they are stored so. `format` as told by the content; `frames` or pages in the
+    file, of which this is the first; `notes` are warnings; `metadata` as stored, so that its orientation has been
+    applied; `duration` in milliseconds and `loops` (plays, 0: for ever) of a frame that is one of an animation's.
     """
 
     pixels: Pixels
+    channels: Channels
     format: str
     frames: int
     notes: tuple[Note, ...]
     metadata: Metadata = Metadata()
     duration: int = 0
     loops: int = 0
-
-    @property
-    def has_alpha(self) -> bool:
-        """Whether the last channel is opacity."""
-        return self.pixels.shape[2] in (2, 4)
 
 
 def decode(
@@ -114,7 +111,8 @@ def _picture(source: Source, *, strict: bool) -> Picture:
             raise ImageError(fact)
         notes = (*notes, Note("damaged", f"{fact}; decoded as far as it goes"))
     return Picture(
-        pixels=decoded.pixels, format=source.format, frames=decoded.frames, notes=notes,
+        pixels=decoded.pixels, channels=decoded.channels or Channels.of(decoded.pixels.shape[2]),
+        format=source.format, frames=decoded.frames, notes=notes,
         metadata=sniff.metadata(source.data, source.format),
     )  # fmt: skip
 
@@ -127,12 +125,14 @@ def decode_all(
     The limit is for all frames of an animation together. Raises ImageError where any can't be decoded.
     """
     first = decode(data, place=place, max_pixels=max_pixels, allow_truncated=allow_truncated, strict=strict)
+    with at(place):
+        by_page = FORMATS[first.format].pages
+        pages = by_page(data) if by_page else None
     if first.frames == 1:
         yield first
         return
-    pages = FORMATS[first.format].pages
     if pages:
-        for page in pages(data):
+        for page in pages:
             picture = decode(page, place=place, max_pixels=max_pixels, strict=strict)
             yield replace(picture, frames=first.frames, notes=_without_count(picture))
         return
@@ -144,7 +144,8 @@ def decode_all(
         animation = _frames(source, count=first.frames, orientation=orientation)
     notes = _without_count(first)
     for pixels, duration in zip(animation.frames, animation.durations, strict=True):
-        yield replace(first, pixels=pixels, notes=notes, duration=duration, loops=animation.loops)
+        channels = Channels.of(pixels.shape[2])
+        yield replace(first, pixels=pixels, channels=channels, notes=notes, duration=duration, loops=animation.loops)
 
 
 def _without_count(picture: Picture) -> tuple[Note, ...]:

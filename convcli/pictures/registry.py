@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from convcli.channels import MOST, Channels
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class Format:
     #: Dtypes of pixels, and numbers of channels, that can be written.
     depths: frozenset[str] = frozenset()
     channels: frozenset[int] = frozenset()
+    #: The most channels that are written as bands, without a meaning of their own.
+    bands: int = 0
+    #: Colours may be stored multiplied by alpha.
+    premultiplied: bool = False
     #: Numbers of channels that become others: grey that is written as colours.
     widened: Mapping[int, int] = field(default_factory=dict)
     #: The most pixels a side.
@@ -84,9 +89,15 @@ class Format:
     #: What writes a file by rows; the number is that of bytes of samples.
     writer: Callable[[BinaryIO, int, format.Target], format.RowWriter] | None = None
 
-    def holds(self, dtype: Any, channels: int) -> bool:
-        """Whether it keeps pixels of a dtype (a numpy dtype or its name) and that many channels."""
-        return self.name == "npy" or (str(dtype) in self.depths and channels in self.channels)
+    def holds(self, dtype: Any, channels: Channels) -> bool:
+        """Whether it keeps pixels of a dtype (a numpy dtype or its name) and such channels; three bands as colours."""
+        return self.name == "npy" or (str(dtype) in self.depths and self.holds_channels(channels))
+
+    def holds_channels(self, channels: Channels) -> bool:
+        count = channels.count
+        if channels.has_bands and count != 3:
+            return count <= self.bands
+        return count in self.channels
 
     def is_start(self, data: bytes) -> bool:
         """Whether the bytes of a file are of this format."""
@@ -167,6 +178,7 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     ),
     Format(
         name="tiff", extensions=(".tif", ".tiff"), recognised=is_tiff, depths=_NUMBERS, channels=_ALL,
+        bands=MOST, premultiplied=True,
         keeps=_EVERYTHING, settings={"compression": ("none or deflate", "none")},
         header=Late("tiff.layout.header"), metadata=Late("tiff.exif.metadata"),
         completed=Late("tiff.layout.completed"), decode=Late("tiff.layout.decode"),

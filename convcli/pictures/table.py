@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from convcli.channels import Channels
 from convcli.errors import ImageError, UsageError, suggestion
 from convcli.pictures.registry import FORMATS
 
@@ -17,7 +18,6 @@ ONLY_READ: Final = {extension: row.because for row in FORMATS.values() for exten
 _SETTABLE: Final = sorted(
     (row for row in FORMATS.values() if row.settings), key=lambda row: "quality" not in row.settings
 )
-_CHANNELS: Final = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGBA"}
 
 
 def format_of(name: str) -> str:
@@ -42,22 +42,25 @@ def format_of(name: str) -> str:
     raise UsageError(fact, hint=hint)
 
 
-def check_shape(shape: Sequence[int], dtype: Any, format: str, place: str) -> None:
-    """Raise ImageError where a format can't hold the depth, channels or size of a picture (height, width, channels)."""
-    height, width, channels = shape
+def check_shape(shape: Sequence[int], dtype: Any, format: str, place: str, channels: Channels | None = None) -> None:
+    """Raise ImageError where a format can't hold the depth, channels or size of a picture (height, width, channels).
+
+    `channels` say what those are; None: what so many mostly are.
+    """
+    height, width, count = shape
+    channels = channels or Channels.of(count)
     row = FORMATS[format]
     if not height or not width:
         raise ImageError(f"a picture of {width} x {height} pixels can't be written", place=place)
     if not row.holds(dtype, channels):
         if str(dtype) in row.depths:
-            what = f"{_CHANNELS.get(channels, f'{channels} channels')}, only " + ", ".join(
-                _CHANNELS[count] for count in sorted(row.channels)
-            )
+            known = [str(Channels.of(number)) for number in sorted(row.channels)]
+            what = f"{channels}, only {', '.join(known)}{f', up to {row.bands} bands' if row.bands else ''}"
         else:
             what = f"{dtype} pixels, only " + ", ".join(sorted(row.depths, key=lambda depth: (len(depth), depth)))
         able = [other.extensions[0] for other in FORMATS.values() if other.extensions and other.holds(dtype, channels)]
         hint = "formats that can: " + " ".join(able)
-        if channels in (2, 4) and row.holds(dtype, channels - 1):
+        if channels.alpha and row.holds(dtype, channels.opaque):
             hint = f"--background COLOUR is laid under it, --alpha drop leaves it out; {hint}"
         raise ImageError(f"{format} can't hold {what}", place=place, hint=hint)
     if row.longest_side and max(height, width) > row.longest_side:

@@ -20,6 +20,7 @@ from convcli.batch import sources
 from convcli.errors import ShapeError
 from convcli.filtering import colour
 from convcli.filtering.chain import Chain
+from convcli.filtering.outline import Outline
 from convcli.filtering.picture import Picture
 from convcli.filtering.steps import filter_pixels
 from convcli.filtering.treatment import Treatment
@@ -236,7 +237,7 @@ def test_wrong_templates_of_frames(here: Path, output: str, more: list[str], mes
     [
         ((6, 8, 4), ["-k", "identity", "-o", "out.jpg"], "out.jpg: jpeg can't hold RGBA, only grey, RGB"),
         ((6, 8, 3), ["-k", "laplacian", "--range", "float", "-o", "out.png"], "out.png: png can't hold float32 pixels"),
-        ((6, 8, 3), ["-k", "BANK", "-o", "out.png"], "out.png: 6 channels can't be written as png"),
+        ((6, 8, 3), ["-k", "BANK", "-o", "out.png"], "out.png: png can't hold 6 bands, only grey"),
         ((1, 70000), ["-k", "identity", "-o", "out.jpg"], "out.jpg: jpeg can't hold 70000 x 1 pixels"),
     ],
 )
@@ -279,7 +280,8 @@ def test_the_outcome_is_known_beforehand(channels: int) -> None:
         except ShapeError:
             continue
         expected = made.array.shape, made.array.dtype, made.stages[-1].channels_out
-        picture = Picture(pixels.shape, pixels.dtype, Chain(kernels, mode), treatment)
+        outline = Outline(shape=pixels.shape, dtype=pixels.dtype)
+        picture = Picture(outline, Chain(kernels, mode), treatment)
         assert (picture.shape, picture.dtype, picture.leaves) == expected
         checked += 1
     assert checked >= 400

@@ -442,7 +442,7 @@ def test_pictures_and_arrays_into_each_other(here: Path) -> None:
     result = run("apply", SAMPLES / "features.npy", "-k", "identity", "-o", "c.png")
     assert (result.code, result.err) == (
         1,
-        "Error: c.png: 8 channels can't be written as png\n  hint: write a .npy file\n",
+        "Error: c.png: png can't hold float32 pixels, only uint8, uint16\n  hint: formats that can: .tif .npy\n",
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 from convcli import load
 from convcli.filtering import paging, steps
 from convcli.filtering.chain import Chain
+from convcli.filtering.outline import Outline
 from convcli.filtering.picture import Picture
 from convcli.filtering.treatment import Treatment
 from tests.batch.test_one_file import photo
@@ -54,7 +55,9 @@ def test_only_large_pictures_that_need_floats() -> None:
     luma = Treatment(channels=("luma",))
 
     def by_rows(pixels: Any, treatment: Treatment) -> bool:
-        return steps.goes_in_rows(Picture(pixels.shape, pixels.dtype, Chain([load("sharpen")]), treatment), pixels)
+        return steps.goes_in_rows(
+            Picture(Outline(shape=pixels.shape, dtype=pixels.dtype), Chain([load("sharpen")]), treatment), pixels
+        )
 
     assert [by_rows(large, luma), by_rows(small, luma), by_rows(large, Treatment())] == [True, False, False]
     assert by_rows(np.zeros((1200, 1200, 4), np.uint8), Treatment())

@@ -13,7 +13,7 @@ import numpy as np
 
 from convcli.errors import ImageError
 from convcli.pictures import sniff
-from convcli.pictures.codecs import read
+from convcli.pictures.codecs import full_range, read
 from convcli.pictures.format import Completed, Decoded, Header, Note, Pixels, Source, Target, TruncatedError, padded
 
 # Patterns are compiled when a file has the format.
@@ -75,13 +75,6 @@ def decode(source: Source) -> Decoded:
         return Decoded(pixels=pixels)
     note = Note("colours", f"its values up to {top} are scaled to {full}")
     return Decoded(pixels=full_range(pixels, top), notes=(note,))
-
-
-def full_range(pixels: Pixels, maximum: int) -> Pixels:
-    """Integer pixels up to `maximum` scaled so that white is their dtype's largest value, rounded."""
-    full = int(np.iinfo(pixels.dtype).max)
-    scaled = (np.minimum(pixels, maximum).astype(np.uint32) * full + maximum // 2) // maximum
-    return scaled.astype(pixels.dtype)
 
 
 def encode(pixels: Pixels, target: Target) -> bytes:

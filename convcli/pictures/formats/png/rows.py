@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from convcli.channels import Channels
 from convcli.errors import ImageError
 from convcli.pictures import sniff
 from convcli.pictures.format import Metadata, Note, NotInBandsError, Pixels, Source
@@ -65,6 +66,7 @@ class PngBands:
             raise NotInBandsError
         self._max_pixels, self._depth, self._colour = max_pixels, facts.depth, facts.colour
         self.shape: tuple[int, int, int] = (facts.height, facts.width, channels)
+        self.channels = Channels.of(channels)
         step = max(1, _BAND_BYTES // self._row)
         starts = range(0, facts.height, step)
         self.cuts: Sequence[tuple[int, int]] = [(start, min(start + step, facts.height)) for start in starts]

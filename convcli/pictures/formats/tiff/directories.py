@@ -9,15 +9,18 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from convcli.pictures.format import EXIF_MARK
+from convcli.channels import Extra
+from convcli.pictures.format import EXIF_MARK, TruncatedError
 from convcli.pictures.registry import is_tiff
 from convcli.records import record
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, ORIENTATION, SAMPLES, STRIP_BYTES, PLANAR, PREDICTOR = 273, 274, 277, 279, 284, 317
 ROWS_PER_STRIP, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES = 278, 322, 323, 324, 325
-FILL_ORDER, EXTRA_SAMPLES, SAMPLE_FORMAT = 266, 338, 339
+FILL_ORDER, COLOUR_MAP, EXTRA_SAMPLES, SAMPLE_FORMAT = 266, 320, 338, 339
 SUBFILE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 254, 282, 283, 296
+#: What each value of EXTRA_SAMPLES says of a sample.
+EXTRA: Final[tuple[Extra, ...]] = ("band", "premultiplied", "straight")
 #: Where strips or tiles start, and their bytes.
 STRIPS, TILES = (STRIP_OFFSETS, STRIP_BYTES), (TILE_OFFSETS, TILE_BYTES)
 
@@ -44,9 +47,13 @@ class Entry:
 
 @record
 class Directory:
-    """One page's tags, from byte `at`; `data` is the whole file, `order` "<" or ">", `big` whether it is a BigTIFF."""
+    """One page's tags, from byte `at`; where the next page starts is written at `link`.
+
+    `data` is the whole file, `order` "<" or ">", `big` whether it is a BigTIFF.
+    """
 
     at: int
+    link: int
     data: bytes
     order: str
     big: bool
@@ -76,6 +83,11 @@ class Directory:
             return b""
         return self.data[entry.values_at : entry.values_at + size]
 
+    def as_last(self, data: bytes) -> bytes:
+        """`data`, the file or one with its directories in the same places, where this page is followed by none."""
+        size = 8 if self.big else 4
+        return b"".join((memoryview(data)[: self.link], bytes(size), memoryview(data)[self.link + size :]))
+
     @property
     def is_page(self) -> bool:
         """Whether it is a page of its own, and no reduced copy of another."""
@@ -103,6 +115,23 @@ def directories(data: bytes) -> Iterator[Directory]:
         raise ValueError("its directory lies beyond its end") from None
 
 
+def listed(data: bytes) -> tuple[list[Directory], str]:
+    """The directories of a TIFF file, as far as the list of them goes, and what is wrong where that is not its end.
+
+    Raises ValueError where there is not even a first one.
+    """
+    pages: list[Directory] = []
+    try:
+        pages.extend(directories(data))
+    except ValueError as error:
+        if not pages:
+            raise
+        return pages, str(error)
+    if not pages:
+        raise ValueError("it has no page")
+    return pages, ""
+
+
 def directory(data: bytes, at: int, order: str, big: bool) -> tuple[Directory, int]:
     """The directory at byte `at`, and where the next one starts (0: there is none)."""
     word, entry_size, inline = ("Q", 20, 8) if big else ("I", 12, 4)
@@ -119,18 +148,26 @@ def directory(data: bytes, at: int, order: str, big: bool) -> tuple[Directory, i
         if SIZES.get(kind, 1) * count > inline:
             (values_at,) = struct.unpack_from(order + word, data, values_at)
         entries.setdefault(tag, Entry(kind=kind, count=count, values_at=values_at, count_at=start + 4))
-    (following,) = struct.unpack_from(order + word, data, at + number * entry_size)
-    return Directory(at=start_at, data=data, order=order, big=big, entries=entries), following
+    link = at + number * entry_size
+    (following,) = struct.unpack_from(order + word, data, link)
+    return Directory(at=start_at, link=link, data=data, order=order, big=big, entries=entries), following
 
 
 def pages(data: bytes) -> Iterator[bytes]:
-    """For every page of a TIFF file the same file starting with that page; reduced copies don't count."""
-    whole = memoryview(data)
-    for page in list(directories(data)):
-        if page.is_page:
-            start, word = (8, "Q") if page.big else (4, "I")
-            packed = struct.pack(page.order + word, page.at)
-            yield b"".join((whole[:start], packed, whole[start + len(packed) :]))
+    """For every page of a TIFF file the same file starting with that page; reduced copies don't count.
+
+    Raises TruncatedError where the list of pages breaks off.
+    """
+    listing, broken = listed(data)
+    if broken:
+        raise TruncatedError(f"damaged or truncated TIFF: {broken}", hint="without --all-frames the first page is read")
+    return (_starting_with(page) for page in listing if page.is_page)
+
+
+def _starting_with(page: Directory) -> bytes:
+    whole, (start, word) = memoryview(page.data), (8, "Q") if page.big else (4, "I")
+    packed = struct.pack(page.order + word, page.at)
+    return b"".join((whole[:start], packed, whole[start + len(packed) :]))
 
 
 def patched(page: Directory, values: Mapping[int, int]) -> bytes:

@@ -1,45 +1,51 @@
-"""How a page of a TIFF file lays its samples out, and its pixels: OpenCV's decoder, told what it would get wrong."""
+"""Pages of TIFF files to pixels: by OpenCV's decoder where it is right, else from the samples as they are stored."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from convcli.channels import MOST, Channels
 from convcli.errors import ImageError
 from convcli.pictures.codecs import read, upright
-from convcli.pictures.format import CMYK, LEAST_SHARE, Completed, Decoded, Header, Note, Source, TruncatedError
-from convcli.pictures.formats.tiff import directories as tags
-from convcli.pictures.formats.tiff.directories import Directory, directories, patched
+from convcli.pictures.format import CMYK, LEAST_SHARE, Completed, Decoded, Header, Source, TruncatedError
+from convcli.pictures.formats.tiff import directories as tags, meaning
+from convcli.pictures.formats.tiff.directories import Directory, directories, listed, patched
+from convcli.pictures.formats.tiff.samples import OF_BYTES, stored, stored_dtype
 from convcli.records import record
 
-_PREMULTIPLIED = Note("colours", "its colours are stored multiplied by alpha, and taken as they are")
+#: Compressions whose codes OpenCV's libtiff knows, and that are for grey, RGB and the like alone: fax codes, JPEG.
+_OF_PICTURES = frozenset({2, 3, 4, 7})
+_JPEG = 7
 
 
 @record
 class Layout:
-    """How the first page of a TIFF lies, and what a decoder that knows only simple layouts is to be told.
+    """How the first page of a TIFF file lies.
 
-    `data` is the file, changed where OpenCV 5 would decode it wrongly. `pairs`: it reads as grey of twice the width,
-    for grey and alpha, still as `differences` along the rows where it has a predictor, and turned by `orientation`.
-    `inverted`: white is 0. `opaque`: CMYK, to which OpenCV gives an alpha channel that the file lacks. `refusal` says
-    why the page can't be read right at all, or is empty.
+    `channels` say what its samples mean, `bits` and `kind` ("u", "i", "f") how they are stored. `by_opencv`: OpenCV
+    decodes it right, but for what `decode` mends. `refusal` says why the page can't be read right at all, or is empty;
+    `broken` what is wrong with the list of pages, `last` the last one of it.
     """
 
-    data: bytes
-    width: int
-    height: int
+    page: Directory
+    last: Directory
     pages: int
-    pairs: bool
-    differences: bool
-    orientation: int
-    inverted: bool
-    opaque: bool
-    premultiplied: bool
+    channels: Channels
+    bits: int
+    kind: str
+    by_opencv: bool
     refusal: str
+    broken: str
 
 
 def header(data: bytes) -> Header:
-    facts = layout(data)
-    return Header(width=facts.width, height=facts.height, frames=facts.pages)
+    try:
+        pages = listed(data)[0]
+        width, height, samples = (pages[0].first(tag, 0) for tag in (tags.WIDTH, tags.HEIGHT, tags.SAMPLES))
+    except ValueError as error:
+        raise TruncatedError(f"damaged or truncated TIFF: {error}") from None
+    count = sum(page.is_page for page in pages)
+    return Header(width=width, height=height, frames=count, channels=min(max(1, samples), MOST))
 
 
 def layout(data: bytes) -> Layout:
@@ -54,54 +60,71 @@ def layout(data: bytes) -> Layout:
 
 
 def _layout(data: bytes) -> Layout:
-    pages = list(directories(data))
-    if not pages:
-        raise ValueError("it has no page")
+    pages, broken = listed(data)
     page = pages[0]
     for offsets, counts in (tags.STRIPS, tags.TILES):
         for start, count in zip(page.get(offsets), page.get(counts), strict=False):
             if start + count > len(data):
                 raise ValueError(f"its pixels reach byte {start + count}, it ends at byte {len(data)}")
-    samples, extra, predictor = page.first(tags.SAMPLES, 1), page.get(tags.EXTRA_SAMPLES), page.first(tags.PREDICTOR, 1)
-    refusal = _refusal(page, samples, predictor)
-    changes: dict[int, int] = {}
-    if samples == 2 and not refusal:
-        same = {tags.BITS: page.first(tags.BITS, 8), tags.SAMPLE_FORMAT: page.first(tags.SAMPLE_FORMAT, 1)}
-        doubled = {tag: 2 * page.first(tag, 0) for tag in (tags.WIDTH, tags.TILE_WIDTH)}
-        ones = dict.fromkeys((tags.SAMPLES, tags.PREDICTOR, tags.ORIENTATION, tags.PHOTOMETRIC), 1)
-        changes = {**ones, tags.EXTRA_SAMPLES: 0, **same, **doubled}
-    elif samples == 4 and extra == (2,):
-        changes = {tags.EXTRA_SAMPLES: 0}  # told of an alpha channel, OpenCV multiplies 8-bit colours by it
+    kinds = set(page.get(tags.SAMPLE_FORMAT)) or {1}
+    kind = {1: "u", 2: "i", 3: "f", 4: "u"}.get(min(kinds), "") if len(kinds) == 1 else ""
+    bits, channels = page.first(tags.BITS, 1), Channels.bands(1)
+    by_opencv, refusal = False, _refusal(page, kind)
+    if not refusal:
+        try:
+            channels = meaning.channels(page)
+        except ValueError as error:
+            refusal = str(error)
+        by_opencv = _by_opencv(page, bits, channels)
+    if not refusal and not by_opencv:
+        refusal = _refused_samples(page, bits, kind)
     return Layout(
-        data=patched(page, changes) if changes else data,
-        width=page.first(tags.WIDTH, 0),
-        height=page.first(tags.HEIGHT, 0),
-        pages=sum(page.is_page for page in pages),
-        pairs=samples == 2,
-        differences=samples == 2 and predictor == 2,
-        orientation=page.first(tags.ORIENTATION, 1) if samples == 2 else 1,
-        inverted=page.first(tags.PHOTOMETRIC, 1) == 0 and (samples == 2 or page.first(tags.BITS, 1) > 8),
-        opaque=page.first(tags.PHOTOMETRIC, 1) == 5 and samples == 4,
-        premultiplied=1 in extra,
-        refusal=refusal,
-    )
+        page=page, last=pages[-1], pages=sum(page.is_page for page in pages), channels=channels, bits=bits, kind=kind,
+        by_opencv=by_opencv, refusal=refusal, broken=broken,
+    )  # fmt: skip
 
 
-def _refusal(page: Directory, samples: int, predictor: int) -> str:
-    """Why OpenCV would fail on a page, or silently read something else; empty where it reads it right."""
-    bits, photometric = page.first(tags.BITS, 1), page.first(tags.PHOTOMETRIC, 1)
-    floats = page.first(tags.SAMPLE_FORMAT, 1) == 3
-    if samples > 4:
-        return f"{samples} samples per pixel; 1 to 4 can be read"
-    if samples > 1 and page.first(tags.PLANAR, 1) == 2 and (bits > 8 or samples == 2):
-        return f"{bits}-bit samples in separate planes; 8 bits, or samples side by side, can be read"
-    if photometric > 6 and photometric not in (32844, 32845):
-        return f"its colours are of kind {photometric}; grey, RGB, palette, CMYK and YCbCr can be read"
-    if bits not in (1, 8, 12, 16, 32, 64) or (floats and bits == 16):
-        return f"{bits}-bit {'floats' if floats else 'samples'}; 1, 8, 16, 32 and 64 bits, floats from 32, can be read"
-    if samples == 2 and (predictor > 2 or (predictor == 2 and tags.TILE_WIDTH in page.entries)):
-        return "grey and alpha with a predictor, in tiles or floats"
+def _refusal(page: Directory, kind: str) -> str:
+    """Why a page can't be read, however its samples lie; empty where it can."""
+    foreign = meaning.foreign_colours(page)
+    if foreign:
+        return f"its colours are {foreign}; grey, RGB, palette, CMYK and YCbCr can be read"
+    if page.first(tags.COMPRESSION, 1) not in OF_BYTES | _OF_PICTURES:
+        return f"its compression is {meaning.compression(page)}; none, LZW, deflate, PackBits, JPEG, CCITT can be read"
+    bits = page.get(tags.BITS, (1,))
+    if len(set(bits)) > 1:
+        return f"samples of {', '.join(map(str, bits[:4]))} bits; all of one depth can be read"
+    if not kind:
+        return "samples that are complex or of several kinds; integers and floats can be read"
     return ""
+
+
+def _by_opencv(page: Directory, bits: int, channels: Channels) -> bool:
+    """Whether OpenCV decodes a page right."""
+    kind, compression = page.first(tags.PHOTOMETRIC, meaning.MINISBLACK), page.first(tags.COMPRESSION, 1)
+    together = page.first(tags.PLANAR, 1) == 1 or page.first(tags.SAMPLES, 1) == 1
+    if kind == meaning.YCBCR or compression in _OF_PICTURES:
+        return True
+    if bits not in (8, 16, 32, 64) and not (bits == 1 and kind == meaning.MINISBLACK):
+        return False
+    if page.first(tags.SAMPLE_FORMAT, 1) == 3 and bits == 16:
+        return False
+    grey = kind == meaning.MINISBLACK and not channels.extra
+    return grey or (kind == meaning.RGB and together and channels.extra in ((), ("straight",)))
+
+
+def _refused_samples(page: Directory, bits: int, kind: str) -> str:
+    """Why samples that OpenCV doesn't read right can't be taken out of their bytes; empty where they can."""
+    photometric, predictor = page.first(tags.PHOTOMETRIC, meaning.MINISBLACK), page.first(tags.PREDICTOR, 1)
+    if stored_dtype(bits, kind) is None:
+        names = {"u": "unsigned", "i": "signed", "f": "float"}
+        return f"{bits}-bit {names[kind]} samples; 1 to 32 and 64 bits, signed from 8, floats from 16 can be read"
+    if photometric == meaning.PALETTE and (kind != "u" or bits > 16):
+        return f"a palette with {bits}-bit {'signed' if kind == 'i' else 'float'} samples"
+    if photometric == meaning.INKS and (kind != "u" or bits > 16):
+        return f"CMYK of {bits}-bit {'unsigned' if kind == 'u' else 'signed or float'} samples; 8 and 16 can be read"
+    fits = {1: True, 2: bits in (8, 16, 32, 64), 3: kind == "f"}
+    return "" if fits.get(predictor) else f"predictor {predictor} on {bits}-bit samples"
 
 
 def completed(data: bytes) -> Completed | None:
@@ -120,21 +143,49 @@ def completed(data: bytes) -> Completed | None:
 
 
 def decode(source: Source) -> Decoded:
-    """OpenCV turns pixels upright itself."""
+    """The first page, upright."""
     facts = layout(source.data)
-    source.limit(facts.width, facts.height)
+    page = facts.page
+    width, height = page.first(tags.WIDTH, 0), page.first(tags.HEIGHT, 0)
+    source.limit(width, height)
     if facts.refusal:
         raise ImageError(f"unsupported TIFF: {facts.refusal}")
-    pixels = read(source, facts.data, logged=True)
-    if facts.pairs:
-        pixels = pixels.reshape(pixels.shape[0], -1, 2)
-        if facts.differences:  # modulo the depth, from the pixel on the left
-            pixels = np.cumsum(pixels, axis=1, dtype=pixels.dtype)
-    if facts.opaque:
+    if facts.by_opencv:
+        decoded = _by_decoder(source, facts)
+    else:
+        _limit_samples(source, width, height, facts.channels.count)
+        try:
+            samples = stored(source, page, facts.bits, facts.kind)
+        except ValueError as error:
+            raise TruncatedError(f"damaged or truncated TIFF: {error}") from None
+        plain = meaning.interpreted(page, samples, facts.bits)
+        decoded = Decoded(
+            pixels=upright(plain.pixels, page.first(tags.ORIENTATION, 1)), notes=plain.notes, channels=plain.channels
+        )
+    if facts.broken:  # not before: what a decoder complains of is an error
+        source.complaints.append(f"{facts.broken}: {facts.pages} of its pages can be reached")
+    return Decoded(
+        pixels=decoded.pixels, frames=facts.pages, notes=decoded.notes, channels=decoded.channels or facts.channels
+    )
+
+
+def _limit_samples(source: Source, width: int, height: int, count: int) -> None:
+    """Refuse bands that together are more samples than the largest picture of four channels."""
+    most = 4 * source.max_pixels
+    if width * height * count > most:
+        size = f"{width} x {height} pixels of {count} bands are {width * height * count:,} samples"
+        fact = f"{size}; at most {most:,} are read"
+        raise ImageError(fact, hint="--max-pixels raises the limit, which is a quarter of that")
+
+
+def _by_decoder(source: Source, facts: Layout) -> Decoded:
+    """What OpenCV makes of a page, which it turns upright itself."""
+    page, data, inks = facts.page, source.data, facts.page.first(tags.PHOTOMETRIC, 1) == meaning.INKS
+    if facts.channels.alpha:
+        data = patched(page, {tags.EXTRA_SAMPLES: 0})  # told of an alpha channel, OpenCV multiplies 8-bit colours by it
+    if facts.broken:
+        data = facts.last.as_last(data)
+    pixels = read(source, data, logged=True)
+    if inks:  # to which OpenCV gives an alpha channel that the file lacks
         pixels = np.ascontiguousarray(pixels[:, :, :3])
-    if facts.inverted and pixels.dtype.kind == "u":
-        colours = pixels[:, :, :1] if facts.pairs else pixels
-        np.subtract(np.iinfo(pixels.dtype).max, colours, out=colours)
-    notes = [CMYK] if facts.opaque else []
-    notes += [_PREMULTIPLIED] if facts.premultiplied else []
-    return Decoded(pixels=upright(pixels, facts.orientation), frames=facts.pages, notes=tuple(notes))
+    return Decoded(pixels=pixels, notes=(CMYK,) if inks else (), channels=Channels.of(pixels.shape[2]))

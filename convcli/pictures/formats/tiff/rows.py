@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from convcli.channels import Channels
 from convcli.errors import ImageError, reason
 from convcli.pictures import sniff
 from convcli.pictures.format import Decoded, Metadata, NotInBandsError, Pixels, Source, TruncatedError, at
@@ -72,9 +73,7 @@ class TiffBands:
 
     def _inspect(self, least: int) -> None:
         """Raises ValueError for what is no TIFF file."""
-        pages = list(tags.directories(self._data))
-        if not pages:
-            raise NotInBandsError
+        pages, broken = tags.listed(self._data)
         page = self._page = pages[0]
         self.pages = sum(page.is_page for page in pages)
         self.width, self.height = page.first(tags.WIDTH, 0), page.first(tags.HEIGHT, 0)
@@ -86,6 +85,8 @@ class TiffBands:
             raise self._whole("its rows are stored turned or mirrored")
         if page.first(tags.COMPRESSION, 1) == _OLD_JPEG:
             raise self._whole("its JPEG compression is of the old kind")
+        if broken:
+            raise self._whole(broken)
         if self._all_pages and self.pages > 1:
             raise self._whole(f"all of its {self.pages} pages are wanted")
         self._blocks, self._meaning = Blocks.of(page), meaning(page)
@@ -128,7 +129,7 @@ class TiffBands:
     def _look(self) -> None:
         """Decodes the first band, by which `shape`, `dtype` and `notes` are known."""
         first = self._decoded(self._small_file(*self.cuts[0], 0, self._columns()[0][1]))
-        self.notes = first.notes
+        self.notes, self.channels = first.notes, first.channels or Channels.of(first.pixels.shape[2])
         self.dtype = first.pixels.dtype
         self.shape = (self.height, self.width, first.pixels.shape[2])
         self._as_stored = self._anywhere and self._is_stored(first.pixels)

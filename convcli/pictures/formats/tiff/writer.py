@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final, Literal
 
 import numpy as np
 
+from convcli.channels import Channels
 from convcli.engine.threads import run_all
 from convcli.pictures.format import Animation, Metadata, Pixels, Target
 from convcli.pictures.formats.tiff import directories as tags, exif
@@ -31,8 +32,9 @@ def encode_frames(animation: Animation, target: Target) -> bytes:
     """A TIFF file of a page for every frame, without their durations; metadata belong to the first."""
     file, pages = io.BytesIO(), animation.frames
     writer = Writer(file, sum(page.nbytes for page in pages), target)
-    for number, page in enumerate(pages):
-        writer.begin(page.shape, page.dtype, place=(number, len(pages)))
+    kinds = animation.channels or [Channels.of(page.shape[2]) for page in pages]
+    for number, (page, channels) in enumerate(zip(pages, kinds, strict=True)):
+        writer.begin(page.shape, page.dtype, channels, place=(number, len(pages)))
         writer.add(page)
         writer.end()
     return file.getvalue()
@@ -41,8 +43,8 @@ def encode_frames(animation: Animation, target: Target) -> bytes:
 class Writer:
     """Writes a TIFF file page by page, some rows of a page at a time; a BigTIFF where 4 GiB don't do.
 
-    `size` is the number of bytes of all pages' samples. Pages are of integers or floats and have 1 to 4 channels, the
-    second or fourth of which is alpha, not multiplied into the colours. Integers are deflated as differences. The
+    `size` is the number of bytes of all pages' samples. Pages are of integers or floats; what their channels mean is
+    the target's to say, where that is not what so many mostly do. Integers are deflated as differences. The
     result does not depend on how many rows come at a time.
     """
 
@@ -54,6 +56,7 @@ class Writer:
             block = b""  # its offsets have 32 bits
         self._order: Literal["<", ">"] = ">" if block[:1] == b"M" else "<"
         self._file, self._metadata, self._block = file, metadata, block
+        self._channels = target.channels
         self._compression = target.settings.get("compression", "none")
         mark = b"II" if self._order == "<" else b"MM"
         head = struct.pack(self._order + "HHHQ", 43, 8, 0, 0) if self._big else struct.pack(self._order + "HI", 42, 0)
@@ -61,8 +64,12 @@ class Writer:
         self._at = 0
         self._write(mark + head + block[8:])
 
-    def begin(self, shape: Sequence[int], dtype: np.dtype[Any], *, place: tuple[int, int] = (0, 1)) -> None:
+    def begin(
+        self, shape: Sequence[int], dtype: np.dtype[Any], channels: Channels | None = None, *,
+        place: tuple[int, int] = (0, 1),
+    ) -> None:  # fmt: skip
         """A page of `(height, width, channels)`; `place` is its number, from 0, of how many."""
+        self._means = channels or self._channels or Channels.of(shape[2])
         self._shape, self._dtype, self._place = tuple(shape), dtype, place
         row = self._dtype.itemsize * shape[1] * shape[2]
         self._rows = max(1, min(shape[0], _STRIP_BYTES // max(1, row)))
@@ -106,13 +113,13 @@ class Writer:
             tags.WIDTH: longs(order, width), tags.HEIGHT: longs(order, height),
             tags.BITS: shorts(order, *[8 * dtype.itemsize] * channels),
             tags.COMPRESSION: shorts(order, COMPRESSIONS[self._compression]),
-            tags.PHOTOMETRIC: shorts(order, 2 if channels > 2 else 1),
+            tags.PHOTOMETRIC: shorts(order, 2 if self._means.colours == 3 else 1),
             tags.SAMPLES: shorts(order, channels), tags.ROWS_PER_STRIP: longs(order, self._rows),
             tags.PLANAR: shorts(order, 1), tags.ORIENTATION: shorts(order, 1),
             tags.SAMPLE_FORMAT: shorts(order, *[_KINDS[dtype.kind]] * channels),
         }  # fmt: skip
-        if channels in (2, 4):
-            entries[tags.EXTRA_SAMPLES] = shorts(order, 2)
+        if self._means.extra:
+            entries[tags.EXTRA_SAMPLES] = shorts(order, *(tags.EXTRA.index(kind) for kind in self._means.extra))
         if self._compression != "none" and dtype.kind in "ui":
             entries[tags.PREDICTOR] = shorts(order, 2)
         return entries
