@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from convcli.channels import MOST, Channels
 from convcli.errors import ImageError
 from convcli.pictures.codecs import read, upright
 from convcli.pictures.format import CMYK, LEAST_SHARE, Completed, Decoded, Header, Source, TruncatedError
-from convcli.pictures.formats.tiff import directories as tags, meaning
+from convcli.pictures.formats.tiff import directories as tags, extra, meaning
 from convcli.pictures.formats.tiff.directories import Directory, directories, listed, patched
 from convcli.pictures.formats.tiff.samples import OF_BYTES, stored, stored_dtype
 from convcli.records import record
@@ -94,6 +96,8 @@ def _refusal(page: Directory, kind: str) -> str:
     bits = page.get(tags.BITS, (1,))
     if len(set(bits)) > 1:
         return f"samples of {', '.join(map(str, bits[:4]))} bits; all of one depth can be read"
+    if page.first(tags.COMPRESSION, 1) == _JPEG and bits[0] != 8:
+        return f"JPEG of {bits[0]} bits; 8 can be read"
     if not kind:
         return "samples that are complex or of several kinds; integers and floats can be read"
     return ""
@@ -145,11 +149,11 @@ def completed(data: bytes) -> Completed | None:
 def decode(source: Source) -> Decoded:
     """The first page, upright."""
     facts = layout(source.data)
-    page = facts.page
-    width, height = page.first(tags.WIDTH, 0), page.first(tags.HEIGHT, 0)
+    page, sides = facts.page, header(source.data)
+    width, height = sides.width, sides.height
     source.limit(width, height)
     if facts.refusal:
-        raise ImageError(f"unsupported TIFF: {facts.refusal}")
+        return replace(extra.decode(source, facts.refusal, decode), frames=facts.pages)
     if facts.by_opencv:
         decoded = _by_decoder(source, facts)
     else:
