@@ -27,7 +27,14 @@ _MOST: Final = 1 << 48  # numbers of an array: more than any file has
 _LONGEST_HEADER: Final = 1 << 16
 _LARGEST_MEMBER: Final = 1 << 32  # bytes that one member of an .npz may inflate to
 _DTYPE: Final = r"[<>|=]?(?:b1|[iu][1248]|f[248])"
-_KINDS: Final = {"O": "Python objects", "c": "complex numbers", "S": "bytes", "U": "text", "V": "records"}
+_KINDS: Final = {
+    "f": "long floats",
+    "O": "Python objects",
+    "c": "complex numbers",
+    "S": "bytes",
+    "U": "text",
+    "V": "records",
+}
 _KINDS_OF_TIME: Final = {"m": "time spans", "M": "times"}
 
 

@@ -105,7 +105,7 @@ class Bomb:
         (saved(np.zeros(2, "V8")), "records"),
         (saved(np.zeros(2, "M8[s]")), "times"),
         (saved(np.zeros(2, "m8[s]")), "time spans"),
-        (saved(np.zeros(2, np.longdouble)), "unknown values"),
+        (saved(np.zeros(2, np.longdouble)), "long floats"),
         (
             with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (1 << 40, 1 << 40)}"),
             "not a Python dictionary",

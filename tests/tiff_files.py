@@ -40,7 +40,7 @@ def tiff_file(
         offsets[number] = at + len(body)
         body += blocks[number]
     body += bytes(len(body) & 1)
-    word, wide = ("Q", 16) if big else ("I", 4)
+    wide = 16 if big else 4
 
     def packed(kind: int, *values: int) -> tuple[int, int, bytes]:
         letter = {3: "H", 4: "I", 16: "Q"}[kind]
@@ -59,11 +59,14 @@ def tiff_file(
     else:
         tags |= {273: packed(wide, *offsets), 278: packed(4, rows or height), 279: packed(wide, *sizes)}
     tags |= more or {}
-    return _assembled(tags, body, order, big, word)
+    return assembled(tags, body, order, big=big)
 
 
-def _assembled(tags: dict[int, tuple[int, int, bytes]], body: bytes, order: str, big: bool, word: str) -> bytes:
-    inline, values, entries = (8 if big else 4), b"", b""
+def assembled(
+    tags: dict[int, tuple[int, int, bytes]], body: bytes, order: str, *, big: bool = False, following: int = 0
+) -> bytes:
+    """A file of `body` from byte 16 on, then a directory of `tags`; the next one is said to lie at `following`."""
+    word, inline, values, entries = ("Q" if big else "I"), (8 if big else 4), b"", b""
     at = 16 + len(body)
     for tag, (kind, count, value) in sorted(tags.items()):
         place = value.ljust(inline, b"\0")
@@ -75,4 +78,4 @@ def _assembled(tags: dict[int, tuple[int, int, bytes]], body: bytes, order: str,
     where = at + len(values)
     head = struct.pack(order + "HHHQ", 43, 8, 0, where) if big else struct.pack(order + "HI", 42, where) + bytes(8)
     count = struct.pack(order + ("Q" if big else "H"), len(tags))
-    return mark + head + body + values + count + entries + bytes(inline)
+    return mark + head + body + values + count + entries + struct.pack(order + word, following)

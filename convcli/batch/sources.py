@@ -233,7 +233,8 @@ class ArrayFile:
         from convcli.ops.layouts import Layout
 
         self._array = npy.read_npy(data, place=place)
-        self._layout = Layout.of(self._array, layout)
+        bank = chain.kernels[0].channels
+        self._layout = Layout.of(self._array, layout, bank[0] if bank else None)
         self._x = self._layout.canonical(self._array)
         outline = Outline(shape=self._x.shape, dtype=self._x.dtype, axes=self._layout.spatial)
         self.pictures = [Picture(outline, chain)]

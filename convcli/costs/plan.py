@@ -15,6 +15,7 @@ from convcli.engine.dtypes import work_dtype
 from convcli.engine.threads import thread_count
 from convcli.errors import UsageError
 from convcli.ops import Kernel
+from convcli.ops.arrays import sample_dtype
 from convcli.ops.dense import Dense
 from convcli.ops.layouts import DEFAULTS, check_letters
 from convcli.ops.separable import Separable
@@ -110,7 +111,8 @@ def plan(
     >>> plan("gaussian:sigma=5", (3000, 4000), "float32").algorithm
     'passes'
     """
-    loaded, kind = load(kernel), np.dtype(dtype)
+    engine.check_algorithm(algorithm)
+    loaded, kind = load(kernel), sample_dtype(dtype)
     axes = layout or ("zyx" if len(shape) == 3 and "z" in loaded.axes else DEFAULTS.get(len(shape), ""))
     if layout:
         check_letters(axes)
@@ -159,7 +161,7 @@ def _by_planes(shared: Mapping[str, Any], work: engine.Plane, phases: int, chose
 
 def plane_of(kernel: Kernel, asked: str | None = None) -> npt.NDArray[Any] | None:
     """The taps `(y, x)` of a kernel that runs on planes, for which there is a choice of algorithms; else None."""
-    if kernel.channels is not None or "z" in kernel.axes:
+    if kernel.channels is not None or "z" in kernel.axes or kernel.copies:
         return None
     if isinstance(kernel, Dense):
         weights = kernel.effective

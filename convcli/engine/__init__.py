@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from convcli.engine.channel.depthwise import plane_by_plane
     from convcli.engine.channel.phases import correlate_phase
     from convcli.engine.channel.planes import algorithm_for, band_rows, correlate_planes, whole_cuts
+    from convcli.engine.copies import copied
     from convcli.engine.dtypes import limits, planar, settled, work_dtype
     from convcli.engine.facts import Facts
     from convcli.engine.memory import by_planes, results
@@ -46,6 +47,7 @@ __all__ = [
     "bank_cuts",
     "bank_rows",
     "by_planes",
+    "copied",
     "correlate",
     "correlate_phase",
     "correlate_planes",
@@ -69,6 +71,7 @@ __getattr__ = lazily(
         "engine.channel.depthwise": "plane_by_plane",
         "engine.channel.phases": "correlate_phase",
         "engine.channel.planes": "algorithm_for band_rows correlate_planes whole_cuts",
+        "engine.copies": "copied",
         "engine.dtypes": "limits planar settled work_dtype",
         "engine.facts": "Facts",
         "engine.memory": "by_planes results",

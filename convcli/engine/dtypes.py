@@ -9,7 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     # For annotations alone: at run time `numpy.typing` would only take time.
-    from numpy.typing import DTypeLike as DTypeLike, NDArray
+    from numpy.typing import ArrayLike as ArrayLike, DTypeLike as DTypeLike, NDArray
 
     Array = NDArray[Any]
     Floats = NDArray[np.floating[Any]]

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Self
 
+from convcli.errors import UsageError
 from convcli.records import record
 
 ALGORITHMS = ("direct", "passes", "fourier")
@@ -74,6 +75,10 @@ class Algorithm(str):
     def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
         """What other processes make it of."""
         return type(self), (self.name, str(self))
+
+
+#: Where the only tap is 1, whatever was asked for (`engine.copies`).
+COPY = Algorithm("copy", "copy (the only tap is 1)")
 
 
 @record
@@ -238,6 +243,12 @@ FAST = tuple(
 
 #: The same for transforms of single rows: only powers of two are fast, where all numbers are real.
 LINE_FAST = tuple(2**a for a in range(5, 18))
+
+
+def check_algorithm(asked: str | None) -> None:
+    """Raises `UsageError` for an algorithm that there is not."""
+    if asked not in (None, *ALGORITHMS):
+        raise UsageError(f"no algorithm is called {asked!r}", hint=f"known: {', '.join(ALGORITHMS)}")
 
 
 def refusal(asked: str | None, name: str, algorithm: Algorithm) -> list[str]:

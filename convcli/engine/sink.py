@@ -33,6 +33,12 @@ class Storage:
     alike: bool = False
     reach: tuple[float, float] | None = None
 
+    def ranged(self, band: Array) -> Array:
+        """`band` with what is applied first."""
+        if self.absolute:
+            band = abs(band)
+        return band + band.dtype.type(self.shift) if self.shift else band
+
 
 #: Floats as they are, integers rounded and cut off.
 PLAIN = Storage()
@@ -101,6 +107,10 @@ class Sink:
         plain = self.out.dtype == dtype and self._unchanged and self._bias is None and not self._counted
         return self.out if plain and (exact or not self._storage.alike) else None
 
+    def keeps(self, dtype: DTypeLike) -> bool:
+        """Whether samples of `dtype` are kept as they are, to the last bit: nothing is done with them first."""
+        return self.out.dtype == dtype and self._unchanged and self._bias is None
+
     def store(self, band: Array, start: int) -> None:
         """Keeps `band` as the rows from `start` on. From several threads, in any order."""
         self.keep(band, self.out[start : start + band.shape[0]])
@@ -112,13 +122,10 @@ class Sink:
         """
         if self._bias is not None:
             band += self._bias[:, None, None] if planes else self._bias
-        if self._storage.absolute:
-            band = abs(band)
-        if self._storage.shift:
-            band = band + band.dtype.type(self._storage.shift)
+        band = self._storage.ranged(band)
         if band.__array_interface__["data"] == target.__array_interface__["data"]:
             return  # it was made there
-        if target.dtype.kind == "f":
+        if target.dtype.kind == "f" or band.dtype == target.dtype:
             target[...] = band
             return
         self.tally.add(*store_rounded(band, target, counted=self._counted, within=self._within))
@@ -144,21 +151,24 @@ def store_rounded(band: Array, target: Array, *, counted: bool = True, within: b
         _round_magnitudes(flat, stored)
         return 0, 0, 0
     (low, high), least, greatest = limits(target.dtype), float(flat.min()), float(flat.max())
+    # Where floats have gaps, the limit among them lies above the one of the integers: it is cut off, too.
+    edge = float(flat.dtype.type(high))
+    gap = edge > high
     below = above = nonfinite = 0
     if not (np.isfinite(least) and np.isfinite(greatest)):
         nonfinite = int(flat.size - np.count_nonzero(np.isfinite(flat)))
         flat = np.nan_to_num(flat, nan=0.0, posinf=np.inf, neginf=-np.inf)
     if counted and (least < low - 0.5 or nonfinite):
         below = int(np.count_nonzero(flat < low - 0.5))
-    if counted and (greatest > high + 0.5 or nonfinite):
-        above = int(np.count_nonzero(flat > high + 0.5))
+    if counted and (greatest > high + 0.5 or nonfinite or gap):
+        above = int(np.count_nonzero(flat >= edge if gap else flat > high + 0.5))
     # OpenCV goes by way of 32-bit integers, where what is far too bright would wrap.
     wide = max(-least, greatest) >= 1 << 30
     if nonfinite or wide or not _opencv_rounds(flat, stored, least):
-        if target.dtype.itemsize > 4:
-            # Beyond 2^53 float64 has gaps: the nearest float64 below the limit is the greatest that fits.
-            high = float(np.nextafter(float(high), 0))
-        np.copyto(stored, np.clip(np.rint(flat), low, high), casting="unsafe")
+        fitting = np.nextafter(flat.dtype.type(edge), flat.dtype.type(0)) if gap else high
+        np.copyto(stored, np.clip(np.rint(flat), low, fitting), casting="unsafe")
+        if gap:
+            stored[flat >= edge] = high
     return below, above, nonfinite
 
 

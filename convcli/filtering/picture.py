@@ -71,6 +71,7 @@ class Picture:
 
             self._selection = Selection(treatment, self._source_dtype, means, takes)
             self._has_alpha, entering = self._selection.has_alpha, self._selection.picked
+            self.notes = (REPEATED,) if self._selection.repeated else ()
             self._colours = 0 if self._selection.everything else self._selection.colours
         self.stages: tuple[Stage, ...] = chain.stages(tuple(outline.shape[:-1]), self._axes, entering)
         self.leaves = self.stages[-1].channels_out
@@ -79,6 +80,7 @@ class Picture:
         self._colours = self._colours or self.leaves
         self.shape = (*self.stages[-1].size_out, self._colours + self._has_alpha)
         self.dtype = kept_dtype(chain.range, self._source_dtype)
+        self._enters = (*outline.shape[:-1], means.count)
         self.tally = Tally()
         #: Whether colours leave multiplied by alpha; where they are read so that can be set to false.
         self.premultiplied = self._premultiplied and self._has_alpha
@@ -92,6 +94,17 @@ class Picture:
         if not self._has_alpha:
             return colours
         return colours.with_extra("premultiplied" if self.premultiplied else "straight")
+
+    def _is_identity(self) -> bool:
+        """Whether nothing is computed, and all samples stay what they are, but for an alpha that is dropped."""
+        divided = self._premultiplied and not self.premultiplied
+        same = self._chain.range in ("clip", "float") and self.dtype == self._source_dtype and not divided
+        spatial = self.shape[:-1]
+        return (
+            same
+            and self.shape == self._enters
+            and all(kernel.is_identity(spatial, self._axes) for kernel in self._chain.kernels)
+        )
 
     @property
     def is_direct(self) -> bool:
@@ -119,7 +132,13 @@ class Picture:
         if self._drops:
             source = self._opaque(source)
         self._source = source
-        transparent = self._has_alpha and not opaque()
+        self._stays = self._is_identity()
+        if self._stays:
+            self.nodes = [source]
+            return
+        # What a border of zeros shows is transparent, too.
+        zeros = any(kernel.border == "zero" for kernel in self._chain.kernels)
+        transparent = self._has_alpha and (zeros or not opaque())
         if self._selection:
             self._select(self._selection, transparent=transparent)
             return
@@ -158,7 +177,7 @@ class Picture:
         self._run_chain(Part(self._picked), transparent=transparent)
         if not selection.everything:
             self.nodes += [enter, self._picked]
-        if selection.keeps_alpha:
+        if selection.keeps_alpha or not selection.everything:
             self.nodes.append(self._source)
 
     def _run_chain(self, colour: Part, *, transparent: bool) -> None:
@@ -223,7 +242,9 @@ class Picture:
 
     def keep(self, out: Array, start: int, stop: int) -> None:
         """Puts rows as they are to be kept into `out`."""
-        if self._direct:
+        if self._stays:
+            out[...] = self._source.array[start:stop]
+        elif self._direct:
             rows = self._direct.array[start:stop]
             if self._has_alpha:
                 alpha = np.full((*rows.shape[:-1], 1), self._top, self.dtype)
@@ -238,29 +259,49 @@ class Picture:
             stored = rows if rows.flags.c_contiguous else np.empty(rows.shape, rows.dtype)
             floats, kept = self._ranged(start, stop)
             Sink(stored, kept, tally=self.tally).store(np.ascontiguousarray(floats), 0)
+            # What is read multiplied by alpha stays as it was only where that does.
+            if self._staying and (not self._premultiplied or (self.premultiplied and self._keeps_alpha)):
+                self._staying.restore(stored, self._source.array[start:stop])
             if self._has_alpha:
                 opacity.join(out, stored, self._alpha(stored, start, stop))
         self.tally.add(0, 0, _nonfinite(out))
 
+    @property
+    def _staying(self) -> Selection | None:
+        """What of a picture stays beside what is filtered, if something does."""
+        return None if self._selection is None or self._selection.everything else self._selection
+
     def _ranged(self, start: int, stop: int) -> tuple[Floats, Storage]:
-        """Rows of colours as floats, and how they are kept.
+        """Rows of colours as floats, put together with what stays, and how they are kept.
 
         What a range adds to a colour is multiplied by alpha where the colour is.
         """
         kept = storage(self._chain.range, self._source_dtype)
         ends = (self._ends.ends or (0.0, 1.0)) if self.measured else None
         share = self._share(start, stop) if self.premultiplied else None
-        if share is None:
-            floats = self._finished(start, stop)
-            return (stretched(floats, ends, self._source_dtype) if ends else floats), kept
-        if self._shares is not None and not self._selection:
-            floats = self.nodes[0].array[start:stop]
-        else:
-            floats = opacity.per_channel(np.multiply, self._finished(start, stop), share)
+        if share is not None and not self._selection:
+            return self._multiplied(self.nodes[0].array[start:stop], share, ends, kept)
+        floats = self._finished(start, stop)
         if ends:
-            floats = stretched(floats, ends, self._source_dtype, weight=share)
+            floats = stretched(floats, ends, self._source_dtype)
+        if self._staying:
+            entered, picked = self._entered.array[start:stop], self._picked.array[start:stop]
+            floats, kept = self._staying.merge(entered, picked, kept.ranged(floats)), EXACT
+        if share is not None:
+            floats, kept = opacity.per_channel(np.multiply, kept.ranged(floats), np.clip(share, 0, 1)), EXACT
+        return floats, kept
+
+    def _multiplied(
+        self, floats: Floats, share: Floats, ends: tuple[float, float] | None, kept: Storage
+    ) -> tuple[Floats, Storage]:
+        """Premultiplied colours as they are kept beside an alpha that can't be above 1 nor below 0."""
+        inside = np.clip(share, 0, 1)
+        if not np.array_equal(inside, share):
+            floats = opacity.per_channel(np.multiply, floats, np.where(share, inside / np.where(share, share, 1), 1))
+        if ends:
+            floats = stretched(floats, ends, self._source_dtype, weight=inside)
         if kept.shift:
-            floats = floats + share * floats.dtype.type(kept.shift)
+            floats = floats + inside * floats.dtype.type(kept.shift)
         return floats, replace(kept, shift=0.0)
 
     @property
@@ -277,19 +318,14 @@ class Picture:
         return share
 
     def _finished(self, start: int, stop: int) -> Floats:
-        """Rows of colours as floats, without alpha in them, put together with what stays, before they are kept."""
+        """Rows of results as floats, before they are brought into range and put together with what stays."""
         floats: Floats = self.nodes[0].array[start:stop]
         if self._shares is not None:
             share = self._shares.array[start:stop]
             floats = opacity.unmultiplied(floats, share)
             if self.behind and (share <= opacity.HIDDEN).any():
                 opacity.put_hidden(floats, self.behind[0].array[start:stop], share)
-        if self._selection is None:
-            return floats
-        if not self._selection.everything:
-            entered, picked = self._entered.array[start:stop], self._picked.array[start:stop]
-            floats = self._selection.merge(entered, picked, floats)
-        return self._selection.leave(floats)
+        return self._selection.leave(floats) if self._selection else floats
 
     def _alpha(self, colours: Array, start: int, stop: int) -> Array:
         """The alpha that goes with rows of filtered colours: filtered, as it was, or full."""

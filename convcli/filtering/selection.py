@@ -30,14 +30,18 @@ class Selection:
     ) -> None:
         self._treatment, self._channels, self._top = treatment, channels, white(dtype)
         self.light = treatment.linear and dtype.kind != "f"
-        self.everything = treatment.channels == ("all",)
         self.work = colour.light_dtype(dtype) if self.light else work_dtype(dtype)
         self.has_alpha = bool(channels.alpha) and treatment.background is None
         background, grey = set(treatment.background or ()), channels.opaque.count == 1
         tinted = bool(channels.alpha) and grey and len(background) > 1
-        repeated = self.everything and grey and not tinted and expected == 3
-        self.colours = 3 if tinted or repeated else channels.opaque.count
-        self._luma = treatment.channels == ("luma",) and self.colours == 3
+        self.colours = 3 if tinted else channels.opaque.count
+        luma = treatment.channels == ("luma",)
+        self._luma = luma and self.colours == 3
+        #: Whether all colours are filtered: grey is its own luma.
+        self.everything = treatment.channels == ("all",) or (luma and not self._luma)
+        #: Whether grey goes to a filter bank as three equal channels.
+        self.repeated = self.everything and self.colours == 1 and expected == 3
+        self.colours = 3 if self.repeated else self.colours
         #: The places of the channels to be filtered; none where that is luma, or all of them.
         self._places = [COLOURS.index(name) for name in treatment.channels if name in COLOURS]
         self.picked = 1 if self._luma else len(self._places) or self.colours
@@ -74,7 +78,7 @@ class Selection:
             fact = f"the kernel makes {after[-1]} channels of {before[-1]}, which can't be put back"
             raise ShapeError(fact, hint="--channels all takes any kernel")
         if self.has_alpha:
-            check_channels(after[-1])
+            check_channels(after[-1] if self.everything else self.colours)
 
     def enter(self, out: Floats, pixels: Array) -> None:
         """The colours as floats, in linear light if asked for, over the background if there is one.
@@ -107,16 +111,21 @@ class Selection:
         for number, place in enumerate(self._places):
             out[..., number] = x[..., place]
 
-    def merge(self, x: Floats, picked: Floats, filtered: Floats) -> Floats:
-        """The colours with what was filtered put back."""
+    def merge(self, x: Floats, picked: Floats, results: Floats) -> Floats:
+        """The colours, as they entered and were picked, with the results put back, which have left and are in range."""
         if self._luma:
-            return per_channel(np.add, x, filtered - picked)
-        if not self._places:
-            return x if "alpha" in self._treatment.channels else filtered
-        result = x.copy()
+            return per_channel(np.add, x, results - picked)
+        merged = self.leave(x) if self.light else x.copy()
         for number, place in enumerate(self._places):
-            result[..., place] = filtered[..., number]
-        return result
+            merged[..., place] = results[..., number]
+        return merged
+
+    def restore(self, out: Array, pixels: Array) -> None:
+        """Puts the colours that stay back as they were, to the last bit, where nothing was laid under them."""
+        if self._luma or (self._treatment.background is not None and pixels.shape[-1] in (2, 4)):
+            return
+        for place in set(range(self.colours)) - set(self._places):
+            out[..., place] = pixels[..., place]
 
     def leave(self, floats: Floats) -> Floats:
         """Linear light as sRGB values, where that was made; others as they are."""

@@ -18,11 +18,11 @@ COLOURS: Final = "rgb"
 class Treatment:
     """What is filtered of a picture, and how.
 
-    `channels` is "all", "luma" or some of r, g, b, alpha: the others stay as they are, and kernels must keep the size.
-    `alpha` is filtered with the colours, kept as it is, or dropped before filtering; "none" says that what is stored
-    as alpha is a band like others. `background`, R, G, B from 0 to 1, is laid under a picture with alpha first, which
-    has none then. `linear`: integer samples are filtered as linear
-    light, by sRGB's transfer function; floats are linear already.
+    `channels` is "all", "luma" or some of r, g, b, alpha: the others stay as they are, whatever range results are kept
+    in, and kernels must keep the size. `alpha` is filtered with the colours, kept as it is, or dropped first; "none"
+    says that what is stored as alpha is a band like others. `background`, R, G, B from 0 to 1, is laid under a picture
+    with alpha first, which has none then. `linear`: integer samples are filtered as linear light, by sRGB's transfer
+    function; floats are linear already.
     """
 
     channels: tuple[str, ...] = ("all",)
@@ -45,8 +45,9 @@ class Treatment:
             )
         if "alpha" in self.channels and self.alpha != "filter":
             raise UsageError(f"--channels alpha filters alpha, --alpha {self.alpha} does not")
-        if self.background is not None and self.alpha == "none":
-            raise UsageError("--background is laid under alpha, which --alpha none denies")
+        if self.background is not None and self.alpha != "filter":
+            fact = f"--background uses alpha up, --alpha {self.alpha} does something else with it"
+            raise UsageError(fact, hint="leave one of them out")
 
     @property
     def filters_alpha(self) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from convcli import engine
 from convcli.engine.geometry import AxisPadding, Gather, Window, extent, gather_window
-from convcli.engine.plan import FREE, Algorithm, Constraints
+from convcli.engine.plan import FREE, Algorithm, Constraints, check_algorithm
 from convcli.errors import FieldError, KernelError, ShapeError
 from convcli.ops.fields import Field
 from convcli.ops.tensors import Tensor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from convcli.engine import Cuts, Sink
-    from convcli.engine.dtypes import Array, DTypeLike
+    from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
 
 T = TypeVar("T")
 
@@ -139,6 +139,28 @@ class Kernel(ABC):
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
         """The weights as they are applied, by name, for looking at."""
 
+    @property
+    def only_tap(self) -> tuple[int, ...] | None:
+        """The place of a tap of 1, per axis, where all other weights are 0: samples are moved, not computed."""
+        return None
+
+    @property
+    def copies(self) -> bool:
+        """Whether samples are moved, and nothing is computed."""
+        return self.only_tap is not None and self.bias is None
+
+    def _moves(self, spatial: Sequence[int], axes: str) -> list[Gather]:
+        """The windows, of one tap each, by which a kernel that `copies` moves samples."""
+        places = dict(zip(self.axes, self.only_tap or (), strict=True))
+        return [
+            Gather(1, w.stride, 1, w.before - w.dilation * places.get(axis, 0), w.length)
+            for axis, w in zip(axes, self.windows(spatial, axes), strict=True)
+        ]
+
+    def is_identity(self, spatial: Sequence[int], axes: str) -> bool:
+        """Whether every sample of an array of these sizes stays what and where it is."""
+        return self.copies and self._moves(spatial, axes) == [Gather(1, 1, 1, 0, n) for n in spatial]
+
     def reach(self, low: float, high: float) -> tuple[float, float] | None:
         """The least and greatest result for finite samples from `low` to `high`, but for errors of rounding.
 
@@ -236,6 +258,8 @@ class Kernel(ABC):
         """
         self.output_channels(x.shape[-1])
         self.remembered(("span", x.shape[:-1], axes), lambda: self._check_span(x.shape[:-1], axes))
+        if self.copies:
+            return engine.copied(x, self._moves(x.shape[:-1], axes), self.border, dtype, sink)
         if self.bias is not None:
             sink = sink.biased(self.bias.array.reshape(-1).astype(dtype))
         return self._cuts(x, axes, dtype, sink, constraints)
@@ -253,25 +277,34 @@ class Kernel(ABC):
             raise ShapeError(fact, hint="less dilation, stride or padding")
 
     def apply(
-        self, array: Array, layout: str | None = None, *, dtype: DTypeLike | None = None, algorithm: str | None = None
-    ) -> Array:
+        self, array: ArrayLike, layout: str | None = None, *, dtype: DTypeLike | None = None,
+        algorithm: str | None = None,
+    ) -> Array:  # fmt: skip
         """The filtered array, in the layout and (unless `dtype` says otherwise) the dtype of `array`.
 
-        `layout` names the axes of `array`: letters of x, y, z and c (channels) in any order; by rank it is "x", "yx",
-        "yxc" or "zyxc" by default. Floats stay floats, without a limit (float64 and 32-bit integers are computed in
-        float64, all else in float32); integers are rounded half to even and clipped to what they can hold. Where a
-        filter bank gives an array without a channel axis several channels, they become its last axis. `algorithm` is
-        used where it can be: "direct", "passes" or "fourier". Raises `ShapeError` where array and kernel do not fit.
+        `array` is a numpy array, or what numpy makes one of: a tensor, a table, an image, nested lists. `layout` names
+        its axes: letters of x, y, z and c (channels) in any order; by rank it is "x", "yx", "yxc" or "zyxc" by default.
+        Floats stay floats, without a limit (float64 and integers of 32 bits and more are computed in float64, all else
+        in float32); integers are rounded half to even and clipped to what they can hold; booleans are 0 and 1, and so
+        are results. Samples that are only moved, by a kernel whose only tap is 1, keep every bit. Where a filter bank
+        gives an array without a channel axis several channels, they become its last axis. `algorithm` is used where it
+        can be: "direct", "passes" or "fourier".
+
+        Raises `UsageError` for what holds no real numbers, and for an array that looks like channels first unless a
+        layout is said; `ShapeError` where array and kernel do not fit.
         """
+        from convcli.ops.arrays import real_array, sample_dtype
         from convcli.ops.layouts import Layout
 
-        placed = Layout.of(array, layout)
+        array = real_array(array)
+        placed = Layout.of(array, layout, self.channels[0] if self.channels else None)
         x = engine.settled(placed.canonical(array))
         shape = (*self.output_shape(x.shape[:-1], placed.spatial), self.output_channels(x.shape[-1]))
-        kind = dtype if dtype is not None else array.dtype
+        kind = array.dtype if dtype is None else sample_dtype(dtype)
         reach = self.reach(*engine.limits(x.dtype)) if x.dtype == "uint8" else None
         out = engine.by_planes(shape, kind) if engine.planar(x) else engine.results(shape, kind)
         sink = engine.Sink(out, engine.Storage(counted=False, reach=reach))
+        check_algorithm(algorithm)
         work = engine.work_dtype(array.dtype)
         self.cuts(x, placed.spatial, work, sink, Constraints(algorithm=algorithm)).run()
         return placed.restore(out)

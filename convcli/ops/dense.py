@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
 from convcli.engine.geometry import Grid
-from convcli.engine.plan import Algorithm, Constraints
+from convcli.engine.plan import COPY, Algorithm, Constraints
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.tensors import Tensor
@@ -20,6 +20,7 @@ from convcli.ops.weights import (
     common,
     divided,
     footprint,
+    only_tap,
     resolve_weights,
     spread_over,
 )  # fmt: skip
@@ -85,6 +86,16 @@ class Dense(Kernel):
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
         return {"weights": self.effective}
 
+    @cached_property
+    def only_tap(self) -> tuple[int, ...] | None:
+        if self.channels is None:
+            return only_tap(self.effective)
+        if self.channels != (self.groups, self.groups):
+            return None
+        # A kernel per channel: the same for all, as may be.
+        first = self.effective[0, 0]
+        return only_tap(first) if (self.effective[:, 0] == first).all() else None
+
     def reach(self, low: float, high: float) -> tuple[float, float] | None:
         if self.channels is not None or self.bias is not None:
             return None
@@ -105,6 +116,8 @@ class Dense(Kernel):
         return {"convolution": outputs * (self.weights.size if self.channels else self.weights.size * channels)}
 
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
+        if self.copies:
+            return COPY
         if self.channels:
             mixed = engine.algorithm_of_bank(self.weights.shape, self.groups, Grid(self.stride, self.dilation, ()))
             if mixed is not None:

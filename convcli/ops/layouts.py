@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import UsageError
-from convcli.records import late, record
+from convcli.records import record
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
-else:
-    np = late("numpy")
 
 #: The layout of a bare array by its rank.
 DEFAULTS = {1: "x", 2: "yx", 3: "yxc", 4: "zyxc"}
+#: More channels than a picture has, with alpha.
+_MANY = 5
+
+
+def default(shape: Sequence[int], expected: int | None = None) -> str:
+    """The layout of an array of this shape that nobody says anything of.
+
+    Raises `UsageError` where its rank has none, and where the channels seem to be another axis than the last: that one
+    is longer than a picture has channels, and one before rows and columns is not. Where a filter bank expects as many
+    channels as the last axis is long, that is what they are.
+
+    >>> default((480, 640, 3)), default((3, 480, 3)), default((4, 4, 512), 512), default((3, 480))
+    ('yxc', 'yxc', 'yxc', 'yx')
+    """
+    if len(shape) not in DEFAULTS:
+        raise UsageError(f"an array of rank {len(shape)} has no default layout", hint="ranks 1 to 4 have one")
+    axes = DEFAULTS[len(shape)]
+    first = next((place for place in range(len(shape) - 3, -1, -1) if 0 < shape[place] < _MANY), None)
+    if first is None or shape[-1] < _MANY or shape[-1] == expected:
+        return axes
+    like = {3: ("cyx",), 4: ("czyx", "zcyx")}[len(shape)][first]
+    others = " or ".join((axes, *(["zyx"] if len(shape) == 3 else [])))
+    fact = f"an array of shape {tuple(shape)} looks like {like}; as {axes} it would have {shape[-1]} channels"
+    raise UsageError(fact, hint=f"say layout='{like}' (--layout {like}), or {others} if it is that")
 
 
 def check_letters(axes: str) -> None:
     """Raises `UsageError` where `axes` can be the layout of no array."""
+    if not isinstance(axes, str):
+        raise UsageError(f"a layout is letters of x, y, z and c, not {axes!r}", hint="layout='yxc'")
     if len(set(axes)) != len(axes) or not set(axes) <= set("zyxc"):
         raise UsageError(f"layout '{axes}' is not made of the letters x, y, z and c, each at most once")
     if not set(axes) & set("zyx"):
@@ -32,19 +56,14 @@ class Layout:
     axes: str
 
     @classmethod
-    def of(cls, array: npt.NDArray[Any], axes: str | None = None) -> Layout:
+    def of(cls, array: npt.NDArray[Any], axes: str | None = None, expected: int | None = None) -> Layout:
         """The layout `axes`, or the default for the array's rank.
 
-        Raises `UsageError` where letters and rank don't fit, or the array is none, empty or not of real numbers.
+        Raises `UsageError` where letters and rank don't fit, or the array is empty, or looks like another layout than
+        its default. It does not where its last axis has the channels that are `expected`, by a filter bank.
         """
-        if not isinstance(array, np.ndarray):
-            raise UsageError(f"a {type(array).__name__} is not an array", hint="numpy.asarray makes one of lists")
-        if array.dtype.kind not in "buif":
-            raise UsageError(f"an array of dtype {array.dtype} holds no real numbers")
         if axes is None:
-            if array.ndim not in DEFAULTS:
-                raise UsageError(f"an array of rank {array.ndim} has no default layout", hint="ranks 1 to 4 have one")
-            axes = DEFAULTS[array.ndim]
+            axes = default(array.shape, expected)
         check_letters(axes)
         if len(axes) != array.ndim:
             raise UsageError(

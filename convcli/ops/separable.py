@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
 from convcli.engine.geometry import Grid
-from convcli.engine.plan import Algorithm, Constraints
+from convcli.engine.plan import COPY, Algorithm, Constraints
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import MOST_LOOKED_AT, Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bank, check_bias, common, footprint, per_axis
+from convcli.ops.weights import check_bank, check_bias, common, footprint, only_tap, per_axis
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -109,6 +109,11 @@ class Separable(Kernel):
             parts["together"] = np.multiply.outer(*self.effective)
         return parts
 
+    @cached_property
+    def only_tap(self) -> tuple[int, ...] | None:
+        places = [only_tap(taps) for taps in self.effective] if self.channels is None else [None]
+        return None if None in places else tuple(place[0] for place in places if place)
+
     def reach(self, low: float, high: float) -> tuple[float, float] | None:
         if self.channels is not None or self.bias is not None:
             return None
@@ -133,6 +138,8 @@ class Separable(Kernel):
         return macs
 
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
+        if self.copies:
+            return COPY
         plain = all(d == 1 for d in (*self.stride, *self.dilation))
         if self.channels is None and len(self.axes) == 2 and plain and math.prod(self.taps) <= TOGETHER_LIMIT:
             together = np.multiply.outer(*self.effective)

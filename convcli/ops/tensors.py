@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 else:
     np = late("numpy")
 
+#: By any of these numpy takes an array from an object: a tensor, a table, an image.
+PROTOCOLS = ("__array__", "__array_interface__", "__array_struct__", "__dlpack__")
 #: The greatest number taken: over the least divisor it still fits in a float32, and as an offset in 64 bits.
 GREATEST = 1e18
 #: A member of an .npz file holds at most this many bytes when unpacked.
@@ -102,10 +104,13 @@ def noise(shape: tuple[int, ...], *, seed: int, scale: float = 1.0) -> Tensor:
     return Tensor(shape=shape, origin="random numbers", make=make)
 
 
+def is_array(value: Any) -> bool:
+    """Whether numpy takes an array from `value` by a protocol; so it does from numbers of its own."""
+    return not isinstance(value, type) and any(hasattr(value, name) for name in PROTOCOLS)
+
+
 def of_array(array: Any, origin: str = "array") -> Tensor:
-    """A numpy array handed over by a Python program; raises `KernelError` for a dtype that isn't real."""
-    if array.dtype.kind not in "buif":
-        raise KernelError(f"an array of dtype {array.dtype} holds no real numbers", hint="use a float or integer dtype")
+    """A numpy array of real numbers."""
     return Tensor(shape=tuple(array.shape), origin=origin, make=lambda: array)
 
 
@@ -178,6 +183,8 @@ def _check_size(held: int, shape: tuple[int, ...], dtype: str, place: str) -> in
     kind, itemsize = dtype[-2:-1] if len(dtype) < 4 else dtype[1], int("".join(c for c in dtype if c.isdigit()) or 1)
     if kind not in "buif":
         raise KernelError(f"holds dtype '{dtype}', not real numbers", place=place)
+    if itemsize > 8:
+        raise KernelError(f"holds dtype '{dtype}', {8 * itemsize} bits a number; at most 64 are taken", place=place)
     needed = math.prod(shape) * itemsize
     if held < needed:
         raise KernelError(f"promises {needed} bytes of numbers and holds {held}", place=place)

@@ -9,12 +9,15 @@ from convcli.engine.geometry import AxisPadding
 from convcli.errors import FieldError
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
+from convcli.records import late
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     Array = npt.NDArray[np.floating[Any]]
+else:
+    np = late("numpy")
 
 #: The axes of kernels by their number.
 AXES = {1: "x", 2: "yx", 3: "zyx"}
@@ -89,6 +92,18 @@ def resolve_weights(value: Tensor | RuleCall, fields: Mapping[str, Any], path: s
     if 0 in value.shape:
         raise FieldError(path, f"'{path}' of shape {value.shape} holds no weights")
     return value, axes
+
+
+def only_tap(weights: Array) -> tuple[int, ...] | None:
+    """The place of the 1 among weights that are 0 otherwise; None where they are others.
+
+    >>> import numpy as np
+    >>> only_tap(np.array([[0.0, 0.0, 1.0]])), only_tap(np.array([1.0, 1.0]))
+    ((0, 2), None)
+    """
+    if np.count_nonzero(weights) != 1 or weights.max() != 1:
+        return None
+    return tuple(int(place) for place in np.unravel_index(int(weights.argmax()), weights.shape))
 
 
 def divided(weights: Array, divisor: float | str, what: str) -> Array:

@@ -192,7 +192,8 @@ class RowSource(Protocol):
     """An open picture file. `cuts` are its bands of rows; `read` decodes one of them into `(rows, width, channels)`.
 
     `shape` is (height, width, channels), `channels` what those mean, `pages` the number of pages, `notes` what the
-    decoder says of the file. Bands are cheap in any order, unless it is `sequential`: then they are read by one thread, best from first to last.
+    decoder says of the file. Bands are cheap in any order, unless it is `sequential`: then they are read by one thread,
+    best from first to last.
     """
 
     format: str

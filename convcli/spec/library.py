@@ -14,7 +14,7 @@ from convcli.spec.nodes import TEXT_LIMIT, Node
 from convcli.spec.reader import from_mapping, from_text, parse_overrides
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, DTypeLike
+    from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
 
 #: `gaussian:sigma=2,border=wrap`: what is overridden follows the first colon that a field name and = come after.
 _OVERRIDES = r"(?P<base>[^\n\[{]+?):(?P<overrides>\s*[a-z_]+\s*=.*)"
@@ -37,7 +37,8 @@ def load(source: str | Path | Mapping[str, Any] | Kernel) -> Kernel:
     `source` is a shipped kernel's name ("gaussian"), a name or file with fields overridden ("gaussian:sigma=3",
     "my.yaml:stride=2,border=wrap"), a path to a kernel file, YAML text ("[[0,1,0],[1,-4,1],[0,1,0]]",
     "{type: separable, taps: [1, 2, 1], divisor: sum}"), or a mapping of fields, whose weights, bias, offsets and mask
-    may be numpy arrays. Raises `KernelError` (a `ConvcliError`) for anything wrong, with file, line and column.
+    may be numpy arrays, or what numpy makes one of (tensors, nested lists). Raises `KernelError` (a `ConvcliError`) for
+    anything wrong, with file, line and column.
 
     >>> load("gaussian:sigma=2").taps
     (17, 17)
@@ -121,7 +122,7 @@ def _from_file(path: Path, overrides: Mapping[str, Node]) -> Kernel:
 
 
 def apply(
-    array: Array,
+    array: ArrayLike,
     kernel: str | Path | Mapping[str, Any] | Kernel,
     layout: str | None = None,
     *,

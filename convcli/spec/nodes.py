@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli.errors import KernelError
+from convcli.errors import KernelError, UsageError
+from convcli.ops.tensors import is_array
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Node:
         }
         if self.value is None:
             return "nothing"
-        return names.get(type(self.value), "an array" if hasattr(self.value, "dtype") else f"{self.value!r:.40}")
+        return names.get(type(self.value), "an array" if is_array(self.value) else f"{self.value!r:.40}")
 
 
 def parse(text: str, source: Source) -> Node:
@@ -218,9 +219,22 @@ def from_python(value: Any, source: Source, path: str = "", depth: int = 1) -> N
     if isinstance(value, Mapping):
         fields = {str(k): from_python(v, source, f"{path}.{k}".lstrip("."), depth + 1) for k, v in value.items()}
         return Node(fields, source, path=path)
-    if hasattr(value, "dtype") and getattr(value, "ndim", 0) == 0:
+    if not is_array(value):
+        if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+            items = [_item(item, source, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+            return Node(items, source, path=path)
+    elif getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()
-    elif not hasattr(value, "dtype") and isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        items = [from_python(item, source, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
-        return Node(items, source, path=path)
     return Node(value, source, path=path)
+
+
+def _item(value: Any, source: Source, path: str, depth: int) -> Node:
+    """An entry of a list, which arrays in it are part of."""
+    if is_array(value) and getattr(value, "ndim", None) != 0:
+        from convcli.ops.arrays import real_array
+
+        try:
+            value = real_array(value).tolist()
+        except UsageError as error:
+            raise Node(value, source, path=path).error(error.fact, error.hint) from error
+    return from_python(value, source, path, depth)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from convcli.engine.geometry import BORDERS
-from convcli.errors import FieldError, KernelError, suggestion
+from convcli.errors import FieldError, KernelError, UsageError, suggestion
 from convcli.ops import tensors
 from convcli.ops.fields import Field, Kind
 from convcli.ops.rules import RuleCall
@@ -133,10 +133,12 @@ def _axis_padding(node: Node, name: str) -> int | tuple[int, int]:
 def _array(node: Node, field: Field, name: str) -> Tensor:
     """Numbers, nested lists of numbers, or the name of an array file."""
     value = node.value
-    if hasattr(value, "dtype"):
+    if tensors.is_array(value):
+        from convcli.ops.arrays import real_array
+
         try:
-            return replace(tensors.of_array(value), fail=node.error)
-        except KernelError as error:
+            return replace(tensors.of_array(real_array(value)), fail=node.error)
+        except UsageError as error:
             raise node.error(error.fact, error.hint) from error
     if isinstance(value, str):
         return _file(node, field, name)
@@ -191,7 +193,7 @@ def _weights(node: Node, field: Field, name: str) -> Tensor | RuleCall:
         from convcli.ops.weight_rules import RULES
 
         return rule(node, name, RULES)
-    if not isinstance(node.value, list | str) and not hasattr(node.value, "dtype"):
+    if not isinstance(node.value, list | str) and not tensors.is_array(node.value):
         raise node.error(f"'{name}' must be rows of numbers, a rule or a .npy or .npz file, not {quoted(node)}")
     return _array(node, field, name)
 

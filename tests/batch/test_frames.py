@@ -261,7 +261,9 @@ TREATMENTS = [
     for alpha in ("filter", "keep", "drop")
     for background in (None, (1.0, 1.0, 1.0), (1.0, 0.5, 0.0))
     for linear in (False, True)
-    if not (channels == ("luma",) and linear) and not (channels == ("alpha",) and alpha != "filter")
+    if not (channels == ("luma",) and linear)
+    and not (channels == ("alpha",) and alpha != "filter")
+    and not (background and alpha != "filter")
 ]
 CHAINS: list[list[Any]] = [["gaussian"], ["gaussian", {"weights": [[1, 2], [3, 4]], "stride": 2}]]
 CHAINS += [[{"weights": np.ones((out, 3, 1, 1))}] for out in (1, 2, 3, 5)]

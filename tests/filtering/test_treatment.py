@@ -103,6 +103,19 @@ def test_named_channels_alone(names: str) -> None:
         assert np.array_equal(result[..., place], expected[..., place])
 
 
+@pytest.mark.parametrize("alpha", ["transparent", "opaque"])
+@pytest.mark.parametrize("names", ["r,b", "g,b", "b,g,r", "r,g,alpha", "b,alpha"])
+def test_named_channels_beside_alpha(names: str, alpha: str) -> None:
+    pixels = picture(4)
+    if alpha == "opaque":
+        pixels[..., 3] = 255
+    result = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(channels=parse_channels(names))).array
+    everything = filter_pixels(pixels, Chain(BLUR)).array
+    for place, name in enumerate(("r", "g", "b", "alpha")):
+        expected = everything if name in names.split(",") else pixels
+        assert np.array_equal(result[..., place], expected[..., place])
+
+
 @pytest.mark.parametrize("channels", [2, 4])
 def test_alpha_filtered_kept_dropped(channels: int) -> None:
     pixels = picture(channels)
@@ -163,6 +176,10 @@ def test_colours_as_people_write_them() -> None:
         ({"channels": ("luma", "r")}, "all and luma stand alone"),
         ({"channels": ("luma",), "linear": True}, "not of linear light"),
         ({"channels": ("alpha",), "alpha": "keep"}, "--channels alpha filters alpha, --alpha keep does not"),
+        (
+            {"background": (1.0, 1.0, 1.0), "alpha": "drop"},
+            "--background uses alpha up, --alpha drop does something else",
+        ),
     ],
 )
 def test_treatments_that_make_no_sense(fields: dict[str, Any], part: str) -> None:

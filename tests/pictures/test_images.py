@@ -240,13 +240,13 @@ def test_tiff_white_is_zero(dtype: type, channels: int) -> None:
 @pytest.mark.parametrize(
     ("tags", "part"),
     [
-        ({262: (8,)}, "colours are CIELab"),
+        ({262: (10,)}, "colours are ITULab"),
         ({262: (32845,)}, "colours are LogLuv"),
         ({262: (32803,)}, "sensor"),
         ({339: (3, 3, 1)}, "several kinds"),
         ({339: (6, 6, 6)}, "complex"),
         ({258: (5, 6, 5)}, "samples of 5, 6, 5 bits"),
-        ({259: (50000,)}, "compression is Zstandard"),
+        ({259: (32909,)}, "compression is PixarLog"),
         ({258: (12,) * 3, 339: (2,) * 3}, "12-bit signed"),
         ({258: (24,) * 3, 339: (3,) * 3}, "24-bit float"),
         ({262: (5,)}, "3 samples per pixel; 4 to 64"),

@@ -241,6 +241,6 @@ def test_without_the_extra(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("b.tif").write_bytes(written(picture(3, "u1"), compression="lzma", photometric="linear_raw"))
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     result = run("apply", "a.tif", "b.tif", "-k", "identity", "-o", "out/")
-    assert result.code == 1 and "unsupported TIFF: its compression is Zstandard" in result.errors()[0]
+    assert result.code == 1 and "unsupported TIFF: its compression is ZSTD" in result.errors()[0]
     hints = [line for line in result.err.splitlines() if "hint" in line]
     assert hints == ["  hint: pip install 'convcli[tiff]' reads it"]  # which would not help the second one

@@ -65,7 +65,7 @@ def test_arrays_in_a_mapping() -> None:
     [
         {}, {"weights": {1, 2}}, {"weights": b"abc"}, {"weights": 2j}, {"weights": [[2j]]}, {"weights": [[True]]},
         {"weights": np.array([[1j]])}, {"weights": np.array([["a"]])}, {"weights": np.ones((2, 2), object)},
-        {"weights": [np.ones(2), np.ones(2)]}, {"weights": (1 for _ in range(3))}, {"weights": [[10**400]]},
+        {"weights": [np.ones(2), np.ones(3)]}, {"weights": (1 for _ in range(3))}, {"weights": [[10**400]]},
         {"weights": np.ones((0, 3))}, {"weights": np.array([[np.nan]])}, {"weights": np.array([[1]], "datetime64[s]")},
         {"weights": [[1]], "stride": np.array([1, 1])}, {"weights": [[1]], "type": np.ones(3)}, {1: 2}, {None: None},
         {"weights": {"gaussian": np.ones(2)}}, {"weights": {3: 4}}, 5, None, [[1]], b"sharpen", np.ones((3, 3)),
@@ -122,7 +122,7 @@ def test_what_a_kernel_tells() -> None:
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
-DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", ">i2", ">u2", ">i4", ">f4", ">f8", "g"]
+DTYPES = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", ">i2", ">u2", ">i4", ">f4", ">f8"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -258,7 +258,7 @@ def test_arrays_that_do_not_fit(kernel: str, shape: tuple[int, ...], layout: str
     assert isinstance(caught.value, ConvcliError)
 
 
-@pytest.mark.parametrize("x", [[[1, 2], [3, 4]], 5, None, "abc", b"abc"], ids=repr)
+@pytest.mark.parametrize("x", [5, None, "abc", b"abc", {1: 2}, {1, 2}, range, np.ndarray], ids=repr)
 def test_what_is_no_array_is_refused(x: Any) -> None:
     with pytest.raises(UsageError, match="not an array"):
         convcli.apply(x, "identity")

@@ -21,6 +21,42 @@ _MEANING: Final = frozenset({
 })  # fmt: skip
 
 
+def check_blocks(page: Directory) -> None:
+    """Raises ValueError where a page lists fewer strips or tiles than it has, or some that lie nowhere or are short."""
+    tiled, _, _, across, down, planes = _grid(page)
+    offsets, sizes = (page.get(tag) for tag in (tags.TILES if tiled else tags.STRIPS))
+    needed = across * down * planes
+    if len(offsets) < needed:
+        raise ValueError(f"it lists {len(offsets)} strips or tiles of {needed}")
+    nowhere = next((number for number, at in enumerate(offsets[:needed], 1) if at < _HEAD), 0)
+    if nowhere:
+        raise ValueError(f"its strip or tile {nowhere} lies nowhere: a sparse file")
+    plain = page.first(tags.COMPRESSION, 1) == 1 and not tiled and all(sizes) and page.first(tags.PHOTOMETRIC, 1) != 6
+    row = -(-page.first(tags.WIDTH, 0) * page.first(tags.SAMPLES, 1) // planes * page.first(tags.BITS, 1) // 8)
+    if plain and sizes and sum(sizes) < row * page.first(tags.HEIGHT, 0) * planes:
+        raise ValueError(f"its samples need {row * page.first(tags.HEIGHT, 0) * planes:,} bytes, it has {sum(sizes):,}")
+
+
+def _grid(page: Directory) -> tuple[bool, int, int, int, int, int]:
+    """Whether a page is tiled, the width and height of its blocks, and how many are across, down, and planes.
+
+    Raises ValueError where they have no size.
+    """
+    tiled = tags.TILE_OFFSETS in page.entries
+    width, height = page.first(tags.WIDTH, 0), page.first(tags.HEIGHT, 0)
+    side, rows = width, min(page.first(tags.ROWS_PER_STRIP, height), height)
+    if tiled:
+        side, rows = page.first(tags.TILE_WIDTH, 0), page.first(tags.TILE_HEIGHT, 0)
+    if not width or not height or not side or not rows:
+        raise ValueError("it, or its strips or tiles, have no size")
+    planes = page.first(tags.SAMPLES, 1) if page.first(tags.PLANAR, 1) == 2 else 1
+    return tiled, side, rows, -(-width // side), -(-height // rows), planes
+
+
+#: Bytes at the start of a file that hold no samples.
+_HEAD: Final = 8
+
+
 @record
 class Blocks:
     """Strips or tiles of `width` x `height` pixels, `across` x `down` per plane, and where each of them lies."""
@@ -37,21 +73,15 @@ class Blocks:
     @classmethod
     def of(cls, page: Directory) -> Blocks:
         """The blocks of a page; raises ValueError, saying what is wrong, where they can't be those of its size."""
-        tiled = tags.TILE_OFFSETS in page.entries
-        width, height = page.first(tags.WIDTH, 0), page.first(tags.HEIGHT, 0)
-        side, rows = width, min(page.first(tags.ROWS_PER_STRIP, height), height)
-        if tiled:
-            side, rows = page.first(tags.TILE_WIDTH, 0), page.first(tags.TILE_HEIGHT, 0)
-        if not side or not rows:
-            raise ValueError("its strips or tiles have no size")
-        offsets, sizes = (page.get(tag) for tag in (tags.TILES if tiled else tags.STRIPS))
-        planes = page.first(tags.SAMPLES, 1) if page.first(tags.PLANAR, 1) == 2 else 1
-        across, down = -(-width // side), -(-height // rows)
-        if len(offsets) != across * down * planes or len(sizes) != len(offsets):
-            raise ValueError(f"it lists {len(offsets)} strips or tiles of {across * down * planes}")
+        check_blocks(page)
+        tiled, width, height, across, down, planes = _grid(page)
+        offsets, sizes = (page.get(tag)[: across * down * planes] for tag in (tags.TILES if tiled else tags.STRIPS))
+        if len(sizes) != len(offsets):
+            raise ValueError(f"it lists the sizes of {len(sizes)} strips or tiles of {len(offsets)}")
         return cls(
-            tiled=tiled, width=side, height=rows, across=across, down=down, planes=planes, offsets=offsets, sizes=sizes
-        )
+            tiled=tiled, width=width, height=height, across=across, down=down, planes=planes, offsets=offsets,
+            sizes=sizes,
+        )  # fmt: skip
 
     def inside(self, start: int, stop: int, left: int, right: int) -> list[int]:
         """The numbers of the blocks of some rows and columns, which begin and end where blocks do."""

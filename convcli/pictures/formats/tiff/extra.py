@@ -215,7 +215,11 @@ def _rows(library: Any, facts: _Page, piece: bytes, rows: int) -> Pixels:
         flat = summed.astype(stored.dtype, copy=False).reshape(-1).view(np.uint8)
     elif predictor == 3:
         floats = library.floatpred_decode(flat.view(facts.dtype).reshape(shape), axis=-2)
-        flat = floats.astype(facts.dtype.newbyteorder(facts.page.order), copy=False).reshape(-1).view(np.uint8)
+        flat = (
+            floats.astype(facts.dtype.newbyteorder("<" if facts.page.order == "<" else ">"), copy=False)
+            .reshape(-1)
+            .view(np.uint8)
+        )
     return flat.reshape(rows, facts.row)
 
 
@@ -250,7 +254,11 @@ def _picture(library: Any, facts: _Page, piece: bytes, rows: int) -> Pixels:
         break
     if facts.bits != 8 * dtype.itemsize and facts.kind == "u":
         out = full_range(out, (1 << facts.bits) - 1)
-    return out.astype(dtype.newbyteorder(facts.page.order), copy=False).reshape(rows, -1).view(np.uint8)
+    return (
+        out.astype(dtype.newbyteorder("<" if facts.page.order == "<" else ">"), copy=False)
+        .reshape(rows, -1)
+        .view(np.uint8)
+    )
 
 
 def _shown(facts: _Page, width: int, rows: int) -> tuple[int, int]:
@@ -269,7 +277,7 @@ def _jpeg_options(facts: _Page) -> dict[str, Any]:
 
 
 def _mark_missing(pixels: Pixels, there: Pixels) -> None:
-    """Makes floats that have no value NaN; `there` is LERC's mask, of pixels or samples. Raises ImageError for others."""
+    """Makes floats without a value NaN; `there` is LERC's mask, of pixels or samples. Raises ImageError for others."""
     if not there.all():
         if pixels.dtype.kind != "f":
             raise ImageError("unsupported TIFF: LERC data with pixels that have no value, which integers can't show")

@@ -47,4 +47,5 @@ def _colours(stored: Pixels, kind: int) -> Pixels:
     linear = np.where(roots > 6 / 29, roots**3, (roots - 4 / 29) * (3 * (6 / 29) ** 2)) * _WHITE
     linear = np.clip(linear @ np.array(_TO_RGB).T, 0, 1)
     curved = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(curved * top).astype(stored.dtype)
+    colours: Pixels = np.rint(curved * top).astype(stored.dtype)
+    return colours

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,10 +11,16 @@ from convcli.channels import MOST, Channels
 from convcli.errors import ImageError
 from convcli.pictures.codecs import read, upright
 from convcli.pictures.format import CMYK, LEAST_SHARE, Completed, Decoded, Header, Source, TruncatedError
-from convcli.pictures.formats.tiff import directories as tags, extra, meaning
+from convcli.pictures.formats.tiff import directories as tags, meaning
+from convcli.pictures.formats.tiff.blocks import check_blocks
 from convcli.pictures.formats.tiff.directories import Directory, directories, listed, patched
 from convcli.pictures.formats.tiff.samples import OF_BYTES, stored, stored_dtype
-from convcli.records import record
+from convcli.records import late, record
+
+if TYPE_CHECKING:
+    from convcli.pictures.formats.tiff import extra
+else:  # few files want it
+    extra = late("convcli.pictures.formats.tiff.extra")
 
 #: Compressions whose codes OpenCV's libtiff knows, and that are for grey, RGB and the like alone: fax codes, JPEG.
 _OF_PICTURES = frozenset({2, 3, 4, 7})
@@ -26,11 +33,10 @@ class Layout:
 
     `channels` say what its samples mean, `bits` and `kind` ("u", "i", "f") how they are stored. `by_opencv`: OpenCV
     decodes it right, but for what `decode` mends. `refusal` says why the page can't be read right at all, or is empty;
-    `broken` what is wrong with the list of pages, `last` the last one of it.
+    `broken` what is wrong with the list of pages.
     """
 
     page: Directory
-    last: Directory
     pages: int
     channels: Channels
     bits: int
@@ -73,6 +79,7 @@ def _layout(data: bytes) -> Layout:
     bits, channels = page.first(tags.BITS, 1), Channels.bands(1)
     by_opencv, refusal = False, _refusal(page, kind)
     if not refusal:
+        check_blocks(page)
         try:
             channels = meaning.channels(page)
         except ValueError as error:
@@ -81,7 +88,7 @@ def _layout(data: bytes) -> Layout:
     if not refusal and not by_opencv:
         refusal = _refused_samples(page, bits, kind)
     return Layout(
-        page=page, last=pages[-1], pages=sum(page.is_page for page in pages), channels=channels, bits=bits, kind=kind,
+        page=page, pages=sum(page.is_page for page in pages), channels=channels, bits=bits, kind=kind,
         by_opencv=by_opencv, refusal=refusal, broken=broken,
     )  # fmt: skip
 
@@ -100,6 +107,10 @@ def _refusal(page: Directory, kind: str) -> str:
         return f"JPEG of {bits[0]} bits; 8 can be read"
     if not kind:
         return "samples that are complex or of several kinds; integers and floats can be read"
+    ycbcr = page.first(tags.PHOTOMETRIC, meaning.MINISBLACK) == meaning.YCBCR
+    if ycbcr and (bits[0] != 8 or kind != "u" or page.first(tags.SAMPLES, 1) != 3):
+        what = f"{page.first(tags.SAMPLES, 1)} samples of {bits[0]} bits"
+        return f"YCbCr of {what}{'' if kind == 'u' else ', signed or floats'}; 3 of 8 bits can be read"
     return ""
 
 
@@ -111,7 +122,12 @@ def _by_opencv(page: Directory, bits: int, channels: Channels) -> bool:
         return True
     if bits not in (8, 16, 32, 64) and not (bits == 1 and kind == meaning.MINISBLACK):
         return False
-    if page.first(tags.SAMPLE_FORMAT, 1) == 3 and bits == 16:
+    format = page.first(tags.SAMPLE_FORMAT, 1)
+    if format > 3 or (format == 3 and bits == 16) or tags.PHOTOMETRIC not in page.entries:
+        return False
+    if compression == 1 and tags.TILE_WIDTH in page.entries:  # which OpenCV refuses where bytes follow their samples
+        return False
+    if tags.EXTRA_SAMPLES in page.entries and not channels.extra:
         return False
     grey = kind == meaning.MINISBLACK and not channels.extra
     return grey or (kind == meaning.RGB and together and channels.extra in ((), ("straight",)))
@@ -188,7 +204,7 @@ def _by_decoder(source: Source, facts: Layout) -> Decoded:
     if facts.channels.alpha:
         data = patched(page, {tags.EXTRA_SAMPLES: 0})  # told of an alpha channel, OpenCV multiplies 8-bit colours by it
     if facts.broken:
-        data = facts.last.as_last(data)
+        data = page.as_last(data)
     pixels = read(source, data, logged=True)
     if inks:  # to which OpenCV gives an alpha channel that the file lacks
         pixels = np.ascontiguousarray(pixels[:, :, :3])

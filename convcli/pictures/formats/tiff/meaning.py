@@ -25,8 +25,9 @@ _FOREIGN: Final = {
 _COMPRESSIONS: Final = {
     1: "none", 2: "CCITT", 3: "CCITT", 4: "CCITT", 5: "LZW", 6: "old JPEG", 7: "JPEG", 8: "deflate", 32766: "NeXT",
     32773: "PackBits", 32809: "ThunderScan", 32908: "PixarFilm", 32909: "PixarLog", 32946: "deflate",
-    33003: "JPEG 2000", 33005: "JPEG 2000", 34676: "SGI log", 34677: "SGI log 24", 34712: "JPEG 2000", 34887: "LERC", 34892: "lossy JPEG",
-    34925: "LZMA", 34933: "PNG", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
+    33003: "JPEG 2000", 33005: "JPEG 2000", 34676: "SGI log", 34677: "SGI log 24", 34712: "JPEG 2000", 34887: "LERC",
+    34892: "lossy JPEG", 34925: "LZMA", 34933: "PNG", 50000: "ZSTD", 50001: "WebP", 50002: "JPEG XL",
+    52546: "JPEG XL",
 }  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def channels(page: Directory) -> Channels:
     takes = {RGB: 3, YCBCR: 3, INKS: 4}.get(kind, 1)
     if not takes <= samples <= MOST:
         raise ValueError(f"{samples} samples per pixel; {takes} to {MOST} of such can be read")
-    said = page.get(tags.EXTRA_SAMPLES)[-(samples - takes) :] if samples > takes else ()
+    said = page.get(tags.EXTRA_SAMPLES)[: samples - takes]
     extra: list[Extra] = [tags.EXTRA[value] if value < 3 else "band" for value in said]
     extra += ["band"] * (samples - takes - len(extra))
     return Channels(colours=3 if kind in (RGB, YCBCR, INKS, PALETTE) else 1, extra=tuple(extra))

@@ -26,7 +26,7 @@ from convcli.pictures import sniff
 from convcli.pictures.format import Decoded, Metadata, NotInBandsError, Pixels, Source, TruncatedError, at
 from convcli.pictures.formats.tiff import directories as tags
 from convcli.pictures.formats.tiff.blocks import Blocks, meaning, small_file
-from convcli.pictures.formats.tiff.layout import decode
+from convcli.pictures.formats.tiff.layout import decode, layout
 
 _OLD_JPEG: Final = 6
 #: Bytes of samples that are decoded at a time, where strips and tiles allow it.
@@ -91,6 +91,8 @@ class TiffBands:
             raise self._whole(f"all of its {self.pages} pages are wanted")
         self._blocks, self._meaning = Blocks.of(page), meaning(page)
         self._check_there()
+        if layout(self._data).refusal:
+            raise NotInBandsError
         # Rows of plain samples can be cut anywhere.
         plain = page.first(tags.COMPRESSION, 1) == 1 and page.first(tags.PHOTOMETRIC, 1) < 4
         self._anywhere = plain and not self._blocks.tiled and self._blocks.planes == 1
