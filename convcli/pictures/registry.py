@@ -125,6 +125,10 @@ def _is_avif(data: bytes) -> bool:
     return data[4:8] == b"ftyp" and bool({b"avif", b"avis"} & brands(data))
 
 
+def _is_heif(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and bool(_HEIF & brands(data)) and not _is_avif(data)
+
+
 def _is_bmp(data: bytes) -> bool:
     size = int.from_bytes(data[14:18], "little")
     return data[:2] == b"BM" and len(data) > 18 and (size in (12, 108, 124) or 16 <= size <= 64)
@@ -134,6 +138,7 @@ def _is_netpbm(kinds: bytes) -> Callable[[bytes], bool]:
     return lambda data: data[:1] == b"P" and data[1:2] in kinds and data[2:3] in b"# \t\n\v\f\r"
 
 
+_HEIF: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _8: Final = frozenset({"uint8"})
 _8_16: Final = frozenset({"uint8", "uint16"})
 _NUMBERS: Final = frozenset({"uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"})
@@ -217,6 +222,11 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         name="gif", only_read=(".gif",), because=": its 256 colours spoil a filtered picture",
         starts=(b"GIF87a", b"GIF89a"), header=Late("others.gif"), metadata=Late("others.gif_metadata"),
         decode=Late("others.decode"),
+    ),
+    Format(
+        name="heif", only_read=(".heic", ".heif", ".hif", ".heics", ".heifs"), recognised=_is_heif,
+        header=Late("heif.header"), metadata=Late("heif.metadata"), decode=Late("heif.decode"),
+        pages=Late("heif.pages"),
     ),
     Format(
         name="hdr", only_read=(".hdr",), starts=(b"#?RADIANCE", b"#?RGBE"),

@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from convcli.errors import ImageError
-from convcli.pictures.registry import FORMATS, brands
+from convcli.pictures.registry import FORMATS
 
 if TYPE_CHECKING:
     from convcli.pictures.format import Completed, Header, Metadata
@@ -35,7 +35,6 @@ _FOREIGN: Final = (
     (b"\x1aE\xdf\xa3", "Matroska video"),
     (b"\x1f\x8b", "gzip"),
 )
-_HEIF_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
 
 def identify(data: bytes) -> str:
@@ -71,7 +70,7 @@ def unknown(data: bytes) -> tuple[str, str]:
         if data.startswith(signature):
             return f"unsupported format: {name}", able
     if data[4:8] == b"ftyp":
-        return f"unsupported format: {'HEIC' if _HEIF_BRANDS & brands(data) else 'MP4 or other video'}", able
+        return "unsupported format: MP4 or other video", able
     if data.startswith(b"PK\3\4"):
         return "unsupported format: a zip archive", able
     start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()

@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -50,6 +51,17 @@ def opencv(pixels: Pixels, extension: str, *settings: int) -> bytes:
     done, out = cv2.imencode(extension, np.ascontiguousarray(shown), settings)
     assert done, extension
     return out.tobytes()
+
+
+def heif(pixels: Pixels, mode: str = "", pages: int = 1, **options: Any) -> bytes:
+    """A HEIF file by pillow-heif: `mode` is its name of the kind of pixels; further pages are the picture mirrored."""
+    mode = mode or {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[pixels.shape[2]] + ";16" * (pixels.dtype.itemsize == 2)
+    file, size = pillow_heif.HeifFile(), (pixels.shape[1], pixels.shape[0])
+    for page in range(pages):
+        file.add_frombytes(mode, size, np.ascontiguousarray(pixels[:: -1 if page % 2 else 1]).tobytes())
+    out = io.BytesIO()
+    file.save(out, **options)
+    return out.getvalue()
 
 
 def animated(pixels: Pixels, format: str, **options: Any) -> bytes:
@@ -171,7 +183,12 @@ def _tiled(grey: Pixels, order: str) -> bytes:
 
 def _others(height: int, width: int) -> dict[str, tuple[str, bytes]]:
     rgb, grey, rgba = scene(height, width), scene(height, width, 1), scene(height, width, 4)
+    block, deep = exif_block(6), rgba.astype(np.uint16) * 257
     return {
+        "heif still": ("heif", heif(rgb, exif=block, icc_profile=bytes(300), thumbnails=[16])),
+        "heif grey": ("heif", heif(grey, xmp=b"<x:xmpmeta/>")),
+        "heif 10 bits": ("heif", heif(deep)),
+        "heif pages": ("heif", heif(rgb, pages=3, primary_index=1)),
         "webp lossy": ("webp", pillow(rgb, "WEBP", exif=exif_block(3), icc_profile=bytes(300))),
         "webp lossless": ("webp", pillow(rgb, "WEBP", lossless=True)),
         "webp alpha": ("webp", pillow(rgba, "WEBP", quality=80)),

@@ -138,7 +138,17 @@ def _riff(data: bytes, at: int, end: int) -> Iterator[Found]:
         at += 8 + length + (length & 1)
 
 
-_CONTAINERS = {b"meta": 4, b"iprp": 0, b"ipco": 0, b"iinf": 6, b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0}
+_CONTAINERS = {
+    b"meta": 4,
+    b"iprp": 0,
+    b"ipco": 0,
+    b"iref": 4,
+    b"iinf": 6,
+    b"moov": 0,
+    b"trak": 0,
+    b"mdia": 0,
+    b"minf": 0,
+}
 _CONTAINERS |= {b"stbl": 0, b"jp2h": 0, b"stsd": 8, b"dinf": 0, b"edts": 0}
 
 
@@ -237,6 +247,6 @@ def _npy(data: bytes) -> Iterator[Found]:
 
 
 _WALKS = {
-    "png": _png, "jpeg": _jpeg, "tiff": _tiff, "webp": _webp, "avif": _boxes, "jp2": _jp2, "gif": _gif, "bmp": _bmp,
-    "ras": _ras, "pnm": _text, "pfm": _text, "hdr": _text, "npz": _zip, "npy": _npy,
+    "png": _png, "jpeg": _jpeg, "tiff": _tiff, "webp": _webp, "avif": _boxes, "heif": _boxes, "jp2": _jp2, "gif": _gif,
+    "bmp": _bmp, "ras": _ras, "pnm": _text, "pfm": _text, "hdr": _text, "npz": _zip, "npy": _npy,
 }  # fmt: skip

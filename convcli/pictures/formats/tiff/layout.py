@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from convcli.channels import MOST, Channels
@@ -12,7 +15,12 @@ from convcli.pictures.formats.tiff import directories as tags, meaning
 from convcli.pictures.formats.tiff.blocks import check_blocks
 from convcli.pictures.formats.tiff.directories import Directory, directories, listed, patched
 from convcli.pictures.formats.tiff.samples import OF_BYTES, stored, stored_dtype
-from convcli.records import record
+from convcli.records import late, record
+
+if TYPE_CHECKING:
+    from convcli.pictures.formats.tiff import extra
+else:  # few files want it
+    extra = late("convcli.pictures.formats.tiff.extra")
 
 #: Compressions whose codes OpenCV's libtiff knows, and that are for grey, RGB and the like alone: fax codes, JPEG.
 _OF_PICTURES = frozenset({2, 3, 4, 7})
@@ -95,6 +103,8 @@ def _refusal(page: Directory, kind: str) -> str:
     bits = page.get(tags.BITS, (1,))
     if len(set(bits)) > 1:
         return f"samples of {', '.join(map(str, bits[:4]))} bits; all of one depth can be read"
+    if page.first(tags.COMPRESSION, 1) == _JPEG and bits[0] != 8:
+        return f"JPEG of {bits[0]} bits; 8 can be read"
     if not kind:
         return "samples that are complex or of several kinds; integers and floats can be read"
     ycbcr = page.first(tags.PHOTOMETRIC, meaning.MINISBLACK) == meaning.YCBCR
@@ -155,11 +165,11 @@ def completed(data: bytes) -> Completed | None:
 def decode(source: Source) -> Decoded:
     """The first page, upright."""
     facts = layout(source.data)
-    page = facts.page
-    width, height = page.first(tags.WIDTH, 0), page.first(tags.HEIGHT, 0)
+    page, sides = facts.page, header(source.data)
+    width, height = sides.width, sides.height
     source.limit(width, height)
     if facts.refusal:
-        raise ImageError(f"unsupported TIFF: {facts.refusal}")
+        return replace(extra.decode(source, facts.refusal, decode), frames=facts.pages)
     if facts.by_opencv:
         decoded = _by_decoder(source, facts)
     else:
