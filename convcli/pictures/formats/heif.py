@@ -15,10 +15,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from convcli.channels import Channels
 from convcli.engine.threads import thread_count
 from convcli.errors import ImageError
 from convcli.pictures.format import EXIF_MARK, Decoded, Header, Metadata, Note, Pixels, Source, TruncatedError
-from convcli.pictures.formats.avif import boxes, inspect
+from convcli.pictures.formats.avif import inspect
+from convcli.pictures.formats.boxes import boxes
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.registry import brands
 from convcli.pictures.sniff import header as header_of
@@ -31,7 +33,6 @@ _SEQUENCES: Final = frozenset({b"msf1", b"hevc", b"hevx", b"heis", b"heim"})
 #: Colour primaries and transfer functions, by number, that differ from those that pictures without a profile have.
 _PRIMARIES: Final = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 _TRANSFERS: Final = {8: "linear", 16: "PQ", 18: "HLG"}
-_PREMULTIPLIED: Final = Note("colours", "its colours are stored multiplied by alpha, and taken as they are")
 
 
 def header(data: bytes) -> Header:
@@ -86,12 +87,11 @@ def decode(source: Source) -> Decoded:
     grey = "chroma" not in image.info  # which comes as three equal channels where it has alpha
     if grey and pixels.shape[2] == 4 and (pixels[:, :, :2] == pixels[:, :, 1:3]).all():
         pixels = pixels[:, :, [0, 3]]
-    notes = [_PREMULTIPLIED] if image.premultiplied_alpha else []
-    return Decoded(
-        pixels=_full_range(pixels, image.info["bit_depth"]),
-        frames=facts.frames,
-        notes=(*notes, *_unsaid(source.data, image.info)),
-    )
+    means = Channels.of(pixels.shape[2])
+    if means.alpha and image.premultiplied_alpha:
+        means = means.with_extra("premultiplied")
+    scaled = _full_range(pixels, image.info["bit_depth"])
+    return Decoded(pixels=scaled, frames=facts.frames, notes=tuple(_unsaid(source.data, image.info)), channels=means)
 
 
 def _full_range(pixels: Pixels, bits: int) -> Pixels:
