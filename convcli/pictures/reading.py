@@ -60,8 +60,9 @@ def decode(
     """The first frame of an image file's bytes, upright; its format is told by its content.
 
     Values are as stored: grey stays grey, 16 bits and floats are kept; palettes become RGB(A), 1 to 4 bits become 8,
-    and other depths (of PNM, AVIF, JPEG 2000, BMP, TIFF) are scaled to the full 8, 16 or 32 bits. More than `max_pixels`
-    are refused from the header. With `allow_truncated` a JPEG, PNG, BMP, PNM or plain TIFF file that was cut short is filled up, which a note tells.
+    and other depths (PNM, AVIF, JPEG 2000, BMP, TIFF) are scaled to the full 8 to 32 bits. More than `max_pixels` are
+    refused from the header. With `allow_truncated` a JPEG, PNG, BMP, PNM or plain TIFF file that was cut short is
+    filled up, which a note tells.
 
     Data that a decoder complains of, and decodes, get a note, or with `strict` an error. JPEG has no checksums: only
     damage that breaks its codes is found, which libjpeg did in 9 of 10 files with 100 random bytes in them, and in 1 of
