@@ -64,13 +64,6 @@ def range_notes(pixels: Pixels, maximum: int, minimum: int = 0) -> tuple[Note, .
     return (Note("colours", f"its values {values} are scaled to {full}"),)
 
 
-def straight(pixels: Pixels) -> Pixels:
-    """Integer colours that are stored multiplied by their alpha, the last channel, divided by it; 0 where it is 0."""
-    full, alpha = int(np.iinfo(pixels.dtype).max), pixels[:, :, -1:]
-    colours = np.rint(pixels[:, :, :-1] * float(full) / np.maximum(alpha, 1)).clip(0, full).astype(pixels.dtype)
-    return np.concatenate([colours * (alpha > 0), alpha], axis=2)
-
-
 def swapped(pixels: Pixels, *, in_place: bool = False) -> Pixels:
     """BGR(A) to RGB(A) or back; `in_place` where OpenCV can."""
     if pixels.shape[2] < 3:

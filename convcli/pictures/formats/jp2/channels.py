@@ -13,9 +13,10 @@ from typing import Final
 
 import numpy as np
 
+from convcli.channels import Channels as Meaning
 from convcli.errors import ImageError
-from convcli.pictures.codecs import full_range, range_notes, straight
-from convcli.pictures.format import Note, Pixels
+from convcli.pictures.codecs import full_range, range_notes
+from convcli.pictures.format import Decoded, Note, Pixels
 from convcli.pictures.formats.boxes import Span, boxes
 from convcli.records import record
 
@@ -122,7 +123,7 @@ def looked_up(pixels: Pixels, channels: Channels) -> Pixels:
     return np.stack(planes, axis=2)
 
 
-def coloured(pixels: Pixels, bits: Sequence[int], channels: Channels) -> tuple[Pixels, tuple[Note, ...]]:
+def coloured(pixels: Pixels, bits: Sequence[int], channels: Channels) -> Decoded:
     """Grey, RGB or RGBA of full range of channels as their boxes say, and what there is to be said of it."""
     order, premultiplied, notes = _order(pixels.shape[2], channels)
     pixels = pixels if order == [*range(pixels.shape[2])] else pixels[:, :, order]
@@ -139,7 +140,8 @@ def coloured(pixels: Pixels, bits: Sequence[int], channels: Channels) -> tuple[P
         pixels = np.stack(planes, axis=2)
         notes += range_notes(pixels, (1 << min(depths)) - 1)
     pixels = np.ascontiguousarray(pixels.astype(dtype, copy=False))
-    return (straight(pixels) if premultiplied else pixels), notes
+    means = Meaning.of(pixels.shape[2])
+    return Decoded(pixels=pixels, notes=notes, channels=means.with_extra("premultiplied") if premultiplied else means)
 
 
 def _order(count: int, channels: Channels) -> tuple[list[int], bool, tuple[Note, ...]]:

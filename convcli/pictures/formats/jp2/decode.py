@@ -6,6 +6,7 @@ Source: ITU-T T.800 (JPEG 2000), annex I.
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import Final
 
 from convcli.errors import ImageError
@@ -47,8 +48,8 @@ def decode(source: Source) -> Decoded:
     if meaning.sources:
         pixels = channels.looked_up(pixels, meaning)
         bits = [meaning.bits[column] if column >= 0 else bits[component] for component, column in meaning.sources]
-    pixels, notes = channels.coloured(pixels, bits, meaning)
-    return Decoded(pixels=upright(pixels, directories.orientation(metadata(data).exif)), notes=notes)
+    decoded = channels.coloured(pixels, bits, meaning)
+    return replace(decoded, pixels=upright(decoded.pixels, directories.orientation(metadata(data).exif)))
 
 
 def metadata(data: bytes) -> Metadata:
