@@ -154,7 +154,7 @@ def test_damage_leaves_no_file(name: str, deflated: bool, tmp_path: Path) -> Non
     with pytest.raises(ImageError, match="damaged") as caught:
         in_bands(data, tmp_path, ["sharpen"])
     assert caught.value.place == str(tmp_path / "in.tif")
-    assert bool(caught.value.hint) == (name == "a strip beyond the end" and not deflated)  # --allow-truncated
+    assert not caught.value.hint  # --allow-truncated would not help
     assert (tmp_path / "banded.tif").read_bytes() == b"before"
     assert not list(tmp_path.glob(f"{temporaries.TEMPORARY_PREFIX}*"))
 

@@ -63,7 +63,10 @@ def jpeg() -> Iterator[Cell]:
         yield _cell(f"{name} {size}", data, "jpeg", _reading(_inks(255 - right) if colours == 4 else right, 3))
         if name == "CMYK":
             at = data.index(b"\xff\xee\0\x0eAdobe")
-            yield _cell(f"{name} {size}, no mark", data[:at] + data[at + 16 :], "jpeg", _reading(_inks(right), 3))
+            # Practice differs, which is told: libjpeg's users take it for inverted, too.
+            inverted = _reading(_inks(255 - right), 3, told="inverted")
+            bare = data[:at] + data[at + 16 :]
+            yield _cell(f"{name} {size}, no mark", bare, "jpeg", _reading(_inks(right), 3), inverted)
     processes: list[tuple[int, dict[str, Any]]] = [(12, {}), *((bits, {"lossless": True}) for bits in (8, 12, 16))]
     for size, (bits, how) in product(_SIZES, processes):
         pixels = smooth(size, 3, (1 << bits) - 1)

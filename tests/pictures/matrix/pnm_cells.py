@@ -94,8 +94,9 @@ def pfm() -> Iterator[Cell]:
         values[-1, -1] = np.inf
         order = "<" if scale < 0 else ">"
         data = f"P{kind}\n{size[1]} {size[0]}\n{scale}\n".encode() + values[::-1].astype(f"{order}f4").tobytes()
-        scaled = Reading(pixels=values * np.float32(abs(scale)), colours=samples)
-        stored = Reading(pixels=values, colours=samples, told="" if abs(scale) == 1 else "scale")
+        told = "" if abs(scale) == 1 else "scale"
+        scaled = Reading(pixels=values / np.float32(abs(scale)), colours=samples, told=told)  # as Netpbm has it
+        stored = Reading(pixels=values, colours=samples, told=told)
         yield Cell(
             name=f"PFM {kind} {size} scale {scale}", file=lambda data=data: data, readings=(scaled, stored),
             extension=".pfm", format="pfm",

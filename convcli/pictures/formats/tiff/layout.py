@@ -79,7 +79,6 @@ def _layout(data: bytes) -> Layout:
     bits, channels = page.first(tags.BITS, 1), Channels.bands(1)
     by_opencv, refusal = False, _refusal(page, kind)
     if not refusal:
-        check_blocks(page)
         try:
             channels = meaning.channels(page)
         except ValueError as error:
@@ -87,6 +86,8 @@ def _layout(data: bytes) -> Layout:
         by_opencv = _by_opencv(page, bits, channels)
     if not refusal and not by_opencv:
         refusal = _refused_samples(page, bits, kind)
+    if not refusal:
+        check_blocks(page)
     return Layout(
         page=page, pages=sum(page.is_page for page in pages), channels=channels, bits=bits, kind=kind,
         by_opencv=by_opencv, refusal=refusal, broken=broken,
@@ -150,24 +151,34 @@ def _refused_samples(page: Directory, bits: int, kind: str) -> str:
 def completed(data: bytes) -> Completed | None:
     """A file of plain samples with zeros for those that are missing."""
     page = next(directories(data), None)
-    if page is None or page.first(tags.COMPRESSION, 1) != 1:
+    missing = lacking(page) if page else None
+    return Completed(data=data + bytes(missing[0]), share=missing[1]) if missing else None
+
+
+def lacking(page: Directory) -> tuple[int, float] | None:
+    """How many bytes a file of plain samples lacks at its end, and the share of its samples that is there.
+
+    None where nothing is missing, or too much.
+    """
+    if page.first(tags.COMPRESSION, 1) != 1:
         return None
     pairs = ((page.get(offsets), page.get(sizes)) for offsets, sizes in (tags.STRIPS, tags.TILES))
-    spans = [span for pair in pairs for span in zip(*pair, strict=True)]
-    needed = sum(size for _, size in spans)
-    there = sum(max(0, min(size, len(data) - start)) for start, size in spans)
-    end = max(start + size for start, size in spans)
-    if needed <= 0 or there < needed * LEAST_SHARE or end > len(data) + 2 * needed:
+    spans, size = [span for pair in pairs for span in zip(*pair, strict=True)], len(page.data)
+    needed = sum(many for _, many in spans)
+    there = sum(max(0, min(many, size - start)) for start, many in spans)
+    end = max((start + many for start, many in spans), default=0)
+    if not size < end <= size + 2 * needed or there < needed * LEAST_SHARE:
         return None
-    return Completed(data=data + bytes(max(0, end - len(data))), share=there / needed)
+    return end - size, there / needed
 
 
 def decode(source: Source) -> Decoded:
     """The first page, upright."""
-    facts = layout(source.data)
-    page, sides = facts.page, header(source.data)
+    sides = header(source.data)
     width, height = sides.width, sides.height
     source.limit(width, height)
+    facts = layout(source.data)
+    page = facts.page
     if facts.refusal:
         return replace(extra.decode(source, facts.refusal, decode), frames=facts.pages)
     if facts.by_opencv:

@@ -26,7 +26,7 @@ from convcli.pictures import sniff
 from convcli.pictures.format import Decoded, Metadata, NotInBandsError, Pixels, Source, TruncatedError, at
 from convcli.pictures.formats.tiff import directories as tags
 from convcli.pictures.formats.tiff.blocks import Blocks, meaning, small_file
-from convcli.pictures.formats.tiff.layout import decode, layout
+from convcli.pictures.formats.tiff.layout import decode, lacking, layout
 
 _OLD_JPEG: Final = 6
 #: Bytes of samples that are decoded at a time, where strips and tiles allow it.
@@ -81,6 +81,8 @@ class TiffBands:
         if self.height * self._row() < least or not self.height:
             raise NotInBandsError
         Source(data=b"", format="tiff", max_pixels=self._max_pixels).limit(self.width, self.height)
+        if not self._readable():
+            raise NotInBandsError
         if page.first(tags.ORIENTATION, 1) != 1:
             raise self._whole("its rows are stored turned or mirrored")
         if page.first(tags.COMPRESSION, 1) == _OLD_JPEG:
@@ -90,9 +92,6 @@ class TiffBands:
         if self._all_pages and self.pages > 1:
             raise self._whole(f"all of its {self.pages} pages are wanted")
         self._blocks, self._meaning = Blocks.of(page), meaning(page)
-        self._check_there()
-        if layout(self._data).refusal:
-            raise NotInBandsError
         # Rows of plain samples can be cut anywhere.
         plain = page.first(tags.COMPRESSION, 1) == 1 and page.first(tags.PHOTOMETRIC, 1) < 4
         self._anywhere = plain and not self._blocks.tiled and self._blocks.planes == 1
@@ -107,14 +106,15 @@ class TiffBands:
         """Bytes of samples of a row of the picture, or of one of that width."""
         return -(-(width or self.width) * self._samples * self._bits // 8)
 
-    def _check_there(self) -> None:
-        for start, count in zip(self._blocks.offsets, self._blocks.sizes, strict=True):
-            if start + count > len(self._data):
-                fact = f"its pixels reach byte {start + count}, it ends at byte {len(self._data)}"
-                if self._allow_truncated:
-                    raise self._whole(fact)
-                hint = sniff.HINT if self._page.first(tags.COMPRESSION, 1) == 1 else ""
-                raise TruncatedError(f"damaged or truncated TIFF: {fact}", hint=hint)
+    def _readable(self) -> bool:
+        """Whether the page is read by its samples or OpenCV. Raises TruncatedError where parts of it are missing."""
+        try:
+            return not layout(self._data).refusal
+        except TruncatedError as error:
+            if self._allow_truncated:
+                raise self._whole(error.fact) from None
+            error.hint = sniff.HINT if lacking(self._page) else ""
+            raise
 
     def _cut(self) -> list[tuple[int, int]]:
         row = self._row()
