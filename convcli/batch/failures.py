@@ -12,6 +12,7 @@ from convcli.batch.one_job import run_job
 from convcli.batch.report import Report
 from convcli.batch.settings import Settings
 from convcli.errors import ConvcliError, ImageError
+from convcli.pictures.opencv import is_out_of_memory
 
 if TYPE_CHECKING:
     from convcli.batch.files import Pending
@@ -30,7 +31,7 @@ def settled(
     try:
         return run_job(job, settings, earlier, admit, later)
     except Exception as error:
-        if safely or isinstance(error, ConvcliError | MemoryError):
+        if safely or isinstance(error, ConvcliError) or is_out_of_memory(error):
             return _failed_by(error, job, earlier)
         raise
 
@@ -54,7 +55,7 @@ def _failed_by(error: Exception, job: Job, earlier: Earlier | None) -> Report:
         error.place = error.place or place_of(job.input)
         return failed(job, str(error), earlier)
     fact = "not enough memory"
-    if not isinstance(error, MemoryError):
+    if not is_out_of_memory(error):
         fact = f"an error inside convcli, please report it: {type(error).__name__}: {error}"
     return failed(job, str(ImageError(" ".join(fact.split()), place=place_of(job.input))), earlier)
 

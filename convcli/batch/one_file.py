@@ -23,7 +23,8 @@ from convcli.batch.names import inputs
 from convcli.batch.names.jobs import STANDARD, output_format
 from convcli.batch.report import Report
 from convcli.batch.settings import PictureSettings
-from convcli.engine.threads import thread_count
+from convcli.engine.threads import is_room, thread_count
+from convcli.errors import ImageError
 from convcli.filtering import Filtered, Picture, Steps, paging
 from convcli.filtering.graph import Read
 from convcli.filtering.outline import Outline
@@ -97,6 +98,8 @@ class OneFile:
             raise NotInBandsError
         moves_along_z = any("z" in kernel.axes for kernel in settings.kernels)
         if not FORMATS[output_format(job, format)].writer or not paging.available() or moves_along_z:
+            raise NotInBandsError
+        if not is_room(_MEMORY):  # where the threads of bands may find none and end the process
             raise NotInBandsError
         pictures = self._pictures
         return reading.open_rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import mmap
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -69,7 +70,8 @@ def run_all(work: Callable[[T], object], pieces: Iterable[T]) -> None:
                 pass
 
     with _one_thread_below():
-        helpers = _helpers(min(thread_count(), len(waiting)) - 1) if len(waiting) > 1 else []
+        count = _with_room(min(thread_count(), max(1, len(waiting))))
+        helpers = _helpers(count - 1)
         for helper in helpers:
             helper.begin(loop)
         loop()
@@ -189,18 +191,84 @@ def _one_thread_below() -> Iterator[None]:
                 blas_set(_before[1])
 
 
+#: Bytes of address space that there are to be before OpenBLAS takes 32 MiB for a product, and before another thread is
+#: started, which takes more by and by.
+_PRODUCT, _THREAD = 36 << 20, 1 << 27
+#: Threads for whose products OpenBLAS has memory.
+_provided = 0
+
+
+def _with_room(count: int) -> int:
+    """So many threads, or fewer where there is no memory for more. Raises MemoryError where there is none for one.
+
+    OpenBLAS takes memory for each product that is under way beside others, and ends the process where it gets none,
+    while other threads still compute: they end in a crash. So it takes it here, one after the other, and keeps it.
+    """
+    global _provided
+    if count <= _provided:
+        return count
+    take, leave = _blas_memory()
+    with _guard:
+        blocks = []
+        try:
+            for number in range(count):
+                if number >= _provided and not is_room(_THREAD if number else _PRODUCT):
+                    break
+                blocks.append(take(0))
+        finally:
+            for block in blocks:
+                leave(block)
+        _provided = max(_provided, len(blocks))
+    if not blocks:
+        raise MemoryError
+    return len(blocks)
+
+
+def is_room(size: int) -> bool:
+    """Whether so many bytes of address space can be had."""
+    try:
+        mmap.mmap(-1, size).close()
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _blas_memory() -> tuple[Callable[[int], object], Callable[[Any], object]]:
+    """How numpy's OpenBLAS takes and leaves the memory of a product; does nothing where numpy has another BLAS."""
+    import ctypes
+
+    library = _blas_library()
+    take, leave = getattr(library, "blas_memory_alloc", None), getattr(library, "blas_memory_free", None)
+    if take is None or leave is None:
+        return lambda _: None, lambda _: None
+    take.restype, take.argtypes, leave.restype, leave.argtypes = (
+        ctypes.c_void_p,
+        [ctypes.c_int],
+        None,
+        [ctypes.c_void_p],
+    )
+    return take, leave
+
+
+@cache
+def _blas_library() -> Any:
+    """The library of numpy's that is linked to its BLAS; None where that can't be told."""
+    import ctypes
+
+    try:
+        return ctypes.CDLL(importlib.import_module("numpy._core._multiarray_umath").__file__)
+    except (ImportError, OSError, AttributeError, TypeError):
+        return None
+
+
 @cache
 def _blas_threads() -> tuple[Callable[[], int], Callable[[int], object]]:
     """How numpy's OpenBLAS tells and is told its number of threads; does nothing where numpy has another BLAS.
 
     Two of our threads that each start OpenBLAS's threads wait for one another: measured up to 100 times slower.
     """
-    import ctypes
-
-    try:
-        library = ctypes.CDLL(importlib.import_module("numpy._core._multiarray_umath").__file__)
-    except (ImportError, OSError, AttributeError, TypeError):
-        return lambda: 1, lambda _: None
+    library = _blas_library()
     for prefix, suffix in (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", "")):
         get = getattr(library, f"{prefix}openblas_get_num_threads{suffix}", None)
         put = getattr(library, f"{prefix}openblas_set_num_threads{suffix}", None)

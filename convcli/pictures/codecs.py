@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
 
 from convcli.errors import ImageError
 from convcli.pictures.format import Animation, Header, Note, Pixels, Source, Target, TruncatedError
-from convcli.pictures.opencv import opencv, overheard, quiet
+from convcli.pictures.opencv import check_memory, is_out_of_memory, opencv, overheard, quiet
 from convcli.pictures.registry import FORMATS
 from convcli.pictures.sniff import header, identify
 
@@ -111,6 +112,9 @@ def _decoded(
     except cv2.error:  # its words are of its own code, not of the file
         pixels = None
     if pixels is None or not pixels.size or (logged and source.complaints):
+        with suppress(ImageError):  # of a header that is damaged, too
+            facts = header(source.data, source.format)
+            check_memory(16 * facts.width * facts.height)
         fact = f"damaged, truncated or unsupported {source.format.upper()}: its pixels can't be decoded"
         fact += f" ({source.complaints[0]})" if source.complaints else ""
         raise TruncatedError(fact)
@@ -162,6 +166,8 @@ def encoded(
     except cv2.error as error:
         raise _refused(target, error) from None
     data: bytes = out.tobytes() if done else b""
+    if not done:
+        check_memory(4 * pixels.nbytes)
     if identify(data) != target.format or _size(data, target.format, by_header=by_header) != shape[:2]:
         raise ImageError(f"OpenCV can't write {shape[1]} x {shape[0]} as {target.format}")
     return data
@@ -198,4 +204,6 @@ def encoded_frames(animation: Animation, target: Target, flags: Sequence[int]) -
 
 
 def _refused(target: Target, error: Any) -> ImageError:
+    if is_out_of_memory(error):
+        raise MemoryError from None
     return ImageError(f"can't be written as {target.format}: {error.err or error}")

@@ -6,6 +6,7 @@ In this package nothing imports cv2 but `opencv` here: where it is missing or br
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import sys
@@ -81,6 +82,25 @@ def unusable(error: ImportError | AttributeError, library: str = "") -> ImageErr
     if library == "OpenCV":
         hint = "pip uninstall opencv-python opencv-python-headless; pip install opencv-python-headless"
     return ImageError(f"{library} can't be used: {fact}", hint=hint)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, here or in OpenCV."""
+    cv2: Any = sys.modules.get("cv2")
+    if cv2 is None or not isinstance(error, getattr(cv2, "error", MemoryError)):
+        return isinstance(error, MemoryError)
+    return getattr(error, "code", 0) == cv2.Error.StsNoMem or str(error) == "std::bad_alloc"
+
+
+def check_memory(size: int) -> None:
+    """Raise MemoryError where `size` bytes and a little more can't be had.
+
+    OpenCV's codecs only fail then, as they do on damaged files.
+    """
+    try:
+        mmap.mmap(-1, size + (1 << 25)).close()
+    except OSError:
+        raise MemoryError from None
 
 
 _quiet_lock = threading.Lock()
