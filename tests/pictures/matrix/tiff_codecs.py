@@ -195,8 +195,8 @@ def _lab(values: Pixels) -> tuple[Reading, ...]:
     light = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * [0.9505, 1.0, 1.0888]
     linear = light @ _XYZ_TO_RGB.T
     light = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.abs(linear) ** (1 / 2.4) - 0.055).clip(0, 1)
-    eight = Reading(pixels=np.rint(255 * light).astype(np.uint8), colours=3, within=10)
-    return eight, Reading(pixels=np.rint(65535 * light).astype(np.uint16), colours=3, within=10 * 257)
+    eight = Reading(pixels=np.rint(255 * light).astype(np.uint8), colours=3, within=16)
+    return eight, Reading(pixels=np.rint(65535 * light).astype(np.uint16), colours=3, within=16 * 257)
 
 
 _XYZ_TO_RGB = np.array([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]])

@@ -104,7 +104,8 @@ def decode(source: Source, refusal: str, plain: Callable[[Source], Decoded]) -> 
             return replace(decoded, notes=(*notes, *decoded.notes))
         if photometric in lab.KINDS and compression in OF_BYTES:
             bits, samples = page.first(tags.BITS, 1), page.first(tags.SAMPLES, 1)
-            if samples == 3 and (photometric, bits) in lab.DEPTHS:
+            unsigned = page.first(tags.SAMPLE_FORMAT, 1) in (1, 4)
+            if samples == 3 and unsigned and (photometric, bits) in lab.DEPTHS:
                 pixels = lab.rgb(stored(source, page, bits, "u"), photometric)
                 note = Note("colours", "its CIELab colours are turned into sRGB")
                 return Decoded(pixels=upright(pixels, page.first(tags.ORIENTATION, 1)), notes=(note,))
