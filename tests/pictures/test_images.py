@@ -488,7 +488,7 @@ def test_errors_say_what_would_fit() -> None:
     assert str(caught.value) == (
         "out.jpg: jpeg can't hold RGBA, only grey, RGB\n"
         "  hint: --background COLOUR is laid under it, --alpha drop leaves it out; "
-        "formats that can: .png .webp .tif .bmp .pam .jp2 .avif .npy"
+        "formats that can: .png .webp .tif .bmp .pam .jp2 .avif .gif .npy"
     )
     with pytest.raises(ImageError, match="png can't hold float32 pixels, only uint8, uint16") as caught:
         encoding.encode(smooth().astype(np.float32), format="png", place="out.png")

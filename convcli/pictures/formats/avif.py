@@ -154,6 +154,8 @@ def _places(data: bytes, start: int, end: int) -> dict[int, list[tuple[int, int]
         at += 4 if version else 2
         base, at = _number(data, at, base_size), at + base_size
         extents, at = _number(data, at, 2), at + 2
+        if extents > 1 and not (index_size if version else 0) + offset_size + length_size:  # no bytes, but time
+            raise ValueError("a box lists places without saying any")
         spans = []
         for _ in range(extents):
             at += index_size if version else 0
