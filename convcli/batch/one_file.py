@@ -24,7 +24,6 @@ from convcli.batch.names.jobs import STANDARD, output_format
 from convcli.batch.report import Report
 from convcli.batch.settings import PictureSettings
 from convcli.engine.threads import is_room, thread_count
-from convcli.errors import ImageError
 from convcli.filtering import Filtered, Picture, Steps, paging
 from convcli.filtering.graph import Read
 from convcli.filtering.outline import Outline

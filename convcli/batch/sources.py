@@ -152,7 +152,7 @@ class PictureFile:
         data = encoding.encode_frames(
             timed, format=format, place=place, metadata=metadata, options=self._settings.options
         )
-        return data, (*self._assumed(first), *notes)
+        return data, (*self._assumed(first), *notes, *encoding.losses(frames, format))
 
     def encode_apart(
         self, results: Sequence[Filtered], format: str, *, place: str
@@ -172,7 +172,7 @@ class PictureFile:
         data = encoding.encode(
             frame, format=format, place=place, metadata=metadata, options=self._settings.options, channels=channels
         )
-        return data, (*self._assumed(picture), *notes)
+        return data, (*self._assumed(picture), *notes, *encoding.losses([frame], format))
 
     def _durations(self, count: int) -> list[int]:
         """Milliseconds of each frame that comes out; where a volume lost or gained some, all play as long as before."""
@@ -267,7 +267,7 @@ class ArrayFile:
         if format == "npy":
             return npy.write_npy(result), ()
         data = encoding.encode(result, format=format, place=place, options=self._options, channels=self._channels)
-        return data, ()
+        return data, encoding.losses([result], format)
 
     def encode_apart(
         self, results: Sequence[Filtered], format: str, *, place: str

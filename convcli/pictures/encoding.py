@@ -84,6 +84,12 @@ def encode_frames(
         return encoder(replace(animation, durations=durations, channels=kinds), target)
 
 
+def losses(frames: Sequence[Pixels], format: str) -> tuple[str, ...]:
+    """What pictures that `format` holds lose in a file of it all the same, in words."""
+    in_words = FORMATS[format].losses
+    return in_words([frame.reshape(*frame.shape[:2], -1) for frame in frames]) if in_words else ()
+
+
 def check_frames(kinds: Sequence[tuple[Sequence[int], Any, Channels]], format: str, place: str) -> None:
     """Raise ImageError where a format can't hold frames of these shapes (height, width, channels), dtypes, channels."""
     row = FORMATS[format]

@@ -7,7 +7,7 @@ when it is asked to do something.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -35,9 +35,8 @@ class Format:
     name: str
     #: Extensions of files that are written; the first one is that of messages.
     extensions: tuple[str, ...] = ()
-    #: Extensions of files that can be read but not written, and why where there is more to say of it.
+    #: Extensions of files that can be read but not written.
     only_read: tuple[str, ...] = ()
-    because: str = ""
     #: How files of it start.
     starts: tuple[bytes, ...] = ()
     #: What tells files of it where their first bytes alone don't.
@@ -86,6 +85,8 @@ class Format:
     encode: Callable[[format.Pixels, format.Target], bytes] | None = None
     #: Writes several pictures: any where it has `pages`, else the frames of an animation, which are of one size.
     encode_frames: Callable[[format.Animation, format.Target], bytes] | None = None
+    #: What pictures lose in its files, in words.
+    losses: Callable[[Sequence[format.Pixels]], tuple[str, ...]] | None = None
     #: Files of several pictures keep metadata, too.
     frames_keep: bool = True
     #: What writes a file by rows; the number is that of bytes of samples.
@@ -217,12 +218,14 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         header=Late("avif.header"), metadata=Late("avif.metadata"), decode=Late("avif.decode"),
         encode=Late("avif.encode"), encode_frames=Late("avif.encode_frames"), frames_keep=False,
     ),
-    Format(name="npy", extensions=(".npy",)),  # read and written by `convcli.npy`
     Format(
-        name="gif", only_read=(".gif",), because=": its 256 colours spoil a filtered picture",
-        starts=(b"GIF87a", b"GIF89a"), header=Late("others.gif"), metadata=Late("others.gif_metadata"),
-        decode=Late("others.decode"),
+        name="gif", extensions=(".gif",), starts=(b"GIF87a", b"GIF89a"), depths=_8, channels=_ALL,
+        widened={1: 3, 2: 4}, longest_side=65535, settings={"dither": ("0 or 1", 1)}, header=Late("others.gif"),
+        metadata=Late("others.gif_metadata"), decode=Late("others.decode"),
+        encode=Late("gif.writer.encode"), encode_frames=Late("gif.writer.encode_frames"),
+        losses=Late("gif.writer.losses"),
     ),
+    Format(name="npy", extensions=(".npy",)),  # read and written by `convcli.npy`
     Format(
         name="heif", only_read=(".heic", ".heif", ".hif", ".heics", ".heifs"), recognised=_is_heif,
         header=Late("heif.header"), metadata=Late("heif.metadata"), decode=Late("heif.decode"),

@@ -12,8 +12,8 @@ from convcli.pictures.registry import FORMATS
 
 MAX_PIXELS: Final = 1 << 30  # OpenCV's own limit, so it needs no setting of its own
 WRITABLE: Final = {name: row.extensions for name, row in FORMATS.items() if row.extensions}
-#: Extensions of formats that can only be read, and why where there is more to say of it.
-ONLY_READ: Final = {extension: row.because for row in FORMATS.values() for extension in row.only_read}
+#: Extensions of formats that can only be read.
+ONLY_READ: Final = frozenset(extension for row in FORMATS.values() for extension in row.only_read)
 #: The formats with settings, the lossy ones first.
 _SETTABLE: Final = sorted(
     (row for row in FORMATS.values() if row.settings), key=lambda row: "quality" not in row.settings
@@ -36,7 +36,7 @@ def format_of(name: str) -> str:
     known = [extension for extensions in WRITABLE.values() for extension in extensions]
     listed = "extensions that can be written: " + " ".join(known)
     if extension in ONLY_READ:
-        raise UsageError(f"{extension[1:].upper()} can be read but not written{ONLY_READ[extension]}", hint=listed)
+        raise UsageError(f"{extension[1:].upper()} can be read but not written", hint=listed)
     hint = suggestion(extension, known) or listed
     fact = f"no image format has the extension '{extension}'" if "." in word else f"'{name}' has no image extension"
     raise UsageError(fact, hint=hint)

@@ -141,8 +141,8 @@ def test_what_would_be_refused(here: Path) -> None:
     Path("out/a.png").touch()
     Path("out/d.png").mkdir()
     os.mkfifo("e.png")
-    Path("f.gif").touch()
-    given = ["in/a.png", "d.png", "in/b/c.jpg", "absent.png", "e.png", "f.gif", "*.webp", "in/b/a.png/x.png"]
+    Path("f.hdr").touch()
+    given = ["in/a.png", "d.png", "in/b/c.jpg", "absent.png", "e.png", "f.hdr", "*.webp", "in/b/a.png/x.png"]
     before = snapshot(here)
     result = run("apply", *given, "-k", "identity", "-o", "out/", "--dry-run")
     assert (result.code, result.err, snapshot(here)) == (1, "", before)
@@ -153,7 +153,7 @@ def test_what_would_be_refused(here: Path) -> None:
         "in/b/c.jpg -> out/c.jpg",
         "absent.png -> out/absent.png  refused: no such file",
         "e.png -> out/e.png  refused: is a pipe or device, not a file",
-        "f.gif -> out/f.gif  refused: GIF can be read but not written: its 256 colours spoil a filtered picture",
+        "f.hdr -> out/f.hdr  refused: HDR can be read but not written",
         "*.webp  refused: no file matches this pattern",
         "in/b/a.png/x.png -> out/x.png  refused: can't be read: not a directory",
         "1 of 8 would be filtered, 7 refused",

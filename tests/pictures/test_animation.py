@@ -139,7 +139,7 @@ def test_metadata_of_animations(format: str) -> None:
 def test_what_holds_no_frames_says_so() -> None:
     with pytest.raises(ImageError, match="bmp can't hold 4 pictures") as caught:
         encoding.encode_frames(Animation(frames=drawn()), format="bmp", place="a.bmp")
-    assert caught.value.hint.startswith("formats that can: .tif .png .webp .avif; {frame} ")
+    assert caught.value.hint.startswith("formats that can: .tif .png .webp .avif .gif; {frame} ")
     with pytest.raises(ImageError, match="must be of one size"):
         encoding.encode_frames(Animation(frames=[drawn()[0], drawn()[0][:5]]), format="png", place="")
     with pytest.raises(ImageError, match="at most"):

@@ -218,3 +218,17 @@ def test_the_library_is_loaded_for_such_files_alone(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+def test_places_that_take_no_bytes_end() -> None:
+    """65,535 places of nothing for each of 10,000 items would be gone through one by one."""
+
+    def box(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(body), kind) + body
+
+    item = struct.pack(">HHH", 1, 0, 65535)
+    for brand, sizes in ((b"heic", 0), (b"heic", 15), (b"avif", 0)):  # 15: of indices, that version 0 lacks
+        places = box(b"iloc", bytes(4) + struct.pack(">HH", sizes, 10000) + item * 10000)
+        data = box(b"ftyp", brand + bytes(4) + brand) + box(b"meta", bytes(4) + places)
+        with pytest.raises(ImageError):
+            reading.decode(data, place="")

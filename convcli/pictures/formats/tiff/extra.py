@@ -37,6 +37,7 @@ _TABLES, _LERC_PARAMETERS, _STREAM, _STREAM_BYTES = 347, 50674, 513, 514
 _DEPTH, _TILE_DEPTH = 32997, 32998
 #: Memory that a dictionary of LZMA may take: four times that of `xz -9`.
 _LZMA_MEMORY: Final = 1 << 28
+_STRIP: Final = 1 << 20  # bytes
 _LARGEST: Final = (1 << 32) - (1 << 20)  # of a TIFF file whose offsets have 32 bits
 _END_OF_JPEG: Final = b"\xff\xd9"
 _NONE: Final = np.empty((0, 0), np.uint8)
@@ -104,7 +105,7 @@ def decode(source: Source, refusal: str, plain: Callable[[Source], Decoded]) -> 
             return replace(decoded, notes=(*notes, *decoded.notes))
         if photometric in lab.KINDS and compression in OF_BYTES:
             bits, samples = page.first(tags.BITS, 1), page.first(tags.SAMPLES, 1)
-            unsigned = page.first(tags.SAMPLE_FORMAT, 1) == 1
+            unsigned = page.first(tags.SAMPLE_FORMAT, 1) in (1, 4)
             if samples == 3 and unsigned and (photometric, bits) in lab.DEPTHS:
                 pixels = lab.rgb(stored(source, page, bits, "u"), photometric)
                 note = Note("colours", "its CIELab colours are turned into sRGB")
@@ -191,9 +192,15 @@ def _unpacked(source: Source, facts: _Page, refusal: str) -> tuple[bytes, tuple[
             down = first // blocks.across % blocks.down * blocks.height
             there = np.hstack(pieces[first : first + blocks.across])[: height - down]
             pieces[first : first + blocks.across] = [_NONE] * blocks.across
-            pieces[first] = there[:, : -(-facts.pixel * width // 8)]
-    plain = [piece.tobytes() for piece in pieces if piece.size]
-    return small_file(values, page.order, (height, width), (facts.shape[0], width), plain, tiled=False), notes
+            pieces[first] = np.ascontiguousarray(there[:, : -(-facts.pixel * width // 8)])
+    high = facts.shape[0]
+    if blocks.down == 1:  # one strip of all rows would be read with a copy of it
+        high = max(1, min(high, _STRIP // max(1, pieces[0].shape[1])))
+        pieces[:] = [piece[top : top + high] for piece in pieces for top in range(0, len(piece), high)]
+    plain: list[Any] = [np.ascontiguousarray(piece).reshape(-1).data for piece in pieces if piece.size]
+    file = small_file(values, page.order, (height, width), (high, width), plain, tiled=False)
+    pieces.clear()  # threads that wait for more work still know them
+    return file, notes
 
 
 def _rows(library: Any, facts: _Page, piece: bytes, rows: int) -> Pixels:
