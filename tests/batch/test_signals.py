@@ -145,7 +145,7 @@ def test_nohup_protects_a_batch_and_its_workers(tmp_path: Path) -> None:
     arguments = command("apply", *(f"{number}.png" for number in range(12)), "-k", "jitter", "-o", "out/", "-j", "2")
     process = subprocess.Popen(
         ["nohup", *arguments, "--json"], cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, bufsize=0,
     )  # fmt: skip
     assert process.stderr is not None and b"done" in process.stderr.readline()
     os.killpg(process.pid, signal.SIGHUP)

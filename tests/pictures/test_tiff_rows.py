@@ -165,9 +165,6 @@ def test_a_header_that_lies_takes_no_memory(tag: int, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="at most"):
         in_bands(data, tmp_path, ["sharpen"], max_pixels=1 << 30)
     data = damaged(tiff_file(photo(100, 90, 1, dtype="uint16"), rows=4, deflated=True), tag, lambda v: [200_000])
-    if tag == 257:
-        assert in_bands(data, tmp_path, ["sharpen"]) == ("", b"")  # it lacks strips, as the ordinary way will say
-        return
     with pytest.raises(ImageError, match="damaged"):
         in_bands(data, tmp_path, ["sharpen"])
 
