@@ -15,7 +15,8 @@ from convcli.pictures.formats.jpeg import segments
 from convcli.pictures.formats.tiff import exif
 from tests.pictures.test_metadata import ACROSS, COPYRIGHT, EXIF, GPS, LENS, MAKE, ORIENTATION, block, from_pillow
 from tests.pictures.test_texts import png, with_segments
-from tests.support import texts
+from tests.support import noise, texts
+from tests.tiff_files import tiff_file
 
 C2PA = "content credentials (C2PA) dropped"
 FURTHER = "further pictures in it (previews, depth, gain maps) dropped"
@@ -159,3 +160,19 @@ def test_kinds_that_can_not_be_read_are_named() -> None:
         assert caught.value.fact == f"unsupported JPEG: {part}; 8 bits and lossy can be read"
     with pytest.raises(ImageError, match="unsupported JPEG: 2 components; 1, 3 and 4 can be read"):
         reading.decode(bytes(two), place="")
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "words"),
+    [
+        (34735, (3, 4, struct.pack("<4H", 1, 1, 0, 0)), "place on the map (GeoTIFF) dropped"),
+        (33550, (12, 3, bytes(24)), "place on the map (GeoTIFF) dropped"),
+        (42113, (2, 6, b"-9999\0"), "value of missing samples (nodata), which are filtered as all others, dropped"),
+        (42112, (2, 4, b"<a>\0"), "GDAL records dropped"),
+        (50839, (1, 4, b"IJIJ"), "ImageJ records dropped"),
+        (52545, (7, 4, b"jumb"), "content credentials (C2PA) dropped"),
+    ],
+)
+def test_tiff_records_that_are_left_behind(tag: int, value: tuple[int, int, bytes], words: str) -> None:
+    data = tiff_file(noise(6, 7, 1), more={tag: value})
+    assert reading.decode(data, place="").metadata.lost == (words,)

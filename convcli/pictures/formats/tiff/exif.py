@@ -25,6 +25,16 @@ _THUMBNAILS: Final = ((513, 514), directories.STRIPS)
 DESCRIPTIVE: Final = frozenset({270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)})
 POINTERS: Final = frozenset({EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY})
 
+#: What is left behind, by its tags.
+_LOST: Final = {
+    "Photoshop and IPTC records": {33723, 34377},
+    "place on the map (GeoTIFF)": {33550, 33922, 34264, 34735},
+    "value of missing samples (nodata), which are filtered as all others,": {42113},
+    "GDAL records": {42112},
+    "ImageJ records": {50838, 50839},
+    "content credentials (C2PA)": {52545},
+}
+
 #: Bytes of the words that kinds of values are made of, where they have more than one.
 _WORDS: Final = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}
 
@@ -39,7 +49,7 @@ def metadata(data: bytes) -> Metadata:
         exif=gathered(page),
         xmp=page.raw(XMP_PACKET),
         dpi=directories.resolution(page),
-        lost=("Photoshop and IPTC records dropped",) if {33723, 34377} & set(page.entries) else (),
+        lost=tuple(f"{name} dropped" for name, among in _LOST.items() if among & page.entries.keys()),
     )
 
 
