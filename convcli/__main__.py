@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import FrameType
 
+#: The signals that end a run.
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 #: The libraries that take longest to load, by the package that they are of.
 _LIBRARIES = {"cv2": "cv2", "numpy": "_core/_multiarray_umath"}
 
 
 def main() -> None:
     """Runs the command line and exits. Signals are obeyed from here on: Ctrl-C while modules load is no traceback."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in [getattr(signal, name) for name in ENDING if hasattr(signal, name)]:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as in `nohup`, or `&` of a script
             signal.signal(number, leave)
     # Loading makes 40,000 objects that all stay, and by default Python looks through them for garbage every 700:
@@ -31,13 +33,17 @@ def main() -> None:
 
     cli.open_standard_streams()  # before a thread of ours opens files, too
     if will_filter(sys.argv[1:]):
+        from convcli.pictures.opencv import settle_environment
+
+        settle_environment()
         load_libraries()
     cli.main()
 
 
 def leave(number: int, frame: FrameType | None) -> None:
     """Ends the process at once, with the exit code of the signal: there is nothing to clean up, or no time for it."""
-    os.write(2, b"Stopped.\n")
+    with suppress(OSError):  # of a terminal that is gone
+        os.write(2, b"Stopped.\n")
     os._exit(128 + number)
 
 

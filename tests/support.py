@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,7 @@ def on_terminal(
 
 def run_in_bands(job: Job, settings: Settings, *, least: int = 0) -> Report | str:
     """The report of a job done in bands of rows, where `least` bytes of samples are worth it; else why it is not."""
-    one = one_file.OneFile(Entry(job, settings, None))
+    one = one_file.OneFile(Entry(job, replace(settings, overwrite=True), None))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(one_file, "_LEAST", least)
         patch.setattr(one_file, "_LEAST_ALONE", least)

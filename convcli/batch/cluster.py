@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import queue
+import threading
+import time
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from convcli import streams
 from convcli.batch import files
 from convcli.batch.entry import place_of
 from convcli.batch.failures import failed, settled
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
 
 _ANSWER_S: Final = 10.0
 _TICK_S: Final = 0.2
+#: Bytes of a scheduler file.
+_LONGEST_FILE: Final = 1 << 24
+#: Seconds without a result and without a worker, after which no more of them are expected.
+_ALONE_S: Final = 60.0
 #: Inputs under way per thread of the cluster's.
 _AHEAD: Final = 2
 
@@ -37,13 +45,24 @@ def outcomes(
 
     A task that a dying worker takes along runs again on another one. Then its output may be there already: if it is
     what this run makes, that is the output. Raises UsageError where dask isn't installed, ImageError where no cluster
-    answers.
+    answers, or it is lost on the way.
     """
+    try:
+        yield from _outcomes(items, settings, scheduler)
+    except ConvcliError:
+        raise
+    except Exception as error:  # dask's and tornado's, of many types, where the other side is of another version
+        raise ImageError(f"the cluster failed: {_in_words(error)}", place=scheduler) from None
+
+
+def _outcomes(
+    items: Iterable[tuple[int, tuple[Job, Earlier | None]]], settings: Settings, scheduler: str
+) -> Iterator[tuple[int, Report] | None]:
     under_way: dict[Future, tuple[int, Job, Earlier | None]] = {}
     done: queue.SimpleQueue[Future] = queue.SimpleQueue()
     waiting = iter(items)
     with _client(scheduler) as client:
-        travelling, room = _travelling(client, settings), 0
+        travelling, room, heard = _travelling(client, settings), 0, time.monotonic()
         try:
             while True:
                 if len(under_way) < max(room, 1):
@@ -64,11 +83,27 @@ def outcomes(
                     return
                 with contextlib.suppress(queue.Empty):
                     future = done.get(timeout=_TICK_S)
+                    if future.cancelled():
+                        raise _lost(scheduler, "the connection to the dask scheduler was lost")
                     number, job, earlier = under_way.pop(future)
                     yield number, _report(future, job, earlier)
+                    heard = time.monotonic()
+                if time.monotonic() > heard + _ALONE_S:
+                    if not client.nthreads():
+                        raise _lost(scheduler, f"the dask scheduler has had no workers for {_ALONE_S:.0f} s")
+                    heard = time.monotonic()
                 yield None
         finally:
-            client.cancel(list(under_way))
+            with contextlib.suppress(Exception):  # where there is nobody any more
+                client.cancel(list(under_way))
+
+
+def _lost(scheduler: str, fact: str) -> ImageError:
+    return ImageError(fact, place=scheduler, hint="the same with --report-file FILE --resume goes on from there")
+
+
+def _in_words(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 @contextlib.contextmanager
@@ -78,12 +113,29 @@ def _client(scheduler: str) -> Iterator[Client]:
         from distributed import Client
     except ImportError:
         raise UsageError("--scheduler needs dask, which is not installed", hint="pip install 'convcli[dask]'") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    where = {"scheduler_file": scheduler} if os.path.isfile(scheduler) else {"address": scheduler}
+    # Its loggers, tornado's and asyncio's each have levels of their own, and write tracebacks of a connection that is
+    # lost, some after it was closed. This program writes no log, and warns in its own words.
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    address = _address(scheduler)
+    answers: queue.SimpleQueue[Client | Exception] = queue.SimpleQueue()
+
+    def connect() -> None:
+        try:
+            answers.put(Client(address=address, timeout=_ANSWER_S, set_as_default=False))
+        except Exception as error:
+            answers.put(error)
+
+    # In a thread, since its timeout does not count where another program answers.
+    threading.Thread(target=connect, daemon=True).start()
     try:
-        client = Client(**where, timeout=_ANSWER_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ImageError(f"no dask scheduler answers: {error}", place=scheduler) from None
+        client = answers.get(timeout=2 * _ANSWER_S)
+    except queue.Empty:
+        raise ImageError("what answers there is no dask scheduler", place=scheduler) from None
+    if isinstance(client, OSError | ValueError):
+        raise ImageError(f"no dask scheduler answers: {client}", place=scheduler) from None
+    if isinstance(client, Exception):
+        raise client
     try:
         client.wait_for_workers(1, timeout=_ANSWER_S)
         yield client
@@ -91,17 +143,27 @@ def _client(scheduler: str) -> Iterator[Client]:
         hint = f"dask worker {scheduler}"
         raise ImageError("the dask scheduler has no workers", place=scheduler, hint=hint) from None
     finally:
-        client.close()
+        with contextlib.suppress(Exception):
+            client.close()
+
+
+def _address(scheduler: str) -> str:
+    """The address that a scheduler file holds, or what is no file. Raises ImageError."""
+    if not os.path.isfile(scheduler):
+        return scheduler
+    try:
+        with streams.opened(scheduler) as file:
+            address = json.loads(streams.read(file, _LONGEST_FILE))["address"]
+    except (OSError, ValueError, LookupError, TypeError):
+        address = None
+    if not isinstance(address, str):
+        raise ImageError("is no scheduler file of dask's: it holds no address", place=scheduler)
+    return address
 
 
 def _travelling(client: Client, settings: Settings) -> Future:
     """The settings as a task of their own, so that they travel once, and are made again where they get lost."""
-    known = settings if settings.recording else settings.recorded(resumes=True, version="")
-    assert known.recording is not None
-    again = replace(known, recording=replace(known.recording, resumes=True))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sending large graph")
-        return client.submit(_as_is, again, pure=False)
+    return client.submit(_as_is, settings.again(), pure=False)
 
 
 def _as_is(settings: Settings) -> Settings:
@@ -141,8 +203,8 @@ def _report(future: Future, job: Job, earlier: Earlier | None) -> Report:
         from distributed import KilledWorker
 
         what = "every worker of the cluster that filtered it died" if isinstance(error, KilledWorker) else ""
-        text = what or f"the cluster failed: {type(error).__name__}: {error}"
-        return failed(job, str(ImageError(" ".join(text.split()), place=place_of(job.input))), earlier)
+        text = what or f"the cluster failed: {_in_words(error)}"
+        return failed(job, str(ImageError(text, place=place_of(job.input))), earlier)
     report: Report = future.result()
     there, _ = _absolute(job, None)
     text = report.error.replace(there.input, job.input).replace(there.output, job.output)

@@ -45,13 +45,13 @@ class Entry:
             settings=earlier.settings, written=earlier.written, **self._identity,
         )  # fmt: skip
 
-    def wants(self, path: str, output: str | bytes | memoryview) -> bool:
-        """Whether an output for `path`, of these bytes or in a file of that name, is not there already.
+    def overwrites(self, path: str, output: str | bytes | memoryview) -> bool | None:
+        """Whether an output for `path`, of these bytes or in a file of that name, may replace what has its name.
 
-        Raises ImageError where another one is in its place, or the input is not what it was, and OSError where the file
-        can't be read.
+        None where it is there already. Raises ImageError where another one is in its place, or the input is not what it
+        was, and OSError where the file can't be read.
         """
-        recording = self._recording
+        recording, overwrite = self._recording, self.settings.overwrite
         if recording:
             if self._state and recording.state(self.job.input) != self._state:
                 raise ImageError("it was changed while it was read", place=place_of(self.job.input))
@@ -59,10 +59,13 @@ class Entry:
                 recording.file_written(path, output) if isinstance(output, str) else recording.written(path, output)
             )
             self._written.append(written)
-            if self._compares and recording.is_there(written, self._earlier):
-                return False
+            if self._compares:
+                present = recording.present(written, self._earlier)
+                if present == "the same":
+                    return None
+                overwrite = present == "a former one"
         self._new += 1
-        return True
+        return overwrite
 
     def completed(self, report: Report) -> Report:
         """The report of a job that is done, or skipped, with what the record is to say of it."""

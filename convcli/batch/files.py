@@ -8,10 +8,13 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from convcli.batch import temporaries
 from convcli.errors import ImageError, reason
+
+#: A file to be written: its path, its bytes or pieces of them, and whether another file may be replaced.
+Output: TypeAlias = tuple[str, bytes | Iterable[bytes], bool]
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -38,7 +41,7 @@ def check_new(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     if os.path.isdir(place):
         raise ImageError("it is a folder, not a file", place=place)
     if not overwrite:
-        raise ImageError("it exists already", place=place, hint="--overwrite replaces it")
+        raise _exists(place)
     if os.path.exists(place) and not os.path.isfile(place):
         raise ImageError("it is a device or a pipe, not a file", place=place)
 
@@ -54,19 +57,22 @@ def write_standard(data: bytes | memoryview) -> None:
         raise _failed("stdout", error) from error
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[bytes]) -> None:
+def write_atomically(
+    path: str | os.PathLike[str], data: bytes | Iterable[bytes], *, overwrite: bool = True
+) -> None:  # fmt: skip
     """Write a file so that it is there with all of `data` (or its pieces), or is what it was before, at any moment.
 
     The bytes go to a temporary file `.convcli-*.part` in the target's folder, which is then renamed. A link is written
     through; the permissions of a file that existed are kept. The temporary file goes away on any failure, also Ctrl-C.
+    Without `overwrite` a file that has got the name meanwhile stays.
 
     Raises ImageError with the system's reason.
     """
-    write_together([(os.fspath(path), data)])
+    write_together([(os.fspath(path), data, overwrite)])
 
 
-def write_together(items: Iterable[tuple[str, bytes | Iterable[bytes]]]) -> None:
-    """Write several files, (path, data), each as `write_atomically` does, and all of them or none.
+def write_together(items: Iterable[Output]) -> None:
+    """Write several files, (path, data, overwrite), each as `write_atomically` does, and all of them or none.
 
     None is renamed before all temporary files are whole. Where a renaming fails even so, those files that were not
     there before are taken away again; what was replaced is not brought back. Raises ImageError.
@@ -83,30 +89,30 @@ class Pending:
     """Files that lie under temporary names until `finish` puts them in place, perhaps in another thread."""
 
     def __init__(self) -> None:
-        self._written: list[tuple[str, str, str]] = []
+        self._written: list[tuple[str, str, str, bool]] = []
         self._leaders: dict[str, tuple[str, int]] = {}
         self._names: list[str] = []
         self._to_sync: list[tuple[str, int]] = []
         self._place = ""
 
-    def write(self, items: Iterable[tuple[str, bytes | Iterable[bytes]]], *, later: bool = False) -> None:
-        """Writes (path, data), or gives all up and raises ImageError.
+    def write(self, items: Iterable[Output], *, later: bool = False) -> None:
+        """Writes (path, data, overwrite), or gives all up and raises ImageError.
 
         To be made durable takes a file a tenth of the time of a small picture. With `later` this is left to `finish`
         for the first file in each folder.
         """
         with self._or_none():
-            for self._place, data in items:
-                self._write(data, later=later and os.name == "posix")
+            for self._place, data, overwrite in items:
+                self._write(data, overwrite=overwrite, later=later and os.name == "posix")
 
-    def _write(self, data: bytes | Iterable[bytes], *, later: bool) -> None:
-        target = _resolved(self._place)
+    def _write(self, data: bytes | Iterable[bytes], *, overwrite: bool, later: bool) -> None:
+        target = _resolved(self._place) if overwrite else self._place
         folder = _folder(target)
         if os.path.isdir(target):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         leader, _ = self._leaders.get(folder, ("", 0))
         handle, temporary = temporaries.create(folder, leader, self._names)
-        self._written.append((self._place, temporary, target))
+        self._written.append((self._place, temporary, target, overwrite))
         if not leader and os.name == "posix":  # elsewhere an open file can be neither renamed nor removed
             self._leaders[folder] = temporary, os.dup(handle)
             if later:
@@ -122,9 +128,10 @@ class Pending:
                 self._place = place
                 os.fsync(handle)
             # Those with the lock come last: it is for the others, too.
-            for place, temporary, target in sorted(self._written, key=lambda item: temporaries.leads(item[1])):
-                self._place, there = place, os.path.exists(target)
-                os.replace(temporary, target)
+            in_order = sorted(self._written, key=lambda item: temporaries.leads(item[1]))
+            for self._place, temporary, target, overwrite in in_order:
+                there = overwrite and os.path.exists(target)
+                temporaries.put(temporary, target, overwrite=overwrite)
                 if not there:
                     self._names.append(target)
         self._names.clear()
@@ -150,10 +157,11 @@ class Pending:
 
 
 @contextlib.contextmanager
-def replaced(path: str, wanted: Callable[[str], bool] = lambda temporary: True) -> Iterator[BinaryIO]:
+def placed(path: str, overwrites: Callable[[str], bool | None]) -> Iterator[BinaryIO]:
     """A file to write, which is there whole when the block ends, as by `write_atomically`. Raises ImageError.
 
-    `wanted` is asked when all is written, with the name that it has until then; where it is not, all stays as it was.
+    `overwrites` is asked when all is written, with the name that it has until then, whether it may replace another
+    file; None: it is not wanted, and all stays as it was.
     """
     target, temporary_names = _resolved(path), list[str]()
     try:
@@ -165,10 +173,11 @@ def replaced(path: str, wanted: Callable[[str], bool] = lambda temporary: True) 
         try:
             with _whole(handle, temporary, target) as file:
                 yield file
-            if wanted(temporary):
-                os.replace(temporary, target)
-            else:
+            overwrite = overwrites(temporary)
+            if overwrite is None:
                 os.unlink(temporary)
+            else:
+                temporaries.put(temporary, target if overwrite else path, overwrite=overwrite)
         finally:
             if held is not None:
                 os.close(held)
@@ -207,5 +216,11 @@ def _folder(path: str) -> str:
     return os.path.dirname(path) or os.curdir
 
 
+def _exists(place: str) -> ImageError:
+    return ImageError("it exists already", place=place, hint="--overwrite replaces it")
+
+
 def _failed(place: str, error: OSError) -> ImageError:
+    if isinstance(error, FileExistsError):  # since a moment ago
+        return _exists(place)
     return ImageError(f"can't be written: {reason(error)}", place=place)

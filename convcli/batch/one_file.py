@@ -24,7 +24,6 @@ from convcli.batch.names.jobs import STANDARD, output_format
 from convcli.batch.report import Report
 from convcli.batch.settings import PictureSettings
 from convcli.engine.threads import thread_count
-from convcli.errors import ImageError, reason
 from convcli.filtering import Filtered, Picture, Steps, paging
 from convcli.filtering.graph import Read
 from convcli.filtering.outline import Outline
@@ -74,7 +73,7 @@ class OneFile:
         except NotInBandsError as error:
             notes = (f"read whole, not in bands: {error}",) if str(error) else ()
         if data is None:
-            data = _read(self._job.input)
+            data = inputs.read_input(self._job.input, self._pictures.max_pixels)
         known = self._entry.known(data)
         if known:
             return known
@@ -163,12 +162,12 @@ class OneFile:
         """Where a result is written, which nobody sees before all of it is there. Raises ImageError."""
         name, entry = self._job.output, self._entry
         if name != STANDARD:
-            with files.replaced(name, lambda temporary: entry.wants(name, temporary)) as file:
+            with files.placed(name, lambda temporary: entry.overwrites(name, temporary)) as file:
                 yield file
             return
         everything = io.BytesIO()
         yield everything
-        if entry.wants(name, everything.getbuffer()):
+        if entry.overwrites(name, everything.getbuffer()) is not None:
             files.write_standard(everything.getbuffer())
 
     def _whole(self, source: sources.PictureFile | sources.ArrayFile, notes: Sequence[str]) -> Report:
@@ -196,24 +195,25 @@ class OneFile:
         """Encodes and writes all outputs, or none; what is there already stays. Notes on what the encoders dropped."""
         place, dropped = place_of(self._job.output, "stdout"), list[str]()
 
-        def new_ones(pieces: Iterable[tuple[str, bytes, tuple[str, ...]]]) -> Iterator[tuple[str, bytes]]:
+        def new_ones(pieces: Iterable[tuple[str, bytes, tuple[str, ...]]]) -> Iterator[tuple[str, bytes, bool]]:
             for target, data, notes in pieces:
                 dropped.extend(notes)
-                if self._entry.wants(target, data):
-                    yield target, data
+                overwrite = self._entry.overwrites(target, data)
+                if overwrite is not None:
+                    yield target, data, overwrite
 
         if targets:
             pieces = zip(targets, source.encode_apart(results, format, place=place), strict=True)
             files.write_together(new_ones((target, *piece) for target, piece in pieces))
             return tuple(dropped)
-        for name, data in new_ones([(self._job.output, *source.encode(results, format, place=place))]):
+        for name, data, overwrite in new_ones([(self._job.output, *source.encode(results, format, place=place))]):
             if name == STANDARD:
                 files.write_standard(data)
             elif self._later is None:
-                files.write_atomically(name, data)
+                files.write_atomically(name, data, overwrite=overwrite)
             else:
                 self._later.append(files.Pending())
-                self._later[-1].write([(name, data)], later=True)
+                self._later[-1].write([(name, data, overwrite)], later=True)
         return tuple(dropped)
 
     def _reported(self, pictures: Sequence[Picture], *, notes: Iterable[str], **facts: Any) -> Report:
@@ -237,11 +237,3 @@ def _write(writer: RowWriter, file: BinaryIO, rows: Array) -> None:
         # Sets the disk to work, so that little is left for the end.
         file.flush()
         os.posix_fadvise(file.fileno(), start, file.tell() - start, os.POSIX_FADV_DONTNEED)
-
-
-def _read(name: str) -> bytes:
-    try:
-        with open(inputs.file_of(name), "rb", buffering=0) as file:
-            return file.read()
-    except OSError as error:
-        raise ImageError(f"can't be read: {reason(error)}", place=name) from error

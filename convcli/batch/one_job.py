@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,7 @@ def run_job(
     if job.output != STANDARD and not job.frames:
         files.check_target(job.output, overwrite=entry.lenient)
     inputs.check_input(job.input)
-    piped = sys.stdin.buffer.read() if job.input == STANDARD else None
+    piped = inputs.read_input(STANDARD, settings.pictures.max_pixels) if job.input == STANDARD else None
     # Only here, so that who plans or checks a run loads neither numpy nor OpenCV.
     opencv()
     from convcli.batch.one_file import OneFile

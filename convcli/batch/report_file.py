@@ -15,6 +15,8 @@ from convcli.batch.report import Report
 from convcli.batch.resume import Earlier, earlier
 from convcli.errors import ImageError, reason
 
+#: Bytes of a line: that of an animation with a million frames, each in a file of its own, is shorter.
+_LONGEST_LINE: Final = 1 << 28
 _OPTION = "--report-file"
 #: What a line says of its own run, also where it was skipped.
 _OF_THIS_RUN: Final = {"input", "status", "error", "reason"}
@@ -30,16 +32,21 @@ class ReportFile:
     def __init__(self, path: str, *, resume: bool, overwrite: bool) -> None:
         """Opens or makes the file. Raises ImageError where that can't be, or it exists and isn't to be used."""
         files.check_target(path, overwrite=True)
-        if os.path.exists(path) and not (resume or overwrite):
-            hint = "--resume goes on with it, --overwrite replaces it"
-            raise ImageError("the report file exists already", place=path, hint=hint)
-        self._path = path
+        self._path, self._was_there = path, os.path.lexists(path)
+        only_new = 0 if resume or overwrite else os.O_EXCL
         try:
-            self._file: IO[bytes] = Path(path).open("ab+", buffering=0)  # noqa: SIM115 - until `close`
+            self._file: IO[bytes] = open(  # noqa: SIM115 - until `close`
+                path, "ab+", buffering=0, opener=lambda path, flags: os.open(path, flags | only_new, 0o666)
+            )
+        except FileExistsError:
+            hint = "--resume goes on with it, --overwrite replaces it"
+            raise ImageError("the report file exists already", place=path, hint=hint) from None
         except OSError as error:
             raise ImageError(f"can't be written: {reason(error)}", place=path) from error
         try:
-            if temporaries.lock(self._file.fileno()) is False:
+            # The file that a run has when it is through is another one, under the same name.
+            mine = temporaries.lock(self._file.fileno()) is not False
+            if not mine or not os.path.samestat(os.fstat(self._file.fileno()), os.stat(path)):
                 raise ImageError("another run is writing this report file", place=path)
             if hasattr(os, "register_at_fork"):  # copies of this process must not keep the lock when it is gone
                 os.register_at_fork(after_in_child=self.close)
@@ -56,11 +63,13 @@ class ReportFile:
     def _resume(self) -> None:
         """Takes up what a former run recorded, the last line of each output; a torn line at the end is cut off."""
         end = 0
+        self._file.seek(0)
+        if self._file.read(1) not in (b"{", b""):  # and perhaps one line of gigabytes
+            raise self._foreign()
         for start, line in self._lines():
             fields = _parsed(line)
             if fields is None and start == 0 and line.strip():
-                fact = "is no report file of this program: its first line is no report"
-                raise ImageError(fact, place=self._path, hint=f"{_OPTION} names another file")
+                raise self._foreign()
             if line.endswith(b"\n"):
                 end = start + len(line)
             if fields is None:
@@ -70,6 +79,10 @@ class ReportFile:
                 self.earlier[fields["output"]] = earlier(fields)
                 self._places[fields["output"]] = start, len(line)
         self._file.truncate(end)
+
+    def _foreign(self) -> ImageError:
+        fact = "is no report file of this program: its first line is no report"
+        return ImageError(fact, place=self._path, hint=f"{_OPTION} names another file")
 
     def add(self, report: Report) -> None:
         """Appends one line. Raises ImageError where the disk is full; then the file is as it was before.
@@ -121,6 +134,10 @@ class ReportFile:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if not self._was_there and not self._file.closed and os.fstat(self._file.fileno()).st_size == 0:
+            # Not a line could be written, and an empty file would only be in the way of the next run.
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
         self.close()
 
     def _piece(self, start: int, size: int) -> bytes:
@@ -131,7 +148,7 @@ class ReportFile:
         """The lines of the file as it is, with the byte at which each starts."""
         start = 0
         with Path(self._path).open("rb") as file:
-            for line in file:
+            while line := file.readline(_LONGEST_LINE):
                 yield start, line
                 start += len(line)
 

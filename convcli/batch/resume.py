@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from convcli.batch.fingerprint import digest, file_digest, fingerprint
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Written
 from convcli.errors import ImageError, reason
 from convcli.records import record
+
+#: What may have an output's name before it is put in place.
+Present: TypeAlias = Literal["nothing", "the same", "a former one"]
 
 
 @record
@@ -73,26 +76,26 @@ class Recording:
         same = earlier.sha256_in == sha256_in and earlier.settings == self.settings(job, earlier.notes)
         return same and bool(earlier.written) and all(_is_there(file) for file in earlier.written)
 
-    def is_there(self, output: Written, earlier: Earlier | None) -> bool:
-        """Whether an output is in place already, as a run leaves it that is killed before it could record it.
+    def present(self, output: Written, earlier: Earlier | None) -> Present:
+        """What has an output's name: the output itself, as a run leaves it that is killed before it could record it.
 
         Another file in its place may be replaced only if the record proves that a former run of this program made it,
         and nobody has touched it since. Raises `ImageError` for any other.
         """
         if output.path == STANDARD:
-            return False
+            return "nothing"
         try:
             present = file_digest(output.path)
         except FileNotFoundError:
-            return False
+            return "nothing"
         except OSError as error:
             raise ImageError(f"can't be compared: {reason(error)}", place=output.path) from error
         if present == output.sha256:
-            return True
+            return "the same"
         if earlier is None or present not in {file.sha256 for file in earlier.written}:
             fact = "it exists already, is not what this run makes, and no record says that a former run made it"
             raise ImageError(fact, place=output.path, hint="--overwrite replaces it")
-        return False
+        return "a former one"
 
 
 def earlier(line: Mapping[str, Any]) -> Earlier:

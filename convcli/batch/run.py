@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -140,6 +139,8 @@ class _Run:
         scheduler = self._course.scheduler
         processes = 0 if scheduler else min(_processes(self._jobs, self._course.processes), len(self._jobs))
         if processes == 1:
+            if len(self._jobs) > 1:
+                _libraries()  # that they are broken is not to be told of each input
             for number, (job, earlier) in self._items():
                 yield number, settled(job, self._settings, earlier)
             return
@@ -157,9 +158,8 @@ class _Run:
         # What all of them need is loaded once, before there are copies of this process.
         from convcli.batch.workers import Death, Workers, memory
         from convcli.engine.threads import core_count
-        from convcli.pictures.opencv import opencv
 
-        opencv()
+        _libraries()
         work = _Work(self._settings, threads=max(1, core_count() // processes))
         workers = Workers(work, processes, memory=memory.budget(), give_up=work.give_up)
         for outcome in workers.outcomes(self._items()):
@@ -168,6 +168,13 @@ class _Run:
                 yield number, lost(self._jobs[number], self._earlier(self._jobs[number]), death)
             else:
                 yield outcome
+
+
+def _libraries() -> None:
+    """Loads OpenCV, and numpy with it; raises ImageError where that can't be."""
+    from convcli.pictures.opencv import opencv
+
+    opencv()
 
 
 def _processes(jobs: Sequence[Job], wanted: int) -> int:
@@ -205,7 +212,7 @@ class _Work:
         self._settle_in()
         job, earlier = item
         later = self._later = []
-        settings = replace(self._settings, overwrite=True) if again else self._settings
+        settings = self._settings.again() if again else self._settings
         report = settled(job, settings, earlier, ask, later, safely=True)
         return Later(partial(finished, job, report, earlier, later)) if later else report
 

@@ -70,6 +70,12 @@ class Settings:
         )
         return replace(self, recording=recording)
 
+    def again(self) -> Settings:
+        """The same for a job that a process may have done before it died: what it makes may be there already."""
+        known = self if self.recording else self.recorded(resumes=True, version="")
+        assert known.recording is not None
+        return replace(known, recording=replace(known.recording, resumes=True))
+
     @property
     def replaces(self) -> bool:
         """Whether an output may be there already: to be replaced, or to be compared with what a former run made."""
@@ -93,6 +99,8 @@ class Course:
         """Raises UsageError where the options don't go together, or the report file is one of the pictures."""
         if self.resume and self.report_file is None:
             raise UsageError("--resume goes on with a report file", hint="--report-file run.jsonl --resume")
+        if self.scheduler is not None and not self.scheduler.strip():
+            raise UsageError("--scheduler names no cluster", hint="tcp://HOST:8786, or a scheduler file")
         if self.scheduler and self.processes:
             raise UsageError("--jobs is for this machine, --scheduler for a cluster", hint="leave one of them out")
         if self.scheduler and settings.algorithm:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from convcli.batch.names.inputs import ARRAYS
 from convcli.batch.settings import PictureSettings, Settings
 from convcli.channels import Channels
 from convcli.engine.dtypes import dtype_name
@@ -23,15 +24,13 @@ if TYPE_CHECKING:
 else:
     npy = late("convcli.npy")
 
-#: How array files begin, .npy and .npz.
-_ARRAYS: Final = (b"\x93NUMPY", b"PK\x03\x04")
 BY_ARRAY: Final = "write a .npy file"
 
 
 def opened(data: bytes, place: str, settings: Settings) -> PictureFile | ArrayFile:
     """A file's pictures or its array, with the chain that is to run on them."""
     pictures = settings.pictures or PictureSettings()
-    if data.startswith(_ARRAYS):
+    if data.startswith(ARRAYS):
         return ArrayFile(data, settings.chain, settings.layout, pictures.options, place=place)
     if settings.layout not in (None, "yxc"):
         raise UsageError(f"an image has the layout yxc, not {settings.layout}", hint="--layout is for .npy arrays")

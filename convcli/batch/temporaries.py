@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import time
@@ -42,6 +43,54 @@ def create(folder: str | os.PathLike[str], leader: str = "", names: list[str] | 
                 os.unlink(path)
             raise
         os.close(handle)
+
+
+def put(temporary: str, target: str, *, overwrite: bool) -> None:
+    """Gives a temporary file the name of its target, in the same folder, in one step.
+
+    Without `overwrite` whoever comes second gets FileExistsError, if the file system has links or a renaming that does
+    not replace; where it has neither, such as some network and FUSE ones, the target is looked for just before.
+    Raises OSError.
+    """
+    if overwrite:
+        os.replace(temporary, target)
+    elif os.name == "nt":
+        os.rename(temporary, target)
+    elif not (_linked(temporary, target) or _renamed(temporary, target)):
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        os.replace(temporary, target)
+
+
+def _linked(temporary: str, target: str) -> bool:
+    """Whether the file has its target's name now, by a link; raises FileExistsError where another one has it."""
+    try:
+        os.link(temporary, target, follow_symlinks=False)
+    except FileExistsError:
+        # Over a network an answer may get lost, and the system asks a second time for what it has done.
+        if not (os.path.exists(target) and os.path.samefile(temporary, target)):
+            raise
+    except OSError:
+        return False
+    os.unlink(temporary)
+    return True
+
+
+def _renamed(temporary: str, target: str) -> bool:
+    """The same by Linux's renameat2(2), which serves some file systems without links, such as FAT."""
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    at_folder, no_replace = -100, 1  # AT_FDCWD, RENAME_NOREPLACE
+    rename.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    if rename(at_folder, os.fsencode(temporary), at_folder, os.fsencode(target), no_replace) == 0:
+        return True
+    if ctypes.get_errno() == errno.EEXIST:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    return False
 
 
 def leads(path: str | os.PathLike[str]) -> bool:

@@ -70,18 +70,22 @@ def group() -> None:
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived; open files are cleaned up on the way out."""
+    """A signal arrived that ends the run, but Ctrl-C; open files are cleaned up on the way out."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.code = 128 + number
 
 
 def _stop(before: Any, number: int, frame: FrameType | None) -> None:
     """Ends the run with what is open cleaned up; a second signal ends it at once, as `before`."""
     signal.signal(number, before)
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 done, 1 an input failed, 2 wrong usage or kernel, 130 and 143 on signals."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Runs the command line and exits: 0 done, 1 an input failed, 2 wrong usage or kernel, 128 + N on signals."""
+    for number in interrupts.ending():
         before = signal.getsignal(number)
         if before is not signal.SIG_IGN:
             signal.signal(number, partial(_stop, before))
@@ -91,8 +95,8 @@ def main() -> None:
         interrupts.ignore()
     except KeyboardInterrupt:  # so late that all was done
         code = 130
-    except Terminated:
-        code = 143
+    except Terminated as error:
+        code = error.code
     try:
         sys.stdout.flush()
     except OSError:
@@ -131,9 +135,17 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         _say("Stopped.")
         return 130
-    except Terminated:
+    except Terminated as error:
         _say("Stopped.")
-        return 143
+        return error.code
+    except MemoryError:
+        _say("Error: not enough memory")
+        return 1
+    except ImportError as error:
+        from convcli.pictures.opencv import unusable
+
+        _say(f"Error: {printable(str(unusable(error)))}")
+        return 1
     except BrokenPipeError:
         # The reader has what it wanted; keep Python from complaining about the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from convcli.cli.options import FORMATS, algorithm
+from convcli.cli.options import FORMATS, Positive, algorithm
 from convcli.networks.swaps import TARGETS
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "mark
 @click.option("--time", "timed", is_flag=True, help="Measure how long each row takes.")
 @algorithm
 @click.option(
-    "--budget", type=click.FloatRange(min=0, min_open=True), default=2.0, show_default=True, metavar="SECONDS",
+    "--budget", type=Positive(), default=2.0, show_default=True, metavar="SECONDS",
     help="Time for each row; less is used where the times hardly differ.",
 )  # fmt: skip
 @click.option(
@@ -82,7 +82,8 @@ def command(timed: bool, budget: float, format_: str | None, output: str | None,
     if timed:
         run.measure(budget, algorithm)
         comparison = run.comparison(baseline=baseline, **order)
-    _write(comparison, keys, format_ or ENDINGS.get(Path(output or "").suffix.lower(), "table"), output)
+    format_ = format_ or ENDINGS.get(Path(output or "").suffix.lower(), "table")
+    _write(comparison, keys, format_, output, overwrite=overwrite)
     if run.stopped:
         click.echo("Stopped.", err=True)
     return 130 if run.stopped else 0
@@ -140,7 +141,9 @@ class _Run:
         return comparison.compare(lineup, self.times, machine=machine, **settings)
 
 
-def _write(comparison: Comparison, columns: Sequence[str], format_: str, output: str | None) -> None:
+def _write(
+    comparison: Comparison, columns: Sequence[str], format_: str, output: str | None, *, overwrite: bool
+) -> None:  # fmt: skip
     """The report on stdout or, whole or not at all, in a file."""
     if output is None:
         _report(comparison, columns, format_, sys.stdout)
@@ -149,7 +152,7 @@ def _write(comparison: Comparison, columns: Sequence[str], format_: str, output:
 
     text = io.StringIO()
     _report(comparison, columns, format_, text)
-    files.write_atomically(output, text.getvalue().encode())
+    files.write_atomically(output, text.getvalue().encode(), overwrite=overwrite)
 
 
 def _report(comparison: Comparison, columns: Sequence[str], format_: str, stream: TextIO) -> None:

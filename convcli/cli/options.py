@@ -11,6 +11,7 @@ Options that belong together and to one command are one decorator, `together`: `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -23,6 +24,19 @@ F = TypeVar("F", bound=Callable[..., object])
 
 #: The formats of every report: rich on a terminal, aligned text elsewhere, or data.
 FORMATS = ("table", "plain", "markdown", "csv", "json")
+
+
+class Positive(click.FloatRange):
+    """A finite number above 0; NaN would pass any range."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number above 0", param, ctx)
+        return number
 
 
 class Grouped(click.Option):

@@ -6,6 +6,7 @@ Formulas: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
@@ -14,6 +15,9 @@ from convcli.records import record
 
 #: Padding of one axis: "same", or the cells (before, after) the input.
 AxisPadding: TypeAlias = Literal["same"] | tuple[int, int]
+
+#: Samples from the first to the last that are read: at most these, or so many times the input, output or weights.
+SPAN, SPAN_FACTOR = 1 << 23, 16
 
 #: What lies outside an input, by the names of kernel files; `engine.borders` has them by example.
 BORDERS = ("reflect", "symmetric", "replicate", "wrap", "zero")
@@ -148,6 +152,18 @@ def scatter_window(
             hint="use less padding",
         )
     return Scatter(taps, stride, dilation, before, length)
+
+
+def check_span(windows: Sequence[Window], spatial: Sequence[int], weights: int, name: str) -> None:
+    """Raises `ShapeError` where taps so far apart, or strides so long, would have far more read than is there."""
+    ranges = [window.reads(0, window.length) for window in windows]
+    spans = [stop - start for start, stop in ranges]
+    outputs = math.prod(window.length for window in windows)
+    most = max(SPAN, SPAN_FACTOR * max(math.prod(spatial), outputs, weights))
+    if math.prod(spans) > most:
+        sizes = (" x ".join(map(str, sides)) for sides in (spans, spatial))
+        fact = "{} spans {} samples on an input of {}; at most {:,}".format(name, *sizes, most)
+        raise ShapeError(fact, hint="less dilation, stride or padding")
 
 
 def grid_of(windows: Sequence[Window], region: Sequence[tuple[int, int]] = ()) -> Grid:

@@ -34,6 +34,8 @@ PASSES = 450_000
 FIXED = 150_000
 #: Nanoseconds per sample of the transforms of rows, and more for each doubling of their length beyond that one.
 ROW_TRANSFORMS, ROW_LONGER, ROW_LENGTH = 2.4, 0.32, 1 << 11
+#: Nanoseconds more for each doubling of a transform of rows beyond a length that caches hold.
+FAR, CACHED = 4.0, 1 << 17
 #: Nanoseconds per sample to read the rows of a picture by bands, or its columns as rows, whose result is turned again.
 READ, TURNED = 1.0, 1.5
 #: Outputs of a product along rows: a whole vector register. Wider matrices hold more zeros.
@@ -81,6 +83,12 @@ class Algorithm(str):
 COPY = Algorithm("copy", "copy (the only tap is 1)")
 
 
+def check_algorithm(asked: str | None) -> None:
+    """Raises `UsageError` for an algorithm that there is not."""
+    if asked not in (None, *ALGORITHMS):
+        raise UsageError(f"no algorithm is called {asked!r}", hint=f"known: {', '.join(ALGORITHMS)}")
+
+
 @record
 class Constraints:
     """What is asked of whoever plans: an `algorithm` to use where it can be, and `fine` parts, for work whose parts are
@@ -88,6 +96,9 @@ class Constraints:
 
     algorithm: str | None = None
     fine: bool = False
+
+    def __post_init__(self) -> None:
+        check_algorithm(self.algorithm)
 
 
 #: The planner chooses.
@@ -136,7 +147,7 @@ def options(work: Plane) -> Iterator[Plan]:
         cost += PASSES / (work.height * work.width * work.channels) if work.height > 1 else 0.0
         reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
         yield Plan(algorithm="passes", reason=reason if full > 1 else f"{kh * kw} taps in a row", cost=cost)
-    if work.bounded and 1.5 * max(kh, kw) <= FAST[-1]:
+    if work.bounded and 1.5 * max(kh, kw) <= (LINE_FAST if full == 1 else FAST)[-1]:
         tile = fourier_tile(work)
         cost = fourier_cost(tile, work) + FIXED / (work.height * work.width)
         reason = f"{kh}x{kw} taps, tiles of {tile[0]}x{tile[1]}"
@@ -205,7 +216,8 @@ def fourier_cost(tile: tuple[int, int], work: Plane) -> float:
     if min(tile) == 1:
         # Many rows, or pieces of one, go in a call.
         outputs = min(work.height * work.width, ROW_OUTPUTS)
-        transforms = ROW_TRANSFORMS + ROW_LONGER * max(0.0, math.log2(size / ROW_LENGTH))
+        longer, far = (max(0.0, math.log2(size / length)) for length in (ROW_LENGTH, CACHED))
+        transforms = ROW_TRANSFORMS + ROW_LONGER * longer + FAR * far
         laid = 0.0 if work.height == 1 else READ if tile[0] == 1 else TURNED
         return useful * transforms + CALL / outputs + laid
     return useful * (1.0 + 0.38 * max(1, size.bit_length() - 4)) + CALL / outputs
@@ -237,18 +249,13 @@ def _lengths(taps: int, length: int, line: bool) -> list[int]:
 #: interleaving is ten times slower. Powers of two alias in the cache and are left out above 128.
 FAST = tuple(
     side
-    for side in sorted(2**a * 3**b * 5**c for a in range(3, 18) for b in range(5) for c in range(4))
-    if side <= 1 << 17 and (side <= 128 or side & (side - 1))
+    for side in sorted(2**a * 3**b * 5**c for a in range(3, 22) for b in range(5) for c in range(4))
+    if side <= 1 << 21 and (side <= 128 or side & (side - 1))
 )
 
-#: The same for transforms of single rows: only powers of two are fast, where all numbers are real.
-LINE_FAST = tuple(2**a for a in range(5, 18))
-
-
-def check_algorithm(asked: str | None) -> None:
-    """Raises `UsageError` for an algorithm that there is not."""
-    if asked not in (None, *ALGORITHMS):
-        raise UsageError(f"no algorithm is called {asked!r}", hint=f"known: {', '.join(ALGORITHMS)}")
+#: The same for transforms of single rows: only powers of two are fast, where all numbers are real. The longest takes as
+#: many taps as a kernel may span.
+LINE_FAST = tuple(2**a for a in range(5, 26))
 
 
 def refusal(asked: str | None, name: str, algorithm: Algorithm) -> list[str]:

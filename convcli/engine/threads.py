@@ -69,7 +69,7 @@ def run_all(work: Callable[[T], object], pieces: Iterable[T]) -> None:
                 pass
 
     with _one_thread_below():
-        helpers = [_helper() for _ in range(min(thread_count(), len(waiting)) - 1)] if len(waiting) > 1 else []
+        helpers = _helpers(min(thread_count(), len(waiting)) - 1) if len(waiting) > 1 else []
         for helper in helpers:
             helper.begin(loop)
         loop()
@@ -112,11 +112,18 @@ class _Helper:
 _idle: list[_Helper] = []
 
 
-def _helper() -> _Helper:
-    try:
-        return _idle.pop()
-    except IndexError:
-        return _Helper()
+def _helpers(count: int) -> list[_Helper]:
+    """So many, or fewer where the system starts no more threads: then those that there are do all of the work."""
+    helpers: list[_Helper] = []
+    while len(helpers) < count:
+        try:
+            helpers.append(_idle.pop())
+        except IndexError:
+            try:
+                helpers.append(_Helper())
+            except RuntimeError:
+                break
+    return helpers
 
 
 #: Output rows, first and behind the last.

@@ -122,7 +122,7 @@ class Selection:
 
     def restore(self, out: Array, pixels: Array) -> None:
         """Puts the colours that stay back as they were, to the last bit, where nothing was laid under them."""
-        if self._luma or (self._treatment.background is not None and pixels.shape[-1] in (2, 4)):
+        if self._luma or (self._treatment.background is not None and self._channels.alpha):
             return
         for place in set(range(self.colours)) - set(self._places):
             out[..., place] = pixels[..., place]

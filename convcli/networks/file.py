@@ -20,13 +20,14 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from convcli import streams
 from convcli.errors import KernelError, suggestion
 from convcli.networks.network import Item, Network
 from convcli.ops import fields as f
 from convcli.ops.fields import Field
 from convcli.records import record
 from convcli.spec import library
-from convcli.spec.nodes import Node, Source
+from convcli.spec.nodes import TEXT_LIMIT, Node, Source
 from convcli.spec.plain import parse
 from convcli.spec.reader import parse_overrides
 from convcli.spec.scalars import number, whole
@@ -111,7 +112,8 @@ def load(source: str) -> Network | None:
         return None
     path = Path(base)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with streams.opened(path) as file:
+            text = streams.read(file, TEXT_LIMIT).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None  # the reader of kernel files says what is wrong
     node = parse(text, Source(base, text, path.parent))

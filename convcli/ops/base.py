@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from convcli import engine
-from convcli.engine.geometry import AxisPadding, Gather, Window, extent, gather_window
-from convcli.engine.plan import FREE, Algorithm, Constraints, check_algorithm
+from convcli.engine.geometry import AxisPadding, Gather, Window, check_span, extent, gather_window
+from convcli.engine.plan import FREE, Algorithm, Constraints
 from convcli.errors import FieldError, KernelError, ShapeError
 from convcli.ops.fields import Field
 from convcli.ops.tensors import Tensor
@@ -29,8 +28,6 @@ T = TypeVar("T")
 
 #: So many facts about shapes a kernel keeps.
 REMEMBERED = 64
-#: Samples from the first to the last that are read: at most these, or so many times the input, output or weights.
-SPAN, SPAN_FACTOR = 1 << 23, 16
 #: Weights that are worth looking at one by one; nobody reads more, and millions take many seconds to write.
 MOST_LOOKED_AT = 1 << 18
 
@@ -257,24 +254,14 @@ class Kernel(ABC):
         Arithmetic is in `dtype`; results go to `sink`. Raises `ShapeError` where kernel and array do not fit.
         """
         self.output_channels(x.shape[-1])
-        self.remembered(("span", x.shape[:-1], axes), lambda: self._check_span(x.shape[:-1], axes))
+        spatial = x.shape[:-1]
+        span = partial(check_span, self.windows(spatial, axes), spatial, self.weight_count, f"kernel '{self.name}'")
+        self.remembered(("span", spatial, axes), span)
         if self.copies:
-            return engine.copied(x, self._moves(x.shape[:-1], axes), self.border, dtype, sink)
+            return engine.copied(x, self._moves(spatial, axes), self.border, dtype, sink)
         if self.bias is not None:
             sink = sink.biased(self.bias.array.reshape(-1).astype(dtype))
         return self._cuts(x, axes, dtype, sink, constraints)
-
-    def _check_span(self, spatial: Sequence[int], axes: str) -> None:
-        """Raises `ShapeError` where taps so far apart, or strides so long, would have far more read than is there."""
-        windows = self.windows(spatial, axes)
-        ranges = [window.reads(0, window.length) for window in windows]
-        spans = [stop - start for start, stop in ranges]
-        outputs = math.prod(window.length for window in windows)
-        most = max(SPAN, SPAN_FACTOR * max(math.prod(spatial), outputs, self.weight_count))
-        if math.prod(spans) > most:
-            sizes = (" x ".join(map(str, sides)) for sides in (spans, spatial))
-            fact = "kernel '{}' spans {} samples on an input of {}; at most {:,}".format(self.name, *sizes, most)
-            raise ShapeError(fact, hint="less dilation, stride or padding")
 
     def apply(
         self, array: ArrayLike, layout: str | None = None, *, dtype: DTypeLike | None = None,
@@ -285,10 +272,9 @@ class Kernel(ABC):
         `array` is a numpy array, or what numpy makes one of: a tensor, a table, an image, nested lists. `layout` names
         its axes: letters of x, y, z and c (channels) in any order; by rank it is "x", "yx", "yxc" or "zyxc" by default.
         Floats stay floats, without a limit (float64 and integers of 32 bits and more are computed in float64, all else
-        in float32); integers are rounded half to even and clipped to what they can hold; booleans are 0 and 1, and so
-        are results. Samples that are only moved, by a kernel whose only tap is 1, keep every bit. Where a filter bank
-        gives an array without a channel axis several channels, they become its last axis. `algorithm` is used where it
-        can be: "direct", "passes" or "fourier".
+        in float32); integers are rounded half to even and clipped to what they can hold; booleans are 0 and 1. A kernel
+        whose only tap is 1 keeps every bit. Where a filter bank gives an array without a channel axis several channels,
+        they become its last axis. `algorithm` is used where it can be: "direct", "passes" or "fourier".
 
         Raises `UsageError` for what holds no real numbers, and for an array that looks like channels first unless a
         layout is said; `ShapeError` where array and kernel do not fit.
@@ -304,7 +290,6 @@ class Kernel(ABC):
         reach = self.reach(*engine.limits(x.dtype)) if x.dtype == "uint8" else None
         out = engine.by_planes(shape, kind) if engine.planar(x) else engine.results(shape, kind)
         sink = engine.Sink(out, engine.Storage(counted=False, reach=reach))
-        check_algorithm(algorithm)
         work = engine.work_dtype(array.dtype)
         self.cuts(x, placed.spatial, work, sink, Constraints(algorithm=algorithm)).run()
         return placed.restore(out)

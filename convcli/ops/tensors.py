@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convcli import streams
 from convcli.errors import KernelError, reason, suggestion
 from convcli.records import late, record
 
@@ -129,10 +130,8 @@ def from_file(text: str, folder: Path) -> Tensor:
     try:
         if path.suffix == ".npz":
             return _from_archive(path, member)
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise KernelError("is a pipe or device, not a file", place=str(path))
-        with path.open("rb") as file:
-            shape, dtype, _, offset = npy_header(file.read(1 << 16))
+        with streams.opened(path) as file:
+            shape, dtype, _, offset = npy_header(streams.piece(file, 1 << 16))
         _check_size(path.stat().st_size - offset, shape, dtype, str(path))
     except OSError as error:
         raise KernelError(reason(error), place=str(path)) from error
@@ -151,7 +150,7 @@ def _from_archive(path: Path, member: str) -> Tensor:
 
     from convcli.npy import npy_header
 
-    with zipfile.ZipFile(path) as archive:
+    with streams.opened(path) as opened, zipfile.ZipFile(opened) as archive:
         members = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         if not member and len(members) == 1:
             member = members[0]

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from convcli.errors import ImageError
-from convcli.pictures.format import Animation, Pixels, Source, Target, TruncatedError
+from convcli.pictures.format import Animation, Header, Note, Pixels, Source, Target, TruncatedError
 from convcli.pictures.opencv import opencv, overheard, quiet
 from convcli.pictures.registry import FORMATS
 from convcli.pictures.sniff import header, identify
@@ -36,14 +36,32 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
     return turned.reshape(*turned.shape[:2], pixels.shape[2])
 
 
-def full_range(pixels: Pixels, maximum: int) -> Pixels:
-    """Integer pixels up to `maximum` (0: their dtype's largest value) scaled so that white is that value, rounded."""
+def shown(pixels: Pixels, facts: Header, orientation: int) -> Pixels:
+    """Pixels as stored, cropped as their file's header says, turned upright, and scaled to the full range."""
+    if facts.crop:
+        left, top, width, height = facts.crop
+        pixels = np.ascontiguousarray(pixels[top : top + height, left : left + width])
+    return full_range(upright(pixels, orientation), facts.maximum, facts.minimum)
+
+
+def full_range(pixels: Pixels, maximum: int, minimum: int = 0) -> Pixels:
+    """Integer pixels scaled, rounded: black, `minimum`, is 0, and white, `maximum` unless that is 0, the largest value
+    of their dtype."""
     full = int(np.iinfo(pixels.dtype).max)
-    if maximum in (0, full):
+    if (maximum or full, minimum) == (full, 0):
         return pixels
     wide = np.uint32 if pixels.dtype.itemsize < 4 else np.uint64
-    scaled = (np.minimum(pixels, maximum).astype(wide) * full + maximum // 2) // maximum
-    return scaled.astype(pixels.dtype)
+    scaled = (pixels.clip(minimum, maximum).astype(wide) - minimum) * full
+    return ((scaled + (maximum - minimum) // 2) // (maximum - minimum)).astype(pixels.dtype)
+
+
+def range_notes(pixels: Pixels, maximum: int, minimum: int = 0) -> tuple[Note, ...]:
+    """What is to be said of pixels that `full_range` scales."""
+    full = int(np.iinfo(pixels.dtype).max)
+    if (maximum or full, minimum) == (full, 0):
+        return ()
+    values = f"from {minimum} to {maximum}" if minimum else f"up to {maximum}"
+    return (Note("colours", f"its values {values} are scaled to {full}"),)
 
 
 def swapped(pixels: Pixels, *, in_place: bool = False) -> Pixels:

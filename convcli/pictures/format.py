@@ -59,7 +59,9 @@ class Header:
     """What a file's header says: `width`, `height` in pixels (0: not known), `frames` or pages, its EXIF block, and
     the `orientation` that its boxes give (0: the EXIF block counts).
 
-    `channels` is known for JPEG and PNM, `maximum` (the value of white) and `body` (where the pixels start) for PNM.
+    `channels` is known for JPEG, PNM and AVIF; `minimum` and `maximum` are the values of black and white (0: a
+    dtype's largest), `body` is where the pixels of a PNM file start, `crop` the part of an AVIF picture that is shown:
+    its left, top, width and height, before it is turned.
     """
 
     width: int = 0
@@ -68,8 +70,10 @@ class Header:
     exif: bytes = b""
     orientation: int = 0
     channels: int = 0
+    minimum: int = 0
     maximum: int = 0
     body: int = 0
+    crop: tuple[int, int, int, int] | None = None
 
 
 @record
@@ -77,13 +81,15 @@ class Metadata:
     """Metadata as bytes; what is absent is empty.
 
     `icc` is an ICC profile, `exif` an EXIF block (a small TIFF, without "Exif" before it), `xmp` an XMP packet, `dpi`
-    the pixels per inch across and down. `lost` says in words what a file held that is not taken up here.
+    the pixels per inch across and down, `texts` (keyword, text) as PNG has them, JPEG's with the keyword "Comment".
+    `lost` says in words what a file held that is not taken up here.
     """
 
     icc: bytes = b""
     exif: bytes = b""
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
+    texts: tuple[tuple[str, str], ...] = ()
     lost: tuple[str, ...] = ()
 
 

@@ -9,13 +9,21 @@ Source: CIPA DC-008 (Exif 2.32); Adobe XMP specification, parts 1 and 2; ICC.1:2
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
 
 from convcli.channels import Channels
 from convcli.pictures.format import Metadata, Pixels
 from convcli.pictures.registry import FORMATS
 
+Text: TypeAlias = tuple[str, str]
+"""A keyword and what stands under it."""
+
 _NAMES: Final = {"icc": "ICC profile", "exif": "EXIF", "xmp": "XMP", "dpi": "resolution"}
+#: Keywords of texts that nobody misses, how texts begin that programs write unasked, and how many others a note lists.
+_BYWORDS: Final = frozenset({"Software", "Creation Time", "Source"})
+_BY_PROGRAMS: Final = ("Created with ", "CREATOR: gd-jpeg", "Lavc", "Optimized by ", "Compressed by ")
+_MOST_TOLD: Final = 4
 _MODELS: Final = {b"RGB ": "RGB", b"GRAY": "grey", b"CMYK": "CMYK", b"Lab ": "Lab", b"XYZ ": "XYZ"}
 
 
@@ -43,6 +51,9 @@ def fit(
         notes.append(f"{words} dropped: not kept in {format}{' sequence' if bare else ''} files")
         for name in dropped:
             del blocks[name]
+    texts, left = _texts(metadata.texts, () if bare else row.texts, row.most_bytes.get("texts", 1 << 31))
+    if left:
+        notes.append(f"{left} dropped: not kept in {format}{' sequence' if bare else ''} files")
     wrong = _wrong_profile(blocks["icc"], written) if "icc" in blocks else ""
     if wrong:
         notes.append(f"ICC profile dropped: {wrong}")
@@ -63,7 +74,18 @@ def fit(
         if size > most:
             notes.append(f"{_NAMES[name]} dropped: it has {size:,} bytes, a {format.upper()} file takes {most:,}")
             del blocks[name]
-    return Metadata(**blocks), tuple(notes)
+    return Metadata(**blocks, texts=texts), tuple(notes)
+
+
+def _texts(texts: Sequence[Text], takes: Sequence[str], most: int) -> tuple[tuple[Text, ...], str]:
+    """Those of a file's texts that a format `takes` ("*": any keyword), of at most so many bytes; words for others."""
+    kept = tuple(
+        (keyword, text) for keyword, text in texts if ("*" in takes or keyword in takes) and len(text.encode()) <= most
+    )
+    left = [text for text in texts if text not in kept]
+    keywords = dict.fromkeys(key for key, text in left if key not in _BYWORDS and not text.startswith(_BY_PROGRAMS))
+    listed = ", ".join([*keywords][:_MOST_TOLD]) + (", ..." if len(keywords) > _MOST_TOLD else "")
+    return kept, f"texts ({listed})" if keywords else ""
 
 
 def _wrong_profile(icc: bytes, channels: Channels) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,20 +22,65 @@ _COMPLAINT: Final = (
     rb"Unsupported marker|Bogus|Arithmetic table|Application transferred|Warning: unknown JFIF|Unknown Adobe color).*)"
     rb"|\[ERROR:[^\]]*\] global \S+ (?:TIFF_Error |imdecode_ .*)?(.*)"
 )
+#: Libraries by their modules.
+_LIBRARIES: Final = {"cv2": "OpenCV", "numpy": "numpy", "rich": "rich", "yaml": "PyYAML"}
+#: What the linker of glibc or musl says where a library finds no room.
+_NO_MEMORY: Final = "failed to map segment|cannot allocate memory|cannot map|cannot create|out of memory"
 _MOST_HEARD: Final = 1 << 16
 _hearing = threading.Lock()
 
 
+#: What OpenCV is told before it is loaded. Its own limits on WebP and AVIF files would call sound ones damaged.
+_ENVIRONMENT: Final = {
+    "OPENCV_LOG_LEVEL": "SILENT",
+    "OPENCV_IMGCODECS_WEBP_MAX_FILE_SIZE": str(1 << 40),
+    "OPENCV_IMGCODECS_AVIF_MAX_FILE_SIZE": str(1 << 40),
+}
+#: Variables of the caller's that count: what to do without on a processor that lacks it.
+_OF_PROCESSORS: Final = frozenset({"OPENCV_CPU_DISABLE", "OPENCV_SKIP_CPU_BASELINE_CHECK"})
+_pixels = 1 << 30
+
+
 def opencv() -> Any:
     """The module cv2, or an ImageError that says how to get a working one."""
+    if "cv2" not in sys.modules:
+        settle_environment()
     try:
         import cv2
 
         cv2.imdecode  # noqa: B018 - two wheels in one place leave a module without functions
     except (ImportError, AttributeError) as error:
-        hint = "pip uninstall opencv-python opencv-python-headless; pip install opencv-python-headless"
-        raise ImageError(f"OpenCV can't be used: {error}", hint=hint) from None
+        raise unusable(error, "OpenCV") from None
     return cv2
+
+
+def settle_environment() -> None:
+    """Has OpenCV, before it is loaded, work as this program says, whatever the caller's variables say.
+
+    They set limits beside ours, let it write traces and logs, and some values end the process.
+    """
+    wanted = {**_ENVIRONMENT, **({"OPENCV_IO_MAX_IMAGE_PIXELS": str(_pixels)} if _pixels > 1 << 30 else {})}
+    for name in [name for name in os.environ if name.startswith("OPENCV_")]:
+        if name not in wanted and name not in _OF_PROCESSORS:
+            del os.environ[name]
+    for name, value in wanted.items():
+        if os.environ.get(name) != value:  # a thread may be loading the library already
+            os.environ[name] = value
+
+
+def unusable(error: ImportError | AttributeError, library: str = "") -> ImageError:
+    """What to say of a library that can't be loaded; it is told by the error where it isn't named."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:  # numpy puts a page of advice around it
+        cause = cause.__cause__
+    library = library or _LIBRARIES.get((getattr(cause, "name", "") or "").partition(".")[0], "a library")
+    fact = " ".join(str(cause).split())
+    if re.search(_NO_MEMORY, fact, re.IGNORECASE):
+        return ImageError(f"not enough memory to load {library}: {fact}", hint="raise the limit: ulimit -v unlimited")
+    hint = f"pip install --force-reinstall {'convcli' if library == 'a library' else library}"
+    if library == "OpenCV":
+        hint = "pip uninstall opencv-python opencv-python-headless; pip install opencv-python-headless"
+    return ImageError(f"{library} can't be used: {fact}", hint=hint)
 
 
 _quiet_lock = threading.Lock()
@@ -45,8 +91,9 @@ _quiet_before = 0
 
 def allow_pixels(count: int) -> None:
     """Lift OpenCV's own limit of 2^30 pixels; it is read when OpenCV is loaded, so that later calls do nothing."""
-    if count > 1 << 30:
-        os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(count)
+    global _pixels
+    _pixels = min(count, 1 << 40)  # as many as there can be: more digits than it reads end the process
+    settle_environment()
 
 
 @contextmanager

@@ -14,9 +14,10 @@ import numpy as np
 from convcli.channels import Channels
 from convcli.errors import ImageError
 from convcli.pictures import sniff
-from convcli.pictures.codecs import swapped, upright
+from convcli.pictures.codecs import shown, swapped
 from convcli.pictures.format import (
     Animation,
+    Header,
     Metadata,
     Note,
     NotInBandsError,
@@ -59,8 +60,9 @@ def decode(
     """The first frame of an image file's bytes, upright; its format is told by its content.
 
     Values are as stored: grey stays grey, 16 bits and floats are kept; palettes become RGB(A), 1 to 4 bits become 8,
-    and PNM's values are scaled to the full 8 or 16 bits. More than `max_pixels` are refused from the header. With
-    `allow_truncated` a JPEG, PNG, BMP, PNM or plain TIFF file that was cut short is filled up, which a note tells.
+    and other depths (PNM, AVIF, JPEG 2000, BMP, TIFF) are scaled to the full 8 to 32 bits. More than `max_pixels` are
+    refused from the header. With `allow_truncated` a JPEG, PNG, BMP, PNM or plain TIFF file that was cut short is
+    filled up, which a note tells.
 
     Data that a decoder complains of, and decodes, get a note, or with `strict` an error. JPEG has no checksums: only
     damage that breaks its codes is found, which libjpeg did in 9 of 10 files with 100 random bytes in them, and in 1 of
@@ -69,11 +71,7 @@ def decode(
     Raises ImageError, naming `place`, for anything that is no image, unsupported, cut short or damaged.
     """
     with at(place):
-        format = sniff.identify(data)
-        if not format:
-            fact, advice = sniff.unknown(data)
-            raise ImageError(fact, hint=advice)
-        source = Source(data=data, format=format, max_pixels=max_pixels)
+        source = Source(data=data, format=sniff.format_of(data), max_pixels=max_pixels)
         try:
             return _whole(source, strict=strict, allow_truncated=allow_truncated)
         except MemoryError:
@@ -140,8 +138,9 @@ def decode_all(
         source = Source(data=data, format=first.format, max_pixels=max_pixels)
         height, width = first.pixels.shape[:2]
         source.limit(width * first.frames, height)
-        orientation = sniff.header(data, first.format).orientation or directories.orientation(first.metadata.exif)
-        animation = _frames(source, count=first.frames, orientation=orientation)
+        facts = sniff.header(data, first.format)
+        orientation = facts.orientation or directories.orientation(first.metadata.exif)
+        animation = _frames(source, replace(facts, frames=first.frames, orientation=orientation))
     notes = _without_count(first)
     for pixels, duration in zip(animation.frames, animation.durations, strict=True):
         channels = Channels.of(pixels.shape[2])
@@ -152,8 +151,8 @@ def _without_count(picture: Picture) -> tuple[Note, ...]:
     return tuple(note for note in picture.notes if note.kind != "frames")
 
 
-def _frames(source: Source, *, count: int, orientation: int) -> Animation:
-    """All `count` frames of an animation, upright. They are RGB where every one of them is opaque.
+def _frames(source: Source, facts: Header) -> Animation:
+    """All frames of an animation, as its header says they are to be shown. They are RGB where every one is opaque.
 
     Raises ImageError where they can't all be decoded, or are more pixels than the limit together.
     """
@@ -165,15 +164,17 @@ def _frames(source: Source, *, count: int, orientation: int) -> Animation:
             done, animation = cv2.imdecodeanimation(np.frombuffer(data, np.uint8))
     except cv2.error as error:
         raise ImageError(f"its frames can't be decoded: {error.err or error}") from None
+    count = facts.frames
     if not done or len(animation.frames) < count:
         decoded = len(animation.frames) if done else 0
         fact = f"damaged {source.format}: {decoded} of {count} frames can be decoded"
         raise ImageError(fact)
-    frames = [swapped(frame.reshape(*frame.shape[:2], -1)) for frame in animation.frames]
+    stored = [swapped(frame.reshape(*frame.shape[:2], -1)) for frame in animation.frames]
+    frames = [shown(frame, facts, facts.orientation) for frame in stored]
     if all(frame.shape[2] == 4 and frame[:, :, 3].min() == np.iinfo(frame.dtype).max for frame in frames):
         frames = [np.ascontiguousarray(frame[:, :, :3]) for frame in frames]
     return Animation(
-        frames=[upright(frame, orientation) for frame in frames],
+        frames=frames,
         durations=[int(duration) for duration in animation.durations] or [0] * len(frames),
         loops=animation.loop_count,
     )

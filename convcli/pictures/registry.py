@@ -56,6 +56,8 @@ class Format:
     #: The fields of `Metadata` that are written, and the most bytes that some of them may have.
     keeps: frozenset[str] = frozenset()
     most_bytes: Mapping[str, int] = field(default_factory=dict)
+    #: Keywords of the texts that are written; "*" stands for any.
+    texts: tuple[str, ...] = ()
     #: The EXIF block is the only place for the resolution.
     dpi_in_exif: bool = False
     #: What its encoder can be told: values in words, and the default.
@@ -129,12 +131,12 @@ def _is_heif(data: bytes) -> bool:
 
 
 def _is_bmp(data: bytes) -> bool:
-    sizes = (12, 40, 52, 56, 64, 108, 124)
-    return data[:2] == b"BM" and len(data) > 18 and int.from_bytes(data[14:18], "little") in sizes
+    size = int.from_bytes(data[14:18], "little")
+    return data[:2] == b"BM" and len(data) > 18 and (size in (12, 108, 124) or 16 <= size <= 64)
 
 
 def _is_netpbm(kinds: bytes) -> Callable[[bytes], bool]:
-    return lambda data: data[:1] == b"P" and data[1:2] in kinds and data[2:3].isspace()
+    return lambda data: data[:1] == b"P" and data[1:2] in kinds and data[2:3] in b"# \t\n\v\f\r"
 
 
 _HEIF: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -151,7 +153,7 @@ _QUALITY: Final = ("1 to 100", 95)  # chained filters should not sharpen an enco
 FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     Format(
         name="png", extensions=(".png",), starts=(b"\x89PNG",), depths=_8_16, channels=_ALL, keeps=_EVERYTHING,
-        settings={"compression": ("0 to 9", 1)},
+        texts=("*",), settings={"compression": ("0 to 9", 1)},
         header=Late("png.structure.header"), metadata=Late("png.metadata.metadata"),
         completed=Late("png.decode.completed"), completes=True, decode=Late("png.decode.decode"),
         ordered=Late("png.animated.ordered"), rows=Late("png.rows.PngBands"), promised=Late("png.structure.promised"),
@@ -160,8 +162,9 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     ),
     Format(
         name="jpeg", extensions=(".jpg", ".jpeg", ".jpe", ".jfif"), starts=(b"\xff\xd8\xff",),
-        depths=_8, channels=_OPAQUE, longest_side=65500, keeps=_EVERYTHING,
-        most_bytes={"exif": 65527, "xmp": 65504, "icc": 255 * 65519},  # of a segment besides its name; ICC has 255
+        depths=_8, channels=_OPAQUE, longest_side=65500, keeps=_EVERYTHING, texts=("Comment",),
+        # Of a segment besides its name; ICC has 255.
+        most_bytes={"exif": 65527, "xmp": 65504, "icc": 255 * 65519, "texts": 65533},
         settings={
             "quality": _QUALITY, "progressive": ("0 or 1", 0), "optimize": ("0 or 1", 0),
             "subsampling": ("444, 422, 420, 440 or 411", "420"),
@@ -188,37 +191,38 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     ),
     Format(
         name="bmp", extensions=(".bmp", ".dib"), recognised=_is_bmp, depths=_8, channels=_ALL, widened={2: 4},
-        keeps=frozenset({"dpi"}), header=Late("bmp.header"), metadata=Late("bmp.metadata"),
-        completed=Late("bmp.completed"), decode=Late("bmp.decode"), encode=Late("bmp.encode"),
+        keeps=frozenset({"dpi"}), header=Late("bmp.headers.header"), metadata=Late("bmp.headers.metadata"),
+        completed=Late("bmp.headers.completed"), decode=Late("bmp.pixels.decode"), encode=Late("bmp.pixels.encode"),
     ),
     Format(
         name="pnm", extensions=(".ppm", ".pgm", ".pnm"), only_read=(".pbm",), recognised=_is_netpbm(b"1234567"),
         depths=_8_16, channels=_OPAQUE, header=Late("pnm.header"), completed=Late("pnm.completed"),
-        decode=Late("pnm.decode"), encode=Late("pnm.encode"),
+        decode=Late("pnm.decode"), pages=Late("pnm.pages"), encode=Late("pnm.encode"),
     ),
     Format(name="pam", extensions=(".pam",), depths=_8_16, channels=_ALL, encode=Late("pnm.encode")),
     Format(
         name="pfm", extensions=(".pfm",), recognised=_is_netpbm(b"Ff"), depths=frozenset({"float32"}),
-        channels=_OPAQUE, header=Late("pnm.header"), decode=Late("others.decode"), encode=Late("pnm.encode"),
+        channels=_OPAQUE, header=Late("pnm.header"), decode=Late("pnm.decode_pfm"), encode=Late("pnm.encode"),
     ),
     Format(
         name="jp2", extensions=(".jp2",), only_read=(".j2k",),
         starts=(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), depths=_8_16, channels=_ALL, widened={2: 4},
         settings={"compression": ("1 to 1000 (lossless)", 1000)},
-        header=Late("others.jp2"), decode=Late("others.decode"), encode=Late("others.encode_jp2"),
+        header=Late("jp2.codestream.header"), metadata=Late("jp2.decode.metadata"), decode=Late("jp2.decode.decode"),
+        encode=Late("jp2.decode.encode"),
     ),
     Format(
         name="avif", extensions=(".avif",), recognised=_is_avif, depths=_8, channels=_ALL, widened={2: 4},
         longest_side=65535, keeps=_EVERYTHING, dpi_in_exif=True,
         settings={"quality": _QUALITY, "speed": ("0 (small) to 10 (fast)", 9)},
-        header=Late("avif.header"), metadata=Late("avif.metadata"), decode=Late("others.decode"),
+        header=Late("avif.header"), metadata=Late("avif.metadata"), decode=Late("avif.decode"),
         encode=Late("avif.encode"), encode_frames=Late("avif.encode_frames"), frames_keep=False,
     ),
     Format(
         name="gif", extensions=(".gif",), starts=(b"GIF87a", b"GIF89a"), depths=_8, channels=_ALL,
         widened={1: 3, 2: 4}, longest_side=65535, settings={"dither": ("0 or 1", 1)}, header=Late("others.gif"),
-        decode=Late("others.decode"), encode=Late("gif.writer.encode"), encode_frames=Late("gif.writer.encode_frames"),
-        losses=Late("gif.writer.losses"),
+        metadata=Late("others.gif_metadata"), decode=Late("others.decode"), encode=Late("gif.writer.encode"),
+        encode_frames=Late("gif.writer.encode_frames"), losses=Late("gif.writer.losses"),
     ),
     Format(name="npy", extensions=(".npy",)),  # read and written by `convcli.npy`
     Format(
@@ -228,10 +232,10 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     ),
     Format(
         name="hdr", only_read=(".hdr",), starts=(b"#?RADIANCE", b"#?RGBE"),
-        header=Late("others.hdr"), decode=Late("others.decode"),
+        header=Late("others.hdr"), metadata=Late("others.hdr_metadata"), decode=Late("others.decode"),
     ),
     Format(
         name="ras", only_read=(".ras", ".sr"), starts=(b"\x59\xa6\x6a\x95",),
-        header=Late("others.ras"), decode=Late("others.decode"),
+        header=Late("ras.header"), decode=Late("ras.decode"),
     ),
 )}

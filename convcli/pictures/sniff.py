@@ -50,6 +50,15 @@ def identify(data: bytes) -> str:
     return "png" if data[12:16] == b"IHDR" or b"PNG" in data[:4] else ""
 
 
+def format_of(data: bytes) -> str:
+    """As `identify`, of a file or its first 1024 bytes; raises ImageError for one that can't be read."""
+    format = identify(data)
+    if not format:
+        fact, advice = unknown(data)
+        raise ImageError(fact, hint=advice)
+    return format
+
+
 def unknown(data: bytes) -> tuple[str, str]:
     """(fact, hint) about a file that is none of `READABLE`."""
     able = "formats that can be read: " + ", ".join(READABLE)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convcli import streams
 from convcli.errors import FieldError, KernelError, reason, suggestion
 from convcli.ops import Kernel
 from convcli.spec.nodes import TEXT_LIMIT, Node
@@ -108,16 +110,15 @@ def _shipped(name: str, overrides: Mapping[str, Node]) -> Kernel:
 
 def _from_file(path: Path, overrides: Mapping[str, Node]) -> Kernel:
     try:
-        if path.is_fifo() and not path.is_relative_to("/dev"):
-            raise KernelError("is a pipe, not a file", place=str(path))
-        with path.open("rb") as file:
-            data = file.read(TEXT_LIMIT + 1)
+        # A shell's <(...) is a pipe, too.
+        with streams.opened(path, pipes=path.is_relative_to("/dev")) as file:
+            data = streams.read(file, TEXT_LIMIT)
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        fact = f"not UTF-8 text (byte {error.start})" if len(data) <= TEXT_LIMIT else f"more than {TEXT_LIMIT} bytes"
-        raise KernelError(fact, place=str(path)) from error
+        raise KernelError(f"not UTF-8 text (byte {error.start})", place=str(path)) from error
     except OSError as error:
-        raise KernelError(reason(error), place=str(path)) from error
+        hint = "keep large weights in a .npy file" if error.errno == errno.EFBIG else ""
+        raise KernelError(reason(error), place=str(path), hint=hint) from error
     return from_text(text, name=path.stem, source=str(path), folder=path.parent, overrides=overrides)
 
 

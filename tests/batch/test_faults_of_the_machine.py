@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from convcli.pictures import reading
-from tests.support import command, environment, noise, save, spawn
+from tests.support import SAMPLES, command, environment, noise, run, save, spawn
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX limits")
 
@@ -86,6 +86,105 @@ def test_an_opencv_that_does_not_work(here: Path, module: str, part: str) -> Non
         assert part in result.err and "hint: pip uninstall opencv-python" in result.err
         assert "Traceback" not in result.err
     assert sorted(item.name for item in here.iterdir()) == ["broken", "good.png"]
+
+
+def test_a_broken_library_is_told_once(here: Path) -> None:
+    Path("broken").mkdir()
+    Path("broken/cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file', name='cv2')\n")
+    path = os.pathsep.join([str(here / "broken"), environment()["PYTHONPATH"]])
+    commands = [
+        ("apply", "good.png", "none.png", "x.png", "-k", "identity", "-o", "out/", "-j", "1"),
+        ("apply", "good.png", "none.png", "x.png", "-k", "identity", "-o", "out/", "-j", "2"),
+        ("show", "gaussian"),
+        ("compare", "gaussian", "--time"),
+        ("compare", "gaussian", "--image", "good.png"),
+    ]
+    for arguments in commands:
+        result = spawn(*arguments, env={"PYTHONPATH": path})
+        assert (result.code, len(result.err.splitlines())) == (1, 2), result.err
+        assert "OpenCV can't be used: libGL.so.1: cannot open" in result.err
+        assert "hint: pip uninstall opencv-python opencv-python-headless" in result.err
+
+
+@posix
+@pytest.mark.parametrize("mebibytes", [64, 160, 256, 340, 352])
+@pytest.mark.parametrize(
+    "arguments", ["apply good.png -k gaussian -o out.png", "apply good.png -k box -o o/ -j2", "show box"]
+)
+def test_too_little_memory_for_the_libraries(here: Path, arguments: str, mebibytes: int) -> None:
+    """The reason is memory, not an installation that is broken."""
+    script = f'ulimit -v {1024 * mebibytes}; exec "$@"'
+    line = ["sh", "-c", script, "sh", *command(*arguments.split())]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), check=False)
+    if done.returncode:
+        first, *rest = done.stderr.splitlines()
+        assert (done.returncode, len(rest) <= 1, "Traceback" in done.stderr) == (1, True, False)
+        assert "memory" in first.lower() and "pip" not in done.stderr
+    else:
+        assert done.stderr == ""
+
+
+VARIABLES = {
+    "OPENCV_IO_MAX_IMAGE_PIXELS": ("10", "many", ""), "OPENCV_IO_MAX_IMAGE_WIDTH": ("5",),
+    "OPENCV_IO_MAX_IMAGE_HEIGHT": ("5",), "OPENCV_IO_MAX_IMAGE_PARAMS": ("0",), "OPENCV_LOG_LEVEL": ("VERBOSE",),
+    "OPENCV_IMGCODECS_WEBP_MAX_FILE_SIZE": ("9", "x"), "OPENCV_IMGCODECS_AVIF_MAX_FILE_SIZE": ("9", "x"),
+    "OPENCV_DUMP_CONFIG": ("1",), "OPENCV_DUMP_ERRORS": ("1",), "OPENCV_TRACE": ("1",), "OPENCV_PYTHON_DEBUG": ("1",),
+    "OPENCV_TRACE_DEPTH_OPENCV": ("x",), "OPENCV_FOR_THREADS_NUM": ("x",), "OPENCV_PARALLEL_BACKEND": ("none",),
+    "OPENCV_BUFFER_AREA_ALWAYS_SAFE": ("x",), "OPENCV_ENABLE_MEMALIGN": ("x",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in VARIABLES.items() for value in values])
+def test_what_opencv_is_told_by_the_environment_does_not_count(here: Path, name: str, value: str) -> None:
+    """Not its limits, which would call sound files damaged, nor its logs and traces; some values even end a process."""
+    for ending in ("webp", "avif"):
+        save(Path(f"more.{ending}"), noise(120, 100, 3))
+    names = ("good.png", "more.webp", "more.avif")
+    for way in (("-j", "1"), ("-j", "2")):
+        result = spawn("apply", *names, "-k", "box", "-o", "out/", *way, "--overwrite", env={name: value})
+        assert (result.code, result.err, result.out) == (0, "", b"")
+    result = spawn("compare", "box", "--image", "good.png", env={name: value})
+    assert (result.code, result.err) == (0, "")
+    assert sorted(path.name for path in here.iterdir()) == ["good.png", "more.avif", "more.webp", "out"]
+
+
+@pytest.mark.parametrize("most", [1 << 30, (1 << 30) + 1, 10**20, 10**40])
+def test_any_number_is_a_limit_of_pixels(here: Path, most: int) -> None:
+    result = spawn("apply", "good.png", "-k", "identity", "-o", "out.png", "--max-pixels", str(most))
+    assert (result.code, result.err) == (0, "")
+    result = spawn("apply", "good.png", "-k", "identity", "-o", "new.png", "--max-pixels", "10",
+                   env={"OPENCV_IO_MAX_IMAGE_PIXELS": str(most)})  # fmt: skip
+    assert result.err.startswith("Error: good.png: 100 x 120 is 12,000 pixels; at most 10 are read")
+
+
+@pytest.mark.parametrize("value", ["nan", "NaN", "inf", "-inf", "1e999", "-1", "0", "x"])
+@pytest.mark.parametrize("option", ["--budget", "--width", "--resolution"])
+def test_numbers_that_are_none(value: str, option: str) -> None:
+    network = SAMPLES / "networks" / "mobilenet.yaml"
+    result = run("compare", network, option, value, *(["--time"] if option == "--budget" else []))
+    assert (result.code, len(result.errors()), result.out) == (2, 1, b"")
+
+
+@posix
+@pytest.mark.parametrize("blocks", [0, 1])
+@pytest.mark.parametrize("way", ["-j1", "-j2"])
+def test_a_report_that_the_disk_has_no_room_for(here: Path, blocks: int, way: str) -> None:
+    """Whole lines stay, and a file without any does not, so that the same command can be run again."""
+    for name in ("a.png", "b.png", "c.png"):
+        save(Path(name), noise(2, 2))
+    script = f'ulimit -f {2 * blocks}; exec "$@"'  # blocks of 512 bytes, or 1024
+    program = command(
+        "apply", "a.png", "b.png", "c.png", "-k", "identity", "-o", "out/", way, "--report-file", "r.jsonl"
+    )
+    done = subprocess.run(["sh", "-c", script, "sh", *program], capture_output=True, env=environment(), check=False)
+    assert done.returncode == 1 and b"Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(b"Error: r.jsonl: can't be written: ")
+    if not blocks:
+        assert not Path("r.jsonl").exists()
+        again = spawn("apply", "a.png", "b.png", "c.png", "-k", "identity", "-o", "again/", "--report-file", "r.jsonl")
+        assert again.code == 0
+    else:
+        assert Path("r.jsonl").read_bytes().endswith(b"}\n")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

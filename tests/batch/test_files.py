@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from convcli.batch import temporaries
-from convcli.batch.files import check_target, replaced, write_atomically
+from convcli.batch.files import check_target, placed, write_atomically
 from convcli.errors import ImageError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions and signals")
@@ -196,6 +196,6 @@ def test_nothing_stays_of_a_file_that_was_just_made(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(temporaries, "create", stopped)
     with pytest.raises(KeyboardInterrupt):
         write_atomically(tmp_path / "a.png", b"data")
-    with pytest.raises(KeyboardInterrupt), replaced(str(tmp_path / "b.png")):
+    with pytest.raises(KeyboardInterrupt), placed(str(tmp_path / "b.png"), lambda _: False):
         pass
     assert list(tmp_path.iterdir()) == []

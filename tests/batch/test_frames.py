@@ -159,7 +159,7 @@ def test_a_file_for_every_frame(here: Path) -> None:
     found = np.stack([decoded(Path("f") / name) for name in names])
     assert np.abs(found - mean(frames, (3, 1, 1))).max() <= 0.5 + 1e-4
     assert run("apply", source, "-k", "sharpen", "-o", "g{frame:04d}.npy", "--all-frames", "-q").code == 0
-    assert run("apply", source, "-k", "sharpen", "-o", "h{frame!r}.npy", "--all-frames", "-q").code == 0
+    assert run("apply", source, "-k", "sharpen", "-o", "h{frame}.npy", "--all-frames", "-q").code == 0
     assert np.array_equal(np.load("g0011.npy"), convcli.apply(frames[10], "sharpen"))
     assert Path("h11.npy").read_bytes() == Path("g0011.npy").read_bytes()
     one = save(Path("one.png"), noise(6, 5))

@@ -75,7 +75,7 @@ def stop(handle):
         print("writing", flush=True)
         sys.stdin.read()
 os.fsync = stop
-files.write_together((os.path.join(sys.argv[1], str(number)), b"x") for number in range(5))
+files.write_together((os.path.join(sys.argv[1], str(number)), b"x", True) for number in range(5))
 """
 
 
@@ -103,7 +103,7 @@ def test_all_of_a_live_run_stays_and_all_of_a_dead_one_goes(tmp_path: Path) -> N
 def test_more_frames_than_files_may_be_open(tmp_path: Path) -> None:
     script = (
         "import resource, sys\nfrom convcli.batch import files\nresource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))\n"
-        "files.write_together((f'{sys.argv[1]}/{number}', b'x') for number in range(200))\n"
+        "files.write_together((f'{sys.argv[1]}/{number}', b'x', True) for number in range(200))\n"
     )
     pytest.importorskip("resource")
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=environment(), check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,8 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from convcli import __main__
+from convcli.batch.workers import interrupts
 from tests.support import command, environment, leftovers, noise, read, save
 
+#: Signals that end a run, and its exit codes.
+ENDING = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+if os.name == "posix":
+    ENDING += [(signal.SIGHUP, 129), (signal.SIGQUIT, 131)]
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
 
@@ -48,7 +55,7 @@ def whole(folder: Path) -> int:
 
 
 @posix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), ENDING)
 @pytest.mark.parametrize("delay", [0.0, 0.05])
 def test_a_signal_stops_the_run_and_leaves_no_torn_output(tmp_path: Path, number: int, code: int, delay: float) -> None:
     process = started(tmp_path, inputs=40, wait_for=2)
@@ -75,7 +82,7 @@ def test_a_signal_before_anything_is_read(here: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), ENDING)
 def test_signals_at_any_moment(here: Path, number: int, code: int) -> None:
     """From the first line of ours on; before it, while Python itself starts, the signal is Python's."""
     started = "import os; from convcli.__main__ import main; os.write(1, b'.'); "
@@ -111,7 +118,7 @@ cli.main()
 
 
 @posix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), ENDING)
 def test_a_signal_that_python_would_lose(number: int, code: int) -> None:
     """What a handler raises inside a finaliser, or while modules load, is printed and forgotten."""
     line = [sys.executable, "-c", LOST, str(int(number))]
@@ -120,11 +127,62 @@ def test_a_signal_that_python_would_lose(number: int, code: int) -> None:
 
 
 @posix
-def test_a_signal_that_the_caller_ignores_is_ignored(here: Path) -> None:
+@pytest.mark.parametrize("name", ["INT", "HUP", "QUIT"])
+def test_a_signal_that_the_caller_ignores_is_ignored(here: Path, name: str) -> None:
     program = " ".join(f"'{part}'" for part in command())
-    script = f"trap '' INT; {program} apply - -k identity -o out.png < good.png & sleep 0.1; kill -INT $!; wait $!"
+    script = (
+        f"trap '' {name}; {program} apply - -k identity -o out.png < good.png & sleep 0.1; kill -{name} $!; wait $!"
+    )
     done = subprocess.run(["sh", "-c", script], capture_output=True, env=environment(), timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@posix
+def test_nohup_protects_a_batch_and_its_workers(tmp_path: Path) -> None:
+    """A terminal that is gone tells all processes of its group."""
+    for number in range(12):
+        save(tmp_path / f"{number}.png", noise(300, 400, 3))
+    arguments = command("apply", *(f"{number}.png" for number in range(12)), "-k", "jitter", "-o", "out/", "-j", "2")
+    process = subprocess.Popen(
+        ["nohup", *arguments, "--json"], cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert process.stderr is not None and b"done" in process.stderr.readline()
+    os.killpg(process.pid, signal.SIGHUP)
+    assert process.communicate(timeout=60)[1].count(b"done") == 11
+    assert process.returncode == 0
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), ENDING)
+def test_a_signal_to_all_processes_of_a_batch(tmp_path: Path, number: int, code: int) -> None:
+    """As Ctrl-C, Ctrl-\\ and a closed terminal send it; no worker outlives the run, nor leaves a core."""
+    for name in range(40):
+        save(tmp_path / f"{name}.png", noise(300, 400, 3))
+    process = subprocess.Popen(
+        command("apply", ".", "-k", "jitter", "-o", "out/", "-j", "2", "--json"), cwd=tmp_path, env=environment(),
+        stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_may_leave_cores,
+    )  # fmt: skip
+    assert process.stderr is not None and b"done" in process.stderr.readline()
+    os.killpg(process.pid, number)
+    err = process.communicate(timeout=20)[1]
+    assert (process.returncode, err.splitlines()[-1]) == (code, b"Stopped.")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert leftovers(tmp_path / "out") == []
+    assert {path.suffix for path in tmp_path.iterdir()} <= {".png", ""}
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("core")]
+
+
+def _may_leave_cores() -> None:
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+
+
+def test_the_first_line_and_the_rest_obey_the_same_signals() -> None:
+    assert {signal.Signals(number).name for number in interrupts.ending()} == {
+        name for name in __main__.ENDING if hasattr(signal, name)
+    }
 
 
 @posix

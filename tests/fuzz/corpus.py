@@ -18,6 +18,7 @@ from PIL import Image
 from convcli.pictures.format import Animation, Metadata, Target
 from convcli.pictures.formats.png import structure, writer as png_writer
 from convcli.pictures.formats.tiff import writer as tiff_writer
+from tests.pictures.bmp_files import bmp, packed
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES, KERNELS = ROOT / "samples", ROOT / "kernels"
@@ -197,6 +198,7 @@ def _others(height: int, width: int) -> dict[str, tuple[str, bytes]]:
         "gif transparent": ("gif", pillow(rgb, "GIF", "P", transparency=4, interlace=1)),
         "avif still": ("avif", opencv(rgb, ".avif", cv2.IMWRITE_AVIF_SPEED, 10)),
         "avif alpha": ("avif", pillow(rgba, "AVIF", speed=10, exif=exif_block(5), icc_profile=bytes(300))),
+        "avif 10 bits": ("avif", opencv(rgb.astype(np.uint16) * 4, ".avif", cv2.IMWRITE_AVIF_DEPTH, 10)),
         "avif animated": ("avif", animated(rgb, "AVIF", speed=10)),
         "jp2 lossless": ("jp2", opencv(rgb, ".jp2")),
         "jp2 lossy": ("jp2", pillow(rgb, "JPEG2000", quality_layers=[20], irreversible=True)),
@@ -211,7 +213,7 @@ def _plain(height: int, width: int) -> dict[str, tuple[str, bytes]]:
     triples = " ".join(map(str, rgb.ravel().tolist())).encode()
     size = f"{width} {height}".encode()
     pam = b"P7\nWIDTH %d\nHEIGHT %d\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n" % (width, height)
-    floats = rgb.astype(np.float32) / 255
+    floats, masks = rgb.astype(np.float32) / 255, (0xF800, 0x7E0, 0x1F)
     return {
         "pnm P1": ("pnm", b"P1\n" + size + b"\n" + b" ".join(b"01"[v % 2 :][:1] for v in grey.ravel().tolist())),
         "pnm P2": ("pnm", b"P2\n# words\n" + size + b" 255\n" + numbers),
@@ -225,6 +227,14 @@ def _plain(height: int, width: int) -> dict[str, tuple[str, bytes]]:
         "bmp 24": ("bmp", opencv(rgb, ".bmp")),
         "bmp 32": ("bmp", opencv(rgba, ".bmp")),
         "bmp 8": ("bmp", pillow(rgb, "BMP", "P")),
+        "bmp 5-6-5": (
+            "bmp",
+            bmp(packed(grey[..., 0].astype(int) * 257, 16), width, height, 16, packing=3, masks=masks),
+        ),
+        "bmp os/2": (
+            "bmp",
+            bmp(packed(grey[..., 0], 8), width, height, 8, size=12, palette=rgb[0].repeat(8, axis=0)[:256]),
+        ),
         "bmp 1": ("bmp", pillow(rgb, "BMP", "1")),
         "bmp rle": ("bmp", _run_lengths(grey[..., 0])),
         "hdr rle": ("hdr", opencv(floats, ".hdr")),

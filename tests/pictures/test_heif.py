@@ -64,11 +64,11 @@ def test_twelve_bits_come_back(channels: int) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBa", "La", "RGBa;16"])
-def test_colours_that_alpha_is_multiplied_into_are_told(mode: str) -> None:
+def test_colours_that_alpha_is_multiplied_into_stay_so(mode: str) -> None:
     channels, dtype = (4 if "RGB" in mode else 2), (np.uint16 if "16" in mode else np.uint8)
     picture = reading.decode(heif(smooth(channels, dtype), mode, quality=-1, chroma=444), place="a.heic")
     assert picture.pixels.shape[2] == channels
-    assert "multiplied by alpha" in str(picture.notes[0])
+    assert picture.channels.alpha == "premultiplied"
 
 
 @pytest.mark.parametrize("chroma", [420, 422, 444])

@@ -14,10 +14,11 @@ import pytest
 
 import convcli
 from convcli import npy
+from convcli.engine import geometry
 from convcli.errors import KernelError
 from convcli.filtering import chain
 from convcli.networks import network
-from convcli.ops import base, rules, tensors
+from convcli.ops import rules, tensors
 from convcli.pictures import sniff, table
 from convcli.pictures.format import LONGEST_SIDE
 from convcli.spec import nodes, scalars
@@ -45,8 +46,8 @@ def test_every_test_that_is_named_exists() -> None:
         ("rules make at most {} taps", rules.MOST),
         ("whole ones at {}", scalars.GREATEST_WHOLE),
         ("most {} samples per channel", chain.LARGEST),
-        ("more than {} samples", base.SPAN),
-        ("and {} times the input", base.SPAN_FACTOR),
+        ("more than {} samples", geometry.SPAN),
+        ("and {} times the input", geometry.SPAN_FACTOR),
         ("header has at most {} bytes", npy._LONGEST_HEADER),
         ("most {} bytes for an input", npy._LARGEST_MEMBER),
         ("{} for weights", tensors.MEMBER_LIMIT),

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import math
 import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
+from convcli import streams
 from convcli.batch.names.finding import Input, identity, is_pattern, matches, pictures_in
 from convcli.errors import ImageError, UsageError, reason
 from convcli.records import record
 
 STANDARD: Final = "-"
+#: How array files begin, .npy and .npz.
+ARRAYS: Final = (b"\x93NUMPY", b"PK\x03\x04")
+#: Bytes from which the format of a file can be told, and what else it may be.
+_HEAD: Final = 1 << 10
+#: Bytes of a list of names: a million of the longest paths of Linux make sixteen times as many.
+_LONGEST_LIST: Final = 1 << 28
 T = TypeVar("T")
 
 
@@ -115,11 +125,11 @@ def _listed(source: str, *, null: bool) -> Iterator[Input]:
 def _read_list(source: str, place: str) -> bytes:
     try:
         if source != STANDARD:
-            with open(source, "rb") as file:
-                return file.read()
+            with streams.opened(source, pipes=True) as file:
+                return streams.read(file, _LONGEST_LIST)
         if sys.stdin.isatty():
             raise UsageError("nothing is piped in", hint="find ... -print0 | ... --files-from - --null")
-        return sys.stdin.buffer.read()
+        return streams.read(sys.stdin.buffer, _LONGEST_LIST)
     except OSError as error:
         raise UsageError(f"--files-from {place}: {reason(error)}") from None
 
@@ -132,10 +142,47 @@ def file_of(name: str) -> str:
 def head(name: str) -> bytes:
     """The first bytes of a file that `check_input` found good; empty where it can't be read after all."""
     try:
-        with open(file_of(name), "rb", buffering=0) as file:
-            return file.read(1 << 10)
+        with streams.opened(file_of(name)) as file:
+            return streams.piece(file, _HEAD)
     except OSError:
         return b""
+
+
+def read_input(name: str, max_pixels: int) -> bytes:
+    """The bytes of an input, a file or stdin. What starts as no picture or array does is not read on.
+
+    A file has at most 32 bytes for each of `max_pixels`, RGBA of 64 bits, or as many as an array's header says, and
+    256 MiB for what it holds beside them. Raises ImageError.
+    """
+    place = "stdin" if name == STANDARD else name
+    try:
+        if name == STANDARD:
+            start = streams.piece(sys.stdin.buffer, _HEAD)
+            return streams.read(sys.stdin.buffer, _most(start, max_pixels, place), start)
+        with streams.opened(file_of(name)) as file:
+            start = streams.piece(file, _HEAD)
+            return streams.read_again(file, _most(start, max_pixels, place), start)
+    except OSError as error:
+        hint = "--max-pixels raises the limit" if error.errno == errno.EFBIG else ""
+        raise ImageError(f"can't be read: {reason(error)}", place=place, hint=hint) from error
+
+
+def _most(start: bytes, max_pixels: int, place: str) -> int:
+    """The most bytes of a file that starts so; raises ImageError where that is none that could be filtered."""
+    beside, most = 1 << 28, 32 * max_pixels
+    if start.startswith(ARRAYS[0]):
+        from convcli import npy
+
+        with contextlib.suppress(ValueError):  # told when all is there
+            shape, _, _, first = npy.npy_header(start)
+            most = max(most, first + 8 * math.prod(shape))
+    elif not start.startswith(ARRAYS):
+        from convcli.pictures import sniff
+        from convcli.pictures.format import at
+
+        with at(place):
+            sniff.format_of(start)
+    return most + beside
 
 
 def check_input(name: str) -> None:

@@ -3,59 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from convcli.batch.names.finding import Input, Places
 from convcli.batch.names.inputs import STANDARD, names_folder
-from convcli.errors import ImageError, UsageError, suggestion
+from convcli.errors import ImageError, UsageError
 from convcli.pictures import table
 from convcli.records import record
 
-__all__ = ["FIELDS", "STANDARD", "FrameNames", "Job", "output_format", "plan_jobs"]
+if TYPE_CHECKING:
+    from convcli.batch.names.templates import FrameNames
+
+__all__ = ["FIELDS", "STANDARD", "Job", "output_format", "plan_jobs"]
 
 FIELDS: Final = ("stem", "ext", "kernel", "parent", "frame")
-_FRAME: Final = "{frame}"
-
-
-@record
-class FrameNames:
-    """The names of one input's frames: a template, and the values of its fields but `frame`."""
-
-    template: str
-    values: Mapping[str, str]
-
-    def all(self, count: int) -> list[str]:
-        """The names of `count` frames, whose numbers start at 1 and are as long as the last one.
-
-        Raises `UsageError` where the template makes two of them one.
-        """
-        names = [self._name(_Number(number, len(str(count)))) for number in range(1, count + 1)]
-        if len(set(names)) < count:
-            raise UsageError(f"{self.template} gives {count} frames {len(set(names))} names")
-        return names
-
-    def summary(self) -> str:
-        """All of them in one, for people."""
-        return self._name(_Number(0, 0))
-
-    def _name(self, frame: _Number) -> str:
-        return self.template.format(**self.values, frame=frame)
-
-
-class _Number:
-    """A frame's number, padded with zeros where the template says nothing else; 0 stands for all of them."""
-
-    def __init__(self, number: int, width: int) -> None:
-        self._number = number
-        self._width = width
-
-    def __format__(self, spec: str) -> str:
-        return format(self._number, spec or f"0{self._width}") if self._number else _FRAME
-
-    def __repr__(self) -> str:
-        return format(self)
+FRAME: Final = "{frame}"
+#: Bytes of one part of a path, and of all of it with the NUL at its end: NAME_MAX and PATH_MAX of Linux. What a file
+#: system takes less, it says itself.
+LONGEST_PART: Final = 255
+LONGEST_PATH: Final = 4095
 
 
 @record
@@ -143,12 +111,18 @@ class _Naming:
         stem, own = os.path.splitext(base)
         extension = self._extension or (own if len(own) > 1 else ".png")
         values = {"stem": stem, "ext": extension, "kernel": self._kernel, "parent": parent or "."}
-        frames = FrameNames(template=self._output, values=values) if self.numbered else None
+        frames = None
+        if self.numbered:
+            from convcli.batch.names.templates import FrameNames
+
+            frames = FrameNames(template=self._output, values=values)
         target = frames.summary() if frames else self._output
         if "{" in self._output and not frames:
             target = self._output.format(**values)
         if self.folder:
             target = os.path.join(target, item.under, stem + extension)
+        if fault := impossible(target):
+            return Job(input=item.name, output="", format="", fault=fault)
         suffix = os.path.splitext(target)[1]
         if not suffix and named:
             return _job(item, target, named, frames)
@@ -168,31 +142,35 @@ def _naming(output: str, kernel: str, format_: str | None, inputs: Sequence[Inpu
     # A folder's pictures go to a folder, also if that is new and doesn't say so by a slash.
     into = any(item.discovered for item in inputs) and "{" not in output and not os.path.splitext(output)[1]
     folder = names_folder(output) or into
-    numbered = "{" in output and "frame" in _fields(output)
+    numbered = "{" in output and _is_numbered(output)
     if numbered and not all_frames:
-        raise UsageError(f"{_FRAME} in {output} numbers the frames of --all-frames, which is not given")
-    if numbered and (folder or "frame" in _fields(os.path.dirname(output))):
-        raise UsageError(f"{_FRAME} in {output} must be in the file's name, not in a folder's")
+        raise UsageError(f"{FRAME} in {output} numbers the frames of --all-frames, which is not given")
+    if numbered and (folder or _is_numbered(os.path.dirname(output))):
+        raise UsageError(f"{FRAME} in {output} must be in the file's name, not in a folder's")
     return _Naming(output, kernel, extension, folder=folder, numbered=numbered)
 
 
-def _fields(template: str) -> list[str]:
-    """The fields of a template; raises `UsageError` for one that isn't known, or can't be filled in as it says."""
-    import string
+def _is_numbered(template: str) -> bool:
+    """Whether a template gives frames names of their own; raises `UsageError` for one that is wrong."""
+    from convcli.batch.names import templates
 
-    try:
-        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
-        for name in fields:
-            if name not in FIELDS:
-                known = ", ".join(f"{{{field}}}" for field in FIELDS)
-                raise UsageError(
-                    f"unknown field {{{name}}} in {template}", hint=suggestion(name, FIELDS) or f"known: {known}"
-                )
-        example: dict[str, Any] = dict.fromkeys(FIELDS, "x")
-        template.format(**example | {"frame": _Number(1, 1)})
-    except (ValueError, LookupError, AttributeError, TypeError) as error:
-        raise UsageError(f"the template {template} is damaged: {error}") from error
-    return fields
+    return "frame" in templates.fields(template)
+
+
+def impossible(output: str) -> ImageError | None:
+    """Why no file can have an output's path, if that is so: its length or a NUL byte.
+
+    The system would only refuse it later, and the whole of it would be on the screen.
+    """
+    if "\0" in output:
+        return ImageError("the path of its output has a NUL byte in it, which no path can have")
+    path = os.fsencode(output)
+    longest = max(map(len, path.split(os.sep.encode())))
+    if longest > LONGEST_PART:
+        return ImageError(f"the name of its output has {longest} bytes; a file's name has at most {LONGEST_PART}")
+    if len(path) > LONGEST_PATH:
+        return ImageError(f"the path of its output has {len(path)} bytes; a path has at most {LONGEST_PATH}")
+    return None
 
 
 def _format_of(target: str, derived: bool) -> str:
@@ -221,7 +199,7 @@ def _as_file(name: str) -> str:
 def _check_numbers(jobs: Sequence[Job]) -> None:
     """Raise `UsageError` where frames' numbers could be taken for more digits of another input's name."""
     for job in jobs:
-        before, _, after = job.output.partition(_FRAME)
+        before, _, after = job.output.partition(FRAME)
         if before[-1:].isdecimal() or after[:1].isdecimal():
             fact = f"the numbers of frames would run into those of the names: {job.output}"
             raise UsageError(fact, hint="put something between them, as in {stem}-{frame}{ext}")

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 _MOMENT_S = 0.001
 
 
+def ending() -> list[signal.Signals]:
+    """The signals that end a run: Ctrl-C, a service's word to stop, a terminal that is gone, Ctrl-\\."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
 def insist_on(*kinds: type[BaseException]) -> None:
     """Exceptions of these kinds, raised by handlers of signals, are raised again a moment later where they get lost."""
     if not hasattr(signal, "setitimer"):
@@ -39,6 +45,5 @@ def insist_on(*kinds: type[BaseException]) -> None:
 
 def ignore() -> None:
     """From now on nothing ends the run any more."""
-    for name in ("SIGINT", "SIGTERM", "SIGALRM"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in [*ending(), *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else [])]:
+        signal.signal(number, signal.SIG_IGN)

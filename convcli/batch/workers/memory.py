@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Final
+
+from convcli import streams
 
 #: Bytes per pixel on the way through: decoded, as floats while it is filtered, and the result (RGB).
 _PER_PIXEL: Final = 24
@@ -31,15 +32,5 @@ def needed(data: bytes) -> int:
 
 def budget() -> int:
     """Bytes that a run's pictures may take together: a share of what is free; 0 where that can't be told."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free = next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        return 0
-    try:  # of the container, where there is one
-        group = Path("/sys/fs/cgroup")
-        most = int((group / "memory.max").read_text(encoding="ascii"))
-        free = min(free, most - int((group / "memory.current").read_text(encoding="ascii")))
-    except (OSError, ValueError):
-        pass  # no limit but the machine's
-    return max(int(_SHARE * free), 1)
+    free = streams.free_memory()
+    return free and max(int(_SHARE * free), 1)

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
+from convcli.batch.workers import interrupts
+
 _SIZE: Final = struct.Struct("<Q")
 
 
@@ -236,11 +238,11 @@ def die_with(parent: int) -> None:
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Holds Ctrl-C and SIGTERM back while a process starts: the new one has no handlers of its own yet."""
+    """Holds signals that end a run back while a process starts: the new one has no handlers of its own yet."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, interrupts.ending())
     try:
         yield
     finally:

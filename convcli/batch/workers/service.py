@@ -43,6 +43,8 @@ def serve(channel: Channel, work: Work, share: int, give_up: Callable[[], None] 
         service.settle()
         if give_up:
             give_up()
+        if stopped.number == getattr(signal, "SIGQUIT", None):
+            os._exit(128 + stopped.number)  # and not of the signal, which leaves a core
         # Dies of the signal, now that all is cleaned up, so that the cause can be told.
         signal.signal(stopped.number, signal.SIG_DFL)
         os.kill(os.getpid(), stopped.number)
@@ -100,11 +102,13 @@ class _Service:
         self.settle()
         self._send(("made", number))
         with signals_held():
-            if self._tasks is None:
-                self._tasks = queue.SimpleQueue()
-                threading.Thread(target=_run_all, args=(self._tasks,), daemon=True).start()
             self._finished.clear()
-            self._tasks.put(partial(self._finish, number, result))
+            if self._tasks is None:
+                self._tasks = _thread()
+            if self._tasks is not None:
+                self._tasks.put(partial(self._finish, number, result))
+                return
+        self._finish(number, result)
 
     def _finish(self, number: int, result: Later) -> None:
         try:
@@ -119,15 +123,26 @@ class _Service:
         self._finished.wait()
 
 
+def _thread() -> queue.SimpleQueue[Callable[[], None]] | None:
+    """The tasks of a new thread; None where the system starts no more."""
+    tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    try:
+        threading.Thread(target=_run_all, args=(tasks,), daemon=True).start()
+    except RuntimeError:
+        return None
+    return tasks
+
+
 def _run_all(tasks: queue.SimpleQueue[Callable[[], None]]) -> None:
     while True:
         tasks.get()()
 
 
 def _obey_signals() -> None:
-    """Ctrl-C and SIGTERM end a worker, once; they were held back until now."""
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    stopping = False
+    """Ctrl-C, SIGTERM and their like end a worker, once; they were held back until now."""
+    held, stopping = interrupts.ending(), False
+    # As in the background of a shell script, or under nohup. SIGTERM is also this program's own word to stop.
+    numbers = [n for n in held if n == signal.SIGTERM or signal.getsignal(n) is not signal.SIG_IGN]
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal stopping
@@ -135,10 +150,8 @@ def _obey_signals() -> None:
             stopping = True
             raise _Stopped(number)
 
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell script
-        numbers.remove(signal.SIGINT)
     interrupts.insist_on(_Stopped)
     for number in numbers:
         signal.signal(number, stop)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, held)

@@ -40,7 +40,8 @@ def correlate_phases(
     """
     (height, width), stride, dilation = grid.lengths, grid.stride, grid.dilation
     if dilation[1] > 1 and extent(taps.shape[1], dilation[1]) > FAR:
-        return _column_by_column(x, taps, grid, plain, into)
+        many = taps.shape[1] > taps.shape[0] * dilation[1] * stride[1]
+        return (_row_by_row if many else _column_by_column)(x, taps, grid, plain, into)
     spread = spread_taps(taps, dilation[1])
     x = x[:, : (width - 1) * stride[1] + spread.shape[1]]
     # Not an array of scratch: `x` may be the result of another pass.
@@ -67,6 +68,19 @@ def _column_by_column(
     for column in range(taps.shape[1]):
         start, one = x[:, grid.dilation[1] * column :], taps[:, column : column + 1]
         y += correlate_phases(start, one, Grid(grid.stride, (grid.dilation[0], 1), grid.lengths), plain)
+    return y
+
+
+def _row_by_row(
+    x: Floats, taps: Floats, grid: Grid, plain: Callable[[Floats, Floats], Floats], into: Floats | None
+) -> Floats:
+    """The same for many such taps in a row: turned by 90 degrees, each row of them falls into classes."""
+    y = np.empty((*grid.lengths, x.shape[-1]), x.dtype) if into is None else into
+    y.fill(0)
+    turned = Grid(grid.stride[::-1], (grid.dilation[1], 1), grid.lengths[::-1])
+    for row in range(taps.shape[0]):
+        start, one = x[grid.dilation[0] * row :], taps[row, :, None]
+        y += correlate_phases(start.swapaxes(0, 1), one, turned, plain).swapaxes(0, 1)
     return y
 
 

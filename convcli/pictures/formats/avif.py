@@ -1,20 +1,24 @@
 """AVIF: what the boxes of its files say, most of which OpenCV passes over, which decodes and encodes them.
 
-Source: ISO/IEC 14496-12 (ISO base media file format), ISO/IEC 23008-12 (HEIF), AVIF 1.1.
+Source: AVIF 1.1, section 2; AV1-ISOBMFF, section 2.3 (av1C); ISO/IEC 23008-12 (HEIF); ITU-T H.273 (code points).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from typing import Final
 
-from convcli.pictures.codecs import encoded, encoded_frames
-from convcli.pictures.format import EXIF_MARK, NOTHING, Animation, Header, Metadata, Pixels, Target
+from convcli.errors import ImageError
+from convcli.pictures.codecs import encoded, encoded_frames, range_notes, read, shown
+from convcli.pictures.format import EXIF_MARK, NOTHING, Animation, Decoded, Header, Metadata, Pixels, Source, Target
+from convcli.pictures.formats.boxes import Item, Items, boxes, items, number, places, track
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.opencv import opencv
 from convcli.pictures.registry import brands
+from convcli.pictures.sniff import header as header_of
 
 #: The EXIF orientation that quarter turns (irot, anticlockwise) and then a mirror (imir: 0 up-down, 1 left-right) make.
 _ORIENTATIONS: Final = {
@@ -22,17 +26,99 @@ _ORIENTATIONS: Final = {
     (0, 0): 4, (1, 0): 5, (2, 0): 2, (3, 0): 7,
     (0, 1): 2, (1, 1): 7, (2, 1): 4, (3, 1): 5,
 }  # fmt: skip
+#: The same for the matrix (a, b, c, d) of a track: x' = ax + cy, y' = bx + dy.
+_TURNS: Final[dict[tuple[float, float, float, float], int]] = {
+    (1, 0, 0, 1): 1, (-1, 0, 0, 1): 2, (-1, 0, 0, -1): 3, (1, 0, 0, -1): 4,
+    (0, 1, 1, 0): 5, (0, 1, -1, 0): 6, (0, -1, -1, 0): 7, (0, -1, 1, 0): 8,
+}  # fmt: skip
+#: Code points of primaries and transfer that are sRGB's or not said, or so near to it that nobody tells them apart.
+_COMMON: Final = frozenset({1, 2, 5, 6}), frozenset({1, 2, 6, 13, 14, 15})
+_PRIMARIES: Final = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
+_TRANSFERS: Final = {8: "linear", 16: "PQ", 18: "HLG"}
+_DEPTH_MAPS: Final = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:depth\0", b"urn:mpeg:hevc:2015:auxid:2\0")
+_C2PA: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 
 def header(data: bytes) -> Header:
     try:
-        facts = inspect(data)[0]
-    except (struct.error, IndexError, ValueError, KeyError):
-        facts = Header(orientation=1)
-    if b"avis" not in brands(data):
-        return facts
-    at = data.find(b"stsz", data.find(b"moov"))  # the table of sample sizes; its third word is their number
-    return replace(facts, frames=max(1, struct.unpack_from(">I", data, at + 12)[0]) if at > 0 else 1)
+        return _shown(data)
+    except (ValueError, KeyError):
+        raise ImageError("damaged AVIF: its boxes make no sense") from None
+
+
+def _shown(data: bytes) -> Header:
+    """What the properties of the picture say which is decoded: of a track's where a file says to be a sequence."""
+    file = items(data) or Items(primary=0, items={}, references=[], properties={})
+    properties, alpha, frames = file.of(file.primary), file.has_alpha, 1
+    orientation = _orientation(properties)
+    sequence = track(data) if b"avis" in brands(data) else None
+    if b"avis" in brands(data):
+        at = data.find(b"stsz", data.find(b"moov"))  # the table of sample sizes; its third word is their number
+        frames = max(1, struct.unpack_from(">I", data, at + 12)[0]) if at > 0 else 1
+    if sequence and (data[8:12] == b"avis" or not file.primary):
+        properties, turn, alpha = sequence
+        matrix = turn[0] / 65536, turn[1] / 65536, turn[2] / 65536, turn[3] / 65536
+        if matrix not in _TURNS:
+            raise ImageError(f"unsupported AVIF: its track is shown by the matrix {matrix}")
+        orientation = orientation if matrix == (1, 0, 0, 1) else _TURNS[matrix]
+    coded = properties.get(b"av1C", b"") or _of_parts(file)
+    if len(coded) < 4:
+        raise ImageError("damaged AVIF: nothing in its boxes says how many bits its samples have")
+    grey = bool(coded[2] & 0x10)
+    minimum, maximum = _range(coded, properties.get(b"nclx", b""))
+    width, height = struct.unpack_from(">II", properties.get(b"ispe", b"").ljust(12, b"\0"), 4)
+    return Header(
+        width=width, height=height, frames=frames, orientation=orientation, minimum=minimum, maximum=maximum,
+        channels=(1 if grey else 3) + alpha, crop=_crop(properties.get(b"clap", b""), width, height),
+    )  # fmt: skip
+
+
+def _range(coded: bytes, colour: bytes) -> tuple[int, int]:
+    """The values of black and white; OpenCV leaves grey, other than colours, in the range that a file has."""
+    bits = (12 if coded[2] & 0x20 else 10) if coded[2] & 0x40 else 8
+    if not coded[2] & 0x10:
+        return 0, (1 << bits) - 1
+    if len(colour) < 11:
+        raise ImageError("unsupported AVIF: grey, and no box says whether black is 0")
+    return (0, (1 << bits) - 1) if colour[10] & 0x80 else (16 << bits - 8, 235 << bits - 8)
+
+
+def _orientation(properties: Mapping[bytes, bytes]) -> int:
+    turns = properties.get(b"irot", b"\0")[0] & 3
+    return _ORIENTATIONS[turns, properties[b"imir"][0] & 1 if b"imir" in properties else -1]
+
+
+def _of_parts(file: Items) -> bytes:
+    """How the pictures are coded of which the primary one is put together."""
+    parts = [to for kind, item, to in file.references if (kind, item) == (b"dimg", file.primary)]
+    return next((file.of(part)[b"av1C"] for part in parts if b"av1C" in file.of(part)), b"")
+
+
+def _crop(clap: bytes, width: int, height: int) -> tuple[int, int, int, int] | None:
+    """Left, top, width and height of the clean aperture. Raises ImageError where it is none of whole pixels inside."""
+    if not clap or not width:
+        return None
+    numbers = struct.unpack_from(">IIIIiIiI", clap)
+    if not all(numbers[1::2]):
+        raise ImageError("damaged AVIF: its crop (clap) is divided by 0")
+    across, down, right, below = (Fraction(*numbers[at : at + 2]) for at in (0, 2, 4, 6))
+    left, top = right + (width - across) / 2, below + (height - down) / 2
+    sides = (left, top, across, down)
+    inner = left >= 0 and top >= 0 and across > 0 and down > 0 and left + across <= width and top + down <= height
+    if not inner or any(side.denominator > 1 for side in sides):
+        where = ", ".join(f"{float(side):g}" for side in sides)
+        raise ImageError(f"unsupported AVIF: its crop ({where}) is none of whole pixels in {width} x {height}")
+    return int(left), int(top), int(across), int(down)
+
+
+def decode(source: Source) -> Decoded:
+    facts = header_of(source.data, source.format)
+    source.limit(facts.width, facts.height)
+    if facts.channels == 2:
+        raise ImageError("unsupported AVIF: grey with alpha; grey, RGB and RGBA can be read")
+    pixels = read(source, source.data)
+    notes = range_notes(pixels, facts.maximum, facts.minimum)
+    return Decoded(pixels=shown(pixels, facts, facts.orientation), frames=facts.frames, notes=notes)
 
 
 def metadata(data: bytes) -> Metadata:
@@ -61,108 +147,64 @@ def inspect(data: bytes) -> tuple[Header, Metadata]:
 
     Raises struct.error, IndexError or ValueError for boxes that are cut off inside.
     """
-    meta = next((body for kind, body in boxes(data, 0, len(data)) if kind == b"meta"), None)
-    if meta is None:
-        return Header(orientation=1), NOTHING
-    parts = dict(boxes(data, meta[0] + 4, meta[1]))
-    primary = _number(data, parts[b"pitm"][0] + 4, 4 if data[parts[b"pitm"][0]] else 2) if b"pitm" in parts else 0
-    fields = _properties(data, *parts[b"iprp"], primary) if b"iprp" in parts else {}
-    items = _items(data, *parts[b"iinf"]) if b"iinf" in parts else {}
-    places = _places(data, *parts[b"iloc"]) if b"iloc" in parts else {}
-    contents = {kind: b"".join(data[a:b] for a, b in places.get(item, [])) for item, kind in items.items()}
-    block = contents.get("exif", b"")
+    facts, file, ranges = header(data), items(data), places(data)
+    if file is None:
+        return facts, NOTHING
+
+    def content(wanted: str) -> bytes:
+        kinds = (number for number, item in file.items.items() if _named(item) == wanted)
+        return next((b"".join(data[a:b] for a, b in ranges.get(number, [])) for number in kinds), b"")
+
+    block = content("EXIF")
     if block:  # four bytes say where the TIFF header starts
-        block = block[4 + _number(block, 0, 4) :].removeprefix(EXIF_MARK)
-    sides = struct.unpack_from(">II", fields.get(b"ispe", b""), 4) if len(fields.get(b"ispe", b"")) >= 12 else (0, 0)
-    turns = fields.get(b"irot", b"\0")[0] & 3
-    mirror = fields[b"imir"][0] & 1 if b"imir" in fields else -1
-    colour = fields.get(b"colr", b"")
+        block = block[4 + number(block, 0, 4) :].removeprefix(EXIF_MARK)
+    properties = file.of(file.primary)
+    colour = properties.get(b"colr", b"")
     icc = colour[4:] if colour[:4] in (b"prof", b"rICC") else b""
-    facts = Header(width=sides[0], height=sides[1], orientation=_ORIENTATIONS[turns, mirror])
-    return facts, Metadata(icc=icc, exif=block, xmp=contents.get("xmp", b""))
+    lost = (*_further(file), *(() if icc else _code_points(properties.get(b"nclx", b""))))
+    if any(kind == b"uuid" and data[at : at + 16] == _C2PA for kind, (at, _) in boxes(data, 0, len(data))):
+        lost = (*lost, "content credentials (C2PA) dropped")
+    return facts, Metadata(icc=icc, exif=block, xmp=content("XMP"), lost=lost)
 
 
-def boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, tuple[int, int]]]:
-    """(type, (start, end) of its content) of each box between two bytes."""
-    while at + 8 <= end:
-        size, kind = struct.unpack_from(">I4s", data, at)
-        start = at + 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", data, start)
-            start += 8
-        elif size == 0:
-            size = end - at
-        if size < start - at or at + size > end:
-            return
-        yield kind, (start, at + size)
-        at += size
+def _named(item: Item) -> str:
+    """What an item is, where it is no picture."""
+    if item.kind == b"Exif":
+        return "EXIF"
+    if item.kind == b"mime":
+        return "XMP" if b"application/rdf+xml" in item.words else "a record"
+    return {b"uri ": "a record", b"jumb": "a record"}.get(item.kind, "")
 
 
-def _number(data: bytes, at: int, size: int) -> int:
-    if at + size > len(data):
-        raise ValueError("a box is cut off")
-    return int.from_bytes(data[at : at + size], "big")
+def _code_points(colour: bytes) -> tuple[str, ...]:
+    """What is lost with code points (nclx) of colours that are not sRGB's."""
+    if len(colour) < 10:
+        return ()
+    primaries, transfer = struct.unpack_from(">HH", colour, 4)
+    if primaries in _COMMON[0] and transfer in _COMMON[1]:
+        return ()
+    names = [_PRIMARIES.get(primaries, f"primaries {primaries}"), _TRANSFERS.get(transfer, f"transfer {transfer}")]
+    strange = [
+        name for name, code, common in zip(names, (primaries, transfer), _COMMON, strict=True) if code not in common
+    ]
+    return (f"colour space ({', '.join(strange)}) dropped",)
 
 
-def _properties(data: bytes, start: int, end: int, item: int) -> dict[bytes, bytes]:
-    """The properties that `ipma` gives to an item; of `colr` the one with a profile."""
-    parts = dict(boxes(data, start, end))
-    known = [(kind, data[a:b]) for kind, (a, b) in boxes(data, *parts[b"ipco"])]
-    at = parts[b"ipma"][0]
-    version, wide = data[at], data[at + 3] & 1
-    count, at = _number(data, at + 4, 4), at + 8
-    properties: dict[bytes, bytes] = {}
-    for _ in range(min(count, 65536)):
-        number = _number(data, at, 4 if version else 2)
-        at += 4 if version else 2
-        links, at = data[at], at + 1
-        for _ in range(links):
-            index = _number(data, at, 1 + wide) & (0x7FFF if wide else 0x7F)
-            at += 1 + wide
-            if number == item and 1 <= index <= len(known):
-                kind, content = known[index - 1]
-                if kind != b"colr" or content[:4] != b"nclx":
-                    properties[kind] = content
-    return properties
-
-
-def _items(data: bytes, start: int, end: int) -> dict[int, str]:
-    """The items that are "exif" or "xmp"."""
-    items: dict[int, str] = {}
-    for kind, (at, stop) in boxes(data, start + (8 if data[start] else 6), end):
-        if kind != b"infe" or data[at] < 2:
-            continue
-        wide = 4 if data[at] > 2 else 2
-        item, what = _number(data, at + 4, wide), data[at + 6 + wide : at + 10 + wide]
-        if what == b"Exif":
-            items[item] = "exif"
-        elif what == b"mime" and b"application/rdf+xml" in data[at:stop]:
-            items[item] = "xmp"
-    return items
-
-
-def _places(data: bytes, start: int, end: int) -> dict[int, list[tuple[int, int]]]:
-    """The byte ranges of each item that lies in the file itself."""
-    version, sizes = data[start], _number(data, start + 4, 2)
-    offset_size, length_size, base_size, index_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15
-    wide = 4 if version > 1 else 2
-    count, at = _number(data, start + 6, wide), start + 6 + wide
-    places: dict[int, list[tuple[int, int]]] = {}
-    for _ in range(min(count, 65536)):
-        item, at = _number(data, at, wide), at + wide
-        method = _number(data, at, 2) & 15 if version else 0
-        at += 4 if version else 2
-        base, at = _number(data, at, base_size), at + base_size
-        extents, at = _number(data, at, 2), at + 2
-        if extents > 1 and not (index_size if version else 0) + offset_size + length_size:  # no bytes, but time
-            raise ValueError("a box lists places without saying any")
-        spans = []
-        for _ in range(extents):
-            at += index_size if version else 0
-            first = base + _number(data, at, offset_size)
-            length = _number(data, at + offset_size, length_size)
-            at += offset_size + length_size
-            spans.append((first, first + length))
-        if method == 0 and at <= end:
-            places[item] = spans
-    return places
+def _further(file: Items) -> tuple[str, ...]:
+    """What is left behind of a file besides its primary picture, but for thumbnails and what that is made of."""
+    lost, parts = [], {file.primary}
+    for kind, item, to in file.references:
+        if kind in (b"dimg", b"base"):
+            parts.add(to)
+        elif kind in (b"auxl", b"thmb"):
+            parts.add(item)
+        if kind == b"auxl" and to == file.primary and file.auxiliary(item) in _DEPTH_MAPS:
+            lost.append("depth map dropped")
+    for index, entry in file.items.items():
+        if entry.kind == b"tmap":
+            lost.append("gain map for HDR dropped")
+        elif entry.kind in (b"av01", b"grid", b"iovl", b"iden") and index not in parts and not entry.hidden:
+            lost.append("further pictures in it dropped")
+        elif _named(entry) == "a record":
+            lost.append("a record of another kind dropped")
+    return tuple(dict.fromkeys(lost))

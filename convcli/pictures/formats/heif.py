@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
+from convcli.channels import Channels
 from convcli.engine.threads import thread_count
 from convcli.errors import ImageError
 from convcli.pictures.format import EXIF_MARK, Decoded, Header, Metadata, Note, Pixels, Source, TruncatedError
-from convcli.pictures.formats.avif import boxes, inspect
+from convcli.pictures.formats.boxes import Items, boxes, inside, items
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.registry import brands
 from convcli.pictures.sniff import header as header_of
@@ -31,7 +31,6 @@ _SEQUENCES: Final = frozenset({b"msf1", b"hevc", b"hevx", b"heis", b"heim"})
 #: Colour primaries and transfer functions, by number, that differ from those that pictures without a profile have.
 _PRIMARIES: Final = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 _TRANSFERS: Final = {8: "linear", 16: "PQ", 18: "HLG"}
-_PREMULTIPLIED: Final = Note("colours", "its colours are stored multiplied by alpha, and taken as they are")
 
 
 def header(data: bytes) -> Header:
@@ -45,10 +44,14 @@ def header(data: bytes) -> Header:
         if end > len(data):
             name = kind.decode("ascii", "backslashreplace")
             raise TruncatedError(f"truncated HEIF: its box '{name}' reaches byte {end}, it ends at byte {len(data)}")
-    if not _parts(data) and _is_sequence(data):
-        raise ImageError("unsupported HEIF: an image sequence without a still picture")
     try:
-        return replace(inspect(data)[0], frames=max(1, len(_pictures(data))))
+        file = items(data)
+        if file is None:
+            if _is_sequence(data):
+                raise ImageError("unsupported HEIF: an image sequence without a still picture")
+            return Header()
+        width, height = struct.unpack_from(">II", file.of(file.primary).get(b"ispe", b"").ljust(12, b"\0"), 4)
+        return Header(width=width, height=height, frames=len(_pictures(file)))
     except (ValueError, KeyError):
         raise TruncatedError("damaged or truncated HEIF: its boxes don't hold what they promise") from None
 
@@ -66,9 +69,14 @@ def metadata(data: bytes) -> Metadata:
 
 def pages(data: bytes) -> Iterator[bytes]:
     """For each of a file's pictures the same file with that as its primary one, which comes first."""
-    start, size = _primary_at(data)
-    for item in _pictures(data):
-        yield b"".join((data[:start], item.to_bytes(size, "big"), data[start + size :]))
+    file, meta = items(data), inside(data, (0, len(data)), b"meta")
+    start = inside(data, (meta[0] + 4, meta[1]), b"pitm") if meta else None
+    if file is None or start is None:
+        yield data
+        return
+    at, size = start[0] + 4, 4 if data[start[0]] else 2
+    for item in _pictures(file):
+        yield b"".join((data[:at], item.to_bytes(size, "big"), data[at + size :]))
 
 
 def decode(source: Source) -> Decoded:
@@ -86,12 +94,11 @@ def decode(source: Source) -> Decoded:
     grey = "chroma" not in image.info  # which comes as three equal channels where it has alpha
     if grey and pixels.shape[2] == 4 and (pixels[:, :, :2] == pixels[:, :, 1:3]).all():
         pixels = pixels[:, :, [0, 3]]
-    notes = [_PREMULTIPLIED] if image.premultiplied_alpha else []
-    return Decoded(
-        pixels=_full_range(pixels, image.info["bit_depth"]),
-        frames=facts.frames,
-        notes=(*notes, *_unsaid(source.data, image.info)),
-    )
+    means = Channels.of(pixels.shape[2])
+    if means.alpha and image.premultiplied_alpha:
+        means = means.with_extra("premultiplied")
+    scaled = _full_range(pixels, image.info["bit_depth"])
+    return Decoded(pixels=scaled, frames=facts.frames, notes=tuple(_unsaid(source.data, image.info)), channels=means)
 
 
 def _full_range(pixels: Pixels, bits: int) -> Pixels:
@@ -154,34 +161,9 @@ def _refused(error: Exception) -> Exception:
     return TruncatedError(f"damaged or truncated HEIF: {words}")
 
 
-def _parts(data: bytes) -> dict[bytes, tuple[int, int]]:
-    """Where the boxes of the file's `meta` box lie."""
-    start, end = next((body for kind, body in boxes(data, 0, len(data)) if kind == b"meta"), (0, 0))
-    return dict(boxes(data, start + 4, end))
-
-
-def _primary_at(data: bytes) -> tuple[int, int]:
-    """Where the number of the primary item is written, and its bytes."""
-    at = _parts(data)[b"pitm"][0]
-    return at + 4, 4 if data[at] else 2
-
-
-def _pictures(data: bytes) -> list[int]:
+def _pictures(file: Items) -> list[int]:
     """The items that are pictures by themselves, the primary one first, then in the file's order."""
-    parts = _parts(data)
-    items: dict[int, None] = {}
-    start, end = parts[b"iinf"]
-    for kind, (at, _) in boxes(data, start + (8 if data[start] else 6), end):
-        wide = 4 if data[at] > 2 else 2
-        hidden = data[at + 3] & 1
-        if kind == b"infe" and data[at] >= 2 and data[at + 6 + wide : at + 10 + wide] in _CODED and not hidden:
-            items[int.from_bytes(data[at + 4 : at + 4 + wide], "big")] = None
-    start, end = parts.get(b"iref", (0, 0))
-    wide = 4 if start and data[start] else 2
-    for kind, (at, _) in boxes(data, start + 4, end):
-        if kind in (b"thmb", b"auxl"):  # from a thumbnail, a depth or gain map, an alpha channel
-            items.pop(int.from_bytes(data[at : at + wide], "big"), None)
-    at, size = _primary_at(data)
-    primary = int.from_bytes(data[at : at + size], "big")
-    items.pop(primary, None)
-    return [primary, *items]
+    # From a thumbnail, a depth or gain map, an alpha channel to the picture that it belongs to.
+    parts = {item for kind, item, _ in file.references if kind in (b"thmb", b"auxl")}
+    shown = (n for n, item in file.items.items() if item.kind in _CODED and not item.hidden and n not in parts)
+    return list(dict.fromkeys((file.primary, *shown)))

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import Final
 
 from convcli.pictures.codecs import encoded, encoded_frames
 from convcli.pictures.format import EXIF_MARK, Animation, Header, Metadata, Pixels, Target, TruncatedError
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.opencv import opencv
+
+#: Chunks that make the picture.
+_PICTURE: Final = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -46,11 +50,17 @@ def header(data: bytes) -> Header:
 
 def metadata(data: bytes) -> Metadata:
     blocks: dict[bytes, bytes] = {}
+    others = []
     for kind, start, end in _chunks(data):
         if kind in (b"ICCP", b"EXIF", b"XMP "):
             blocks.setdefault(kind, data[start:end])
+        elif kind not in _PICTURE:
+            others.append(kind.decode("latin-1").strip())
     block = blocks.get(b"EXIF", b"").removeprefix(EXIF_MARK)
-    return Metadata(icc=blocks.get(b"ICCP", b""), exif=block, xmp=blocks.get(b"XMP ", b""), dpi=directories.dpi(block))
+    lost = (f"records of other kinds ({', '.join(dict.fromkeys(others))}) dropped",) if others else ()
+    return Metadata(
+        icc=blocks.get(b"ICCP", b""), exif=block, xmp=blocks.get(b"XMP ", b""), dpi=directories.dpi(block), lost=lost
+    )
 
 
 def encode(pixels: Pixels, target: Target) -> bytes:

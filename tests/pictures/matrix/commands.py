@@ -127,7 +127,7 @@ def _divided_out(pixels: Pixels, right: Reading) -> str:
     with np.errstate(divide="ignore", invalid="ignore"):
         colours = stored[..., :-1] * full / alpha
     if right.pixels.dtype.kind != "f":
-        colours = np.clip(np.rint(colours), 0, full)
+        colours = np.clip(np.rint(colours), np.iinfo(right.pixels.dtype).min, full)
     alpha = np.clip(alpha, 0, full)  # beyond full there is no opacity
     wanted = np.where(alpha > 0, np.concatenate([colours, alpha], axis=2), pixels)
     if (pixels.shape, pixels.dtype) != (wanted.shape, right.pixels.dtype):

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from convcli.errors import ImageError
-from tests.pictures.matrix import cells, rules, tiff_cells
+from tests.pictures.matrix import cells, rules, tiff_cells, tiff_codecs
 from tests.pictures.matrix.cells import Cell, Reading
 from tests.pictures.matrix.pages import Page
 
@@ -92,3 +92,15 @@ def test_colours_are_those_of_pillow(mode: str, photometric: int, within: int) -
     )
     (reading,) = rules.readings(Page(size=(40, 50), samples=bands, photometric=photometric), values.astype(np.uint64))
     assert np.abs(reading.pixels.astype(int) - wanted).max() <= within
+
+
+def test_lab_is_that_of_little_cms() -> None:
+    values = np.random.default_rng(0).integers((40, -60, -60), (220, 60, 60), (40, 50, 3))
+    picture = Image.frombytes("LAB", (50, 40), (values % 256).astype(np.uint8).tobytes())
+    profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    exactly = ImageCms.Flags.NOOPTIMIZE
+    wanted = np.array(ImageCms.profileToProfile(picture, *profiles, outputMode="RGB", flags=exactly), int)
+    inside = ((wanted > 0) & (wanted < 255)).all(axis=2)
+    eight, _ = tiff_codecs.lab_as_rgb(values)
+    assert inside.mean() > 0.5
+    assert np.abs(eight.pixels - wanted)[inside].max() <= 2

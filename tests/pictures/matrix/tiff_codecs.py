@@ -77,7 +77,9 @@ def _written(page: Page, codec: str) -> bytes:
             )  # fmt: skip
     except (ValueError, TypeError, KeyError, RuntimeError, NotImplementedError):
         return b""
-    return file.getvalue()
+    with tifffile.TiffFile(io.BytesIO(file.getvalue())) as back:  # the codec may change what it can't hold
+        same = np.array_equal(back.pages[0].asarray(), pixels)
+    return file.getvalue() if same else b""
 
 
 def by_pillow() -> Iterator[Cell]:
@@ -129,7 +131,7 @@ def _of_pillow(picture: Image.Image, data: bytes, compression: str, photometric:
         with Image.open(io.BytesIO(data)) as back:
             picture = back.copy()
     if picture.mode == "LAB":
-        return _lab(np.array(picture))
+        return lab_as_rgb(np.array(picture))
     if picture.mode in ("CMYK", "YCbCr", "P"):
         page = Page(samples=len(picture.getbands()), photometric=photometric)
         if picture.mode == "P":
@@ -180,26 +182,27 @@ def lab() -> Iterator[Cell]:
                 page = Page(size=(9, 8), samples=3, bits=bits, photometric=photometric, **way)
                 values = np.concatenate([rng.integers(80, 180, (9, 8, 1)), rng.integers(-20, 20, (9, 8, 2))], axis=2)
                 stored = values + np.array([0, 128, 128]) * (photometric == 9)
-                stored = (stored % 256 if bits == 8 else stored * 256 % 65536).astype(np.uint64)
-                yield cell(f"photometric {photometric} u{bits} {way}", page, readings=_lab(values),
+                stored = (stored % 256 if bits == 8 else stored * np.array([257, 256, 256]) % 65536).astype(np.uint64)
+                yield cell(f"photometric {photometric} u{bits} {way}", page, readings=lab_as_rgb(values),
                            file=lambda page=page, stored=stored: tiff_page(page, stored))  # fmt: skip
 
 
-def _lab(values: Pixels) -> tuple[Reading, ...]:
-    """L from 0 to 255, a and b signed, as 8-bit or 16-bit sRGB; the white points may be adapted by any usual way."""
+def lab_as_rgb(values: Pixels) -> tuple[Reading, ...]:
+    """L from 0 to 255, a and b signed, under D50, as sRGB of 8 or 16 bits."""
     signed = values.astype(np.int64)
     signed[..., 1:] = (signed[..., 1:] + 128) % 256 - 128
-    lab_floats = signed.astype(np.float32) * np.float32([100 / 255, 1, 1])
-    from_white = (lab_floats[..., 0] + 16) / 116
-    f = np.stack([from_white + lab_floats[..., 1] / 500, from_white, from_white - lab_floats[..., 2] / 200], axis=2)
-    light = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * [0.9505, 1.0, 1.0888]
-    linear = light @ _XYZ_TO_RGB.T
-    light = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.abs(linear) ** (1 / 2.4) - 0.055).clip(0, 1)
-    eight = Reading(pixels=np.rint(255 * light).astype(np.uint8), colours=3, within=16)
-    return eight, Reading(pixels=np.rint(65535 * light).astype(np.uint16), colours=3, within=16 * 257)
+    lightness = (signed[..., 0] * (100 / 255) + 16) / 116
+    roots = np.stack([lightness + signed[..., 1] / 500, lightness, lightness - signed[..., 2] / 200], axis=2)
+    light = np.where(roots > 6 / 29, roots**3, 3 * (6 / 29) ** 2 * (roots - 4 / 29)) * [0.9642, 1.0, 0.8251]
+    linear = (light @ _D50_TO_RGB.T).clip(0, 1)
+    light = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    eight = Reading(pixels=np.rint(255 * light).astype(np.uint8), colours=3, within=2)
+    return eight, Reading(pixels=np.rint(65535 * light).astype(np.uint16), colours=3, within=2 * 257)
 
 
+#: Of IEC 61966-2-1, which is for D65, and the same adapted to D50 by Bradford's transform.
 _XYZ_TO_RGB = np.array([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]])
+_D50_TO_RGB = np.array([[3.1339, -1.6169, -0.4906], [-0.9788, 1.9161, 0.0335], [0.0719, -0.2290, 1.4052]])
 
 
 def logarithmic() -> Iterator[Cell]:

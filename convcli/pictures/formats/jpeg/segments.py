@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from convcli.errors import ImageError
 from convcli.pictures import sniff
 from convcli.pictures.codecs import read, read_rgb, upright
-from convcli.pictures.format import CMYK, EXIF_MARK, Completed, Decoded, Header, Source, TruncatedError
+from convcli.pictures.format import CMYK, EXIF_MARK, Completed, Decoded, Header, Note, Source, TruncatedError
 from convcli.pictures.formats.tiff import directories
+from convcli.pictures.registry import is_tiff
 
 SCAN: Final = 0xDA
 #: The markers of frame headers.
 FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _END: Final = b"\xff\xd9"
 _PROGRESSIVE: Final = 0xC2
+_LOSSLESS: Final = 0xF7  # the frame header of JPEG-LS (ITU-T T.87)
 _MARKER: Final = rb"\xff[\xc0-\xcf\xd8-\xfe]"
 
 
@@ -52,18 +54,45 @@ def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 def header(data: bytes) -> Header:
     """What stands before the first scan; after it, an end marker must follow."""
-    block, frame, scan = b"", -1, 0
+    blocks, frame, scan = [], -1, 0
     for marker, at, end in segments(data):
-        if marker == 0xE1 and data[at + 4 : at + 10] == EXIF_MARK and not block:
-            block = data[at + 10 : end]
+        if marker == 0xE1 and data[at + 4 : at + 10] == EXIF_MARK:
+            blocks.append(data[at + 10 : end])
         elif marker in FRAMES:
             frame = at
+        elif marker == _LOSSLESS:
+            raise ImageError("unsupported JPEG: JPEG-LS; 8 bits and lossy can be read")
         scan = end
     if frame < 0:
         raise ImageError("damaged JPEG: it has no frame header, so no size")
     if data.rfind(_END, scan) < 0:  # from the end, where it is in a whole file
         raise TruncatedError(f"truncated JPEG: it ends at byte {len(data)} without an end marker")
-    return _frame(data, frame, block, len(data) - scan)
+    return _frame(data, frame, exif_of(blocks)[0], len(data) - scan)
+
+
+def exif_of(blocks: Sequence[bytes]) -> tuple[bytes, str]:
+    """One EXIF block of those in a file's segments, and words for what is not in it.
+
+    A block of more than 64 KiB goes on in segments that begin with no header (as ExifTool and Pillow have it); of whole
+    ones the first counts, and gets the fields that only others have.
+    """
+    whole: list[bytes] = []
+    for block in blocks:
+        if whole and not is_tiff(block):
+            whole[-1] += block
+        else:
+            whole.append(block)
+    if len(whole) < 2:
+        return (whole[0], "") if whole else (b"", "")
+    from convcli.pictures.formats.tiff import exif  # only here, since nearly all pictures have one
+
+    block = whole[0]
+    try:
+        for more in whole[1:]:
+            block = exif.merged(block, more)
+    except (ValueError, struct.error):
+        return block, "a further EXIF block dropped: it is damaged"
+    return block, ""
 
 
 def _frame(data: bytes, at: int, block: bytes, left: int) -> Header:
@@ -75,6 +104,8 @@ def _frame(data: bytes, at: int, block: bytes, left: int) -> Header:
     if not width or not height:
         raise ImageError(f"unsupported JPEG: its header says {width} x {height} pixels")
     factors = [(data[at + 11 + 3 * i] >> 4, data[at + 11 + 3 * i] & 15) for i in range(channels)]
+    if channels not in (1, 3, 4):
+        raise ImageError(f"unsupported JPEG: {channels} components; 1, 3 and 4 can be read")
     if not factors or min(min(pair) for pair in factors) < 1:
         raise ImageError("damaged JPEG: wrong sampling factors in its frame header")
     if channels == 1:
@@ -113,6 +144,12 @@ def decode(source: Source) -> Decoded:
         pixels = read_rgb(source, source.data, (facts.height, facts.width))
     else:
         pixels = read(source, source.data)
-    return Decoded(
-        pixels=upright(pixels, directories.orientation(facts.exif)), notes=(CMYK,) if facts.channels == 4 else ()
-    )
+    pixels = upright(pixels, directories.orientation(facts.exif))
+    return Decoded(pixels=pixels, notes=_cmyk_notes(source.data) if facts.channels == 4 else ())
+
+
+def _cmyk_notes(data: bytes) -> tuple[Note, ...]:
+    """Inks are stored inverted where Adobe's marker is, and where none says so, all readers take them to be."""
+    if any(marker == 0xEE and data[at + 4 : at + 9] == b"Adobe" for marker, at, _ in segments(data)):
+        return (CMYK,)
+    return (Note("colours", "its CMYK colours, taken for inverted as nearly all are, are turned into RGB"),)

@@ -13,6 +13,7 @@ from convcli.pictures.format import LEAST_SHARE, Completed, Decoded, Pixels, Sou
 from convcli.pictures.formats.png import structure
 from convcli.pictures.formats.png.structure import SAMPLES, SIGNATURE, chunk, reader, walked
 from convcli.pictures.formats.tiff import directories
+from convcli.pictures.opencv import opencv
 
 #: Of each pass of an interlaced picture: the first column and row, and the steps to the next ones.
 _ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -21,7 +22,10 @@ _ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 
 def decode(source: Source) -> Decoded:
     facts = structure.inspect(source.data)
     source.limit(facts.width, facts.height)
-    pixels = samples(source, facts.plain, facts.colour, opaque=not facts.transparent)
+    if facts.colour == structure.PALETTE:
+        pixels = _looked_up(source, facts)
+    else:
+        pixels = samples(source, facts.plain, facts.colour, opaque=not facts.transparent)
     if facts.colour == 0 and len(facts.transparent) == 2:
         # One grey value is transparent, which OpenCV passes over.
         value = int.from_bytes(facts.transparent, "big") & (1 << facts.depth) - 1
@@ -30,6 +34,33 @@ def decode(source: Source) -> Decoded:
         alpha = (pixels != value) * pixels.dtype.type(np.iinfo(pixels.dtype).max)
         pixels = np.concatenate([pixels, alpha], axis=2)
     return Decoded(pixels=upright(pixels, directories.orientation(facts.exif)), frames=facts.frames)
+
+
+def _looked_up(source: Source, facts: structure.Structure) -> Pixels:
+    """RGB(A) of a palette; black behind its end, which is told of: decoders say nothing of it.
+
+    The places in the palette are what a file decodes to that says of them to be grey.
+    """
+    parts = dict(structure.contents(facts.plain))
+    head = bytearray(parts[b"IHDR"])
+    head[9] = 0
+    start = next(start for kind, start, _ in walked(reader(facts.plain), len(facts.plain)) if kind == b"IDAT") - 8
+    places = read(source, b"".join((SIGNATURE, chunk(b"IHDR", bytes(head)), facts.plain[start:])))
+    if facts.depth < 8:
+        places //= 255 // ((1 << facts.depth) - 1)
+    count = min(len(parts[b"PLTE"]) // 3, 256)
+    colours = np.zeros((256, 4 if facts.transparent else 3), np.uint8)
+    colours[:count, :3] = np.frombuffer(parts[b"PLTE"], np.uint8, 3 * count).reshape(count, 3)
+    if facts.transparent:
+        alpha = facts.transparent[:256].ljust(256, b"\xff")
+        colours[:, 3] = np.frombuffer(alpha, np.uint8)
+    if count < 1 << facts.depth:
+        beyond = int((places >= count).sum())
+        if beyond:
+            source.complaints.append(f"{beyond} pixels have colours behind the {count} of its palette")
+    cv2 = opencv()
+    pixels: Pixels = cv2.LUT(cv2.merge([places] * colours.shape[1]), colours[:, None])
+    return pixels
 
 
 def samples(source: Source, data: bytes, colour: int, *, opaque: bool = True) -> Pixels:

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from convcli.errors import ImageError
 from convcli.pictures.format import Header, TruncatedError
-from convcli.pictures.formats.png import deflate
+from convcli.pictures.formats.png import deflate, texts
 from convcli.records import record
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -114,7 +114,10 @@ def structure(chunks: Sequence[Chunk], read: Read) -> Structure:
     return Structure(
         width=width, height=height, depth=depth, colour=colour, interlaced=interlaced,
         frames=max(1, int.from_bytes(animation[:4], "big")) if len(animation) == 8 else 1,
-        transparent=content(b"tRNS"), exif=content(b"eXIf"),
+        transparent=content(b"tRNS"),
+        exif=content(b"eXIf") or texts.raw_exif(
+            (kind, bytes(read(start, end - start))) for kind, start, end in chunks if kind in texts.KINDS
+        ),
     )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
+import numpy as np
+
 from convcli.pictures.format import Metadata
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.formats.tiff.directories import Value, longs, shorts
@@ -22,6 +24,9 @@ _THUMBNAILS: Final = ((513, 514), directories.STRIPS)
 #: software, date, artist, host, rating, copyright, XP title to subject.
 DESCRIPTIVE: Final = frozenset({270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)})
 POINTERS: Final = frozenset({EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY})
+
+#: Bytes of the words that kinds of values are made of, where they have more than one.
+_WORDS: Final = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}
 
 EMPTY: Final = b"II*\0\x08\0\0\0" + bytes(6)
 
@@ -67,6 +72,41 @@ def renewed(block: bytes, *, width: int, height: int, dpi: tuple[float, float] |
     if dpi is None or directories.resolution(first) == dpi:
         return fresh
     return _with_tags(fresh, resolution_tags(dpi, first.order))
+
+
+def merged(block: bytes, more: bytes) -> bytes:
+    """An EXIF block with the fields of another that it lacks; maker notes stay behind, as in `gathered`.
+
+    Raises ValueError, saying what is wrong, where either can't be read.
+    """
+    page, other = next(directories.directories(block), None), next(directories.directories(more), None)
+    if page is None or other is None:
+        raise ValueError("it has no directory")
+    lacking = POINTERS | {MAKER_NOTE, *directories.STRIPS, *directories.TILES}
+    fresh = _turned(_values(other, other.entries.keys() - page.entries.keys() - lacking), other.order, page.order)
+    out = bytearray(block)
+    for pointer in (EXIF_DIRECTORY, GPS_DIRECTORY):
+        mine, inner = subdirectory(page, pointer), subdirectory(other, pointer)
+        values = _values(inner, inner.entries.keys() - (mine.entries.keys() if mine else ()) - lacking) if inner else {}
+        if values:
+            at = _append(out, _turned(values, other.order, page.order), page.order, _entries(mine) if mine else ())
+            fresh[pointer] = longs(page.order, at)
+    return _with_tags(bytes(out), fresh) if fresh else block
+
+
+def _turned(values: dict[int, Value], order: str, wanted: str) -> dict[int, Value]:
+    """Values in another byte order."""
+    if order == wanted:
+        return values
+    return {
+        tag: (kind, count, np.frombuffer(packed, f"u{_WORDS[kind]}").byteswap().tobytes() if kind in _WORDS else packed)
+        for tag, (kind, count, packed) in values.items()
+    }
+
+
+def _entries(page: directories.Directory, but: Collection[int] = ()) -> list[bytes]:
+    """The entries of a directory as they are stored, without those of some tags."""
+    return [page.data[entry.count_at - 4 : entry.count_at + 8] for tag, entry in page.entries.items() if tag not in but]
 
 
 def subdirectory(page: directories.Directory, tag: int) -> directories.Directory | None:
@@ -134,9 +174,8 @@ def _with_tags(block: bytes, tags: dict[int, Value]) -> bytes:
     short = {tag: value for tag, value in _values(page, page.entries.keys()).items() if len(value[2]) <= 4}
     fresh = short | tags
     # Entries that point to their values are copied as they are.
-    others = [block[entry.count_at - 4 : entry.count_at + 8] for tag, entry in page.entries.items() if tag not in fresh]
     out = bytearray(block)
-    struct.pack_into(page.order + "I", out, 4, _append(out, fresh, page.order, others))
+    struct.pack_into(page.order + "I", out, 4, _append(out, fresh, page.order, _entries(page, fresh)))
     return bytes(out)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from convcli.engine.threads import run_all
 from convcli.errors import ImageError
-from convcli.pictures.codecs import full_range, upright
+from convcli.pictures.codecs import full_range, range_notes, upright
 from convcli.pictures.format import Decoded, Note, Pixels, Source, TruncatedError
 from convcli.pictures.formats.tiff import directories as tags, lab, meaning
 from convcli.pictures.formats.tiff.blocks import Blocks, meaning as described, small_file
@@ -186,7 +186,7 @@ def _unpacked(source: Source, facts: _Page, refusal: str) -> tuple[bytes, tuple[
     values = described(page) | facts.plain_tags()
     notes: tuple[Note, ...] = ()
     if facts.compression in _PICTURES and facts.bits != 8 * facts.dtype.itemsize:
-        notes = (meaning.depth_note(facts.bits, int(np.iinfo(facts.dtype).max)),)
+        notes = range_notes(np.empty(0, facts.dtype), (1 << facts.bits) - 1)
     if blocks.tiled:  # rows of tiles become strips: OpenCV wants tiles to be large
         for first in range(0, count, blocks.across):
             down = first // blocks.across % blocks.down * blocks.height

@@ -11,7 +11,7 @@ import numpy as np
 
 from convcli.channels import MOST, Channels, Extra
 from convcli.errors import ImageError
-from convcli.pictures.codecs import full_range
+from convcli.pictures.codecs import full_range, range_notes
 from convcli.pictures.format import CMYK, Decoded, Note, Pixels
 from convcli.pictures.formats.tiff import directories as tags
 from convcli.pictures.formats.tiff.directories import Directory
@@ -60,10 +60,6 @@ def channels(page: Directory) -> Channels:
     return Channels(colours=3 if kind in (RGB, YCBCR, INKS, PALETTE) else 1, extra=tuple(extra))
 
 
-def depth_note(bits: int, full: int) -> Note:
-    return Note("colours", f"its values up to {(1 << bits) - 1} are scaled to {full}")
-
-
 def interpreted(page: Directory, stored: Pixels, bits: int) -> Decoded:
     """The picture `(height, width, channels)` of a page's samples as they are stored, not yet upright.
 
@@ -74,10 +70,9 @@ def interpreted(page: Directory, stored: Pixels, bits: int) -> Decoded:
     taken = 1 if kind == PALETTE else 0
     top = (1 << bits) - 1
     if stored.dtype.kind == "u" and bits != 8 * stored.dtype.itemsize:
-        full = int(np.iinfo(stored.dtype).max)
-        if stored.shape[2] > taken:
-            notes += [depth_note(bits, full)] if bits > 1 else []
         rest = full_range(stored[..., taken:], top)
+        if rest.shape[2] and bits > 1:
+            notes += range_notes(rest, top)
     else:
         rest = stored[..., taken:]
     if kind == MINISWHITE and stored.dtype.kind == "u":
