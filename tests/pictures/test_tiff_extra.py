@@ -244,3 +244,11 @@ def test_without_the_extra(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.code == 1 and "unsupported TIFF: its compression is ZSTD" in result.errors()[0]
     hints = [line for line in result.err.splitlines() if "hint" in line]
     assert hints == ["  hint: pip install 'convcli[tiff]' reads it"]  # which would not help the second one
+
+
+@pytest.mark.parametrize("compression", [7, 34887, 34925, 50000])
+def test_tags_without_a_value(compression: int) -> None:
+    for tag in (258, 277, 339):
+        with pytest.raises(ImageError):
+            data = tiff([b"nothing"], (8, 8), (8, 8), bits=8, compression=compression, more={tag: (3, 0, b"")})
+            reading.decode(data, place="")

@@ -13,7 +13,8 @@ from convcli.pictures.registry import FORMATS
 TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
 #: The table's name of each format of the registry.
 NAMES = {
-    "png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF", "bmp": "BMP", "pnm": "PPM", "pam": "PAM", "pfm": "PFM",
+    "png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF", "bmp": "BMP", "pnm": "PPM", "pam": "PAM",
+    "pfm": "PFM",
     "jp2": "JPEG 2000", "avif": "AVIF", "npy": ".npy", "heif": "HEIF", "gif": "GIF", "hdr": "Radiance HDR",
     "ras": "Sun raster",
 }  # fmt: skip

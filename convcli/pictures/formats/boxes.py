@@ -196,6 +196,8 @@ def places(data: bytes) -> dict[int, list[Span]]:
         at += 4 if version else 2
         base, at = number(data, at, base_size) + (stored[0] if method == 1 else 0), at + base_size
         extents, at = number(data, at, 2), at + 2
+        if extents > 1 and not (index_size if version else 0) + offset_size + length_size:  # no bytes, but time
+            raise ValueError("a box lists places without saying any")
         spans = []
         for _ in range(extents):
             at += index_size if version else 0

@@ -118,7 +118,7 @@ def decode(source: Source, refusal: str, plain: Callable[[Source], Decoded]) -> 
 def _facts(source: Source, page: Directory, refusal: str) -> _Page:
     """Raises ImageError for what can't be unpacked, and ValueError for blocks that can't be the page's."""
     compression, photometric = page.first(tags.COMPRESSION, 1), page.first(tags.PHOTOMETRIC, 1)
-    bits, kinds = set(page.get(tags.BITS, (1,))), set(page.get(tags.SAMPLE_FORMAT)) or {1}
+    bits, kinds = set(page.get(tags.BITS) or (1,)), set(page.get(tags.SAMPLE_FORMAT)) or {1}
     samples, planar = page.first(tags.SAMPLES, 1), page.first(tags.PLANAR, 1) == 2
     kind = {1: "u", 2: "i", 3: "f", 4: "u"}.get(min(kinds), "")
     known = len(bits) == len(kinds) == 1 and kind and 1 <= min(bits) <= 64 and page.first(_DEPTH, 1) == 1

@@ -101,7 +101,7 @@ def _refusal(page: Directory, kind: str) -> str:
         return f"its colours are {foreign}; grey, RGB, palette, CMYK and YCbCr can be read"
     if page.first(tags.COMPRESSION, 1) not in OF_BYTES | _OF_PICTURES:
         return f"its compression is {meaning.compression(page)}; none, LZW, deflate, PackBits, JPEG, CCITT can be read"
-    bits = page.get(tags.BITS, (1,))
+    bits = page.get(tags.BITS) or (1,)
     if len(set(bits)) > 1:
         return f"samples of {', '.join(map(str, bits[:4]))} bits; all of one depth can be read"
     if page.first(tags.COMPRESSION, 1) == _JPEG and bits[0] != 8:
