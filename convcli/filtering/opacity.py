@@ -66,6 +66,15 @@ def biased(out: Floats, premultiplied: Floats, share: Floats, bias: Floats) -> N
     out += premultiplied
 
 
+def inside(premultiplied: Floats, share: Floats) -> tuple[Floats, Floats]:
+    """Premultiplied colour and its opacity cut off below 0 and above 1, where both are less by the same factor."""
+    cut = np.clip(share, 0, 1)
+    if np.array_equal(cut, share):
+        return premultiplied, cut
+    factor = np.where(share, cut / np.where(share, share, share.dtype.type(1)), share.dtype.type(1))
+    return per_channel(np.multiply, premultiplied, factor), cut
+
+
 def unmultiplied(premultiplied: Floats, share: Floats) -> Floats:
     """Colour from premultiplied colour; as it is where it counts as hidden."""
     return per_channel(np.divide, premultiplied, np.where(share <= HIDDEN, share.dtype.type(1), share))

@@ -7,7 +7,6 @@ its own. Alpha itself gets each kernel's `coverage`.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,7 +21,7 @@ from convcli.filtering import opacity
 from convcli.filtering.chain import Chain, Stage
 from convcli.filtering.graph import Convolved, Node, Part, Pointwise
 from convcli.filtering.outline import Outline
-from convcli.filtering.ranges import kept_dtype, reach, span, storage, stretched, white
+from convcli.filtering.ranges import Ends, kept_dtype, nonfinite, reach, span, storage, stretched, white
 from convcli.filtering.treatment import PLAIN, Treatment
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ class Picture:
         self.final: Convolved | None = None
         self._direct: Convolved | None = None
         self._shares: Node | None = None
-        self._ends = _Ends()
+        self._ends = Ends()
         if self._drops:
             source = self._opaque(source)
         self._source = source
@@ -264,7 +263,7 @@ class Picture:
                 self._staying.restore(stored, self._source.array[start:stop])
             if self._has_alpha:
                 opacity.join(out, stored, self._alpha(stored, start, stop))
-        self.tally.add(0, 0, _nonfinite(out))
+        self.tally.add(0, 0, nonfinite(out))
 
     @property
     def _staying(self) -> Selection | None:
@@ -280,7 +279,12 @@ class Picture:
         ends = (self._ends.ends or (0.0, 1.0)) if self.measured else None
         share = self._share(start, stop) if self.premultiplied else None
         if share is not None and not self._selection:
-            return self._multiplied(self.nodes[0].array[start:stop], share, ends, kept)
+            floats, share = opacity.inside(self.nodes[0].array[start:stop], share)
+            if ends:
+                floats = stretched(floats, ends, self._source_dtype, weight=share)
+            if kept.shift:
+                floats = floats + share * floats.dtype.type(kept.shift)
+            return floats, replace(kept, shift=0.0)
         floats = self._finished(start, stop)
         if ends:
             floats = stretched(floats, ends, self._source_dtype)
@@ -290,19 +294,6 @@ class Picture:
         if share is not None:
             floats, kept = opacity.per_channel(np.multiply, kept.ranged(floats), np.clip(share, 0, 1)), EXACT
         return floats, kept
-
-    def _multiplied(
-        self, floats: Floats, share: Floats, ends: tuple[float, float] | None, kept: Storage
-    ) -> tuple[Floats, Storage]:
-        """Premultiplied colours as they are kept beside an alpha that can't be above 1 nor below 0."""
-        inside = np.clip(share, 0, 1)
-        if not np.array_equal(inside, share):
-            floats = opacity.per_channel(np.multiply, floats, np.where(share, inside / np.where(share, share, 1), 1))
-        if ends:
-            floats = stretched(floats, ends, self._source_dtype, weight=inside)
-        if kept.shift:
-            floats = floats + inside * floats.dtype.type(kept.shift)
-        return floats, replace(kept, shift=0.0)
 
     @property
     def _keeps_alpha(self) -> bool:
@@ -334,27 +325,3 @@ class Picture:
         alpha: Array = np.empty((*colours.shape[:-1], 1), colours.dtype)
         alpha[...] = self._source.array[start:stop, ..., -1:] if self._keeps_alpha else self._top
         return alpha
-
-
-def _nonfinite(array: Array) -> int:
-    """NaN and infinite samples of a result; a finite sum says at once that there are none."""
-    if array.dtype.kind != "f":
-        return 0
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = array.sum(dtype=np.float64)
-    return 0 if np.isfinite(total) else int(array.size - np.count_nonzero(np.isfinite(array)))
-
-
-class _Ends:
-    """The least and the greatest value of all rows."""
-
-    def __init__(self) -> None:
-        self.ends: tuple[float, float] | None = None
-        self._lock = threading.Lock()
-
-    def add(self, span: tuple[float, float] | None) -> None:
-        with self._lock:
-            if span and self.ends:
-                self.ends = min(self.ends[0], span[0]), max(self.ends[1], span[1])
-            else:
-                self.ends = span or self.ends

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from convcli.engine.sink import Storage
 from convcli.ops import Kernel
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import DTypeLike, Floats
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 
 def kept_dtype(mode: str, dtype: DTypeLike) -> np.dtype[Any]:
@@ -64,3 +65,27 @@ def stretched(floats: Floats, ends: tuple[float, float], dtype: DTypeLike, *, we
     least, greatest = ends
     low = floats.dtype.type(least) if weight is None else weight * floats.dtype.type(least)
     return (floats - low) * floats.dtype.type(white(dtype) / (greatest - least or 1.0))
+
+
+def nonfinite(array: Array) -> int:
+    """NaN and infinite samples of a result; a finite sum says at once that there are none."""
+    if array.dtype.kind != "f":
+        return 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum(dtype=np.float64)
+    return 0 if np.isfinite(total) else int(array.size - np.count_nonzero(np.isfinite(array)))
+
+
+class Ends:
+    """The least and the greatest value of all rows."""
+
+    def __init__(self) -> None:
+        self.ends: tuple[float, float] | None = None
+        self._lock = threading.Lock()
+
+    def add(self, span: tuple[float, float] | None) -> None:
+        with self._lock:
+            if span and self.ends:
+                self.ends = min(self.ends[0], span[0]), max(self.ends[1], span[1])
+            else:
+                self.ends = span or self.ends
