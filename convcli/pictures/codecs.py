@@ -102,10 +102,10 @@ def read_rgb(source: Source, data: bytes, size: tuple[int, int] = (0, 0)) -> Pix
 def _decoded(
     source: Source, data: bytes, flags: int, size: tuple[int, int] = (0, 0), *, logged: bool = False
 ) -> Pixels:
-    cv2 = opencv()
+    cv2, doubts = opencv(), list[str]()
     try:
         # Whatever the format: what one thread's decoder says is not to be taken for another's.
-        with overheard(source.complaints), quiet(cv2, errors=logged):
+        with overheard(source.complaints, doubts), quiet(cv2, errors=logged):
             pixels: Any = np.empty((*size, 3), np.uint8)
             if pixels.nbytes < _IN_PLACE or not read_into(cv2, data, flags, pixels):
                 pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -118,6 +118,7 @@ def _decoded(
         fact = f"damaged, truncated or unsupported {source.format.upper()}: its pixels can't be decoded"
         fact += f" ({source.complaints[0]})" if source.complaints else ""
         raise TruncatedError(fact)
+    source.complaints.extend(doubts)
     shaped: Pixels = pixels.reshape(*pixels.shape[:2], -1)
     return shaped
 

@@ -23,6 +23,8 @@ _COMPLAINT: Final = (
     rb"Unsupported marker|Bogus|Arithmetic table|Application transferred|Warning: unknown JFIF|Unknown Adobe color).*)"
     rb"|\[ERROR:[^\]]*\] global \S+ (?:TIFF_Error |imdecode_ .*)?(.*)"
 )
+#: What libtiff says where fax codes end too early or make no row, and goes on; its other warnings are of no interest.
+_DOUBT: Final = rb"\[ WARN:[^\]]*\] global \S+ TIFF_Warning (Fax\w+: .*)"
 #: Libraries by their modules.
 _LIBRARIES: Final = {"cv2": "OpenCV", "numpy": "numpy", "rich": "rich", "yaml": "PyYAML"}
 #: What the linker of glibc or musl says where a library finds no room.
@@ -118,13 +120,13 @@ def allow_pixels(count: int) -> None:
 
 @contextmanager
 def quiet(cv2: Any, *, errors: bool = False) -> Iterator[None]:
-    """Keep OpenCV's log off stderr during a call, also with several at once; with `errors` all but errors.
+    """Keep OpenCV's log off stderr during a call, also with several at once; with `errors` all but errors and warnings.
 
     Not what libjpeg and libpng complain of, which they write to the file descriptor itself: see `overheard`.
     """
     global _quiet_before
     log = cv2.utils.logging
-    wanted = log.LOG_LEVEL_ERROR if errors else log.LOG_LEVEL_SILENT
+    wanted = log.LOG_LEVEL_WARNING if errors else log.LOG_LEVEL_SILENT
     with _quiet_lock:
         if not _quiet_levels:
             _quiet_before = log.getLogLevel()
@@ -139,10 +141,11 @@ def quiet(cv2: Any, *, errors: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def overheard(complaints: list[str]) -> Iterator[None]:
+def overheard(complaints: list[str], doubts: list[str] | None = None) -> Iterator[None]:
     """Take up what codecs write to stderr of damaged data, the only way in which OpenCV lets them tell.
 
-    Their words are appended to `complaints`, anything else is passed on. Calls in several threads take turns, since
+    Their words are appended to `complaints`, those of data that are read all the same to `doubts`; anything else is
+    passed on. Calls in several threads take turns, since
     the file descriptor belongs to the whole process. Where there is no stderr nothing is heard.
     """
     with _hearing:
@@ -167,8 +170,11 @@ def overheard(complaints: list[str]) -> Iterator[None]:
             for line in heard.splitlines(keepends=True):
                 complaint = re.match(_COMPLAINT, line)
                 words = complaint[complaint.lastindex or 0].decode("ascii", "replace").strip() if complaint else ""
-                goes_on = line.startswith(b"[ERROR:") or (goes_on and line.startswith(b">"))
-                if words:
+                goes_on = line.startswith((b"[ERROR:", b"[ WARN:")) or (goes_on and line.startswith(b">"))
+                doubt = re.match(_DOUBT, line)
+                if doubt and doubts is not None:
+                    doubts.append(doubt[1].decode("ascii", "replace").strip())
+                elif words:
                     complaints.append(words)
                 elif not complaint and not goes_on and line.strip():
                     os.write(2, line)

@@ -31,6 +31,11 @@ def check_blocks(page: Directory) -> None:
     nowhere = next((number for number, at in enumerate(offsets[:needed], 1) if at < _HEAD), 0)
     if nowhere:
         raise ValueError(f"its strip or tile {nowhere} lies nowhere: a sparse file")
+    if page.first(tags.COMPRESSION, 1) == _JPEG:
+        for number, (at, size) in enumerate(zip(offsets, sizes, strict=False), 1):
+            # Which OpenCV fills up without a word where it is cut short.
+            if size and _END_OF_JPEG not in page.data[max(at, at + size - _TAIL) : at + size]:
+                raise ValueError(f"the JPEG data of its strip or tile {number} are cut short")
     plain = page.first(tags.COMPRESSION, 1) == 1 and not tiled and all(sizes) and page.first(tags.PHOTOMETRIC, 1) != 6
     row = -(-page.first(tags.WIDTH, 0) * page.first(tags.SAMPLES, 1) // planes * page.first(tags.BITS, 1) // 8)
     if plain and sizes and sum(sizes) < row * page.first(tags.HEIGHT, 0) * planes:
@@ -55,6 +60,9 @@ def _grid(page: Directory) -> tuple[bool, int, int, int, int, int]:
 
 #: Bytes at the start of a file that hold no samples.
 _HEAD: Final = 8
+_JPEG: Final = 7
+#: How JPEG data end, which some bytes of padding may follow.
+_END_OF_JPEG, _TAIL = b"\xff\xd9", 16
 
 
 @record

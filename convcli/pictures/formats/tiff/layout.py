@@ -186,10 +186,9 @@ def decode(source: Source) -> Decoded:
     else:
         _limit_samples(source, width, height, facts.channels.count)
         try:
-            samples = stored(source, page, facts.bits, facts.kind)
+            plain = meaning.interpreted(page, stored(source, page, facts.bits, facts.kind), facts.bits)
         except ValueError as error:
             raise TruncatedError(f"damaged or truncated TIFF: {error}") from None
-        plain = meaning.interpreted(page, samples, facts.bits)
         decoded = Decoded(
             pixels=upright(plain.pixels, page.first(tags.ORIENTATION, 1)), notes=plain.notes, channels=plain.channels
         )

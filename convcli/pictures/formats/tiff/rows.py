@@ -29,6 +29,7 @@ from convcli.pictures.formats.tiff.blocks import Blocks, meaning, small_file
 from convcli.pictures.formats.tiff.layout import decode, lacking, layout
 
 _OLD_JPEG: Final = 6
+_FAX: Final = (2, 3, 4)
 #: Bytes of samples that are decoded at a time, where strips and tiles allow it.
 _BAND_BYTES: Final = 1 << 21
 #: A compressed strip or row of tiles with more bytes of samples would not leave memory bounded.
@@ -87,6 +88,8 @@ class TiffBands:
             raise self._whole("its rows are stored turned or mirrored")
         if page.first(tags.COMPRESSION, 1) == _OLD_JPEG:
             raise self._whole("its JPEG compression is of the old kind")
+        if page.first(tags.COMPRESSION, 1) in _FAX:
+            raise self._whole("of faulty rows of fax codes it is told in the end")
         if broken:
             raise self._whole(broken)
         if self._all_pages and self.pages > 1:

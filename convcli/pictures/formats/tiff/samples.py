@@ -108,7 +108,8 @@ class _Page:
         """The bytes of some blocks of a plane, unpacked, as (rows, bytes a row)."""
         blocks, page = self._blocks, self._page
         rows = [self._rows(number) for number in range(first, last)]
-        pieces = [bytes(page.data[a : a + n]) for a, n in zip(blocks.offsets, blocks.sizes, strict=True)][first:last]
+        spans = zip(blocks.offsets[first:last], blocks.sizes[first:last], strict=True)
+        pieces = [bytes(page.data[at : at + size]) for at, size in spans]
         turned = page.first(tags.FILL_ORDER, 1) == 2
         if page.first(tags.COMPRESSION, 1) == 1:
             for number, (piece, high) in enumerate(zip(pieces, rows, strict=True), first):
