@@ -11,7 +11,7 @@ from convcli.channels import MOST, Channels
 from convcli.errors import ImageError
 from convcli.pictures.codecs import read, upright
 from convcli.pictures.format import CMYK, LEAST_SHARE, Completed, Decoded, Header, Source, TruncatedError
-from convcli.pictures.formats.tiff import directories as tags, meaning
+from convcli.pictures.formats.tiff import directories as tags, meaning, stacks
 from convcli.pictures.formats.tiff.blocks import check_blocks
 from convcli.pictures.formats.tiff.directories import Directory, directories, listed, patched
 from convcli.pictures.formats.tiff.samples import OF_BYTES, stored, stored_dtype
@@ -96,6 +96,8 @@ def _layout(data: bytes) -> Layout:
 
 def _refusal(page: Directory, kind: str) -> str:
     """Why a page can't be read, however its samples lie; empty where it can."""
+    if (deep := page.first(tags.DEPTH, 1)) > 1:
+        return f"its picture is {deep} deep, a volume in one page; volumes of a page for each slice can be read"
     foreign = meaning.foreign_colours(page)
     if foreign:
         return f"its colours are {foreign}; grey, RGB, palette, CMYK and YCbCr can be read"
@@ -179,8 +181,10 @@ def decode(source: Source) -> Decoded:
     source.limit(width, height)
     facts = layout(source.data)
     page = facts.page
+    told = () if facts.broken else stacks.unlisted(page, facts.pages)
     if facts.refusal:
-        return replace(extra.decode(source, facts.refusal, decode), frames=facts.pages)
+        decoded = extra.decode(source, facts.refusal, decode)
+        return replace(decoded, frames=facts.pages, notes=(*decoded.notes, *told))
     if facts.by_opencv:
         decoded = _by_decoder(source, facts)
     else:
@@ -196,8 +200,9 @@ def decode(source: Source) -> Decoded:
     if facts.broken:  # not before: what a decoder complains of is an error
         source.complaints.append(f"{facts.broken}: {facts.pages} of its pages can be reached")
     return Decoded(
-        pixels=decoded.pixels, frames=facts.pages, notes=decoded.notes, channels=decoded.channels or facts.channels
-    )
+        pixels=decoded.pixels, frames=facts.pages, notes=(*decoded.notes, *told),
+        channels=decoded.channels or facts.channels,
+    )  # fmt: skip
 
 
 def _limit_samples(source: Source, width: int, height: int, count: int) -> None:

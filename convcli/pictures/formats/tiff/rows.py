@@ -24,7 +24,7 @@ from convcli.channels import Channels
 from convcli.errors import ImageError, reason
 from convcli.pictures import sniff
 from convcli.pictures.format import Decoded, Metadata, NotInBandsError, Pixels, Source, TruncatedError, at
-from convcli.pictures.formats.tiff import directories as tags
+from convcli.pictures.formats.tiff import directories as tags, stacks
 from convcli.pictures.formats.tiff.blocks import Blocks, meaning, small_file
 from convcli.pictures.formats.tiff.layout import decode, lacking, layout
 
@@ -131,7 +131,8 @@ class TiffBands:
     def _look(self) -> None:
         """Decodes the first band, by which `shape`, `dtype` and `notes` are known."""
         first = self._decoded(self._small_file(*self.cuts[0], 0, self._columns()[0][1]))
-        self.notes, self.channels = first.notes, first.channels or Channels.of(first.pixels.shape[2])
+        self.notes = (*first.notes, *stacks.unlisted(self._page, self.pages))
+        self.channels = first.channels or Channels.of(first.pixels.shape[2])
         self.dtype = first.pixels.dtype
         self.shape = (self.height, self.width, first.pixels.shape[2])
         self._as_stored = self._anywhere and self._is_stored(first.pixels)
