@@ -83,3 +83,33 @@ def test_descriptions_of_one_picture_stay(description: str, tmp_path: Path) -> N
     assert (result.code, result.err) == (0, "")
     with tifffile.TiffFile(out) as file:
         assert file.pages[0].description == description
+
+
+@pytest.mark.parametrize("compression", [None, "zlib", "jpeg"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("colours", [1, 3])
+def test_reduced_copies_that_come_first(
+    compression: str | None, size: tuple[int, int], colours: int, tmp_path: Path
+) -> None:
+    """The picture is the first page that is none."""
+    pixels, source, out = stack(size, colours), tmp_path / "in.tif", tmp_path / "out.npy"
+    with tifffile.TiffWriter(source) as file:
+        for page, reduced in ((pixels[0, ::4, ::4], 1), (pixels[0], 0), (pixels[1, ::2, ::2], 1), (pixels[2], 0)):
+            colour = "rgb" if colours == 3 else "minisblack"
+            file.write(page, subfiletype=reduced, photometric=colour, compression=compression, metadata=None)
+    result = run("apply", source, "-k", "identity", "-o", out)
+    right = tifffile.imread(source, key=1), tifffile.imread(source, key=3)
+    assert result.code == 0 and "frame 1 of 2" in result.err
+    assert np.array_equal(np.load(out).squeeze(), right[0])
+    run("apply", source, "-k", "identity", "-o", out, "--all-frames", "--overwrite")
+    assert np.array_equal(np.load(out).squeeze(), np.stack(right))
+
+
+@pytest.mark.parametrize("options", [(), ("--all-frames",)])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_reduced_copy_alone_is_told_of(size: tuple[int, int], options: tuple[str, ...], tmp_path: Path) -> None:
+    source, out = tmp_path / "in.tif", tmp_path / "out.npy"
+    tifffile.imwrite(source, stack(size)[0], subfiletype=1, metadata=None)
+    result = run("apply", source, "-k", "identity", "-o", out, *options)
+    assert result.code == 0 and "its only page is a reduced copy of a picture that is not read" in result.err
+    assert np.array_equal(np.load(out).squeeze(), stack(size)[0])

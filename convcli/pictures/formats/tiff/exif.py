@@ -33,7 +33,7 @@ EMPTY: Final = b"II*\0\x08\0\0\0" + bytes(6)
 
 def metadata(data: bytes) -> Metadata:
     """What the first page of a TIFF file carries besides its pixels."""
-    page = next(directories.directories(data))
+    page = directories.listed(data)[0][0]
     return Metadata(
         icc=page.raw(ICC_PROFILE),
         exif=gathered(page),

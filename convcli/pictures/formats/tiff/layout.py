@@ -52,7 +52,7 @@ def header(data: bytes) -> Header:
         width, height, samples = (pages[0].first(tag, 0) for tag in (tags.WIDTH, tags.HEIGHT, tags.SAMPLES))
     except ValueError as error:
         raise TruncatedError(f"damaged or truncated TIFF: {error}") from None
-    count = sum(page.is_page for page in pages)
+    count = max(1, sum(page.is_page for page in pages))
     return Header(width=width, height=height, frames=count, channels=min(max(1, samples), MOST))
 
 
@@ -89,7 +89,7 @@ def _layout(data: bytes) -> Layout:
     if not refusal:
         check_blocks(page)
     return Layout(
-        page=page, pages=sum(page.is_page for page in pages), channels=channels, bits=bits, kind=kind,
+        page=page, pages=max(1, sum(page.is_page for page in pages)), channels=channels, bits=bits, kind=kind,
         by_opencv=by_opencv, refusal=refusal, broken=broken,
     )  # fmt: skip
 
@@ -180,6 +180,10 @@ def decode(source: Source) -> Decoded:
     width, height = sides.width, sides.height
     source.limit(width, height)
     facts = layout(source.data)
+    first = tags.starting_with(facts.page)
+    if first is not source.data:  # a reduced copy comes before it
+        source = replace(source, data=first)
+        facts = layout(first)
     page = facts.page
     told = () if facts.broken else stacks.unlisted(page, facts.pages)
     if facts.refusal:

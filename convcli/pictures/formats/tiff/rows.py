@@ -75,7 +75,7 @@ class TiffBands:
         """Raises ValueError for what is no TIFF file."""
         pages, broken = tags.listed(self._data)
         page = self._page = pages[0]
-        self.pages = sum(page.is_page for page in pages)
+        self.pages = max(1, sum(page.is_page for page in pages))
         self.width, self.height = page.first(tags.WIDTH, 0), page.first(tags.HEIGHT, 0)
         self._samples, self._bits = page.first(tags.SAMPLES, 1), page.first(tags.BITS, 1)
         if self.height * self._row() < least or not self.height:

@@ -47,8 +47,13 @@ def _of_shape(text: bytes, samples: int) -> int:
 
 
 def unlisted(page: Directory, pages: int) -> tuple[Note, ...]:
-    """A note where a description tells of pictures that the list of pages doesn't lead to: they follow the first one's
-    samples, as ImageJ and tifffile write stacks of more than 4 GiB."""
+    """Notes on pictures that the list of pages doesn't lead to.
+
+    The only page may be a reduced copy of what lies elsewhere, as in raw files; or a description tells of more pictures:
+    they follow the first one's samples, as ImageJ and tifffile write stacks of more than 4 GiB.
+    """
+    if not page.is_page:
+        return (Note("damaged", "its only page is a reduced copy of a picture that is not read"),)
     count = told(page)
     if count <= pages or _is_ome(page.raw(tags.DESCRIPTION)):  # which may lie in several files
         return ()
