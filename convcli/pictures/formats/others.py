@@ -52,6 +52,7 @@ def gif(data: bytes) -> Header:
 
 def gif_decode(source: Source) -> Decoded:
     """The first frame of a GIF, with alpha where one of its colours is transparent."""
+    header(source.data, source.format)  # it is whole
     return decode(replace(source, data=_with_alpha(source.data)) if _transparent(source.data)[0] else source)
 
 

@@ -49,7 +49,7 @@ def _of_shape(text: bytes, samples: int) -> int:
 def unlisted(page: Directory, pages: int) -> tuple[Note, ...]:
     """Notes on pictures that the list of pages doesn't lead to.
 
-    The only page may be a reduced copy of what lies elsewhere, as in raw files; or a description tells of more pictures:
+    The only page may be a reduced copy of what lies elsewhere, as in raw files; or a description tells of more:
     they follow the first one's samples, as ImageJ and tifffile write stacks of more than 4 GiB.
     """
     if not page.is_page:
