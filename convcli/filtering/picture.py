@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: What is said of a grey picture that goes to a filter bank for three channels.
 REPEATED = "a grey picture, filtered as three equal channels"
+#: What is said of floats whose alpha is larger than what is opaque.
+BEYOND = "its alpha goes beyond 1, where floats are opaque; --alpha none takes it as a band"
 
 
 class Picture:
@@ -163,13 +165,15 @@ class Picture:
         """The colours of a picture whose alpha is dropped."""
         channels = source.shape[-1] - 1
         if self._premultiplied:
-            divided = partial(opacity.straight, top=self._top)
+            divided = self._watched(partial(opacity.straight, top=self._top))
             return Pointwise(divided, [Part(source)], channels, work_dtype(source.dtype))
         return Pointwise(opacity.colours, [Part(source)], channels, source.dtype)
 
     def _select(self, selection: Selection, *, transparent: bool) -> None:
         """The chain on what is selected, put together with what stays."""
-        enter = Pointwise(selection.enter, [Part(self._source)], selection.colours, selection.work)
+        uses_alpha = self._stored.alpha and (self._treatment.background is not None or self._premultiplied)
+        entering = self._watched(selection.enter) if uses_alpha else selection.enter
+        enter = Pointwise(entering, [Part(self._source)], selection.colours, selection.work)
         self._entered = self._picked = enter
         if selection.picks:
             self._picked = Pointwise(selection.pick, [Part(enter)], selection.picked, selection.work)
@@ -189,7 +193,7 @@ class Picture:
         if not transparent:
             self.nodes = [self._floats(colour, kernels, self.stages).node]
             return
-        dull = partial(opacity.opacity, top=self._top)
+        dull = self._watched(partial(opacity.opacity, top=self._top))
         share: Node = Pointwise(dull, [Part(self._source)], 1, work)
         premultiplied, hidden = colour, list[Node]()
         if not as_read:
@@ -205,6 +209,18 @@ class Picture:
                 premultiplied = Part(Pointwise(partial(opacity.biased, bias=bias), parts, stage.channels_out, work))
         self._shares = share
         self.nodes, self.behind = [premultiplied.node, share], hidden
+
+    def _watched(self, compute: Callable[[Floats, Array], None]) -> Callable[[Floats, Array], None]:
+        """A step that reads alpha, which notes where that is more than opaque, as only floats can be."""
+        if self._source_dtype.kind != "f":
+            return compute
+
+        def watching(out: Floats, pixels: Array) -> None:
+            if opacity.last_channel(pixels).max(initial=0) > self._top:
+                self.notes = tuple(dict.fromkeys((*self.notes, BEYOND)))
+            compute(out, pixels)
+
+        return watching
 
     def _floats(self, part: Part, kernels: Sequence[Kernel], stages: Sequence[Stage]) -> Part:
         """A chain on a part of a node, as floats."""

@@ -82,7 +82,8 @@ class Metadata:
 
     `icc` is an ICC profile, `exif` an EXIF block (a small TIFF, without "Exif" before it), `xmp` an XMP packet, `dpi`
     the pixels per inch across and down, `texts` (keyword, text) as PNG has them, JPEG's with the keyword "Comment".
-    `lost` says in words what a file held that is not taken up here.
+    `pictures` is of how many the description in the EXIF block tells, and `lost` says in words what a file held that is
+    not taken up here.
     """
 
     icc: bytes = b""
@@ -91,6 +92,7 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     texts: tuple[tuple[str, str], ...] = ()
     lost: tuple[str, ...] = ()
+    pictures: int = 1
 
 
 NOTHING: Final = Metadata()

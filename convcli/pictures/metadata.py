@@ -63,7 +63,11 @@ def fit(
         from convcli.pictures.formats.tiff import exif  # only here, since most pictures have none
 
         try:
-            blocks["exif"] = exif.renewed(blocks.get("exif", exif.EMPTY), width=width, height=height, dpi=dpi)
+            block = blocks.get("exif", exif.EMPTY)
+            if metadata.pictures > 1 and not animated:
+                block = exif.undescribed(block)
+                notes.append(f"description of {metadata.pictures:,} pictures dropped: the result is one")
+            blocks["exif"] = exif.renewed(block, width=width, height=height, dpi=dpi)
         except ValueError as error:
             notes.append(f"EXIF dropped: it is damaged, {error}")
             blocks.pop("exif", None)

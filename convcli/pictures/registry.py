@@ -221,7 +221,7 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     Format(
         name="gif", extensions=(".gif",), starts=(b"GIF87a", b"GIF89a"), depths=_8, channels=_ALL,
         widened={1: 3, 2: 4}, longest_side=65535, settings={"dither": ("0 or 1", 1)}, header=Late("others.gif"),
-        metadata=Late("others.gif_metadata"), decode=Late("others.decode"),
+        metadata=Late("others.gif_metadata"), decode=Late("others.gif_decode"), ordered=Late("others.gif_ordered"),
         encode=Late("gif.writer.encode"), encode_frames=Late("gif.writer.encode_frames"),
         losses=Late("gif.writer.losses"),
     ),

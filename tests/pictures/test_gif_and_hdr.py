@@ -156,3 +156,27 @@ def test_radiance_that_can_not_be_read_is_named(options: dict[str, Any], part: s
     with pytest.raises(ImageError) as caught:
         reading.decode(hdr(**options), place="")
     assert caught.value.fact == f"unsupported Radiance HDR: {part}"
+
+
+@pytest.mark.parametrize("controls", [(True, False), (False, True), (True, True), (True, None), (True, True, False)])
+@pytest.mark.parametrize("disposal", [1, 2])
+def test_colours_that_are_transparent_in_some_frames(controls: tuple[bool | None, ...], disposal: int) -> None:
+    """Alpha stays whichever frames have it; a graphic control is for the next frame alone, and may be absent."""
+    canvas, frames, shown = np.zeros((13, 9, 4), np.uint8), [], []
+    for number, control in enumerate(controls):
+        part = places(13 - 4 * number, 9, number)
+        whole = frame(part, transparent=2 if control else None, disposal=disposal)
+        frames.append(whole if control is not None else whole[8:])
+        drawn, there = np.insert(SCREEN[part], 3, 255, axis=2), canvas[: len(part)]
+        there[...] = np.where((part == 2)[..., None] & bool(control), there, drawn)
+        shown.append(canvas.copy())
+        if disposal == 2:
+            there[...] = 0
+    data = gif(*frames)
+    pictures = [reading.decode(data, place="").pixels, *(p.pixels for p in reading.decode_all(data, place=""))]
+    for picture, right in zip(pictures, [shown[0], *shown], strict=True):
+        if picture.shape[2] == 3:
+            assert (right[..., 3] == 255).all() and np.array_equal(picture, right[..., :3])
+            continue
+        seen = right[..., 3] > 0
+        assert np.array_equal(picture[..., 3], right[..., 3]) and np.array_equal(picture[seen], right[seen])

@@ -6,6 +6,8 @@ import math
 import re
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from convcli.errors import ImageError
@@ -15,6 +17,9 @@ from convcli.pictures.formats.tiff import directories
 from convcli.pictures.sniff import header
 
 _EXTENSION, _FRAME = 0x21, 0x2C  # how blocks of a GIF begin
+_CONTROL = 0xF9
+#: Graphic controls that say that no colour is transparent, and that the first one is.
+_OPAQUE, _TRANSPARENT = (bytes((_EXTENSION, _CONTROL, 4, flag, 0, 0, 0, 0)) for flag in (0, 1))
 _HDR_SIZE: Final = rb"\n[-+]([XY]) (\d{1,9}) [-+]([XY]) (\d{1,9})\n"
 
 
@@ -45,6 +50,43 @@ def gif(data: bytes) -> Header:
     return Header(width=width, height=height, frames=frames)
 
 
+def gif_decode(source: Source) -> Decoded:
+    """The first frame of a GIF, with alpha where one of its colours is transparent."""
+    header(source.data, source.format)  # it is whole
+    return decode(replace(source, data=_with_alpha(source.data)) if _transparent(source.data)[0] else source)
+
+
+def gif_ordered(data: bytes) -> bytes:
+    """A GIF as OpenCV reads it right: with alpha where any frame has a colour that is transparent, and a graphic
+    control for each frame, since it would take that of the frame before."""
+    transparent = _transparent(data)
+    if None in transparent:
+        starts = [at for kind, at in _blocks(data) if kind == _FRAME]
+        lacking = [at for at, said in zip(starts, transparent, strict=True) if said is None]
+        cuts = pairwise((0, *lacking, len(data)))
+        data = _OPAQUE.join(data[start:stop] for start, stop in cuts)
+    return _with_alpha(data) if any(transparent) else data
+
+
+def _with_alpha(data: bytes) -> bytes:
+    """A GIF that OpenCV, which goes by its last graphic control alone, reads with alpha."""
+    end = max(_end(data, kind, at) for kind, at in _blocks(data))
+    return data[:end] + _TRANSPARENT + data[end:]
+
+
+def _transparent(data: bytes) -> list[bool | None]:
+    """Whether a graphic control says that a colour is transparent, for each frame; None where it has none."""
+    frames: list[bool | None] = []
+    said: bool | None = None
+    for kind, at in _blocks(data):
+        if kind == _FRAME:
+            frames.append(said)
+            said = None
+        elif data[at + 1] == _CONTROL:
+            said = bool(data[at + 3] & 1)
+    return frames
+
+
 def gif_metadata(data: bytes) -> Metadata:
     """The comments, and XMP and an ICC profile in application blocks."""
     texts, parts = [], {}
@@ -68,14 +110,19 @@ def _blocks(data: bytes) -> Iterator[tuple[int, int]]:
         if data[at] not in (_EXTENSION, _FRAME):
             raise ImageError(f"damaged GIF: no block starts at byte {at}")
         yield data[at], at
-        if data[at] == _EXTENSION:
-            at += 2
-        else:
-            flags = data[at + 9]
-            at += 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
-        while data[at]:
-            at += 1 + data[at]
-        at += 1
+        at = _end(data, data[at], at)
+
+
+def _end(data: bytes, kind: int, at: int) -> int:
+    """Where the block of a GIF that begins at a byte ends."""
+    if kind == _EXTENSION:
+        at += 2
+    else:
+        flags = data[at + 9]
+        at += 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    while data[at]:
+        at += 1 + data[at]
+    return at + 1
 
 
 def _joined(data: bytes, at: int) -> bytes:

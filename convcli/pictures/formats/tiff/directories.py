@@ -18,7 +18,7 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, ORIENTATION, SAMPLES, STRIP_BYTES, PLANAR, PREDICTOR = 273, 274, 277, 279, 284, 317
 ROWS_PER_STRIP, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES = 278, 322, 323, 324, 325
 FILL_ORDER, COLOUR_MAP, EXTRA_SAMPLES, SAMPLE_FORMAT = 266, 320, 338, 339
-SUBFILE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 254, 282, 283, 296
+SUBFILE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, DESCRIPTION, DEPTH = 254, 282, 283, 296, 270, 32997
 #: What each value of EXTRA_SAMPLES says of a sample.
 EXTRA: Final[tuple[Extra, ...]] = ("band", "premultiplied", "straight")
 #: Where strips or tiles start, and their bytes.
@@ -118,6 +118,8 @@ def directories(data: bytes) -> Iterator[Directory]:
 def listed(data: bytes) -> tuple[list[Directory], str]:
     """The directories of a TIFF file, as far as the list of them goes, and what is wrong where that is not its end.
 
+    Pages come first, in order, reduced copies behind them.
+
     Raises ValueError where there is not even a first one.
     """
     pages: list[Directory] = []
@@ -126,10 +128,14 @@ def listed(data: bytes) -> tuple[list[Directory], str]:
     except ValueError as error:
         if not pages:
             raise
-        return pages, str(error)
+        return _sorted(pages), str(error)
     if not pages:
         raise ValueError("it has no page")
-    return pages, ""
+    return _sorted(pages), ""
+
+
+def _sorted(pages: list[Directory]) -> list[Directory]:
+    return sorted(pages, key=lambda page: not page.is_page)
 
 
 def directory(data: bytes, at: int, order: str, big: bool) -> tuple[Directory, int]:
@@ -161,12 +167,15 @@ def pages(data: bytes) -> Iterator[bytes]:
     listing, broken = listed(data)
     if broken:
         raise TruncatedError(f"damaged or truncated TIFF: {broken}", hint="without --all-frames the first page is read")
-    return (_starting_with(page) for page in listing if page.is_page)
+    return (starting_with(page) for page in listing if page.is_page)
 
 
-def _starting_with(page: Directory) -> bytes:
+def starting_with(page: Directory) -> bytes:
+    """The file, with that page as its first one."""
     whole, (start, word) = memoryview(page.data), (8, "Q") if page.big else (4, "I")
     packed = struct.pack(page.order + word, page.at)
+    if whole[start : start + len(packed)] == packed:
+        return page.data
     return b"".join((whole[:start], packed, whole[start + len(packed) :]))
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from convcli.pictures.format import Metadata
-from convcli.pictures.formats.tiff import directories
+from convcli.pictures.formats.tiff import directories, stacks
 from convcli.pictures.formats.tiff.directories import Value, longs, shorts
 
 ICC_PROFILE, XMP_PACKET = 34675, 700
@@ -43,12 +43,13 @@ EMPTY: Final = b"II*\0\x08\0\0\0" + bytes(6)
 
 def metadata(data: bytes) -> Metadata:
     """What the first page of a TIFF file carries besides its pixels."""
-    page = next(directories.directories(data))
+    page = directories.listed(data)[0][0]
     return Metadata(
         icc=page.raw(ICC_PROFILE),
         exif=gathered(page),
         xmp=page.raw(XMP_PACKET),
         dpi=directories.resolution(page),
+        pictures=stacks.told(page),
         lost=tuple(f"{name} dropped" for name, among in _LOST.items() if among & page.entries.keys()),
     )
 
@@ -82,6 +83,18 @@ def renewed(block: bytes, *, width: int, height: int, dpi: tuple[float, float] |
     if dpi is None or directories.resolution(first) == dpi:
         return fresh
     return _with_tags(fresh, resolution_tags(dpi, first.order))
+
+
+def undescribed(block: bytes) -> bytes:
+    """An EXIF block without its description. Raises ValueError, saying what is wrong, where it can't be read."""
+    page = next(directories.directories(block), None)
+    entry = page.entries.get(directories.DESCRIPTION) if page else None
+    if page is None or entry is None:
+        return block
+    out = bytearray(block)
+    out[entry.values_at : entry.values_at + entry.count] = bytes(len(page.raw(directories.DESCRIPTION)))
+    struct.pack_into(page.order + "HI4x", out, entry.count_at - 2, 2, 1)  # ASCII, its end alone
+    return bytes(out)
 
 
 def merged(block: bytes, more: bytes) -> bytes:

@@ -11,7 +11,7 @@ from convcli.channels import MOST, Channels
 from convcli.errors import ImageError
 from convcli.pictures.codecs import read, upright
 from convcli.pictures.format import CMYK, LEAST_SHARE, Completed, Decoded, Header, Source, TruncatedError
-from convcli.pictures.formats.tiff import directories as tags, meaning
+from convcli.pictures.formats.tiff import directories as tags, meaning, stacks
 from convcli.pictures.formats.tiff.blocks import check_blocks
 from convcli.pictures.formats.tiff.directories import Directory, directories, listed, patched
 from convcli.pictures.formats.tiff.samples import OF_BYTES, stored, stored_dtype
@@ -52,7 +52,7 @@ def header(data: bytes) -> Header:
         width, height, samples = (pages[0].first(tag, 0) for tag in (tags.WIDTH, tags.HEIGHT, tags.SAMPLES))
     except ValueError as error:
         raise TruncatedError(f"damaged or truncated TIFF: {error}") from None
-    count = sum(page.is_page for page in pages)
+    count = max(1, sum(page.is_page for page in pages))
     return Header(width=width, height=height, frames=count, channels=min(max(1, samples), MOST))
 
 
@@ -89,13 +89,15 @@ def _layout(data: bytes) -> Layout:
     if not refusal:
         check_blocks(page)
     return Layout(
-        page=page, pages=sum(page.is_page for page in pages), channels=channels, bits=bits, kind=kind,
+        page=page, pages=max(1, sum(page.is_page for page in pages)), channels=channels, bits=bits, kind=kind,
         by_opencv=by_opencv, refusal=refusal, broken=broken,
     )  # fmt: skip
 
 
 def _refusal(page: Directory, kind: str) -> str:
     """Why a page can't be read, however its samples lie; empty where it can."""
+    if (deep := page.first(tags.DEPTH, 1)) > 1:
+        return f"its picture is {deep} deep, a volume in one page; volumes of a page for each slice can be read"
     foreign = meaning.foreign_colours(page)
     if foreign:
         return f"its colours are {foreign}; grey, RGB, palette, CMYK and YCbCr can be read"
@@ -178,9 +180,15 @@ def decode(source: Source) -> Decoded:
     width, height = sides.width, sides.height
     source.limit(width, height)
     facts = layout(source.data)
+    first = tags.starting_with(facts.page)
+    if first is not source.data:  # a reduced copy comes before it
+        source = replace(source, data=first)
+        facts = layout(first)
     page = facts.page
+    told = () if facts.broken else stacks.unlisted(page, facts.pages)
     if facts.refusal:
-        return replace(extra.decode(source, facts.refusal, decode), frames=facts.pages)
+        decoded = extra.decode(source, facts.refusal, decode)
+        return replace(decoded, frames=facts.pages, notes=(*decoded.notes, *told))
     if facts.by_opencv:
         decoded = _by_decoder(source, facts)
     else:
@@ -195,8 +203,9 @@ def decode(source: Source) -> Decoded:
     if facts.broken:  # not before: what a decoder complains of is an error
         source.complaints.append(f"{facts.broken}: {facts.pages} of its pages can be reached")
     return Decoded(
-        pixels=decoded.pixels, frames=facts.pages, notes=decoded.notes, channels=decoded.channels or facts.channels
-    )
+        pixels=decoded.pixels, frames=facts.pages, notes=(*decoded.notes, *told),
+        channels=decoded.channels or facts.channels,
+    )  # fmt: skip
 
 
 def _limit_samples(source: Source, width: int, height: int, count: int) -> None:

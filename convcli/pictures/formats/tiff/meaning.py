@@ -77,6 +77,8 @@ def interpreted(page: Directory, stored: Pixels, bits: int) -> Decoded:
         rest = stored[..., taken:]
     if kind == MINISWHITE and stored.dtype.kind == "u":
         rest[..., :1] = np.iinfo(stored.dtype).max - rest[..., :1]
+    elif kind == MINISWHITE:  # of which nobody can say what is black
+        notes.append(Note("colours", f"its white is its least value, and stays so: {stored.dtype} is not inverted"))
     if kind == PALETTE:
         colours = _looked_up(page, stored[..., 0], bits)
         rest = np.concatenate((colours, _as_bytes(rest)), axis=2) if rest.shape[2] else colours

@@ -24,7 +24,7 @@ from convcli.channels import Channels
 from convcli.errors import ImageError, reason
 from convcli.pictures import sniff
 from convcli.pictures.format import Decoded, Metadata, NotInBandsError, Pixels, Source, TruncatedError, at
-from convcli.pictures.formats.tiff import directories as tags
+from convcli.pictures.formats.tiff import directories as tags, stacks
 from convcli.pictures.formats.tiff.blocks import Blocks, meaning, small_file
 from convcli.pictures.formats.tiff.layout import decode, lacking, layout
 
@@ -76,7 +76,7 @@ class TiffBands:
         """Raises ValueError for what is no TIFF file."""
         pages, broken = tags.listed(self._data)
         page = self._page = pages[0]
-        self.pages = sum(page.is_page for page in pages)
+        self.pages = max(1, sum(page.is_page for page in pages))
         self.width, self.height = page.first(tags.WIDTH, 0), page.first(tags.HEIGHT, 0)
         self._samples, self._bits = page.first(tags.SAMPLES, 1), page.first(tags.BITS, 1)
         if self.height * self._row() < least or not self.height:
@@ -134,7 +134,8 @@ class TiffBands:
     def _look(self) -> None:
         """Decodes the first band, by which `shape`, `dtype` and `notes` are known."""
         first = self._decoded(self._small_file(*self.cuts[0], 0, self._columns()[0][1]))
-        self.notes, self.channels = first.notes, first.channels or Channels.of(first.pixels.shape[2])
+        self.notes = (*first.notes, *stacks.unlisted(self._page, self.pages))
+        self.channels = first.channels or Channels.of(first.pixels.shape[2])
         self.dtype = first.pixels.dtype
         self.shape = (self.height, self.width, first.pixels.shape[2])
         self._as_stored = self._anywhere and self._is_stored(first.pixels)
