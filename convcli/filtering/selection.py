@@ -66,7 +66,8 @@ class Selection:
             lacks = (name == "alpha" and not self.has_alpha) or (name in COLOURS and grey)
             if lacks or (name == "luma" and opaque.has_bands):
                 of_alpha = " with alpha" if self.has_alpha else ""
-                raise ShapeError(f"{kind}{of_alpha} has no channel '{name}'", hint="--channels all takes any picture")
+                has = "have" if opaque.has_bands else "has"
+                raise ShapeError(f"{kind}{of_alpha} {has} no channel '{name}'", hint="--channels all takes any picture")
         if self.light and opaque.has_bands:
             raise ShapeError(f"{kind} have no linear light, which colours have", hint="leave --linear out")
         stays = not self.everything or (self.has_alpha and not self._treatment.filters_alpha)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli.errors import UsageError
-from convcli.ops.tensors import PROTOCOLS, is_array
+from convcli.ops.tensors import PROTOCOLS, has_protocol, is_array
 from convcli.records import late
 
 if TYPE_CHECKING:
@@ -40,14 +40,15 @@ def real_array(value: Any) -> npt.NDArray[Any]:
         return value
     what = type(value).__name__
     if not is_array(value) and not isinstance(value, list | tuple):
-        raise UsageError(f"a {what} is not an array", hint="lists of rows are taken, and what has __array__ (tensors)")
+        hint = "lists of rows are taken, and what has __array__ (tensors)"
+        raise UsageError(f"{what} is no kind of array", hint=hint)
     if any(_is_masked(part) for part in (value, *(value if isinstance(value, list | tuple) else ()))):
         raise UsageError("a masked array does not say what its masked samples are", hint="x.filled(0) says it")
     mode = getattr(value, "mode", None)
     if isinstance(mode, str) and mode in ("P", "PA"):
         raise UsageError("an image with a palette holds places in it, no colours", hint="image.convert('RGB')")
     try:
-        by_dlpack = is_array(value) and not any(hasattr(value, name) for name in PROTOCOLS[:-1])
+        by_dlpack = is_array(value) and not any(has_protocol(value, name) for name in PROTOCOLS[:-1])
         array: npt.NDArray[Any] = np.from_dlpack(value) if by_dlpack else np.asarray(value)
     except Exception as error:  # whatever another library raises
         reason = " ".join(str(error).split())

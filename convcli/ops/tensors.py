@@ -107,7 +107,15 @@ def noise(shape: tuple[int, ...], *, seed: int, scale: float = 1.0) -> Tensor:
 
 def is_array(value: Any) -> bool:
     """Whether numpy takes an array from `value` by a protocol; so it does from numbers of its own."""
-    return not isinstance(value, type) and any(hasattr(value, name) for name in PROTOCOLS)
+    return not isinstance(value, type) and any(has_protocol(value, name) for name in PROTOCOLS)
+
+
+def has_protocol(value: Any, name: str) -> bool:
+    """Whether `value` has the attribute `name`, also one that can't be had now: numpy is told why."""
+    try:
+        return hasattr(value, name)
+    except Exception:  # a property of another library's, as of an image that was closed
+        return True
 
 
 def of_array(array: Any, origin: str = "array") -> Tensor:

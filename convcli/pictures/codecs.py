@@ -16,6 +16,7 @@ from convcli.pictures.registry import FORMATS
 from convcli.pictures.sniff import header, identify
 
 _IN_PLACE: Final = 1 << 22  # bytes of pixels that are worth a file in memory
+_MOST_BYTES = (1 << 31) - 1  # of a file that OpenCV decodes: its matrices count columns in 32 bits
 _MARK: Final = 32  # bytes that no picture begins with, since nobody can know them
 #: The flip that each EXIF orientation asks for, from 5 on after a transposition.
 _FLIPS: Final = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
@@ -112,6 +113,8 @@ def _decoded(
     except cv2.error:  # its words are of its own code, not of the file
         pixels = None
     if pixels is None or not pixels.size or (logged and source.complaints):
+        if len(data) > _MOST_BYTES:
+            raise ImageError(f"it has {len(data):,} bytes; OpenCV decodes at most {_MOST_BYTES:,}")
         with suppress(ImageError):  # of a header that is damaged, too
             facts = header(source.data, source.format)
             check_memory(16 * facts.width * facts.height)

@@ -52,7 +52,9 @@ def opencv() -> Any:
         import cv2
 
         cv2.imdecode  # noqa: B018 - two wheels in one place leave a module without functions
-    except (ImportError, AttributeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged or mixed installation raises anything
         raise unusable(error, "OpenCV") from None
     return cv2
 
@@ -71,7 +73,7 @@ def settle_environment() -> None:
             os.environ[name] = value
 
 
-def unusable(error: ImportError | AttributeError, library: str = "") -> ImageError:
+def unusable(error: Exception, library: str = "") -> ImageError:
     """What to say of a library that can't be loaded; it is told by the error where it isn't named."""
     cause: BaseException = error
     while cause.__cause__ is not None:  # numpy puts a page of advice around it

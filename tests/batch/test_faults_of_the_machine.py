@@ -70,8 +70,14 @@ def test_a_disk_that_is_full(here: Path) -> None:
         ("raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')", "libGL.so.1"),
         ("", "has no attribute 'imdecode'"),  # two wheels in one place, one of them removed
         ("raise ImportError('numpy.core.multiarray failed to import')", "numpy.core.multiarray"),
+        (
+            "raise RuntimeError('module compiled against ABI version 0x1000009')",
+            "compiled against ABI version 0x1000009",
+        ),
+        ("def imdecode(", "'(' was never closed"),  # a file that was cut short
+        ("raise OSError(5, 'Input/output error')", "Input/output error"),
     ],
-    ids=["libGL", "two wheels", "numpy"],
+    ids=["libGL", "two wheels", "numpy", "another numpy", "cut short", "unreadable"],
 )
 def test_an_opencv_that_does_not_work(here: Path, module: str, part: str) -> None:
     Path("broken").mkdir()

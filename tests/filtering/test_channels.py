@@ -75,9 +75,9 @@ def test_alpha_that_is_none(channels: Channels) -> None:
 def test_what_bands_have_not() -> None:
     pixels, chain, bands = noise(9, 8, 4), Chain([load("sharpen")], "clip"), Channels.bands(4)
     for treatment, part in (
-        (Treatment(channels=("r",)), "4 bands has no channel 'r'"),
-        (Treatment(channels=("luma",)), "4 bands has no channel 'luma'"),
-        (Treatment(channels=("alpha",)), "4 bands has no channel 'alpha'"),
+        (Treatment(channels=("r",)), "4 bands have no channel 'r'"),
+        (Treatment(channels=("luma",)), "4 bands have no channel 'luma'"),
+        (Treatment(channels=("alpha",)), "4 bands have no channel 'alpha'"),
         (Treatment(linear=True), "4 bands have no linear light"),
     ):
         with pytest.raises(ShapeError, match=part):

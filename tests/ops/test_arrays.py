@@ -136,6 +136,8 @@ def test_a_palette_is_no_picture() -> None:
     assert eval(caught.value.hint, {"image": Image.fromarray(X).convert("P")}).mode == "RGB"
 
 
+CLOSED = Image.fromarray(X)  # whose protocol can't even be asked for
+CLOSED.close()
 REFUSED: dict[str, Any] = {
     "complex": np.ones((9, 9), complex), "objects": np.ones((9, 9), object), "text": np.full((9, 9), "a"),
     "bytes": np.full((9, 9), b"a"), "times": np.zeros((9, 9), "M8[s]"), "spans": np.zeros((9, 9), "m8[s]"),
@@ -146,7 +148,7 @@ REFUSED: dict[str, Any] = {
     "numbers and rows": [1, [2, 3]], "numbers and nothing": [[1, None], [2, 3]], "words": [["a", "b"]],
     "numbers of 65 bits": [[2**64, 1]], "on another device": OnAnotherDevice(), "a set": {1, 2}, "a number": 5.0,
     "text alone": "1 2 3", "an iterator": iter([1, 2]), "a type": np.ndarray, "an empty list": [], "0-d": np.array(1.0),
-    "a palette": Image.fromarray(X).convert("P"),
+    "a palette": Image.fromarray(X).convert("P"), "a closed image": CLOSED,
 }  # fmt: skip
 if np.dtype(np.longdouble).itemsize <= 8:
     del REFUSED["long double"]

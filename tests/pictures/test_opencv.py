@@ -66,6 +66,18 @@ def outcome(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     return picture.pixels.tobytes(), texts(picture.notes)
 
 
+def test_more_bytes_than_opencv_decodes_are_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV counts columns in 32 bits; a file of 2 GiB is too much for a test, a lower limit is not."""
+    monkeypatch.setattr(codecs, "_MOST_BYTES", 1000)
+    data = (SAMPLES / "scene.jpg").read_bytes()
+    assert reading.decode(data, place="a.jpg").pixels.size  # what can be decoded is
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: None)
+    monkeypatch.setattr(codecs, "_IN_PLACE", 1 << 30)
+    with pytest.raises(ImageError) as caught:
+        reading.decode(data, place="a.jpg")
+    assert str(caught.value) == f"a.jpg: it has {len(data):,} bytes; OpenCV decodes at most 1,000"
+
+
 @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs files in memory")
 def test_jpeg_files_are_decoded_in_place_as_they_are_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     """Damaged ones, too, above all those whose header OpenCV can't read, and of which it leaves the array as it was."""
