@@ -5,7 +5,6 @@ Source: CIPA DC-008 (Exif 2.32), sections 4.5 and 4.6; TIFF Revision 6.0.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
@@ -24,15 +23,6 @@ _THUMBNAILS: Final = ((513, 514), directories.STRIPS)
 #: Tags of a TIFF's first directory that tell of the picture and not of how its pixels lie: description, make, model,
 #: software, date, artist, host, rating, copyright, XP title to subject.
 DESCRIPTIVE: Final = frozenset({270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)})
-DESCRIPTION: Final = 270
-#: What descriptions hold that tell how the pages of their own file lie, by the name of their kind. Readers believe
-#: them, and make another picture of a file that has other pages.
-_OF_PAGES: Final = {
-    "OME-XML": rb".*OME>\s*\0*$",
-    "ImageJ": rb"ImageJ=",
-    "tifffile": rb'\{"shape": \[[\d, ]*\],',
-    "": rb'\{"shape": \[[\d, ]*\]\}',  # which says nothing else
-}
 POINTERS: Final = frozenset({EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY})
 
 #: What is left behind, by its tags.
@@ -54,23 +44,14 @@ EMPTY: Final = b"II*\0\x08\0\0\0" + bytes(6)
 def metadata(data: bytes) -> Metadata:
     """What the first page of a TIFF file carries besides its pixels."""
     page = directories.listed(data)[0][0]
-    lost = [f"{name} dropped" for name, among in _LOST.items() if among & page.entries.keys()]
-    if kind := _kind_of_pages(page):
-        lost.append(f"the description of the file's pages ({kind}) dropped")
     return Metadata(
         icc=page.raw(ICC_PROFILE),
         exif=gathered(page),
         xmp=page.raw(XMP_PACKET),
         dpi=directories.resolution(page),
         pictures=stacks.told(page),
-        lost=tuple(lost),
+        lost=tuple(f"{name} dropped" for name, among in _LOST.items() if among & page.entries.keys()),
     )
-
-
-def _kind_of_pages(page: directories.Directory) -> str | None:
-    """The kind of a description that tells how the file's pages lie; None where it tells of the picture."""
-    text = page.raw(DESCRIPTION)
-    return next((kind for kind, start in _OF_PAGES.items() if re.match(start, text, re.DOTALL)), None)
 
 
 def renewed(block: bytes, *, width: int, height: int, dpi: tuple[float, float] | None = None) -> bytes:
@@ -172,10 +153,9 @@ def resolution_tags(dpi: tuple[float, float], order: str) -> dict[int, Value]:
 def gathered(page: directories.Directory) -> bytes:
     """The EXIF block of a TIFF file's page: its descriptive tags, EXIF and GPS; empty where it has none of them.
 
-    Maker notes are left behind, since they count their offsets from the old place; and a description of its pages.
+    Maker notes are left behind, since they count their offsets from the old place.
     """
-    wanted = DESCRIPTIVE if _kind_of_pages(page) is None else DESCRIPTIVE - {DESCRIPTION}
-    tags = {tag: value for tag, value in _values(page, wanted).items() if value[2]}
+    tags = {tag: value for tag, value in _values(page, DESCRIPTIVE).items() if value[2]}
     out = bytearray(("II*\0" if page.order == "<" else "MM\0*").encode() + bytes(4))
     for pointer in (EXIF_DIRECTORY, GPS_DIRECTORY):
         inner = subdirectory(page, pointer)
