@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from convcli import cli, npy
+from convcli.channels import MOST
 from convcli.errors import ConvcliError
 from convcli.pictures import reading
 from convcli.pictures.formats.png import rows as png_rows
@@ -102,7 +103,8 @@ def run_images(case: Case) -> str:
 def check_picture(picture: reading.Picture) -> None:
     """What `reading.decode` promises of its result."""
     pixels = picture.pixels
-    require(pixels.ndim == 3 and pixels.size and 1 <= pixels.shape[2] <= 4, f"pixels of shape {pixels.shape}")
+    require(pixels.ndim == 3 and pixels.size and 1 <= pixels.shape[2] <= MOST, f"pixels of shape {pixels.shape}")
+    require(picture.channels.count == pixels.shape[2], f"{picture.channels} of shape {pixels.shape}")
     require(str(pixels.dtype) in DEPTHS and pixels.dtype.isnative, f"pixels of {pixels.dtype}")
     require(pixels.flags.c_contiguous, "pixels out of order")
     require(picture.format in READABLE and picture.frames >= 1, f"{picture.format}, {picture.frames} frames")

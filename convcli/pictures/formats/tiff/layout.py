@@ -176,6 +176,14 @@ def lacking(page: Directory) -> tuple[int, float] | None:
 
 def decode(source: Source) -> Decoded:
     """The first page, upright."""
+    try:
+        return _decoded(source)
+    except ValueError as error:
+        raise TruncatedError(f"damaged or truncated TIFF: {error}") from None
+
+
+def _decoded(source: Source) -> Decoded:
+    """As `decode`; raises ValueError for tags that are damaged, too."""
     sides = header(source.data)
     width, height = sides.width, sides.height
     source.limit(width, height)
@@ -193,10 +201,7 @@ def decode(source: Source) -> Decoded:
         decoded = _by_decoder(source, facts)
     else:
         _limit_samples(source, width, height, facts.channels.count)
-        try:
-            plain = meaning.interpreted(page, stored(source, page, facts.bits, facts.kind), facts.bits)
-        except ValueError as error:
-            raise TruncatedError(f"damaged or truncated TIFF: {error}") from None
+        plain = meaning.interpreted(page, stored(source, page, facts.bits, facts.kind), facts.bits)
         decoded = Decoded(
             pixels=upright(plain.pixels, page.first(tags.ORIENTATION, 1)), notes=plain.notes, channels=plain.channels
         )
