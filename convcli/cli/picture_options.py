@@ -21,7 +21,7 @@ picture_options = together(
     ),
     _option(
         "--alpha", type=click.Choice(("filter", "keep", "drop", "none")), default="filter", show_default=True,
-        help="Filter alpha with the colours, keep it as it is, drop it first, or take it as a band: it is none.",
+        help="Filter alpha with the colours, keep it as it is, drop it first; none: it is no alpha but a band.",
     ),
     _option(
         "--background", metavar="COLOUR", help="Lay pictures with alpha over white, #ff8000 or 255,128,0 first."
