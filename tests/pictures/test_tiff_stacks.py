@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from convcli.errors import ImageError
+from convcli.pictures import reading
 from tests.support import Pixels, noise, run
+from tests.tiff_files import tiff_file
 
 #: How each kind of stack is asked for, and whether it says so in tifffile's own way.
 KINDS: dict[str, dict[str, Any]] = {"imagej": {"imagej": True}, "shaped": {}, "ome": {"ome": True}}
@@ -113,3 +116,11 @@ def test_a_reduced_copy_alone_is_told_of(size: tuple[int, int], options: tuple[s
     result = run("apply", source, "-k", "identity", "-o", out, *options)
     assert result.code == 0 and "its only page is a reduced copy of a picture that is not read" in result.err
     assert np.array_equal(np.load(out).squeeze(), stack(size)[0])
+
+
+def test_a_page_of_no_samples_is_an_error() -> None:
+    """Whose description is looked at before its samples are."""
+    ome = b'<OME><Pixels SizeZ="2" SizeC="1" SizeT="1"/></OME>\0'
+    data = tiff_file(noise(6, 7, 1), more={270: (2, len(ome), ome), 277: (3, 1, b"\0\0")})
+    with pytest.raises(ImageError, match="TIFF"):
+        reading.decode(data, place="")

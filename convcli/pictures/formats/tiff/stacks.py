@@ -21,7 +21,7 @@ _IMAGEJ: Final = re.compile(rb"^images=(\d{1,9})\s*$", re.M)
 
 def told(page: Directory) -> int:
     """The number of pictures that a page's description tells of; 1 where it tells of none."""
-    text, samples = page.raw(tags.DESCRIPTION).rstrip(b"\0"), page.first(tags.SAMPLES, 1)
+    text, samples = page.raw(tags.DESCRIPTION).rstrip(b"\0"), max(1, page.first(tags.SAMPLES, 1))
     if text.startswith(b'{"shape":'):
         return _of_shape(text, page.first(tags.WIDTH, 0) * page.first(tags.HEIGHT, 0) * samples)
     if text.startswith(b"ImageJ="):
