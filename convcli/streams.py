@@ -8,7 +8,9 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, Final
 
-#: Bytes that are read at a time where nobody knows how many will come.
+#: Bytes that are read at a time where nobody knows how many will come: first so many, in the end so many. A large buffer
+#: for a small file would make glibc keep more memory from then on, since it is given back.
+_FIRST_PIECE: Final = 1 << 16
 _PIECE: Final = 1 << 24
 #: Bytes for each of which more it is looked whether there is memory.
 _MUCH: Final = 1 << 28
@@ -39,8 +41,9 @@ def read(stream: BinaryIO, most: int, head: bytes = b"") -> bytes:
 
     Raises OSError, also where they are more than `most` together, or more than the machine has memory for.
     """
-    parts, count, checked = [head] if head else [], len(head), _MUCH
-    while part := piece(stream, _PIECE):
+    parts, count, checked, size = [head] if head else [], len(head), _MUCH, _FIRST_PIECE
+    while part := piece(stream, size):
+        size = min(2 * size, _PIECE)
         parts.append(part)
         count += len(part)
         if count > most:
