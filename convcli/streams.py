@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO, Final
 
-#: Bytes that are read at a time where nobody knows how many will come: first so many, in the end so many. A large buffer
-#: for a small file would make glibc keep more memory from then on, since it is given back.
+#: Bytes that are read at a time where nobody knows how many will come: first so many, in the end so many. glibc keeps
+#: more memory from then on where a large buffer is given back.
 _FIRST_PIECE: Final = 1 << 16
 _PIECE: Final = 1 << 24
 #: Bytes for each of which more it is looked whether there is memory.

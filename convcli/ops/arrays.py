@@ -41,7 +41,7 @@ def real_array(value: Any) -> npt.NDArray[Any]:
     what = type(value).__name__
     if not is_array(value) and not isinstance(value, list | tuple):
         hint = "lists of rows are taken, and what has __array__ (tensors)"
-        raise UsageError(f"{what} is no kind of array", hint=hint)
+        raise UsageError(f"{what}: not an array", hint=hint)
     if any(_is_masked(part) for part in (value, *(value if isinstance(value, list | tuple) else ()))):
         raise UsageError("a masked array does not say what its masked samples are", hint="x.filled(0) says it")
     mode = getattr(value, "mode", None)
