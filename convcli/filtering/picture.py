@@ -272,8 +272,8 @@ class Picture:
         else:
             rows = out[..., :-1] if self._has_alpha else out
             stored = rows if rows.flags.c_contiguous else np.empty(rows.shape, rows.dtype)
-            floats, kept = self._ranged(start, stop)
-            Sink(stored, kept, tally=self.tally).store(np.ascontiguousarray(floats), 0)
+            floats, stored_as = self._ranged(start, stop)
+            Sink(stored, stored_as, tally=self.tally).store(np.ascontiguousarray(floats), 0)
             # What is read multiplied by alpha stays as it was only where that does.
             if self._staying and (not self._premultiplied or (self.premultiplied and self._keeps_alpha)):
                 self._staying.restore(stored, self._source.array[start:stop])
@@ -291,25 +291,25 @@ class Picture:
 
         What a range adds to a colour is multiplied by alpha where the colour is.
         """
-        kept = storage(self._chain.range, self._source_dtype)
+        stored_as = storage(self._chain.range, self._source_dtype)
         ends = (self._ends.ends or (0.0, 1.0)) if self.measured else None
         share = self._share(start, stop) if self.premultiplied else None
         if share is not None and not self._selection:
             floats, share = opacity.inside(self.nodes[0].array[start:stop], share)
             if ends:
                 floats = stretched(floats, ends, self._source_dtype, weight=share)
-            if kept.shift:
-                floats = floats + share * floats.dtype.type(kept.shift)
-            return floats, replace(kept, shift=0.0)
+            if stored_as.shift:
+                floats = floats + share * floats.dtype.type(stored_as.shift)
+            return floats, replace(stored_as, shift=0.0)
         floats = self._finished(start, stop)
         if ends:
             floats = stretched(floats, ends, self._source_dtype)
         if self._staying:
             entered, picked = self._entered.array[start:stop], self._picked.array[start:stop]
-            floats, kept = self._staying.merge(entered, picked, kept.ranged(floats)), EXACT
+            floats, stored_as = self._staying.merge(entered, picked, stored_as.ranged(floats)), EXACT
         if share is not None:
-            floats, kept = opacity.per_channel(np.multiply, kept.ranged(floats), np.clip(share, 0, 1)), EXACT
-        return floats, kept
+            floats, stored_as = opacity.per_channel(np.multiply, stored_as.ranged(floats), np.clip(share, 0, 1)), EXACT
+        return floats, stored_as
 
     @property
     def _keeps_alpha(self) -> bool:

@@ -38,7 +38,7 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
     return turned.reshape(*turned.shape[:2], pixels.shape[2])
 
 
-def shown(pixels: Pixels, facts: Header, orientation: int) -> Pixels:
+def displayed(pixels: Pixels, facts: Header, orientation: int) -> Pixels:
     """Pixels as stored, cropped as their file's header says, turned upright, and scaled to the full range."""
     if facts.crop:
         left, top, width, height = facts.crop

@@ -14,7 +14,7 @@ import numpy as np
 from convcli.channels import Channels
 from convcli.errors import ImageError
 from convcli.pictures import sniff
-from convcli.pictures.codecs import shown, swapped
+from convcli.pictures.codecs import displayed, swapped
 from convcli.pictures.format import (
     Animation,
     Header,
@@ -170,7 +170,7 @@ def _frames(source: Source, facts: Header) -> Animation:
         fact = f"damaged {source.format}: {decoded} of {count} frames can be decoded"
         raise ImageError(fact)
     stored = [swapped(frame.reshape(*frame.shape[:2], -1)) for frame in animation.frames]
-    frames = [shown(frame, facts, facts.orientation) for frame in stored]
+    frames = [displayed(frame, facts, facts.orientation) for frame in stored]
     if all(frame.shape[2] == 4 and frame[:, :, 3].min() == np.iinfo(frame.dtype).max for frame in frames):
         frames = [np.ascontiguousarray(frame[:, :, :3]) for frame in frames]
     return Animation(

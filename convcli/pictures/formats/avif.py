@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Final
 
 from convcli.errors import ImageError
-from convcli.pictures.codecs import encoded, encoded_frames, range_notes, read, shown
+from convcli.pictures.codecs import displayed, encoded, encoded_frames, range_notes, read
 from convcli.pictures.format import EXIF_MARK, NOTHING, Animation, Decoded, Header, Metadata, Pixels, Source, Target
 from convcli.pictures.formats.boxes import Item, Items, boxes, items, number, places, track
 from convcli.pictures.formats.tiff import directories
@@ -118,7 +118,7 @@ def decode(source: Source) -> Decoded:
         raise ImageError("unsupported AVIF: grey with alpha; grey, RGB and RGBA can be read")
     pixels = read(source, source.data)
     notes = range_notes(pixels, facts.maximum, facts.minimum)
-    return Decoded(pixels=shown(pixels, facts, facts.orientation), frames=facts.frames, notes=notes)
+    return Decoded(pixels=displayed(pixels, facts, facts.orientation), frames=facts.frames, notes=notes)
 
 
 def metadata(data: bytes) -> Metadata:

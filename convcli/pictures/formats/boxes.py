@@ -155,24 +155,24 @@ def _properties(data: bytes, start: int, end: int) -> dict[int, dict[bytes, byte
 
 
 def _items(data: bytes, start: int, end: int) -> dict[int, Item]:
-    found: dict[int, Item] = {}
+    entries: dict[int, Item] = {}
     for kind, (at, stop) in boxes(data, start + (8 if data[start] else 6), end):
         if kind != b"infe" or data[at] < 2:
             continue
         wide = 4 if data[at] > 2 else 2
         item = number(data, at + 4, wide)
         what, words = data[at + 6 + wide : at + 10 + wide], data[at + 10 + wide : stop]
-        found[item] = Item(kind=what, hidden=bool(data[at + 3] & 1), words=words)
-    return found
+        entries[item] = Item(kind=what, hidden=bool(data[at + 3] & 1), words=words)
+    return entries
 
 
 def _references(data: bytes, start: int, end: int) -> list[tuple[bytes, int, int]]:
     wide = 4 if data[start] else 2
-    found = []
+    references = []
     for kind, (at, _) in boxes(data, start + 4, end):
         item, count = number(data, at, wide), number(data, at + wide, 2)
-        found += [(kind, item, number(data, at + wide + 2 + wide * index, wide)) for index in range(count)]
-    return found
+        references += [(kind, item, number(data, at + wide + 2 + wide * index, wide)) for index in range(count)]
+    return references
 
 
 def places(data: bytes) -> dict[int, list[Span]]:

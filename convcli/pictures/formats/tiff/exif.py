@@ -49,7 +49,7 @@ def metadata(data: bytes) -> Metadata:
         exif=gathered(page),
         xmp=page.raw(XMP_PACKET),
         dpi=directories.resolution(page),
-        pictures=stacks.told(page),
+        pictures=stacks.described(page),
         lost=tuple(f"{name} dropped" for name, among in _LOST.items() if among & page.entries.keys()),
     )
 

@@ -19,7 +19,7 @@ _OME_SIZES: Final = re.compile(rb"\bSize[ZCT]\s*=\s*[\"'](\d{1,9})[\"']")
 _IMAGEJ: Final = re.compile(rb"^images=(\d{1,9})\s*$", re.M)
 
 
-def told(page: Directory) -> int:
+def described(page: Directory) -> int:
     """The number of pictures that a page's description tells of; 1 where it tells of none."""
     text, samples = page.raw(tags.DESCRIPTION).rstrip(b"\0"), max(1, page.first(tags.SAMPLES, 1))
     if text.startswith(b'{"shape":'):
@@ -54,7 +54,7 @@ def unlisted(page: Directory, pages: int) -> tuple[Note, ...]:
     """
     if not page.is_page:
         return (Note("damaged", "its only page is a reduced copy of a picture that is not read"),)
-    count = told(page)
+    count = described(page)
     if count <= pages or _is_ome(page.raw(tags.DESCRIPTION)):  # which may lie in several files
         return ()
     fact = f"its description tells of {count:,} pictures, its list of pages of {pages:,}: the others are not read"
