@@ -7,6 +7,7 @@ when it is asked to do something.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -25,7 +26,8 @@ class Late:
         self.module, _, self.name = f"convcli.pictures.formats.{path}".rpartition(".")
 
     def __call__(self, *arguments: Any, **settings: Any) -> Any:
-        return getattr(importlib.import_module(self.module), self.name)(*arguments, **settings)
+        module = sys.modules.get(self.module) or importlib.import_module(self.module)
+        return getattr(module, self.name)(*arguments, **settings)
 
 
 @record
