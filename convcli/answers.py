@@ -11,16 +11,12 @@ from __future__ import annotations
 import os
 import sys
 
-from convcli import __version__
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: The formats of reports that are kept of `list`. A table for a terminal depends on how wide that is.
 FORMATS = ("plain", "markdown", "csv", "json")
-#: What `--version` prints.
-VERSION = f"convcli {__version__}"
 FOLDER = os.path.join(os.path.dirname(__file__), "cli", "answers")
 #: The narrowest terminal for which `--help` is laid out as for all wider ones.
 _WIDE = 80
@@ -34,7 +30,7 @@ def answer(arguments: Sequence[str]) -> str | None:
         return None
     match arguments:
         case ["--version"]:
-            return f"{VERSION}\n"
+            return read("version")
         case ["--help" | "-h"]:
             return read("help") if _width() >= _WIDE else None
         case ["list"]:

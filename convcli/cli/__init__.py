@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import click
 
-from convcli import __version__, answers
+from convcli import __version__
 from convcli.batch.workers import interrupts
 from convcli.errors import ConvcliError, printable, reason, suggestion
 
@@ -57,7 +57,7 @@ class Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Kernels: a name from 'convcli list', a YAML file, or YAML text; 'gaussian:sigma=3' overrides a field.",
 )
-@click.version_option(__version__, message=answers.VERSION)
+@click.version_option(__version__, message="convcli %(version)s")
 def group() -> None:
     """Every type of convolution kernel, on real images, from the shell.
 
