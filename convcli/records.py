@@ -134,8 +134,9 @@ class late:
         import importlib
 
         library = self.__dict__["_library"]
-        if sys.modules.get(library) is self:
-            del sys.modules[library]
+        modules: dict[str, Any] = sys.modules
+        if modules.get(library) is self:
+            del modules[library]
         value = self.__dict__[name] = getattr(importlib.import_module(library), name)
         return value
 
