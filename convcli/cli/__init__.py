@@ -143,6 +143,12 @@ def run(arguments: list[str], failure: OSError | None = None) -> int:
     except Terminated as error:
         _say("Stopped.")
         return error.code
+    except RuntimeError as error:
+        # Python before 3.12 wraps what a signal's handler raises while a class is made.
+        if not isinstance(error.__cause__, KeyboardInterrupt | Terminated):
+            raise
+        _say("Stopped.")
+        return error.__cause__.code if isinstance(error.__cause__, Terminated) else 130
     except MemoryError:
         _say("Error: not enough memory")
         return 1
