@@ -20,7 +20,7 @@ from convcli.records import record
 #: Items that a worker is given ahead at most: as many as it made between two looks at it, so that it needn't wait.
 _MOST_AHEAD: Final = 64
 #: Seconds between two looks at workers, which have more to tell together: each time others wake takes from their time.
-_PACE_S: Final = 0.004
+_PACE_S: Final = 0.01
 _TICK_S: Final = 0.2
 _PATIENCE_S: Final = 2.0
 _MOST_IDLE_DEATHS: Final = 3
