@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -118,6 +119,14 @@ class Layer:
         )  # fmt: skip
 
     @property
+    def flops(self) -> float:
+        """Multiplications and additions of the plain sum, where that is a matter of matrices; else 0."""
+        if self.plain or self.groups > 1 or self.inputs * self.taps < 12:
+            return 0
+        outputs = [n if self.transposed else -(-n // self.stride) for n in self.size]
+        return 2.0 * self.weights().size * math.prod(outputs)
+
+    @property
     def largest(self) -> float:
         """The largest sum that inputs of 0 .. 1 can make."""
         w = np.abs(self.weights())
@@ -142,10 +151,7 @@ def layer(one: Layer, *, others: Others | None = None, dnn: bool = False) -> Mad
     }  # fmt: skip
     runs |= {"cv2.dnn": peers.dnn_run(file, planes[None])} if dnn else {}
     runs |= others(planes[0]) if others else {}
-    w = one.weights()
-    samples = planes[0].size / (1 if one.transposed else one.stride ** len(one.size))
-    flops = 2.0 * w.size * samples if one.inputs > 4 and one.groups == 1 else 0
-    return made(runs, x, largest=one.largest, flops=flops, planes=not (one.last and x.ndim > len(one.size)))
+    return made(runs, x, largest=one.largest, flops=one.flops, planes=not (one.last and x.ndim > len(one.size)))
 
 
 def deformable(channels: int, height: int, width: int, *, masked: bool) -> Made:
@@ -168,7 +174,7 @@ def deformable(channels: int, height: int, width: int, *, masked: bool) -> Made:
 
 
 def _places(height: int, width: int) -> float:
-    """How much further results may be apart where others count places from a corner in float32, whose steps are seen."""
+    """How much further results may be apart where others count places in float32 from a corner: its steps show."""
     return 1 + max(height, width) / 80
 
 
@@ -218,4 +224,5 @@ def chain(layers: Sequence[Layer]) -> Made:
     runs: dict[str, Callable[[], object] | str] = {
         US: run, "onnxruntime": peers.onnx_run(file, [planes[None]]), "cv2.dnn": peers.dnn_run(file, planes[None])
     }  # fmt: skip
-    return made(runs, x, largest=10 * float(np.abs(run()).max()), planes=not last)
+    flops = sum(one.flops for one in layers)
+    return made(runs, x, largest=10 * float(np.abs(run()).max()), flops=flops, planes=not last)
