@@ -88,11 +88,23 @@ def _x(ratio: float) -> float:
 
 
 def _dots(row: Row) -> Iterator[tuple[str, Figures]]:
-    """The contenders that are drawn, by the name they are drawn under."""
+    """The contenders that are drawn, by the name they are drawn under: of those with one name the fastest."""
+    found: dict[str, tuple[float, Figures]] = {}
     for name, figures in row.figures.items():
-        shown = "cv2" if name.startswith("cv2.") else AS.get(name, name)
-        if name != US and figures.counts and shown in MARKS:
-            yield shown, figures
+        shown = _shown(name)
+        if name != US and figures.counts and figures.ratio and shown in MARKS:
+            found[shown] = max(
+                found.get(shown, (0.0, figures)), (figures.ratio.median, figures), key=lambda one: one[0]
+            )
+    yield from ((shown, figures) for shown, (_, figures) in found.items())
+
+
+def _shown(name: str) -> str:
+    """
+    >>> _shown("vips x2"), _shown("cv2.filter2D"), _shown("torch")
+    ('vips', 'cv2', 'torch')
+    """
+    return "cv2" if name.startswith("cv2.") else AS.get(name, name)
 
 
 def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -130,8 +142,7 @@ def _bars(rows: Sequence[Row]) -> Mapping[tuple[float, str], None]:
     bars: dict[tuple[float, str], None] = {}
     for row in rows:
         for goal in row.goals:
-            present = next((AS.get(name, name) for name in goal.against if name in row.figures), "")
-            mark = "cv2" if present.startswith("cv2.") else present
+            mark = next((_shown(name) for name in goal.against if name in row.figures), "")
             if mark in MARKS and not goal.slack:
                 bars[goal.most, MARKS[mark][0]] = None
     return bars

@@ -57,18 +57,30 @@ def slower(run: Run) -> str:
     lines = [
         f"In {len(found)} of {counted} rows our time over that of the fastest of the others is above 1.0, and "
         f"{sum(loss.missed for loss in found)} of them miss a goal, in bold.\n",
-        "| what | rows | the ratio to whom, and where |",
+        "| what | rows | who is faster, our ratio to them, and where |",
         "|---|---|---|",
     ]
     for name, losses in grouped.items():
-        places = ", ".join(_loss(loss) for loss in losses)
-        lines.append(f"| {name} | {len(losses)} of {totals[name]} | {places} |")
+        lines.append(f"| {name} | {len(losses)} of {totals[name]} | {_losses(losses)} |")
     return "\n".join(lines)
 
 
-def _loss(loss: goals.Loss) -> str:
-    number = f"**{loss.ratio.median:.2f}**" if loss.missed else f"{loss.ratio.median:.2f}"
-    return f"{number} {loss.name} ({loss.row.conditions})"
+def _losses(losses: Sequence[goals.Loss]) -> str:
+    """By who is faster, the worst first: their name once, then every ratio with its place."""
+    parts = []
+    for name in dict.fromkeys(loss.name for loss in losses):
+        places = [
+            f"{_marked(f'{loss.ratio.median:.2f}', loss.missed)} ({loss.row.conditions})"
+            for loss in losses
+            if loss.name == name
+        ]
+        parts.append(f"{name} {', '.join(places)}")
+    return "; ".join(parts)
+
+
+def _marked(text: str, missed: bool) -> str:
+    """Bold where a goal is missed."""
+    return f"**{text}**" if missed else text
 
 
 def goal_table(run: Run) -> str:
@@ -163,7 +175,7 @@ def _cell(row: Row) -> str:
     if ratio is None:
         return f"no peer {time}"
     missed = any((one := goals.reached(goal, row)) and not one.met for goal in row.goals)
-    return f"**{ratio.median:.2f}** {time}" if missed else f"{ratio.median:.2f} {time}"
+    return f"{_marked(f'{ratio.median:.2f}', missed)} {time}"
 
 
 def _library(rows: Iterable[Row]) -> Iterator[str]:

@@ -70,6 +70,6 @@ def test_every_row_above_one_comes_first_the_worst_leading() -> None:
     assert counted == 4
     text = report.whole(run_of(*rows))
     assert text.index("Where others are faster") < text.index("## Goals")
-    assert "| Whole commands: x | 2 of 2 | **1.40** a (2 MP PNG), 1.10 a (12 MP PNG) |" in text
+    assert "| Whole commands: x | 2 of 2 | a **1.40** (2 MP PNG), 1.10 (12 MP PNG) |" in text
     assert "Nowhere" in report.slower(run_of(row("x", a=figures(0.9))))
     assert US not in report.slower(run_of(*rows))
