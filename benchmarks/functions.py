@@ -154,6 +154,25 @@ def layer(one: Layer, *, others: Others | None = None, dnn: bool = False) -> Mad
     return made(runs, x, largest=one.largest, flops=one.flops, planes=not (one.last and x.ndim > len(one.size)))
 
 
+def separated(inputs: int, outputs: int, size: int, *, last: bool) -> Made:
+    """Depthwise 3x3 and 1x1 as the one kernel that they are here, beside the two layers that they are elsewhere."""
+    depthwise = Layer(inputs=inputs, outputs=inputs, taps=3, size=(size, size), groups=inputs)
+    pointwise = Layer(inputs=inputs, outputs=outputs, taps=1, size=(size, size))
+    x = noise(inputs, size, size)
+    fields = {
+        "type": "depthwise_separable", "depthwise": depthwise.weights(), "pointwise": pointwise.weights()[..., 0, 0],
+        "border": "zero",
+    }  # fmt: skip
+    own = np.ascontiguousarray(np.moveaxis(x, 0, -1)) if last else x
+    file = peers.model([depthwise.node(), pointwise.node()], [x[None]])
+    runs: dict[str, Callable[[], object] | str] = {
+        US: ours(fields, own, "yxc" if last else "cyx"), "onnxruntime": peers.onnx_run(file, [x[None]]),
+        "cv2.dnn": peers.dnn_run(file, x[None]),
+    }  # fmt: skip
+    largest = depthwise.largest * pointwise.largest
+    return made(runs, x, largest=largest, flops=pointwise.flops, planes=not last)
+
+
 def deformable(channels: int, height: int, width: int, *, masked: bool) -> Made:
     """3x3 taps from `channels` to as many, with offsets (and a mask) of a file, beside onnxruntime."""
     rng = np.random.default_rng(0)

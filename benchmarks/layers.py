@@ -102,6 +102,11 @@ def scenarios() -> Iterator[Scenario]:
                 layer = replace(one, last=last)
                 quick = number == group.quick and not last
                 yield _case("layers", *_named(group.name, layer), partial(_layer, layer), group.goals, quick=quick)
+    for inputs, outputs, side in ((32, 64, 112), (128, 128, 56), (512, 512, 14)):
+        for last in (False, True):
+            run = partial(functions.separated, inputs, outputs, side, last=last)
+            where = f"{inputs} to {outputs}, {side}x{side}{', channels last' * last}"
+            yield _case("layers", "depthwise separable", where, run, (DEEP,))
     run = partial(_depth_to_space, (240, 320))
     goal = Goal(what="transposed banks", against=ORT, most=1.0)
     yield _case("layers", "depth to space", "4 to 1, 240x320", run, (goal,))
