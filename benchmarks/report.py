@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from benchmarks import goals, machine
 from benchmarks.images import SIZES
 from benchmarks.model import US, Figures, Row, Run, Spread
+from benchmarks.peers import ABSENT
 
 #: How sections are headed, in their order.
 SECTIONS = {
@@ -125,8 +126,13 @@ def _section(section: str, rows: Sequence[Row]) -> Iterator[str]:
     yield "| what | who | s | CPU s | file MB | peak MB | ours over it | of CPU | runs | |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for row in rows:
-        for name, figures in row.figures.items():
+        for name, figures in _present(row).items():
             yield _command(f"{row.name}, {row.conditions}", name, figures)
+
+
+def _present(row: Row) -> dict[str, Figures]:
+    """Without those that aren't installed: the line of versions names them."""
+    return {name: one for name, one in row.figures.items() if one.note != ABSENT}
 
 
 def _command(what: str, name: str, figures: Figures) -> str:
@@ -186,7 +192,7 @@ def _library(rows: Iterable[Row]) -> Iterator[str]:
         if own is None:
             yield f"| {row.name}, {row.conditions} | | | {row.figures[US].note} | | | |"
             continue
-        peers = {name: one for name, one in row.figures.items() if name != US}
+        peers = {name: one for name, one in _present(row).items() if name != US}
         times = [f"{name} {one.seconds.median * 1e3:.3g}" for name, one in peers.items() if one.seconds]
         absent = [f"{name}: {one.note}" for name, one in peers.items() if one.note]
         ratios = [f"{name} {_ratio(one.ratio)}" for name, one in peers.items() if one.ratio]
