@@ -78,7 +78,10 @@ def save(path: Path, picture: Array, *, quickly: bool = False) -> Path:
 
 def read(path: Path) -> Array:
     """The samples of a file as they are stored."""
-    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    try:
+        found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        found = None
     if found is None:
-        raise OSError(f"{path}: could not be read")
+        raise OSError(f"no {path.suffix[1:]} file that OpenCV reads")
     return found

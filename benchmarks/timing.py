@@ -133,7 +133,10 @@ def _compared(scenario: Scenario, made: Made, ours: Array | None, them: Contende
     """The figures with the difference of the results, and a note where it is more than may be."""
     if ours is None or them.result is None:
         return figures
-    theirs = them.result()
+    try:
+        theirs = them.result()
+    except Exception as error:
+        return replace(figures, note=f"another result: {said(error)}")
     ours, theirs = ours.reshape(_squeezed(ours)), theirs.reshape(_squeezed(theirs))
     if ours.shape != theirs.shape:
         return replace(figures, note=f"another result: of shape {theirs.shape}, ours {ours.shape}")

@@ -68,6 +68,14 @@ def test_a_peer_that_fails_is_named_and_ours_may_not() -> None:
         found(1, convcli=Contender(turn=broken))
 
 
+def test_a_result_that_cannot_be_read_does_not_count() -> None:
+    def unreadable() -> np.ndarray:  # type: ignore[type-arg]
+        raise OSError("no ppm file")
+
+    got = found(1, convcli=scripted(1), other=replace(scripted(1), result=unreadable))
+    assert got["other"].note == "another result: no ppm file"
+
+
 def test_differences_are_in_levels_or_relative() -> None:
     ours, theirs = np.full((3, 300, 200), 4.0, np.float32), np.full((3, 300, 200), 5.0, np.float32)
     assert difference(ours, theirs, relative=True) == pytest.approx(0.25)
