@@ -61,8 +61,11 @@ COMMANDS = (
     *(Command(size=2, kind=kind, task="sharpen", most=SMALL, quick=kind in ("png", "jpg", "tif")) for kind in KINDS),
     Command(size=2, kind="jpg", task=GAUSSIAN.name, most=SMALL, rival=VIPS[:1]),
     Command(size=2, kind="webp", to="jpg", task="sharpen", most=SMALL),
-    Command(size=2, kind="png", task=ENLARGE.name, most=SMALL, rival=VIPS[:1]),
-    Command(size=2, kind="png", task="dense 31x31", most=SMALL, rival=VIPS[:1]),
+    *(
+        Command(size=size, kind="png", task=task, most=SMALL, rival=VIPS[:1], alone=size == 2)
+        for task in (ENLARGE.name, "dense 31x31")
+        for size in (2, 0.5)
+    ),
     *(Command(size=0.5, kind=kind, task="sharpen", most=SMALL, alone=True) for kind in KINDS),
     Command(size=0.5, kind="jpg", task=GAUSSIAN.name, most=SMALL, rival=VIPS[:1], alone=True),
     Command(size=48, kind="png", task="sharpen", most=0.6, alone=True),
@@ -84,7 +87,7 @@ def _scenario(one: Command) -> Scenario:
             target = shop.folder / f"{program.name.replace(' ', '-')}.{ending}"
             found = words(program, task, source, target)
             if one.alone and program.name not in VIPS and found != "not installed":
-                found = "left out: takes too long" if one.size >= 12 else "left out: see 2 MP"
+                found = f"left out at {one.size:g} MP"
             if found == "as vips":
                 continue
             contender = found if isinstance(found, str) else of_command(shop, found, target)
@@ -97,8 +100,8 @@ def _scenario(one: Command) -> Scenario:
     lossy = (one.to or one.kind) in ("jpg", "webp")
     return Scenario(
         section="commands", name=one.task, conditions=f"{one.size:g} MP {kinds}", make=make,
-        goals=tuple(_goals(one, kinds)), rounds=3 if one.limit else 11 if one.size < 12 else 5,
-        patience=40 if one.limit else 2.5 if one.size < 12 else 4, tolerance=2.5 if lossy else 1, relative=False,
+        goals=tuple(_goals(one, kinds)), rounds=3 if one.limit else 9 if one.size < 12 else 5,
+        patience=40 if one.limit else 1.5 if one.size < 12 else 4, tolerance=2.5 if lossy else 1, relative=False,
         quick=one.quick,
     )  # fmt: skip
 
