@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Nanoseconds to keep every so manieth sample of the result of a plain convolution, and to add it up.
 PICK = 0.3
+#: Nanoseconds to copy a sample to the window of a band.
+WINDOW = 0.5
 #: Samples of which OpenCV makes running sums without being made floats first.
 SUMMED = (np.dtype(np.uint8), np.dtype(np.uint16))
 #: Dilated taps are looked at with the zeros between them up to this many; among more, finding factors takes too long.
@@ -167,7 +169,8 @@ def _plan_strided(data: bytes, shape: tuple[int, int], stride: tuple[int, int], 
     if across > 1 and shape[1] > 1:
         costs["products"] = strided.Layout(taps=shape, stride=stride).cost(kind)
     parts = [taps[phase::down] for phase in range(min(down, len(taps)))]
-    costs["phases"] = across * sum(plan_plane(_work(part, (1000, 1000, 1))).cost + PICK for part in parts)
+    phases = across * sum(plan_plane(_work(part, (1000, 1000, 1))).cost + PICK for part in parts)
+    costs["phases"] = phases + WINDOW * down * across
     name = algorithm if algorithm in costs else min(costs, key=lambda name: costs[name])
     reasons = {
         "direct": f"{every['direct'].reason}, some results kept", "products": f"strided, {taps.size} taps",
