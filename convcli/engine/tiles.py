@@ -107,7 +107,8 @@ def bands(
     low, high = first.reads(0, 1)
     per_row = max(1, (first.reads(0, first.length)[1] - low) // first.length)
     row_bytes = math.prod(lengths[1:]) * max(shape[-1] * per_row, channels) * itemsize
-    if 4 * row_bytes * first.length <= TILE_BYTES:
+    # Rows of a bank that are asked for are worth their calls.
+    if not (rows and channels) and 4 * row_bytes * first.length <= TILE_BYTES:
         return [(0, first.length)]
     halo = -(-(high - low - 1) // per_row)
     if rows:

@@ -1,12 +1,4 @@
-"""A filter bank, which mixes channels: `(out, in/groups, *taps)`; which algorithm computes it.
-
-| algorithm   | what it does                                                   | where                             |
-|-------------|----------------------------------------------------------------|-----------------------------------|
-| `pointwise` | one matrix product for all samples                             | a single tap                      |
-| `planes`    | every pair of channels by the plan for planes                  | few pairs, and large kernels      |
-| `winograd`  | F(4x4, 3x3): a quarter of the products, and two transforms     | 3x3 taps, many channels, stride 1 |
-| `rows`      | matrix products of rows, the taps along a row laid out         | all else                          |
-"""
+"""A filter bank, which mixes channels: `(out, in/groups, *taps)`, computed as its plan (`engine.bank.plan`) says."""
 
 from __future__ import annotations
 
@@ -18,6 +10,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from convcli.engine.bank.plan import Bank, plan_bank
+from convcli.engine.borders import read_window
 from convcli.engine.channel.direct import opencv_layout
 from convcli.engine.channel.planes import correlate_planes
 from convcli.engine.dtypes import planar
@@ -25,49 +19,56 @@ from convcli.engine.facts import Facts
 from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Algorithm
+from convcli.engine.processor import processor
+from convcli.engine.threads import run_all
+from convcli.engine.tiles import bands
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
     from convcli.engine.geometry import Grid, Window
+    from convcli.engine.signature import Call, Signature
     from convcli.engine.sink import Sink
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
 
-ALGORITHMS = ("pointwise", "planes", "winograd", "rows")
-#: Up to this many (output, input) pairs of channels in a group, kernels of so many taps go plane by plane.
-PAIR_LIMIT = 12
-PAIR_TAPS = 80
-#: From so many channels on either side Winograd's transforms cost less than what they save.
-WINOGRAD_CHANNELS = 32
-#: Outputs in a row or column that use Winograd's tiles well.
-WINOGRAD_SIZE = 12
-#: Rows of a band by Winograd: whole tiles.
-WINOGRAD_ROWS = 64
+#: Bytes of an input and its result that are filtered by one call.
+CALL_BYTES = 1 << 23
+#: Widths of rows for which a bank keeps its weights repeated.
+WIDTHS = 4
 
 
-def algorithm(shape: Sequence[int], groups: int, grid: Grid) -> str:
-    """How a bank of weights of this `shape` runs: one of `ALGORITHMS`."""
+def work_of(shape: Sequence[int], groups: int, grid: Grid, *, planes: bool = True) -> Bank:
+    """What a bank of weights of this `shape` computes, of an input that lies as `planes` or as pixels."""
     outputs, inputs, *taps = shape
-    per_group = outputs // groups
-    area = math.prod(taps)
-    if area == 1 and inputs > 1:
-        return "pointwise"
-    if per_group * inputs <= (PAIR_LIMIT if area >= PAIR_TAPS else 2):
-        return "planes"
-    if tuple(taps) == (3, 3) and grid.is_dense and groups == 1 and min(per_group, inputs) >= WINOGRAD_CHANNELS:
-        return "winograd"
-    return "rows"
+    return Bank(
+        outputs=outputs, inputs=inputs, taps=tuple(taps), groups=groups, lengths=grid.lengths, stride=grid.stride,
+        dilation=grid.dilation, planes=planes,
+    )  # fmt: skip
 
 
 def algorithm_of_bank(shape: Sequence[int], groups: int, grid: Grid) -> Algorithm | None:
     """How a bank of this shape runs, with its description; None where that is a matter of planes."""
-    descriptions = {
-        "pointwise": "matrix product of pixels",
-        "winograd": "Winograd tiles of 4x4",
-        "rows": "matrix products of rows",
-    }
-    name = descriptions.get(algorithm(shape, groups, grid))
-    return Algorithm(name, name) if name else None
+    plan = plan_bank(work_of(shape, groups, grid))
+    if plan.algorithm == "planes":
+        return None
+    return Algorithm(plan.algorithm, f"{plan.algorithm} ({plan.reason}; {processor().name})")
+
+
+def layouts_of_bank(shape: Sequence[int], groups: int, grid: Grid) -> tuple[bool | None, bool | None]:
+    """Whether a bank of this shape reads planes best, and writes them best; None where pixels are as good."""
+    from convcli.engine.bank import columns
+
+    chosen = plan_bank(work_of(shape, groups, grid)).algorithm
+    if chosen == "columns":
+        return not columns.by_pixels(shape[1], groups), None
+    return _LAYOUTS[chosen]
+
+
+#: Whether an algorithm reads and writes planes; None: planes or pixels.
+_LAYOUTS = {
+    "pointwise": (None, None), "multiply-adds": (False, False), "shifts": (None, True), "planes": (True, True),
+    "winograd": (True, True),
+}  # fmt: skip
 
 
 class Filters:
@@ -77,13 +78,22 @@ class Filters:
         self.weights = weights
         self.groups = groups
         self.shape = weights.shape
+        self._rows: dict[int, Floats] = {}
 
     @cached_property
-    def matrices(self) -> list[Floats]:
-        """For products of rows."""
-        from convcli.engine.bank import rows
+    def columns(self) -> Floats:
+        """For products with columns."""
+        from convcli.engine.bank import columns
 
-        return rows.matrices(self.weights, self.groups)
+        pixels = columns.by_pixels(self.shape[1], self.groups)
+        return columns.matrices(self.weights, self.groups, pixels=pixels)
+
+    @cached_property
+    def shifts(self) -> Floats:
+        """For one product with all taps."""
+        from convcli.engine.bank import shifts
+
+        return shifts.matrices(self.weights, self.groups)
 
     @cached_property
     def spectra(self) -> Floats:
@@ -92,29 +102,73 @@ class Filters:
 
         return winograd.transformed(self.weights)
 
+    def rows(self, width: int) -> Floats:
+        """For multiply-adds of rows of `width` outputs."""
+        from convcli.engine.bank import multiply_adds
+
+        rows = self._rows.get(width)
+        if rows is None:
+            if len(self._rows) >= WIDTHS:
+                self._rows.clear()
+            rows = self._rows[width] = multiply_adds.rows_of(self.weights, width)
+        return rows
+
 
 def bank_cuts(x: Array, filters: Filters, windows: Sequence[Window], sink: Sink) -> Cuts | None:
     """The work on all of an input without copying windows, where the algorithm is one that can do so."""
-    if algorithm(filters.shape, filters.groups, grid_of(windows)) != "pointwise":
+    if len(filters.weights[0, 0].reshape(-1)) > 1:
         return None
     from convcli.engine.bank.pointwise import pointwise
 
     return pointwise(x, filters.weights, filters.groups, windows, sink)
 
 
+def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str) -> Call | None:
+    """All of a small input at once, by two threads where that pays: all that can be is worked out beforehand.
+
+    None where more is read and written than caches hold, or pairs of channels are filtered one by one.
+    """
+    grid = grid_of(windows)
+    plan = plan_bank(work_of(filters.shape, filters.groups, grid, planes=x.planes))
+    shape = (*grid.lengths, len(filters.weights))
+    itemsize = np.dtype(x.work).itemsize
+    if plan.algorithm == "planes" or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
+        return None
+    rest = tuple((0, n) for n in grid.lengths[1:])
+    pieces = []
+    for cut in bands(x.shape, windows, itemsize, plan.rows, shape[-1]):
+        ranges = [window.reads(*part) for window, part in zip(windows, (cut, *rest), strict=True)]
+        inside = all(start >= 0 and stop <= n for (start, stop), n in zip(ranges, x.shape, strict=False))
+        pieces.append((slice(*cut), ranges, grid_of(windows, (cut, *rest)), inside and x.dtype == x.work))
+
+    def call(array: Array, out: Floats | None) -> Floats:
+        y = _result(grid.lengths, shape[-1], x.work, planes=x.planes) if out is None else out
+
+        def make(piece: tuple[slice, Sequence[tuple[int, int]], Grid, bool]) -> None:
+            rows, ranges, own, inside = piece
+            if inside:
+                data = array[tuple(slice(*part) for part in ranges)]
+            else:
+                sizes = [stop - start for start, stop in ranges]
+                window = _result(sizes, x.shape[-1], x.work, planes=x.planes, name="window")
+                data = read_window(array, ranges, border, x.work, out=window)
+            facts = Facts(laid(data), plain=x.dtype.kind != "f")
+            correlate_bank(data, filters, own, facts=facts, into=y[rows], chosen=plan.algorithm)
+
+        run_all(make, pieces)
+        return y
+
+    return call
+
+
+def bank_is_by_planes(filters: Filters, windows: Sequence[Window]) -> bool:
+    """Whether every pair of channels is a convolution of its own."""
+    return plan_bank(work_of(filters.shape, filters.groups, grid_of(windows))).algorithm == "planes"
+
+
 def bank_rows(filters: Filters, tiling: Tiling) -> int:
     """The height that bands should have; 0 where the algorithm does not care."""
-    grid = tiling.grid()
-    name = algorithm(filters.shape, filters.groups, grid)
-    if name == "planes":
-        return 0
-    if name == "winograd":
-        return WINOGRAD_ROWS
-    from convcli.engine.bank import rows
-
-    first, *others = grid.lengths
-    # Four bands at least, so that two threads end together.
-    return max(1, min(rows.band_samples(math.prod(filters.shape)) // math.prod(others), first // 4))
+    return plan_bank(work_of(filters.shape, filters.groups, tiling.grid(), planes=planar(tiling.x))).rows
 
 
 def correlate(x: Floats, weights: Floats | Filters, grid: Grid, facts: Facts, into: Floats | None = None) -> Floats:
@@ -138,39 +192,47 @@ def correlated(tiling: Tiling, weights: Floats | Filters, asked: str | None) -> 
     return tiling.by_tiles(compute)
 
 
-def correlate_bank(x: Floats, filters: Filters, grid: Grid, *, facts: Facts, into: Floats | None = None) -> Floats:
+def correlate_bank(
+    x: Floats, filters: Filters, grid: Grid, *, facts: Facts, into: Floats | None = None, chosen: str = ""
+) -> Floats:
     """`y[o, m] = sum_{t, c} weights[m, c, t] * x[stride*o + dilation*t, c]`, `c` in the group of `m`.
 
     `x` is `(*spatial, channels)`, the result `(*lengths, out)`; nothing outside `x` is read. Products go straight to
-    `into` where it is given.
+    `into` where it is given. `chosen` is the algorithm, by default the planner's for these outputs.
     """
     # Only banks need them: a start without costs less.
-    from convcli.engine.bank import pointwise, rows, winograd
+    from convcli.engine.bank import columns, multiply_adds, pointwise, shifts, winograd
 
-    chosen, lengths = algorithm(filters.shape, filters.groups, grid), grid.lengths
-    outputs, inputs = filters.shape[:2]
+    outputs, inputs, *taps = filters.shape
+    chosen = chosen or plan_bank(work_of(filters.shape, filters.groups, grid, planes=planar(x))).algorithm
+    if chosen == "winograd" and not facts.bounded:
+        chosen = "columns"
     if chosen == "planes":
 
         def pair(m: int, c: int, plane: Floats) -> Floats:
             return correlate_planes(plane, filters.weights[m, c], grid, facts=facts)
 
-        return sum_pairs(x, outputs, inputs, lengths, pair)
-    y = _result(x, lengths, outputs) if into is None else into
+        return sum_pairs(x, outputs, inputs, grid.lengths, pair)
+    y = _result(grid.lengths, outputs, x.dtype, planes=planar(x)) if into is None else into
     if chosen == "pointwise":
-        x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(lengths, grid.stride, strict=True))]
+        x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(grid.lengths, grid.stride, strict=True))]
         pointwise.mix(x, filters.weights, filters.groups, y)
-        return y
-    planes = part(x)
-    tiled = chosen == "winograd" and min(lengths) >= WINOGRAD_SIZE and facts.bounded
-    # Few interleaved channels are put together afterwards: products with so narrow a result are slow.
-    direct = rows.by_planes(y) or (outputs > 4 and not tiled)
-    apart = y if direct else np.moveaxis(scratch("apart", (outputs, *lengths), y.dtype), 0, -1)
-    if tiled:
-        winograd.multiply_tiles(planes, filters.spectra, apart)
+    elif chosen == "columns":
+        source = pixels(x) if columns.by_pixels(inputs, filters.groups) else np.moveaxis(part(x), 0, -1)
+        columns.multiply_columns(source, filters.columns, taps, grid, y)
+    elif chosen == "multiply-adds":
+        apart = _result(grid.lengths, outputs, x.dtype, planes=False) if planar(y) else y
+        multiply_adds.multiply_add(pixels(x), filters.rows(grid.lengths[-1]), grid, apart)
+        if apart is not y:
+            np.copyto(y, np.moveaxis(part(apart, "turned"), 0, -1))
     else:
-        rows.multiply_rows(planes, filters.matrices, filters.shape[2:], grid, apart)
-    if apart is not y:
-        join_to(apart, y)
+        apart = y if planar(y) else _result(grid.lengths, outputs, x.dtype, planes=True)
+        if chosen == "winograd":
+            winograd.multiply_tiles(part(x), filters.spectra, grid.dilation, apart)
+        else:
+            shifts.add_shifted(x, filters.shifts, taps, grid, apart)
+        if apart is not y:
+            join_to(apart, y)
     return y
 
 
@@ -197,14 +259,23 @@ def laid(x: Floats) -> Floats:
     return np.moveaxis(x, -1, 0) if planar(x) else x
 
 
-def part(x: Floats) -> Floats:
+def part(x: Floats, name: str = "planes") -> Floats:
     """`(*spatial, channels)` as planes, `(channels, *spatial)` contiguous."""
     if np.moveaxis(x, -1, 0).flags.c_contiguous:
         return np.moveaxis(x, -1, 0)
-    planes = scratch("planes", (x.shape[-1], *x.shape[:-1]), x.dtype)
+    planes = scratch(name, (x.shape[-1], *x.shape[:-1]), x.dtype)
     flat = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
     cv2.transpose(flat, planes.reshape(x.shape[-1], -1))
     return planes
+
+
+def pixels(x: Floats) -> Floats:
+    """`(*spatial, channels)` as pixels one after the other."""
+    if x.flags.c_contiguous:
+        return x
+    whole = scratch("pixels", x.shape, x.dtype)
+    cv2.transpose(np.ascontiguousarray(np.moveaxis(x, -1, 0)).reshape(x.shape[-1], -1), whole.reshape(-1, x.shape[-1]))
+    return whole
 
 
 def join(planes: Floats) -> Floats:
@@ -229,8 +300,8 @@ def join_to(planes: Floats, y: Floats) -> None:
         np.copyto(y, planes)
 
 
-def _result(x: Floats, lengths: Sequence[int], outputs: int) -> Floats:
-    """Where `(*lengths, outputs)` go: planes for an input of planes."""
-    if planar(x):
-        return np.moveaxis(scratch("bank", (outputs, *lengths), x.dtype), 0, -1)
-    return scratch("bank", (*lengths, outputs), x.dtype)
+def _result(lengths: Sequence[int], channels: int, dtype: DTypeLike, *, planes: bool, name: str = "bank") -> Floats:
+    """Where `(*lengths, channels)` go, as planes or as pixels."""
+    if planes:
+        return np.moveaxis(scratch(f"{name} planes", (channels, *lengths), dtype), 0, -1)
+    return scratch(name, (*lengths, channels), dtype)
