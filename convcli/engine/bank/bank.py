@@ -18,12 +18,13 @@ from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
-from convcli.engine.plan import Algorithm
+from convcli.engine.plan import Algorithm, Plan
 from convcli.engine.processor import processor
 from convcli.engine.threads import run_all
 from convcli.engine.tiles import bands
 
 if TYPE_CHECKING:
+    from convcli.engine.bank.net import Nets
     from convcli.engine.dtypes import Array, DTypeLike, Floats
     from convcli.engine.geometry import Grid, Window
     from convcli.engine.signature import Call, Signature
@@ -37,12 +38,12 @@ CALL_BYTES = 1 << 23
 WIDTHS = 4
 
 
-def work_of(shape: Sequence[int], groups: int, grid: Grid, *, planes: bool = True) -> Bank:
-    """What a bank of weights of this `shape` computes, of an input that lies as `planes` or as pixels."""
+def work_of(shape: Sequence[int], groups: int, grid: Grid, *, planes: bool = True, single: bool = True) -> Bank:
+    """What a bank of weights of this `shape` computes, of an input that lies as `planes` or as pixels; in float32."""
     outputs, inputs, *taps = shape
     return Bank(
         outputs=outputs, inputs=inputs, taps=tuple(taps), groups=groups, lengths=grid.lengths, stride=grid.stride,
-        dilation=grid.dilation, planes=planes,
+        dilation=grid.dilation, planes=planes, single=single,
     )  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def layouts_of_bank(shape: Sequence[int], groups: int, grid: Grid) -> tuple[bool
 #: Whether an algorithm reads and writes planes; None: planes or pixels.
 _LAYOUTS = {
     "pointwise": (None, None), "multiply-adds": (False, False), "shifts": (None, True), "planes": (True, True),
-    "winograd": (True, True),
+    "winograd": (True, True), "net": (True, True),
 }  # fmt: skip
 
 
@@ -79,6 +80,18 @@ class Filters:
         self.groups = groups
         self.shape = weights.shape
         self._rows: dict[int, Floats] = {}
+
+    def plan(self, grid: Grid, *, planes: bool) -> Plan:
+        """How the outputs of a grid are computed, from planes or from pixels."""
+        single = self.weights.dtype == np.float32
+        return plan_bank(work_of(self.shape, self.groups, grid, planes=planes, single=single))
+
+    @cached_property
+    def nets(self) -> Nets:
+        """For networks of one layer."""
+        from convcli.engine.bank.net import Nets
+
+        return Nets(self.weights, self.groups)
 
     @cached_property
     def columns(self) -> Floats:
@@ -129,7 +142,7 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
     None where more is read and written than caches hold, or pairs of channels are filtered one by one.
     """
     grid = grid_of(windows)
-    plan = plan_bank(work_of(filters.shape, filters.groups, grid, planes=x.planes))
+    plan = filters.plan(grid, planes=x.planes)
     shape = (*grid.lengths, len(filters.weights))
     itemsize = np.dtype(x.work).itemsize
     if plan.algorithm == "planes" or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
@@ -163,12 +176,12 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
 
 def bank_is_by_planes(filters: Filters, windows: Sequence[Window]) -> bool:
     """Whether every pair of channels is a convolution of its own."""
-    return plan_bank(work_of(filters.shape, filters.groups, grid_of(windows))).algorithm == "planes"
+    return filters.plan(grid_of(windows), planes=True).algorithm == "planes"
 
 
 def bank_rows(filters: Filters, tiling: Tiling) -> int:
     """The height that bands should have; 0 where the algorithm does not care."""
-    return plan_bank(work_of(filters.shape, filters.groups, tiling.grid(), planes=planar(tiling.x))).rows
+    return filters.plan(tiling.grid(), planes=planar(tiling.x)).rows
 
 
 def correlate(x: Floats, weights: Floats | Filters, grid: Grid, facts: Facts, into: Floats | None = None) -> Floats:
@@ -201,12 +214,16 @@ def correlate_bank(
     `into` where it is given. `chosen` is the algorithm, by default the planner's for these outputs.
     """
     # Only banks need them: a start without costs less.
-    from convcli.engine.bank import columns, multiply_adds, pointwise, shifts, winograd
+    from convcli.engine.bank import columns, multiply_adds, net, pointwise, shifts, winograd
 
     outputs, inputs, *taps = filters.shape
-    chosen = chosen or plan_bank(work_of(filters.shape, filters.groups, grid, planes=planar(x))).algorithm
+    chosen = chosen or filters.plan(grid, planes=planar(x)).algorithm
     if chosen == "winograd" and not facts.bounded:
         chosen = "columns"
+    if chosen == "net":
+        planes = part(x)
+        if not net.bears(planes):
+            chosen = "columns"
     if chosen == "planes":
 
         def pair(m: int, c: int, plane: Floats) -> Floats:
@@ -220,6 +237,12 @@ def correlate_bank(
     elif chosen == "columns":
         source = pixels(x) if columns.by_pixels(inputs, filters.groups) else np.moveaxis(part(x), 0, -1)
         columns.multiply_columns(source, filters.columns, taps, grid, y)
+    elif chosen == "net":
+        results = np.moveaxis(filters.nets.correlate(planes, grid), 0, -1)
+        if planar(y) or y.shape[-1] == 1:
+            np.copyto(y, results)
+        else:
+            join_to(results, y)
     elif chosen == "multiply-adds":
         apart = _result(grid.lengths, outputs, x.dtype, planes=False) if planar(y) else y
         multiply_adds.multiply_add(pixels(x), filters.rows(grid.lengths[-1]), grid, apart)
@@ -261,9 +284,13 @@ def laid(x: Floats) -> Floats:
 
 def part(x: Floats, name: str = "planes") -> Floats:
     """`(*spatial, channels)` as planes, `(channels, *spatial)` contiguous."""
-    if np.moveaxis(x, -1, 0).flags.c_contiguous:
-        return np.moveaxis(x, -1, 0)
-    planes = scratch(name, (x.shape[-1], *x.shape[:-1]), x.dtype)
+    moved = np.moveaxis(x, -1, 0)
+    if moved.flags.c_contiguous:
+        return moved
+    planes = scratch(name, moved.shape, x.dtype)
+    if moved.strides[-1] == moved.itemsize:
+        np.copyto(planes, moved)
+        return planes
     flat = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
     cv2.transpose(flat, planes.reshape(x.shape[-1], -1))
     return planes

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convcli.engine.bank.pointwise import product
 from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
@@ -52,23 +51,22 @@ def multiply_columns(x: Floats, matrix: Floats, taps: Sequence[int], grid: Grid,
     # One or two axes are three of which the first are one sample long.
     x, y = x[(None,) * lead], y[(None,) * lead]
     taps, stride, dilation = ((1,) * lead + tuple(steps) for steps in (taps, grid.stride, grid.dilation))
-    groups, per_group, depth = matrix.shape
-    inputs = x.shape[-1] // groups
-    pixels = by_pixels(inputs, groups)
+    groups, _, depth = matrix.shape
+    pixels = by_pixels(x.shape[-1] // groups, groups)
     flat = not pixels and max(stride) == 1 and y.shape[2] < NARROW and x[0, ..., 0].flags.c_contiguous
-    for part in _parts(y.shape[:3], depth * x.itemsize, x.shape[2] if flat else 0):
+    for part in _parts(y.shape[:3], groups * depth * x.itemsize, x.shape[2] if flat else 0):
         results = y[part]
         corner = x[tuple(slice(cut.start * step, None) for cut, step in zip(part, stride, strict=True))]
         if pixels:
-            _multiply(matrix[0], _of_pixels(corner, results.shape, taps, stride, dilation).T, results)
+            _multiply(matrix, _of_pixels(corner, results.shape, taps, stride, dilation).T[None], results)
             continue
-        for group, own in enumerate(matrix):
-            source = np.moveaxis(corner[..., group * inputs : (group + 1) * inputs], -1, 0)
-            into = results[..., group * per_group : (group + 1) * per_group]
-            if flat:
-                _multiply_apart(own, _of_rows(source, results.shape, taps, dilation), into, x.shape[2])
-            else:
-                _multiply(own, _of_planes(source, results.shape, taps, stride, dilation), into)
+        source = np.moveaxis(corner, -1, 0)
+        if flat:
+            columns = _of_rows(source, results.shape, taps, dilation).reshape(groups, depth, -1)
+            _multiply_apart(matrix, columns, results, x.shape[2])
+        else:
+            columns = _of_planes(source, results.shape, taps, stride, dilation).reshape(groups, depth, -1)
+            _multiply(matrix, columns, results)
 
 
 def _parts(lengths: Sequence[int], column: int, pitch: int) -> Iterator[tuple[slice, ...]]:
@@ -85,12 +83,17 @@ def _parts(lengths: Sequence[int], column: int, pitch: int) -> Iterator[tuple[sl
 
 
 def _multiply(matrix: Floats, columns: Floats, y: Floats) -> None:
-    """Fills `y` `(*spatial, out)` with the products of `matrix` `(out, depth)` and `columns` `(depth, samples)`."""
+    """Fills `y` `(*spatial, out)` with the products of `matrix` and `columns`, both with a group for each product."""
     results = y.reshape(-1, y.shape[-1])
     whole = np.may_share_memory(results, y)
     if not whole:
         results = scratch("products", results.shape, y.dtype)
-    product(matrix, columns, results)
+    groups, per_group, _ = matrix.shape
+    if results.strides[0] == results.itemsize:
+        np.matmul(matrix, columns, out=results.T.reshape(groups, per_group, -1))
+    else:
+        by_groups = results.reshape(-1, groups, per_group).transpose(1, 0, 2)
+        np.matmul(columns.transpose(0, 2, 1), matrix.transpose(0, 2, 1), out=by_groups)
     if not whole:
         np.copyto(y, results.reshape(y.shape))
 
@@ -121,8 +124,9 @@ def _of_rows(source: Floats, lengths: Sequence[int], taps: Sequence[int], dilati
 def _multiply_apart(matrix: Floats, columns: Floats, y: Floats, pitch: int) -> None:
     """Fills `y` `(1, h, w, out)` with the products of `columns` whose rows are `pitch` samples apart."""
     _, height, width, outputs = y.shape
-    results = scratch("products", (outputs, height * pitch), y.dtype)
-    np.matmul(matrix, columns, out=results[:, : columns.shape[1]])
+    groups, per_group, _ = matrix.shape
+    results = scratch("products", (groups, per_group, height * pitch), y.dtype)
+    np.matmul(matrix, columns, out=results[..., : columns.shape[-1]])
     np.copyto(np.moveaxis(y[0], -1, 0), results.reshape(outputs, height, pitch)[..., :width])
 
 

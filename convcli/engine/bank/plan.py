@@ -3,6 +3,7 @@
 | algorithm       | what it does                                                     | where                          |
 |-----------------|------------------------------------------------------------------|--------------------------------|
 | `pointwise`     | one matrix product for all samples                               | a single tap                   |
+| `net`           | a network of one layer, by OpenCV; finite float32                | groups of few channels         |
 | `multiply-adds` | shifted multiply-adds of pixels                                  | a kernel per channel           |
 | `planes`        | every pair of channels by the plan for planes                    | few pairs, and large kernels   |
 | `shifts`        | one product over the channels for all taps, shifted additions    | many channels to few           |
@@ -20,7 +21,7 @@ from convcli.engine.plan import Plan, Plane, plan_plane
 from convcli.engine.processor import NARROW, WIDE, Processor, processor
 from convcli.records import record
 
-ALGORITHMS = ("pointwise", "multiply-adds", "planes", "shifts", "winograd", "columns")
+ALGORITHMS = ("pointwise", "net", "multiply-adds", "planes", "shifts", "winograd", "columns")
 
 
 @record
@@ -29,9 +30,10 @@ class Speeds:
 
     A multiply-add of a large product costs `product`, and more by `few_rows` over its rows and `shallow` over its
     depth; `column` and `shifted` are for a sample that is laid out, or added; `multiply_add` is for one on pixels, and
-    `turned` for a sample that goes from planes to pixels or back, `parted` where pixels are filtered by planes, in many
-    short bands. `gathered` is for one value of Winograd's tiles, all of whose products, small ones, take `tiled` times
-    as long. `call` is for OpenCV's work on one plane, `transforms` for the calls of Winograd's.
+    `single` and `blocked` for one of a network whose groups have one channel or more, to and from which samples are
+    `copied`. `turned` is for a sample that goes from planes to pixels or back, `parted` where pixels are filtered by
+    planes, in many short bands. `gathered` is for one value of Winograd's tiles, all of whose products, small ones,
+    take `tiled` times as long. `call` is for OpenCV's work on one plane, `transforms` for the calls of Winograd's.
     """
 
     product: float
@@ -40,6 +42,9 @@ class Speeds:
     column: float
     shifted: float
     multiply_add: float
+    single: float
+    blocked: float
+    copied: float
     turned: float
     parted: float
     gathered: float
@@ -51,16 +56,16 @@ class Speeds:
 #: Measured on Zen 3, and on Zen 4 with AVX-512.
 SPEEDS = {
     NARROW.name: Speeds(
-        product=0.021, few_rows=0.2, shallow=0.15, column=0.2, shifted=0.4, multiply_add=0.17, turned=0.4, parted=6.0,
-        gathered=0.4,
-        tiled=1.6, call=6_000, transforms=250_000,
+        product=0.021, few_rows=0.2, shallow=0.15, column=0.2, shifted=0.4, multiply_add=0.17, single=0.12,
+        blocked=0.05, copied=0.25, turned=0.4, parted=6.0, gathered=0.4, tiled=1.6, call=6_000, transforms=250_000,
     ),
     WIDE.name: Speeds(
-        product=0.02, few_rows=0.15, shallow=0.1, column=0.15, shifted=0.3, multiply_add=0.17, turned=0.3, parted=6.0,
-        gathered=0.3,
-        tiled=1.3, call=6_000, transforms=150_000,
+        product=0.02, few_rows=0.15, shallow=0.1, column=0.15, shifted=0.3, multiply_add=0.17, single=0.12,
+        blocked=0.05, copied=0.2, turned=0.3, parted=6.0, gathered=0.3, tiled=1.3, call=6_000, transforms=150_000,
     ),
 }  # fmt: skip
+#: Nanoseconds for the calls that a network takes.
+NET = 20_000
 #: Nanoseconds for the calls that a group takes.
 GROUP = 20_000
 #: Nanoseconds of work that are worth a band of its own.
@@ -79,7 +84,8 @@ WINOGRAD_CHANNELS = 16
 class Bank:
     """A filter bank `(outputs, inputs, *taps)`, with `inputs` to a group, and the `lengths` of its output per axis.
 
-    `planes` says that the channels of its input lie as planes, not pixel by pixel.
+    `planes` says that the channels of its input lie as planes, not pixel by pixel, `single` that it is computed in
+    float32.
     """
 
     outputs: int
@@ -90,6 +96,7 @@ class Bank:
     stride: tuple[int, ...] = (1, 1)
     dilation: tuple[int, ...] = (1, 1)
     planes: bool = True
+    single: bool = True
 
     @property
     def area(self) -> int:
@@ -123,11 +130,14 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
         yield _plan(work, "pointwise", _product(speeds, work.per_group, work.inputs) * work.groups, work.inputs)
         return
     product, calls = _product(speeds, work.per_group, work.depth), GROUP / work.samples
-    yield _plan(work, "columns", work.groups * (work.depth * speeds.column + product + calls), work.depth)
+    cost = work.groups * (work.depth * speeds.column + product)
+    yield _plan(work, "columns", cost + work.groups * calls / 10, work.groups * work.depth)
     if work.inputs == 1:
         turned = (1 + math.prod(work.stride)) * speeds.turned if work.planes else 0
         each = work.area * speeds.multiply_add + turned + math.prod(work.stride) * speeds.column
         yield _plan(work, "multiply-adds", work.outputs * each, work.outputs)
+    if work.groups > 1 and len(work.taps) == 2 and work.single:
+        yield _net(work, speeds)
     if work.area > 1:
         rows = work.per_group * work.area
         read = math.prod(work.stride) * _product(speeds, rows, work.inputs)
@@ -138,6 +148,19 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
     yield _plan(work, "planes", work.outputs * (work.inputs * _plane(work, kind) + apart), 0)
     if work.taps == (3, 3) and max(work.stride) == 1 and work.groups == 1 and _is_deep(work):
         yield _winograd(work, speeds)
+
+
+def _net(work: Bank, speeds: Speeds) -> Plan:
+    """Groups are filled up to blocks of eight channels, but for single ones."""
+    blocks = 1.0
+    if work.depth > work.area or work.per_group > 1:
+        for channels in (work.inputs, work.per_group):
+            blocks *= 8 * math.ceil(channels / 8) / channels
+    read = work.groups * work.inputs * math.prod(work.stride)
+    product = speeds.blocked if blocks > 1 or work.inputs > 1 else speeds.single
+    copied = (speeds.copied + (0 if work.planes else speeds.turned)) * (read + work.outputs)
+    cost = work.outputs * work.depth * blocks * product + copied + 2 * NET / work.samples
+    return _plan(work, "net", cost, read + work.outputs)
 
 
 def _product(speeds: Speeds, rows: int, depth: int) -> float:
@@ -176,10 +199,13 @@ def _winograd(work: Bank, speeds: Speeds) -> Plan:
 
 
 _REASONS = {
-    "pointwise": "matrix product of pixels", "columns": "matrix product of columns",
-    "multiply-adds": "shifted multiply-adds", "shifts": "one product for all taps, shifted additions",
+    "pointwise": "matrix product of pixels",
+    "columns": "matrix product of columns",
+    "net": "a network of one layer",
+    "multiply-adds": "shifted multiply-adds",
+    "shifts": "one product for all taps, shifted additions",
     "planes": "every pair of channels",
-}  # fmt: skip
+}
 
 
 def _plan(work: Bank, algorithm: str, cost: float, laid: int) -> Plan:
