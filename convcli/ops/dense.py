@@ -119,13 +119,13 @@ class Dense(Kernel):
         if self.copies:
             return COPY
         if self.channels:
-            mixed = engine.algorithm_of_bank(self.weights.shape, self.groups, self._grid(spatial))
+            mixed = engine.algorithm_of_bank(self.weights.shape, self.groups, self.grid(spatial))
             if mixed is not None:
                 return mixed
         weights = self.effective[0, 0] if self.channels else self.effective
         return engine.algorithm_for(weights, (self.stride, self.dilation), spatial, channels, asked)
 
-    def _grid(self, spatial: Sequence[int] | None) -> Grid:
+    def grid(self, spatial: Sequence[int] | None) -> Grid:
         """Where outputs lie on an input of these sizes, by default a megapixel."""
         lengths = self.output_shape((spatial or (1000,) * len(self.axes))[-len(self.axes) :])
         return Grid(self.stride, self.dilation, lengths)
@@ -133,7 +133,7 @@ class Dense(Kernel):
     def turned(self, spatial: Sequence[int], channels: int, *, reads: bool, writes: bool) -> float:
         if self.channels is None:
             return super().turned(spatial, channels, reads=reads, writes=writes)
-        grid = self._grid(spatial)
+        grid = self.grid(spatial)
         read, written = engine.layouts_of_bank(self.weights.shape, self.groups, grid)
         samples = math.prod(spatial) * channels * (read not in (None, reads))
         return float(samples + math.prod(grid.lengths) * self.channels[1] * (written not in (None, writes)))

@@ -80,3 +80,13 @@ def test_what_is_said_of_a_bank_names_the_processor() -> None:
 def test_networks_are_for_float32_alone() -> None:
     work = bank(256, 256, 3, 28, groups=32)
     assert plan_bank(replace(work, single=False)).algorithm == "columns"
+
+
+@pytest.mark.parametrize(("layout", "algorithm"), [("cyx", "net"), ("yxc", "multiply-adds")])
+def test_a_plan_that_is_shown_lists_what_there_is_a_choice_of(layout: str, algorithm: str) -> None:
+    shape = (512, 14, 14) if layout == "cyx" else (14, 14, 512)
+    kernel = convcli.load({"weights": [[[[1.0, 2.0]]]] * 512, "groups": 512})
+    plan = convcli.plan(kernel, shape, "float32", layout)
+    assert plan.algorithm == plan.options[0].algorithm == algorithm
+    assert processor().name in str(plan) and len(plan.options) >= 4
+    assert list(plan.options) == sorted(plan.options, key=lambda option: option.milliseconds)

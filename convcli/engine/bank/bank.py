@@ -48,8 +48,8 @@ def work_of(shape: Sequence[int], groups: int, grid: Grid, *, planes: bool = Tru
 
 
 def algorithm_of_bank(shape: Sequence[int], groups: int, grid: Grid) -> Algorithm | None:
-    """How a bank of this shape runs, with its description; None where that is a matter of planes."""
-    plan = plan_bank(work_of(shape, groups, grid))
+    """How a bank of this shape runs on pixels, with its description; None where that is a matter of planes."""
+    plan = plan_bank(work_of(shape, groups, grid, planes=False))
     if plan.algorithm == "planes":
         return None
     return Algorithm(plan.algorithm, f"{plan.algorithm} ({plan.reason}; {processor().name})")
