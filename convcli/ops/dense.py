@@ -182,7 +182,7 @@ class Dense(Kernel):
             tiling = engine.Tiling(
                 x=x, windows=windows, border=self.border, dtype=dtype, sink=sink, channels=len(bank.weights)
             )
-            tiling = dataclasses.replace(tiling, rows=engine.bank_rows(bank, tiling))
+            tiling = dataclasses.replace(tiling, rows=engine.bank_rows(bank, tiling), small=True)
             return engine.correlated(tiling, bank, constraints.algorithm)
         weights = self._weights(axes, dtype)
         work = engine.Correlation(x, weights, windows, self.border, sink, constraints)

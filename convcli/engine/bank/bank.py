@@ -149,7 +149,7 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
         return None
     rest = tuple((0, n) for n in grid.lengths[1:])
     pieces = []
-    for cut in bands(x.shape, windows, itemsize, plan.rows, shape[-1]):
+    for cut in bands(x.shape, windows, itemsize, plan.rows, shape[-1], small=True):
         ranges = [window.reads(*part) for window, part in zip(windows, (cut, *rest), strict=True)]
         inside = all(start >= 0 and stop <= n for (start, stop), n in zip(ranges, x.shape, strict=False))
         pieces.append((slice(*cut), ranges, grid_of(windows, (cut, *rest)), inside and x.dtype == x.work))
