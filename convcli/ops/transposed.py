@@ -42,8 +42,8 @@ PADDING = f.Field(
 OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one number or one per axis.", 0, least=0)
 
 
-#: Bytes of the output that a band makes.
-BAND_BYTES = 6 << 20
+#: Bytes of the output that a band makes, and up to which there are two of them and not four.
+BAND_BYTES, FEW_BYTES = 6 << 20, 4 << 20
 
 
 @record
@@ -179,7 +179,8 @@ class Transposed(Kernel):
         if len(windows) == 2:
             # Every phase is a convolution of its own: bands of many rows keep the calls few.
             row = windows[1].length * channels * np.dtype(dtype).itemsize
-            rows = max(1, min(BAND_BYTES // row, -(-windows[0].length // 4)))
+            bands = 2 if row * windows[0].length <= FEW_BYTES else 4
+            rows = max(1, min(BAND_BYTES // row, -(-windows[0].length // bands)))
         if self.channels is not None:
             tiling = dataclasses.replace(tiling, rows=rows, channels=channels)
             return engine.stamped_bank(tiling, windows, weights, self.groups, self._picked)

@@ -35,6 +35,7 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = 
     "per channel, half size": ((64, 1, 3, 3), (61, 47), 64, 2, 1, "net multiply-adds"),
     "per channel, every third, dilated": ((12, 1, 4, 5), (61, 47), 12, 3, 2, "multiply-adds"),
     "per channel, dilated": ((12, 1, 3, 3), (61, 47), 12, 1, 4, "multiply-adds"),
+    "one channel, half size": ((1, 1, 1, 2), (11, 24), 1, 2, 3, "multiply-adds"),
     "two per channel": ((80, 1, 3, 3), (21, 27), 40, 1, 1, "multiply-adds"),
     "per channel, large maps": ((4, 1, 3, 3), (300, 470), 4, 1, 1, "planes multiply-adds"),
     "per channel, lines": ((40, 1, 9), (300,), 40, 2, 1, "multiply-adds"),

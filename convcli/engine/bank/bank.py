@@ -301,6 +301,9 @@ def pixels(x: Floats) -> Floats:
     if x.flags.c_contiguous:
         return x
     whole = scratch("pixels", x.shape, x.dtype)
+    if x.strides[-1] == x.itemsize:
+        np.copyto(whole, x)
+        return whole
     cv2.transpose(np.ascontiguousarray(np.moveaxis(x, -1, 0)).reshape(x.shape[-1], -1), whole.reshape(-1, x.shape[-1]))
     return whole
 

@@ -34,7 +34,8 @@ def multiply_add(x: Floats, rows: Floats, grid: Grid, y: Floats) -> None:
     *taps, wide = rows.shape
     step, dilation = grid.stride[-1], grid.dilation[-1]
     phases = _phases(x, step)
-    *outer, _, pixel, sample = phases.strides
+    outer, sample = phases.strides[:-3], x.itemsize
+    pixel = sample * outputs
     places, letters = "abc"[: rank - 1] + "x", "ijk"[:rank]
     added = False
     every = step // math.gcd(step, dilation)

@@ -89,6 +89,8 @@ def _sum_taps(
     """One phase, `(*lengths, out)`, of what taps made: `(*spatial, out, *taps)`."""
     rank = len(taps)
     own = source[(slice(None),) * (rank + 1) + taps]
+    if math.prod(own.shape[rank + 1 :]) == 1:
+        return own.reshape(own.shape[: rank + 1])[tuple(slice(n) for n in lengths)]
     along, (channel, *between) = own.strides[:rank], own.strides[rank:]
     apart = [tap + by * step for tap, by, step in zip(between, dilation, along, strict=True)]
     shape = (own.shape[rank], *own.shape[rank + 1 :], *lengths)
