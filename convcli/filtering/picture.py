@@ -20,7 +20,6 @@ from convcli.engine.sink import PLAIN as EXACT, Sink, Storage, Tally
 from convcli.filtering import opacity
 from convcli.filtering.chain import Chain, Stage
 from convcli.filtering.graph import Convolved, Node, Part, Pointwise
-from convcli.filtering.layouts import by_planes
 from convcli.filtering.outline import Outline
 from convcli.filtering.ranges import Ends, kept_dtype, nonfinite, reach, span, storage, stretched, white
 from convcli.filtering.treatment import PLAIN, Treatment
@@ -225,7 +224,7 @@ class Picture:
 
     def _floats(self, part: Part, kernels: Sequence[Kernel], stages: Sequence[Stage]) -> Part:
         """A chain, or its beginning, on a part of a node, as floats; kernels hand on what the next one reads best."""
-        planes = by_planes(self._chain.kernels, self.stages, planes=part.node.planes)
+        planes = self._chain.planes(self.stages, part.node.planes)
         for kernel, stage, in_planes in zip(kernels, stages, planes, strict=False):
             node = self._convolved(part, kernel, stage.shape_out)
             node.planes, part = in_planes, Part(node)

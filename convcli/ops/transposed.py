@@ -42,7 +42,7 @@ PADDING = f.Field(
 OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one number or one per axis.", 0, least=0)
 
 
-#: Bytes of the output that a band makes, and up to which there are two of them and not four.
+#: Bytes of the output that a band makes, and up to which a bank's are two and not four.
 BAND_BYTES, FEW_BYTES = 6 << 20, 4 << 20
 
 
@@ -179,7 +179,7 @@ class Transposed(Kernel):
         if len(windows) == 2:
             # Every phase is a convolution of its own: bands of many rows keep the calls few.
             row = windows[1].length * channels * np.dtype(dtype).itemsize
-            bands = 2 if row * windows[0].length <= FEW_BYTES else 4
+            bands = 2 if self.channels and row * windows[0].length <= FEW_BYTES else 4
             rows = max(1, min(BAND_BYTES // row, -(-windows[0].length // bands)))
         if self.channels is not None:
             tiling = dataclasses.replace(tiling, rows=rows, channels=channels)

@@ -10,7 +10,6 @@ import pytest
 
 import convcli
 from convcli.filtering import Chain, filter_pixels, graph
-from convcli.filtering.layouts import by_planes
 
 
 def bank(*shape: int, **fields: Any) -> dict[str, Any]:
@@ -50,7 +49,8 @@ def test_results_do_not_depend_on_how_they_lie(name: str, planes: bool) -> None:
 @pytest.mark.parametrize("name", CHAINS)
 def test_no_other_layouts_turn_fewer_samples(name: str, planes: bool) -> None:
     kernels = [convcli.load(kernel) for kernel in CHAINS[name]]
-    stages = Chain(kernels).stages((60, 70), "yx", 3)
+    chain = Chain(kernels)
+    stages = chain.stages((60, 70), "yx", 3)
 
     def cost(results: tuple[bool, ...]) -> float:
         ways = zip(kernels, stages, (planes, *results), (*results, False), strict=True)
@@ -59,15 +59,15 @@ def test_no_other_layouts_turn_fewer_samples(name: str, planes: bool) -> None:
             for kernel, stage, reads, writes in ways
         )
 
-    *inner, last = by_planes(kernels, stages, planes)
+    *inner, last = chain.planes(stages, planes)
     assert last is False
     assert cost(tuple(inner)) == min(map(cost, itertools.product((False, True), repeat=len(inner))))
 
 
 def test_arrays_between_stages_lie_as_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     kernels = [convcli.load(kernel) for kernel in CHAINS["deep"]]
-    stages = Chain(kernels).stages((300, 280), "yx", 3)
-    planned, made = by_planes(kernels, stages, planes=False), []
+    chain = Chain(kernels)
+    planned, made = chain.planes(chain.stages((300, 280), "yx", 3), False), []
     begin = graph.Node.begin
 
     def watched(node: graph.Node, *arguments: Any, **options: Any) -> None:
@@ -75,5 +75,5 @@ def test_arrays_between_stages_lie_as_planned(monkeypatch: pytest.MonkeyPatch) -
         made.append(graph.planar(node.array))
 
     monkeypatch.setattr(graph.Node, "begin", watched)
-    filter_pixels(np.ones((300, 280, 3), np.float32), Chain(kernels), axes="yx")
+    filter_pixels(np.ones((300, 280, 3), np.float32), chain, axes="yx")
     assert made == planned and True in planned
