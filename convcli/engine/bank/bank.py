@@ -20,7 +20,7 @@ from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Algorithm, Plan
 from convcli.engine.processor import processor
-from convcli.engine.threads import run_all
+from convcli.engine.threads import one_thread_below, run_all
 from convcli.engine.tiles import bands
 
 if TYPE_CHECKING:
@@ -168,7 +168,9 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
             facts = Facts(laid(data), plain=x.dtype.kind != "f")
             correlate_bank(data, filters, own, facts=facts, into=y[rows], chosen=plan.algorithm)
 
-        run_all(make, pieces)
+        # A single piece gets no threads of ours: those of BLAS would make its bits depend on their number.
+        with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
+            run_all(make, pieces)
         return y
 
     return call

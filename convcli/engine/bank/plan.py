@@ -69,7 +69,7 @@ NET = 20_000
 #: Nanoseconds for the calls that a group takes.
 GROUP = 20_000
 #: Nanoseconds of work that are worth a band of its own.
-BAND = 40_000
+BAND = 100_000
 #: Bytes that a band lays out: within the last cache's share of a core.
 BAND_BYTES = 3 << 20
 #: Rows of a band by Winograd: whole tiles.
