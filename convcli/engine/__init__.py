@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from convcli.engine.bank.bank import (
         Filters,
         algorithm_of_bank,
-        bank_call,
         bank_cuts,
         bank_is_by_planes,
         bank_rows,
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
         layouts_of_bank,
         sum_pairs,
     )
+    from convcli.engine.bank.call import bank_call
     from convcli.engine.bank.shifts import stamped_bank
     from convcli.engine.channel.correlation import Correlation
     from convcli.engine.channel.depthwise import plane_by_plane
@@ -80,8 +80,9 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "engine.bank.bank": "Filters algorithm_of_bank bank_call bank_cuts bank_is_by_planes bank_rows correlate"
+        "engine.bank.bank": "Filters algorithm_of_bank bank_cuts bank_is_by_planes bank_rows correlate"
         " correlated layouts_of_bank sum_pairs",
+        "engine.bank.call": "bank_call",
         "engine.bank.shifts": "stamped_bank",
         "engine.channel.correlation": "Correlation",
         "engine.channel.depthwise": "plane_by_plane",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ import cv2
 import numpy as np
 
 from convcli.engine.bank.plan import Bank, plan_bank
-from convcli.engine.borders import read_window
 from convcli.engine.channel.direct import opencv_layout
 from convcli.engine.channel.planes import correlate_planes
 from convcli.engine.dtypes import planar
@@ -20,20 +18,15 @@ from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Algorithm, Plan
 from convcli.engine.processor import processor
-from convcli.engine.threads import one_thread_below, run_all
-from convcli.engine.tiles import bands
 
 if TYPE_CHECKING:
     from convcli.engine.bank.net import Nets
     from convcli.engine.dtypes import Array, DTypeLike, Floats
     from convcli.engine.geometry import Grid, Window
-    from convcli.engine.signature import Call, Signature
     from convcli.engine.sink import Sink
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
 
-#: Bytes of an input and its result that are filtered by one call.
-CALL_BYTES = 1 << 23
 #: Widths of rows for which a bank keeps its weights repeated.
 WIDTHS = 4
 
@@ -136,46 +129,6 @@ def bank_cuts(x: Array, filters: Filters, windows: Sequence[Window], sink: Sink)
     return pointwise(x, filters.weights, filters.groups, windows, sink)
 
 
-def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str) -> Call | None:
-    """All of a small input at once, by two threads where that pays: all that can be is worked out beforehand.
-
-    None where more is read and written than caches hold, or pairs of channels are filtered one by one.
-    """
-    grid = grid_of(windows)
-    plan = filters.plan(grid, planes=x.planes)
-    shape = (*grid.lengths, len(filters.weights))
-    itemsize = np.dtype(x.work).itemsize
-    if plan.algorithm == "planes" or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
-        return None
-    rest = tuple((0, n) for n in grid.lengths[1:])
-    pieces = []
-    for cut in bands(x.shape, windows, itemsize, plan.rows, shape[-1], small=True):
-        ranges = [window.reads(*part) for window, part in zip(windows, (cut, *rest), strict=True)]
-        inside = all(start >= 0 and stop <= n for (start, stop), n in zip(ranges, x.shape, strict=False))
-        pieces.append((slice(*cut), ranges, grid_of(windows, (cut, *rest)), inside and x.dtype == x.work))
-
-    def call(array: Array, out: Floats | None) -> Floats:
-        y = _result(grid.lengths, shape[-1], x.work, planes=x.planes) if out is None else out
-
-        def make(piece: tuple[slice, Sequence[tuple[int, int]], Grid, bool]) -> None:
-            rows, ranges, own, inside = piece
-            if inside:
-                data = array[tuple(slice(*part) for part in ranges)]
-            else:
-                sizes = [stop - start for start, stop in ranges]
-                window = _result(sizes, x.shape[-1], x.work, planes=x.planes, name="window")
-                data = read_window(array, ranges, border, x.work, out=window)
-            facts = Facts(laid(data), plain=x.dtype.kind != "f")
-            correlate_bank(data, filters, own, facts=facts, into=y[rows], chosen=plan.algorithm)
-
-        # A single piece gets no threads of ours: those of BLAS would make its bits depend on their number.
-        with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
-            run_all(make, pieces)
-        return y
-
-    return call
-
-
 def bank_is_by_planes(filters: Filters, windows: Sequence[Window]) -> bool:
     """Whether every pair of channels is a convolution of its own."""
     return filters.plan(grid_of(windows), planes=True).algorithm == "planes"
@@ -232,7 +185,7 @@ def correlate_bank(
             return correlate_planes(plane, filters.weights[m, c], grid, facts=facts)
 
         return sum_pairs(x, outputs, inputs, grid.lengths, pair)
-    y = _result(grid.lengths, outputs, x.dtype, planes=planar(x)) if into is None else into
+    y = room_for(grid.lengths, outputs, x.dtype, planes=planar(x)) if into is None else into
     if chosen == "pointwise":
         x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(grid.lengths, grid.stride, strict=True))]
         pointwise.mix(x, filters.weights, filters.groups, y)
@@ -246,12 +199,12 @@ def correlate_bank(
         else:
             join_to(results, y)
     elif chosen == "multiply-adds":
-        apart = _result(grid.lengths, outputs, x.dtype, planes=False) if planar(y) else y
+        apart = room_for(grid.lengths, outputs, x.dtype, planes=False) if planar(y) else y
         multiply_adds.multiply_add(pixels(x), filters.rows(grid.lengths[-1]), grid, apart)
         if apart is not y:
             np.copyto(y, np.moveaxis(part(apart, "turned"), 0, -1))
     else:
-        apart = y if planar(y) else _result(grid.lengths, outputs, x.dtype, planes=True)
+        apart = y if planar(y) else room_for(grid.lengths, outputs, x.dtype, planes=True)
         if chosen == "winograd":
             winograd.multiply_tiles(part(x), filters.spectra, grid.dilation, apart)
         else:
@@ -332,7 +285,7 @@ def join_to(planes: Floats, y: Floats) -> None:
         np.copyto(y, planes)
 
 
-def _result(lengths: Sequence[int], channels: int, dtype: DTypeLike, *, planes: bool, name: str = "bank") -> Floats:
+def room_for(lengths: Sequence[int], channels: int, dtype: DTypeLike, *, planes: bool, name: str = "bank") -> Floats:
     """Where `(*lengths, channels)` go, as planes or as pixels."""
     if planes:
         return np.moveaxis(scratch(f"{name} planes", (channels, *lengths), dtype), 0, -1)
