@@ -47,7 +47,7 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = 
     "many to few, lines": ((2, 64, 9), (3000,), 1, 1, 1, "shifts"),
     "many to few, volumes": ((2, 40, 3, 2, 3), (9, 20, 31), 1, 1, 1, "shifts"),
     "deep": ((65, 64, 3, 3), (70, 51), 1, 1, 1, "winograd"),
-    "deep, dilated": ((65, 64, 3, 3), (170, 151), 1, 1, 3, "winograd"),
+    "deep, dilated": ((129, 128, 3, 3), (100, 81), 1, 1, 2, "winograd"),
     "deep and small": ((33, 32, 3, 3), (7, 51), 1, 1, 1, "columns"),
     "in groups of eight": ((64, 8, 3, 3), (28, 30), 8, 1, 1, "net columns"),
     "in groups of eight, half size, dilated": ((64, 8, 3, 2), (28, 30), 8, 2, 2, "columns"),

@@ -189,7 +189,9 @@ def _winograd(work: Bank, speeds: Speeds) -> Plan:
     sides = [math.ceil(length / step) for length, step in zip(work.lengths, work.dilation, strict=True)]
     tiles = phases * math.prod(math.ceil(side / 4) for side in sides)
     transforms = 36 * (36 * work.inputs + 16 * work.outputs) * speeds.product
-    values = (36 * work.inputs + 32 * work.outputs) * speeds.gathered
+    # The samples of a phase lie apart.
+    gathered = speeds.gathered * (1 if phases == 1 else 3)
+    values = (36 * work.inputs + 32 * work.outputs) * gathered
     tile = values + speeds.tiled * (transforms + 36 * _product(speeds, work.outputs, work.inputs))
     cost = (tiles * tile + phases * speeds.transforms) / work.samples
     height = work.lengths[0]
