@@ -223,9 +223,11 @@ class Picture:
         return watching
 
     def _floats(self, part: Part, kernels: Sequence[Kernel], stages: Sequence[Stage]) -> Part:
-        """A chain on a part of a node, as floats."""
-        for kernel, stage in zip(kernels, stages, strict=True):
-            part = Part(self._convolved(part, kernel, stage.shape_out))
+        """A chain, or its beginning, on a part of a node, as floats; kernels hand on what the next one reads best."""
+        planes = self._chain.planes(self.stages, part.node.planes)
+        for kernel, stage, in_planes in zip(kernels, stages, planes, strict=False):
+            node = self._convolved(part, kernel, stage.shape_out)
+            node.planes, part = in_planes, Part(node)
         return part
 
     def _convolved(
