@@ -171,7 +171,7 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         },
         header=Late("jpeg.segments.header"), metadata=Late("jpeg.metadata.metadata"),
         completed=Late("jpeg.segments.completed"), decode=Late("jpeg.segments.decode"),
-        writer=Late("jpeg.writer.Writer"),
+        rows=Late("jpeg.rows.JpegBands"), writer=Late("jpeg.writer.Writer"),
     ),
     Format(
         name="webp", extensions=(".webp",), recognised=lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP",
