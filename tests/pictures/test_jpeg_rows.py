@@ -45,8 +45,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(jpeg_rows, "_BAND_BYTES", 1 << 15)
     monkeypatch.setattr(jpeg_rows, "_BEHIND", 1 << 12)
     monkeypatch.setattr(jpeg_writer, "_STRIP_BYTES", 1 << 14)
-    monkeypatch.setattr(fused, "HEIGHT", 64)
-    monkeypatch.setattr(fused, "WIDTH", 1024)
+    monkeypatch.setattr(fused, "BAND_BYTES", 1 << 15)
     monkeypatch.setattr(whole_plane, "LEAST", 0)
     yield
 
@@ -87,7 +86,6 @@ CHAINS = [
 def test_every_kernel_gives_the_same_file(kernels: list[str], channels: int, tmp_path: Path) -> None:
     report, _ = both(jpeg(photo(901, 333, channels)), tmp_path, kernels)
     assert isinstance(report, Report)
-    assert report.bands > 1 or kernels == ["swirl"]
 
 
 @pytest.mark.parametrize("mode", ["abs", "offset", "rescale"])
