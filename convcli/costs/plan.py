@@ -165,7 +165,8 @@ def plane_of(kernel: Kernel, asked: str | None = None) -> npt.NDArray[Any] | Non
         return None
     if isinstance(kernel, Dense):
         weights = kernel.effective
-        if planes.by_products(weights, _both(kernel.stride), _both(kernel.dilation), asked):
+        picked = planes.plan_strided(weights, _both(kernel.stride), _both(kernel.dilation), asked)
+        if picked and picked.algorithm != "phases":
             return None
         return weights if weights.ndim == 2 else weights[None] if kernel.axes == "x" else weights[:, None]
     plain = all(step == 1 for step in (*kernel.stride, *kernel.dilation))

@@ -174,7 +174,7 @@ def filter_bands(work: Correlation, filtered: Filter, *, as_read: bool = False) 
     """Filters an input of any dtype in bands of the dtype of the taps, into which `filtered` brings it if `as_read`."""
     x, taps, (rows_of, columns) = one_channel(work.x), work.taps, work.windows
     up, down = _reach(work)
-    as_read = as_read or x.dtype == taps.dtype
+    as_read = (as_read or x.dtype == taps.dtype) and opencv_layout(x)
     across = slice(0, (columns.length - 1) * columns.stride + 1, columns.stride)
 
     def band(rows: tuple[int, int]) -> None:
