@@ -14,6 +14,7 @@ from convcli.channels import Channels
 from convcli.engine.memory import results
 from convcli.engine.threads import run_all
 from convcli.filtering import paging
+from convcli.filtering.busy import Busy
 from convcli.filtering.chain import Chain, Stage
 from convcli.filtering.graph import InMemory, Node, needed, order
 from convcli.filtering.opacity import last_channel
@@ -146,16 +147,19 @@ def in_rows(picture: Picture) -> Array:
 class Steps:
     """Going through a picture from top to bottom: each cut of rows is yielded when all that it is made of is there.
 
-    `waited_ahead` are the seconds spent waiting for what is read, `waited_behind` those for what is written.
+    `waited_ahead` are the seconds spent waiting for what is read, `waited_behind` those for what is written; `busy` is
+    the clock of what is computed between.
     """
 
     def __init__(self, picture: Picture) -> None:
-        self._picture = picture
+        self._picture, self.busy = picture, Busy()
         self._wanted = [*picture.nodes, *picture.behind]
         self._nodes = order(self._wanted)
         for node in self._nodes:
             if not node.begun:
                 node.begin(paging.Paged, fine=True)
+            if not node.ahead:
+                node.work = self.busy.timed(node.work)
         self._cuts = _step_cuts(picture, self._nodes)
         self._pending: deque[tuple[Cut, Future[None]]] = deque()
         self.count = len(self._cuts)
@@ -183,17 +187,21 @@ class Steps:
         """Goes through all rows once, where they have to be seen before the first of them is kept."""
         if self._picture.measured:
             for cut in self:
-                _in_parts(self._picture, cut, self._picture.measure)
+                _in_parts(self._picture, cut, self.busy.timed(self._picture.measure))
 
     def rows(self, cut: Cut, out: Array | None = None) -> Array:
         """The rows of the result; in `out` where there is that array."""
         picture = self._picture
         if picture.final and out is None:
             out = picture.final.array[slice(*cut)]
-            picture.keep(out, *cut)
+            self.busy.timed(picture.keep)(out, *cut)
             return out
         rows: Array = np.empty((cut[1] - cut[0], *picture.shape[1:]), picture.dtype) if out is None else out
-        _in_parts(picture, cut, lambda start, stop: picture.keep(rows[start - cut[0] : stop - cut[0]], start, stop))
+
+        def keep(start: int, stop: int) -> None:
+            picture.keep(rows[start - cut[0] : stop - cut[0]], start, stop)
+
+        _in_parts(picture, cut, self.busy.timed(keep))
         return rows
 
     def later(self, pool: Executor, cut: Cut, work: Any, *arguments: Any) -> None:
