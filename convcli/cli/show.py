@@ -128,6 +128,8 @@ def _about(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "parameters",
         f"{_counted(facts['params_weights'], 'weight')}, {_counted(facts['params_biases'], 'bias', 'es')}",
     )
+    if facts["activation"]:
+        yield "activation", facts["activation"]
     macs = facts["macs_per_output"]
     parts = " (" + ", ".join(f"{name} {value:g}" for name, value in macs.items()) + ")" if len(macs) > 1 else ""
     channels = facts["input_channels"]

@@ -23,6 +23,8 @@ class Stage:
     type: str
     algorithm: Algorithm
     border: str
+    #: What is done with each sample at last; empty where nothing is.
+    activation: str
     #: True where the weights were flipped (convolution); False: cross-correlation.
     flipped: bool
     #: Samples per spatial axis, in the order y, x (or z, y, x).
@@ -77,7 +79,8 @@ def _stage(kernel: Kernel, spatial: tuple[int, ...], axes: str, channels: int, a
         raise ShapeError(f"kernel '{kernel.name}' would make {size} samples; at most {most:,} are made")
     return Stage(
         kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(spatial, channels, asked),
-        border=kernel.border, flipped=kernel.flip, size_in=spatial, size_out=output,
+        border=kernel.border, activation=str(kernel.activation or ""), flipped=kernel.flip, size_in=spatial,
+        size_out=output,
         channels_in=channels, channels_out=kernel.output_channels(channels), weights=count.weights,
         biases=count.biases, macs=count.total_macs,
     )  # fmt: skip

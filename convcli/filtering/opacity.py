@@ -11,6 +11,7 @@ from convcli.engine.sink import Sink
 from convcli.errors import ShapeError
 
 if TYPE_CHECKING:
+    from convcli.engine.activation import Curve
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 #: Below this share of full opacity a result counts as wholly transparent.
@@ -64,6 +65,13 @@ def biased(out: Floats, premultiplied: Floats, share: Floats, bias: Floats) -> N
     """Premultiplied colour with a kernel's bias, which belongs to colour that is not."""
     np.multiply(share, bias, out=out)
     out += premultiplied
+
+
+def bent(out: Floats, premultiplied: Floats, share: Floats, curve: Curve) -> None:
+    """Premultiplied colour with a kernel's activation, which is one of colour that is not."""
+    colour = unmultiplied(premultiplied, share)
+    curve.bend(colour)
+    per_channel(np.multiply, colour, share, out)
 
 
 def inside(premultiplied: Floats, share: Floats) -> tuple[Floats, Floats]:

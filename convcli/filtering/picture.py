@@ -200,13 +200,17 @@ class Picture:
             premultiplied = Part(Pointwise(opacity.multiplied, [colour, Part(share)], colour.channels, work))
             hidden = [self._floats(colour, kernels, self.stages).node]
         for kernel, stage in zip(kernels, self.stages, strict=True):
-            bare = kernel if kernel.bias is None else kernel.replace(bias=None)
+            bare = kernel if kernel.is_linear else kernel.replace(bias=None, activation=None)
             premultiplied = Part(self._convolved(premultiplied, bare, stage.shape_out))
             share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1))
             if kernel.bias is not None:
                 bias = kernel.bias.array.reshape(-1).astype(work)
                 parts = [premultiplied, Part(share)]
                 premultiplied = Part(Pointwise(partial(opacity.biased, bias=bias), parts, stage.channels_out, work))
+            if kernel.activation is not None:
+                bent = partial(opacity.bent, curve=kernel.activation.curve(work))
+                parts = [premultiplied, Part(share)]
+                premultiplied = Part(Pointwise(bent, parts, stage.channels_out, work))
         self._shares = share
         self.nodes, self.behind = [premultiplied.node, share], hidden
 

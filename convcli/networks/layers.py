@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcli.engine.geometry import AxisPadding, gather_window
 from convcli.errors import FieldError, ShapeError
@@ -13,6 +13,9 @@ from convcli.ops.deformable import Deformable
 from convcli.ops.tensors import Tensor
 from convcli.ops.transposed import Transposed
 from convcli.records import record
+
+if TYPE_CHECKING:
+    from convcli.ops.activation import Activation
 
 #: Pixels by which the random offsets of a deformable layer stray (one standard deviation).
 OFFSET_SPREAD = 0.5
@@ -37,6 +40,7 @@ class Layer:
     groups: int = 1
     border: str = "zero"
     bias: bool = False
+    activation: Activation | None = None
     mask: bool = False
     offset_groups: int = 1
 
@@ -50,6 +54,7 @@ class Layer:
             "name": name, "about": "", "axes": self.axes, "stride": self.stride, "dilation": self.dilation,
             "padding": self.padding, "output_padding": self.output_padding, "border": self.border, "divisor": 1,
             "flip": False, "groups": self.groups, "bias": self._bias(),
+            "activation": self.activation,
         }  # fmt: skip
         fields |= _WEIGHTS[self.type](self, channels, sizes)
         return TYPES[self.type].build(fields)
@@ -133,7 +138,8 @@ def like(kernel: Kernel, *, channels_out: int, groups: int = 1, taps: int | None
         axes=kernel.axes, stride=kernel.stride, dilation=kernel.dilation, padding=kernel.padding,
         output_padding=kernel.output_padding if isinstance(kernel, Transposed) else (0,) * len(kernel.axes),
         groups=groups if "groups" in kernel.FIELDS else 1, border=kernel.border,
-        bias=bias or kernel.bias is not None, mask=deformable is not None and deformable.mask is not None,
+        bias=bias or kernel.bias is not None, activation=kernel.activation,
+        mask=deformable is not None and deformable.mask is not None,
         offset_groups=deformable.offset_groups if deformable else 1,
     )  # fmt: skip
 

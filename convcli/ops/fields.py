@@ -12,9 +12,21 @@ from convcli.records import record
 #: What a field holds:
 #: text; weights (numbers, a rule or a file); taps (weights of one axis, or one set per axis); array (numbers or a
 #: file); offsets (an array or a displacement rule); sizes (whole numbers, one or one per axis); padding; border;
-#: divisor; flag; axes; whole (one whole number).
+#: divisor; flag; axes; whole (one whole number); activation.
 Kind: TypeAlias = Literal[
-    "text", "weights", "taps", "array", "offsets", "sizes", "padding", "border", "divisor", "flag", "axes", "whole"
+    "text",
+    "weights",
+    "taps",
+    "array",
+    "offsets",
+    "sizes",
+    "padding",
+    "border",
+    "divisor",
+    "flag",
+    "axes",
+    "whole",
+    "activation",
 ]
 
 
@@ -36,6 +48,11 @@ WEIGHTS = Field(
     required=True,
 )
 BIAS = Field("array", "A number per output channel, added to the result.")
+ACTIVATION = Field(
+    "activation",
+    "A function of each sample of the result, after the bias: relu, sigmoid, tanh, abs, {leaky_relu: slope},"
+    " {prelu: slopes}, one per channel, or {clip: [least, greatest]}.",
+)
 AXES = Field("axes", "The axes the kernel moves along: x, yx or zyx. Follows from the rank of the weights.")
 STRIDE = Field("sizes", "Every stride-th output is kept; one number or one per axis.", 1)
 DILATION = Field("sizes", "Distance between neighbouring taps; one number or one per axis.", 1)
@@ -53,6 +70,7 @@ FLIP = Field("flag", "Flip the weights: the mathematician's convolution instead 
 #: Fields of every type, in the order in which they are shown.
 COMMON: dict[str, Field] = {
     "bias": BIAS,
+    "activation": ACTIVATION,
     "axes": AXES,
     "stride": STRIDE,
     "dilation": DILATION,

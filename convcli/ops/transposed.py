@@ -16,7 +16,7 @@ from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bias, common, per_axis, resolve_weights, spread_over
+from convcli.ops.weights import check_outputs, common, per_axis, resolve_weights, spread_over
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Transposed(Kernel):
             check_groups_of_kernel(kernel.groups)
         elif weights.shape[0] % kernel.groups:
             raise FieldError("groups", f"{weights.shape[0]} input channels don't split into {kernel.groups} groups")
-        check_bias(kernel.bias, kernel.channels[1] if kernel.channels else None)
+        check_outputs(kernel.bias, kernel.activation, kernel.channels[1] if kernel.channels else None)
         return kernel
 
     @property
@@ -142,7 +142,7 @@ class Transposed(Kernel):
             weights, total = abs(weights), absolute
         # Each output gets one tap in prod(stride), so ones stay ones where the taps sum to that.
         unit = weights * (math.prod(self.stride) / total) if total else weights + 1.0
-        return self.replace(weights=tensors.of_array(unit), groups=1, bias=None, divisor=1, flip=False)
+        return self.replace(weights=tensors.of_array(unit), groups=1, bias=None, activation=None, divisor=1, flip=False)
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         weights = spread_over(self.effective, axes, self.axes).astype(dtype)

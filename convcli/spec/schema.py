@@ -7,6 +7,7 @@ from typing import Any
 
 from convcli.engine.geometry import BORDERS
 from convcli.ops import TYPES, Kernel
+from convcli.ops.activation import BARE
 from convcli.ops.displacements import DISPLACEMENTS
 from convcli.ops.fields import ABOUT, Field, Kind
 from convcli.ops.rules import Parameter
@@ -18,6 +19,13 @@ from convcli.spec.values import AXES
 _NUMBER = {"type": "number", "minimum": -GREATEST, "maximum": GREATEST}
 _NUMBERS = {"$ref": "#/$defs/numbers"}
 _FILE = {"type": "string", "pattern": r"\.(npy|npz(::.+)?)$"}
+_ACTIVATIONS = [
+    {"type": "object", "properties": {name: form}, "required": [name], "additionalProperties": False}
+    for name, form in {
+        "leaky_relu": _NUMBER, "prelu": {"anyOf": [_NUMBER, _NUMBERS, _FILE]},
+        "clip": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2},
+    }.items()
+]  # fmt: skip
 _PER_AXIS_LIMIT = {"minItems": 1, "maxItems": 3}
 
 
@@ -103,6 +111,7 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
         "flag": {"type": "boolean"},
         "axes": {"enum": list(AXES)},
         "whole": whole,
+        "activation": {"anyOf": [{"enum": list(BARE)}, *_ACTIVATIONS]},
     }
     return kinds[kind]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcli.engine.geometry import BORDERS
 from convcli.errors import FieldError, KernelError, UsageError, suggestion
@@ -16,6 +16,9 @@ from convcli.ops.tensors import GREATEST, Tensor
 from convcli.spec.calls import rule
 from convcli.spec.nodes import Node
 from convcli.spec.scalars import number, quoted, whole
+
+if TYPE_CHECKING:
+    from convcli.ops.activation import Activation
 
 AXES = ("x", "y", "z", "yx", "zx", "zy", "zyx")
 FILE_ENDINGS = (".npy", ".npz")
@@ -222,6 +225,42 @@ def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall:
     return rule(node, name, DISPLACEMENTS)
 
 
+def _activation(node: Node, field: Field, name: str) -> Activation:
+    """The name of an activation, or a mapping of it to its numbers."""
+    from convcli.ops.activation import BARE, FORMS, Activation
+
+    value = node.value
+    if isinstance(value, str) and value in BARE:
+        return Activation(name=value)
+    if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in FORMS:
+        word = value if isinstance(value, str) else next(iter(value), "") if isinstance(value, dict) else ""
+        raise _no_activation(node, str(word), name)
+    (word, inner), *_ = value.items()
+    if word in BARE:
+        raise node.error(f"'{word}' takes no number", f"{name}: {word}")
+    numbers = _array(inner, Field("array", ""), word)
+    expected = {"leaky_relu": 1, "clip": 2}.get(word, numbers.size)
+    if numbers.size != expected:
+        count = f"{expected} number{'s' if expected > 1 else ''}"
+        raise inner.error(f"'{word}' takes {count}, not {numbers.size}", f"{name}: {FORMS[word]}")
+    if word == "clip" and not numbers.array[0] <= numbers.array[1]:
+        raise inner.error(f"'clip' goes from {numbers.array[0]:g} to {numbers.array[1]:g}", "the lesser number first")
+    return Activation(name=word, numbers=numbers)
+
+
+def _no_activation(node: Node, word: str, name: str) -> KernelError:
+    """An error for what is no activation, with the form in which it is written here."""
+    from convcli.ops.activation import FORMS
+
+    plain = word.lower().replace("-", "").replace("_", "")
+    known = {key.replace("_", ""): form for key, form in FORMS.items()} | {"relu6": "{clip: [0, 6]}"}
+    hint = f"{name}: {known[plain]}" if plain in known else f"one of: {', '.join(FORMS.values())}"
+    if plain in ("linear", "none", "identity"):
+        hint = f"leave '{name}' out"
+    shown = f"'{word}'" if word else node.kind
+    return node.error(f"'{name}' can't be {shown}{' alone' if word in FORMS else ''}", hint)
+
+
 READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "text": _text,
     "weights": _weights,
@@ -235,4 +274,5 @@ READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "flag": _flag,
     "axes": _axes,
     "whole": _whole,
+    "activation": _activation,
 }
