@@ -18,7 +18,7 @@ from convcli.spec.values import AXES
 
 _NUMBER = {"type": "number", "minimum": -GREATEST, "maximum": GREATEST}
 _NUMBERS = {"$ref": "#/$defs/numbers"}
-_FILE = {"type": "string", "pattern": r"\.(npy|npz(::.+)?)$"}
+_FILE = {"type": "string", "pattern": r"\.(npy|(npz|safetensors|onnx)(::.+)?)$"}
 _ACTIVATIONS = [
     {"type": "object", "properties": {name: form}, "required": [name], "additionalProperties": False}
     for name, form in {

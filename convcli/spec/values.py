@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from convcli.ops.activation import Activation
 
 AXES = ("x", "y", "z", "yx", "zx", "zy", "zyx")
-FILE_ENDINGS = (".npy", ".npz")
+FILE_ENDINGS = (".npy", *tensors.MEMBERED)
+_FILES = "a .npy, .npz, .safetensors or .onnx file"
+#: Files of PyTorch's: programs, which could do anything.
+_PICKLES = (".pt", ".pth", ".ckpt", ".pkl")
 #: What other libraries call the border rules.
 BORDER_NAMES = {
     "circular": "wrap", "grid-wrap": "wrap", "periodic": "wrap", "constant": "zero", "zeros": "zero",
@@ -150,19 +153,32 @@ def _array(node: Node, field: Field, name: str) -> Tensor:
         return tensors.inline(numbers, shape)
     if not isinstance(value, int | float) or isinstance(value, bool):
         forms = "an array, a rule or" if field.kind == "offsets" else "numbers or"
-        raise node.error(f"'{name}' must be {forms} a .npy or .npz file, not {quoted(node)}")
+        raise node.error(f"'{name}' must be {forms} {_FILES}, not {quoted(node)}")
     return tensors.inline([number(node, f"'{name}'")], (1,))
 
 
 def _file(node: Node, field: Field, name: str) -> Tensor:
     text: str = node.value
+    if text.partition("::")[0].endswith(_PICKLES):
+        raise pickled(node, text)
     if not text.partition("::")[0].endswith(FILE_ENDINGS):
         forms = "numbers or" if field.kind == "array" else "numbers, a rule or"
-        raise node.error(f"'{name}' must be {forms} a .npy or .npz file, not {quoted(node)}")
+        raise node.error(f"'{name}' must be {forms} {_FILES}, not {quoted(node)}")
     try:
         return replace(tensors.from_file(text, node.source.folder), fail=node.error)
     except KernelError as error:
         raise node.error(f"{error.place}: {error.fact}" if error.place else error.fact, error.hint) from error
+
+
+def pickled(node: Node, name: str) -> KernelError:
+    """The error for a file of PyTorch's, with what makes one of it that is read."""
+    path = name.partition("::")[0]
+    target = path[: path.rindex(".")] + ".safetensors"
+    hint = (
+        'python3 -c "import torch; from safetensors.torch import save_file;'
+        f" save_file(torch.load('{path}', weights_only=True), '{target}')\""
+    )
+    return node.error(f"{path} is a pickle, a program that could do anything, and is not read", hint)
 
 
 def _nested(node: Node, name: str) -> tuple[tuple[int, ...], list[float]]:
@@ -197,7 +213,7 @@ def _weights(node: Node, field: Field, name: str) -> Tensor | RuleCall:
 
         return rule(node, name, RULES)
     if not isinstance(node.value, list | str) and not tensors.is_array(node.value):
-        raise node.error(f"'{name}' must be rows of numbers, a rule or a .npy or .npz file, not {quoted(node)}")
+        raise node.error(f"'{name}' must be rows of numbers, a rule or {_FILES}, not {quoted(node)}")
     return _array(node, field, name)
 
 
