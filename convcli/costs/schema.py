@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from convcli.costs.columns import DATA
-from convcli.networks.file import KINDS, NAME, POOLINGS, REPEAT, Kind
+from convcli.networks.kinds import KINDS, NAME, POOLINGS, REPEAT, Kind
 from convcli.ops.fields import ABOUT
 from convcli.spec.schema import field_schema
 

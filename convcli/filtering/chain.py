@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from convcli.engine.plan import Algorithm, refusal
 from convcli.errors import ShapeError
 from convcli.ops import Kernel
 from convcli.records import record
+
+if TYPE_CHECKING:
+    from convcli.networks.runnable import NetworkKernel
 
 #: Samples per channel that a stage may make of fewer: as many as an image has at most that is read unless asked for.
 LARGEST = 1 << 30
@@ -68,6 +72,25 @@ class Chain:
     def refusals(self, stages: Sequence[Stage]) -> tuple[str, ...]:
         """Notes on the stages that the algorithm asked for can't compute."""
         return tuple(note for stage in stages for note in refusal(self.algorithm, stage.kernel, stage.algorithm))
+
+    @property
+    def makes_maps(self) -> bool:
+        """Whether a network of it makes numbers that are no picture."""
+        return any(network.makes_maps for network in map(as_network, self.kernels) if network)
+
+    def remarks(self, stages: Sequence[Stage]) -> tuple[str, ...]:
+        """Notes on networks: what of their weights is left over, and why they are not run in bands."""
+        return tuple(
+            note
+            for kernel, stage in zip(self.kernels, stages, strict=True)
+            if (network := as_network(kernel))
+            for note in network.remarks(stage.size_in)
+        )
+
+
+def as_network(kernel: Kernel) -> NetworkKernel | None:
+    """The kernel as the network that it is; None where it is none. No module of theirs is loaded for that."""
+    return cast("NetworkKernel", kernel) if kernel.type == "network" else None
 
 
 def _stage(kernel: Kernel, spatial: tuple[int, ...], axes: str, channels: int, asked: str | None) -> Stage:

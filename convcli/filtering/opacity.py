@@ -61,6 +61,12 @@ def multiplied(out: Floats, colour: Array, share: Floats) -> None:
     per_channel(np.multiply, colour, share, out)
 
 
+def filled(out: Floats, premultiplied: Floats, share: Floats, near: Floats, near_share: Floats) -> None:
+    """Colour from premultiplied colour; where it counts as hidden, from what is near, which was spread over it."""
+    np.copyto(out, unmultiplied(premultiplied, share))
+    put_hidden(out, unmultiplied(near, near_share), share)
+
+
 def biased(out: Floats, premultiplied: Floats, share: Floats, bias: Floats) -> None:
     """Premultiplied colour with a kernel's bias, which belongs to colour that is not."""
     np.multiply(share, bias, out=out)

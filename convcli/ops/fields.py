@@ -12,22 +12,12 @@ from convcli.records import record
 #: What a field holds:
 #: text; weights (numbers, a rule or a file); taps (weights of one axis, or one set per axis); array (numbers or a
 #: file); offsets (an array or a displacement rule); sizes (whole numbers, one or one per axis); padding; border;
-#: divisor; flag; axes; whole (one whole number); activation.
+#: divisor; flag; axes; whole (one whole number); activation. Of layers of networks also biases (true, false, an array)
+#: and named_activation (an activation, or prelu with slopes that a file has).
 Kind: TypeAlias = Literal[
-    "text",
-    "weights",
-    "taps",
-    "array",
-    "offsets",
-    "sizes",
-    "padding",
-    "border",
-    "divisor",
-    "flag",
-    "axes",
-    "whole",
-    "activation",
-]
+    "text", "weights", "taps", "array", "offsets", "sizes", "padding", "border", "divisor", "flag", "axes", "whole",
+    "activation", "named_activation", "biases",
+]  # fmt: skip
 
 
 @record(kw_only=False)

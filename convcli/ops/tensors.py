@@ -125,6 +125,13 @@ def of_array(array: Any, origin: str = "array") -> Tensor:
     return Tensor(shape=tuple(array.shape), origin=origin, make=lambda: array)
 
 
+def reshaped(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The same numbers in the same order, in a shape of as many."""
+    if tensor.shape == shape:
+        return tensor
+    return Tensor(shape=shape, origin=tensor.origin, make=lambda: tensor.native.reshape(shape), fail=tensor.fail)
+
+
 def from_file(text: str, folder: Path) -> Tensor:
     """The array in `FILE.npy`, or in `FILE.npz::member` (so of `MEMBERED` files), looked up in `folder`.
 

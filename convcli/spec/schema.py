@@ -112,6 +112,8 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
         "axes": {"enum": list(AXES)},
         "whole": whole,
         "activation": {"anyOf": [{"enum": list(BARE)}, *_ACTIVATIONS]},
+        "named_activation": {"anyOf": [{"enum": [*BARE, "prelu", "none"]}, *_ACTIVATIONS]},
+        "biases": {"anyOf": [{"type": "boolean"}, _NUMBER, _NUMBERS, _FILE]},
     }
     return kinds[kind]
 

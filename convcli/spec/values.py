@@ -24,7 +24,7 @@ AXES = ("x", "y", "z", "yx", "zx", "zy", "zyx")
 FILE_ENDINGS = (".npy", *tensors.MEMBERED)
 _FILES = "a .npy, .npz, .safetensors or .onnx file"
 #: Files of PyTorch's: programs, which could do anything.
-_PICKLES = (".pt", ".pth", ".ckpt", ".pkl")
+PICKLES = (".pt", ".pth", ".ckpt", ".pkl")
 #: What other libraries call the border rules.
 BORDER_NAMES = {
     "circular": "wrap", "grid-wrap": "wrap", "periodic": "wrap", "constant": "zero", "zeros": "zero",
@@ -159,7 +159,7 @@ def _array(node: Node, field: Field, name: str) -> Tensor:
 
 def _file(node: Node, field: Field, name: str) -> Tensor:
     text: str = node.value
-    if text.partition("::")[0].endswith(_PICKLES):
+    if text.partition("::")[0].endswith(PICKLES):
         raise pickled(node, text)
     if not text.partition("::")[0].endswith(FILE_ENDINGS):
         forms = "numbers or" if field.kind == "array" else "numbers, a rule or"
@@ -277,6 +277,19 @@ def _no_activation(node: Node, word: str, name: str) -> KernelError:
     return node.error(f"'{name}' can't be {shown}{' alone' if word in FORMS else ''}", hint)
 
 
+def _named_activation(node: Node, field: Field, name: str) -> Activation | None:
+    """As `_activation`, but the slopes of prelu may be left to a network's file, and `none` is one."""
+    from convcli.ops.activation import Activation
+
+    if node.value == "none":
+        return None
+    return Activation(name="prelu") if node.value == "prelu" else _activation(node, field, name)
+
+
+def _biases(node: Node, field: Field, name: str) -> bool | Tensor:
+    return node.value if isinstance(node.value, bool) else _array(node, field, name)
+
+
 READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "text": _text,
     "weights": _weights,
@@ -291,4 +304,6 @@ READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "axes": _axes,
     "whole": _whole,
     "activation": _activation,
+    "named_activation": _named_activation,
+    "biases": _biases,
 }
