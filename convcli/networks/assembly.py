@@ -102,7 +102,7 @@ class _Builder:
         return self._placed(place_layer(layer, flow, name))
 
     def _furnished(self, layer: Layer, name: str, item: Item) -> Layer:
-        layer = self.shelf.furnish(layer, name, item.fields)
+        layer = self.shelf.furnish(layer, (name, item.name), item.fields)
         if not layer.tensors.keys() - {"bias"}:
             self.untrained.append(name)
         return layer

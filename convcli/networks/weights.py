@@ -71,12 +71,13 @@ class Shelf:
     def __bool__(self) -> bool:
         return bool(self._arrays)
 
-    def furnish(self, layer: Layer, name: str, fields: Mapping[str, Any]) -> Layer:
+    def furnish(self, layer: Layer, names: tuple[str, str], fields: Mapping[str, Any]) -> Layer:
         """The layer with its true weights, bias and slopes: those that `fields` say, or else of the file.
 
-        Raises `FieldError` for what the file lacks.
+        `names` are its name with those of what it stands in, first/conv, and its own; the file may have either. Raises
+        `FieldError` for what the file lacks.
         """
-        parts, name = {}, name.replace("/", ".")
+        parts, name = {}, self._name(*names)
         own = fields.get("weights")
         if own is not None:
             parts["weights"] = own
@@ -92,6 +93,13 @@ class Shelf:
             bent = replace(bent, numbers=self._slopes(name))
         return replace(layer, tensors=parts, bias="bias" in parts or bias is True, activation=bent)
 
+    def _name(self, whole: str, own: str) -> str:
+        """What the file calls a layer."""
+        whole = whole.replace("/", ".")
+        if own and not any(name.startswith(f"{whole}.") for name in self._arrays):
+            return own
+        return whole
+
     def _slopes(self, name: str) -> Tensor:
         return self._take(f"{name}.slope", "activation") if self._arrays else tensors.inline([INITIAL_SLOPE], (1,))
 
@@ -101,6 +109,8 @@ class Shelf:
             more = f" and {len(self._arrays) - _LISTED} more" if len(self._arrays) > _LISTED else ""
             hint = suggestion(name, self._arrays) or "the file's own names: name a layer as its arrays are"
             raise FieldError(field, f"the file of weights has no '{name}'; it holds {shown}{more}", hint=hint)
+        if name in self._taken:
+            raise FieldError(field, f"'{name}' is taken by a layer above already", hint="names tell layers apart")
         self._taken.add(name)
         return self._arrays[name]
 

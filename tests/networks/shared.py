@@ -50,4 +50,4 @@ def ours(file: str | Path, x: Any) -> Any:
     """What a network file makes of an array (height, width, channels)."""
     kernel = runnable.load(str(file))
     assert kernel is not None
-    return filter_pixels(x, Chain([kernel])).array
+    return filter_pixels(x, Chain([kernel]), axes="yx" if kernel.network.picture is None else "").array
