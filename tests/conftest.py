@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from convcli.engine import plan
 from convcli.pictures.formats.png import deflate
 
 
@@ -30,3 +31,12 @@ def each_deflate(request: pytest.FixtureRequest) -> Iterator[str]:
         importlib.reload(deflate)
         yield request.param
     importlib.reload(deflate)
+
+
+@pytest.fixture
+def in_bands(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No picture is so small that it is filtered by one call."""
+    monkeypatch.setattr(plan, "CALL_LIMIT", 0)
+    plan.plan_plane.cache_clear()
+    yield
+    plan.plan_plane.cache_clear()

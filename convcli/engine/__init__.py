@@ -22,21 +22,24 @@ if TYPE_CHECKING:
     from convcli.engine.channel.correlation import Correlation
     from convcli.engine.channel.depthwise import plane_by_plane
     from convcli.engine.channel.phases import correlate_phase
-    from convcli.engine.channel.planes import algorithm_for, band_rows, correlate_planes, whole_cuts
+    from convcli.engine.channel.planes import algorithm_for, band_rows, correlate_planes, plane_call, whole_cuts
     from convcli.engine.copies import copied
     from convcli.engine.dtypes import limits, planar, settled, work_dtype
     from convcli.engine.facts import Facts
-    from convcli.engine.memory import by_planes, results
-    from convcli.engine.sink import Sink, Storage
+    from convcli.engine.memory import by_planes, results, scratch_space
+    from convcli.engine.signature import Call, Signature
+    from convcli.engine.sink import Sink, Storage, rounding
     from convcli.engine.stamps import stamp
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
 
 __all__ = [
+    "Call",
     "Correlation",
     "Cuts",
     "Facts",
     "Filters",
+    "Signature",
     "Sink",
     "Storage",
     "Tile",
@@ -55,7 +58,10 @@ __all__ = [
     "limits",
     "planar",
     "plane_by_plane",
+    "plane_call",
     "results",
+    "rounding",
+    "scratch_space",
     "settled",
     "stamp",
     "sum_pairs",
@@ -70,12 +76,13 @@ __getattr__ = lazily(
         "engine.channel.correlation": "Correlation",
         "engine.channel.depthwise": "plane_by_plane",
         "engine.channel.phases": "correlate_phase",
-        "engine.channel.planes": "algorithm_for band_rows correlate_planes whole_cuts",
+        "engine.channel.planes": "algorithm_for band_rows correlate_planes plane_call whole_cuts",
         "engine.copies": "copied",
         "engine.dtypes": "limits planar settled work_dtype",
         "engine.facts": "Facts",
-        "engine.memory": "by_planes results",
-        "engine.sink": "Sink Storage",
+        "engine.memory": "by_planes results scratch_space",
+        "engine.signature": "Call Signature",
+        "engine.sink": "Sink Storage rounding",
         "engine.stamps": "stamp",
         "engine.threads": "Cuts",
         "engine.tiles": "Tile Tiling",

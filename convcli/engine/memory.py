@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,16 +94,18 @@ def in_run() -> bool:
     return _space.depth > 0
 
 
-@contextmanager
-def scratch_space() -> Iterator[None]:
-    before = _space.arrays
-    arrays = _space.arrays = _space.idle.pop(_space.depth, {})
-    _space.depth += 1
-    try:
-        yield
-    finally:
+class scratch_space:
+    """A context in which `scratch` gives this thread arrays that are used again in the next one of the same depth."""
+
+    def __enter__(self) -> None:
+        self._before = _space.arrays
+        _space.arrays = _space.idle.pop(_space.depth, {})
+        _space.depth += 1
+
+    def __exit__(self, *error: object) -> None:
+        arrays = _space.arrays or {}
         _space.depth -= 1
-        _space.arrays = before
+        _space.arrays = self._before
         if sum(array.nbytes for array in arrays.values()) <= KEPT_BYTES:
             _space.idle[_space.depth] = arrays
 

@@ -1,12 +1,13 @@
 """Which algorithm computes a plain convolution of one plane fastest: a cost model from counts, no measuring.
 
-Costs are nanoseconds per output sample on one core with AVX2 or better. They need only rank the algorithms, and the
-ranking hardly moves between machines: all of them do the same multiplications at different speeds.
+Costs are nanoseconds per output sample on one core of a kind of processor (`engine.processor`). They need only rank
+the algorithms.
 
 | algorithm  | what it does                                                  | needs of the samples           |
 |------------|---------------------------------------------------------------|--------------------------------|
 | `direct`   | OpenCV's `filter2D`, in blocks below its own Fourier switch    | nothing                        |
 | `passes`   | one row of taps per axis and rank: `filter2D` or Toeplitz GEMM | nothing; finite ones for GEMM  |
+| `sums`     | running sums, for taps that are all equal                      | finite and of like size        |
 | `fourier`  | overlap-save by tiles, two tiles in one complex transform      | finite and of like size        |
 """
 
@@ -14,22 +15,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Self
 
+from convcli.engine.processor import ACROSS, NARROW, Line, Processor, line
 from convcli.errors import UsageError
 from convcli.records import record
 
-ALGORITHMS = ("direct", "passes", "fourier")
+ALGORITHMS = ("direct", "passes", "sums", "fourier")
 
 #: `filter2D` goes over to a discrete Fourier transform of its own from this many cells of the kernel, zeros included.
 FOURIER_AREA = 130
 #: Nanoseconds that `filter2D` takes more per sample where there is only one row.
 LINE = 1.3
-#: Nanoseconds per sample of two passes beyond their products: the band between them, and its borders.
-BETWEEN = 1.1
-#: Nanoseconds for the calls that passes take on the smallest picture, and for those in one thread where two don't pay.
-PASSES = 450_000
+#: Nanoseconds per sample of two passes beyond the taps: the band between them.
+BETWEEN = 0.2
+#: Nanoseconds for what bands and their threads take on the smallest picture.
+BANDS = 250_000
+#: Nanoseconds on one core up to which all of a picture is filtered by one call, without bands or threads.
+CALL_LIMIT = 600_000
 #: Nanoseconds for the calls that Fourier tiles take on the smallest picture.
 FIXED = 150_000
 #: Nanoseconds per sample of the transforms of rows, and more for each doubling of their length beyond that one.
@@ -38,8 +43,6 @@ ROW_TRANSFORMS, ROW_LONGER, ROW_LENGTH = 2.4, 0.32, 1 << 11
 FAR, CACHED = 4.0, 1 << 17
 #: Nanoseconds per sample to read the rows of a picture by bands, or its columns as rows, whose result is turned again.
 READ, TURNED = 1.0, 1.5
-#: Outputs of a product along rows: a whole vector register. Wider matrices hold more zeros.
-ACROSS = 16
 #: Outputs of a call for transforms of rows.
 ROW_OUTPUTS = 1 << 17
 #: Nanoseconds for the calls that one Fourier tile takes, whatever its size.
@@ -51,7 +54,7 @@ class Plane:
     """A plain convolution: `height` x `width` outputs of `channels`, stride and dilation 1.
 
     `nonzero` counts taps that are not 0; `rank` is the number of separable kernels that sum to this one (0: not
-    known, taken as full).
+    known, taken as full); `equal` says that all taps are.
     """
 
     taps: tuple[int, int]
@@ -60,8 +63,10 @@ class Plane:
     channels: int = 1
     nonzero: int = 0
     rank: int = 0
+    equal: bool = False
     finite: bool = True
     bounded: bool = True
+    processor: Processor = NARROW
 
 
 class Algorithm(str):
@@ -109,7 +114,8 @@ FREE = Constraints()
 class Plan:
     """The algorithm for a convolution, why, and its estimated cost in nanoseconds per output sample and core.
 
-    `rows` are the output rows a band should have, `tile` the Fourier tile (height, width).
+    `rows` are the output rows a band should have, `tile` the Fourier tile (height, width). `call` says that one thread
+    does all of the picture at once, without bands, where OpenCV can continue it over the edge.
     """
 
     algorithm: str
@@ -117,6 +123,7 @@ class Plan:
     cost: float
     rows: int = 0
     tile: tuple[int, int] = (0, 0)
+    call: bool = False
 
     def __str__(self) -> str:
         return f"{self.algorithm} ({self.reason})"
@@ -127,24 +134,37 @@ def plan_plane(work: Plane, algorithm: str | None = None) -> Plan:
     """The cheapest plan that `work` allows; `algorithm` names the one to use where it can be used."""
     plans = list(options(work))
     allowed = [plan for plan in plans if plan.algorithm == algorithm] or plans
-    return min(allowed, key=lambda plan: plan.cost)
+    best = min(allowed, key=lambda plan: plan.cost)
+    samples = work.height * work.width * work.channels
+    calls = [replace(plan, cost=call_cost(plan, work), call=True) for plan in allowed]
+    call = min(calls, key=lambda plan: plan.cost)
+    return call if call.cost * samples <= min(CALL_LIMIT, best.cost * samples + BANDS) else best
+
+
+def call_cost(plan: Plan, work: Plane) -> float:
+    """What `plan` costs by plain calls of OpenCV on all of a picture; infinite where there are none for it."""
+    (kh, kw), kind, rank = work.taps, work.processor, max(work.rank, 1)
+    if plan.algorithm == "passes" and max(kh, kw) < FOURIER_AREA:
+        return rank * sum(_short(cost, taps) for cost, taps in ((kind.column, kh), (kind.row, kw)) if taps > 1)
+    called = plan.algorithm == "sums" or (plan.algorithm == "direct" and kh * kw < FOURIER_AREA)
+    return plan.cost if called else math.inf
 
 
 def options(work: Plane) -> Iterator[Plan]:
     """A plan for each algorithm that can compute `work`."""
-    kh, kw = work.taps
+    (kh, kw), kind = work.taps, work.processor
     nonzero = work.nonzero or kh * kw
     full = min(kh, kw)
-    direct = direct_cost(work.taps, nonzero) + (LINE if work.height == 1 else 0)
+    direct = direct_cost(work.taps, nonzero, kind) + (LINE if work.height == 1 else 0)
     yield Plan(algorithm="direct", reason=f"{nonzero} tap" + "s" * (nonzero != 1), cost=direct)
+    if work.equal and work.bounded and work.height > 1 and kh * kw > 1:
+        yield Plan(algorithm="sums", reason=f"{kh}x{kw} equal taps", cost=kind.sums)
     rank = work.rank or full
     if rank < full or full == 1:
-        across = across_cost(kw, work.finite, work.height)
+        across = across_cost(kw, kind, work.finite, work.height)
         # One row of taps alone is a single pass.
-        between = BETWEEN if full > 1 else BETWEEN / 3
-        cost = rank * (down_cost(kh, work.finite) + across + between)
-        # A line is filtered where it lies, by few calls.
-        cost += PASSES / (work.height * work.width * work.channels) if work.height > 1 else 0.0
+        between = BETWEEN if full > 1 else 0.0
+        cost = rank * (down_cost(kh, kind, work.finite) + across + between)
         reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
         yield Plan(algorithm="passes", reason=reason if full > 1 else f"{kh * kw} taps in a row", cost=cost)
     if work.bounded and 1.5 * max(kh, kw) <= (LINE_FAST if full == 1 else FAST)[-1]:
@@ -156,50 +176,33 @@ def options(work: Plane) -> Iterator[Plan]:
         yield Plan(algorithm="fourier", reason=reason, cost=cost, rows=rows, tile=tile)
 
 
-def direct_cost(taps: tuple[int, int], nonzero: int) -> float:
+def direct_cost(taps: tuple[int, int], nonzero: int, kind: Processor = NARROW) -> float:
     """`filter2D` skips zero taps; every further block adds a pass over the sums."""
     blocks = -(-taps[0] * taps[1] // (FOURIER_AREA - 1))
-    return 0.4 + 0.045 * nonzero + 0.7 * (blocks - 1)
+    return line(kind.direct, nonzero) + 0.7 * (blocks - 1)
 
 
-def down_cost(taps: int, finite: bool = True) -> float:
-    """One pass along columns: a product wherever the samples are finite."""
+def down_cost(taps: int, kind: Processor, finite: bool = True) -> float:
+    """One pass along columns."""
     if taps == 1:
         return 0.0
-    return column_product_cost(taps) if finite else short_cost(taps)
+    product = finite and kind.columns_by_product(taps)
+    return line(kind.column_product, taps) if product else _short(kind.column, taps)
 
 
-def across_cost(taps: int, finite: bool = True, height: int = 0) -> float:
+def across_cost(taps: int, kind: Processor, finite: bool = True, height: int = 0) -> float:
     """One pass along rows."""
     if taps == 1:
         return 0.0
-    short = short_cost(taps) + (LINE if height == 1 else 0)
-    return min(short, row_product_cost(taps)) if finite else short
+    if finite and (kind.rows_by_product(taps) or height == 1):
+        # A line is filtered where it lies, by few calls.
+        return line(kind.row_product, taps)
+    return _short(kind.row, taps) + (LINE if height == 1 else 0)
 
 
-def short_cost(taps: int) -> float:
+def _short(cost: Line, taps: int) -> float:
     """`filter2D` with one row or column."""
-    return 0.3 + 0.04 * taps + 0.4 * ((taps - 1) // (FOURIER_AREA - 1))
-
-
-def column_product_cost(taps: int) -> float:
-    """A product with a Toeplitz matrix along columns."""
-    return 0.2 + 0.015 * taps
-
-
-def row_product_cost(taps: int) -> float:
-    """The same along rows, whose operands lie less well."""
-    return 0.45 + 0.0135 * taps
-
-
-def rows_by_product(taps: int) -> bool:
-    """Whether a pass of so many taps along rows of finite samples is a matrix product."""
-    return row_product_cost(taps) < short_cost(taps)
-
-
-def column_block(taps: int) -> int:
-    """Outputs of a product along columns: more of them waste fewer loads, fewer of them hold fewer zeros."""
-    return 4 if taps < 40 else 8
+    return line(cost, taps) + 0.4 * ((taps - 1) // (FOURIER_AREA - 1))
 
 
 def fourier_cost(tile: tuple[int, int], work: Plane) -> float:
@@ -270,9 +273,12 @@ def flops(work: Plane, plan: Plan) -> float:
     kh, kw = work.taps
     if plan.algorithm == "direct":
         return 2.0 * (work.nonzero or kh * kw)
+    if plan.algorithm == "sums":
+        return 4.0
     if plan.algorithm == "passes":
-        down = column_block(kh) + kh - 1 if kh > 1 else 0
-        across = ACROSS + kw - 1 if rows_by_product(kw) else kw if kw > 1 else 0
+        kind = work.processor
+        down = kind.column_block(kh) + kh - 1 if kh > 1 and kind.columns_by_product(kh) else kh if kh > 1 else 0
+        across = ACROSS + kw - 1 if kind.rows_by_product(kw) else kw if kw > 1 else 0
         return 2.0 * max(work.rank, 1) * (down + across)
     samples, useful = 1, 1
     for side, taps, length in zip(plan.tile, work.taps, (work.height, work.width), strict=True):

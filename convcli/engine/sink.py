@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -13,8 +14,6 @@ from convcli.engine.dtypes import limits
 from convcli.records import record
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from convcli.engine.activation import Curve
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 
@@ -43,6 +42,12 @@ class Storage:
 
 #: Floats as they are, integers rounded and cut off.
 PLAIN = Storage()
+
+
+#: OpenCV goes by way of 32-bit integers, where what is far too bright would wrap.
+OVERFLOW = 1 << 30
+#: OpenCV's number for each dtype that it rounds floats to, but for bytes.
+_DEPTHS: dict[np.dtype[Any], int] = {np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}
 
 
 class Tally:
@@ -75,10 +80,7 @@ class Sink:
         self._storage, self._bias, self._curve = storage, bias, curve
         self._unchanged = not storage.absolute and not storage.shift
         self._final = bias is None and curve is None
-        plain, reach = out.dtype == "uint8" and self._unchanged and self._final, storage.reach
-        self._within = plain and _is_within(reach)
-        #: Whether bands may be int16, rounded already.
-        self.takes_integers = plain and reach is not None and reach[0] >= -(1 << 15) and reach[1] < 1 << 15
+        self._within = out.dtype == "uint8" and self._unchanged and self._final and _is_within(storage.reach)
         self._counted = storage.counted and not self._within
 
     def finishing(self, bias: Floats | None, curve: Curve | None) -> Sink:
@@ -137,6 +139,19 @@ class Sink:
         self.tally.add(*store_rounded(band, target, counted=self._counted, within=self._within))
 
 
+def rounding(dtype: DTypeLike, reach: tuple[float, float]) -> Callable[[Floats], Array] | None:
+    """How finite floats `(h, w)` or `(h, w, channels)`, none beyond `reach`, become integers of `dtype`, rounded half
+    to even and cut off: by a call or two of OpenCV; None where that can't be."""
+    if max(-reach[0], reach[1]) >= OVERFLOW:
+        return None
+    if dtype == np.uint8:
+        if _is_within(reach):
+            return cv2.convertScaleAbs
+        return lambda flat: cv2.convertScaleAbs(cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO)[1])
+    depth, zero = _DEPTHS.get(np.dtype(dtype)), cast("Any", 0.0)
+    return None if depth is None else lambda flat: cv2.add(flat, zero, dtype=depth)
+
+
 def _is_within(reach: tuple[float, float] | None) -> bool:
     """Whether numbers that reach so far are rounded to bytes without any being cut off, errors of float32 included."""
     return reach is not None and reach[0] > -0.4 and reach[1] < 255.4
@@ -145,14 +160,12 @@ def _is_within(reach: tuple[float, float] | None) -> bool:
 def store_rounded(band: Array, target: Array, *, counted: bool = True, within: bool = False) -> tuple[int, int, int]:
     """Writes `band` to the integers of `target`, rounded half to even and cut off at their limits, never wrapped.
 
-    Returns how many samples were below, above and not finite (NaN is kept as 0); zeros unless `counted`. Where
-    `target` are bytes, `band` may be int16; `within` says that all of its samples round to bytes.
+    Returns how many samples were below, above and not finite (NaN is kept as 0); zeros unless `counted`. `within` says
+    that `target` are bytes, to which all samples round.
     """
     flat, stored = _rows(band), _rows(target)
     if flat.shape != stored.shape:
         flat, stored = band, target
-    if band.dtype.kind == "i":
-        return *_store_integers(flat, stored, counted=counted), 0
     if within and flat.ndim == stored.ndim == 2:
         _round_magnitudes(flat, stored)
         return 0, 0, 0
@@ -168,25 +181,13 @@ def store_rounded(band: Array, target: Array, *, counted: bool = True, within: b
         below = int(np.count_nonzero(flat < low - 0.5))
     if counted and (greatest > high + 0.5 or nonfinite or gap):
         above = int(np.count_nonzero(flat >= edge if gap else flat > high + 0.5))
-    # OpenCV goes by way of 32-bit integers, where what is far too bright would wrap.
-    wide = max(-least, greatest) >= 1 << 30
+    wide = max(-least, greatest) >= OVERFLOW
     if nonfinite or wide or not _opencv_rounds(flat, stored, least):
         fitting = np.nextafter(flat.dtype.type(edge), flat.dtype.type(0)) if gap else high
         np.copyto(stored, np.clip(np.rint(flat), low, fitting), casting="unsafe")
         if gap:
             stored[flat >= edge] = high
     return below, above, nonfinite
-
-
-def _store_integers(flat: npt.NDArray[np.int16], stored: npt.NDArray[np.uint8], *, counted: bool) -> tuple[int, int]:
-    """Cuts int16 off to bytes; returns how many were below and above."""
-    least, greatest = int(flat.min()), int(flat.max())
-    below = int(np.count_nonzero(flat < 0)) if counted and least < 0 else 0
-    above = int(np.count_nonzero(flat > 255)) if counted and greatest > 255 else 0
-    if least < 0 or greatest > 255:
-        flat = flat.clip(0, 255)
-    np.copyto(stored, flat, casting="unsafe")
-    return below, above
 
 
 def _rows(array: Array) -> Array:
@@ -208,8 +209,7 @@ def _opencv_rounds(flat: Array, stored: Array, least: float) -> bool:
             flat = cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO)[1]
         _round_magnitudes(flat, stored)
         return True
-    depths = {np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}
-    depth = depths.get(stored.dtype)
+    depth = _DEPTHS.get(stored.dtype)
     if depth is None:
         return False
     zero: Any = 0.0

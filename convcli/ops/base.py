@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from convcli import engine
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.engine import Cuts, Sink
+    from convcli.engine import Call, Cuts, Signature, Sink
     from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
     from convcli.ops.activation import Activation
 
@@ -267,16 +267,37 @@ class Kernel(ABC):
 
         Arithmetic is in `dtype`; results go to `sink`. Raises `ShapeError` where kernel and array do not fit.
         """
-        self.output_channels(x.shape[-1])
-        spatial = x.shape[:-1]
-        span = partial(check_span, self.windows(spatial, axes), spatial, self.weight_count, f"kernel '{self.name}'")
-        self.remembered(("span", spatial, axes), span)
-        if self.copies:
-            return engine.copied(x, self._moves(spatial, axes), self.border, dtype, sink)
         if not self.is_linear:
             bias = None if self.bias is None else self.bias.array.reshape(-1).astype(dtype)
             sink = sink.finishing(bias, self.activation.curve(dtype) if self.activation else None)
+        if call := self._call_for(x, axes, dtype, constraints.algorithm):
+            target = sink.target(dtype)
+            return engine.Cuts(lambda cut: sink.store(call(engine.settled(x), target), 0), [(0, sink.out.shape[0])])
+        if self.copies:
+            return engine.copied(x, self._moves(x.shape[:-1], axes), self.border, dtype, sink)
         return self._cuts(x, axes, dtype, sink, constraints)
+
+    def _call_for(self, x: Array, axes: str, dtype: DTypeLike, algorithm: str | None) -> Call | None:
+        """The call for an array like `x`; raises `ShapeError` where kernel and array do not fit."""
+        planes = engine.planar(x)
+
+        def make() -> Call | None:
+            self.output_channels(x.shape[-1])
+            spatial = x.shape[:-1]
+            check_span(self.windows(spatial, axes), spatial, self.weight_count, f"kernel '{self.name}'")
+            if self.copies:
+                return None
+            return self._call(
+                engine.Signature(
+                    shape=x.shape, dtype=x.dtype, axes=axes, planes=planes, work=dtype, algorithm=algorithm
+                )
+            )
+
+        return self.remembered(("call", x.shape, x.dtype, axes, planes, dtype, algorithm), make)
+
+    def _call(self, x: Signature) -> Call | None:
+        """All of the result, without bias and activation, by plain calls of a library; None where bands are faster."""
+        return None
 
     def apply(
         self, array: ArrayLike, layout: str | None = None, *, dtype: DTypeLike | None = None,
@@ -289,25 +310,56 @@ class Kernel(ABC):
         Floats stay floats, without a limit (float64 and integers of 32 bits and more are computed in float64, all else
         in float32); integers are rounded half to even and clipped to what they can hold; booleans are 0 and 1. A kernel
         whose only tap is 1 keeps every bit. Where a filter bank gives an array without a channel axis several channels,
-        they become its last axis. `algorithm` is used where it can be: "direct", "passes" or "fourier".
+        they become its last axis. `algorithm` is used where it can be: "direct", "passes", "sums" or "fourier".
 
         Raises `UsageError` for what holds no real numbers, and for an array that looks like channels first unless a
         layout is said; `ShapeError` where array and kernel do not fit.
         """
         from convcli.ops.arrays import real_array, sample_dtype
-        from convcli.ops.layouts import Layout
 
         array = real_array(array)
-        placed = Layout.of(array, layout, self.channels[0] if self.channels else None)
-        x = engine.settled(placed.canonical(array))
-        shape = (*self.output_shape(x.shape[:-1], placed.spatial), self.output_channels(x.shape[-1]))
         kind = array.dtype if dtype is None else sample_dtype(dtype)
-        reach = self.reach(*engine.limits(x.dtype)) if x.dtype == "uint8" else None
-        out = engine.by_planes(shape, kind) if engine.planar(x) else engine.results(shape, kind)
-        sink = engine.Sink(out, engine.Storage(counted=False, reach=reach))
-        work = engine.work_dtype(array.dtype)
-        self.cuts(x, placed.spatial, work, sink, Constraints(algorithm=algorithm)).run()
-        return placed.restore(out)
+        key = "run", array.shape, array.strides, array.dtype, layout, kind, algorithm
+        run: Callable[[Array], Array] = self.remembered(key, lambda: self._run_for(array, layout, kind, algorithm))
+        return run(array)
+
+    def _run_for(
+        self, like: Array, layout: str | None, kind: np.dtype[Any], algorithm: str | None
+    ) -> Callable[[Array], Array]:
+        """What `apply` does with arrays of the shape, strides and dtype of `like`: a call where there is one."""
+        from convcli.ops.layouts import Layout
+
+        placed = Layout.of(like, layout, self.channels[0] if self.channels else None)
+        x, work = engine.settled(placed.canonical(like)), engine.work_dtype(like.dtype)
+        shape = (*self.output_shape(x.shape[:-1], placed.spatial), self.output_channels(x.shape[-1]))
+        call = self._call_for(x, placed.spatial, work, algorithm)
+        reach, planes = self.reach(*engine.limits(x.dtype)) if x.dtype.kind in "bui" else None, engine.planar(x)
+        rounded = engine.rounding(kind, reach) if reach and self.is_linear else None
+        if call and rounded and not planes:
+
+            def run_rounded(array: Array) -> Array:
+                with engine.scratch_space():
+                    return placed.restore(rounded(call(engine.settled(placed.canonical(array)), None)).reshape(shape))
+
+            return run_rounded
+        results = engine.by_planes if planes else engine.results
+        if call and kind == work and self.is_linear:
+
+            def run_floats(array: Array) -> Array:
+                with engine.scratch_space():
+                    return placed.restore(call(engine.settled(placed.canonical(array)), results(shape, kind)))
+
+            return run_floats
+        storage = engine.Storage(counted=False, reach=reach if x.dtype == "uint8" else None)
+        constraints = Constraints(algorithm=algorithm)
+
+        def run(array: Array) -> Array:
+            out = results(shape, kind)
+            sink = engine.Sink(out, storage)
+            self.cuts(engine.settled(placed.canonical(array)), placed.spatial, work, sink, constraints).run()
+            return placed.restore(out)
+
+        return run
 
     def replace(self, **changes: Any) -> Self:
         """A copy with other fields."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.engine import Cuts, Filters, Sink
+    from convcli.engine import Call, Cuts, Filters, Signature, Sink
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 else:
     np = late("numpy")
@@ -150,6 +150,11 @@ class Dense(Kernel):
         if key not in self._filters:
             self._filters[key] = engine.Filters(self._weights(axes, dtype), self.groups)
         return self._filters[key]
+
+    def _call(self, x: Signature) -> Call | None:
+        if self.channels is not None:
+            return None
+        return engine.plane_call(x, self._weights(x.axes, x.work), self.windows(x.shape[:-1], x.axes), self.border)
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         if engine.planar(x) and (cuts := self._by_channels(x, axes, dtype, sink, constraints)):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.engine import Cuts, Facts, Sink, Tile
+    from convcli.engine import Call, Cuts, Facts, Signature, Sink, Tile
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 else:
     np = late("numpy")
@@ -150,13 +150,25 @@ class Separable(Kernel):
         factors = tuple(tensors.of_array(footprint(taps, 1)) for taps in self.effective)
         return self.replace(factors=factors, groups=1, bias=None, activation=None, divisor=1, flip=False)
 
+    def _together(self, axes: str, dtype: DTypeLike) -> Floats | None:
+        """The taps multiplied out where a picture is filtered with them, as one kernel without dilation."""
+        plain = self.channels is None and len(axes) == len(self.axes) == 2 and max(self.dilation) == 1
+        if not plain or math.prod(self.taps) > TOGETHER_LIMIT:
+            return None
+        return np.multiply.outer(*self.effective).astype(dtype)
+
+    def _call(self, x: Signature) -> Call | None:
+        together = self._together(x.axes, x.work)
+        if together is None:
+            return None
+        return engine.plane_call(x, together, self.windows(x.shape[:-1], x.axes), self.border)
+
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         passes = [(axes.index(axis), taps.astype(dtype)) for axis, taps in zip(self.axes, self.effective, strict=True)]
         passes.reverse()
         windows = self.windows(x.shape[:-1], axes)
-        few = math.prod(self.taps) <= TOGETHER_LIMIT
-        if self.channels is None and len(axes) == 2 and len(passes) == 2 and max(self.dilation) == 1 and few:
-            together = np.multiply.outer(*self.effective).astype(dtype)
+        together = self._together(axes, dtype)
+        if together is not None:
             work = engine.Correlation(x, together, windows, self.border, sink, constraints)
             if cuts := engine.whole_cuts(work):
                 return cuts

@@ -24,8 +24,8 @@ CASES: list[tuple[Any, tuple[int, ...], str, str, int, tuple[float, float]]] = [
     ({"weights": DENSE.random((9, 9))}, (2000, 2000), "float32", "direct", 2, (162, 162)),
     ({"weights": DENSE.random((31, 31))}, (3000, 4000), "float32", "fourier", 9, (90, 200)),
     ({"weights": DENSE.random((31, 31))}, (256, 256), "uint8", "fourier", 1, (90, 300)),
-    ("gaussian:sigma=1.2", (3000, 4000), "float32", "passes", 12, (4 * 11, 100)),
-    ("gaussian:sigma=20", (3000, 4000, 3), "uint16", "passes", 12, (4 * 161, 1000)),
+    ("gaussian:sigma=1.2", (3000, 4000), "float32", "passes", 23, (4 * 11, 100)),
+    ("gaussian:sigma=20", (3000, 4000, 3), "uint16", "passes", 10, (4 * 161, 1000)),
     ({"weights": [1, 2, 1], "axes": "x"}, (1 << 20,), "float32", "passes", 1, (6, 40)),
     ({"weights": DENSE.random((5, 5)), "dilation": 3}, (999, 1000), "float32", "direct", 6, (50, 50)),
 ]
@@ -72,6 +72,7 @@ def test_a_shape_that_fits_no_layout_is_told() -> None:
         convcli.plan("sharpen", (4, 4), layout="yxc")
 
 
+@pytest.mark.usefixtures("in_bands")
 @pytest.mark.parametrize("taps", [(3, 3), (15, 15), (31, 1)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_the_bands_of_a_plan_are_those_that_run(
@@ -87,6 +88,8 @@ def test_the_bands_of_a_plan_are_those_that_run(
     kernel = convcli.load({"weights": weights, "divisor": "sum"})
     x = np.random.default_rng(1).integers(0, 255, (700, 900)).astype(dtype)
     for algorithm in ALGORITHMS:
+        if algorithm == "sums":
+            continue  # these taps are not equal
         counted.clear()
         plan = convcli.plan(kernel, x.shape, dtype, algorithm=algorithm)
         kernel.apply(x, algorithm=algorithm)
@@ -96,11 +99,12 @@ def test_the_bands_of_a_plan_are_those_that_run(
 
 def test_forced_algorithms_agree_and_refusals_are_told() -> None:
     x = np.random.default_rng(2).random((200, 300), np.float32)
-    expected = convcli.load("gaussian:sigma=3").apply(x)
     for algorithm in ALGORITHMS:
-        plan = convcli.plan("gaussian:sigma=3", x.shape, "float32", algorithm=algorithm)
+        name = "box:size=19" if algorithm == "sums" else "gaussian:sigma=3"
+        plan = convcli.plan(name, x.shape, "float32", algorithm=algorithm)
         assert (plan.algorithm, plan.notes) == (algorithm, ())
-        assert np.abs(convcli.load("gaussian:sigma=3").apply(x, algorithm=algorithm) - expected).max() < 1e-5
+        expected = convcli.load(name).apply(x, algorithm="direct")
+        assert np.abs(convcli.load(name).apply(x, algorithm=algorithm) - expected).max() < 1e-5
     assert "fourier can't compute" in convcli.plan("upsample-bilinear-2x", (50, 60), algorithm="fourier").notes[0]
     assert planes.plan_plane(planes.work_for(np.ones((3, 3)), (1, 1), (1, 1), None, 1)[0]).algorithm == "direct"
 
@@ -112,7 +116,7 @@ def test_show_plan(capsys: pytest.CaptureFixture[str]) -> None:
 
     text = shown("gaussian:sigma=3", "--size", "3000x4000x3")
     assert "computed by  passes (25 + 25 taps)" in text
-    assert all(f"{algorithm} (" in text for algorithm in ALGORITHMS)
+    assert all(f"{algorithm} (" in text for algorithm in ALGORITHMS if algorithm != "sums")
     found = json.loads(shown("sharpen", "--format", "json", "--dtype", "float32"))
     assert (found["algorithm"], found["shape"], found["dtype"]) == ("direct", [1000, 1000], "float32")
     assert {option["algorithm"] for option in found["options"]} == {"direct", "fourier"}
@@ -125,7 +129,10 @@ def test_show_plan(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["show", "sharpen", "--size", "3x3"], "--size belongs to --plan"),
         (["show", "sharpen", "--plan", "--size", "3y"], "'3y' is no size for --size"),
-        (["show", "sharpen", "--plan", "--algorithm", "fast"], "'fast' is not one of 'direct', 'passes', 'fourier'"),
+        (
+            ["show", "sharpen", "--plan", "--algorithm", "fast"],
+            "'fast' is not one of 'direct', 'passes', 'sums', 'fourier'",
+        ),
         (["compare", "sharpen", "--algorithm", "direct"], "--algorithm changes nothing but times"),
     ],
     ids=str,
@@ -138,7 +145,7 @@ def test_what_cannot_be_planned_is_told(arguments: list[str], told: str, capsys:
 def test_apply_and_compare_with_an_algorithm(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(3).random((90, 80), np.float32))
     results = {}
-    for algorithm in ALGORITHMS:
+    for algorithm in (name for name in ALGORITHMS if name != "sums"):
         out = tmp_path / f"{algorithm}.npy"
         words = ["apply", str(tmp_path / "x.npy"), "-k", "gaussian:sigma=2", "-o", str(out), "--json"]
         assert run([*words, "--algorithm", algorithm]) == 0

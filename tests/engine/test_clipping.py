@@ -10,7 +10,6 @@ import pytest
 from scipy import ndimage
 
 import convcli
-from convcli.engine.channel import whole
 from convcli.filtering.chain import Chain
 from convcli.filtering.steps import filter_pixels
 
@@ -73,26 +72,6 @@ def test_other_ranges_count_as_before(mode: str) -> None:
 
     assert (found.below, found.above) == ((exact < 0).sum(), (exact > 255).sum())
     assert np.array_equal(found.array, np.clip(exact, 0, 255))
-
-
-@pytest.mark.parametrize(("name", "depths"), [("sharpen", {cv2.CV_16S}), ("blur", {-1}), ("thirds", {-1})])
-def test_few_whole_numbers_need_no_floats(name: str, depths: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """They go by way of int16."""
-    weights, divisor = KERNELS[name]
-    asked, kinds = set(), set()
-    filter2d = cv2.filter2D
-
-    def told(x: Any, depth: int, taps: Any, **options: Any) -> Any:
-        asked.add(depth)
-        kinds.add(str(x.dtype))
-        return filter2d(x, depth, taps, **options)
-
-    monkeypatch.setattr(cv2, "filter2D", told)
-    filter_pixels(picture((600, 500, 3)), Chain([convcli.load({"weights": weights, "divisor": divisor})]))
-
-    assert asked == depths
-    assert kinds == {"uint8" if name == "sharpen" else "float32"}
-    assert np.count_nonzero(weights) > whole.INTEGER_TAPS or name == "sharpen"
 
 
 @pytest.mark.parametrize("down", [[1, 2, 1], [-1, 3, -1], [-2, -1]])

@@ -23,10 +23,10 @@ def filtered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     done: Counter[str] = Counter()
     original = cv2.filter2D
 
-    def counted(x: Any, depth: int, taps: Any, **options: Any) -> Any:
+    def counted(x: Any, ddepth: int, kernel: Any, **options: Any) -> Any:
         pixels = x.shape[0] * x.shape[1]
-        done.update(calls=1, samples=pixels, products=pixels * int(np.count_nonzero(taps)))
-        return original(x, depth, taps, **options)
+        done.update(calls=1, samples=pixels, products=pixels * int(np.count_nonzero(kernel)))
+        return original(x, ddepth, kernel, **options)
 
     monkeypatch.setattr(cv2, "filter2D", counted)
     yield done

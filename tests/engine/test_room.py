@@ -53,7 +53,7 @@ def test_as_many_threads_as_there_is_room_for(room: int, monkeypatch: pytest.Mon
 def test_no_room_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "is_room", lambda size: False)
     with pytest.raises(MemoryError):
-        convcli.apply(noise(50, 60, 3), "gaussian")
+        convcli.apply(noise(900, 1000, 3), "gaussian")
 
 
 @pytest.mark.parametrize("most", [0, 1, 2])

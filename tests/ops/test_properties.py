@@ -11,7 +11,7 @@ import reference as ref
 
 import convcli
 from convcli.engine import tiles
-from convcli.engine.channel import line, strided, volume, whole as whole_plane
+from convcli.engine.channel import fused, line, strided, volume, whole as whole_plane
 from convcli.errors import ShapeError
 
 EXACT = 1e-12
@@ -344,6 +344,7 @@ def tile_cases() -> dict[str, tuple[dict[str, Any], tuple[int, ...], str]]:
     }
 
 
+@pytest.mark.usefixtures("in_bands")
 @pytest.mark.parametrize("border", ref.BORDERS)
 @pytest.mark.parametrize("name", tile_cases())
 def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,9 +361,11 @@ def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(strided, "bands", counted(strided.bands))
     monkeypatch.setattr(volume, "parts", counted(volume.parts))
     monkeypatch.setattr(line, "bands", counted(line.bands))
+    monkeypatch.setattr(fused, "bands", counted(fused.bands))
     monkeypatch.setattr(tiles, "TILE_BYTES", 1 << 40)
     monkeypatch.setattr(whole_plane, "LEAST", 1 << 40)
     monkeypatch.setattr(strided, "LEAST_BYTES", 1 << 40)
+    monkeypatch.setattr(fused, "ALONE", 1 << 40)
     monkeypatch.setattr(volume, "FOLDED_SLICES", 1 << 40)
     whole = kernel.apply(x, layout=layout)
     # Slices of a volume go in two bands at least.
@@ -372,6 +375,8 @@ def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(line, "BAND", 50)
     monkeypatch.setattr(whole_plane, "LEAST", 0)
     monkeypatch.setattr(whole_plane, "PART", 1)
+    for limit in ("ALONE", "LEAST", "BAND_BYTES"):
+        monkeypatch.setattr(fused, limit, 1)
     for limit in ("LEAST_BYTES", "BAND_BYTES", "OVERLAP"):
         monkeypatch.setattr(strided, limit, 1)
     monkeypatch.setattr(volume, "FOLDED_SLICES", 1)

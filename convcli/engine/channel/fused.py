@@ -1,104 +1,75 @@
 """A sum of separable convolutions of a picture, both passes on one band while it is in the cache.
 
-The pass along columns reads the picture where it lies, if it can; borders to the left and right are made from its
-result (both passes continue the picture by the same rule, so it does not matter which comes first); the pass along
-rows writes to where the result goes. Channels are planes in between.
+The pass along columns reads the picture where it lies, if it can: as matrix products, or by `filter2D` where taps are
+few. The pass along rows is `filter2D`, which continues what it reads over the edge itself (both passes continue the
+picture by the same rule, so it does not matter which comes first), and writes to where the result goes.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from convcli.engine.borders import read_window, source_indices
+from convcli.engine.borders import read_window
 from convcli.engine.channel.correlation import Correlation
-from convcli.engine.channel.direct import CHANNEL_LIMIT, one_channel
+from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, one_channel, opencv_layout
 from convcli.engine.channel.factors import Factors
-from convcli.engine.channel.passes import (
-    Step,
-    along_columns,
-    column_steps,
-    join,
-    keep_planes,
-    passes,
-    row_steps,
-    run,
-    split,
-)
+from convcli.engine.channel.passes import along_rows, column_steps, run
+from convcli.engine.channel.whole import RULES
 from convcli.engine.geometry import Gather, Window
 from convcli.engine.memory import scratch
-from convcli.engine.plan import ACROSS, column_block, rows_by_product
+from convcli.engine.plan import FOURIER_AREA
+from convcli.engine.processor import processor
 from convcli.engine.threads import Cuts
 from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
 
-#: Rows of a band, and samples of a row that are filtered at a time: what lies between the passes stays in the cache.
-HEIGHT = 256
-WIDTH = 2048
+#: Bytes of what lies between the passes, which stays in the cache, and the rows of a band at least and at most.
+BAND_BYTES = 1 << 21
+LEAST, MOST = 16, 512
 #: Bands are a multiple of this high: whole blocks of the products along columns.
 BLOCK = 8
+#: Multiply-adds that are not worth a second thread.
+ALONE = 4_000_000
 
 
 def fits(work: Correlation) -> bool:
-    """Whether passes can run in bands: stride and dilation 1, and rows of some length."""
+    """Whether passes can run in bands: no dilation, and rows of some length."""
     x, windows = work.x, work.windows
-    plain = all(isinstance(w, Gather) and w.stride == 1 and (w.dilation == 1 or w.taps == 1) for w in windows)
+    plain = all(isinstance(w, Gather) and (w.dilation == 1 or w.taps == 1) for w in windows)
     return plain and x.ndim == 3 and x.shape[2] <= CHANNEL_LIMIT and x.shape[1] >= 16
 
 
 def fused(work: Correlation, factors: Factors) -> Cuts:
     """The sum of the separable kernels `factors` on an input `(h, w, channels)`."""
-    dtype = factors[0].dtype
+    dtype, (down, across) = factors[0].dtype, work.windows
     x, out = one_channel(work.x), work.sink.target(dtype)
     out = None if out is None else one_channel(out)
-    channels, width = x.shape[2], work.windows[1].length
-    step = strip_width(width, channels, factors[1].shape[1])
-    strips = _Strips(x, factors, work.windows, work.border)
+    direct_out = out is not None and opencv_layout(out)
+    passes = _Passes(factors, down, across, work.border)
 
     def band(rows: tuple[int, int]) -> None:
-        for left in range(0, width, step):
-            region = (rows, (left, min(left + step, width)))
-            target = None if out is None else out[slice(*rows), slice(*region[1])]
-            if target is not None and channels == 1:
-                strips.fill(region, target[None, ..., 0])
-                continue
-            # The last pass reads the input no more.
-            planes = scratch("source", (channels, rows[1] - rows[0], region[1][1] - left), dtype)
-            strips.fill(region, planes)
-            if target is not None:
-                join(planes, target)
-            else:
-                keep_planes(planes, work.sink, rows[0], left)
-        if out is not None:
-            work.sink.store(work.sink.out[slice(*rows)], rows[0])
+        source = rows_of(x, down.reads(*rows), work.border, dtype)
+        shape = (rows[1] - rows[0], across.length, x.shape[2])
+        result = out[slice(*rows)] if out is not None and direct_out else scratch("passed", shape, dtype)
+        passes.fill(source, result, finite=x.dtype.kind != "f")
+        work.sink.store(work.sink.out[slice(*rows)] if direct_out else result, rows[0])
 
-    least = 0 if x.dtype == dtype else factors[0].shape[1]
-    return Cuts(band, bands(work.windows[0].length, width * channels, len(factors[0]), least))
+    row = across.length * x.shape[2]
+    macs = down.length * row * factors[0].shape[0] * sum(side.shape[1] for side in factors)
+    return Cuts(band, bands(down.length, x.shape[1] * x.shape[2] * dtype.itemsize, macs, factors[0].shape[1]))
 
 
-def strip_width(width: int, channels: int, taps: int) -> int:
-    """Columns of the strips that a band is filtered in: even shares, in whole vectors."""
-    most = max(ACROSS, WIDTH // channels, 2 * taps)
-    share = -(-width // -(-width // most))
-    return -(-share // ACROSS) * ACROSS
-
-
-def bands(length: int, width: int, ranks: int = 1, least: int = 0) -> list[tuple[int, int]]:
-    """Bands of whole blocks of rows of `width` samples, of at least so many rows where that can be.
-
-    Narrow pictures get higher bands, since each one costs calls; what is less work than one band of one rank is not
-    worth a second thread.
-    """
-    rows = max(HEIGHT, least, HEIGHT * WIDTH // width)
-    count = max(-(-length // rows), 2 if length * width * ranks > HEIGHT * WIDTH else 1)
+def bands(length: int, row_bytes: int, macs: int, taps: int) -> list[tuple[int, int]]:
+    """Bands of whole blocks of rows, each read with `taps - 1` more, of an output that takes so many multiply-adds."""
+    rows = max(LEAST, 2 * taps, min(MOST, BAND_BYTES // row_bytes))
+    count = max(-(-length // rows), 2) if macs > ALONE else 1
     if 1 < count < 8:
         # No thread is left without a band.
         count += count % 2
@@ -106,127 +77,89 @@ def bands(length: int, width: int, ranks: int = 1, least: int = 0) -> list[tuple
     return list(itertools.pairwise([*range(0, length, rows), length]))
 
 
-@record(kw_only=False, eq=False)
-class _Strips:
-    """A few columns of a band each, in the cache from where they are read to where they go."""
+def rows_of(x: Array, reads: tuple[int, int], border: str, dtype: np.dtype[np.floating]) -> Floats:
+    """The rows `reads` of a picture as floats, where they lie if they are such: rows beyond its edge by the border."""
+    low, high = reads
+    if low >= 0 and high <= x.shape[0] and x.dtype == dtype and opencv_layout(x):
+        return x[low:high]
+    shape = (high - low, *x.shape[1:])
+    return read_window(x, [(low, high), (0, x.shape[1])], border, dtype, out=scratch("source", shape, dtype))
 
-    x: Array
+
+@record(kw_only=False, eq=False)
+class _Passes:
+    """Both passes of each rank, on rows of a picture that hold those beyond its edges, too."""
+
     factors: Factors
-    windows: Sequence[Window]
+    down: Window
+    across: Window
     border: str
 
-    def fill(self, region: tuple[tuple[int, int], ...], result: Floats) -> None:
-        """The outputs of a region into the planes `result`."""
-        x, dtype = self.x, self.factors[0].dtype
-        rows, (low, high) = (window.reads(*part) for window, part in zip(self.windows, region, strict=True))
-        first, last = max(low, 0), min(high, x.shape[1])
-        steps: list[Step] = []
-        source = self._planes(rows, (first, last), steps)
-        wide = scratch("wide", (x.shape[2], result.shape[1], high - low), dtype)
-        ranks = list(zip(*self.factors, strict=True))
-        # The sum of several kernels stays in the cache until it is complete.
-        total = result if len(ranks) == 1 else scratch("sum", result.shape, dtype)
-        for index, (down, across) in enumerate(ranks):
-            steps += column_steps(source, down, wide[..., first - low : last - low])
-            for edge in ((low, min(0, high)), (max(x.shape[1], low), high)):
-                if edge[0] < edge[1]:
-                    steps.append(self._continued(wide, low, edge, rows, down))
-            part = scratch("more", result.shape, dtype) if index else total
-            steps += _across(wide, across, part)
-            if index:
-                steps.append(partial(np.add, total, part, result if index == len(ranks) - 1 else total))
-        run(steps)
-        if x.dtype.kind == "f" and not _finite(result, ranks[0]):
+    def fill(self, source: Floats, result: Floats, *, finite: bool) -> None:
+        """The outputs that can be made of `source`, into `result`; `finite` says that all samples are."""
+        for rank, (down, across) in enumerate(zip(*self.factors, strict=True)):
+            between = self._along_columns(source, down, len(result), finite=finite)
+            if not rank:
+                self._along_rows(between, across, result)
+                continue
+            part = scratch("more", result.shape, result.dtype)
+            self._along_rows(between, across, part)
+            np.add(result, part, out=result)
+
+    def _along_columns(self, source: Floats, taps: Floats, count: int, *, finite: bool) -> Floats:
+        """The rows of outputs, `(count, w, channels)`."""
+        stride = self.down.stride
+        if taps.size == 1:
+            rows = source[::stride]
+            return rows if taps[0] == 1 else np.multiply(rows, taps[0], out=scratch("between", rows.shape, rows.dtype))
+        between = scratch("between", source.shape, source.dtype)
+        if stride > 1 or (taps.size < FOURIER_AREA and not processor().columns_by_product(taps.size)):
+            if taps.size >= FOURIER_AREA:
+                return direct(source, taps[:, None])[::stride]
+            cv2.filter2D(source, -1, taps[:, None], dst=between, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
+            return between[: (count - 1) * stride + 1 : stride]
+        flat = source.reshape(1, len(source), -1) if source.flags.c_contiguous else _flat(source)
+        run(column_steps(flat, taps, between[:count].reshape(1, count, -1)))
+        if not finite and not _finite(between[:count], taps.size):
             # A product would spread what is not finite to places that the kernel does not reach.
-            window = read_window(x, [rows, (low, high)], self.border, dtype)
-            result[...] = np.moveaxis(passes(window, self.factors, finite=False), 2, 0)
+            return direct(source, taps[:, None])
+        return between[:count]
 
-    def _planes(self, rows: tuple[int, int], columns: tuple[int, int], steps: list[Step]) -> Floats:
-        """The channels of a part of the input as planes `(channels, h, w)`, once the `steps` that it adds are made.
-
-        `columns` are those of the picture, `rows` may reach over its edge. A plane that can be read where it lies is.
-        """
-        x, dtype = self.x, self.factors[0].dtype
-        inside = (max(rows[0], 0), min(rows[1], x.shape[0]))
-        part = x[slice(*inside), slice(*columns)]
-        shape = (x.shape[2], rows[1] - rows[0], part.shape[1])
-        if shape[0] == 1 and inside == rows and x.dtype == dtype and part.strides[1] == part.itemsize:
-            return part[None, ..., 0]
-        planes = scratch("source", shape, dtype)
-        within = planes[:, inside[0] - rows[0] : inside[1] - rows[0]]
-        if shape[0] == 1:
-            steps.append(partial(np.copyto, within[0], part[..., 0]))
-        else:
-            steps.append(lambda: np.copyto(within, split(part, "planes apart")))
-        for edge in ((rows[0], inside[0]), (inside[1], rows[1])):
-            if edge[0] < edge[1]:
-                target = planes[:, edge[0] - rows[0] : edge[1] - rows[0]]
-                places = _places(edge, x.shape[0], self.border, rows)
-                if isinstance(places, slice):
-                    steps.append(partial(np.copyto, target, planes[:, places]))
-                else:
-                    steps.append(partial(_read, x, [edge, columns], self.border, target))
-        return planes
-
-    def _continued(self, wide: Floats, low: int, edge: tuple[int, int], rows: tuple[int, int], down: Floats) -> Step:
-        """How the columns `edge` of `wide`, which starts at `low`, are made, which the picture lacks."""
-        target = wide[..., edge[0] - low : edge[1] - low]
-        if self.border == "zero":
-            return partial(target.fill, 0)
-        places = _places(edge, self.x.shape[1], self.border, (low, low + wide.shape[2]))
-        if isinstance(places, slice):
-            return partial(np.copyto, target, wide[..., places])
-
-        def elsewhere() -> None:
-            # What continues the picture here lies in another strip, or in pieces.
-            window = read_window(self.x, [rows, edge], self.border, wide.dtype)
-            target[...] = np.moveaxis(along_columns(window, down, finite=True), 2, 0)
-
-        return elsewhere
+    def _along_rows(self, between: Floats, taps: Floats, result: Floats) -> None:
+        """The pass along rows of `(h, w, channels)`, into `result`."""
+        window, width = self.across, between.shape[1]
+        last = (window.length - 1) * window.stride + 1
+        if taps.size == 1 and not window.before and last <= width:
+            np.multiply(between[:, : last : window.stride], taps[0], out=result)
+            return
+        few = taps.size < FOURIER_AREA and not processor().rows_by_product(taps.size)
+        if few and self.border in RULES and 0 <= window.before < taps.size <= width // 2 and last <= width:
+            there = result.shape == between.shape
+            full = result if there else scratch("full", between.shape, between.dtype)
+            anchor = (window.before, 0)
+            cv2.filter2D(between, -1, taps[None], dst=full, anchor=anchor, borderType=RULES[self.border])
+            if not there:
+                np.copyto(result, full[:, : last : window.stride])
+            return
+        reads = window.reads(0, window.length)
+        shape = (len(between), reads[1] - reads[0], between.shape[2])
+        wide = read_window(
+            between, [(0, len(between)), reads], self.border, between.dtype, out=scratch("wide", shape, between.dtype)
+        )
+        finite = few or math.isfinite(np.add.reduce(wide, axis=None)) or bool(np.isfinite(wide).all())
+        np.copyto(result, along_rows(wide, taps, finite)[:, :: window.stride])
 
 
-def _read(x: Array, ranges: list[tuple[int, int]], border: str, target: Floats) -> None:
-    """Reads a window into planes."""
-    target[...] = np.moveaxis(read_window(x, ranges, border, target.dtype), 2, 0)
+def _flat(x: Floats) -> Floats:
+    """Rows that lie any distance apart as `(1, h, w * channels)`."""
+    shape, strides = (1, len(x), x[0].size), (0, x.strides[0], x.itemsize)
+    return np.lib.stride_tricks.as_strided(x, shape, strides)
 
 
-def _across(wide: Floats, taps: Floats, y: Floats) -> list[Step]:
-    """The pass along rows of planes `(channels, h, w)` into `y`."""
-    if taps.size == 1:
-        return [partial(np.multiply, wide, taps[0], out=y)]
-    if rows_by_product(taps.size):
-        return row_steps(wide, taps, y)
-    full = scratch("full", wide.shape, wide.dtype)
-    # All planes are one, since the kernel has one row.
-    stacked: list[Any] = [plane.reshape(-1, wide.shape[2]) for plane in (wide, full)]
-    known = {"anchor": (0, 0), "borderType": cv2.BORDER_CONSTANT}
-    return [
-        partial(cv2.filter2D, stacked[0], -1, taps[None], dst=stacked[1], **known),
-        partial(np.copyto, y, full[..., : y.shape[2]]),
-    ]
-
-
-def _finite(y: Floats, taps: tuple[Floats, Floats]) -> bool:
-    """Whether all samples that `y` was made of were finite.
+def _finite(y: Floats, taps: int) -> bool:
+    """Whether all samples that products along columns made `y` of were finite.
 
     A product multiplies each sample of a block with a tap or with 0: the first output of a block tells of them all.
     """
-    down, across = (side.size for side in taps)
-    rows = column_block(down) if down > 1 else 1
-    columns = ACROSS if across > 1 and rows_by_product(across) else 1
-    seen = y[:, :: min(rows, y.shape[1]), :: min(columns, y.shape[2])]
+    seen = y[:: processor().column_block(taps)]
     return math.isfinite(np.add.reduce(seen, axis=None)) or bool(np.isfinite(seen).all())
-
-
-@lru_cache(maxsize=256)
-def _places(edge: tuple[int, int], n: int, border: str, reach: tuple[int, int]) -> slice | None:
-    """Where in `reach` the samples lie that continue `0 .. n-1` at `edge`; None unless they are neighbours there."""
-    places = source_indices(np.arange(*edge), n, border)
-    step = int(places[1] - places[0]) if places.size > 1 else 1
-    if step == 0 and (places == places[0]).all():
-        places, step = places[:1], 1
-    apart = (places[1:] != places[:-1] + step).any()
-    if apart or abs(step) != 1 or places.min() < max(reach[0], 0) or places.max() >= min(reach[1], n):
-        return None
-    stop = int(places[-1]) + step - reach[0]
-    return slice(int(places[0]) - reach[0], stop if stop >= 0 else None, step)

@@ -15,7 +15,8 @@ from convcli.engine.channel.line_fourier import lines, pieces
 from convcli.engine.channel.passes import product_line
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
-from convcli.engine.plan import ACROSS, Plan
+from convcli.engine.plan import Plan
+from convcli.engine.processor import ACROSS
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """Separable convolution of a plane: one row of taps per axis, summed over the ranks of the kernel.
 
-Along columns, and along rows that are long enough, it is a product with a Toeplitz matrix, which holds the taps once
-per row, each time one place further: a block of outputs is then one small matrix product on overlapping views of the
-input. Short rows, and samples that are not finite, go through `filter2D`.
+From so many taps on as the processor says, it is a product with a Toeplitz matrix, which holds the taps once per row,
+each time one place further: a block of outputs is then one small matrix product on overlapping views of the input.
+Fewer taps, and samples that are not finite, go through `filter2D`.
 
 Views are made first and products done afterwards: two threads that ask for Python's lock between short calls wait for
 one another longer than they compute.
@@ -20,7 +20,7 @@ import numpy as np
 from convcli.engine.channel.direct import direct
 from convcli.engine.channel.factors import Factors
 from convcli.engine.memory import scratch
-from convcli.engine.plan import ACROSS, column_block, rows_by_product
+from convcli.engine.processor import ACROSS, processor
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
@@ -59,7 +59,7 @@ def along_columns(x: Floats, taps: Floats, finite: bool) -> Floats:
     """`taps` along the first axis of `(h, w, channels)`: `(h - taps + 1, w, channels)`."""
     if taps.size == 1:
         return x if taps[0] == 1 else x * taps[0]
-    if not finite:
+    if not finite or not processor().columns_by_product(taps.size):
         return direct(x, taps[:, None])
     y = np.empty((x.shape[0] - taps.size + 1, *x.shape[1:]), x.dtype)
     flat = np.ascontiguousarray(x).reshape(1, x.shape[0], -1)
@@ -71,7 +71,7 @@ def along_rows(x: Floats, taps: Floats, finite: bool) -> Floats:
     """`taps` along the second axis of `(h, w, channels)`: `(h, w - taps + 1, channels)`."""
     if taps.size == 1:
         return x if taps[0] == 1 else x * taps[0]
-    if not finite or not rows_by_product(taps.size):
+    if not finite or not processor().rows_by_product(taps.size):
         return direct(x, taps[None])
     y = np.empty((x.shape[0], x.shape[1] - taps.size + 1, x.shape[2]), x.dtype)
     if x.shape[0] == x.shape[2] == 1:
@@ -100,7 +100,7 @@ def column_steps(x: Floats, taps: Floats, y: Floats) -> list[Step]:
     if taps.size == 1:
         return [partial(np.multiply, x, taps[0], out=y)]
     count, height, width = y.shape
-    block = min(column_block(taps.size), height)
+    block = min(processor().column_block(taps.size), height)
     matrix = toeplitz(taps.tobytes(), taps.dtype.str, block)
     columns = min(width, unpacked(COLUMNS, matrix.size))
     (near, step, sample), (far, out, _) = x.strides, y.strides

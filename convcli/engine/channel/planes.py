@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,15 +20,21 @@ from convcli.engine.channel.fourier import by_tiles, fourier
 from convcli.engine.channel.passes import passes
 from convcli.engine.channel.phases import correlate_phases, spread_taps
 from convcli.engine.channel.volume import are_small, band_slices, correlate_slices, correlate_volume, folded, pays
-from convcli.engine.dtypes import planar
+from convcli.engine.dtypes import planar, work_dtype
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Gather, Grid, extent
-from convcli.engine.plan import Algorithm, Plan, Plane, plan_plane
+from convcli.engine.memory import scratch
+from convcli.engine.plan import CALL_LIMIT, FOURIER_AREA, Algorithm, Plan, Plane, plan_plane
+from convcli.engine.processor import processor
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
+    from convcli.engine.geometry import Window
+    from convcli.engine.signature import Call, Signature
 
+#: Samples of which OpenCV makes running sums without being made floats first.
+SUMMED = (np.dtype(np.uint8), np.dtype(np.uint16))
 #: Dilated taps are looked at with the zeros between them up to this many; among more, finding factors takes too long.
 SPREAD_LIMIT = 1 << 16
 
@@ -104,6 +110,7 @@ def _work(taps: Floats, height: int, width: int, channels: int) -> Plane:
     return Plane(
         taps=(taps.shape[0], taps.shape[1]), height=height, width=width, channels=channels,
         nonzero=int(np.count_nonzero(taps)), rank=len(factors[0]) if factors else 0,
+        equal=taps.dtype == np.float32 and bool((taps == taps.flat[0]).all()), processor=processor(),
     )  # fmt: skip
 
 
@@ -153,13 +160,16 @@ def algorithm_for(
 
 
 def bands(plan: Plan, work: Plane, dtype: DTypeLike) -> list[tuple[int, int]]:
-    """The rows of the output in the bands that `run_whole` cuts a picture of `dtype` into."""
+    """The rows of the output in the bands that a picture of `dtype` is cut into."""
     kind = np.dtype(dtype)
+    if plan.call:
+        return [(0, work.height)]
     if plan.algorithm == "fourier" and min(work.taps) > 1:
         return list(itertools.pairwise([*range(0, work.height, plan.rows), work.height]))
     if plan.algorithm == "passes":
-        least = 0 if kind.kind == "f" else work.taps[0]
-        return fused.bands(work.height, work.width * work.channels, max(work.rank, 1), least)
+        row, rank = work.width * work.channels, max(work.rank, 1)
+        macs = work.height * row * rank * sum(work.taps)
+        return fused.bands(work.height, row * work_dtype(kind).itemsize, macs, work.taps[0])
     samples = work.height * work.width * work.channels
     if plan.algorithm == "direct" and (
         kind.kind == "f" or (kind == np.uint8 and math.prod(work.taps) <= whole.NATIVE_AREA)
@@ -199,11 +209,73 @@ def whole_cuts(work: Correlation) -> Cuts | None:
     if any(window.stride > 1 for window in work.windows):
         return _strided(work)
     dilation = [window.dilation for window in work.windows]
-    if max(dilation) > 1 and extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
+    together = spread(taps, dilation)
+    if together is taps and max(dilation) > 1:
         return None
-    if max(dilation) > 1:
-        taps = spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T
-    return _plain(work.by(np.ascontiguousarray(taps)))
+    return _plain(work.by(np.ascontiguousarray(together)))
+
+
+def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
+    """`taps` on every channel alone by calls of OpenCV on all of a picture; None where bands are faster."""
+    if taps.ndim == 1 and len(x.shape) == 2 and not x.planes:
+        line = plane_call(replace(x, shape=(1, *x.shape)), taps[None], [Gather(1, 1, 1, 0, 1), *windows], border)
+        return None if line is None else lambda row, out: line(row[None], None if out is None else out[None])[0]
+    if x.planes:
+        plane = plane_call(replace(x, shape=(*x.shape[:-1], 1), planes=False), taps, windows, border)
+        return None if plane is None else partial(_by_planes, plane)
+    if taps.ndim != 2 or len(x.shape) != 3:
+        return None
+    taps = np.ascontiguousarray(spread(taps, [window.dilation for window in windows]))
+    if not whole.fits(x.shape, taps.shape, windows, border):
+        return None
+    height, width, channels = x.shape
+    plan = plan_for(taps, height, width, channels, algorithm=x.algorithm)
+    # Of a strided kernel only some results are wanted, which bands make alone.
+    most = CALL_LIMIT if max(window.stride for window in windows) == 1 else CALL_LIMIT / 2
+    if not plan.call or plan.cost * height * width * channels > most:
+        return None
+    as_read = x.dtype == x.work or (plan.algorithm == "sums" and x.dtype in SUMMED)
+    filtered = whole.filter_of(plan, taps, windows, border)
+    shape = (*(window.length for window in windows), channels)
+    steps = tuple(slice(0, (window.length - 1) * window.stride + 1, window.stride) for window in windows)
+    same = shape == x.shape
+
+    def call(picture: Array, out: Array | None) -> Array:
+        source = one_channel(picture)
+        if not as_read:
+            source = scratch("picture", x.shape, x.work)
+            np.copyto(source, picture)
+        target = None if out is None or not same else one_channel(out)
+        if target is not None and opencv_layout(target):
+            filtered(source, dst=target)
+            return target
+        full = scratch("full", x.shape, x.work)
+        filtered(source, dst=full)
+        if out is None:
+            return full[steps]
+        np.copyto(out, full[steps])
+        return out
+
+    return call
+
+
+def _by_planes(call: Call, x: Array, out: Array | None) -> Array:
+    """Every channel by a call for one, as planes."""
+    first = call(x[..., :1], None if out is None else out[..., :1])
+    if out is None:
+        out = np.moveaxis(scratch("planes", (x.shape[-1], *first.shape[:-1]), first.dtype), 0, -1)
+        out[..., :1] = first
+    for channel in range(1, x.shape[-1]):
+        own = slice(channel, channel + 1)
+        out[..., own] = call(x[..., own], out[..., own])
+    return out
+
+
+def spread(taps: Floats, dilation: Sequence[int]) -> Floats:
+    """`taps` `(y, x)` with the zeros between them, as long as there are not too many."""
+    if max(dilation) == 1 or extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
+        return taps
+    return spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T
 
 
 def _line(work: Correlation) -> Cuts | None:
@@ -233,11 +305,14 @@ def _plain(work: Correlation) -> Cuts | None:
     """A kernel on a picture at stride 1, the zeros between dilated taps among them."""
     taps, windows, asked = work.taps, work.windows, work.constraints.algorithm
     plan = plan_for(taps, windows[0].length, windows[1].length, work.x.shape[2], algorithm=asked)
-    if plan.algorithm == "direct" and whole.fits(work):
-        return _direct(work)
+    if plan.algorithm == "sums" and whole.fits_in_place(work):
+        filtered = whole.filter_of(plan, taps, windows, work.border)
+        return whole.filter_bands(work, filtered, as_read=work.x.dtype in SUMMED)
+    if plan.algorithm == "direct" and taps.size < FOURIER_AREA and whole.fits_in_place(work):
+        return _direct(work, plan)
     if not fused.fits(work):
         return None
-    factors = factorise(taps) if plan.algorithm == "passes" else None
+    factors = factorise(taps) if plan.algorithm in ("passes", "sums") else None
     if factors is not None:
         return fused.fused(work, factors)
     if plan.algorithm == "fourier" and min(taps.shape) > 1:
@@ -245,16 +320,16 @@ def _plain(work: Correlation) -> Cuts | None:
     return None
 
 
-def _direct(work: Correlation) -> Cuts:
-    """By `filter2D`, to where the result goes if that can be, else by way of integers or floats."""
+def _direct(work: Correlation, plan: Plan) -> Cuts:
+    """By `filter2D`, to where the result goes if that can be, else by way of floats."""
     x, taps, sink = work.x, work.taps, work.sink
+    filtered = whole.filter_of(plan, taps, work.windows, work.border)
     exact = x.dtype == "uint8" and whole.are_integers(taps)
     native = x.dtype == "uint8" and taps.size <= whole.NATIVE_AREA
     out = sink.native(x.dtype, exact=exact) if native else sink.target(taps.dtype)
     if out is not None and x.dtype == out.dtype and opencv_layout(one_channel(out)):
-        return whole.filter_to(work, out)
-    few = np.count_nonzero(taps) <= whole.INTEGER_TAPS
-    return whole.filter_bands(work, integers=exact and bool(few) and sink.takes_integers)
+        return whole.filter_to(work, filtered, out)
+    return whole.filter_bands(work, filtered)
 
 
 def _phase(x: Floats, taps: Floats, facts: Facts) -> Floats:
@@ -271,5 +346,5 @@ def _filter(x: Floats, taps: Floats, facts: Facts) -> Floats:
     plan = plan_for(taps, height, width, x.shape[2], facts=facts)
     if plan.algorithm == "fourier":
         return fourier(x, taps, plan.tile)
-    factors = factorise(taps) if plan.algorithm == "passes" else None
+    factors = factorise(taps) if plan.algorithm in ("passes", "sums") else None
     return direct(x, taps) if factors is None else passes(x, factors, facts.finite)

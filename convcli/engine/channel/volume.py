@@ -23,6 +23,7 @@ from convcli.engine.channel.phases import correlate_small, is_small
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
 from convcli.engine.plan import FAST, FOURIER_AREA, Plane, direct_cost, fourier_cost, fourier_tile
+from convcli.engine.processor import processor
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ def pays(taps: Floats, lengths: tuple[int, ...]) -> bool:
     deep, high, wide = taps.shape
     if min(high, wide) == 1:
         return False
-    work = Plane(taps=(high, wide), height=lengths[1], width=lengths[2])
+    work = Plane(taps=(high, wide), height=lengths[1], width=lengths[2], processor=processor())
     transform = fourier_cost(fourier_tile(work), work)
-    slice_by_slice = deep * min(direct_cost((high, wide), high * wide), transform)
+    slice_by_slice = deep * min(direct_cost((high, wide), high * wide, processor()), transform)
     # Half of a transform is the way there, done again for the slices that bands share.
     shared = transform * (1 + (deep - 1) / (2 * lengths[0]))
     return bool(shared + PRODUCT * deep < slice_by_slice)
@@ -68,8 +69,8 @@ def folded_rows(taps: Floats) -> int:
     rows = ((FOURIER_AREA - 1) // wide - high) // max(1, deep - 1) - (high - 1)
     if deep == 1 or rows < 1:
         return 0
-    at_once = direct_cost((1, 1), taps.size) * (rows + high - 1) / rows
-    return rows if at_once < deep * (direct_cost((high, wide), high * wide) + ADDED) else 0
+    at_once = direct_cost((1, 1), taps.size, processor()) * (rows + high - 1) / rows
+    return rows if at_once < deep * (direct_cost((high, wide), high * wide, processor()) + ADDED) else 0
 
 
 def folded(work: Correlation) -> Cuts | None:

@@ -1,14 +1,17 @@
 """A plain convolution of a picture that OpenCV continues over the edge itself: no window is copied.
 
 Float pictures are filtered from where they lie to where the result goes, in parts; the rows next to each cut, which
-saw the border instead of their neighbours, are then done again. Integer ones go through a float band.
+saw the border instead of their neighbours, are then done again. Integer ones go through a float band. A small picture
+is filtered by one call, without threads.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -16,13 +19,19 @@ import numpy as np
 from convcli.engine import tiles
 from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import CHANNEL_LIMIT, one_channel, opencv_layout
-from convcli.engine.geometry import Gather
+from convcli.engine.channel.factors import Factors, factorise
+from convcli.engine.facts import Facts
+from convcli.engine.geometry import Gather, Window
 from convcli.engine.memory import scratch
-from convcli.engine.plan import FOURIER_AREA
+from convcli.engine.plan import Plan
+from convcli.engine.processor import processor
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
+
+#: `filter(x, dst=y)`: a picture of the same size, the border included; `dst` may be left out.
+Filter: TypeAlias = "Callable[..., Any]"
 
 #: Bytes of a part of a picture that is filtered where it lies: it needs no cache, and seams cost.
 PART = 1 << 23
@@ -34,34 +43,101 @@ NATIVE_AREA = 9
 LEAST = 12_000_000
 #: Multiplications in the time that it takes to read and write a sample.
 AROUND = 9
-#: So many taps that are not 0 go faster over bytes than over floats that were made of them.
-INTEGER_TAPS = 6
-#: OpenCV's number for each border rule that `filter2D` knows.
+#: OpenCV's number for each border rule that it knows.
 RULES = {"zero": 0, "replicate": 1, "symmetric": 2, "reflect": 4}
 
 
-def fits(work: Correlation) -> bool:
-    """Whether `filter2D` computes just this: a small kernel at stride 1 on a picture that keeps its size."""
-    x, taps, windows, border = work.x, work.taps, work.windows, work.border
-    if border not in RULES or taps.ndim != 2 or x.ndim != 3 or taps.size >= FOURIER_AREA or x.shape[2] > CHANNEL_LIMIT:
+def fits(shape: Sequence[int], taps: tuple[int, ...], windows: Sequence[Window], border: str) -> bool:
+    """Whether OpenCV can filter a picture of this `shape`: outputs lie on its samples, some of which are left out."""
+    if border not in RULES or len(taps) != 2 or len(shape) != 3 or shape[2] > CHANNEL_LIMIT:
         return False
-    same_size = all(
-        isinstance(window, Gather) and window.stride == 1 and 0 <= window.before < k and n == window.length >= 2 * k
-        for window, n, k in zip(windows, x.shape, taps.shape, strict=False)
+    return all(
+        isinstance(window, Gather)
+        and 0 <= window.before < k
+        and (window.length - 1) * window.stride < n
+        and (n >= 2 * k or k == 1)
+        for window, n, k in zip(windows, shape, taps, strict=False)
     )
-    return same_size and opencv_layout(x)
 
 
-def filter_to(work: Correlation, out: Array) -> Cuts:
+def fits_in_place(work: Correlation) -> bool:
+    """Whether OpenCV can filter a picture from where it lies, and no sample is left out."""
+    same_size = all(window.length == n for window, n in zip(work.windows, work.x.shape, strict=False))
+    fitting = fits(work.x.shape, work.taps.shape, work.windows, work.border)
+    return fitting and same_size and work.grid.stride == (1, 1) and opencv_layout(work.x)
+
+
+def filter_of(plan: Plan, taps: Floats, windows: Sequence[Window], border: str) -> Filter:
+    """The calls of OpenCV that `plan`, one that has such, is made of."""
+    if plan.algorithm == "sums":
+        return _sums_filter(taps, windows, border)
+    factors = factorise(taps) if plan.algorithm == "passes" else None
+    return _direct_filter(taps, windows, border) if factors is None else _passes_filter(factors, windows, border)
+
+
+def _direct_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter:
+    """`filter2D`; `taps` is to be smaller than what it makes Fourier transforms of."""
+    anchor = (windows[1].before, windows[0].before)
+    return partial(cv2.filter2D, ddepth=-1, kernel=taps, anchor=anchor, borderType=RULES[border])
+
+
+def _passes_filter(factors: Factors, windows: Sequence[Window], border: str) -> Filter:
+    """A pass along columns and one along rows for each rank, each by fewer taps than `filter2D` makes transforms of."""
+    anchor, rule = (windows[1].before, windows[0].before), RULES[border]
+    ranks = list(zip(*factors, strict=True))
+    if len(ranks) == 1 and processor().separates_by_call(*(taps.size for taps in ranks[0])) and _mirrored(*ranks[0]):
+        down, across = ranks[0]
+        return partial(cv2.sepFilter2D, ddepth=-1, kernelX=across, kernelY=down, anchor=anchor, borderType=rule)
+
+    def pass_of(x: Array, taps: Floats, dst: Array | None = None) -> Any:
+        place = tuple(place if side > 1 else 0 for place, side in zip(anchor, taps.shape[::-1], strict=True))
+        return cv2.filter2D(x, -1, taps, dst=dst, anchor=place, borderType=rule)
+
+    def filtered(x: Array, dst: Array | None = None) -> Any:
+        total: Any = None
+        for down, across in ranks:
+            part = pass_of(pass_of(x, down[:, None]), across[None], None if total is not None else dst)
+            total = part if total is None else cv2.add(total, part, dst=total)
+        return total
+
+    return filtered
+
+
+def _mirrored(*sides: Floats) -> bool:
+    """Whether all rows of taps read the same backwards: of these `sepFilter2D` is as fast as it can be."""
+    return all((taps == taps[::-1]).all() for taps in sides)
+
+
+def _sums_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter:
+    """Equal taps by running sums, to float32, exact of integers; two passes where samples are not fit for it.
+
+    A running sum carries a NaN, an infinity, and the rounding errors of what is far greater than all else along.
+    """
+    (high, wide), anchor, share = taps.shape, (windows[1].before, windows[0].before), float(taps.flat[0])
+    sides = np.ones(high, taps.dtype), np.full(wide, taps.flat[0])
+    otherwise = _passes_filter((sides[0][None], sides[1][None]), windows, border)
+
+    def filtered(x: Array, dst: Array | None = None) -> Any:
+        if x.dtype.kind == "f" and not Facts(x, plain=False).bounded:
+            return otherwise(x, dst)
+        y = cv2.boxFilter(
+            x, cv2.CV_32F, (wide, high), dst=dst, anchor=anchor, normalize=False, borderType=RULES[border]
+        )
+        return np.multiply(y, share, out=y)
+
+    return filtered
+
+
+def filter_to(work: Correlation, filtered: Filter, out: Array) -> Cuts:
     """Filters the input into `out`, both `(h, w, channels)` of one dtype: that of the taps, or uint8."""
-    x, out, taps, border = one_channel(work.x), one_channel(out), work.taps, work.border
-    up, down, anchor = _reach(work)
+    x, out, taps = one_channel(work.x), one_channel(out), work.taps
+    up, down = _reach(work)
     # Of float64 OpenCV makes Fourier transforms from 50 taps on: there the last bit depends on where a part begins.
     part = FINE_PART if work.constraints.fine and x.itemsize < 8 else PART
     cuts = parts(x.shape[0], x.nbytes, x.size, taps.shape, part)
 
     def band(cut: tuple[int, int]) -> None:
-        cv2.filter2D(x[slice(*cut)], -1, taps, dst=out[slice(*cut)], anchor=anchor, borderType=RULES[border])
+        filtered(x[slice(*cut)], dst=out[slice(*cut)])
         if cut[0]:
             seam(cut[0], cut[0] + up)
         if cut[1] < x.shape[0]:
@@ -70,16 +146,16 @@ def filter_to(work: Correlation, out: Array) -> Cuts:
 
     def seam(low: int, high: int) -> None:
         if low < high:
-            redone = cv2.filter2D(x[low - up : high + down], -1, taps, anchor=anchor, borderType=RULES[border])
-            out[low:high] = redone[up : up + high - low].reshape(high - low, *x.shape[1:])
+            again = filtered(x[low - up : high + down])
+            out[low:high] = again[up : up + high - low].reshape(high - low, *x.shape[1:])
 
     return Cuts(band, cuts)
 
 
-def _reach(work: Correlation) -> tuple[int, int, tuple[int, int]]:
-    """Rows that outputs reach upwards and downwards, and the kernel's anchor as OpenCV takes it."""
+def _reach(work: Correlation) -> tuple[int, int]:
+    """Rows that outputs reach upwards and downwards."""
     up = work.windows[0].before
-    return up, work.taps.shape[0] - 1 - up, (work.windows[1].before, up)
+    return up, work.taps.shape[0] - 1 - up
 
 
 def parts(height: int, size: int, samples: int, taps: tuple[int, ...], part: int) -> list[tuple[int, int]]:
@@ -95,20 +171,21 @@ def are_integers(taps: Floats) -> bool:
     return bool((taps == np.rint(taps)).all())
 
 
-def filter_bands(work: Correlation, *, integers: bool = False) -> Cuts:
-    """Filters an input of any dtype in bands of the dtype of the taps; or bytes by `integers`, to int16."""
-    x, taps, border = work.x, work.taps, work.border
-    up, down, anchor = _reach(work)
-    depth, kind = (cv2.CV_16S, np.dtype(np.int16)) if integers else (-1, taps.dtype)
+def filter_bands(work: Correlation, filtered: Filter, *, as_read: bool = False) -> Cuts:
+    """Filters an input of any dtype in bands of the dtype of the taps, into which `filtered` brings it if `as_read`."""
+    x, taps, (rows_of, columns) = one_channel(work.x), work.taps, work.windows
+    up, down = _reach(work)
+    as_read = as_read or x.dtype == taps.dtype
+    across = slice(0, (columns.length - 1) * columns.stride + 1, columns.stride)
 
     def band(rows: tuple[int, int]) -> None:
-        low, high = max(0, rows[0] - up), min(x.shape[0], rows[1] + down)
+        first, last = rows[0] * rows_of.stride, (rows[1] - 1) * rows_of.stride + 1
+        low, high = max(0, first - up), min(x.shape[0], last + down)
         source, shape = x[low:high], (high - low, *x.shape[1:])
-        if not integers:
+        if not as_read:
             source = scratch("window", shape, taps.dtype)
             np.copyto(source, x[low:high])
-        result = scratch("filtered", shape, kind)
-        cv2.filter2D(source, depth, taps, dst=result, anchor=anchor, borderType=RULES[border])
-        work.sink.store(result[rows[0] - low : rows[1] - low], rows[0])
+        result = filtered(source, dst=scratch("filtered", shape, taps.dtype)).reshape(shape)
+        work.sink.store(result[first - low : last - low : rows_of.stride, across], rows[0])
 
     return Cuts(band, tiles.bands(x.shape, work.windows, taps.itemsize))

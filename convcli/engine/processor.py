@@ -1,0 +1,74 @@
+"""What the processor can do, as far as it decides which algorithm is fastest: costs that were measured on each kind."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+
+from convcli.records import record
+
+#: Outputs of a product along rows: a whole vector register. Wider matrices hold more zeros.
+ACROSS = 16
+#: A cost in nanoseconds per sample on one core, without and for each tap.
+Line = tuple[float, float]
+
+
+@record
+class Processor:
+    """Costs on one kind of processor: of OpenCV's `filter2D` (`direct`, and with one `row` or one `column` of taps), of
+    running sums (`sums`, whatever the taps), and of matrix products along columns and rows.
+
+    `blocks` are the outputs of a product along columns, by the most taps for which they are best.
+    """
+
+    name: str
+    direct: Line
+    row: Line
+    column: Line
+    sums: float
+    column_product: Line
+    row_product: Line
+    blocks: tuple[tuple[int, int], ...]
+
+    def column_block(self, taps: int) -> int:
+        """Outputs of a product along columns: more of them waste fewer loads, fewer of them hold fewer zeros."""
+        return next((block for most, block in self.blocks if taps <= most), self.blocks[-1][1])
+
+    def columns_by_product(self, taps: int) -> bool:
+        """Whether a pass of so many taps along columns of finite samples is a matrix product."""
+        return line(self.column_product, taps) < line(self.column, taps)
+
+    def rows_by_product(self, taps: int) -> bool:
+        """The same along rows."""
+        return line(self.row_product, taps) < line(self.row, taps)
+
+    def separates_by_call(self, high: int, wide: int) -> bool:
+        """Whether one call of `sepFilter2D` with taps that are mirrored is faster than a call for each pass."""
+        return min(high, wide) > 1 and max(high, wide) <= SYMMETRIC
+
+
+def line(cost: Line, taps: int) -> float:
+    """The cost of so many taps."""
+    return cost[0] + cost[1] * taps
+
+
+#: `sepFilter2D` folds up to so many mirrored taps within vector registers.
+SYMMETRIC = 5
+
+#: OpenBLAS takes small operands as they lie: products are cheap from few taps on. Measured on Zen 4.
+WIDE = Processor(
+    name="AVX-512", direct=(0.4, 0.045), row=(0.2, 0.036), column=(0.3, 0.04), sums=1.0,
+    column_product=(0.2, 0.015), row_product=(0.75, 0.0135), blocks=((39, 4), (1 << 30, 8)),
+)  # fmt: skip
+#: OpenBLAS rearranges all operands first: OpenCV is faster up to more taps. Measured on Zen 3.
+NARROW = Processor(
+    name="AVX2", direct=(0.2, 0.0375), row=(0.17, 0.036), column=(0.12, 0.055), sums=1.3,
+    column_product=(0.45, 0.029), row_product=(1.45, 0.0225), blocks=((9, 4), (24, 8), (48, 16), (1 << 30, 24)),
+)  # fmt: skip
+
+
+@cache
+def processor() -> Processor:
+    """The kind of this processor: `NARROW` for all without AVX-512, as numpy sees it (`NPY_DISABLE_CPU_FEATURES`)."""
+    features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
+    return WIDE if features.get("AVX512F") or features.get("AVX512_SKX") else NARROW

@@ -1,0 +1,160 @@
+"""Small pictures, filtered by plain calls: what they are, what they cost in calls, and that bands give the same."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convcli
+from convcli.engine import plan, threads
+from convcli.engine.channel import whole
+from convcli.filtering.chain import Chain
+from convcli.filtering.steps import filter_pixels
+
+RNG = np.random.default_rng(77)
+KERNELS: dict[str, dict[str, Any]] = {
+    "dense": {"weights": RNG.standard_normal((3, 5))},
+    "large": {"weights": RNG.standard_normal((11, 11)) / 50},
+    "dilated": {"weights": RNG.standard_normal((3, 3)), "dilation": [2, 3]},
+    "strided": {"weights": RNG.standard_normal((3, 3)), "stride": [2, 3]},
+    "padded": {"weights": RNG.standard_normal((5, 5)), "padding": [1, 2]},
+    "even": {"weights": RNG.standard_normal((4, 2))},
+    "separable": {"type": "separable", "taps": {"y": RNG.standard_normal(5), "x": RNG.standard_normal(9)}},
+    "mirrored": {"type": "separable", "taps": [0.25, 0.5, 0.25]},
+    "halved": {"type": "separable", "taps": [1, 4, 6, 4, 1], "stride": 2, "divisor": 256},
+    "rank 2": {"weights": np.outer([1, 2, 3, 2, 1], [1, 0, 2, 0, 1]) + np.outer([1, 0, 1, 0, 1], [2, 1, 1, 1, 2.0])},
+    "box": {"weights": {"box": {"size": 9}}},
+    "equal": {"weights": np.full((2, 12), -0.5)},
+    "row": {"weights": RNG.standard_normal((1, 15))},
+    "column": {"weights": RNG.standard_normal((15, 1))},
+}
+PADS: dict[str, Any] = {"zero": "constant", "replicate": "edge", "symmetric": "symmetric", "reflect": "reflect"}
+SHAPES = [(64, 64), (33, 47, 3), (40, 39, 4), (38, 61, 2)]
+
+
+def picture(shape: tuple[int, ...], dtype: Any) -> Any:
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        return np.random.default_rng(5).standard_normal(shape).astype(kind)
+    return np.random.default_rng(5).integers(0, np.iinfo(kind).max, shape, kind, endpoint=True)
+
+
+def filtered(kernel: Any, x: Any) -> Any:
+    """By its definition, in float64, the border by numpy's `pad`."""
+    parts = kernel.parts()
+    taps = parts["together"] if "together" in parts else next(iter(parts.values()))
+    windows, pads = kernel.windows(x.shape[:2], "yx"), []
+    for window, n in zip(windows, x.shape, strict=False):
+        low, high = window.reads(0, window.length)
+        pads.append((max(0, -low), max(0, high - n)))
+    y = np.zeros((*(window.length for window in windows), *x.shape[2:]))
+    padded = np.pad(x.astype(float), [*pads, *[(0, 0)] * (x.ndim - 2)], mode=PADS[kernel.border])
+    for place in np.ndindex(*taps.shape):
+        first = [w.dilation * t - w.before + pad[0] for t, w, pad in zip(place, windows, pads, strict=True)]
+        steps = [slice(a, a + (w.length - 1) * w.stride + 1, w.stride) for a, w in zip(first, windows, strict=True)]
+        y += taps[place] * padded[tuple(steps)]
+    return y
+
+
+@pytest.fixture(autouse=True)
+def counted_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The pieces of work that go to threads."""
+    runs: list[int] = []
+    run_all = threads.run_all
+    monkeypatch.setattr(threads, "run_all", lambda work, pieces: (runs.append(len(pieces)), run_all(work, pieces)))
+    return runs
+
+
+@pytest.mark.parametrize("border", ["zero", "replicate", "symmetric", "reflect"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
+@pytest.mark.parametrize("name", KERNELS)
+def test_small_pictures_are_filtered_without_threads(
+    name: str, dtype: str, border: str, counted_runs: list[int]
+) -> None:
+    """Within the bounds of what scipy makes of them in float64, and the same from a second call on."""
+    kernel = convcli.load(KERNELS[name] | {"border": border})
+    for shape in SHAPES:
+        x = picture(shape, dtype)
+        y = kernel.apply(x)
+        exact = filtered(kernel, x)
+        scale = max(1.0, float(np.abs(exact).max()))
+        if x.dtype.kind == "f":
+            assert np.abs(y - exact).max() <= (1e-5 if dtype == "float32" else 1e-12) * scale
+        else:
+            limits = np.iinfo(x.dtype)
+            assert np.abs(y - np.clip(np.rint(exact), limits.min, limits.max)).max() <= 1
+        assert y.flags.c_contiguous and y.dtype == x.dtype
+        assert np.array_equal(kernel.apply(x.copy()), y)
+    assert not counted_runs
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("name", KERNELS)
+def test_planes_and_other_layouts(name: str, dtype: str) -> None:
+    kernel = convcli.load(KERNELS[name])
+    x = picture((30, 41, 3), dtype)
+    y = kernel.apply(x)
+    for layout, order in {"cyx": (2, 0, 1), "xyc": (1, 0, 2)}.items():
+        turned = kernel.apply(np.ascontiguousarray(x.transpose(order)), layout)
+        assert np.abs(turned.transpose(np.argsort(order)).astype(float) - y).max() <= (
+            1e-5 if dtype == "float32" else 1
+        )
+    views = kernel.apply(np.repeat(x, 2, axis=1)[:, ::2])
+    assert np.array_equal(views, y)
+
+
+@pytest.mark.usefixtures("in_bands")
+@pytest.mark.parametrize(("name", "dtype"), [*itertools.product(KERNELS, ["uint8", "float32"])])
+def test_bands_give_the_same(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = picture((47, 52, 3), dtype)
+    banded = convcli.load(KERNELS[name]).apply(x)
+    monkeypatch.undo()
+    plan.plan_plane.cache_clear()
+    called = convcli.load(KERNELS[name]).apply(x)
+    assert np.abs(banded.astype(float) - called).max() <= (1 if dtype == "uint8" else 1e-5 * np.abs(called).max())
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_pictures_and_arrays_get_the_same_bits(name: str) -> None:
+    for shape, dtype in itertools.product(SHAPES[:3], ("uint8", "float32")):
+        x, kernel = picture(shape, dtype), convcli.load(KERNELS[name] | {"bias": [0.5]})
+        canonical = x if x.ndim == 3 else x[..., None]
+        found = filter_pixels(canonical, Chain([kernel]), axes="yx").array
+        assert np.array_equal(found.reshape(kernel.apply(x).shape), kernel.apply(x))
+
+
+@pytest.mark.parametrize("spot", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("name", KERNELS)
+def test_what_is_not_finite_reaches_no_further_than_the_kernel(name: str, spot: float) -> None:
+    kernel = convcli.load(KERNELS[name] | {"border": "zero"})
+    x = picture((60, 60), "float32")
+    exact = kernel.apply(x)
+    x[30, 30] = spot
+    y = kernel.apply(x)
+    ones = np.zeros((60, 60), np.float32)
+    ones[30, 30] = 1
+    reached = kernel.replace().apply(ones) != 0
+    assert np.isclose(y[~reached], exact[~reached], rtol=1e-5, atol=1e-5).all()
+    if not np.isfinite(spot):
+        assert not np.isfinite(y[reached]).any()
+
+
+def test_the_second_call_plans_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, x = convcli.load("gaussian:sigma=1"), picture((64, 64, 3), "uint8")
+    y = kernel.apply(x)
+    for module, name in ((plan, "plan_plane"), (whole, "filter_of"), (whole, "fits")):
+        monkeypatch.setattr(module, name, None)
+    assert np.array_equal(kernel.apply(x), y)
+
+
+def test_equal_taps_are_running_sums() -> None:
+    """As many operations for 81 taps as for 961: whole numbers come out exactly."""
+    for size in (9, 31):
+        kernel = convcli.load({"weights": np.ones((size, size)), "border": "zero"})
+        assert kernel.algorithm((500, 500), 1).name == "sums"
+        x = picture((200, 190), "uint16").astype(np.float32) // 64
+        exact = filtered(kernel, x)
+        assert np.array_equal(kernel.apply(x), exact.astype(np.float32))
