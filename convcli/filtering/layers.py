@@ -130,7 +130,7 @@ class Shuffled(Stretched):
 
 def joined(placed: Placed, parts: Sequence[Part], curve: Curve | None, dtype: DTypeLike) -> Node:
     """What a layer makes of several others, sample by sample."""
-    make = {"add": _added, "subtract": _subtracted, "concat": _beside}[placed.type]
+    make = {"add": _added, "subtract": _subtracted, "concat": _beside, "activate": np.copyto}[placed.type]
     return Pointwise(partial(_bent, make, curve), parts, placed.channels_out, dtype)
 
 

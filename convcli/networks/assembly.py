@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from convcli.engine.geometry import Scatter, gather_window
@@ -49,6 +50,7 @@ class _Builder:
         self.layers: list[Placed] = []
         self.swaps: list[Swap] = []
         self.shelf, self.untrained = Shelf(network.arrays), list[str]()
+        self._entering = Flow(size=network.input_size, channels=network.channels)
         self._used: dict[str, int] = {}
         self._turns = 0
 
@@ -79,6 +81,7 @@ class _Builder:
     def _step(self, item: Item, flow: Flow, name: str) -> Flow:
         """One layer, with errors at its place in the file."""
         try:
+            flow = self._earlier("from", item.source) if item.source else flow
             return _STEPS.get(item.kind, _Builder._convolution)(self, item, flow, name)
         except (FieldError, ShapeError) as error:
             node = _blamed(item.node, error)
@@ -156,7 +159,10 @@ class _Builder:
         if item.branches:
             flows = [self.chain(branch, flow, f"{name}/{chr(ord('a') + n)}") for n, branch in enumerate(item.branches)]
         else:
-            flows = [flow, self._earlier(item)]
+            # A name alone is joined to this chain; several stand for themselves.
+            alone = isinstance(item.value, str)
+            named = [self._earlier(item.kind, value) for value in ([item.value] if alone else item.value)]
+            flows = [flow, *named] if alone else named
         sizes = sorted({one.size for one in flows}, reverse=True)
         if len(sizes) > 1:
             raise ShapeError(f"what is joined differs in size: {' and '.join('x'.join(map(str, s)) for s in sizes)}")
@@ -170,12 +176,19 @@ class _Builder:
         channels_out = channels[0] if item.kind != "concat" else None
         return self._placed(Placed.on(both, name, item.kind, windows, channels_out=channels_out, **_bent(item)))
 
-    def _earlier(self, item: Item) -> Flow:
-        """The output of an earlier layer by its name."""
-        number = self._number(item.value)
+    def _activate(self, item: Item, flow: Flow, name: str) -> Flow:
+        windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]
+        bent = _bent(replace(item, fields={"activation": item.value}))
+        return self._placed(Placed.on(flow, name, "activate", windows, **bent))
+
+    def _earlier(self, field: str, name: str) -> Flow:
+        """The output of an earlier layer by its name, or the input."""
+        number = self._number(name)
+        if number is None and name == "input":
+            return self._entering
         if number is None:
             known = [placed.name for placed in self.layers if not placed.name.isdigit()]
-            raise FieldError(item.kind, f"no layer above has the name '{item.value}'", hint=_names(known))
+            raise FieldError(field, f"no layer above has the name '{name}'", hint=_names(known))
         return self._output(number)
 
     def _number(self, name: str) -> int | None:
@@ -213,6 +226,7 @@ _STEPS: dict[str, Callable[[_Builder, Item, Flow, str], Flow]] = {
     "global_pool": _Builder._global_pool,
     "upsample": _Builder._upsample,
     "depth_to_space": _Builder._depth_to_space,
+    "activate": _Builder._activate,
     "add": _Builder._join,
     "subtract": _Builder._join,
     "concat": _Builder._join,

@@ -23,7 +23,7 @@ from convcli import streams
 from convcli.errors import KernelError, suggestion
 from convcli.networks import entrance, weights
 from convcli.networks.entrance import Entrance
-from convcli.networks.kinds import KINDS, NAME, POOLINGS, REPEAT, Kind
+from convcli.networks.kinds import ACTIVATION, FROM, KINDS, NAME, POOLINGS, REPEAT, Kind
 from convcli.networks.network import Item, Network
 from convcli.ops import fields as f
 from convcli.ops.fields import Field
@@ -166,15 +166,17 @@ class _Reader:
         if len(kinds) != 1:
             raise self._kind_error(node, kinds)
         kind = KINDS[kinds[0]]
-        known = {**kind.fields, "name": NAME, "repeat": REPEAT}
+        known = {**kind.fields, "name": NAME, "repeat": REPEAT, "from": FROM}
         for key in node.value:
             if key != kinds[0] and key not in known:
                 hint = suggestion(key, known) or f"{kinds[0]} has {', '.join(known)}"
                 raise node.key_error(key, f"unknown field '{key}' of a {kinds[0]} layer", hint)
         values = {key: self._field(node, key, field, kinds[0]) for key, field in known.items()}
-        name, repeat = values.pop("name"), values.pop("repeat")
+        name, repeat, source = values.pop("name"), values.pop("repeat"), values.pop("from")
         value, branches = self._value(node.value[kinds[0]], kinds[0], kind, inside)
-        return Item(kind=kinds[0], value=value, node=node, fields=values, name=name, repeat=repeat, branches=branches)
+        return Item(kind=kinds[0], value=value, node=node, fields=values, name=name, repeat=repeat, source=source,
+            branches=branches,
+        )  # fmt: skip
 
     def _field(self, node: Node, key: str, field: Field, kind: str) -> Any:
         if key in node.value:
@@ -192,15 +194,19 @@ class _Reader:
             if node.value not in POOLINGS:
                 raise node.error(f"'{name}' must be {' or '.join(POOLINGS)}, not '{node.value}'")
             return node.value, ()
+        if kind.value == "activation":
+            return read(node, ACTIVATION, name), ()
         if kind.value == "chain":
             return "", (self.chain(node, inside),)
         if kind.value == "name":
             return self._block(node, inside)
         if isinstance(node.value, str):
             return node.value, ()
+        if isinstance(node.value, list) and len(node.value) > 1 and all(isinstance(i.value, str) for i in node.value):
+            return tuple(item.value for item in node.value), ()
         if not isinstance(node.value, list) or len(node.value) < 2:
             hint = f"{{{name}: [[{{dense: 64}}], []]}} or {{{name}: NAME}}"
-            raise node.error(f"'{name}' takes two branches or more, or the name of an earlier layer", hint)
+            raise node.error(f"'{name}' takes two branches or more, or names of earlier layers", hint)
         return "", tuple(self.chain(branch, inside) for branch in node.value)
 
     def _block(self, node: Node, inside: tuple[str, ...]) -> tuple[str, tuple[tuple[Item, ...], ...]]:

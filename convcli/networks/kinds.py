@@ -38,7 +38,8 @@ class Kind:
 
     doc: str
     fields: Mapping[str, Field] = field(default_factory=dict)
-    #: What stands after the name: whole (a number), pooling (max, average), join (branches or a name), name, chain.
+    #: What stands after the name: whole (a number), pooling (max, average), join (branches, or names), activation,
+    #: name, chain.
     value: str = "whole"
 
 
@@ -92,9 +93,11 @@ KINDS: dict[str, Kind] = {
     "add": Kind("The sum of branches, or of this chain and an earlier layer.", _BENT, "join"),
     "subtract": Kind("The first branch minus the others, or this chain minus an earlier layer.", _BENT, "join"),
     "concat": Kind("The channels of branches, or of this chain and an earlier layer, side by side.", _BENT, "join"),
+    "activate": Kind("An activation alone: relu, or another.", {}, "activation"),
     "block": Kind("A named block.", {}, "name"),
     "layers": Kind("Layers to be repeated.", {}, "chain"),
 }  # fmt: skip
 POOLINGS = ("max", "average")
 NAME = Field("text", "A name for the layer, in tables and for joins.", "")
+FROM = Field("text", "The earlier layer that it reads, or input, instead of the layer above.", "")
 REPEAT = Field("whole", "How many times, one after the other.", 1)

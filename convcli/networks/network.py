@@ -33,6 +33,8 @@ class Item:
     fields: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     repeat: int = 1
+    #: The earlier layer that it reads; empty for the one above.
+    source: str = ""
     branches: tuple[tuple[Item, ...], ...] = ()
 
 

@@ -50,7 +50,7 @@ GROUPS = Field("whole", "Channels are split in this many groups that don't mix."
 PADDING = Field(
     "padding",
     "Cells added at the edges: same (the picture keeps its place), valid (none), a number, one per axis, or"
-    " [before, after] per axis.",
+    " [before, after] per axis; same_upper and same_lower are those of ONNX and TensorFlow.",
     "same",
 )
 BORDER = Field("border", "What lies outside the image.", "reflect")

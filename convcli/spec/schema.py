@@ -14,7 +14,7 @@ from convcli.ops.rules import Parameter
 from convcli.ops.tensors import GREATEST
 from convcli.ops.weight_rules import RULES
 from convcli.spec.scalars import GREATEST_WHOLE
-from convcli.spec.values import AXES
+from convcli.spec.values import AXES, PADDINGS
 
 _NUMBER = {"type": "number", "minimum": -GREATEST, "maximum": GREATEST}
 _NUMBERS = {"$ref": "#/$defs/numbers"}
@@ -97,7 +97,7 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
         "sizes": {"anyOf": [whole, {"type": "array", "items": whole, **_PER_AXIS_LIMIT}]},
         "padding": {
             "anyOf": [
-                {"enum": ["same", "valid"]},
+                {"enum": list(PADDINGS)},
                 padding,
                 {
                     "type": "array",

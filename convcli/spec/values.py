@@ -25,6 +25,7 @@ FILE_ENDINGS = (".npy", *tensors.MEMBERED)
 _FILES = "a .npy, .npz, .safetensors or .onnx file"
 #: Files of PyTorch's: programs, which could do anything.
 PICKLES = (".pt", ".pth", ".ckpt", ".pkl")
+PADDINGS = ("same", "valid", "same_upper", "same_lower")
 #: What other libraries call the border rules.
 BORDER_NAMES = {
     "circular": "wrap", "grid-wrap": "wrap", "periodic": "wrap", "constant": "zero", "zeros": "zero",
@@ -119,7 +120,7 @@ def _sizes(node: Node, field: Field, name: str) -> Any:
 
 def _padding(node: Node, field: Field, name: str) -> Any:
     if isinstance(node.value, str):
-        return _choice(node, name, ("same", "valid"), "same, valid or numbers")
+        return _choice(node, name, PADDINGS, "same, valid or numbers")
     if not isinstance(node.value, list):
         return whole(node, f"'{name}'", 0)
     if not 1 <= len(node.value) <= 3:

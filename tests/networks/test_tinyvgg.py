@@ -16,7 +16,7 @@ from tests.support import SAMPLES, read, run, save
 
 
 def arrays() -> dict[str, Any]:
-    """Its weights in the order of PyTorch and ONNX: TensorFlow has (taps, in, out), and flattens pixels before channels."""
+    """Its weights as PyTorch and ONNX order them; TensorFlow has (taps, in, out), and flattens channels last."""
     described = json.loads(shared.weights("tinyvgg_model.json").read_text())
     data, found, start = np.fromfile(shared.weights("tinyvgg.bin"), "<f4"), {}, 0
     for entry in described["weightsManifest"][0]["weights"]:
