@@ -74,6 +74,22 @@ class Chain:
         return tuple(note for stage in stages for note in refusal(self.algorithm, stage.kernel, stage.algorithm))
 
     @property
+    def sees_all(self) -> bool:
+        """Whether a network of it needs all of a picture at a time."""
+        return any(network.sees_all for network in map(as_network, self.kernels) if network)
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Bytes that networks which are run whole take for each pixel, about."""
+        whole = (network for network in map(as_network, self.kernels) if network and network.sees_all)
+        return max((network.bytes_per_pixel for network in whole), default=0.0)
+
+    def map_bytes(self, stages: Sequence[Stage]) -> int:
+        """Bytes that the maps of its largest network take at a time, where they are whole."""
+        pairs = [(as_network(kernel), stage.size_in) for kernel, stage in zip(self.kernels, stages, strict=True)]
+        return max((network.map_bytes(size) for network, size in pairs if network), default=0)
+
+    @property
     def makes_maps(self) -> bool:
         """Whether a network of it makes numbers that are no picture."""
         return any(network.makes_maps for network in map(as_network, self.kernels) if network)

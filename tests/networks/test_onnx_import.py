@@ -106,6 +106,12 @@ GRAPHS: dict[str, tuple[list[Any], dict[str, Any]]] = {
         [node("Pad", "x", "pads", out="a"), node("Conv", "a", "w", pads=[1, 0, 1, 2])],
         {"pads": np.int64([0, 0, 1, 2, 0, 0, 3, 1]), "w": numbers(4, 3, 3, 3)},
     ),
+    "more cells at the end": (
+        [node("Conv", "x", "w", pads=[1, 1, 2, 2])], {"w": numbers(2, 3, 4, 4)},
+    ),
+    "a pool with more cells at the end": (
+        [node("MaxPool", "x", kernel_shape=[3, 2], strides=[2, 1], pads=[0, 0, 1, 1])], {},
+    ),
     "branches": (
         [
             node("Conv", "x", "w", out="a"), node("Relu", "a", out="b"), node("Conv", "x", "v", out="c"),

@@ -114,10 +114,45 @@ def _text(graph: Graph, model: Any, size: tuple[int, int] | None) -> str:
 
 
 def _line(layer: Layer, above: str) -> str:
-    entries = {layer.kind: layer.value, "name": layer.name}
+    fields = _short(layer)
+    kind = (
+        "pointwise"
+        if layer.kind == "dense" and fields.get("kernel_size") == 1 and "padding" not in fields
+        else layer.kind
+    )
+    if kind == "pointwise":
+        fields = {key: value for key, value in fields.items() if key not in ("kernel_size", "dilation", "border")}
+    entries = {kind: layer.value, "name": layer.name}
     if layer.kind not in ("add", "subtract", "concat") and layer.sources[0] != above:
         entries["from"] = layer.sources[0]
-    return _flow(entries | layer.fields)
+    return _flow(entries | fields)
+
+
+def _short(layer: Layer) -> dict[str, Any]:
+    """The fields that say something: a number for equal ones, and none where it is what is meant anyway."""
+    fields = dict(layer.fields)
+    if layer.kind == "dense" and "padding" in fields and not isinstance(fields["padding"], str):
+        reaches = [d * (k - 1) for d, k in zip(fields["dilation"], fields["kernel_size"], strict=True)]
+        if all(
+            reach % 2 == 0 and pad == [reach // 2] * 2 for reach, pad in zip(reaches, fields["padding"], strict=True)
+        ):
+            del fields["padding"]  # same
+    fields = {key: _alike(value) for key, value in fields.items()}
+    usual = {"stride": 1, "dilation": 1, "groups": 1, "output_padding": 0, "bilinear": False}
+    if layer.kind == "pool":
+        usual = {"kernel_size": 2, "stride": fields["kernel_size"], "padding": 0}
+    elif layer.kind != "depthwise":
+        usual["kernel_size"] = 3
+    return {key: value for key, value in fields.items() if usual.get(key, ...) != value or isinstance(value, list)}
+
+
+def _alike(value: Any) -> Any:
+    """One number for a list of equal ones."""
+    if not isinstance(value, list):
+        return value
+    inner = [_alike(item) for item in value]
+    # [[1, 2], [1, 2]] stays: [1, 2] would be one number per axis.
+    return inner[0] if not isinstance(inner[0], list) and all(item == inner[0] for item in inner) else value
 
 
 def _flow(value: Any) -> str:
