@@ -120,12 +120,19 @@ def _sizes(node: Node, field: Field, name: str) -> Any:
 
 def _padding(node: Node, field: Field, name: str) -> Any:
     if isinstance(node.value, str):
-        return _choice(node, name, PADDINGS, "same, valid or numbers")
+        # TensorFlow's SAME is not PyTorch's.
+        hint = {"SAME": "that is same_upper here"}.get(node.value, "")
+        return _choice(node, name, PADDINGS, "same, valid or numbers", hint or _lowered(node.value, PADDINGS))
     if not isinstance(node.value, list):
         return whole(node, f"'{name}'", 0)
     if not 1 <= len(node.value) <= 3:
         raise node.error(f"'{name}' has {len(node.value)} entries; it takes one per axis")
     return [_axis_padding(item, name) for item in node.value]
+
+
+def _lowered(text: str, choices: tuple[str, ...]) -> str:
+    """A hint where only the letters' case is wrong."""
+    return f"write {text.lower()}" if text.lower() in choices else ""
 
 
 def _axis_padding(node: Node, name: str) -> int | tuple[int, int]:
