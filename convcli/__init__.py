@@ -9,9 +9,10 @@ Importing this package costs nothing: numpy and OpenCV are loaded with the first
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers know it: `typing` takes longer to load than `--help` to print
 if TYPE_CHECKING:
+    from typing import Any
+
     from convcli.costs.plan import plan
     from convcli.errors import ConvcliError
     from convcli.ops import Kernel

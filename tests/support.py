@@ -139,9 +139,12 @@ def noise(*shape: int, seed: int = 0, dtype: Any = np.uint8) -> Pixels:
 
 
 def on_terminal(
-    *arguments: str | Path, columns: int = 100, cwd: Path | None = None, stdout: bool = True
+    *arguments: str | Path, columns: int = 100, cwd: Path | None = None, stdout: bool = True, variables: bool = True
 ) -> tuple[int, str]:
-    """The exit code, and what a terminal of so many columns gets to see; stdout stays a pipe if `stdout` is False."""
+    """The exit code, and what a terminal of so many columns gets to see.
+
+    stdout stays a pipe if `stdout` is False; without `variables` only the terminal itself says how wide it is.
+    """
     import fcntl
     import pty
     import struct
@@ -150,6 +153,8 @@ def on_terminal(
     outer, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     env = environment(TERM="xterm-256color", COLUMNS=str(columns))
+    if not variables:
+        del env["COLUMNS"]
     process = subprocess.Popen(
         command(*arguments), stdin=subprocess.DEVNULL, stdout=inner if stdout else subprocess.DEVNULL, stderr=inner,
         cwd=cwd, env=env,

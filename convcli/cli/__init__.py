@@ -9,7 +9,7 @@ import signal
 import sys
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -84,15 +84,18 @@ def _stop(before: Any, number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
 
-def main() -> None:
-    """Runs the command line and exits: 0 done, 1 an input failed, 2 wrong usage or kernel, 128 + N on signals."""
+def main(failure: OSError | None = None) -> None:
+    """Runs the command line and exits: 0 done, 1 an input failed, 2 wrong usage or kernel, 128 + N on signals.
+
+    With a `failure` its answer could not be written, and that is told instead.
+    """
     for number in interrupts.ending():
         before = signal.getsignal(number)
         if before is not signal.SIG_IGN:
             signal.signal(number, partial(_stop, before))
     interrupts.insist_on(KeyboardInterrupt, Terminated)
     try:
-        code = run(sys.argv[1:])
+        code = run(sys.argv[1:], failure)
         interrupts.ignore()
     except KeyboardInterrupt:  # so late that all was done
         code = 130
@@ -119,9 +122,11 @@ def open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, closefd=False))
 
 
-def run(arguments: list[str]) -> int:
-    """Runs the command line on `arguments` and returns the exit code."""
+def run(arguments: list[str], failure: OSError | None = None) -> int:
+    """Runs the command line on `arguments`, or tells of the `failure` to do so, and returns the exit code."""
     try:
+        if failure:
+            raise failure
         code = group.main(arguments, prog_name="convcli", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -139,6 +144,12 @@ def run(arguments: list[str]) -> int:
     except Terminated as error:
         _say("Stopped.")
         return error.code
+    except RuntimeError as error:
+        # Python before 3.12 wraps what a signal's handler raises while a class is made.
+        if not isinstance(error.__cause__, KeyboardInterrupt | Terminated):
+            raise
+        _say("Stopped.")
+        return error.__cause__.code if isinstance(error.__cause__, Terminated) else 130
     except MemoryError:
         _say("Error: not enough memory")
         return 1
@@ -147,13 +158,26 @@ def run(arguments: list[str]) -> int:
 
         _say(f"Error: {printable(str(unusable(error)))}")
         return 1
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click's end where a pipe was closed
+        if not _unread(sys.stdout):
+            return 1
         # The reader has what it wanted; keep Python from complaining about the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
         _say(f"Error: {printable(_os_error(error))}")
         return 1
+
+
+def _unread(stream: TextIO) -> bool:
+    """Whether a stream is a pipe that nobody reads any more."""
+    import select
+
+    if not hasattr(select, "poll"):  # not on Windows, where such a pipe is another error
+        return True
+    poll = select.poll()
+    poll.register(stream, 0)
+    return bool(poll.poll(0))
 
 
 def _usage(error: click.ClickException) -> int:

@@ -10,6 +10,7 @@ import click
 from convcli.cli.options import OVERRIDES, algorithm, headed, kernel_overrides, together
 from convcli.errors import UsageError
 from convcli.filtering import MODES
+from convcli.records import load_numpy
 
 if TYPE_CHECKING:
     from convcli.ops import Kernel
@@ -64,5 +65,6 @@ def check_kernels(kernels: Sequence[Kernel]) -> None:
     """Makes the numbers of all kernels; raises `KernelError` where some are wrong."""
     from convcli.spec import check
 
+    load_numpy()
     for kernel in kernels:
         check(kernel)

@@ -31,6 +31,8 @@ FOURIER_AREA = 130
 LINE = 1.3
 #: Nanoseconds per sample of two passes beyond the taps: the band between them.
 BETWEEN = 0.2
+#: `sepFilter2D` folds up to so many mirrored taps within vector registers.
+MIRRORED = 5
 #: Nanoseconds for what bands and their threads take on the smallest picture.
 BANDS = 250_000
 #: Nanoseconds on one core up to which all of a picture is filtered by one call, without bands or threads.
@@ -54,7 +56,8 @@ class Plane:
     """A plain convolution: `height` x `width` outputs of `channels`, stride and dilation 1.
 
     `nonzero` counts taps that are not 0; `rank` is the number of separable kernels that sum to this one (0: not
-    known, taken as full); `equal` says that all taps are.
+    known, taken as full); `mirrored` says that it is of rank 1 and reads the same backwards along both axes, `equal`
+    that all taps are. Running sums read `integers` as such.
     """
 
     taps: tuple[int, int]
@@ -63,7 +66,9 @@ class Plane:
     channels: int = 1
     nonzero: int = 0
     rank: int = 0
+    mirrored: bool = False
     equal: bool = False
+    integers: bool = False
     finite: bool = True
     bounded: bool = True
     processor: Processor = NARROW
@@ -144,10 +149,17 @@ def plan_plane(work: Plane, algorithm: str | None = None) -> Plan:
 def call_cost(plan: Plan, work: Plane) -> float:
     """What `plan` costs by plain calls of OpenCV on all of a picture; infinite where there are none for it."""
     (kh, kw), kind, rank = work.taps, work.processor, max(work.rank, 1)
+    if plan.algorithm == "passes" and work.mirrored and separates_by_call(kh, kw):
+        return line(kind.mirrored, max(kh, kw))
     if plan.algorithm == "passes" and max(kh, kw) < FOURIER_AREA:
         return rank * sum(_short(cost, taps) for cost, taps in ((kind.column, kh), (kind.row, kw)) if taps > 1)
     called = plan.algorithm == "sums" or (plan.algorithm == "direct" and kh * kw < FOURIER_AREA)
     return plan.cost if called else math.inf
+
+
+def separates_by_call(high: int, wide: int) -> bool:
+    """Whether one call of `sepFilter2D`, whose taps are mirrored, is faster than a call of `filter2D` for each pass."""
+    return min(high, wide) > 1 and max(high, wide) <= MIRRORED
 
 
 def options(work: Plane) -> Iterator[Plan]:
@@ -158,7 +170,7 @@ def options(work: Plane) -> Iterator[Plan]:
     direct = direct_cost(work.taps, nonzero, kind) + (LINE if work.height == 1 else 0)
     yield Plan(algorithm="direct", reason=f"{nonzero} tap" + "s" * (nonzero != 1), cost=direct)
     if work.equal and work.bounded and work.height > 1 and kh * kw > 1:
-        yield Plan(algorithm="sums", reason=f"{kh}x{kw} equal taps", cost=kind.sums)
+        yield Plan(algorithm="sums", reason=f"{kh}x{kw} equal taps", cost=kind.sums[work.integers])
     rank = work.rank or full
     if rank < full or full == 1:
         across = across_cost(kw, kind, work.finite, work.height)

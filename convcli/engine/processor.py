@@ -16,7 +16,8 @@ Line = tuple[float, float]
 @record
 class Processor:
     """Costs on one kind of processor: of OpenCV's `filter2D` (`direct`, and with one `row` or one `column` of taps), of
-    running sums (`sums`, whatever the taps), and of matrix products along columns and rows.
+    `sepFilter2D` with few taps that are `mirrored`, of running sums of floats and of integers (`sums`), whatever the
+    taps, and of matrix products along columns and rows.
 
     `blocks` are the outputs of a product along columns, by the most taps for which they are best.
     """
@@ -25,7 +26,8 @@ class Processor:
     direct: Line
     row: Line
     column: Line
-    sums: float
+    mirrored: Line
+    sums: tuple[float, float]
     column_product: Line
     row_product: Line
     blocks: tuple[tuple[int, int], ...]
@@ -42,28 +44,22 @@ class Processor:
         """The same along rows."""
         return line(self.row_product, taps) < line(self.row, taps)
 
-    def separates_by_call(self, high: int, wide: int) -> bool:
-        """Whether one call of `sepFilter2D` with taps that are mirrored is faster than a call for each pass."""
-        return min(high, wide) > 1 and max(high, wide) <= SYMMETRIC
-
 
 def line(cost: Line, taps: int) -> float:
     """The cost of so many taps."""
     return cost[0] + cost[1] * taps
 
 
-#: `sepFilter2D` folds up to so many mirrored taps within vector registers.
-SYMMETRIC = 5
-
 #: OpenBLAS takes small operands as they lie: products are cheap from few taps on. Measured on Zen 4.
 WIDE = Processor(
-    name="AVX-512", direct=(0.4, 0.045), row=(0.2, 0.036), column=(0.3, 0.04), sums=1.0,
-    column_product=(0.2, 0.015), row_product=(0.75, 0.0135), blocks=((39, 4), (1 << 30, 8)),
+    name="AVX-512", direct=(0.4, 0.045), row=(0.2, 0.036), column=(0.3, 0.04), mirrored=(0.2, 0.08),
+    sums=(1.3, 0.5), column_product=(0.2, 0.015), row_product=(0.75, 0.0135), blocks=((39, 4), (1 << 30, 8)),
 )  # fmt: skip
 #: OpenBLAS rearranges all operands first: OpenCV is faster up to more taps. Measured on Zen 3.
 NARROW = Processor(
-    name="AVX2", direct=(0.2, 0.0375), row=(0.17, 0.036), column=(0.12, 0.055), sums=1.3,
-    column_product=(0.45, 0.029), row_product=(1.45, 0.0225), blocks=((9, 4), (24, 8), (48, 16), (1 << 30, 24)),
+    name="AVX2", direct=(0.2, 0.0375), row=(0.17, 0.036), column=(0.12, 0.055), mirrored=(0.15, 0.075),
+    sums=(1.3, 0.5), column_product=(0.45, 0.029), row_product=(1.45, 0.0225),
+    blocks=((9, 4), (24, 8), (48, 16), (1 << 30, 24)),
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli import streams
+from convcli import answers, streams
 from convcli.errors import FieldError, KernelError, reason, suggestion
 from convcli.ops import Kernel
 from convcli.spec.nodes import TEXT_LIMIT, Node
@@ -24,8 +24,7 @@ _OVERRIDES = r"(?P<base>[^\n\[{]+?):(?P<overrides>\s*[a-z_]+\s*=.*)"
 
 def folder() -> Path:
     """The folder of shipped kernels: inside the installed package, or beside it in a checkout."""
-    inside = Path(__file__).parents[1] / "kernels"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "kernels"
+    return Path(answers.kernels())
 
 
 def names() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -150,11 +151,13 @@ def test_the_second_call_plans_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(kernel.apply(x), y)
 
 
-def test_equal_taps_are_running_sums() -> None:
-    """As many operations for 81 taps as for 961: whole numbers come out exactly."""
-    for size in (9, 31):
-        kernel = convcli.load({"weights": np.ones((size, size)), "border": "zero"})
-        assert kernel.algorithm((500, 500), 1).name == "sums"
-        x = picture((200, 190), "uint16").astype(np.float32) // 64
-        exact = filtered(kernel, x)
-        assert np.array_equal(kernel.apply(x), exact.astype(np.float32))
+@pytest.mark.parametrize(("size", "dtype"), [(31, "float32"), (31, "uint16"), (9, "uint16"), (9, "uint8")])
+def test_equal_taps_are_running_sums(size: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call for any number of taps: whole numbers come out exactly."""
+    kernel = convcli.load({"weights": np.ones((size, size)), "border": "zero"})
+    x = picture((200, 190), "uint8").astype(dtype)
+    calls: list[Any] = []
+    box = cv2.boxFilter
+    monkeypatch.setattr(cv2, "boxFilter", lambda *arguments, **options: calls.append(1) or box(*arguments, **options))
+    y = kernel.apply(x, dtype="float64")
+    assert len(calls) == 1 and np.array_equal(y, filtered(kernel, x))

@@ -54,4 +54,7 @@ def plane_by_plane(work: Correlation, kernels: Sequence[tuple[int, Floats]]) -> 
 def _direct(data: bytes, shape: tuple[int, ...], dtype: str, size: tuple[int, int], algorithm: str | None) -> bool:
     """Whether the plan for these taps on a plane of this `size` is `filter2D`: layers have many, which take turns."""
     taps = np.frombuffer(data, dtype).reshape(shape)
-    return taps.ndim == 2 and plan_for(taps, *size, 1, algorithm=algorithm).algorithm == "direct"
+    if taps.ndim != 2:
+        return False
+    plan = plan_for(taps, (*size, 1), algorithm=algorithm)
+    return plan.algorithm == "direct" or (plan.call and algorithm is None)

@@ -91,25 +91,30 @@ def _correlate(x: Floats, taps: Floats, grid: Grid, facts: Facts, into: Floats |
 
 
 def plan_for(
-    taps: Floats, height: int, width: int, channels: int, *, facts: Facts | None = None, algorithm: str | None = None
-) -> Plan:
-    """The plan for `height` x `width` outputs of the plain convolution with `taps`, on samples with these `facts`."""
-    work, algorithm = _work(taps, height, width, channels), facts.algorithm if facts else algorithm
-    plan = plan_plane(work, algorithm)
+    taps: Floats, size: Sequence[int], *, facts: Facts | None = None, algorithm: str | None = None,
+    integers: bool = False,
+) -> Plan:  # fmt: skip
+    """The plan for outputs `(h, w, channels)` of the plain convolution with `taps`, on samples with these `facts`;
+    `integers` says that they are read as such."""
+    work, algorithm = _work(taps, size), facts.algorithm if facts else algorithm
+    plan = plan_plane(replace(work, integers=integers) if integers else work, algorithm)
     if facts is None or plan.algorithm == "direct":
         return plan
-    if plan.algorithm == "fourier" and not facts.bounded:
+    if plan.algorithm in ("fourier", "sums") and not facts.bounded:
         plan = plan_plane(replace(work, bounded=False), algorithm)
     if plan.algorithm == "passes" and not facts.finite:
         plan = plan_plane(replace(work, bounded=False, finite=False), algorithm)
     return plan
 
 
-def _work(taps: Floats, height: int, width: int, channels: int) -> Plane:
-    factors = factorise(taps) if taps.size > 9 else None
+def _work(taps: Floats, size: Sequence[int]) -> Plane:
+    factors = factorise(taps)
+    if factors and taps.size <= 9 and len(factors[0]) > 1:
+        factors = None  # so few taps are never worth several passes
     return Plane(
-        taps=(taps.shape[0], taps.shape[1]), height=height, width=width, channels=channels,
+        taps=(taps.shape[0], taps.shape[1]), height=size[0], width=size[1], channels=size[2],
         nonzero=int(np.count_nonzero(taps)), rank=len(factors[0]) if factors else 0,
+        mirrored=factors is not None and len(factors[0]) == 1 and whole.are_mirrored(*factors[0], *factors[1]),
         equal=taps.dtype == np.float32 and bool((taps == taps.flat[0]).all()), processor=processor(),
     )  # fmt: skip
 
@@ -127,7 +132,7 @@ def work_for(
     if extent(plane.shape[1], dilation[-1]) * len(plane) <= SPREAD_LIMIT:
         plane = spread_taps(plane, dilation[-1])
     count = math.lcm(stride[0], dilation[0]) if taps.ndim > 1 else 1
-    return _work(plane, max(1, height // stride[0]), width, channels), count
+    return _work(plane, (max(1, height // stride[0]), width, channels)), count
 
 
 def by_products(taps: Array, stride: Sequence[int], dilation: Sequence[int], algorithm: str | None = None) -> bool:
@@ -144,7 +149,7 @@ def _by_products(
     from convcli.engine.channel import strided
 
     taps = np.frombuffer(data, dtype).reshape(shape)
-    return strided.pays(taps, stride, dilation, lambda part: plan_plane(_work(part, 1000, 1000, 1)).cost)
+    return strided.pays(taps, stride, dilation, lambda part: plan_plane(_work(part, (1000, 1000, 1))).cost)
 
 
 def algorithm_for(
@@ -188,8 +193,7 @@ def band_rows(work: Correlation) -> int:
         return 0
     if not grid.is_dense:
         return phases.band_rows(grid, channels, taps.itemsize)
-    height, width = grid.lengths
-    return plan_for(taps, height, width, channels, algorithm=work.constraints.algorithm).rows
+    return plan_for(taps, (*grid.lengths, channels), algorithm=work.constraints.algorithm).rows
 
 
 def whole_cuts(work: Correlation) -> Cuts | None:
@@ -228,15 +232,14 @@ def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: st
     taps = np.ascontiguousarray(spread(taps, [window.dilation for window in windows]))
     if not whole.fits(x.shape, taps.shape, windows, border):
         return None
-    height, width, channels = x.shape
-    plan = plan_for(taps, height, width, channels, algorithm=x.algorithm)
+    plan = plan_for(taps, x.shape, algorithm=x.algorithm, integers=x.dtype in SUMMED)
     # Of a strided kernel only some results are wanted, which bands make alone.
     most = CALL_LIMIT if max(window.stride for window in windows) == 1 else CALL_LIMIT / 2
-    if not plan.call or plan.cost * height * width * channels > most:
+    if not plan.call or plan.cost * math.prod(x.shape) > most:
         return None
     as_read = x.dtype == x.work or (plan.algorithm == "sums" and x.dtype in SUMMED)
     filtered = whole.filter_of(plan, taps, windows, border)
-    shape = (*(window.length for window in windows), channels)
+    shape = (*(window.length for window in windows), x.shape[2])
     steps = tuple(slice(0, (window.length - 1) * window.stride + 1, window.stride) for window in windows)
     same = shape == x.shape
 
@@ -283,7 +286,7 @@ def _line(work: Correlation) -> Cuts | None:
     from convcli.engine.channel.line import along_line
 
     taps, samples = work.taps[None], work.x.shape[1]
-    plan = plan_for(taps, 1, work.windows[0].length, samples, algorithm=work.constraints.algorithm)
+    plan = plan_for(taps, (1, work.windows[0].length, samples), algorithm=work.constraints.algorithm)
     return along_line(work, plan, lambda line: _filter(line[None, :, None], taps, work.facts(line))[0, :, 0])
 
 
@@ -304,7 +307,8 @@ def _strided(work: Correlation) -> Cuts | None:
 def _plain(work: Correlation) -> Cuts | None:
     """A kernel on a picture at stride 1, the zeros between dilated taps among them."""
     taps, windows, asked = work.taps, work.windows, work.constraints.algorithm
-    plan = plan_for(taps, windows[0].length, windows[1].length, work.x.shape[2], algorithm=asked)
+    size = (windows[0].length, windows[1].length, work.x.shape[2])
+    plan = plan_for(taps, size, algorithm=asked, integers=work.x.dtype in SUMMED)
     if plan.algorithm == "sums" and whole.fits_in_place(work):
         filtered = whole.filter_of(plan, taps, windows, work.border)
         return whole.filter_bands(work, filtered, as_read=work.x.dtype in SUMMED)
@@ -334,16 +338,16 @@ def _direct(work: Correlation, plan: Plan) -> Cuts:
 
 def _phase(x: Floats, taps: Floats, facts: Facts) -> Floats:
     """As `_filter`, for a result that is used up before the next one is asked for."""
-    height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
-    if phases.is_small(x, taps) and plan_for(taps, height, width, x.shape[2], facts=facts).algorithm == "direct":
+    size = (x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1, x.shape[2])
+    if phases.is_small(x, taps) and plan_for(taps, size, facts=facts).algorithm == "direct":
         return phases.correlate_small(x, taps)
     return _filter(x, taps, facts)
 
 
 def _filter(x: Floats, taps: Floats, facts: Facts) -> Floats:
     """The convolution of plane `x` with `taps` at all places where it fits, `(h - kh + 1, w - kw + 1, channels)`."""
-    height, width = x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1
-    plan = plan_for(taps, height, width, x.shape[2], facts=facts)
+    size = (x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1, x.shape[2])
+    plan = plan_for(taps, size, facts=facts)
     if plan.algorithm == "fourier":
         return fourier(x, taps, plan.tile)
     factors = factorise(taps) if plan.algorithm in ("passes", "sums") else None

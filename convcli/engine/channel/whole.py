@@ -23,8 +23,7 @@ from convcli.engine.channel.factors import Factors, factorise
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Gather, Window
 from convcli.engine.memory import scratch
-from convcli.engine.plan import Plan
-from convcli.engine.processor import processor
+from convcli.engine.plan import Plan, separates_by_call
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
@@ -85,8 +84,8 @@ def _passes_filter(factors: Factors, windows: Sequence[Window], border: str) -> 
     """A pass along columns and one along rows for each rank, each by fewer taps than `filter2D` makes transforms of."""
     anchor, rule = (windows[1].before, windows[0].before), RULES[border]
     ranks = list(zip(*factors, strict=True))
-    if len(ranks) == 1 and processor().separates_by_call(*(taps.size for taps in ranks[0])) and _mirrored(*ranks[0]):
-        down, across = ranks[0]
+    down, across = ranks[0]
+    if len(ranks) == 1 and are_mirrored(down, across) and separates_by_call(down.size, across.size):
         return partial(cv2.sepFilter2D, ddepth=-1, kernelX=across, kernelY=down, anchor=anchor, borderType=rule)
 
     def pass_of(x: Array, taps: Floats, dst: Array | None = None) -> Any:
@@ -103,7 +102,7 @@ def _passes_filter(factors: Factors, windows: Sequence[Window], border: str) -> 
     return filtered
 
 
-def _mirrored(*sides: Floats) -> bool:
+def are_mirrored(*sides: Floats) -> bool:
     """Whether all rows of taps read the same backwards: of these `sepFilter2D` is as fast as it can be."""
     return all((taps == taps[::-1]).all() for taps in sides)
 
