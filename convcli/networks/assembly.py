@@ -132,6 +132,9 @@ class _Builder:
         taps = per_axis(item.fields["kernel_size"], AXES, "kernel_size")
         stride = per_axis(item.fields["stride"] or taps, AXES, "stride")
         padding = paddings(item.fields["padding"], AXES)
+        for cells, side, axis in zip(padding, taps, AXES, strict=True):
+            if not isinstance(cells, str) and max(cells) >= side:
+                raise FieldError("padding", f"{max(cells)} cells along {axis} are a window of {side} without a sample")
         windows = [
             gather_window(n, taps=k, stride=s, dilation=1, padding=p, axis=axis)
             for n, k, s, p, axis in zip(flow.size, taps, stride, padding, AXES, strict=True)
