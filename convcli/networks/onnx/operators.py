@@ -279,10 +279,8 @@ def padded(graph: Graph, node: Any, attributes: Attributes) -> None:
     cells = [int(cell) for cell in cells]
     if border is None or len(cells) != 8 or any(cells[:2] + cells[4:6]) or (mode == "constant" and np.any(value)):
         raise Unsupported(f"mode {mode}, pads {cells}: zeros, or the picture itself, around rows and columns are taken")
-    if not any(cells):
-        graph.alias(node.output[0], node.input[0])
-        return
-    graph.alias(node.output[0], node.input[0], Pad((cells[2], cells[3], cells[6], cells[7]), border))
+    around = Pad((cells[2], cells[3], cells[6], cells[7]), border) if any(cells) else None
+    graph.alias(node.output[0], node.input[0], around)
 
 
 def constant(graph: Graph, node: Any, attributes: Attributes) -> None:
