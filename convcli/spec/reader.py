@@ -94,6 +94,8 @@ def _build(node: Node, name: str, overrides: Mapping[str, Node]) -> Kernel:
         raise node.error(
             f"a kernel is a mapping of fields or rows of numbers, not {node.kind}", "about: ..., weights: ..."
         )
+    if "layers" in node.value:
+        raise node.key_error("layers", "this is a network file, no kernel", "convcli apply -k and compare read it")
     kernel_type = _kernel_type(node)
     node, beside = _overridden(node, kernel_type, overrides)
     known = {"about": ABOUT, **kernel_type.FIELDS}

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+import convcli
+from convcli.errors import KernelError
 from tests.support import noise, run, save
 
 HEAD = "weights: w.safetensors\npicture: {channels: luma, range: unit}\nlayers:\n"
@@ -104,6 +106,12 @@ def test_colours_that_can_not_be_fitted_are_refused(folder: Path) -> None:
     assert colour.code == 1 and "8x10 pixels of 10x12" in colour.err
     save(folder / "grey.png", noise(12, 10))
     assert run("apply", folder / "grey.png", "-k", folder / "net.yaml", "-o", folder / "out.png").code == 0
+
+
+def test_a_network_file_is_no_kernel_file(folder: Path) -> None:
+    (folder / "net.yaml").write_text(HEAD + CONV)
+    with pytest.raises(KernelError, match="this is a network file, no kernel"):
+        convcli.load(folder / "net.yaml")
 
 
 def test_options_for_kernels_are_none_for_networks(folder: Path) -> None:
