@@ -13,12 +13,16 @@ from convcli.networks.onnx.graph import INPUT, Graph, Layer, Unsupported
 from convcli.networks.onnx.operators import OPERATORS
 from convcli.ops import tensors
 from convcli.ops.weight_files import members, onnx_model
-from convcli.records import record
+from convcli.records import late, record
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+else:
+    np = late("numpy")
 
+#: What attributes of another type, or inputs of other numbers or shapes than the operator has, raise.
+_MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 #: Nodes that a note names.
 _NAMED = 6
 
@@ -72,11 +76,13 @@ def _take(graph: Graph, node: Any, left: list[str], *, strict: bool) -> None:
         try:
             if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
                 raise Unsupported("no layer here does that")
-            OPERATORS[node.op_type](graph, node, attributes)
+            with np.errstate(all="ignore"):  # what isn't finite is found when the weights are checked
+                OPERATORS[node.op_type](graph, node, attributes)
             return
-        except Unsupported as error:
+        except (Unsupported, *_MALFORMED) as error:
+            malformed = f"its inputs or attributes are not those of the operator ({error})"
             if strict:
-                raise _refusal(graph, node, str(error)) from None
+                raise _refusal(graph, node, str(error) if isinstance(error, Unsupported) else malformed) from None
     elif strict:
         lacking = next(name for name in node.input if name and not graph.is_known(name))
         raise _refusal(graph, node, f"it reads '{lacking}', which no node above makes: a cycle, or a wrong order")
