@@ -67,6 +67,8 @@ class OneFile:
 
         Raises `ConvcliError`; then nothing was written.
         """
+        if data is None:
+            data = inputs.small(self._job.input)
         try:
             with closing(self._open_rows(data)) as by_rows:
                 return self._entry.known(data) or self._in_bands(by_rows)
