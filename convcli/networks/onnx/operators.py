@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from convcli.networks.onnx.attributes import Attributes, layer_name, padding_of, square
 from convcli.networks.onnx.graph import Graph, Layer, Pad, Unsupported
 from convcli.records import late
 
@@ -18,42 +19,6 @@ WEIGHTED: Final = ("dense", "transposed", "fc")
 #: The least and greatest number that `clip` has where ONNX's has none.
 _FAR: Final = 1e18
 
-Attributes = Mapping[str, Any]
-
-
-def _square(attributes: Attributes, name: str, default: int = 1) -> list[int]:
-    values = list(attributes.get(name) or [default, default])
-    if len(values) != 2:
-        raise Unsupported(f"it moves along {len(values)} axes; networks here along 2")
-    return [int(value) for value in values]
-
-
-def _padding(attributes: Attributes, pad: Pad | None = None) -> Any:
-    """The field `padding`, with the cells of a Pad before it."""
-    auto = attributes.get("auto_pad", b"NOTSET").decode()
-    if auto in ("SAME_UPPER", "SAME_LOWER"):
-        if pad:
-            raise Unsupported(f"auto_pad {auto} behind Pad")
-        return auto.lower()
-    top, left, bottom, right = attributes.get("pads") or [0, 0, 0, 0]
-    if auto == "VALID":
-        top = left = bottom = right = 0
-    if pad:
-        if pad.border != "zero" and any((top, left, bottom, right)):
-            raise Unsupported(f"pads of zeros around a Pad of mode {pad.border}")
-        top, left, bottom, right = (a + b for a, b in zip((top, left, bottom, right), pad.cells, strict=True))
-    if min(top, left, bottom, right) < 0:
-        raise Unsupported("it cuts off cells (negative pads)")
-    return [[int(top), int(bottom)], [int(left), int(right)]]
-
-
-def _name(node: Any, weight: str = "") -> str:
-    """A layer's name: what its weights are called, the node's own name, or its operator."""
-    for ending in (".weight", "/kernel", ".kernel", "_weight", "_W"):
-        if weight.endswith(ending):
-            return weight.removesuffix(ending)
-    return str(node.name or node.op_type.lower())
-
 
 def _weigh(graph: Graph, layer: Layer, weights: Any, bias: Any = None) -> None:
     graph.arrays[f"{layer.name}.weight"] = np.ascontiguousarray(weights, np.float32)
@@ -62,34 +27,36 @@ def _weigh(graph: Graph, layer: Layer, weights: Any, bias: Any = None) -> None:
         graph.arrays[f"{layer.name}.bias"] = np.ascontiguousarray(np.reshape(bias, -1), np.float32)
 
 
-def convolution(graph: Graph, node: Any, attributes: Attributes) -> None:
+def _bank(graph: Graph, node: Any) -> tuple[Any, Any]:
+    """The weights of a convolution, and its bias or None."""
     weights = graph.constant(node.input[1])
     if weights.ndim != 4:
         raise Unsupported(f"its weights have rank {weights.ndim}; networks here take 4")
-    bias = graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+    return weights, graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+
+
+def convolution(graph: Graph, node: Any, attributes: Attributes) -> None:
+    weights, bias = _bank(graph, node)
     source, pad = graph.padded(node.input[0])
     layer = graph.add(
-        node.output[0], "dense", weights.shape[0], [source], _name(node, node.input[1]),
-        kernel_size=list(weights.shape[2:]), stride=_square(attributes, "strides"),
-        dilation=_square(attributes, "dilations"), padding=_padding(attributes, pad),
+        node.output[0], "dense", weights.shape[0], [source], layer_name(node, node.input[1]),
+        kernel_size=list(weights.shape[2:]), stride=square(attributes, "strides"),
+        dilation=square(attributes, "dilations"), padding=padding_of(attributes, pad),
         groups=int(attributes.get("group", 1)), border=pad.border if pad and pad.border != "zero" else None,
     )  # fmt: skip
     _weigh(graph, layer, weights, bias)
 
 
 def transposed(graph: Graph, node: Any, attributes: Attributes) -> None:
-    weights = graph.constant(node.input[1])
-    if weights.ndim != 4:
-        raise Unsupported(f"its weights have rank {weights.ndim}; networks here take 4")
+    weights, bias = _bank(graph, node)
     if attributes.get("output_shape"):
         raise Unsupported("output_shape, which fits one size")
-    bias = graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
     groups = int(attributes.get("group", 1))
     layer = graph.add(
         node.output[0], "transposed", weights.shape[1] * groups, [graph.source(node.input[0])],
-        _name(node, node.input[1]), kernel_size=list(weights.shape[2:]), stride=_square(attributes, "strides"),
-        dilation=_square(attributes, "dilations"), padding=_padding(attributes), groups=groups,
-        output_padding=_square(attributes, "output_padding", 0),
+        layer_name(node, node.input[1]), kernel_size=list(weights.shape[2:]), stride=square(attributes, "strides"),
+        dilation=square(attributes, "dilations"), padding=padding_of(attributes), groups=groups,
+        output_padding=square(attributes, "output_padding", 0),
     )  # fmt: skip
     _weigh(graph, layer, weights, bias)
 
@@ -106,7 +73,7 @@ def fully_connected(graph: Graph, node: Any, attributes: Attributes) -> None:
     if len(node.input) > 2 and node.input[2]:
         bias = np.broadcast_to(graph.constant(node.input[2]) * attributes.get("beta", 1.0), (1, len(weights)))
     source = graph.source(node.input[0])
-    layer = graph.add(node.output[0], "fc", len(weights), [source], _name(node, node.input[1]))
+    layer = graph.add(node.output[0], "fc", len(weights), [source], layer_name(node, node.input[1]))
     _weigh(graph, layer, weights, bias)
 
 
@@ -122,7 +89,7 @@ def scaled(graph: Graph, node: Any, factor: Any, shift: Any) -> None:
     layer = graph.foldable(node.input[0])
     if layer is None or layer.kind not in WEIGHTED:
         source = graph.source(node.input[0])
-        layer = graph.add(node.output[0], "depthwise", 1, [source], _name(node), kernel_size=1)
+        layer = graph.add(node.output[0], "depthwise", 1, [source], layer_name(node), kernel_size=1)
         _weigh(graph, layer, factor.reshape(-1, 1, 1, 1), shift)
         return
     weights = graph.arrays[f"{layer.name}.weight"].astype(np.float64)
@@ -141,7 +108,7 @@ def _bend(activation: Any, slopes: Any = None) -> Callable[[Graph, Any], None]:
     def bend(graph: Graph, node: Any) -> None:
         layer = graph.foldable(node.input[0])
         if layer is None:
-            layer = graph.add(node.output[0], "activate", activation, [graph.source(node.input[0])], _name(node))
+            layer = graph.add(node.output[0], "activate", activation, [graph.source(node.input[0])], layer_name(node))
         else:
             layer.fields["activation"] = activation
             graph.replaced(node.output[0], layer)
@@ -187,7 +154,7 @@ def joined(graph: Graph, node: Any, attributes: Attributes) -> None:
     constant = [name for name in node.input if graph.is_constant(name)]
     if not constant:
         sources = [graph.source(name) for name in node.input]
-        graph.add(node.output[0], kind, sources, sources, _name(node))
+        graph.add(node.output[0], kind, sources, sources, layer_name(node))
         return
     if kind == "concat" or (kind == "subtract" and constant[0] == node.input[0]):
         raise Unsupported(f"a constant, '{constant[0]}', before the others")
@@ -212,18 +179,18 @@ def pool(graph: Graph, node: Any, attributes: Attributes) -> None:
     word = "max" if "Max" in node.op_type else "average"
     source = graph.source(node.input[0])
     if node.op_type.startswith("Global"):
-        graph.add(node.output[0], "global_pool", word, [source], _name(node))
+        graph.add(node.output[0], "global_pool", word, [source], layer_name(node))
         return
-    padding = _padding(attributes)
+    padding = padding_of(attributes)
     refused = {
-        "ceil_mode": attributes.get("ceil_mode"), "dilations": max(_square(attributes, "dilations")) > 1,
+        "ceil_mode": attributes.get("ceil_mode"), "dilations": max(square(attributes, "dilations")) > 1,
         "storage_order": attributes.get("storage_order"), "a second output": len(node.output) > 1,
         "count_include_pad": attributes.get("count_include_pad") and padding != [[0, 0], [0, 0]],
     }  # fmt: skip
     if unsupported := [name for name, there in refused.items() if there]:
         raise Unsupported(unsupported[0])
-    sizes = {"kernel_size": _square(attributes, "kernel_shape"), "stride": _square(attributes, "strides")}
-    graph.add(node.output[0], "pool", word, [source], _name(node), padding=padding, **sizes)
+    sizes = {"kernel_size": square(attributes, "kernel_shape"), "stride": square(attributes, "strides")}
+    graph.add(node.output[0], "pool", word, [source], layer_name(node), padding=padding, **sizes)
 
 
 def same(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -242,7 +209,7 @@ def reshaped(graph: Graph, node: Any, attributes: Attributes) -> None:
 def depth_to_space(graph: Graph, node: Any, attributes: Attributes) -> None:
     order = attributes.get("mode", b"DCR").decode().lower()
     source = graph.source(node.input[0])
-    graph.add(node.output[0], "depth_to_space", int(attributes["blocksize"]), [source], _name(node), order=order)
+    graph.add(node.output[0], "depth_to_space", int(attributes["blocksize"]), [source], layer_name(node), order=order)
 
 
 def resized(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -265,7 +232,7 @@ def resized(graph: Graph, node: Any, attributes: Attributes) -> None:
     if not nearest and not linear:
         raise Unsupported(f"mode {mode}, {centres}, {rounding}")
     source = graph.source(node.input[0])
-    graph.add(node.output[0], "upsample", int(scales[2]), [source], _name(node), bilinear=linear)
+    graph.add(node.output[0], "upsample", int(scales[2]), [source], layer_name(node), bilinear=linear)
 
 
 def padded(graph: Graph, node: Any, attributes: Attributes) -> None:
