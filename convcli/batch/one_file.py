@@ -83,7 +83,7 @@ class OneFile:
         if self._admit:
             from convcli.batch.workers import memory
 
-            self._admit(memory.needed(data))
+            self._admit(memory.needed(data, self._settings.chain.bytes_per_pixel))
         source = sources.opened(data, place_of(self._job.input), self._settings)
         del data  # what is decoded is not wanted any more
         return self._whole(source, notes)
@@ -97,6 +97,8 @@ class OneFile:
         format = identify(head)
         least = _LEAST_ALONE if thread_count() == 1 else _LEAST
         if not format or not FORMATS[format].pays_in_bands(head, least):
+            raise NotInBandsError
+        if settings.chain.sees_all:
             raise NotInBandsError
         moves_along_z = any("z" in kernel.axes for kernel in settings.kernels)
         if not FORMATS[output_format(job, format)].writer or not paging.available() or moves_along_z:

@@ -20,7 +20,7 @@ from convcli.errors import UsageError
 from convcli.ops import Kernel
 from convcli.ops.arrays import sample_dtype
 from convcli.ops.dense import Dense
-from convcli.ops.layouts import DEFAULTS, check_letters
+from convcli.ops.layouts import DEFAULTS, letters
 from convcli.ops.separable import Separable
 from convcli.records import late
 from convcli.spec.library import load
@@ -118,12 +118,12 @@ def plan(
     loaded, kind = load(kernel), sample_dtype(dtype)
     axes = layout or ("zyx" if len(shape) == 3 and "z" in loaded.axes else DEFAULTS.get(len(shape), ""))
     if layout:
-        check_letters(axes)
+        axes = letters(axes)
     if not axes or len(axes) != len(shape) or min(shape) < 1:
         of = f"an array with the axes {','.join(axes)}" if axes else "an array with a default layout"
         raise UsageError(f"shape {_times(shape)} is none of {of}")
     sizes = dict(zip(axes, shape, strict=True))
-    spatial_axes = "".join(axis for axis in "zyx" if axis in axes)
+    spatial_axes = "".join(axis for axis in "nzyx" if axis in axes)
     spatial, channels = tuple(sizes[axis] for axis in spatial_axes), sizes.get("c", 1)
     output = (*loaded.output_shape(spatial, spatial_axes), loaded.output_channels(channels))
     computed = loaded.algorithm(spatial, channels, algorithm)
