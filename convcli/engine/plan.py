@@ -148,6 +148,11 @@ def plan_plane(work: Plane, algorithm: str | None = None) -> Plan:
     return call if call.cost * samples <= min(CALL_LIMIT, best.cost * samples + BANDS) else best
 
 
+def is_call(nanoseconds: float) -> bool:
+    """Whether so much work of one core is done by one call, without bands or threads."""
+    return nanoseconds <= CALL_LIMIT
+
+
 def call_cost(plan: Plan, work: Plane) -> float:
     """What `plan` costs by plain calls of OpenCV on all of a picture; infinite where there are none for it."""
     (kh, kw), kind, rank = work.taps, work.processor, max(work.rank, 1)

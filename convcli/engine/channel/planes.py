@@ -24,7 +24,7 @@ from convcli.engine.dtypes import planar, work_dtype
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Gather, Grid, extent
 from convcli.engine.memory import scratch
-from convcli.engine.plan import CALL_LIMIT, FOURIER_AREA, Algorithm, Plan, Plane, options, plan_plane
+from convcli.engine.plan import FOURIER_AREA, Algorithm, Plan, Plane, is_call, options, plan_plane
 from convcli.engine.processor import line, processor
 from convcli.engine.threads import Cuts
 
@@ -263,8 +263,8 @@ def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: st
         return None
     plan = plan_for(taps, x.shape, algorithm=x.algorithm, integers=x.dtype in SUMMED)
     # Of a strided kernel only some results are wanted, which bands make alone.
-    most = CALL_LIMIT if max(window.stride for window in windows) == 1 else CALL_LIMIT / 2
-    if not plan.call or plan.cost * math.prod(x.shape) > most:
+    unwanted = 1 if max(window.stride for window in windows) == 1 else 2
+    if not plan.call or not is_call(unwanted * plan.cost * math.prod(x.shape)):
         return None
     as_read = x.dtype == x.work or (plan.algorithm == "sums" and x.dtype in SUMMED)
     filtered = whole.filter_of(plan, taps, windows, border)
