@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -68,6 +69,21 @@ class Chain:
             stages.append(stage)
             spatial, channels = stage.size_out, stage.channels_out
         return tuple(stages)
+
+    def planes(self, stages: Sequence[Stage], entering: bool) -> list[bool]:
+        """Whether the result of each stage is to lie as planes, as what enters does or doesn't; pixels leave.
+
+        Each kernel says how many samples it would turn to read and write one or the other; the fewest are turned.
+        """
+        ways: dict[bool, tuple[float, list[bool]]] = {entering: (0.0, [])}
+        for kernel, stage in zip(self.kernels, stages, strict=True):
+            after: dict[bool, tuple[float, list[bool]]] = {}
+            for (reads, (cost, before)), writes in itertools.product(ways.items(), (False, True)):
+                total = cost + kernel.turned(stage.size_in, stage.channels_in, reads=reads, writes=writes)
+                if writes not in after or total < after[writes][0]:
+                    after[writes] = total, [*before, writes]
+            ways = after
+        return ways[False][1]
 
     def refusals(self, stages: Sequence[Stage]) -> tuple[str, ...]:
         """Notes on the stages that the algorithm asked for can't compute."""

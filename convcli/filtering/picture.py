@@ -260,9 +260,11 @@ class Picture:
         return watching
 
     def _floats(self, part: Part, kernels: Sequence[Kernel], stages: Sequence[Stage]) -> Part:
-        """A chain on a part of a node, as floats."""
-        for kernel, stage in zip(kernels, stages, strict=True):
+        """A chain, or its beginning, on a part of a node, as floats; kernels hand on what the next one reads best."""
+        planes = self._chain.planes(self.stages, part.node.planes)
+        for kernel, stage, in_planes in zip(kernels, stages, planes, strict=False):
             part = self._linked(part, kernel, stage.shape_out)
+            part.node.planes = in_planes
         return part
 
     def _linked(self, part: Part, kernel: Kernel, shape: Sequence[int]) -> Part:
