@@ -179,6 +179,10 @@ class NetworkKernel(Kernel):
         layers = len(self._nominal.layers)
         return Algorithm("layers", f"{layers} layers, each by its own plan")
 
+    def turned(self, spatial: Sequence[int], channels: int, *, reads: bool, writes: bool) -> float:
+        """A network makes pixels, of whatever it reads."""
+        return math.inf if writes else float(reads * math.prod(spatial) * channels)
+
     def coverage(self) -> NoReturn:
         raise ShapeError(f"network '{self.name}' says nothing of opacity")
 
