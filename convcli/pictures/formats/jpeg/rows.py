@@ -67,6 +67,8 @@ class JpegBands:
             small = facts.height * facts.width * channels < max(least, _LEAST)
             if small or directories.orientation(facts.exif) != 1:
                 raise NotInBandsError
+            if isinstance(source, bytes):
+                self._path = self._files.enter_context(in_memory(source))
             self.notes: tuple[Note, ...] = cmyk_notes(self._data) if facts.channels == 4 else ()
         except (ImageError, OSError, ValueError, struct.error, NotInBandsError):
             self.close()
@@ -84,15 +86,16 @@ class JpegBands:
         """Raises OSError, and ValueError for an empty file."""
         if isinstance(source, bytes):
             self._data: Any = source
-            self._path = self._files.enter_context(in_memory(source))
-            return
-        file = os.open(source, os.O_RDONLY)
-        self._files.callback(os.close, file)
-        if os.fstat(file).st_size * _DENSEST < least:
+            size = len(source)
+        else:
+            file = os.open(source, os.O_RDONLY)
+            self._files.callback(os.close, file)
+            size, self._path = os.fstat(file).st_size, path_of(file)
+        if size * _DENSEST < least:
             raise NotInBandsError
-        self._path = path_of(file)
-        # Read as bytes are: only the pages of it that are looked at take memory.
-        self._data = self._files.enter_context(mmap.mmap(file, 0, access=mmap.ACCESS_READ))
+        if not isinstance(source, bytes):
+            # Read as bytes are: only the pages of it that are looked at take memory.
+            self._data = self._files.enter_context(mmap.mmap(file, 0, access=mmap.ACCESS_READ))
 
     def metadata(self) -> Metadata:
         return sniff.metadata(self._data, self.format)
