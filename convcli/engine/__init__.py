@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from convcli.engine.bank.call import bank_call
     from convcli.engine.bank.shifts import stamped_bank
     from convcli.engine.borders import read_window
+    from convcli.engine.channel.calls import plane_call
     from convcli.engine.channel.correlation import Correlation
     from convcli.engine.channel.depthwise import plane_by_plane
     from convcli.engine.channel.phases import correlate_phase
-    from convcli.engine.channel.planes import algorithm_for, band_rows, correlate_planes, plane_call, whole_cuts
+    from convcli.engine.channel.planes import algorithm_for, band_rows, correlate_planes, whole_cuts
     from convcli.engine.copies import copied
     from convcli.engine.dtypes import limits, planar, settled, work_dtype
     from convcli.engine.facts import Facts
@@ -90,10 +91,11 @@ __getattr__ = lazily(
         "engine.bank.call": "bank_call",
         "engine.bank.shifts": "stamped_bank",
         "engine.borders": "read_window",
+        "engine.channel.calls": "plane_call",
         "engine.channel.correlation": "Correlation",
         "engine.channel.depthwise": "plane_by_plane",
         "engine.channel.phases": "correlate_phase",
-        "engine.channel.planes": "algorithm_for band_rows correlate_planes plane_call whole_cuts",
+        "engine.channel.planes": "algorithm_for band_rows correlate_planes whole_cuts",
         "engine.copies": "copied",
         "engine.dtypes": "limits planar settled work_dtype",
         "engine.facts": "Facts",
