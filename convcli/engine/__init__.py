@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from convcli.engine.channel.phases import correlate_phase
     from convcli.engine.channel.planes import algorithm_for, band_rows, correlate_planes, whole_cuts
     from convcli.engine.copies import copied
-    from convcli.engine.dtypes import limits, planar, settled, work_dtype
+    from convcli.engine.dtypes import Call, Signature, limits, planar, settled, work_dtype
     from convcli.engine.facts import Facts
     from convcli.engine.memory import by_planes, results, scratch, scratch_space
-    from convcli.engine.signature import Call, Signature
     from convcli.engine.sink import Sink, Storage, rounding
     from convcli.engine.stamps import enlarge, is_bilinear, stamp
     from convcli.engine.threads import Cuts
@@ -97,10 +96,9 @@ __getattr__ = lazily(
         "engine.channel.phases": "correlate_phase",
         "engine.channel.planes": "algorithm_for band_rows correlate_planes whole_cuts",
         "engine.copies": "copied",
-        "engine.dtypes": "limits planar settled work_dtype",
+        "engine.dtypes": "Call Signature limits planar settled work_dtype",
         "engine.facts": "Facts",
         "engine.memory": "by_planes results scratch scratch_space",
-        "engine.signature": "Call Signature",
         "engine.sink": "Sink Storage rounding",
         "engine.stamps": "enlarge is_bilinear stamp",
         "engine.threads": "Cuts",

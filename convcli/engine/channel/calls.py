@@ -18,9 +18,8 @@ from convcli.engine.memory import scratch
 from convcli.engine.plan import is_call
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.dtypes import Array, Call, Floats, Signature
     from convcli.engine.geometry import Window
-    from convcli.engine.signature import Call, Signature
 
 
 def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
