@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.engine import Cuts, Sink
+    from convcli.engine import Call, Cuts, Signature, Sink
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.ops.displacements import Displacement
-    from convcli.ops.sampling import Memory
+    from convcli.ops.sampling import Sampling
+
+#: Up to so many samples one thread makes them sooner than several have begun, with places that are kept.
+CALL_LIMIT = 1 << 18
 
 OFFSETS = f.Field(
     "offsets",
@@ -171,37 +174,46 @@ class Deformable(Kernel):
             )
         return self.replace(weights=weights, offsets=offsets, mask=None, groups=1, bias=None, divisor=1, flip=False)
 
-    def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        from convcli.ops.sampling import Deformation, Sampling
+    def reach(self, low: float, high: float) -> tuple[float, float] | None:
+        if self.channels is not None or self.bias is not None or self.mask is not None:
+            return None
+        weights = self.effective
+        plus, minus = float(weights[weights > 0].sum()), float(weights[weights < 0].sum())
+        return plus * low + minus * high, plus * high + minus * low
 
-        windows = self.windows(x.shape[:-1], axes)[-2:]
-        size = (windows[0].length, windows[1].length)
-        self._check_fit(x.shape, size)
-        deformation = Deformation(
-            weights=self.effective, windows=windows, offsets=self.offsets, mask=self.mask, groups=self.groups,
-            offset_groups=self.offset_groups, channels_out=self.output_channels(x.shape[-1]), border=self.border,
-            memory=self._memory,
-        )  # fmt: skip
-        sampling = Sampling(deformation, x.shape[-3:], dtype)
+    def _call(self, x: Signature) -> Call | None:
+        sampling = self._sampling(x.shape, x.axes, x.work, holds=True)
+        return sampling.call if len(x.shape) == 3 and sampling.total <= CALL_LIMIT else None
+
+    def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
+        sampling = self._sampling(x.shape, axes, dtype)
 
         def image_cuts(image: Array, sink: Sink) -> Cuts:
             tiling = engine.Tiling(
-                x=image, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=sampling.rows,
-                channels=sampling.samples,
+                x=image, windows=sampling.kernel.windows, border=self.border, dtype=dtype, sink=sink,
+                rows=sampling.rows, channels=sampling.samples,
             )  # fmt: skip
-            return tiling.by_regions(partial(sampling.band, image))
+            # `remap` rounds bytes as we do.
+            native = sink.native(image.dtype, exact=True) if sampling.moves_bytes(image) else None
+            return tiling.by_regions(partial(sampling.band, image, target=native))
 
         if x.ndim == 3:
             return image_cuts(x, sink)
         # A volume goes slice by slice: z is carried through.
         return engine.Cuts.joined([image_cuts(image, sink.slice(z)) for z, image in enumerate(x)])
 
-    @cached_property
-    def _memory(self) -> Memory:
-        """What `Deformation` keeps from one picture to the next."""
-        from convcli.ops.sampling import Memory
+    def _sampling(self, shape: Sequence[int], axes: str, dtype: DTypeLike, *, holds: bool = False) -> Sampling:
+        """How pictures of a shape are sampled; raises `ShapeError` where offsets or mask were made for another."""
+        from convcli.ops.sampling import Deformation, Sampling
 
-        return Memory()
+        windows = self.windows(shape[:-1], axes)[-2:]
+        self._check_fit(tuple(shape), (windows[0].length, windows[1].length))
+        deformation = Deformation(
+            weights=self.effective, windows=windows, offsets=self.offsets, mask=self.mask, groups=self.groups,
+            offset_groups=self.offset_groups, channels_out=self.output_channels(shape[-1]), border=self.border,
+            parts=self.remembered(("parts", tuple(shape[-3:-1]), dtype), dict),
+        )  # fmt: skip
+        return Sampling(deformation, shape[-3:], dtype, holds=holds)
 
     def _check_fit(self, shape: tuple[int, ...], size: tuple[int, int]) -> None:
         """Raises `ShapeError` where offsets or mask were made for another output size or number of channels."""
