@@ -160,7 +160,7 @@ def call_cost(plan: Plan, work: Plane) -> float:
         return line(kind.mirrored, max(kh, kw))
     if plan.algorithm == "passes" and max(kh, kw) < FOURIER_AREA:
         return rank * sum(_short(cost, taps) for cost, taps in ((kind.column, kh), (kind.row, kw)) if taps > 1)
-    if plan.algorithm == "fourier" and kh * kw >= FOURIER_AREA:
+    if plan.algorithm == "fourier" and kh * kw >= FOURIER_AREA and min(kh, kw) > 1:
         return TRANSFORMED
     called = plan.algorithm == "sums" or (plan.algorithm == "direct" and kh * kw < FOURIER_AREA)
     return plan.cost if called else math.inf

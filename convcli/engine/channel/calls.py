@@ -32,9 +32,10 @@ def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: st
         return None if plane is None else partial(_by_planes, plane)
     if taps.ndim != 2 or len(x.shape) != 3:
         return None
-    taps = np.ascontiguousarray(spread(taps, [window.dilation for window in windows]))
-    if not whole.fits(x.shape, taps.shape, windows, border):
+    together = spread(taps, [window.dilation for window in windows])
+    if together is None or not whole.fits(x.shape, together.shape, windows, border):
         return None
+    taps = together
     plan = plan_for(taps, x.shape, algorithm=x.algorithm, integers=x.dtype in SUMMED)
     # Of a strided kernel only some results are wanted, which bands make alone.
     unwanted = 1 if max(window.stride for window in windows) == 1 else 2

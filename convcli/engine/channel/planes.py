@@ -238,18 +238,17 @@ def whole_cuts(work: Correlation) -> Cuts | None:
         return Cuts.joined(joined) if len(joined) == len(parts) else None
     if any(window.stride > 1 for window in work.windows):
         return _strided(work)
-    dilation = [window.dilation for window in work.windows]
-    together = spread(taps, dilation)
-    if together is taps and max(dilation) > 1:
-        return None
-    return _plain(work.by(np.ascontiguousarray(together)))
+    together = spread(taps, [window.dilation for window in work.windows])
+    return None if together is None else _plain(work.by(together))
 
 
-def spread(taps: Floats, dilation: Sequence[int]) -> Floats:
-    """`taps` `(y, x)` with the zeros between them, as long as there are not too many."""
-    if max(dilation) == 1 or extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
-        return taps
-    return spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T
+def spread(taps: Floats, dilation: Sequence[int]) -> Floats | None:
+    """`taps` `(y, x)` with the zeros between them; None where there are too many."""
+    if max(dilation) > 1:
+        if extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
+            return None
+        taps = spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T
+    return np.ascontiguousarray(taps)
 
 
 def _line(work: Correlation) -> Cuts | None:
