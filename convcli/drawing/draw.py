@@ -1,0 +1,73 @@
+"""`convcli.draw`: each figure by a function, as `convcli draw` has it by a command.
+
+convcli.draw.kernel("sharpen").save("sharpen.svg")
+convcli.draw.steps({"weights": [[1, 2], [3, 4]], "stride": 2}, size=(5, 5))      # shown in a notebook
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from convcli.drawing.drawing import Drawing
+from convcli.errors import UsageError
+from convcli.spec.library import load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from convcli.engine.dtypes import ArrayLike
+    from convcli.ops import Kernel
+
+    Source = str | Path | Mapping[str, Any] | Kernel
+
+
+def kernel(
+    source: Source, *, title: str | None = None, numbers: bool | None = None, columns: int | None = None, **look: Any
+) -> Drawing:
+    """A kernel's weights, in any form that `load` takes: a map with numbers (to 15 taps a side unless asked for),
+    factors and gain; a bank as a grid of so many `columns`; slices of a 3-D kernel; stems of a 1-D one.
+
+    `title` is written above, "" nothing; `look` is `theme` and `scale` of a `Drawing`.
+    """
+    from convcli.drawing import kernels
+
+    return Drawing(scene=kernels.figure(load(source), title=title, numbers=numbers, columns=columns), **look)
+
+
+def steps(
+    source: Source, size: Sequence[int] | None = None, values: ArrayLike | None = None, *, title: str | None = None,
+    filter: int = 0, stamps: bool = False, frame: int | None = None, seconds: float | None = None, **look: Any,
+) -> Drawing:  # fmt: skip
+    """How a kernel moves over an input of `size` per axis, or over `values`, which are then written down, with sums.
+
+    A filter bank takes `(*size, channels)` values; its filter number `filter` is drawn. With `stamps` a transposed
+    kernel is seen from the input. `frame` is one step alone, counted from 1; steps take `seconds`.
+    """
+    import dataclasses
+
+    import numpy as np
+
+    from convcli.drawing import stamps as seen_from_input, steps as moving
+
+    kernel = load(source)
+    array = None if values is None else np.asarray(values, np.float64)
+    if array is not None and not np.isfinite(array).all():
+        raise UsageError("values that are not finite can't be drawn")
+    if size is None:
+        if array is None:
+            raise UsageError("an input to move over is missing", hint="a size per axis, or values")
+        size = array.shape[: len(kernel.axes)]
+    if len(size) != len(kernel.axes) or min(size) < 1:
+        sizes = "x".join(map(str, size))
+        raise UsageError(f"the kernel moves along {','.join(kernel.axes)}; '{sizes}' is no size for it")
+    still = frame is not None
+    if stamps:
+        scene = seen_from_input.figure(kernel, size, array, title=title, still=still)
+    else:
+        scene = moving.figure(kernel, size, array, title=title, filter=filter, still=still)
+    if seconds is not None:
+        scene = dataclasses.replace(scene, seconds=seconds)
+    drawn = Drawing(scene=scene, **look)
+    return drawn if frame is None else drawn.frame(frame)

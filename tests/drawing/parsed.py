@@ -1,0 +1,32 @@
+"""What a drawing says, read from its SVG by another parser."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+
+from convcli.drawing import Drawing
+
+NS = "{http://www.w3.org/2000/svg}"
+
+
+def root(drawing: Drawing) -> ET.Element:
+    return ET.fromstring(drawing.svg())
+
+
+def notes(drawing: Drawing, name: str) -> dict[tuple[int, ...], float]:
+    """The values that cells tell under a name: `w[0, 1] = -2` is {(0, 1): -2.0}."""
+    found = {}
+    for title in root(drawing).iter(f"{NS}title"):
+        match = re.fullmatch(rf"{name}\[([-\d, ]+)\] = (\S+)", title.text or "")
+        if match:
+            found[tuple(map(int, match[1].split(",")))] = float(match[2])
+    return found
+
+
+def texts(drawing: Drawing) -> list[str]:
+    return [text.text or "" for text in root(drawing).iter(f"{NS}text")]
+
+
+def value(text: str) -> float:
+    return float(text.strip("()").replace("−", "-"))
