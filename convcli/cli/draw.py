@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-from convcli.cli.draw_options import check_output, look, moving_options, output_options, size, values, write
+from convcli.cli.draw_options import (
+    check_output,
+    look,
+    moving_options,
+    output_options,
+    pixels,
+    point,
+    size,
+    values,
+    write,
+)
 from convcli.errors import UsageError
 
 _kernel = click.argument("kernel")
@@ -15,6 +25,10 @@ _numbers = click.option(
 )
 _columns = click.option("--columns", type=click.IntRange(min=1), metavar="N", help="Columns of a grid.")
 _drawing = output_options
+_picture = click.argument("picture")
+_kernels = click.option(
+    "-k", "--kernel", "kernels", multiple=True, required=True, metavar="KERNEL", help="Several run one after the other."
+)
 
 
 @click.group("draw")
@@ -92,3 +106,65 @@ def steps(
         **look(options),
     )  # fmt: skip
     write(drawn, options)
+
+
+@command.command("taps")
+@_kernel
+@_picture
+@click.option("--at", "places", multiple=True, metavar="Y,X", help="An output; several may be given.")
+@_drawing
+def taps(kernel: str, picture: str, places: tuple[str, ...], **options: Any) -> None:
+    """Draw where outputs of a kernel read a picture.
+
+    Taps lie where the kernel reads, on the picture or outside it, as large as their weights are; those of a deformable
+    kernel where its offsets take them.
+
+    \b
+    convcli draw taps dilated-laplacian photo.jpg --at 150,180 --at 330,470 -o taps.svg
+    convcli draw taps swirl photo.jpg -o swirl.png
+    """
+    check_output(options)
+    from convcli.drawing import draw
+    from convcli.spec import load
+
+    points, moving = [point(text) for text in places], load(kernel)
+    write(draw.taps(moving, pixels(picture), points, title=options["title"], **look(options)), options)
+
+
+@command.command("offsets")
+@_kernel
+@_picture
+@click.option("--tap", type=click.IntRange(min=0), metavar="N", help="One of the taps, from 0; by default the middle.")
+@_drawing
+def offsets(kernel: str, picture: str, tap: int | None, **options: Any) -> None:
+    """Draw how far from their places the outputs of a deformable kernel read.
+
+    \b
+    convcli draw offsets swirl photo.jpg -o swirl.svg
+    """
+    check_output(options)
+    from convcli.drawing import draw
+    from convcli.spec import load
+
+    moving = load(kernel)
+    write(draw.offsets(moving, pixels(picture), tap=tap, title=options["title"], **look(options)), options)
+
+
+@command.command("field")
+@_picture
+@_kernels
+@click.option("--at", metavar="Y,X", help="The output that is looked from; the middle one by default.")
+@_drawing
+def field(picture: str, kernels: tuple[str, ...], at: str | None, **options: Any) -> None:
+    """Draw what one output of several kernels, one after the other, sees of a picture.
+
+    \b
+    convcli draw field photo.jpg -k box -k box:dilation=2 --at 240,320 -o field.svg
+    """
+    check_output(options)
+    from convcli.drawing import draw
+    from convcli.spec import load
+
+    chain = [load(kernel) for kernel in kernels]
+    place = point(at) if at else None
+    write(draw.field(chain, pixels(picture), place, title=options["title"], **look(options)), options)

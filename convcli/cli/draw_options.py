@@ -116,6 +116,22 @@ def size(text: str | None, axes: str) -> tuple[int, ...] | None:
     return sides * len(axes) if len(sides) == 1 else sides
 
 
+def point(text: str) -> tuple[int, int]:
+    """An output of `--at`: its row and column. Raises UsageError."""
+    if not re.fullmatch(r"\s*\d{1,9}\s*,\s*\d{1,9}\s*", text):
+        raise UsageError(f"--at {text} is no place", hint="--at Y,X: row and column of an output, such as 150,180")
+    y, x = map(int, text.split(","))
+    return y, x
+
+
+def pixels(name: str) -> Array:
+    """The picture in a file, without its alpha. Raises ImageError."""
+    from convcli.pictures import reading
+
+    picture = reading.from_file(name)
+    return picture.pixels[..., :-1] if picture.channels.alpha else picture.pixels
+
+
 def values(text: str, corner: tuple[int, ...] | None, *, bank: bool) -> Array:
     """The numbers of `--values`: rows as text, an .npy array, or the upper left corner of a picture.
 
@@ -132,13 +148,11 @@ def values(text: str, corner: tuple[int, ...] | None, *, bank: bool) -> Array:
             fact = " ".join(str(error).split())[:100]
             raise UsageError(f"--values: no rows of numbers ({fact})", hint="'[[2, 3], [1, 2]]'") from None
     else:
-        from convcli.pictures import reading
-
         if text.endswith(".npy"):
             array = _array(text)
         else:
-            pixels = reading.from_file(text).pixels
-            array = pixels if bank else np.rint(pixels[..., :3].mean(axis=2))
+            array = pixels(text)
+            array = array if bank else np.rint(array[..., :3].mean(axis=2))
             corner = corner or (5, 5)
     if corner is not None:
         if array.ndim < len(corner) or any(n < m for n, m in zip(array.shape, corner, strict=False)):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from convcli.drawing.drawing import Drawing
 from convcli.errors import UsageError
 from convcli.spec.library import load
@@ -47,8 +49,6 @@ def steps(
     """
     import dataclasses
 
-    import numpy as np
-
     from convcli.drawing import stamps as seen_from_input, steps as moving
 
     kernel = load(source)
@@ -71,3 +71,51 @@ def steps(
         scene = dataclasses.replace(scene, seconds=seconds)
     drawn = Drawing(scene=scene, **look)
     return drawn if frame is None else drawn.frame(frame)
+
+
+def taps(source: Source, picture: ArrayLike, points: Sequence[Sequence[int]] = (), *, title: str | None = None,
+         **look: Any) -> Drawing:  # fmt: skip
+    """Where the outputs at `points` (y, x) read `picture`: (height, width), or (height, width, channels) of bytes.
+
+    By default these are two outputs, at thirds of the picture.
+    """
+    from convcli.drawing import taps as over_picture
+
+    kernel, places = load(source), [tuple(point) for point in points]
+    return Drawing(scene=over_picture.figure(kernel, _picture(picture), places, title=title), **look)
+
+
+def offsets(
+    source: Source, picture: ArrayLike, *, tap: int | None = None, title: str | None = None, **look: Any
+) -> Drawing:
+    """How far from their places outputs of a deformable kernel read a picture, by one tap (default: the middle one)."""
+    from convcli.drawing import offsets as fields
+
+    return Drawing(scene=fields.figure(load(source), _picture(picture), tap=tap, title=title), **look)
+
+
+def field(
+    sources: Sequence[Source], picture: ArrayLike, point: Sequence[int] | None = None, *, title: str | None = None,
+    **look: Any,
+) -> Drawing:  # fmt: skip
+    """What the output at `point` (y, x; default: the middle) of several kernels, one after the other, sees."""
+    from convcli.drawing import field as receptive
+
+    kernels = [load(source) for source in sources]
+    if not kernels:
+        raise UsageError("no kernels, no field", hint="-k KERNEL")
+    return Drawing(scene=receptive.figure(kernels, _picture(picture), point, title=title), **look)
+
+
+def _picture(source: Any) -> Any:
+    """A picture as (height, width, 3) bytes; raises UsageError for what can't be one."""
+    from convcli.drawing.images import coloured
+    from convcli.ops.arrays import real_array
+
+    array = real_array(source)
+    array = array[..., None] if array.ndim == 2 else array
+    if array.ndim != 3 or array.shape[2] > 4 or not array.size:
+        fact = f"an array of shape {array.shape} is no picture"
+        raise UsageError(fact, hint="(height, width) or (height, width, 1 to 4 channels)")
+    top = 1.0 if array.dtype.kind in "fb" else float(np.iinfo(array.dtype).max)
+    return coloured(array, top)

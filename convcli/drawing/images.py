@@ -20,14 +20,13 @@ SHARPNESS: Final = 2
 _QUALITY: Final = 85
 
 
-def sized(pixels: Pixels, width: int, height: int, *, smooth: bool) -> Pixels:
+def sized(pixels: Any, width: int, height: int, *, smooth: bool) -> Any:
     """Pixels as (height, width, channels); enlarged by a spline where `smooth`, else pixel by pixel."""
     larger = cv2.INTER_CUBIC if smooth else cv2.INTER_NEAREST
     shrinks = width < pixels.shape[1] or height < pixels.shape[0]
     size = max(1, width), max(1, height)
     done: Any = cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA if shrinks else larger)
-    shaped: Pixels = done.reshape(*done.shape[:2], -1)
-    return shaped
+    return done.reshape(*done.shape[:2], -1)
 
 
 def embedded(item: Picture) -> tuple[str, bytes]:

@@ -73,6 +73,22 @@ def test_themes_and_times() -> None:
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["taps", "dilated-laplacian", "PICTURE", "--at", "150,180", "--at", "0,0"],
+        ["offsets", "swirl", "PICTURE", "--tap", "0"],
+        ["field", "PICTURE", "-k", "box", "-k", "sharpen", "--at", "100,200"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_figures_over_pictures(arguments: list[str], tmp_path: Path) -> None:
+    real = [str(SAMPLES / "scene.jpg") if argument == "PICTURE" else argument for argument in arguments]
+    assert run("draw", *real, "-o", tmp_path / "a.svg").code == 0
+    ET.fromstring((tmp_path / "a.svg").read_bytes())
+    assert (tmp_path / "a.svg").stat().st_size < 400_000
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
         (["kernel", "sharpen"], 2, "Error: where to?"),
@@ -96,6 +112,11 @@ def test_themes_and_times() -> None:
         (["steps", "sharpen", "--stamps", "-o", "a.svg"], 2, "Error: kernel 'sharpen' is not transposed"),
         (["steps", "sharpen", "--scale", "nan", "-o", "a.png"], 2, "Error: invalid value for '--scale'"),
         (["kernel", "sharpen", "--scale", "200", "-o", "a.png"], 2, "Error: 1 frames of"),
+        (["taps", "sharpen", "no.png", "-o", "a.svg"], 1, "Error: no.png: no such file"),
+        (["taps", "sharpen", "SCENE", "--at", "500,10", "-o", "a.svg"], 1, "Error: 500,10 lies outside the output of"),
+        (["taps", "sharpen", "SCENE", "--at", "5", "-o", "a.svg"], 2, "Error: --at 5 is no place"),
+        (["offsets", "sharpen", "SCENE", "-o", "a.svg"], 2, "Error: kernel 'sharpen' is not deformable"),
+        (["field", "SCENE", "-o", "a.svg"], 2, "Error: missing option '-k'"),
         (["stpes", "sharpen"], 2, "Error: no such command 'stpes'"),
     ],
     ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else None,
@@ -105,7 +126,7 @@ def test_errors_are_a_line_and_leave_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.svg").write_text("mine")
-    done = run("draw", *arguments)
+    done = run("draw", *(str(SAMPLES / "scene.jpg") if argument == "SCENE" else argument for argument in arguments))
     assert (done.code, done.out) == (code, b"")
     assert done.err.splitlines()[0].startswith(line)
     assert len(done.errors()) == 1
