@@ -7,12 +7,14 @@ from typing import Any
 import click
 
 from convcli.cli.draw_options import (
+    RANGES,
     check_output,
     look,
     moving_options,
     output_options,
     pixels,
     point,
+    show_cells,
     size,
     values,
     write,
@@ -23,6 +25,7 @@ _kernel = click.argument("kernel")
 _numbers = click.option(
     "--numbers/--no-numbers", default=None, help="Write weights into cells; by default up to 15 taps a side."
 )
+_count = click.IntRange(min=1)
 _columns = click.option("--columns", type=click.IntRange(min=1), metavar="N", help="Columns of a grid.")
 _drawing = output_options
 _picture = click.argument("picture")
@@ -61,8 +64,12 @@ def kernel(kernel: str, numbers: bool | None, columns: int | None, **options: An
     """
     check_output(options)
     from convcli.drawing import draw
+    from convcli.spec import load
 
-    drawn = draw.kernel(kernel, title=options["title"], numbers=numbers, columns=columns, **look(options))
+    loaded = load(kernel)
+    if options["output"] is None and not loaded.channels and show_cells(loaded, options):
+        return
+    drawn = draw.kernel(loaded, title=options["title"], numbers=numbers, columns=columns, **look(options))
     write(drawn, options)
 
 
@@ -168,3 +175,57 @@ def field(picture: str, kernels: tuple[str, ...], at: str | None, **options: Any
     chain = [load(kernel) for kernel in kernels]
     place = point(at) if at else None
     write(draw.field(chain, pixels(picture), place, title=options["title"], **look(options)), options)
+
+
+@command.command("sheet")
+@_picture
+@_kernels
+@click.option("--difference", is_flag=True, help="One kernel: before, after, and the difference.")
+@click.option("--range", "range_", type=click.Choice(RANGES), default="auto", show_default=True,
+              help="What becomes of negative and over-bright results; auto: as each kernel needs it.")  # fmt: skip
+@_columns
+@_drawing
+def sheet(
+    picture: str, kernels: tuple[str, ...], difference: bool, range_: str, columns: int | None, **options: Any
+) -> None:
+    """Draw what several kernels make of a picture, side by side.
+
+    Each channel that a filter bank makes is a panel.
+
+    \b
+    convcli draw sheet photo.jpg -k sharpen -k emboss -k sobel-x -o sheet.svg
+    convcli draw sheet photo.jpg -k sharpen --difference -o sharpen.png
+    """
+    check_output(options)
+    if difference and (len(kernels) > 1 or range_ != "auto" or columns):
+        raise UsageError("--difference takes one kernel, and neither --range nor --columns")
+    from convcli.drawing import draw
+    from convcli.spec import load
+
+    chosen, title = [load(kernel) for kernel in kernels], options["title"]
+    if difference:
+        drawn = draw.difference(chosen[0], pixels(picture), title=title, **look(options))
+    else:
+        drawn = draw.sheet(chosen, pixels(picture), title=title, columns=columns, range=range_, **look(options))
+    write(drawn, options)
+
+
+@command.command("layers")
+@click.option("--in-channels", type=_count, default=3, show_default=True, metavar="N", help="Channels of the input.")
+@click.option("--out-channels", type=_count, default=128, show_default=True, metavar="N", help="Filters.")
+@click.option("--kernel-size", type=_count, default=3, show_default=True, metavar="N", help="Taps per axis.")
+@click.option("--size", "size_", default="7x7", show_default=True, metavar="HxW", help="Size of the input.")
+@_drawing
+def layers(in_channels: int, out_channels: int, kernel_size: int, size_: str, **options: Any) -> None:
+    """Draw a standard convolution beside a depthwise separable one, with what they cost.
+
+    \b
+    convcli draw layers -o layers.svg
+    convcli draw layers --in-channels 2 --out-channels 16 -o layers.png
+    """
+    check_output(options)
+    from convcli.drawing import draw
+
+    sides = size(size_, "yx") or ()
+    drawn = draw.layers(sides, in_channels, out_channels, kernel_size, title=options["title"], **look(options))
+    write(drawn, options)

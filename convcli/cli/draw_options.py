@@ -15,10 +15,14 @@ from convcli.errors import UsageError
 if TYPE_CHECKING:
     from convcli.drawing import Drawing
     from convcli.engine.dtypes import Array
+    from convcli.ops import Kernel
 
 #: What `--theme` can be, and `--format`, by the names of formats.
 THEMES = ("auto", "light", "dark")
 FORMATS = ("svg", "gif", "png", "webp", "avif", "jpeg")
+#: What `--range` and `--terminal` can be.
+RANGES = ("auto", "clip", "abs", "offset", "rescale")
+PROTOCOLS = ("auto", "kitty", "iterm", "sixel", "blocks")
 STANDARD = "-"
 
 output_options = together(
@@ -35,6 +39,10 @@ output_options = together(
     click.option("--scale", type=Positive(), metavar="F", help="Pixels per unit; 2 by default, 1.5 of what moves."),
     click.option("--width", type=click.IntRange(min=16), metavar="PX", help="Pixels across, instead of --scale."),
     click.option("--title", metavar="TEXT", help="What is written above; '' writes nothing."),
+    click.option(
+        "--terminal", type=click.Choice(PROTOCOLS), default="auto", show_default=True,
+        help="Without -o: how a picture is shown on the terminal.",
+    ),
 )  # fmt: skip
 moving_options = together(
     click.option("--seconds", type=Positive(), metavar="S", help="How long a step takes; 0.6 or 0.9 by default."),
@@ -59,7 +67,8 @@ def check_output(options: Mapping[str, Any]) -> None:
         if not options["format_"]:
             raise UsageError("stdout has no ending that says the format", hint="-o - --format svg")
     elif output is None:
-        raise UsageError("where to?", hint="-o FILE")
+        if not sys.stdout.isatty():
+            raise UsageError("where to?", hint="-o FILE")
     else:
         if options["format_"]:
             raise UsageError("--format is for stdout; a file's ending says its format", hint="-o - --format svg")
@@ -78,6 +87,9 @@ def write(drawing: Drawing, options: Mapping[str, Any]) -> None:
     output, overwrite = options["output"], options["overwrite"]
     if options["width"]:
         drawing = dataclasses.replace(drawing, scale=options["width"] / drawing.scene.width)
+    if output is None:
+        _preview(drawing, options["terminal"])
+        return
     if output == STANDARD:
         files.write_standard(drawing.encode(options["format_"], "stdout"))
         return
@@ -93,6 +105,26 @@ def write(drawing: Drawing, options: Mapping[str, Any]) -> None:
     files.write_together(
         (name, still.encode(format_of(name), name), overwrite) for name, still in zip(names, stills, strict=True)
     )
+
+
+def _preview(drawing: Drawing, terminal: str) -> None:
+    """Shows the drawing on the terminal; of an animation the last step, which is complete."""
+    from convcli.drawing.terminal import show
+
+    show(drawing.frame(drawing.frames).pixels()[0], sys.stdout, terminal)
+    if drawing.frames > 1:
+        click.echo(f"The last of {drawing.frames} steps; -o FILE.svg has them all.", err=True)
+
+
+def show_cells(kernel: Kernel, options: Mapping[str, Any]) -> bool:
+    """Whether the weights of a kernel were shown as numbers, since the terminal shows no finer picture."""
+    from convcli.drawing import terminal
+
+    asked = options["terminal"]
+    weights = kernel.dense_weights()
+    if weights.ndim > 2 or (terminal.protocol() if asked == "auto" else asked) != "blocks":
+        return False
+    return terminal.show_weights(weights.reshape(-1, weights.shape[-1]), sys.stdout)
 
 
 def _is_numbered(output: str) -> bool:

@@ -107,9 +107,55 @@ def field(
     return Drawing(scene=receptive.figure(kernels, _picture(picture), point, title=title), **look)
 
 
+def sheet(
+    sources: Sequence[Source], picture: ArrayLike, *, title: str | None = None, columns: int | None = None,
+    range: str = "auto", **look: Any,
+) -> Drawing:  # fmt: skip
+    """A picture and what each kernel makes of it, side by side; each channel of a filter bank is a panel.
+
+    `range` is clip, abs, offset or rescale, as in `convcli apply`, or auto: results of kernels whose taps sum to 0 are
+    grey where they are 0.
+    """
+    from convcli.drawing import sheets
+
+    kernels = [load(source) for source in sources]
+    scene = sheets.figure(kernels, _array(picture), title=title, columns=columns, range=range)
+    return Drawing(scene=scene, **look)
+
+
+def difference(source: Source, picture: ArrayLike, *, title: str | None = None, **look: Any) -> Drawing:
+    """A picture before and after a kernel, and the difference."""
+    from convcli.drawing import sheets
+
+    return Drawing(scene=sheets.difference(load(source), _array(picture), title=title), **look)
+
+
+def layers(
+    size: Sequence[int] = (7, 7), inputs: int = 3, outputs: int = 128, taps: int = 3, *, title: str | None = None,
+    **look: Any,
+) -> Drawing:  # fmt: skip
+    """A standard convolution beside a depthwise separable one, as blocks of channels, with what they cost."""
+    from convcli.drawing import layers as blocks
+
+    return Drawing(scene=blocks.figure(size, inputs, outputs, taps, title=title), **look)
+
+
+def costs(report: Mapping[str, Any], *, title: str | None = None, **look: Any) -> Drawing:
+    """The rows of a report of `convcli compare --format json`: bars, or dots where they were timed."""
+    from convcli.drawing import costs as rows
+
+    return Drawing(scene=rows.figure(report, title=title), **look)
+
+
 def _picture(source: Any) -> Any:
     """A picture as (height, width, 3) bytes; raises UsageError for what can't be one."""
-    from convcli.drawing.images import coloured
+    from convcli.drawing.images import shown
+
+    return shown(_array(source))
+
+
+def _array(source: Any) -> Any:
+    """A picture as (height, width, channels)."""
     from convcli.ops.arrays import real_array
 
     array = real_array(source)
@@ -117,5 +163,4 @@ def _picture(source: Any) -> Any:
     if array.ndim != 3 or array.shape[2] > 4 or not array.size:
         fact = f"an array of shape {array.shape} is no picture"
         raise UsageError(fact, hint="(height, width) or (height, width, 1 to 4 channels)")
-    top = 1.0 if array.dtype.kind in "fb" else float(np.iinfo(array.dtype).max)
-    return coloured(array, top)
+    return array

@@ -78,6 +78,9 @@ def test_themes_and_times() -> None:
         ["taps", "dilated-laplacian", "PICTURE", "--at", "150,180", "--at", "0,0"],
         ["offsets", "swirl", "PICTURE", "--tap", "0"],
         ["field", "PICTURE", "-k", "box", "-k", "sharpen", "--at", "100,200"],
+        ["sheet", "PICTURE", "-k", "sobel-x", "-k", "emboss", "--columns", "2"],
+        ["sheet", "PICTURE", "-k", "sharpen", "--difference"],
+        ["layers", "--in-channels", "2", "--out-channels", "9", "--kernel-size", "5", "--size", "8x9"],
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -85,7 +88,19 @@ def test_figures_over_pictures(arguments: list[str], tmp_path: Path) -> None:
     real = [str(SAMPLES / "scene.jpg") if argument == "PICTURE" else argument for argument in arguments]
     assert run("draw", *real, "-o", tmp_path / "a.svg").code == 0
     ET.fromstring((tmp_path / "a.svg").read_bytes())
-    assert (tmp_path / "a.svg").stat().st_size < 400_000
+    assert (tmp_path / "a.svg").stat().st_size < 700_000
+
+
+def test_compare_draws_its_rows(tmp_path: Path) -> None:
+    bars, dots = tmp_path / "bars.svg", tmp_path / "dots.png"
+    assert run("compare", "--draw", bars).code == 0
+    assert "deformable v2: 4,185 weights" in bars.read_text()
+    timed = ["--time", "--budget", "0.01", "--size", "32x32"]
+    assert run("compare", "sharpen", "box", *timed, "--draw", dots).code == 0
+    assert read(dots).shape[1] > 1000
+    assert run("compare", "--draw", bars).errors() == [f"Error: {bars}: it exists already"]
+    assert run("compare", "--draw", tmp_path / "a.txt").code == 2
+    assert run("compare", "--draw", bars, "--overwrite", "-o", tmp_path / "a.json").code == 0
 
 
 @pytest.mark.parametrize(
@@ -117,6 +132,12 @@ def test_figures_over_pictures(arguments: list[str], tmp_path: Path) -> None:
         (["taps", "sharpen", "SCENE", "--at", "5", "-o", "a.svg"], 2, "Error: --at 5 is no place"),
         (["offsets", "sharpen", "SCENE", "-o", "a.svg"], 2, "Error: kernel 'sharpen' is not deformable"),
         (["field", "SCENE", "-o", "a.svg"], 2, "Error: missing option '-k'"),
+        (
+            ["sheet", "SCENE", "-k", "box", "-k", "box", "--difference", "-o", "a.svg"],
+            2,
+            "Error: --difference takes one",
+        ),
+        (["layers", "--kernel-size", "9", "-o", "a.svg"], 2, "Error: 9 taps; layers are drawn with at most 7"),
         (["stpes", "sharpen"], 2, "Error: no such command 'stpes'"),
     ],
     ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else None,

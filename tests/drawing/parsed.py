@@ -25,7 +25,8 @@ def notes(drawing: Drawing, name: str) -> dict[tuple[int, ...], float]:
 
 
 def texts(drawing: Drawing) -> list[str]:
-    return [text.text or "" for text in root(drawing).iter(f"{NS}text")]
+    found = root(drawing).iter(f"{NS}text")
+    return [(text.text or "") + "".join(child.tail or "" for child in text) for text in found]
 
 
 def value(text: str) -> float:
