@@ -137,7 +137,8 @@ def _wheel(x: float, y: float, longest: float) -> list[Any]:
     line = np.linspace(-1, 1, 121)
     down, right = np.meshgrid(line, line, indexing="ij")
     disc = hues(down, right, 1.0)
-    disc[np.hypot(down, right) > 1] = 255
+    opaque = np.where(np.hypot(down, right) > 1, 0, 255).astype(np.uint8)
+    disc = np.concatenate([disc, opaque[..., None]], axis=2)
     half = _WHEEL / 2
     return [
         Picture(x=x, y=y, w=_WHEEL, h=_WHEEL, pixels=disc, smooth=False),

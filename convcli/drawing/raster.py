@@ -132,7 +132,11 @@ class Canvas:
         pixels = sized(item.pixels, width, height, smooth=item.smooth)
         y, x = max(0, -top), max(0, -left)
         place = self.pixels[top + y : top + height, left + x : left + width]
-        place[:] = pixels[y : y + place.shape[0], x : x + place.shape[1]]
+        part = pixels[y : y + place.shape[0], x : x + place.shape[1]]
+        if part.shape[2] == 4:
+            share = part[..., 3:] / np.float32(255)
+            part = np.rint(part[..., :3] * share + place * (1 - share))
+        place[:] = part
 
     def _text(self, item: Text, dx: float, dy: float) -> None:
         size, weight = round(item.size * self._scale), _BOLD if item.bold else _REGULAR

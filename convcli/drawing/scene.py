@@ -83,7 +83,10 @@ class Text(Item):
 
 @record(eq=False)
 class Picture(Item):
-    """Pixels, (height, width, 3) uint8 RGB; a `smooth` one is a photograph, the others show each of their pixels."""
+    """Pixels, (height, width, 3 or 4) uint8 RGB or RGBA.
+
+    A `smooth` one is a photograph, which has no alpha; the others show each of their pixels.
+    """
 
     x: float
     y: float

@@ -174,3 +174,12 @@ def test_a_photograph_inside_an_svg_is_a_jpeg_of_twice_its_drawn_size() -> None:
     text = convcli.draw.offsets(SWIRL, noise(1500, 2000, 3)).svg()
     data = re.search(r"data:image/jpeg;base64,([^\"]+)", text)
     assert data and read(base64.b64decode(data[1])).shape == (660, 880, 3)
+
+
+def test_the_wheel_of_hues_is_round_on_any_paper() -> None:
+    wheel = [item for item in convcli.draw.offsets(SWIRL, PICTURE).scene.items if isinstance(item, Picture)][-1]
+    assert (wheel.pixels[0, 0, 3], wheel.pixels[60, 60, 3]) == (0, 255)
+    for name, paper in (("light", 255), ("dark", 13)):
+        drawing = convcli.draw.offsets(SWIRL, PICTURE, theme=name, scale=1)
+        pixels = drawing.pixels()[0]
+        assert pixels[round(wheel.y) + 1, round(wheel.x) + 1, 0] == paper
