@@ -190,23 +190,23 @@ def sheet(
 ) -> None:
     """Draw what several kernels make of a picture, side by side.
 
-    Each channel that a filter bank makes is a panel.
+    Each channel that a filter bank makes is a panel, and so is each map that leaves a layer of a network.
 
     \b
     convcli draw sheet photo.jpg -k sharpen -k emboss -k sobel-x -o sheet.svg
     convcli draw sheet photo.jpg -k sharpen --difference -o sharpen.png
+    convcli draw sheet photo.jpg -k net.yaml:until=conv3 -o maps.png
     """
     check_output(options)
     if difference and (len(kernels) > 1 or range_ != "auto" or columns):
         raise UsageError("--difference takes one kernel, and neither --range nor --columns")
     from convcli.drawing import draw
-    from convcli.spec import load
 
-    chosen, title = [load(kernel) for kernel in kernels], options["title"]
+    title = options["title"]
     if difference:
-        drawn = draw.difference(chosen[0], pixels(picture), title=title, **look(options))
+        drawn = draw.difference(kernels[0], pixels(picture), title=title, **look(options))
     else:
-        drawn = draw.sheet(chosen, pixels(picture), title=title, columns=columns, range=range_, **look(options))
+        drawn = draw.sheet(kernels, pixels(picture), title=title, columns=columns, range=range_, **look(options))
     write(drawn, options)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from convcli.drawing.drawing import Drawing
 from convcli.errors import UsageError
-from convcli.spec.library import load
+from convcli.spec.library import check, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,12 +113,14 @@ def sheet(
 ) -> Drawing:  # fmt: skip
     """A picture and what each kernel makes of it, side by side; each channel of a filter bank is a panel.
 
+    A network file with weights is a kernel, too; `net.yaml:until=conv3` are the maps that leave the layer conv3.
+
     `range` is clip, abs, offset or rescale, as in `convcli apply`, or auto: results of kernels whose taps sum to 0 are
     grey where they are 0.
     """
     from convcli.drawing import sheets
 
-    kernels = [load(source) for source in sources]
+    kernels = [_kernel_or_network(source) for source in sources]
     scene = sheets.figure(kernels, _array(picture), title=title, columns=columns, range=range)
     return Drawing(scene=scene, **look)
 
@@ -127,7 +129,7 @@ def difference(source: Source, picture: ArrayLike, *, title: str | None = None, 
     """A picture before and after a kernel, and the difference."""
     from convcli.drawing import sheets
 
-    return Drawing(scene=sheets.difference(load(source), _array(picture), title=title), **look)
+    return Drawing(scene=sheets.difference(_kernel_or_network(source), _array(picture), title=title), **look)
 
 
 def layers(
@@ -145,6 +147,17 @@ def costs(report: Mapping[str, Any], *, title: str | None = None, **look: Any) -
     from convcli.drawing import costs as rows
 
     return Drawing(scene=rows.figure(report, title=title), **look)
+
+
+def _kernel_or_network(source: Source) -> Kernel:
+    """A kernel in any form that `load` takes, or the network in a file, with its numbers checked."""
+    if isinstance(source, str) and (".yaml" in source or ".yml" in source):
+        from convcli.networks import runnable
+
+        if network := runnable.load(source):
+            check(network)
+            return network
+    return load(source)
 
 
 def _picture(source: Any) -> Any:

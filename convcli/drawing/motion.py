@@ -111,8 +111,9 @@ class Motion:
             return []
         bias = self.kernel.bias
         more = 0.0 if bias is None else float(bias.array.reshape(-1)[self.filter if bias.size > 1 else 0])
+        activation = str(self.kernel.activation or "")
         return [
-            sum_in_words(self._products(frame), more, float(self.results[position]))
+            sum_in_words(self._products(frame), more, float(self.results[position]), activation)
             for frame, position in enumerate(self.positions)
         ]
 
@@ -144,6 +145,6 @@ class Motion:
             only = np.zeros(shape)
             tap = place[1:] if not kernel.channels else (self.filter, *place)
             only[tap] = 1
-            alone = kernel.replace(weights=tensors.of_array(only), bias=None, divisor=1, flip=False)
+            alone = kernel.replace(weights=tensors.of_array(only), bias=None, activation=None, divisor=1, flip=False)
             reads.append(self._applied(alone))
         return reads

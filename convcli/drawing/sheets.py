@@ -13,6 +13,7 @@ from convcli.drawing.parts import PAD, heading, heat_pixels, number, scale_bar, 
 from convcli.drawing.scene import Picture, Scene, Text
 from convcli.errors import UsageError
 from convcli.filtering import Chain, filter_pixels
+from convcli.networks.runnable import NetworkKernel
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def _panel(panel: Panel, x: float, y: float, width: float, high: float) -> list[
 
 def _panels(kernel: Kernel, picture: Any, range: str) -> list[Panel]:
     name = heading(kernel, None)
+    if isinstance(kernel, NetworkKernel) and kernel.makes_maps and range == "auto":
+        return _maps(kernel, picture)
     mode = range if range != "auto" else "float" if _sums_to_zero(kernel) else "clip"
     result = np.asarray(filter_pixels(picture, Chain([kernel], mode), counted=False).array)
     remark = "" if range == "auto" or mode == "clip" else mode
@@ -105,8 +108,25 @@ def _panels(kernel: Kernel, picture: Any, range: str) -> list[Panel]:
     ]
 
 
+def _maps(network: NetworkKernel, picture: Any) -> list[Panel]:
+    """The maps that leave a network, each in signed colours up to its own greatest magnitude."""
+    maps = np.asarray(filter_pixels(picture, Chain([network], "float"), counted=False).array, np.float64)
+    if maps.shape[2] > MOST:
+        raise UsageError(f"network '{network.name}' makes {maps.shape[2]} maps; at most {MOST} panels are drawn")
+    peaks = np.abs(maps).max(axis=(0, 1))
+    return [
+        Panel(
+            pixels=heat_pixels(maps[..., k], float(peaks[k])), name=f"map {k}",
+            remark=f"±{number(float(f'{peaks[k]:.3g}'))}",
+        )
+        for k in np.arange(maps.shape[2])
+    ]  # fmt: skip
+
+
 def _sums_to_zero(kernel: Kernel) -> bool:
     """Whether flat areas become 0, which `clip` would show black."""
+    if isinstance(kernel, NetworkKernel):
+        return False
     weights = kernel.dense_weights()
     return bool(abs(weights.sum()) < 1e-6 * np.abs(weights).sum())
 

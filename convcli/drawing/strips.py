@@ -79,7 +79,7 @@ def described(kernel: Kernel, n: Sequence[int]) -> str:
     if isinstance(windows[-1], Scatter):
         parts.append("transposed")
     parts += [f"{name} {_once(values)}" for name in ("stride", "dilation") if max(values := getattr(kernel, name)) > 1]
-    ends = ["same" if p == "same" else str(p[0]) if p[0] == p[1] else f"{p[0]}+{p[1]}" for p in kernel.padding]
+    ends = [p if isinstance(p, str) else str(p[0]) if p[0] == p[1] else f"{p[0]}+{p[1]}" for p in kernel.padding]
     parts.append("padding " + (ends[0] if len(set(ends)) == 1 else ", ".join(ends)))
     if any(extra := getattr(kernel, "output_padding", ())):
         parts.append(f"output padding {_once(extra)}")
@@ -101,11 +101,12 @@ def _relation(kernel: Kernel, axis: int, n: int) -> str:
     window, padding = kernel.window(n, axis), kernel.padding[axis]
     span = extent(window.taps, window.dilation)
     if isinstance(window, Gather):
-        if padding == "same":
+        if isinstance(padding, str):
             return f"⌈{n} ÷ {window.stride}⌉ = {window.length}"
         return f"⌊({n} + {padding[0]} + {padding[1]} − {span}) ÷ {window.stride}⌋ + 1 = {window.length}"
-    if padding == "same":
-        return f"{n} × {window.stride} = {window.length}"
+    if isinstance(padding, str):
+        cut = window.length != n * window.stride
+        return f"cut to {window.length}" if cut else f"{n} × {window.stride} = {window.length}"
     extra = getattr(kernel, "output_padding", (0,) * len(kernel.axes))[axis]
     more = f" + {extra}" if extra else ""
     return f"({n} − 1) × {window.stride} + {span}{more} − {padding[0]} − {padding[1]} = {window.length}"
@@ -120,15 +121,22 @@ def _once(values: Sequence[Any]) -> str:
     return _times(values if len(set(values)) > 1 else values[:1])
 
 
-def sum_in_words(products: Sequence[tuple[float, float]], bias: float, result: float, most: int = 10) -> str:
-    """`3·2 + 1·(−1) = 5`: samples times weights; the middle of a long sum is left out."""
+def sum_in_words(
+    products: Sequence[tuple[float, float]], bias: float, result: float, activation: str = "", most: int = 10
+) -> str:
+    """`3·2 + 1·(−1) = 5`: samples times weights; the middle of a long sum is left out.
+
+    With an activation it is `relu(3·2 + 1·(−7)) = 0`.
+    """
     terms = [f"{_signed(sample)}·{_signed(weight)}" for sample, weight in products]
     if bias:
         terms.append(_signed(bias))
     exact = all(is_exact(value) for value in (*(v for pair in products for v in pair), bias, result))
     if len(terms) > most:
         terms = [*terms[: most // 2], "…", *terms[-(most // 2 - 1) :]]
-    return f"{' + '.join(terms or ['0'])} {'=' if exact else '≈'} {number(result)}"
+    total = " + ".join(terms or ["0"])
+    total = f"{activation}({total})" if activation else total
+    return f"{total} {'=' if exact else '≈'} {number(result)}"
 
 
 def _signed(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import field
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from convcli.drawing.drawing import Drawing
     from convcli.engine import Call, Cuts, Signature, Sink
     from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
+    from convcli.ops.activation import Activation
 else:
     np = late("numpy")
 
@@ -31,6 +33,10 @@ T = TypeVar("T")
 
 #: So many facts about shapes a kernel keeps.
 REMEMBERED = 64
+#: How many times a sample counts that channels which don't mix have turned: they take long for it.
+TURNED = 8.0
+#: Channels up to which pixels are filtered together.
+PICTURE = 4
 #: Weights that are worth looking at one by one; nobody reads more, and millions take many seconds to write.
 MOST_LOOKED_AT = 1 << 18
 
@@ -73,6 +79,7 @@ class Kernel(ABC):
     about: str = ""
     axes: str = "yx"
     bias: Tensor | None = None
+    activation: Activation | None = None
     stride: tuple[int, ...] = (1, 1)
     dilation: tuple[int, ...] = (1, 1)
     padding: tuple[AxisPadding, ...] = ("same", "same")
@@ -122,11 +129,11 @@ class Kernel(ABC):
 
     @abstractmethod
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        """As `cuts`, for an array that fits, without the bias."""
+        """As `cuts`, for an array that fits, without bias and activation."""
 
     @abstractmethod
     def coverage(self) -> Kernel:
-        """The kernel of the same geometry for an alpha channel: one channel, no bias, ones stay ones.
+        """The kernel of the same geometry for an alpha channel: one channel, no bias or activation, ones stay ones.
 
         Where the weights sum to 0 (an edge detector) their absolute values serve: the area the kernel sees.
         """
@@ -134,6 +141,14 @@ class Kernel(ABC):
     @abstractmethod
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
         """How it is computed on an input of these sizes (by default a megapixel); by what is `asked`, if possible."""
+
+    def turned(self, spatial: Sequence[int], channels: int, *, reads: bool, writes: bool) -> float:
+        """Samples that go from planes to pixels or back where the input `reads` and the result `writes` planes.
+
+        Channels that don't mix stay as they lie: few are fastest pixel by pixel, many as planes.
+        """
+        samples = float(math.prod(spatial) * channels)
+        return (reads != writes) * TURNED * samples + (reads != (channels > PICTURE)) * samples
 
     @abstractmethod
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
@@ -144,8 +159,10 @@ class Kernel(ABC):
 
         Those of a kernel in several parts are multiplied out. Raises `KernelError` where that makes more than 2^24.
         """
-        (weights,) = self.parts().values()
-        return weights
+        parts = list(self.parts().values())
+        if not parts:
+            raise KernelError(f"kernel '{self.name}' is a {self.type}: it has no weights of its own to look at")
+        return parts[0]
 
     def reads(self, output: Sequence[int], size: Sequence[int]) -> npt.NDArray[np.float64]:
         """The places that each tap of one output reads: `(taps, axes)`, taps in the order of the weights.
@@ -177,7 +194,12 @@ class Kernel(ABC):
     @property
     def copies(self) -> bool:
         """Whether samples are moved, and nothing is computed."""
-        return self.only_tap is not None and self.bias is None
+        return self.only_tap is not None and self.is_linear
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether results are sums of weights times samples alone, without bias and activation."""
+        return self.bias is None and self.activation is None
 
     def _moves(self, spatial: Sequence[int], axes: str) -> list[Gather]:
         """The windows, of one tap each, by which a kernel that `copies` moves samples."""
@@ -196,6 +218,11 @@ class Kernel(ABC):
 
         With `zero` as border there must be a 0 between them. None where that isn't known.
         """
+        ends = None if self.bias else self._reach(low, high)
+        return self.activation.reach(ends) if self.activation else ends
+
+    def _reach(self, low: float, high: float) -> tuple[float, float] | None:
+        """As `reach`, without bias and activation."""
         return None
 
     @cached_property
@@ -261,8 +288,10 @@ class Kernel(ABC):
     def output_channels(self, channels: int) -> int:
         """Channels of the output; raises `ShapeError` where a filter bank takes another number of them."""
         if self.channels is None:
-            if self.bias is not None and self.bias.size not in (1, channels):
-                raise ShapeError(f"kernel '{self.name}' has {self.bias.size} biases, the input {channels} channels")
+            slopes = self.activation.numbers if self.activation and self.activation.name == "prelu" else None
+            for numbers, what in ((self.bias, "biases"), (slopes, "slopes of prelu")):
+                if numbers is not None and numbers.size not in (1, channels):
+                    raise ShapeError(f"kernel '{self.name}' has {numbers.size} {what}, the input {channels} channels")
             return channels
         expected, out = self.channels
         if channels != expected:
@@ -286,8 +315,9 @@ class Kernel(ABC):
 
         Arithmetic is in `dtype`; results go to `sink`. Raises `ShapeError` where kernel and array do not fit.
         """
-        if self.bias is not None and not self.copies:
-            sink = sink.biased(self.bias.array.reshape(-1).astype(dtype))
+        if not self.is_linear:
+            bias = None if self.bias is None else self.bias.array.reshape(-1).astype(dtype)
+            sink = sink.finishing(bias, self.activation.curve(dtype) if self.activation else None)
         if call := self._call_for(x, axes, dtype, constraints.algorithm):
             target = sink.target(dtype)
             return engine.Cuts(lambda cut: sink.store(call(engine.settled(x), target), 0), [(0, sink.out.shape[0])])
@@ -314,7 +344,7 @@ class Kernel(ABC):
         return self.remembered(("call", x.shape, x.dtype, axes, planes, dtype, algorithm), make)
 
     def _call(self, x: Signature) -> Call | None:
-        """All of the result without the bias by plain calls of a library; None where bands and threads are faster."""
+        """All of the result, without bias and activation, by plain calls of a library; None where bands are faster."""
         return None
 
     def apply(
@@ -352,7 +382,7 @@ class Kernel(ABC):
         shape = (*self.output_shape(x.shape[:-1], placed.spatial), self.output_channels(x.shape[-1]))
         call = self._call_for(x, placed.spatial, work, algorithm)
         reach, planes = self.reach(*engine.limits(x.dtype)) if x.dtype.kind in "bui" else None, engine.planar(x)
-        rounded = engine.rounding(kind, reach) if reach else None
+        rounded = engine.rounding(kind, reach) if reach and self.is_linear else None
         if call and rounded and not planes:
 
             def run_rounded(array: Array) -> Array:
@@ -361,7 +391,7 @@ class Kernel(ABC):
 
             return run_rounded
         results = engine.by_planes if planes else engine.results
-        if call and kind == work and self.bias is None:
+        if call and kind == work and self.is_linear:
 
             def run_floats(array: Array) -> Array:
                 with engine.scratch_space():

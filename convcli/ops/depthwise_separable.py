@@ -14,7 +14,7 @@ from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, effective_weights
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bias, check_multiplied, common, footprint, resolve_weights, spread_over
+from convcli.ops.weights import check_multiplied, check_outputs, common, footprint, resolve_weights, spread_over
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class DepthwiseSeparable(Kernel):
             if depthwise.shape[0] != pointwise.shape[1]:
                 fact = f"'depthwise' makes {depthwise.shape[0]} channels, 'pointwise' mixes {pointwise.shape[1]}"
                 raise FieldError("pointwise", fact)
-        check_bias(kernel.bias, pointwise.shape[0])
+        check_outputs(kernel.bias, kernel.activation, pointwise.shape[0])
         return kernel
 
     @property
@@ -146,7 +146,7 @@ class DepthwiseSeparable(Kernel):
         def compute(tile: Tile) -> Floats:
             facts = tiling.facts(tile.data, constraints.algorithm)
             planes = engine.correlate(tile.data, kernels, tiling.grid(tile.region), facts)
-            mixed: Floats = planes @ mix
-            return mixed
+            mixed: Floats = planes.reshape(-1, len(mix)) @ mix
+            return mixed.reshape(*planes.shape[:-1], -1)
 
         return tiling.by_tiles(compute)

@@ -9,21 +9,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
-from convcli.engine.geometry import Grid, Scatter, Window, scatter_window
+from convcli.engine.geometry import Grid, Scatter, Window, cut_to, scatter_window
 from convcli.engine.plan import Algorithm, Constraints
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bias, common, per_axis, resolve_weights, spread_over
+from convcli.ops.weights import check_outputs, common, per_axis, resolve_weights, spread_over
 from convcli.records import late, record
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.engine import Cuts, Filters, Sink, Tile
+    from convcli.engine import Cuts, Sink, Tile
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 else:
     np = late("numpy")
@@ -39,11 +39,14 @@ PADDING = f.Field(
     " axis, or [before, after] per axis.",
     "same",
 )
+OUTPUT_SHAPE = f.Field(
+    "sizes", "The output's size, per axis, whatever the input's: the rest is cut off at both ends.", None
+)
 OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one number or one per axis.", 0, least=0)
 
 
-#: Bytes of the output that a band makes.
-BAND_BYTES = 6 << 20
+#: Bytes of the output that a band makes, and up to which a bank's are two and not four.
+BAND_BYTES, FEW_BYTES = 6 << 20, 4 << 20
 
 
 @record
@@ -60,24 +63,32 @@ class Transposed(Kernel):
     source: ClassVar[str] = "Dumoulin & Visin 2016, arXiv:1603.07285, relation 14; Zeiler et al. 2010"
     FIELDS: ClassVar[Mapping[str, f.Field]] = {
         "weights": WEIGHTS, "groups": f.GROUPS, **f.COMMON, "padding": PADDING, "output_padding": OUTPUT_PADDING,
+        "output_shape": OUTPUT_SHAPE,
     }  # fmt: skip
 
     weights: Tensor
     groups: int = 1
     output_padding: tuple[int, ...] = (0, 0)
+    output_shape_asked: tuple[int, ...] = ()
 
     @classmethod
     def build(cls, fields: Mapping[str, Any]) -> Self:
         weights, axes = resolve_weights(fields["weights"], fields, "weights")
         output_padding = per_axis(fields["output_padding"], axes, "output_padding")
-        kernel = cls(weights=weights, groups=fields["groups"], output_padding=output_padding, **common(fields, axes))
+        asked = fields.get("output_shape")
+        kernel = cls(
+            weights=weights, groups=fields["groups"], output_padding=output_padding, **common(fields, axes),
+            output_shape_asked=() if asked is None else per_axis(asked, axes, "output_shape"),
+        )  # fmt: skip
+        if kernel.output_shape_asked and not all(isinstance(padding, str) for padding in kernel.padding):
+            fact = "output_shape says what is cut off, and so does padding"
+            raise FieldError("output_shape", fact, hint="leave padding out, or same_upper")
         for axis, extra, stride, dilation, padding in zip(
             axes, output_padding, kernel.stride, kernel.dilation, kernel.padding, strict=True
         ):
-            if extra and padding == "same":
-                raise FieldError(
-                    "output_padding", "output_padding has no place where padding is same", hint="padding: 0"
-                )
+            if extra and isinstance(padding, str):
+                fact = f"output_padding has no place where padding is {padding}"
+                raise FieldError("output_padding", fact, hint="padding: 0")
             if extra >= max(stride, dilation):
                 fact = f"output_padding {extra} along {axis} must be below stride {stride} or dilation {dilation}"
                 raise FieldError("output_padding", fact)
@@ -85,7 +96,7 @@ class Transposed(Kernel):
             check_groups_of_kernel(kernel.groups)
         elif weights.shape[0] % kernel.groups:
             raise FieldError("groups", f"{weights.shape[0]} input channels don't split into {kernel.groups} groups")
-        check_bias(kernel.bias, kernel.channels[1] if kernel.channels else None)
+        check_outputs(kernel.bias, kernel.activation, kernel.channels[1] if kernel.channels else None)
         return kernel
 
     @property
@@ -119,6 +130,11 @@ class Transposed(Kernel):
         _ = self.effective
 
     def window(self, n: int, index: int) -> Window:
+        if self.output_shape_asked:
+            return cut_to(
+                n, self.output_shape_asked[index], taps=self.taps[index], stride=self.stride[index],
+                dilation=self.dilation[index], padding=str(self.padding[index]),
+            )  # fmt: skip
         return scatter_window(
             n, taps=self.taps[index], stride=self.stride[index], dilation=self.dilation[index],
             padding=self.padding[index], output_padding=self.output_padding[index], axis=self.axes[index],
@@ -131,7 +147,17 @@ class Transposed(Kernel):
 
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
         phases = f"{math.prod(self.stride)} phases"
-        return Algorithm(phases, f"{phases}, no zeros stuffed")
+        if self.channels is None:
+            return Algorithm(phases, f"{phases}, no zeros stuffed")
+        if self._picked is not None:
+            return Algorithm("depth to space", "depth to space: samples are moved")
+        return Algorithm("shifts", f"shifts (one product for all taps, {phases})")
+
+    def turned(self, spatial: Sequence[int], channels: int, *, reads: bool, writes: bool) -> float:
+        if self.channels is None:
+            return super().turned(spatial, channels, reads=reads, writes=writes)
+        # Products take planes and pixels, and stamps are put together from planes to either.
+        return float(math.prod(spatial) * channels) if self._picked is not None and not reads else 0.0
 
     def coverage(self) -> Kernel:
         weights = self.effective
@@ -142,28 +168,39 @@ class Transposed(Kernel):
             weights, total = abs(weights), absolute
         # Each output gets one tap in prod(stride), so ones stay ones where the taps sum to that.
         unit = weights * (math.prod(self.stride) / total) if total else weights + 1.0
-        return self.replace(weights=tensors.of_array(unit), groups=1, bias=None, divisor=1, flip=False)
+        return self.replace(weights=tensors.of_array(unit), groups=1, bias=None, activation=None, divisor=1, flip=False)
+
+    @cached_property
+    def _picked(self) -> npt.NDArray[np.intp] | None:
+        """Which input channel each output channel and tap is, where samples are only moved: depth to space."""
+        weights = self.effective
+        taps = weights.swapaxes(0, 1).reshape(weights.shape[1], -1)
+        if self.groups > 1 or not (np.count_nonzero(taps, axis=0) == 1).all() or not (taps.sum(axis=0) == 1).all():
+            return None
+        picked: npt.NDArray[np.intp] = taps.argmax(axis=0)
+        return picked
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        weights = spread_over(self.effective, axes, self.axes).astype(dtype)
+        weights = self.remembered(
+            ("stamp", axes, dtype), lambda: spread_over(self.effective, axes, self.axes).astype(dtype)
+        )
         target = sink.target(dtype)
-        groups, channels = self.groups, self.output_channels(x.shape[-1])
+        channels = self.output_channels(x.shape[-1])
         windows = [
             window if isinstance(window, Scatter) else Scatter(1, 1, 1, 0, window.length)
             for window in self.windows(x.shape[:-1], axes)
         ]
         tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink)
-        lead = weights.ndim - len(axes)
+        rows = 0
+        if len(windows) == 2:
+            # Every phase is a convolution of its own: bands of many rows keep the calls few.
+            row = windows[1].length * channels * np.dtype(dtype).itemsize
+            bands = 2 if self.channels and row * windows[0].length <= FEW_BYTES else 4
+            rows = max(1, min(BAND_BYTES // row, -(-windows[0].length // bands)))
+        if self.channels is not None:
+            tiling = dataclasses.replace(tiling, rows=rows, channels=channels)
+            return engine.stamped_bank(tiling, windows, weights, self.groups, self._picked)
         ones = (1,) * len(axes)
-        parts: dict[tuple[tuple[int, int | None, int], ...], Floats | Filters] = {}
-
-        def part(taps: tuple[slice, ...]) -> Floats | Filters:
-            """The weights of one phase: the same ones in every band."""
-            key = tuple((cut.start, cut.stop, cut.step) for cut in taps)
-            if key not in parts:
-                some = weights[(slice(None),) * lead + taps]
-                parts[key] = some if self.channels is None else engine.Filters(some, groups)
-            return parts[key]
 
         def compute(tile: Tile) -> Floats:
             facts = tiling.facts(tile.data, constraints.algorithm)
@@ -171,20 +208,13 @@ class Transposed(Kernel):
             def phase(
                 source: Floats, taps: tuple[slice, ...], dilation: tuple[int, ...], lengths: tuple[int, ...], name: str
             ) -> Floats:
-                weights = part(taps)
-                if not isinstance(weights, engine.Filters):
-                    result = engine.correlate_phase(source, weights, dilation, lengths, name)
-                    if result is not None:
-                        return result
+                result = engine.correlate_phase(source, weights[taps], dilation, lengths, name)
+                if result is not None:
+                    return result
                 # Others may hand out the same scratch array again.
-                return np.array(engine.correlate(source, weights, Grid(ones, dilation, lengths), facts))
+                return np.array(engine.correlate(source, weights[taps], Grid(ones, dilation, lengths), facts))
 
             into = None if target is None else target[slice(*tile.region[0])]
             return engine.stamp(tile, windows, channels, phase, into)
 
-        rows = 0
-        if len(windows) == 2:
-            # Every phase is a convolution of its own: bands of many rows keep the calls few.
-            row = windows[1].length * channels * np.dtype(dtype).itemsize
-            rows = max(1, min(BAND_BYTES // row, -(-windows[0].length // 4)))
         return dataclasses.replace(tiling, rows=rows).by_tiles(compute)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcli.engine.geometry import BORDERS
 from convcli.errors import FieldError, KernelError, UsageError, suggestion
@@ -17,8 +17,15 @@ from convcli.spec.calls import rule
 from convcli.spec.nodes import Node
 from convcli.spec.scalars import number, quoted, whole
 
+if TYPE_CHECKING:
+    from convcli.ops.activation import Activation
+
 AXES = ("x", "y", "z", "yx", "zx", "zy", "zyx")
-FILE_ENDINGS = (".npy", ".npz")
+FILE_ENDINGS = (".npy", *tensors.MEMBERED)
+_FILES = "a .npy, .npz, .safetensors or .onnx file"
+#: Files of PyTorch's: programs, which could do anything.
+PICKLES = (".pt", ".pth", ".ckpt", ".pkl")
+PADDINGS = ("same", "valid", "same_upper", "same_lower")
 #: What other libraries call the border rules.
 BORDER_NAMES = {
     "circular": "wrap", "grid-wrap": "wrap", "periodic": "wrap", "constant": "zero", "zeros": "zero",
@@ -113,12 +120,19 @@ def _sizes(node: Node, field: Field, name: str) -> Any:
 
 def _padding(node: Node, field: Field, name: str) -> Any:
     if isinstance(node.value, str):
-        return _choice(node, name, ("same", "valid"), "same, valid or numbers")
+        # TensorFlow's SAME is not PyTorch's.
+        hint = {"SAME": "that is same_upper here"}.get(node.value, "")
+        return _choice(node, name, PADDINGS, "same, valid or numbers", hint or _lowered(node.value, PADDINGS))
     if not isinstance(node.value, list):
         return whole(node, f"'{name}'", 0)
     if not 1 <= len(node.value) <= 3:
         raise node.error(f"'{name}' has {len(node.value)} entries; it takes one per axis")
     return [_axis_padding(item, name) for item in node.value]
+
+
+def _lowered(text: str, choices: tuple[str, ...]) -> str:
+    """A hint where only the letters' case is wrong."""
+    return f"write {text.lower()}" if text.lower() in choices else ""
 
 
 def _axis_padding(node: Node, name: str) -> int | tuple[int, int]:
@@ -130,7 +144,7 @@ def _axis_padding(node: Node, name: str) -> int | tuple[int, int]:
     return before, after
 
 
-def _array(node: Node, field: Field, name: str) -> Tensor:
+def array(node: Node, field: Field, name: str) -> Tensor:
     """Numbers, nested lists of numbers, or the name of an array file."""
     value = node.value
     if tensors.is_array(value):
@@ -147,19 +161,32 @@ def _array(node: Node, field: Field, name: str) -> Tensor:
         return tensors.inline(numbers, shape)
     if not isinstance(value, int | float) or isinstance(value, bool):
         forms = "an array, a rule or" if field.kind == "offsets" else "numbers or"
-        raise node.error(f"'{name}' must be {forms} a .npy or .npz file, not {quoted(node)}")
+        raise node.error(f"'{name}' must be {forms} {_FILES}, not {quoted(node)}")
     return tensors.inline([number(node, f"'{name}'")], (1,))
 
 
 def _file(node: Node, field: Field, name: str) -> Tensor:
     text: str = node.value
+    if text.partition("::")[0].endswith(PICKLES):
+        raise pickled(node, text)
     if not text.partition("::")[0].endswith(FILE_ENDINGS):
         forms = "numbers or" if field.kind == "array" else "numbers, a rule or"
-        raise node.error(f"'{name}' must be {forms} a .npy or .npz file, not {quoted(node)}")
+        raise node.error(f"'{name}' must be {forms} {_FILES}, not {quoted(node)}")
     try:
         return replace(tensors.from_file(text, node.source.folder), fail=node.error)
     except KernelError as error:
         raise node.error(f"{error.place}: {error.fact}" if error.place else error.fact, error.hint) from error
+
+
+def pickled(node: Node, name: str) -> KernelError:
+    """The error for a file of PyTorch's, with what makes one of it that is read."""
+    path = name.partition("::")[0]
+    target = path[: path.rindex(".")] + ".safetensors"
+    hint = (
+        'python3 -c "import torch; from safetensors.torch import save_file;'
+        f" save_file(torch.load('{path}', weights_only=True), '{target}')\""
+    )
+    return node.error(f"{path} is a pickle, a program that could do anything, and is not read", hint)
 
 
 def _nested(node: Node, name: str) -> tuple[tuple[int, ...], list[float]]:
@@ -194,8 +221,8 @@ def _weights(node: Node, field: Field, name: str) -> Tensor | RuleCall:
 
         return rule(node, name, RULES)
     if not isinstance(node.value, list | str) and not tensors.is_array(node.value):
-        raise node.error(f"'{name}' must be rows of numbers, a rule or a .npy or .npz file, not {quoted(node)}")
-    return _array(node, field, name)
+        raise node.error(f"'{name}' must be rows of numbers, a rule or {_FILES}, not {quoted(node)}")
+    return array(node, field, name)
 
 
 def _taps_field(node: Node, field: Field, name: str) -> Any:
@@ -216,17 +243,27 @@ def _one_axis(node: Node, field: Field, name: str) -> Tensor | RuleCall:
 
 def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall:
     if not isinstance(node.value, dict):
-        return _array(node, field, name)
+        return array(node, field, name)
     from convcli.ops.displacements import DISPLACEMENTS
 
     return rule(node, name, DISPLACEMENTS)
+
+
+def _activation(node: Node, field: Field, name: str) -> Activation | None:
+    from convcli.spec.activations import activation
+
+    return activation(node, name, named=field.kind == "named_activation")
+
+
+def _biases(node: Node, field: Field, name: str) -> bool | Tensor:
+    return node.value if isinstance(node.value, bool) else array(node, field, name)
 
 
 READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "text": _text,
     "weights": _weights,
     "taps": _taps_field,
-    "array": _array,
+    "array": array,
     "offsets": _offsets,
     "sizes": _sizes,
     "padding": _padding,
@@ -235,4 +272,7 @@ READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "flag": _flag,
     "axes": _axes,
     "whole": _whole,
+    "activation": _activation,
+    "named_activation": _activation,
+    "biases": _biases,
 }

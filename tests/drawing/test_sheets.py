@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 import convcli
 from convcli.drawing import sheets
+from convcli.drawing.parts import heat_pixels, number
 from convcli.drawing.scene import Box, Dot, Picture
 from convcli.errors import ConvcliError
 from convcli.filtering import Chain, filter_pixels
+from convcli.networks import runnable
 from tests.drawing.parsed import texts
 from tests.support import noise
 
@@ -57,6 +60,39 @@ def test_pictures_of_any_depth_and_channels(dtype: Any) -> None:
     for shape in (picture, picture[..., 0]):
         assert len(pictures(convcli.draw.sheet(["sharpen", "sobel-x"], shape))) == 3
     np.testing.assert_array_equal(pictures(convcli.draw.sheet(["identity"], picture))[1], PICTURE)
+
+
+NETWORK = """
+about: Two layers.
+picture: {channels: rgb, range: unit}
+weights: net.npz
+layers:
+  - {dense: 6, kernel_size: 3, name: conv1, activation: relu}
+  - {dense: 3, kernel_size: 1, name: conv2}
+"""
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> str:
+    random = np.random.default_rng(0)
+    arrays = {"conv1.weight": (6, 3, 3, 3), "conv1.bias": (6,), "conv2.weight": (3, 6, 1, 1), "conv2.bias": (3,)}
+    np.savez(tmp_path / "net.npz", **{k: random.normal(size=v).astype(np.float32) for k, v in arrays.items()})
+    (tmp_path / "net.yaml").write_text(NETWORK)
+    return str(tmp_path / "net.yaml")
+
+
+def test_maps_of_any_layer_are_panels_of_their_own(network: str) -> None:
+    drawing = convcli.draw.sheet([f"{network}:until=conv1"], PICTURE)
+    loaded = runnable.load(f"{network}:until=conv1")
+    assert loaded
+    maps = np.asarray(filter_pixels(PICTURE, Chain([loaded], "float")).array)
+    assert maps.shape == (40, 50, 6)
+    for channel, panel in enumerate(pictures(drawing)[1:]):
+        greatest = maps[..., channel].max()
+        assert f"±{number(float(f'{greatest:.3g}'))}" in texts(drawing)
+        np.testing.assert_array_equal(panel, heat_pixels(maps[..., channel].astype(float), float(greatest)))
+    whole = pictures(convcli.draw.sheet([network], PICTURE, range="rescale"))
+    assert len(whole) == 2
 
 
 def test_difference_is_that_of_the_bytes() -> None:

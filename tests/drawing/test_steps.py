@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ CASES: list[dict[str, Any]] = [
      "border": "zero"},
     {"type": "transposed", "weights": [[1, 2, 1], [2, 4, 2], [1, 2, 1]], "divisor": 4, "stride": 2, "padding": 1},
     {"type": "transposed", "weights": [[1, 2, 1], [2, 4, 2], [1, 2, 1]], "stride": [1, 2]},
+    {"weights": [[1, -2, 3], [4, 5, -6], [7, 8, -9]], "stride": 2, "padding": "same_lower", "activation": "relu"},
+    {"weights": [[1, -2], [3, -4]], "stride": 2, "padding": "same_upper", "activation": {"leaky_relu": 0.1}},
+    {"type": "transposed", "weights": [[1, 2], [3, 4]], "stride": 2, "output_shape": [9, 11], "border": "zero"},
     {"type": "deformable", "weights": [[1, 0, 2], [1, 1, -1]], "offsets": {"swirl": {"angle": 60}}, "bias": [1]},
 ]  # fmt: skip
 BANKS: list[dict[str, Any]] = [
@@ -63,8 +67,13 @@ def check(drawing: Drawing, result: Any) -> None:
         left, sign, right = text.rpartition("= " if "=" in text else "≈ ")
         assert value(right) == pytest.approx(expected, rel=0.006)
         if "…" not in left:
+            activated = re.fullmatch(r"([a-z_]+)( [\d.]+)?\((.*)\) ", left)
+            left = activated[3] if activated else left
             terms = [np.prod([value(f) for f in term.split("·")]) for term in left.strip().split(" + ")]
-            assert sum(terms) == pytest.approx(expected, abs=1e-9 if sign == "= " else 0.03 * scale)
+            total = sum(terms)
+            if activated and total < 0:
+                total *= float(activated[2] or 0)
+            assert total == pytest.approx(expected, abs=1e-9 if sign == "= " else 0.03 * scale)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
