@@ -11,6 +11,7 @@ import click
 
 from convcli.cli.options import Positive, together
 from convcli.errors import UsageError
+from convcli.records import load_numpy
 
 if TYPE_CHECKING:
     from convcli.drawing import Drawing
@@ -75,6 +76,7 @@ def check_output(options: Mapping[str, Any]) -> None:
         format_of(output)
         if not _is_numbered(output):
             files.check_target(output, overwrite=options["overwrite"])
+    load_numpy()
 
 
 def write(drawing: Drawing, options: Mapping[str, Any]) -> None:

@@ -33,7 +33,14 @@ def reduced(frames: Sequence[Pixels], most: int = 256) -> list[Pixels]:
         some = colours[start : start + 4096].astype(np.int32)
         apart = ((some[:, None] - chosen[None].astype(np.int32)) ** 2).sum(axis=-1)
         nearest[values[start : start + 4096]] = apart.argmin(axis=1)
-    return [chosen.take(nearest[n], axis=0) for n in numbers]
+    table = np.zeros((1, 256, 3), np.uint8)
+    table[0, : len(chosen)] = chosen
+    return [_looked_up(nearest[n], table) for n in numbers]
+
+
+def _looked_up(places: Any, table: Pixels) -> Any:
+    """The colours at places of a palette (1, 256, 3)."""
+    return cv2.LUT(cv2.merge([places, places, places]), table)
 
 
 def _numbered(frame: Any) -> npt.NDArray[np.uint32]:

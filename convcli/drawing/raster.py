@@ -5,6 +5,8 @@ OpenCV 5 has a font of its own, so that pictures look the same on every machine.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -40,11 +42,11 @@ def frames(scene: Scene, scale: float = 2, *, dark: bool = False) -> list[Pixels
     for item in scene.items[:still]:
         ground.draw(item, 0, 0)
 
+    moving = dataclasses.replace(scene, items=scene.items[still:])
+
     def drawn(frame: int) -> Pixels:
-        canvas = Canvas(scene, scale, dark=dark, pixels=ground.pixels.copy())
-        for item, dx, dy in Scene(
-            width=0, height=0, title="", about="", items=scene.items[still:], frames=scene.frames
-        ).visible(frame):
+        canvas = ground.copied()
+        for item, dx, dy in moving.visible(frame):
             canvas.draw(item, dx, dy)
         return canvas.finished()
 
@@ -59,17 +61,23 @@ def _changes(item: Item) -> bool:
 class Canvas:
     """Pixels that are drawn on."""
 
-    def __init__(self, scene: Scene, scale: float, *, dark: bool, pixels: Pixels | None = None) -> None:
+    def __init__(self, scene: Scene, scale: float, *, dark: bool) -> None:
         finer = FINER if scale < _FINE else FINER - 1
         self._scale = scale * finer
         self._dark = dark
         self._size = max(1, round(scene.width * scale)), max(1, round(scene.height * scale))
         width, height = (finer * side for side in self._size)
-        if pixels is None:
-            pixels = np.empty((height, width, 3), np.uint8)
-            pixels[:] = rgb("paper", dark=dark)
-        self.pixels: Any = pixels
+        self.pixels: Any = np.empty((height, width, 3), np.uint8)
+        self.pixels[:] = rgb("paper", dark=dark)
         self._font = cv2.FontFace("sans")
+        self._outlines: dict[tuple[int, float, float], tuple[list[Point], list[Any]]] = {}
+
+    def copied(self) -> Canvas:
+        """Another canvas that looks the same, and knows what shapes this one has drawn."""
+        other = copy.copy(self)
+        other.pixels = self.pixels.copy()
+        other._font = cv2.FontFace("sans")  # it serves one thread at a time
+        return other
 
     def finished(self) -> Pixels:
         smaller: Any = cv2.resize(self.pixels, self._size, interpolation=cv2.INTER_AREA)
@@ -81,21 +89,30 @@ class Canvas:
             self._picture(item, dx, dy)
         elif isinstance(item, Text):
             self._text(item, dx, dy)
-        elif isinstance(item, Path):
-            points = [(x + dx, y + dy) for x, y in item.points]
+        else:
+            points, pieces = self._outline(item, dx, dy)
             if item.fill:
                 self._area(points, item.fill, item.opacity)
             if item.stroke:
-                thin = 1 if item.fill else item.opacity
-                self._line(points + points[:1] * item.closed, item, thin)
+                self._lines(pieces, item)
+
+    def _outline(self, item: Box | Dot | Path, dx: float, dy: float) -> tuple[list[Point], list[Any]]:
+        """The corners of a shape, and its lines as OpenCV takes them; most are the same in all frames."""
+        key = id(item), dx, dy
+        if key not in self._outlines:
+            lines: list[Sequence[Point]]
+            if isinstance(item, Path):
+                points = [(x + dx, y + dy) for x, y in item.points]
+                lines = [points + points[:1] * item.closed]
                 if item.arrow:
-                    self._line(arrow_head(points, item.arrow), item, thin)
-        else:
-            shape = _circle(item, dx, dy) if isinstance(item, Dot) else _rounded(item, dx, dy)
-            if item.fill:
-                self._area(shape, item.fill, item.opacity)
-            if item.stroke:
-                self._line([*shape, shape[0]], item, 1)
+                    lines.append(arrow_head(points, item.arrow))
+            else:
+                points = _circle(item, dx, dy) if isinstance(item, Dot) else _rounded(item, dx, dy)
+                lines = [[*points, points[0]]]
+            if not isinstance(item, Dot) and item.dashed:
+                lines = [dash for line in lines for dash in _dashes(line)]
+            self._outlines[key] = points, [self._fixed(line) for line in lines] if item.stroke else []
+        return self._outlines[key]
 
     def _fixed(self, points: Sequence[Point]) -> Any:
         """Points as OpenCV takes them: whole numbers with bits behind the point."""
@@ -118,13 +135,16 @@ class Canvas:
         cv2.fillPoly(covered, [self._fixed(near)], ink, cv2.LINE_AA, _SHIFT)
         part[:] = cv2.addWeighted(covered, opacity, part, 1 - opacity, 0)
 
-    def _line(self, points: Sequence[Point], item: Box | Dot | Path, opacity: float) -> None:
-        ink, paper = (rgb(role, dark=self._dark) for role in (item.stroke, "paper"))
-        ink = tuple(round(a * opacity + b * (1 - opacity)) for a, b in zip(ink, paper, strict=True))  # type: ignore[assignment]
+    def _lines(self, pieces: list[Any], item: Box | Dot | Path) -> None:
+        ink = rgb(item.stroke, dark=self._dark)
+        if isinstance(item, Path) and not item.fill and item.opacity < 1:
+            paper = rgb("paper", dark=self._dark)
+            red, green, blue = (
+                round(a * item.opacity + b * (1 - item.opacity)) for a, b in zip(ink, paper, strict=True)
+            )
+            ink = red, green, blue
         thick = max(1, round(item.width * self._scale))
-        dashed = not isinstance(item, Dot) and item.dashed
-        pieces = list(_dashes(points)) if dashed else [list(points)]
-        cv2.polylines(self.pixels, [self._fixed(p) for p in pieces], False, ink, thick, cv2.LINE_AA, _SHIFT)
+        cv2.polylines(self.pixels, pieces, False, ink, thick, cv2.LINE_AA, _SHIFT)
 
     def _picture(self, item: Picture, dx: float, dy: float) -> None:
         left, top = round((item.x + dx) * self._scale), round((item.y + dy) * self._scale)

@@ -56,8 +56,10 @@ def figure(
             raise UsageError(f"more than {MOST} panels", hint="fewer kernels, or a bank of fewer channels")
     size = f"{picture.shape[1]}×{picture.shape[0]} pixels"
     what = f"{len(panels) - 1} results on {size}" if len(panels) > 2 else f"on {size}"
+    maps = any(isinstance(kernel, NetworkKernel) and kernel.makes_maps for kernel in kernels) and range == "auto"
+    says = "maps: orange is positive, blue negative, in full colour from the number at the right on" if maps else ""
     name = ", ".join(heading(kernel, None) for kernel in kernels) if title is None else title
-    return arranged(panels, wrapped(name, 1)[0], [what], columns or COLUMNS)
+    return arranged(panels, wrapped(name, 1)[0], [what, *filter(None, [says])], columns or COLUMNS)
 
 
 def arranged(panels: Sequence[Panel], name: str, lines: Sequence[str], columns: int) -> Scene:
@@ -109,11 +111,11 @@ def _panels(kernel: Kernel, picture: Any, range: str) -> list[Panel]:
 
 
 def _maps(network: NetworkKernel, picture: Any) -> list[Panel]:
-    """The maps that leave a network, each in signed colours up to its own greatest magnitude."""
+    """The maps that leave a network, each in signed colours up to a magnitude that few of its samples exceed."""
     maps = np.asarray(filter_pixels(picture, Chain([network], "float"), counted=False).array, np.float64)
     if maps.shape[2] > MOST:
         raise UsageError(f"network '{network.name}' makes {maps.shape[2]} maps; at most {MOST} panels are drawn")
-    peaks = np.abs(maps).max(axis=(0, 1))
+    peaks = np.percentile(np.abs(maps), _PERCENTILE, axis=(0, 1))
     return [
         Panel(
             pixels=heat_pixels(maps[..., k], float(peaks[k])), name=f"map {k}",
