@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from convcli.costs.plan import plan
+    from convcli.drawing import draw
     from convcli.errors import ConvcliError
     from convcli.ops import Kernel
     from convcli.spec.library import apply, load, names
 
 __version__ = "0.1.0"
-__all__ = ["ConvcliError", "Kernel", "__version__", "apply", "load", "names", "plan"]
+__all__ = ["ConvcliError", "Kernel", "__version__", "apply", "draw", "load", "names", "plan"]
 
 _HOMES = {
     "ConvcliError": "convcli.errors",
     "Kernel": "convcli.ops",
     "apply": "convcli.spec.library",
+    "draw": "convcli.drawing",
     "load": "convcli.spec.library",
     "names": "convcli.spec.library",
     "plan": "convcli.costs.plan",

@@ -21,6 +21,7 @@ from convcli.errors import ConvcliError, printable, reason, suggestion
 COMMANDS = {
     "apply": ("convcli.cli.apply", "Filter images or arrays with one kernel or a chain of them."),
     "compare": ("convcli.cli.compare", "Compare what kernels, layers and networks cost."),
+    "draw": ("convcli.cli.draw", "Draw what kernels are, where they read, and what they do."),
     "import": ("convcli.cli.import_network", "Make a network file of an ONNX model."),
     "list": ("convcli.cli.list", "List the shipped kernels."),
     "show": ("convcli.cli.show", "Show what a kernel is, does and costs."),

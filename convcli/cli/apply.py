@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convcli.batch.names import FIELDS, Job, plan_jobs
+from convcli.batch.names.jobs import STANDARD
 from convcli.cli.batch_options import batch_options, course
 from convcli.cli.input_options import input_options, selection
 from convcli.cli.kernel_options import check_kernels, kernel_options, read_kernels
@@ -19,6 +20,7 @@ from convcli.cli.picture_options import picture_options, picture_settings
 if TYPE_CHECKING:
     from convcli.batch import Course, Settings
     from convcli.batch.names import Selection
+    from convcli.batch.names.finding import Input
 
 _option = headed("Output")
 output_options = together(
@@ -62,6 +64,8 @@ def command(output: str, format_: str | None, dry_run: bool, **options: Any) -> 
     selected, settings = selection(options), _settings(options)
     inputs = collect(selected, output=output)
     names = "+".join(kernel.name for kernel in settings.kernels)
+    if output == STANDARD and not dry_run and sys.stdout.isatty() and _is_picture(inputs, format_):
+        return _preview(inputs, names, settings, options)
     jobs = plan_jobs(inputs, output, names, format_, all_frames=settings.pictures.all_frames)
     if dry_run:
         check_kernels(settings.kernels)
@@ -77,6 +81,29 @@ def command(output: str, format_: str | None, dry_run: bool, **options: Any) -> 
             click.echo(f"Nothing to do: {total} inputs leave none for this share", err=True)
         return 0
     return _run(jobs, settings, course(options), **{name: options[name] for name in ("as_json", "report", "quiet")})
+
+
+def _is_picture(inputs: Sequence[Input], format_: str | None) -> bool:
+    """Whether what goes to stdout is one picture, and no array."""
+    return len(inputs) == 1 and format_ is None and not inputs[0].name.endswith((".npy", ".npz"))
+
+
+def _preview(inputs: Sequence[Input], names: str, settings: Settings, options: Mapping[str, Any]) -> int:
+    """Shows the filtered picture on the terminal; the exit code. It is a file meanwhile, of any depth."""
+    import tempfile
+
+    from convcli.drawing import images, terminal
+    from convcli.pictures import reading
+
+    with tempfile.TemporaryDirectory(prefix="convcli-") as folder:
+        file = f"{folder}/preview.tif"
+        words = {name: options[name] for name in ("as_json", "report", "quiet")}
+        if not (words["as_json"] or words["report"]):
+            words["quiet"] = True
+        code = _run(plan_jobs(inputs, file, names, None, all_frames=False), settings, course(options), **words)
+        if code == 0:
+            terminal.show(images.shown(reading.from_file(file).pixels), sys.stdout)
+    return code
 
 
 def _settings(options: Mapping[str, Any]) -> Settings:

@@ -49,8 +49,11 @@ ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "mark
     help="How the report is written; by default a table, or what the ending of --output says.",
 )  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Write the report to a file: .json, .csv, .md or text.")
-@click.option("--overwrite", is_flag=True, help="Replace the file of --output.")
-def command(timed: bool, budget: float, format_: str | None, output: str | None, **options: Any) -> int:
+@click.option("--draw", "drawing", metavar="FILE", help="Draw the rows: bars, with --time dots; .svg .png .webp ...")
+@click.option("--overwrite", is_flag=True, help="Replace the files of --output and --draw.")
+def command(
+    timed: bool, budget: float, format_: str | None, output: str | None, drawing: str | None, **options: Any
+) -> int:
     """Compare what kernels, layers and networks cost.
 
     Parameters, MACs and FLOPs, output size, receptive field, memory, and with --time how long each really takes.
@@ -63,6 +66,7 @@ def command(timed: bool, budget: float, format_: str | None, output: str | None,
     convcli compare mobilenet.yaml
     convcli compare mobilenet.yaml mobilenet.yaml:width=0.5
     convcli compare vgg16.yaml --as depthwise_separable
+    convcli compare --draw costs.svg
     """
     from convcli.batch import files
     from convcli.costs.comparison import measure_key
@@ -75,18 +79,33 @@ def command(timed: bool, budget: float, format_: str | None, output: str | None,
         raise UsageError("--algorithm changes nothing but times", hint="add --time")
     keys = [measure_key(name.strip(), "--columns") for name in columns.split(",")] if columns else []
     order = {"sort": measure_key(sort.removeprefix("-"), "--sort"), "descending": sort[0] == "-"} if sort else {}
-    if output:
-        files.check_target(output, overwrite=overwrite)
+    if drawing:
+        from convcli.drawing.drawing import format_of
+
+        format_of(drawing)
+    for target in filter(None, (output, drawing)):
+        files.check_target(target, overwrite=overwrite)
     run = _Run(subjects(Request(**{**options, "swap": options["swap"] or ""})))
     comparison = run.comparison(baseline=baseline, **order)
     if timed:
         run.measure(budget, algorithm)
         comparison = run.comparison(baseline=baseline, **order)
     format_ = format_ or ENDINGS.get(Path(output or "").suffix.lower(), "table")
+    if drawing:
+        _draw(comparison, drawing, overwrite=overwrite)
     _write(comparison, keys, format_, output, overwrite=overwrite)
     if run.stopped:
         click.echo("Stopped.", err=True)
     return 130 if run.stopped else 0
+
+
+def _draw(comparison: Comparison, file: str, *, overwrite: bool) -> None:
+    from convcli.batch import files
+    from convcli.drawing import draw
+    from convcli.drawing.drawing import format_of
+
+    drawn = draw.costs(comparison.as_dict())
+    files.write_atomically(file, drawn.encode(format_of(file), file), overwrite=overwrite)
 
 
 class _Run:

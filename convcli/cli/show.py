@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from convcli.cli.options import algorithm, kernel_overrides
+from convcli.errors import UsageError
 
 if TYPE_CHECKING:
     from convcli.costs.plan import KernelPlan
@@ -28,8 +29,9 @@ DTYPES = ("uint8", "uint16", "float32", "float64")
 @click.option("--dtype", type=click.Choice(DTYPES), help="With --plan: the dtype of the input, uint8 by default.")
 @algorithm
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), help="How it is written; text by default.")
+@click.option("--draw", "drawn", is_flag=True, help="Numbers on coloured cells, and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, with up to 2^18 weights.")
-def command(kernel: str, planned: bool, format_: str | None, as_json: bool, **options: Any) -> None:
+def command(kernel: str, planned: bool, format_: str | None, drawn: bool, as_json: bool, **options: Any) -> None:
     """Show what a kernel is, does and costs.
 
     Weights with their sum, symmetry and rank (1: separable), extent, effect on the size, parameters and MACs.
@@ -39,10 +41,10 @@ def command(kernel: str, planned: bool, format_: str | None, as_json: bool, **op
     convcli show gaussian:sigma=3
     convcli show '[[1, 2, 1], [2, 4, 2], [1, 2, 1]]'
     convcli show --plan gaussian:sigma=3 --size 3000x4000x3
+    convcli show --draw sobel-x
     """
     from convcli.cli.kernel_options import check_kernels, read_kernels
     from convcli.costs.facts import facts
-    from convcli.errors import UsageError
     from convcli.reports import write_json
 
     for name in ("size", "dtype", "algorithm"):
@@ -50,6 +52,11 @@ def command(kernel: str, planned: bool, format_: str | None, as_json: bool, **op
             raise UsageError(f"--{name} belongs to --plan", hint=f"convcli show --plan {kernel} --{name} ...")
     kernels = read_kernels([kernel], options)
     check_kernels(kernels)
+    if drawn:
+        if planned or as_json or format_:
+            raise UsageError("--draw shows cells alone", hint=f"convcli show --draw {kernel}")
+        _draw(kernels[0], sys.stdout)
+        return
     if planned:
         plan = _plan(kernels[0], options)
         if format_ == "json" or as_json:
@@ -68,7 +75,6 @@ def command(kernel: str, planned: bool, format_: str | None, as_json: bool, **op
 def _plan(kernel: Kernel, options: Mapping[str, Any]) -> KernelPlan:
     """How the kernel would run on an input as the options say. Raises UsageError for a size that is none."""
     from convcli.costs.plan import plan
-    from convcli.errors import UsageError
 
     axes, size = max(2, len(kernel.axes)), options["size"]
     if size is None:
@@ -81,6 +87,28 @@ def _plan(kernel: Kernel, options: Mapping[str, Any]) -> KernelPlan:
     if channels and len(shape) == axes:
         shape.append(channels)
     return plan(kernel, shape, options["dtype"] or "uint8", algorithm=options["algorithm"])
+
+
+def _draw(kernel: Kernel, out: TextIO) -> None:
+    """The kernel's weights as coloured cells, or as numbers alone where the screen is too small or none."""
+    from convcli.reports.grid import write_grid
+    from convcli.reports.terminal import heading
+
+    if kernel.channels:
+        raise UsageError(f"kernel '{kernel.name}' is a filter bank", hint=f"convcli draw kernel {kernel.name} -o FILE")
+    heading(kernel.name, kernel.about, out)
+    weights = kernel.dense_weights()
+    for number, rows in enumerate(
+        weights.reshape(-1, *weights.shape[-2:]) if weights.ndim > 1 else weights[None, None]
+    ):
+        if weights.ndim == 3:
+            out.write(f"z = {number}\n")
+        if out.isatty():
+            from convcli.drawing.terminal import show_weights
+
+            if show_weights(rows, out):
+                continue
+        write_grid(rows.tolist(), out)
 
 
 def _write_plan(kernel: Kernel, plan: KernelPlan, out: TextIO) -> None:

@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli import streams
 from convcli.costs.comparison import Lineup, Subject
-from convcli.errors import FieldError, ImageError, ShapeError, UsageError, reason
+from convcli.errors import FieldError, ShapeError, UsageError
 from convcli.networks import Flow, Layer, Network, assemble, file, like, place_kernel, place_layer, textbook
 from convcli.ops import Kernel
 from convcli.records import record
@@ -114,19 +113,9 @@ def _size(text: str) -> tuple[int, ...]:
 
 def _pixels(name: str) -> Pixels:
     """The picture in a file, its alpha left out."""
-    from convcli.pictures import reading, sniff
-    from convcli.pictures.format import at
-    from convcli.pictures.table import MAX_PIXELS
+    from convcli.pictures import reading
 
-    try:
-        with streams.opened(name, pipes=True) as file:
-            head = streams.piece(file, 1 << 10)
-            with at(name):
-                sniff.format_of(head)
-            data = streams.read(file, 32 * MAX_PIXELS, head)
-    except OSError as error:
-        raise ImageError(reason(error), place=name) from error
-    picture = reading.decode(data, place=name)
+    picture = reading.from_file(name)
     return picture.pixels[..., :-1] if picture.channels.alpha else picture.pixels
 
 

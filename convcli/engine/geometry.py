@@ -76,6 +76,14 @@ class Gather:
         last = (stop - 1) * self.stride - self.before + extent(self.taps, self.dilation)
         return first, last
 
+    def places(self, output: int) -> list[float]:
+        """The input that each tap reads for an output.
+
+        >>> Gather(3, 2, 1, 1, 3).places(1)
+        [1, 2, 3]
+        """
+        return [output * self.stride - self.before + self.dilation * t for t in range(self.taps)]
+
 
 @record(kw_only=False)
 class Scatter:
@@ -92,6 +100,15 @@ class Scatter:
         first = -((extent(self.taps, self.dilation) - 1 - start - self.before) // self.stride)
         last = (stop - 1 + self.before) // self.stride + 1
         return first, max(last, first + 1)
+
+    def places(self, output: int) -> list[float]:
+        """The input whose stamp puts each tap on an output; NaN where that falls between two of them.
+
+        >>> Scatter(3, 2, 1, 1, 6).places(1)
+        [1.0, nan, 0.0]
+        """
+        numerators = (output + self.before - self.dilation * t for t in range(self.taps))
+        return [math.nan if n % self.stride else n / self.stride for n in numerators]
 
 
 Window: TypeAlias = Gather | Scatter

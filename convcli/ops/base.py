@@ -16,15 +16,18 @@ from convcli.engine.plan import FREE, Algorithm, Constraints
 from convcli.errors import FieldError, KernelError, ShapeError
 from convcli.ops.fields import Field
 from convcli.ops.tensors import Tensor
-from convcli.records import record
+from convcli.records import late, record
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from convcli.drawing.drawing import Drawing
     from convcli.engine import Call, Cuts, Signature, Sink
     from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
     from convcli.ops.activation import Activation
+else:
+    np = late("numpy")
 
 T = TypeVar("T")
 
@@ -150,6 +153,38 @@ class Kernel(ABC):
     @abstractmethod
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
         """The weights as they are applied, by name, for looking at."""
+
+    def dense_weights(self) -> npt.NDArray[np.float64]:
+        """All weights as one array, as they are applied: `(*taps)`, or `(out, in/groups, *taps)` of a filter bank.
+
+        Those of a kernel in several parts are multiplied out. Raises `KernelError` where that makes more than 2^24.
+        """
+        parts = list(self.parts().values())
+        if not parts:
+            raise KernelError(f"kernel '{self.name}' is a {self.type}: it has no weights of its own to look at")
+        return parts[0]
+
+    def reads(self, output: Sequence[int], size: Sequence[int]) -> npt.NDArray[np.float64]:
+        """The places that each tap of one output reads: `(taps, axes)`, taps in the order of the weights.
+
+        `output` is its index and `size` the input's per axis of the kernel's own. Places are indices of samples, also
+        outside the input, where the border rule says what is there. A tap of a transposed kernel that meets no sample
+        has NaN. Raises `ShapeError` for an output that isn't there.
+        """
+        windows = self.windows(size, self.axes)
+        lengths = tuple(window.length for window in windows)
+        if len(output) != len(lengths) or not all(0 <= o < n for o, n in zip(output, lengths, strict=True)):
+            at, shape = ",".join(map(str, output)), "x".join(map(str, lengths))
+            raise ShapeError(f"{at} lies outside the output of {shape}", hint="indices count from 0")
+        places = [np.array(window.places(o), np.float64) for window, o in zip(windows, output, strict=True)]
+        grid = np.stack(np.meshgrid(*places, indexing="ij"), -1).reshape(-1, len(places))
+        return np.where(np.isnan(grid).any(1, keepdims=True), np.nan, grid)
+
+    def draw(self, **settings: Any) -> Drawing:
+        """A drawing of its weights, as `convcli.draw.kernel` makes it."""
+        from convcli.drawing import draw
+
+        return draw.kernel(self, **settings)
 
     @property
     def only_tap(self) -> tuple[int, ...] | None:

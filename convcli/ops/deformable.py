@@ -17,7 +17,7 @@ from convcli.ops.offsets import check_finite, check_stack, check_together
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bank, check_outputs, common, footprint, resolve_weights
-from convcli.records import record
+from convcli.records import late, record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.ops.displacements import Displacement
     from convcli.ops.sampling import Sampling
+else:
+    np = late("numpy")
 
 #: Up to so many samples one thread makes them sooner than several have begun, with places that are kept.
 CALL_LIMIT = 1 << 18
@@ -122,6 +124,35 @@ class Deformable(Kernel):
             )
             for part, out in outputs.items()
         }  # fmt: skip
+
+    def displacements(self, size: Sequence[int], rows: slice, columns: slice, group: int = 0) -> tuple[Any, Any]:
+        """How far from their places taps read, in pixels down and right: `(taps, h, w)` each, of the outputs of `rows`
+        and `columns`, on a picture of `size` (height, width); `group` is one of the offset groups."""
+        if isinstance(self.offsets, Tensor):
+            first, pair = group * 2 * math.prod(self.taps), slice(0, 2 * math.prod(self.taps))
+            high, wide = self.output_shape(size)
+            self._check_fit((*size, self.offset_groups), (high, wide))
+            block = self.offsets.native[first:][pair, rows, columns]
+            return block[0::2], block[1::2]
+        from convcli.ops.displacements import displaced
+
+        (high, wide), windows = self.taps, self.windows(size, "yx")
+        steps = [
+            np.array([window.places(o) for o in range(window.length)[part]], np.float64).T
+            for window, part in zip(windows, (rows, columns), strict=True)
+        ]
+        places = np.repeat(steps[0], wide, axis=0), np.tile(steps[1], (high, 1))
+        rule = cast("Displacement", self.offsets.rule)
+        return displaced(rule, self.offsets.values(2, "offsets"), *places, tuple(size))
+
+    def reads(self, output: Sequence[int], size: Sequence[int]) -> npt.NDArray[np.float64]:
+        """As for other kernels, at fractions of pixels, by the first group of offsets."""
+        places = super().reads(output, size)
+        rows, columns = (slice(o, o + 1) for o in output)
+        reads: npt.NDArray[np.float64] = places + np.stack(
+            [shift.reshape(-1) for shift in self.displacements(size, rows, columns)], axis=-1
+        )
+        return reads
 
     def rows_read(self, start: int, stop: int, size: tuple[int, int]) -> tuple[int, int]:
         if isinstance(self.offsets, RuleCall):

@@ -14,7 +14,7 @@ from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, effective_weights
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_outputs, common, footprint, resolve_weights, spread_over
+from convcli.ops.weights import check_multiplied, check_outputs, common, footprint, resolve_weights, spread_over
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -113,6 +113,12 @@ class DepthwiseSeparable(Kernel):
 
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
         return {"depthwise": self.effective, "pointwise": self.mix}
+
+    def dense_weights(self) -> npt.NDArray[np.float64]:
+        """`(out, in, *taps)`: each mix of channels times their kernels."""
+        check_multiplied((*self.mix.shape, *self.taps), self.name)
+        kernels = self.effective if self.shared else self.effective[:, 0]
+        return self.mix.reshape(*self.mix.shape, *(1,) * len(self.axes)) * kernels
 
     def check(self) -> None:
         _ = self.effective, self.mix

@@ -16,7 +16,7 @@ from convcli.ops.base import MOST_LOOKED_AT, Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bank, check_outputs, common, footprint, only_tap, per_axis
+from convcli.ops.weights import check_bank, check_multiplied, check_outputs, common, footprint, only_tap, per_axis
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -108,6 +108,13 @@ class Separable(Kernel):
         if self.channels is None and len(self.axes) == 2 and math.prod(self.taps) <= MOST_LOOKED_AT:
             parts["together"] = np.multiply.outer(*self.effective)
         return parts
+
+    def dense_weights(self) -> npt.NDArray[np.float64]:
+        check_multiplied((*self.factors[0].shape[:-1], *self.taps), self.name)
+        first, *others = self.effective
+        for taps in others:
+            first = first[..., None] * taps.reshape(*taps.shape[:-1], *(1,) * (first.ndim - taps.ndim + 1), -1)
+        return first
 
     @cached_property
     def only_tap(self) -> tuple[int, ...] | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine.geometry import AxisPadding
-from convcli.errors import FieldError
+from convcli.errors import FieldError, KernelError
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
 from convcli.records import late
@@ -23,6 +24,8 @@ else:
 
 #: The axes of kernels by their number.
 AXES = {1: "x", 2: "yx", 3: "zyx"}
+#: Weights that the parts of a kernel are multiplied out to.
+MOST_MULTIPLIED = 1 << 24
 
 
 def per_axis(value: Any, axes: str, path: str) -> tuple[Any, ...]:
@@ -148,6 +151,13 @@ def footprint(weights: Array, spatial: int) -> Array:
     if weights.ndim == spatial:
         return normalised(weights)
     return normalised(abs(weights).mean(axis=(0, 1)))
+
+
+def check_multiplied(shape: Sequence[int], name: str) -> None:
+    """Raises `KernelError` where weights of several parts make too many when they are multiplied out."""
+    if math.prod(shape) > MOST_MULTIPLIED:
+        size = "x".join(map(str, shape))
+        raise KernelError(f"kernel '{name}' has {size} weights in one; at most {MOST_MULTIPLIED:,} are made")
 
 
 def onto(per_kernel_axis: Sequence[Any], axes: str, own: str, default: Any) -> tuple[Any, ...]:

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from convcli import streams
 from convcli.channels import Channels
-from convcli.errors import ImageError
+from convcli.errors import ImageError, reason
 from convcli.pictures import sniff
 from convcli.pictures.codecs import displayed, swapped
 from convcli.pictures.format import (
@@ -52,6 +53,19 @@ class Picture:
     metadata: Metadata = Metadata()
     duration: int = 0
     loops: int = 0
+
+
+def from_file(name: str, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The first picture in a file or pipe, as `decode` has it; what is no picture is not read whole."""
+    try:
+        with streams.opened(name, pipes=True) as file:
+            head = streams.piece(file, 1 << 10)
+            with at(name):
+                sniff.format_of(head)
+            data = streams.read(file, 32 * max_pixels, head)
+    except OSError as error:
+        raise ImageError(reason(error), place=name) from error
+    return decode(data, place=name, max_pixels=max_pixels)
 
 
 def decode(

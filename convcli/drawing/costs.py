@@ -1,0 +1,156 @@
+"""The rows of `convcli compare` as bars; and as dots, work against time, where they were timed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from convcli.drawing.parts import PAD, number, short, title, width_of, wrapped
+from convcli.drawing.scene import Box, Dot, Path, Scene, Text
+from convcli.errors import UsageError
+
+#: Rows that are drawn, the width of bars' figures, and what is drawn of each row.
+MOST_ROWS, WIDTH = 60, 860.0
+COLUMNS: Final = (("params_weights", "weights", "c1"), ("macs", "MACs", "c2"))
+_LINE, _ROOM = 30.0, 132.0
+_COLOURS: Final = 6
+
+
+def figure(report: Mapping[str, Any], *, title: str | None = None) -> Scene:
+    """A report of `compare` as data (see `convcli schema --report`): dots where rows have times, else bars."""
+    rows = report["rows"]
+    if len(rows) > MOST_ROWS:
+        raise UsageError(f"{len(rows)} rows; at most {MOST_ROWS} are drawn")
+    name = wrapped(_pretty(report["title"]), 1)[0] if title is None else title
+    timed = [row for row in rows if row["time_median_s"] and row["macs"]]
+    return _scatter(timed, name) if timed else _bars(rows, report["baseline"], name)
+
+
+def _pretty(text: str) -> str:
+    """Sizes with a true sign, and no folders."""
+    import re
+
+    return re.sub(r"\S*/(\S+)", r"\1", re.sub(r"(?<=\d)x(?=\d)", "×", text).replace("->", "→"))
+
+
+def _about(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "; ".join(
+        f"{row['name']}: " + ", ".join(f"{row[key]:,} {label}" for key, label, _ in COLUMNS) for row in rows
+    )
+
+
+def _bars(rows: Sequence[Mapping[str, Any]], baseline: str | None, name: str) -> Scene:
+    base = next((row for row in rows if row["name"] == baseline), None)
+    lines = [f"dashed: {baseline}, to which the ratios at the right are"] if base and len(rows) > 1 else []
+    heads, top, wide = title(name, lines)
+    names = [wrapped(str(row["name"]), 1)[0] for row in rows]
+    left = PAD + max(width_of(text, 13) for text in names) + 12
+    each, y0 = max(260.0, (WIDTH - left - PAD) / len(COLUMNS)), top + 28
+    items, bottom = list(heads), y0 + _LINE * len(rows)
+    for index, (key, label, role) in enumerate(COLUMNS):
+        x, room = left + index * each, each - _ROOM
+        most = max(row[key] for row in rows) or 1
+        items.append(Text(x=x, y=y0 - 10, text=label, size=13, bold=True, anchor="start"))
+        items.append(Path(points=((x, y0 - 2), (x, bottom - 4)), stroke="rule", width=1.2))
+        if lines and base:
+            at = x + room * base[key] / most
+            items.append(Path(points=((at, y0 - 2), (at, bottom - 4)), stroke="ghostline", dashed=True))
+        for k, row in enumerate(rows):
+            value, y = row[key], y0 + k * _LINE
+            long = max(1.0, room * value / most)
+            strength = 0.55 if row is base else 0.9
+            note = f"{row['name']}: {value:,} {label}"
+            items.append(Box(x=x, y=y + 4, w=long, h=_LINE - 12, fill=role, opacity=strength, radius=2, note=note))
+            text = f"{value:,}" if value < 1e6 else short(value)
+            items.append(Text(x=x + long + 7, y=y + _LINE / 2 + 3, text=text, anchor="start", note=note))
+            if lines and base and row is not base and base[key]:
+                ratio = f"{value / base[key]:.3g}×"
+                items.append(
+                    Text(x=x + each - 22, y=y + _LINE / 2 + 3, text=ratio, size=11, role="faint", anchor="end")
+                )
+    for k, text in enumerate(names):
+        items.append(Text(x=left - 12, y=y0 + k * _LINE + _LINE / 2 + 3, text=text, size=13, anchor="end"))
+    width = max(left + len(COLUMNS) * each + PAD, wide)
+    return Scene(width=width, height=bottom + PAD, items=tuple(items), title=name or "Costs", about=_about(rows))
+
+
+class _Axis:
+    """A logarithmic axis from a little below the least to a little above the greatest value."""
+
+    def __init__(self, values: Sequence[float], start: float, end: float) -> None:
+        self.low, self.high = min(values) / 1.8, max(values) * 1.8
+        self._start, self._end = start, end
+
+    def at(self, value: float) -> float:
+        share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
+        return self._start + (self._end - self._start) * min(share, 1.0)
+
+    def ticks(self) -> list[float]:
+        exponents = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        steps = (1, 2, 5) if self.high / self.low < 1e3 else (1,)
+        return [m * 10.0**e for e in exponents for m in steps if self.low <= m * 10.0**e <= self.high]
+
+
+def _scatter(rows: Sequence[Mapping[str, Any]], name: str) -> Scene:
+    width, height = 780.0, 440.0
+    says = "time against multiply-accumulates, both logarithmic; on the dashed line all have the median's speed"
+    heads, top, wide = title(name, [says])
+    x0, x1, y0, y1 = PAD + 58, width - PAD - 40, top + 26, height - 62
+    across = _Axis([row["macs"] for row in rows], x0, x1)
+    up = _Axis([row["time_median_s"] for row in rows], y1, y0)
+    items = list(heads)
+    for tick in across.ticks():
+        x = across.at(tick)
+        items += [
+            Path(points=((x, y0), (x, y1)), stroke="rule"),
+            Text(x=x, y=y1 + 17, text=short(tick), size=11, role="faint"),
+        ]
+    for tick in up.ticks():
+        y, text = up.at(tick), f"{number(tick * 1e3)} ms"
+        items.append(Path(points=((x0, y), (x1, y)), stroke="rule"))
+        items.append(Text(x=x0 - 8, y=y + 4, text=text, size=11, role="faint", anchor="end"))
+    items.append(Text(x=(x0 + x1) / 2, y=y1 + 38, text="MACs", role="faint"))
+    speeds = sorted(row["macs"] / row["time_median_s"] for row in rows)
+    speed = speeds[len(speeds) // 2]
+    ends = max(across.low, up.low * speed), min(across.high, up.high * speed)
+    line = tuple((across.at(macs), up.at(macs / speed)) for macs in ends)
+    items.append(Path(points=line, stroke="ghostline", dashed=True, width=1.3))
+    kinds = list(dict.fromkeys(row["type"] for row in rows))
+    legend: float = x0
+    for k, kind in enumerate(kinds):
+        items.append(Dot(x=legend + 5, y=y0 - 14, r=5, fill=f"c{k % _COLOURS + 1}"))
+        items.append(Text(x=legend + 15, y=y0 - 10, text=kind, size=11, role="faint", anchor="start"))
+        legend += 33 + width_of(kind, 11)
+    items += _dots(rows, kinds, across, up)
+    about = "; ".join(f"{row['name']}: {row['macs']:,} MACs, {row['time_median_s'] * 1e3:.3g} ms" for row in rows)
+    return Scene(width=max(width, wide), height=height, items=tuple(items), title=name or "Times", about=about)
+
+
+def _dots(rows: Sequence[Mapping[str, Any]], kinds: Sequence[str], across: _Axis, up: _Axis) -> list[Any]:
+    """A dot for each row with its spread, then the names, each where it hides no other."""
+    items: list[Any] = []
+    places = [(across.at(row["macs"]), up.at(row["time_median_s"])) for row in rows]
+    taken = [(x - 8, y - 8, x + 8, y + 8) for x, y in places]
+    for row, (x, y) in zip(rows, places, strict=True):
+        role, time, spread = (
+            f"c{kinds.index(row['type']) % _COLOURS + 1}",
+            row["time_median_s"],
+            row["time_spread_s"] or 0,
+        )
+        ends = ((x, up.at(max(time - spread / 2, up.low))), (x, up.at(time + spread / 2)))
+        note = f"{row['name']}: {row['macs']:,} MACs, {time * 1e3:.3g} ms"
+        items.append(Path(points=ends, stroke=role, width=2))
+        items.append(Dot(x=x, y=y, r=6, fill=role, stroke="paper", width=1.5, note=note))
+    for row, (x, y) in zip(rows, places, strict=True):
+        text = wrapped(str(row["name"]), 1)[0]
+        long = width_of(text)
+        for anchor, dy in (("start", 4), ("end", 4), ("start", -12), ("start", 20), ("end", -12), ("end", 20)):
+            left = x + 11 if anchor == "start" else x - 11 - long
+            box = (left, y + dy - 11, left + long, y + dy + 3)
+            free = all(box[2] < t[0] or t[2] < box[0] or box[3] < t[1] or t[3] < box[1] for t in taken)
+            if free and box[0] > PAD and box[2] < across.at(across.high) + 30:
+                break
+        taken.append(box)
+        items.append(Text(x=x + 11 if anchor == "start" else x - 11, y=y + dy, text=text, anchor=anchor, halo=True))
+    return items

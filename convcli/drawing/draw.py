@@ -1,0 +1,179 @@
+"""`convcli.draw`: each figure by a function, as `convcli draw` has it by a command.
+
+convcli.draw.kernel("sharpen").save("sharpen.svg")
+convcli.draw.steps({"weights": [[1, 2], [3, 4]], "stride": 2}, size=(5, 5))      # shown in a notebook
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convcli.drawing.drawing import Drawing
+from convcli.errors import UsageError
+from convcli.spec.library import check, load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from convcli.engine.dtypes import ArrayLike
+    from convcli.ops import Kernel
+
+    Source = str | Path | Mapping[str, Any] | Kernel
+
+
+def kernel(
+    source: Source, *, title: str | None = None, numbers: bool | None = None, columns: int | None = None, **look: Any
+) -> Drawing:
+    """A kernel's weights, in any form that `load` takes: a map with numbers (to 15 taps a side unless asked for),
+    factors and gain; a bank as a grid of so many `columns`; slices of a 3-D kernel; stems of a 1-D one.
+
+    `title` is written above, "" nothing; `look` is `theme` and `scale` of a `Drawing`.
+    """
+    from convcli.drawing import kernels
+
+    return Drawing(scene=kernels.figure(load(source), title=title, numbers=numbers, columns=columns), **look)
+
+
+def steps(
+    source: Source, size: Sequence[int] | None = None, values: ArrayLike | None = None, *, title: str | None = None,
+    filter: int = 0, stamps: bool = False, frame: int | None = None, seconds: float | None = None, **look: Any,
+) -> Drawing:  # fmt: skip
+    """How a kernel moves over an input of `size` per axis, or over `values`, which are then written down, with sums.
+
+    A filter bank takes `(*size, channels)` values; its filter number `filter` is drawn. With `stamps` a transposed
+    kernel is seen from the input. `frame` is one step alone, counted from 1; steps take `seconds`.
+    """
+    import dataclasses
+
+    from convcli.drawing import stamps as seen_from_input, steps as moving
+
+    kernel = load(source)
+    array = None if values is None else np.asarray(values, np.float64)
+    if array is not None and not np.isfinite(array).all():
+        raise UsageError("values that are not finite can't be drawn")
+    if size is None:
+        if array is None:
+            raise UsageError("an input to move over is missing", hint="a size per axis, or values")
+        size = array.shape[: len(kernel.axes)]
+    if len(size) != len(kernel.axes) or min(size) < 1:
+        sizes = "x".join(map(str, size))
+        raise UsageError(f"the kernel moves along {','.join(kernel.axes)}; '{sizes}' is no size for it")
+    still = frame is not None
+    if stamps:
+        scene = seen_from_input.figure(kernel, size, array, title=title, still=still)
+    else:
+        scene = moving.figure(kernel, size, array, title=title, filter=filter, still=still)
+    if seconds is not None:
+        scene = dataclasses.replace(scene, seconds=seconds)
+    drawn = Drawing(scene=scene, **look)
+    return drawn if frame is None else drawn.frame(frame)
+
+
+def taps(source: Source, picture: ArrayLike, points: Sequence[Sequence[int]] = (), *, title: str | None = None,
+         **look: Any) -> Drawing:  # fmt: skip
+    """Where the outputs at `points` (y, x) read `picture`: (height, width), or (height, width, channels) of bytes.
+
+    By default these are two outputs, at thirds of the picture.
+    """
+    from convcli.drawing import taps as over_picture
+
+    kernel, places = load(source), [tuple(point) for point in points]
+    return Drawing(scene=over_picture.figure(kernel, _picture(picture), places, title=title), **look)
+
+
+def offsets(
+    source: Source, picture: ArrayLike, *, tap: int | None = None, title: str | None = None, **look: Any
+) -> Drawing:
+    """How far from their places outputs of a deformable kernel read a picture, by one tap (default: the middle one)."""
+    from convcli.drawing import offsets as fields
+
+    return Drawing(scene=fields.figure(load(source), _picture(picture), tap=tap, title=title), **look)
+
+
+def field(
+    sources: Sequence[Source], picture: ArrayLike, point: Sequence[int] | None = None, *, title: str | None = None,
+    **look: Any,
+) -> Drawing:  # fmt: skip
+    """What the output at `point` (y, x; default: the middle) of several kernels, one after the other, sees."""
+    from convcli.drawing import field as receptive
+
+    kernels = [load(source) for source in sources]
+    if not kernels:
+        raise UsageError("no kernels, no field", hint="-k KERNEL")
+    return Drawing(scene=receptive.figure(kernels, _picture(picture), point, title=title), **look)
+
+
+def sheet(
+    sources: Sequence[Source], picture: ArrayLike, *, title: str | None = None, columns: int | None = None,
+    range: str = "auto", **look: Any,
+) -> Drawing:  # fmt: skip
+    """A picture and what each kernel makes of it, side by side; each channel of a filter bank is a panel.
+
+    A network file with weights is a kernel, too; `net.yaml:until=conv3` are the maps that leave the layer conv3.
+
+    `range` is clip, abs, offset or rescale, as in `convcli apply`, or auto: results of kernels whose taps sum to 0 are
+    grey where they are 0.
+    """
+    from convcli.drawing import sheets
+
+    kernels = [_kernel_or_network(source) for source in sources]
+    scene = sheets.figure(kernels, _array(picture), title=title, columns=columns, range=range)
+    return Drawing(scene=scene, **look)
+
+
+def difference(source: Source, picture: ArrayLike, *, title: str | None = None, **look: Any) -> Drawing:
+    """A picture before and after a kernel, and the difference."""
+    from convcli.drawing import sheets
+
+    return Drawing(scene=sheets.difference(_kernel_or_network(source), _array(picture), title=title), **look)
+
+
+def layers(
+    size: Sequence[int] = (7, 7), inputs: int = 3, outputs: int = 128, taps: int = 3, *, title: str | None = None,
+    **look: Any,
+) -> Drawing:  # fmt: skip
+    """A standard convolution beside a depthwise separable one, as blocks of channels, with what they cost."""
+    from convcli.drawing import layers as blocks
+
+    return Drawing(scene=blocks.figure(size, inputs, outputs, taps, title=title), **look)
+
+
+def costs(report: Mapping[str, Any], *, title: str | None = None, **look: Any) -> Drawing:
+    """The rows of a report of `convcli compare --format json`: bars, or dots where they were timed."""
+    from convcli.drawing import costs as rows
+
+    return Drawing(scene=rows.figure(report, title=title), **look)
+
+
+def _kernel_or_network(source: Source) -> Kernel:
+    """A kernel in any form that `load` takes, or the network in a file, with its numbers checked."""
+    if isinstance(source, str) and (".yaml" in source or ".yml" in source):
+        from convcli.networks import runnable
+
+        if network := runnable.load(source):
+            check(network)
+            return network
+    return load(source)
+
+
+def _picture(source: Any) -> Any:
+    """A picture as (height, width, 3) bytes; raises UsageError for what can't be one."""
+    from convcli.drawing.images import shown
+
+    return shown(_array(source))
+
+
+def _array(source: Any) -> Any:
+    """A picture as (height, width, channels)."""
+    from convcli.ops.arrays import real_array
+
+    array = real_array(source)
+    array = array[..., None] if array.ndim == 2 else array
+    if array.ndim != 3 or array.shape[2] > 4 or not array.size:
+        fact = f"an array of shape {array.shape} is no picture"
+        raise UsageError(fact, hint="(height, width) or (height, width, 1 to 4 channels)")
+    return array

@@ -1,0 +1,140 @@
+"""A drawing: a scene that is shown, or saved in any format that its name says."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from convcli.drawing import svg
+from convcli.drawing.scene import Scene
+from convcli.errors import ImageError, UsageError, reason
+from convcli.records import record
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+#: Extension -> format of drawings, those that can move first.
+FORMATS: Final = {
+    ".svg": "svg", ".gif": "gif", ".png": "png", ".apng": "png", ".webp": "webp", ".avif": "avif", ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+}  # fmt: skip
+MOVING: Final = ("svg", "gif", "webp", "png", "avif")
+#: Pixels of a drawing, all frames together.
+MOST_PIXELS: Final = 1 << 29
+#: JPEG blurs thin lines otherwise; text stays sharp in lossless files.
+_OPTIONS: Final = {
+    "jpeg_quality": 92, "jpeg_subsampling": "444", "webp_lossless": 1, "gif_dither": 0, "png_compression": 6,
+}  # fmt: skip
+
+
+@record(eq=False)
+class Drawing:
+    """A figure, perhaps of several frames. A notebook shows it by itself.
+
+    `theme` is light, dark or auto: in SVG both, as the viewer likes, else light. `scale` is pixels per unit: 2 by
+    default, 1.5 of what moves.
+    """
+
+    scene: Scene
+    theme: str = "auto"
+    scale: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.theme not in svg.THEMES:
+            raise UsageError(f"unknown theme '{self.theme}'", hint=f"one of: {', '.join(svg.THEMES)}")
+
+    @property
+    def frames(self) -> int:
+        return self.scene.frames
+
+    def frame(self, number: int) -> Drawing:
+        """One step as a still drawing; the first is number 1. Raises UsageError for one that isn't there."""
+        if not 1 <= number <= self.frames:
+            raise UsageError(f"frame {number} of {self.frames}", hint="frames count from 1")
+        return self._with(self.scene.at(number - 1))
+
+    def _with(self, scene: Scene) -> Drawing:
+        return Drawing(scene=scene, theme=self.theme, scale=self.scale)
+
+    def svg(self) -> str:
+        """The drawing as SVG."""
+        return svg.encode(self.scene, self.theme).decode()
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def pixels(self) -> list[npt.NDArray[np.uint8]]:
+        """All frames as `(height, width, 3)` RGB. Raises UsageError where these are more than 2^29 pixels."""
+        from convcli.drawing import raster
+
+        scale = self.scale or (2 if self.frames == 1 else 1.5)
+        size = self.scene.width * self.scene.height * scale**2
+        if size * raster.FINER**2 > MOST_PIXELS or size * self.frames > MOST_PIXELS:
+            fact = f"{self.frames} frames of {size / 1e6:.0f} megapixels"
+            raise UsageError(fact, hint="less --scale, or .svg")
+        return raster.frames(self.scene, scale, dark=self.theme == "dark")
+
+    def encode(self, format: str, place: str = "the drawing") -> bytes:
+        """The drawing as a file of a format: svg, gif, png, webp, avif or jpeg.
+
+        Raises UsageError where it moves and the format can't.
+        """
+        if format not in FORMATS.values():
+            known = " ".join(FORMATS)
+            raise UsageError(f"{place}: '{format}' is no format of drawings", hint=f"formats: {known}")
+        if self.frames > 1 and format not in MOVING:
+            raise UsageError(f"{place}: a {format.upper()} can't move", hint="--frame N, or .svg .gif .webp .png")
+        if format == "svg":
+            return svg.encode(self.scene, self.theme)
+        from convcli.pictures.encoding import encode, encode_frames
+        from convcli.pictures.format import Animation
+
+        options = {key: value for key, value in _OPTIONS.items() if key.startswith(format)}
+        frames = self.pixels()
+        if format == "gif":
+            from convcli.drawing.palette import reduced
+
+            frames = reduced(frames)
+        if len(frames) == 1:
+            return encode(frames[0], format=format, place=place, options=options)
+        animation = Animation(frames=frames, durations=self.scene.durations)
+        return encode_frames(animation, format=format, place=place, options=options)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the file that the name's ending says, whole or not at all; it may replace another.
+
+        Raises UsageError for an ending of no format, ImageError where it can't be written.
+        """
+        data = self.encode(format_of(str(path)), str(path))
+        target = Path(path)
+        try:
+            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".convcli-", suffix=".part")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                Path(temporary).chmod(0o666 & ~_umask())
+                Path(temporary).replace(target)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise ImageError(f"can't be written: {reason(error)}", place=str(path)) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def format_of(path: str) -> str:
+    """The format that a file's ending names; raises UsageError where it is none of drawings."""
+    ending = Path(path).suffix.lower()
+    if ending not in FORMATS:
+        raise UsageError(
+            f"{path}: {ending or 'no ending'} is no format of drawings", hint=f"one of {' '.join(FORMATS)}"
+        )
+    return FORMATS[ending]

@@ -1,0 +1,53 @@
+"""Pixels inside drawings: as large as they are looked at, and in the file format that suits them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+
+from convcli import pictures
+from convcli.drawing.scene import Picture
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Pixels = npt.NDArray[np.uint8]
+
+#: Pixels of a photograph per unit of the drawing: screens have two.
+SHARPNESS: Final = 2
+_QUALITY: Final = 85
+
+
+def sized(pixels: Any, width: int, height: int, *, smooth: bool) -> Any:
+    """Pixels as (height, width, channels); enlarged by a spline where `smooth`, else pixel by pixel."""
+    larger = cv2.INTER_CUBIC if smooth else cv2.INTER_NEAREST
+    shrinks = width < pixels.shape[1] or height < pixels.shape[0]
+    size = max(1, width), max(1, height)
+    done: Any = cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA if shrinks else larger)
+    return done.reshape(*done.shape[:2], -1)
+
+
+def embedded(item: Picture) -> tuple[str, bytes]:
+    """The kind and bytes of a picture in an SVG: a photograph as a JPEG of twice its drawn size, else a PNG."""
+    pixels = np.asarray(item.pixels)
+    width, height = round(item.w * SHARPNESS), round(item.h * SHARPNESS)
+    if pixels.shape[1] > width or pixels.shape[0] > height:
+        pixels = sized(pixels, width, height, smooth=True)
+    if item.smooth:
+        return "jpeg", pictures.encode(pixels, format="jpeg", place="the drawing", options={"quality": _QUALITY})
+    return "png", pictures.encode(pixels, format="png", place="the drawing", options={"png_compression": 9})
+
+
+def shown(picture: Any) -> Pixels:
+    """A picture (height, width, channels) of any dtype as RGB of 8 bits; alpha is left out."""
+    array = np.asarray(picture)
+    return coloured(array, 1.0 if array.dtype.kind in "fb" else float(np.iinfo(array.dtype).max))
+
+
+def coloured(array: Any, top: float = 255) -> Pixels:
+    """Samples (height, width, channels) from 0 to `top` as RGB of 8 bits; grey is repeated, alpha left out."""
+    pixels = np.asarray(array, np.float64) * (255 / top)
+    shown = pixels[..., [0, 0, 0]] if pixels.shape[2] < 3 else pixels[..., :3]
+    return np.clip(np.rint(np.nan_to_num(shown)), 0, 255).astype(np.uint8)

@@ -1,0 +1,190 @@
+"""A kernel: its weights as signed colours with numbers, 1-D factors beside their product, its gain by frequency."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from convcli.drawing import banks
+from convcli.drawing.parts import (
+    PAD,
+    Look,
+    heading,
+    heat,
+    heat_pixels,
+    number,
+    scale_bar,
+    title,
+    whole_factor,
+    width_of,
+    wrapped,
+)
+from convcli.drawing.response import gain_picture, gain_plot, response
+from convcli.drawing.scene import Box, Dot, Path, Picture, Scene, Text
+
+if TYPE_CHECKING:
+    from convcli.drawing.parts import Floats
+    from convcli.ops import Kernel
+
+#: Taps per axis up to which numbers stand in the cells, unless asked for; and up to which there are cells.
+MOST_NUMBERS, MOST_CELLS = 15, 127
+#: Weights that the description in words lists.
+_MOST_LISTED: Final = 81
+_GAP: Final = 8
+
+
+def figure(
+    kernel: Kernel, *, title: str | None = None, numbers: bool | None = None, columns: int | None = None
+) -> Scene:  # fmt: skip
+    """A kernel by its rank: stems, a matrix, slices along z; a filter bank as a grid of its filters."""
+    weights = kernel.dense_weights()
+    if kernel.channels:
+        return banks.figure(kernel, weights, title=title, columns=columns)
+    if numbers is None:
+        numbers = max(weights.shape) <= MOST_NUMBERS
+    about = _described(kernel, weights)
+    draw = {1: _stems, 2: _matrix, 3: _slices}[weights.ndim]
+    items, width, height = draw(kernel, weights, heading(kernel, title), numbers)
+    return Scene(width=width, height=height, title=f"Kernel {heading(kernel, title)}", about=about, items=tuple(items))
+
+
+def facts(weights: Floats) -> list[str]:
+    """What is said of weights in a line."""
+    told = [f"{'×'.join(map(str, weights.shape))} taps, sum {number(weights.sum())}"]
+    if weights.ndim == 2 and min(weights.shape) > 1 and weights.any():
+        rank = np.linalg.matrix_rank(weights, tol=1e-9 * np.abs(weights).max())
+        told.append("rank 1: separable" if rank == 1 else f"rank {rank}")
+    return told
+
+
+def _described(kernel: Kernel, weights: Floats) -> str:
+    rows = weights.reshape(-1, weights.shape[-1])
+    listed = "; ".join(" ".join(map(number, row)) for row in rows) if weights.size <= _MOST_LISTED else "too many here"
+    return " ".join(filter(None, (kernel.about, f"{'; '.join(facts(weights))}.", f"Weights, row by row: {listed}.")))
+
+
+def _cell(sides: tuple[int, ...], *, numbers: bool) -> float:
+    longest = max(sides)
+    if not numbers:
+        return max(4, min(34, 340 / longest))
+    return 60 if longest <= 4 else 46 if longest <= 7 else 34
+
+
+def _matrix(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[list[Any], float, float]:
+    lines = [*wrapped(kernel.about), " · ".join(facts(weights))]
+    items, top, wide = title(name, lines)
+    x, y = PAD, top + 22
+    look = Look.of(weights, numbers=numbers)
+    drawn, right, bottom = _weights(weights, x, y, look)
+    items += drawn
+    label, product = look.label, _factors(weights) is not None and max(weights.shape) <= MOST_CELLS
+    if product:
+        label += ", the product of two 1-D kernels"
+    items.append(Text(x=(x + right) / 2, y=bottom + 18, text=label, role="faint"))
+    wide = max(wide, (x + right) / 2 + width_of(label) / 2 + PAD)
+    bar, right = scale_bar(right + 14, y, bottom - y, look.peak)
+    items += bar
+    gain = response(weights)
+    side = min(320, bottom - y) if bottom - y >= 200 else 220
+    left = max(right + 40, (x + right) / 2 + width_of(label) / 2 - 60)
+    items += gain_picture(gain, left, y, side)
+    middle = gain.shape[0] // 2
+    lines_ = {
+        "horizontal": gain[middle, middle:], "vertical": gain[middle:, middle], "diagonal": np.diagonal(gain)[middle:],
+    }  # fmt: skip
+    plot = left + side + 56
+    items += gain_plot(lines_, plot, y, side * 1.05, side)
+    items.append(Text(x=plot + side * 0.525, y=y + side + 34, text="gain along three directions", role="faint"))
+    return items, max(plot + side * 1.05 + 12 + PAD, wide), max(bottom, y + side) + 34 + PAD
+
+
+def _weights(weights: Floats, x: float, y: float, look: Look) -> tuple[list[Any], float, float]:
+    """The weights as cells, with their factors where they have such, or as an image; where they end."""
+    high, wide = weights.shape
+    if max(high, wide) > MOST_CELLS:
+        zoom = 400 / max(high, wide)
+        w, h = wide * zoom, high * zoom
+        note = f"weights from {weights.min():.6g} to {weights.max():.6g}"
+        box = Box(x=x, y=y, w=w, h=h, stroke="rule", note=note)
+        return [Picture(x=x, y=y, w=w, h=h, pixels=heat_pixels(weights, look.peak)), box], x + w, y + h
+    size = _cell((high, wide), numbers=look.factor > 0)
+    items: list[Any] = []
+    if factors := _factors(weights):
+        down, right = factors
+        for axis, taps, left, top in (("y", down[:, None], x, y + size + _GAP), ("x", right[None], x + size + _GAP, y)):
+            own = Look.of(taps, numbers=look.factor > 0)
+            items += heat(taps, left, top, size, own, lambda r, c, axis=axis: f"{axis}[{r + c}]")
+        x, y = x + size + _GAP, y + size + _GAP
+    items += heat(weights, x, y, size, look, lambda r, c: f"w[{r}, {c}]")
+    return items, x + wide * size, y + high * size
+
+
+def _factors(weights: Floats) -> tuple[Floats, Floats] | None:
+    """Taps down and right whose product the weights are: whole numbers where that works, else of the same height."""
+    if min(weights.shape) == 1 or not weights.any():
+        return None
+    row, column = np.unravel_index(np.abs(weights).argmax(), weights.shape)
+    right = weights[row] / np.abs(weights[row][np.abs(weights[row]) > 1e-12]).min()
+    down = weights[:, column] / right[column]
+    if not np.allclose(np.multiply.outer(down, right), weights, rtol=0, atol=1e-9 * np.abs(weights).max()):
+        return None
+    factor = whole_factor(down)
+    if not all(np.allclose(taps, np.rint(taps), atol=1e-7) for taps in (right, down * factor)):
+        scale = math.sqrt(np.abs(down).max() / np.abs(right).max())
+        down, right = down / scale, right * scale
+    return (down, right) if down[np.abs(down).argmax()] > 0 else (-down, -right)
+
+
+def _slices(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[list[Any], float, float]:
+    depth, high, wide = weights.shape
+    look = Look.of(weights, numbers=numbers)
+    size = min(46.0, _cell((high, wide), numbers=numbers))
+    items, top, widest = title(name, [*wrapped(kernel.about), *facts(weights)])
+    y, step = top + 22, wide * size + 26
+    per_row = max(1, int(900 // step))
+    for z in range(depth):
+        row, column = divmod(z, per_row)
+        x, down = PAD + column * step, y + row * (high * size + 40)
+        items += heat(weights[z], x, down, size, look, lambda r, c, z=z: f"w[{z}, {r}, {c}]")
+        place = number(z - (depth - 1) / 2)
+        label = f"z = {'+' if z > (depth - 1) / 2 else ''}{place}"
+        items.append(Text(x=x + wide * size / 2, y=down + high * size + 18, text=label, role="faint"))
+    rows = math.ceil(depth / per_row)
+    bottom = y + rows * (high * size + 40)
+    bar, right = scale_bar(PAD + min(depth, per_row) * step - 10, y, high * size, look.peak)
+    items += [*bar, Text(x=PAD, y=bottom + 2, text=look.label, role="faint", anchor="start")]
+    return items, max(right + PAD, widest), bottom + 6 + PAD
+
+
+def _stems(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[list[Any], float, float]:
+    """Taps as stems on a line, and the gain by frequency."""
+    count, w, h = len(weights), 380.0, 200.0
+    items, top, wide = title(name, [*wrapped(kernel.about), *facts(weights)])
+    x, y = PAD + 12, top + 24
+    low, high = min(0.0, float(weights.min())), max(0.0, float(weights.max()))
+    span = high - low or 1.0
+    base = y + h * high / span
+    items.append(Path(points=((x - 8, base), (x + w, base)), stroke="ghostline"))
+    for k, value in enumerate(map(float, weights)):
+        at, end, role = x + (k + 0.5) * w / count, base - value / span * h, "pos" if value > 0 else "neg"
+        note = f"w[{k}] = {value:.6g}"
+        items.append(Path(points=((at, base), (at, end)), stroke=role, width=2.4))
+        items.append(Dot(x=at, y=end, r=min(5, w / count / 3), fill=role, stroke="paper", width=1.5, note=note))
+        if numbers:
+            up = end - 10 if value >= 0 else end + 18
+            items.append(Text(x=at, y=up, text=number(value), size=10.5, note=note))
+        if count <= 2 * MOST_NUMBERS:
+            items.append(Text(x=at, y=y + h + 32, text=_place(k, count), size=10.5, role="faint"))
+    items.append(Text(x=x + w / 2, y=y + h + 50, text="taps, from the middle", role="faint"))
+    gain = response(weights[None])[0]
+    plot = x + w + 66
+    items += gain_plot({"": gain[len(gain) // 2 :]}, plot, y, w, h)
+    items.append(Text(x=plot + w / 2, y=y + h + 50, text="gain by frequency, cycles per sample", role="faint"))
+    return items, max(plot + w + 12 + PAD, wide), y + h + 50 + PAD
+
+
+def _place(k: int, count: int) -> str:
+    place = k - (count - 1) / 2
+    return ("+" if place > 0 else "") + number(place)

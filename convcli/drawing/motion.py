@@ -1,0 +1,150 @@
+"""A kernel on its way over an input: the places, samples and sums of each step, as the engine has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from convcli.drawing.strips import FLAT, Strip, sum_in_words
+from convcli.engine.geometry import Scatter
+from convcli.errors import ShapeError, UsageError
+from convcli.ops import tensors
+from convcli.ops.deformable import Deformable
+
+if TYPE_CHECKING:
+    from convcli.drawing.parts import Floats
+    from convcli.ops import Kernel
+
+#: Input channels of one filter that are drawn.
+MOST_CHANNELS: Final = 8
+
+
+class Motion:
+    """A 1-D or 2-D kernel on an input; of a bank, one filter. Outputs are counted row by row."""
+
+    def __init__(self, kernel: Kernel, size: Sequence[int], values: Floats | None, filter: int) -> None:
+        self.kernel, self.size, self.filter = kernel, tuple(size), filter
+        self.flat = len(kernel.axes) == 1
+        own = kernel.windows(size, kernel.axes)
+        self.windows = [FLAT, *own] if self.flat else own
+        self.transposed = isinstance(self.windows[-1], Scatter)
+        self.lengths = [window.length for window in self.windows]
+        self.positions = [(r, c) for r in range(self.lengths[0]) for c in range(self.lengths[1])]
+        weights = kernel.dense_weights()
+        filters, inputs = weights.shape[:2] if kernel.channels else (1, 1)
+        if not 0 <= filter < filters:
+            raise UsageError(f"filter {filter} of a kernel with {filters}", hint="they count from 0")
+        planes = weights[filter] if kernel.channels else weights[None]
+        #: The weights of each channel that is read, `(channels, h, w)`, and the first of these channels.
+        self.weights = planes.reshape(inputs, -1, planes.shape[-1])
+        self.first = filter * getattr(kernel, "groups", 1) // filters * inputs if kernel.channels else 0
+        if inputs > MOST_CHANNELS:
+            raise UsageError(f"each filter reads {inputs} channels; steps are drawn of at most {MOST_CHANNELS}")
+        self.values = values
+        sizes = (1, *self.size) if self.flat else self.size
+        ends = np.concatenate(self.deformed).T if self.deformed else ((), ())
+        self.strips = [
+            Strip(window, n, kernel.border, more)
+            for window, n, more in zip(self.windows, sizes, ends, strict=True)
+        ]  # fmt: skip
+
+    @cached_property
+    def deformed(self) -> list[Floats]:
+        """Where the taps of each output read, `(taps, 2)`, where these places are not in rows and columns."""
+        if not isinstance(self.kernel, Deformable):
+            return []
+        if (groups := self.kernel.offset_groups) > 1:
+            raise UsageError(f"{groups} groups of channels have offsets of their own; steps are drawn of one group")
+        return [self.kernel.reads(position, self.size) for position in self.positions]
+
+    @cached_property
+    def samples(self) -> Floats | None:
+        """The values of the channels that are read, `(channels, h, w)`."""
+        if self.values is None:
+            return None
+        needed = (*self.size, self.kernel.channels[0]) if self.kernel.channels else self.size
+        if self.values.shape != needed:
+            raise ShapeError(f"the values have shape {self.values.shape}; kernel '{self.kernel.name}' takes {needed}")
+        planes = np.moveaxis(self.values, -1, 0) if self.kernel.channels else self.values[None]
+        read = planes[self.first : self.first + len(self.weights)]
+        return read.reshape(len(read), -1, self.size[-1])
+
+    @cached_property
+    def results(self) -> Floats | None:
+        """What the engine makes of the values, `(h, w)`: of a bank, what the filter does."""
+        if self.values is None:
+            return None
+        done = self._applied(self.kernel)
+        return done.reshape(*self.lengths)
+
+    def _applied(self, kernel: Kernel) -> Floats:
+        assert self.values is not None
+        layout = kernel.axes + ("c" if kernel.channels else "")
+        done = np.asarray(kernel.apply(self.values, layout, dtype=np.float64))
+        return done[..., self.filter] if kernel.channels and done.ndim > len(kernel.axes) else done
+
+    def value(self, plane: int, row: int, column: int) -> float | None:
+        if self.samples is None:
+            return None
+        at = self.strips[0].sources[row], self.strips[1].sources[column]
+        return 0.0 if min(at) < 0 else float(self.samples[(plane, *at)])
+
+    def span(self) -> tuple[int, int]:
+        """Places from the first to the last tap."""
+        down, right = (window.dilation * (window.taps - 1) + 1 for window in self.windows)
+        return down, right
+
+    def moves(self) -> list[list[tuple[float, float]]]:
+        """How taps move over the input, in places (right, down): all of them alike, or each by itself."""
+        rows, columns = self.strips
+        if self.deformed:
+            places = np.stack(self.deformed, axis=1) - (rows.low, columns.low)
+            return [[(float(x), float(y)) for y, x in tap] for tap in places]
+        return [[(columns.starts[c] - columns.low, rows.starts[r] - rows.low) for r, c in self.positions]]
+
+    def sums(self) -> list[str]:
+        """The sum of each step in words; none without values."""
+        if self.results is None:
+            return []
+        bias = self.kernel.bias
+        more = 0.0 if bias is None else float(bias.array.reshape(-1)[self.filter if bias.size > 1 else 0])
+        activation = str(self.kernel.activation or "")
+        return [
+            sum_in_words(self._products(frame), more, float(self.results[position]), activation)
+            for frame, position in enumerate(self.positions)
+        ]
+
+    def _products(self, frame: int) -> list[tuple[float, float]]:
+        """The samples that the taps of a step meet, each with its weight."""
+        if self.deformed:
+            return [
+                (float(samples.reshape(-1)[frame]), weight)
+                for weight, samples in zip(map(float, self.weights.reshape(-1)), self._sampled, strict=True)
+                if weight
+            ]  # fmt: skip
+        products = []
+        (rows, columns), (r, c) = self.strips, self.positions[frame]
+        gaps = [window.dilation for window in self.windows]
+        for plane, i, j in np.ndindex(self.weights.shape):
+            at = (rows.starts[r] - rows.low + i * gaps[0], columns.starts[c] - columns.low + j * gaps[1])
+            weight = self.weights[plane, ::-1, ::-1][i, j] if self.transposed else self.weights[plane, i, j]
+            sample = self.value(plane, *at)
+            if weight and sample is not None and not (rows.gaps[at[0]] or columns.gaps[at[1]]):
+                products.append((sample, float(weight)))
+        return products
+
+    @cached_property
+    def _sampled(self) -> list[Floats]:
+        """What each tap of each channel reads, by the engine: the kernel with a 1 there and nothing else."""
+        shape, kernel = self.kernel.dense_weights().shape, self.kernel
+        reads = []
+        for place in np.ndindex(self.weights.shape):
+            only = np.zeros(shape)
+            tap = place[1:] if not kernel.channels else (self.filter, *place)
+            only[tap] = 1
+            alone = kernel.replace(weights=tensors.of_array(only), bias=None, activation=None, divisor=1, flip=False)
+            reads.append(self._applied(alone))
+        return reads

@@ -1,0 +1,203 @@
+"""What figures are made of: numbers, titles, cells, heat maps, scales."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from convcli.drawing.scene import Box, Text
+from convcli.drawing.theme import over
+from convcli.errors import printable
+from convcli.records import record
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from convcli.ops import Kernel
+
+    Floats = npt.NDArray[np.floating[Any]]
+
+#: The margin of figures.
+PAD: Final = 22
+#: Characters of a line of text.
+LINE: Final = 96
+#: Opacity of a cell from which its number is black or white, and not ink.
+STRONG: Final = 0.25
+_NARROW: Final = frozenset("il.,:;'|!−·()[]1jtf ")
+_GAMMA: Final = 0.8
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number as it is drawn: whole ones whole, others with three digits, a true minus sign.
+
+    >>> number(-2), number(0.125), number(1234.5), number(0.00001234)
+    ('−2', '.125', '1234.5', '1e-5')
+    """
+    value = float(value)
+    if abs(value) < 1e-12:
+        return "0"
+    if abs(value - round(value)) < 1e-9 and abs(value) < 1e6:
+        text = str(round(value))
+    else:
+        most = max(digits - (abs(value) < 0.1), len(str(int(abs(value)))) + 1 if abs(value) >= 100 else 0)
+        text = f"{value:.{most}g}"
+        if "e" in text:
+            text = f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+        elif "." in text:
+            text = text.rstrip("0").rstrip(".").replace("0.", ".", int(abs(value) < 1))
+    return text.replace("-", "−", int(value < 0))
+
+
+def short(value: float) -> str:
+    """A large number in thousands, millions, thousand millions."""
+    for unit, size in ((" G", 1e9), (" M", 1e6), (" k", 1e3)):
+        if value >= size * 0.9995:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def width_of(text: str, size: float = 12, *, bold: bool = False) -> float:
+    """The most that a text takes in the fonts that viewers have; they can't be measured here."""
+    narrow = sum(character in _NARROW for character in text)
+    return size * (0.58 * len(text) - 0.22 * narrow) * (1.06 if bold else 1)
+
+
+def wrapped(text: str, lines: int = 3) -> list[str]:
+    """A text in lines that are no wider than most figures; what is too long ends in dots."""
+    parts = textwrap.wrap(" ".join(printable(text).split()), LINE) or [""]
+    return parts if len(parts) <= lines else [*parts[: lines - 1], parts[lines - 1][: LINE - 1] + "…"]
+
+
+def heading(kernel: Kernel, title: str | None) -> str:
+    """The title that was asked for, or what the kernel is called."""
+    if title is not None:
+        return wrapped(title, 1)[0]
+    if kernel.name in ("inline", "kernel"):
+        kind = "" if kernel.type == "dense" else f"{kernel.type.replace('_', ' ')} "
+        return f"{kind}kernel of {'×'.join(map(str, kernel.taps))} taps".capitalize()
+    return wrapped(kernel.name, 1)[0]
+
+
+def title(text: str, lines: Sequence[str] = ()) -> tuple[list[Any], float, float]:
+    """A heading and the lines below it, where the figure goes on below them, and how wide they are."""
+    items: list[Any] = [Text(x=PAD, y=PAD + 10, text=text, size=16, bold=True, anchor="start")] if text else []
+    y = PAD + 10.0 if text else PAD - 8.0
+    for line in filter(None, lines):
+        y += 18
+        items.append(Text(x=PAD, y=y, text=line, role="faint", anchor="start"))
+    widest = max([width_of(text, 16, bold=True), *map(width_of, lines)])
+    return items, y + 20, widest + 2 * PAD
+
+
+def cell(x: float, y: float, size: float, **look: Any) -> Box:
+    """One square of a grid."""
+    return Box(x=x + 1.5, y=y + 1.5, w=size - 3, h=size - 3, radius=3, **look)
+
+
+def fitted(text: str, size: float, most: float = 15) -> float:
+    """The size of a number in a square cell."""
+    return min(most, size * 0.44, size * 1.25 / max(len(text), 2))
+
+
+def in_cell(text: str, x: float, y: float, size: float, high: float = 0, **look: Any) -> Text:
+    """A number, `high` or as high as fits, in the middle of a square cell whose upper left corner is at (x, y)."""
+    high = high or fitted(text, size)
+    return Text(x=x + size / 2, y=y + size / 2 + high * 0.36, text=text, size=high, **look)
+
+
+def signed(value: float, peak: float) -> tuple[str, float]:
+    """The role and opacity of a signed number on the diverging map."""
+    share = min(1.0, abs(value) / peak) if peak else 0.0
+    return "pos" if value > 0 else "neg", round(share**_GAMMA, 3)
+
+
+def whole_factor(weights: Floats) -> float:
+    """What makes the weights whole numbers, where there is such: 16 for [1 2 1; 2 4 2; 1 2 1] / 16; else 1."""
+    sizes = np.abs(weights[np.abs(weights) > 1e-12])
+    least = sizes.min(initial=np.inf)
+    for k in range(1, 9):
+        factor = float(k / least)
+        if 0 < factor < 4096 and np.allclose(weights * factor, np.rint(weights * factor), atol=1e-7):
+            return factor
+    return 1.0
+
+
+@record
+class Look:
+    """How signed numbers are drawn as cells: `peak` has the full colour.
+
+    They are written into the cells multiplied by `factor` (0: they are not written), `rounded` where that isn't exact.
+    """
+
+    peak: float
+    factor: float = 0
+    rounded: bool = False
+
+    @classmethod
+    def of(cls, weights: Floats, *, numbers: bool) -> Look:
+        peak = float(np.abs(weights).max())
+        if not numbers or not peak:
+            return cls(peak=peak, factor=float(numbers))
+        factor = whole_factor(weights)
+        if factor != 1 or np.allclose(weights, np.rint(weights)):
+            return cls(peak=peak, factor=factor)
+        return cls(peak=peak, factor=10.0 ** (3 - math.ceil(math.log10(peak * 1.0000001))), rounded=True)
+
+    def text(self, value: Any) -> str:
+        value = float(value) * self.factor
+        return number(round(value) if self.rounded else value)
+
+    @property
+    def label(self) -> str:
+        """What is to be said of the numbers in the cells."""
+        if self.factor in (0, 1) and not self.rounded:
+            return "weights"
+        return f"weights × {number(self.factor)}" + ", rounded" * self.rounded
+
+
+def heat(weights: Floats, x: float, y: float, size: float, look: Look, name: Callable[..., str]) -> list[Any]:
+    """A matrix of signed numbers as coloured cells; each tells its value under the `name` of its row and column."""
+    longest = max(len(look.text(v)) for v in weights.reshape(-1)) if look.factor else 1
+    high = min(size * 0.4, size * 1.3 / longest, 15)
+    items: list[Any] = []
+    for (row, column), value in np.ndenumerate(weights):
+        left, top = x + column * size, y + row * size
+        role, opacity = signed(float(value), look.peak)
+        box = Box(
+            x=left + 0.75, y=top + 0.75, w=size - 1.5, h=size - 1.5, radius=min(3, size / 8), fill="ghost",
+            note=f"{name(row, column)} = {value:.6g}",
+        )  # fmt: skip
+        items.append(box)
+        if opacity > 0.004:
+            items.append(dataclasses.replace(box, fill=role, opacity=opacity))
+        if look.factor:
+            ink = over(role, opacity) if opacity > STRONG else "ink"
+            items.append(in_cell(look.text(value), left, top, size, high, role=ink, note=box.note))
+    return items
+
+
+def heat_pixels(weights: Floats, peak: float) -> Floats:
+    """Signed numbers as pixels of the diverging map on white."""
+    share = (np.clip(np.abs(weights) / (peak or 1), 0, 1) ** _GAMMA)[..., None]
+    hue = np.where((weights > 0)[..., None], np.array((213, 94, 0)), np.array((0, 114, 178)))
+    pixels: Floats = np.rint(255 * (1 - share) + hue * share).astype(np.uint8)
+    return pixels
+
+
+def scale_bar(x: float, y: float, h: float, peak: float) -> tuple[list[Any], float]:
+    """The scale of the diverging map, and where it ends at the right."""
+    steps, w = 24, 10
+    items: list[Any] = []
+    for k in range(steps):
+        role, opacity = signed((steps / 2 - k - 0.5) / (steps / 2), 1)
+        items.append(Box(x=x, y=y + h * k / steps, w=w, h=h / steps + 0.3, fill=role, opacity=opacity))
+    items.append(Box(x=x, y=y, w=w, h=h, stroke="rule", radius=1))
+    labels = ("+" + number(peak), "0", number(-peak))
+    for text, at in zip(labels, (0, 0.5, 1), strict=True):
+        items.append(Text(x=x + w + 6, y=y + h * at + 4, text=text, size=11, role="faint", anchor="start"))
+    return items, x + w + 6 + max(width_of(text, 11) for text in labels)

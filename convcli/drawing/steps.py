@@ -1,0 +1,230 @@
+"""How a kernel moves: what each output reads, position by position, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from convcli.drawing.motion import Motion
+from convcli.drawing.parts import PAD, cell, heading, in_cell, number, title, width_of
+from convcli.drawing.scene import Box, Dot, Group, Path, Scene, Text
+from convcli.drawing.strips import check_rank, check_steps, described, kind_of, relation
+
+if TYPE_CHECKING:
+    from convcli.drawing.parts import Floats
+    from convcli.ops import Kernel
+
+#: The side of a cell, without and with numbers.
+CELL, CELL_WITH_NUMBERS = 34.0, 44.0
+#: Seconds of a step, without and with numbers.
+SECONDS, SECONDS_WITH_NUMBERS = 0.6, 0.9
+_BETWEEN: Final = 22  # two channels
+
+
+def figure(
+    kernel: Kernel, size: Sequence[int], values: Floats | None = None, *, title: str | None = None,
+    filter: int = 0, still: bool = False,
+) -> Scene:  # fmt: skip
+    """The animation of a 1-D or 2-D kernel on an input of `size` per axis; of a bank, that of one filter.
+
+    `values` are the samples, `(*size)`, or `(*size, channels)` for a bank: then numbers are drawn, and the sum of each
+    step. With `still` only one frame is wanted, and there may be many.
+    """
+    check_rank(kernel)
+    check_steps([window.length for window in kernel.windows(size, kernel.axes)], still=still)
+    return _Steps(Motion(kernel, size, values, filter)).scene(heading(kernel, title))
+
+
+class _Steps:
+    """The parts of the figure; `x0, y0` is where the input's cells begin, `xo, yo` the output's."""
+
+    def __init__(self, motion: Motion) -> None:
+        self.motion = motion
+        self.cell = CELL if motion.values is None else CELL_WITH_NUMBERS
+
+    def scene(self, name: str) -> Scene:
+        kernel, size = self.motion.kernel, self.motion.size
+        lines = [described(kernel, size), relation(kernel, size)]
+        if kernel.channels:
+            first = self.motion.first
+            last = first + len(self.motion.weights) - 1
+            which = f"channel {last}" if last == first else f"channels {first} to {last}"
+            lines.append(f"filter {self.motion.filter} of {kernel.channels[1]}, which reads {which}")
+        heads, top, wide = title(name, lines)
+        self.x0, self.y0 = float(PAD), top + 26
+        self.high = len(self.motion.strips[0]) * self.cell
+        self.x1 = self.x0 + len(self.motion.strips[1]) * self.cell
+        self.total = len(self.motion.weights) * (self.high + _BETWEEN) - _BETWEEN
+        between, self.xo = self._kernel()
+        self.yo = self.y0 + max(0.0, (self.total - self.motion.lengths[0] * self.cell) / 2)
+        under, numbers = self._input()
+        items = [*heads, *self._beams(), *under, *between, *self._output(), *self._taps(), *numbers, *self._marks()]
+        notes, bottom = self._legend(max(self.y0 + self.total, self.yo + self.motion.lengths[0] * self.cell))
+        sums, longest = self._sums(bottom + 34)
+        bottom += 34 * bool(sums)
+        right = max(self.xo + self.motion.lengths[1] * self.cell, PAD + longest)
+        return Scene(
+            width=max(right + PAD, wide), height=bottom + PAD, items=(*items, *notes, *sums),
+            title=f"Convolution arithmetic: {name}", about=self._about(lines), frames=len(self.motion.positions),
+            seconds=SECONDS if self.motion.values is None else SECONDS_WITH_NUMBERS,
+        )  # fmt: skip
+
+    def _about(self, lines: Sequence[str]) -> str:
+        weights = "; ".join(" ".join(map(number, row)) for plane in self.motion.weights for row in plane)
+        listed = f" Weights, row by row: {weights}." if self.motion.weights.size <= 81 else ""
+        steps = f"One frame for each of the {len(self.motion.positions)} output positions, row by row"
+        return f"{'. '.join(lines)}.{listed} {steps}: the taps over the input, and the output so far."
+
+    def _planes(self) -> list[tuple[int, float]]:
+        """The channels that are read, by number from 0, and where their cells begin."""
+        return [(k, self.y0 + k * (self.high + _BETWEEN)) for k in range(len(self.motion.weights))]
+
+    def _input(self) -> tuple[list[Any], list[Any]]:
+        """The cells of the input, and the numbers that lie above the taps."""
+        cells: list[Any] = []
+        numbers: list[Any] = []
+        rows, columns = self.motion.strips
+        for plane, top in self._planes():
+            many = len(self.motion.weights) > 1
+            label = "input" + f", channel {self.motion.first + plane}" * many
+            middle = (self.x0 + self.x1) / 2
+            cells.append(Text(x=middle, y=top - 8, text=label, size=11 if many else 13, bold=True, role="inputline"))
+            for r, down in enumerate(rows.kinds):
+                for c, right in enumerate(columns.kinds):
+                    kind, x, y = kind_of(down, right), self.x0 + c * self.cell, top + r * self.cell
+                    value, note = self.motion.value(plane, r, c), ""
+                    if value is not None:
+                        note = f"input[{rows.low + r}, {columns.low + c}] = {value:.6g}"
+                        numbers.append(in_cell(number(value), x, y, self.cell, note=note))
+                    elif self.motion.transposed and kind == "input":
+                        half = self.cell / 2
+                        numbers.append(Dot(x=x + half, y=y + half, r=self.cell * 0.13, fill="inputline"))
+                    cells.append(_place(kind, x, y, self.cell, note))
+        return cells, numbers
+
+    def _kernel(self) -> tuple[list[Any], float]:
+        """The weights between input and output, where there are numbers; and where the output begins."""
+        if self.motion.values is None:
+            return [], self.x1 + 84
+        high, wide = self.motion.weights.shape[1:]
+        x = self.x1 + 30
+        items: list[Any] = []
+        for plane, top in self._planes():
+            y = top + (self.high - high * self.cell) / 2
+            turned = self.motion.weights[plane, ::-1, ::-1] if self.motion.transposed else self.motion.weights[plane]
+            label = "kernel, turned" if self.motion.transposed else "kernel"
+            items.append(
+                Text(x=x + wide * self.cell / 2, y=y - 9, text=label, size=13, bold=True, role="tapline")
+            )  # fmt: skip
+            for (r, c), weight in np.ndenumerate(turned):
+                left, up = x + c * self.cell, y + r * self.cell
+                note = f"weight {number(weight)}"
+                items.append(cell(left, up, self.cell, fill="tap", stroke="tapline", note=note))
+                items.append(in_cell(number(weight), left, up, self.cell))
+            sign = y + high * self.cell / 2 + 7
+            items.append(Text(x=self.x1 + 15, y=sign, text="∗", size=20, role="faint"))
+        right = x + wide * self.cell
+        items.append(Text(x=right + 17, y=self.y0 + self.total / 2 + 6, text="=", size=18, role="faint"))
+        return items, right + 34
+
+    def _beams(self) -> list[Any]:
+        """From the taps to the output of each step."""
+        if self.motion.values is not None or self.motion.deformed:
+            return []
+        items: list[Any] = []
+        (high, wide), size = self.motion.span(), self.cell
+        for frame, (r, c) in enumerate(self.motion.positions):
+            for _, top in self._planes():
+                left = self.x0 + (self.motion.strips[1].starts[c] - self.motion.strips[1].low + wide) * size
+                up = top + (self.motion.strips[0].starts[r] - self.motion.strips[0].low) * size
+                x, y = self.xo + c * size, self.yo + r * size
+                points = ((left, up), (x, y), (x, y + size), (left, up + high * size))
+                items.append(Path(points=points, fill="tap", opacity=0.16, closed=True, frames=(frame, frame + 1)))
+        return items
+
+    def _output(self) -> list[Any]:
+        size, last = self.cell, len(self.motion.positions)
+        middle = self.xo + self.motion.lengths[1] * size / 2
+        items: list[Any] = [Text(x=middle, y=self.yo - 9, text="output", size=13, bold=True, role="outputline")]
+        items += [cell(self.xo + c * size, self.yo + r * size, size, stroke="rule") for r, c in self.motion.positions]
+        for frame, (r, c) in enumerate(self.motion.positions):
+            x, y, note = self.xo + c * size, self.yo + r * size, f"output[{r}, {c}]"
+            if self.motion.results is not None:
+                note += f" = {self.motion.results[r, c]:.6g}"
+            items.append(cell(x, y, size, fill="output", stroke="outputline", frames=(frame, last), note=note))
+            if self.motion.results is not None:
+                items.append(in_cell(number(self.motion.results[r, c]), x, y, size, frames=(frame, last), note=note))
+        return items
+
+    def _taps(self) -> list[Any]:
+        """The taps over each channel, as groups that move."""
+        items: list[Any] = []
+        size = self.cell
+        moves = [[(x * size, y * size) for x, y in way] for way in self.motion.moves()]
+        gaps = [window.dilation for window in self.motion.windows]
+        (high, wide), kernels = self.motion.span(), self.motion.weights
+        for plane, top in self._planes():
+            turned = kernels[plane, ::-1, ::-1] if self.motion.transposed else kernels[plane]
+            taps: list[list[Any]] = []
+            for (r, c), weight in np.ndenumerate(turned):
+                x = self.x0 + (0 if self.motion.deformed else c * gaps[1] * size)
+                y = top + (0 if self.motion.deformed else r * gaps[0] * size)
+                tap = [cell(x, y, size, fill="tap", stroke="tapline", opacity=0.92)]
+                if self.motion.values is not None:
+                    text = {"text": number(weight), "size": max(8, size * 0.24), "anchor": "end", "role": "tapline"}
+                    tap.append(Text(x=x + size - 4, y=y + size - 4.5, bold=True, **text))  # type: ignore[arg-type]
+                taps.append(tap)
+            if self.motion.deformed:
+                items += [Group(items=tuple(tap), moves=tuple(way)) for tap, way in zip(taps, moves, strict=True)]
+                continue
+            hull = Box(x=self.x0, y=top, w=wide * size, h=high * size, stroke="tapline", width=2, radius=4)
+            items.append(Group(items=(*(part for tap in taps for part in tap), hull), moves=tuple(moves[0])))
+        return items
+
+    def _marks(self) -> list[Any]:
+        """The frame around the output of the step."""
+        frame = Box(x=self.xo, y=self.yo, w=self.cell, h=self.cell, stroke="tapline", width=2.2, radius=4)
+        return [Group(items=(frame,), moves=tuple((c * self.cell, r * self.cell) for r, c in self.motion.positions))]
+
+    def _legend(self, bottom: float) -> tuple[list[Any], float]:
+        """What the cells that are no input mean, below it; and where that ends."""
+        rows, columns = self.motion.strips
+        kinds = {kind_of(down, right) for down in rows.kinds for right in columns.kinds}
+        words = []
+        if "border" in kinds:
+            zero = self.motion.kernel.border == "zero"
+            words.append(
+                "dashed: padding, 0" if zero else f"dashed: what border {self.motion.kernel.border} shows there"
+            )
+        if "gap" in kinds:
+            words.append("small: zeros put between" + "; dots: samples" * (self.motion.values is None))
+        if self.motion.deformed:
+            words.append("taps lie between samples, which are mixed bilinearly")
+        items = [
+            Text(x=PAD, y=bottom + 18 + 15 * k, text=text, size=11, role="faint", anchor="start")
+            for k, text in enumerate(words)
+        ]
+        return items, bottom + 15 * len(words) + 3 * bool(words)
+
+    def _sums(self, y: float) -> tuple[list[Any], float]:
+        """The sum of each step, and how wide the widest is."""
+        texts = self.motion.sums()
+        items = [
+            Text(x=PAD, y=y, text=text, size=14, anchor="start", frames=(frame, frame + 1))
+            for frame, text in enumerate(texts)
+        ]
+        return items, max((width_of(text, 14) for text in texts), default=0.0)
+
+
+def _place(kind: str, x: float, y: float, size: float, note: str) -> Box:
+    if kind == "input":
+        return cell(x, y, size, fill="input", stroke="inputline", note=note)
+    if kind == "border":
+        return cell(x, y, size, fill="ghost", stroke="ghostline", dashed=True, note=note)
+    inset = size * 0.22
+    return Box(
+        x=x + inset, y=y + inset, w=size - 2 * inset, h=size - 2 * inset, radius=3, stroke="ghostline", dashed=True,
+        note=note,
+    )  # fmt: skip

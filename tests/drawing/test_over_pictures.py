@@ -1,0 +1,185 @@
+"""What is drawn over pictures: taps where the kernel reads, offsets as they are, fields as impulses answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convcli
+from convcli.costs import receptive
+from convcli.drawing import field as receptive_field, offsets
+from convcli.drawing.scene import Dot, Path, Picture, Text
+from convcli.errors import ConvcliError
+from convcli.networks.placed import Flow, Placed
+from tests.support import noise
+
+PICTURE = noise(96, 120, 3)
+SWIRL = {"type": "deformable", "weights": {"fill": 1, "size": [3, 3]}, "offsets": {"swirl": {"angle": 60}}}
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["dilated-laplacian", SWIRL, "upsample-bilinear-2x", "downsample-2x", "luma", "jitter", "sobel-x"],
+    ids=str,
+)
+def test_dots_are_where_taps_read(source: Any) -> None:
+    kernel, points = convcli.load(source), [(0, 0), (20, 31), (40, 50)]
+    scene = convcli.draw.taps(kernel, PICTURE, points).scene
+    picture = next(item for item in scene.items if isinstance(item, Picture))
+    zoom, drawn = picture.w / 120, []
+    for dot in scene.items:
+        if isinstance(dot, Dot) and (told := re.fullmatch(r"tap \d+: weight (\S+), reads y (\S+), x (\S+)", dot.note)):
+            place = (dot.y - picture.y) / zoom - 0.5, (dot.x - picture.x) / zoom - 0.5
+            np.testing.assert_allclose(place, (float(told[2]), float(told[3])), atol=1e-3)
+            assert (dot.fill == "pos") is (float(told[1]) > 0)
+            drawn.append(place)
+    weights = kernel.dense_weights()
+    weights = np.abs(weights).mean(axis=(0, 1)) if kernel.channels else weights
+    places = np.concatenate([kernel.reads(point, (96, 120))[weights.reshape(-1) != 0] for point in points])
+    np.testing.assert_allclose(drawn, places[~np.isnan(places[:, 0])], atol=1e-3)
+
+
+def test_small_kernels_are_enlarged_and_large_ones_are_not() -> None:
+    small, large = (convcli.draw.taps(f"dilated-laplacian:dilation={gap}", PICTURE).scene for gap in (1, 20))
+    assert [sum(isinstance(i, Picture) for i in scene.items) for scene in (small, large)] == [3, 1]
+    assert "around y" in next(i.text for i in small.items if isinstance(i, Text) and i.text.startswith("around"))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_offsets_are_the_kernels(stride: int) -> None:
+    size = 96 // stride, 120 // stride
+    array = np.random.default_rng(0).uniform(-9, 9, (6, *size))
+    kernel = convcli.load({"type": "deformable", "weights": [[1, 2, 1]], "offsets": array, "stride": stride})
+    for tap in range(3):
+        down, right = offsets.field(kernel, (96, 120), tap)  # type: ignore[arg-type]
+        np.testing.assert_array_equal((down, right), array[2 * tap : 2 * tap + 2])
+        told = [item.note for item in convcli.draw.offsets(kernel, PICTURE, tap=tap).scene.items if item.note]
+        assert len(told) > 100
+        for note in told:
+            y, x, dy, dx = map(float, re.fullmatch(r"y (\d+), x (\d+): (\S+) down, (\S+) right", note).groups())  # type: ignore[union-attr]
+            assert (dy, dx) == pytest.approx((down[int(y), int(x)], right[int(y), int(x)]), rel=1e-5)
+
+
+def test_arrows_lie_on_the_picture_and_say_how_long_the_longest_is() -> None:
+    scene = convcli.draw.offsets(SWIRL, PICTURE).scene
+    down, right = offsets.field(convcli.load(SWIRL), (96, 120), 4)  # type: ignore[arg-type]
+    assert f"longest offset {np.hypot(down, right).max():.1f} pixels" in scene.about
+    picture = next(item for item in scene.items if isinstance(item, Picture))
+    for item in scene.items:
+        if isinstance(item, Path) and item.arrow:
+            assert all(picture.x <= x <= picture.x + picture.w and picture.y <= y <= picture.y + picture.h + 1e-9
+                       for x, y in item.points)  # fmt: skip
+
+
+def test_hues_of_equal_lengths_are_equally_light() -> None:
+    angles = np.linspace(0, 2 * np.pi, 64)
+    rgb = offsets.hues(np.sin(angles)[None], np.cos(angles)[None], 1.0)[0] / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    light = linear @ (0.2126, 0.7152, 0.0722)
+    assert light.max() / light.min() < 1.45
+    assert (offsets.hues(np.zeros((1, 1)), np.zeros((1, 1)), 1.0) > 240).all()
+
+
+CHAINS = [
+    ["{weights: {fill: 1, size: [3, 3]}, dilation: 2, border: zero}"] * 3,
+    ["sharpen:border=zero", "gaussian:sigma=1,border=zero", "downsample-2x:border=zero"],
+    ["downsample-2x:border=zero", "{weights: [[1, 2]], stride: [1, 2], padding: valid}"],
+    ["{type: transposed, weights: [[1, 2, 1], [2, 4, 2], [1, 2, 1]], stride: 2, border: zero}", "box:border=zero"],
+    ["{type: transposed, weights: [[1, 2]], stride: 3, padding: 0, border: zero}", "box:border=zero"],
+    [
+        "box:border=zero",
+        "{type: transposed, weights: [[3]], stride: 2, border: zero, padding: 0}",
+        "{weights: {fill: 1, size: [2, 4]}}",
+    ],
+]
+
+
+@pytest.mark.parametrize("sources", CHAINS, ids=str)
+def test_fields_are_what_impulses_answer(sources: list[str]) -> None:
+    kernels = [convcli.load(source) for source in sources]
+    sizes: list[tuple[int, ...]] = [(22, 24)]
+    for kernel in kernels:
+        sizes.append(kernel.output_shape(sizes[-1], "yx"))
+    point = tuple(n // 2 for n in sizes[-1])
+    grid, (top, left) = receptive_field.counts(kernels, sizes, point)
+    answers = np.zeros(sizes[0])
+    plain = [k.replace(weights=_absolute(k)) if hasattr(k, "weights") else k for k in kernels]  # type: ignore[call-arg]
+    for place in np.ndindex(sizes[0]):
+        x = np.zeros(sizes[0])
+        x[place] = 1
+        for kernel in plain:
+            x = kernel.apply(x, "yx")
+        answers[place] = x[point]
+    inside = np.zeros(sizes[0])
+    for (r, c), value in np.ndenumerate(grid):
+        if 0 <= top + r < sizes[0][0] and 0 <= left + c < sizes[0][1]:
+            inside[top + r, left + c] = value
+        else:
+            assert value == 0 or top + r < 0 or left + c < 0 or top + r >= sizes[0][0] or left + c >= sizes[0][1]
+    np.testing.assert_allclose(inside, answers, atol=1e-9)
+
+
+def _absolute(kernel: Any) -> Any:
+    from convcli.ops import tensors
+
+    weights = np.abs(kernel.dense_weights())
+    return tensors.of_array(weights / weights.sum() * (kernel.divisor if kernel.divisor != "sum" else 1))
+
+
+@pytest.mark.parametrize("gaps", [(2, 2, 2), (1, 2, 5), (3,), (1, 1)])
+def test_fields_say_what_compare_counts(gaps: tuple[int, ...]) -> None:
+    kernels = [convcli.load(f"{{weights: {{fill: 1, size: [3, 3]}}, dilation: {gap}}}") for gap in gaps]
+    layers, flow = [], Flow(size=(96, 120), channels=1)
+    for number, kernel in enumerate(kernels):
+        layers.append(Placed.on(flow, str(number), "dense", kernel.windows((96, 120), "yx"), kernels={"": kernel}))
+        flow = Flow(size=(96, 120), channels=1, sources=(number,))
+    seen = receptive.receptive_fields(layers)[-1]
+    assert seen.coverage is not None
+    says = f"sees {seen.field[0]}×{seen.field[1]} pixels, and reads {seen.coverage:.0%} of them"
+    assert says in convcli.draw.field(kernels, PICTURE).scene.about
+
+
+@pytest.mark.parametrize(
+    ("draw", "fact"),
+    [
+        (lambda: convcli.draw.taps("sharpen", PICTURE, [(500, 10)]), "500,10 lies outside the output of 96x120"),
+        (lambda: convcli.draw.taps("gaussian:sigma=9", PICTURE), "has 5,329 taps"),
+        (lambda: convcli.draw.taps("[1, 2, 1]", PICTURE), "moves along x"),
+        (lambda: convcli.draw.offsets("sharpen", PICTURE), "kernel 'sharpen' is not deformable: it has no offsets"),
+        (lambda: convcli.draw.offsets("swirl", PICTURE, tap=1), "tap 1 of a kernel with 1"),
+        (lambda: convcli.draw.field(["swirl"], PICTURE), "kernel 'swirl' is deformable"),
+        (lambda: convcli.draw.field(["sharpen"], PICTURE, (96, 0)), "96,0 lies outside the output of 96x120"),
+        (lambda: convcli.draw.field([], PICTURE), "no kernels"),
+        (lambda: convcli.draw.field(["{type: transposed, weights: [[1]], stride: 2, padding: 0}"], PICTURE, (1, 0)),
+         "sees zeros alone"),
+        (lambda: convcli.draw.taps("sharpen", np.zeros((3, 4, 5, 6))), "no picture"),
+        (lambda: convcli.draw.offsets(
+            {"type": "deformable", "weights": [[1]], "offsets": np.zeros((2, 5, 5))}, PICTURE), "has shape (2, 5, 5)"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_drawn_is_refused(draw: Any, fact: str) -> None:
+    with pytest.raises(ConvcliError) as error:
+        draw()
+    assert fact in str(error.value)
+
+
+def test_a_photograph_inside_an_svg_is_a_jpeg_of_twice_its_drawn_size() -> None:
+    import base64
+
+    from tests.support import read
+
+    text = convcli.draw.offsets(SWIRL, noise(1500, 2000, 3)).svg()
+    data = re.search(r"data:image/jpeg;base64,([^\"]+)", text)
+    assert data and read(base64.b64decode(data[1])).shape == (660, 880, 3)
+
+
+def test_the_wheel_of_hues_is_round_on_any_paper() -> None:
+    wheel = [item for item in convcli.draw.offsets(SWIRL, PICTURE).scene.items if isinstance(item, Picture)][-1]
+    assert (wheel.pixels[0, 0, 3], wheel.pixels[60, 60, 3]) == (0, 255)
+    for name, paper in (("light", 255), ("dark", 13)):
+        drawing = convcli.draw.offsets(SWIRL, PICTURE, theme=name, scale=1)
+        pixels = drawing.pixels()[0]
+        assert pixels[round(wheel.y) + 1, round(wheel.x) + 1, 0] == paper
