@@ -41,8 +41,8 @@ NARROW = 64
 #: Outputs whose taps read far away go in parts of so many rows and columns: turned by any angle their window is
 #: narrower than 128 samples.
 FAR = (64, 96)
-#: The same for displacements by rule, which no part is near to.
-RULE_SPAN, RULE_FAR = 2 * BLOCK, (BLOCK, BLOCK)
+#: The same for bytes that are moved: an error of 1/30,000 of a pixel is a hundredth of what rounding them is.
+BYTES_SPAN, BYTES_FAR = 4 * BLOCK, (BLOCK, 2 * BLOCK)
 #: Places that are made at a time: they are read while they are in the cache.
 PLACES = 1 << 18
 #: Rows of a part that is not made smaller.
