@@ -11,7 +11,7 @@ import numpy as np
 from convcli.engine.bank.bank import join
 from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch
-from convcli.engine.sampled.samples import BLOCK, sample
+from convcli.engine.sampled.samples import BLOCK, mix, sample
 from convcli.engine.sampled.warp import (
     BYTES_FAR,
     BYTES_SPAN,
@@ -22,7 +22,6 @@ from convcli.engine.sampled.warp import (
     Shifts,
     far_parts,
     is_narrow,
-    mix,
     near_part,
     read_pixels,
     read_planes,

@@ -290,21 +290,3 @@ def _read(pixels: Array, places: Sequence[Floats], sources: Sources, out: Array)
     for cut, source in sources:
         own = out[:, cut]
         cv2.remap(pixels[:, source], right[:, cut], down[:, cut], cv2.INTER_LINEAR, own, cv2.BORDER_REPLICATE)
-
-
-def mix(weights: Floats, samples: Floats, groups: int) -> Floats:
-    """The weights on `(channels, taps, h, w)`: every channel alone, or a filter bank as one product per group.
-
-    `weights` are `(taps,)` or `(outputs, channels / groups, taps)`; the result is `(outputs, h, w)`.
-    """
-    channels, taps, *size = samples.shape
-    if weights.ndim == 1:
-        y: Floats = np.matmul(weights, samples.reshape(channels, taps, -1)).reshape(channels, *size)
-        return y
-    outputs, inputs, _ = weights.shape
-    y = scratch("mixed", (outputs, math.prod(size)), samples.dtype)
-    for group in range(groups):
-        filters = slice(group * outputs // groups, (group + 1) * outputs // groups)
-        own = samples[group * inputs : (group + 1) * inputs].reshape(inputs * taps, -1)
-        np.matmul(weights[filters].reshape(-1, inputs * taps), own, out=y[filters])
-    return y.reshape(outputs, *size)
