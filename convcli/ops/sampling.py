@@ -11,18 +11,17 @@ import numpy as np
 from convcli.engine.bank.bank import join
 from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch
-from convcli.engine.sampled.samples import BLOCK, sample
+from convcli.engine.sampled.samples import BLOCK, mix, sample
 from convcli.engine.sampled.warp import (
+    BYTES_FAR,
+    BYTES_SPAN,
     FAR,
-    RULE_FAR,
-    RULE_SPAN,
     SPAN,
     Local,
     Part,
     Shifts,
     far_parts,
     is_narrow,
-    mix,
     near_part,
     read_pixels,
     read_planes,
@@ -52,8 +51,8 @@ FEW = 1 << 20
 
 #: Outputs of a picture: rows, columns.
 Block = tuple[slice, slice]
-#: The same as four numbers.
-Corners = tuple[int, int, int, int]
+#: The same as four numbers, and whether bytes are moved.
+Corners = tuple[int, int, int, int, bool]
 #: A part of a block, and where its taps read; None where `remap` can't read there.
 Read = tuple[Part, Local | None]
 
@@ -147,7 +146,7 @@ class Sampling:
     def _block(self, image: Array, block: Block, y: Array, *, whole: bool) -> None:
         """Fills `y`, `(h, w, channels out)`, part by part; `whole`: a single tap reads pixels with all channels."""
         far = []
-        for part, local in self._reads(block):
+        for part, local in self._reads(block, moved=y.dtype == np.uint8):
             window = None if local is None else window_of(image, part, self.kernel.border, y.dtype)
             if window is None or local is None:
                 far.append(part)
@@ -167,14 +166,14 @@ class Sampling:
             own = y[part.rows, part.columns]
             np.copyto(own, np.rint(mixed) if own.dtype.kind == "u" else mixed, casting="unsafe")
 
-    def _reads(self, block: Block) -> Iterable[Read]:
-        key = block[0].start, block[0].stop, block[1].start, block[1].stop
+    def _reads(self, block: Block, *, moved: bool) -> Iterable[Read]:
+        key = block[0].start, block[0].stop, block[1].start, block[1].stop, moved
         if key in self._held:
             return self._held[key]
-        shifts, parts, rule = self._shifts(block), self.kernel.parts.get(key), self._by_rule
-        shape, span = (RULE_FAR, RULE_SPAN) if rule else (FAR, SPAN)
+        shifts, parts = self._shifts(block), self.kernel.parts.get(key)
+        shape, span = (BYTES_FAR, BYTES_SPAN) if moved else (FAR, SPAN)
         if parts is None:
-            near = near_part(shifts, self.size) if self.dtype == np.float32 and not rule else None
+            near = near_part(shifts, self.size) if self.dtype == np.float32 and not moved else None
             parts = [near] if near else far_parts(shifts.places(), self.size, shape, span=span)
             self.kernel.parts[key] = parts
         narrow = [self.dtype == np.float32 and is_narrow(part, self.size, span) for part in parts]

