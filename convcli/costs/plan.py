@@ -174,7 +174,7 @@ def _by_planes(shared: Mapping[str, Any], work: engine.Plane, phases: int, chose
     ]
     again = phases * (len(cuts) - 1) * (work.taps[0] - 1) * work.width * work.channels
     return KernelPlan(
-        **{**shared, "algorithm": chosen.algorithm}, options=tuple(options), phases=phases,
+        **{**shared, "algorithm": chosen.algorithm, "threads": sharing}, options=tuple(options), phases=phases,
         bands=len(cuts) * phases, band_rows=max(stop - start for start, stop in cuts),
         tile=chosen.tile if chosen.algorithm == "fourier" else None,
         flops=round(engine.flops(work, chosen) * samples),
