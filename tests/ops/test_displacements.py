@@ -56,7 +56,7 @@ RULES: list[tuple[Any, dict[str, float]]] = [
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 9), (64, 65), (130, 300), (333, 258)], ids=str)
-@pytest.mark.parametrize(("rule", "given"), RULES, ids=str)
+@pytest.mark.parametrize(("rule", "given"), RULES, ids=lambda part: getattr(part, "__name__", str(part)))
 def test_rules_are_their_formulas(rule: Any, given: dict[str, float], shape: tuple[int, int]) -> None:
     values = np.random.default_rng(0).random(shape)
     rows, columns = np.mgrid[: shape[0], : shape[1]].astype(float)
