@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from convcli import engine
@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.engine import Cuts, Sink
+    from convcli.engine import Call, Cuts, Signature, Sink
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.ops.displacements import Displacement
+    from convcli.ops.sampling import Sampling
 else:
     np = late("numpy")
+
+#: Up to so many samples one thread makes them sooner than several have begun, with places that are kept.
+CALL_LIMIT = 1 << 18
 
 OFFSETS = f.Field(
     "offsets",
@@ -132,14 +136,15 @@ class Deformable(Kernel):
             return block[0::2], block[1::2]
         from convcli.ops.displacements import displaced
 
-        (high, wide), windows = self.taps, self.windows(size, "yx")
-        steps = [
+        down, right = (
             np.array([window.places(o) for o in range(window.length)[part]], np.float64).T
-            for window, part in zip(windows, (rows, columns), strict=True)
-        ]
-        places = np.repeat(steps[0], wide, axis=0), np.tile(steps[1], (high, 1))
+            for window, part in zip(self.windows(size, "yx"), (rows, columns), strict=True)
+        )
         rule = cast("Displacement", self.offsets.rule)
-        return displaced(rule, self.offsets.values(2, "offsets"), *places, tuple(size))
+        with engine.scratch_space():
+            down, right = displaced(rule, self.offsets.values(2, "offsets"), down, right, tuple(size))
+            shape = math.prod(self.taps), *down.shape[2:]
+            return down.reshape(shape).copy(), right.reshape(shape).copy()
 
     def reads(self, output: Sequence[int], size: Sequence[int]) -> npt.NDArray[np.float64]:
         """As for other kernels, at fractions of pixels, by the first group of offsets."""
@@ -203,32 +208,46 @@ class Deformable(Kernel):
             weights=weights, offsets=offsets, mask=None, groups=1, bias=None, activation=None, divisor=1, flip=False
         )
 
-    def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        from convcli.engine.sampled.samples import BLOCK
-        from convcli.ops.sampling import Deformation, Sampling
+    def reach(self, low: float, high: float) -> tuple[float, float] | None:
+        if self.channels is not None or self.bias is not None or self.mask is not None:
+            return None
+        weights = self.effective
+        plus, minus = float(weights[weights > 0].sum()), float(weights[weights < 0].sum())
+        return plus * low + minus * high, plus * high + minus * low
 
-        windows = self.windows(x.shape[:-1], axes)[-2:]
-        size = (windows[0].length, windows[1].length)
-        self._check_fit(x.shape, size)
-        deformation = Deformation(
-            weights=self.effective, windows=windows, offsets=self.offsets, mask=self.mask, groups=self.groups,
-            offset_groups=self.offset_groups, channels_out=self.output_channels(x.shape[-1]), border=self.border,
-            memory=self._memory,
-        )  # fmt: skip
+    def _call(self, x: Signature) -> Call | None:
+        sampling = self._sampling(x.shape, x.axes, x.work, holds=True)
+        return sampling.call if len(x.shape) == 3 and sampling.total <= CALL_LIMIT else None
+
+    def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
+        sampling = self._sampling(x.shape, axes, dtype)
 
         def image_cuts(image: Array, sink: Sink) -> Cuts:
-            tiling = engine.Tiling(x=image, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=BLOCK)
-            return tiling.by_regions(Sampling(deformation, image, dtype).band)
+            tiling = engine.Tiling(
+                x=image, windows=sampling.kernel.windows, border=self.border, dtype=dtype, sink=sink,
+                rows=sampling.rows, channels=sampling.samples,
+            )  # fmt: skip
+            # `remap` rounds bytes as we do.
+            native = sink.native(image.dtype, exact=True) if sampling.moves_bytes(image) else None
+            return tiling.by_regions(partial(sampling.band, image, target=native))
 
         if x.ndim == 3:
             return image_cuts(x, sink)
         # A volume goes slice by slice: z is carried through.
         return engine.Cuts.joined([image_cuts(image, sink.slice(z)) for z, image in enumerate(x)])
 
-    @cached_property
-    def _memory(self) -> dict[Hashable, Any]:
-        """What `Deformation` keeps from one picture to the next."""
-        return {}
+    def _sampling(self, shape: Sequence[int], axes: str, dtype: DTypeLike, *, holds: bool = False) -> Sampling:
+        """How pictures of a shape are sampled; raises `ShapeError` where offsets or mask were made for another."""
+        from convcli.ops.sampling import Deformation, Sampling
+
+        windows = self.windows(shape[:-1], axes)[-2:]
+        self._check_fit(tuple(shape), (windows[0].length, windows[1].length))
+        deformation = Deformation(
+            weights=self.effective, windows=windows, offsets=self.offsets, mask=self.mask, groups=self.groups,
+            offset_groups=self.offset_groups, channels_out=self.output_channels(shape[-1]), border=self.border,
+            parts=self.remembered(("parts", tuple(shape[-3:-1]), dtype), dict),
+        )  # fmt: skip
+        return Sampling(deformation, shape[-3:], dtype, holds=holds)
 
     def _check_fit(self, shape: tuple[int, ...], size: tuple[int, int]) -> None:
         """Raises `ShapeError` where offsets or mask were made for another output size or number of channels."""

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from convcli.engine.bank.bank import join_to
-from convcli.engine.sampled.samples import BLOCK, operator, sample
-from convcli.engine.sampled.warp import Reads, reach, warp
-from convcli.engine.tiles import Region
+from convcli.engine.bank.bank import join
+from convcli.engine.dtypes import planar
+from convcli.engine.memory import scratch
+from convcli.engine.sampled.samples import BLOCK, sample
+from convcli.engine.sampled.warp import (
+    FAR,
+    RULE_FAR,
+    RULE_SPAN,
+    SPAN,
+    Local,
+    Part,
+    Shifts,
+    far_parts,
+    is_narrow,
+    mix,
+    near_part,
+    read_pixels,
+    read_planes,
+    window_of,
+)
 from convcli.ops.displacements import Displacement, displaced
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
@@ -23,29 +38,32 @@ if TYPE_CHECKING:
 
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.engine.geometry import Window
+    from convcli.engine.tiles import Region
 
     Places = npt.NDArray[np.float64]
 
-#: Columns of outputs whose places are made at once: threads wait for one another between calls, which are to be long.
-CHUNK = 8 * BLOCK
-#: Outputs whose taps read far away go in blocks of so many rows and columns: turned by any angle their window is
-#: narrower than 128 samples, below which float32 knows places twice as well as above.
-FAR = (64, 96)
-#: Samples of all taps and channels that are held at once.
-HELD = 1 << 21
-#: Above so many channels one sparse matrix for all of them is faster than a call per channel.
-FEW_CHANNELS = 8
-#: Bytes of sparse matrices that a kernel keeps for its next picture, and those of one place.
-KEPT_BYTES = 1 << 26
-PLACE_BYTES = 32
+#: Places that are looked at together, and samples of all taps and channels that are held at once.
+PLACES = 1 << 19
+HELD = 1 << 20
+#: Columns of stored offsets that are read one after another: memory is slow where rows are short.
+WIDE = 8 * BLOCK
+#: Up to so many samples two bands are enough.
+FEW = 1 << 20
+
+#: Outputs of a picture: rows, columns.
+Block = tuple[slice, slice]
+#: The same as four numbers.
+Corners = tuple[int, int, int, int]
+#: A part of a block, and where its taps read; None where `remap` can't read there.
+Read = tuple[Part, Local | None]
 
 
 @record(eq=False)
 class Deformation:
     """A deformable kernel as pictures of one size are sampled by it.
 
-    `weights` are the effective ones, `windows` those of the rows and columns without offsets. `memory` keeps what is
-    made of offsets that are the same for every picture from one picture to the next.
+    `weights` are the effective ones, `windows` those of the rows and columns without offsets. `parts` keeps how blocks
+    are cut from one picture to the next, where offsets are the same for every picture.
     """
 
     weights: Array
@@ -56,152 +74,159 @@ class Deformation:
     offset_groups: int
     channels_out: int
     border: str
-    memory: dict[Hashable, Any]
+    parts: dict[Corners, list[Part]]
 
 
 class Sampling:
-    """One picture `(height, width, channels)` under a deformable kernel."""
+    """Pictures `(height, width, channels)` of one size under a deformable kernel, in float32 or float64.
 
-    def __init__(self, kernel: Deformation, image: Array, dtype: DTypeLike) -> None:
-        self.kernel = kernel
-        self.image = image
-        self.dtype = np.dtype(dtype)
-        self.weights = kernel.weights.astype(dtype)
-        self.taps = math.prod(kernel.weights.shape[-2:])
-        self.nominal = self._nominal_of_all()
-        self.groups = kernel.offset_groups
-        offsets = kernel.offsets
-        #: Whether sparse matrices are worth making, once for all pictures of this size.
-        self.sparse = (
-            isinstance(offsets, Tensor)
-            and image.shape[-1] // self.groups > FEW_CHANNELS
-            and offsets.size // 2 * PLACE_BYTES <= KEPT_BYTES
-        )
-        self.pixels = np.ascontiguousarray(image, dtype).reshape(-1, image.shape[-1]) if self.sparse else None
+    Places are made for each picture anew unless it `holds` them.
+    """
 
-    def band(self, region: Region) -> Array:
-        """`(*region, channels out)`."""
+    def __init__(self, kernel: Deformation, size: Sequence[int], dtype: DTypeLike, *, holds: bool = False) -> None:
+        self.kernel, self.size, self.dtype = kernel, tuple(size[:2]), np.dtype(dtype)
+        taps = kernel.weights.shape[-2:]
+        self.weights = kernel.weights.reshape(*kernel.weights.shape[:-2], -1).astype(dtype)
+        self._taps = (kernel.offset_groups, *taps)
+        self._nominal = [
+            np.arange(count, dtype=np.float64)[:, None] * window.dilation
+            + (np.arange(window.length, dtype=np.float64) * window.stride - window.before)
+            for count, window in zip(taps, kernel.windows, strict=True)
+        ]
+        lengths = [window.length for window in kernel.windows]
+        #: Samples that are read for one output, and for all of them.
+        self.samples = math.prod(taps) * size[2]
+        self.total = self.samples * math.prod(lengths)
+        self._all = (0, lengths[0]), (0, lengths[1])
+        self._by_rule = isinstance(kernel.offsets, RuleCall)
+        self._holds = holds
+        self._held: dict[Corners, list[Read]] = {}
+
+    @property
+    def rows(self) -> int:
+        """The height that bands should have: all threads get some, and places lie near one another."""
+        return min(BLOCK, -(-self._all[0][1] // (2 if self.total <= FEW else 4)))
+
+    def moves_bytes(self, image: Array) -> bool:
+        """Whether bytes are only moved: bilinearly, by a single tap of 1."""
+        return image.dtype == np.uint8 and self._whole(image) and self.weights[0] == 1 and self.kernel.mask is None
+
+    def _whole(self, image: Array) -> bool:
+        """Whether a single tap reads pixels with all channels."""
+        return self.weights.size == 1 == self.weights.ndim and image.shape[2] in (1, 3, 4) and not planar(image)
+
+    def call(self, image: Array, out: Array | None) -> Array:
+        """All of a picture: see `Signature`."""
+        with np.errstate(all="ignore"):
+            return self.band(image, self._all, out)
+
+    def band(self, image: Array, region: Region, target: Array | None = None) -> Array:
+        """`(*region, channels out)`; as a part of the `target`, in its dtype, where there is one."""
         (top, bottom), (_, width) = region
-        channels = self.image.shape[-1]
-        y = np.empty((bottom - top, width, self.kernel.channels_out), self.dtype)
-        step = max(BLOCK // 8, min(BLOCK, HELD // (self.taps * channels * min(width, CHUNK))))
-        for up in range(top, bottom, step):
-            rows = slice(up, min(up + step, bottom))
-            for left in range(0, width, CHUNK):
-                columns = slice(left, min(left + CHUNK, width))
-                self._chunk(rows, columns, y[rows.start - top : rows.stop - top, columns])
-        return y
+        whole = self._whole(image)
+        shape = (bottom - top, width, self.kernel.channels_out)
+        if target is not None:
+            y = target[top:bottom]
+        elif whole:
+            y = scratch("band", shape, self.dtype)
+        else:
+            y = np.moveaxis(scratch("band", (shape[2], *shape[:2]), self.dtype), 0, -1)
+        for rows, columns in self._cut(region):
+            self._block(image, (rows, columns), y[rows.start - top : rows.stop - top, columns], whole=whole)
+        return y if whole or planar(image) or target is not None else join(np.moveaxis(y, -1, 0))
 
-    def _chunk(self, rows: slice, columns: slice, y: Array) -> None:
-        """A chunk of outputs, at once where its taps read near their places, else in blocks."""
-        shifts = None
-        if self.groups == 1 and self.dtype == np.float32 and not self.sparse:
-            nominal = self._nominal(rows, columns)
-            shifts = self._shifts(0, rows, columns)
-            outputs = self._warped(Reads(shifts, nominal, self._reach(shifts, rows, columns)), rows, columns)
-            if outputs is not None:
-                join_to(outputs, y)
-                return
-        for up, left in itertools.product(
-            range(rows.start, rows.stop, FAR[0]), range(columns.start, columns.stop, FAR[1])
-        ):
-            high, wide = slice(up, min(up + FAR[0], rows.stop)), slice(left, min(left + FAR[1], columns.stop))
-            inside = (
-                slice(high.start - rows.start, high.stop - rows.start),
-                slice(wide.start - columns.start, wide.stop - columns.start),
-            )
-            own = None if shifts is None else tuple(shift[:, *inside] for shift in shifts)
-            join_to(self._block(high, wide, own), y[inside])
+    def _cut(self, region: Region) -> Iterator[Block]:
+        """A region in blocks whose places and samples are few enough."""
+        (top, bottom), (_, width) = region
+        wide = width if self._by_rule else min(width, WIDE)
+        few = min(BLOCK, HELD // (self.samples * min(width, SPAN)), PLACES // (math.prod(self._taps) * wide))
+        for rows in _ranges(top, bottom, max(BLOCK // 16, few)):
+            for columns in _ranges(0, width, wide):
+                yield rows, columns
 
-    def _block(self, rows: slice, columns: slice, shifts: tuple[Places, ...] | None) -> Array:
-        """A block of outputs whose taps read anywhere; `shifts` are those of its only group, where they are known."""
-        if shifts is not None:
-            down, right = self._places(shifts, rows, columns)
-            none = np.zeros((self.taps, down.shape[1])), np.zeros((self.taps, down.shape[2]))
-            outputs = self._warped(Reads((down, right), none, reach((down, right))), rows, columns)
-            if outputs is not None:
-                return outputs
-        per_group = self.image.shape[-1] // self.groups
-        parts = []
-        for group in range(self.groups):
-            own = slice(group * per_group, (group + 1) * per_group)
-            samples = self._samples(group, own, rows, columns)
+    def _block(self, image: Array, block: Block, y: Array, *, whole: bool) -> None:
+        """Fills `y`, `(h, w, channels out)`, part by part; `whole`: a single tap reads pixels with all channels."""
+        far = []
+        for part, local in self._reads(block):
+            window = None if local is None else window_of(image, part, self.kernel.border, y.dtype)
+            if window is None or local is None:
+                far.append(part)
+                continue
+            own, inside = y[part.rows, part.columns], _inside(block, part)
+            if not whole:
+                own[...] = self._mixed(read_planes(window, local), inside).transpose(1, 2, 0)
+                continue
+            read_pixels(window, local, own)
+            if self.weights[0] != 1:
+                own *= self.weights[0]
             if self.kernel.mask is not None:
-                taps = slice(group * self.taps, (group + 1) * self.taps)
-                samples *= np.asarray(self.kernel.mask.native[taps, rows, columns], self.dtype)[..., None]
-            parts.append(samples)
-        samples = parts[0] if self.groups == 1 else np.concatenate(parts, axis=-1)
-        if self.weights.ndim == 2:
-            summed: Array = np.tensordot(self.weights.reshape(-1), samples, axes=1)
-            return summed
-        return self._mix(samples)
+                np.multiply(own, self._factors(inside)[0, 0, 0, ..., None], out=own, casting="same_kind")
+        # Last, for they make places of their own in the same scratch memory.
+        for part in far:
+            mixed = self._mixed(self._gathered(image, _inside(block, part)), _inside(block, part)).transpose(1, 2, 0)
+            own = y[part.rows, part.columns]
+            np.copyto(own, np.rint(mixed) if own.dtype.kind == "u" else mixed, casting="unsafe")
 
-    def _samples(self, group: int, own: slice, rows: slice, columns: slice) -> Array:
-        """`(taps, h, w, channels)` of one group of channels."""
-        size = self.image.shape[:2]
-        if self.pixels is None:
-            down, right = self._places(self._shifts(group, rows, columns), rows, columns)
-            return sample(self.image[..., own], down, right, self.kernel.border, self.dtype)
-        key = "operator", size, self.dtype, group, rows.start, rows.stop, columns.start, columns.stop
-        matrix = self.kernel.memory.get(key)
-        if matrix is None:
-            down, right = self._places(self._shifts(group, rows, columns), rows, columns)
-            matrix = self.kernel.memory[key] = operator(down, right, size, self.kernel.border, self.dtype)
-        read: Array = matrix @ self.pixels[:, own]
-        return read.reshape(self.taps, rows.stop - rows.start, columns.stop - columns.start, -1)
+    def _reads(self, block: Block) -> Iterable[Read]:
+        key = block[0].start, block[0].stop, block[1].start, block[1].stop
+        if key in self._held:
+            return self._held[key]
+        shifts, parts, rule = self._shifts(block), self.kernel.parts.get(key), self._by_rule
+        shape, span = (RULE_FAR, RULE_SPAN) if rule else (FAR, SPAN)
+        if parts is None:
+            near = near_part(shifts, self.size) if self.dtype == np.float32 and not rule else None
+            parts = [near] if near else far_parts(shifts.places(), self.size, shape, span=span)
+            self.kernel.parts[key] = parts
+        narrow = [self.dtype == np.float32 and is_narrow(part, self.size, span) for part in parts]
+        reads = ((part, Local(part, shifts) if one else None) for part, one in zip(parts, narrow, strict=True))
+        if not self._holds:
+            return reads
+        self._held[key] = [(part, local and local.settled()) for part, local in reads]
+        return self._held[key]
 
-    def _warped(self, reads: Reads, rows: slice, columns: slice) -> Array | None:
-        """Outputs, `(h, w, channels out)`, where `warp` serves."""
-        mask = None if self.kernel.mask is None else self.kernel.mask.native[:, rows, columns]
-        flat = self.weights.reshape(*self.weights.shape[:-2], self.taps)
-        return warp(self.image, reads, flat, self.kernel.groups, self.kernel.border, mask)
+    def _gathered(self, image: Array, block: Block) -> Array:
+        """`(channels, taps, h, w)` from anywhere in a picture of any kind."""
+        rows, columns = self._shifts(block).places()
+        groups, _, _, *size = rows.shape
+        share = image.shape[2] // groups
+        samples = [
+            sample(
+                image[..., group * share : (group + 1) * share], rows[group].reshape(-1, *size),
+                columns[group].reshape(-1, *size), self.kernel.border, self.dtype,
+            )
+            for group in range(groups)
+        ]  # fmt: skip
+        return np.ascontiguousarray(np.moveaxis(np.concatenate(samples, axis=-1), -1, 0))
 
-    def _shifts(self, group: int, rows: slice, columns: slice) -> tuple[Any, Any]:
-        """How far from their places the taps read: down and right, `(taps, h, w)` each."""
+    def _factors(self, block: Block) -> Any:
+        """The mask of a block: `(offset groups, 1, taps, h, w)`."""
+        mask = cast("Tensor", self.kernel.mask)
+        return mask.native.reshape(self._taps[0], 1, -1, *mask.shape[1:])[..., block[0], block[1]]
+
+    def _mixed(self, samples: Array, block: Block) -> Array:
+        """`(channels out, h, w)` from samples, `(channels, taps, h, w)`, which are used up."""
+        if self.kernel.mask is not None:
+            grouped = samples.reshape(self._taps[0], -1, *samples.shape[1:])
+            np.multiply(grouped, self._factors(block), out=grouped, casting="same_kind")
+        return mix(self.weights, samples, self.kernel.groups)
+
+    def _shifts(self, block: Block) -> Shifts:
+        """How far from their places the taps of a block read."""
         offsets = self.kernel.offsets
+        rows, columns = (nominal[:, part] for nominal, part in zip(self._nominal, block, strict=True))
         if isinstance(offsets, RuleCall):
             rule = cast("Displacement", offsets.rule)
-            nominal = self._nominal(rows, columns)
-            return displaced(rule, offsets.values(2, "offsets"), *nominal, self.image.shape[:2])
-        block = offsets.native[group * 2 * self.taps : (group + 1) * 2 * self.taps, rows, columns]
-        return block[0::2], block[1::2]
+            down, right = displaced(rule, offsets.values(2, "offsets"), rows, columns, self.size)
+            return Shifts(down[None], right[None], rows, columns)
+        pairs: Any = offsets.native.reshape(*self._taps, 2, *offsets.shape[1:])[..., block[0], block[1]]
+        return Shifts(pairs[:, :, :, 0], pairs[:, :, :, 1], rows, columns)
 
-    def _reach(self, shifts: tuple[Any, Any], rows: slice, columns: slice) -> Any:
-        """The `reach` of `shifts`, looked for once where they are the same for every picture."""
-        if isinstance(self.kernel.offsets, RuleCall):
-            return reach(shifts)
-        key = "reach", rows.start, rows.stop, columns.start, columns.stop
-        if key not in self.kernel.memory:
-            self.kernel.memory[key] = reach(shifts)
-        return self.kernel.memory[key]
 
-    def _nominal(self, rows: slice, columns: slice) -> tuple[Places, Places]:
-        """Where the taps would read without offsets: rows `(taps, h)` and columns `(taps, w)`."""
-        return self.nominal[0][:, rows], self.nominal[1][:, columns]
+def _inside(block: Block, part: Part) -> Block:
+    """The outputs of a part of a block."""
+    (rows, columns), (top, left) = part[:2], (cut.start for cut in block)
+    return slice(top + rows.start, top + rows.stop), slice(left + columns.start, left + columns.stop)
 
-    def _nominal_of_all(self) -> tuple[Places, Places]:
-        nominal = []
-        for window in self.kernel.windows:
-            first = np.arange(window.length, dtype=np.float64) * window.stride - window.before
-            nominal.append(first + np.arange(window.taps, dtype=np.float64)[:, None] * window.dilation)
-        kh, kw = self.weights.shape[-2:]
-        return np.repeat(nominal[0], kw, axis=0), np.tile(nominal[1], (kh, 1))
 
-    def _places(self, shifts: tuple[Any, ...], rows: slice, columns: slice) -> tuple[Places, Places]:
-        """Where the taps read: rows and columns, `(taps, h, w)` each."""
-        nominal = self._nominal(rows, columns)
-        return shifts[0] + nominal[0][:, :, None], shifts[1] + nominal[1][:, None, :]
-
-    def _mix(self, samples: Array) -> Array:
-        """The filter bank on `(taps, h, w, channels)` samples: one matrix product per group."""
-        taps, height, width, _ = samples.shape
-        out, inputs = self.weights.shape[:2]
-        groups = self.kernel.groups
-        y = np.empty((height, width, out), samples.dtype)
-        for group in range(groups):
-            filters = slice(group * out // groups, (group + 1) * out // groups)
-            part = samples[..., group * inputs : (group + 1) * inputs].reshape(taps, -1, inputs)
-            patches = part.transpose(1, 0, 2).reshape(height * width, -1)
-            matrix = self.weights[filters].reshape(-1, inputs, taps).transpose(2, 1, 0).reshape(taps * inputs, -1)
-            y[..., filters] = (patches @ matrix).reshape(height, width, -1)
-        return y
+def _ranges(start: int, stop: int, longest: int) -> list[slice]:
+    return [slice(first, min(first + longest, stop)) for first in range(start, stop, longest)]

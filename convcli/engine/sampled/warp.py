@@ -1,88 +1,183 @@
-"""Deformable convolution by OpenCV's `remap`: taps are sampled plane by plane and multiplied with the weights at once.
+"""Reading by OpenCV's `remap`, part by part of a block of outputs.
 
-Places are counted from the corner of a window around what is read, in which float32 is fine enough, and the window is
-continued by the border rule, so that every neighbour of every place lies in it. Where places are near their outputs a
-band shares one window: then a tap's places are made for a whole band at once, and calls are long.
+A part reads in one window, continued by the border rule so that every neighbour of every place lies in it. Places are
+counted from the corner of that window, in which float32 is fine enough. Pixels of 4 channels take `remap` little more
+time than those of 1: channels go by fours, and the last ones of another number get company.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 
-from convcli.engine.bank.bank import part
+from convcli.engine.bank.bank import part as planes_of
 from convcli.engine.borders import read_window
+from convcli.engine.channel.direct import one_channel, opencv_layout
+from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch
 from convcli.engine.sampled.samples import BLOCK
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
     Places = npt.NDArray[np.float64]
+    Range = tuple[int, int]
+    #: Columns of outputs, and of the window that they read.
+    Sources = Sequence[tuple[slice, slice]]
 
-#: The widest window that places are counted in, so that they are known to 1/100,000 of a pixel: below 128 float32's
-#: steps are half as large as above, where few should lie.
+#: The widest window that places of stored offsets are counted in, so that they are known to 1/100,000 of a pixel: below
+#: 128 float32's steps are half as large as above, where few should lie.
 SPAN = 5 * BLOCK // 4
-#: Channels of pixels that `remap` reads exactly in OpenCV 5: on 2 it rounds places to 1/32 of a pixel.
-PIXELS = (1, 3, 4)
-#: Places of taps that are made at a time, within reach of the cache.
-PLACES = 1 << 18
-#: The narrowest part of a band that is worth a call of its own.
+#: Windows lie no further out than whole numbers that float32 tells apart.
+FARTHEST = 1 << 22
+#: The narrowest part that is worth a call of its own.
 NARROW = 64
+#: Outputs whose taps read far away go in parts of so many rows and columns: turned by any angle their window is
+#: narrower than 128 samples.
+FAR = (64, 96)
+#: The same for displacements by rule, which no part is near to.
+RULE_SPAN, RULE_FAR = 2 * BLOCK, (BLOCK, BLOCK)
+#: Places that are made at a time: they are read while they are in the cache.
+PLACES = 1 << 18
+#: Rows of a part that is not made smaller.
+SMALLEST = 16
+#: Channels that `remap` reads together. On 2 it rounds places to 1/32 of a pixel, on 3 it is slow.
+TOGETHER = 4
+#: The most rows of places in a call, which OpenCV counts in 16 bits.
+TALLEST = 1 << 14
 
 
-def reach(places: tuple[Array, Array]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The least and the greatest of `places` down and right."""
-    down, right = ((float(part.min()), float(part.max())) for part in places)
-    return down, right
+class Shifts(NamedTuple):
+    """Where taps read: at `down + rows` and `right + columns`.
 
-
-class Reads:
-    """Where taps read: tap `t` at `places[0][t] + nominal[0][t, :, None]` down, `places[1][t] + nominal[1][t, None, :]`
-    right. `around` is the `reach` of `places`."""
-
-    def __init__(
-        self, places: tuple[Array, Array], nominal: tuple[Places, Places],
-        around: tuple[tuple[float, float], tuple[float, float]],
-    ) -> None:  # fmt: skip
-        self.places, self.nominal, self.around = places, nominal, around
-
-
-def warp(image: Array, reads: Reads, weights: Floats, groups: int, border: str, mask: Array | None) -> Floats | None:
-    """`(h, w, outputs)`; None where it is not for this algorithm (far-flung places, NaN, infinity).
-
-    `image` is `(height, width, channels)`, `weights` `(taps,)` or `(outputs, channels / groups, taps)`.
+    `down` and `right` are `(groups, kh, kw, h, w)`, `rows` the places without them, `(kh, h)`, and `columns`,
+    `(kw, w)`: whole numbers.
     """
-    places, nominal, around = reads.places, reads.nominal, reads.around
-    rows = _range(nominal[0], around[0])
-    if rows[1] - rows[0] > min(SPAN, image.shape[0] + BLOCK // 4):
+
+    down: Array
+    right: Array
+    rows: Places
+    columns: Places
+
+    def places(self) -> tuple[Places, Places]:
+        """Rows and columns that are read, `(groups, kh, kw, h, w)` each."""
+        return self.down + self.rows[:, None, :, None], self.right + self.columns[:, None, :]
+
+
+class Part(NamedTuple):
+    """Outputs of a block that read in one `window`, half-open ranges of rows and columns.
+
+    Their columns go in `cuts`, each with the range of columns in which it reads and from which its places count.
+    """
+
+    rows: slice
+    columns: slice
+    window: tuple[Range, Range]
+    cuts: Sequence[tuple[slice, Range]]
+
+    def sources(self) -> Sources:
+        """The cuts, and the columns of the window that they read."""
+        left = self.window[1][0]
+        return [(cut, slice(start - left, stop - left)) for cut, (start, stop) in self.cuts]
+
+
+class Local:
+    """Where the taps of a part read in its window: `(groups, kh, kw, h, w)`, of which some rows of taps at a time are
+    made in float32.
+
+    Whole numbers of the size of the shift are added, which float32 holds: the sum, which is small, is rounded once.
+    """
+
+    def __init__(self, part: Part, shifts: Shifts) -> None:
+        self._shifts = [shift[..., part.rows, part.columns] for shift in (shifts.down, shifts.right)]
+        self.shape, kind = self._shifts[0].shape, np.result_type(shifts.down.dtype, np.float32)
+        top, self.sources = part.window[0][0], part.sources()
+        left = np.concatenate([np.full(cut.stop - cut.start, start) for cut, (start, _) in part.cuts])
+        rows = np.broadcast_to(shifts.rows[:, None, part.rows, None] - top, (*self.shape[1:4], 1))
+        columns = np.broadcast_to(shifts.columns[:, None, part.columns] - left, (*self.shape[1:3], 1, self.shape[4]))
+        self._nominal = rows.astype(kind), columns.astype(kind)
+        self._settled = False
+        #: Rows of taps whose places are made at a time.
+        self.step = max(1, PLACES // math.prod(self.shape[2:]))
+
+    def taps(self, group: int, some: slice) -> list[Floats]:
+        """Down and right of some rows of taps, in scratch memory unless all are made."""
+        if self._settled:
+            return [places[group, some] for places in self._shifts]
+        made = []
+        for name, shifts, nominal in zip(("down", "right"), self._shifts, self._nominal, strict=True):
+            out = scratch(name, shifts[group, some].shape, np.float32)
+            made.append(np.add(shifts[group, some], nominal[some], out=out, casting="same_kind"))
+        return made
+
+    def settled(self) -> Local:
+        """The same with all places made, for picture after picture."""
+        made = [[places.copy() for places in self.taps(group, slice(None))] for group in range(self.shape[0])]
+        self._shifts, self._settled = [np.stack(places) for places in zip(*made, strict=True)], True
+        return self
+
+
+def near_part(shifts: Shifts, size: Sequence[int]) -> Part | None:
+    """All of a block, in cuts as wide as places may count; None where taps read too far from their outputs."""
+    down, right = ((float(shift.min()), float(shift.max())) for shift in (shifts.down, shifts.right))
+    height, width = shifts.down.shape[-2:]
+    step = float(shifts.columns[0, -1] - shifts.columns[0, 0]) / max(1, width - 1)
+    room = SPAN - (float(shifts.columns[-1, 0] - shifts.columns[0, 0]) + right[1] - right[0] + 4)
+    wide = width if step == 0 else int(room / step)
+    if room <= 0 or wide < min(width, NARROW):
         return None
-    cuts = _cuts(nominal[1], around[1], image.shape[1])
-    if cuts is None:
-        return None
-    ranges = [_range(nominal[1][:, cut], around[1]) for cut in cuts]
-    left, right = min(low for low, _ in ranges), max(high for _, high in ranges)
-    shape = (rows[1] - rows[0], right - left, image.shape[2])
-    window = read_window(image, [rows, (left, right)], border, np.float32, out=scratch("window", shape, np.float32))
-    if image.dtype.kind == "f" and not math.isfinite(float(window.max()) - float(window.min())):
-        # `remap` multiplies a neighbour of no share by 0, which would spread a NaN.
-        return None
-    corners = np.concatenate([np.full(cut.stop - cut.start, low) for cut, (low, _) in zip(cuts, ranges, strict=True)])
-    # Whole numbers below `SPAN`: float32 holds them exactly.
-    kind = np.result_type(places[0].dtype, np.float32)
-    local = (nominal[0] - rows[0]).astype(kind), (nominal[1] - corners).astype(kind)
-    sources = [(cut, slice(low - left, high - left)) for cut, (low, high) in zip(cuts, ranges, strict=True)]
-    if len(nominal[0]) == weights.size == 1 and shape[2] in PIXELS:
-        pixels: Floats = _samples([window], places, local, mask, sources)[0, 0]
-        pixels *= weights.reshape(-1)[0]
-        return pixels
-    return np.moveaxis(_mix(weights, _samples(list(part(window)), places, local, mask, sources), groups), 0, -1)
+    cuts = [(cut, _range(shifts.columns[:, cut], right)) for cut in _slices(width, wide)]
+    columns = min(start for _, (start, _) in cuts), max(stop for _, (_, stop) in cuts)
+    part = Part(slice(0, height), slice(0, width), (_range(shifts.rows, down), columns), cuts)
+    return part if is_narrow(part, size) else None
+
+
+def far_parts(
+    places: tuple[Places, Places], size: Sequence[int], shape: tuple[int, int] = FAR, first: tuple[int, int] = (0, 0),
+    *, span: int = SPAN,
+) -> list[Part]:  # fmt: skip
+    """A block in parts of about this `shape` that may read anywhere, smaller ones where windows are wider than `span`.
+
+    `first` are the row and the column of the block from which on `places` are those of outputs.
+    """
+    height, width = places[0].shape[-2:]
+    parts = []
+    for rows in _slices(height, shape[0]):
+        cuts = _slices(width, shape[1])
+        starts = [cut.start for cut in cuts]
+        ranges = []
+        for place in places:
+            columns = place[..., rows, :].reshape(-1, width)
+            low = np.floor(np.minimum.reduceat(columns.min(axis=0), starts)).tolist()
+            high = np.floor(np.maximum.reduceat(columns.max(axis=0), starts)).tolist()
+            ranges.append([(int(a), int(b) + 2) for a, b in zip(low, high, strict=True)])
+        for cut, window in zip(cuts, zip(*ranges, strict=True), strict=True):
+            all_of_it = [(slice(0, cut.stop - cut.start), window[1])]
+            part = Part(_moved(rows, first[0]), _moved(cut, first[1]), window, all_of_it)
+            if is_narrow(part, size, span) or shape[0] <= SMALLEST:
+                parts.append(part)
+            else:
+                own = places[0][..., rows, cut], places[1][..., rows, cut]
+                half = shape[0] // 2, shape[1] // 2
+                parts += far_parts(own, size, half, (part.rows.start, part.columns.start), span=span)
+    return parts
+
+
+def _moved(cut: slice, by: int) -> slice:
+    return slice(cut.start + by, cut.stop + by)
+
+
+def is_narrow(part: Part, size: Sequence[int], span: int = SPAN) -> bool:
+    """Whether places that count from the corners of a part are known well enough, and it isn't far larger than the
+    picture."""
+    ranges = [(part.window[0], size[0]), *((source, size[1]) for _, source in part.cuts)]
+    return all(stop - start <= min(span, n + BLOCK // 4) and abs(start) <= FARTHEST for (start, stop), n in ranges)
 
 
 def _range(nominal: Places, around: tuple[float, float]) -> tuple[int, int]:
@@ -90,68 +185,124 @@ def _range(nominal: Places, around: tuple[float, float]) -> tuple[int, int]:
     return math.floor(float(nominal.min()) + around[0]), math.floor(float(nominal.max()) + around[1]) + 2
 
 
-def _cuts(nominal: Places, around: tuple[float, float], width: int) -> list[slice] | None:
-    """The columns of outputs in parts whose windows are narrow enough; None where they would be too many."""
-    columns = nominal.shape[1]
-    step = float(nominal[0, -1] - nominal[0, 0]) / max(1, columns - 1)
-    spread = float(nominal[:, 0].max() - nominal[:, 0].min()) + around[1] - around[0] + 4
-    room = SPAN - spread
-    if spread > width + BLOCK // 4:
-        return None
-    wide = columns if step == 0 else int(room / step)
-    if room <= 0 or wide < min(columns, NARROW):
-        return None
-    count = -(-columns // wide)
-    return [slice(columns * i // count, columns * (i + 1) // count) for i in range(count)]
+def _slices(count: int, longest: int) -> list[slice]:
+    """`count` things in even shares, none of them larger than `longest`."""
+    shares = -(-count // longest)
+    return [slice(count * i // shares, count * (i + 1) // shares) for i in range(shares)]
 
 
-def _samples(
-    planes: Sequence[Floats],
-    places: tuple[Array, Array],
-    local: tuple[Array, Array],
-    mask: Array | None,
-    sources: Sequence[tuple[slice, slice]],
-) -> Floats:
-    """`(planes, taps, h, w, ...)` read from `planes` of the window, by parts: columns of outputs, and of the window.
+def window_of(image: Array, part: Part, border: str, dtype: DTypeLike) -> Array | None:
+    """The window that a part reads, in `dtype`; None where a sample of it is NaN or infinite.
 
-    A plane may have pixels of several channels.
+    `remap` multiplies a neighbour of no share by 0, which would spread those. It is a view where that can be.
     """
-    taps, height, width = places[0].shape
-    samples = scratch("samples", (len(planes), taps, height, width, *planes[0].shape[2:]), np.float32)
-    # Samples of a plane for several taps are one tall picture: calls are long then.
-    share = max(1, PLACES // (height * width))
-    for first in range(0, taps, share):
-        some = slice(first, min(first + share, taps))
-        shape = (some.stop - first, height, width)
-        down, right = (scratch(name, shape, np.float32) for name in ("down", "right"))
-        np.add(places[0][some], local[0][some, :, None], out=down, casting="same_kind")
-        np.add(places[1][some], local[1][some, None, :], out=right, casting="same_kind")
-        tall = [part.reshape(-1, width) for part in (right, down)]
-        for plane, target in zip(planes, samples[:, some], strict=True):
-            flat = target.reshape(-1, *target.shape[2:])
-            for cut, read in sources:
-                across, along = (part[:, cut] for part in tall)
-                cv2.remap(plane[:, read], across, along, cv2.INTER_LINEAR, flat[:, cut], cv2.BORDER_REPLICATE)
-        if mask is not None:
-            factors = mask[some] if planes[0].ndim == 2 else mask[some, ..., None]
-            np.multiply(samples[:, some], factors, out=samples[:, some], casting="same_kind")
-    return samples
+    inside = all(start >= 0 and stop <= n for (start, stop), n in zip(part.window, image.shape, strict=False))
+    if inside and image.dtype == dtype and (planar(image) or opencv_layout(one_channel(image))):
+        window = image[tuple(slice(*reach) for reach in part.window)]
+    else:
+        shape, channels = [stop - start for start, stop in part.window], image.shape[2]
+        if planar(image):
+            window = scratch("window", (channels, *shape), dtype).transpose(1, 2, 0)
+        else:
+            window = scratch("window", (*shape, channels), dtype)
+        read_window(image, part.window, border, dtype, out=window)
+    if image.dtype.kind == "f" and not math.isfinite(float(window.max()) - float(window.min())):
+        return None
+    return window
 
 
-def _mix(weights: Floats, samples: Floats, groups: int) -> Floats:
-    """The weights on `(channels, taps, h, w)`: every channel alone, or a filter bank as one product per group."""
+def read_pixels(window: Array, local: Local, out: Array) -> None:
+    """Fills `(h, w, channels)` of the dtype of the window: pixels of 1, 3 or 4 channels under a single tap."""
+    places = [shift[0, 0] for shift in local.taps(0, slice(1))]
+    if window.shape[2] == 1:
+        _read(window[..., 0], places, local.sources, out[..., 0])
+    elif window.shape[2] == 3:
+        read = scratch("read", (*out.shape[:2], TOGETHER), window.dtype)
+        _read(_with_fourth(window), places, local.sources, read)
+        cv2.cvtColor(read, cv2.COLOR_BGRA2BGR, out)
+    else:
+        _read(window, places, local.sources, out)
+
+
+def read_planes(window: Floats, local: Local) -> Floats:
+    """`(channels, taps, h, w)`: the taps of every channel, which lie in as many even groups as places do."""
+    groups, kh, kw, height, width = local.shape
+    channels = window.shape[2]
+    samples = scratch("samples", (channels, kh, kw, height, width), np.float32)
+    if groups == 1 and channels in (3, 4) and window.strides[2] == window.itemsize:
+        planes = None
+    else:
+        planes = np.moveaxis(window, -1, 0) if window.strides[1] == window.itemsize else planes_of(window)
+    for group in range(groups):
+        end = (group + 1) * channels // groups
+        fours = [slice(c, min(c + TOGETHER, end)) for c in range(group * channels // groups, end, TOGETHER)]
+        step = local.step if len(fours) == 1 else kh
+        for top in range(0, kh, step):
+            some = slice(top, min(top + step, kh))
+            places = [shift.reshape(-1, width) for shift in local.taps(group, some)]
+            for four in fours:
+                if top == 0:
+                    pixels = _with_fourth(window) if planes is None else _merged(planes[four])
+                own = samples[four, some].reshape(four.stop - four.start, -1, width)
+                _read_taps(pixels, places, local.sources, own)
+    return samples.reshape(channels, kh * kw, height, width)
+
+
+def _with_fourth(window: Array) -> Array:
+    """Pixels of 4 channels, or of 3 with a fourth."""
+    if window.shape[2] == TOGETHER:
+        return window
+    pixels = scratch("pixels", (*window.shape[:2], TOGETHER), window.dtype)
+    cv2.cvtColor(window, cv2.COLOR_BGR2BGRA, pixels)
+    return pixels
+
+
+def _merged(planes: Floats) -> Floats:
+    """Two to four planes as pixels of four channels; a single one as it is."""
+    count = len(planes)
+    if count == 1:
+        only: Floats = planes[0]
+        return only
+    channels = [planes[min(c, count - 1)] for c in range(TOGETHER)]
+    pixels = scratch("pixels", (*planes.shape[1:], TOGETHER), np.float32)
+    cv2.merge(channels, pixels)
+    return pixels
+
+
+def _read_taps(pixels: Floats, places: Sequence[Floats], sources: Sources, samples: Floats) -> None:
+    """Fills `(channels, rows of all taps, w)`: places of several taps are one tall picture, calls are long then."""
+    channels, height, width = samples.shape
+    for top in range(0, height, TALLEST):
+        rows = slice(top, min(top + TALLEST, height))
+        some = [places[axis][rows] for axis in (0, 1)]
+        if pixels.ndim == 2:
+            _read(pixels, some, sources, samples[0, rows])
+        else:
+            read = scratch("read", (rows.stop - top, width, TOGETHER), np.float32)
+            _read(pixels, some, sources, read)
+            cv2.transpose(read.reshape(-1, TOGETHER)[:, :channels], samples[:, rows].reshape(channels, -1))
+
+
+def _read(pixels: Array, places: Sequence[Floats], sources: Sources, out: Array) -> None:
+    down, right = places
+    for cut, source in sources:
+        own = out[:, cut]
+        cv2.remap(pixels[:, source], right[:, cut], down[:, cut], cv2.INTER_LINEAR, own, cv2.BORDER_REPLICATE)
+
+
+def mix(weights: Floats, samples: Floats, groups: int) -> Floats:
+    """The weights on `(channels, taps, h, w)`: every channel alone, or a filter bank as one product per group.
+
+    `weights` are `(taps,)` or `(outputs, channels / groups, taps)`; the result is `(outputs, h, w)`.
+    """
     channels, taps, *size = samples.shape
     if weights.ndim == 1:
         y: Floats = np.matmul(weights, samples.reshape(channels, taps, -1)).reshape(channels, *size)
         return y
     outputs, inputs, _ = weights.shape
     y = scratch("mixed", (outputs, math.prod(size)), samples.dtype)
-    for group, filters in enumerate(_slices(outputs, groups)):
+    for group in range(groups):
+        filters = slice(group * outputs // groups, (group + 1) * outputs // groups)
         own = samples[group * inputs : (group + 1) * inputs].reshape(inputs * taps, -1)
         np.matmul(weights[filters].reshape(-1, inputs * taps), own, out=y[filters])
     return y.reshape(outputs, *size)
-
-
-def _slices(count: int, groups: int) -> Sequence[slice]:
-    share = count // groups
-    return [slice(group * share, (group + 1) * share) for group in range(groups)]
