@@ -44,9 +44,10 @@ def figure(
         size = "x".join(map(str, sizes[-1]))
         raise ShapeError(f"{','.join(map(str, point))} lies outside the output of {size}", hint="indices count from 0")
     counted, (top, left) = counts(kernels, sizes, point)
+    # Transforms leave a little where nothing is; with all taps alike these are whole numbers.
     touched, _ = counts(kernels, sizes, point, alike=True)
     name = ", then ".join(heading(kernel, None) for kernel in kernels) if title is None else title
-    return _drawn(wrapped(name, 1)[0], picture, (counted, touched > 0), (top, left), point)
+    return _drawn(wrapped(name, 1)[0], picture, (np.maximum(counted, 0), touched > 0.5), (top, left), point)
 
 
 def counts(

@@ -11,6 +11,7 @@ import numpy as np
 from convcli.drawing.parts import PAD, heading, number, title, wrapped
 from convcli.drawing.scene import Box, Dot, Path, Picture, Scene, Text
 from convcli.drawing.theme import over
+from convcli.errors import UsageError
 from convcli.ops.deformable import Deformable
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ def figure(kernel: Kernel, picture: Any, points: Sequence[tuple[int, ...]] = (),
 
 def check_plane(kernel: Kernel) -> None:
     """Raises UsageError for a kernel that isn't looked at over a picture tap by tap."""
-    from convcli.errors import UsageError
-
     if kernel.axes != "yx":
         raise UsageError(f"kernel '{kernel.name}' moves along {','.join(kernel.axes)}, not over a picture's y and x")
     if math.prod(kernel.taps) > MOST_TAPS:
@@ -72,6 +71,11 @@ class _Taps:
         self.peak = float(np.abs(self.weights).max()) or 1.0
         self.deformed = isinstance(kernel, Deformable)
         self.reads = [kernel.reads(point, self.size) for point in points]
+        for (y, x), reads in zip(points, self.reads, strict=True):
+            if np.isnan(reads).all():
+                raise UsageError(
+                    f"the output at {y},{x} reads nothing: it lies between stamps", hint="--at another place"
+                )
         self.plain = [_undisplaced(kernel, point, self.size) for point in points]
 
     def scene(self, name: str) -> Scene:

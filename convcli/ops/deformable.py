@@ -136,14 +136,15 @@ class Deformable(Kernel):
             return block[0::2], block[1::2]
         from convcli.ops.displacements import displaced
 
-        (high, wide), windows = self.taps, self.windows(size, "yx")
-        steps = [
+        down, right = (
             np.array([window.places(o) for o in range(window.length)[part]], np.float64).T
-            for window, part in zip(windows, (rows, columns), strict=True)
-        ]
-        places = np.repeat(steps[0], wide, axis=0), np.tile(steps[1], (high, 1))
+            for window, part in zip(self.windows(size, "yx"), (rows, columns), strict=True)
+        )
         rule = cast("Displacement", self.offsets.rule)
-        return displaced(rule, self.offsets.values(2, "offsets"), *places, tuple(size))
+        with engine.scratch_space():
+            down, right = displaced(rule, self.offsets.values(2, "offsets"), down, right, tuple(size))
+            shape = math.prod(self.taps), *down.shape[2:]
+            return down.reshape(shape).copy(), right.reshape(shape).copy()
 
     def reads(self, output: Sequence[int], size: Sequence[int]) -> npt.NDArray[np.float64]:
         """As for other kernels, at fractions of pixels, by the first group of offsets."""

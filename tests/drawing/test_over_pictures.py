@@ -17,6 +17,7 @@ from convcli.networks.placed import Flow, Placed
 from tests.support import noise
 
 PICTURE = noise(96, 120, 3)
+ONE_STAMP = "{type: transposed, weights: [[1]], stride: 2, padding: 0}"
 SWIRL = {"type": "deformable", "weights": {"fill": 1, "size": [3, 3]}, "offsets": {"swirl": {"angle": 60}}}
 
 
@@ -152,8 +153,9 @@ def test_fields_say_what_compare_counts(gaps: tuple[int, ...]) -> None:
         (lambda: convcli.draw.offsets("swirl", PICTURE, tap=1), "tap 1 of a kernel with 1"),
         (lambda: convcli.draw.field(["swirl"], PICTURE), "kernel 'swirl' is deformable"),
         (lambda: convcli.draw.field(["sharpen"], PICTURE, (96, 0)), "96,0 lies outside the output of 96x120"),
+        (lambda: convcli.draw.taps(ONE_STAMP, PICTURE, [(1, 1)]), "reads nothing"),
         (lambda: convcli.draw.field([], PICTURE), "no kernels"),
-        (lambda: convcli.draw.field(["{type: transposed, weights: [[1]], stride: 2, padding: 0}"], PICTURE, (1, 0)),
+        (lambda: convcli.draw.field([ONE_STAMP], PICTURE, (1, 1)),
          "sees zeros alone"),
         (lambda: convcli.draw.taps("sharpen", np.zeros((3, 4, 5, 6))), "no picture"),
         (lambda: convcli.draw.offsets(
@@ -171,7 +173,7 @@ def test_a_photograph_inside_an_svg_is_a_jpeg_of_twice_its_drawn_size() -> None:
 
     from tests.support import read
 
-    text = convcli.draw.offsets(SWIRL, noise(1500, 2000, 3)).svg()
+    text = convcli.draw.offsets(SWIRL, noise(750, 1000, 3)).svg()
     data = re.search(r"data:image/jpeg;base64,([^\"]+)", text)
     assert data and read(base64.b64decode(data[1])).shape == (660, 880, 3)
 
@@ -183,3 +185,19 @@ def test_the_wheel_of_hues_is_round_on_any_paper() -> None:
         drawing = convcli.draw.offsets(SWIRL, PICTURE, theme=name, scale=1)
         pixels = drawing.pixels()[0]
         assert pixels[round(wheel.y) + 1, round(wheel.x) + 1, 0] == paper
+
+
+@pytest.mark.parametrize("source", [*convcli.names(), "{weights: [[0]]}", "{axes: y, weights: [1, 2]}", ONE_STAMP])
+def test_every_kernel_is_drawn_or_refused_in_a_line(source: str) -> None:
+    picture, drawn = PICTURE[:24, :30], 0
+    for figure in (convcli.draw.taps, convcli.draw.offsets, convcli.draw.difference):
+        for settings in ({}, {"title": "<&>"}):
+            try:
+                drawn += len(figure(source, picture, **settings).svg()) > 0
+            except ConvcliError as error:
+                assert error.fact
+    try:
+        drawn += len(convcli.draw.field([source, "box"], picture).svg()) > 0
+    except ConvcliError as error:
+        assert error.fact
+    assert drawn or "ripple" in source
