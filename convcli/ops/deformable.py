@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from convcli import engine
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from convcli.engine import Cuts, Sink
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.ops.displacements import Displacement
+    from convcli.ops.sampling import Memory
 
 OFFSETS = f.Field(
     "offsets",
@@ -171,7 +172,6 @@ class Deformable(Kernel):
         return self.replace(weights=weights, offsets=offsets, mask=None, groups=1, bias=None, divisor=1, flip=False)
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        from convcli.engine.sampled.samples import BLOCK
         from convcli.ops.sampling import Deformation, Sampling
 
         windows = self.windows(x.shape[:-1], axes)[-2:]
@@ -182,10 +182,14 @@ class Deformable(Kernel):
             offset_groups=self.offset_groups, channels_out=self.output_channels(x.shape[-1]), border=self.border,
             memory=self._memory,
         )  # fmt: skip
+        sampling = Sampling(deformation, x.shape[-3:], dtype)
 
         def image_cuts(image: Array, sink: Sink) -> Cuts:
-            tiling = engine.Tiling(x=image, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=BLOCK)
-            return tiling.by_regions(Sampling(deformation, image, dtype).band)
+            tiling = engine.Tiling(
+                x=image, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=sampling.rows,
+                channels=sampling.samples,
+            )  # fmt: skip
+            return tiling.by_regions(partial(sampling.band, image))
 
         if x.ndim == 3:
             return image_cuts(x, sink)
@@ -193,9 +197,11 @@ class Deformable(Kernel):
         return engine.Cuts.joined([image_cuts(image, sink.slice(z)) for z, image in enumerate(x)])
 
     @cached_property
-    def _memory(self) -> dict[Hashable, Any]:
+    def _memory(self) -> Memory:
         """What `Deformation` keeps from one picture to the next."""
-        return {}
+        from convcli.ops.sampling import Memory
+
+        return Memory()
 
     def _check_fit(self, shape: tuple[int, ...], size: tuple[int, int]) -> None:
         """Raises `ShapeError` where offsets or mask were made for another output size or number of channels."""

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Hashable, Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from convcli.engine.bank.bank import join_to
-from convcli.engine.sampled.samples import BLOCK, operator, sample
-from convcli.engine.sampled.warp import Reads, reach, warp
-from convcli.engine.tiles import Region
+from convcli.engine.bank.bank import join
+from convcli.engine.dtypes import planar
+from convcli.engine.memory import scratch
+from convcli.engine.sampled.samples import BLOCK, sample
+from convcli.engine.sampled.warp import (
+    SPAN,
+    Local,
+    Part,
+    Shifts,
+    far_parts,
+    is_narrow,
+    located,
+    mix,
+    near_parts,
+    read_pixels,
+    read_planes,
+    window_of,
+)
 from convcli.ops.displacements import Displacement, displaced
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
@@ -23,21 +38,54 @@ if TYPE_CHECKING:
 
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.engine.geometry import Window
+    from convcli.engine.tiles import Region
 
     Places = npt.NDArray[np.float64]
 
-#: Columns of outputs whose places are made at once: threads wait for one another between calls, which are to be long.
-CHUNK = 8 * BLOCK
-#: Outputs whose taps read far away go in blocks of so many rows and columns: turned by any angle their window is
-#: narrower than 128 samples, below which float32 knows places twice as well as above.
-FAR = (64, 96)
-#: Samples of all taps and channels that are held at once.
-HELD = 1 << 21
-#: Above so many channels one sparse matrix for all of them is faster than a call per channel.
-FEW_CHANNELS = 8
-#: Bytes of sparse matrices that a kernel keeps for its next picture, and those of one place.
+#: Places that are looked at together, and samples of all taps and channels that are held at once.
+PLACES = 1 << 19
+HELD = 1 << 20
+#: Up to so many samples two bands are enough.
+FEW = 1 << 20
+#: Bytes of places that a kernel keeps for its next picture, and those of one place.
 KEPT_BYTES = 1 << 26
-PLACE_BYTES = 32
+PLACE_BYTES = 8
+#: Bytes that are kept at once; more are first when there is a second picture of that size.
+LITTLE = 1 << 20
+
+#: Sizes of pictures that a kernel remembers.
+SIZES = 64
+
+#: Outputs of a picture: rows, columns.
+Block = tuple[slice, slice]
+Blocks = dict[tuple[int, int, int, int], tuple[list[Part], list[Local | None] | None]]
+
+
+class Memory:
+    """The parts of blocks of outputs, by the size of the picture: with their places where these are few bytes.
+
+    They are the same for every picture. Several threads may use it.
+    """
+
+    def __init__(self) -> None:
+        self._sizes: dict[tuple[Any, ...], tuple[int, Blocks]] = {}
+        self._lock = threading.Lock()
+
+    def blocks(self, size: tuple[Any, ...], places: int) -> tuple[Blocks, bool]:
+        """Those of pictures of a `size` and dtype by rows and columns, and whether they are to keep places."""
+        needed = places * PLACE_BYTES
+        with self._lock:
+            known = size in self._sizes
+            keeps = needed <= (KEPT_BYTES if known else LITTLE)
+            needed = needed if keeps else 0
+            blocks: Blocks = self._sizes.pop(size)[1] if known else {}
+            while self._sizes and (len(self._sizes) >= SIZES or self._bytes() + needed > KEPT_BYTES):
+                del self._sizes[next(iter(self._sizes))]
+            self._sizes[size] = needed, blocks
+            return blocks, keeps
+
+    def _bytes(self) -> int:
+        return sum(held for held, _ in self._sizes.values())
 
 
 @record(eq=False)
@@ -56,152 +104,123 @@ class Deformation:
     offset_groups: int
     channels_out: int
     border: str
-    memory: dict[Hashable, Any]
+    memory: Memory
 
 
 class Sampling:
-    """One picture `(height, width, channels)` under a deformable kernel."""
+    """Pictures `(height, width, channels)` of one size under a deformable kernel, in float32 or float64."""
 
-    def __init__(self, kernel: Deformation, image: Array, dtype: DTypeLike) -> None:
-        self.kernel = kernel
-        self.image = image
-        self.dtype = np.dtype(dtype)
-        self.weights = kernel.weights.astype(dtype)
-        self.taps = math.prod(kernel.weights.shape[-2:])
-        self.nominal = self._nominal_of_all()
-        self.groups = kernel.offset_groups
-        offsets = kernel.offsets
-        #: Whether sparse matrices are worth making, once for all pictures of this size.
-        self.sparse = (
-            isinstance(offsets, Tensor)
-            and image.shape[-1] // self.groups > FEW_CHANNELS
-            and offsets.size // 2 * PLACE_BYTES <= KEPT_BYTES
-        )
-        self.pixels = np.ascontiguousarray(image, dtype).reshape(-1, image.shape[-1]) if self.sparse else None
+    def __init__(self, kernel: Deformation, size: Sequence[int], dtype: DTypeLike) -> None:
+        self.kernel, self.size, self.dtype = kernel, tuple(size[:2]), np.dtype(dtype)
+        taps = kernel.weights.shape[-2:]
+        self.weights = kernel.weights.reshape(*kernel.weights.shape[:-2], -1).astype(dtype)
+        self._taps = (kernel.offset_groups, *taps)
+        self._nominal = [
+            np.arange(count, dtype=np.float64)[:, None] * window.dilation
+            + (np.arange(window.length, dtype=np.float64) * window.stride - window.before)
+            for count, window in zip(taps, kernel.windows, strict=True)
+        ]
+        #: Samples that are read for one output.
+        self.samples = math.prod(taps) * size[2]
+        places = math.prod(self._taps) * math.prod(window.length for window in kernel.windows)
+        self._blocks, self._keeps = kernel.memory.blocks((*self.size, self.dtype.char), places)
 
-    def band(self, region: Region) -> Array:
+    @property
+    def rows(self) -> int:
+        """The height that bands should have: all threads get some, and places lie near one another."""
+        height, width = (window.length for window in self.kernel.windows)
+        return min(BLOCK, -(-height // (2 if self.samples * height * width <= FEW else 4)))
+
+    def band(self, image: Array, region: Region) -> Array:
         """`(*region, channels out)`."""
         (top, bottom), (_, width) = region
-        channels = self.image.shape[-1]
-        y = np.empty((bottom - top, width, self.kernel.channels_out), self.dtype)
-        step = max(BLOCK // 8, min(BLOCK, HELD // (self.taps * channels * min(width, CHUNK))))
-        for up in range(top, bottom, step):
-            rows = slice(up, min(up + step, bottom))
-            for left in range(0, width, CHUNK):
-                columns = slice(left, min(left + CHUNK, width))
-                self._chunk(rows, columns, y[rows.start - top : rows.stop - top, columns])
-        return y
+        shape = bottom - top, width
+        whole = self.weights.size == 1 == self.weights.ndim and image.shape[2] in (1, 3, 4) and not planar(image)
+        if whole:
+            y = scratch("band", (*shape, image.shape[2]), self.dtype)
+        else:
+            y = np.moveaxis(scratch("band", (self.kernel.channels_out, *shape), self.dtype), 0, -1)
+        for rows, columns in self._cut(region):
+            self._block(image, (rows, columns), y[rows.start - top : rows.stop - top, columns], whole=whole)
+        return y if whole or planar(image) else join(np.moveaxis(y, -1, 0))
 
-    def _chunk(self, rows: slice, columns: slice, y: Array) -> None:
-        """A chunk of outputs, at once where its taps read near their places, else in blocks."""
-        shifts = None
-        if self.groups == 1 and self.dtype == np.float32 and not self.sparse:
-            nominal = self._nominal(rows, columns)
-            shifts = self._shifts(0, rows, columns)
-            outputs = self._warped(Reads(shifts, nominal, self._reach(shifts, rows, columns)), rows, columns)
-            if outputs is not None:
-                join_to(outputs, y)
-                return
-        for up, left in itertools.product(
-            range(rows.start, rows.stop, FAR[0]), range(columns.start, columns.stop, FAR[1])
-        ):
-            high, wide = slice(up, min(up + FAR[0], rows.stop)), slice(left, min(left + FAR[1], columns.stop))
-            inside = (
-                slice(high.start - rows.start, high.stop - rows.start),
-                slice(wide.start - columns.start, wide.stop - columns.start),
+    def _cut(self, region: Region) -> Iterator[Block]:
+        """A region in blocks whose places and samples are few enough."""
+        (top, bottom), (_, width) = region
+        high = max(BLOCK // 16, min(BLOCK, HELD // (self.samples * min(width, SPAN))))
+        for up in range(top, bottom, high):
+            rows = slice(up, min(up + high, bottom))
+            wide = max(BLOCK, PLACES // (math.prod(self._taps) * (rows.stop - rows.start)))
+            for left in range(0, width, wide):
+                yield rows, slice(left, min(left + wide, width))
+
+    def _block(self, image: Array, block: Block, y: Array, *, whole: bool) -> None:
+        """Fills `y`, `(h, w, channels out)`, part by part; `whole`: a single tap reads pixels with all channels."""
+        for part, local in self._reads(block):
+            inside = _within(block[0], part.rows), _within(block[1], part.columns)
+            own = y[part.rows, part.columns]
+            window = None if local is None else window_of(image, part, self.kernel.border)
+            if window is None or local is None:
+                own[...] = self._mixed(self._gathered(image, inside), inside).transpose(1, 2, 0)
+            elif whole:
+                np.multiply(read_pixels(window, local), self.weights[0], out=own)
+                if self.kernel.mask is not None:
+                    np.multiply(own, self._factors(inside)[0, 0, 0, ..., None], out=own, casting="same_kind")
+            else:
+                own[...] = self._mixed(read_planes(window, local), inside).transpose(1, 2, 0)
+
+    def _reads(self, block: Block) -> Iterator[tuple[Part, Local | None]]:
+        """The parts of a block with their places; None where `remap` can't read there."""
+        key = block[0].start, block[0].stop, block[1].start, block[1].stop
+        parts, places = self._blocks.get(key, (None, None))
+        if parts is None or places is None:
+            shifts = self._shifts(block)
+            near = near_parts(shifts, self.size) if parts is None and self.dtype == np.float32 else None
+            parts = parts or near or far_parts(shifts.places(), self.size)
+            narrow = [self.dtype == np.float32 and is_narrow(part, self.size) for part in parts]
+            ready = iter(located(list(compress(parts, narrow)), shifts, held=self._keeps) if any(narrow) else ())
+            places = [next(ready) if one else None for one in narrow]
+            self._blocks[key] = parts, places if self._keeps else None
+        return zip(parts, places, strict=True)
+
+    def _gathered(self, image: Array, block: Block) -> Array:
+        """`(channels, taps, h, w)` from anywhere in a picture of any kind."""
+        rows, columns = self._shifts(block).places()
+        groups, _, _, *size = rows.shape
+        share = image.shape[2] // groups
+        samples = [
+            sample(
+                image[..., group * share : (group + 1) * share], rows[group].reshape(-1, *size),
+                columns[group].reshape(-1, *size), self.kernel.border, self.dtype,
             )
-            own = None if shifts is None else tuple(shift[:, *inside] for shift in shifts)
-            join_to(self._block(high, wide, own), y[inside])
+            for group in range(groups)
+        ]  # fmt: skip
+        return np.ascontiguousarray(np.moveaxis(np.concatenate(samples, axis=-1), -1, 0))
 
-    def _block(self, rows: slice, columns: slice, shifts: tuple[Places, ...] | None) -> Array:
-        """A block of outputs whose taps read anywhere; `shifts` are those of its only group, where they are known."""
-        if shifts is not None:
-            down, right = self._places(shifts, rows, columns)
-            none = np.zeros((self.taps, down.shape[1])), np.zeros((self.taps, down.shape[2]))
-            outputs = self._warped(Reads((down, right), none, reach((down, right))), rows, columns)
-            if outputs is not None:
-                return outputs
-        per_group = self.image.shape[-1] // self.groups
-        parts = []
-        for group in range(self.groups):
-            own = slice(group * per_group, (group + 1) * per_group)
-            samples = self._samples(group, own, rows, columns)
-            if self.kernel.mask is not None:
-                taps = slice(group * self.taps, (group + 1) * self.taps)
-                samples *= np.asarray(self.kernel.mask.native[taps, rows, columns], self.dtype)[..., None]
-            parts.append(samples)
-        samples = parts[0] if self.groups == 1 else np.concatenate(parts, axis=-1)
-        if self.weights.ndim == 2:
-            summed: Array = np.tensordot(self.weights.reshape(-1), samples, axes=1)
-            return summed
-        return self._mix(samples)
+    def _factors(self, block: Block) -> Any:
+        """The mask of a block: `(offset groups, 1, taps, h, w)`."""
+        mask = cast("Tensor", self.kernel.mask)
+        return mask.native.reshape(self._taps[0], 1, -1, *mask.shape[1:])[..., block[0], block[1]]
 
-    def _samples(self, group: int, own: slice, rows: slice, columns: slice) -> Array:
-        """`(taps, h, w, channels)` of one group of channels."""
-        size = self.image.shape[:2]
-        if self.pixels is None:
-            down, right = self._places(self._shifts(group, rows, columns), rows, columns)
-            return sample(self.image[..., own], down, right, self.kernel.border, self.dtype)
-        key = "operator", size, self.dtype, group, rows.start, rows.stop, columns.start, columns.stop
-        matrix = self.kernel.memory.get(key)
-        if matrix is None:
-            down, right = self._places(self._shifts(group, rows, columns), rows, columns)
-            matrix = self.kernel.memory[key] = operator(down, right, size, self.kernel.border, self.dtype)
-        read: Array = matrix @ self.pixels[:, own]
-        return read.reshape(self.taps, rows.stop - rows.start, columns.stop - columns.start, -1)
+    def _mixed(self, samples: Array, block: Block) -> Array:
+        """`(channels out, h, w)` from samples, `(channels, taps, h, w)`, which are used up."""
+        if self.kernel.mask is not None:
+            grouped = samples.reshape(self._taps[0], -1, *samples.shape[1:])
+            np.multiply(grouped, self._factors(block), out=grouped, casting="same_kind")
+        return mix(self.weights, samples, self.kernel.groups)
 
-    def _warped(self, reads: Reads, rows: slice, columns: slice) -> Array | None:
-        """Outputs, `(h, w, channels out)`, where `warp` serves."""
-        mask = None if self.kernel.mask is None else self.kernel.mask.native[:, rows, columns]
-        flat = self.weights.reshape(*self.weights.shape[:-2], self.taps)
-        return warp(self.image, reads, flat, self.kernel.groups, self.kernel.border, mask)
-
-    def _shifts(self, group: int, rows: slice, columns: slice) -> tuple[Any, Any]:
-        """How far from their places the taps read: down and right, `(taps, h, w)` each."""
+    def _shifts(self, block: Block) -> Shifts:
+        """How far from their places the taps of a block read."""
         offsets = self.kernel.offsets
+        rows, columns = (nominal[:, part] for nominal, part in zip(self._nominal, block, strict=True))
         if isinstance(offsets, RuleCall):
             rule = cast("Displacement", offsets.rule)
-            nominal = self._nominal(rows, columns)
-            return displaced(rule, offsets.values(2, "offsets"), *nominal, self.image.shape[:2])
-        block = offsets.native[group * 2 * self.taps : (group + 1) * 2 * self.taps, rows, columns]
-        return block[0::2], block[1::2]
+            down, right = displaced(rule, offsets.values(2, "offsets"), rows, columns, self.size)
+            return Shifts(down[None], right[None], rows, columns)
+        pairs: Any = offsets.native.reshape(*self._taps, 2, *offsets.shape[1:])[..., block[0], block[1]]
+        return Shifts(pairs[:, :, :, 0], pairs[:, :, :, 1], rows, columns)
 
-    def _reach(self, shifts: tuple[Any, Any], rows: slice, columns: slice) -> Any:
-        """The `reach` of `shifts`, looked for once where they are the same for every picture."""
-        if isinstance(self.kernel.offsets, RuleCall):
-            return reach(shifts)
-        key = "reach", rows.start, rows.stop, columns.start, columns.stop
-        if key not in self.kernel.memory:
-            self.kernel.memory[key] = reach(shifts)
-        return self.kernel.memory[key]
 
-    def _nominal(self, rows: slice, columns: slice) -> tuple[Places, Places]:
-        """Where the taps would read without offsets: rows `(taps, h)` and columns `(taps, w)`."""
-        return self.nominal[0][:, rows], self.nominal[1][:, columns]
-
-    def _nominal_of_all(self) -> tuple[Places, Places]:
-        nominal = []
-        for window in self.kernel.windows:
-            first = np.arange(window.length, dtype=np.float64) * window.stride - window.before
-            nominal.append(first + np.arange(window.taps, dtype=np.float64)[:, None] * window.dilation)
-        kh, kw = self.weights.shape[-2:]
-        return np.repeat(nominal[0], kw, axis=0), np.tile(nominal[1], (kh, 1))
-
-    def _places(self, shifts: tuple[Any, ...], rows: slice, columns: slice) -> tuple[Places, Places]:
-        """Where the taps read: rows and columns, `(taps, h, w)` each."""
-        nominal = self._nominal(rows, columns)
-        return shifts[0] + nominal[0][:, :, None], shifts[1] + nominal[1][:, None, :]
-
-    def _mix(self, samples: Array) -> Array:
-        """The filter bank on `(taps, h, w, channels)` samples: one matrix product per group."""
-        taps, height, width, _ = samples.shape
-        out, inputs = self.weights.shape[:2]
-        groups = self.kernel.groups
-        y = np.empty((height, width, out), samples.dtype)
-        for group in range(groups):
-            filters = slice(group * out // groups, (group + 1) * out // groups)
-            part = samples[..., group * inputs : (group + 1) * inputs].reshape(taps, -1, inputs)
-            patches = part.transpose(1, 0, 2).reshape(height * width, -1)
-            matrix = self.weights[filters].reshape(-1, inputs, taps).transpose(2, 1, 0).reshape(taps * inputs, -1)
-            y[..., filters] = (patches @ matrix).reshape(height, width, -1)
-        return y
+def _within(outer: slice, inner: slice) -> slice:
+    """A slice of a slice."""
+    return slice(outer.start + inner.start, outer.start + inner.stop)

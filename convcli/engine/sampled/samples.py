@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: large picture would be coarse, so places are counted from the corner of each block's window.
 BLOCK = 128
 #: The widest window that `remap` serves; places further apart are gathered one by one.
-WINDOW_LIMIT = 4 * BLOCK
+WINDOW_LIMIT = 2 * BLOCK
 
 
 def fold(places: Places, n: int, border: str) -> Places:
@@ -79,13 +79,6 @@ def _operator(x: Array, rows: Places, columns: Places, border: str, dtype: DType
     flat = x[used // x.shape[1], used % x.shape[1]].astype(dtype)
     read: Floats = _sparse(shares, pixels.reshape(shares.shape), len(flat)) @ flat
     return read.reshape(*rows.shape, x.shape[2])
-
-
-def operator(rows: Places, columns: Places, size: Sequence[int], border: str, dtype: DTypeLike) -> Any:
-    """A sparse matrix that times `(pixels, channels)` of a picture of `size` reads it at all places, one row each."""
-    rows, columns = fold(rows, size[0], border), fold(columns, size[1], border)
-    shares, pixels = _shares(rows, columns, size, border, dtype)
-    return _sparse(shares, pixels, size[0] * size[1])
 
 
 def _shares(

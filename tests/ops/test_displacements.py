@@ -1,0 +1,139 @@
+"""Rules of displacement against their formulas in float64, sampled by scipy, on pictures of any size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import convcli
+from convcli.engine.borders import source_indices
+from convcli.ops import sampling
+
+#: The error of float32 that the project allows, on a picture of noise from 0 to 1: the steepest there is.
+FLOAT32 = 1e-5
+
+
+def swirl(y: Any, x: Any, size: tuple[int, int], angle: float, radius: float) -> tuple[Any, Any]:
+    middle, half = [(n - 1) / 2 for n in size], max(min(size) - 1, 1) / 2
+    y, x = y - middle[0], x - middle[1]
+    near = np.maximum(0, 1 - np.hypot(y, x) / (radius * half))
+    turn = np.radians(angle) * near**2 * (3 - 2 * near)
+    return (
+        y * np.cos(turn) + x * np.sin(turn) + middle[0],
+        x * np.cos(turn) - y * np.sin(turn) + middle[1],
+    )
+
+
+def lens(y: Any, x: Any, size: tuple[int, int], strength: float, radius: float) -> tuple[Any, Any]:
+    middle, half = [(n - 1) / 2 for n in size], max(min(size) - 1, 1) / 2
+    y, x = y - middle[0], x - middle[1]
+    share = strength * np.maximum(0, 1 - (y * y + x * x) / (radius * half) ** 2)
+    return y * (1 - share) + middle[0], x * (1 - share) + middle[1]
+
+
+def jitter(y: Any, x: Any, size: tuple[int, int], amplitude: float, seed: int) -> tuple[Any, Any]:
+    """Plain integers of Python, without a limit."""
+
+    def mix(z: int) -> int:
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+        return z ^ (z >> 31)
+
+    start = mix((seed + 0x9E3779B97F4A7C15) % 2**64)
+    places = zip(y.ravel().astype(int).tolist(), x.ravel().astype(int).tolist(), strict=True)
+    hashes = [mix((a * 2**21 + b) % 2**64 ^ start) for a, b in places]
+    shares = np.array([(z >> 40, z & 0xFFFFFF) for z in hashes]).reshape(*y.shape, 2) / 2**24
+    return y + amplitude * (2 * shares[..., 0] - 1), x + amplitude * (2 * shares[..., 1] - 1)
+
+
+RULES: list[tuple[Any, dict[str, float]]] = [
+    *((swirl, {"angle": angle, "radius": radius}) for angle, radius in [(120, 0.9), (-700, 0.5), (5, 3), (0, 1)]),
+    *((lens, {"strength": strength, "radius": radius}) for strength, radius in [(0.5, 0.7), (-4, 1), (0.99, 5)]),
+    *((jitter, {"amplitude": amplitude, "seed": seed}) for amplitude, seed in [(3, 0), (60.5, 2**53), (0, 1)]),
+]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 9), (64, 65), (130, 300), (333, 258)], ids=str)
+@pytest.mark.parametrize(("rule", "given"), RULES, ids=str)
+def test_rules_are_their_formulas(rule: Any, given: dict[str, float], shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(0).random(shape)
+    rows, columns = np.mgrid[: shape[0], : shape[1]].astype(float)
+    places = rule(rows, columns, shape, **given)
+    expected = ndimage.map_coordinates(values.astype(np.float32).astype(float), places, order=1, mode="nearest")
+    kernel = convcli.load(
+        {"type": "deformable", "weights": [[1]], "offsets": {rule.__name__: given}, "border": "replicate"}
+    )
+    assert np.abs(kernel.apply(values.astype(np.float32)) - expected).max() <= FLOAT32
+    assert np.abs(kernel.apply(values.astype(np.float32).astype(float)) - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("rule", ["swirl", "lens"])
+def test_places_are_known_far_from_the_corner_of_a_large_picture(rule: str, channels: int) -> None:
+    """A narrow strip of it is enough: where float32 counts in steps of 1/2,048 of a pixel."""
+    shape = (40, 9000)
+    values = np.random.default_rng(0).random((*shape, channels), np.float32)
+    given: dict[str, float] = {"swirl": {"angle": 90, "radius": 8}, "lens": {"strength": 0.4, "radius": 9}}[rule]
+    places = {"swirl": swirl, "lens": lens}[rule](*np.mgrid[: shape[0], : shape[1]].astype(float), shape, **given)
+    kernel = convcli.load({"type": "deformable", "weights": [[1]], "offsets": {rule: given}, "border": "replicate"})
+    y = kernel.apply(values)
+    for c in range(channels):
+        expected = ndimage.map_coordinates(values[..., c].astype(float), places, order=1, mode="nearest")
+        assert np.abs(y[..., c] - expected).max() <= FLOAT32
+
+
+@pytest.mark.parametrize("border", ["reflect", "wrap", "zero"])
+def test_a_rule_on_several_taps_is_an_array_of_offsets(border: str) -> None:
+    """Strides, dilation, padding and a volume: each tap reads as far from its place as the rule says there."""
+    shape, x = (70, 90), np.random.default_rng(0).random((3, 70, 90), np.float32)
+    weights = np.random.default_rng(1).standard_normal((3, 2)).tolist()
+    fields: dict[str, Any] = {
+        "type": "deformable", "weights": weights, "stride": [2, 3], "dilation": [4, 5], "padding": [[5, 1], [2, 9]],
+        "border": border,
+    }  # fmt: skip
+    size = convcli.load(fields | {"offsets": {"swirl": {}}}).output_shape(shape)
+    offsets = np.empty((3, 2, 2, *size))
+    for i, j in np.ndindex(3, 2):
+        rows, columns = np.meshgrid(
+            np.arange(size[0]) * 2.0 - 5 + 4 * i, np.arange(size[1]) * 3.0 - 2 + 5 * j, indexing="ij"
+        )
+        read = swirl(rows, columns, shape, 90, 1)
+        offsets[i, j] = read[0] - rows, read[1] - columns
+    expected = convcli.load(fields | {"offsets": offsets.reshape(12, *size)}).apply(x.astype(float), "zyx")
+    y = convcli.load(fields | {"offsets": {"swirl": {}}}).apply(x, "zyx")
+    assert np.abs(y - expected).max() <= FLOAT32 * np.abs(weights).sum()
+
+
+@pytest.mark.parametrize("far", [1e5, 3e7, 1e12, -1e9])
+@pytest.mark.parametrize("border", ["reflect", "symmetric", "wrap", "replicate", "zero"])
+def test_offsets_that_all_lie_far_outside(border: str, far: float) -> None:
+    """Whole numbers of pixels beyond those that float32 tells apart."""
+    x = np.random.default_rng(0).random((30, 40), np.float32)
+    offsets = np.full((2, 30, 40), far, np.float32)
+    down = source_indices(np.arange(30) + int(offsets[0, 0, 0]), 30, border)
+    right = source_indices(np.arange(40) + int(offsets[0, 0, 0]), 40, border)
+    expected = np.where((down < 0)[:, None] | (right < 0), 0, x[np.ix_(down, right)])
+    y = convcli.load({"type": "deformable", "weights": [[1]], "offsets": offsets, "border": border}).apply(x)
+    np.testing.assert_allclose(y, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("layout", ["cyx", "yxc"])
+def test_kept_places_are_those_of_a_new_kernel(groups: int, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bits do not depend on what a kernel did before, nor on what it may keep."""
+    rng = np.random.default_rng(groups)
+    fields = {
+        "type": "deformable", "weights": rng.standard_normal((6, 8, 3, 3)), "padding": 1,
+        "offsets": rng.standard_normal((groups * 18, 150, 160)).astype(np.float32),
+        "mask": rng.random((groups * 9, 150, 160), np.float32),
+    }  # fmt: skip
+    x = rng.random([{"c": 8, "y": 150, "x": 160}[axis] for axis in layout], np.float32)
+    kernel = convcli.load(fields)
+    several = [kernel.apply(x, layout) for _ in range(3)]
+    monkeypatch.setattr(sampling, "KEPT_BYTES", 0)
+    monkeypatch.setattr(sampling, "LITTLE", 0)
+    expected = convcli.load(fields).apply(x, layout)
+    assert all(np.array_equal(y, expected) for y in several)
