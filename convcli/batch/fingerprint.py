@@ -9,7 +9,7 @@ from typing import Any
 
 from convcli.ops.tensors import Tensor
 
-#: Fields that change no pixel: names, words, where errors are put.
+#: Fields that change no pixel: names, words, where errors are put. A class with others says so in its own `ASIDE`.
 _ASIDE = frozenset({"name", "about", "locate"})
 
 
@@ -75,5 +75,5 @@ def _contents(value: Any) -> dict[str, Any]:
     kind = type(value).__qualname__
     if hasattr(value, "parameters"):
         return {"": kind, "name": value.name}
-    members = {member.name for member in dataclasses.fields(value)} - _ASIDE
+    members = {member.name for member in dataclasses.fields(value)} - getattr(value, "ASIDE", _ASIDE)
     return {"": kind} | {name: getattr(value, name) for name in members}

@@ -41,7 +41,7 @@ def read_kernels(sources: Sequence[str], options: Mapping[str, Any]) -> list[Ker
     nodes = {name: override(options[name], f"--{name}") for name in OVERRIDES if options[name] is not None}
     kernels, used = [], set()
     for source in sources:
-        kernel = read(source)
+        kernel = _network(source) or read(source)
         own = {name: node for name, node in nodes.items() if name in kernel.FIELDS}
         used |= set(own)
         kernels.append(read(source, own) if own else kernel)
@@ -50,6 +50,15 @@ def read_kernels(sources: Sequence[str], options: Mapping[str, Any]) -> list[Ker
             types = sorted({kernel.type for kernel in kernels})
             raise UsageError(f"--{name} has no use: {' and '.join(types)} kernels take no {name}")
     return kernels
+
+
+def _network(source: str) -> Kernel | None:
+    """The network in a file; None where `source` is a kernel."""
+    if ".yaml" not in source and ".yml" not in source:
+        return None
+    from convcli.networks import runnable
+
+    return runnable.load(source)
 
 
 def check_kernels(kernels: Sequence[Kernel]) -> None:

@@ -118,7 +118,7 @@ def _write_block(report: Report, stream: TextIO) -> None:
     rows = [
         {
             "kernel": stage.kernel,
-            "type": stage.type,
+            "type": ", ".join(filter(None, (stage.type, stage.activation))),
             "algorithm": stage.algorithm,
             "size_in": size(stage.size_in, stage.channels_in),
             "size_out": size(stage.size_out, stage.channels_out),

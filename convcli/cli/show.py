@@ -117,7 +117,7 @@ def _about(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "stride", times(map(str, facts["stride"]))
     if any(step > 1 for step in facts["dilation"]):
         yield "dilation", times(map(str, facts["dilation"]))
-    paddings = ["same" if p == "same" else f"{p[0]}+{p[1]}" for p in facts["padding"]]
+    paddings = [p if isinstance(p, str) else f"{p[0]}+{p[1]}" for p in facts["padding"]]
     yield "padding", (paddings[0] if len(set(paddings)) == 1 else ", ".join(paddings)) + f", border {facts['border']}"
     yield "size", facts["size"]
     if isinstance(facts["channels"], list):
@@ -128,6 +128,8 @@ def _about(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "parameters",
         f"{_counted(facts['params_weights'], 'weight')}, {_counted(facts['params_biases'], 'bias', 'es')}",
     )
+    if facts["activation"]:
+        yield "activation", facts["activation"]
     macs = facts["macs_per_output"]
     parts = " (" + ", ".join(f"{name} {value:g}" for name, value in macs.items()) + ")" if len(macs) > 1 else ""
     channels = facts["input_channels"]

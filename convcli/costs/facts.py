@@ -78,6 +78,7 @@ def facts(kernel: Kernel, channels: int) -> dict[str, Any]:
         "channels": list(kernel.channels) if kernel.channels else "each channel alone",
         "params_weights": count.weights,
         "params_biases": count.biases,
+        "activation": str(kernel.activation) if kernel.activation else None,
         "macs_per_output": {part: macs / outputs for part, macs in count.macs.items()},
         "input_channels": channels,
         "algorithm": kernel.algorithm(),

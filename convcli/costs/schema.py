@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from convcli.costs.columns import DATA
-from convcli.networks.file import KINDS, NAME, POOLINGS, REPEAT, Kind
+from convcli.networks.entrance import CHANNELS, RANGES
+from convcli.networks.kinds import ACTIVATION, FROM, KINDS, NAME, POOLINGS, REPEAT, Kind
 from convcli.ops.fields import ABOUT
 from convcli.spec.schema import field_schema
 
@@ -24,11 +25,17 @@ def network() -> dict[str, Any]:
     return {
         "$schema": DRAFT,
         "title": "convcli network",
-        "description": "Layers of a network, for convcli compare.",
+        "description": "Layers of a network, for convcli compare, and with weights for convcli apply.",
         "type": "object",
         "properties": {
             "about": field_schema(ABOUT),
             "input": {"description": "Height x width x channels.", **size},
+            "weights": {
+                "description": "A file of arrays: a layer NAME takes NAME.weight, NAME.bias and NAME.slope.",
+                "type": "string",
+                "pattern": r"\.(npz|safetensors|onnx)$",
+            },
+            "picture": _picture(),
             "defaults": {
                 "description": "Fields of every convolution that has them, where it doesn't say otherwise.",
                 "type": "object",
@@ -38,11 +45,25 @@ def network() -> dict[str, Any]:
             "blocks": {"description": "Chains by name.", "type": "object", "additionalProperties": _CHAIN},
             "layers": {**_CHAIN, "minItems": 1},
         },
-        "required": ["input", "layers"],
+        "required": ["layers"],
+        "anyOf": [{"required": ["input"]}, {"required": ["picture"]}],
         "additionalProperties": False,
         "$defs": {
             "chain": {"type": "array", "items": {"oneOf": [*map(_item, KINDS, KINDS.values()), _pooling()]}},
         },
+    }
+
+
+def _picture() -> dict[str, Any]:
+    """How a picture enters."""
+    numbers = {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}
+    shares = {"type": "object", "properties": {"mean": numbers, "std": numbers}, "additionalProperties": False}
+    return {
+        "description": "Which channels of a picture enter, and in which range.",
+        "type": "object",
+        "properties": {"channels": {"enum": list(CHANNELS)}, "range": {"anyOf": [{"enum": list(RANGES)}, shares]}},
+        "required": ["channels"],
+        "additionalProperties": False,
     }
 
 
@@ -54,11 +75,12 @@ def _item(name: str, kind: Kind) -> dict[str, Any]:
     values: dict[str, dict[str, Any]] = {
         "whole": _WHOLE,
         "pooling": {"enum": list(POOLINGS)},
-        "join": {"anyOf": [_TEXT, {"type": "array", "items": _CHAIN, "minItems": 2}]},
+        "join": {"anyOf": [_TEXT, *({"type": "array", "items": item, "minItems": 2} for item in (_TEXT, _CHAIN))]},
+        "activation": field_schema(ACTIVATION),
         "name": _TEXT,
         "chain": _CHAIN,
     }
-    fields = {**kind.fields, "name": NAME, "repeat": REPEAT}
+    fields = {**kind.fields, "name": NAME, "repeat": REPEAT, "from": FROM}
     return {
         "title": name,
         "type": "object",

@@ -13,8 +13,9 @@ from typing import Literal, TypeAlias
 from convcli.errors import ShapeError
 from convcli.records import record
 
-#: Padding of one axis: "same", or the cells (before, after) the input.
-AxisPadding: TypeAlias = Literal["same"] | tuple[int, int]
+#: Padding of one axis: a word, or the cells (before, after) the input. "same" is PyTorch's; the two others are ONNX's
+#: and TensorFlow's, who pad as little as they can, an odd cell at the end (upper) or at the start.
+AxisPadding: TypeAlias = Literal["same", "same_upper", "same_lower"] | tuple[int, int]
 
 #: Samples from the first to the last that are read: at most these, or so many times the input, output or weights.
 SPAN, SPAN_FACTOR = 1 << 23, 16
@@ -117,6 +118,10 @@ def gather_window(n: int, *, taps: int, stride: int, dilation: int, padding: Axi
     """
     if padding == "same":
         return Gather(taps, stride, dilation, dilation * (taps - 1) // 2, -(-n // stride))
+    if isinstance(padding, str):
+        length = -(-n // stride)
+        total = max(0, (length - 1) * stride + extent(taps, dilation) - n)
+        return Gather(taps, stride, dilation, _first_share(total, padding), length)
     before, after = padding
     length = convolution_length(n, taps=taps, stride=stride, dilation=dilation, before=before, after=after)
     if length < 1 or n + before + after < extent(taps, dilation):
@@ -141,6 +146,8 @@ def scatter_window(
         reach, spread = dilation * (taps - 1), stride - 1
         before = (reach - spread) // 2 if (reach - spread) % 2 == 0 else reach // 2
         return Scatter(taps, stride, dilation, before, n * stride)
+    if isinstance(padding, str):
+        return cut_to(n, n * stride, taps=taps, stride=stride, dilation=dilation, padding=padding)
     before, after = padding
     length = transposed_length(
         n, taps=taps, stride=stride, dilation=dilation, before=before, after=after, output_padding=output_padding
@@ -152,6 +159,20 @@ def scatter_window(
             hint="use less padding",
         )
     return Scatter(taps, stride, dilation, before, length)
+
+
+def _first_share(total: int, padding: str) -> int:
+    """The cells at the start, of `total` at both ends."""
+    return total // 2 if padding == "same_upper" else total - total // 2
+
+
+def cut_to(n: int, length: int, *, taps: int, stride: int, dilation: int, padding: str) -> Scatter:
+    """The window of a transposed convolution on `n` samples that makes `length` outputs, the rest cut off at both ends.
+
+    Source: ONNX's ConvTranspose, `output_shape`; an odd cell more is cut off at the start unless padding is same_upper.
+    """
+    total = max(0, (n - 1) * stride + extent(taps, dilation) - length)
+    return Scatter(taps, stride, dilation, _first_share(total, padding), length)
 
 
 def check_span(windows: Sequence[Window], spatial: Sequence[int], weights: int, name: str) -> None:

@@ -14,6 +14,7 @@ from convcli.engine.dtypes import limits
 from convcli.records import record
 
 if TYPE_CHECKING:
+    from convcli.engine.activation import Curve
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 
@@ -67,31 +68,34 @@ class Tally:
 class Sink:
     """An output array that takes finished float bands, and counts in `tally` what had to be cut off.
 
-    `bias`, one number or one per channel, is added to what comes, before all else.
+    `bias`, one number or one per channel, is added to what comes, before all else; then `curve` is applied.
     """
 
     def __init__(
-        self, out: Array, storage: Storage = PLAIN, *, tally: Tally | None = None, bias: Floats | None = None
-    ) -> None:
+        self, out: Array, storage: Storage = PLAIN, *, tally: Tally | None = None, bias: Floats | None = None,
+        curve: Curve | None = None,
+    ) -> None:  # fmt: skip
         self.out = out
         self.tally = tally or Tally()
-        self._storage, self._bias = storage, bias
+        self._storage, self._bias, self._curve = storage, bias, curve
         self._unchanged = not storage.absolute and not storage.shift
-        self._within = out.dtype == "uint8" and self._unchanged and bias is None and _is_within(storage.reach)
+        self._final = bias is None and curve is None
+        self._within = out.dtype == "uint8" and self._unchanged and self._final and _is_within(storage.reach)
         self._counted = storage.counted and not self._within
 
-    def biased(self, bias: Floats) -> Sink:
-        """The same output for results to which a bias is to be added."""
-        return Sink(self.out, self._storage, tally=self.tally, bias=bias)
+    def finishing(self, bias: Floats | None, curve: Curve | None) -> Sink:
+        """The same output for results to which a bias is to be added and a curve applied."""
+        return Sink(self.out, self._storage, tally=self.tally, bias=bias, curve=curve)
 
     def channel(self, channel: int) -> Sink:
         """One channel, the last axis of the output; what is cut off counts for the whole."""
         bias = self._bias if self._bias is None or self._bias.size == 1 else self._bias[channel : channel + 1]
-        return Sink(self.out[..., channel : channel + 1], self._storage, tally=self.tally, bias=bias)
+        curve = self._curve and self._curve.channel(channel)
+        return Sink(self.out[..., channel : channel + 1], self._storage, tally=self.tally, bias=bias, curve=curve)
 
     def slice(self, index: int) -> Sink:
         """One slice along the first axis; what is cut off counts for the whole."""
-        return Sink(self.out[index], self._storage, tally=self.tally, bias=self._bias)
+        return Sink(self.out[index], self._storage, tally=self.tally, bias=self._bias, curve=self._curve)
 
     def target(self, dtype: DTypeLike) -> Floats | None:
         """The output itself, where floats of `dtype` are kept in it unchanged.
@@ -106,12 +110,12 @@ class Sink:
 
         Unless they are `exact`, they may be rounded otherwise than the floats that would be counted.
         """
-        plain = self.out.dtype == dtype and self._unchanged and self._bias is None and not self._counted
+        plain = self.out.dtype == dtype and self._unchanged and self._final and not self._counted
         return self.out if plain and (exact or not self._storage.alike) else None
 
     def keeps(self, dtype: DTypeLike) -> bool:
         """Whether samples of `dtype` are kept as they are, to the last bit: nothing is done with them first."""
-        return self.out.dtype == dtype and self._unchanged and self._bias is None
+        return self.out.dtype == dtype and self._unchanged and self._final
 
     def store(self, band: Array, start: int) -> None:
         """Keeps `band` as the rows from `start` on. From several threads, in any order."""
@@ -124,6 +128,8 @@ class Sink:
         """
         if self._bias is not None:
             band += self._bias[:, None, None] if planes else self._bias
+        if self._curve is not None:
+            self._curve.bend(band, planes=planes)
         band = self._storage.ranged(band)
         if band.__array_interface__["data"] == target.__array_interface__["data"]:
             return  # it was made there

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from convcli.engine.plan import Algorithm, refusal
 from convcli.errors import ShapeError
 from convcli.ops import Kernel
 from convcli.records import record
+
+if TYPE_CHECKING:
+    from convcli.networks.runnable import NetworkKernel
 
 #: Samples per channel that a stage may make of fewer: as many as an image has at most that is read unless asked for.
 LARGEST = 1 << 30
@@ -23,6 +27,8 @@ class Stage:
     type: str
     algorithm: Algorithm
     border: str
+    #: What is done with each sample at last; empty where nothing is.
+    activation: str
     #: True where the weights were flipped (convolution); False: cross-correlation.
     flipped: bool
     #: Samples per spatial axis, in the order y, x (or z, y, x).
@@ -67,6 +73,25 @@ class Chain:
         """Notes on the stages that the algorithm asked for can't compute."""
         return tuple(note for stage in stages for note in refusal(self.algorithm, stage.kernel, stage.algorithm))
 
+    @property
+    def makes_maps(self) -> bool:
+        """Whether a network of it makes numbers that are no picture."""
+        return any(network.makes_maps for network in map(as_network, self.kernels) if network)
+
+    def remarks(self, stages: Sequence[Stage]) -> tuple[str, ...]:
+        """Notes on networks: what of their weights is left over, and why they are not run in bands."""
+        return tuple(
+            note
+            for kernel, stage in zip(self.kernels, stages, strict=True)
+            if (network := as_network(kernel))
+            for note in network.remarks(stage.size_in)
+        )
+
+
+def as_network(kernel: Kernel) -> NetworkKernel | None:
+    """The kernel as the network that it is; None where it is none. No module of theirs is loaded for that."""
+    return cast("NetworkKernel", kernel) if kernel.type == "network" else None
+
 
 def _stage(kernel: Kernel, spatial: tuple[int, ...], axes: str, channels: int, asked: str | None) -> Stage:
     count = kernel.count(spatial, channels, axes)
@@ -77,7 +102,8 @@ def _stage(kernel: Kernel, spatial: tuple[int, ...], axes: str, channels: int, a
         raise ShapeError(f"kernel '{kernel.name}' would make {size} samples; at most {most:,} are made")
     return Stage(
         kernel=kernel.name, type=kernel.type, algorithm=kernel.algorithm(spatial, channels, asked),
-        border=kernel.border, flipped=kernel.flip, size_in=spatial, size_out=output,
+        border=kernel.border, activation=str(kernel.activation or ""), flipped=kernel.flip, size_in=spatial,
+        size_out=output,
         channels_in=channels, channels_out=kernel.output_channels(channels), weights=count.weights,
         biases=count.biases, macs=count.total_macs,
     )  # fmt: skip

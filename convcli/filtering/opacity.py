@@ -11,6 +11,7 @@ from convcli.engine.sink import Sink
 from convcli.errors import ShapeError
 
 if TYPE_CHECKING:
+    from convcli.engine.activation import Curve
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 #: Below this share of full opacity a result counts as wholly transparent.
@@ -60,10 +61,23 @@ def multiplied(out: Floats, colour: Array, share: Floats) -> None:
     per_channel(np.multiply, colour, share, out)
 
 
+def filled(out: Floats, premultiplied: Floats, share: Floats, near: Floats, near_share: Floats) -> None:
+    """Colour from premultiplied colour; where it counts as hidden, from what is near, which was spread over it."""
+    np.copyto(out, unmultiplied(premultiplied, share))
+    put_hidden(out, unmultiplied(near, near_share), share)
+
+
 def biased(out: Floats, premultiplied: Floats, share: Floats, bias: Floats) -> None:
     """Premultiplied colour with a kernel's bias, which belongs to colour that is not."""
     np.multiply(share, bias, out=out)
     out += premultiplied
+
+
+def bent(out: Floats, premultiplied: Floats, share: Floats, curve: Curve) -> None:
+    """Premultiplied colour with a kernel's activation, which is one of colour that is not."""
+    colour = unmultiplied(premultiplied, share)
+    curve.bend(colour)
+    per_channel(np.multiply, colour, share, out)
 
 
 def inside(premultiplied: Floats, share: Floats) -> tuple[Floats, Floats]:

@@ -18,16 +18,21 @@ from convcli.channels import Channels
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.sink import PLAIN as EXACT, Sink, Storage, Tally
 from convcli.filtering import opacity
-from convcli.filtering.chain import Chain, Stage
+from convcli.filtering.chain import Chain, Stage, as_network
 from convcli.filtering.graph import Convolved, Node, Part, Pointwise
 from convcli.filtering.outline import Outline
 from convcli.filtering.ranges import Ends, kept_dtype, nonfinite, reach, span, storage, stretched, white
 from convcli.filtering.treatment import PLAIN, Treatment
+from convcli.records import late
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
+    from convcli.filtering import networks
     from convcli.filtering.selection import Selection
+    from convcli.networks.runnable import NetworkKernel
     from convcli.ops import Kernel
+else:
+    networks = late("convcli.filtering.networks")
 
 #: What is said of a grey picture that goes to a filter bank for three channels.
 REPEATED = "a grey picture, filtered as three equal channels"
@@ -48,6 +53,8 @@ class Picture:
 
         Raises ShapeError where a kernel doesn't fit.
         """
+        if chain.range == "clip" and chain.makes_maps:
+            chain = replace(chain, range="float")  # numbers of any meaning have no limits
         self._chain, self._treatment, self._counted = chain, treatment, counted
         self._source_dtype, self._top = np.dtype(outline.dtype), white(outline.dtype)
         self._axes = outline.spatial
@@ -77,7 +84,7 @@ class Picture:
         self.stages: tuple[Stage, ...] = chain.stages(tuple(outline.shape[:-1]), self._axes, entering)
         self.leaves = self.stages[-1].channels_out
         self._entering = (*outline.shape[:-1], entering)
-        self.notes += chain.refusals(self.stages)
+        self.notes += chain.refusals(self.stages) + chain.remarks(self.stages)
         self._colours = self._colours or self.leaves
         self.shape = (*self.stages[-1].size_out, self._colours + self._has_alpha)
         self.dtype = kept_dtype(chain.range, self._source_dtype)
@@ -110,7 +117,7 @@ class Picture:
     @property
     def is_direct(self) -> bool:
         """Whether the last kernel's results go straight to where they stay: nothing else of full size is made."""
-        return not self._selection and not self._has_alpha
+        return not self._selection and not self._has_alpha and not any(map(as_network, self._chain.kernels))
 
     def begin(self, source: Node, opaque: Callable[[], bool]) -> None:
         """Lays out what is computed; `opaque` looks whether all of the alpha of `source` is full.
@@ -138,7 +145,7 @@ class Picture:
             self.nodes = [source]
             return
         # What a border of zeros shows is transparent, too.
-        zeros = any(kernel.border == "zero" for kernel in self._chain.kernels)
+        zeros = any(kernel.border == "zero" and not as_network(kernel) for kernel in self._chain.kernels)
         transparent = self._has_alpha and (zeros or not opaque())
         if self._selection:
             self._select(self._selection, transparent=transparent)
@@ -148,7 +155,7 @@ class Picture:
             colour = Part(Pointwise(opacity.colours, [colour], source.shape[-1] - 1, source.dtype))
         if self._repeated:
             colour = Part(colour.node, repeated=3)
-        if transparent or self._chain.range == "rescale":
+        if transparent or self._chain.range == "rescale" or as_network(self._chain.kernels[-1]):
             self._run_chain(colour, transparent=transparent)
             return
         kernel, kernels = self._chain.kernels[-1], self._chain.kernels[:-1]
@@ -200,15 +207,37 @@ class Picture:
             premultiplied = Part(Pointwise(opacity.multiplied, [colour, Part(share)], colour.channels, work))
             hidden = [self._floats(colour, kernels, self.stages).node]
         for kernel, stage in zip(kernels, self.stages, strict=True):
-            bare = kernel if kernel.bias is None else kernel.replace(bias=None)
+            if network := as_network(kernel):
+                premultiplied, share = self._network_through_alpha(network, premultiplied, share, work)
+                continue
+            bare = kernel if kernel.is_linear else kernel.replace(bias=None, activation=None)
             premultiplied = Part(self._convolved(premultiplied, bare, stage.shape_out))
             share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1))
             if kernel.bias is not None:
                 bias = kernel.bias.array.reshape(-1).astype(work)
                 parts = [premultiplied, Part(share)]
                 premultiplied = Part(Pointwise(partial(opacity.biased, bias=bias), parts, stage.channels_out, work))
+            if kernel.activation is not None:
+                bent = partial(opacity.bent, curve=kernel.activation.curve(work))
+                parts = [premultiplied, Part(share)]
+                premultiplied = Part(Pointwise(bent, parts, stage.channels_out, work))
         self._shares = share
         self.nodes, self.behind = [premultiplied.node, share], hidden
+
+    def _network_through_alpha(
+        self, network: NetworkKernel, premultiplied: Part, share: Node, work: DTypeLike
+    ) -> tuple[Part, Node]:
+        """A network sees colour without its opacity, which is fitted to the size that comes out.
+
+        Where there is none, it sees the colours around: neither hidden ones nor the black of what is not there.
+        """
+        near = networks.spread()
+        parts = [premultiplied, Part(share)]
+        spread = [Part(self._convolved(part, near, part.node.shape)) for part in parts]
+        straight = Pointwise(opacity.filled, parts + spread, premultiplied.channels, work)
+        result = networks.laid_out(network, Part(straight), self._axes, self._top, self._convolved)
+        share = networks.enlarged(Part(share), result.node.shape[-3:-1], self._convolved).node
+        return Part(Pointwise(opacity.multiplied, [result, Part(share)], result.channels, work)), share
 
     def _watched(self, compute: Callable[[Floats, Array], None]) -> Callable[[Floats, Array], None]:
         """A step that reads alpha, which notes where that is more than opaque, as only floats can be."""
@@ -225,8 +254,15 @@ class Picture:
     def _floats(self, part: Part, kernels: Sequence[Kernel], stages: Sequence[Stage]) -> Part:
         """A chain on a part of a node, as floats."""
         for kernel, stage in zip(kernels, stages, strict=True):
-            part = Part(self._convolved(part, kernel, stage.shape_out))
+            part = self._linked(part, kernel, stage.shape_out)
         return part
+
+    def _linked(self, part: Part, kernel: Kernel, shape: Sequence[int]) -> Part:
+        """One kernel or network of the chain on a part of a node, as floats."""
+        network = as_network(kernel)
+        if not network:
+            return Part(self._convolved(part, kernel, shape))
+        return networks.laid_out(network, part, self._axes, self._top, self._convolved)
 
     def _convolved(
         self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage = EXACT, dtype: DTypeLike | None = None

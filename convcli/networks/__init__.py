@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from convcli.records import lazily
 
 if TYPE_CHECKING:
+    from convcli.networks.assembly import assemble
     from convcli.networks.layers import Layer, like, textbook
-    from convcli.networks.network import Assembled, Network, assemble
+    from convcli.networks.network import Assembled, Network
     from convcli.networks.placed import INPUT, Flow, Placed, place_kernel, place_layer
 
 __all__ = [
@@ -19,7 +20,8 @@ __getattr__ = lazily(
     __name__,
     {
         "networks.layers": "Layer like textbook",
-        "networks.network": "Assembled Network assemble",
+        "networks.assembly": "assemble",
+        "networks.network": "Assembled Network",
         "networks.placed": "INPUT Flow Placed place_kernel place_layer",
     },
 )

@@ -16,16 +16,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from convcli import streams
 from convcli.errors import KernelError, suggestion
+from convcli.networks import entrance, weights
+from convcli.networks.entrance import Entrance
+from convcli.networks.kinds import ACTIVATION, FROM, KINDS, NAME, POOLINGS, REPEAT, Kind
 from convcli.networks.network import Item, Network
 from convcli.ops import fields as f
 from convcli.ops.fields import Field
-from convcli.records import record
 from convcli.spec import library
 from convcli.spec.nodes import TEXT_LIMIT, Node, Source
 from convcli.spec.plain import parse
@@ -33,73 +34,10 @@ from convcli.spec.reader import parse_overrides
 from convcli.spec.scalars import number, whole
 from convcli.spec.values import read
 
-KERNEL_SIZE = Field("sizes", "Taps; one number or one per axis.", 3)
-BIAS = Field("flag", "One number per output channel is added, and counted.", False)
-FIXED = Field("flag", "Keep the channels whatever the width multiplier.", False)
-_COMMON: dict[str, Field] = {
-    "kernel_size": KERNEL_SIZE, "stride": f.STRIDE, "dilation": f.DILATION, "padding": f.PADDING, "bias": BIAS,
-    "fixed": FIXED,
-}  # fmt: skip
-_GROUPS = {"groups": f.GROUPS}
-_POOL_STRIDE = Field("sizes", "Every stride-th output is kept; the kernel size unless it is said.", None)
-
-
-@record(kw_only=False)
-class Kind:
-    """A kind of item: what stands after its name, and the fields it may have."""
-
-    doc: str
-    fields: Mapping[str, Field] = field(default_factory=dict)
-    #: What stands after the name: whole (a number), pooling (max, average), join (branches or a name), name, chain.
-    value: str = "whole"
-
-
-KINDS: dict[str, Kind] = {
-    "dense": Kind("Standard convolution; its output channels.", _COMMON | _GROUPS),
-    "depthwise": Kind(
-        "A kernel per channel; how many per channel.", {k: v for k, v in _COMMON.items() if k != "fixed"}
-    ),
-    "pointwise": Kind(
-        "1x1 convolution; its output channels.", {"stride": f.STRIDE, "bias": BIAS, "fixed": FIXED} | _GROUPS
-    ),
-    "separable": Kind("Spatially separable convolution; its output channels.", _COMMON | _GROUPS),
-    "depthwise_separable": Kind("A kernel per channel, then 1x1; its output channels.", _COMMON),
-    "transposed": Kind(
-        "Transposed convolution; its output channels.",
-        _COMMON | _GROUPS | {"output_padding": Field("sizes", "Cells added at the end of the output.", 0, least=0)},
-    ),
-    "deformable": Kind(
-        "Deformable convolution with its offset branch; its output channels.",
-        _COMMON | _GROUPS | {
-            "mask": Field("flag", "Version 2: a mask branch besides the offset branch.", False),
-            "offset_groups": Field("whole", "Groups of channels with offsets of their own.", 1),
-        },
-    ),
-    "fc": Kind("Fully connected layer; its outputs.", {"bias": BIAS}),
-    "pool": Kind(
-        "Pooling; max or average.",
-        {
-            "kernel_size": Field("sizes", "Side of the window.", 2),
-            "stride": _POOL_STRIDE,
-            "padding": Field("padding", f.PADDING.doc, "valid"),
-        },
-        "pooling",
-    ),
-    "global_pool": Kind("Pooling of the whole picture to 1x1; max or average.", {}, "pooling"),
-    "upsample": Kind(
-        "Enlargement without weights; the factor.", {"bilinear": Field("flag", "Bilinear, not nearest.", False)}
-    ),
-    "add": Kind("The sum of branches, or of this chain and an earlier layer.", {}, "join"),
-    "concat": Kind("The channels of branches, or of this chain and an earlier layer, side by side.", {}, "join"),
-    "block": Kind("A named block.", {}, "name"),
-    "layers": Kind("Layers to be repeated.", {}, "chain"),
-}  # fmt: skip
-POOLINGS = ("max", "average")
-NAME = Field("text", "A name for the layer, in tables and for joins.", "")
-REPEAT = Field("whole", "How many times, one after the other.", 1)
-TOP = ("about", "input", "defaults", "blocks", "layers")
-#: `network.yaml:width=0.5`: what can follow the colon, and the least it may be.
+TOP = ("about", "input", "weights", "picture", "defaults", "blocks", "layers")
+#: `network.yaml:width=0.5`: what can follow the colon, besides the layer it ends with.
 MULTIPLIERS = ("width", "resolution")
+UNTIL = "until"
 
 
 def load(source: str) -> Network | None:
@@ -120,15 +58,15 @@ def load(source: str) -> Network | None:
     if not isinstance(node.value, dict) or "layers" not in node.value:
         return None
     name = f"{path.stem}:{after}" if after else path.stem
-    return from_node(node, name).changed(**_multipliers(after, source))
+    return from_node(node, name).changed(**_overrides(after, source))
 
 
-def _multipliers(text: str, source: str) -> dict[str, float]:
+def _overrides(text: str, source: str) -> dict[str, Any]:
     nodes = parse_overrides(text, f"network '{source}'") if text else {}
     for key in nodes:
-        if key not in MULTIPLIERS:
-            raise nodes[key].error(f"a network has no '{key}'", f"{' and '.join(MULTIPLIERS)} can be overridden")
-    return {key: multiplier(node, key) for key, node in nodes.items()}
+        if key not in (*MULTIPLIERS, UNTIL):
+            raise nodes[key].error(f"a network has no '{key}'", f"{', '.join(MULTIPLIERS)} and {UNTIL} can be said")
+    return {key: str(node.value) if key == UNTIL else multiplier(node, key) for key, node in nodes.items()}
 
 
 def multiplier(node: Node, key: str) -> float:
@@ -150,17 +88,19 @@ def from_node(node: Node, name: str) -> Network:
         if key not in TOP:
             hint = suggestion(key, TOP) or f"a network has {', '.join(TOP)}"
             raise node.key_error(key, f"unknown field '{key}'", hint)
-    for key in ("input", "layers"):
-        if key not in node.value:
-            example = "input: 224x224x3" if key == "input" else "layers: [{dense: 64}]"
-            raise node.error(f"'{key}' is missing; a network needs it", example)
-    size, channels = _input(node.value["input"])
+    if "layers" not in node.value:
+        raise node.error("'layers' is missing; a network needs it", "layers: [{dense: 64}]")
+    picture = entrance.read(node.value["picture"]) if "picture" in node.value else None
+    size, channels = _input(node, picture)
+    arrays = weights.read(node.value["weights"]) if "weights" in node.value else {}
     reader = _Reader(_mapping(node, "defaults"), _mapping(node, "blocks"))
     about = read(node.value["about"], f.ABOUT, "about") if "about" in node.value else ""
     items = reader.chain(node.value["layers"], ())
     if not items:
         raise node.value["layers"].error("'layers' holds no layer")
-    return Network(name=name, about=about, size=size, channels=channels, items=items)
+    return Network(
+        name=name, about=about, size=size, channels=channels, items=items, arrays=arrays, picture=picture
+    )  # fmt: skip
 
 
 def _mapping(node: Node, key: str) -> Mapping[str, Node]:
@@ -173,8 +113,20 @@ def _mapping(node: Node, key: str) -> Mapping[str, Node]:
     return value
 
 
-def _input(node: Node) -> tuple[tuple[int, int], int]:
-    """Height and width, and channels: `224x224x3` or `[224, 224, 3]`."""
+def _input(whole_file: Node, picture: Entrance | None) -> tuple[tuple[int, int] | None, int]:
+    """Height and width, where they are said, and channels: `224x224x3` or `[224, 224, 3]`, or those of the picture."""
+    if "input" not in whole_file.value:
+        if picture is None:
+            raise whole_file.error("'input' is missing; a network needs it, or 'picture'", "input: 224x224x3")
+        return None, picture.count
+    node: Node = whole_file.value["input"]
+    size, channels = _sizes(node)
+    if picture is not None and channels != picture.count:
+        raise node.error(f"'input' has {channels} channels, 'picture' {picture.count} ({picture.channels})")
+    return size, channels
+
+
+def _sizes(node: Node) -> tuple[tuple[int, int], int]:
     if isinstance(node.value, list) and len(node.value) == 3:
         height, width, channels = (whole(item, "'input'", 1) for item in node.value)
         return (height, width), channels
@@ -214,15 +166,17 @@ class _Reader:
         if len(kinds) != 1:
             raise self._kind_error(node, kinds)
         kind = KINDS[kinds[0]]
-        known = {**kind.fields, "name": NAME, "repeat": REPEAT}
+        known = {**kind.fields, "name": NAME, "repeat": REPEAT, "from": FROM}
         for key in node.value:
             if key != kinds[0] and key not in known:
                 hint = suggestion(key, known) or f"{kinds[0]} has {', '.join(known)}"
                 raise node.key_error(key, f"unknown field '{key}' of a {kinds[0]} layer", hint)
         values = {key: self._field(node, key, field, kinds[0]) for key, field in known.items()}
-        name, repeat = values.pop("name"), values.pop("repeat")
+        name, repeat, source = values.pop("name"), values.pop("repeat"), values.pop("from")
         value, branches = self._value(node.value[kinds[0]], kinds[0], kind, inside)
-        return Item(kind=kinds[0], value=value, node=node, fields=values, name=name, repeat=repeat, branches=branches)
+        return Item(kind=kinds[0], value=value, node=node, fields=values, name=name, repeat=repeat, source=source,
+            branches=branches,
+        )  # fmt: skip
 
     def _field(self, node: Node, key: str, field: Field, kind: str) -> Any:
         if key in node.value:
@@ -240,15 +194,19 @@ class _Reader:
             if node.value not in POOLINGS:
                 raise node.error(f"'{name}' must be {' or '.join(POOLINGS)}, not '{node.value}'")
             return node.value, ()
+        if kind.value == "activation":
+            return read(node, ACTIVATION, name), ()
         if kind.value == "chain":
             return "", (self.chain(node, inside),)
         if kind.value == "name":
             return self._block(node, inside)
         if isinstance(node.value, str):
             return node.value, ()
+        if isinstance(node.value, list) and len(node.value) > 1 and all(isinstance(i.value, str) for i in node.value):
+            return tuple(item.value for item in node.value), ()
         if not isinstance(node.value, list) or len(node.value) < 2:
             hint = f"{{{name}: [[{{dense: 64}}], []]}} or {{{name}: NAME}}"
-            raise node.error(f"'{name}' takes two branches or more, or the name of an earlier layer", hint)
+            raise node.error(f"'{name}' takes two branches or more, or names of earlier layers", hint)
         return "", tuple(self.chain(branch, inside) for branch in node.value)
 
     def _block(self, node: Node, inside: tuple[str, ...]) -> tuple[str, tuple[tuple[Item, ...], ...]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import field
+from typing import TYPE_CHECKING, Any
 
 from convcli.engine.geometry import AxisPadding, gather_window
 from convcli.errors import FieldError, ShapeError
@@ -13,6 +14,9 @@ from convcli.ops.deformable import Deformable
 from convcli.ops.tensors import Tensor
 from convcli.ops.transposed import Transposed
 from convcli.records import record
+
+if TYPE_CHECKING:
+    from convcli.ops.activation import Activation
 
 #: Pixels by which the random offsets of a deformable layer stray (one standard deviation).
 OFFSET_SPREAD = 0.5
@@ -37,8 +41,11 @@ class Layer:
     groups: int = 1
     border: str = "zero"
     bias: bool = False
+    activation: Activation | None = None
     mask: bool = False
     offset_groups: int = 1
+    #: The true numbers by what they are, "weights" or "bias" for one; random ones stand for what is missing.
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
 
     def kernel(self, channels: int, sizes: Mapping[str, int], name: str) -> Kernel:
         """The layer on `channels` inputs; `sizes` per axis matter to deformable layers, whose offsets fit one size.
@@ -50,8 +57,11 @@ class Layer:
             "name": name, "about": "", "axes": self.axes, "stride": self.stride, "dilation": self.dilation,
             "padding": self.padding, "output_padding": self.output_padding, "border": self.border, "divisor": 1,
             "flip": False, "groups": self.groups, "bias": self._bias(),
+            "activation": self.activation,
         }  # fmt: skip
         fields |= _WEIGHTS[self.type](self, channels, sizes)
+        for part, tensor in self.tensors.items():
+            _put(fields, part, tensor)
         return TYPES[self.type].build(fields)
 
     def _check(self, channels: int) -> None:
@@ -67,6 +77,28 @@ class Layer:
 
     def _bias(self) -> Tensor | None:
         return tensors.noise((self.channels_out,), seed=1) if self.bias else None
+
+
+def _put(fields: dict[str, Any], part: str, tensor: Tensor) -> None:
+    """Puts true numbers in the place of random ones; raises `FieldError` where their shape is another.
+
+    Sides of 1 may be left out, and a matrix may stand for weights whose inputs lie one after the other.
+    """
+    if part == "bias":
+        fields["bias"] = tensor
+        return
+    held, axis = (fields["taps"], part) if part in "zyx" else (fields, part)
+    expected = held[axis].shape
+    alike = [side for side in tensor.shape if side > 1] == [side for side in expected if side > 1]
+    matrix = tensor.rank == 2 and tensor.shape[0] == expected[0] and tensor.size == math.prod(expected)
+    if not alike and not matrix:
+        fact = f"{tensor.origin} has shape {_times(tensor.shape)}; the layer takes {_times(expected)}"
+        raise FieldError("weights", fact, hint="its channels, groups and kernel_size say so")
+    held[axis] = tensors.reshaped(tensor, expected)
+
+
+def _times(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _random(shape: Sequence[int]) -> Tensor:
@@ -133,7 +165,8 @@ def like(kernel: Kernel, *, channels_out: int, groups: int = 1, taps: int | None
         axes=kernel.axes, stride=kernel.stride, dilation=kernel.dilation, padding=kernel.padding,
         output_padding=kernel.output_padding if isinstance(kernel, Transposed) else (0,) * len(kernel.axes),
         groups=groups if "groups" in kernel.FIELDS else 1, border=kernel.border,
-        bias=bias or kernel.bias is not None, mask=deformable is not None and deformable.mask is not None,
+        bias=bias or kernel.bias is not None, activation=kernel.activation,
+        mask=deformable is not None and deformable.mask is not None,
         offset_groups=deformable.offset_groups if deformable else 1,
     )  # fmt: skip
 

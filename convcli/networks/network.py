@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field, replace
-from typing import Any
+from typing import Any, ClassVar
 
-from convcli.engine.geometry import Scatter, gather_window
-from convcli.errors import FieldError, ShapeError
-from convcli.networks.layers import Layer
-from convcli.networks.placed import Flow, Placed, place_layer
-from convcli.networks.swaps import Swap, swapped
-from convcli.ops.weights import paddings, per_axis
+from convcli.networks.entrance import Entrance
+from convcli.networks.placed import Placed
+from convcli.networks.swaps import Swap
+from convcli.ops.tensors import Tensor
 from convcli.records import record
 from convcli.spec.nodes import Node
 
-#: Layers in all, repeats and blocks written out.
-LAYER_LIMIT = 10_000
-AXES = "yx"
+#: The input's sides where nobody says any: ImageNet's.
+NOMINAL = (224, 224)
 
 
 @record
@@ -29,12 +24,17 @@ class Item:
     `branches` are what a join joins, or the one chain of a block or of repeated layers.
     """
 
+    #: Fields that change no result; a name does, by which a layer finds its weights.
+    ASIDE: ClassVar[frozenset[str]] = frozenset({"node"})
+
     kind: str
     value: Any
     node: Node = field(repr=False)
     fields: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     repeat: int = 1
+    #: The earlier layer that it reads; empty for the one above.
+    source: str = ""
     branches: tuple[tuple[Item, ...], ...] = ()
 
 
@@ -44,13 +44,17 @@ class Network:
 
     `width` multiplies the output channels of every convolution (rounded down, 1 at least) but not of fully connected
     layers, `resolution` the sides of the input (rounded). `swap` is the type that every eligible layer is swapped to.
+    `arrays` are those of its file of weights, `picture` says how a picture enters; it ends with the layer `until`.
     """
 
     name: str
     about: str = ""
-    size: tuple[int, int]
+    size: tuple[int, int] | None
     channels: int
     items: tuple[Item, ...]
+    arrays: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    picture: Entrance | None = None
+    until: str = ""
     width: float = 1.0
     resolution: float = 1.0
     swap: str = ""
@@ -58,7 +62,7 @@ class Network:
     @property
     def input_size(self) -> tuple[int, int]:
         """The input's sides with the resolution multiplier, rounded, 1 at least."""
-        height, width = (max(1, round(side * self.resolution)) for side in self.size)
+        height, width = (max(1, round(side * self.resolution)) for side in self.size or NOMINAL)
         return height, width
 
     def changed(self, **changes: Any) -> Network:
@@ -73,172 +77,16 @@ class Assembled:
     network: Network
     layers: tuple[Placed, ...]
     swaps: tuple[Swap, ...]
+    #: Layers whose weights are random ones, and what is to be said of the file of weights.
+    untrained: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sees_all(self) -> str:
+        """The first layer of which one output sees all of the picture; empty where all run in bands of rows."""
+        seeing = (p.name for p in self.layers if p.type == "fc" or (p.type.startswith("pool") and _is_global(p)))
+        return next(seeing, "")
 
 
-def assemble(network: Network) -> Assembled:
-    """The network's layers, each on what the one before it makes.
-
-    Raises `KernelError` with the place in the file, the layer's name and its numbers where a layer is impossible.
-    """
-    builder = _Builder(network)
-    builder.chain(network.items, Flow(size=network.input_size, channels=network.channels), "")
-    return Assembled(network=network, layers=tuple(builder.layers), swaps=tuple(builder.swaps))
-
-
-class _Builder:
-    """Walks through the items and collects the layers."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.layers: list[Placed] = []
-        self.swaps: list[Swap] = []
-        self._used: dict[str, int] = {}
-        self._turns = 0
-
-    def chain(self, items: Sequence[Item], flow: Flow, prefix: str) -> Flow:
-        """Items one after the other, named or numbered, each name after `prefix`."""
-        return self._run(items, flow, prefix, itertools.count(1))
-
-    def _run(self, items: Sequence[Item], flow: Flow, prefix: str, numbers: Iterator[int]) -> Flow:
-        for item in items:
-            for _ in range(item.repeat):
-                self._turns += 1
-                if self._turns > LAYER_LIMIT:
-                    raise item.node.error(f"the network has more than {LAYER_LIMIT:,} layers")
-                named = item.name and self._unique(_under(prefix, item.name), item.repeat)
-                if item.kind not in ("layers", "block"):
-                    flow = self._step(item, flow, named or f"{prefix}{next(numbers)}")
-                elif named:
-                    flow = self.chain(item.branches[0], flow, f"{named}/")
-                else:
-                    flow = self._run(item.branches[0], flow, prefix, numbers)
-        return flow
-
-    def _unique(self, name: str, repeat: int) -> str:
-        """`name`, numbered where it is repeated or was there before."""
-        self._used[name] = self._used.get(name, 0) + 1
-        return f"{name}.{self._used[name]}" if repeat > 1 or self._used[name] > 1 else name
-
-    def _step(self, item: Item, flow: Flow, name: str) -> Flow:
-        """One layer, with errors at its place in the file."""
-        try:
-            return _STEPS.get(item.kind, _Builder._convolution)(self, item, flow, name)
-        except (FieldError, ShapeError) as error:
-            node = _blamed(item.node, error)
-            raise node.error(f"layer '{name}' ({item.kind}, on {flow}): {error.fact}", error.hint) from error
-
-    def _placed(self, placed: Placed) -> Flow:
-        self.layers.append(placed)
-        return self._output(len(self.layers) - 1)
-
-    def _output(self, number: int) -> Flow:
-        placed = self.layers[number]
-        return Flow(size=placed.size_out, channels=placed.channels_out, sources=(number,))
-
-    def _convolution(self, item: Item, flow: Flow, name: str) -> Flow:
-        layer = _layer(item, flow.channels, self.network.width)
-        layer, swap = swapped(layer, flow.channels, self.network.swap, name)
-        if swap:
-            self.swaps.append(swap)
-        return self._placed(place_layer(layer, flow, name))
-
-    def _fully_connected(self, item: Item, flow: Flow, name: str) -> Flow:
-        # A filter as large as its input, at its one place.
-        layer = Layer(
-            type="dense", channels_out=item.value, taps=flow.size, padding=((0, 0), (0, 0)), bias=item.fields["bias"]
-        )
-        if self.network.swap:
-            self.swaps.append(Swap(name=name, reason="fully connected"))
-        return self._placed(place_layer(layer, flow, name, type="fc"))
-
-    def _pool(self, item: Item, flow: Flow, name: str) -> Flow:
-        taps = per_axis(item.fields["kernel_size"], AXES, "kernel_size")
-        stride = per_axis(item.fields["stride"] or taps, AXES, "stride")
-        padding = paddings(item.fields["padding"], AXES)
-        windows = [
-            gather_window(n, taps=k, stride=s, dilation=1, padding=p, axis=axis)
-            for n, k, s, p, axis in zip(flow.size, taps, stride, padding, AXES, strict=True)
-        ]
-        return self._placed(Placed.on(flow, name, f"pool {item.value}", windows))
-
-    def _global_pool(self, item: Item, flow: Flow, name: str) -> Flow:
-        windows = [gather_window(n, taps=n, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]
-        return self._placed(Placed.on(flow, name, f"pool {item.value}", windows))
-
-    def _upsample(self, item: Item, flow: Flow, name: str) -> Flow:
-        factor = item.value
-        # Bilinear: two neighbours per axis are mixed; nearest: one is copied.
-        taps, before = (2 * factor, factor // 2) if item.fields["bilinear"] else (factor, 0)
-        windows = [Scatter(taps, factor, 1, before, n * factor) for n in flow.size]
-        return self._placed(Placed.on(flow, name, "upsample", windows))
-
-    def _join(self, item: Item, flow: Flow, name: str) -> Flow:
-        if item.branches:
-            flows = [self.chain(branch, flow, f"{name}/{chr(ord('a') + n)}") for n, branch in enumerate(item.branches)]
-        else:
-            flows = [flow, self._earlier(item)]
-        sizes = sorted({one.size for one in flows}, reverse=True)
-        if len(sizes) > 1:
-            raise ShapeError(f"what is joined differs in size: {' and '.join('x'.join(map(str, s)) for s in sizes)}")
-        channels = [one.channels for one in flows]
-        if item.kind == "add" and len(set(channels)) > 1:
-            raise ShapeError(f"what is added differs in channels: {' and '.join(map(str, channels))}")
-        sources = tuple(source for one in flows for source in one.sources)
-        both = Flow(size=sizes[0], channels=sum(channels), sources=sources)
-        windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in both.size]
-        channels_out = channels[0] if item.kind == "add" else None
-        return self._placed(Placed.on(both, name, item.kind, windows, channels_out=channels_out))
-
-    def _earlier(self, item: Item) -> Flow:
-        """The output of an earlier layer by its name."""
-        for number in range(len(self.layers) - 1, -1, -1):
-            placed = self.layers[number]
-            if item.value in (placed.name, placed.name.rpartition("/")[2]):
-                return self._output(number)
-        known = [placed.name for placed in self.layers if not placed.name.isdigit()]
-        raise FieldError(item.kind, f"no layer above has the name '{item.value}'", hint=_names(known))
-
-
-def _under(prefix: str, name: str) -> str:
-    """A name in a chain: first/conv inside what is named, first/a.conv in a branch."""
-    return f"{prefix}{name}" if not prefix or prefix.endswith("/") else f"{prefix}.{name}"
-
-
-def _names(known: Sequence[str]) -> str:
-    return f"named layers: {', '.join(known[:8])}" if known else "give the layer a name: {dense: 64, name: early}"
-
-
-_STEPS: dict[str, Callable[[_Builder, Item, Flow, str], Flow]] = {
-    "fc": _Builder._fully_connected,
-    "pool": _Builder._pool,
-    "global_pool": _Builder._global_pool,
-    "upsample": _Builder._upsample,
-    "add": _Builder._join,
-    "concat": _Builder._join,
-}
-
-
-def _layer(item: Item, channels: int, width: float) -> Layer:
-    """The convolution of an item on `channels`; its own channels times the width multiplier unless they are fixed."""
-    fields = item.fields
-    scaled = item.value if fields.get("fixed") else max(1, math.floor(item.value * width + 1e-9))
-    kind, groups = item.kind, fields.get("groups", 1)
-    if item.kind == "depthwise":
-        kind, groups, scaled = "dense", channels, item.value * channels
-    elif item.kind == "pointwise":
-        kind = "dense"
-    return Layer(
-        type=kind, channels_out=scaled, groups=groups, border="zero", bias=fields["bias"],
-        padding=paddings(fields.get("padding", "same"), AXES),
-        taps=per_axis(fields.get("kernel_size", 1), AXES, "kernel_size"),
-        stride=per_axis(fields.get("stride", 1), AXES, "stride"),
-        dilation=per_axis(fields.get("dilation", 1), AXES, "dilation"),
-        output_padding=per_axis(fields.get("output_padding", 0), AXES, "output_padding"),
-        mask=fields.get("mask", False), offset_groups=fields.get("offset_groups", 1),
-    )  # fmt: skip
-
-
-def _blamed(node: Node, error: ShapeError | FieldError) -> Node:
-    """The field that an error is about where the item has it, else the item."""
-    fields: dict[str, Node] = node.value if isinstance(node.value, dict) else {}
-    return fields.get(str(error.path[0]), node) if isinstance(error, FieldError) else node
+def _is_global(placed: Placed) -> bool:
+    return all(w.length == 1 and w.taps == n for w, n in zip(placed.windows, placed.size_in, strict=True))

@@ -8,6 +8,7 @@ from dataclasses import field
 from convcli.engine.geometry import Window
 from convcli.networks.layers import Layer
 from convcli.ops import Kernel
+from convcli.ops.activation import Activation
 from convcli.ops.deformable import Deformable
 from convcli.records import record
 
@@ -47,17 +48,20 @@ class Placed:
     windows: tuple[Window, ...]
     inputs: tuple[int, ...] = (INPUT,)
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
+    #: Of a layer without kernels; those have their own.
+    activation: Activation | None = None
 
     @classmethod
     def on(
         cls, flow: Flow, name: str, type: str, windows: Sequence[Window], *, channels_out: int | None = None,
-        kernels: Mapping[str, Kernel] | None = None,
+        kernels: Mapping[str, Kernel] | None = None, activation: Activation | None = None,
     ) -> Placed:  # fmt: skip
         """A step on a flow, whose channels it keeps unless it says otherwise."""
         return cls(
             name=name, type=type, axes=flow.axes, size_in=flow.size, channels_in=flow.channels,
             size_out=tuple(window.length for window in windows), channels_out=channels_out or flow.channels,
             windows=tuple(windows), inputs=flow.sources, kernels=kernels or {},
+            activation=activation,
         )  # fmt: skip
 
     @property

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from convcli.engine import Call, Cuts, Signature, Sink
     from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
+    from convcli.ops.activation import Activation
 
 T = TypeVar("T")
 
@@ -70,6 +71,7 @@ class Kernel(ABC):
     about: str = ""
     axes: str = "yx"
     bias: Tensor | None = None
+    activation: Activation | None = None
     stride: tuple[int, ...] = (1, 1)
     dilation: tuple[int, ...] = (1, 1)
     padding: tuple[AxisPadding, ...] = ("same", "same")
@@ -119,11 +121,11 @@ class Kernel(ABC):
 
     @abstractmethod
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        """As `cuts`, for an array that fits, without the bias."""
+        """As `cuts`, for an array that fits, without bias and activation."""
 
     @abstractmethod
     def coverage(self) -> Kernel:
-        """The kernel of the same geometry for an alpha channel: one channel, no bias, ones stay ones.
+        """The kernel of the same geometry for an alpha channel: one channel, no bias or activation, ones stay ones.
 
         Where the weights sum to 0 (an edge detector) their absolute values serve: the area the kernel sees.
         """
@@ -144,7 +146,12 @@ class Kernel(ABC):
     @property
     def copies(self) -> bool:
         """Whether samples are moved, and nothing is computed."""
-        return self.only_tap is not None and self.bias is None
+        return self.only_tap is not None and self.is_linear
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether results are sums of weights times samples alone, without bias and activation."""
+        return self.bias is None and self.activation is None
 
     def _moves(self, spatial: Sequence[int], axes: str) -> list[Gather]:
         """The windows, of one tap each, by which a kernel that `copies` moves samples."""
@@ -163,6 +170,11 @@ class Kernel(ABC):
 
         With `zero` as border there must be a 0 between them. None where that isn't known.
         """
+        ends = None if self.bias else self._reach(low, high)
+        return self.activation.reach(ends) if self.activation else ends
+
+    def _reach(self, low: float, high: float) -> tuple[float, float] | None:
+        """As `reach`, without bias and activation."""
         return None
 
     @cached_property
@@ -228,8 +240,10 @@ class Kernel(ABC):
     def output_channels(self, channels: int) -> int:
         """Channels of the output; raises `ShapeError` where a filter bank takes another number of them."""
         if self.channels is None:
-            if self.bias is not None and self.bias.size not in (1, channels):
-                raise ShapeError(f"kernel '{self.name}' has {self.bias.size} biases, the input {channels} channels")
+            slopes = self.activation.numbers if self.activation and self.activation.name == "prelu" else None
+            for numbers, what in ((self.bias, "biases"), (slopes, "slopes of prelu")):
+                if numbers is not None and numbers.size not in (1, channels):
+                    raise ShapeError(f"kernel '{self.name}' has {numbers.size} {what}, the input {channels} channels")
             return channels
         expected, out = self.channels
         if channels != expected:
@@ -253,8 +267,9 @@ class Kernel(ABC):
 
         Arithmetic is in `dtype`; results go to `sink`. Raises `ShapeError` where kernel and array do not fit.
         """
-        if self.bias is not None and not self.copies:
-            sink = sink.biased(self.bias.array.reshape(-1).astype(dtype))
+        if not self.is_linear:
+            bias = None if self.bias is None else self.bias.array.reshape(-1).astype(dtype)
+            sink = sink.finishing(bias, self.activation.curve(dtype) if self.activation else None)
         if call := self._call_for(x, axes, dtype, constraints.algorithm):
             target = sink.target(dtype)
             return engine.Cuts(lambda cut: sink.store(call(engine.settled(x), target), 0), [(0, sink.out.shape[0])])
@@ -281,7 +296,7 @@ class Kernel(ABC):
         return self.remembered(("call", x.shape, x.dtype, axes, planes, dtype, algorithm), make)
 
     def _call(self, x: Signature) -> Call | None:
-        """All of the result without the bias by plain calls of a library; None where bands and threads are faster."""
+        """All of the result, without bias and activation, by plain calls of a library; None where bands are faster."""
         return None
 
     def apply(
@@ -319,7 +334,7 @@ class Kernel(ABC):
         shape = (*self.output_shape(x.shape[:-1], placed.spatial), self.output_channels(x.shape[-1]))
         call = self._call_for(x, placed.spatial, work, algorithm)
         reach, planes = self.reach(*engine.limits(x.dtype)) if x.dtype.kind in "bui" else None, engine.planar(x)
-        rounded = engine.rounding(kind, reach) if reach else None
+        rounded = engine.rounding(kind, reach) if reach and self.is_linear else None
         if call and rounded and not planes:
 
             def run_rounded(array: Array) -> Array:
@@ -328,7 +343,7 @@ class Kernel(ABC):
 
             return run_rounded
         results = engine.by_planes if planes else engine.results
-        if call and kind == work and self.bias is None:
+        if call and kind == work and self.is_linear:
 
             def run_floats(array: Array) -> Array:
                 with engine.scratch_space():

@@ -16,7 +16,7 @@ from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
 from convcli.ops.offsets import check_finite, check_stack, check_together
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bank, check_bias, common, footprint, resolve_weights
+from convcli.ops.weights import check_bank, check_outputs, common, footprint, resolve_weights
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Deformable(Kernel):
             check_groups_of_kernel(kernel.groups)
         else:
             check_bank(weights.shape, kernel.groups, "groups")
-        check_bias(kernel.bias, kernel.channels[1] if kernel.channels else None)
+        check_outputs(kernel.bias, kernel.activation, kernel.channels[1] if kernel.channels else None)
         taps = math.prod(kernel.taps)
         check_stack(kernel.offsets, 2 * taps, "offsets", f"2 x {taps} taps")
         check_stack(kernel.mask, taps, "mask", f"{taps} taps")
@@ -169,7 +169,9 @@ class Deformable(Kernel):
             offsets = tensors.Tensor(
                 shape=(first, *whole.shape[1:]), origin=whole.origin, make=lambda: whole.native[:first]
             )
-        return self.replace(weights=weights, offsets=offsets, mask=None, groups=1, bias=None, divisor=1, flip=False)
+        return self.replace(
+            weights=weights, offsets=offsets, mask=None, groups=1, bias=None, activation=None, divisor=1, flip=False
+        )
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         from convcli.ops.sampling import Deformation, Sampling

@@ -16,7 +16,7 @@ from convcli.ops.base import Kernel
 from convcli.ops.tensors import Tensor
 from convcli.ops.weights import (
     check_bank,
-    check_bias,
+    check_outputs,
     common,
     divided,
     footprint,
@@ -61,7 +61,7 @@ class Dense(Kernel):
             check_groups_of_kernel(kernel.groups)
         else:
             check_bank(weights.shape, kernel.groups, "groups")
-        check_bias(kernel.bias, kernel.channels[1] if kernel.channels else None)
+        check_outputs(kernel.bias, kernel.activation, kernel.channels[1] if kernel.channels else None)
         return kernel
 
     @property
@@ -96,8 +96,8 @@ class Dense(Kernel):
         first = self.effective[0, 0]
         return only_tap(first) if (self.effective[:, 0] == first).all() else None
 
-    def reach(self, low: float, high: float) -> tuple[float, float] | None:
-        if self.channels is not None or self.bias is not None:
+    def _reach(self, low: float, high: float) -> tuple[float, float] | None:
+        if self.channels is not None:
             return None
         plus, minus = self._shares
         return plus * low + minus * high, plus * high + minus * low
@@ -127,7 +127,7 @@ class Dense(Kernel):
 
     def coverage(self) -> Kernel:
         weights = tensors.of_array(footprint(self.effective, len(self.axes)))
-        return self.replace(weights=weights, groups=1, bias=None, divisor=1, flip=False)
+        return self.replace(weights=weights, groups=1, bias=None, activation=None, divisor=1, flip=False)
 
     @cached_property
     def _spread(self) -> dict[Hashable, Floats]:
@@ -191,7 +191,7 @@ class Dense(Kernel):
             work = engine.Correlation(x, kernels[0][1], windows, self.border, sink, constraints)
             if cuts := engine.plane_by_plane(work, [(source, taps.astype(dtype)) for source, taps in kernels]):
                 return cuts
-        alone = self.replace(groups=1, bias=None, divisor=1, flip=False)
+        alone = self.replace(groups=1, bias=None, activation=None, divisor=1, flip=False)
         return engine.Cuts.joined([
             alone.replace(weights=tensors.of_array(taps))._cuts(
                 x[..., source : source + 1], axes, dtype, sink.channel(channel), constraints

@@ -14,7 +14,7 @@ from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, effective_weights
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bias, common, footprint, resolve_weights, spread_over
+from convcli.ops.weights import check_outputs, common, footprint, resolve_weights, spread_over
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class DepthwiseSeparable(Kernel):
             if depthwise.shape[0] != pointwise.shape[1]:
                 fact = f"'depthwise' makes {depthwise.shape[0]} channels, 'pointwise' mixes {pointwise.shape[1]}"
                 raise FieldError("pointwise", fact)
-        check_bias(kernel.bias, pointwise.shape[0])
+        check_outputs(kernel.bias, kernel.activation, pointwise.shape[0])
         return kernel
 
     @property

@@ -12,10 +12,12 @@ from convcli.records import record
 #: What a field holds:
 #: text; weights (numbers, a rule or a file); taps (weights of one axis, or one set per axis); array (numbers or a
 #: file); offsets (an array or a displacement rule); sizes (whole numbers, one or one per axis); padding; border;
-#: divisor; flag; axes; whole (one whole number).
+#: divisor; flag; axes; whole (one whole number); activation. Of layers of networks also biases (true, false, an array)
+#: and named_activation (an activation, or prelu with slopes that a file has).
 Kind: TypeAlias = Literal[
-    "text", "weights", "taps", "array", "offsets", "sizes", "padding", "border", "divisor", "flag", "axes", "whole"
-]
+    "text", "weights", "taps", "array", "offsets", "sizes", "padding", "border", "divisor", "flag", "axes", "whole",
+    "activation", "named_activation", "biases",
+]  # fmt: skip
 
 
 @record(kw_only=False)
@@ -36,6 +38,11 @@ WEIGHTS = Field(
     required=True,
 )
 BIAS = Field("array", "A number per output channel, added to the result.")
+ACTIVATION = Field(
+    "activation",
+    "A function of each sample of the result, after the bias: relu, sigmoid, tanh, abs, {leaky_relu: slope},"
+    " {prelu: slopes}, one per channel, or {clip: [least, greatest]}.",
+)
 AXES = Field("axes", "The axes the kernel moves along: x, yx or zyx. Follows from the rank of the weights.")
 STRIDE = Field("sizes", "Every stride-th output is kept; one number or one per axis.", 1)
 DILATION = Field("sizes", "Distance between neighbouring taps; one number or one per axis.", 1)
@@ -43,7 +50,7 @@ GROUPS = Field("whole", "Channels are split in this many groups that don't mix."
 PADDING = Field(
     "padding",
     "Cells added at the edges: same (the picture keeps its place), valid (none), a number, one per axis, or"
-    " [before, after] per axis.",
+    " [before, after] per axis; same_upper and same_lower are those of ONNX and TensorFlow.",
     "same",
 )
 BORDER = Field("border", "What lies outside the image.", "reflect")
@@ -53,6 +60,7 @@ FLIP = Field("flag", "Flip the weights: the mathematician's convolution instead 
 #: Fields of every type, in the order in which they are shown.
 COMMON: dict[str, Field] = {
     "bias": BIAS,
+    "activation": ACTIVATION,
     "axes": AXES,
     "stride": STRIDE,
     "dilation": DILATION,

@@ -16,7 +16,7 @@ from convcli.ops.base import MOST_LOOKED_AT, Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bank, check_bias, common, footprint, only_tap, per_axis
+from convcli.ops.weights import check_bank, check_outputs, common, footprint, only_tap, per_axis
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Separable(Kernel):
             check_groups_of_kernel(kernel.groups)
         else:
             check_bank(factors[0].shape, kernel.groups, "groups")
-        check_bias(kernel.bias, kernel.channels[1] if kernel.channels else None)
+        check_outputs(kernel.bias, kernel.activation, kernel.channels[1] if kernel.channels else None)
         return kernel
 
     @property
@@ -114,8 +114,8 @@ class Separable(Kernel):
         places = [only_tap(taps) for taps in self.effective] if self.channels is None else [None]
         return None if None in places else tuple(place[0] for place in places if place)
 
-    def reach(self, low: float, high: float) -> tuple[float, float] | None:
-        if self.channels is not None or self.bias is not None:
+    def _reach(self, low: float, high: float) -> tuple[float, float] | None:
+        if self.channels is not None:
             return None
         plus, minus = 1.0, 0.0
         for taps in self.effective:
@@ -148,7 +148,7 @@ class Separable(Kernel):
 
     def coverage(self) -> Kernel:
         factors = tuple(tensors.of_array(footprint(taps, 1)) for taps in self.effective)
-        return self.replace(factors=factors, groups=1, bias=None, divisor=1, flip=False)
+        return self.replace(factors=factors, groups=1, bias=None, activation=None, divisor=1, flip=False)
 
     def _together(self, axes: str, dtype: DTypeLike) -> Floats | None:
         """The taps multiplied out where a picture is filtered with them, as one kernel without dilation."""

@@ -26,6 +26,8 @@ else:
 PROTOCOLS = ("__array__", "__array_interface__", "__array_struct__", "__dlpack__")
 #: The greatest number taken: over the least divisor it still fits in a float32, and as an offset in 64 bits.
 GREATEST = 1e18
+#: Files that hold several arrays by name.
+MEMBERED = (".npz", ".safetensors", ".onnx")
 #: A member of an .npz file holds at most this many bytes when unpacked.
 MEMBER_LIMIT = 1 << 31
 #: Bytes that may follow the numbers of a member.
@@ -123,8 +125,15 @@ def of_array(array: Any, origin: str = "array") -> Tensor:
     return Tensor(shape=tuple(array.shape), origin=origin, make=lambda: array)
 
 
+def reshaped(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The same numbers in the same order, in a shape of as many."""
+    if tensor.shape == shape:
+        return tensor
+    return Tensor(shape=shape, origin=tensor.origin, make=lambda: tensor.native.reshape(shape), fail=tensor.fail)
+
+
 def from_file(text: str, folder: Path) -> Tensor:
-    """The array in `FILE.npy` or `FILE.npz::member`, a relative name being looked up in `folder`.
+    """The array in `FILE.npy`, or in `FILE.npz::member` (so of `MEMBERED` files), looked up in `folder`.
 
     Only the header is read here. Raises `KernelError` for a missing file or member, and for one that promises more
     than it holds.
@@ -133,9 +142,13 @@ def from_file(text: str, folder: Path) -> Tensor:
 
     name, named, member = text.partition("::")
     path = folder / name
-    if named and path.suffix != ".npz":
-        raise KernelError("it has no members: only .npz files do", place=str(path), hint=f"write {name}")
+    if named and path.suffix not in MEMBERED:
+        raise KernelError(f"it has no members: {', '.join(MEMBERED)} files do", place=str(path), hint=f"write {name}")
     try:
+        if path.suffix in MEMBERED[1:]:
+            from convcli.ops.weight_files import members
+
+            return members(path).tensor(member)
         if path.suffix == ".npz":
             return _from_archive(path, member)
         with streams.opened(path) as file:

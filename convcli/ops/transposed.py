@@ -9,14 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
-from convcli.engine.geometry import Grid, Scatter, Window, scatter_window
+from convcli.engine.geometry import Grid, Scatter, Window, cut_to, scatter_window
 from convcli.engine.plan import Algorithm, Constraints
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bias, common, per_axis, resolve_weights, spread_over
+from convcli.ops.weights import check_outputs, common, per_axis, resolve_weights, spread_over
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ PADDING = f.Field(
     " axis, or [before, after] per axis.",
     "same",
 )
+OUTPUT_SHAPE = f.Field(
+    "sizes", "The output's size, per axis, whatever the input's: the rest is cut off at both ends.", None
+)
 OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one number or one per axis.", 0, least=0)
 
 
@@ -60,24 +63,32 @@ class Transposed(Kernel):
     source: ClassVar[str] = "Dumoulin & Visin 2016, arXiv:1603.07285, relation 14; Zeiler et al. 2010"
     FIELDS: ClassVar[Mapping[str, f.Field]] = {
         "weights": WEIGHTS, "groups": f.GROUPS, **f.COMMON, "padding": PADDING, "output_padding": OUTPUT_PADDING,
+        "output_shape": OUTPUT_SHAPE,
     }  # fmt: skip
 
     weights: Tensor
     groups: int = 1
     output_padding: tuple[int, ...] = (0, 0)
+    output_shape_asked: tuple[int, ...] = ()
 
     @classmethod
     def build(cls, fields: Mapping[str, Any]) -> Self:
         weights, axes = resolve_weights(fields["weights"], fields, "weights")
         output_padding = per_axis(fields["output_padding"], axes, "output_padding")
-        kernel = cls(weights=weights, groups=fields["groups"], output_padding=output_padding, **common(fields, axes))
+        asked = fields.get("output_shape")
+        kernel = cls(
+            weights=weights, groups=fields["groups"], output_padding=output_padding, **common(fields, axes),
+            output_shape_asked=() if asked is None else per_axis(asked, axes, "output_shape"),
+        )  # fmt: skip
+        if kernel.output_shape_asked and not all(isinstance(padding, str) for padding in kernel.padding):
+            fact = "output_shape says what is cut off, and so does padding"
+            raise FieldError("output_shape", fact, hint="leave padding out, or same_upper")
         for axis, extra, stride, dilation, padding in zip(
             axes, output_padding, kernel.stride, kernel.dilation, kernel.padding, strict=True
         ):
-            if extra and padding == "same":
-                raise FieldError(
-                    "output_padding", "output_padding has no place where padding is same", hint="padding: 0"
-                )
+            if extra and isinstance(padding, str):
+                fact = f"output_padding has no place where padding is {padding}"
+                raise FieldError("output_padding", fact, hint="padding: 0")
             if extra >= max(stride, dilation):
                 fact = f"output_padding {extra} along {axis} must be below stride {stride} or dilation {dilation}"
                 raise FieldError("output_padding", fact)
@@ -85,7 +96,7 @@ class Transposed(Kernel):
             check_groups_of_kernel(kernel.groups)
         elif weights.shape[0] % kernel.groups:
             raise FieldError("groups", f"{weights.shape[0]} input channels don't split into {kernel.groups} groups")
-        check_bias(kernel.bias, kernel.channels[1] if kernel.channels else None)
+        check_outputs(kernel.bias, kernel.activation, kernel.channels[1] if kernel.channels else None)
         return kernel
 
     @property
@@ -119,6 +130,11 @@ class Transposed(Kernel):
         _ = self.effective
 
     def window(self, n: int, index: int) -> Window:
+        if self.output_shape_asked:
+            return cut_to(
+                n, self.output_shape_asked[index], taps=self.taps[index], stride=self.stride[index],
+                dilation=self.dilation[index], padding=str(self.padding[index]),
+            )  # fmt: skip
         return scatter_window(
             n, taps=self.taps[index], stride=self.stride[index], dilation=self.dilation[index],
             padding=self.padding[index], output_padding=self.output_padding[index], axis=self.axes[index],
@@ -142,7 +158,7 @@ class Transposed(Kernel):
             weights, total = abs(weights), absolute
         # Each output gets one tap in prod(stride), so ones stay ones where the taps sum to that.
         unit = weights * (math.prod(self.stride) / total) if total else weights + 1.0
-        return self.replace(weights=tensors.of_array(unit), groups=1, bias=None, divisor=1, flip=False)
+        return self.replace(weights=tensors.of_array(unit), groups=1, bias=None, activation=None, divisor=1, flip=False)
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         weights = spread_over(self.effective, axes, self.axes).astype(dtype)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from convcli.ops.activation import Activation
+
     Array = npt.NDArray[np.floating[Any]]
 else:
     np = late("numpy")
@@ -52,6 +54,7 @@ def common(fields: Mapping[str, Any], axes: str) -> dict[str, Any]:
         "about": fields["about"],
         "axes": axes,
         "bias": fields["bias"],
+        "activation": fields["activation"],
         "stride": per_axis(fields["stride"], axes, "stride"),
         "dilation": per_axis(fields["dilation"], axes, "dilation"),
         "padding": paddings(fields["padding"], axes),
@@ -122,8 +125,10 @@ def check_bank(shape: tuple[int, ...], groups: int, path: str) -> None:
         raise FieldError(path, f"{shape[0]} output channels don't split into {groups} groups")
 
 
-def check_bias(bias: Tensor | None, outputs: int | None) -> None:
-    """Raises `FieldError` where a filter bank has another number of biases than of output channels."""
+def check_outputs(bias: Tensor | None, activation: Activation | None, outputs: int | None) -> None:
+    """Raises `FieldError` where a filter bank has other numbers of biases or slopes than of output channels."""
+    if activation is not None:
+        activation.check(outputs)
     if bias is not None and (bias.rank > 1 or (outputs is not None and bias.size not in (1, outputs))):
         expected = f"{outputs} output channels" if outputs is not None else "one number per channel"
         raise FieldError("bias", f"'bias' has shape {bias.shape} for {expected}")

@@ -7,17 +7,25 @@ from typing import Any
 
 from convcli.engine.geometry import BORDERS
 from convcli.ops import TYPES, Kernel
+from convcli.ops.activation import BARE
 from convcli.ops.displacements import DISPLACEMENTS
 from convcli.ops.fields import ABOUT, Field, Kind
 from convcli.ops.rules import Parameter
 from convcli.ops.tensors import GREATEST
 from convcli.ops.weight_rules import RULES
 from convcli.spec.scalars import GREATEST_WHOLE
-from convcli.spec.values import AXES
+from convcli.spec.values import AXES, PADDINGS
 
 _NUMBER = {"type": "number", "minimum": -GREATEST, "maximum": GREATEST}
 _NUMBERS = {"$ref": "#/$defs/numbers"}
-_FILE = {"type": "string", "pattern": r"\.(npy|npz(::.+)?)$"}
+_FILE = {"type": "string", "pattern": r"\.(npy|(npz|safetensors|onnx)(::.+)?)$"}
+_ACTIVATIONS = [
+    {"type": "object", "properties": {name: form}, "required": [name], "additionalProperties": False}
+    for name, form in {
+        "leaky_relu": _NUMBER, "prelu": {"anyOf": [_NUMBER, _NUMBERS, _FILE]},
+        "clip": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2},
+    }.items()
+]  # fmt: skip
 _PER_AXIS_LIMIT = {"minItems": 1, "maxItems": 3}
 
 
@@ -89,7 +97,7 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
         "sizes": {"anyOf": [whole, {"type": "array", "items": whole, **_PER_AXIS_LIMIT}]},
         "padding": {
             "anyOf": [
-                {"enum": ["same", "valid"]},
+                {"enum": list(PADDINGS)},
                 padding,
                 {
                     "type": "array",
@@ -103,6 +111,9 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
         "flag": {"type": "boolean"},
         "axes": {"enum": list(AXES)},
         "whole": whole,
+        "activation": {"anyOf": [{"enum": list(BARE)}, *_ACTIVATIONS]},
+        "named_activation": {"anyOf": [{"enum": [*BARE, "prelu", "none"]}, *_ACTIVATIONS]},
+        "biases": {"anyOf": [{"type": "boolean"}, _NUMBER, _NUMBERS, _FILE]},
     }
     return kinds[kind]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcli.engine.geometry import BORDERS
 from convcli.errors import FieldError, KernelError, UsageError, suggestion
@@ -17,8 +17,15 @@ from convcli.spec.calls import rule
 from convcli.spec.nodes import Node
 from convcli.spec.scalars import number, quoted, whole
 
+if TYPE_CHECKING:
+    from convcli.ops.activation import Activation
+
 AXES = ("x", "y", "z", "yx", "zx", "zy", "zyx")
-FILE_ENDINGS = (".npy", ".npz")
+FILE_ENDINGS = (".npy", *tensors.MEMBERED)
+_FILES = "a .npy, .npz, .safetensors or .onnx file"
+#: Files of PyTorch's: programs, which could do anything.
+PICKLES = (".pt", ".pth", ".ckpt", ".pkl")
+PADDINGS = ("same", "valid", "same_upper", "same_lower")
 #: What other libraries call the border rules.
 BORDER_NAMES = {
     "circular": "wrap", "grid-wrap": "wrap", "periodic": "wrap", "constant": "zero", "zeros": "zero",
@@ -113,7 +120,7 @@ def _sizes(node: Node, field: Field, name: str) -> Any:
 
 def _padding(node: Node, field: Field, name: str) -> Any:
     if isinstance(node.value, str):
-        return _choice(node, name, ("same", "valid"), "same, valid or numbers")
+        return _choice(node, name, PADDINGS, "same, valid or numbers")
     if not isinstance(node.value, list):
         return whole(node, f"'{name}'", 0)
     if not 1 <= len(node.value) <= 3:
@@ -147,19 +154,32 @@ def _array(node: Node, field: Field, name: str) -> Tensor:
         return tensors.inline(numbers, shape)
     if not isinstance(value, int | float) or isinstance(value, bool):
         forms = "an array, a rule or" if field.kind == "offsets" else "numbers or"
-        raise node.error(f"'{name}' must be {forms} a .npy or .npz file, not {quoted(node)}")
+        raise node.error(f"'{name}' must be {forms} {_FILES}, not {quoted(node)}")
     return tensors.inline([number(node, f"'{name}'")], (1,))
 
 
 def _file(node: Node, field: Field, name: str) -> Tensor:
     text: str = node.value
+    if text.partition("::")[0].endswith(PICKLES):
+        raise pickled(node, text)
     if not text.partition("::")[0].endswith(FILE_ENDINGS):
         forms = "numbers or" if field.kind == "array" else "numbers, a rule or"
-        raise node.error(f"'{name}' must be {forms} a .npy or .npz file, not {quoted(node)}")
+        raise node.error(f"'{name}' must be {forms} {_FILES}, not {quoted(node)}")
     try:
         return replace(tensors.from_file(text, node.source.folder), fail=node.error)
     except KernelError as error:
         raise node.error(f"{error.place}: {error.fact}" if error.place else error.fact, error.hint) from error
+
+
+def pickled(node: Node, name: str) -> KernelError:
+    """The error for a file of PyTorch's, with what makes one of it that is read."""
+    path = name.partition("::")[0]
+    target = path[: path.rindex(".")] + ".safetensors"
+    hint = (
+        'python3 -c "import torch; from safetensors.torch import save_file;'
+        f" save_file(torch.load('{path}', weights_only=True), '{target}')\""
+    )
+    return node.error(f"{path} is a pickle, a program that could do anything, and is not read", hint)
 
 
 def _nested(node: Node, name: str) -> tuple[tuple[int, ...], list[float]]:
@@ -194,7 +214,7 @@ def _weights(node: Node, field: Field, name: str) -> Tensor | RuleCall:
 
         return rule(node, name, RULES)
     if not isinstance(node.value, list | str) and not tensors.is_array(node.value):
-        raise node.error(f"'{name}' must be rows of numbers, a rule or a .npy or .npz file, not {quoted(node)}")
+        raise node.error(f"'{name}' must be rows of numbers, a rule or {_FILES}, not {quoted(node)}")
     return _array(node, field, name)
 
 
@@ -222,6 +242,55 @@ def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall:
     return rule(node, name, DISPLACEMENTS)
 
 
+def _activation(node: Node, field: Field, name: str) -> Activation:
+    """The name of an activation, or a mapping of it to its numbers."""
+    from convcli.ops.activation import BARE, FORMS, Activation
+
+    value = node.value
+    if isinstance(value, str) and value in BARE:
+        return Activation(name=value)
+    if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in FORMS:
+        word = value if isinstance(value, str) else next(iter(value), "") if isinstance(value, dict) else ""
+        raise _no_activation(node, str(word), name)
+    (word, inner), *_ = value.items()
+    if word in BARE:
+        raise node.error(f"'{word}' takes no number", f"{name}: {word}")
+    numbers = _array(inner, Field("array", ""), word)
+    expected = {"leaky_relu": 1, "clip": 2}.get(word, numbers.size)
+    if numbers.size != expected:
+        count = f"{expected} number{'s' if expected > 1 else ''}"
+        raise inner.error(f"'{word}' takes {count}, not {numbers.size}", f"{name}: {FORMS[word]}")
+    if word == "clip" and not numbers.array[0] <= numbers.array[1]:
+        raise inner.error(f"'clip' goes from {numbers.array[0]:g} to {numbers.array[1]:g}", "the lesser number first")
+    return Activation(name=word, numbers=numbers)
+
+
+def _no_activation(node: Node, word: str, name: str) -> KernelError:
+    """An error for what is no activation, with the form in which it is written here."""
+    from convcli.ops.activation import FORMS
+
+    plain = word.lower().replace("-", "").replace("_", "")
+    known = {key.replace("_", ""): form for key, form in FORMS.items()} | {"relu6": "{clip: [0, 6]}"}
+    hint = f"{name}: {known[plain]}" if plain in known else f"one of: {', '.join(FORMS.values())}"
+    if plain in ("linear", "none", "identity"):
+        hint = f"leave '{name}' out"
+    shown = f"'{word}'" if word else node.kind
+    return node.error(f"'{name}' can't be {shown}{' alone' if word in FORMS else ''}", hint)
+
+
+def _named_activation(node: Node, field: Field, name: str) -> Activation | None:
+    """As `_activation`, but the slopes of prelu may be left to a network's file, and `none` is one."""
+    from convcli.ops.activation import Activation
+
+    if node.value == "none":
+        return None
+    return Activation(name="prelu") if node.value == "prelu" else _activation(node, field, name)
+
+
+def _biases(node: Node, field: Field, name: str) -> bool | Tensor:
+    return node.value if isinstance(node.value, bool) else _array(node, field, name)
+
+
 READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "text": _text,
     "weights": _weights,
@@ -235,4 +304,7 @@ READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "flag": _flag,
     "axes": _axes,
     "whole": _whole,
+    "activation": _activation,
+    "named_activation": _named_activation,
+    "biases": _biases,
 }

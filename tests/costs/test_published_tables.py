@@ -16,9 +16,10 @@ from convcli.costs.cost import Cost
 from convcli.costs.counts import cost, operations
 from convcli.costs.facts import taps_per_output
 from convcli.costs.subjects import Request, subjects
+from convcli.networks.assembly import assemble
 from convcli.networks.file import from_text, load
 from convcli.networks.layers import Layer
-from convcli.networks.network import Network, assemble
+from convcli.networks.network import Network
 from convcli.networks.placed import Flow, place_layer
 from convcli.ops.transposed import Transposed
 from tests.support import SAMPLES

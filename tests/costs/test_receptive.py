@@ -11,9 +11,9 @@ from hypothesis import assume, given, settings, strategies as st
 
 from convcli.costs import receptive
 from convcli.costs.receptive import Seen, count, receptive_fields
+from convcli.networks.assembly import assemble
 from convcli.networks.file import from_text
 from convcli.networks.layers import Layer
-from convcli.networks.network import assemble
 from convcli.networks.placed import Flow, Placed, place_layer
 from convcli.ops import tensors
 

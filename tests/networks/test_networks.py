@@ -13,8 +13,9 @@ import yaml
 
 from convcli.costs.schema import network as network_schema
 from convcli.errors import KernelError
+from convcli.networks.assembly import assemble
 from convcli.networks.file import from_text, load
-from convcli.networks.network import Assembled, assemble
+from convcli.networks.network import Assembled
 from convcli.networks.swaps import summary
 from tests.support import SAMPLES, run
 
@@ -273,7 +274,7 @@ def test_what_is_no_network_is_left_to_the_reader_of_kernels() -> None:
 
 @pytest.mark.parametrize(
     ("after", "parts"),
-    [("widht=2", ["no 'widht'", "width and resolution"]), ("width=0", ["is 0"]), ("width=a", ["must be a number"]),
+    [("widht=2", ["no 'widht'", "width, resolution and until"]), ("width=0", ["is 0"]), ("width=a", ["be a number"]),
      ("resolution=-1", ["is -1"])],
 )  # fmt: skip
 def test_multipliers_after_the_name(after: str, parts: list[str]) -> None:

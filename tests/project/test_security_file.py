@@ -17,7 +17,7 @@ from convcli import npy
 from convcli.engine import geometry
 from convcli.errors import KernelError
 from convcli.filtering import chain
-from convcli.networks import network
+from convcli.networks import assembly
 from convcli.ops import rules, tensors
 from convcli.pictures import sniff, table
 from convcli.pictures.format import LONGEST_SIDE
@@ -51,7 +51,7 @@ def test_every_test_that_is_named_exists() -> None:
         ("header has at most {} bytes", npy._LONGEST_HEADER),
         ("most {} bytes for an input", npy._LARGEST_MEMBER),
         ("{} for weights", tensors.MEMBER_LIMIT),
-        ("most {} layers", network.LAYER_LIMIT),
+        ("most {} layers", assembly.LAYER_LIMIT),
     ],
 )
 def test_its_numbers_are_the_programs(text: str, number: int) -> None:

@@ -354,8 +354,8 @@ def test_overrides() -> None:
         ("laplacian:divisor=sum", "kernel 'laplacian:divisor=sum', divisor: the weights sum to 0: nothing to divide by"
          "\n  hint: leave the divisor out"),
         ("sharpen:type=separable", "kernel 'sharpen:type=separable', type: kernel 'sharpen' has no field or parameter"
-         " 'type'\n  hint: fields of type dense: weights, groups, bias, axes, stride, dilation, padding, border,"
-         " divisor, flip"),
+         " 'type'\n  hint: fields of type dense: weights, groups, bias, activation, axes, stride, dilation,"
+         " padding, border, divisor, flip"),
         ("swirl:offsets=no.npy", "kernel 'swirl:offsets=no.npy', offsets: no.npy: no such file or directory"),
     ],
 )  # fmt: skip

@@ -130,6 +130,10 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
         ["smae", -1, 0.5, True, None, [], [[1, 2, 3], 0], ["same", 1], [1, 1, 1, 1], {}, [[1, -1]]],
     ),
     "border": (["reflect", "symmetric", "replicate", "wrap", "zero"], ["mirror", 0, None, True, ["zero"]]),
+    "activation": (
+        ["relu", "sigmoid", "tanh", "abs", {"leaky_relu": 0.1}, {"prelu": [0.5]}, {"clip": [0, 1]}],
+        ["prelu", "rellu", 1, None, True, [], {}, {"relu": 1}, {"clip": [1]}, {"clip": 0}, {"leaky_relu": "x"}],
+    ),
     "divisor": (["sum", 2, -0.5, 256], [0, "total", None, True, [1], 1e-30, 1e30]),
     "flag": ([True, False], [1, "on", None, []]),
     "axes": (["x", "y", "yx", "zyx", "zx"], ["xy", "", 1, None, ["x"], "c"]),
@@ -200,7 +204,7 @@ def test_all_values_are_used_in_kernels_that_load(kind: str) -> None:
         "axes": [{"weights": rows, "axes": None} for rows in ([1], [[1]], [[[1]]])],
         "whole": [{"weights": [[[[1]]]] * 6, "groups": None}],
     }  # fmt: skip
-    names = {"text": "about", "border": "border", "divisor": "divisor", "flag": "flip"}
+    names = {"text": "about", "activation": "activation", "border": "border", "divisor": "divisor", "flag": "flip"}
     templates = made.get(kind) or [{"weights": [[1]], names[kind]: None}]
     for value in VALUES[kind][0]:
         filled = [{name: value if was is None else was for name, was in template.items()} for template in templates]

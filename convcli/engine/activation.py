@@ -1,0 +1,73 @@
+"""A function of each sample of a result, applied to a band while it is in the cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convcli.engine.memory import scratch
+from convcli.records import record
+
+if TYPE_CHECKING:
+    from convcli.engine.dtypes import Floats
+
+
+@record(kw_only=False, eq=False)
+class Curve:
+    """`name` says which; `numbers` are the ends of `clip`, or slopes below 0: one, or one per channel.
+
+    | name      | result                                |
+    |-----------|---------------------------------------|
+    | `relu`    | `max(x, 0)`                           |
+    | `slope`   | `x` above 0, `numbers * x` below      |
+    | `sigmoid` | `1 / (1 + exp(-x))`                   |
+    | `tanh`    | `tanh(x)`                             |
+    | `abs`     | `abs(x)`                              |
+    | `clip`    | `x` between the two numbers           |
+    """
+
+    name: str
+    numbers: Floats
+
+    def channel(self, channel: int) -> Curve:
+        """For one channel alone."""
+        own = self.name == "slope" and self.numbers.size > 1
+        return Curve(self.name, self.numbers[channel : channel + 1]) if own else self
+
+    def bend(self, band: Floats, *, planes: bool = False) -> None:
+        """Does it in place to `(*spatial, channels)`; `planes`: the channels are the first of three axes."""
+        if self.name == "relu":
+            np.maximum(band, 0, out=band)
+        elif self.name == "slope":
+            self._slope(band, planes=planes)
+        elif self.name == "sigmoid":  # by tanh, which can't overflow
+            half = band.dtype.type(0.5)
+            band *= half
+            np.tanh(band, out=band)
+            band *= half
+            band += half
+        elif self.name == "tanh":
+            np.tanh(band, out=band)
+        elif self.name == "abs":
+            np.abs(band, out=band)
+        else:
+            np.clip(band, self.numbers[0], self.numbers[1], out=band)
+
+    def _slope(self, band: Floats, *, planes: bool) -> None:
+        slopes = self.numbers
+        if slopes.size > 1 and planes:
+            slopes = slopes[:, None, None]
+        elif slopes.size > 1 and band.flags.c_contiguous and band.ndim > 1:
+            # A row of pixels at once: numpy is slow where the innermost axis is a few channels long.
+            slopes = np.tile(slopes, band.shape[-2])
+            band = band.reshape(-1, slopes.size)
+        below = scratch("below", band.shape, band.dtype)
+        if self.numbers.min() >= 0 and self.numbers.max() <= 1:
+            np.multiply(band, slopes, out=below)
+            np.maximum(band, below, out=band)
+            return
+        np.minimum(band, 0, out=below)
+        below *= slopes
+        np.maximum(band, 0, out=band)
+        band += below

@@ -1,0 +1,159 @@
+"""The layers of a network that have no kernel, as nodes: pools, joins, pixels made of channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from convcli.engine.geometry import Window
+from convcli.engine.threads import Cut, Cuts
+from convcli.filtering.graph import Node, Part, Pointwise
+
+if TYPE_CHECKING:
+    from convcli.engine.activation import Curve
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
+    from convcli.networks import Placed
+
+#: Bytes of a band of what is read.
+_BAND_BYTES: Final = 1 << 20
+
+
+class Stretched(Node):
+    """A layer on `(..., height, width, channels)` whose rows are made of other rows: `compute(x, out, start)`.
+
+    `x` is all of `(height, width, channels)`, of which the rows that `windows` tell are there; `out` are rows of the
+    result from `start` on.
+    """
+
+    def __init__(self, part: Part, placed: Placed, shape: Sequence[int], curve: Curve | None, step: int = 1) -> None:
+        super().__init__(shape, part.node.dtype, [part.node])
+        self._part, self._windows, self._curve, self._step = part, placed.windows, curve, step
+
+    def compute(self, x: Array, out: Floats, start: int) -> None:
+        raise NotImplementedError
+
+    def _cuts(self, *, fine: bool) -> Cuts:
+        x, out, curve, compute = self._part.array, self.array, self._curve, self.compute
+        if out.ndim > 3:  # pictures one after the other, each whole
+
+            def pictures(cut: Cut) -> None:
+                for source, target in zip(_flat(x[slice(*cut)]), _flat(out[slice(*cut)]), strict=True):
+                    compute(source, target, 0)
+                    if curve:
+                        curve.bend(target)
+
+            return Cuts(pictures, [(n, n + 1) for n in range(len(out))])
+        rows = max(1, _BAND_BYTES * len(out) // max(1, x.nbytes) // self._step) * self._step
+
+        def band(cut: Cut) -> None:
+            compute(x, out[slice(*cut)], cut[0])
+            if curve:
+                curve.bend(out[slice(*cut)])
+
+        return Cuts(band, [(start, min(start + rows, len(out))) for start in range(0, len(out), rows)])
+
+    def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
+        height = self._part.node.shape[0]
+        first, stop = self._windows[0].reads(*cut)
+        return {self._part.node: [(max(first, 0), min(stop, height))]}
+
+
+def _flat(pictures: Array) -> Array:
+    return pictures.reshape(-1, *pictures.shape[-3:])
+
+
+class Pooled(Stretched):
+    """The greatest sample, or the mean of those inside, of each window."""
+
+    def __init__(self, part: Part, placed: Placed, shape: Sequence[int], curve: Curve | None) -> None:
+        super().__init__(part, placed, shape, curve)
+        self._greatest = placed.type == "pool max"
+
+    def compute(self, x: Array, out: Floats, start: int) -> None:
+        """First down the rows, then along each: a window of k x k takes 2k passes."""
+        combine, empty = (np.maximum, -np.inf) if self._greatest else (np.add, 0)
+        # Sums of many float32 lose digits.
+        kind = out.dtype if self._greatest else np.dtype(np.float64)
+        rows = np.full((len(out), *x.shape[1:]), empty, kind)
+        _gather(combine, x, rows, self._windows[0], start)
+        wide: Floats = np.full(out.shape[1::-1] + out.shape[2:], empty, kind)
+        _gather(combine, rows.swapaxes(0, 1), wide, self._windows[1], 0)
+        result = wide.swapaxes(0, 1)
+        if not self._greatest:
+            down = _counts(self._windows[0], x.shape[0], start, len(out))
+            result = result / (down[:, None, None] * _counts(self._windows[1], x.shape[1], 0, out.shape[1])[:, None])
+        out[...] = result
+
+
+def _gather(combine: np.ufunc, x: Array, out: Floats, window: Window, start: int) -> None:
+    """Combines with `out`, outputs from `start` on of `window` along the first axis, all samples of theirs that are."""
+    for tap in range(window.taps):
+        first = tap - window.before
+        low = max(start, -(first // window.stride))
+        high = min(start + len(out), (len(x) - 1 - first) // window.stride + 1)
+        if low < high:
+            source = x[low * window.stride + first : (high - 1) * window.stride + first + 1 : window.stride]
+            target = out[low - start : high - start]
+            combine(target, source, out=target)
+
+
+def _counts(window: Window, n: int, start: int, length: int) -> Floats:
+    """Samples of each output's window that lie inside `n` of them."""
+    first = np.arange(start, start + length) * window.stride - window.before
+    inside: Floats = (np.minimum(first + window.taps, n) - np.maximum(first, 0)).astype(np.float64)
+    return inside
+
+
+class Shuffled(Stretched):
+    """Depth to space: each sample's channels become its pixels, `factor` by `factor` of them.
+
+    Source: Shi et al. 2016, arXiv:1609.05158; ONNX's DepthToSpace, whose orders `crd` and `dcr` are.
+    """
+
+    def __init__(self, part: Part, placed: Placed, shape: Sequence[int], curve: Curve | None) -> None:
+        self._factor, self._by_column = placed.windows[0].stride, placed.type.endswith("dcr")
+        super().__init__(part, placed, shape, curve, self._factor)
+
+    def compute(self, x: Array, out: Floats, start: int) -> None:
+        factor, channels = self._factor, out.shape[-1]
+        rows = x[start // factor : -(-(start + len(out)) // factor)]
+        height, width = rows.shape[:2]
+        pixels = out.reshape(height, factor, width, factor, channels)
+        if self._by_column:
+            pixels[...] = rows.reshape(height, width, factor, factor, channels).transpose(0, 2, 1, 3, 4)
+        else:
+            pixels[...] = rows.reshape(height, width, channels, factor, factor).transpose(0, 3, 1, 4, 2)
+
+
+def joined(placed: Placed, parts: Sequence[Part], curve: Curve | None, dtype: DTypeLike) -> Node:
+    """What a layer makes of several others, sample by sample."""
+    make = {"add": _added, "subtract": _subtracted, "concat": _beside, "activate": np.copyto}[placed.type]
+    return Pointwise(partial(_bent, make, curve), parts, placed.channels_out, dtype)
+
+
+def _bent(make: Any, curve: Curve | None, out: Floats, *rows: Array) -> None:
+    make(out, *rows)
+    if curve:
+        curve.bend(out)
+
+
+def _added(out: Floats, first: Array, *others: Array) -> None:
+    np.copyto(out, first)
+    for other in others:
+        out += other
+
+
+def _subtracted(out: Floats, first: Array, *others: Array) -> None:
+    np.copyto(out, first)
+    for other in others:
+        out -= other
+
+
+def _beside(out: Floats, *rows: Array) -> None:
+    place = 0
+    for one in rows:
+        out[..., place : place + one.shape[-1]] = one
+        place += one.shape[-1]

@@ -1,0 +1,148 @@
+"""A network on a picture, laid out as nodes: in by its range and channels, layer by layer, and back to a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from convcli.engine.dtypes import work_dtype
+from convcli.errors import ShapeError
+from convcli.filtering import colour
+from convcli.filtering.graph import Node, Part, Pointwise
+from convcli.filtering.layers import Pooled, Shuffled, joined
+from convcli.networks import INPUT, Placed
+from convcli.ops import Kernel
+from convcli.ops.activation import Activation
+from convcli.spec import from_mapping
+
+if TYPE_CHECKING:
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
+    from convcli.networks.entrance import Entrance
+    from convcli.networks.runnable import NetworkKernel
+
+#: Makes the node of a kernel on a part, of a shape.
+Convolve = Callable[[Part, Kernel, Sequence[int]], Node]
+
+
+def laid_out(network: NetworkKernel, part: Part, axes: str, white: float, convolve: Convolve) -> Part:
+    """What the network makes of a part, whose white is `white`. Raises `ShapeError` where it can't be put together."""
+    shape, dtype, entrance = part.node.shape, work_dtype(part.node.dtype), network.network.picture
+    layers = network.on(shape[:-1], axes).layers
+    outer = shape[:-3]
+    entering = _enter(part, entrance, white, dtype) if entrance else Part(_floats(part, dtype))
+    nodes: dict[int, Node] = {INPUT: entering.node}
+    for number, placed in enumerate(layers):
+        parts = [Part(nodes[source]) for source in placed.inputs]
+        nodes[number] = _node(placed, parts, (*outer, *placed.size_out, placed.channels_out), convolve)
+    result = nodes[len(layers) - 1]
+    if entrance is None or network.makes_maps:
+        return Part(result)
+    return _leave(part, Part(result), entrance, white, convolve)
+
+
+def _node(placed: Placed, parts: Sequence[Part], shape: Sequence[int], convolve: Convolve) -> Node:
+    if placed.kernel:
+        return convolve(parts[0], placed.kernel, shape)
+    dtype = parts[0].node.dtype
+    curve = placed.activation.curve(dtype) if placed.activation else None
+    if placed.type.startswith("upsample"):
+        return convolve(parts[0], enlarging(placed, placed.activation), shape)
+    if placed.type.startswith("pool"):
+        return Pooled(parts[0], placed, shape, curve)
+    if placed.type.startswith("depth to space"):
+        return Shuffled(parts[0], placed, shape, curve)
+    return joined(placed, parts, curve, dtype)
+
+
+def enlarging(placed: Placed, activation: Activation | None) -> Kernel:
+    """The kernel of a layer that enlarges without weights: on every channel alone, edges clamped."""
+    rule = "bilinear" if placed.type.endswith("bilinear") else "nearest"
+    return _enlarging(rule, [window.stride for window in placed.windows]).replace(activation=activation)
+
+
+def _enlarging(rule: str, factors: Sequence[int]) -> Kernel:
+    fields = {"type": "transposed", "weights": {rule: {}}, "stride": list(factors), "border": "replicate"}
+    return from_mapping(fields, name=rule)
+
+
+def enlarged(part: Part, size: Sequence[int], convolve: Convolve) -> Part:
+    """A part of a picture at the `size` (height, width) that a network makes of it, bicubically.
+
+    Raises `ShapeError` where that is no multiple: what moves by parts of a pixel would not fit any more.
+    """
+    before = part.node.shape[-3:-1]
+    if tuple(size) == before:
+        return part
+    if any(new % old for new, old in zip(size, before, strict=True)):
+        sizes = ["x".join(map(str, reversed(one))) for one in (before, size)]
+        fact = (
+            f"the network makes {sizes[1]} pixels of {sizes[0]}, to which colours beside it or opacity can't be fitted"
+        )
+        raise ShapeError(fact, hint="padding: same in its layers; or a grey picture without alpha")
+    factors = [new // old for new, old in zip(size, before, strict=True)]
+    shape = (*part.node.shape[:-3], *size, part.channels)
+    return Part(convolve(part, _enlarging("cubic", factors), shape))
+
+
+def spread() -> Kernel:
+    """What spreads the colours of a picture over what is transparent beside them, as far as networks look."""
+    return from_mapping({"type": "separable", "taps": {"gaussian": {"sigma": 3, "radius": 12}}}, name="spread")
+
+
+def _floats(part: Part, dtype: DTypeLike) -> Node:
+    if part.node.dtype == dtype and part.channels == part.node.shape[-1]:
+        return part.node
+    return Pointwise(np.copyto, [part], part.channels, dtype)
+
+
+def _enter(part: Part, entrance: Entrance, white: float, dtype: DTypeLike) -> Part:
+    return Part(Pointwise(partial(_entered, entrance, white), [part], entrance.count, dtype))
+
+
+def _entered(entrance: Entrance, white: float, out: Floats, pixels: Array) -> None:
+    """Channels as the network wants them, in its range."""
+    if entrance.count == 1 and pixels.shape[-1] == 3:
+        out[...] = colour.luma(pixels.astype(out.dtype))
+    else:
+        out[...] = pixels[..., ::-1] if entrance.channels == "bgr" else pixels
+    out *= out.dtype.type(entrance.white / white)
+    if entrance.mean:
+        out -= np.array(entrance.mean, out.dtype)
+    if entrance.std:
+        out /= np.array(entrance.std, out.dtype)
+
+
+def _leave(part: Part, result: Part, entrance: Entrance, white: float, convolve: Convolve) -> Part:
+    """A picture of what the network made, with the colours that went round it."""
+    dtype, leaving = result.node.dtype, partial(_left, entrance, white)
+    if entrance.count == part.channels:
+        return Part(Pointwise(leaving, [result], part.channels, dtype))
+    chroma = Part(Pointwise(_chroma, [part], part.channels, dtype))
+    chroma = enlarged(chroma, result.node.shape[-3:-1], convolve)
+    return Part(Pointwise(partial(_coloured, leaving), [result, chroma], part.channels, dtype))
+
+
+def _left(entrance: Entrance, white: float, out: Floats, results: Floats) -> None:
+    np.copyto(out, results)
+    if entrance.std:
+        out *= np.array(entrance.std, out.dtype)
+    if entrance.mean:
+        out += np.array(entrance.mean, out.dtype)
+    out *= out.dtype.type(white / entrance.white)
+    if entrance.channels == "bgr":
+        out[...] = out[..., ::-1].copy()
+
+
+def _chroma(out: Floats, pixels: Array) -> None:
+    """What a colour is beside its luma: R - Y, G - Y and B - Y, of which Cb and Cr are multiples."""
+    x = pixels.astype(out.dtype)
+    np.subtract(x, colour.luma(x), out=out)
+
+
+def _coloured(leaving: Callable[[Floats, Floats], None], out: Floats, luma: Floats, chroma: Floats) -> None:
+    only = np.empty_like(luma)
+    leaving(only, luma)
+    np.add(chroma, only, out=out)

@@ -1,0 +1,270 @@
+"""A network on its input: every layer in its place, with its weights."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from convcli.engine.geometry import Scatter, gather_window
+from convcli.errors import FieldError, KernelError, ShapeError, suggestion
+from convcli.networks.layers import Layer
+from convcli.networks.network import Assembled, Item, Network
+from convcli.networks.placed import Flow, Placed, place_layer
+from convcli.networks.swaps import Swap, swapped
+from convcli.networks.weights import Shelf
+from convcli.ops.weights import paddings, per_axis
+from convcli.spec.nodes import Node
+
+#: Layers in all, repeats and blocks written out.
+LAYER_LIMIT = 10_000
+AXES = "yx"
+#: Which channel `depth_to_space` makes which pixel: PyTorch's and ONNX's names.
+ORDERS = ("crd", "dcr")
+
+
+def assemble(network: Network) -> Assembled:
+    """The network's layers, each on what the one before it makes.
+
+    Raises `KernelError` with the place in the file, the layer's name and its numbers where a layer is impossible.
+    """
+    builder = _Builder(network)
+    builder.chain(network.items, Flow(size=network.input_size, channels=network.channels), "")
+    layers = builder.layers[: builder.place(network.until) + 1] if network.until else builder.layers
+    return Assembled(
+        network=network,
+        layers=tuple(layers),
+        swaps=tuple(builder.swaps),
+        untrained=tuple(builder.untrained),
+        notes=builder.shelf.left,
+    )
+
+
+class _Builder:
+    """Walks through the items and collects the layers."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.layers: list[Placed] = []
+        self.swaps: list[Swap] = []
+        self.shelf, self.untrained = Shelf(network.arrays), list[str]()
+        self._entering = Flow(size=network.input_size, channels=network.channels)
+        self._used: dict[str, int] = {}
+        self._turns = 0
+
+    def chain(self, items: Sequence[Item], flow: Flow, prefix: str) -> Flow:
+        """Items one after the other, named or numbered, each name after `prefix`."""
+        return self._run(items, flow, prefix, itertools.count(1))
+
+    def _run(self, items: Sequence[Item], flow: Flow, prefix: str, numbers: Iterator[int]) -> Flow:
+        for item in items:
+            for _ in range(item.repeat):
+                self._turns += 1
+                if self._turns > LAYER_LIMIT:
+                    raise item.node.error(f"the network has more than {LAYER_LIMIT:,} layers")
+                named = item.name and self._unique(_under(prefix, item.name), item.repeat)
+                if item.kind not in ("layers", "block"):
+                    flow = self._step(item, flow, named or f"{prefix}{next(numbers)}")
+                elif named:
+                    flow = self.chain(item.branches[0], flow, f"{named}/")
+                else:
+                    flow = self._run(item.branches[0], flow, prefix, numbers)
+        return flow
+
+    def _unique(self, name: str, repeat: int) -> str:
+        """`name`, numbered where it is repeated or was there before."""
+        self._used[name] = self._used.get(name, 0) + 1
+        return f"{name}.{self._used[name]}" if repeat > 1 or self._used[name] > 1 else name
+
+    def _step(self, item: Item, flow: Flow, name: str) -> Flow:
+        """One layer, with errors at its place in the file."""
+        try:
+            flow = self._earlier("from", item.source) if item.source else flow
+            return _STEPS.get(item.kind, _Builder._convolution)(self, item, flow, name)
+        except (FieldError, ShapeError) as error:
+            node = _blamed(item.node, error)
+            raise node.error(f"layer '{name}' ({item.kind}, on {flow}): {error.fact}", error.hint) from error
+
+    def _placed(self, placed: Placed) -> Flow:
+        self.layers.append(placed)
+        return self._output(len(self.layers) - 1)
+
+    def _output(self, number: int) -> Flow:
+        placed = self.layers[number]
+        return Flow(size=placed.size_out, channels=placed.channels_out, sources=(number,))
+
+    def _convolution(self, item: Item, flow: Flow, name: str) -> Flow:
+        layer = _layer(item, flow.channels, self.network.width)
+        layer, swap = swapped(layer, flow.channels, self.network.swap, name)
+        if swap:
+            self.swaps.append(swap)
+        if not swap or swap.reason:  # what was swapped in was never trained
+            layer = self._furnished(layer, name, item)
+        return self._placed(place_layer(layer, flow, name))
+
+    def _furnished(self, layer: Layer, name: str, item: Item) -> Layer:
+        layer = self.shelf.furnish(layer, (name, item.name), item.fields)
+        if not layer.tensors.keys() - {"bias"}:
+            self.untrained.append(name)
+        return layer
+
+    def _fully_connected(self, item: Item, flow: Flow, name: str) -> Flow:
+        # A filter as large as its input, at its one place.
+        layer = Layer(
+            type="dense", channels_out=item.value, taps=flow.size, padding=((0, 0), (0, 0)),
+            bias=bool(item.fields["bias"]), activation=item.fields["activation"],
+        )  # fmt: skip
+        layer = self._furnished(layer, name, item)
+        if self.network.swap:
+            self.swaps.append(Swap(name=name, reason="fully connected"))
+        return self._placed(place_layer(layer, flow, name, type="fc"))
+
+    def _pool(self, item: Item, flow: Flow, name: str) -> Flow:
+        taps = per_axis(item.fields["kernel_size"], AXES, "kernel_size")
+        stride = per_axis(item.fields["stride"] or taps, AXES, "stride")
+        padding = paddings(item.fields["padding"], AXES)
+        windows = [
+            gather_window(n, taps=k, stride=s, dilation=1, padding=p, axis=axis)
+            for n, k, s, p, axis in zip(flow.size, taps, stride, padding, AXES, strict=True)
+        ]
+        return self._placed(Placed.on(flow, name, f"pool {item.value}", windows, **_bent(item)))
+
+    def _global_pool(self, item: Item, flow: Flow, name: str) -> Flow:
+        windows = [gather_window(n, taps=n, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]
+        return self._placed(Placed.on(flow, name, f"pool {item.value}", windows, **_bent(item)))
+
+    def _upsample(self, item: Item, flow: Flow, name: str) -> Flow:
+        factor = item.value
+        # Bilinear: two neighbours per axis are mixed; nearest: one is copied.
+        taps, before = (2 * factor, factor // 2) if item.fields["bilinear"] else (factor, 0)
+        windows = [Scatter(taps, factor, 1, before, n * factor) for n in flow.size]
+        kind = "upsample bilinear" if item.fields["bilinear"] else "upsample"
+        return self._placed(Placed.on(flow, name, kind, windows, **_bent(item)))
+
+    def _depth_to_space(self, item: Item, flow: Flow, name: str) -> Flow:
+        factor, order = item.value, item.fields["order"]
+        if flow.channels % factor**2:
+            fact = f"{flow.channels} channels don't make {factor}x{factor} pixels of each: they are no multiple of"
+            raise FieldError(item.kind, f"{fact} {factor**2}")
+        if order not in ORDERS:
+            raise FieldError("order", f"'order' must be {' or '.join(ORDERS)}, not '{order}'")
+        windows = [Scatter(factor, factor, 1, 0, n * factor) for n in flow.size]
+        channels = flow.channels // factor**2
+        kind = f"depth to space {order}"
+        return self._placed(Placed.on(flow, name, kind, windows, channels_out=channels, **_bent(item)))
+
+    def _join(self, item: Item, flow: Flow, name: str) -> Flow:
+        if item.branches:
+            flows = [self.chain(branch, flow, f"{name}/{chr(ord('a') + n)}") for n, branch in enumerate(item.branches)]
+        else:
+            # A name alone is joined to this chain; several stand for themselves.
+            alone = isinstance(item.value, str)
+            named = [self._earlier(item.kind, value) for value in ([item.value] if alone else item.value)]
+            flows = [flow, *named] if alone else named
+        sizes = sorted({one.size for one in flows}, reverse=True)
+        if len(sizes) > 1:
+            raise ShapeError(f"what is joined differs in size: {' and '.join('x'.join(map(str, s)) for s in sizes)}")
+        channels = [one.channels for one in flows]
+        if item.kind != "concat" and len(set(channels)) > 1:
+            verb = "added" if item.kind == "add" else "subtracted"
+            raise ShapeError(f"what is {verb} differs in channels: {' and '.join(map(str, channels))}")
+        sources = tuple(source for one in flows for source in one.sources)
+        both = Flow(size=sizes[0], channels=sum(channels), sources=sources)
+        windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in both.size]
+        channels_out = channels[0] if item.kind != "concat" else None
+        return self._placed(Placed.on(both, name, item.kind, windows, channels_out=channels_out, **_bent(item)))
+
+    def _activate(self, item: Item, flow: Flow, name: str) -> Flow:
+        windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]
+        bent = _bent(replace(item, fields={"activation": item.value}))
+        return self._placed(Placed.on(flow, name, "activate", windows, **bent))
+
+    def _earlier(self, field: str, name: str) -> Flow:
+        """The output of an earlier layer by its name, or the input."""
+        number = self._number(name)
+        if number is None and name == "input":
+            return self._entering
+        if number is None:
+            known = [placed.name for placed in self.layers if not placed.name.isdigit()]
+            raise FieldError(field, f"no layer above has the name '{name}'", hint=_names(known))
+        return self._output(number)
+
+    def _number(self, name: str) -> int | None:
+        """The last layer of that name."""
+        for number in range(len(self.layers) - 1, -1, -1):
+            placed = self.layers[number]
+            if name in (placed.name, placed.name.rpartition("/")[2]):
+                return number
+        return None
+
+    def place(self, name: str) -> int:
+        """The number of the layer with which the network is to end. Raises `KernelError`."""
+        number = self._number(name)
+        if number is None:
+            known = [placed.name for placed in self.layers]
+            hint = suggestion(name, known) or f"layers: {', '.join(known[:24])}"
+            raise KernelError(
+                f"no layer has the name '{name}'", place=f"network '{self.network.name}', until", hint=hint
+            )
+        return number
+
+
+def _under(prefix: str, name: str) -> str:
+    """A name in a chain: first/conv inside what is named, first/a.conv in a branch."""
+    return f"{prefix}{name}" if not prefix or prefix.endswith("/") else f"{prefix}.{name}"
+
+
+def _names(known: Sequence[str]) -> str:
+    return f"named layers: {', '.join(known[:8])}" if known else "give the layer a name: {dense: 64, name: early}"
+
+
+_STEPS: dict[str, Callable[[_Builder, Item, Flow, str], Flow]] = {
+    "fc": _Builder._fully_connected,
+    "pool": _Builder._pool,
+    "global_pool": _Builder._global_pool,
+    "upsample": _Builder._upsample,
+    "depth_to_space": _Builder._depth_to_space,
+    "activate": _Builder._activate,
+    "add": _Builder._join,
+    "subtract": _Builder._join,
+    "concat": _Builder._join,
+}
+
+
+def _bent(item: Item) -> dict[str, Any]:
+    """The activation of a layer without weights. Raises `FieldError` for slopes that it has no file for."""
+    activation = item.fields["activation"]
+    if activation is not None and activation.name == "prelu":
+        if activation.numbers is None:
+            raise FieldError("activation", f"a layer of kind {item.kind} has no slopes in the file of weights")
+        activation.check(None)
+    return {"activation": activation}
+
+
+def _layer(item: Item, channels: int, width: float) -> Layer:
+    """The convolution of an item on `channels`; its own channels times the width multiplier unless they are fixed."""
+    fields = item.fields
+    scaled = item.value if fields.get("fixed") else max(1, math.floor(item.value * width + 1e-9))
+    kind, groups = item.kind, fields.get("groups", 1)
+    if item.kind == "depthwise":
+        kind, groups, scaled = "dense", channels, item.value * channels
+    elif item.kind == "pointwise":
+        kind = "dense"
+    return Layer(
+        type=kind, channels_out=scaled, groups=groups, border=fields.get("border", "zero"), bias=bool(fields["bias"]),
+        activation=fields["activation"],
+        padding=paddings(fields.get("padding", "same"), AXES),
+        taps=per_axis(fields.get("kernel_size", 1), AXES, "kernel_size"),
+        stride=per_axis(fields.get("stride", 1), AXES, "stride"),
+        dilation=per_axis(fields.get("dilation", 1), AXES, "dilation"),
+        output_padding=per_axis(fields.get("output_padding", 0), AXES, "output_padding"),
+        mask=fields.get("mask", False), offset_groups=fields.get("offset_groups", 1),
+    )  # fmt: skip
+
+
+def _blamed(node: Node, error: ShapeError | FieldError) -> Node:
+    """The field that an error is about where the item has it, else the item."""
+    fields: dict[str, Node] = node.value if isinstance(node.value, dict) else {}
+    return fields.get(str(error.path[0]), node) if isinstance(error, FieldError) else node

@@ -1,0 +1,103 @@
+"""The kinds of items of a network file, and the fields that each may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+
+from convcli.ops import fields as f
+from convcli.ops.fields import Field
+from convcli.records import record
+
+KERNEL_SIZE = Field("sizes", "Taps; one number or one per axis.", 3)
+BIAS = Field(
+    "biases",
+    "One number per output channel is added, and counted: true, false, or the numbers. With weights it is true where"
+    " the file has NAME.bias.",
+)
+WEIGHTS = Field("array", "The layer's weights, instead of NAME.weight of the network's file.")
+ACTIVATION = Field(
+    "named_activation",
+    "A function of each sample at last: as a kernel's, or prelu alone, whose slopes are NAME.slope of the file.",
+)
+BORDER = Field("border", f.BORDER.doc, "zero")
+FIXED = Field("flag", "Keep the channels whatever the width multiplier.", False)
+_COMMON: dict[str, Field] = {
+    "kernel_size": KERNEL_SIZE, "stride": f.STRIDE, "dilation": f.DILATION, "padding": f.PADDING, "bias": BIAS,
+    "fixed": FIXED, "border": BORDER, "activation": ACTIVATION,
+}  # fmt: skip
+_BENT = {"activation": ACTIVATION}
+_WEIGHTS = {"weights": WEIGHTS}
+_GROUPS = {"groups": f.GROUPS}
+_POOL_STRIDE = Field("sizes", "Every stride-th output is kept; the kernel size unless it is said.", None)
+
+
+@record(kw_only=False)
+class Kind:
+    """A kind of item: what stands after its name, and the fields it may have."""
+
+    doc: str
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    #: What stands after the name: whole (a number), pooling (max, average), join (branches, or names), activation,
+    #: name, chain.
+    value: str = "whole"
+
+
+KINDS: dict[str, Kind] = {
+    "dense": Kind("Standard convolution; its output channels.", _COMMON | _GROUPS | _WEIGHTS),
+    "depthwise": Kind(
+        "A kernel per channel; how many per channel.", {k: v for k, v in _COMMON.items() if k != "fixed"} | _WEIGHTS
+    ),
+    "pointwise": Kind(
+        "1x1 convolution; its output channels.",
+        {"stride": f.STRIDE, "bias": BIAS, "fixed": FIXED} | _GROUPS | _BENT | _WEIGHTS,
+    ),
+    "separable": Kind("Spatially separable convolution; its output channels.", _COMMON | _GROUPS),
+    "depthwise_separable": Kind("A kernel per channel, then 1x1; its output channels.", _COMMON),
+    "transposed": Kind(
+        "Transposed convolution; its output channels.",
+        _COMMON | _GROUPS | _WEIGHTS
+        | {"output_padding": Field("sizes", "Cells added at the end of the output.", 0, least=0)},
+    ),
+    "deformable": Kind(
+        "Deformable convolution with its offset branch; its output channels.",
+        _COMMON | _GROUPS | _WEIGHTS | {
+            "mask": Field("flag", "Version 2: a mask branch besides the offset branch.", False),
+            "offset_groups": Field("whole", "Groups of channels with offsets of their own.", 1),
+        },
+    ),
+    "fc": Kind("Fully connected layer; its outputs.", {"bias": BIAS} | _BENT | _WEIGHTS),
+    "pool": Kind(
+        "Pooling; max or average.",
+        {
+            "kernel_size": Field("sizes", "Side of the window.", 2),
+            "stride": _POOL_STRIDE,
+            "padding": Field("padding", f.PADDING.doc, "valid"),
+            "activation": ACTIVATION,
+        },
+        "pooling",
+    ),
+    "global_pool": Kind("Pooling of the whole picture to 1x1; max or average.", _BENT, "pooling"),
+    "upsample": Kind(
+        "Enlargement without weights; the factor.",
+        {"bilinear": Field("flag", "Bilinear, not nearest.", False)} | _BENT,
+    ),
+    "depth_to_space": Kind(
+        "Channels become pixels (pixel shuffle); the factor.",
+        {
+            "order": Field(
+                "text", "Which channel is which pixel: crd (PyTorch's pixel shuffle) or dcr (TensorFlow's).", "crd"
+            ),
+        } | _BENT,
+    ),
+    "add": Kind("The sum of branches, or of this chain and an earlier layer.", _BENT, "join"),
+    "subtract": Kind("The first branch minus the others, or this chain minus an earlier layer.", _BENT, "join"),
+    "concat": Kind("The channels of branches, or of this chain and an earlier layer, side by side.", _BENT, "join"),
+    "activate": Kind("An activation alone: relu, or another.", {}, "activation"),
+    "block": Kind("A named block.", {}, "name"),
+    "layers": Kind("Layers to be repeated.", {}, "chain"),
+}  # fmt: skip
+POOLINGS = ("max", "average")
+NAME = Field("text", "A name for the layer, in tables and for joins.", "")
+FROM = Field("text", "The earlier layer that it reads, or input, instead of the layer above.", "")
+REPEAT = Field("whole", "How many times, one after the other.", 1)

@@ -1,0 +1,193 @@
+"""A network with weights where a kernel can stand: a link of a chain, which the room above lays out layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+
+from convcli.engine.plan import Algorithm
+from convcli.errors import FieldError, KernelError, ShapeError
+from convcli.networks import file
+from convcli.networks.assembly import assemble
+from convcli.networks.network import Assembled, Network
+from convcli.networks.placed import INPUT, Placed
+from convcli.ops.base import Count, Kernel
+from convcli.ops.fields import Field
+from convcli.records import record
+from convcli.spec import check as check_kernel
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+#: Bytes of a number between layers.
+ITEM_BYTES = 4
+
+
+def load(source: str) -> NetworkKernel | None:
+    """The network in a file, as `networks.file.load` takes it; None where it is no network file.
+
+    Its shapes are held against each other. Raises `KernelError` at line and column.
+    """
+    network = file.load(source)
+    if network is None:
+        return None
+    kernel = NetworkKernel(name=network.name, about=network.about, network=network, border=_border(network))
+    kernel.check_layers()
+    return kernel
+
+
+def _border(network: Network) -> str:
+    """The border rule of its layers; `wrap` where one wraps, which wants the last rows first."""
+    borders = [placed.kernel.border for placed in assemble(network).layers if placed.kernel]
+    return "wrap" if "wrap" in borders else (borders or ["zero"])[0]
+
+
+@record
+class NetworkKernel(Kernel):
+    """A network that runs on a picture: its layers one after the other, as they read each other."""
+
+    type: ClassVar[str] = "network"
+    summary: ClassVar[str] = "the layers of a network file, with their weights"
+    formula: ClassVar[str] = "y = layer_n(... layer_1(x))"
+    source: ClassVar[str] = "the network file"
+    FIELDS: ClassVar[Mapping[str, Field]] = {}
+
+    network: Network
+
+    @classmethod
+    def build(cls, fields: Mapping[str, Any]) -> Self:
+        raise FieldError("type", "a network is a file of its own", hint="layers: [{dense: 64}]")
+
+    def on(self, spatial: Sequence[int], axes: str = "yx") -> Assembled:
+        """The network on an input of these sizes. Raises `ShapeError` where it doesn't fit."""
+        sizes = dict(zip(axes, spatial, strict=True))
+        if missing := [axis for axis in self.axes if axis not in sizes]:
+            raise ShapeError(f"network '{self.name}' moves along y,x; the array has no {missing[0]}")
+        size = sizes["y"], sizes["x"]
+        return self.remembered(("on", size), partial(self._on, size))
+
+    def _on(self, size: tuple[int, int]) -> Assembled:
+        try:
+            return assemble(self.network.changed(size=size, resolution=1.0))
+        except KernelError as error:
+            said = self.network.size
+            hint = f"make the picture {said[1]}x{said[0]} first" if said and said != size else error.hint
+            raise ShapeError(f"on {size[1]}x{size[0]} pixels: {error.fact}", place=error.place, hint=hint) from error
+
+    def check_layers(self) -> None:
+        """Raises `KernelError` for layers that don't fit each other or their weights, or that can't be run."""
+        network = self._nominal
+        if network.untrained:
+            names = ", ".join(network.untrained[:8])
+            fact = f"network '{self.name}' has no weights for {'its layers' if not self.network.arrays else names}"
+            raise KernelError(fact, hint="weights: FILE.safetensors, beside layers; compare needs none")
+        for placed in network.layers:
+            if placed.kernel and placed.kernel.type == "deformable":
+                fact = f"layer '{placed.name}' is deformable: its branch of offsets isn't run yet"
+                raise KernelError(fact, place=f"network '{self.name}'")
+
+    def check(self) -> None:
+        for placed in self._nominal.layers:
+            for kernel in placed.kernels.values():
+                check_kernel(kernel)
+                if kernel.activation and kernel.activation.numbers:
+                    _ = kernel.activation.numbers.array
+
+    @property
+    def makes_maps(self) -> bool:
+        """Whether what comes out is no picture as what went in is, but numbers of whatever meaning."""
+        network = self._nominal
+        channels = self.network.picture.count if self.network.picture else self.network.channels
+        return bool(self.network.until) or network.sees_all != "" or network.layers[-1].channels_out != channels
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        return (1, 1)
+
+    @property
+    def channels(self) -> tuple[int, int] | None:
+        picture = self.network.picture
+        if picture and picture.count == 1:
+            return None
+        return self.network.channels, self._nominal.layers[-1].channels_out
+
+    @property
+    def weight_count(self) -> int:
+        return sum(kernel.weight_count for placed in self._nominal.layers for kernel in placed.kernels.values())
+
+    @property
+    def _nominal(self) -> Assembled:
+        return self.remembered("nominal", lambda: assemble(self.network))
+
+    def remarks(self, size: Sequence[int]) -> tuple[str, ...]:
+        """What is to be said of a run on an input of this size (height, width last)."""
+        assembled = self.on(size[-2:])
+        if not assembled.sees_all:
+            return assembled.notes
+        memory = f"{peak_bytes(assembled) / 1e6:,.0f} MB of maps"
+        fact = f"run whole, {memory} at a time: one output of layer '{assembled.sees_all}' sees all of the picture"
+        return (*assembled.notes, fact)
+
+    def output_shape(self, spatial: Sequence[int], axes: str | None = None) -> tuple[int, ...]:
+        height, width = self.on(spatial, axes or self.axes).layers[-1].size_out
+        sizes = {"y": height, "x": width}
+        return tuple(sizes.get(axis, n) for axis, n in zip(axes or self.axes, spatial, strict=True))
+
+    def output_channels(self, channels: int) -> int:
+        out = self._nominal.layers[-1].channels_out
+        picture = self.network.picture
+        expected = (1, 3) if picture and picture.count == 1 else (self.network.channels,)
+        if channels not in expected:
+            takes = " or ".join(map(str, expected))
+            raise ShapeError(f"network '{self.name}' takes {takes} channels, the input has {channels}")
+        return channels if len(expected) > 1 and not self.makes_maps else out
+
+    def count(self, spatial: Sequence[int], channels: int = 1, axes: str | None = None) -> Count:
+        self.output_channels(channels)
+        counts = [
+            kernel.count(placed.size_in, placed.channels_in)
+            for placed in self.on(spatial, axes or self.axes).layers
+            for kernel in placed.kernels.values()
+        ]
+        apart = math.prod(n for axis, n in zip(axes or self.axes, spatial, strict=True) if axis not in self.axes)
+        return Count(
+            weights=sum(count.weights for count in counts), biases=sum(count.biases for count in counts),
+            macs={"convolution": apart * sum(count.total_macs for count in counts)},
+        )  # fmt: skip
+
+    def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
+        return dict(self.count(spatial, channels, axes).macs)
+
+    def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
+        layers = len(self._nominal.layers)
+        return Algorithm("layers", f"{layers} layers, each by its own plan")
+
+    def coverage(self) -> NoReturn:
+        raise ShapeError(f"network '{self.name}' says nothing of opacity")
+
+    def parts(self) -> dict[str, npt.NDArray[np.float64]]:
+        return {}
+
+    def _cuts(self, *arguments: Any, **more: Any) -> NoReturn:
+        raise ShapeError(f"network '{self.name}' runs as a part of a chain", hint="convcli apply")
+
+
+def peak_bytes(network: Assembled) -> int:
+    """Bytes that its maps take at most, where each is whole and given up after the last layer that reads it."""
+    last = {source: number for number, placed in enumerate(network.layers) for source in placed.inputs}
+    sizes = {number: _bytes(placed) for number, placed in enumerate(network.layers)}
+    first = network.layers[0]
+    sizes[INPUT] = ITEM_BYTES * math.prod(first.size_in) * first.channels_in
+    there, most = {INPUT}, 0
+    for number in range(len(network.layers)):
+        there.add(number)
+        most = max(most, sum(sizes[source] for source in there))
+        there -= {source for source in there if last.get(source, number) <= number and source != number}
+    return most
+
+
+def _bytes(placed: Placed) -> int:
+    return ITEM_BYTES * math.prod(placed.size_out) * placed.channels_out

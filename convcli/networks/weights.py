@@ -1,0 +1,125 @@
+"""The weights of a network: which arrays of its file belong to which layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from convcli.errors import FieldError, KernelError, suggestion
+from convcli.networks.layers import Layer
+from convcli.ops import tensors
+from convcli.ops.tensors import MEMBERED, Tensor
+from convcli.spec.nodes import Node
+from convcli.spec.values import PICKLES, pickled
+
+#: What the arrays of a layer are called behind its name, by its type and what they are.
+NAMES: Final[Mapping[str, Mapping[str, str]]] = {
+    "dense": {"weights": "weight"},
+    "transposed": {"weights": "weight"},
+    "deformable": {"weights": "weight"},
+    "separable": {"y": "y.weight", "x": "x.weight"},
+    "depthwise_separable": {"depthwise": "depthwise.weight", "pointwise": "pointwise.weight"},
+}
+#: PyTorch's slope of prelu before it is trained.
+INITIAL_SLOPE: Final = 0.25
+#: Names that an error lists.
+_LISTED: Final = 12
+#: What batch normalisation counts, which no layer takes.
+_COUNTERS: Final = "num_batches_tracked"
+
+
+def read(node: Node) -> dict[str, Tensor]:
+    """All arrays, by name, of the file that `node` names. Raises `KernelError` there."""
+    text = node.value
+    if isinstance(text, str) and text.endswith(PICKLES):
+        raise pickled(node, text)
+    if not isinstance(text, str) or not text.endswith(MEMBERED):
+        raise node.error(f"'weights' of a network must be a file: {', '.join(MEMBERED)}", "weights: net.safetensors")
+    path = node.source.folder / text
+    try:
+        if path.suffix == ".npz":
+            return {name: tensors.from_file(f"{text}::{name}", node.source.folder) for name in _archived(path)}
+        from convcli.ops.weight_files import members
+
+        file = members(path)
+        return {name: file.tensor(name) for name in file.shapes}
+    except KernelError as error:
+        raise node.error(f"{error.place}: {error.fact}" if error.place else error.fact, error.hint) from error
+    except OSError as error:
+        raise node.error(f"{path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _archived(path: Path) -> Sequence[str]:
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    except zipfile.BadZipFile as error:
+        raise KernelError(str(error), place=str(path)) from error
+
+
+class Shelf:
+    """The arrays of a network's file, of which layers take theirs by name."""
+
+    def __init__(self, arrays: Mapping[str, Tensor]) -> None:
+        self._arrays = arrays
+        self._taken: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._arrays)
+
+    def furnish(self, layer: Layer, names: tuple[str, str], fields: Mapping[str, Any]) -> Layer:
+        """The layer with its true weights, bias and slopes: those that `fields` say, or else of the file.
+
+        `names` are its name with those of what it stands in, first/conv, and its own; the file may have either. Raises
+        `FieldError` for what the file lacks.
+        """
+        parts, name = {}, self._name(*names)
+        own = fields.get("weights")
+        if own is not None:
+            parts["weights"] = own
+        elif self._arrays:
+            parts = {part: self._take(f"{name}.{ending}", "weights") for part, ending in NAMES[layer.type].items()}
+        bias = fields.get("bias")
+        if isinstance(bias, Tensor):
+            parts["bias"] = bias
+        elif self._arrays and bias is not False and (bias or f"{name}.bias" in self._arrays):
+            parts["bias"] = self._take(f"{name}.bias", "bias")
+        bent = layer.activation
+        if bent is not None and bent.name == "prelu" and bent.numbers is None:
+            bent = replace(bent, numbers=self._slopes(name))
+        return replace(layer, tensors=parts, bias="bias" in parts or bias is True, activation=bent)
+
+    def _name(self, whole: str, own: str) -> str:
+        """What the file calls a layer."""
+        whole = whole.replace("/", ".")
+        if own and not any(name.startswith(f"{whole}.") for name in self._arrays):
+            return own
+        return whole
+
+    def _slopes(self, name: str) -> Tensor:
+        return self._take(f"{name}.slope", "activation") if self._arrays else tensors.inline([INITIAL_SLOPE], (1,))
+
+    def _take(self, name: str, field: str) -> Tensor:
+        if name not in self._arrays:
+            shown = ", ".join(list(self._arrays)[:_LISTED])
+            more = f" and {len(self._arrays) - _LISTED} more" if len(self._arrays) > _LISTED else ""
+            hint = suggestion(name, self._arrays) or "the file's own names: name a layer as its arrays are"
+            raise FieldError(field, f"the file of weights has no '{name}'; it holds {shown}{more}", hint=hint)
+        if name in self._taken:
+            raise FieldError(field, f"'{name}' is taken by a layer above already", hint="names tell layers apart")
+        self._taken.add(name)
+        return self._arrays[name]
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """A note on arrays that no layer took, if there are any: something of the network may be missing."""
+        names = [name for name in self._arrays if name not in self._taken and not name.endswith(_COUNTERS)]
+        if not names:
+            return ()
+        shown = ", ".join(names[:_LISTED])
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        return (f"no layer takes {shown}{more} of the file of weights",)
