@@ -158,6 +158,7 @@ class Part:
 class Convolved(Node):
     """`kernel` on a part of another node that moves along `axes`, by `algorithm` where that can be.
 
+    `guide`, of the same size, is what a kernel looks at that follows the picture, where that is not the part itself.
     Its results are kept as `storage` says, in `dtype`; the arithmetic's own where that is not given.
     """
 
@@ -166,10 +167,13 @@ class Convolved(Node):
     algorithm: str | None = None
 
     def __init__(
-        self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage, dtype: DTypeLike | None = None
-    ) -> None:
+        self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage, dtype: DTypeLike | None = None,
+        guide: Part | None = None,
+    ) -> None:  # fmt: skip
         self._work = work_dtype(part.node.dtype)
-        super().__init__(shape, self._work if dtype is None else dtype, [part.node])
+        self._guide = guide if kernel.looks else None
+        sources = [part.node, self._guide.node] if self._guide else [part.node]
+        super().__init__(shape, self._work if dtype is None else dtype, sources)
         self._part, self._kernel, self._storage = part, kernel, storage
         self._known: dict[Cut, list[Cut]] = {}
 
@@ -177,7 +181,8 @@ class Convolved(Node):
         sink = Sink(self.array, self._storage)
         self.tally = sink.tally
         constraints = Constraints(algorithm=self.algorithm, fine=fine) if self.algorithm or fine else FREE
-        return self._kernel.cuts(self._part.array, self.axes, self._work, sink, constraints)
+        kernel = self._kernel.guided(self._guide.array) if self._guide else self._kernel
+        return kernel.cuts(self._part.array, self.axes, self._work, sink, constraints)
 
     def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
         source = self._part.node
@@ -185,7 +190,7 @@ class Convolved(Node):
         if cut not in self._known:
             rows = self._kernel.rows_read(*cut, (height, width))
             self._known[cut] = rows_behind(*rows, height, self._kernel.border)
-        return {source: self._known[cut]}
+        return dict.fromkeys(self.sources, self._known[cut])
 
 
 class Pointwise(Node):

@@ -211,8 +211,9 @@ class Picture:
                 premultiplied, share = self._network_through_alpha(network, premultiplied, share, work)
                 continue
             bare = kernel if kernel.is_linear else kernel.replace(bias=None, activation=None)
-            premultiplied = Part(self._convolved(premultiplied, bare, stage.shape_out))
-            share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1))
+            seen = premultiplied
+            premultiplied = Part(self._convolved(seen, bare, stage.shape_out))
+            share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1), guide=seen)
             if kernel.bias is not None:
                 bias = kernel.bias.array.reshape(-1).astype(work)
                 parts = [premultiplied, Part(share)]
@@ -265,9 +266,10 @@ class Picture:
         return networks.laid_out(network, part, self._axes, self._top, self._convolved)
 
     def _convolved(
-        self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage = EXACT, dtype: DTypeLike | None = None
-    ) -> Convolved:
-        node = Convolved(part, kernel, shape, storage, dtype)
+        self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage = EXACT,
+        dtype: DTypeLike | None = None, guide: Part | None = None,
+    ) -> Convolved:  # fmt: skip
+        node = Convolved(part, kernel, shape, storage, dtype, guide)
         node.axes, node.algorithm = self._axes, self._chain.algorithm
         return node
 

@@ -139,6 +139,15 @@ class Kernel(ABC):
         """The weights as they are applied, by name, for looking at."""
 
     @property
+    def looks(self) -> bool:
+        """Whether where it reads follows from the picture: on its opacity it is `guided` by its colours."""
+        return False
+
+    def guided(self, picture: Array) -> Self:
+        """The kernel for other channels of a picture, whose offsets look at `picture` where they look at one."""
+        return self
+
+    @property
     def only_tap(self) -> tuple[int, ...] | None:
         """The place of a tap of 1, per axis, where all other weights are 0: samples are moved, not computed."""
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
@@ -14,6 +15,7 @@ from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
 from convcli.ops.offsets import check_finite, check_stack, check_together
+from convcli.ops.orientations import Orientation
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bank, check_outputs, common, footprint, resolve_weights
@@ -25,13 +27,19 @@ if TYPE_CHECKING:
 
     from convcli.engine import Cuts, Sink
     from convcli.engine.dtypes import Array, DTypeLike
+    from convcli.engine.geometry import Window
     from convcli.ops.displacements import Displacement
-    from convcli.ops.sampling import Memory
+    from convcli.ops.sampling import Memory, Sources
+    from convcli.ops.sources import Shifting
+
+#: Numbers per output that a band of a kernel holds whose offsets look at the picture.
+FIELDS = 16
 
 OFFSETS = f.Field(
     "offsets",
     "How far from its place each tap reads, in pixels: an array (offset groups * 2 * taps, out height, out width) with"
-    " the pairs (down, right) per tap, or a rule such as {swirl: {angle: 90}}.",
+    " the pairs (down, right) per tap, a rule of the place such as {swirl: {angle: 90}}, or one that looks at the"
+    " picture, {along: {sigma: 1, around: 3}}.",
     required=True,
 )
 MASK = f.Field("array", "A factor per tap and output pixel: (offset groups * taps, out height, out width).")
@@ -58,6 +66,8 @@ class Deformable(Kernel):
     offsets: Tensor | RuleCall
     mask: Tensor | None = None
     groups: int = 1
+    #: What offsets look at, where that is not the input itself.
+    guide: Array | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def build(cls, fields: Mapping[str, Any]) -> Self:
@@ -120,18 +130,39 @@ class Deformable(Kernel):
             for part, out in outputs.items()
         }  # fmt: skip
 
+    @property
+    def looks(self) -> bool:
+        return self._oriented is not None
+
+    @property
+    def _oriented(self) -> tuple[Orientation, dict[str, Any]] | None:
+        """The rule that looks at the picture, with its parameters; None where offsets follow from something else."""
+        if isinstance(self.offsets, RuleCall) and isinstance(self.offsets.rule, Orientation):
+            return self.offsets.rule, self.offsets.values(2, "offsets")
+        return None
+
+    def guided(self, picture: Array) -> Self:
+        return self.replace(guide=picture) if self.looks else self
+
     def rows_read(self, start: int, stop: int, size: tuple[int, int]) -> tuple[int, int]:
-        if isinstance(self.offsets, RuleCall):
-            rule = cast("Displacement", self.offsets.rule)
-            down = rule.reach(self.offsets.values(2, "offsets"), size)
-            up = -down
-        else:
-            rows = self.offsets.native[0::2, start:stop]
-            up, down = float(rows.min()), float(rows.max())
         first, last = super().rows_read(start, stop, size)
+        up, down = self._strays(start, stop, size)
         # A place lies between two rows. One far outside may come to lie just beyond the edge, and read what is there.
         low, high = first + math.floor(up) - 1, last + math.ceil(down) + 2
         return min(low, size[0] - 1), max(high, 1)
+
+    def _strays(self, start: int, stop: int, size: tuple[int, int]) -> tuple[float, float]:
+        """How far above and below the rows of its taps anything is read for some outputs."""
+        if self._oriented:
+            rule, parameters = self._oriented
+            down, right = (reach / 2 for reach in (n - 1 for n in self.extent))
+            seen = max(rule.stretch(parameters) * math.hypot(down, right), rule.halo(parameters))
+            return down - seen, seen - down
+        if isinstance(self.offsets, RuleCall):
+            reach = cast("Displacement", self.offsets.rule).reach(self.offsets.values(2, "offsets"), size)
+            return -reach, reach
+        rows = self.offsets.native[0::2, start:stop]
+        return float(rows.min()), float(rows.max())
 
     @cached_property
     def effective(self) -> npt.NDArray[np.float64]:
@@ -142,9 +173,9 @@ class Deformable(Kernel):
 
     def check(self) -> None:
         _ = self.effective
-        for field, tensor in (("offsets", self.offsets), ("mask", self.mask)):
+        for name, tensor in (("offsets", self.offsets), ("mask", self.mask)):
             if isinstance(tensor, Tensor):
-                check_finite(tensor, field)
+                check_finite(tensor, name)
 
     def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
         outputs = math.prod(self.output_shape(spatial, axes))
@@ -180,23 +211,40 @@ class Deformable(Kernel):
         size = (windows[0].length, windows[1].length)
         self._check_fit(x.shape, size)
         deformation = Deformation(
-            weights=self.effective, windows=windows, offsets=self.offsets, mask=self.mask, groups=self.groups,
-            offset_groups=self.offset_groups, channels_out=self.output_channels(x.shape[-1]), border=self.border,
-            memory=self._memory,
+            weights=self.effective, windows=windows, groups=self.groups, offset_groups=self.offset_groups,
+            channels_out=self.output_channels(x.shape[-1]), border=self.border,
+            memory=None if self.looks else self._memory,
         )  # fmt: skip
         sampling = Sampling(deformation, x.shape[-3:], dtype)
 
-        def image_cuts(image: Array, sink: Sink) -> Cuts:
+        def image_cuts(image: Array, guide: Array, sink: Sink) -> Cuts:
             tiling = engine.Tiling(
                 x=image, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=sampling.rows,
-                channels=sampling.samples,
+                channels=FIELDS if self.looks else sampling.samples,
             )  # fmt: skip
-            return tiling.by_regions(partial(sampling.band, image))
+            return tiling.by_regions(partial(sampling.band, image, self._sources(guide, windows, dtype)))
 
+        guide = x if self.guide is None else self.guide
         if x.ndim == 3:
-            return image_cuts(x, sink)
+            return image_cuts(x, guide, sink)
         # A volume goes slice by slice: z is carried through.
-        return engine.Cuts.joined([image_cuts(image, sink.slice(z)) for z, image in enumerate(x)])
+        return engine.Cuts.joined([image_cuts(x[z], guide[z], sink.slice(z)) for z in range(len(x))])
+
+    def _sources(self, picture: Array, windows: Sequence[Window], dtype: DTypeLike) -> Sources:
+        """Offsets and mask of some rows, by the picture where they look at one."""
+        from convcli.ops.sources import Displaced, Factors, Stored, oriented
+
+        mask = Factors(self.mask.native, self.offset_groups) if self.mask else None
+        if self._oriented:
+            rule, parameters = self._oriented
+            return lambda rows: (oriented(rule, parameters, picture, rows, windows, self.border, dtype), mask)
+        offsets: Shifting
+        if isinstance(self.offsets, RuleCall):
+            rule_of_places, values = cast("Displacement", self.offsets.rule), self.offsets.values(2, "offsets")
+            offsets = Displaced(rule_of_places, values, picture.shape[:2])
+        else:
+            offsets = Stored(self.offsets.native, self.taps)
+        return lambda rows: (offsets, mask)
 
     @cached_property
     def _memory(self) -> Memory:
@@ -212,13 +260,13 @@ class Deformable(Kernel):
             planes = f"offsets of {2 * groups * kh * kw} planes are {groups} groups for a {kh}x{kw} kernel"
             raise ShapeError(f"{planes}, and {shape[-1]} channels don't split into {groups}")
         fields = (("offsets", self.offsets, 2, "zeros"), ("mask", self.mask, 1, "ones"))
-        for field, tensor, per_tap, neutral in fields:
+        for name, tensor, per_tap, neutral in fields:
             if not isinstance(tensor, Tensor):
                 continue
             needed = (groups * per_tap * kh * kw, *size)
             if tensor.shape != needed:
                 raise ShapeError(
-                    f"{field} {tensor.origin} has shape {tensor.shape}; a {kh}x{kw} kernel on a picture of"
+                    f"{name} {tensor.origin} has shape {tensor.shape}; a {kh}x{kw} kernel on a picture of"
                     f" {shape[-2]}x{shape[-3]} pixels needs {needed}",
-                    hint=f"make it with numpy: np.save('{field}.npy', np.{neutral}({needed}))",
+                    hint=f"make it with numpy: np.save('{name}.npy', np.{neutral}({needed}))",
                 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,9 +28,7 @@ from convcli.engine.sampled.warp import (
     read_planes,
     window_of,
 )
-from convcli.ops.displacements import Displacement, displaced
-from convcli.ops.rules import RuleCall
-from convcli.ops.tensors import Tensor
+from convcli.ops.sources import Block
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -39,8 +37,11 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.engine.geometry import Window
     from convcli.engine.tiles import Region
+    from convcli.ops.sources import Factors, Shifting
 
     Places = npt.NDArray[np.float64]
+    #: Offsets and mask of a half-open range of rows, made from the picture that is looked at where they are not fixed.
+    Sources = Callable[[tuple[int, int]], tuple[Shifting, Factors | None]]
 
 #: Places that are looked at together, and samples of all taps and channels that are held at once.
 PLACES = 1 << 19
@@ -56,8 +57,6 @@ LITTLE = 1 << 20
 #: Sizes of pictures that a kernel remembers.
 SIZES = 64
 
-#: Outputs of a picture: rows, columns.
-Block = tuple[slice, slice]
 Blocks = dict[tuple[int, int, int, int], tuple[list[Part], list[Local | None] | None]]
 
 
@@ -93,18 +92,16 @@ class Deformation:
     """A deformable kernel as pictures of one size are sampled by it.
 
     `weights` are the effective ones, `windows` those of the rows and columns without offsets. `memory` keeps what is
-    made of offsets that are the same for every picture from one picture to the next.
+    made of offsets that are the same for every picture from one picture to the next; None where they are not.
     """
 
     weights: Array
     windows: Sequence[Window]
-    offsets: Tensor | RuleCall
-    mask: Tensor | None
     groups: int
     offset_groups: int
     channels_out: int
     border: str
-    memory: Memory
+    memory: Memory | None
 
 
 class Sampling:
@@ -123,7 +120,9 @@ class Sampling:
         #: Samples that are read for one output.
         self.samples = math.prod(taps) * size[2]
         places = math.prod(self._taps) * math.prod(window.length for window in kernel.windows)
-        self._blocks, self._keeps = kernel.memory.blocks((*self.size, self.dtype.char), places)
+        self._blocks, self._keeps = Blocks(), False
+        if kernel.memory:
+            self._blocks, self._keeps = kernel.memory.blocks((*self.size, self.dtype.char), places)
 
     @property
     def rows(self) -> int:
@@ -131,9 +130,10 @@ class Sampling:
         height, width = (window.length for window in self.kernel.windows)
         return min(BLOCK, -(-height // (2 if self.samples * height * width <= FEW else 4)))
 
-    def band(self, image: Array, region: Region) -> Array:
+    def band(self, image: Array, sources: Sources, region: Region) -> Array:
         """`(*region, channels out)`."""
         (top, bottom), (_, width) = region
+        offsets, mask = sources(region[0])
         shape = bottom - top, width
         whole = self.weights.size == 1 == self.weights.ndim and image.shape[2] in (1, 3, 4) and not planar(image)
         if whole:
@@ -141,7 +141,8 @@ class Sampling:
         else:
             y = np.moveaxis(scratch("band", (self.kernel.channels_out, *shape), self.dtype), 0, -1)
         for rows, columns in self._cut(region):
-            self._block(image, (rows, columns), y[rows.start - top : rows.stop - top, columns], whole=whole)
+            own = y[rows.start - top : rows.stop - top, columns]
+            _Block(self, image, (rows, columns), offsets, mask).fill(own, whole=whole)
         return y if whole or planar(image) else join(np.moveaxis(y, -1, 0))
 
     def _cut(self, region: Region) -> Iterator[Block]:
@@ -154,71 +155,69 @@ class Sampling:
             for left in range(0, width, wide):
                 yield rows, slice(left, min(left + wide, width))
 
-    def _block(self, image: Array, block: Block, y: Array, *, whole: bool) -> None:
-        """Fills `y`, `(h, w, channels out)`, part by part; `whole`: a single tap reads pixels with all channels."""
-        for part, local in self._reads(block):
-            inside = _within(block[0], part.rows), _within(block[1], part.columns)
-            own = y[part.rows, part.columns]
-            window = None if local is None else window_of(image, part, self.kernel.border)
-            if window is None or local is None:
-                own[...] = self._mixed(self._gathered(image, inside), inside).transpose(1, 2, 0)
-            elif whole:
-                np.multiply(read_pixels(window, local), self.weights[0], out=own)
-                if self.kernel.mask is not None:
-                    np.multiply(own, self._factors(inside)[0, 0, 0, ..., None], out=own, casting="same_kind")
-            else:
-                own[...] = self._mixed(read_planes(window, local), inside).transpose(1, 2, 0)
-
-    def _reads(self, block: Block) -> Iterator[tuple[Part, Local | None]]:
+    def reads(self, block: Block, offsets: Shifting) -> Iterator[tuple[Part, Local | None]]:
         """The parts of a block with their places; None where `remap` can't read there."""
         key = block[0].start, block[0].stop, block[1].start, block[1].stop
         parts, places = self._blocks.get(key, (None, None))
         if parts is None or places is None:
-            shifts = self._shifts(block)
+            shifts = self.shifts(block, offsets)
             near = near_parts(shifts, self.size) if parts is None and self.dtype == np.float32 else None
             parts = parts or near or far_parts(shifts.places(), self.size)
             narrow = [self.dtype == np.float32 and is_narrow(part, self.size) for part in parts]
             ready = iter(located(list(compress(parts, narrow)), shifts, held=self._keeps) if any(narrow) else ())
             places = [next(ready) if one else None for one in narrow]
-            self._blocks[key] = parts, places if self._keeps else None
+            if self.kernel.memory:
+                self._blocks[key] = parts, places if self._keeps else None
         return zip(parts, places, strict=True)
 
-    def _gathered(self, image: Array, block: Block) -> Array:
+    def shifts(self, block: Block, offsets: Shifting) -> Shifts:
+        """How far from their places the taps of a block read."""
+        rows, columns = (nominal[:, part] for nominal, part in zip(self._nominal, block, strict=True))
+        return Shifts(*offsets.of(block, rows, columns), rows, columns)
+
+
+class _Block:
+    """A block of outputs of a picture `(height, width, channels)`, with the offsets and the mask that are its own."""
+
+    def __init__(self, sampling: Sampling, image: Array, block: Block, offsets: Shifting, mask: Factors | None) -> None:
+        self._sampling, self._kernel, self._image, self._block = sampling, sampling.kernel, image, block
+        self._offsets, self._mask = offsets, mask
+
+    def fill(self, y: Array, *, whole: bool) -> None:
+        """Fills `y`, `(h, w, channels out)`, part by part; `whole`: a single tap reads pixels with all channels."""
+        for part, local in self._sampling.reads(self._block, self._offsets):
+            inside = _within(self._block[0], part.rows), _within(self._block[1], part.columns)
+            own = y[part.rows, part.columns]
+            window = None if local is None else window_of(self._image, part, self._kernel.border)
+            if window is None or local is None:
+                own[...] = self._mixed(self._gathered(inside), inside).transpose(1, 2, 0)
+            elif whole:
+                np.multiply(read_pixels(window, local), self._sampling.weights[0], out=own)
+                if self._mask is not None:
+                    np.multiply(own, self._mask.of(inside)[0, 0, 0, ..., None], out=own, casting="same_kind")
+            else:
+                own[...] = self._mixed(read_planes(window, local), inside).transpose(1, 2, 0)
+
+    def _gathered(self, block: Block) -> Array:
         """`(channels, taps, h, w)` from anywhere in a picture of any kind."""
-        rows, columns = self._shifts(block).places()
+        rows, columns = self._sampling.shifts(block, self._offsets).places()
         groups, _, _, *size = rows.shape
-        share = image.shape[2] // groups
+        share = self._image.shape[2] // groups
         samples = [
             sample(
-                image[..., group * share : (group + 1) * share], rows[group].reshape(-1, *size),
-                columns[group].reshape(-1, *size), self.kernel.border, self.dtype,
+                self._image[..., group * share : (group + 1) * share], rows[group].reshape(-1, *size),
+                columns[group].reshape(-1, *size), self._kernel.border, self._sampling.dtype,
             )
             for group in range(groups)
         ]  # fmt: skip
         return np.ascontiguousarray(np.moveaxis(np.concatenate(samples, axis=-1), -1, 0))
 
-    def _factors(self, block: Block) -> Any:
-        """The mask of a block: `(offset groups, 1, taps, h, w)`."""
-        mask = cast("Tensor", self.kernel.mask)
-        return mask.native.reshape(self._taps[0], 1, -1, *mask.shape[1:])[..., block[0], block[1]]
-
     def _mixed(self, samples: Array, block: Block) -> Array:
         """`(channels out, h, w)` from samples, `(channels, taps, h, w)`, which are used up."""
-        if self.kernel.mask is not None:
-            grouped = samples.reshape(self._taps[0], -1, *samples.shape[1:])
-            np.multiply(grouped, self._factors(block), out=grouped, casting="same_kind")
-        return mix(self.weights, samples, self.kernel.groups)
-
-    def _shifts(self, block: Block) -> Shifts:
-        """How far from their places the taps of a block read."""
-        offsets = self.kernel.offsets
-        rows, columns = (nominal[:, part] for nominal, part in zip(self._nominal, block, strict=True))
-        if isinstance(offsets, RuleCall):
-            rule = cast("Displacement", offsets.rule)
-            down, right = displaced(rule, offsets.values(2, "offsets"), rows, columns, self.size)
-            return Shifts(down[None], right[None], rows, columns)
-        pairs: Any = offsets.native.reshape(*self._taps, 2, *offsets.shape[1:])[..., block[0], block[1]]
-        return Shifts(pairs[:, :, :, 0], pairs[:, :, :, 1], rows, columns)
+        if self._mask is not None:
+            grouped = samples.reshape(self._kernel.offset_groups, -1, *samples.shape[1:])
+            np.multiply(grouped, self._mask.of(block), out=grouped, casting="same_kind")
+        return mix(self._sampling.weights, samples, self._kernel.groups)
 
 
 def _within(outer: slice, inner: slice) -> slice:

@@ -10,6 +10,7 @@ from convcli.ops import TYPES, Kernel
 from convcli.ops.activation import BARE
 from convcli.ops.displacements import DISPLACEMENTS
 from convcli.ops.fields import ABOUT, Field, Kind
+from convcli.ops.orientations import ORIENTATIONS
 from convcli.ops.rules import Parameter
 from convcli.ops.tensors import GREATEST
 from convcli.ops.weight_rules import RULES
@@ -44,6 +45,7 @@ def schema() -> dict[str, Any]:
             },
             "rule": {"oneOf": [form for rule in RULES.values() for form in _rule(rule)]},
             "displacement": {"oneOf": [form for rule in DISPLACEMENTS.values() for form in _rule(rule)]},
+            "orientation": {"oneOf": [form for rule in ORIENTATIONS.values() for form in _rule(rule)]},
         },
     }
 
@@ -93,7 +95,7 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
             ]
         },
         "array": {"anyOf": [_NUMBER, _NUMBERS, _FILE]},
-        "offsets": {"anyOf": [_NUMBERS, _FILE, {"$ref": "#/$defs/displacement"}]},
+        "offsets": {"anyOf": [_NUMBERS, _FILE, {"$ref": "#/$defs/displacement"}, {"$ref": "#/$defs/orientation"}]},
         "sizes": {"anyOf": [whole, {"type": "array", "items": whole, **_PER_AXIS_LIMIT}]},
         "padding": {
             "anyOf": [

@@ -238,8 +238,9 @@ def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall:
     if not isinstance(node.value, dict):
         return _array(node, field, name)
     from convcli.ops.displacements import DISPLACEMENTS
+    from convcli.ops.orientations import ORIENTATIONS
 
-    return rule(node, name, DISPLACEMENTS)
+    return rule(node, name, {**DISPLACEMENTS, **ORIENTATIONS})
 
 
 def _activation(node: Node, field: Field, name: str) -> Activation:

@@ -1,0 +1,118 @@
+"""Where offsets and masks of a deformable kernel come from, for some rows of outputs at a time.
+
+Numbers of a file and rules of the place are the same for every picture; orientations and branches look at one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from convcli.engine.memory import scratch
+from convcli.engine.sampled.structure import structure
+from convcli.ops.displacements import displaced
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
+    from convcli.engine.geometry import Window
+    from convcli.ops.displacements import Displacement
+    from convcli.ops.orientations import Orientation
+
+    Places = npt.NDArray[np.float64]
+
+#: Outputs of a picture: rows, columns.
+Block = tuple[slice, slice]
+
+
+class Shifting(Protocol):
+    """How far from their places taps read."""
+
+    def of(self, block: Block, rows: Places, columns: Places) -> tuple[Array, Array]:
+        """Down and right, `(groups, kh, kw, h, w)`, for taps whose own places are `(kh, h)` and `(kw, w)`."""
+
+
+class Stored:
+    """By planes `(groups * 2 * kh * kw, rows, width)`, whose rows are those of outputs from `top` on."""
+
+    def __init__(self, planes: Array, taps: Sequence[int], top: int = 0) -> None:
+        self._pairs: Any = planes.reshape(-1, *taps, 2, *planes.shape[1:])
+        self._top = top
+
+    def of(self, block: Block, rows: Places, columns: Places) -> tuple[Array, Array]:
+        pairs = self._pairs[..., moved(block[0], -self._top), block[1]]
+        return pairs[:, :, :, 0], pairs[:, :, :, 1]
+
+
+class Factors:
+    """The mask: planes `(groups * kh * kw, rows, width)`, whose rows are those of outputs from `top` on."""
+
+    def __init__(self, planes: Array, groups: int, top: int = 0) -> None:
+        self._planes: Any = planes.reshape(groups, 1, -1, *planes.shape[1:])
+        self._top = top
+
+    def of(self, block: Block) -> Array:
+        """`(groups, 1, taps, h, w)`."""
+        factors: Array = self._planes[..., moved(block[0], -self._top), block[1]]
+        return factors
+
+
+class Displaced:
+    """By a rule of the place in a picture of a size."""
+
+    def __init__(self, rule: Displacement, parameters: Mapping[str, Any], size: tuple[int, ...]) -> None:
+        self._rule, self._parameters, self._size = rule, parameters, size
+
+    def of(self, block: Block, rows: Places, columns: Places) -> tuple[Array, Array]:
+        down, right = displaced(self._rule, self._parameters, rows, columns, self._size)
+        return down[None], right[None]
+
+
+class Oriented:
+    """By a matrix for every output, from the edges of a picture."""
+
+    def __init__(self, matrix: Floats, windows: Sequence[Window], top: int) -> None:
+        self._matrix, self._top = matrix, top
+        self._down, self._right = (_from_middle(window).astype(matrix.dtype) for window in windows)
+
+    def of(self, block: Block, rows: Places, columns: Places) -> tuple[Array, Array]:
+        matrix = self._matrix[..., moved(block[0], -self._top), block[1]]
+        down, right = self._down[:, None, None, None], self._right[:, None, None]
+        shifts: Floats = scratch("oriented", (2, 1, self._down.size, self._right.size, *matrix.shape[2:]), matrix.dtype)
+        for shift, (by_down, by_right) in zip(shifts[:, 0], matrix, strict=True):
+            np.multiply(by_right, right, out=shift)
+            if self._down.any():
+                shift += by_down * down
+        return shifts[0], shifts[1]
+
+
+def oriented(
+    rule: Orientation, parameters: Mapping[str, Any], picture: Array, rows: tuple[int, int],
+    windows: Sequence[Window], border: str, dtype: DTypeLike,
+) -> Oriented:  # fmt: skip
+    """For the outputs in `rows`, half-open, by the edges of a picture `(height, width, channels)`."""
+    ranges = [_middles(window, *part) for window, part in zip(windows, (rows, (0, windows[1].length)), strict=True)]
+    edges = structure(picture, ranges, parameters["sigma"], parameters["around"], border, dtype)
+    shape = [stop - start for start, stop in ranges]
+    matrix = scratch("matrix", (2, 2, *shape), dtype)
+    rule.matrix(parameters, edges, matrix)
+    return Oriented(matrix[..., :: windows[0].stride, :: windows[1].stride], windows, rows[0])
+
+
+def _middles(window: Window, start: int, stop: int) -> tuple[int, int]:
+    """The half-open range of samples in which those below the middle tap of outputs lie; the first of two such taps."""
+    first = window.dilation * ((window.taps - 1) // 2) - window.before
+    return start * window.stride + first, (stop - 1) * window.stride + first + 1
+
+
+def _from_middle(window: Window) -> Places:
+    places: Places = (np.arange(window.taps) - (window.taps - 1) / 2) * window.dilation
+    return places
+
+
+def moved(cut: slice, by: int) -> slice:
+    """A slice moved."""
+    return slice(cut.start + by, cut.stop + by)
