@@ -13,6 +13,7 @@ from convcli.batch.names import FIELDS, Job, plan_jobs
 from convcli.cli.batch_options import batch_options, course
 from convcli.cli.input_options import input_options, selection
 from convcli.cli.kernel_options import check_kernels, kernel_options, read_kernels
+from convcli.cli.offsets_option import offsets_out, run_recorded
 from convcli.cli.options import GroupedCommand, headed, together
 from convcli.cli.picture_options import picture_options, picture_settings
 
@@ -28,6 +29,7 @@ output_options = together(
     ),
     _option("--format", "format_", metavar="EXT", help="Format of the output: png, jpg, npy, ..."),
     _option("--overwrite", is_flag=True, help="Replace files that exist."),
+    offsets_out,
 )  # fmt: skip
 reporter_options = together(
     click.option("--report", is_flag=True, help="Report on stderr even where it is no terminal."),
@@ -76,7 +78,12 @@ def command(output: str, format_: str | None, dry_run: bool, **options: Any) -> 
         if not options["quiet"]:
             click.echo(f"Nothing to do: {total} inputs leave none for this share", err=True)
         return 0
-    return _run(jobs, settings, course(options), **{name: options[name] for name in ("as_json", "report", "quiet")})
+    words = {name: options[name] for name in ("as_json", "report", "quiet")}
+    if options["offsets_out"] is None:
+        return _run(jobs, settings, course(options), **words)
+    return run_recorded(
+        options["offsets_out"], jobs, settings, lambda those: _run(jobs, those, course(options), **words)
+    )
 
 
 def _settings(options: Mapping[str, Any]) -> Settings:

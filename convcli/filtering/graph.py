@@ -165,6 +165,8 @@ class Convolved(Node):
     #: Of the graph: they are the same for all of its nodes.
     axes = "yx"
     algorithm: str | None = None
+    #: What white is in the picture that it is made of.
+    white = 1.0
 
     def __init__(
         self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage, dtype: DTypeLike | None = None,
@@ -181,7 +183,9 @@ class Convolved(Node):
         sink = Sink(self.array, self._storage)
         self.tally = sink.tally
         constraints = Constraints(algorithm=self.algorithm, fine=fine) if self.algorithm or fine else FREE
-        kernel = self._kernel.guided(self._guide.array) if self._guide else self._kernel
+        kernel = self._kernel
+        if kernel.looks:
+            kernel = kernel.guided(self._guide.array if self._guide else None, self.white)
         return kernel.cuts(self._part.array, self.axes, self._work, sink, constraints)
 
     def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
@@ -191,6 +195,16 @@ class Convolved(Node):
             rows = self._kernel.rows_read(*cut, (height, width))
             self._known[cut] = rows_behind(*rows, height, self._kernel.border)
         return dict.fromkeys(self.sources, self._known[cut])
+
+    @property
+    def limited(self) -> str:
+        """What share of a kernel's offsets was cut off at its limit; empty where none was."""
+        counts = list(self.tally.offsets.values()) if self.begun else []
+        limited = sum(count for count, _ in counts)
+        if not limited:
+            return ""
+        share = 100 * limited / sum(count for _, count in counts)
+        return f"{share:.2g} % of the offsets of kernel '{self._kernel.name}' were cut off at its limit"
 
 
 class Pointwise(Node):

@@ -143,8 +143,12 @@ class Kernel(ABC):
         """Whether where it reads follows from the picture: on its opacity it is `guided` by its colours."""
         return False
 
-    def guided(self, picture: Array) -> Self:
-        """The kernel for other channels of a picture, whose offsets look at `picture` where they look at one."""
+    def guided(self, picture: Array | None, white: float) -> Self:
+        """A kernel that `looks`, for a picture of that `white`: at `picture`, None for the input itself."""
+        return self
+
+    def unrecorded(self) -> Self:
+        """The kernel without a file that what it predicts is written to."""
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -12,9 +13,10 @@ from convcli import engine
 from convcli.engine.plan import Algorithm, Constraints
 from convcli.errors import FieldError, ShapeError
 from convcli.ops import fields as f, tensors
-from convcli.ops.base import Kernel
+from convcli.ops.base import Count, Kernel
+from convcli.ops.branches import Branch, BranchCall, untrained
 from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
-from convcli.ops.offsets import check_finite, check_stack, check_together
+from convcli.ops.offsets import check_branches, check_finite, check_shape, check_stack, check_together, is_packed
 from convcli.ops.orientations import Orientation
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
@@ -27,10 +29,8 @@ if TYPE_CHECKING:
 
     from convcli.engine import Cuts, Sink
     from convcli.engine.dtypes import Array, DTypeLike
-    from convcli.engine.geometry import Window
     from convcli.ops.displacements import Displacement
-    from convcli.ops.sampling import Memory, Sources
-    from convcli.ops.sources import Shifting
+    from convcli.ops.sampling import Memory
 
 #: Numbers per output that a band of a kernel holds whose offsets look at the picture.
 FIELDS = 16
@@ -38,11 +38,15 @@ FIELDS = 16
 OFFSETS = f.Field(
     "offsets",
     "How far from its place each tap reads, in pixels: an array (offset groups * 2 * taps, out height, out width) with"
-    " the pairs (down, right) per tap, a rule of the place such as {swirl: {angle: 90}}, or one that looks at the"
-    " picture, {along: {sigma: 1, around: 3}}.",
+    " the pairs (down, right) per tap, a rule of the place such as {swirl: {angle: 90}}, or what looks at the picture:"
+    " a rule, {along: {sigma: 1, around: 3}}, or {branch: {weights: ..., bias: ...}}, which predicts these planes.",
     required=True,
 )
-MASK = f.Field("array", "A factor per tap and output pixel: (offset groups * taps, out height, out width).")
+MASK = f.Field(
+    "mask",
+    "A factor per tap and output pixel: (offset groups * taps, out height, out width), or {branch: {weights: ...,"
+    " activation: sigmoid}}. A branch of offsets with 3 * taps planes brings it along.",
+)
 
 
 @record
@@ -54,6 +58,8 @@ class Deformable(Kernel):
     one right. `mask` is `(og * K, out_h, out_w)`.
     """
 
+    #: Fields that change no pixel of a file.
+    ASIDE: ClassVar[frozenset[str]] = frozenset({"name", "about", "locate", "guide", "recorded"})
     type: ClassVar[str] = "deformable"
     summary: ClassVar[str] = "each tap reads at a fractional offset of its own, per output pixel"
     formula: ClassVar[str] = "y[o] = sum_t w[t] * mask[t, o] * x(stride*o + dilation*t - padding + offset[t, o])"
@@ -63,21 +69,27 @@ class Deformable(Kernel):
     }  # fmt: skip
 
     weights: Tensor
-    offsets: Tensor | RuleCall
-    mask: Tensor | None = None
+    offsets: Tensor | RuleCall | Branch
+    mask: Tensor | Branch | None = None
     groups: int = 1
-    #: What offsets look at, where that is not the input itself.
+    #: The picture that offsets look at, where that is not the input, and its white, where its dtype doesn't tell.
     guide: Array | None = field(default=None, repr=False, compare=False)
+    white: float = 0.0
+    #: Whether one channel is filtered, that of opacity, with the offsets of the first group.
+    first_group: bool = False
+    #: A .npy file that the offsets of one picture are written to.
+    recorded: str = ""
 
     @classmethod
     def build(cls, fields: Mapping[str, Any]) -> Self:
         weights, axes = resolve_weights(fields["weights"], fields, "weights")
         if axes != "yx":
             raise FieldError("weights", f"a deformable kernel moves along y and x; these weights move along {axes}")
-        kernel = cls(
-            weights=weights, offsets=fields["offsets"], mask=fields["mask"], groups=fields["groups"],
-            **common(fields, axes),
-        )  # fmt: skip
+        offsets, mask = (
+            fields[key].built(fields, key) if isinstance(fields[key], BranchCall) else fields[key]
+            for key in ("offsets", "mask")
+        )
+        kernel = cls(weights=weights, offsets=offsets, mask=mask, groups=fields["groups"], **common(fields, axes))
         if kernel.channels is None:
             check_groups_of_kernel(kernel.groups)
         else:
@@ -87,6 +99,7 @@ class Deformable(Kernel):
         check_stack(kernel.offsets, 2 * taps, "offsets", f"2 x {taps} taps")
         check_stack(kernel.mask, taps, "mask", f"{taps} taps")
         check_together(kernel.offsets, kernel.mask)
+        check_branches(kernel.offsets, kernel.mask, taps, kernel.offset_groups)
         if isinstance(kernel.offsets, RuleCall):
             kernel.offsets.values(2, "offsets")
         return kernel
@@ -102,50 +115,76 @@ class Deformable(Kernel):
         return self.weights.shape[1] * self.groups, self.weights.shape[0]
 
     @property
+    def packed(self) -> bool:
+        """Whether a branch makes offsets and mask together."""
+        return is_packed(self.offsets, self.mask, math.prod(self.taps))
+
+    @property
     def weight_count(self) -> int:
-        return self.weights.size
+        return sum(self.weights_by_part.values())
+
+    @property
+    def weights_by_part(self) -> dict[str, int]:
+        own = {part: branch.weight_count for part, branch in self.own_branches.items()}
+        return {"convolution": self.weights.size} | own
+
+    @property
+    def branch_biases(self) -> int:
+        """Biases of the branches."""
+        return sum(branch.bias_count for branch in self.own_branches.values())
+
+    @property
+    def own_branches(self) -> dict[str, Branch]:
+        """The branches with weights, by the name of their part."""
+        both = {"offset branch": self.offsets, "mask branch": self.mask}
+        return {part: branch for part, branch in both.items() if isinstance(branch, Branch)}
 
     @property
     def offset_groups(self) -> int:
         """Groups of input channels with offsets of their own."""
+        if self.first_group:
+            return 1
+        taps = math.prod(self.taps)
+        if isinstance(self.offsets, Branch):
+            return self.offsets.planes // ((3 if self.packed else 2) * taps)
         if isinstance(self.offsets, Tensor):
-            return self.offsets.shape[0] // (2 * math.prod(self.taps))
-        return 1
+            return self.offsets.shape[0] // (2 * taps)
+        return self.mask.planes // taps if isinstance(self.mask, Branch) else 1
+
+    def count(self, spatial: Sequence[int], channels: int = 1, axes: str | None = None) -> Count:
+        count = super().count(spatial, channels, axes)
+        return dataclasses.replace(count, biases=count.biases + self.branch_biases)
 
     def branches(self, channels: int) -> dict[str, Dense]:
-        """The convolutions that predict the offsets, and the mask where there is one, in a network.
-
-        Each sees the same `channels` with the kernel's own taps, stride, dilation and padding, and has a bias per
-        output: `kh*kw*C * 2*og*K` weights for the offsets, `kh*kw*C * og*K` for the mask (Dai et al. 2017, section
-        2.1; Zhu et al. 2018, section 3.2). Their weights are 0, as at the start of training.
-        """
+        """The convolutions that predict offsets, and the mask where there is one, in a network without weights."""
+        if self.own_branches:
+            return {}
         taps = math.prod(self.taps) * self.offset_groups
         outputs = {"offset branch": 2 * taps} | ({"mask branch": taps} if self.mask is not None else {})
-        return {
-            part: Dense(
-                name=f"{self.name}: {part}", weights=tensors.zeros((out, channels, *self.taps)),
-                bias=tensors.zeros((out,)), stride=self.stride, dilation=self.dilation, padding=self.padding,
-                border=self.border,
-            )
-            for part, out in outputs.items()
-        }  # fmt: skip
+        return {part: untrained(self, f"{self.name}: {part}", channels, out) for part, out in outputs.items()}
 
     @property
     def looks(self) -> bool:
-        return self._oriented is not None
+        return self.oriented is not None or bool(self.own_branches)
 
-    @property
-    def _oriented(self) -> tuple[Orientation, dict[str, Any]] | None:
+    @cached_property
+    def oriented(self) -> tuple[Orientation, dict[str, Any]] | None:
         """The rule that looks at the picture, with its parameters; None where offsets follow from something else."""
         if isinstance(self.offsets, RuleCall) and isinstance(self.offsets.rule, Orientation):
             return self.offsets.rule, self.offsets.values(2, "offsets")
         return None
 
-    def guided(self, picture: Array) -> Self:
-        return self.replace(guide=picture) if self.looks else self
+    def guided(self, picture: Array | None, white: float) -> Self:
+        return self.replace(guide=picture, white=white)
+
+    def unrecorded(self) -> Self:
+        return self.replace(recorded="") if self.recorded else self
 
     def rows_read(self, start: int, stop: int, size: tuple[int, int]) -> tuple[int, int]:
         first, last = super().rows_read(start, stop, size)
+        for branch in self.own_branches.values():
+            seen = branch.rows_read(start, stop, size)
+            first, last = min(first, seen[0]), max(last, seen[1])
         up, down = self._strays(start, stop, size)
         # A place lies between two rows. One far outside may come to lie just beyond the edge, and read what is there.
         low, high = first + math.floor(up) - 1, last + math.ceil(down) + 2
@@ -153,11 +192,14 @@ class Deformable(Kernel):
 
     def _strays(self, start: int, stop: int, size: tuple[int, int]) -> tuple[float, float]:
         """How far above and below the rows of its taps anything is read for some outputs."""
-        if self._oriented:
-            rule, parameters = self._oriented
+        if self.oriented:
+            rule, parameters = self.oriented
             down, right = (reach / 2 for reach in (n - 1 for n in self.extent))
             seen = max(rule.stretch(parameters) * math.hypot(down, right), rule.halo(parameters))
             return down - seen, seen - down
+        if isinstance(self.offsets, Branch):
+            reach = self.offsets.limit if self.offsets.limit is not None else 2 * size[0]
+            return -reach, reach
         if isinstance(self.offsets, RuleCall):
             reach = cast("Displacement", self.offsets.rule).reach(self.offsets.values(2, "offsets"), size)
             return -reach, reach
@@ -176,6 +218,8 @@ class Deformable(Kernel):
         for name, tensor in (("offsets", self.offsets), ("mask", self.mask)):
             if isinstance(tensor, Tensor):
                 check_finite(tensor, name)
+        for branch in self.own_branches.values():
+            branch.check()
 
     def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
         outputs = math.prod(self.output_shape(spatial, axes))
@@ -184,9 +228,9 @@ class Deformable(Kernel):
             "convolution": outputs * (self.weights.size if self.channels else taps * channels),
             "bilinear sampling": 4 * taps * channels * outputs,
         }
-        if self.mask is not None:
+        if self.mask is not None or self.packed:
             macs["mask"] = taps * channels * outputs
-        return macs
+        return macs | {part: branch.macs(spatial, axes) for part, branch in self.own_branches.items()}
 
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
         return Algorithm("bilinear samples per tap", "bilinear samples per tap, in blocks")
@@ -201,50 +245,49 @@ class Deformable(Kernel):
                 shape=(first, *whole.shape[1:]), origin=whole.origin, make=lambda: whole.native[:first]
             )
         return self.replace(
-            weights=weights, offsets=offsets, mask=None, groups=1, bias=None, activation=None, divisor=1, flip=False
-        )
+            weights=weights, offsets=offsets, mask=None, groups=1, bias=None, activation=None, divisor=1, flip=False,
+            first_group=True, recorded="",
+        )  # fmt: skip
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         from convcli.ops.sampling import Deformation, Sampling
+        from convcli.ops.sources import sources_of
 
         windows = self.windows(x.shape[:-1], axes)[-2:]
         size = (windows[0].length, windows[1].length)
+        guide = x if self.guide is None else self.guide
         self._check_fit(x.shape, size)
+        for part, branch in self.own_branches.items():
+            branch.check_fit(guide.shape[-1], guide.shape[-3:-1], size, f"the {part} of kernel '{self.name}'")
         deformation = Deformation(
             weights=self.effective, windows=windows, groups=self.groups, offset_groups=self.offset_groups,
             channels_out=self.output_channels(x.shape[-1]), border=self.border,
             memory=None if self.looks else self._memory,
         )  # fmt: skip
         sampling = Sampling(deformation, x.shape[-3:], dtype)
+        if self.recorded:
+            if x.ndim > 3:
+                raise ShapeError(f"the offsets of a picture are written, not those of {len(x)} slices")
+            sampling.record(self.recorded)
 
-        def image_cuts(image: Array, guide: Array, sink: Sink) -> Cuts:
+        def image_cuts(image: Array, guide: Array, sink: Sink, number: int = 0) -> Cuts:
             tiling = engine.Tiling(
                 x=image, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=sampling.rows,
-                channels=FIELDS if self.looks else sampling.samples,
+                channels=self._held or sampling.samples,
             )  # fmt: skip
-            return tiling.by_regions(partial(sampling.band, image, self._sources(guide, windows, dtype)))
+            return tiling.by_regions(
+                partial(sampling.band, image, sources_of(self, guide, windows, dtype, sink.tally, number))
+            )
 
-        guide = x if self.guide is None else self.guide
         if x.ndim == 3:
             return image_cuts(x, guide, sink)
         # A volume goes slice by slice: z is carried through.
-        return engine.Cuts.joined([image_cuts(x[z], guide[z], sink.slice(z)) for z in range(len(x))])
+        return engine.Cuts.joined([image_cuts(x[z], guide[z], sink.slice(z), z) for z in range(len(x))])
 
-    def _sources(self, picture: Array, windows: Sequence[Window], dtype: DTypeLike) -> Sources:
-        """Offsets and mask of some rows, by the picture where they look at one."""
-        from convcli.ops.sources import Displaced, Factors, Stored, oriented
-
-        mask = Factors(self.mask.native, self.offset_groups) if self.mask else None
-        if self._oriented:
-            rule, parameters = self._oriented
-            return lambda rows: (oriented(rule, parameters, picture, rows, windows, self.border, dtype), mask)
-        offsets: Shifting
-        if isinstance(self.offsets, RuleCall):
-            rule_of_places, values = cast("Displacement", self.offsets.rule), self.offsets.values(2, "offsets")
-            offsets = Displaced(rule_of_places, values, picture.shape[:2])
-        else:
-            offsets = Stored(self.offsets.native, self.taps)
-        return lambda rows: (offsets, mask)
+    @property
+    def _held(self) -> int:
+        """Numbers per output that a band holds of offsets that look at the picture; 0 where they don't."""
+        return max([FIELDS * (self.oriented is not None), *(b.planes for b in self.own_branches.values())])
 
     @cached_property
     def _memory(self) -> Memory:
@@ -259,14 +302,8 @@ class Deformable(Kernel):
         if shape[-1] % groups:
             planes = f"offsets of {2 * groups * kh * kw} planes are {groups} groups for a {kh}x{kw} kernel"
             raise ShapeError(f"{planes}, and {shape[-1]} channels don't split into {groups}")
-        fields = (("offsets", self.offsets, 2, "zeros"), ("mask", self.mask, 1, "ones"))
-        for name, tensor, per_tap, neutral in fields:
-            if not isinstance(tensor, Tensor):
-                continue
-            needed = (groups * per_tap * kh * kw, *size)
-            if tensor.shape != needed:
-                raise ShapeError(
-                    f"{name} {tensor.origin} has shape {tensor.shape}; a {kh}x{kw} kernel on a picture of"
-                    f" {shape[-2]}x{shape[-3]} pixels needs {needed}",
-                    hint=f"make it with numpy: np.save('{name}.npy', np.{neutral}({needed}))",
-                )
+        picture = f"a {kh}x{kw} kernel on a picture of {shape[-2]}x{shape[-3]} pixels"
+        if isinstance(self.offsets, Tensor):
+            check_shape(self.offsets, "offsets", (2 * groups * kh * kw, *size), picture, "zeros")
+        if isinstance(self.mask, Tensor):
+            check_shape(self.mask, "mask", (groups * kh * kw, *size), picture, "ones")

@@ -120,6 +120,7 @@ class Sampling:
         #: Samples that are read for one output.
         self.samples = math.prod(taps) * size[2]
         places = math.prod(self._taps) * math.prod(window.length for window in kernel.windows)
+        self._record: Array | None = None
         self._blocks, self._keeps = Blocks(), False
         if kernel.memory:
             self._blocks, self._keeps = kernel.memory.blocks((*self.size, self.dtype.char), places)
@@ -143,6 +144,8 @@ class Sampling:
         for rows, columns in self._cut(region):
             own = y[rows.start - top : rows.stop - top, columns]
             _Block(self, image, (rows, columns), offsets, mask).fill(own, whole=whole)
+        if offsets.lost is not None:
+            y[offsets.lost] = np.nan
         return y if whole or planar(image) else join(np.moveaxis(y, -1, 0))
 
     def _cut(self, region: Region) -> Iterator[Block]:
@@ -173,7 +176,17 @@ class Sampling:
     def shifts(self, block: Block, offsets: Shifting) -> Shifts:
         """How far from their places the taps of a block read."""
         rows, columns = (nominal[:, part] for nominal, part in zip(self._nominal, block, strict=True))
-        return Shifts(*offsets.of(block, rows, columns), rows, columns)
+        down, right = offsets.of(block, rows, columns)
+        if self._record is not None:
+            self._record[:, :, :, 0, block[0], block[1]] = down
+            self._record[:, :, :, 1, block[0], block[1]] = right
+        return Shifts(down, right, rows, columns)
+
+    def record(self, path: str) -> None:
+        """Has all offsets written to a .npy file, `(groups * 2 * taps, rows, columns)` in float32."""
+        size = [window.length for window in self.kernel.windows]
+        planes = np.lib.format.open_memmap(path, "w+", np.float32, (2 * math.prod(self._taps), *size))
+        self._record = planes.reshape(*self._taps, 2, *size)
 
 
 class _Block:
