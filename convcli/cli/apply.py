@@ -13,7 +13,6 @@ from convcli.batch.names import FIELDS, Job, plan_jobs
 from convcli.cli.batch_options import batch_options, course
 from convcli.cli.input_options import input_options, selection
 from convcli.cli.kernel_options import check_kernels, kernel_options, read_kernels
-from convcli.cli.offsets_option import offsets_out, run_recorded
 from convcli.cli.options import GroupedCommand, headed, together
 from convcli.cli.picture_options import picture_options, picture_settings
 
@@ -29,7 +28,7 @@ output_options = together(
     ),
     _option("--format", "format_", metavar="EXT", help="Format of the output: png, jpg, npy, ..."),
     _option("--overwrite", is_flag=True, help="Replace files that exist."),
-    offsets_out,
+    _option("--offsets-out", metavar="FILE.npy", help="Write the offsets that a kernel finds from one picture, too."),
 )  # fmt: skip
 reporter_options = together(
     click.option("--report", is_flag=True, help="Report on stderr even where it is no terminal."),
@@ -81,6 +80,8 @@ def command(output: str, format_: str | None, dry_run: bool, **options: Any) -> 
     words = {name: options[name] for name in ("as_json", "report", "quiet")}
     if options["offsets_out"] is None:
         return _run(jobs, settings, course(options), **words)
+    from convcli.cli.offsets_option import run_recorded
+
     return run_recorded(
         options["offsets_out"], jobs, settings, lambda those: _run(jobs, those, course(options), **words)
     )

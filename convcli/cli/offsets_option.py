@@ -9,16 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convcli.cli.options import headed
 from convcli.errors import ImageError, UsageError, reason
 
 if TYPE_CHECKING:
     from convcli.batch import Settings
     from convcli.batch.names import Job
-
-offsets_out = headed("Output")(
-    "--offsets-out", metavar="FILE.npy", help="Write the offsets that a kernel finds from the picture, for one input."
-)
 
 
 def run_recorded(path: str, jobs: Sequence[Job], settings: Settings, run: Callable[[Settings], int]) -> int:

@@ -13,7 +13,6 @@ from convcli.ops import tensors
 from convcli.ops.fields import Field, Kind
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import GREATEST, Tensor
-from convcli.spec.branches import branch
 from convcli.spec.calls import rule
 from convcli.spec.nodes import Node
 from convcli.spec.scalars import number, quoted, whole
@@ -240,6 +239,8 @@ def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall | BranchC
     if not isinstance(node.value, dict):
         return _array(node, field, name)
     if "branch" in node.value:
+        from convcli.spec.branches import branch
+
         return branch(node, name, read)
     from convcli.ops.displacements import DISPLACEMENTS
     from convcli.ops.orientations import ORIENTATIONS
@@ -248,7 +249,11 @@ def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall | BranchC
 
 
 def _mask(node: Node, field: Field, name: str) -> Tensor | BranchCall:
-    return branch(node, name, read) if isinstance(node.value, dict) else _array(node, field, name)
+    if not isinstance(node.value, dict):
+        return _array(node, field, name)
+    from convcli.spec.branches import branch
+
+    return branch(node, name, read)
 
 
 def _range(node: Node, field: Field, name: str) -> str:
