@@ -1,12 +1,10 @@
-"""Many pictures in one go: 200 JPEGs of half a megapixel, by ours, by others at their best, and by the codecs alone."""
+"""Many pictures in one go, by ours and by others at their best: 200 JPEGs of half a megapixel, 2,000 small ones."""
 
 from __future__ import annotations
 
 import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 from benchmarks import pictures
@@ -16,15 +14,19 @@ from benchmarks.programs import SHARPEN, found
 
 #: Command-line peers, in the order of the report.
 PEERS = ("GraphicsMagick", "ImageMagick", "vips x2", "ffmpeg x2", "gmic x2")
-CODECS = "codecs alone"
-MEGAPIXELS = 0.5
+CODECS, SCRIPT = "codecs alone", "cv2 script x2"
 
 
 def scenarios(*, quick: bool) -> Iterator[Scenario]:
+    yield _middling(quick)
+    yield _small(quick)
+
+
+def _middling(quick: bool) -> Scenario:
     count = 20 if quick else 200
 
     def make(shop: Workshop) -> Made:
-        source = _sources(shop.folder, count)
+        source = _sources(shop.folder, count, 0.5)
         contenders: dict[str, Contender | str] = {}
         for name, words in _commands(source, count).items():
             target = shop.folder / f"batch-{name.replace(' ', '-')}"
@@ -32,28 +34,66 @@ def scenarios(*, quick: bool) -> Iterator[Scenario]:
             contenders[name] = words if isinstance(words, str) else _contender(shop, words(target), target, name)
         return Made(contenders=contenders)
 
-    yield Scenario(
-        section="batch", name=f"{count} JPEGs, sharpen", conditions=f"{MEGAPIXELS:g} MP each", make=make,
+    return Scenario(
+        section="batch", name=f"{count} JPEGs, sharpen", conditions="0.5 MP each", make=make,
         goals=() if quick else (
             Goal(what="200 JPEGs of 0.5 MP, best command-line peer", against=PEERS, most=0.5),
             Goal(what="200 JPEGs of 0.5 MP, the codecs alone on two threads", against=(CODECS,), most=1 / 0.9),
         ),
-        rounds=3 if quick else 5, patience=4 if quick else 12, tolerance=2.5, relative=False, quick=True,
+        rounds=3 if quick else 5, patience=4 if quick else 8, tolerance=2.5, relative=False, quick=True,
     )  # fmt: skip
 
 
-def _sources(folder: Path, count: int) -> Path:
-    """A folder of `count` different pictures: pieces of large ones."""
+def _small(quick: bool) -> Scenario:
+    """Files so small that what is done for each counts, beside a script in two processes that syncs nothing."""
+    count = 100 if quick else 2000
+    script = Path(__file__).with_name("plain_script.py")
+
+    def make(shop: Workshop) -> Made:
+        source = _sources(shop.folder, count, 0.05)
+        targets = {name: shop.folder / f"small-{name.replace(' ', '-')}" for name in (US, SCRIPT)}
+        for target in targets.values():
+            target.mkdir(exist_ok=True)
+        calls = [
+            shlex.join([sys.executable, str(script), str(source), str(targets[SCRIPT]), part, "2"]) for part in "01"
+        ]
+        files = [str(path) for path in sorted(source.iterdir())]
+        words = {
+            US: [
+                *ours(),
+                "apply",
+                *files,
+                "-k",
+                "sharpen",
+                "-o",
+                f"{targets[US]}/",
+                "--overwrite",
+                "--quiet",
+                *_jobs(),
+            ],
+            SCRIPT: ["sh", "-c", f"{calls[0]} & {calls[1]} && wait"],
+        }
+        return Made(contenders={name: _contender(shop, call, targets[name], name) for name, call in words.items()})
+
+    return Scenario(
+        section="batch", name=f"{count:,} JPEGs, sharpen", conditions="0.05 MP each", make=make,
+        goals=() if quick else (Goal(what="2,000 JPEGs of 0.05 MP, a script", against=(SCRIPT,), most=1.2),),
+        rounds=5, patience=10, tolerance=2.5, relative=False, quick=True,
+    )  # fmt: skip
+
+
+def _sources(folder: Path, count: int, megapixels: float) -> Path:
+    """A folder of `count` different pictures: pieces of a large one."""
     source = folder / f"jpegs-{count}"
     if source.is_dir():
         return source
     source.mkdir()
     whole = pictures.photograph(12)
-    height = round((MEGAPIXELS * 1e6 * 3 / 4) ** 0.5)
+    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
     width = round(height * 4 / 3)
     for number in range(count):
         top, left = (number * 37) % (whole.shape[0] - height), (number * 173) % (whole.shape[1] - width)
-        pictures.save(source / f"{number:03d}.jpg", whole[top : top + height, left : left + width])
+        pictures.save(source / f"{number:04d}.jpg", whole[top : top + height, left : left + width])
     return source
 
 
@@ -78,9 +118,8 @@ def _commands(source: Path, count: int) -> Commands:
     files = [str(path) for path in sorted(source.iterdir())]
     taps = SHARPEN.rows(",", ",")
     here = Path(__file__).with_name("codecs_alone.py")
-    jobs = ["--jobs", "2"] if _has_jobs() else []
     commands: Commands = {
-        US: lambda to: [*ours(), "apply", *files, "-k", "sharpen", "-o", f"{to}/", "--overwrite", "--quiet", *jobs],
+        US: lambda to: [*ours(), "apply", *files, "-k", "sharpen", "-o", f"{to}/", "--overwrite", "--quiet", *_jobs()],
         CODECS: lambda to: [sys.executable, str(here), str(to), *files],
     }
     quality = ["-quality", "95", "-sampling-factor"]
@@ -101,10 +140,9 @@ def _commands(source: Path, count: int) -> Commands:
     return commands
 
 
-@cache
-def _has_jobs() -> bool:
-    said = subprocess.run([*ours(), "apply", "--help"], capture_output=True, text=True, check=True)
-    return "--jobs" in said.stdout
+def _jobs() -> list[str]:
+    """As many processes as the others get."""
+    return ["--jobs", "2"]
 
 
 def _graphics(at: str, source: Path, target: Path) -> list[str]:
@@ -131,8 +169,8 @@ def _ffmpeg(at: str, source: Path, target: Path, count: int) -> list[str]:
     taps = ":".join([SHARPEN.rows(" ", " ")] * 3)
     half = count // 2
     calls = [
-        f"{shlex.quote(at)} -y -loglevel error -start_number {start} -i '{source}/%03d.jpg' -frames:v {number} "
-        f"-vf 'convolution={taps}' -qmin 1 -q:v 1 -start_number {start} '{target}/%03d.jpg'"
+        f"{shlex.quote(at)} -y -loglevel error -start_number {start} -i '{source}/%04d.jpg' -frames:v {number} "
+        f"-vf 'convolution={taps}' -qmin 1 -q:v 1 -start_number {start} '{target}/%04d.jpg'"
         for start, number in ((0, half), (half, count - half))
     ]
     return ["sh", "-c", f"{calls[0]} & {calls[1]} && wait"]

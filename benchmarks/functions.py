@@ -1,160 +1,247 @@
-"""Contenders of the library: a kernel of ours beside the functions of OpenCV, onnxruntime, scipy and torch."""
+"""Contenders of the library: arrays to measure on, a kernel of ours, and the same layer in other libraries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import cv2
 import numpy as np
 
 import convcli
 from benchmarks import peers
-from benchmarks.model import US, Array, Made
+from benchmarks.model import US, Array, Contender, Made
 from benchmarks.timing import function
 
 
-def noise(*shape: int) -> Array:
-    """Float32 noise in 0 .. 1, the same for the same shape."""
-    return np.random.default_rng(len(shape)).random(shape, dtype=np.float32)
+@lru_cache(maxsize=2)
+def noise(*shape: int, dtype: str = "float32") -> Array:
+    """Noise in 0 .. 1, or over all of a whole number's range, the same for the same shape."""
+    found = np.random.default_rng(len(shape)).random(shape, dtype=np.float32)
+    return (found * np.iinfo(dtype).max).astype(dtype) if dtype.startswith("u") else found
+
+
+def weights(*shape: int) -> Array:
+    """Weights as a network has them, such that outputs are about as large as inputs."""
+    found = np.random.default_rng(sum(shape)).standard_normal(shape, dtype=np.float32)
+    return found / np.float32(np.sqrt(found[0].size))
+
+
+def ours(kernel: str | Mapping[str, Any], x: Array, layout: str | None = None) -> Callable[[], Array]:
+    loaded = convcli.load(dict(kernel) if isinstance(kernel, Mapping) else kernel)
+    return lambda: loaded.apply(x, layout)
 
 
 def made(
     runs: Mapping[str, Callable[[], object] | str],
     *inputs: Array,
+    largest: float,
+    frame: int = 0,
     flops: float = 0,
     planes: bool = True,
 ) -> Made:
     """`runs` as contenders; our result has its channels last where `planes` is false, as everybody else's has not."""
-    contenders = {
+    contenders: dict[str, Contender | str] = {
         name: run if isinstance(run, str) else function(run, last=name == US and not planes)
         for name, run in runs.items()
     }
-    return Made(contenders=contenders, moved=sum(array.nbytes for array in inputs), flops=flops)
+    moved = sum(array.nbytes for array in inputs)
+    return Made(contenders=contenders, largest=largest, frame=frame, moved=moved, flops=flops)
 
 
-def ours(fields: Mapping[str, Any], x: Array, layout: str | None = None) -> Callable[[], Array]:
-    kernel = convcli.load(dict(fields))
-    return lambda: kernel.apply(x, layout)
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A convolution with zero borders of an input (channels, *size), as layers of networks are.
+
+    `plain` kernels run on every channel alone. Padding keeps the size (over the stride, or times it where
+    `transposed`), unless `pad` says otherwise. `last` gives our kernel its channels last.
+    """
+
+    inputs: int
+    outputs: int
+    taps: int
+    size: tuple[int, ...]
+    stride: int = 1
+    dilation: int = 1
+    groups: int = 1
+    pad: int | None = None
+    transposed: bool = False
+    plain: bool = False
+    last: bool = False
+
+    @property
+    def padding(self) -> int:
+        if self.pad is not None:
+            return self.pad
+        return (self.taps - self.stride) // 2 if self.transposed else self.dilation * (self.taps - 1) // 2
+
+    @property
+    def axes(self) -> str:
+        return "zyx"[3 - len(self.size) :]
+
+    @property
+    def layout(self) -> str:
+        return self.axes + "c" if self.last else "c" + self.axes
+
+    def weights(self) -> Array:
+        """(out, in / groups, *taps), and (in, out, *taps) of transposed ones, as ONNX has them."""
+        first, second = (self.inputs, self.outputs) if self.transposed else (self.outputs, self.inputs // self.groups)
+        return weights(first, second, *[self.taps] * len(self.size))
+
+    def fields(self) -> dict[str, Any]:
+        """The kernel as `convcli.load` takes it."""
+        w = self.weights()
+        fields = {
+            "weights": w[0, 0] if self.plain else w, "axes": self.axes, "stride": self.stride, "padding": self.padding,
+            "border": "zero", "dilation": self.dilation,
+        }  # fmt: skip
+        if self.transposed:
+            return {**fields, "type": "transposed", "weights": w[0, 0] if self.plain else w}
+        return fields if self.plain else {**fields, "groups": self.groups}
+
+    def node(self) -> peers.Node:
+        rank = len(self.size)
+        attributes = {
+            "pads": [self.padding] * 2 * rank, "strides": [self.stride] * rank, "dilations": [self.dilation] * rank,
+            "group": self.groups, "kernel_shape": [self.taps] * rank,
+        }  # fmt: skip
+        return peers.Node(
+            op="ConvTranspose" if self.transposed else "Conv", constants=[self.weights()], attributes=attributes
+        )
+
+    def torch(self, x: Array) -> peers.Run | str:
+        name = f"conv_transpose{len(self.size)}d" if self.transposed else f"conv{len(self.size)}d"
+        return peers.torch_run(
+            name, x, self.weights(), padding=self.padding, stride=self.stride, dilation=self.dilation,
+            groups=self.groups,
+        )  # fmt: skip
+
+    @property
+    def flops(self) -> float:
+        """Multiplications and additions of the plain sum, where that is a matter of matrices; else 0."""
+        if self.plain or self.groups > 1 or self.inputs * self.taps < 12:
+            return 0
+        outputs = [n if self.transposed else -(-n // self.stride) for n in self.size]
+        return 2.0 * self.weights().size * math.prod(outputs)
+
+    @property
+    def largest(self) -> float:
+        """The largest sum that inputs of 0 .. 1 can make."""
+        w = np.abs(self.weights())
+        return float((w.sum(axis=(0, *range(2, w.ndim))) if self.transposed else w.reshape(len(w), -1).sum(1)).max())
 
 
-def dense(taps: int, height: int, width: int, channels: int = 1, dtype: str = "float32") -> Made:
-    weights = np.random.default_rng(taps).standard_normal((taps, taps)).astype(np.float32)
-    weights /= np.abs(weights).sum()
-    x = noise(height, width, channels) if channels > 1 else noise(height, width)
-    if dtype == "uint8":
-        x = (255 * x).astype(np.uint8)
-    return made({US: ours({"weights": weights}, x), "cv2": lambda: cv2.filter2D(x, -1, weights)}, x)
+Others = Callable[[Array], Mapping[str, Callable[[], object] | str]]
 
 
-def separable(
-    taps: int, height: int, width: int, channels: int = 1, dtype: str = "float32", *, even: bool = True
-) -> Made:
-    """A Gaussian, or taps that are not symmetric."""
-    row = cv2.getGaussianKernel(taps, 0).astype(np.float32).ravel()
-    if not even:
-        row = np.random.default_rng(taps).standard_normal(taps).astype(np.float32)
-    x = noise(height, width, channels) if channels > 1 else noise(height, width)
-    if dtype == "uint8":
-        x = (255 * x).astype(np.uint8)
-    kernel = {"type": "separable", "taps": row.tolist()}
-    return made({US: ours(kernel, x), "cv2": lambda: cv2.sepFilter2D(x, -1, row, row)}, x)
-
-
-def network(
-    x: Array,
-    weights: Array,
-    *,
-    stride: int = 1,
-    dilation: int = 1,
-    groups: int = 1,
-    plain: bool = False,
-    others: Mapping[str, Callable[[], object] | str] | None = None,
-) -> Made:
-    """A convolution of `x` `(channels, *spatial)` with zero borders, beside onnxruntime and torch."""
-    rank = x.ndim - 1
-    pad = dilation * (weights.shape[-1] - 1) // 2
-    axes = "zyx"[3 - rank :]
-    fields = {
-        "weights": weights[0, 0] if plain else weights, "axes": axes, "stride": stride, "dilation": dilation,
-        "padding": pad, "border": "zero", "groups": 1 if plain else groups,
+def layer(one: Layer, *, others: Others | None = None, dnn: bool = False) -> Made:
+    """Our kernel beside the same layer of onnxruntime, torch, `others` of the input, and with `dnn` OpenCV's."""
+    planes = noise(one.inputs, *one.size)
+    x = np.ascontiguousarray(np.moveaxis(planes, 0, -1)) if one.last else planes
+    if one.plain and one.inputs == 1:
+        x = x[..., 0] if one.last else x[0]
+        run = ours(one.fields(), x, one.axes)
+    else:
+        run = ours(one.fields(), x, one.layout)
+    file = peers.model([one.node()], [planes[None]])
+    runs: dict[str, Callable[[], object] | str] = {
+        US: run, "onnxruntime": peers.onnx_run(file, [planes[None]]), "torch": one.torch(planes[None])
     }  # fmt: skip
-    run = ours(fields, x, "c" + axes)
-    ort = peers.onnx_run(
-        "Conv", [x[None]], weights, pads=[pad] * 2 * rank, strides=[stride] * rank, dilations=[dilation] * rank,
-        group=groups, kernel_shape=list(weights.shape[2:]),
-    )  # fmt: skip
-    torch = peers.torch_run(
-        f"conv{rank}d", x[None], weights, padding=pad, stride=stride, dilation=dilation, groups=groups
-    )
-    channels = weights.shape[0] * weights[0].size > 9 * 3 * 3 and groups == 1 and len(x) > 1
-    flops = 2.0 * weights.size * x[0].size if channels else 0
-    return made({US: run, "onnxruntime": ort, "torch": torch, **(others or {})}, x, flops=flops)
+    runs |= {"cv2.dnn": peers.dnn_run(file, planes[None])} if dnn else {}
+    runs |= others(planes[0]) if others else {}
+    return made(runs, x, largest=one.largest, flops=one.flops, planes=not (one.last and x.ndim > len(one.size)))
 
 
-def bank(inputs: int, outputs: int, taps: int, size: int, groups: int = 1) -> Made:
-    weights = np.random.default_rng(0).standard_normal((outputs, inputs // groups, taps, taps)).astype(np.float32)
-    return network(noise(inputs, size, size), weights, groups=groups)
-
-
-def plane(taps: int, size: int, *, stride: int = 1, dilation: int = 1) -> Made:
-    weights = np.random.default_rng(0).standard_normal((1, 1, taps, taps)).astype(np.float32)
-    return network(noise(1, size, size), weights, stride=stride, dilation=dilation, plain=True)
-
-
-def transposed(taps: int, stride: int, size: int) -> Made:
-    weights = np.random.default_rng(0).standard_normal((1, 1, taps, taps)).astype(np.float32)
-    x, pad = noise(1, size, size), (taps - stride) // 2
-    fields = {"type": "transposed", "weights": weights[0, 0], "stride": stride, "padding": pad, "border": "zero"}
-    ort = peers.onnx_run("ConvTranspose", [x[None]], weights, pads=[pad] * 4, strides=[stride] * 2)
-    torch = peers.torch_run("conv_transpose2d", x[None], weights, padding=pad, stride=stride)
-    return made({US: ours(fields, x[0]), "onnxruntime": ort, "torch": torch}, x)
-
-
-def deformable(channels: int, size: int, *, masked: bool) -> Made:
-    rng = np.random.default_rng(0)
-    weights = rng.standard_normal((channels, channels, 3, 3)).astype(np.float32)
-    x = noise(channels, size, size)
-    offsets = (3 * rng.standard_normal((18, size, size))).astype(np.float32)
-    mask = rng.random((9, size, size), dtype=np.float32)
+def separated(inputs: int, outputs: int, size: int, *, last: bool) -> Made:
+    """Depthwise 3x3 and 1x1 as the one kernel that they are here, beside the two layers that they are elsewhere."""
+    depthwise = Layer(inputs=inputs, outputs=inputs, taps=3, size=(size, size), groups=inputs)
+    pointwise = Layer(inputs=inputs, outputs=outputs, taps=1, size=(size, size))
+    x = noise(inputs, size, size)
     fields = {
-        "type": "deformable", "weights": weights if channels > 1 else weights[0, 0], "offsets": offsets, "padding": 1,
+        "type": "depthwise_separable", "depthwise": depthwise.weights(), "pointwise": pointwise.weights()[..., 0, 0],
+        "border": "zero",
+    }  # fmt: skip
+    own = np.ascontiguousarray(np.moveaxis(x, 0, -1)) if last else x
+    file = peers.model([depthwise.node(), pointwise.node()], [x[None]])
+    runs: dict[str, Callable[[], object] | str] = {
+        US: ours(fields, own, "yxc" if last else "cyx"), "onnxruntime": peers.onnx_run(file, [x[None]]),
+        "cv2.dnn": peers.dnn_run(file, x[None]),
+    }  # fmt: skip
+    largest = depthwise.largest * pointwise.largest
+    return made(runs, x, largest=largest, flops=pointwise.flops, planes=not last)
+
+
+def deformable(channels: int, height: int, width: int, *, masked: bool) -> Made:
+    """3x3 taps from `channels` to as many, with offsets (and a mask) of a file, beside onnxruntime."""
+    rng = np.random.default_rng(0)
+    w, x = weights(channels, channels, 3, 3), noise(channels, height, width)
+    offsets = (3 * rng.standard_normal((18, height, width))).astype(np.float32)
+    mask = rng.random((9, height, width), dtype=np.float32)
+    fields = {
+        "type": "deformable", "weights": w if channels > 1 else w[0, 0], "offsets": offsets, "padding": 1,
         "border": "zero",
     } | ({"mask": mask} if masked else {})  # fmt: skip
     inputs = [x[None], offsets[None], *([mask[None]] if masked else [])]
-    ort = peers.onnx_run("DeformConv", inputs, weights, pads=[1] * 4, kernel_shape=[3, 3])
-    torchvision = "not measured here: no layer of torch itself"
-    runs = {US: ours(fields, np.ascontiguousarray(np.moveaxis(x, 0, -1))), "onnxruntime": ort, "torch": torchvision}
-    return made(runs, *inputs, planes=False)
+    node = peers.Node(op="DeformConv", constants=[w], attributes={"pads": [1] * 4, "kernel_shape": [3, 3]})
+    # As many layers come: channels last for ours, as pictures are; onnxruntime has planes only.
+    last = np.ascontiguousarray(np.moveaxis(x, 0, -1))
+    runs = {US: ours(fields, last), "onnxruntime": peers.onnx_run(peers.model([node], inputs), inputs)}
+    largest = float(np.abs(w).reshape(channels, -1).sum(1).max())
+    return made(runs, *inputs, largest=largest * _places(height, width), planes=False)
 
 
-def line(taps: int, samples: int) -> Made:
-    from scipy import ndimage, signal
+def _places(height: int, width: int) -> float:
+    """How much further results may be apart where others count places in float32 from a corner: its steps show."""
+    return 1 + max(height, width) / 80
 
-    weights = np.random.default_rng(0).standard_normal((1, 1, taps)).astype(np.float32)
-    x, flipped = noise(1, samples), weights[0, 0, ::-1].copy()
-    scipy: dict[str, Callable[[], object] | str] = {
-        "oaconvolve": lambda: signal.oaconvolve(x[0], flipped, mode="same"),
-        "ndimage": lambda: ndimage.correlate1d(x[0], weights[0, 0], mode="constant"),
+
+def warp(name: str, height: int, width: int, channels: int, dtype: str) -> Made:
+    """A shipped kernel that moves pixels by a rule, beside `remap` and onnxruntime, who get the places ready made.
+
+    The places are what the kernel makes of coordinates: between them it is linear.
+    """
+    import cv2
+
+    x = noise(height, width, channels, dtype=dtype)
+    kernel = convcli.load(name)
+    places = [kernel.apply(grid.astype(np.float64)) for grid in np.mgrid[:height, :width]]
+    down, right = (place.astype(np.float32) for place in places)
+    moved = np.stack([place - grid for place, grid in zip(places, np.mgrid[:height, :width], strict=True)])
+    runs: dict[str, Callable[[], object] | str] = {
+        US: lambda: kernel.apply(x),
+        "cv2.remap": lambda: cv2.remap(x, right, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
     }
-    if taps > 255:
-        scipy["ndimage"] = "sums directly: too many taps"
-        fields = {"weights": weights[0, 0], "padding": taps // 2, "border": "zero"}
-        return made({US: ours(fields, x[0]), "onnxruntime": "sums directly: too many taps", **scipy}, x)
-    return network(x, weights, plain=True, others=scipy)
+    if channels == 1 and dtype == "float32":
+        inputs = [np.ascontiguousarray(x[None, None, ..., 0]), moved[None].astype(np.float32)]
+        node = peers.Node(
+            op="DeformConv", constants=[np.ones((1, 1, 1, 1), np.float32)], attributes={"kernel_shape": [1, 1]}
+        )
+        runs["onnxruntime"] = peers.onnx_run(peers.model([node], inputs), inputs)
+    return made(runs, x, largest=_places(height, width))
 
 
-def volume(taps: int) -> Made:
-    from scipy import ndimage, signal
+def chain(layers: Sequence[Layer]) -> Made:
+    """Layers one after the other, each given what the last one returned, beside one model of onnxruntime's.
 
-    weights = np.random.default_rng(0).standard_normal((1, 1, taps, taps, taps)).astype(np.float32)
-    x = noise(1, 64, 256, 256)
-    flipped = weights[0, 0, ::-1, ::-1, ::-1].copy()
-    scipy: dict[str, Callable[[], object] | str] = {
-        "oaconvolve": lambda: signal.oaconvolve(x[0], flipped, mode="same"),
-        "fftconvolve": lambda: signal.fftconvolve(x[0], flipped, mode="same"),
-        "ndimage": "sums directly: too many taps",
-    }
-    if taps == 3:
-        scipy["ndimage"] = lambda: ndimage.correlate(x[0], weights[0, 0], mode="constant")
-    return network(x, weights, plain=True, others=scipy)
+    What lies between convolutions (activations, biases) is left out on both sides. Errors of the layers add up: results
+    may be ten times as far apart as those of one.
+    """
+    planes = noise(layers[0].inputs, *layers[0].size)
+    last = layers[0].last
+    x = np.ascontiguousarray(np.moveaxis(planes, 0, -1)) if last else planes
+    kernels = [(convcli.load(one.fields()), one.layout) for one in layers]
+
+    def run() -> Array:
+        y = x
+        for kernel, layout in kernels:
+            y = kernel.apply(y, layout)
+        return y
+
+    file = peers.model([one.node() for one in layers], [planes[None]])
+    runs: dict[str, Callable[[], object] | str] = {
+        US: run, "onnxruntime": peers.onnx_run(file, [planes[None]]), "cv2.dnn": peers.dnn_run(file, planes[None])
+    }  # fmt: skip
+    flops = sum(one.flops for one in layers)
+    return made(runs, x, largest=10 * float(np.abs(run()).max()), flops=flops, planes=not last)

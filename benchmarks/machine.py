@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -11,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from benchmarks import programs
@@ -18,7 +20,7 @@ from benchmarks.launch import ROOT
 from benchmarks.model import Piece
 from benchmarks.peers import threads
 
-LIBRARIES = ("opencv-python", "numpy", "scipy", "onnxruntime", "torch")
+LIBRARIES = ("opencv-python", "numpy", "scipy", "onnxruntime", "onnx", "torch")
 #: The share of the machine that other programs may take before a run is called disturbed.
 BUSY = 0.1
 
@@ -30,15 +32,38 @@ def machine() -> str:
 
 
 def _processor() -> str:
-    """The model, and its widest instructions, where the system tells."""
-    information = Path("/proc/cpuinfo")
-    if not information.is_file():
-        return platform.processor() or platform.machine()
-    lines = [line.partition(":") for line in information.read_text(encoding="ascii", errors="replace").splitlines()]
-    fields = {key.strip(): value.strip() for key, _, value in reversed(lines)}
-    flags = fields.get("flags", "").split()
-    widest = next((name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "")
-    return " with ".join(filter(None, [fields.get("model name", platform.machine()), widest]))
+    """The model, and the widest instructions that numpy sees, those that were switched off for this run left out."""
+    information, model = Path("/proc/cpuinfo"), platform.processor() or platform.machine()
+    if information.is_file():
+        text = information.read_text(encoding="ascii", errors="replace")
+        model = next(
+            (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), model
+        )
+    text = " with ".join(filter(None, [model, instructions()]))
+    return text + (" (AVX-512 switched off)" if AS_AVX2.items() <= os.environ.items() else "")
+
+
+@cache
+def instructions() -> str:
+    """The widest instructions that numpy uses here; empty where it knows none."""
+    features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
+    # A group of numpy's is what can be switched off; single names stay as the processor has them.
+    widest = "X86_V4" if "X86_V4" in features else "AVX512_SKX"
+    groups = {widest: "AVX-512", "AVX2": "AVX2", "ASIMD": "NEON"}
+    return next((name for feature, name in groups.items() if features.get(feature)), "")
+
+
+def wide() -> bool:
+    """Whether this is a processor with AVX-512, which has goals of its own."""
+    return instructions() == "AVX-512"
+
+
+#: What makes libraries take a processor with AVX-512 for one without: OpenBLAS, OpenCV, numpy.
+AS_AVX2 = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "OPENCV_CPU_DISABLE": "AVX512_SKX",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
 
 
 def versions() -> str:

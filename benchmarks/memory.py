@@ -38,6 +38,8 @@ KINDS = {
 }
 #: What `apply` may take: this much of the decoded pictures, input and output, and so many megabytes for itself.
 SHARE, BASE = 1.3, 80
+#: Megabytes that a JPEG of 64 megapixels may take.
+LARGE_JPEG = 250
 
 
 def scenarios(*, quick: bool) -> Iterator[Scenario]:
@@ -49,6 +51,20 @@ def scenarios(*, quick: bool) -> Iterator[Scenario]:
         yield _scenario("dense 3x3", "sharpen", size, kind, quick=quick and kind in ("JPEG", "PNG, 16 bits RGBA"))
     if not quick:
         yield _scenario("deformable, generated", "swirl", size, "PNG, 16 bits RGBA")
+        yield _large_jpeg()
+
+
+def _large_jpeg() -> Scenario:
+    """A JPEG of 64 megapixels, which can't be decoded in part, in so many megabytes."""
+
+    def make(shop: Workshop) -> Made:
+        contender = convcli(shop, "sharpen", shop.picture(64, "jpg"), "memory.jpg")
+        return Made(contenders={US: contender}, limit=lambda: LARGE_JPEG)
+
+    return Scenario(
+        section="memory", name="dense 3x3", conditions="64 MP JPEG", make=make, rounds=1,
+        goals=(Goal(what=f"JPEG memory, 64 MP, over {LARGE_JPEG} MB", against=("limit",), most=1.0),),
+    )  # fmt: skip
 
 
 def _scenario(name: str, kernel: str | None, size: int, kind: str, *, quick: bool = False) -> Scenario:

@@ -38,22 +38,32 @@ class Contender:
 class Goal:
     """Our time (or memory) over that of each of `against` is to be `most` at most; rows of one `what` go together.
 
-    With `no_larger` our file must not be larger than theirs.
+    `slack` seconds more are allowed. Where the contender `proof` isn't at `most` itself, `relaxed` is asked for.
+    With `cpu` seconds of CPU count instead of the clock, with `no_larger` our file must not be larger than theirs.
     """
 
     what: str
     against: tuple[str, ...]
     most: float
+    slack: float = 0
+    proof: str = ""
+    relaxed: float = 0
+    cpu: bool = False
     no_larger: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """The contenders of a scenario; a string says why one isn't measured. `moved` are the bytes of the inputs,
-    `flops` the multiplications and additions of the plain sum, where that is a matter of matrices; `limit` is how many
-    megabytes we may take, known after the first turn."""
+    """The contenders of a scenario; a string says why one isn't measured.
+
+    `largest` is the largest sum that the kernel can make of the inputs: where it is said, results must be within the
+    project's own bounds of each other (see `timing.apart`), `frame` samples at each side of a picture left out.
+    `moved` are the bytes of the inputs, `flops` the multiplications and additions of the plain sum, where that is a
+    matter of matrices; `limit` is how many megabytes we may take, known after the first turn."""
 
     contenders: Mapping[str, Contender | str]
+    largest: float = 0
+    frame: int = 0
     moved: float = 0
     flops: float = 0
     limit: Callable[[], float] | None = None
@@ -63,8 +73,9 @@ class Made:
 class Scenario:
     """One comparison before it is made.
 
-    Results may differ from ours by `tolerance` on average, in 8-bit levels for pictures (`relative` false), else over
-    the mean of ours. A contender gets at most `rounds` turns, and no further one once it has taken `patience` seconds.
+    Where `Made.largest` isn't said, results may differ from ours by `tolerance` on average, in 8-bit levels for
+    pictures (`relative` false), else over the mean of ours. A contender gets at most `rounds` turns, and no further one
+    once it has taken `patience` seconds.
     """
 
     section: str
@@ -115,9 +126,9 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What one contender of a row took. `ratio` is our time over its own in the same round, `cpu_ratio` the same of CPU
-    seconds; sizes and peaks are megabytes; `difference` is that of its result to ours. `note` says why it doesn't
-    count, or isn't measured."""
+    """What one contender of a row took. `ratio` is our time over its own: the spread over the rounds, or that of the
+    minima, where a call takes less than a millisecond; `cpu_ratio` the same of CPU seconds; sizes and peaks are
+    megabytes; `difference` is that of its result to ours. `note` says why it doesn't count, or isn't measured."""
 
     seconds: Spread | None = None
     cpu: float | None = None

@@ -56,7 +56,7 @@ def clouds(rng: np.random.Generator, height: int, width: int, channels: int) -> 
 
 
 def save(path: Path, picture: Array, *, quickly: bool = False) -> Path:
-    """Writes `picture` as others do: PNG by libpng's defaults, JPEG of quality 92, uncompressed TIFF.
+    """Writes `picture` as others do: PNG by libpng's defaults, JPEG and WebP of quality 92, uncompressed TIFF, PPM.
 
     `quickly` takes OpenCV's settings instead, where the time to read the file is of no interest.
     """
@@ -67,6 +67,8 @@ def save(path: Path, picture: Array, *, quickly: bool = False) -> Path:
             *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_ALL_FILTERS),
         ],
         ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 92],
+        ".webp": [cv2.IMWRITE_WEBP_QUALITY, 92],
+        ".ppm": [],
         ".tif": [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_NONE],
     }
     if not cv2.imwrite(str(path), picture, [] if quickly else settings[path.suffix]):
@@ -76,7 +78,10 @@ def save(path: Path, picture: Array, *, quickly: bool = False) -> Path:
 
 def read(path: Path) -> Array:
     """The samples of a file as they are stored."""
-    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    try:
+        found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        found = None
     if found is None:
-        raise OSError(f"{path}: could not be read")
+        raise OSError(f"no {path.suffix[1:]} file that OpenCV reads")
     return found

@@ -12,20 +12,20 @@ from benchmarks.model import US, Goal, Made, Scenario, Workshop
 from benchmarks.timing import function
 from convcli.engine.plan import ALGORITHMS
 
-TAPS = (3, 5, 7, 9, 11, 13, 15, 21, 31, 63)
+TAPS = (3, 5, 7, 9, 11, 15, 31, 63)
 
 
 def scenarios(*, quick: bool) -> Iterator[Scenario]:
     """Kernels of full, first and second rank on planes of float32, and some of them on pictures of other types."""
     for taps in TAPS:
         for rank in (taps, 1, 2):
-            for size in (500, 1000, 2000):
-                chosen = quick and taps in (5, 11, 31) and size == 1000
+            for size in (64, 500, 2000):
+                chosen = quick and taps in (5, 11, 31) and size == 500
                 yield _scenario(taps, rank, (size, size), "float32", chosen)
     for taps in (3, 9, 15, 31):
         for rank in (taps, 1):
             for shape in ((300, 400, 3), (1500, 2000, 3)):
-                for dtype in ("uint8", "uint16", "float64"):
+                for dtype in ("uint8", "float64"):
                     yield _scenario(taps, rank, shape, dtype, quick and taps in (3, 15) and dtype == "uint8")
 
 
@@ -44,5 +44,5 @@ def _scenario(taps: int, rank: int, shape: tuple[int, ...], dtype: str, quick: b
     return Scenario(
         section="planner", name=f"{taps}x{taps} of rank {rank}", conditions=f"{extent} {dtype}", make=make, quick=quick,
         goals=(Goal(what="the planner's choice over the best that can be forced", against=ALGORITHMS, most=1.25),),
-        rounds=7, patience=0.5, tolerance=1e-2,
+        rounds=7, patience=0.3, tolerance=1e-2,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Other programs that filter pictures on the command line, and how each is asked for the same result as ours.
 
 Every program is called in the fastest way found that gives that result, with its own defaults for PNG files and, where
-they are lossy, JPEG quality 95 with colour at half resolution, which are ours.
+they are lossy, quality 95, JPEG with colour at half resolution, which are ours.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ from benchmarks.model import Array
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What is done to a picture: a convolution by whole `weights` over their sum (or 1, where that is 0 or 1), a
-    Gaussian blur of `sigma`, or an enlargement. `kernel` is how ours is called."""
+    Gaussian blur of `sigma`, a swirl by `degrees`, or another size. `kernel` is how ours is called. `unlike` tasks are
+    alike in what they take only: results aren't compared."""
 
     name: str
     kernel: str
     weights: Array | None = None
     sigma: float = 0
-    factor: int = 1
+    factor: float = 1
+    degrees: float = 0
+    unlike: bool = False
 
     @property
     def divisor(self) -> int:
@@ -54,6 +57,10 @@ def dense(taps: int, folder: Path) -> Task:
 SHARPEN = Task(name="sharpen", kernel="sharpen", weights=np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]]))
 GAUSSIAN = Task(name="gaussian, sigma 2", kernel="gaussian:sigma=2", sigma=2)
 ENLARGE = Task(name="up 2x bilinear", kernel="upsample-bilinear-2x", factor=2)
+#: Others average fewer pixels, or lie half a pixel elsewhere.
+REDUCE = Task(name="down 2x", kernel="downsample-2x", factor=0.5, unlike=True)
+#: Others turn by another law of the distance, about as far.
+SWIRL = Task(name="swirl", kernel="swirl", degrees=120, unlike=True)
 
 #: What colours text on a terminal.
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -91,7 +98,11 @@ def _script(path: str) -> bool:
 
 
 def _vips(at: str, task: Task, source: Path, target: Path) -> Words:
-    to = f"{target}[Q=95,subsample_mode=on]" if target.suffix == ".jpg" else str(target)
+    to = str(target) + {".jpg": "[Q=95,subsample_mode=on]", ".webp": "[Q=95]"}.get(target.suffix, "")
+    if task.degrees:
+        return "has no swirl"
+    if task.factor < 1:
+        return [at, "resize", str(source), to, f"{task.factor}", "--kernel", "linear"]
     if task.weights is not None:
         mask = target.with_suffix(".mat")
         mask.write_text(_mask(task), encoding="ascii")
@@ -121,9 +132,17 @@ def _magick(at: str, task: Task, source: Path, target: Path) -> Words:
         words += ["-morphology", "Correlate", f"{width}x{height}:{task.rows(',', ',')}"]
     elif task.sigma:
         words += ["-blur", f"0x{task.sigma:g}"]
+    elif task.degrees:
+        words += ["-swirl", f"{task.degrees:g}"]
     else:
-        words += ["-filter", "triangle", "-resize", f"{100 * task.factor}%"]
-    return [*words, *(["-quality", "95", "-sampling-factor", "4:2:0"] if target.suffix == ".jpg" else []), str(target)]
+        words += ["-filter", "triangle", "-resize", f"{100 * task.factor:g}%"]
+    return [*words, *_quality(target, "4:2:0"), str(target)]
+
+
+def _quality(target: Path, sampling: str) -> list[str]:
+    """Options of ImageMagick and GraphicsMagick for lossy files."""
+    halved = ["-sampling-factor", sampling] if target.suffix == ".jpg" else []
+    return ["-quality", "95", *halved] if target.suffix in (".jpg", ".webp") else []
 
 
 def _graphics(at: str, task: Task, source: Path, target: Path) -> Words:
@@ -136,12 +155,16 @@ def _graphics(at: str, task: Task, source: Path, target: Path) -> Words:
         words += ["-convolve", weights]
     elif task.sigma:
         words += ["-blur", f"0x{task.sigma:g}"]
+    elif task.degrees:
+        words += ["-swirl", f"{task.degrees:g}"]
     else:
-        words += ["-filter", "triangle", "-resize", f"{100 * task.factor}%"]
-    return [*words, *(["-quality", "95", "-sampling-factor", "2x2"] if target.suffix == ".jpg" else []), str(target)]
+        words += ["-filter", "triangle", "-resize", f"{100 * task.factor:g}%"]
+    return [*words, *_quality(target, "2x2"), str(target)]
 
 
 def _ffmpeg(at: str, task: Task, source: Path, target: Path) -> Words:
+    if task.degrees:
+        return "has no swirl"
     if task.weights is not None:
         if task.weights.shape[0] > 7:
             return "its filter takes 7x7 taps at most"
@@ -151,23 +174,34 @@ def _ffmpeg(at: str, task: Task, source: Path, target: Path) -> Words:
         change = f"gblur=sigma={task.sigma:g}:steps=3"
     else:
         change = f"scale=iw*{task.factor}:ih*{task.factor}:flags=bilinear"
-    quality = ["-qmin", "1", "-q:v", "1"] if target.suffix == ".jpg" else []
+    quality = {".jpg": ["-qmin", "1", "-q:v", "1"], ".webp": ["-quality", "95"]}.get(target.suffix, [])
     return [at, "-y", "-loglevel", "error", "-i", str(source), "-vf", change, *quality, str(target)]
 
 
 def _gmic(at: str, task: Task, source: Path, target: Path) -> Words:
+    if task.degrees:
+        return "its swirl is a script of many steps"
     # Without a cut it writes 16 bits.
-    end = ["-cut[0]", "0,255", "-round[0]", "-o[0]", f"{target},95" if target.suffix == ".jpg" else str(target)]
+    end = [
+        "-cut[0]",
+        "0,255",
+        "-round[0]",
+        "-o[0]",
+        f"{target},95" if target.suffix in (".jpg", ".webp") else str(target),
+    ]
     if task.weights is not None:
         return [at, "-v", "-1", str(source), f"({task.rows(',', ';')})", "-correlate[0]", "[1]", *end]
     if task.sigma:
         return [at, "-v", "-1", str(source), "-blur", f"{task.sigma:g}", *end]
-    size = f"{100 * task.factor}%"
+    size = f"{100 * task.factor:g}%"
     return [at, "-v", "-1", str(source), "-resize", f"{size},{size},1,3,3", *end]
 
 
 def _oiio(at: str, task: Task, source: Path, target: Path) -> Words:
-    end = ["-d", "uint8", *(["--compression", "jpeg:95"] if target.suffix == ".jpg" else []), "-o", str(target)]
+    if task.degrees:
+        return "has no swirl"
+    lossy = {".jpg": ["--compression", "jpeg:95"], ".webp": ["--compression", "webp:95"]}.get(target.suffix, [])
+    end = ["-d", "uint8", *lossy, "-o", str(target)]
     if task.weights is not None:
         from benchmarks.pictures import save
 
@@ -179,7 +213,7 @@ def _oiio(at: str, task: Task, source: Path, target: Path) -> Words:
         # Its Gaussian is cut off at twice sigma, on both sides, and so a little narrower than it says.
         width = 4 * round(task.sigma) + 1
         return [at, str(source), "--blur", f"{width}x{width}", *end]
-    return [at, str(source), "--resize:filter=triangle", f"{100 * task.factor}%", *end]
+    return [at, str(source), "--resize:filter=triangle", f"{100 * task.factor:g}%", *end]
 
 
 PROGRAMS = (

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import chart, report
+from benchmarks import chart, goals, report
 from benchmarks.model import US, Row, Run
 
 START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"
 #: The full report of the run that the README tells of.
 RESULTS = "benchmarks/RESULTS.md"
+#: That of a machine with AVX-512, where the run was on one without.
+EARLIER = "benchmarks/RESULTS-AVX-512.md"
 #: Columns of the table, and the contenders of which each shows the fastest.
 COLUMNS = {
     "convcli": (US,),
@@ -51,10 +53,14 @@ def section(run: Run) -> str:
         parts.append("From a quick run, on small pictures.")
     if rows:
         parts.append(seconds(rows))
-    met, found = report.met(run)
+    met, found = goals.met(run)
     parts.append(
         f"Of the {found} goals that are set for it, {met} are met here: [all of them, and all figures]({RESULTS})."
     )
+    # GitHub folds it; the blank lines make Markdown of what is inside.
+    parts.append(f"<details><summary>Where others are faster</summary>\n\n{report.slower(run)}\n\n</details>")
+    if "AVX-512" not in run.facts["Machine"]:
+        parts.append(f"On a processor with AVX-512 ratios are others: [an earlier run]({EARLIER}).")
     parts.append("<br>\n".join(f"{name}: {value}" for name, value in report.shown_facts(run).items()))
     return "\n\n".join(parts)
 

@@ -1,131 +1,31 @@
-"""Tables in Markdown: goals, commands, batch, library, memory, planner."""
+"""Tables in Markdown: where others are faster, goals, commands, batch, pictures in memory, layers, memory, planner."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
-from benchmarks import machine
-from benchmarks.model import US, Figures, Goal, Row, Run, Spread
+from benchmarks import goals, machine
+from benchmarks.images import SIZES
+from benchmarks.model import US, Figures, Row, Run, Spread
+from benchmarks.peers import ABSENT
 
 #: How sections are headed, in their order.
 SECTIONS = {
     "start-up": "Starting",
     "commands": "Whole commands",
     "batch": "Many pictures",
-    "library": "The library",
+    "images": "Kernels on pictures in memory",
+    "layers": "Layers, lines and volumes",
+    "networks": "Real networks",
     "memory": "Peak memory",
     "planner": "The planner",
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """What became of a goal over all rows that have it: the worst ratio, how many rows met it, and what hinders."""
-
-    what: str
-    against: str
-    most: float
-    worst: Spread | None
-    met: int
-    of: int
-    note: str
-
-    @property
-    def verdict(self) -> str:
-        if not self.of:
-            return f"not measured: {self.note}"
-        counted = f" in {self.of - self.met} of {self.of}" if self.of > 1 and self.met < self.of else ""
-        return ("met" if self.met == self.of else f"**missed**{counted}") + (f"; {self.note}" if self.note else "")
-
-
-def judged(run: Run) -> list[Judged]:
-    """Every goal of the run, in the order of its rows."""
-    grouped: dict[str, list[tuple[Goal, Row]]] = {}
-    for row in run.rows:
-        for goal in row.goals:
-            grouped.setdefault(goal.what, []).append((goal, row))
-    return [_judge(what, pairs) for what, pairs in grouped.items()]
-
-
-def _judge(what: str, pairs: Sequence[tuple[Goal, Row]]) -> Judged:
-    ratios, met, notes = [], 0, []
-    for goal, row in pairs:
-        ratio = ratio_of(goal, row)
-        if ratio is None:
-            notes += [row.figures[name].note for name in goal.against if name in row.figures]
-            continue
-        ratios.append(ratio)
-        larger = goal.no_larger and _larger(goal, row)
-        notes += [f"{row.figures[US].size:.1f} MB is larger than {larger:.1f}"] if larger else []
-        met += ratio.median <= goal.most and not larger
-    goal = pairs[0][0]
-    against = [name for name in goal.against if any(name in row.figures for _, row in pairs)]
-    return Judged(
-        what=what,
-        against=" or ".join(against),
-        most=goal.most,
-        worst=max(ratios, key=lambda ratio: ratio.median, default=None),
-        met=met,
-        of=len(ratios),
-        note=", ".join(dict.fromkeys(filter(None, notes))),
-    )
-
-
-def ratio_of(goal: Goal, row: Row) -> Spread | None:
-    """Our ratio to the best of those that the goal names and that gave the same result."""
-    found = [row.figures[name].ratio for name in goal.against if name in row.figures and row.figures[name].counts]
-    return max((ratio for ratio in found if ratio), key=lambda ratio: ratio.median, default=None)
-
-
-def _larger(goal: Goal, row: Row) -> float | None:
-    """The size of the smallest of their files, where ours is larger."""
-    sizes = [row.figures[name].size for name in goal.against if name in row.figures and row.figures[name].counts]
-    smallest, own = min((size for size in sizes if size), default=None), row.figures[US].size
-    return smallest if smallest and own and own > smallest else None
-
-
-def goals(run: Run) -> str:
-    """Every goal: the worst of its rows, and whether it was met."""
-    lines = ["| goal | against | at most | measured | |", "|---|---|---|---|---|"]
-    for one in judged(run):
-        measured = _ratio(one.worst) if one.worst else ""
-        lines.append(f"| {one.what} | {one.against} | {one.most:.2f} | {measured} | {one.verdict} |")
-    return "\n".join(lines)
-
-
-def met(run: Run) -> tuple[int, int]:
-    """How many goals are met, and of how many that were measured."""
-    found = [one for one in judged(run) if one.of]
-    return sum(one.met == one.of for one in found), len(found)
-
-
-def summary(run: Run) -> str:
-    """How many goals are met and which are not, in a sentence or two."""
-    found = [one for one in judged(run) if one.of]
-    missed = [one for one in found if one.met < one.of]
-    absent = [one for one in judged(run) if not one.of]
-    text = f"Goals met: {len(found) - len(missed)} of {len(found)}."
-    if missed:
-        text += " Missed: " + "; ".join(f"{one.what} ({one.worst.median:.2f})" for one in missed if one.worst) + "."
-    if absent:
-        text += " Not measured: " + "; ".join(one.what for one in absent) + "."
-    return text
-
-
-def _ratio(spread: Spread) -> str:
-    """
-    >>> _ratio(Spread(median=0.5, low=0.48, high=0.531))
-    '0.50 (0.48 to 0.53)'
-    """
-    if spread.low == spread.high:
-        return f"{spread.median:.2f}"
-    return f"{spread.median:.2f} ({spread.low:.2f} to {spread.high:.2f})"
-
-
 def whole(run: Run) -> str:
-    """The full report."""
-    parts = ["# What was measured", facts(run), "## Goals", summary(run), goals(run)]
+    """The report of a run."""
+    parts = ["# What was measured", facts(run), "## Where others are faster", slower(run), "## Goals", summary(run)]
+    parts.append(goal_table(run))
     for section, title in SECTIONS.items():
         rows = [row for row in run.rows if row.section == section]
         if rows:
@@ -143,19 +43,96 @@ def shown_facts(run: Run) -> dict[str, str]:
     return {**run.facts, **({"Measured": machine.shown(run.pieces)} if run.pieces else {})}
 
 
+def slower(run: Run) -> str:
+    """Every row above 1.0, one line for each kernel or task, the worst first; goals that are missed in bold."""
+    found, counted = goals.losses(run)
+    if not found:
+        return f"Nowhere: no ratio of {counted} rows is above 1.0."
+    grouped: dict[str, list[goals.Loss]] = {}
+    for loss in found:
+        grouped.setdefault(f"{SECTIONS[loss.row.section]}: {loss.row.name}", []).append(loss)
+    totals: dict[str, int] = {}
+    for row in run.rows:
+        name = f"{SECTIONS[row.section]}: {row.name}"
+        totals[name] = totals.get(name, 0) + (goals.strongest(row, row.figures) is not None)
+    lines = [
+        f"In {len(found)} of {counted} rows our time over that of the fastest of the others is above 1.0, and "
+        f"{sum(loss.missed for loss in found)} of them miss a goal, in bold.\n",
+        "| what | rows | who is faster, our ratio to them, and where |",
+        "|---|---|---|",
+    ]
+    for name, losses in grouped.items():
+        lines.append(f"| {name} | {len(losses)} of {totals[name]} | {_losses(losses)} |")
+    return "\n".join(lines)
+
+
+def _losses(losses: Sequence[goals.Loss]) -> str:
+    """By who is faster, the worst first: their name once, then every ratio with its place."""
+    parts = []
+    for name in dict.fromkeys(loss.name for loss in losses):
+        places = [
+            f"{_marked(f'{loss.ratio.median:.2f}', loss.missed)} ({loss.row.conditions})"
+            for loss in losses
+            if loss.name == name
+        ]
+        parts.append(f"{name} {', '.join(places)}")
+    return "; ".join(parts)
+
+
+def _marked(text: str, missed: bool) -> str:
+    """Bold where a goal is missed."""
+    return f"**{text}**" if missed else text
+
+
+def goal_table(run: Run) -> str:
+    """Every goal: the row that is furthest from it, and whether it was met."""
+    lines = ["| goal | against | at most | measured | where | |", "|---|---|---|---|---|---|"]
+    for one in goals.judged(run):
+        most, ratio = (f"{one.worst.most:.2f}", _ratio(one.worst.ratio)) if one.worst else ("", "")
+        lines.append(f"| {one.what} | {one.against} | {most} | {ratio} | {one.row} | {one.verdict} |")
+    return "\n".join(lines)
+
+
+def summary(run: Run) -> str:
+    """How many goals are met and which are not, in a sentence or two."""
+    judged = goals.judged(run)
+    found = [one for one in judged if one.of]
+    missed = [one for one in found if one.met < one.of]
+    absent = [one for one in judged if not one.of]
+    text = f"Goals met: {len(found) - len(missed)} of {len(found)}."
+    if missed:
+        worst = [f"{one.what} ({one.worst.ratio.median:.2f})" for one in missed if one.worst]
+        text += " Missed: " + "; ".join(worst) + "."
+    if absent:
+        text += " Not measured: " + "; ".join(one.what for one in absent) + "."
+    return text + " Below, the row of each that is furthest off."
+
+
+def _ratio(spread: Spread) -> str:
+    """
+    >>> _ratio(Spread(median=0.5, low=0.48, high=0.531))
+    '0.50 (0.48 to 0.53)'
+    """
+    if spread.low == spread.high:
+        return f"{spread.median:.2f}"
+    return f"{spread.median:.2f} ({spread.low:.2f} to {spread.high:.2f})"
+
+
 def _section(section: str, rows: Sequence[Row]) -> Iterator[str]:
-    if section == "memory":
-        yield from _memory(rows)
-    elif section == "planner":
-        yield from _planner(rows)
-    elif section == "library":
-        yield from _library(rows)
-    else:
-        yield "| what | who | s | CPU s | file MB | peak MB | ours over it | of CPU | runs | |"
-        yield "|---|---|---|---|---|---|---|---|---|---|"
-        for row in rows:
-            for name, figures in row.figures.items():
-                yield _command(f"{row.name}, {row.conditions}", name, figures)
+    tables = {"memory": _memory, "planner": _planner, "images": _images, "layers": _library, "networks": _library}
+    if section in tables:
+        yield from tables[section](rows)
+        return
+    yield "| what | who | s | CPU s | file MB | peak MB | ours over it | of CPU | runs | |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for row in rows:
+        for name, figures in _present(row).items():
+            yield _command(f"{row.name}, {row.conditions}", name, figures)
+
+
+def _present(row: Row) -> dict[str, Figures]:
+    """Without those that aren't installed: the line of versions names them."""
+    return {name: one for name, one in row.figures.items() if one.note != ABSENT}
 
 
 def _command(what: str, name: str, figures: Figures) -> str:
@@ -175,22 +152,56 @@ def _command(what: str, name: str, figures: Figures) -> str:
     return f"| {what} | {name} | {' | '.join(cells)} | {figures.note or apart} |"
 
 
+def _images(rows: Sequence[Row]) -> Iterator[str]:
+    """A table for each dtype and number of channels: kernels down, sizes across."""
+    yield (
+        "Our time over that of the fastest single call of OpenCV with the same result, and ours in milliseconds; in "
+        "bold what misses its goal. Calls of less than a millisecond are compared by their minima.\n"
+    )
+    kinds = dict.fromkeys(row.conditions.partition(", ")[2] for row in rows)
+    for kind in kinds:
+        cells = {
+            (row.name, row.conditions.partition(", ")[0]): _cell(row)
+            for row in rows
+            if row.conditions.partition(", ")[2] == kind
+        }
+        sizes = [size for size in SIZES if any(place[1] == size for place in cells)]
+        yield f"\n| {kind} | {' | '.join(sizes)} |"
+        yield "|---" * (len(sizes) + 1) + "|"
+        for name in dict.fromkeys(name for name, _ in cells):
+            yield f"| {name} | {' | '.join(cells.get((name, size), '') for size in sizes)} |"
+
+
+def _cell(row: Row) -> str:
+    name, own = goals.strongest(row, row.figures), row.figures[US]
+    if own.seconds is None:
+        return own.note
+    time = f"({own.seconds.median * 1e3:.3g} ms)"
+    ratio = row.figures[name].ratio if name else None
+    if ratio is None:
+        return f"no peer {time}"
+    missed = any((one := goals.reached(goal, row)) and not one.met for goal in row.goals)
+    return f"{_marked(f'{ratio.median:.2f}', missed)} {time}"
+
+
 def _library(rows: Iterable[Row]) -> Iterator[str]:
-    yield "| what | ours ms | times the floor | peers ms | ours over theirs | of CPU |"
-    yield "|---|---|---|---|---|---|"
+    yield "| what | ours ms | times the floor | peers ms | ours over theirs | of CPU | goals |"
+    yield "|---|---|---|---|---|---|---|"
     for row in rows:
         own = row.figures[US].seconds
         if own is None:
-            yield f"| {row.name}, {row.conditions} | | | {row.figures[US].note} | | |"
+            yield f"| {row.name}, {row.conditions} | | | {row.figures[US].note} | | | |"
             continue
-        peers = {name: one for name, one in row.figures.items() if name != US}
-        times = [f"{name} {one.seconds.median * 1e3:.2f}" for name, one in peers.items() if one.seconds]
+        peers = {name: one for name, one in _present(row).items() if name != US}
+        times = [f"{name} {one.seconds.median * 1e3:.3g}" for name, one in peers.items() if one.seconds]
         absent = [f"{name}: {one.note}" for name, one in peers.items() if one.note]
         ratios = [f"{name} {_ratio(one.ratio)}" for name, one in peers.items() if one.ratio]
         cpu = [f"{one.cpu_ratio:.2f}" for one in peers.values() if one.cpu_ratio is not None]
         floor = f"{own.median / row.floor:.1f} ({row.floor_of})" if row.floor else ""
-        cells = [f"{own.median * 1e3:.2f}", floor, ", ".join(times + absent), ", ".join(ratios), ", ".join(cpu)]
-        yield f"| {row.name}, {row.conditions} | {' | '.join(cells)} |"
+        held = [one for goal in row.goals if (one := goals.reached(goal, row))]
+        verdicts = [f"{one.most:.2f} met" if one.met else f"**{one.most:.2f} missed**" for one in held]
+        cells = [f"{own.median * 1e3:.3g}", floor, ", ".join(times + absent), ", ".join(ratios), ", ".join(cpu)]
+        yield f"| {row.name}, {row.conditions} | {' | '.join(cells)} | {', '.join(verdicts)} |"
 
 
 def _memory(rows: Iterable[Row]) -> Iterator[str]:
@@ -205,23 +216,14 @@ def _memory(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _planner(rows: Sequence[Row]) -> Iterator[str]:
-    """How the ratios lie, and the cases that are above the goal."""
-    ratios = []
-    for row in rows:
-        ratio = ratio_of(row.goals[0], row)
-        if ratio is not None:
-            ratios.append((ratio, row, _best(row)))
-    ratios.sort(key=lambda found: -found[0].median)
-    spread = Spread.of(ratio.median for ratio, _, _ in ratios) if ratios else None
-    if spread is not None:
-        yield f"{len(ratios)} cases; the choice over the best that can be forced: {_ratio(spread)}. The worst:\n"
+    """How the ratios lie, and the cases that are furthest from the best."""
+    found = [(one.ratio, row) for row in rows if (one := goals.reached(row.goals[0], row))]
+    found.sort(key=lambda pair: -pair[0].median)
+    if found:
+        spread = Spread.of(ratio.median for ratio, _ in found)
+        yield f"{len(found)} cases; the choice over the best that can be forced: {_ratio(spread)}. The worst:\n"
     yield "| kernel | samples | choice over the best | the best |"
     yield "|---|---|---|---|"
-    for ratio, row, best in ratios[:12]:
+    for ratio, row in found[:12]:
+        best = goals.strongest(row, row.goals[0].against)
         yield f"| {row.name} | {row.conditions} | {_ratio(ratio)} | {best} |"
-
-
-def _best(row: Row) -> str:
-    """The fastest of those that the row's goal names."""
-    ratios = {name: row.figures[name].ratio for name in row.goals[0].against if row.figures[name].counts}
-    return max(ratios, key=lambda name: ratio.median if (ratio := ratios[name]) else 0.0)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.model import US, Array, Contender, Figures, Made, Row, Scenario, Spread, Turn
 
-#: A function is repeated within its turn until it has run for this many seconds.
-TURN = 0.01
+#: A function is repeated within its turn until it has run for this many seconds, at most so often.
+TURN, MOST = 0.004, 500
+#: Below so many seconds a call the least is compared: interrupts are longer than what they interrupt.
+BRIEF = 1e-3
 #: Functions that take this long are called no oftener than they must.
 LONG = 0.3
 #: Pixels at each side that are not compared: programs continue pictures differently there.
@@ -33,7 +35,7 @@ def function(run: Callable[[], object], *, last: bool = False) -> Contender:
             started, cpu = time.perf_counter(), time.process_time()
             state["result"] = run()
             cold = Turn(wall=time.perf_counter() - started, cpu=time.process_time() - cpu)
-            repeats = 1 if cold.wall > LONG else max(1, min(50, round(TURN / max(_calls(run, 1).wall, 1e-7))))
+            repeats = 1 if cold.wall > LONG else max(1, min(MOST, round(TURN / max(_calls(run, 1).wall, 1e-7))))
             return cold
         return _calls(run, repeats)
 
@@ -59,6 +61,8 @@ def measure(scenario: Scenario, made: Made, *, rounds: int) -> dict[str, Figures
     Raises whatever our own contender raises; another one that fails gets a note instead of figures.
     """
     found = {name: Figures(note=why) for name, why in made.contenders.items() if isinstance(why, str)}
+    if US in found:
+        return {US: found[US]}
     present = {name: one for name, one in made.contenders.items() if isinstance(one, Contender)}
     first = {US: present[US].turn()} if US in present else {}
     for name, contender in present.items():
@@ -78,15 +82,23 @@ def measure(scenario: Scenario, made: Made, *, rounds: int) -> dict[str, Figures
             seconds=Spread.of(turn.wall for turn in counted),
             cpu=statistics.median(turn.cpu for turn in counted),
             runs=len(counted),
-            ratio=Spread.of(own.wall / max(other.wall, 1e-9) for own, other in pairs),
+            ratio=_ratio(pairs),
             cpu_ratio=statistics.median(own.cpu / max(other.cpu, 1e-9) for own, other in pairs),
             peak=max((turn.peak for turn in counted if turn.peak), default=None),
         )
-        found[name] = _compared(scenario, mine, present[name], figures) if name != US else figures
+        found[name] = _compared(scenario, made, mine, present[name], figures) if name != US else figures
         output = present[name].output
         if output is not None and output.is_file():
             found[name] = replace(found[name], size=output.stat().st_size / 1e6)
     return {name: found[name] for name in made.contenders}
+
+
+def _ratio(pairs: Sequence[tuple[Turn, Turn]]) -> Spread:
+    """Our time over theirs: the spread over the rounds, or for brief calls the ratio of the minima."""
+    own, other = (min(turn.wall for turn in side) for side in zip(*pairs, strict=True))
+    if min(own, other) < BRIEF:
+        return Spread.of([own / max(other, 1e-9)])
+    return Spread.of(own.wall / max(other.wall, 1e-9) for own, other in pairs)
 
 
 def said(error: Exception) -> str:
@@ -117,19 +129,37 @@ def _turns(
     return taken
 
 
-def _compared(scenario: Scenario, ours: Array | None, them: Contender, figures: Figures) -> Figures:
-    """The figures with the difference of the results, and a note where it is more than the scenario's tolerance."""
+def _compared(scenario: Scenario, made: Made, ours: Array | None, them: Contender, figures: Figures) -> Figures:
+    """The figures with the difference of the results, and a note where it is more than may be."""
     if ours is None or them.result is None:
         return figures
-    theirs = them.result()
+    try:
+        theirs = them.result()
+    except Exception as error:
+        return replace(figures, note=f"another result: {said(error)}")
     ours, theirs = ours.reshape(_squeezed(ours)), theirs.reshape(_squeezed(theirs))
     if ours.shape != theirs.shape:
         return replace(figures, note=f"another result: of shape {theirs.shape}, ours {ours.shape}")
-    if not scenario.relative and ours.dtype != theirs.dtype:
+    if (made.largest or not scenario.relative) and ours.dtype != theirs.dtype:
         return replace(figures, note=f"another result: of {theirs.dtype}, ours {ours.dtype}")
-    apart = difference(ours, theirs, relative=scenario.relative)
-    note = "" if apart <= scenario.tolerance else f"another result: {apart:.2g} apart on average"
-    return replace(figures, difference=apart, note=note)
+    if made.largest:
+        distance = apart(ours, theirs, largest=made.largest, frame=made.frame)
+        note = "" if distance <= 1 else f"another result: {distance:.2g} times the bound apart"
+        return replace(figures, difference=distance, note=note)
+    distance = difference(ours, theirs, relative=scenario.relative)
+    note = "" if distance <= scenario.tolerance else f"another result: {distance:.2g} apart on average"
+    return replace(figures, difference=distance, note=note)
+
+
+def apart(ours: Array, theirs: Array, *, largest: float, frame: int = 0) -> float:
+    """The greatest difference over what is allowed: 1 for whole numbers, 1e-5 of the `largest` possible sum for floats.
+
+    `frame` samples at each side of both axes of a picture are left out.
+    """
+    inner = (slice(frame or None, -frame or None),) * min(2, ours.ndim)
+    bound = 1.0 if ours.dtype.kind == "u" else 1e-5 * largest
+    parts = zip(np.array_split(ours[inner], 16), np.array_split(theirs[inner], 16), strict=True)
+    return max(float(np.abs(np.subtract(own, other, dtype=np.float64)).max(initial=0)) for own, other in parts) / bound
 
 
 def _squeezed(array: Array) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
+from operator import attrgetter
 from typing import Any, NoReturn, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
@@ -55,6 +56,9 @@ class _Layout:
             one.name: one.default_factory for one in members if one.default_factory is not MISSING
         }
         self.required = self.names - self.defaults.keys() - self.factories.keys()
+        self.is_checked = hasattr(cls, "__post_init__")
+        values = attrgetter(*self.compared) if self.compared else lambda value: ()
+        self.values: Callable[[Any], Any] = values  # of a single field it is the value itself
 
 
 def _init(self: Any, /, *positional: Any, **values: Any) -> None:
@@ -67,9 +71,13 @@ def _init(self: Any, /, *positional: Any, **values: Any) -> None:
     if not layout.required <= values.keys() <= layout.names:
         lacking, unknown = sorted(layout.required - values.keys()), sorted(values.keys() - layout.names)
         raise TypeError(f"{type(self).__name__}: fields lacking: {lacking}, unknown: {unknown}")
-    defaults = {name: make() for name, make in layout.factories.items() if name not in values}
-    self.__dict__.update({**layout.defaults, **defaults, **values})
-    if hasattr(self, "__post_init__"):
+    members = self.__dict__
+    members.update(layout.defaults)
+    members.update(values)
+    for name in layout.factories:
+        if name not in values:
+            members[name] = layout.factories[name]()
+    if layout.is_checked:
         self.__post_init__()
 
 
@@ -78,16 +86,13 @@ def _repr(self: Any) -> str:
     return f"{type(self).__qualname__}({text})"
 
 
-def _values(self: Any) -> tuple[Any, ...]:
-    return tuple(getattr(self, name) for name in self.__layout__.compared)
-
-
 def _eq(self: Any, other: Any) -> bool:
-    return _values(self) == _values(other) if type(self) is type(other) else NotImplemented
+    values = self.__layout__.values
+    return bool(values(self) == values(other)) if type(self) is type(other) else NotImplemented
 
 
 def _hash(self: Any) -> int:
-    return hash(_values(self))
+    return hash(self.__layout__.values(self))
 
 
 def _setattr(self: Any, name: str, value: Any) -> NoReturn:

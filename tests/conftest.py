@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from convcli.engine import plan
+from convcli.engine.bank import call
 from convcli.pictures.formats.png import deflate
 
 
@@ -37,6 +38,7 @@ def each_deflate(request: pytest.FixtureRequest) -> Iterator[str]:
 def in_bands(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No picture is so small that it is filtered by one call."""
     monkeypatch.setattr(plan, "CALL_LIMIT", 0)
+    monkeypatch.setattr(call, "CALL_BYTES", 0)
     plan.plan_plane.cache_clear()
     yield
     plan.plan_plane.cache_clear()

@@ -67,6 +67,8 @@ class OneFile:
 
         Raises `ConvcliError`; then nothing was written.
         """
+        if data is None:
+            data = inputs.small(self._job.input)
         try:
             with closing(self._open_rows(data)) as by_rows:
                 return self._entry.known(data) or self._in_bands(by_rows)
@@ -80,7 +82,7 @@ class OneFile:
         if self._admit:
             from convcli.batch.workers import memory
 
-            self._admit(memory.needed(data))
+            self._admit(memory.needed(data, self._settings.chain.bytes_per_pixel))
         source = sources.opened(data, place_of(self._job.input), self._settings)
         del data  # what is decoded is not wanted any more
         return self._whole(source, notes)
@@ -94,6 +96,8 @@ class OneFile:
         format = identify(head)
         least = _LEAST_ALONE if thread_count() == 1 else _LEAST
         if not format or not FORMATS[format].pays_in_bands(head, least):
+            raise NotInBandsError
+        if settings.chain.sees_all:
             raise NotInBandsError
         moves_along_z = any("z" in kernel.axes for kernel in settings.kernels)
         if not FORMATS[output_format(job, format)].writer or not paging.available() or moves_along_z:

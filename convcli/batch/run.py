@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -95,26 +96,29 @@ class _Run:
         self._report_file = report_file
         self._early: dict[int, Report] = {}
         self._next = 0
-        self._stopped = False
+        self._through = set[int]()
+        self._good, self._stopped = True, False
 
     def finish(self) -> bool:
         """Goes on to the end; whether all went well."""
-        good, through = True, set[int]()
         for outcome in self._outcomes():
             if outcome is None:
                 self._reporter.tick()
-                continue
-            number, report = outcome
-            through.add(number)
-            good &= report.status in ("done", "skipped")
-            self._stopped |= self._course.fail_fast and not good
-            self._take(number, report)
+            else:
+                self._settle(*outcome)
         for number, job in enumerate(self._jobs):
-            if number not in through:
+            if number not in self._through:
                 self._take(number, not_started(job, self._earlier(job)))
         if self._report_file:
             self._report_file.finish(self._jobs)
-        return good
+        return self._good
+
+    def _settle(self, number: int, report: Report) -> None:
+        """A job is through."""
+        self._through.add(number)
+        self._good &= report.status in ("done", "skipped")
+        self._stopped |= self._course.fail_fast and not self._good
+        self._take(number, report)
 
     def _take(self, number: int, report: Report) -> None:
         """Records a report, and tells it when all before it are told."""
@@ -138,11 +142,12 @@ class _Run:
     def _outcomes(self) -> Iterator[tuple[int, Report] | None]:
         scheduler = self._course.scheduler
         processes = 0 if scheduler else min(_processes(self._jobs, self._course.processes), len(self._jobs))
-        if processes == 1:
-            if len(self._jobs) > 1:
-                _libraries()  # that they are broken is not to be told of each input
+        if len(self._jobs) == 1 and processes:
             for number, (job, earlier) in self._items():
                 yield number, settled(job, self._settings, earlier)
+            return
+        if processes == 1:
+            self._in_this_process()
             return
         try:
             if scheduler:
@@ -153,6 +158,39 @@ class _Run:
                 yield from self._in_processes(processes)
         finally:
             _sweep(self._jobs)  # of a process that was killed while it wrote
+
+    def _in_this_process(self) -> None:
+        """One job after the other, groups of which wait for the disk together."""
+        from convcli.batch.workers import LARGE, Group, Later
+
+        _libraries()  # that they are broken is not to be told of each input
+        group = Group()
+        later: list[Pending] = []
+
+        def end_group() -> None:
+            nonlocal group
+            group.sync()
+            for outcome in group.finish():
+                self._settle(*outcome)
+            group = Group()
+
+        def admit(needed: int) -> None:
+            if needed >= LARGE:  # what is made needn't wait for it
+                end_group()
+
+        try:
+            for number, item in self._items():
+                begun, later = time.monotonic(), []
+                result = _made(item, self._settings, admit, later)
+                if not isinstance(result, Later):
+                    self._settle(number, result)
+                elif group.add(number, result, begun):
+                    end_group()
+            end_group()
+        finally:
+            group.give_up()
+            for pending in later:
+                pending.give_up()
 
     def _in_processes(self, processes: int) -> Iterator[tuple[int, Report] | None]:
         # What all of them need is loaded once, before there are copies of this process.
@@ -194,6 +232,18 @@ def _processes(jobs: Sequence[Job], wanted: int) -> int:
     return core_count() if len(jobs) >= _MANY or left < 0 else 1
 
 
+def _made(
+    item: tuple[Job, Earlier | None], settings: Settings, admit: Callable[[int], None] | None = None,
+    later: list[Pending] | None = None, *, safely: bool = False,
+) -> Report | Later:  # fmt: skip
+    """A job, whose output, if it is in `later`, waits for the disk."""
+    from convcli.batch.workers import Later
+
+    job, earlier = item
+    report = settled(job, settings, earlier, admit, later, safely=safely)
+    return Later(partial(finished, job, report, earlier, later), later) if later else report
+
+
 class _Work:
     """What a process does that has others beside it."""
 
@@ -207,14 +257,10 @@ class _Work:
         self, item: tuple[Job, Earlier | None], ask: Callable[[int], None], again: bool
     ) -> Report | Later:  # fmt: skip
         """A job. If it is done `again`, its output may be in place already."""
-        from convcli.batch.workers import Later
-
         self._settle_in()
-        job, earlier = item
-        later = self._later = []
+        self._later = []
         settings = self._settings.again() if again else self._settings
-        report = settled(job, settings, earlier, ask, later, safely=True)
-        return Later(partial(finished, job, report, earlier, later)) if later else report
+        return _made(item, settings, ask, self._later, safely=True)
 
     def _settle_in(self) -> None:
         """What a process that has others beside it does first."""

@@ -21,6 +21,7 @@ from convcli.errors import ConvcliError, printable, reason, suggestion
 COMMANDS = {
     "apply": ("convcli.cli.apply", "Filter images or arrays with one kernel or a chain of them."),
     "compare": ("convcli.cli.compare", "Compare what kernels, layers and networks cost."),
+    "import": ("convcli.cli.import_network", "Make a network file of an ONNX model."),
     "list": ("convcli.cli.list", "List the shipped kernels."),
     "show": ("convcli.cli.show", "Show what a kernel is, does and costs."),
     "schema": ("convcli.cli.schema", "Print the JSON Schema of kernel files, network files or reports."),
@@ -143,6 +144,12 @@ def run(arguments: list[str], failure: OSError | None = None) -> int:
     except Terminated as error:
         _say("Stopped.")
         return error.code
+    except RuntimeError as error:
+        # Python before 3.12 wraps what a signal's handler raises while a class is made.
+        if not isinstance(error.__cause__, KeyboardInterrupt | Terminated):
+            raise
+        _say("Stopped.")
+        return error.__cause__.code if isinstance(error.__cause__, Terminated) else 130
     except MemoryError:
         _say("Error: not enough memory")
         return 1

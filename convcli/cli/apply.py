@@ -93,14 +93,14 @@ def _settings(options: Mapping[str, Any]) -> Settings:
 
     pictures, layout = picture_settings(options), options["layout"]
     if layout is not None:
-        from convcli.ops.layouts import check_letters
+        from convcli.ops.layouts import letters
 
-        check_letters(layout)
+        layout = letters(layout)
     if options["quiet"] and not options["as_json"] and options["report_file"] is None:
         pictures = replace(pictures, counted=False)
     return Settings(
         kernels=read_kernels(options["kernels"], options), pictures=pictures,
-        **{name: options[name] for name in ("range", "layout", "overwrite", "algorithm")},
+        layout=layout, **{name: options[name] for name in ("range", "overwrite", "algorithm")},
     )  # fmt: skip
 
 

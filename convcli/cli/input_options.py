@@ -25,7 +25,7 @@ input_options = together(
         help="Print what would be written and what refused, and do nothing; with --json as JSON.",
     ),
     _option(
-        "--layout", metavar="AXES", help="Axes of .npy arrays, such as zyx or xc; by rank x, yx, yxc, zyxc."
+        "--layout", metavar="AXES", help="Axes of .npy arrays, such as zyx, xc or nchw; by rank x, yx, yxc, zyxc."
     ),
 )  # fmt: skip
 

@@ -148,7 +148,16 @@ def _notes(lineup: Lineup, costs: Sequence[Cost], remarks: Sequence[str]) -> tup
     # The weights of kernels as they are need no warning: 'convcli show' tells whether they even it out.
     layers = {subject.name for subject in subjects if not subject.picture}
     uneven = _checkerboards([cost for cost in costs if cost.network or cost.name in layers])
-    return (*filter(None, abouts), *_explained(costs), *remarks, *uneven)
+    slopes = sum(_slopes(subject) for subject in subjects)
+    uncounted = (f"Slopes of prelu, {slopes:,} in all, are no weights or biases and not counted.",) if slopes else ()
+    return (*filter(None, abouts), *_explained(costs), *uncounted, *remarks, *uneven)
+
+
+def _slopes(subject: Subject) -> int:
+    """The slopes of a subject's activations."""
+    kernels = (kernel for placed in subject.layers for kernel in placed.kernels.values())
+    bent = (kernel.activation for kernel in kernels if kernel.activation and kernel.activation.name == "prelu")
+    return sum(activation.numbers.size for activation in bent if activation.numbers)
 
 
 def _costs(subject: Subject, times: list[Timing | None]) -> tuple[list[Cost], list[Timing | None]]:

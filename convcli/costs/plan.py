@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine import plan as engine
+from convcli.engine.bank import bank
+from convcli.engine.bank.plan import Bank, options as bank_options
 from convcli.engine.channel import planes
 from convcli.engine.dtypes import work_dtype
+from convcli.engine.processor import processor
 from convcli.engine.threads import thread_count
 from convcli.errors import UsageError
 from convcli.ops import Kernel
 from convcli.ops.arrays import sample_dtype
 from convcli.ops.dense import Dense
-from convcli.ops.layouts import DEFAULTS, check_letters
+from convcli.ops.layouts import DEFAULTS, letters
 from convcli.ops.separable import Separable
 from convcli.records import late
 from convcli.spec.library import load
@@ -115,12 +118,12 @@ def plan(
     loaded, kind = load(kernel), sample_dtype(dtype)
     axes = layout or ("zyx" if len(shape) == 3 and "z" in loaded.axes else DEFAULTS.get(len(shape), ""))
     if layout:
-        check_letters(axes)
+        axes = letters(axes)
     if not axes or len(axes) != len(shape) or min(shape) < 1:
         of = f"an array with the axes {','.join(axes)}" if axes else "an array with a default layout"
         raise UsageError(f"shape {_times(shape)} is none of {of}")
     sizes = dict(zip(axes, shape, strict=True))
-    spatial_axes = "".join(axis for axis in "zyx" if axis in axes)
+    spatial_axes = "".join(axis for axis in "nzyx" if axis in axes)
     spatial, channels = tuple(sizes[axis] for axis in spatial_axes), sizes.get("c", 1)
     output = (*loaded.output_shape(spatial, spatial_axes), loaded.output_channels(channels))
     computed = loaded.algorithm(spatial, channels, algorithm)
@@ -130,15 +133,31 @@ def plan(
         "algorithm": computed.name, "description": computed,
         "notes": tuple(engine.refusal(algorithm, loaded.name, computed)),
     }  # fmt: skip
+    options: tuple[Option, ...] = ()
+    if isinstance(loaded, Dense) and loaded.channels and not loaded.copies and spatial_axes == loaded.axes:
+        single = work_dtype(kind) == np.float32
+        grid, planar = loaded.grid(spatial), axes.startswith("c")
+        options = _of_bank(bank.work_of(loaded.weights.shape, loaded.groups, grid, planes=planar, single=single))
+        if options[0].algorithm != "planes":
+            text = f"{options[0].algorithm} ({options[0].reason}; {processor().name})"
+            shared |= {"algorithm": options[0].algorithm, "description": text}
     taps = plane_of(loaded, algorithm)
     if taps is not None:
         work, phases = planes.work_for(taps, _both(loaded.stride), _both(loaded.dilation), spatial, channels)
         return _by_planes(shared, work, phases, engine.plan_plane(work, algorithm))
     return KernelPlan(
-        **shared, options=(), phases=1, bands=0, band_rows=0, tile=None,
+        **shared, options=options, phases=1, bands=0, band_rows=0, tile=None,
         bytes=(math.prod(shape) + math.prod(output)) * kind.itemsize,
         flops=loaded.count(spatial, channels, spatial_axes).flops,
     )  # fmt: skip
+
+
+def _of_bank(work: Bank) -> tuple[Option, ...]:
+    """The algorithms for a bank, the fastest first."""
+    return tuple(
+        Option(algorithm=p.algorithm, reason=p.reason, milliseconds=p.cost * work.samples / thread_count() / 1e6)
+        for p in sorted(bank_options(work, processor()), key=lambda option: option.cost)
+    )
 
 
 def _by_planes(shared: Mapping[str, Any], work: engine.Plane, phases: int, chosen: engine.Plan) -> KernelPlan:
@@ -165,7 +184,8 @@ def plane_of(kernel: Kernel, asked: str | None = None) -> npt.NDArray[Any] | Non
         return None
     if isinstance(kernel, Dense):
         weights = kernel.effective
-        if planes.by_products(weights, _both(kernel.stride), _both(kernel.dilation), asked):
+        picked = planes.plan_strided(weights, _both(kernel.stride), _both(kernel.dilation), asked)
+        if picked and picked.algorithm != "phases":
             return None
         return weights if weights.ndim == 2 else weights[None] if kernel.axes == "x" else weights[:, None]
     plain = all(step == 1 for step in (*kernel.stride, *kernel.dilation))

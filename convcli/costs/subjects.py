@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convcli import streams
@@ -60,14 +61,34 @@ def subjects(request: Request) -> Lineup:
     if not request.sources:
         _refuse_unused(request, networks=False, kernels=True)
         return kernels.textbook()
-    networks = {source: file.load(source) for source in request.sources}
+    notes: list[str] = []
+    networks = {source: _read(source, size, notes) for source in request.sources}
     count = sum(network is not None for network in networks.values())
     _refuse_unused(request, networks=count > 0, kernels=count < len(networks))
     every: list[Subject] = []
     for source, network in ((source, networks[source]) for source in request.sources):
         every += _network(request, network, size) if network else [kernels.subject(source)]
     title = _title(every) if any(subject.network for subject in every) else kernels.title()
-    return Lineup(subjects=_unique(every), title=title, notes=tuple(kernels.notes), pixels=pixels)
+    return Lineup(subjects=_unique(every), title=title, notes=(*kernels.notes, *notes), pixels=pixels)
+
+
+def _read(source: str, size: tuple[int, ...] | None, notes: list[str]) -> Network | None:
+    """The network in a file, also of an ONNX model; None where it is no network."""
+    if not source.endswith(".onnx"):
+        return file.load(source)
+    from convcli.networks.onnx import reading
+
+    imported = reading.read(Path(source), size=size if size and len(size) == 2 else None, strict=False)
+    notes.extend(f"{source}: {note}" for note in imported.notes)
+    return imported.network(Path(source).stem)
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """`HxW`, or N for NxN. Raises `UsageError`."""
+    size = _size(text)
+    if len(size) != 2:
+        raise UsageError(f"a network takes a picture, not {_times(size)}")
+    return size
 
 
 def _refuse_unused(request: Request, *, networks: bool, kernels: bool) -> None:

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
         Filters,
         algorithm_of_bank,
         bank_cuts,
+        bank_is_by_planes,
         bank_rows,
         correlate,
         correlated,
+        layouts_of_bank,
         sum_pairs,
     )
+    from convcli.engine.bank.call import bank_call
+    from convcli.engine.bank.shifts import stamped_bank
     from convcli.engine.channel.correlation import Correlation
     from convcli.engine.channel.depthwise import plane_by_plane
     from convcli.engine.channel.phases import correlate_phase
@@ -47,7 +51,9 @@ __all__ = [
     "algorithm_for",
     "algorithm_of_bank",
     "band_rows",
+    "bank_call",
     "bank_cuts",
+    "bank_is_by_planes",
     "bank_rows",
     "by_planes",
     "copied",
@@ -55,6 +61,7 @@ __all__ = [
     "correlate_phase",
     "correlate_planes",
     "correlated",
+    "layouts_of_bank",
     "limits",
     "planar",
     "plane_by_plane",
@@ -64,6 +71,7 @@ __all__ = [
     "scratch_space",
     "settled",
     "stamp",
+    "stamped_bank",
     "sum_pairs",
     "whole_cuts",
     "work_dtype",
@@ -72,7 +80,10 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "engine.bank.bank": "Filters algorithm_of_bank bank_cuts bank_rows correlate correlated sum_pairs",
+        "engine.bank.bank": "Filters algorithm_of_bank bank_cuts bank_is_by_planes bank_rows correlate"
+        " correlated layouts_of_bank sum_pairs",
+        "engine.bank.call": "bank_call",
+        "engine.bank.shifts": "stamped_bank",
         "engine.channel.correlation": "Correlation",
         "engine.channel.depthwise": "plane_by_plane",
         "engine.channel.phases": "correlate_phase",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convcli.engine.dtypes import per_channel
 from convcli.engine.memory import scratch
 from convcli.records import record
 
@@ -55,13 +56,7 @@ class Curve:
             np.clip(band, self.numbers[0], self.numbers[1], out=band)
 
     def _slope(self, band: Floats, *, planes: bool) -> None:
-        slopes = self.numbers
-        if slopes.size > 1 and planes:
-            slopes = slopes[:, None, None]
-        elif slopes.size > 1 and band.flags.c_contiguous and band.ndim > 1:
-            # A row of pixels at once: numpy is slow where the innermost axis is a few channels long.
-            slopes = np.tile(slopes, band.shape[-2])
-            band = band.reshape(-1, slopes.size)
+        band, slopes = per_channel(band, self.numbers, planes=planes)
         below = scratch("below", band.shape, band.dtype)
         if self.numbers.min() >= 0 and self.numbers.max() <= 1:
             np.multiply(band, slopes, out=below)

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -50,21 +51,49 @@ def read_window(
 
     Axes of `x` beyond `ranges` (the channels) are taken whole. The window is `out` where it is given, else new.
     """
+    lengths = x.shape[: len(ranges)]
     shape = tuple(stop - start for start, stop in ranges) + x.shape[len(ranges) :]
     window = np.empty(shape, dtype) if out is None else out
-    pieces = [list(_pieces(start, stop, n)) for (start, stop), n in zip(ranges, x.shape, strict=False)]
+    outside = sum(max(0, -start) + max(0, stop - n) for (start, stop), n in zip(ranges, lengths, strict=True))
+    # What a batch of small pictures, or bands, asks for again and again is worked out once.
+    copies = _kept_copies if outside <= _FEW_OUTSIDE else _copies
+    for target, source, folded in copies(tuple(ranges), lengths, border):
+        if source is None:
+            window[target] = 0
+            continue
+        samples = x[source]
+        for place in folded:
+            # Not `take`, which copies all of what does not lie in one piece.
+            samples = samples[place]
+        window[target] = samples
+    return window
+
+
+#: Samples outside along the axes of a window up to which it is remembered where they come from.
+_FEW_OUTSIDE = 1 << 8
+_Copy: TypeAlias = "tuple[tuple[slice, ...], tuple[slice, ...] | None, list[tuple[Any, ...]]]"
+
+
+def _copies(ranges: tuple[tuple[int, int], ...], lengths: tuple[int, ...], border: str) -> list[_Copy]:
+    """The parts of a window: where each goes, the samples it comes from, and the indices of those along some axes."""
+    copies: list[_Copy] = []
+    pieces = [list(_pieces(start, stop, n)) for (start, stop), n in zip(ranges, lengths, strict=True)]
     for combination in itertools.product(*pieces):
         target = tuple(slice(a - start, b - start) for (a, b, _), (start, _) in zip(combination, ranges, strict=True))
         if border == "zero" and not all(inside for _, _, inside in combination):
-            window[target] = 0
+            copies.append((target, None, []))
             continue
-        source = x[tuple(slice(a, b) if inside else slice(None) for a, b, inside in combination)]
-        for axis, (a, b, inside) in enumerate(combination):
-            if not inside:
-                # Not `take`, which copies all of what does not lie in one piece.
-                source = source[(slice(None),) * axis + (source_indices(np.arange(a, b), x.shape[axis], border),)]
-        window[target] = source
-    return window
+        source = tuple(slice(a, b) if inside else slice(None) for a, b, inside in combination)
+        folded = [
+            ((slice(None),) * axis + (source_indices(np.arange(a, b), lengths[axis], border),))
+            for axis, (a, b, inside) in enumerate(combination)
+            if not inside
+        ]
+        copies.append((target, source, folded))
+    return copies
+
+
+_kept_copies = lru_cache(maxsize=256)(_copies)
 
 
 def _pieces(start: int, stop: int, n: int) -> itertools.chain[tuple[int, int, bool]]:

@@ -58,3 +58,19 @@ def settled(x: Array) -> Array:
     """
     plain = x.flags.c_contiguous or planar(x)
     return x if plain and x.flags.aligned else np.ascontiguousarray(x)
+
+
+def per_channel(band: Floats, numbers: Floats, *, planes: bool = False) -> tuple[Floats, Floats]:
+    """A view of `band` and one number, or one per channel, in shapes that fit each other.
+
+    Where pixels lie one after the other, a row of them is taken at once: numpy is slow where the innermost axis is few
+    channels long. `planes`: the channels are the first of three axes.
+    """
+    if numbers.size == 1:
+        return band, numbers
+    if planes:
+        return band, numbers[:, None, None]
+    if band.flags.c_contiguous and band.ndim > 1:
+        numbers = np.tile(numbers, band.shape[-2])
+        return band.reshape(-1, numbers.size), numbers
+    return band, numbers

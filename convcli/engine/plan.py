@@ -33,6 +33,8 @@ LINE = 1.3
 BETWEEN = 0.2
 #: `sepFilter2D` folds up to so many mirrored taps within vector registers.
 MIRRORED = 5
+#: Nanoseconds per sample of a small picture by the Fourier transform that `filter2D` makes of itself.
+TRANSFORMED = 20.0
 #: Nanoseconds for what bands and their threads take on the smallest picture.
 BANDS = 250_000
 #: Nanoseconds on one core up to which all of a picture is filtered by one call, without bands or threads.
@@ -153,6 +155,8 @@ def call_cost(plan: Plan, work: Plane) -> float:
         return line(kind.mirrored, max(kh, kw))
     if plan.algorithm == "passes" and max(kh, kw) < FOURIER_AREA:
         return rank * sum(_short(cost, taps) for cost, taps in ((kind.column, kh), (kind.row, kw)) if taps > 1)
+    if plan.algorithm == "fourier" and kh * kw >= FOURIER_AREA:
+        return TRANSFORMED
     called = plan.algorithm == "sums" or (plan.algorithm == "direct" and kh * kw < FOURIER_AREA)
     return plan.cost if called else math.inf
 

@@ -19,6 +19,7 @@ class Processor:
     `sepFilter2D` with few taps that are `mirrored`, of running sums of floats and of integers (`sums`), whatever the
     taps, and of matrix products along columns and rows.
 
+    `strided` products take time to lay out a sample, for a multiply-add, and to add up a result.
     `blocks` are the outputs of a product along columns, by the most taps for which they are best.
     """
 
@@ -30,6 +31,7 @@ class Processor:
     sums: tuple[float, float]
     column_product: Line
     row_product: Line
+    strided: tuple[float, float, float]
     blocks: tuple[tuple[int, int], ...]
 
     def column_block(self, taps: int) -> int:
@@ -53,12 +55,13 @@ def line(cost: Line, taps: int) -> float:
 #: OpenBLAS takes small operands as they lie: products are cheap from few taps on. Measured on Zen 4.
 WIDE = Processor(
     name="AVX-512", direct=(0.4, 0.045), row=(0.2, 0.036), column=(0.3, 0.04), mirrored=(0.2, 0.08),
-    sums=(1.3, 0.5), column_product=(0.2, 0.015), row_product=(0.75, 0.0135), blocks=((39, 4), (1 << 30, 8)),
+    sums=(1.3, 0.5), column_product=(0.2, 0.015), row_product=(0.75, 0.0135), strided=(0.4, 0.018, 0.3),
+    blocks=((39, 4), (1 << 30, 8)),
 )  # fmt: skip
 #: OpenBLAS rearranges all operands first: OpenCV is faster up to more taps. Measured on Zen 3.
 NARROW = Processor(
     name="AVX2", direct=(0.2, 0.0375), row=(0.17, 0.036), column=(0.12, 0.055), mirrored=(0.15, 0.075),
-    sums=(1.3, 0.5), column_product=(0.45, 0.029), row_product=(1.45, 0.0225),
+    sums=(1.3, 0.5), column_product=(0.45, 0.029), row_product=(1.45, 0.0225), strided=(0.8, 0.036, 0.6),
     blocks=((9, 4), (24, 8), (48, 16), (1 << 30, 24)),
 )  # fmt: skip
 
@@ -67,4 +70,4 @@ NARROW = Processor(
 def processor() -> Processor:
     """The kind of this processor: `NARROW` for all without AVX-512, as numpy sees it (`NPY_DISABLE_CPU_FEATURES`)."""
     features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
-    return WIDE if features.get("AVX512F") or features.get("AVX512_SKX") else NARROW
+    return WIDE if features.get("X86_V4", features.get("AVX512_SKX")) else NARROW

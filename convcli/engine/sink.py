@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convcli.engine.dtypes import limits
+from convcli.engine.dtypes import limits, per_channel
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ class Sink:
         `planes`: the channels are the first of three axes. The band is used up.
         """
         if self._bias is not None:
-            band += self._bias[:, None, None] if planes else self._bias
+            view, bias = per_channel(band, self._bias, planes=planes)
+            view += bias
         if self._curve is not None:
             self._curve.bend(band, planes=planes)
         band = self._storage.ranged(band)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 from numpy.lib.stride_tricks import as_strided
 
+from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch
 from convcli.records import record
 
@@ -81,7 +82,8 @@ def stamp(
     if any(sum(phase.count for phase in axis) < n for axis, n in zip(per_axis, lengths, strict=True)):
         y.fill(0)
     last, stride = per_axis[-1], windows[-1].stride
-    together = y.ndim == 3 and stride > 1 and _interleaves(y, stride) and len(last) == stride
+    planes = planar(y)
+    together = y.ndim == 3 and stride > 1 and (planes or _interleaves(y, stride)) and len(last) == stride
     for outer in itertools.product(*per_axis[:-1]):
         results = []
         for number, combination in enumerate((*outer, phase) for phase in last):
@@ -96,7 +98,10 @@ def stamp(
                 results.append(result)
             else:
                 y[tuple(phase.outputs for phase in combination)] = result
-        if results:
+        for channel in range(channels if results and planes else 0):
+            own = slice(channel, channel + 1)
+            _merge([result[..., own] for result in results], y[outer[0].outputs][..., own], last)
+        if results and not planes:
             _merge(results, y[outer[0].outputs], last)
     return y
 
@@ -113,7 +118,10 @@ def _merge(results: Sequence[Floats], rows: Floats, last: Sequence[Phase]) -> No
     stride, whole = len(results), min(phase.count for phase in last)
     shape = (height, whole, stride * channels)
     target = as_strided(rows, shape, (rows.strides[0], stride * channels * rows.itemsize, rows.itemsize))
-    cv2.merge([result[:, :whole] for result in results], target)
+    parts = [result[:, :whole] for result in results]
+    if planar(parts[0]):
+        parts = [part[..., channel] for part in parts for channel in range(channels)]
+    cv2.merge(parts, target)
     for phase, result in zip(last, results, strict=True):
         if phase.count > whole:
             rows[:, phase.outputs][:, whole:] = result[:, whole:]

@@ -69,7 +69,7 @@ def run_all(work: Callable[[T], object], pieces: Iterable[T]) -> None:
             for _ in pending:  # the others stop at their next piece
                 pass
 
-    with _one_thread_below():
+    with one_thread_below():
         count = _with_room(min(thread_count(), max(1, len(waiting))))
         helpers = _helpers(count - 1)
         for helper in helpers:
@@ -168,7 +168,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def _one_thread_below() -> Iterator[None]:
+def one_thread_below() -> Iterator[None]:
     """Keeps OpenCV and OpenBLAS from starting threads below ours; the settings return with the last user."""
     global _users, _before
     blas_get, blas_set = _blas_threads()

@@ -50,8 +50,8 @@ class Tile:
 class Tiling:
     """Outputs of `windows` on `x` `(*spatial, channels)` that are computed in `dtype`, band by band, into `sink`.
 
-    `rows` asks for bands of that height; `channels` is the number of output channels of a filter bank, which then may
-    get its window as planes.
+    `rows` asks for bands of that height, of `small` inputs, too; `channels` is the number of output channels of a
+    filter bank, which then may get its window as planes.
     """
 
     x: Array
@@ -61,6 +61,7 @@ class Tiling:
     sink: Sink
     rows: int = 0
     channels: int = 0
+    small: bool = False
 
     def grid(self, region: Region = ()) -> Grid:
         """Where the outputs lie, or those of a region."""
@@ -78,25 +79,31 @@ class Tiling:
         def from_region(region: Region) -> Floats:
             ranges = [window.reads(*part) for window, part in zip(self.windows, region, strict=True)]
             shape = [stop - start for start, stop in ranges]
+            origin = tuple(start for start, _ in ranges)
+            inside = all(start >= 0 and stop <= n for (start, stop), n in zip(ranges, self.x.shape, strict=False))
+            if self.channels and inside and self.x.dtype == self.dtype:
+                # Banks read it where it lies.
+                return compute(Tile(self.x[tuple(slice(*part) for part in ranges)], origin, region))
             if by_planes:
                 window = np.moveaxis(scratch("window", [self.x.shape[-1], *shape], self.dtype), 0, -1)
             else:
                 window = scratch("window", [*shape, self.x.shape[-1]], self.dtype)
             data = read_window(self.x, ranges, self.border, self.dtype, out=window)
-            return compute(Tile(data, tuple(start for start, _ in ranges), region))
+            return compute(Tile(data, origin, region))
 
         return self.by_regions(from_region)
 
     def by_regions(self, compute: Callable[[Region], Floats]) -> Cuts:
         """As `by_tiles`, for a `compute` that reads the input itself."""
-        cuts = bands(self.x.shape, self.windows, np.dtype(self.dtype).itemsize, self.rows, self.channels)
+        cuts = bands(self.x.shape, self.windows, np.dtype(self.dtype).itemsize, self.rows, self.channels, self.small)
         rest = tuple((0, window.length) for window in self.windows[1:])
         return Cuts(lambda band: self.sink.store(compute((band, *rest)), band[0]), cuts)
 
 
 def bands(
-    shape: Sequence[int], windows: Sequence[Window], itemsize: int, rows: int = 0, channels: int = 0
-) -> list[tuple[int, int]]:
+    shape: Sequence[int], windows: Sequence[Window], itemsize: int, rows: int = 0, channels: int = 0,
+    small: bool = False,
+) -> list[tuple[int, int]]:  # fmt: skip
     """The output rows cut into bands, for an input of this `shape`.
 
     The cuts follow from the sizes alone, never from the number of threads, so that results do not either. Halos are
@@ -107,7 +114,7 @@ def bands(
     low, high = first.reads(0, 1)
     per_row = max(1, (first.reads(0, first.length)[1] - low) // first.length)
     row_bytes = math.prod(lengths[1:]) * max(shape[-1] * per_row, channels) * itemsize
-    if 4 * row_bytes * first.length <= TILE_BYTES:
+    if not (rows and small) and 4 * row_bytes * first.length <= TILE_BYTES:
         return [(0, first.length)]
     halo = -(-(high - low - 1) // per_row)
     if rows:

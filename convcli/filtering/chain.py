@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -69,9 +70,40 @@ class Chain:
             spatial, channels = stage.size_out, stage.channels_out
         return tuple(stages)
 
+    def planes(self, stages: Sequence[Stage], entering: bool) -> list[bool]:
+        """Whether the result of each stage is to lie as planes, as what enters does or doesn't; pixels leave.
+
+        Each kernel says how many samples it would turn to read and write one or the other; the fewest are turned.
+        """
+        ways: dict[bool, tuple[float, list[bool]]] = {entering: (0.0, [])}
+        for kernel, stage in zip(self.kernels, stages, strict=True):
+            after: dict[bool, tuple[float, list[bool]]] = {}
+            for (reads, (cost, before)), writes in itertools.product(ways.items(), (False, True)):
+                total = cost + kernel.turned(stage.size_in, stage.channels_in, reads=reads, writes=writes)
+                if writes not in after or total < after[writes][0]:
+                    after[writes] = total, [*before, writes]
+            ways = after
+        return ways[False][1]
+
     def refusals(self, stages: Sequence[Stage]) -> tuple[str, ...]:
         """Notes on the stages that the algorithm asked for can't compute."""
         return tuple(note for stage in stages for note in refusal(self.algorithm, stage.kernel, stage.algorithm))
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether a network of it needs all of a picture at a time."""
+        return any(network.sees_all for network in map(as_network, self.kernels) if network)
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Bytes that networks which are run whole take for each pixel, about."""
+        whole = (network for network in map(as_network, self.kernels) if network and network.sees_all)
+        return max((network.bytes_per_pixel for network in whole), default=0.0)
+
+    def map_bytes(self, stages: Sequence[Stage]) -> int:
+        """Bytes that the maps of its largest network take at a time, where they are whole."""
+        pairs = [(as_network(kernel), stage.size_in) for kernel, stage in zip(self.kernels, stages, strict=True)]
+        return max((network.map_bytes(size) for network, size in pairs if network), default=0)
 
     @property
     def makes_maps(self) -> bool:

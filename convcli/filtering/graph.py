@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from convcli.engine.borders import rows_behind
-from convcli.engine.dtypes import work_dtype
+from convcli.engine.dtypes import planar, work_dtype
+from convcli.engine.memory import by_planes
 from convcli.engine.plan import FREE, Constraints
 from convcli.engine.sink import Sink, Storage
 from convcli.engine.threads import Cut, Cuts, run_all
@@ -42,13 +43,16 @@ class Node:
     def __init__(self, shape: Sequence[int], dtype: DTypeLike, sources: Sequence[Node] = ()) -> None:
         self.shape, self.dtype, self.sources = tuple(shape), np.dtype(dtype), tuple(dict.fromkeys(sources))
         self.begun = False
+        #: Whether channels are to lie as planes, where all of it is made at once.
+        self.planes = False
         self._made: set[int] = set()
         self._coming: dict[int, Any] = {}
 
     def begin(self, memory: type[Held | Paged], *, fine: bool) -> None:
         """Takes memory, and has the work on it cut up; the sources have begun. `fine`: it is made by and by."""
         self.begun = True
-        self.paged = memory(self.shape, self.dtype)
+        in_planes = self.planes and memory.held and len(self.shape) > 2
+        self.paged = Held.of(by_planes(self.shape, self.dtype)) if in_planes else memory(self.shape, self.dtype)
         self.array = self.paged.array
         work = self._cuts(fine=fine)
         self.cuts, self.work = list(work.cuts), work.work
@@ -111,7 +115,7 @@ class InMemory(Node):
 
     def __init__(self, array: Array) -> None:
         super().__init__(array.shape, array.dtype)
-        self.array, self.paged, self.begun = array, Held.of(array), True
+        self.array, self.paged, self.begun, self.planes = array, Held.of(array), True, planar(array)
         self.cuts, self.work, self._starts = [(0, len(array))], _nothing, [0]
 
 

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convcli import streams
 from convcli.channels import Channels
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.sink import PLAIN as EXACT, Sink, Storage, Tally
+from convcli.errors import ShapeError
 from convcli.filtering import opacity
 from convcli.filtering.chain import Chain, Stage, as_network
 from convcli.filtering.graph import Convolved, Node, Part, Pointwise
@@ -83,6 +85,12 @@ class Picture:
             self._colours = 0 if self._selection.everything else self._selection.colours
         self.stages: tuple[Stage, ...] = chain.stages(tuple(outline.shape[:-1]), self._axes, entering)
         self.leaves = self.stages[-1].channels_out
+        #: Whether it is only to be had whole, and the bytes of what networks make on the way.
+        self.sees_all, self.map_bytes = chain.sees_all, chain.map_bytes(self.stages)
+        if self.sees_all and self.map_bytes > (streams.free_memory() or self.map_bytes):
+            free = f"{streams.free_memory() / 1e6:,.0f} MB are free"
+            fact = f"the network's maps of this picture take {self.map_bytes / 1e6:,.0f} MB at a time, {free}"
+            raise ShapeError(fact, hint="a smaller picture, or fewer --jobs")
         self._entering = (*outline.shape[:-1], entering)
         self.notes += chain.refusals(self.stages) + chain.remarks(self.stages)
         self._colours = self._colours or self.leaves
@@ -256,9 +264,11 @@ class Picture:
         return watching
 
     def _floats(self, part: Part, kernels: Sequence[Kernel], stages: Sequence[Stage]) -> Part:
-        """A chain on a part of a node, as floats."""
-        for kernel, stage in zip(kernels, stages, strict=True):
+        """A chain, or its beginning, on a part of a node, as floats; kernels hand on what the next one reads best."""
+        planes = self._chain.planes(self.stages, part.node.planes)
+        for kernel, stage, in_planes in zip(kernels, stages, planes, strict=False):
             part = self._linked(part, kernel, stage.shape_out)
+            part.node.planes = in_planes
         return part
 
     def _linked(self, part: Part, kernel: Kernel, shape: Sequence[int]) -> Part:

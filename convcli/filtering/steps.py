@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a picture in memory that is worth being filtered in steps.
 IN_STEPS: Final = 1 << 22
+#: Bytes of a network's maps that are worth it.
+MAPS_IN_STEPS: Final = 1 << 26
 #: Bytes that the rows of one step take in all arrays that are made on the way.
 _STEP_BYTES: Final = 1 << 22
 #: Bytes of the result that are made by one thread at a time.
@@ -85,7 +87,8 @@ def filtered(picture: Picture, pixels: Array) -> Filtered:
 
 def goes_in_rows(picture: Picture, pixels: Array) -> bool:
     """Whether a picture in memory is large, and floats of it are made besides the result."""
-    return pixels.ndim == 3 and pixels.nbytes >= IN_STEPS and not picture.is_direct and paging.available()
+    large = pixels.nbytes >= IN_STEPS or picture.map_bytes >= MAPS_IN_STEPS
+    return pixels.ndim == 3 and large and not picture.is_direct and not picture.sees_all and paging.available()
 
 
 def is_opaque(source: Node) -> bool:

@@ -110,6 +110,13 @@ class _Builder:
             self.untrained.append(name)
         return layer
 
+    def _bent(self, item: Item, name: str) -> dict[str, Any]:
+        """The activation of a layer without weights."""
+        activation = self.shelf.bent(item.fields["activation"], (name, item.name))
+        if activation is not None:
+            activation.check(None)
+        return {"activation": activation}
+
     def _fully_connected(self, item: Item, flow: Flow, name: str) -> Flow:
         # A filter as large as its input, at its one place.
         layer = Layer(
@@ -125,15 +132,18 @@ class _Builder:
         taps = per_axis(item.fields["kernel_size"], AXES, "kernel_size")
         stride = per_axis(item.fields["stride"] or taps, AXES, "stride")
         padding = paddings(item.fields["padding"], AXES)
+        for cells, side, axis in zip(padding, taps, AXES, strict=True):
+            if not isinstance(cells, str) and max(cells) >= side:
+                raise FieldError("padding", f"{max(cells)} cells along {axis} are a window of {side} without a sample")
         windows = [
             gather_window(n, taps=k, stride=s, dilation=1, padding=p, axis=axis)
             for n, k, s, p, axis in zip(flow.size, taps, stride, padding, AXES, strict=True)
         ]
-        return self._placed(Placed.on(flow, name, f"pool {item.value}", windows, **_bent(item)))
+        return self._placed(Placed.on(flow, name, f"pool {item.value}", windows, **self._bent(item, name)))
 
     def _global_pool(self, item: Item, flow: Flow, name: str) -> Flow:
         windows = [gather_window(n, taps=n, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]
-        return self._placed(Placed.on(flow, name, f"pool {item.value}", windows, **_bent(item)))
+        return self._placed(Placed.on(flow, name, f"pool {item.value}", windows, **self._bent(item, name)))
 
     def _upsample(self, item: Item, flow: Flow, name: str) -> Flow:
         factor = item.value
@@ -141,7 +151,7 @@ class _Builder:
         taps, before = (2 * factor, factor // 2) if item.fields["bilinear"] else (factor, 0)
         windows = [Scatter(taps, factor, 1, before, n * factor) for n in flow.size]
         kind = "upsample bilinear" if item.fields["bilinear"] else "upsample"
-        return self._placed(Placed.on(flow, name, kind, windows, **_bent(item)))
+        return self._placed(Placed.on(flow, name, kind, windows, **self._bent(item, name)))
 
     def _depth_to_space(self, item: Item, flow: Flow, name: str) -> Flow:
         factor, order = item.value, item.fields["order"]
@@ -153,7 +163,7 @@ class _Builder:
         windows = [Scatter(factor, factor, 1, 0, n * factor) for n in flow.size]
         channels = flow.channels // factor**2
         kind = f"depth to space {order}"
-        return self._placed(Placed.on(flow, name, kind, windows, channels_out=channels, **_bent(item)))
+        return self._placed(Placed.on(flow, name, kind, windows, channels_out=channels, **self._bent(item, name)))
 
     def _join(self, item: Item, flow: Flow, name: str) -> Flow:
         if item.branches:
@@ -174,11 +184,13 @@ class _Builder:
         both = Flow(size=sizes[0], channels=sum(channels), sources=sources)
         windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in both.size]
         channels_out = channels[0] if item.kind != "concat" else None
-        return self._placed(Placed.on(both, name, item.kind, windows, channels_out=channels_out, **_bent(item)))
+        return self._placed(
+            Placed.on(both, name, item.kind, windows, channels_out=channels_out, **self._bent(item, name))
+        )
 
     def _activate(self, item: Item, flow: Flow, name: str) -> Flow:
         windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]
-        bent = _bent(replace(item, fields={"activation": item.value}))
+        bent = self._bent(replace(item, fields={"activation": item.value}), name)
         return self._placed(Placed.on(flow, name, "activate", windows, **bent))
 
     def _earlier(self, field: str, name: str) -> Flow:
@@ -231,16 +243,6 @@ _STEPS: dict[str, Callable[[_Builder, Item, Flow, str], Flow]] = {
     "subtract": _Builder._join,
     "concat": _Builder._join,
 }
-
-
-def _bent(item: Item) -> dict[str, Any]:
-    """The activation of a layer without weights. Raises `FieldError` for slopes that it has no file for."""
-    activation = item.fields["activation"]
-    if activation is not None and activation.name == "prelu":
-        if activation.numbers is None:
-            raise FieldError("activation", f"a layer of kind {item.kind} has no slopes in the file of weights")
-        activation.check(None)
-    return {"activation": activation}
 
 
 def _layer(item: Item, channels: int, width: float) -> Layer:

@@ -23,7 +23,7 @@ from convcli import streams
 from convcli.errors import KernelError, suggestion
 from convcli.networks import entrance, weights
 from convcli.networks.entrance import Entrance
-from convcli.networks.kinds import ACTIVATION, FROM, KINDS, NAME, POOLINGS, REPEAT, Kind
+from convcli.networks.kinds import ACTIVATION, FROM, KINDS, NAME, POOLINGS, REPEAT, Kind, word
 from convcli.networks.network import Item, Network
 from convcli.ops import fields as f
 from convcli.ops.fields import Field
@@ -161,7 +161,8 @@ class _Reader:
                 {node.value: Node("average", node.source, node.line, node.column)}, node.source, node.line, node.column
             )
         if not isinstance(node.value, dict):
-            raise node.error(f"a layer is a mapping, not {node.kind}", "{dense: 64, kernel_size: 3}")
+            hint = (word(node.value) if isinstance(node.value, str) else "") or "{dense: 64, kernel_size: 3}"
+            raise node.error(f"a layer is a mapping, not {node.kind}", hint)
         kinds = [key for key in node.value if key in KINDS]
         if len(kinds) != 1:
             raise self._kind_error(node, kinds)
@@ -225,6 +226,6 @@ class _Reader:
         if kinds:
             return node.error(f"one layer can't be both {' and '.join(kinds)}", "each layer is an entry of its own")
         for key in node.value:
-            if hint := suggestion(key, KINDS):
+            if hint := word(key) or suggestion(key, KINDS):
                 return node.key_error(key, f"unknown kind of layer '{key}'", hint)
         return node.error("a layer of no known kind", f"one of: {', '.join(KINDS)}")

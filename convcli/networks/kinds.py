@@ -97,6 +97,42 @@ KINDS: dict[str, Kind] = {
     "block": Kind("A named block.", {}, "name"),
     "layers": Kind("Layers to be repeated.", {}, "chain"),
 }  # fmt: skip
+#: Other programs' words for layers, and what is written here.
+WORDS = {
+    "conv": "{dense: CHANNELS}", "conv2d": "{dense: CHANNELS}", "convolution": "{dense: CHANNELS}",
+    "conv1x1": "{pointwise: CHANNELS}", "dwconv": "{depthwise: 1}", "depthwiseconv": "{depthwise: 1}",
+    "depthwiseconv2d": "{depthwise: 1}", "separableconv": "{depthwise_separable: CHANNELS}",
+    "separableconv2d": "{depthwise_separable: CHANNELS}", "deconv": "{transposed: CHANNELS}",
+    "convtranspose": "{transposed: CHANNELS}", "convtranspose2d": "{transposed: CHANNELS}",
+    "conv2dtranspose": "{transposed: CHANNELS}", "deformconv": "{deformable: CHANNELS}",
+    "linear": "{fc: OUTPUTS}", "gemm": "{fc: OUTPUTS}", "fullyconnected": "{fc: OUTPUTS}",
+    "maxpool": "{pool: max}", "maxpool2d": "{pool: max}", "avgpool": "{pool: average}",
+    "averagepool": "{pool: average}", "avgpool2d": "{pool: average}", "globalavgpool": "{global_pool: average}",
+    "globalaveragepool": "{global_pool: average}", "gap": "{global_pool: average}",
+    "globalmaxpool": "{global_pool: max}", "adaptiveavgpool2d": "{global_pool: average}",
+    "pixelshuffle": "{depth_to_space: 2}", "depthtospace": "{depth_to_space: 2}", "resize": "{upsample: 2}",
+    "upsampling": "{upsample: 2}", "upsampling2d": "{upsample: 2}", "cat": "{concat: NAME}",
+    "concatenate": "{concat: NAME}", "sub": "{subtract: NAME}", "residual": "{add: NAME}", "shortcut": "{add: NAME}",
+}  # fmt: skip
+#: Of activations and norms, which are no layers of their own.
+ACTIVATIONS = ("relu", "leakyrelu", "prelu", "sigmoid", "tanh", "relu6", "clip", "activation", "abs")
+NORMS = ("batchnorm", "batchnorm2d", "batchnormalization", "bn")
+NOTHING = ("flatten", "dropout", "identity")
+
+
+def word(name: str) -> str:
+    """What another program's word for a layer is here; empty where nothing is known."""
+    plain = name.lower().replace("_", "").replace("-", "")
+    if plain in ACTIVATIONS:
+        known = "relu" if plain in ("relu6", "activation") else name.lower()
+        return f"a field of the layer before it, activation: {known}; or {{activate: {known}}}"
+    if plain in NORMS:
+        return "fold it into the weights before it, as 'convcli import' does"
+    if plain in NOTHING:
+        return "leave it out: it changes no number here"
+    return f"that is {WORDS[plain]} here" if plain in WORDS else ""
+
+
 POOLINGS = ("max", "average")
 NAME = Field("text", "A name for the layer, in tables and for joins.", "")
 FROM = Field("text", "The earlier layer that it reads, or input, instead of the layer above.", "")

@@ -122,6 +122,20 @@ class NetworkKernel(Kernel):
     def _nominal(self) -> Assembled:
         return self.remembered("nominal", lambda: assemble(self.network))
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether one output of a layer sees all of a picture, so that none of it can be run in bands."""
+        return bool(self._nominal.sees_all)
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Bytes that its maps take for each pixel, about."""
+        return peak_bytes(self._nominal) / math.prod(self._nominal.layers[0].size_in)
+
+    def map_bytes(self, size: Sequence[int]) -> int:
+        """Bytes that its maps take at a time on an input of this size (height, width last), where they are whole."""
+        return peak_bytes(self.on(size[-2:]))
+
     def remarks(self, size: Sequence[int]) -> tuple[str, ...]:
         """What is to be said of a run on an input of this size (height, width last)."""
         assembled = self.on(size[-2:])
@@ -164,6 +178,10 @@ class NetworkKernel(Kernel):
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
         layers = len(self._nominal.layers)
         return Algorithm("layers", f"{layers} layers, each by its own plan")
+
+    def turned(self, spatial: Sequence[int], channels: int, *, reads: bool, writes: bool) -> float:
+        """A network makes pixels, of whatever it reads."""
+        return math.inf if writes else float(reads * math.prod(spatial) * channels)
 
     def coverage(self) -> NoReturn:
         raise ShapeError(f"network '{self.name}' says nothing of opacity")

@@ -10,6 +10,7 @@ from typing import Any, Final
 from convcli.errors import FieldError, KernelError, suggestion
 from convcli.networks.layers import Layer
 from convcli.ops import tensors
+from convcli.ops.activation import Activation
 from convcli.ops.tensors import MEMBERED, Tensor
 from convcli.spec.nodes import Node
 from convcli.spec.values import PICKLES, pickled
@@ -88,10 +89,14 @@ class Shelf:
             parts["bias"] = bias
         elif self._arrays and bias is not False and (bias or f"{name}.bias" in self._arrays):
             parts["bias"] = self._take(f"{name}.bias", "bias")
-        bent = layer.activation
-        if bent is not None and bent.name == "prelu" and bent.numbers is None:
-            bent = replace(bent, numbers=self._slopes(name))
+        bent = self.bent(layer.activation, names)
         return replace(layer, tensors=parts, bias="bias" in parts or bias is True, activation=bent)
+
+    def bent(self, activation: Activation | None, names: tuple[str, str]) -> Activation | None:
+        """The activation of a layer, with the slopes of the file where it is prelu without any."""
+        if activation is None or activation.name != "prelu" or activation.numbers is not None:
+            return activation
+        return replace(activation, numbers=self._slopes(self._name(*names)))
 
     def _name(self, whole: str, own: str) -> str:
         """What the file calls a layer."""

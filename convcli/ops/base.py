@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import field
@@ -29,6 +30,10 @@ T = TypeVar("T")
 
 #: So many facts about shapes a kernel keeps.
 REMEMBERED = 64
+#: How many times a sample counts that channels which don't mix have turned: they take long for it.
+TURNED = 8.0
+#: Channels up to which pixels are filtered together.
+PICTURE = 4
 #: Weights that are worth looking at one by one; nobody reads more, and millions take many seconds to write.
 MOST_LOOKED_AT = 1 << 18
 
@@ -133,6 +138,14 @@ class Kernel(ABC):
     @abstractmethod
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
         """How it is computed on an input of these sizes (by default a megapixel); by what is `asked`, if possible."""
+
+    def turned(self, spatial: Sequence[int], channels: int, *, reads: bool, writes: bool) -> float:
+        """Samples that go from planes to pixels or back where the input `reads` and the result `writes` planes.
+
+        Channels that don't mix stay as they lie: few are fastest pixel by pixel, many as planes.
+        """
+        samples = float(math.prod(spatial) * channels)
+        return (reads != writes) * TURNED * samples + (reads != (channels > PICTURE)) * samples
 
     @abstractmethod
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:

@@ -119,11 +119,24 @@ class Dense(Kernel):
         if self.copies:
             return COPY
         if self.channels:
-            mixed = engine.algorithm_of_bank(self.weights.shape, self.groups, Grid(self.stride, self.dilation, ()))
+            mixed = engine.algorithm_of_bank(self.weights.shape, self.groups, self.grid(spatial))
             if mixed is not None:
                 return mixed
         weights = self.effective[0, 0] if self.channels else self.effective
         return engine.algorithm_for(weights, (self.stride, self.dilation), spatial, channels, asked)
+
+    def grid(self, spatial: Sequence[int] | None) -> Grid:
+        """Where outputs lie on an input of these sizes, by default a megapixel."""
+        lengths = self.output_shape((spatial or (1000,) * len(self.axes))[-len(self.axes) :])
+        return Grid(self.stride, self.dilation, lengths)
+
+    def turned(self, spatial: Sequence[int], channels: int, *, reads: bool, writes: bool) -> float:
+        if self.channels is None:
+            return super().turned(spatial, channels, reads=reads, writes=writes)
+        grid = self.grid(spatial)
+        read, written = engine.layouts_of_bank(self.weights.shape, self.groups, grid)
+        samples = math.prod(spatial) * channels * (read not in (None, reads))
+        return float(samples + math.prod(grid.lengths) * self.channels[1] * (written not in (None, writes)))
 
     def coverage(self) -> Kernel:
         weights = tensors.of_array(footprint(self.effective, len(self.axes)))
@@ -152,22 +165,24 @@ class Dense(Kernel):
         return self._filters[key]
 
     def _call(self, x: Signature) -> Call | None:
+        windows = self.windows(x.shape[:-1], x.axes)
         if self.channels is not None:
-            return None
-        return engine.plane_call(x, self._weights(x.axes, x.work), self.windows(x.shape[:-1], x.axes), self.border)
+            return engine.bank_call(x, self._bank(x.axes, x.work), windows, self.border)
+        return engine.plane_call(x, self._weights(x.axes, x.work), windows, self.border)
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        if engine.planar(x) and (cuts := self._by_channels(x, axes, dtype, sink, constraints)):
-            return cuts
         windows = self.windows(x.shape[:-1], axes)
-        if self.channels is not None:
-            bank = self._bank(axes, dtype)
+        bank = None if self.channels is None else self._bank(axes, dtype)
+        apart = bank is None or engine.bank_is_by_planes(bank, windows)
+        if apart and engine.planar(x) and (cuts := self._by_channels(x, axes, dtype, sink, constraints)):
+            return cuts
+        if bank is not None:
             if cuts := engine.bank_cuts(x, bank, windows, sink):
                 return cuts
             tiling = engine.Tiling(
-                x=x, windows=windows, border=self.border, dtype=dtype, sink=sink, channels=self.channels[1]
+                x=x, windows=windows, border=self.border, dtype=dtype, sink=sink, channels=len(bank.weights)
             )
-            tiling = dataclasses.replace(tiling, rows=engine.bank_rows(bank, tiling))
+            tiling = dataclasses.replace(tiling, rows=engine.bank_rows(bank, tiling), small=True)
             return engine.correlated(tiling, bank, constraints.algorithm)
         weights = self._weights(axes, dtype)
         work = engine.Correlation(x, weights, windows, self.border, sink, constraints)

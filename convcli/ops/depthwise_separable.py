@@ -140,7 +140,7 @@ class DepthwiseSeparable(Kernel):
         def compute(tile: Tile) -> Floats:
             facts = tiling.facts(tile.data, constraints.algorithm)
             planes = engine.correlate(tile.data, kernels, tiling.grid(tile.region), facts)
-            mixed: Floats = planes @ mix
-            return mixed
+            mixed: Floats = planes.reshape(-1, len(mix)) @ mix
+            return mixed.reshape(*planes.shape[:-1], -1)
 
         return tiling.by_tiles(compute)

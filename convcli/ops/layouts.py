@@ -1,4 +1,7 @@
-"""Layouts of arrays: which axis is which, in letters. Inside the program the order is z, y, x, then c."""
+"""Layouts of arrays: which axis is which, in letters. Inside the program the order is n, z, y, x, then c.
+
+Along n, pictures one after the other, no kernel moves. Other programs' letters d, h and w are z, y and x: nchw, hwc.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,10 @@ if TYPE_CHECKING:
 
 #: The layout of a bare array by its rank.
 DEFAULTS = {1: "x", 2: "yx", 3: "yxc", 4: "zyxc"}
+#: All axes but the channels, in the program's order.
+_SPATIAL = "nzyx"
+#: Other programs' letters.
+_OTHERS = str.maketrans("dhw", "zyx")
 #: More channels than a picture has, with alpha.
 _MANY = 5
 
@@ -39,19 +46,26 @@ def default(shape: Sequence[int], expected: int | None = None) -> str:
     raise UsageError(fact, hint=f"say layout='{like}' (--layout {like}), or {others} if it is that")
 
 
-def check_letters(axes: str) -> None:
-    """Raises `UsageError` where `axes` can be the layout of no array."""
+def letters(axes: str) -> str:
+    """`axes` in the letters n, z, y, x and c; raises `UsageError` where they can be the layout of no array.
+
+    >>> letters("nchw"), letters("hwc")
+    ('ncyx', 'yxc')
+    """
     if not isinstance(axes, str):
         raise UsageError(f"a layout is letters of x, y, z and c, not {axes!r}", hint="layout='yxc'")
-    if len(set(axes)) != len(axes) or not set(axes) <= set("zyxc"):
-        raise UsageError(f"layout '{axes}' is not made of the letters x, y, z and c, each at most once")
-    if not set(axes) & set("zyx"):
+    ours = axes.lower().translate(_OTHERS)
+    if len(set(ours)) != len(ours) or not set(ours) <= set("nzyxc"):
+        hint = "nchw and hwc are known, too: d, h and w are z, y and x, and n counts pictures"
+        raise UsageError(f"layout '{axes}' is not made of the letters x, y, z and c, each at most once", hint=hint)
+    if not set(ours) & set("zyx"):
         raise UsageError(f"layout '{axes}' names no axis x, y or z")
+    return ours
 
 
 @record(kw_only=False)
 class Layout:
-    """The axes of an array, as letters of x, y, z and c, each at most once and one of them spatial."""
+    """The axes of an array, as letters of n, z, y, x and c, each at most once and one of them moved along."""
 
     axes: str
 
@@ -64,10 +78,10 @@ class Layout:
         """
         if axes is None:
             axes = default(array.shape, expected)
-        check_letters(axes)
+        said, axes = axes, letters(axes)
         if len(axes) != array.ndim:
             raise UsageError(
-                f"layout '{axes}' has {len(axes)} axes, the array {array.ndim}: its shape is {array.shape}"
+                f"layout '{said}' has {len(axes)} axes, the array {array.ndim}: its shape is {array.shape}"
             )
         if 0 in array.shape:
             raise UsageError(f"an array of shape {array.shape} holds no samples")
@@ -76,7 +90,7 @@ class Layout:
     @property
     def spatial(self) -> str:
         """The spatial axes, in the program's order."""
-        return "".join(axis for axis in "zyx" if axis in self.axes)
+        return "".join(axis for axis in _SPATIAL if axis in self.axes)
 
     def canonical(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The array as `(*spatial, channels)`; one channel where it has no channel axis."""

@@ -140,7 +140,7 @@ class Separable(Kernel):
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
         if self.copies:
             return COPY
-        plain = all(d == 1 for d in (*self.stride, *self.dilation))
+        plain = max(self.dilation) == 1
         if self.channels is None and len(self.axes) == 2 and plain and math.prod(self.taps) <= TOGETHER_LIMIT:
             together = np.multiply.outer(*self.effective)
             return engine.algorithm_for(together, (self.stride, self.dilation), spatial, channels, asked)

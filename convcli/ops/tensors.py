@@ -71,7 +71,8 @@ class Tensor:
     @cached_property
     def array(self) -> npt.NDArray[np.float64]:
         """The numbers as float64; raises `KernelError` where one is NaN or infinite."""
-        array = np.ascontiguousarray(self.native, dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN is one of those found below
+            array = np.ascontiguousarray(self.native, dtype=np.float64)
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
         if bad:
             raise self.fail(f"{self.origin}: {bad} of {array.size} numbers are NaN or infinite")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.engine import Cuts, Filters, Sink, Tile
+    from convcli.engine import Cuts, Sink, Tile
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 else:
     np = late("numpy")
@@ -45,8 +45,8 @@ OUTPUT_SHAPE = f.Field(
 OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one number or one per axis.", 0, least=0)
 
 
-#: Bytes of the output that a band makes.
-BAND_BYTES = 6 << 20
+#: Bytes of the output that a band makes, and up to which a bank's are two and not four.
+BAND_BYTES, FEW_BYTES = 6 << 20, 4 << 20
 
 
 @record
@@ -147,7 +147,17 @@ class Transposed(Kernel):
 
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
         phases = f"{math.prod(self.stride)} phases"
-        return Algorithm(phases, f"{phases}, no zeros stuffed")
+        if self.channels is None:
+            return Algorithm(phases, f"{phases}, no zeros stuffed")
+        if self._picked is not None:
+            return Algorithm("depth to space", "depth to space: samples are moved")
+        return Algorithm("shifts", f"shifts (one product for all taps, {phases})")
+
+    def turned(self, spatial: Sequence[int], channels: int, *, reads: bool, writes: bool) -> float:
+        if self.channels is None:
+            return super().turned(spatial, channels, reads=reads, writes=writes)
+        # Products take planes and pixels, and stamps are put together from planes to either.
+        return float(math.prod(spatial) * channels) if self._picked is not None and not reads else 0.0
 
     def coverage(self) -> Kernel:
         weights = self.effective
@@ -160,26 +170,37 @@ class Transposed(Kernel):
         unit = weights * (math.prod(self.stride) / total) if total else weights + 1.0
         return self.replace(weights=tensors.of_array(unit), groups=1, bias=None, activation=None, divisor=1, flip=False)
 
+    @cached_property
+    def _picked(self) -> npt.NDArray[np.intp] | None:
+        """Which input channel each output channel and tap is, where samples are only moved: depth to space."""
+        weights = self.effective
+        taps = weights.swapaxes(0, 1).reshape(weights.shape[1], -1)
+        if self.groups > 1 or not (np.count_nonzero(taps, axis=0) == 1).all() or not (taps.sum(axis=0) == 1).all():
+            return None
+        picked: npt.NDArray[np.intp] = taps.argmax(axis=0)
+        return picked
+
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        weights = spread_over(self.effective, axes, self.axes).astype(dtype)
+        weights = self.remembered(
+            ("stamp", axes, dtype), lambda: spread_over(self.effective, axes, self.axes).astype(dtype)
+        )
         target = sink.target(dtype)
-        groups, channels = self.groups, self.output_channels(x.shape[-1])
+        channels = self.output_channels(x.shape[-1])
         windows = [
             window if isinstance(window, Scatter) else Scatter(1, 1, 1, 0, window.length)
             for window in self.windows(x.shape[:-1], axes)
         ]
         tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink)
-        lead = weights.ndim - len(axes)
+        rows = 0
+        if len(windows) == 2:
+            # Every phase is a convolution of its own: bands of many rows keep the calls few.
+            row = windows[1].length * channels * np.dtype(dtype).itemsize
+            bands = 2 if self.channels and row * windows[0].length <= FEW_BYTES else 4
+            rows = max(1, min(BAND_BYTES // row, -(-windows[0].length // bands)))
+        if self.channels is not None:
+            tiling = dataclasses.replace(tiling, rows=rows, channels=channels)
+            return engine.stamped_bank(tiling, windows, weights, self.groups, self._picked)
         ones = (1,) * len(axes)
-        parts: dict[tuple[tuple[int, int | None, int], ...], Floats | Filters] = {}
-
-        def part(taps: tuple[slice, ...]) -> Floats | Filters:
-            """The weights of one phase: the same ones in every band."""
-            key = tuple((cut.start, cut.stop, cut.step) for cut in taps)
-            if key not in parts:
-                some = weights[(slice(None),) * lead + taps]
-                parts[key] = some if self.channels is None else engine.Filters(some, groups)
-            return parts[key]
 
         def compute(tile: Tile) -> Floats:
             facts = tiling.facts(tile.data, constraints.algorithm)
@@ -187,20 +208,13 @@ class Transposed(Kernel):
             def phase(
                 source: Floats, taps: tuple[slice, ...], dilation: tuple[int, ...], lengths: tuple[int, ...], name: str
             ) -> Floats:
-                weights = part(taps)
-                if not isinstance(weights, engine.Filters):
-                    result = engine.correlate_phase(source, weights, dilation, lengths, name)
-                    if result is not None:
-                        return result
+                result = engine.correlate_phase(source, weights[taps], dilation, lengths, name)
+                if result is not None:
+                    return result
                 # Others may hand out the same scratch array again.
-                return np.array(engine.correlate(source, weights, Grid(ones, dilation, lengths), facts))
+                return np.array(engine.correlate(source, weights[taps], Grid(ones, dilation, lengths), facts))
 
             into = None if target is None else target[slice(*tile.region[0])]
             return engine.stamp(tile, windows, channels, phase, into)
 
-        rows = 0
-        if len(windows) == 2:
-            # Every phase is a convolution of its own: bands of many rows keep the calls few.
-            row = windows[1].length * channels * np.dtype(dtype).itemsize
-            rows = max(1, min(BAND_BYTES // row, -(-windows[0].length // 4)))
         return dataclasses.replace(tiling, rows=rows).by_tiles(compute)

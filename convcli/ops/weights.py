@@ -54,7 +54,7 @@ def common(fields: Mapping[str, Any], axes: str) -> dict[str, Any]:
         "about": fields["about"],
         "axes": axes,
         "bias": fields["bias"],
-        "activation": fields["activation"],
+        "activation": fields.get("activation"),
         "stride": per_axis(fields["stride"], axes, "stride"),
         "dilation": per_axis(fields["dilation"], axes, "dilation"),
         "padding": paddings(fields["padding"], axes),

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 from convcli.channels import Channels
-from convcli.pictures.format import Metadata, Pixels
+from convcli.pictures.format import NOTHING, Metadata, Pixels
 from convcli.pictures.registry import FORMATS
 
 Text: TypeAlias = tuple[str, str]
@@ -37,6 +37,8 @@ def fit(
     row, (height, width, count) = FORMATS[format], (*pixels.shape, 1)[:3]
     channels = channels or Channels.of(count)
     written = Channels.of(row.widened.get(count, count)) if count in row.widened else channels
+    if metadata == NOTHING and written == channels and (row.bands or format == "npy" or not channels.has_bands):
+        return NOTHING, ()
     notes = list(metadata.lost)
     if written != channels:
         notes.insert(0, f"{channels} becomes {written} in {format} files")

@@ -158,14 +158,17 @@ def overheard(complaints: list[str], doubts: list[str] | None = None) -> Iterato
             return
         heard = b""
         try:
-            with _nameless_file() as ear:
-                os.dup2(ear.fileno(), 2)
-                try:
-                    yield
-                finally:
-                    os.dup2(before, 2)
+            ear = _ear()
+            os.dup2(ear.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(before, 2)
+                if os.fstat(ear.fileno()).st_size:
                     ear.seek(0)
                     heard = ear.read(_MOST_HEARD)
+                    ear.seek(0)
+                    ear.truncate()
         finally:
             os.close(before)
             goes_on = False  # an error of OpenCV's: in lines with a ">", and then an empty one
@@ -182,11 +185,20 @@ def overheard(complaints: list[str], doubts: list[str] | None = None) -> Iterato
                     os.write(2, line)
 
 
-def _nameless_file() -> IO[bytes]:
-    """A file that goes away when it is closed: in memory where the system can."""
-    try:
-        return os.fdopen(os.memfd_create("convcli"), "w+b")
-    except (AttributeError, OSError):  # not Linux, or not allowed
-        import tempfile
+#: Where codecs write to while they are heard, and the process that it is of: copies of a process would share it.
+_ears: dict[int, IO[bytes]] = {}
 
-        return tempfile.TemporaryFile()
+
+def _ear() -> IO[bytes]:
+    """This process's file that goes away with it: in memory where the system can."""
+    ear = _ears.get(os.getpid())
+    if ear is None:
+        _ears.clear()
+        try:
+            ear = os.fdopen(os.memfd_create("convcli"), "w+b", buffering=0)
+        except (AttributeError, OSError):  # not Linux, or not allowed
+            import tempfile
+
+            ear = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - as long as the process lives
+        _ears[os.getpid()] = ear
+    return ear

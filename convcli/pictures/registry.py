@@ -7,8 +7,10 @@ when it is asked to do something.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from convcli.channels import MOST, Channels
@@ -25,7 +27,8 @@ class Late:
         self.module, _, self.name = f"convcli.pictures.formats.{path}".rpartition(".")
 
     def __call__(self, *arguments: Any, **settings: Any) -> Any:
-        return getattr(importlib.import_module(self.module), self.name)(*arguments, **settings)
+        module = sys.modules.get(self.module) or importlib.import_module(self.module)
+        return getattr(module, self.name)(*arguments, **settings)
 
 
 @record
@@ -94,7 +97,7 @@ class Format:
 
     def holds(self, dtype: Any, channels: Channels) -> bool:
         """Whether it keeps pixels of a dtype (a numpy dtype or its name) and such channels; three bands as colours."""
-        return self.name == "npy" or (str(dtype) in self.depths and self.holds_channels(channels))
+        return self.name == "npy" or (_depth(dtype) in self.depths and self.holds_channels(channels))
 
     def holds_channels(self, channels: Channels) -> bool:
         count = channels.count
@@ -109,6 +112,12 @@ class Format:
     def pays_in_bands(self, head: bytes, least: int) -> bool:
         """Whether a file that starts with `head` can be read in bands, and may have `least` bytes of samples."""
         return self.rows is not None and (self.promised is None or self.promised(head) >= least)
+
+
+@cache
+def _depth(dtype: Any) -> str:
+    """The name of a dtype, which numpy puts together each time."""
+    return str(dtype)
 
 
 def is_tiff(data: bytes) -> bool:

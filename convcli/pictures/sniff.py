@@ -37,6 +37,11 @@ _FOREIGN: Final = (
 )
 
 
+#: The header that was read last, of a small file, of which several ask: its bytes and format, and what it says.
+_last: tuple[bytes, str, Header | None] = (b"", "", None)
+_SMALL: Final = 1 << 20
+
+
 def identify(data: bytes) -> str:
     """The format of a file that can be read, one of `READABLE`, or an empty string.
 
@@ -97,11 +102,18 @@ def _is_utf8(some: bytes) -> bool:
 
 def header(data: bytes, format: str) -> Header:
     """The header of a file of that format. Raises ImageError for one that is cut short or impossible."""
+    global _last
     from convcli.pictures.format import Header, TruncatedError
 
+    known, format_then, facts = _last
+    if known is data and format_then == format and facts is not None:
+        return facts
     read = FORMATS[format].header
     try:
-        return read(data) if read else Header()
+        facts = read(data) if read else Header()
+        if len(data) <= _SMALL:
+            _last = data, format, facts
+        return facts
     except (struct.error, IndexError):
         raise TruncatedError(f"truncated {format.upper()}: it ends at byte {len(data)}") from None
 

@@ -18,6 +18,14 @@ from convcli.spec.values import at, read
 
 #: Fields which a kernel of any type may have besides those of its type.
 GENERAL = ("about", "type")
+#: Other programs' words for types, without their lines and dashes.
+WORDS = {
+    "conv": "dense", "conv1d": "dense", "conv2d": "dense", "conv3d": "dense", "convolution": "dense", "linear": "dense",
+    "standard": "dense", "deconv": "transposed", "deconvolution": "transposed", "convtranspose": "transposed",
+    "convtranspose2d": "transposed", "conv2dtranspose": "transposed", "upsample": "transposed",
+    "deformconv": "deformable", "deformconv2d": "deformable", "dcn": "deformable", "dcnv2": "deformable",
+    "separableconv2d": "depthwise_separable", "sepconv": "depthwise_separable",
+}  # fmt: skip
 
 
 def from_text(
@@ -86,6 +94,8 @@ def _build(node: Node, name: str, overrides: Mapping[str, Node]) -> Kernel:
         raise node.error(
             f"a kernel is a mapping of fields or rows of numbers, not {node.kind}", "about: ..., weights: ..."
         )
+    if "layers" in node.value:
+        raise node.key_error("layers", "this is a network file, no kernel", "convcli apply -k and compare read it")
     kernel_type = _kernel_type(node)
     node, beside = _overridden(node, kernel_type, overrides)
     known = {"about": ABOUT, **kernel_type.FIELDS}
@@ -127,6 +137,9 @@ def _kernel_type(node: Node) -> type[Kernel]:
         raise type_node.error(f"'type' must be one of {', '.join(TYPES)}, not {type_node.kind}")
     if type_node.value not in TYPES:
         hint = suggestion(type_node.value, TYPES) or f"one of: {', '.join(TYPES)}"
+        plain = type_node.value.lower().replace("_", "").replace("-", "")
+        if plain in WORDS:
+            hint = f"that is type {WORDS[plain]} here"
         if type_node.value in ("dilated", "atrous", "depthwise", "strided"):
             hint = "that is type dense with a field: " + {
                 "depthwise": "groups = channels", "strided": "stride"

@@ -121,12 +121,19 @@ def _sizes(node: Node, field: Field, name: str) -> Any:
 
 def _padding(node: Node, field: Field, name: str) -> Any:
     if isinstance(node.value, str):
-        return _choice(node, name, PADDINGS, "same, valid or numbers")
+        # TensorFlow's SAME is not PyTorch's.
+        hint = {"SAME": "that is same_upper here"}.get(node.value, "")
+        return _choice(node, name, PADDINGS, "same, valid or numbers", hint or _lowered(node.value, PADDINGS))
     if not isinstance(node.value, list):
         return whole(node, f"'{name}'", 0)
     if not 1 <= len(node.value) <= 3:
         raise node.error(f"'{name}' has {len(node.value)} entries; it takes one per axis")
     return [_axis_padding(item, name) for item in node.value]
+
+
+def _lowered(text: str, choices: tuple[str, ...]) -> str:
+    """A hint where only the letters' case is wrong."""
+    return f"write {text.lower()}" if text.lower() in choices else ""
 
 
 def _axis_padding(node: Node, name: str) -> int | tuple[int, int]:
@@ -138,7 +145,7 @@ def _axis_padding(node: Node, name: str) -> int | tuple[int, int]:
     return before, after
 
 
-def _array(node: Node, field: Field, name: str) -> Tensor:
+def array(node: Node, field: Field, name: str) -> Tensor:
     """Numbers, nested lists of numbers, or the name of an array file."""
     value = node.value
     if tensors.is_array(value):
@@ -216,7 +223,7 @@ def _weights(node: Node, field: Field, name: str) -> Tensor | RuleCall:
         return rule(node, name, RULES)
     if not isinstance(node.value, list | str) and not tensors.is_array(node.value):
         raise node.error(f"'{name}' must be rows of numbers, a rule or {_FILES}, not {quoted(node)}")
-    return _array(node, field, name)
+    return array(node, field, name)
 
 
 def _taps_field(node: Node, field: Field, name: str) -> Any:
@@ -237,7 +244,7 @@ def _one_axis(node: Node, field: Field, name: str) -> Tensor | RuleCall:
 
 def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall | BranchCall:
     if not isinstance(node.value, dict):
-        return _array(node, field, name)
+        return array(node, field, name)
     if "branch" in node.value:
         from convcli.spec.branches import branch
 
@@ -250,7 +257,7 @@ def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall | BranchC
 
 def _mask(node: Node, field: Field, name: str) -> Tensor | BranchCall:
     if not isinstance(node.value, dict):
-        return _array(node, field, name)
+        return array(node, field, name)
     from convcli.spec.branches import branch
 
     return branch(node, name, read)
@@ -269,60 +276,21 @@ def _length(node: Node, field: Field, name: str) -> float:
     return value
 
 
-def _activation(node: Node, field: Field, name: str) -> Activation:
-    """The name of an activation, or a mapping of it to its numbers."""
-    from convcli.ops.activation import BARE, FORMS, Activation
+def _activation(node: Node, field: Field, name: str) -> Activation | None:
+    from convcli.spec.activations import activation
 
-    value = node.value
-    if isinstance(value, str) and value in BARE:
-        return Activation(name=value)
-    if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in FORMS:
-        word = value if isinstance(value, str) else next(iter(value), "") if isinstance(value, dict) else ""
-        raise _no_activation(node, str(word), name)
-    (word, inner), *_ = value.items()
-    if word in BARE:
-        raise node.error(f"'{word}' takes no number", f"{name}: {word}")
-    numbers = _array(inner, Field("array", ""), word)
-    expected = {"leaky_relu": 1, "clip": 2}.get(word, numbers.size)
-    if numbers.size != expected:
-        count = f"{expected} number{'s' if expected > 1 else ''}"
-        raise inner.error(f"'{word}' takes {count}, not {numbers.size}", f"{name}: {FORMS[word]}")
-    if word == "clip" and not numbers.array[0] <= numbers.array[1]:
-        raise inner.error(f"'clip' goes from {numbers.array[0]:g} to {numbers.array[1]:g}", "the lesser number first")
-    return Activation(name=word, numbers=numbers)
-
-
-def _no_activation(node: Node, word: str, name: str) -> KernelError:
-    """An error for what is no activation, with the form in which it is written here."""
-    from convcli.ops.activation import FORMS
-
-    plain = word.lower().replace("-", "").replace("_", "")
-    known = {key.replace("_", ""): form for key, form in FORMS.items()} | {"relu6": "{clip: [0, 6]}"}
-    hint = f"{name}: {known[plain]}" if plain in known else f"one of: {', '.join(FORMS.values())}"
-    if plain in ("linear", "none", "identity"):
-        hint = f"leave '{name}' out"
-    shown = f"'{word}'" if word else node.kind
-    return node.error(f"'{name}' can't be {shown}{' alone' if word in FORMS else ''}", hint)
-
-
-def _named_activation(node: Node, field: Field, name: str) -> Activation | None:
-    """As `_activation`, but the slopes of prelu may be left to a network's file, and `none` is one."""
-    from convcli.ops.activation import Activation
-
-    if node.value == "none":
-        return None
-    return Activation(name="prelu") if node.value == "prelu" else _activation(node, field, name)
+    return activation(node, name, named=field.kind == "named_activation")
 
 
 def _biases(node: Node, field: Field, name: str) -> bool | Tensor:
-    return node.value if isinstance(node.value, bool) else _array(node, field, name)
+    return node.value if isinstance(node.value, bool) else array(node, field, name)
 
 
 READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "text": _text,
     "weights": _weights,
     "taps": _taps_field,
-    "array": _array,
+    "array": array,
     "offsets": _offsets,
     "sizes": _sizes,
     "padding": _padding,
@@ -332,7 +300,7 @@ READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "axes": _axes,
     "whole": _whole,
     "activation": _activation,
-    "named_activation": _named_activation,
+    "named_activation": _activation,
     "biases": _biases,
     "mask": _mask,
     "range": _range,

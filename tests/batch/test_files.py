@@ -65,23 +65,7 @@ def test_nothing_stays_after_a_failure(tmp_path: Path, step: str, monkeypatch: p
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     if step == "write":
-        opened = os.fdopen
-
-        def fdopen(handle: int, mode: str) -> Any:
-            file = opened(handle, mode, buffering=0)
-
-            class Full:
-                write = staticmethod(full)
-
-                def __enter__(self) -> Full:
-                    return self
-
-                def __exit__(self, *_: object) -> None:
-                    file.close()
-
-            return Full()
-
-        monkeypatch.setattr(os, "fdopen", fdopen)
+        monkeypatch.setattr(os, "write", full)
     elif step == "replace":
         monkeypatch.setattr(os, "replace", full)
     else:

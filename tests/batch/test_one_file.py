@@ -27,13 +27,13 @@ pytestmark = pytest.mark.skipif(not paging.available(), reason="this system give
 
 
 @pytest.fixture(autouse=True)
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_pieces(monkeypatch: pytest.MonkeyPatch, in_bands: None) -> Iterator[None]:
     """Memory given back page by page, at once: what is used later than it is there for turns to zeros."""
     monkeypatch.setattr(paging, "GRAIN", mmap.PAGESIZE)
     monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 17)
     # Small pictures have several bands, as large ones do.
-    monkeypatch.setattr(fused, "HEIGHT", 64)
-    monkeypatch.setattr(fused, "WIDTH", 1024)
+    monkeypatch.setattr(fused, "MOST", 64)
+    monkeypatch.setattr(fused, "ALONE", 0)
     monkeypatch.setattr(whole_plane, "LEAST", 0)
     monkeypatch.setattr(tiff_rows, "_BAND_BYTES", 1 << 14)
     yield

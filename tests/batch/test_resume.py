@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from convcli.batch import one_file, resume
+from convcli.batch.names import inputs
 from tests.support import Result, command, environment, noise, run, save
 
 REPORT = "run.jsonl"
@@ -288,6 +289,7 @@ def test_an_input_that_changes_meanwhile_is_not_recorded_as_what_it_was(
     """Of a large file the hash is made first, and then it is read again."""
     monkeypatch.setattr(one_file, "_LEAST", 0)
     monkeypatch.setattr(one_file, "_LEAST_ALONE", 0)
+    monkeypatch.setattr(inputs, "_SMALL", 0)
     hashed = resume.file_digest
 
     def disturbed(path: str) -> str:

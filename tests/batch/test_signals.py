@@ -10,10 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from convcli import __main__
+from convcli import __main__, cli
 from convcli.batch.workers import interrupts
 from tests.support import command, environment, leftovers, noise, read, save
 
@@ -55,6 +56,24 @@ def whole(folder: Path) -> int:
 
 
 @posix
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (cli.Terminated(15), 143)])
+def test_a_signal_while_a_class_is_made(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python 3.11 makes another error of what is raised in `__set_name__`."""
+
+    class Interrupted:
+        def __set_name__(self, owner: Any, name: str) -> None:
+            raise error
+
+    def main(*arguments: Any, **options: Any) -> None:
+        type("Made", (), {"field": Interrupted()})
+
+    monkeypatch.setattr(cli.group, "main", main)
+    assert cli.run(["list"]) == code
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
 @pytest.mark.parametrize(("number", "code"), ENDING)
 @pytest.mark.parametrize("delay", [0.0, 0.05])
 def test_a_signal_stops_the_run_and_leaves_no_torn_output(tmp_path: Path, number: int, code: int, delay: float) -> None:

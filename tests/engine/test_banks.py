@@ -11,30 +11,52 @@ from scipy import ndimage
 
 import convcli
 from convcli.engine.bank import bank, winograd
-from convcli.engine.geometry import Grid
+from convcli.engine.bank.plan import plan_bank
+from convcli.engine.geometry import grid_of
+from convcli.engine.processor import NARROW
 
-#: Weights, spatial sizes, groups, stride, dilation, and the algorithm that they are for.
+#: Weights, spatial sizes, groups, stride, dilation, and the algorithm that they are for: of planes, and of pixels where
+#: that is another one.
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = {
     "colours": ((3, 3, 1, 1), (40, 50), 1, 1, 1, "pointwise"),
     "1x1": ((40, 33, 1, 1), (30, 41), 1, 1, 1, "pointwise"),
     "1x1 in groups, every third": ((8, 3, 1, 1), (30, 41), 2, 3, 1, "pointwise"),
     "1x1 in groups": ((40, 20, 1, 1), (90, 101), 2, 1, 1, "pointwise"),
     "1x1 of many channels": ((200, 150, 1, 1), (60, 64), 1, 1, 1, "pointwise"),
-    "pictures": ((3, 3, 3, 3), (90, 1100), 1, 1, 1, "rows"),
-    "edges": ((16, 3, 5, 4), (61, 47), 1, 1, 1, "rows"),
-    "half size": ((16, 3, 3, 3), (61, 47), 1, 2, 1, "rows"),
-    "dilated": ((6, 4, 3, 3), (61, 47), 2, 1, 3, "rows"),
-    "strided and dilated": ((6, 4, 3, 3), (61, 47), 1, 2, 3, "rows"),
-    "one to many": ((20, 1, 3, 3), (61, 47), 1, 1, 1, "rows"),
-    "per channel": ((6, 1, 3, 3), (61, 47), 6, 1, 1, "planes"),
+    "pictures": ((3, 3, 3, 3), (90, 1100), 1, 1, 1, "planes"),
+    "edges": ((16, 3, 5, 4), (61, 47), 1, 1, 1, "columns"),
+    "half size": ((16, 3, 3, 3), (61, 47), 1, 2, 1, "columns"),
+    "half size, deep": ((40, 30, 3, 3), (61, 47), 1, 2, 1, "columns"),
+    "dilated": ((6, 4, 3, 3), (61, 47), 2, 1, 3, "columns"),
+    "strided and dilated": ((6, 4, 3, 3), (61, 47), 1, 2, 3, "columns"),
+    "strided and dilated, deep": ((40, 44, 3, 3), (61, 47), 1, 2, 3, "columns"),
+    "one to many": ((20, 1, 3, 3), (61, 47), 1, 1, 1, "columns"),
+    "per channel": ((6, 1, 3, 3), (61, 47), 6, 1, 1, "multiply-adds"),
+    "per channel, half size": ((64, 1, 3, 3), (61, 47), 64, 2, 1, "net multiply-adds"),
+    "per channel, every third, dilated": ((12, 1, 4, 5), (61, 47), 12, 3, 2, "multiply-adds"),
+    "per channel, dilated": ((12, 1, 3, 3), (61, 47), 12, 1, 4, "multiply-adds"),
+    "one channel, half size": ((1, 1, 1, 2), (11, 24), 1, 2, 3, "multiply-adds"),
+    "two per channel": ((80, 1, 3, 3), (21, 27), 40, 1, 1, "multiply-adds"),
+    "per channel, large maps": ((4, 1, 3, 3), (300, 470), 4, 1, 1, "planes multiply-adds"),
+    "per channel, lines": ((40, 1, 9), (300,), 40, 2, 1, "multiply-adds"),
+    "per channel, volumes": ((40, 1, 3, 2, 3), (9, 20, 31), 40, 1, 1, "multiply-adds"),
     "large kernels": ((3, 3, 13, 13), (70, 80), 1, 1, 1, "planes"),
-    "deep": ((33, 32, 3, 3), (70, 51), 1, 1, 1, "winograd"),
-    "deep and small": ((33, 32, 3, 3), (7, 51), 1, 1, 1, "winograd"),
-    "deep in groups": ((64, 32, 3, 3), (20, 21), 2, 1, 1, "rows"),
-    "lines": ((7, 5, 9), (3000,), 1, 1, 1, "rows"),
-    "volumes": ((6, 4, 3, 2, 3), (9, 20, 31), 2, 1, 1, "rows"),
-    "volumes, every other": ((6, 4, 3, 3, 3), (9, 20, 31), 1, 2, 1, "rows"),
-    "volumes, dilated": ((6, 4, 3, 3, 3), (9, 20, 31), 1, 1, 2, "rows"),
+    "many to few": ((3, 64, 3, 3), (61, 47), 1, 1, 1, "shifts"),
+    "many to one": ((1, 64, 5, 5), (61, 247), 1, 1, 1, "shifts"),
+    "many to few, dilated, in groups": ((4, 32, 3, 2), (61, 47), 2, 1, 2, "shifts"),
+    "many to few, lines": ((2, 64, 9), (3000,), 1, 1, 1, "shifts"),
+    "many to few, volumes": ((2, 40, 3, 2, 3), (9, 20, 31), 1, 1, 1, "shifts"),
+    "deep": ((65, 64, 3, 3), (70, 51), 1, 1, 1, "winograd"),
+    "deep, dilated": ((129, 128, 3, 3), (100, 81), 1, 1, 2, "winograd"),
+    "deep and small": ((33, 32, 3, 3), (7, 51), 1, 1, 1, "columns"),
+    "in groups of eight": ((64, 8, 3, 3), (28, 30), 8, 1, 1, "net columns"),
+    "in groups of eight, half size, dilated": ((64, 8, 3, 2), (28, 30), 8, 2, 2, "columns"),
+    "deep in groups": ((64, 32, 3, 3), (20, 21), 2, 1, 1, "columns"),
+    "lines": ((7, 5, 9), (3000,), 1, 1, 1, "columns"),
+    "volumes": ((6, 4, 3, 2, 3), (9, 20, 31), 2, 1, 1, "columns"),
+    "volumes, every other": ((6, 4, 3, 3, 3), (9, 20, 31), 1, 2, 1, "columns"),
+    "volumes, dilated": ((6, 4, 3, 3, 3), (9, 20, 31), 1, 1, 2, "columns"),
+    "deep volumes": ((30, 32, 3, 2, 3), (5, 20, 31), 1, 1, 2, "columns"),
 }
 
 
@@ -54,13 +76,15 @@ def truth(x: Any, weights: Any, groups: int, stride: int, dilation: int) -> Any:
 
 @pytest.mark.parametrize("name", CASES)
 def test_against_sums_of_correlations(name: str) -> None:
-    shape, spatial, groups, stride, dilation, algorithm = CASES[name]
+    shape, spatial, groups, stride, dilation, algorithms = CASES[name]
     rng = np.random.default_rng(0)
     weights, x = rng.standard_normal(shape), rng.standard_normal((shape[1] * groups, *spatial))
     axes = "zyx"[3 - len(spatial) :]
     fields = {"groups": groups, "stride": stride, "dilation": dilation}
     kernel = convcli.load({"weights": weights, "axes": axes, "border": "zero", **fields})
-    assert bank.algorithm(shape, groups, Grid(kernel.stride, kernel.dilation, ())) == algorithm
+    grid = grid_of(kernel.windows(spatial, axes))
+    names = [plan_bank(bank.work_of(shape, groups, grid, planes=planes), NARROW).algorithm for planes in (True, False)]
+    assert " ".join(dict.fromkeys(names)) == algorithms
     expected = truth(x, weights, groups, stride, dilation)
     pixels = np.ascontiguousarray(np.moveaxis(x, 0, -1))
     for dtype, bound in ((np.float32, 1e-5), (np.float64, 1e-13)):
@@ -80,10 +104,10 @@ def test_integers_through_a_bank() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
-def test_winograd_leaves_what_it_would_spread_to_rows(value: float) -> None:
+def test_winograd_leaves_what_it_would_spread_to_columns(value: float) -> None:
     """A sample that is no number, or far above the others, changes nothing that the kernel does not reach."""
     rng = np.random.default_rng(2)
-    x, kernel = rng.random((32, 60, 70), np.float32), convcli.load({"weights": rng.random((32, 32, 3, 3))})
+    x, kernel = rng.random((64, 60, 70), np.float32), convcli.load({"weights": rng.random((64, 64, 3, 3))})
     before = kernel.apply(x, "cyx")
     x[5, 30, 40] = value
     y = kernel.apply(x, "cyx")
@@ -134,7 +158,7 @@ def test_the_transform_of_a_bank_is_made_once_for_many_pictures(monkeypatch: pyt
         return transformed(weights)
 
     monkeypatch.setattr(winograd, "transformed", counted)
-    kernel = convcli.load({"weights": np.ones((32, 32, 3, 3))})
+    kernel = convcli.load({"weights": np.ones((96, 96, 3, 3))})
     for size in (40, 50, 40):
-        kernel.apply(np.ones((32, size, size), np.float32), "cyx")
+        kernel.apply(np.ones((96, size, size), np.float32), "cyx")
     assert made["spectra"] == 1

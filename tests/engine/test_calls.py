@@ -19,6 +19,7 @@ RNG = np.random.default_rng(77)
 KERNELS: dict[str, dict[str, Any]] = {
     "dense": {"weights": RNG.standard_normal((3, 5))},
     "large": {"weights": RNG.standard_normal((11, 11)) / 50},
+    "transformed": {"weights": RNG.standard_normal((15, 12)) / 50},
     "dilated": {"weights": RNG.standard_normal((3, 3)), "dilation": [2, 3]},
     "strided": {"weights": RNG.standard_normal((3, 3)), "stride": [2, 3]},
     "padded": {"weights": RNG.standard_normal((5, 5)), "padding": [1, 2]},

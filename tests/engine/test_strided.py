@@ -11,6 +11,8 @@ from scipy import ndimage
 import convcli
 from convcli.engine import threads
 from convcli.engine.channel import planes
+from convcli.engine.plan import FOURIER_AREA, Plan
+from convcli.engine.processor import NARROW, WIDE
 
 MODES = {"reflect": "mirror", "symmetric": "reflect", "replicate": "nearest", "wrap": "grid-wrap", "zero": "constant"}
 CASES = [
@@ -25,10 +27,15 @@ CASES = [
 ]
 
 
-@pytest.fixture
-def always(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Products also where they don't pay."""
-    monkeypatch.setattr(planes, "by_products", lambda *_: True)
+@pytest.fixture(params=["products", "direct", "phases"])
+def always(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One way of computing it also where it doesn't pay."""
+
+    def forced(taps: Any, stride: Any, dilation: Any, algorithm: str | None = None) -> Plan:
+        few = request.param != "direct" or taps.size < FOURIER_AREA
+        return Plan(algorithm=request.param if few else "phases", reason="forced", cost=1.0)
+
+    monkeypatch.setattr(planes, "plan_strided", forced)
 
 
 def expected(x: Any, weights: Any, stride: tuple[int, int], border: str) -> Any:
@@ -91,9 +98,21 @@ def test_valid_and_uneven_padding(always: None) -> None:
     assert np.abs(y - full[::3, ::3]).max() < 1e-12 * np.abs(full).max()
 
 
-def test_reports_how() -> None:
-    kernel = convcli.load({"weights": np.ones((5, 5)) + np.eye(5), "stride": 2})
-    assert kernel.algorithm() == "strided matrix products (25 taps)"
+@pytest.mark.parametrize(
+    ("taps", "stride", "narrow", "wide"),
+    [
+        (3, 2, "direct", "products"), (5, 2, "direct", "products"), (9, 4, "products", "products"),
+    ],
+)  # fmt: skip
+def test_what_is_fastest_depends_on_the_processor(
+    taps: int, stride: int, narrow: str, wide: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind, expected in ((NARROW, narrow), (WIDE, wide)):
+        monkeypatch.setattr(planes, "processor", lambda kind=kind: kind)
+        planes._plan_strided.cache_clear()
+        kernel = convcli.load({"weights": np.ones((taps, taps)) + 7 * np.eye(taps), "stride": stride})
+        assert kernel.algorithm().name == expected
+    planes._plan_strided.cache_clear()
 
 
 def test_makes_only_the_wanted_outputs(monkeypatch: pytest.MonkeyPatch) -> None:

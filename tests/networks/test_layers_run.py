@@ -87,11 +87,14 @@ class Graph:
         self.lines.append(f"{{{head}, name: {name}{', ' if text else ''}{text}{bent}}}")
         self.channels = outputs
 
+    def model(self, channels: int) -> Any:
+        return shared.model(
+            [*self.nodes, helper.make_node("Identity", [self.x], ["y"])], self.arrays, channels=channels
+        )
+
     def check(self, folder: Path, x: Any, tolerance: float = TOLERANCE) -> Any:
         """Both on one input."""
-        self.nodes.append(helper.make_node("Identity", [self.x], ["y"]))
-        model = shared.model(self.nodes, self.arrays, channels=x.shape[2])
-        expected = shared.answer(model, x)
+        expected = shared.answer(self.model(x.shape[2]), x)
         arrays = self.arrays or {"none": np.zeros(1, np.float32)}
         save_file(arrays, folder / "w.safetensors")
         size = "x".join(map(str, x.shape))
@@ -198,16 +201,10 @@ def test_joins(kind: str, tmp_path: Path) -> None:
 LAYERS = st.sampled_from(
     ["dense", "depthwise", "pointwise", "transposed", "pool", "shuffle", "upsample", "residual", "dense"]
 )
+KINDS = st.lists(st.tuples(LAYERS, st.sampled_from([*ACTIVATIONS]), st.integers(0, 1 << 16)), min_size=1, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    kinds=st.lists(st.tuples(LAYERS, st.sampled_from([*ACTIVATIONS]), st.integers(0, 1 << 16)), min_size=1, max_size=6),
-    channels=st.sampled_from([1, 3, 4]), side=st.sampled_from([(9, 12), (16, 7), (24, 20)]),
-)  # fmt: skip
-def test_random_graphs(
-    kinds: list[tuple[str, str, int]], channels: int, side: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def random_graph(kinds: list[tuple[str, str, int]], channels: int, side: tuple[int, int]) -> tuple[Graph, Any]:
     rng = np.random.default_rng(kinds[0][2])
     net, x = Graph(rng, channels), rng.normal(size=(*side, channels)).astype(np.float32)
     height = min(side)
@@ -240,5 +237,14 @@ def test_random_graphs(
             line = net.lines.pop()
             net.node("Sub", before, net.x)
             net.lines.append(f"{{subtract: [[], [{line}]]}}")
+    return net, x
+
+
+@settings(max_examples=60, deadline=None)
+@given(kinds=KINDS, channels=st.sampled_from([1, 3, 4]), side=st.sampled_from([(9, 12), (16, 7), (24, 20)]))
+def test_random_graphs(
+    kinds: list[tuple[str, str, int]], channels: int, side: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    net, x = random_graph(kinds, channels, side)
     if net.nodes:
         net.check(tmp_path_factory.mktemp("net"), x)

@@ -11,6 +11,7 @@ import reference as ref
 
 import convcli
 from convcli.engine import tiles
+from convcli.engine.bank import plan as bank_plan
 from convcli.engine.channel import fused, line, strided, volume, whole as whole_plane
 from convcli.errors import ShapeError
 
@@ -367,6 +368,8 @@ def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(strided, "LEAST_BYTES", 1 << 40)
     monkeypatch.setattr(fused, "ALONE", 1 << 40)
     monkeypatch.setattr(volume, "FOLDED_SLICES", 1 << 40)
+    monkeypatch.setattr(bank_plan, "BAND", 1 << 60)
+    bank_plan.plan_bank.cache_clear()
     whole = kernel.apply(x, layout=layout)
     # Slices of a volume go in two bands at least.
     assert [len(cuts) for cuts in bands] == [2 if name == "volume" else 1]
@@ -380,8 +383,12 @@ def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch)
     for limit in ("LEAST_BYTES", "BAND_BYTES", "OVERLAP"):
         monkeypatch.setattr(strided, limit, 1)
     monkeypatch.setattr(volume, "FOLDED_SLICES", 1)
+    for limit in ("BAND", "BAND_BYTES"):
+        monkeypatch.setattr(bank_plan, limit, 1)
+    bank_plan.plan_bank.cache_clear()
     close(kernel.apply(x, layout=layout), whole, 1e-13)
     assert len(bands) == 1 and len(bands[0]) > 2
+    bank_plan.plan_bank.cache_clear()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -128,12 +128,13 @@ def test_metadata_stand_before_the_code() -> None:
 
 
 @pytest.mark.skipif(not paging.available(), reason="this system gives no memory back")
+@pytest.mark.usefixtures("in_bands")
 @pytest.mark.parametrize("channels", [1, 3])
 def test_bands_of_a_png_give_the_same_jpeg(channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(png_rows, "_BAND_BYTES", 1 << 13)
     monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 15)
-    monkeypatch.setattr(fused, "HEIGHT", 64)
-    monkeypatch.setattr(fused, "WIDTH", 1024)
+    monkeypatch.setattr(fused, "MOST", 64)
+    monkeypatch.setattr(fused, "ALONE", 0)
     monkeypatch.setattr(whole_plane, "LEAST", 0)
     source = tmp_path / "in.png"
     source.write_bytes(png_file(smooth(900, 301, channels)))

@@ -13,56 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import __main__ as benchmarks, chart, readme, report
+from benchmarks import __main__ as benchmarks, chart, images, machine, readme, report
+from benchmarks.functions import Layer
 from benchmarks.launch import CommandError, Launcher
-from benchmarks.model import (
-    US,
-    Contender,
-    Figures,
-    Goal,
-    Made,
-    Piece,
-    Row,
-    Run,
-    Scenario,
-    Spread,
-    Turn,
-    from_json,
-    to_json,
-)  # fmt: skip
-from benchmarks.timing import difference, function, measure
+from benchmarks.layers import GROUPS
+from benchmarks.model import US, Contender, Figures, Goal, Made, Spread, Turn, from_json, to_json
+from benchmarks.networks import NETWORKS
+from benchmarks.timing import apart, difference, function, measure
+from tests.project.benchmark_rows import figures, found, row, run_of, scenario, scripted
 from tests.support import ROOT
-
-
-def scripted(*walls: float, result: float = 0) -> Contender:
-    """A contender whose turns take the given seconds, one after the other."""
-    waiting = list(walls)
-    turn = lambda: Turn(wall=(wall := waiting.pop(0)), cpu=2 * wall, peak=10 * wall)
-    return Contender(turn=turn, result=lambda: np.full((4, 4), 10 + result))
-
-
-def scenario(**fields: object) -> Scenario:
-    given = {"section": "library", "name": "n", "conditions": "c", "make": lambda shop: Made(contenders={})}
-    return Scenario(**{**given, **fields})  # type: ignore[arg-type]
-
-
-def found(rounds: int, **contenders: Contender | str) -> dict[str, Figures]:
-    return measure(scenario(tolerance=0.1, patience=30), Made(contenders=contenders), rounds=rounds)
-
-
-def figures(ratio: float, **fields: object) -> Figures:
-    given = {"seconds": Spread.of([1 / ratio]), "cpu": 1.0, "runs": 3, "ratio": Spread.of([ratio]), "cpu_ratio": ratio}
-    return Figures(**{**given, **fields})  # type: ignore[arg-type]
-
-
-def row(name: str, goals: tuple[Goal, ...] = (), **peers: Figures) -> Row:
-    own = figures(1, seconds=Spread.of([1.0]), size=2.0)
-    return Row(section="commands", name=name, conditions="12 MP PNG", goals=goals, figures={US: own, **peers})
-
-
-def run_of(*rows: Row) -> Run:
-    piece = Piece(date="2026-01-02", commit="abc", minutes=2, load_before=0.1, load_after=1.5, others=0.02)
-    return Run(quick=False, facts={"Machine": "m"}, pieces=(piece,), rows=rows)
 
 
 def test_ratios_are_medians_of_pairs_after_a_warm_up() -> None:
@@ -71,6 +30,11 @@ def test_ratios_are_medians_of_pairs_after_a_warm_up() -> None:
     assert got["other"].ratio == Spread(median=0.5, low=0.35, high=0.625)
     assert got["other"].seconds == Spread(median=4, low=3, high=7)
     assert (got["convcli"].runs, got["other"].runs, got["other"].peak) == (3, 3, 100)
+
+
+def test_brief_calls_are_compared_by_their_minima() -> None:
+    got = found(3, convcli=scripted(9, 4e-4, 3e-4, 5e-4), other=scripted(8, 2e-4, 4e-4, 1e-4))
+    assert got["other"].ratio == Spread.of([pytest.approx(3)])
 
 
 def test_the_slow_get_one_turn_paired_with_our_first() -> None:
@@ -104,6 +68,14 @@ def test_a_peer_that_fails_is_named_and_ours_may_not() -> None:
         found(1, convcli=Contender(turn=broken))
 
 
+def test_a_result_that_cannot_be_read_does_not_count() -> None:
+    def unreadable() -> np.ndarray:  # type: ignore[type-arg]
+        raise OSError("no ppm file")
+
+    got = found(1, convcli=scripted(1), other=replace(scripted(1), result=unreadable))
+    assert got["other"].note == "another result: no ppm file"
+
+
 def test_differences_are_in_levels_or_relative() -> None:
     ours, theirs = np.full((3, 300, 200), 4.0, np.float32), np.full((3, 300, 200), 5.0, np.float32)
     assert difference(ours, theirs, relative=True) == pytest.approx(0.25)
@@ -112,23 +84,12 @@ def test_differences_are_in_levels_or_relative() -> None:
     assert difference(*pictures, relative=False) == pytest.approx(1)
 
 
-def test_a_goal_is_judged_by_the_best_peer_the_worst_row_and_the_size() -> None:
-    goal = Goal(what="sharpen", against=("a", "b"), most=0.5, no_larger=True)
-    first = row("x", (goal,), a=figures(0.2), b=figures(0.4))
-    second = row("y", (goal,), a=figures(0.6), b=figures(0.9, note="another result"))
-    (judged,) = report.judged(run_of(first, second))
-    assert (judged.met, judged.of, judged.worst) == (1, 2, Spread.of([0.6]))
-    assert judged.verdict == "**missed** in 1 of 2; another result" or judged.verdict == "**missed** in 1 of 2"
-    (judged,) = report.judged(run_of(replace(first, figures={**first.figures, "b": figures(0.4, size=1.5)})))
-    assert judged.verdict == "**missed**; 2.0 MB is larger than 1.5"
-    (judged,) = report.judged(run_of(row("z", (goal,), a=Figures(note="not installed"))))
-    assert judged.verdict == "not measured: not installed"
-
-
 def test_tables_have_as_many_cells_in_every_line() -> None:
     run = run_of(
         row("x", (Goal(what="g", against=("vips",), most=1),), vips=figures(0.5, size=3), gmic=Figures(note="absent")),
-        replace(row("y", cv2=figures(0.5)), section="library", floor=0.1, floor_of="copy"),
+        replace(row("y", cv2=figures(0.5)), section="layers", floor=0.1, floor_of="copy"),
+        replace(row("i", cv2=figures(0.5)), section="images", conditions="64x64, uint8"),
+        replace(row("i", cv2=Figures(note="another result")), section="images", conditions="12 MP, uint8"),
         replace(row("z", limit=figures(0.9, peak=100)), section="memory"),
         replace(row("p", (Goal(what="q", against=("direct",), most=1.25),), direct=figures(1.1)), section="planner"),
     )
@@ -178,6 +139,60 @@ def test_only_what_is_between_the_marks_is_rewritten() -> None:
     assert (ROOT / "README.md").read_text(encoding="utf-8").count(readme.START) == 1
 
 
+def test_arrays_are_held_to_the_bounds_of_the_project() -> None:
+    ours = np.full((40, 30), 100.0, np.float32)
+    theirs = ours.copy()
+    theirs[0, 0] += 2e-3
+    assert apart(ours, theirs, largest=100) == pytest.approx(2, rel=0.01)
+    assert apart(ours, theirs, largest=100, frame=1) == 0
+    assert apart(ours.astype(np.uint8), theirs.astype(np.uint8) - 2, largest=255) == 2
+    assert apart(ours[0], theirs[0], largest=100) == pytest.approx(2, rel=0.01)
+
+    def turn(result: np.ndarray) -> Contender:  # type: ignore[type-arg]
+        return Contender(turn=lambda: Turn(wall=1, cpu=1), result=lambda: result)
+
+    made = Made(contenders={US: turn(ours), "other": turn(theirs)}, largest=100)
+    assert measure(scenario(), made, rounds=1)["other"].note == "another result: 2 times the bound apart"
+
+
+def test_what_cannot_run_yet_is_a_row_with_its_reason() -> None:
+    got = measure(scenario(), Made(contenders={US: "no weights", "other": scripted(1)}), rounds=3)
+    assert got == {US: Figures(note="no weights")}
+
+
+@pytest.mark.parametrize("filter_", images.FILTERS, ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    ("dtype", "shape"), [("uint8", (64, 80, 3)), ("float32", (64, 80, 1)), ("uint16", (64, 80, 4))]
+)
+def test_a_plain_call_gives_the_same_result(filter_: images.Filter, dtype: str, shape: tuple[int, int, int]) -> None:
+    made = images.contenders(filter_, shape, dtype)
+    got = measure(scenario(), made, rounds=1)
+    assert any(got[name].counts for name in filter_.calls), got
+
+
+def test_layers_are_those_that_are_named() -> None:
+    layers = [layer for group in GROUPS for layer in group.layers]
+    spots = {(layer.inputs, layer.outputs, layer.size[0]) for layer in layers if layer.taps == 3 and layer.groups == 1}
+    assert {(64, 64, 56), (64, 64, 28), (64, 64, 14), (128, 128, 28), (256, 256, 14)} <= spots
+    assert {layer.stride for layer in layers if layer.groups == layer.inputs} == {1, 2}
+    assert (Layer(inputs=3, outputs=64, taps=7, size=(224, 224), stride=2, pad=3)).flops == 2 * 9408 * 112 * 112
+
+
+def test_the_shapes_of_networks_follow_from_their_layers() -> None:
+    by_name = {one.name: one.layers() for one in NETWORKS}
+    assert by_name["MobileNet"][-1].size == (7, 7)
+    assert by_name["UltraFace"][-1].inputs == 256
+    assert by_name["UltraFace"][-1].size == (8, 10)
+    weights = sum(layer.weights().size for layer in by_name["FSRCNN-small"])
+    # With 78 biases and 74 slopes the 1,625 numbers of the file, and of the design.
+    assert weights + sum(layer.outputs for layer in by_name["FSRCNN-small"]) + 74 == 1625
+
+
+def test_the_processor_is_named_by_what_numpy_uses_of_it() -> None:
+    assert machine.instructions() in machine.machine()
+    assert machine.wide() == (machine.instructions() == "AVX-512")
+
+
 def test_comparisons_have_titles_of_their_own_and_contenders_that_goals_name() -> None:
     for quick in (False, True):
         every = benchmarks.every(quick=quick, huge=True)
@@ -220,6 +235,7 @@ def test_functions_are_called_again_until_a_turn_is_long_enough() -> None:
     [
         (["--quick", "--only", "^start-up: --h", "--repeat", "1", "--svg", "c.svg", "--json", "f.json"], 0, "click"),
         (["--list", "--only", "^batch"], 0, "batch: 200 JPEGs"),
+        (["--list", "--as-avx2", "--only", "^networks: IRCNN"], 0, "IRCNN, convolutions"),
         (["--only", "no such thing"], 2, "see --list"),
         (["--only", "("], 2, "--only"),
         (["--no-run"], 2, "--json"),

@@ -21,6 +21,8 @@ STANDARD: Final = "-"
 ARRAYS: Final = (b"\x93NUMPY", b"PK\x03\x04")
 #: Bytes from which the format of a file can be told, and what else it may be.
 _HEAD: Final = 1 << 10
+#: Bytes of a file that is read at once, whatever it is.
+_SMALL: Final = 1 << 20
 #: Bytes of a list of names: a million of the longest paths of Linux make sixteen times as many.
 _LONGEST_LIST: Final = 1 << 28
 T = TypeVar("T")
@@ -146,6 +148,17 @@ def head(name: str) -> bytes:
             return streams.piece(file, _HEAD)
     except OSError:
         return b""
+
+
+def small(name: str) -> bytes | None:
+    """All of a small file that `check_input` found good, opened and read once; None of any other."""
+    try:
+        with streams.opened(file_of(name)) as file:
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(size + 1) if 0 < size <= _SMALL else b""
+    except OSError:  # told where it is read again
+        return None
+    return data if data and len(data) == size else None
 
 
 def read_input(name: str, max_pixels: int) -> bytes:

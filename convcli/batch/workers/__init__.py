@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from convcli.records import lazily
 
 if TYPE_CHECKING:
+    from convcli.batch.workers.groups import LARGE, Group, Later
     from convcli.batch.workers.pool import Death, Workers
-    from convcli.batch.workers.service import Later
 
-__all__ = ["Death", "Later", "Workers"]
-__getattr__ = lazily(__name__, {"batch.workers.pool": "Death Workers", "batch.workers.service": "Later"})
+__all__ = ["LARGE", "Death", "Group", "Later", "Workers"]
+__getattr__ = lazily(__name__, {"batch.workers.groups": "LARGE Group Later", "batch.workers.pool": "Death Workers"})

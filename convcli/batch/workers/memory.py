@@ -13,8 +13,11 @@ _PER_PIXEL: Final = 24
 _SHARE: Final = 0.6
 
 
-def needed(data: bytes) -> int:
-    """Bytes that filtering the file of these bytes takes, roughly; 0 where its header doesn't tell."""
+def needed(data: bytes, more: float = 0) -> int:
+    """Bytes that filtering the file of these bytes takes, roughly; 0 where its header doesn't tell.
+
+    `more` are those per pixel that a network's maps take.
+    """
     from convcli import npy
     from convcli.errors import ImageError
     from convcli.pictures import sniff
@@ -22,12 +25,12 @@ def needed(data: bytes) -> int:
 
     try:
         if data.startswith(npy.NPY_SIGNATURE):
-            return _PER_PIXEL * math.prod(npy.npy_header(data)[0])
+            return int((_PER_PIXEL + more) * math.prod(npy.npy_header(data)[0]))
         format = sniff.identify(data)
         facts = sniff.header(data, format) if format else Header()
     except (ImageError, ValueError):
         return 0  # it won't get far
-    return _PER_PIXEL * facts.width * facts.height
+    return int((_PER_PIXEL + more) * facts.width * facts.height)
 
 
 def budget() -> int:

@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from convcli.batch.workers.processes import Forked, Spawned, Worker, can_fork, ready
+from convcli.batch.workers.processes import LEAST_AHEAD, Forked, Spawned, Worker, can_fork, ready
 from convcli.batch.workers.service import Work, serve
 from convcli.errors import ImageError, reason
 from convcli.records import record
 
-#: Items that a worker has at most, the ones that it works on and finishes included: it needn't wait for the next.
-_AHEAD: Final = 3
-#: What is given out ahead must fit the pipe, since the worker doesn't read it yet.
-_FITS: Final = 1 << 14
+#: Items that a worker is given ahead at most: as many as it made between two looks at it, so that it needn't wait.
+_MOST_AHEAD: Final = 64
+#: Seconds between two looks at workers, which have more to tell together: each time others wake takes from their time.
+_PACE_S: Final = 0.01
 _TICK_S: Final = 0.2
 _PATIENCE_S: Final = 2.0
 _MOST_IDLE_DEATHS: Final = 3
@@ -69,7 +69,6 @@ class Workers:
         self._workers: list[Worker] = []
         self._granted: dict[Worker, int] = {}
         self._asking: collections.deque[tuple[Worker, int]] = collections.deque()
-        self._finishing: set[int] = set()
         self._again: set[int] = set()
         self._idle_deaths = 0
 
@@ -83,23 +82,19 @@ class Workers:
         left: collections.deque[tuple[int, Any]] = collections.deque()
         try:
             while self._feed(feed, left):
-                for worker in ready(self._workers, _TICK_S):
+                speaking = ready(self._workers, _TICK_S)
+                if speaking:
+                    time.sleep(_PACE_S)
+                for worker in speaking:
                     try:
-                        kind, *message = worker.receive()
+                        messages = worker.receive_all()
                     except (EOFError, OSError):
                         yield from self._buried(worker, left)
                         continue
-                    if kind == "ask":
-                        self._asking.append((worker, message[0]))
-                        continue
-                    if message[0] not in self._finishing:
-                        self._granted.pop(worker, None)
-                    if kind == "made":
-                        self._finishing.add(message[0])
-                        continue
-                    self._finishing.discard(message[0])
-                    del worker.items[message[0]]
-                    yield message[0], message[1]
+                    before = len(worker.items)
+                    for kind, content in messages:
+                        yield from self._heard(worker, kind, content)
+                    worker.ahead = min(max(LEAST_AHEAD, 2 * (before - len(worker.items)) + 1), _MOST_AHEAD)
                 self._grant()
                 yield None
             for worker in self._workers:
@@ -108,23 +103,35 @@ class Workers:
         finally:
             self._kill()
 
+    def _heard(self, worker: Worker, kind: str, content: Any) -> Iterator[tuple[int, Any]]:
+        """The results that a message of a worker's brings."""
+        if kind == "ask":
+            self._asking.append((worker, content))
+        elif kind == "made":
+            self._granted.pop(worker, None)
+            worker.take(content, made=True)
+        else:
+            for number, result in content:
+                if number in worker.items:
+                    self._granted.pop(worker, None)
+                worker.take(number)
+                yield number, result
+
     def _feed(self, feed: Iterator[tuple[int, Any]], left: collections.deque[tuple[int, Any]]) -> bool:
         """Gives out items, to idle workers first; returns whether there is anything to wait for."""
         while True:
             worker = min(self._workers, key=lambda worker: len(worker.items), default=None)
             full = len(self._workers) >= self._count
-            if worker is not None and full and len(worker.items) >= _AHEAD:
+            if worker is not None and full and len(worker.items) >= worker.ahead:
                 return True
             item = left.popleft() if left else next(feed, None)
             if item is None:
-                return any(worker.items for worker in self._workers)
+                return any(worker.items or worker.finishing for worker in self._workers)
             if worker is None or (worker.items and not full):
                 worker = self._hire() or worker
-            message = (*item, item[0] in self._again)
-            if worker is None or not worker.send(message, at_most=_FITS if worker.items else None):
+            if worker is None or not worker.give(*item, again=item[0] in self._again):
                 left.appendleft(item)
                 return True
-            worker.items[item[0]] = item
 
     def _hire(self) -> Worker | None:
         """Starts one more worker, if that can be; raises ImageError where it can't and there is none."""
@@ -154,11 +161,11 @@ class Workers:
         self._asking = collections.deque(pair for pair in self._asking if pair[0] is not worker)
         death = Death(worker.wait(None))
         worker.close()
-        failed = next((number for number in worker.items if number not in self._finishing), None)
-        self._again |= self._finishing & worker.items.keys()
-        self._finishing -= worker.items.keys()
-        left.extendleft(reversed([item for number, item in worker.items.items() if number != failed]))
-        self._idle_deaths = 0 if worker.items else self._idle_deaths + 1
+        self._again |= worker.finishing.keys()
+        self._idle_deaths = 0 if worker.items or worker.finishing else self._idle_deaths + 1
+        lost = [*worker.finishing.items(), *worker.items.items()]
+        failed = next(iter(worker.items), None)
+        left.extendleft(reversed([item for item in lost if item[0] != failed]))
         if self._idle_deaths >= _MOST_IDLE_DEATHS:
             raise ImageError(f"processes end before they get any work: each {death}", hint="--jobs 1 needs none")
         if failed is not None:

@@ -6,62 +6,19 @@ import contextlib
 import os
 import pickle
 import signal
-import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from convcli.batch.workers import interrupts
+from convcli.batch.workers.pipes import Pipes
 
-_SIZE: Final = struct.Struct("<Q")
-
-
-class Channel(Protocol):
-    """One end of a conversation."""
-
-    def send(self, message: Any) -> None:
-        """Raises BrokenPipeError where the other side is gone."""
-
-    def receive(self) -> Any:
-        """The next message, waited for; raises EOFError where there won't be any."""
-
-
-class Pipes:
-    """A channel over two file descriptors: pickles, each after its size."""
-
-    def __init__(self, read: int, write: int) -> None:
-        self.read = read
-        self._write = write
-
-    def send(self, message: Any) -> None:
-        self.send_pickled(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
-
-    def send_pickled(self, data: bytes) -> None:
-        left = memoryview(_SIZE.pack(len(data)) + data)
-        while left:
-            left = left[os.write(self._write, left) :]
-
-    def receive(self) -> Any:
-        (size,) = _SIZE.unpack(self._exactly(_SIZE.size))
-        return pickle.loads(self._exactly(size))
-
-    def _exactly(self, size: int) -> bytes:
-        parts = []
-        while size:
-            part = os.read(self.read, min(size, 1 << 20))
-            if not part:
-                raise EOFError
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
-
-    def close(self) -> None:
-        for number in (self.read, self._write):
-            with contextlib.suppress(OSError):
-                os.close(number)
+#: Bytes of items that are given out ahead at most: they must fit the pipe, since the worker doesn't read them yet.
+_FITS: Final = 1 << 14
+LEAST_AHEAD: Final = 3
 
 
 #: What a process does with its channel and the values that it was started with.
@@ -72,14 +29,38 @@ class _Process:
     """What forked and spawned processes have in common: the items they work on, and how they are spoken to."""
 
     def __init__(self, send_pickled: Callable[[bytes], None]) -> None:
+        #: By their numbers: items to be made, the first of which it works on, and those that only wait for the disk.
         self.items: dict[int, Any] = {}
+        self.finishing: dict[int, Any] = {}
+        #: How many items it may have that are not made.
+        self.ahead = LEAST_AHEAD
         self._send_pickled = send_pickled
+        self._sizes: dict[int, int] = {}
 
-    def send(self, message: Any, *, at_most: int | None = None) -> bool:
-        """Whether a message was sent: not where it is longer than `at_most` bytes, or nobody is there."""
-        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-        if at_most is not None and len(data) > at_most:
+    def send(self, message: Any) -> bool:
+        """Whether a message was sent: not where nobody is there."""
+        return self._sent(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+    def give(self, number: int, item: Any, *, again: bool) -> bool:
+        """Whether it has got one more item: not where it has enough, or nobody is there."""
+        if len(self.items) >= self.ahead:
             return False
+        data = pickle.dumps((number, item, again), pickle.HIGHEST_PROTOCOL)
+        if (self.items and sum(self._sizes.values()) + len(data) > _FITS) or not self._sent(data):
+            return False
+        self.items[number], self._sizes[number] = item, len(data)
+        return True
+
+    def take(self, number: int, *, made: bool = False) -> None:
+        """An item is done, or only `made`."""
+        item = self.items.pop(number, None)
+        self._sizes.pop(number, None)
+        if made:
+            self.finishing[number] = item
+        else:
+            self.finishing.pop(number, None)
+
+    def _sent(self, data: bytes) -> bool:
         try:
             self._send_pickled(data)
         except OSError:
@@ -117,8 +98,9 @@ class Forked(_Process):
             theirs.close()
         self._code: int | None = None
 
-    def receive(self) -> Any:
-        return self.pipes.receive()
+    def receive_all(self) -> list[Any]:
+        """The messages that are there. Raises EOFError, or OSError, where the process is gone."""
+        return self.pipes.receive_all()
 
     def wait(self, seconds: float | None) -> int | None:
         """The exit code (of a signal: its number, negative), or None while the process goes on after so long."""
@@ -157,8 +139,13 @@ class Spawned(_Process):
             self._process.start()
         theirs.close()
 
-    def receive(self) -> Any:
-        return self.connection.recv()
+    def receive_all(self) -> list[Any]:
+        """As of `Forked`."""
+        messages = [self.connection.recv()]
+        with contextlib.suppress(EOFError, OSError):  # which the next call raises
+            while self.connection.poll():
+                messages.append(self.connection.recv())
+        return messages
 
     def wait(self, seconds: float | None) -> int | None:
         """As of `Forked`."""
@@ -189,6 +176,9 @@ class _Connection:
 
     def receive(self) -> Any:
         return self._connection.recv()
+
+    def pending(self) -> bool:
+        return bool(self._connection.poll())
 
 
 def _spawned(connection: Any, parent: int, serve: Serve, values: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""A worker's side: items are worked on one after the other, and each is finished in a thread beside the next."""
+"""A worker's side: items are worked on one after the other, and groups of them finished in a thread beside the next."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from convcli.batch.workers import interrupts
-from convcli.batch.workers.processes import Channel, signals_held
-from convcli.records import record
+from convcli.batch.workers.groups import LARGE, Group, Later
+from convcli.batch.workers.pipes import Channel
+from convcli.batch.workers.processes import signals_held
 
 #: `work(item, ask, again)`: the work of one item, or a `Later`; `ask(bytes)` returns when there is memory for so many.
 #: `again` says that another worker may have done it, and died before it could say so.
 Work: TypeAlias = Callable[[Any, Callable[[int], None], bool], Any]
 
 
-@record(kw_only=False)
-class Later:
-    """A result that only waits for the disk: `finish()` makes it, in a thread beside the next item."""
-
-    finish: Callable[[], Any]
+#: Seconds for which a group whose files are durable waits for the thread that works.
+_GRACE_S: Final = 0.02
 
 
 def serve(channel: Channel, work: Work, share: int, give_up: Callable[[], None] | None) -> None:
@@ -39,8 +38,10 @@ def serve(channel: Channel, work: Work, share: int, give_up: Callable[[], None] 
         service.work_off(work)
     except (EOFError, ConnectionError):
         service.settle()
+        service.give_up()
     except _Stopped as stopped:
         service.settle()
+        service.give_up()
         if give_up:
             give_up()
         if stopped.number == getattr(signal, "SIGQUIT", None):
@@ -65,24 +66,35 @@ class _Service:
         self._channel = channel
         self._share = share
         self._waiting: collections.deque[Any] = collections.deque()
+        self._group = Group()
+        self._under_way: Group | None = None
         self._speaking = threading.Lock()
         self._cut_short = False
         self._tasks: queue.SimpleQueue[Callable[[], None]] | None = None
-        self._finished = threading.Event()
-        self._finished.set()
 
     def work_off(self, work: Work) -> None:
         """Works until an exception says that it is enough."""
         while True:
+            if not self._waiting and not self._channel.pending():
+                self._end_group()
+                if self._under_way:
+                    self._under_way.left.set()
             number, item, again = self._waiting.popleft() if self._waiting else self._channel.receive()
+            begun = time.monotonic()
             result = work(item, self.ask, again)
-            if isinstance(result, Later):
-                self._finish_later(number, result)
-            else:
-                self._send(("done", number, result))
+            if self._under_way and self._under_way.synced.is_set():
+                self.settle()
+            if not isinstance(result, Later):
+                self._send(("done", [(number, result)]))
+                continue
+            self._send(("made", number))
+            if self._group.add(number, result, begun):
+                self._end_group()
 
     def ask(self, needed: int) -> None:
         """Returns when there is memory for so many bytes."""
+        if needed >= LARGE:
+            self._end_group()
         if not self._share or needed <= self._share:
             return
         self._send(("ask", needed))
@@ -97,30 +109,53 @@ class _Service:
             self._channel.send(message)
             self._cut_short = False
 
-    def _finish_later(self, number: int, result: Later) -> None:
-        """Has an item finished beside the next one."""
+    def _end_group(self) -> None:
+        """Has the files of the results that wait made durable, beside the next item."""
+        if not self._group:
+            return
         self.settle()
-        self._send(("made", number))
         with signals_held():
-            self._finished.clear()
+            group = self._under_way = self._group
+            self._group = Group()
             if self._tasks is None:
                 self._tasks = _thread()
             if self._tasks is not None:
-                self._tasks.put(partial(self._finish, number, result))
+                self._tasks.put(partial(self._finish_beside, group))
                 return
-        self._finish(number, result)
+            group.sync()
+        self.settle()
 
-    def _finish(self, number: int, result: Later) -> None:
+    def _finish_beside(self, group: Group) -> None:
+        """Finishes a group where the thread that works has nothing to do, or has long to do. Else that one finishes it:
+        two would be in each other's way, since each of many short calls of the system lets the other one in."""
+        group.sync()
+        group.left.wait(_GRACE_S)
+        if group.claim():
+            self._finish(group)
+
+    def _finish(self, group: Group) -> None:
         try:
-            self._send(("done", number, result.finish()))
+            self._send(("done", group.finish()))
         except ConnectionError:
             pass  # nobody listens: the next word to us will be the end
         finally:
-            self._finished.set()
+            group.finished.set()
 
     def settle(self) -> None:
-        """Returns when nothing is left to be finished."""
-        self._finished.wait()
+        """Returns when the group that is under way is finished."""
+        group = self._under_way
+        if group is None:
+            return
+        group.synced.wait()
+        with signals_held():
+            if group.claim():
+                self._finish(group)
+        group.finished.wait()
+        self._under_way = None
+
+    def give_up(self) -> None:
+        """Takes away the files of results that nobody will finish."""
+        self._group.give_up()
 
 
 def _thread() -> queue.SimpleQueue[Callable[[], None]] | None:

@@ -1,16 +1,7 @@
-"""A filter bank, which mixes channels: `(out, in/groups, *taps)`; which algorithm computes it.
-
-| algorithm   | what it does                                                   | where                             |
-|-------------|----------------------------------------------------------------|-----------------------------------|
-| `pointwise` | one matrix product for all samples                             | a single tap                      |
-| `planes`    | every pair of channels by the plan for planes                  | few pairs, and large kernels      |
-| `winograd`  | F(4x4, 3x3): a quarter of the products, and two transforms     | 3x3 taps, many channels, stride 1 |
-| `rows`      | matrix products of rows, the taps along a row laid out         | all else                          |
-"""
+"""A filter bank, which mixes channels: `(out, in/groups, *taps)`, computed as its plan (`engine.bank.plan`) says."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,56 +9,60 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from convcli.engine.bank.plan import Bank, plan_bank
 from convcli.engine.channel.direct import opencv_layout
 from convcli.engine.channel.planes import correlate_planes
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
-from convcli.engine.plan import Algorithm
+from convcli.engine.plan import Algorithm, Plan
+from convcli.engine.processor import processor
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.bank.net import Nets
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
     from convcli.engine.geometry import Grid, Window
     from convcli.engine.sink import Sink
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
 
-ALGORITHMS = ("pointwise", "planes", "winograd", "rows")
-#: Up to this many (output, input) pairs of channels in a group, kernels of so many taps go plane by plane.
-PAIR_LIMIT = 12
-PAIR_TAPS = 80
-#: From so many channels on either side Winograd's transforms cost less than what they save.
-WINOGRAD_CHANNELS = 32
-#: Outputs in a row or column that use Winograd's tiles well.
-WINOGRAD_SIZE = 12
-#: Rows of a band by Winograd: whole tiles.
-WINOGRAD_ROWS = 64
+#: Widths of rows for which a bank keeps its weights repeated.
+WIDTHS = 4
 
 
-def algorithm(shape: Sequence[int], groups: int, grid: Grid) -> str:
-    """How a bank of weights of this `shape` runs: one of `ALGORITHMS`."""
+def work_of(shape: Sequence[int], groups: int, grid: Grid, *, planes: bool = True, single: bool = True) -> Bank:
+    """What a bank of weights of this `shape` computes, of an input that lies as `planes` or as pixels; in float32."""
     outputs, inputs, *taps = shape
-    per_group = outputs // groups
-    area = math.prod(taps)
-    if area == 1 and inputs > 1:
-        return "pointwise"
-    if per_group * inputs <= (PAIR_LIMIT if area >= PAIR_TAPS else 2):
-        return "planes"
-    if tuple(taps) == (3, 3) and grid.is_dense and groups == 1 and min(per_group, inputs) >= WINOGRAD_CHANNELS:
-        return "winograd"
-    return "rows"
+    return Bank(
+        outputs=outputs, inputs=inputs, taps=tuple(taps), groups=groups, lengths=grid.lengths, stride=grid.stride,
+        dilation=grid.dilation, planes=planes, single=single,
+    )  # fmt: skip
 
 
 def algorithm_of_bank(shape: Sequence[int], groups: int, grid: Grid) -> Algorithm | None:
-    """How a bank of this shape runs, with its description; None where that is a matter of planes."""
-    descriptions = {
-        "pointwise": "matrix product of pixels",
-        "winograd": "Winograd tiles of 4x4",
-        "rows": "matrix products of rows",
-    }
-    name = descriptions.get(algorithm(shape, groups, grid))
-    return Algorithm(name, name) if name else None
+    """How a bank of this shape runs on pixels, with its description; None where that is a matter of planes."""
+    plan = plan_bank(work_of(shape, groups, grid, planes=False))
+    if plan.algorithm == "planes":
+        return None
+    return Algorithm(plan.algorithm, f"{plan.algorithm} ({plan.reason}; {processor().name})")
+
+
+def layouts_of_bank(shape: Sequence[int], groups: int, grid: Grid) -> tuple[bool | None, bool | None]:
+    """Whether a bank of this shape reads planes best, and writes them best; None where pixels are as good."""
+    from convcli.engine.bank import columns
+
+    chosen = plan_bank(work_of(shape, groups, grid)).algorithm
+    if chosen == "columns":
+        return not columns.by_pixels(shape[1], groups), None
+    return _LAYOUTS[chosen]
+
+
+#: Whether an algorithm reads and writes planes; None: planes or pixels.
+_LAYOUTS = {
+    "pointwise": (None, None), "multiply-adds": (False, False), "shifts": (None, True), "planes": (True, True),
+    "winograd": (True, True), "net": (True, True),
+}  # fmt: skip
 
 
 class Filters:
@@ -77,13 +72,34 @@ class Filters:
         self.weights = weights
         self.groups = groups
         self.shape = weights.shape
+        self._rows: dict[int, Floats] = {}
+
+    def plan(self, grid: Grid, *, planes: bool) -> Plan:
+        """How the outputs of a grid are computed, from planes or from pixels."""
+        single = self.weights.dtype == np.float32
+        return plan_bank(work_of(self.shape, self.groups, grid, planes=planes, single=single))
 
     @cached_property
-    def matrices(self) -> list[Floats]:
-        """For products of rows."""
-        from convcli.engine.bank import rows
+    def nets(self) -> Nets:
+        """For networks of one layer."""
+        from convcli.engine.bank.net import Nets
 
-        return rows.matrices(self.weights, self.groups)
+        return Nets(self.weights, self.groups)
+
+    @cached_property
+    def columns(self) -> Floats:
+        """For products with columns."""
+        from convcli.engine.bank import columns
+
+        pixels = columns.by_pixels(self.shape[1], self.groups)
+        return columns.matrices(self.weights, self.groups, pixels=pixels)
+
+    @cached_property
+    def shifts(self) -> Floats:
+        """For one product with all taps."""
+        from convcli.engine.bank import shifts
+
+        return shifts.matrices(self.weights, self.groups)
 
     @cached_property
     def spectra(self) -> Floats:
@@ -92,29 +108,35 @@ class Filters:
 
         return winograd.transformed(self.weights)
 
+    def rows(self, width: int) -> Floats:
+        """For multiply-adds of rows of `width` outputs."""
+        from convcli.engine.bank import multiply_adds
+
+        rows = self._rows.get(width)
+        if rows is None:
+            if len(self._rows) >= WIDTHS:
+                self._rows.clear()
+            rows = self._rows[width] = multiply_adds.rows_of(self.weights, width)
+        return rows
+
 
 def bank_cuts(x: Array, filters: Filters, windows: Sequence[Window], sink: Sink) -> Cuts | None:
     """The work on all of an input without copying windows, where the algorithm is one that can do so."""
-    if algorithm(filters.shape, filters.groups, grid_of(windows)) != "pointwise":
+    if len(filters.weights[0, 0].reshape(-1)) > 1:
         return None
     from convcli.engine.bank.pointwise import pointwise
 
     return pointwise(x, filters.weights, filters.groups, windows, sink)
 
 
+def bank_is_by_planes(filters: Filters, windows: Sequence[Window]) -> bool:
+    """Whether every pair of channels is a convolution of its own."""
+    return filters.plan(grid_of(windows), planes=True).algorithm == "planes"
+
+
 def bank_rows(filters: Filters, tiling: Tiling) -> int:
     """The height that bands should have; 0 where the algorithm does not care."""
-    grid = tiling.grid()
-    name = algorithm(filters.shape, filters.groups, grid)
-    if name == "planes":
-        return 0
-    if name == "winograd":
-        return WINOGRAD_ROWS
-    from convcli.engine.bank import rows
-
-    first, *others = grid.lengths
-    # Four bands at least, so that two threads end together.
-    return max(1, min(rows.band_samples(math.prod(filters.shape)) // math.prod(others), first // 4))
+    return filters.plan(tiling.grid(), planes=planar(tiling.x)).rows
 
 
 def correlate(x: Floats, weights: Floats | Filters, grid: Grid, facts: Facts, into: Floats | None = None) -> Floats:
@@ -138,39 +160,57 @@ def correlated(tiling: Tiling, weights: Floats | Filters, asked: str | None) -> 
     return tiling.by_tiles(compute)
 
 
-def correlate_bank(x: Floats, filters: Filters, grid: Grid, *, facts: Facts, into: Floats | None = None) -> Floats:
+def correlate_bank(
+    x: Floats, filters: Filters, grid: Grid, *, facts: Facts, into: Floats | None = None, chosen: str = ""
+) -> Floats:
     """`y[o, m] = sum_{t, c} weights[m, c, t] * x[stride*o + dilation*t, c]`, `c` in the group of `m`.
 
     `x` is `(*spatial, channels)`, the result `(*lengths, out)`; nothing outside `x` is read. Products go straight to
-    `into` where it is given.
+    `into` where it is given. `chosen` is the algorithm, by default the planner's for these outputs.
     """
     # Only banks need them: a start without costs less.
-    from convcli.engine.bank import pointwise, rows, winograd
+    from convcli.engine.bank import columns, multiply_adds, net, pointwise, shifts, winograd
 
-    chosen, lengths = algorithm(filters.shape, filters.groups, grid), grid.lengths
-    outputs, inputs = filters.shape[:2]
+    outputs, inputs, *taps = filters.shape
+    chosen = chosen or filters.plan(grid, planes=planar(x)).algorithm
+    if chosen == "winograd" and not facts.bounded:
+        chosen = "columns"
+    if chosen == "net":
+        planes = part(x)
+        if not net.bears(planes):
+            chosen = "columns"
     if chosen == "planes":
 
         def pair(m: int, c: int, plane: Floats) -> Floats:
             return correlate_planes(plane, filters.weights[m, c], grid, facts=facts)
 
-        return sum_pairs(x, outputs, inputs, lengths, pair)
-    y = _result(x, lengths, outputs) if into is None else into
+        return sum_pairs(x, outputs, inputs, grid.lengths, pair)
+    y = room_for(grid.lengths, outputs, x.dtype, planes=planar(x)) if into is None else into
     if chosen == "pointwise":
-        x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(lengths, grid.stride, strict=True))]
+        x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(grid.lengths, grid.stride, strict=True))]
         pointwise.mix(x, filters.weights, filters.groups, y)
-        return y
-    planes = part(x)
-    tiled = chosen == "winograd" and min(lengths) >= WINOGRAD_SIZE and facts.bounded
-    # Few interleaved channels are put together afterwards: products with so narrow a result are slow.
-    direct = rows.by_planes(y) or (outputs > 4 and not tiled)
-    apart = y if direct else np.moveaxis(scratch("apart", (outputs, *lengths), y.dtype), 0, -1)
-    if tiled:
-        winograd.multiply_tiles(planes, filters.spectra, apart)
+    elif chosen == "columns":
+        source = pixels(x) if columns.by_pixels(inputs, filters.groups) else np.moveaxis(part(x), 0, -1)
+        columns.multiply_columns(source, filters.columns, taps, grid, y)
+    elif chosen == "net":
+        results = np.moveaxis(filters.nets.correlate(planes, grid), 0, -1)
+        if planar(y) or y.shape[-1] == 1:
+            np.copyto(y, results)
+        else:
+            join_to(results, y)
+    elif chosen == "multiply-adds":
+        apart = room_for(grid.lengths, outputs, x.dtype, planes=False) if planar(y) else y
+        multiply_adds.multiply_add(pixels(x), filters.rows(grid.lengths[-1]), grid, apart)
+        if apart is not y:
+            np.copyto(y, np.moveaxis(part(apart, "turned"), 0, -1))
     else:
-        rows.multiply_rows(planes, filters.matrices, filters.shape[2:], grid, apart)
-    if apart is not y:
-        join_to(apart, y)
+        apart = y if planar(y) else room_for(grid.lengths, outputs, x.dtype, planes=True)
+        if chosen == "winograd":
+            winograd.multiply_tiles(part(x), filters.spectra, grid.dilation, apart)
+        else:
+            shifts.add_shifted(x, filters.shifts, taps, grid, apart)
+        if apart is not y:
+            join_to(apart, y)
     return y
 
 
@@ -197,14 +237,30 @@ def laid(x: Floats) -> Floats:
     return np.moveaxis(x, -1, 0) if planar(x) else x
 
 
-def part(x: Floats) -> Floats:
+def part(x: Floats, name: str = "planes") -> Floats:
     """`(*spatial, channels)` as planes, `(channels, *spatial)` contiguous."""
-    if np.moveaxis(x, -1, 0).flags.c_contiguous:
-        return np.moveaxis(x, -1, 0)
-    planes = scratch("planes", (x.shape[-1], *x.shape[:-1]), x.dtype)
+    moved = np.moveaxis(x, -1, 0)
+    if moved.flags.c_contiguous:
+        return moved
+    planes = scratch(name, moved.shape, x.dtype)
+    if moved.strides[-1] == moved.itemsize:
+        np.copyto(planes, moved)
+        return planes
     flat = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
     cv2.transpose(flat, planes.reshape(x.shape[-1], -1))
     return planes
+
+
+def pixels(x: Floats) -> Floats:
+    """`(*spatial, channels)` as pixels one after the other."""
+    if x.flags.c_contiguous:
+        return x
+    whole = scratch("pixels", x.shape, x.dtype)
+    if x.strides[-1] == x.itemsize:
+        np.copyto(whole, x)
+        return whole
+    cv2.transpose(np.ascontiguousarray(np.moveaxis(x, -1, 0)).reshape(x.shape[-1], -1), whole.reshape(-1, x.shape[-1]))
+    return whole
 
 
 def join(planes: Floats) -> Floats:
@@ -229,8 +285,8 @@ def join_to(planes: Floats, y: Floats) -> None:
         np.copyto(y, planes)
 
 
-def _result(x: Floats, lengths: Sequence[int], outputs: int) -> Floats:
-    """Where `(*lengths, outputs)` go: planes for an input of planes."""
-    if planar(x):
-        return np.moveaxis(scratch("bank", (outputs, *lengths), x.dtype), 0, -1)
-    return scratch("bank", (*lengths, outputs), x.dtype)
+def room_for(lengths: Sequence[int], channels: int, dtype: DTypeLike, *, planes: bool, name: str = "bank") -> Floats:
+    """Where `(*lengths, channels)` go, as planes or as pixels."""
+    if planes:
+        return np.moveaxis(scratch(f"{name} planes", (channels, *lengths), dtype), 0, -1)
+    return scratch(name, (*lengths, channels), dtype)

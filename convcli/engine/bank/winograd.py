@@ -10,6 +10,7 @@ Lavin & Gray 2015, arXiv:1509.09308; the points 0, +-sqrt(1/2), +-sqrt(2) and in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -72,8 +73,19 @@ def transformed(weights: Floats) -> Floats:
     return np.ascontiguousarray(spectra.reshape(SIDE * SIDE, *weights.shape[:2]))
 
 
-def multiply_tiles(planes: Floats, spectra: Floats, y: Floats) -> None:
-    """Fills `y` `(height, width, out)` from `planes` `(channels, height + 2, width + 2)`; finite samples only."""
+def multiply_tiles(planes: Floats, spectra: Floats, dilation: Sequence[int], y: Floats) -> None:
+    """Fills `y` `(height, width, out)` from `planes` `(channels, height + 2 d, width + 2 d)`; finite samples only.
+
+    Every phase of a dilation is a bank of its own, without one.
+    """
+    down, across = dilation
+    for phase in range(min(down, y.shape[0])):
+        for other in range(min(across, y.shape[1])):
+            _multiply(planes[:, phase::down, other::across], spectra, y[phase::down, other::across])
+
+
+def _multiply(planes: Floats, spectra: Floats, y: Floats) -> None:
+    """As `multiply_tiles`, of neighbouring taps."""
     height, width, outputs = y.shape
     across, high = -(-width // STEP), -(-height // STEP)
     channels = planes.shape[0]

@@ -24,8 +24,8 @@ from convcli.engine.dtypes import planar, work_dtype
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Gather, Grid, extent
 from convcli.engine.memory import scratch
-from convcli.engine.plan import CALL_LIMIT, FOURIER_AREA, Algorithm, Plan, Plane, plan_plane
-from convcli.engine.processor import processor
+from convcli.engine.plan import CALL_LIMIT, FOURIER_AREA, Algorithm, Plan, Plane, options, plan_plane
+from convcli.engine.processor import line, processor
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from convcli.engine.geometry import Window
     from convcli.engine.signature import Call, Signature
 
+#: Nanoseconds to keep every so manieth sample of the result of a plain convolution, and to add it up.
+PICK = 0.3
+#: Nanoseconds to copy a sample to the window of a band.
+WINDOW = 0.5
 #: Samples of which OpenCV makes running sums without being made floats first.
 SUMMED = (np.dtype(np.uint8), np.dtype(np.uint16))
 #: Dilated taps are looked at with the zeros between them up to this many; among more, finding factors takes too long.
@@ -135,21 +139,45 @@ def work_for(
     return _work(plane, (max(1, height // stride[0]), width, channels)), count
 
 
-def by_products(taps: Array, stride: Sequence[int], dilation: Sequence[int], algorithm: str | None = None) -> bool:
-    """Whether a strided kernel of these taps is computed by `strided` on a picture of some size."""
-    if max(stride) == 1 or algorithm is not None:
-        return False
-    return _by_products(taps.tobytes(), taps.shape, taps.dtype.str, tuple(stride), tuple(dilation))
+def plan_strided(
+    taps: Array, stride: Sequence[int], dilation: Sequence[int], algorithm: str | None = None
+) -> Plan | None:
+    """The plan for taps `(y, x)` with a stride, on a picture of some size; None where there is none of this kind.
+
+    `direct` and `passes` filter all of a picture and keep every so manieth result; `products` make no others, and
+    `phases` are plain convolutions of every so manieth row.
+    """
+    if taps.ndim != 2 or max(stride) == 1 or max(dilation) > 1:
+        return None
+    kernel = np.ascontiguousarray(taps, np.float32)
+    return _plan_strided(kernel.tobytes(), kernel.shape, (stride[0], stride[1]), algorithm)
 
 
 @lru_cache(maxsize=64)
-def _by_products(
-    data: bytes, shape: tuple[int, ...], dtype: str, stride: tuple[int, ...], dilation: tuple[int, ...]
-) -> bool:
+def _plan_strided(data: bytes, shape: tuple[int, int], stride: tuple[int, int], algorithm: str | None) -> Plan:
     from convcli.engine.channel import strided
 
-    taps = np.frombuffer(data, dtype).reshape(shape)
-    return strided.pays(taps, stride, dilation, lambda part: plan_plane(_work(part, (1000, 1000, 1))).cost)
+    taps, (down, across), kind = np.frombuffer(data, np.float32).reshape(shape), stride, processor()
+    work = _work(taps, (1000, 1000, 1))
+    every = {plan.algorithm: plan for plan in options(work)}
+    costs: dict[str, float] = {}
+    if taps.size < FOURIER_AREA:
+        costs["direct"] = down * across * every["direct"].cost + PICK
+    if "passes" in every and max(shape) < FOURIER_AREA:
+        columns, rows = (line(cost, n) if n > 1 else 0 for cost, n in zip((kind.column, kind.row), shape, strict=True))
+        costs["passes"] = max(work.rank, 1) * (down * across * columns + across * rows + PICK)
+    if across > 1 and shape[1] > 1:
+        costs["products"] = strided.Layout(taps=shape, stride=stride).cost(kind)
+    parts = [taps[phase::down] for phase in range(min(down, len(taps)))]
+    phases = across * sum(plan_plane(_work(part, (1000, 1000, 1))).cost + PICK for part in parts)
+    costs["phases"] = phases + WINDOW * down * across
+    name = algorithm if algorithm in costs else min(costs, key=lambda name: costs[name])
+    reasons = {
+        "direct": f"{every['direct'].reason}, some results kept", "products": f"strided, {taps.size} taps",
+        "passes": f"{every['passes'].reason}, some results kept" if "passes" in every else "",
+        "phases": f"{len(parts)} of rows, {taps.size} taps",
+    }  # fmt: skip
+    return Plan(algorithm=name, reason=reasons[name], cost=costs[name])
 
 
 def algorithm_for(
@@ -157,8 +185,9 @@ def algorithm_for(
     asked: str | None = None,
 ) -> Algorithm:  # fmt: skip
     """How `correlate_planes` goes about these taps, with strides and dilations, on an input of `spatial` sizes."""
-    if by_products(taps, *steps, asked):
-        return Algorithm("strided matrix products", f"strided matrix products ({taps.size} taps)")
+    picked = plan_strided(taps, *steps, asked)
+    if picked and picked.algorithm != "phases":
+        return Algorithm(picked.algorithm, str(picked))
     work, count = work_for(taps, *steps, spatial, channels)
     plan = plan_plane(work, asked)
     return Algorithm(plan.algorithm, f"{plan}, {count} phases of rows" if count > 1 else str(plan))
@@ -295,7 +324,15 @@ def _strided(work: Correlation) -> Cuts | None:
     from convcli.engine.channel import strided
 
     taps, grid = work.taps, work.grid
-    if not (strided.fits(work) and by_products(taps, grid.stride, grid.dilation, work.constraints.algorithm)):
+    plan = plan_strided(taps, grid.stride, grid.dilation, work.constraints.algorithm)
+    if plan is None:
+        return None
+    if plan.algorithm == "direct" and whole.fits(work.x.shape, taps.shape, work.windows, work.border):
+        return whole.filter_bands(work, whole.filter_of(plan, taps, work.windows, work.border))
+    factors = factorise(taps) if plan.algorithm == "passes" and fused.fits(work) else None
+    if factors is not None:
+        return fused.fused(work, factors)
+    if plan.algorithm != "products" or not strided.fits(work):
         return None
 
     def otherwise(window: Floats, lengths: tuple[int, int]) -> Floats:

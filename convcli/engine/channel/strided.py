@@ -9,7 +9,7 @@ These products are made as one, and their results added up, each `n` columns fur
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.passes import UNPACKED, view
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
+from convcli.engine.processor import Processor
 from convcli.engine.threads import Cuts
 from convcli.records import record
 
@@ -37,10 +38,6 @@ LEAST_BYTES = 1 << 19
 LEAST_ROWS = 6
 #: The fewest samples in a row of outputs.
 LEAST_WIDTH = 16
-#: Nanoseconds on a core to lay out a sample, for a multiply-add, and to add up one result.
-LAY_OUT, MULTIPLY_ADD, ADD_UP = 0.4, 0.018, 0.3
-#: Nanoseconds to keep every so manieth sample of the result of a plain convolution, and to add it up.
-PICK = 0.3
 
 
 @record
@@ -62,23 +59,11 @@ class Layout:
     def reach(self) -> int:
         return (self.block - 1) * self.stride[0] + self.taps[0]
 
-    @property
-    def cost(self) -> float:
-        """Nanoseconds per output sample on one core."""
+    def cost(self, kind: Processor) -> float:
+        """Nanoseconds per output sample on one core: to lay out samples, for multiply-adds, and to add up results."""
+        lay_out, multiply_add, add_up = kind.strided
         products = self.shifts * self.stride[1] * self.reach
-        return LAY_OUT * self.stride[0] * self.stride[1] + MULTIPLY_ADD * products + ADD_UP * self.shifts
-
-
-def pays(taps: Floats, stride: Sequence[int], dilation: Sequence[int], plain: Callable[[Floats], float]) -> bool:
-    """Whether products cost less than what else is done: plain convolutions of the phases of rows, picked from.
-
-    `plain(taps)` is the cost of one of them, in nanoseconds per sample.
-    """
-    if taps.ndim != 2 or stride[1] == 1 or max(dilation) > 1 or taps.shape[1] == 1:
-        return False
-    parts = [taps[phase :: stride[0]] for phase in range(min(stride[0], len(taps)))]
-    otherwise = stride[1] * sum(plain(part) + PICK for part in parts)
-    return Layout(taps=(taps.shape[0], taps.shape[1]), stride=(stride[0], stride[1])).cost < otherwise
+        return lay_out * self.stride[0] * self.stride[1] + multiply_add * products + add_up * self.shifts
 
 
 def fits(work: Correlation) -> bool:

@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 
 from convcli.engine import tiles
+from convcli.engine.borders import read_window
 from convcli.engine.channel.correlation import Correlation
-from convcli.engine.channel.direct import CHANNEL_LIMIT, one_channel, opencv_layout
+from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, one_channel, opencv_layout
 from convcli.engine.channel.factors import Factors, factorise
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Gather, Window
@@ -70,6 +71,8 @@ def filter_of(plan: Plan, taps: Floats, windows: Sequence[Window], border: str) 
     """The calls of OpenCV that `plan`, one that has such, is made of."""
     if plan.algorithm == "sums":
         return _sums_filter(taps, windows, border)
+    if plan.algorithm == "fourier":
+        return _transformed_filter(taps, windows, border)
     factors = factorise(taps) if plan.algorithm == "passes" else None
     return _direct_filter(taps, windows, border) if factors is None else _passes_filter(factors, windows, border)
 
@@ -78,6 +81,20 @@ def _direct_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filt
     """`filter2D`; `taps` is to be smaller than what it makes Fourier transforms of."""
     anchor = (windows[1].before, windows[0].before)
     return partial(cv2.filter2D, ddepth=-1, kernel=taps, anchor=anchor, borderType=RULES[border])
+
+
+def _transformed_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter:
+    """`filter2D` on more taps, of which it makes a Fourier transform; sums where samples are not fit for that."""
+    transformed = _direct_filter(taps, windows, border)
+
+    def filtered(x: Array, dst: Array) -> Any:
+        if Facts(x, plain=False).bounded:
+            return transformed(x, dst=dst)
+        ranges = [(-w.before, n + k - 1 - w.before) for w, n, k in zip(windows, x.shape, taps.shape, strict=False)]
+        dst[...] = direct(read_window(x, ranges, border, taps.dtype), taps)
+        return dst
+
+    return filtered
 
 
 def _passes_filter(factors: Factors, windows: Sequence[Window], border: str) -> Filter:
@@ -174,7 +191,7 @@ def filter_bands(work: Correlation, filtered: Filter, *, as_read: bool = False) 
     """Filters an input of any dtype in bands of the dtype of the taps, into which `filtered` brings it if `as_read`."""
     x, taps, (rows_of, columns) = one_channel(work.x), work.taps, work.windows
     up, down = _reach(work)
-    as_read = as_read or x.dtype == taps.dtype
+    as_read = (as_read or x.dtype == taps.dtype) and opencv_layout(x)
     across = slice(0, (columns.length - 1) * columns.stride + 1, columns.stride)
 
     def band(rows: tuple[int, int]) -> None:

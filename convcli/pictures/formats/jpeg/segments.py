@@ -26,11 +26,26 @@ _LOSSLESS: Final = 0xF7  # the frame header of JPEG-LS (ITU-T T.87)
 _MARKER: Final = rb"\xff[\xc0-\xcf\xd8-\xfe]"
 
 
-def segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def segments(data: bytes) -> Sequence[tuple[int, int, int]]:
     """(marker, byte of the marker, byte behind it) of a file's segments, the last of which begins its first scan.
 
     Raises ImageError where there is no scan.
     """
+    global _last
+    known, walked = _last
+    if known is not data:
+        walked = tuple(_walked(data))
+        if len(data) <= _SMALL:
+            _last = data, walked
+    return walked
+
+
+#: The small file that was walked last, since several ask for its segments, and these.
+_last: tuple[bytes | None, Sequence[tuple[int, int, int]]] = (None, ())
+_SMALL: Final = 1 << 20
+
+
+def _walked(data: bytes) -> Iterator[tuple[int, int, int]]:
     at = 2
     marker = -1
     while marker != SCAN:

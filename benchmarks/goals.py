@@ -1,0 +1,148 @@
+"""What became of the goals, and where others are faster: judged from the rows of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.model import US, Figures, Goal, Row, Run, Spread
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """One goal in one row: our ratio to the best of those it names, what it may be at most there, and the verdict."""
+
+    ratio: Spread
+    most: float
+    met: bool
+    note: str = ""
+
+
+def reached(goal: Goal, row: Row) -> Reached | None:
+    """None where nobody whom the goal names was measured and gave the same result."""
+    best = strongest(row, goal.against, cpu=goal.cpu)
+    if best is None:
+        return None
+    ratio = _ratio(row.figures[best], cpu=goal.cpu)
+    assert ratio is not None
+    most = goal.most
+    seconds = row.figures[best].seconds
+    if goal.slack and seconds:
+        most += goal.slack / seconds.median
+    if goal.proof:
+        proof = _ratio(row.figures.get(goal.proof, Figures()), cpu=goal.cpu)
+        # Ours over theirs by ours over the proof's is the proof's over theirs.
+        if proof is None or ratio.median / proof.median > goal.most:
+            most = goal.relaxed
+    larger = goal.no_larger and _larger(goal, row)
+    note = f"{row.figures[US].size:.1f} MB is larger than {larger:.1f}" if larger else ""
+    return Reached(ratio=ratio, most=most, met=ratio.median <= most and not larger, note=note)
+
+
+def strongest(row: Row, names: Iterable[str], *, cpu: bool = False) -> str | None:
+    """Who of `names` is the fastest beside us, of those that gave the same result."""
+    found = [name for name in names if name != US and name in row.figures and row.figures[name].counts]
+    ratios = {name: ratio.median for name in found if (ratio := _ratio(row.figures[name], cpu=cpu))}
+    return max(ratios, key=lambda name: ratios[name], default=None)
+
+
+def _ratio(figures: Figures, *, cpu: bool) -> Spread | None:
+    if not figures.counts:
+        return None
+    if cpu:
+        return Spread.of([figures.cpu_ratio]) if figures.cpu_ratio else None
+    return figures.ratio
+
+
+def _larger(goal: Goal, row: Row) -> float | None:
+    """The size of the smallest of their files, where ours is larger."""
+    sizes = [row.figures[name].size for name in goal.against if name in row.figures and row.figures[name].counts]
+    smallest, own = min((size for size in sizes if size), default=None), row.figures[US].size
+    return smallest if smallest and own and own > smallest else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What became of a goal over all rows that have it: the row that is furthest off, how many met it, what hinders."""
+
+    what: str
+    against: str
+    worst: Reached | None
+    row: str
+    met: int
+    of: int
+    note: str
+
+    @property
+    def verdict(self) -> str:
+        if not self.of:
+            return f"not measured: {self.note}"
+        counted = f" in {self.of - self.met} of {self.of}" if self.of > 1 and self.met < self.of else ""
+        return ("met" if self.met == self.of else f"**missed**{counted}") + (f"; {self.note}" if self.note else "")
+
+
+def judged(run: Run) -> list[Judged]:
+    """Every goal of the run, in the order of its rows."""
+    grouped: dict[str, list[tuple[Goal, Row]]] = {}
+    for row in run.rows:
+        for goal in row.goals:
+            grouped.setdefault(goal.what, []).append((goal, row))
+    return [_judge(what, pairs) for what, pairs in grouped.items()]
+
+
+def _judge(what: str, pairs: Sequence[tuple[Goal, Row]]) -> Judged:
+    found = [(one, row) for goal, row in pairs if (one := reached(goal, row))]
+    absent = [
+        row.figures[name].note
+        for goal, row in pairs
+        if not any(other is row for _, other in found)
+        for name in (US, *goal.against)
+        if name in row.figures
+    ]
+    worst, place = max(found, key=lambda pair: pair[0].ratio.median / pair[0].most, default=(None, None))
+    names = dict.fromkeys(name for goal, _ in pairs for name in goal.against)
+    return Judged(
+        what=what,
+        against=" or ".join(name for name in names if any(name in row.figures for _, row in pairs)),
+        worst=worst,
+        row=f"{place.name}, {place.conditions}" if place else "",
+        met=sum(one.met for one, _ in found),
+        of=len(found),
+        note=", ".join(dict.fromkeys(filter(None, [*(one.note for one, _ in found), *(absent if not found else [])]))),
+    )
+
+
+def met(run: Run) -> tuple[int, int]:
+    """How many goals are met, and of how many that were measured."""
+    found = [one for one in judged(run) if one.of]
+    return sum(one.met == one.of for one in found), len(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A row in which somebody is faster than we are: our ratio to the fastest, and whether a goal is missed by it."""
+
+    row: Row
+    name: str
+    ratio: Spread
+    missed: bool
+
+
+#: Sections whose ratios are not to others: the planner's is to the best that can be forced.
+_OWN = ("planner",)
+
+
+def losses(run: Run) -> tuple[list[Loss], int]:
+    """All rows with a ratio above 1.0, the worst first, and the number of rows that have a ratio at all."""
+    found, counted = [], 0
+    for row in run.rows:
+        name = None if row.section in _OWN else strongest(row, row.figures)
+        if name is None:
+            continue
+        counted += 1
+        ratio = row.figures[name].ratio
+        assert ratio is not None
+        if ratio.median > 1:
+            missed = any((one := reached(goal, row)) and not one.met for goal in row.goals)
+            found.append(Loss(row=row, name=name, ratio=ratio, missed=missed))
+    return sorted(found, key=lambda loss: -loss.ratio.median), counted

@@ -1,0 +1,147 @@
+"""A filter bank as one matrix product for many outputs: what each of them reads is laid out as a column.
+
+Columns lie as the input does, which makes them in long copies: of planes a row holds one tap of many outputs; of pixels
+with many channels, one output has all that it reads along a row in one piece. BLAS takes either, and gives either.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from convcli.engine.memory import scratch
+
+if TYPE_CHECKING:
+    from convcli.engine.dtypes import Floats
+    from convcli.engine.geometry import Grid
+
+#: Bytes of the columns of one product: within the last cache's share, and enough for BLAS.
+COLUMN_BYTES = 1 << 22
+#: The most columns of one product.
+ACROSS = 1 << 12
+#: The fewest channels whose pixels are copied in pieces that are long enough.
+PIXELS = 24
+#: Outputs in a row below which rows of planes are laid out in one piece, with what lies between them.
+NARROW = 80
+
+
+def by_pixels(inputs: int, groups: int) -> bool:
+    """Whether columns are made of pixels, `inputs` channels a group, and not of planes."""
+    return groups == 1 and inputs >= PIXELS
+
+
+def matrices(weights: Floats, groups: int, *, pixels: bool) -> Floats:
+    """`(groups, out/groups, depth)` of `weights` `(out, in/groups, *taps)`, in the order of columns."""
+    outputs = len(weights)
+    ordered = np.moveaxis(weights, 1, -1) if pixels else weights
+    return np.ascontiguousarray(ordered).reshape(groups, outputs // groups, -1)
+
+
+def multiply_columns(x: Floats, matrix: Floats, taps: Sequence[int], grid: Grid, y: Floats) -> None:
+    """Fills `y` `(*lengths, out)` from `x`, by the `matrices` of a bank with `taps`.
+
+    `x` is `(*spatial, channels)`, pixels one after the other where columns are made of those, else planes.
+    """
+    lead = 3 - len(taps)
+    # One or two axes are three of which the first are one sample long.
+    x, y = x[(None,) * lead], y[(None,) * lead]
+    taps, stride, dilation = ((1,) * lead + tuple(steps) for steps in (taps, grid.stride, grid.dilation))
+    groups, _, depth = matrix.shape
+    pixels = by_pixels(x.shape[-1] // groups, groups)
+    flat = not pixels and max(stride) == 1 and y.shape[2] < NARROW and x[0, ..., 0].flags.c_contiguous
+    for part in _parts(y.shape[:3], groups * depth * x.itemsize, x.shape[2] if flat else 0):
+        results = y[part]
+        corner = x[tuple(slice(cut.start * step, None) for cut, step in zip(part, stride, strict=True))]
+        if pixels:
+            _multiply(matrix, _of_pixels(corner, results.shape, taps, stride, dilation).T[None], results)
+            continue
+        source = np.moveaxis(corner, -1, 0)
+        if flat:
+            columns = _of_rows(source, results.shape, taps, dilation).reshape(groups, depth, -1)
+            _multiply_apart(matrix, columns, results, x.shape[2])
+        else:
+            columns = _of_planes(source, results.shape, taps, stride, dilation).reshape(groups, depth, -1)
+            _multiply(matrix, columns, results)
+
+
+def _parts(lengths: Sequence[int], column: int, pitch: int) -> Iterator[tuple[slice, ...]]:
+    """The outputs in parts whose columns, of so many bytes each, go in one product; rows may be `pitch` apart."""
+    _, height, width = lengths
+    most = max(64, min(ACROSS, COLUMN_BYTES // column))
+    across = width if pitch else -(-width // -(-width // most))
+    down = max(1, most // (pitch or across)) if across == width else 1
+    # Even shares.
+    down = -(-height // -(-height // down))
+    steps = (1, down, across)
+    for corner in itertools.product(*(range(0, n, step) for n, step in zip(lengths, steps, strict=True))):
+        yield tuple(slice(start, min(start + step, n)) for start, step, n in zip(corner, steps, lengths, strict=True))
+
+
+def _multiply(matrix: Floats, columns: Floats, y: Floats) -> None:
+    """Fills `y` `(*spatial, out)` with the products of `matrix` and `columns`, both with a group for each product."""
+    results = y.reshape(-1, y.shape[-1])
+    whole = np.may_share_memory(results, y)
+    if not whole:
+        results = scratch("products", results.shape, y.dtype)
+    groups, per_group, _ = matrix.shape
+    if results.strides[0] == results.itemsize:
+        np.matmul(matrix, columns, out=results.T.reshape(groups, per_group, -1))
+    else:
+        by_groups = results.reshape(-1, groups, per_group).transpose(1, 0, 2)
+        np.matmul(columns.transpose(0, 2, 1), matrix.transpose(0, 2, 1), out=by_groups)
+    if not whole:
+        np.copyto(y, results.reshape(y.shape))
+
+
+def _of_planes(
+    source: Floats, lengths: Sequence[int], taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> Floats:
+    """What `lengths` outputs from the corner of `(channels, *spatial)` on read: `(depth, samples)`."""
+    shape = (len(source), *taps, *lengths[:3])
+    plane, *steps = source.strides
+    apart = [[step * by for step, by in zip(steps, other, strict=True)] for other in (dilation, stride)]
+    columns = scratch("columns", shape, source.dtype)
+    np.copyto(columns, as_strided(source, shape, (plane, *apart[0], *apart[1])))
+    return columns.reshape(len(source) * math.prod(taps), -1)
+
+
+def _of_rows(source: Floats, lengths: Sequence[int], taps: Sequence[int], dilation: Sequence[int]) -> Floats:
+    """The same at stride 1 with the samples between the rows of planes, each tap in one piece; one slice."""
+    size = (lengths[1] - 1) * source.shape[3] + lengths[2]
+    shape = (len(source), *taps, size)
+    plane, *steps = source.strides
+    columns = scratch("columns", shape, source.dtype)
+    apart = (step * by for step, by in zip(steps, dilation, strict=True))
+    np.copyto(columns, as_strided(source, shape, (plane, *apart, source.itemsize)))
+    return columns.reshape(-1, size)
+
+
+def _multiply_apart(matrix: Floats, columns: Floats, y: Floats, pitch: int) -> None:
+    """Fills `y` `(1, h, w, out)` with the products of `columns` whose rows are `pitch` samples apart."""
+    _, height, width, outputs = y.shape
+    groups, per_group, _ = matrix.shape
+    results = scratch("products", (groups, per_group, height * pitch), y.dtype)
+    np.matmul(matrix, columns, out=results[..., : columns.shape[-1]])
+    np.copyto(np.moveaxis(y[0], -1, 0), results.reshape(outputs, height, pitch)[..., :width])
+
+
+def _of_pixels(
+    source: Floats, lengths: Sequence[int], taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> Floats:
+    """What `lengths` outputs from the corner of `(*spatial, channels)` on read: `(samples, depth)`."""
+    *steps, step = source.strides
+    inner: tuple[int, ...] = (taps[2], source.shape[3])
+    apart: tuple[int, ...] = (dilation[2] * steps[2], step)
+    if dilation[2] == 1 and steps[2] == source.shape[3] * step:
+        inner, apart = (taps[2] * source.shape[3],), (step,)
+    shape = (*lengths[:3], *taps[:2], *inner)
+    outer = (steps[0] * stride[0], steps[1] * stride[1], steps[2] * stride[2])
+    columns = scratch("columns", shape, source.dtype)
+    strides = (*outer, steps[0] * dilation[0], steps[1] * dilation[1], *apart)
+    np.copyto(columns, as_strided(source, shape, strides))
+    return columns.reshape(math.prod(lengths[:3]), -1)

@@ -1,0 +1,219 @@
+"""Which algorithm computes a filter bank fastest: costs from counts, for each kind of processor; nothing is measured.
+
+| algorithm       | what it does                                                     | where                          |
+|-----------------|------------------------------------------------------------------|--------------------------------|
+| `pointwise`     | one matrix product for all samples                               | a single tap                   |
+| `net`           | a network of one layer, by OpenCV; finite float32                | groups of few channels         |
+| `multiply-adds` | shifted multiply-adds of pixels                                  | a kernel per channel           |
+| `planes`        | every pair of channels by the plan for planes                    | few pairs, and large kernels   |
+| `shifts`        | one product over the channels for all taps, shifted additions    | many channels to few           |
+| `winograd`      | F(4x4, 3x3): a quarter of the products, and two transforms       | 3x3 taps, many channels        |
+| `columns`       | what outputs read is laid out as columns of one matrix product   | all else                       |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+
+from convcli.engine.plan import Plan, Plane, plan_plane
+from convcli.engine.processor import NARROW, WIDE, Processor, processor
+from convcli.records import record
+
+ALGORITHMS = ("pointwise", "net", "multiply-adds", "planes", "shifts", "winograd", "columns")
+
+
+@record
+class Speeds:
+    """Nanoseconds of one core.
+
+    A multiply-add of a large product costs `product`, and more by `few_rows` over its rows and `shallow` over its
+    depth; `column` and `shifted` are for a sample that is laid out, or added; `multiply_add` is for one on pixels, and
+    `single` and `blocked` for one of a network whose groups have one channel or more, to and from which samples are
+    `copied`. `turned` is for a sample that goes from planes to pixels or back, `parted` where pixels are filtered by
+    planes, in many short bands. `gathered` is for one value of Winograd's tiles, all of whose products, small ones,
+    take `tiled` times as long. `call` is for OpenCV's work on one plane, `transforms` for the calls of Winograd's.
+    """
+
+    product: float
+    few_rows: float
+    shallow: float
+    column: float
+    shifted: float
+    multiply_add: float
+    single: float
+    blocked: float
+    copied: float
+    turned: float
+    parted: float
+    gathered: float
+    tiled: float
+    call: float
+    transforms: float
+
+
+#: Measured on Zen 3, and on Zen 4 with AVX-512.
+SPEEDS = {
+    NARROW.name: Speeds(
+        product=0.021, few_rows=0.2, shallow=0.15, column=0.2, shifted=0.4, multiply_add=0.17, single=0.12,
+        blocked=0.05, copied=0.25, turned=0.4, parted=6.0, gathered=0.4, tiled=1.6, call=6_000, transforms=250_000,
+    ),
+    WIDE.name: Speeds(
+        product=0.02, few_rows=0.15, shallow=0.1, column=0.15, shifted=0.3, multiply_add=0.17, single=0.12,
+        blocked=0.05, copied=0.2, turned=0.3, parted=6.0, gathered=0.3, tiled=1.3, call=6_000, transforms=150_000,
+    ),
+}  # fmt: skip
+#: Nanoseconds for the calls that a network takes.
+NET = 20_000
+#: Nanoseconds for the calls that a group takes.
+GROUP = 20_000
+#: Nanoseconds of work that are worth a band of its own.
+BAND = 100_000
+#: Bytes that a band lays out: within the last cache's share of a core.
+BAND_BYTES = 3 << 20
+#: Rows of a band by Winograd: whole tiles.
+WINOGRAD_ROWS = 64
+#: Outputs in a row or column that use Winograd's tiles well.
+WINOGRAD_SIZE = 12
+#: The fewest channels on either side for it.
+WINOGRAD_CHANNELS = 16
+
+
+@record
+class Bank:
+    """A filter bank `(outputs, inputs, *taps)`, with `inputs` to a group, and the `lengths` of its output per axis.
+
+    `planes` says that the channels of its input lie as planes, not pixel by pixel, `single` that it is computed in
+    float32.
+    """
+
+    outputs: int
+    inputs: int
+    taps: tuple[int, ...]
+    lengths: tuple[int, ...]
+    groups: int = 1
+    stride: tuple[int, ...] = (1, 1)
+    dilation: tuple[int, ...] = (1, 1)
+    planes: bool = True
+    single: bool = True
+
+    @property
+    def area(self) -> int:
+        return math.prod(self.taps)
+
+    @property
+    def samples(self) -> int:
+        """Outputs of one channel."""
+        return math.prod(self.lengths)
+
+    @property
+    def per_group(self) -> int:
+        return self.outputs // self.groups
+
+    @property
+    def depth(self) -> int:
+        """Products per output."""
+        return self.inputs * self.area
+
+
+@lru_cache(maxsize=512)
+def plan_bank(work: Bank, kind: Processor | None = None) -> Plan:
+    """The cheapest plan on a processor of this `kind`, by default this one; costs are for all channels of an output."""
+    return min(options(work, kind or processor()), key=lambda plan: plan.cost)
+
+
+def options(work: Bank, kind: Processor) -> Iterator[Plan]:
+    """A plan for each algorithm that can compute `work`."""
+    speeds = SPEEDS[kind.name]
+    if work.area == 1 and work.inputs > 1:
+        yield _plan(work, "pointwise", _product(speeds, work.per_group, work.inputs) * work.groups, work.inputs)
+        return
+    product, calls = _product(speeds, work.per_group, work.depth), GROUP / work.samples
+    cost = work.groups * (work.depth * speeds.column + product)
+    yield _plan(work, "columns", cost + work.groups * calls / 10, work.groups * work.depth)
+    if work.inputs == 1:
+        turned = (1 + math.prod(work.stride)) * speeds.turned if work.planes else 0
+        each = work.area * speeds.multiply_add + turned + math.prod(work.stride) * speeds.column
+        yield _plan(work, "multiply-adds", work.outputs * each, work.outputs)
+    if work.groups > 1 and len(work.taps) == 2 and work.single:
+        yield _net(work, speeds)
+    if work.area > 1:
+        rows = work.per_group * work.area
+        read = math.prod(work.stride) * _product(speeds, rows, work.inputs)
+        cost = work.groups * (read + rows * speeds.shifted + calls)
+        yield _plan(work, "shifts", cost, work.groups * rows * math.prod(work.stride))
+    # Planes that lie apart are not copied.
+    apart = 0 if work.planes or work.inputs > 1 else speeds.parted
+    yield _plan(work, "planes", work.outputs * (work.inputs * _plane(work, kind) + apart), 0)
+    if work.taps == (3, 3) and max(work.stride) == 1 and work.groups == 1 and _is_deep(work):
+        yield _winograd(work, speeds)
+
+
+def _net(work: Bank, speeds: Speeds) -> Plan:
+    """Groups are filled up to blocks of eight channels, but for single ones."""
+    blocks = 1.0
+    if work.depth > work.area or work.per_group > 1:
+        for channels in (work.inputs, work.per_group):
+            blocks *= 8 * math.ceil(channels / 8) / channels
+    read = work.groups * work.inputs * math.prod(work.stride)
+    product = speeds.blocked if blocks > 1 or work.inputs > 1 else speeds.single
+    copied = (speeds.copied + (0 if work.planes else speeds.turned)) * (read + work.outputs)
+    cost = work.outputs * work.depth * blocks * product + copied + 2 * NET / work.samples
+    return _plan(work, "net", cost, read + work.outputs)
+
+
+def _product(speeds: Speeds, rows: int, depth: int) -> float:
+    """A column of a product with a matrix of so many rows and columns."""
+    return rows * depth * (speeds.product + speeds.few_rows / rows + speeds.shallow / depth)
+
+
+def _plane(work: Bank, kind: Processor) -> float:
+    """One pair of channels, and its sum, for an output; strided ones are picked from all."""
+    speeds = SPEEDS[kind.name]
+    taps, lengths = ((1, 1, *sizes)[-2:] for sizes in (work.taps, work.lengths))
+    plain = plan_plane(Plane(taps=(taps[0], taps[1]), height=lengths[0], width=lengths[1], processor=kind))
+    slices = math.prod(work.taps[:-2]) if len(work.taps) > 2 else 1
+    steps = max(work.stride) * max(work.dilation)
+    calls = steps * speeds.call * slices / math.prod(lengths)
+    return slices * (steps * plain.cost + speeds.shifted) + calls
+
+
+def _is_deep(work: Bank) -> bool:
+    sides = [length // step for length, step in zip(work.lengths, work.dilation, strict=True)]
+    return min(work.outputs, work.inputs) >= WINOGRAD_CHANNELS and min(sides) >= WINOGRAD_SIZE
+
+
+def _winograd(work: Bank, speeds: Speeds) -> Plan:
+    phases = math.prod(work.dilation)
+    sides = [math.ceil(length / step) for length, step in zip(work.lengths, work.dilation, strict=True)]
+    tiles = phases * math.prod(math.ceil(side / 4) for side in sides)
+    transforms = 36 * (36 * work.inputs + 16 * work.outputs) * speeds.product
+    # The samples of a phase lie apart.
+    gathered = speeds.gathered * (1 if phases == 1 else 3)
+    values = (36 * work.inputs + 32 * work.outputs) * gathered
+    tile = values + speeds.tiled * (transforms + 36 * _product(speeds, work.outputs, work.inputs))
+    cost = (tiles * tile + phases * speeds.transforms) / work.samples
+    height = work.lengths[0]
+    step = 4 * work.dilation[0]
+    rows = min(WINOGRAD_ROWS, -(-height // 2))
+    return Plan(algorithm="winograd", reason="tiles of 4x4", cost=cost, rows=-(-rows // step) * step)
+
+
+_REASONS = {
+    "pointwise": "matrix product of pixels",
+    "columns": "matrix product of columns",
+    "net": "a network of one layer",
+    "multiply-adds": "shifted multiply-adds",
+    "shifts": "one product for all taps, shifted additions",
+    "planes": "every pair of channels",
+}
+
+
+def _plan(work: Bank, algorithm: str, cost: float, laid: int) -> Plan:
+    """A plan whose bands lay out so many samples per output, and are even in number where they are worth two."""
+    height, row = work.lengths[0], work.samples // work.lengths[0]
+    worth = int(cost * work.samples / BAND)
+    most = max(1, BAND_BYTES // max(1, 4 * laid * row))
+    rows = 0 if not laid else height if worth < 2 else min(most, -(-height // 2))
+    return Plan(algorithm=algorithm, reason=_REASONS[algorithm], cost=cost, rows=rows)

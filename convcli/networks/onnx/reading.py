@@ -1,0 +1,174 @@
+"""An .onnx file -> a network, and the text of the network file that says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convcli.errors import KernelError
+from convcli.networks import file
+from convcli.networks.network import Network
+from convcli.networks.onnx.graph import INPUT, Graph, Layer, Unsupported
+from convcli.networks.onnx.operators import OPERATORS
+from convcli.ops import tensors
+from convcli.ops.weight_files import members, onnx_model
+from convcli.records import late, record
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = late("numpy")
+
+#: What attributes of another type, or inputs of other numbers or shapes than the operator has, raise.
+_MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+#: Nodes that a note names.
+_NAMED = 6
+
+
+@record(eq=False)
+class Imported:
+    """A graph as a network file: its text without `weights`, the arrays of these, and notes on what was left out."""
+
+    text: str
+    arrays: dict[str, npt.NDArray[np.floating[Any]]]
+    notes: tuple[str, ...]
+
+    def network(self, name: str) -> Network:
+        """The same, ready to be assembled."""
+        network = file.from_text(self.text, name)
+        return network.changed(
+            name=name, arrays={key: tensors.of_array(array, key) for key, array in self.arrays.items()}
+        )
+
+
+def read(path: Path, *, size: tuple[int, int] | None = None, strict: bool = True) -> Imported:
+    """The graph in a file. Unless `strict`, what has no layer here is left out, and what comes behind it.
+
+    Raises `KernelError` for what is no ONNX file, and for a node that can't be taken, with its name.
+    """
+    stored = members(path)
+    model = onnx_model(path, path)
+    graph = Graph(model.graph, stored)
+    left: list[str] = []
+    for node in model.graph.node:
+        _take(graph, node, left, strict=strict)
+    if not graph.layers:
+        raise KernelError("it holds no layer that is known here", place=str(path))
+    notes = []
+    if len(model.graph.output) > 1:
+        notes.append(f"it has {len(model.graph.output)} outputs; the network ends with the last layer")
+    elif strict:
+        _end(graph, model.graph.output[0].name)
+    if left:
+        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        notes.append(f"counted as nothing: {', '.join(left[:_NAMED])}{more}")
+    return Imported(text=_text(graph, model, size), arrays=dict(graph.arrays), notes=tuple(notes))
+
+
+def _take(graph: Graph, node: Any, left: list[str], *, strict: bool) -> None:
+    """One node, as a layer or folded into one."""
+    from onnx import helper
+
+    if node.op_type == "Constant" or all(map(graph.is_known, filter(None, node.input))):
+        attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+        try:
+            if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
+                raise Unsupported("no layer here does that")
+            with np.errstate(all="ignore"):  # what isn't finite is found when the weights are checked
+                OPERATORS[node.op_type](graph, node, attributes)
+            return
+        except (Unsupported, *_MALFORMED) as error:
+            malformed = f"its inputs or attributes are not those of the operator ({error})"
+            if strict:
+                raise _refusal(graph, node, str(error) if isinstance(error, Unsupported) else malformed) from None
+    elif strict:
+        lacking = next(name for name in node.input if name and not graph.is_known(name))
+        raise _refusal(graph, node, f"it reads '{lacking}', which no node above makes: a cycle, or a wrong order")
+    left.append(f"{node.op_type} ({node.name or node.output[0]})")
+
+
+def _refusal(graph: Graph, node: Any, reason: str) -> KernelError:
+    fact = f"node '{node.name or node.output[0]}' ({node.op_type}): {reason}"
+    return KernelError(fact, place=graph.place, hint=f"operators that are read: {', '.join(OPERATORS)}")
+
+
+def _end(graph: Graph, output: str) -> None:
+    """Has the network end with the layer that makes its output."""
+    last = graph.source(output)
+    if graph.layers[-1].name != last:
+        graph.add("", "activate", "none", [last], "output")
+
+
+def _text(graph: Graph, model: Any, size: tuple[int, int] | None) -> str:
+    """The file, a line for each layer."""
+    shape = [side.dim_value for side in graph.entering.type.tensor_type.shape.dim]
+    if len(shape) != 4 or shape[1] < 1:
+        fact = f"its input '{graph.entering.name}' has shape {shape}: (batch, channels, height, width) is read"
+        raise KernelError(fact, place=graph.place)
+    height, width = size or shape[2:]
+    if height < 1 or width < 1:
+        raise KernelError("it says no size of its input", place=graph.place, hint="--size HxW")
+    lines, above = [], INPUT
+    for layer in graph.layers:
+        lines.append(f"  - {_line(layer, above)}")
+        above = layer.name
+    about = f"{model.graph.name or 'A network'}, read from ONNX." if model.graph.name.isprintable() else "From ONNX."
+    head = [f"about: {_flow(about)}", f"input: {height}x{width}x{shape[1]}", "layers:"]
+    return "\n".join([*head, *lines, ""])
+
+
+def _line(layer: Layer, above: str) -> str:
+    fields = _short(layer)
+    kind = (
+        "pointwise"
+        if layer.kind == "dense" and fields.get("kernel_size") == 1 and "padding" not in fields
+        else layer.kind
+    )
+    if kind == "pointwise":
+        fields = {key: value for key, value in fields.items() if key not in ("kernel_size", "dilation", "border")}
+    entries = {kind: layer.value, "name": layer.name}
+    if layer.kind not in ("add", "subtract", "concat") and layer.sources[0] != above:
+        entries["from"] = layer.sources[0]
+    return _flow(entries | fields)
+
+
+def _short(layer: Layer) -> dict[str, Any]:
+    """The fields that say something: a number for equal ones, and none where it is what is meant anyway."""
+    fields = dict(layer.fields)
+    if layer.kind == "dense" and "padding" in fields and not isinstance(fields["padding"], str):
+        reaches = [d * (k - 1) for d, k in zip(fields["dilation"], fields["kernel_size"], strict=True)]
+        if all(
+            reach % 2 == 0 and pad == [reach // 2] * 2 for reach, pad in zip(reaches, fields["padding"], strict=True)
+        ):
+            del fields["padding"]  # same
+    fields = {key: _alike(value) for key, value in fields.items()}
+    usual = {"stride": 1, "dilation": 1, "groups": 1, "output_padding": 0, "bilinear": False}
+    if layer.kind == "pool":
+        usual = {"kernel_size": 2, "stride": fields["kernel_size"], "padding": 0}
+    elif layer.kind != "depthwise":
+        usual["kernel_size"] = 3
+    return {key: value for key, value in fields.items() if usual.get(key, ...) != value or isinstance(value, list)}
+
+
+def _alike(value: Any) -> Any:
+    """One number for a list of equal ones."""
+    if not isinstance(value, list):
+        return value
+    inner = [_alike(item) for item in value]
+    # [[1, 2], [1, 2]] stays: [1, 2] would be one number per axis.
+    return inner[0] if not isinstance(inner[0], list) and all(item == inner[0] for item in inner) else value
+
+
+def _flow(value: Any) -> str:
+    """A value in YAML's flow style; texts in quotes unless they are plain words."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value if value.isidentifier() and not value[0].isdigit() else "'" + value.replace("'", "''") + "'"
+    return f"{value:.9g}" if isinstance(value, float) else str(value)

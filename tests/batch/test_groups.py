@@ -1,0 +1,257 @@
+"""Groups of outputs: written, made durable together, then put in place; whole or not at all however that ends."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convcli.batch import durability, files
+from convcli.batch.workers import Group, Later
+from convcli.errors import ImageError
+from tests.support import command, environment, leftovers, noise, read, run, save
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="syncfs is Linux's")
+COUNT = 24
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The calls that make files durable and put them in place, in their order, on a file system that has them all."""
+    seen: list[str] = []
+    fsync, link = os.fsync, os.link
+
+    def told(name: str, call: Any) -> Any:
+        return lambda *values, **options: (seen.append(name), call(*values, **options))[1]
+
+    monkeypatch.setattr(os, "fsync", told("fsync", fsync))
+    monkeypatch.setattr(os, "link", told("link", link))
+    monkeypatch.setattr(durability, "_calls", lambda: (told("syncfs", lambda handle: 0), lambda handle: 0xEF53))
+    monkeypatch.setattr(durability, "_together", {})
+    return seen
+
+
+def pictures(count: int = COUNT) -> list[str]:
+    return [save(Path(f"{number:02}.png"), noise(12, 10, 3, seed=number)).name for number in range(count)]
+
+
+def pending(*names: str, overwrite: bool = False) -> list[files.Pending]:
+    several = []
+    for name in names:
+        several.append(files.Pending())
+        several[-1].write([(name, name.encode() * 100, overwrite)], later=True)
+    return several
+
+
+def test_one_call_a_group(here: Path, calls: list[str]) -> None:
+    names = pictures()
+    assert run("apply", *names, "-k", "sharpen", "-o", "out/", "-j", "1", "-q").code == 0
+    assert calls.count("link") == COUNT and calls.count("fsync") <= 1
+    assert 1 <= calls.count("syncfs") <= COUNT // 4
+    assert calls[0] != "link"  # nothing has its name before it is durable
+    assert leftovers(here / "out") == []
+
+
+def test_a_single_output_is_made_durable_alone(here: Path, calls: list[str]) -> None:
+    save(Path("in.png"), noise(12, 10, 3))
+    assert run("apply", "in.png", "-k", "sharpen", "-o", "out.png").code == 0
+    assert calls == ["fsync", "link"]
+
+
+@linux
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_system_calls_a_file(here: Path, jobs: str) -> None:
+    """The input is opened once, the output made once; one call makes a group durable."""
+    strace = shutil.which("strace")
+    if not strace:
+        pytest.skip("needs strace")
+    names = pictures(64)
+    line = command("apply", *names, "-k", "sharpen", "-o", "out/", "-j", jobs, "-q")
+    traced = [strace, "-f", "-o", "trace", "-e", "trace=openat,fsync,syncfs,link,linkat,rename,unlink", *line]
+    done = subprocess.run(traced, env=environment(), capture_output=True, check=False)
+    if b"ptrace" in done.stderr:
+        pytest.skip("no tracing here")
+    assert done.returncode == 0
+    trace = Path("trace").read_text()
+    assert len(re.findall(r'openat\(AT_FDCWD, "\d\d\.png"', trace)) == 64
+    assert len(re.findall(r'openat\(AT_FDCWD, "out/\.convcli', trace)) == 64
+    both = durability._calls()
+    with Path("trace").open() as file:
+        able = both is not None and both[1](file.fileno()) in durability._ABLE
+    groups = len(re.findall(r"\bsyncfs\(", trace))
+    assert groups + trace.count("fsync(") <= (32 if able else 64)
+    assert bool(groups) == able
+
+
+def test_each_file_system_has_its_call(calls: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    several = pending(*(str(tmp_path / name) for name in "abcd"))
+    handles = [handle for one in several for handle in one.unsynced]
+    real = os.fstat
+
+    class Status:
+        def __init__(self, handle: int) -> None:
+            self.st_dev = handles.index(handle) % 2
+
+    monkeypatch.setattr(os, "fstat", lambda handle: Status(handle) if handle in handles else real(handle))
+    files.sync(several)
+    assert calls == ["syncfs", "syncfs"]
+    for one in several:
+        one.finish()
+    assert calls == ["syncfs", "syncfs", *["link"] * 4]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("lacking", ["system", "kind", "refused"])
+def test_where_there_is_no_call_for_all_each_has_its_own(
+    calls: list[str], tmp_path: Path, lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other systems; file systems of a server or below another one; an error that may be another program's."""
+    answers: dict[str, Any] = {
+        "system": None,
+        "kind": (lambda handle: 0, lambda handle: 0x65735546),
+        "refused": (lambda handle: -1, lambda handle: 0xEF53),
+    }
+    monkeypatch.setattr(durability, "_calls", lambda: answers[lacking])
+    several = pending(*(str(tmp_path / name) for name in "abc"))
+    files.sync(several)
+    assert calls == ["fsync"] * 3
+    for one in several:
+        one.finish()
+    assert calls == ["fsync"] * 3 + ["link"] * 3
+
+
+def test_a_call_that_waits_for_others_is_the_last_one(
+    calls: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(durability, "_PATIENCE_S", -1.0)
+    files.sync(pending(str(tmp_path / "a"), str(tmp_path / "b")))
+    files.sync(pending(str(tmp_path / "c"), str(tmp_path / "d")))
+    assert calls == ["syncfs", "fsync", "fsync"]
+
+
+def test_what_the_disk_refuses_of_one_is_told_of_that_one(
+    tmp_path: Path, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = pending(*(str(tmp_path / name) for name in "abc"))
+    (refused,) = several[1].unsynced
+
+    def fsync(handle: int) -> None:
+        if handle == refused:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(durability, "_calls", lambda: None)
+    files.sync(several)
+    several[0].finish()
+    with pytest.raises(ImageError, match="b: can't be written: no space left on device"):
+        several[1].finish()
+    several[2].finish()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
+
+
+@linux
+def test_this_system_is_known_as_it_is(tmp_path: Path) -> None:
+    """Against the kernel's own table of what is mounted where."""
+    both = durability._calls()
+    if both is None:
+        pytest.skip("an old kernel")
+    with (tmp_path / "file").open("w") as file:
+        device = os.fstat(file.fileno()).st_dev
+        kind = both[1](file.fileno())
+    place = f"{os.major(device)}:{os.minor(device)}"
+    kinds = {
+        line.split(" - ")[1].split()[0]
+        for line in Path("/proc/self/mountinfo").read_text().splitlines() if line.split()[2] == place
+    }  # fmt: skip
+    numbers = {"ext3": 0xEF53, "ext4": 0xEF53, "xfs": 0x58465342, "tmpfs": 0x01021994, "overlay": 0x794C7630}
+    known = {numbers[name] for name in kinds if name in numbers}
+    assert not known or kind in known
+
+
+def test_a_group_ends_by_number_bytes_or_time() -> None:
+    class Big:
+        size = 1 << 23
+
+    now = time.monotonic()
+    group = Group()
+    ends = [group.add(number, Later(lambda: None), now) for number in range(32)]
+    assert ends == [False] * 31 + [True] or ends.index(True) < 31  # a busy machine
+    group = Group()
+    assert [group.add(number, Later(lambda: None, [Big()]), time.monotonic()) for number in range(2)] == [False, True]  # type: ignore[list-item]
+    assert Group().add(0, Later(lambda: None), time.monotonic() - 1)
+
+
+def test_a_group_is_finished_once() -> None:
+    group = Group()
+    claims: list[bool] = []
+    threads = [threading.Thread(target=lambda: claims.append(group.claim())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claims) == [False] * 7 + [True]
+
+
+HELD = """
+import os, sys, time
+from convcli.batch import durability
+def hold(handles):
+    os.write(1, b"written\\n")
+    time.sleep(60)
+durability.sync = hold
+from convcli.cli import main
+sys.argv = ["convcli", *sys.argv[1:]]
+main()
+"""
+
+
+@linux
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ended_between_writing_and_naming(here: Path, jobs: str, number: int, code: int) -> None:
+    """Nothing has a name of its own yet; what lies about is gone at once, or after the next run."""
+    names = pictures()
+    arguments = ["apply", *names, "-k", "sharpen", "-o", "out/", "-j", jobs, "-q", "--report-file", "run.jsonl"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", HELD, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment(OPENBLAS_NUM_THREADS="1"), start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == b"written\n"
+    # By their parent, workers end also where the disk does not answer: by SIGKILL, and what they leave is swept.
+    (os.killpg if number == signal.SIGKILL else os.kill)(process.pid, number)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, b"Traceback" in err) == (code, False)
+    assert [path.name for path in Path("out").iterdir() if not path.name.startswith(".")] == []
+    assert Path("run.jsonl").exists() is False or Path("run.jsonl").read_bytes() == b""
+    assert (leftovers(here / "out") == []) == (number != signal.SIGKILL)
+    again = run("apply", *names, "-k", "sharpen", "-o", "out/", "-q", "--report-file", "run.jsonl", "--resume")
+    assert again.code == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == names
+    assert all(read(Path("out") / name).shape == (12, 10, 3) for name in names)
+
+
+@linux
+def test_small_ones_do_not_wait_for_a_large_one(here: Path) -> None:
+    """What is made has its name, and is told, before a large picture behind it is."""
+    names = pictures(4)
+    save(Path("large.tif"), noise(2500, 2500, 3))
+    kernel = f"{{weights: {[[1] * 41] * 41}}}"
+    line = command("apply", *names, "large.tif", "-k", kernel, "-o", "out/{stem}.jpg", "-j", "1", "--json")
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, env=environment())
+    assert process.stderr is not None
+    for _ in names:
+        assert b'"status": "done"' in process.stderr.readline()
+    assert not Path("out/large.jpg").exists()
+    assert len(list(Path("out").glob("[0-9]*.jpg"))) == 4
+    process.kill()
+    process.communicate()

@@ -1,0 +1,101 @@
+"""Banks that OpenCV computes as a network of one layer: the model, by other programs; NaN, threads, what is kept."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import convcli
+from convcli.engine.bank import net
+from convcli.engine.geometry import Grid
+
+
+def grouped(groups: int = 8, **fields: Any) -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    kernel = convcli.load({"weights": rng.standard_normal((8 * groups, 8, 3, 3)), "groups": groups, **fields})
+    return kernel, rng.standard_normal((8 * groups, 28, 30)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("shape", "groups", "stride", "dilation"),
+    [((64, 8, 3, 3), 8, (1, 1), (1, 1)), ((300, 1, 5, 2), 300, (2, 1), (1, 3)), ((6, 2, 1, 4), 3, (1, 3), (1, 2))],
+)
+def test_the_model_is_onnx(shape: tuple[int, ...], groups: int, stride: Any, dilation: Any) -> None:
+    rng = np.random.default_rng(1)
+    weights, size = rng.standard_normal(shape).astype(np.float32), (shape[1] * groups, 20, 141)
+    lengths = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(size[1:], shape[2:], stride, dilation, strict=True)]
+    data = net.model(weights, groups, size, Grid(stride, dilation, lengths))
+    onnx.checker.check_model(onnx.load_model_from_string(data), full_check=True)
+    x = rng.standard_normal(size).astype(np.float32)
+    expected = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, {"x": x[None]})[0][0]
+    nets = net.Nets(weights, groups)
+    first = nets.correlate(x, Grid(stride, dilation, lengths))
+    assert np.abs(first - expected).max() <= 1e-5 * np.abs(expected).max()
+    # A result is nobody else's memory, and the same each time.
+    nets.correlate(-x, Grid(stride, dilation, lengths))
+    assert np.array_equal(nets.correlate(x, Grid(stride, dilation, lengths)), first)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38])
+@pytest.mark.parametrize("layout", ["cyx", "yxc"])
+@pytest.mark.parametrize("groups", [8, 64])
+def test_a_sample_that_is_no_number_changes_what_reads_it_alone(value: float, layout: str, groups: int) -> None:
+    rng = np.random.default_rng(2)
+    kernel = convcli.load({"weights": rng.uniform(1, 2, (64, 64 // groups, 3, 3)), "groups": groups, "border": "zero"})
+    x = rng.random((64, 28, 30), np.float32)
+    order = (0, 1, 2) if layout == "cyx" else (1, 2, 0)
+    before = np.moveaxis(kernel.apply(np.ascontiguousarray(x.transpose(order)), layout), layout.index("c"), 0)
+    x[9, 10, 20] = value
+    y = np.moveaxis(kernel.apply(np.ascontiguousarray(x.transpose(order)), layout), layout.index("c"), 0)
+    seen, first = np.zeros(y.shape, bool), 9 // (64 // groups) * (64 // groups)
+    seen[first : first + 64 // groups, 9:12, 19:22] = True
+    assert np.abs(y - before)[~seen].max() <= 1e-5 * before.max()
+    if np.isfinite(value):
+        assert (y[seen] > 1e37).all()
+    else:
+        assert np.array_equal(y[seen], np.full(seen.sum(), value, np.float32), equal_nan=True)
+
+
+def test_threads_of_others_may_share_a_kernel() -> None:
+    kernel, x = grouped()
+    pictures = [x * factor for factor in (1, -2, 3, 0.5)]
+    expected = [kernel.apply(picture, "cyx") for picture in pictures]
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(20):
+            if not np.array_equal(kernel.apply(pictures[number], "cyx"), expected[number]):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(pictures))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_few_networks_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cv2
+
+    made: list[int] = []
+    read = cv2.dnn.readNetFromONNX
+    monkeypatch.setattr(cv2.dnn, "readNetFromONNX", lambda data: made.append(len(data)) or read(data))
+    nets = net.Nets(np.ones((8, 4, 3, 3), np.float32), 2)
+    for size in (10, 10, 10):
+        nets.correlate(np.ones((8, size, size), np.float32), Grid((1, 1), (1, 1), (size - 2, size - 2)))
+    assert len(made) == 1
+    for size in range(10, 30):
+        nets.correlate(np.ones((8, size, size), np.float32), Grid((1, 1), (1, 1), (size - 2, size - 2)))
+    assert len(made) == 20 and sum(map(len, nets._idle.values())) <= net.SIZES
+
+
+def test_borders_other_than_zero_are_read_as_everywhere() -> None:
+    kernel, x = grouped(border="reflect")
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+    assert np.array_equal(kernel.apply(x, "cyx"), kernel.replace(padding=((0, 0), (0, 0))).apply(padded, "cyx"))

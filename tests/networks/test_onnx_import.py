@@ -1,0 +1,228 @@
+"""ONNX graphs as network files: the numbers of onnxruntime on the original, or one line that names the node."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings, strategies as st
+from networks import shared
+from networks.test_layers_run import KINDS, random_graph
+from onnx import helper
+
+from tests.support import run, save
+
+RNG = np.random.default_rng(0)
+
+
+def numbers(*shape: int) -> Any:
+    return (RNG.normal(size=shape) / np.sqrt(max(1, np.prod(shape[1:])))).astype(np.float32)
+
+
+def imported(model: Any, folder: Path, x: Any) -> Any:
+    """What the network file that `convcli import` makes of a model makes of an input."""
+    (folder / "m.onnx").write_bytes(model.SerializeToString())
+    size = f"{x.shape[0]}x{x.shape[1]}"
+    result = run("import", folder / "m.onnx", "-o", folder / "m.yaml", "--size", size, "--overwrite")
+    assert result.code == 0, result.err
+    return shared.ours(folder / "m.yaml", x)
+
+
+def agree(model: Any, folder: Path, x: Any) -> None:
+    expected, y = shared.answer(model, x), imported(model, folder, x)
+    assert y.shape == expected.shape
+    assert np.abs(y - expected).max() <= 1e-5 * max(1, np.abs(expected).max()), (folder / "m.yaml").read_text()
+
+
+def node(operator: str, *inputs: str, out: str = "y", **attributes: Any) -> Any:
+    return helper.make_node(operator, list(inputs), [out], name=f"{operator}_{out}", **attributes)
+
+
+@settings(max_examples=40, deadline=None)
+@given(kinds=KINDS, channels=st.sampled_from([1, 3, 4]), side=st.sampled_from([(9, 12), (16, 7)]))
+def test_random_graphs(kinds: Any, channels: int, side: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    net, x = random_graph(kinds, channels, side)
+    if net.lines:
+        agree(net.model(channels), tmp_path_factory.mktemp("onnx"), x)
+
+
+def batch_norm(channels: int) -> dict[str, Any]:
+    return {
+        "scale": numbers(channels) + 1, "shift": numbers(channels), "mean": numbers(channels),
+        "variance": np.abs(numbers(channels)) + 0.1,
+    }  # fmt: skip
+
+
+NORM = ("scale", "shift", "mean", "variance")
+GRAPHS: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "a norm behind a convolution": (
+        [node("Conv", "x", "w", out="a", pads=[1] * 4), node("BatchNormalization", "a", *NORM, out="b"),
+         node("Relu", "b")],
+        {"w": numbers(6, 3, 3, 3), **batch_norm(6)},
+    ),
+    "a norm behind a convolution with groups and a bias": (
+        [node("Conv", "x", "w", "b", out="a", group=3), node("BatchNormalization", "a", *NORM, epsilon=0.01)],
+        {"w": numbers(6, 1, 3, 3), "b": numbers(6), **batch_norm(6)},
+    ),
+    "a norm behind a transposed convolution with groups": (
+        [node("ConvTranspose", "x", "w", out="a", group=3, strides=[2, 2]), node("BatchNormalization", "a", *NORM)],
+        {"w": numbers(3, 2, 3, 3), **batch_norm(6)},
+    ),
+    "a norm before a convolution": (
+        [node("BatchNormalization", "x", *NORM, out="a"), node("Conv", "a", "w")],
+        {"w": numbers(4, 3, 3, 3), **batch_norm(3)},
+    ),
+    "a norm of what two read": (
+        [
+            node("Conv", "x", "w", out="a", pads=[1] * 4), node("BatchNormalization", "a", *NORM, out="b"),
+            node("Relu", "b", out="c"), node("Add", "a", "c"),
+        ],
+        {"w": numbers(3, 3, 3, 3), **batch_norm(3)},
+    ),
+    "a bias as a node": (
+        [node("Conv", "x", "w", out="a"), node("Add", "a", "b")], {"w": numbers(4, 3, 1, 1), "b": numbers(1, 4, 1, 1)},
+    ),
+    "a classifier": (
+        [
+            node("Conv", "x", "w", out="a", strides=[2, 2]), node("Relu", "a", out="b"),
+            node("GlobalAveragePool", "b", out="c"), node("Flatten", "c", out="d"),
+            node("MatMul", "d", "fc", out="e"), node("Add", "e", "bias"),
+        ],
+        {"w": numbers(4, 3, 3, 3), "fc": numbers(4, 7), "bias": numbers(7)},
+    ),
+    "reshape before gemm": (
+        [node("Reshape", "x", "to", out="a"), node("Gemm", "a", "w", "b", transB=1, alpha=0.5, beta=2.0)],
+        {"to": np.int64([1, -1]), "w": numbers(5, 3 * 12 * 10), "b": numbers(5)},
+    ),
+    "cells of the picture itself": (
+        [node("Pad", "x", "pads", out="a", mode="reflect"), node("Conv", "a", "w")],
+        {"pads": np.int64([0, 0, 1, 2, 0, 0, 3, 1]), "w": numbers(4, 3, 3, 3)},
+    ),
+    "cells of zeros around a padded convolution": (
+        [node("Pad", "x", "pads", out="a"), node("Conv", "a", "w", pads=[1, 0, 1, 2])],
+        {"pads": np.int64([0, 0, 1, 2, 0, 0, 3, 1]), "w": numbers(4, 3, 3, 3)},
+    ),
+    "more cells at the end": (
+        [node("Conv", "x", "w", pads=[1, 1, 2, 2])], {"w": numbers(2, 3, 4, 4)},
+    ),
+    "a pool with more cells at the end": (
+        [node("MaxPool", "x", kernel_shape=[3, 2], strides=[2, 1], pads=[0, 0, 1, 1])], {},
+    ),
+    "branches": (
+        [
+            node("Conv", "x", "w", out="a"), node("Relu", "a", out="b"), node("Conv", "x", "v", out="c"),
+            node("Sigmoid", "c", out="d"), node("Concat", "d", "b", "a", out="e", axis=1),
+            node("Sub", "e", "e", out="f"),
+            node("LeakyRelu", "e", out="g", alpha=0.3), node("Add", "f", "g"),
+        ],
+        {"w": numbers(2, 3, 1, 1), "v": numbers(3, 3, 1, 1)},
+    ),
+    "an output that is not the last": (
+        [node("Conv", "x", "w"), node("Relu", "y", out="unused")], {"w": numbers(2, 3, 1, 1)},
+    ),
+    "auto_pad": (
+        [node("Conv", "x", "w", out="a", auto_pad="SAME_UPPER", strides=[2, 2]),
+         node("Conv", "a", "v", auto_pad="VALID")],
+        {"w": numbers(2, 3, 4, 3), "v": numbers(2, 2, 2, 2)},
+    ),
+    "clips": (
+        [node("Clip", "x", "low", out="a"), node("Clip", "a", "", "high", out="b"), node("Clip", "b", "low", "high")],
+        {"low": np.float32(-0.5), "high": np.float32(0.75)},
+    ),
+    "an old name of resize": (
+        [node("Conv", "x", "w", out="a"), node("Resize", "a", "", "s", mode="nearest", nearest_mode="floor",
+              coordinate_transformation_mode="asymmetric")],
+        {"w": numbers(2, 3, 1, 1), "s": np.float32([1, 1, 3, 3])},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graphs(name: str, tmp_path: Path) -> None:
+    nodes, arrays = GRAPHS[name]
+    agree(shared.model(nodes, arrays), tmp_path, RNG.normal(size=(12, 10, 3)).astype(np.float32))
+
+
+REFUSED: dict[str, tuple[list[Any], dict[str, Any], list[str]]] = {
+    "softmax": ([node("Conv", "x", "w", out="a"), node("Softmax", "a")], {"w": numbers(2, 3, 1, 1)}, ["Softmax_y"]),
+    "another domain": ([node("Conv", "x", "w", out="a"), helper.make_node("Swish", ["a"], ["y"], domain="com.maker")],
+                       {"w": numbers(2, 3, 1, 1)}, ["'y' (Swish)"]),
+    "a cycle": ([node("Add", "x", "b", out="a"), node("Relu", "a", out="b")], {}, ["Add_a", "reads 'b'", "cycle"]),
+    "computed weights": ([node("Relu", "x", out="w"), node("Conv", "x", "w")], {}, ["Conv_y", "'w' is no constant"]),
+    "a volume": ([node("Conv", "x", "w")], {"w": numbers(2, 3, 1, 1, 1)}, ["Conv_y", "rank 5"]),
+    "ceil_mode": ([node("MaxPool", "x", kernel_shape=[2, 2], ceil_mode=1)], {}, ["MaxPool_y", "ceil_mode"]),
+    "padded mean": ([node("AveragePool", "x", kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=1)], {},
+                    ["count_include"]),
+    "rows joined": ([node("Concat", "x", "x", axis=2)], {}, ["axis 2"]),
+    "half sizes": ([node("Resize", "x", "", "s")], {"s": np.float32([1, 1, 0.5, 0.5])}, ["scales"]),
+    "a shape": ([node("Reshape", "x", "s")], {"s": np.int64([1, 3, -1])}, ["[1, 3, -1]"]),
+    "a pool behind Pad": ([node("Pad", "x", "p", out="a"), node("MaxPool", "a", kernel_shape=[2, 2])],
+                          {"p": np.int64([0, 0, 1, 1, 0, 0, 1, 1])}, ["MaxPool_y", "Pad"]),
+    "nothing known": ([node("Identity", "x")], {}, ["no layer that is known"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_layer_does_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    nodes, arrays, says = REFUSED[name]
+    (tmp_path / "m.onnx").write_bytes(shared.model(nodes, arrays).SerializeToString())
+    result = run("import", tmp_path / "m.onnx", "-o", tmp_path / "m.yaml", "--size", "12x10")
+    assert result.code == 2, result.err
+    assert result.err.count("Error:") == 1
+    for text in ("m.onnx", *says):
+        assert text in result.err
+    assert not (tmp_path / "m.yaml").exists() and not (tmp_path / "m.safetensors").exists()
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    model = shared.model([node("Conv", "x", "w")], {"w": numbers(2, 5, 3, 3)})
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    result = run("import", tmp_path / "m.onnx", "-o", tmp_path / "m.yaml", "--size", "12x10")
+    assert result.code == 2 and "2x5x3x3" in result.err and "2x3x3x3" in result.err
+
+
+def test_files_stay_unless_they_may_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(
+        shared.model([node("Conv", "x", "w")], {"w": numbers(2, 3, 3, 3)}).SerializeToString()
+    )
+    (tmp_path / "m.safetensors").write_text("mine")
+    command = ["import", tmp_path / "m.onnx", "-o", tmp_path / "m.yaml", "--size", "12x10"]
+    refused = run(*command)
+    assert refused.code == 1 and "exists" in refused.err and not (tmp_path / "m.yaml").exists()
+    assert (tmp_path / "m.safetensors").read_text() == "mine"
+    assert run(*command, "--overwrite").code == 0
+    unsized = run(*command[:4], "--overwrite")
+    assert unsized.code == 2 and "--size" in unsized.err
+    picture = save(tmp_path / "a.npy.png", np.zeros((12, 10, 3), np.uint8))
+    assert run("apply", picture, "-k", tmp_path / "m.yaml", "-o", tmp_path / "y.npy").code == 0
+
+
+def test_compare_counts_what_import_would_refuse_as_nothing(tmp_path: Path) -> None:
+    """A head of detection behind the convolutions: only these are counted, and a note says what is not."""
+    nodes = [
+        node("Conv", "x", "w", "b", out="a"), node("Transpose", "a", out="t", perm=[0, 2, 3, 1]),
+        node("Reshape", "t", "to", out="r"), node("Softmax", "r"),
+    ]  # fmt: skip
+    arrays = {"w": numbers(8, 3, 3, 3), "b": numbers(8), "to": np.int64([1, -1, 2])}
+    (tmp_path / "m.onnx").write_bytes(shared.model(nodes, arrays).SerializeToString())
+    result = run("compare", tmp_path / "m.onnx", "--size", "12x10", "--format", "json")
+    assert result.code == 0, result.err
+    report = json.loads(result.out)
+    row = report["rows"][0]
+    assert (row["params_weights"], row["params_biases"], row["macs"]) == (216, 8, 216 * 10 * 8)
+    assert any("Transpose (Transpose_t), Reshape (Reshape_r), Softmax (Softmax_y)" in note for note in report["notes"])
+
+
+def test_external_data_is_refused(tmp_path: Path) -> None:
+    model = shared.model([node("Conv", "x", "w")], {"w": numbers(2, 3, 3, 3)})
+    stored = model.graph.initializer[0]
+    stored.ClearField("raw_data")
+    stored.data_location = onnx.TensorProto.EXTERNAL
+    stored.external_data.add(key="location", value="elsewhere.bin")
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    result = run("import", tmp_path / "m.onnx", "-o", tmp_path / "m.yaml", "--size", "12x10")
+    assert result.code == 2 and "in another file" in result.err
