@@ -15,8 +15,8 @@ from hypothesis.extra.numpy import array_shapes, arrays, floating_dtypes, intege
 from convcli.errors import ImageError
 from convcli.npy import npy_header, read_npy, write_npy
 from convcli.pictures import decode
-from convcli.pictures.format import Target
-from convcli.pictures.formats.pnm import encode, full_range
+from convcli.pictures.codecs import full_range
+from convcli.pictures.encoding import encode
 
 Array = np.ndarray[Any, Any]
 
@@ -152,15 +152,15 @@ def test_truncated_archives_never_escape() -> None:
 
 def test_raw_pixels() -> None:
     pixels = np.arange(24, dtype=np.uint16).reshape(2, 3, 4) * 2000
-    data = encode(pixels, Target(format="pam"))
+    data = encode(pixels, format="pam", place="")
     assert data.startswith(b"P7\nWIDTH 3\nHEIGHT 2\nDEPTH 4\nMAXVAL 65535\nTUPLTYPE RGB_ALPHA\nENDHDR\n")
     assert np.array_equal(decode(data, place="").pixels, pixels)
     with pytest.raises(ImageError, match="truncated PNM: its pixels need 48 bytes, 47 are left"):
         decode(data[:-1], place="")
     grey = np.array([[[0], [255]]], np.uint8)
-    assert encode(grey, Target(format="pnm")) == b"P5\n2 1\n255\n\x00\xff"
+    assert encode(grey, format="pnm", place="") == b"P5\n2 1\n255\n\x00\xff"
     floats = np.array([[[1.5]], [[-2.0]]], np.float32)
-    assert encode(floats, Target(format="pfm")) == b"Pf\n1 2\n-1.0\n" + np.array([-2, 1.5], "<f4").tobytes()
+    assert encode(floats, format="pfm", place="") == b"Pf\n1 2\n-1.0\n" + np.array([-2, 1.5], "<f4").tobytes()
 
 
 @given(st.integers(1, 255), st.integers(0, 255))

@@ -1,8 +1,9 @@
 """One input's way: a source of rows, the graph of what is computed of them, a writer.
 
 Large TIFF and PNG files come and go in bands of rows: memory stays bounded whatever the height, and the result is the
-same. A pool of threads decodes ahead, another one writes behind, and what lies between is filtered meanwhile. Whatever
-can't be read so is one band.
+same. Large JPEG files are decoded to memory for all of their pixels, and their results, too, come and go in bands. A
+pool of threads decodes ahead, another one writes behind, and what lies between is filtered meanwhile. Whatever can't be
+read so is one band.
 """
 
 from __future__ import annotations
@@ -116,9 +117,9 @@ class OneFile:
         size = math.prod(source.shape) * source.dtype.itemsize
         wraps = any(kernel.border == "wrap" for kernel in self._settings.kernels)
         again = self._settings.range == "rescale" or bool(source.channels.alpha) or wraps
-        held = source.sequential and again and size <= _HELD
+        held = again and (source.once or (source.sequential and size <= _HELD))
         if self._admit:
-            self._admit(_MEMORY + size * held)
+            self._admit(_MEMORY + size * (held or source.once))
         paging.keep_freed()
         readers = ThreadPoolExecutor(1 if source.sequential else thread_count())
         with readers, ThreadPoolExecutor(1) as behind:
@@ -153,13 +154,12 @@ class OneFile:
             steps.settle(0)
             before = time.perf_counter()
             writer.end()
-        ended = time.perf_counter()
-        waited = steps.waited_behind + ended - before
+        waited = steps.waited_behind + time.perf_counter() - before
         curve = sources.curve_note(carried, source.dtype, pictures.treatment)
         pages = (f"frame 1 of {source.pages}",) if source.pages > 1 else ()
         return self._reported(
             [picture], format_in=source.format, format_out=format, dtype_in=str(source.dtype), bands=steps.count,
-            decode_s=steps.waited_ahead, filter_s=ended - self._begun - waited - steps.waited_ahead, encode_s=waited,
+            decode_s=steps.waited_ahead, filter_s=steps.busy.seconds, encode_s=waited,
             notes=(*pages, *map(str, source.notes), *picture.notes, *curve, *dropped),
         )  # fmt: skip
 

@@ -39,6 +39,8 @@ class Report:
     #: Bands of rows that the picture was read, filtered and written in, one after the other; 1: whole.
     bands: int = 1
     stages: tuple[Stage, ...] = ()
+    #: Of a picture in bands, which is read, filtered and written at the same time, filtering is the time that its
+    #: threads computed, and the two others are how long it waited for what is read and for what is written.
     decode_s: float = 0.0
     filter_s: float = 0.0
     encode_s: float = 0.0

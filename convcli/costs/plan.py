@@ -66,6 +66,8 @@ class KernelPlan:
     threads: int
     flops: int
     bytes: int
+    #: The kind of processor whose costs were taken.
+    processor: str = ""
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -77,6 +79,7 @@ class KernelPlan:
         rows = [
             ("input", f"{_times(self.shape)} {self.dtype} ({self.layout}), computed in {self.work_dtype}"),
             ("output", f"{_times(self.output)}"),
+            ("processor", f"{self.processor}, as numpy sees it"),
             ("computed by", self.description),
         ]
         fastest = min((option.milliseconds for option in self.options), default=0.0)
@@ -130,6 +133,7 @@ def plan(
     shared: dict[str, Any] = {
         "kernel": loaded.name, "shape": tuple(shape), "layout": axes, "dtype": str(kind), "output": output,
         "work_dtype": str(work_dtype(kind)), "threads": thread_count(),
+        "processor": processor().name,
         "algorithm": computed.name, "description": computed,
         "notes": tuple(engine.refusal(algorithm, loaded.name, computed)),
     }  # fmt: skip

@@ -23,17 +23,18 @@ if TYPE_CHECKING:
     )
     from convcli.engine.bank.call import bank_call
     from convcli.engine.bank.shifts import stamped_bank
+    from convcli.engine.borders import read_window
+    from convcli.engine.channel.calls import plane_call
     from convcli.engine.channel.correlation import Correlation
     from convcli.engine.channel.depthwise import plane_by_plane
     from convcli.engine.channel.phases import correlate_phase
-    from convcli.engine.channel.planes import algorithm_for, band_rows, correlate_planes, plane_call, whole_cuts
+    from convcli.engine.channel.planes import algorithm_for, band_rows, correlate_planes, whole_cuts
     from convcli.engine.copies import copied
-    from convcli.engine.dtypes import limits, planar, settled, work_dtype
+    from convcli.engine.dtypes import Call, Signature, limits, planar, settled, work_dtype
     from convcli.engine.facts import Facts
-    from convcli.engine.memory import by_planes, results, scratch_space
-    from convcli.engine.signature import Call, Signature
+    from convcli.engine.memory import by_planes, results, scratch, scratch_space
     from convcli.engine.sink import Sink, Storage, rounding
-    from convcli.engine.stamps import stamp
+    from convcli.engine.stamps import enlarge, is_bilinear, stamp
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
 
@@ -61,13 +62,17 @@ __all__ = [
     "correlate_phase",
     "correlate_planes",
     "correlated",
+    "enlarge",
+    "is_bilinear",
     "layouts_of_bank",
     "limits",
     "planar",
     "plane_by_plane",
     "plane_call",
+    "read_window",
     "results",
     "rounding",
+    "scratch",
     "scratch_space",
     "settled",
     "stamp",
@@ -84,17 +89,18 @@ __getattr__ = lazily(
         " correlated layouts_of_bank sum_pairs",
         "engine.bank.call": "bank_call",
         "engine.bank.shifts": "stamped_bank",
+        "engine.borders": "read_window",
+        "engine.channel.calls": "plane_call",
         "engine.channel.correlation": "Correlation",
         "engine.channel.depthwise": "plane_by_plane",
         "engine.channel.phases": "correlate_phase",
-        "engine.channel.planes": "algorithm_for band_rows correlate_planes plane_call whole_cuts",
+        "engine.channel.planes": "algorithm_for band_rows correlate_planes whole_cuts",
         "engine.copies": "copied",
-        "engine.dtypes": "limits planar settled work_dtype",
+        "engine.dtypes": "Call Signature limits planar settled work_dtype",
         "engine.facts": "Facts",
-        "engine.memory": "by_planes results scratch_space",
-        "engine.signature": "Call Signature",
+        "engine.memory": "by_planes results scratch scratch_space",
         "engine.sink": "Sink Storage rounding",
-        "engine.stamps": "stamp",
+        "engine.stamps": "enlarge is_bilinear stamp",
         "engine.threads": "Cuts",
         "engine.tiles": "Tile Tiling",
     },

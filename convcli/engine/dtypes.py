@@ -1,11 +1,14 @@
-"""What samples are: the float type they are filtered in, their limits, and how they lie in memory."""
+"""What samples are: the float type they are filtered in, their limits, how they lie in memory; signatures of inputs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+
+from convcli.records import record
 
 if TYPE_CHECKING:
     # For annotations alone: at run time `numpy.typing` would only take time.
@@ -74,3 +77,24 @@ def per_channel(band: Floats, numbers: Floats, *, planes: bool = False) -> tuple
         numbers = np.tile(numbers, band.shape[-2])
         return band.reshape(-1, numbers.size), numbers
     return band, numbers
+
+
+#: `call(x, out)`: all of a result, see `Signature`.
+Call: TypeAlias = "Callable[[Array, Array | None], Array]"
+
+
+@record
+class Signature:
+    """An input `(*spatial, channels)` of `shape` and `dtype`, spatial in the order of `axes`, whose channels lie as
+    `planes` or pixel by pixel; `work` is the dtype of the arithmetic, `algorithm` the one that is asked for.
+
+    A `Call` for it makes all of the result `(*lengths, channels out)` in `work` at once, by plain calls of a library,
+    without threads of ours or bands: in `out`, laid out as the input is, or else in an array of scratch.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    axes: str
+    planes: bool
+    work: DTypeLike
+    algorithm: str | None = None

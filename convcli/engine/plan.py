@@ -148,6 +148,11 @@ def plan_plane(work: Plane, algorithm: str | None = None) -> Plan:
     return call if call.cost * samples <= min(CALL_LIMIT, best.cost * samples + BANDS) else best
 
 
+def is_call(nanoseconds: float) -> bool:
+    """Whether so much work of one core is done by one call, without bands or threads."""
+    return nanoseconds <= CALL_LIMIT
+
+
 def call_cost(plan: Plan, work: Plane) -> float:
     """What `plan` costs by plain calls of OpenCV on all of a picture; infinite where there are none for it."""
     (kh, kw), kind, rank = work.taps, work.processor, max(work.rank, 1)
@@ -155,7 +160,7 @@ def call_cost(plan: Plan, work: Plane) -> float:
         return line(kind.mirrored, max(kh, kw))
     if plan.algorithm == "passes" and max(kh, kw) < FOURIER_AREA:
         return rank * sum(_short(cost, taps) for cost, taps in ((kind.column, kh), (kind.row, kw)) if taps > 1)
-    if plan.algorithm == "fourier" and kh * kw >= FOURIER_AREA:
+    if plan.algorithm == "fourier" and kh * kw >= FOURIER_AREA and min(kh, kw) > 1:
         return TRANSFORMED
     called = plan.algorithm == "sums" or (plan.algorithm == "direct" and kh * kw < FOURIER_AREA)
     return plan.cost if called else math.inf

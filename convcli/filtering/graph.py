@@ -98,7 +98,11 @@ class Node:
         if self.paged.held:
             return
         self._made &= bands
-        self.paged.keep(self.cuts[band] for band in self._made | self._coming.keys())
+        self.paged.keep(self._kept())
+
+    def _kept(self) -> list[Cut]:
+        """The rows in use."""
+        return [self.cuts[band] for band in self._made | self._coming.keys()]
 
     def drop(self) -> None:
         """Gives up the array, and what it was made of."""
@@ -127,8 +131,8 @@ class Rows(Protocol):
     dtype: np.dtype[Any]
     cuts: Sequence[Cut]
 
-    def read(self, cut: Cut, out: Array) -> None:
-        """One of its bands, into the rows of it."""
+    def read(self, cut: Cut, array: Array) -> None:
+        """One of its bands, to its place in the whole picture's array; further rows may come to theirs, too."""
 
 
 class Read(Node):
@@ -137,13 +141,21 @@ class Read(Node):
     def __init__(self, rows: Rows, pool: Executor, *, held: bool) -> None:
         super().__init__(rows.shape, rows.dtype)
         self.ahead, self._rows, self._held = pool, rows, held
+        self._asked = 0
 
     def begin(self, memory: type[Held | Paged], *, fine: bool) -> None:
         super().begin(Held if self._held else memory, fine=fine)
 
+    def start(self, bands: set[int]) -> None:
+        super().start(bands)
+        self._asked = max([self._asked, *(self.cuts[band][1] for band in bands)])
+
+    def _kept(self) -> list[Cut]:
+        return [*super()._kept(), (self._asked, len(self.array))]
+
     def _cuts(self, *, fine: bool) -> Cuts:
         array, rows = self.array, self._rows
-        return Cuts(lambda cut: rows.read(cut, array[slice(*cut)]), rows.cuts)
+        return Cuts(lambda cut: rows.read(cut, array), rows.cuts)
 
 
 class Part:

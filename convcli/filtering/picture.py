@@ -268,7 +268,8 @@ class Picture:
         planes = self._chain.planes(self.stages, part.node.planes)
         for kernel, stage, in_planes in zip(kernels, stages, planes, strict=False):
             part = self._linked(part, kernel, stage.shape_out)
-            part.node.planes = in_planes
+            if not as_network(kernel):
+                part.node.planes = in_planes
         return part
 
     def _linked(self, part: Part, kernel: Kernel, shape: Sequence[int]) -> Part:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 import numpy as np
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import Array
 
     Cut = tuple[int, int]
+
+P = ParamSpec("P")
 
 #: Bytes of a picture in memory that is worth being filtered in steps.
 IN_STEPS: Final = 1 << 22
@@ -146,19 +149,47 @@ def in_rows(picture: Picture) -> Array:
     return out
 
 
+class Busy:
+    """A clock of work that several threads share: it stands still while they wait."""
+
+    def __init__(self) -> None:
+        self._spent: dict[int, float] = {}
+
+    def timed(self, work: Callable[P, object]) -> Callable[P, None]:
+        """`work`, whose time on a processor counts."""
+
+        def run(*arguments: P.args, **settings: P.kwargs) -> None:
+            before = time.thread_time()
+            try:
+                work(*arguments, **settings)
+            finally:
+                thread = threading.get_ident()
+                self._spent[thread] = self._spent.get(thread, 0.0) + time.thread_time() - before
+
+        return run
+
+    @property
+    def seconds(self) -> float:
+        """Those of the thread that computed longest: what the work takes where nothing else goes on."""
+        return max(self._spent.values(), default=0.0)
+
+
 class Steps:
     """Going through a picture from top to bottom: each cut of rows is yielded when all that it is made of is there.
 
-    `waited_ahead` are the seconds spent waiting for what is read, `waited_behind` those for what is written.
+    `waited_ahead` are the seconds spent waiting for what is read, `waited_behind` those for what is written; `busy` is
+    the clock of what is computed between.
     """
 
     def __init__(self, picture: Picture) -> None:
-        self._picture = picture
+        self._picture, self.busy = picture, Busy()
         self._wanted = [*picture.nodes, *picture.behind]
         self._nodes = order(self._wanted)
         for node in self._nodes:
             if not node.begun:
                 node.begin(paging.Paged, fine=True)
+            if not node.ahead:
+                node.work = self.busy.timed(node.work)
         self._cuts = _step_cuts(picture, self._nodes)
         self._pending: deque[tuple[Cut, Future[None]]] = deque()
         self.count = len(self._cuts)
@@ -186,17 +217,21 @@ class Steps:
         """Goes through all rows once, where they have to be seen before the first of them is kept."""
         if self._picture.measured:
             for cut in self:
-                _in_parts(self._picture, cut, self._picture.measure)
+                _in_parts(self._picture, cut, self.busy.timed(self._picture.measure))
 
     def rows(self, cut: Cut, out: Array | None = None) -> Array:
         """The rows of the result; in `out` where there is that array."""
         picture = self._picture
         if picture.final and out is None:
             out = picture.final.array[slice(*cut)]
-            picture.keep(out, *cut)
+            self.busy.timed(picture.keep)(out, *cut)
             return out
         rows: Array = np.empty((cut[1] - cut[0], *picture.shape[1:]), picture.dtype) if out is None else out
-        _in_parts(picture, cut, lambda start, stop: picture.keep(rows[start - cut[0] : stop - cut[0]], start, stop))
+
+        def keep(start: int, stop: int) -> None:
+            picture.keep(rows[start - cut[0] : stop - cut[0]], start, stop)
+
+        _in_parts(picture, cut, self.busy.timed(keep))
         return rows
 
     def later(self, pool: Executor, cut: Cut, work: Any, *arguments: Any) -> None:

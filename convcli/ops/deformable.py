@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.engine import Cuts, Sink
+    from convcli.engine import Call, Cuts, Signature, Sink
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.ops.displacements import Displacement
-    from convcli.ops.sampling import Memory
+    from convcli.ops.sampling import Sampling, Sources
+
+#: Up to so many samples one thread makes them sooner than several have begun, with places that are kept.
+CALL_LIMIT = 1 << 18
 
 #: Numbers per output that a band of a kernel holds whose offsets look at the picture.
 FIELDS = 16
@@ -249,22 +252,34 @@ class Deformable(Kernel):
             first_group=True, recorded="",
         )  # fmt: skip
 
+    def _reach(self, low: float, high: float) -> tuple[float, float] | None:
+        if self.channels is not None or self.mask is not None or self.packed:
+            return None
+        weights = self.effective
+        plus, minus = float(weights[weights > 0].sum()), float(weights[weights < 0].sum())
+        return plus * low + minus * high, plus * high + minus * low
+
+    def _call(self, x: Signature) -> Call | None:
+        if self.looks or len(x.shape) != 3:
+            return None
+        sampling = self._sampling(x.shape, x.axes, x.work, holds=True)
+        return partial(sampling.call, self._fixed(x.shape)) if sampling.total <= CALL_LIMIT else None
+
+    def _fixed(self, shape: tuple[int, ...]) -> Sources:
+        from convcli.ops.sources import fixed_sources
+
+        sources = fixed_sources(self, shape[-3:-1])
+        return lambda rows: sources
+
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        from convcli.ops.sampling import Deformation, Sampling
         from convcli.ops.sources import sources_of
 
-        windows = self.windows(x.shape[:-1], axes)[-2:]
-        size = (windows[0].length, windows[1].length)
+        sampling = self._sampling(x.shape, axes, dtype)
+        windows = sampling.kernel.windows
         guide = x if self.guide is None else self.guide
-        self._check_fit(x.shape, size)
         for part, branch in self.own_branches.items():
+            size = windows[0].length, windows[1].length
             branch.check_fit(guide.shape[-1], guide.shape[-3:-1], size, f"the {part} of kernel '{self.name}'")
-        deformation = Deformation(
-            weights=self.effective, windows=windows, groups=self.groups, offset_groups=self.offset_groups,
-            channels_out=self.output_channels(x.shape[-1]), border=self.border,
-            memory=None if self.looks else self._memory,
-        )  # fmt: skip
-        sampling = Sampling(deformation, x.shape[-3:], dtype)
         if self.recorded:
             if x.ndim > 3:
                 raise ShapeError(f"the offsets of a picture are written, not those of {len(x)} slices")
@@ -275,9 +290,10 @@ class Deformable(Kernel):
                 x=image, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=sampling.rows,
                 channels=self._held or sampling.samples,
             )  # fmt: skip
-            return tiling.by_regions(
-                partial(sampling.band, image, sources_of(self, guide, windows, dtype, sink.tally, number))
-            )
+            # `remap` rounds bytes as we do.
+            native = sink.native(image.dtype, exact=True) if sampling.moves_bytes(image) else None
+            sources = sources_of(self, guide, windows, dtype, sink.tally, number)
+            return tiling.by_regions(partial(sampling.band, image, sources, target=native))
 
         if x.ndim == 3:
             return image_cuts(x, guide, sink)
@@ -289,12 +305,20 @@ class Deformable(Kernel):
         """Numbers per output that a band holds of offsets that look at the picture; 0 where they don't."""
         return max([FIELDS * (self.oriented is not None), *(b.planes for b in self.own_branches.values())])
 
-    @cached_property
-    def _memory(self) -> Memory:
-        """What `Deformation` keeps from one picture to the next."""
-        from convcli.ops.sampling import Memory
+    def _sampling(self, shape: Sequence[int], axes: str, dtype: DTypeLike, *, holds: bool = False) -> Sampling:
+        """How pictures of a shape are sampled; raises `ShapeError` where offsets or mask were made for another."""
+        from convcli.ops.sampling import Deformation, Sampling
 
-        return Memory()
+        windows = self.windows(shape[:-1], axes)[-2:]
+        self._check_fit(tuple(shape), (windows[0].length, windows[1].length))
+        deformation = Deformation(
+            weights=self.effective, windows=windows, groups=self.groups, offset_groups=self.offset_groups,
+            channels_out=self.output_channels(shape[-1]), border=self.border,
+            parts=self.remembered(("parts", tuple(shape[-3:-1]), dtype), dict), fixed=not self.looks,
+            by_rule=isinstance(self.offsets, RuleCall) and not self.oriented,
+            masked=self.mask is not None or self.packed,
+        )  # fmt: skip
+        return Sampling(deformation, shape[-3:], dtype, holds=holds)
 
     def _check_fit(self, shape: tuple[int, ...], size: tuple[int, int]) -> None:
         """Raises `ShapeError` where offsets or mask were made for another output size or number of channels."""

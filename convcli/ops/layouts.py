@@ -6,6 +6,7 @@ Along n, pictures one after the other, no kernel moves. Other programs' letters 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import UsageError
@@ -87,23 +88,29 @@ class Layout:
             raise UsageError(f"an array of shape {array.shape} holds no samples")
         return cls(axes)
 
-    @property
+    @cached_property
     def spatial(self) -> str:
         """The spatial axes, in the program's order."""
         return "".join(axis for axis in _SPATIAL if axis in self.axes)
 
+    @cached_property
+    def _orders(self) -> tuple[list[int], list[int], list[int]]:
+        """The axes in the program's order; and theirs in this one, without and with channels that had no axis."""
+        axes, order = self.axes, [axis for axis in self.spatial + "c" if axis in self.axes]
+        added = [*self.spatial, "c"]
+        return (
+            [axes.index(axis) for axis in order],
+            [order.index(axis) for axis in axes],
+            [added.index(axis) for axis in (axes if "c" in axes else f"{axes}c")],
+        )
+
     def canonical(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The array as `(*spatial, channels)`; one channel where it has no channel axis."""
-        moved = array.transpose([self.axes.index(axis) for axis in self.spatial + "c" if axis in self.axes])
+        moved = array.transpose(self._orders[0])
         return moved if "c" in self.axes else moved[..., None]
 
     def restore(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Back from `(*spatial, channels)`; several channels that had no axis become the last one."""
-        axes = self.axes
-        if "c" not in axes:
-            if array.shape[-1] == 1:
-                array = array[..., 0]
-            else:
-                axes = axes + "c"
-        order = [axis for axis in self.spatial + "c" if axis in axes]
-        return array.transpose([order.index(axis) for axis in axes])
+        if "c" not in self.axes and array.shape[-1] == 1:
+            return array[..., 0].transpose(self._orders[1])
+        return array.transpose(self._orders[2])

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from itertools import compress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,15 +13,17 @@ from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch
 from convcli.engine.sampled.samples import BLOCK, sample
 from convcli.engine.sampled.warp import (
+    FAR,
+    RULE_FAR,
+    RULE_SPAN,
     SPAN,
     Local,
     Part,
     Shifts,
     far_parts,
     is_narrow,
-    located,
     mix,
-    near_parts,
+    near_part,
     read_pixels,
     read_planes,
     window_of,
@@ -46,53 +46,23 @@ if TYPE_CHECKING:
 #: Places that are looked at together, and samples of all taps and channels that are held at once.
 PLACES = 1 << 19
 HELD = 1 << 20
+#: Columns of stored offsets that are read one after another: memory is slow where rows are short.
+WIDE = 8 * BLOCK
 #: Up to so many samples two bands are enough.
 FEW = 1 << 20
-#: Bytes of places that a kernel keeps for its next picture, and those of one place.
-KEPT_BYTES = 1 << 26
-PLACE_BYTES = 8
-#: Bytes that are kept at once; more are first when there is a second picture of that size.
-LITTLE = 1 << 20
 
-#: Sizes of pictures that a kernel remembers.
-SIZES = 64
-
-Blocks = dict[tuple[int, int, int, int], tuple[list[Part], list[Local | None] | None]]
-
-
-class Memory:
-    """The parts of blocks of outputs, by the size of the picture: with their places where these are few bytes.
-
-    They are the same for every picture. Several threads may use it.
-    """
-
-    def __init__(self) -> None:
-        self._sizes: dict[tuple[Any, ...], tuple[int, Blocks]] = {}
-        self._lock = threading.Lock()
-
-    def blocks(self, size: tuple[Any, ...], places: int) -> tuple[Blocks, bool]:
-        """Those of pictures of a `size` and dtype by rows and columns, and whether they are to keep places."""
-        needed = places * PLACE_BYTES
-        with self._lock:
-            known = size in self._sizes
-            keeps = needed <= (KEPT_BYTES if known else LITTLE)
-            needed = needed if keeps else 0
-            blocks: Blocks = self._sizes.pop(size)[1] if known else {}
-            while self._sizes and (len(self._sizes) >= SIZES or self._bytes() + needed > KEPT_BYTES):
-                del self._sizes[next(iter(self._sizes))]
-            self._sizes[size] = needed, blocks
-            return blocks, keeps
-
-    def _bytes(self) -> int:
-        return sum(held for held, _ in self._sizes.values())
+#: A block as four numbers.
+Corners = tuple[int, int, int, int]
+#: A part of a block, and where its taps read; None where `remap` can't read there.
+Read = tuple[Part, Local | None]
 
 
 @record(eq=False)
 class Deformation:
     """A deformable kernel as pictures of one size are sampled by it.
 
-    `weights` are the effective ones, `windows` those of the rows and columns without offsets. `memory` keeps what is
-    made of offsets that are the same for every picture from one picture to the next; None where they are not.
+    `weights` are the effective ones, `windows` those of the rows and columns without offsets. `parts` keeps how blocks
+    are cut from one picture to the next, where offsets are the same for every picture.
     """
 
     weights: Array
@@ -101,13 +71,20 @@ class Deformation:
     offset_groups: int
     channels_out: int
     border: str
-    memory: Memory | None
+    parts: dict[Corners, list[Part]]
+    #: Whether offsets are the same for every picture, and whether they are a rule of the place.
+    fixed: bool
+    by_rule: bool
+    masked: bool
 
 
 class Sampling:
-    """Pictures `(height, width, channels)` of one size under a deformable kernel, in float32 or float64."""
+    """Pictures `(height, width, channels)` of one size under a deformable kernel, in float32 or float64.
 
-    def __init__(self, kernel: Deformation, size: Sequence[int], dtype: DTypeLike) -> None:
+    Places are made for each picture anew unless it `holds` them.
+    """
+
+    def __init__(self, kernel: Deformation, size: Sequence[int], dtype: DTypeLike, *, holds: bool = False) -> None:
         self.kernel, self.size, self.dtype = kernel, tuple(size[:2]), np.dtype(dtype)
         taps = kernel.weights.shape[-2:]
         self.weights = kernel.weights.reshape(*kernel.weights.shape[:-2], -1).astype(dtype)
@@ -117,61 +94,78 @@ class Sampling:
             + (np.arange(window.length, dtype=np.float64) * window.stride - window.before)
             for count, window in zip(taps, kernel.windows, strict=True)
         ]
-        #: Samples that are read for one output.
+        lengths = [window.length for window in kernel.windows]
+        #: Samples that are read for one output, and for all of them.
         self.samples = math.prod(taps) * size[2]
-        places = math.prod(self._taps) * math.prod(window.length for window in kernel.windows)
+        self.total = self.samples * math.prod(lengths)
+        self._all = (0, lengths[0]), (0, lengths[1])
         self._record: Array | None = None
-        self._blocks, self._keeps = Blocks(), False
-        if kernel.memory:
-            self._blocks, self._keeps = kernel.memory.blocks((*self.size, self.dtype.char), places)
+        self._holds = holds
+        self._held: dict[Corners, list[Read]] = {}
 
     @property
     def rows(self) -> int:
         """The height that bands should have: all threads get some, and places lie near one another."""
-        height, width = (window.length for window in self.kernel.windows)
-        return min(BLOCK, -(-height // (2 if self.samples * height * width <= FEW else 4)))
+        return min(BLOCK, -(-self._all[0][1] // (2 if self.total <= FEW else 4)))
 
-    def band(self, image: Array, sources: Sources, region: Region) -> Array:
-        """`(*region, channels out)`."""
+    def moves_bytes(self, image: Array) -> bool:
+        """Whether bytes are only moved: bilinearly, by a single tap of 1."""
+        return image.dtype == np.uint8 and self._whole(image) and self.weights[0] == 1 and not self.kernel.masked
+
+    def _whole(self, image: Array) -> bool:
+        """Whether a single tap reads pixels with all channels."""
+        return self.weights.size == 1 == self.weights.ndim and image.shape[2] in (1, 3, 4) and not planar(image)
+
+    def call(self, sources: Sources, image: Array, out: Array | None) -> Array:
+        """All of a picture: see `Signature`."""
+        with np.errstate(all="ignore"):
+            return self.band(image, sources, self._all, out)
+
+    def band(self, image: Array, sources: Sources, region: Region, target: Array | None = None) -> Array:
+        """`(*region, channels out)`; as a part of the `target`, in its dtype, where there is one."""
         (top, bottom), (_, width) = region
-        offsets, mask = sources(region[0])
-        shape = bottom - top, width
-        whole = self.weights.size == 1 == self.weights.ndim and image.shape[2] in (1, 3, 4) and not planar(image)
-        if whole:
-            y = scratch("band", (*shape, image.shape[2]), self.dtype)
+        whole, own = self._whole(image), sources(region[0])
+        shape = (bottom - top, width, self.kernel.channels_out)
+        if target is not None:
+            y = target[top:bottom]
+        elif whole:
+            y = scratch("band", shape, self.dtype)
         else:
-            y = np.moveaxis(scratch("band", (self.kernel.channels_out, *shape), self.dtype), 0, -1)
+            y = np.moveaxis(scratch("band", (shape[2], *shape[:2]), self.dtype), 0, -1)
         for rows, columns in self._cut(region):
-            own = y[rows.start - top : rows.stop - top, columns]
-            _Block(self, image, (rows, columns), offsets, mask).fill(own, whole=whole)
-        if offsets.lost is not None:
-            y[offsets.lost] = np.nan
-        return y if whole or planar(image) else join(np.moveaxis(y, -1, 0))
+            _Block(self, image, (rows, columns), own).fill(y[rows.start - top : rows.stop - top, columns], whole=whole)
+        if own[0].lost is not None:
+            y[own[0].lost] = np.nan
+        return y if whole or planar(image) or target is not None else join(np.moveaxis(y, -1, 0))
 
     def _cut(self, region: Region) -> Iterator[Block]:
         """A region in blocks whose places and samples are few enough."""
         (top, bottom), (_, width) = region
-        high = max(BLOCK // 16, min(BLOCK, HELD // (self.samples * min(width, SPAN))))
-        for up in range(top, bottom, high):
-            rows = slice(up, min(up + high, bottom))
-            wide = max(BLOCK, PLACES // (math.prod(self._taps) * (rows.stop - rows.start)))
-            for left in range(0, width, wide):
-                yield rows, slice(left, min(left + wide, width))
+        wide = width if self.kernel.by_rule else min(width, WIDE)
+        few = min(BLOCK, HELD // (self.samples * min(width, SPAN)), PLACES // (math.prod(self._taps) * wide))
+        for rows in _ranges(top, bottom, max(BLOCK // 16, few)):
+            for columns in _ranges(0, width, wide):
+                yield rows, columns
 
-    def reads(self, block: Block, offsets: Shifting) -> Iterator[tuple[Part, Local | None]]:
-        """The parts of a block with their places; None where `remap` can't read there."""
+    def reads(self, block: Block, offsets: Shifting) -> Iterable[Read]:
+        """The parts of a block with their places."""
         key = block[0].start, block[0].stop, block[1].start, block[1].stop
-        parts, places = self._blocks.get(key, (None, None))
-        if parts is None or places is None:
-            shifts = self.shifts(block, offsets)
-            near = near_parts(shifts, self.size) if parts is None and self.dtype == np.float32 else None
-            parts = parts or near or far_parts(shifts.places(), self.size)
-            narrow = [self.dtype == np.float32 and is_narrow(part, self.size) for part in parts]
-            ready = iter(located(list(compress(parts, narrow)), shifts, held=self._keeps) if any(narrow) else ())
-            places = [next(ready) if one else None for one in narrow]
-            if self.kernel.memory:
-                self._blocks[key] = parts, places if self._keeps else None
-        return zip(parts, places, strict=True)
+        if key in self._held:
+            return self._held[key]
+        shifts, rule = self.shifts(block, offsets), self.kernel.by_rule
+        parts = self.kernel.parts.get(key) if self.kernel.fixed else None
+        shape, span = (RULE_FAR, RULE_SPAN) if rule else (FAR, SPAN)
+        if parts is None:
+            near = near_part(shifts, self.size) if self.dtype == np.float32 and not rule else None
+            parts = [near] if near else far_parts(shifts.places(), self.size, shape, span=span)
+            if self.kernel.fixed:
+                self.kernel.parts[key] = parts
+        narrow = [self.dtype == np.float32 and is_narrow(part, self.size, span) for part in parts]
+        reads = ((part, Local(part, shifts) if one else None) for part, one in zip(parts, narrow, strict=True))
+        if not self._holds:
+            return reads
+        self._held[key] = [(part, local and local.settled()) for part, local in reads]
+        return self._held[key]
 
     def shifts(self, block: Block, offsets: Shifting) -> Shifts:
         """How far from their places the taps of a block read."""
@@ -192,24 +186,33 @@ class Sampling:
 class _Block:
     """A block of outputs of a picture `(height, width, channels)`, with the offsets and the mask that are its own."""
 
-    def __init__(self, sampling: Sampling, image: Array, block: Block, offsets: Shifting, mask: Factors | None) -> None:
+    def __init__(self, sampling: Sampling, image: Array, block: Block, own: tuple[Shifting, Factors | None]) -> None:
         self._sampling, self._kernel, self._image, self._block = sampling, sampling.kernel, image, block
-        self._offsets, self._mask = offsets, mask
+        self._offsets, self._mask = own
 
     def fill(self, y: Array, *, whole: bool) -> None:
         """Fills `y`, `(h, w, channels out)`, part by part; `whole`: a single tap reads pixels with all channels."""
+        far, weights = [], self._sampling.weights
         for part, local in self._sampling.reads(self._block, self._offsets):
-            inside = _within(self._block[0], part.rows), _within(self._block[1], part.columns)
-            own = y[part.rows, part.columns]
-            window = None if local is None else window_of(self._image, part, self._kernel.border)
+            window = None if local is None else window_of(self._image, part, self._kernel.border, y.dtype)
             if window is None or local is None:
-                own[...] = self._mixed(self._gathered(inside), inside).transpose(1, 2, 0)
-            elif whole:
-                np.multiply(read_pixels(window, local), self._sampling.weights[0], out=own)
-                if self._mask is not None:
-                    np.multiply(own, self._mask.of(inside)[0, 0, 0, ..., None], out=own, casting="same_kind")
-            else:
+                far.append(part)
+                continue
+            own, inside = y[part.rows, part.columns], _inside(self._block, part)
+            if not whole:
                 own[...] = self._mixed(read_planes(window, local), inside).transpose(1, 2, 0)
+                continue
+            read_pixels(window, local, own)
+            if weights[0] != 1:
+                own *= weights[0]
+            if self._mask is not None:
+                np.multiply(own, self._mask.of(inside)[0, 0, 0, ..., None], out=own, casting="same_kind")
+        # Last, for they make places of their own in the same scratch memory.
+        for part in far:
+            inside = _inside(self._block, part)
+            mixed = self._mixed(self._gathered(inside), inside).transpose(1, 2, 0)
+            own = y[part.rows, part.columns]
+            np.copyto(own, np.rint(mixed) if own.dtype.kind == "u" else mixed, casting="unsafe")
 
     def _gathered(self, block: Block) -> Array:
         """`(channels, taps, h, w)` from anywhere in a picture of any kind."""
@@ -233,6 +236,11 @@ class _Block:
         return mix(self._sampling.weights, samples, self._kernel.groups)
 
 
-def _within(outer: slice, inner: slice) -> slice:
-    """A slice of a slice."""
-    return slice(outer.start + inner.start, outer.start + inner.stop)
+def _inside(block: Block, part: Part) -> Block:
+    """The outputs of a part of a block."""
+    (rows, columns), (top, left) = part[:2], (cut.start for cut in block)
+    return slice(top + rows.start, top + rows.stop), slice(left + columns.start, left + columns.stop)
+
+
+def _ranges(start: int, stop: int, longest: int) -> list[slice]:
+    return [slice(first, min(first + longest, stop)) for first in range(start, stop, longest)]

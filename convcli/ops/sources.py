@@ -168,14 +168,20 @@ def sources_of(
         assert offsets is not None
         return offsets, mask
 
-    fixed: Shifting | None = None
+    fixed, factors = fixed_sources(kernel, picture.shape[:2])
+    return offsets_and_mask
+
+
+def fixed_sources(kernel: Deformable, size: tuple[int, ...]) -> tuple[Any, Factors | None]:
+    """Offsets and mask, those that are the same for every picture of a `size` (height, width); None for others."""
+    offsets: Shifting | None = None
     if isinstance(kernel.offsets, Tensor):
-        fixed = Stored(kernel.offsets.native, kernel.taps)
+        offsets = Stored(kernel.offsets.native, kernel.taps)
     elif isinstance(kernel.offsets, RuleCall) and not kernel.oriented:
         rule, parameters = cast("Displacement", kernel.offsets.rule), kernel.offsets.values(2, "offsets")
-        fixed = Displaced(rule, parameters, picture.shape[:2])
-    factors = Factors(kernel.mask.native, groups) if isinstance(kernel.mask, Tensor) else None
-    return offsets_and_mask
+        offsets = Displaced(rule, parameters, size)
+    mask = Factors(kernel.mask.native, kernel.offset_groups) if isinstance(kernel.mask, Tensor) else None
+    return offsets, mask
 
 
 def _middles(window: Window, start: int, stop: int) -> tuple[int, int]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
 from convcli.engine.geometry import Grid, Scatter, Window, cut_to, scatter_window
-from convcli.engine.plan import Algorithm, Constraints
+from convcli.engine.plan import Algorithm, Constraints, is_call
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.engine import Cuts, Sink, Tile
+    from convcli.engine import Call, Cuts, Facts, Signature, Sink, Tile
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 else:
     np = late("numpy")
@@ -47,6 +47,8 @@ OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one num
 
 #: Bytes of the output that a band makes, and up to which a bank's are two and not four.
 BAND_BYTES, FEW_BYTES = 6 << 20, 4 << 20
+#: Nanoseconds on one core for a sample of the output, about.
+STAMPED = 1.2
 
 
 @record
@@ -181,15 +183,8 @@ class Transposed(Kernel):
         return picked
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        weights = self.remembered(
-            ("stamp", axes, dtype), lambda: spread_over(self.effective, axes, self.axes).astype(dtype)
-        )
-        target = sink.target(dtype)
-        channels = self.output_channels(x.shape[-1])
-        windows = [
-            window if isinstance(window, Scatter) else Scatter(1, 1, 1, 0, window.length)
-            for window in self.windows(x.shape[:-1], axes)
-        ]
+        weights, windows = self._stamp(axes, dtype), self._scattered(x.shape[:-1], axes)
+        target, channels = sink.target(dtype), self.output_channels(x.shape[-1])
         tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink)
         rows = 0
         if len(windows) == 2:
@@ -200,11 +195,23 @@ class Transposed(Kernel):
         if self.channels is not None:
             tiling = dataclasses.replace(tiling, rows=rows, channels=channels)
             return engine.stamped_bank(tiling, windows, weights, self.groups, self._picked)
-        ones = (1,) * len(axes)
+        stamped = self._stamped(weights, windows, x.shape[-1])
 
         def compute(tile: Tile) -> Floats:
-            facts = tiling.facts(tile.data, constraints.algorithm)
+            into = None if target is None else target[slice(*tile.region[0])]
+            return stamped(tile, tiling.facts(tile.data, constraints.algorithm), into)
 
+        return dataclasses.replace(tiling, rows=rows).by_tiles(compute)
+
+    def _stamped(
+        self, weights: Floats, windows: Sequence[Scatter], channels: int
+    ) -> Callable[[Tile, Facts, Floats | None], Floats]:
+        """What makes the outputs of a tile, every channel alone."""
+        if engine.is_bilinear(weights, windows, channels):
+            return lambda tile, facts, into: engine.enlarge(tile, windows, into)
+        ones = (1,) * len(windows)
+
+        def stamped(tile: Tile, facts: Facts, into: Floats | None) -> Floats:
             def phase(
                 source: Floats, taps: tuple[slice, ...], dilation: tuple[int, ...], lengths: tuple[int, ...], name: str
             ) -> Floats:
@@ -214,7 +221,38 @@ class Transposed(Kernel):
                 # Others may hand out the same scratch array again.
                 return np.array(engine.correlate(source, weights[taps], Grid(ones, dilation, lengths), facts))
 
-            into = None if target is None else target[slice(*tile.region[0])]
             return engine.stamp(tile, windows, channels, phase, into)
 
-        return dataclasses.replace(tiling, rows=rows).by_tiles(compute)
+        return stamped
+
+    def _call(self, x: Signature) -> Call | None:
+        if self.channels is not None or x.planes or len(x.shape) != 3:
+            return None
+        windows = self._scattered(x.shape[:-1], x.axes)
+        region = tuple((0, window.length) for window in windows)
+        ranges = [window.reads(0, window.length) for window in windows]
+        shape = (*(window.length for window in windows), x.shape[-1])
+        if not is_call(STAMPED * math.prod(shape)):
+            return None
+        stamped = self._stamped(self._stamp(x.axes, x.work), windows, x.shape[-1])
+        sizes, origin = [*(high - low for low, high in ranges), x.shape[-1]], tuple(low for low, _ in ranges)
+
+        def call(array: Array, out: Array | None) -> Array:
+            data = engine.read_window(array, ranges, self.border, x.work, out=engine.scratch("window", sizes, x.work))
+            facts = engine.Facts(data, plain=x.dtype.kind != "f", algorithm=x.algorithm)
+            return stamped(engine.Tile(data, origin, region), facts, out)
+
+        return call
+
+    def _stamp(self, axes: str, dtype: DTypeLike) -> Floats:
+        """The stamp for arrays with `axes`, once made."""
+        return self.remembered(
+            ("stamp", axes, dtype), lambda: spread_over(self.effective, axes, self.axes).astype(dtype)
+        )
+
+    def _scattered(self, spatial: Sequence[int], axes: str) -> list[Scatter]:
+        """The windows of all axes, those that the kernel doesn't move along included."""
+        return [
+            window if isinstance(window, Scatter) else Scatter(1, 1, 1, 0, window.length)
+            for window in self.windows(spatial, axes)
+        ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import numpy as np
@@ -96,8 +96,13 @@ def read_rgb(source: Source, data: bytes, size: tuple[int, int] = (0, 0)) -> Pix
 
     `size`, height and width, is given where 8-bit colours must come of it.
     """
-    cv2 = opencv()
-    return _decoded(source, data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION, size)
+    return _decoded(source, data, rgb_flags(opencv()), size)
+
+
+def rgb_flags(cv2: Any) -> int:
+    """What `read_rgb` asks OpenCV for."""
+    flags: int = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    return flags
 
 
 def _decoded(
@@ -108,7 +113,7 @@ def _decoded(
         # Whatever the format: what one thread's decoder says is not to be taken for another's.
         with overheard(source.complaints, doubts), quiet(cv2, errors=logged):
             pixels: Any = np.empty((*size, 3), np.uint8)
-            if pixels.nbytes < _IN_PLACE or not read_into(cv2, data, flags, pixels):
+            if pixels.nbytes < _IN_PLACE or not _read_in_place(cv2, data, flags, pixels):
                 pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # its words are of its own code, not of the file
         pixels = None
@@ -126,22 +131,42 @@ def _decoded(
     return shaped
 
 
-def read_into(cv2: Any, data: bytes, flags: int, out: Pixels) -> bool:
+def _read_in_place(cv2: Any, data: bytes, flags: int, out: Pixels) -> bool:
+    """`read_into` for a file's bytes."""
+    with suppress(AttributeError, OSError), in_memory(data) as path:  # not Linux, or not allowed
+        return read_into(cv2, path, flags, out)
+    return False
+
+
+@contextmanager
+def in_memory(data: bytes) -> Iterator[str]:
+    """The path of a file in memory with these bytes. Raises OSError where the system has none."""
+    if not hasattr(os, "memfd_create"):
+        raise OSError
+    with os.fdopen(os.memfd_create("convcli"), "wb") as file:
+        file.write(data)
+        file.flush()
+        yield path_of(file.fileno())
+
+
+def path_of(file: int) -> str:
+    """A path of an open file, on Linux, whatever its name is."""
+    return f"/proc/self/fd/{file}"
+
+
+def read_into(cv2: Any, path: str, flags: int, out: Pixels) -> bool:
     """Decodes a file straight into `out`, which has the shape and dtype that come of it; False where that fails.
 
     `cv2.imdecode` decodes into memory of its own, and copies that: a quarter of the time of a JPEG file, and twice its
-    pixels. Only `cv2.imread` takes an array, and a name, which a file in memory has on Linux. Where it can't read the
-    header it leaves the array as it is, without a word: what stood in it first would still be there.
+    pixels. Only `cv2.imread` takes an array. Where it can't read the header it leaves the array as it is, without a
+    word: what stood in it first would still be there.
     """
     mark = np.frombuffer(os.urandom(min(out.nbytes, _MARK)), np.uint8)
     there = out.reshape(-1).view(np.uint8)[: len(mark)]
     there[:] = mark
     try:
-        with os.fdopen(os.memfd_create("convcli"), "wb") as file:
-            file.write(data)
-            file.flush()
-            read = cv2.imread(f"/proc/self/fd/{file.fileno()}", out, flags)
-    except (AttributeError, OSError, cv2.error):  # not Linux, not allowed, or another shape
+        read = cv2.imread(path, out, flags)
+    except cv2.error:  # another shape
         return False
     return read is not None and np.shares_memory(read, out) and not (there == mark).all()
 

@@ -197,15 +197,16 @@ def _share_by_look(pixels: Pixels) -> float:
 
 
 class RowSource(Protocol):
-    """An open picture file. `cuts` are its bands of rows; `read` decodes one of them into `(rows, width, channels)`.
+    """An open picture file. `cuts` are its bands of rows, which `read` decodes.
 
     `shape` is (height, width, channels), `channels` what those mean, `pages` the number of pages, `notes` what the
     decoder says of the file. Bands are cheap in any order, unless it is `sequential`: then they are read by one thread,
-    best from first to last.
+    best from first to last, and `once` only where that is all that can be done.
     """
 
     format: str
     sequential: bool
+    once: bool
     shape: tuple[int, int, int]
     channels: Channels
     dtype: np.dtype[Any]
@@ -213,8 +214,12 @@ class RowSource(Protocol):
     pages: int
     notes: tuple[Note, ...]
 
-    def read(self, cut: tuple[int, int], out: Pixels) -> None:
-        """Raises ImageError for damage, and NotInBandsError where only the ordinary way can tell what is wrong."""
+    def read(self, cut: tuple[int, int], array: Pixels) -> None:
+        """Decodes the rows of one of `cuts` to their place in `array`, the whole picture's `(height, width, channels)`.
+
+        It is the same array each time; rows that are yet to be asked for may be written to, too. Raises ImageError for
+        damage, and NotInBandsError where only the ordinary way can tell what is wrong.
+        """
 
     def metadata(self) -> Metadata:
         """What the picture carries besides its pixels."""

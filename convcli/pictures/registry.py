@@ -180,7 +180,7 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         },
         header=Late("jpeg.segments.header"), metadata=Late("jpeg.metadata.metadata"),
         completed=Late("jpeg.segments.completed"), decode=Late("jpeg.segments.decode"),
-        writer=Late("jpeg.writer.Writer"),
+        rows=Late("jpeg.rows.JpegBands"), writer=Late("jpeg.writer.Writer"),
     ),
     Format(
         name="webp", extensions=(".webp",), recognised=lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP",
@@ -205,13 +205,15 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
     ),
     Format(
         name="pnm", extensions=(".ppm", ".pgm", ".pnm"), only_read=(".pbm",), recognised=_is_netpbm(b"1234567"),
-        depths=_8_16, channels=_OPAQUE, header=Late("pnm.header"), completed=Late("pnm.completed"),
-        decode=Late("pnm.decode"), pages=Late("pnm.pages"), encode=Late("pnm.encode"),
+        depths=_8_16, channels=_OPAQUE, header=Late("pnm.decode.header"), completed=Late("pnm.decode.completed"),
+        decode=Late("pnm.decode.decode"), pages=Late("pnm.decode.pages"), rows=Late("pnm.rows.PnmBands"),
+        writer=Late("pnm.rows.Writer"),
     ),
-    Format(name="pam", extensions=(".pam",), depths=_8_16, channels=_ALL, encode=Late("pnm.encode")),
+    Format(name="pam", extensions=(".pam",), depths=_8_16, channels=_ALL, writer=Late("pnm.rows.Writer")),
     Format(
         name="pfm", extensions=(".pfm",), recognised=_is_netpbm(b"Ff"), depths=frozenset({"float32"}),
-        channels=_OPAQUE, header=Late("pnm.header"), decode=Late("pnm.decode_pfm"), encode=Late("pnm.encode"),
+        channels=_OPAQUE, header=Late("pnm.decode.header"), decode=Late("pnm.decode.decode_pfm"),
+        encode=Late("pnm.decode.encode_pfm"),
     ),
     Format(
         name="jp2", extensions=(".jp2",), only_read=(".j2k",),

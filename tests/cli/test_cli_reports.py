@@ -54,7 +54,7 @@ def test_a_report_of_one_input(here: Path) -> None:
     assert lines(result.err) == [
         "in.png -> out.tif",
         "Kernel    Type                 Computed                          In    Out  Parameters    MACs  Border",
-        "gaussian  separable            direct (169 taps)              30x20  30x20          26  15.6 k  reflect",
+        "gaussian  separable            passes (13 + 13 taps)          30x20  30x20          26  15.6 k  reflect",
         "luma      depthwise_separable  planes, then a matrix product  30x20  30x20          10   6,000  reflect",
         "png uint8 -> tiff uint8",
         "decode TIME, filter TIME, encode TIME, SPEED",

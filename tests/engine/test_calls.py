@@ -27,6 +27,7 @@ KERNELS: dict[str, dict[str, Any]] = {
     "separable": {"type": "separable", "taps": {"y": RNG.standard_normal(5), "x": RNG.standard_normal(9)}},
     "mirrored": {"type": "separable", "taps": [0.25, 0.5, 0.25]},
     "halved": {"type": "separable", "taps": [1, 4, 6, 4, 1], "stride": 2, "divisor": 256},
+    "pyramid": {"type": "separable", "taps": [1, 4, 6, 4, 1], "divisor": "sum", "stride": 2},
     "rank 2": {"weights": np.outer([1, 2, 3, 2, 1], [1, 0, 2, 0, 1]) + np.outer([1, 0, 1, 0, 1], [2, 1, 1, 1, 2.0])},
     "box": {"weights": {"box": {"size": 9}}},
     "equal": {"weights": np.full((2, 12), -0.5)},

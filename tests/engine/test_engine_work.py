@@ -109,44 +109,36 @@ def counting(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> Counter
 @pytest.mark.parametrize("channels", [1, 3, 16])
 def test_places_are_worked_out_once_for_many_pictures(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel, x = deformed(channels, 40)
-    worked_out = counting(monkeypatch, sampling, "located")
+    worked_out = counting(monkeypatch, sampling, "Local")
     first = kernel.apply(x)
-    count = worked_out["located"]
+    count = worked_out["Local"]
     assert count > 0
     for picture in (x, x + 1, x):
         kernel.apply(picture)
-    assert worked_out["located"] == count
+    assert worked_out["Local"] == count
     assert np.array_equal(kernel.apply(x), first)
 
 
-def test_more_places_are_kept_from_the_second_picture_of_a_size_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel = convcli.load("swirl")
+@pytest.mark.parametrize("name", ["swirl", "jitter"])
+def test_rules_are_looked_through_once_for_pictures_of_a_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = convcli.load(name)
     x, y = (np.random.default_rng(0).random(shape, np.float32) for shape in ((400, 500), (500, 400)))
-    fields = counting(monkeypatch, sampling, "displaced")
+    looked = counting(monkeypatch, sampling, "far_parts")
     first, _ = kernel.apply(x), kernel.apply(y)
-    count = fields["displaced"]
+    count = looked["far_parts"]
+    assert count > 0
     assert np.array_equal(kernel.apply(x), first)
     kernel.apply(y)
-    assert fields["displaced"] == 2 * count
-    assert np.array_equal(kernel.apply(x), first)
-    kernel.apply(y)
-    assert fields["displaced"] == 2 * count
+    assert looked["far_parts"] == count
 
 
-def test_what_would_be_too_large_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "KEPT_BYTES", 1 << 10)
-    monkeypatch.setattr(sampling, "LITTLE", 1 << 10)
-    kernel, x = deformed(16, 40)
-    worked_out, looked = counting(monkeypatch, sampling, "located"), counting(monkeypatch, sampling, "near_parts")
-    first, count = kernel.apply(x), worked_out["located"]
+def test_places_of_larger_pictures_are_made_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, x = deformed(16, 80)
+    worked_out, looked = counting(monkeypatch, sampling, "Local"), counting(monkeypatch, sampling, "near_part")
+    first, count = kernel.apply(x), worked_out["Local"]
     assert np.array_equal(kernel.apply(x), first)
     # Where the parts are is kept all the same: offsets are looked through once.
-    assert worked_out["located"] == 2 * count and looked["near_parts"] == count
-    sizes = kernel._memory._sizes
-    for number in range(2 * sampling.SIZES):
-        convcli.load("lens").apply(x)
-        kernel._memory.blocks((number,), 1 << 20)
-    assert len(sizes) == sampling.SIZES
+    assert worked_out["Local"] == 2 * count and looked["near_part"] == count
 
 
 def test_a_band_is_sampled_in_long_calls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,9 +147,20 @@ def test_a_band_is_sampled_in_long_calls(monkeypatch: pytest.MonkeyPatch) -> Non
     kernel, x = deformed(1, 1024)
     calls = counting(monkeypatch, cv2, "remap")
     kernel.apply(x)
-    # Blocks of 128 rows, in parts whose windows are narrow: all 9 taps of a part are one call.
+    # Blocks of 48 rows or more, in cuts whose windows are narrow: a row of taps of each is one call.
     parts = -(-1024 // (warp.SPAN - 2 - 4 - 4 - 1))
-    assert calls["remap"] <= 1.5 * parts * (1024 // 128)
+    assert calls["remap"] <= 3 * parts * (1024 // 48 + 1)
+
+
+def test_bytes_are_moved_from_where_they_lie_to_where_they_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single tap of 1 makes no floats of them; they are rounded as floats are."""
+    x = np.random.default_rng(1).integers(0, 256, (704, 832, 4), np.uint8)
+    windows = counting(monkeypatch, warp, "read_window")
+    kernel = convcli.load({"type": "deformable", "weights": [[1]], "offsets": {"lens": {"strength": 0.5}}})
+    y = kernel.apply(x)
+    # But at the edges, where neighbours lie outside: parts are of 128 x 128.
+    assert windows["read_window"] <= 2 * (6 + 7)
+    assert np.array_equal(y, np.rint(kernel.apply(x.astype(np.float32))))
 
 
 @pytest.mark.parametrize(("channels", "calls"), [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (8, 2), (64, 16)])

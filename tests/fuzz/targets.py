@@ -123,7 +123,7 @@ def _in_bands(data: bytes) -> str:
         source.cuts = [(at, min(at + 3, len(pixels))) for at in range(0, len(pixels), 3)]
         source.rewind()
         for start, stop in source.cuts:
-            source.read((start, stop), pixels[start:stop])
+            source.read((start, stop), pixels)
     except reading.NotInBandsError:
         return "given up"
     finally:

@@ -10,7 +10,6 @@ from scipy import ndimage
 
 import convcli
 from convcli.engine.borders import source_indices
-from convcli.ops import sampling
 
 #: The error of float32 that the project allows, on a picture of noise from 0 to 1: the steepest there is.
 FLOAT32 = 1e-5
@@ -133,7 +132,5 @@ def test_kept_places_are_those_of_a_new_kernel(groups: int, layout: str, monkeyp
     x = rng.random([{"c": 8, "y": 150, "x": 160}[axis] for axis in layout], np.float32)
     kernel = convcli.load(fields)
     several = [kernel.apply(x, layout) for _ in range(3)]
-    monkeypatch.setattr(sampling, "KEPT_BYTES", 0)
-    monkeypatch.setattr(sampling, "LITTLE", 0)
     expected = convcli.load(fields).apply(x, layout)
     assert all(np.array_equal(y, expected) for y in several)

@@ -169,6 +169,7 @@ def test_a_header_that_lies_takes_no_memory(tag: int, tmp_path: Path) -> None:
         in_bands(data, tmp_path, ["sharpen"])
 
 
+@pytest.mark.usefixtures("in_bands")
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 

@@ -17,9 +17,8 @@ from convcli.engine.tiles import bands
 
 if TYPE_CHECKING:
     from convcli.engine.bank.bank import Filters
-    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.dtypes import Array, Call, Floats, Signature
     from convcli.engine.geometry import Grid, Window
-    from convcli.engine.signature import Call, Signature
 
 #: Bytes of an input and its result that are filtered by one call.
 CALL_BYTES = 1 << 23

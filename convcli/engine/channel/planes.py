@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,15 +23,12 @@ from convcli.engine.channel.volume import are_small, band_slices, correlate_slic
 from convcli.engine.dtypes import planar, work_dtype
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Gather, Grid, extent
-from convcli.engine.memory import scratch
-from convcli.engine.plan import CALL_LIMIT, FOURIER_AREA, Algorithm, Plan, Plane, options, plan_plane
+from convcli.engine.plan import FOURIER_AREA, Algorithm, Plan, Plane, options, plan_plane
 from convcli.engine.processor import line, processor
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
-    from convcli.engine.geometry import Window
-    from convcli.engine.signature import Call, Signature
 
 #: Nanoseconds to keep every so manieth sample of the result of a plain convolution, and to add it up.
 PICK = 0.3
@@ -241,73 +238,17 @@ def whole_cuts(work: Correlation) -> Cuts | None:
         return Cuts.joined(joined) if len(joined) == len(parts) else None
     if any(window.stride > 1 for window in work.windows):
         return _strided(work)
-    dilation = [window.dilation for window in work.windows]
-    together = spread(taps, dilation)
-    if together is taps and max(dilation) > 1:
-        return None
-    return _plain(work.by(np.ascontiguousarray(together)))
+    together = spread(taps, [window.dilation for window in work.windows])
+    return None if together is None else _plain(work.by(together))
 
 
-def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
-    """`taps` on every channel alone by calls of OpenCV on all of a picture; None where bands are faster."""
-    if taps.ndim == 1 and len(x.shape) == 2 and not x.planes:
-        line = plane_call(replace(x, shape=(1, *x.shape)), taps[None], [Gather(1, 1, 1, 0, 1), *windows], border)
-        return None if line is None else lambda row, out: line(row[None], None if out is None else out[None])[0]
-    if x.planes:
-        plane = plane_call(replace(x, shape=(*x.shape[:-1], 1), planes=False), taps, windows, border)
-        return None if plane is None else partial(_by_planes, plane)
-    if taps.ndim != 2 or len(x.shape) != 3:
-        return None
-    taps = np.ascontiguousarray(spread(taps, [window.dilation for window in windows]))
-    if not whole.fits(x.shape, taps.shape, windows, border):
-        return None
-    plan = plan_for(taps, x.shape, algorithm=x.algorithm, integers=x.dtype in SUMMED)
-    # Of a strided kernel only some results are wanted, which bands make alone.
-    most = CALL_LIMIT if max(window.stride for window in windows) == 1 else CALL_LIMIT / 2
-    if not plan.call or plan.cost * math.prod(x.shape) > most:
-        return None
-    as_read = x.dtype == x.work or (plan.algorithm == "sums" and x.dtype in SUMMED)
-    filtered = whole.filter_of(plan, taps, windows, border)
-    shape = (*(window.length for window in windows), x.shape[2])
-    steps = tuple(slice(0, (window.length - 1) * window.stride + 1, window.stride) for window in windows)
-    same = shape == x.shape
-
-    def call(picture: Array, out: Array | None) -> Array:
-        source = one_channel(picture)
-        if not as_read:
-            source = scratch("picture", x.shape, x.work)
-            np.copyto(source, picture)
-        target = None if out is None or not same else one_channel(out)
-        if target is not None and opencv_layout(target):
-            filtered(source, dst=target)
-            return target
-        full = scratch("full", x.shape, x.work)
-        filtered(source, dst=full)
-        if out is None:
-            return full[steps]
-        np.copyto(out, full[steps])
-        return out
-
-    return call
-
-
-def _by_planes(call: Call, x: Array, out: Array | None) -> Array:
-    """Every channel by a call for one, as planes."""
-    first = call(x[..., :1], None if out is None else out[..., :1])
-    if out is None:
-        out = np.moveaxis(scratch("planes", (x.shape[-1], *first.shape[:-1]), first.dtype), 0, -1)
-        out[..., :1] = first
-    for channel in range(1, x.shape[-1]):
-        own = slice(channel, channel + 1)
-        out[..., own] = call(x[..., own], out[..., own])
-    return out
-
-
-def spread(taps: Floats, dilation: Sequence[int]) -> Floats:
-    """`taps` `(y, x)` with the zeros between them, as long as there are not too many."""
-    if max(dilation) == 1 or extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
-        return taps
-    return spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T
+def spread(taps: Floats, dilation: Sequence[int]) -> Floats | None:
+    """`taps` `(y, x)` with the zeros between them; None where there are too many."""
+    if max(dilation) > 1:
+        if extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
+            return None
+        taps = spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T
+    return np.ascontiguousarray(taps)
 
 
 def _line(work: Correlation) -> Cuts | None:
@@ -327,7 +268,10 @@ def _strided(work: Correlation) -> Cuts | None:
     plan = plan_strided(taps, grid.stride, grid.dilation, work.constraints.algorithm)
     if plan is None:
         return None
-    if plan.algorithm == "direct" and whole.fits(work.x.shape, taps.shape, work.windows, work.border):
+    fitting = whole.fits(work.x.shape, taps.shape, work.windows, work.border)
+    if fitting and whole.halves(taps, work.windows, work.border):
+        return whole.filter_bands(work, whole.halving_filter(work.border), step=2)
+    if fitting and plan.algorithm == "direct":
         return whole.filter_bands(work, whole.filter_of(plan, taps, work.windows, work.border))
     factors = factorise(taps) if plan.algorithm == "passes" and fused.fits(work) else None
     if factors is not None:

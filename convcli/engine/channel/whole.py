@@ -187,12 +187,28 @@ def are_integers(taps: Floats) -> bool:
     return bool((taps == np.rint(taps)).all())
 
 
-def filter_bands(work: Correlation, filtered: Filter, *, as_read: bool = False) -> Cuts:
-    """Filters an input of any dtype in bands of the dtype of the taps, into which `filtered` brings it if `as_read`."""
+def halves(taps: Floats, windows: Sequence[Window], border: str) -> bool:
+    """Whether this is OpenCV's `pyrDown`: every second sample of a binomial blur of 5 taps (Burt & Adelson 1983)."""
+    row = np.array([1, 4, 6, 4, 1]) / 16
+    same = taps.shape == (5, 5) and border in RULES and border != "zero" and bool((taps == np.outer(row, row)).all())
+    return same and all(window.stride == window.before == 2 for window in windows)
+
+
+def halving_filter(border: str) -> Filter:
+    """Of a picture every second sample, from the first on."""
+    return partial(cv2.pyrDown, borderType=RULES[border])
+
+
+def filter_bands(work: Correlation, filtered: Filter, *, as_read: bool = False, step: int = 1) -> Cuts:
+    """Filters an input of any dtype in bands of the dtype of the taps, into which `filtered` brings it if `as_read`.
+
+    What `filtered` makes are results for every `step`-th sample.
+    """
     x, taps, (rows_of, columns) = one_channel(work.x), work.taps, work.windows
     up, down = _reach(work)
     as_read = (as_read or x.dtype == taps.dtype) and opencv_layout(x)
-    across = slice(0, (columns.length - 1) * columns.stride + 1, columns.stride)
+    inner = [rows_of.stride // step, columns.stride // step]
+    across = slice(0, (columns.length - 1) * inner[1] + 1, inner[1])
 
     def band(rows: tuple[int, int]) -> None:
         first, last = rows[0] * rows_of.stride, (rows[1] - 1) * rows_of.stride + 1
@@ -201,7 +217,9 @@ def filter_bands(work: Correlation, filtered: Filter, *, as_read: bool = False) 
         if not as_read:
             source = scratch("window", shape, taps.dtype)
             np.copyto(source, x[low:high])
-        result = filtered(source, dst=scratch("filtered", shape, taps.dtype)).reshape(shape)
-        work.sink.store(result[first - low : last - low : rows_of.stride, across], rows[0])
+        size = (-(-shape[0] // step), -(-shape[1] // step), *shape[2:])
+        result = filtered(source, dst=scratch("filtered", size, taps.dtype)).reshape(size)
+        top = (first - low) // step
+        work.sink.store(result[top : top + (rows[1] - rows[0] - 1) * inner[0] + 1 : inner[0], across], rows[0])
 
     return Cuts(band, tiles.bands(x.shape, work.windows, taps.itemsize))

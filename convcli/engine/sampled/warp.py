@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
@@ -17,6 +16,7 @@ import numpy as np
 
 from convcli.engine.bank.bank import part as planes_of
 from convcli.engine.borders import read_window
+from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch
 from convcli.engine.sampled.samples import BLOCK
@@ -24,12 +24,15 @@ from convcli.engine.sampled.samples import BLOCK
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
     Places = npt.NDArray[np.float64]
+    Range = tuple[int, int]
+    #: Columns of outputs, and of the window that they read.
+    Sources = Sequence[tuple[slice, slice]]
 
-#: The widest window that places are counted in, so that they are known to 1/100,000 of a pixel: below 128 float32's
-#: steps are half as large as above, where few should lie.
+#: The widest window that places of stored offsets are counted in, so that they are known to 1/100,000 of a pixel: below
+#: 128 float32's steps are half as large as above, where few should lie.
 SPAN = 5 * BLOCK // 4
 #: Windows lie no further out than whole numbers that float32 tells apart.
 FARTHEST = 1 << 22
@@ -38,6 +41,10 @@ NARROW = 64
 #: Outputs whose taps read far away go in parts of so many rows and columns: turned by any angle their window is
 #: narrower than 128 samples.
 FAR = (64, 96)
+#: The same for displacements by rule, which no part is near to.
+RULE_SPAN, RULE_FAR = 2 * BLOCK, (BLOCK, BLOCK)
+#: Places that are made at a time: they are read while they are in the cache.
+PLACES = 1 << 18
 #: Rows of a part that is not made smaller.
 SMALLEST = 16
 #: Channels that `remap` reads together. On 2 it rounds places to 1/32 of a pixel, on 3 it is slow.
@@ -64,66 +71,78 @@ class Shifts(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Outputs of a block that read in one `window`, half-open ranges of rows and columns."""
+    """Outputs of a block that read in one `window`, half-open ranges of rows and columns.
+
+    Their columns go in `cuts`, each with the range of columns in which it reads and from which its places count.
+    """
 
     rows: slice
     columns: slice
-    window: tuple[tuple[int, int], tuple[int, int]]
+    window: tuple[Range, Range]
+    cuts: Sequence[tuple[slice, Range]]
+
+    def sources(self) -> Sources:
+        """The cuts, and the columns of the window that they read."""
+        left = self.window[1][0]
+        return [(cut, slice(start - left, stop - left)) for cut, (start, stop) in self.cuts]
 
 
-class Local(NamedTuple):
-    """Where the taps of a part read in its window: `(groups, kh, kw, h, w)` in float32."""
-
-    down: Floats
-    right: Floats
-
-
-def located(parts: Sequence[Part], shifts: Shifts, *, held: bool) -> list[Local]:
-    """Where the taps of parts side by side read, in memory of their own where they are to be `held`.
+class Local:
+    """Where the taps of a part read in its window: `(groups, kh, kw, h, w)`, of which some rows of taps at a time are
+    made in float32.
 
     Whole numbers of the size of the shift are added, which float32 holds: the sum, which is small, is rounded once.
     """
-    make = np.empty if held else partial(scratch, "places")
-    down, right = make((2, *shifts.down.shape), np.float32)
-    tops = {part.window[0][0] for part in parts}
-    lefts = np.concatenate([np.full(part.columns.stop - part.columns.start, part.window[1][0]) for part in parts])
-    if len(tops) == 1 and lefts.size == down.shape[-1]:  # all in one call: rows of a part are short
-        _add(shifts.down, shifts.rows[:, None, :, None] - tops.pop(), down)
-        _add(shifts.right, shifts.columns[:, None, :] - lefts, right)
-        return [Local(down[..., part.columns], right[..., part.columns]) for part in parts]
-    locals_ = []
-    for part in parts:
-        own = Local(down[..., part.rows, part.columns], right[..., part.rows, part.columns])
-        (top, _), (left, _) = part.window
-        _add(shifts.down[..., part.rows, part.columns], shifts.rows[:, None, part.rows, None] - top, own.down)
-        _add(shifts.right[..., part.rows, part.columns], shifts.columns[:, None, part.columns] - left, own.right)
-        locals_.append(own)
-    return locals_
+
+    def __init__(self, part: Part, shifts: Shifts) -> None:
+        self._shifts = [shift[..., part.rows, part.columns] for shift in (shifts.down, shifts.right)]
+        self.shape, kind = self._shifts[0].shape, np.result_type(shifts.down.dtype, np.float32)
+        top, self.sources = part.window[0][0], part.sources()
+        left = np.concatenate([np.full(cut.stop - cut.start, start) for cut, (start, _) in part.cuts])
+        rows = np.broadcast_to(shifts.rows[:, None, part.rows, None] - top, (*self.shape[1:4], 1))
+        columns = np.broadcast_to(shifts.columns[:, None, part.columns] - left, (*self.shape[1:3], 1, self.shape[4]))
+        self._nominal = rows.astype(kind), columns.astype(kind)
+        self._settled = False
+        #: Rows of taps whose places are made at a time.
+        self.step = max(1, PLACES // math.prod(self.shape[2:]))
+
+    def taps(self, group: int, some: slice) -> list[Floats]:
+        """Down and right of some rows of taps, in scratch memory unless all are made."""
+        if self._settled:
+            return [places[group, some] for places in self._shifts]
+        made = []
+        for name, shifts, nominal in zip(("down", "right"), self._shifts, self._nominal, strict=True):
+            out = scratch(name, shifts[group, some].shape, np.float32)
+            made.append(np.add(shifts[group, some], nominal[some], out=out, casting="same_kind"))
+        return made
+
+    def settled(self) -> Local:
+        """The same with all places made, for picture after picture."""
+        made = [[places.copy() for places in self.taps(group, slice(None))] for group in range(self.shape[0])]
+        self._shifts, self._settled = [np.stack(places) for places in zip(*made, strict=True)], True
+        return self
 
 
-def _add(shifts: Array, nominal: Places, out: Floats) -> None:
-    np.add(shifts, nominal.astype(np.result_type(shifts.dtype, np.float32)), out=out, casting="same_kind")
-
-
-def near_parts(shifts: Shifts, size: Sequence[int]) -> list[Part] | None:
-    """A block in parts as wide as one window may be; None where taps read too far from their outputs."""
+def near_part(shifts: Shifts, size: Sequence[int]) -> Part | None:
+    """All of a block, in cuts as wide as places may count; None where taps read too far from their outputs."""
     down, right = ((float(shift.min()), float(shift.max())) for shift in (shifts.down, shifts.right))
     height, width = shifts.down.shape[-2:]
-    rows = _range(shifts.rows, down)
     step = float(shifts.columns[0, -1] - shifts.columns[0, 0]) / max(1, width - 1)
     room = SPAN - (float(shifts.columns[-1, 0] - shifts.columns[0, 0]) + right[1] - right[0] + 4)
     wide = width if step == 0 else int(room / step)
     if room <= 0 or wide < min(width, NARROW):
         return None
-    cuts = _slices(width, wide)
-    parts = [Part(slice(0, height), cut, (rows, _range(shifts.columns[:, cut], right))) for cut in cuts]
-    return parts if all(is_narrow(part, size) for part in parts) else None
+    cuts = [(cut, _range(shifts.columns[:, cut], right)) for cut in _slices(width, wide)]
+    columns = min(start for _, (start, _) in cuts), max(stop for _, (_, stop) in cuts)
+    part = Part(slice(0, height), slice(0, width), (_range(shifts.rows, down), columns), cuts)
+    return part if is_narrow(part, size) else None
 
 
 def far_parts(
-    places: tuple[Places, Places], size: Sequence[int], shape: tuple[int, int] = FAR, first: tuple[int, int] = (0, 0)
-) -> list[Part]:
-    """A block in parts of about this `shape` that may read anywhere, smaller ones where places lie far apart.
+    places: tuple[Places, Places], size: Sequence[int], shape: tuple[int, int] = FAR, first: tuple[int, int] = (0, 0),
+    *, span: int = SPAN,
+) -> list[Part]:  # fmt: skip
+    """A block in parts of about this `shape` that may read anywhere, smaller ones where windows are wider than `span`.
 
     `first` are the row and the column of the block from which on `places` are those of outputs.
     """
@@ -139,13 +158,14 @@ def far_parts(
             high = np.floor(np.maximum.reduceat(columns.max(axis=0), starts)).tolist()
             ranges.append([(int(a), int(b) + 2) for a, b in zip(low, high, strict=True)])
         for cut, window in zip(cuts, zip(*ranges, strict=True), strict=True):
-            part = Part(_moved(rows, first[0]), _moved(cut, first[1]), window)
-            if is_narrow(part, size) or shape[0] <= SMALLEST:
+            all_of_it = [(slice(0, cut.stop - cut.start), window[1])]
+            part = Part(_moved(rows, first[0]), _moved(cut, first[1]), window, all_of_it)
+            if is_narrow(part, size, span) or shape[0] <= SMALLEST:
                 parts.append(part)
             else:
                 own = places[0][..., rows, cut], places[1][..., rows, cut]
                 half = shape[0] // 2, shape[1] // 2
-                parts += far_parts(own, size, half, (part.rows.start, part.columns.start))
+                parts += far_parts(own, size, half, (part.rows.start, part.columns.start), span=span)
     return parts
 
 
@@ -153,12 +173,11 @@ def _moved(cut: slice, by: int) -> slice:
     return slice(cut.start + by, cut.stop + by)
 
 
-def is_narrow(part: Part, size: Sequence[int]) -> bool:
-    """Whether places in the window of a part are known well enough, and it isn't far larger than the picture."""
-    return all(
-        stop - start <= min(SPAN, n + BLOCK // 4) and abs(start) <= FARTHEST
-        for (start, stop), n in zip(part.window, size, strict=True)
-    )
+def is_narrow(part: Part, size: Sequence[int], span: int = SPAN) -> bool:
+    """Whether places that count from the corners of a part are known well enough, and it isn't far larger than the
+    picture."""
+    ranges = [(part.window[0], size[0]), *((source, size[1]) for _, source in part.cuts)]
+    return all(stop - start <= min(span, n + BLOCK // 4) and abs(start) <= FARTHEST for (start, stop), n in ranges)
 
 
 def _range(nominal: Places, around: tuple[float, float]) -> tuple[int, int]:
@@ -172,54 +191,68 @@ def _slices(count: int, longest: int) -> list[slice]:
     return [slice(count * i // shares, count * (i + 1) // shares) for i in range(shares)]
 
 
-def window_of(image: Array, part: Part, border: str) -> Floats | None:
-    """The window that a part reads, in float32; None where a sample of it is NaN or infinite.
+def window_of(image: Array, part: Part, border: str, dtype: DTypeLike) -> Array | None:
+    """The window that a part reads, in `dtype`; None where a sample of it is NaN or infinite.
 
-    `remap` multiplies a neighbour of no share by 0, which would spread those.
+    `remap` multiplies a neighbour of no share by 0, which would spread those. It is a view where that can be.
     """
-    shape, channels = [stop - start for start, stop in part.window], image.shape[2]
-    if planar(image):
-        window = scratch("window", (channels, *shape), np.float32).transpose(1, 2, 0)
+    inside = all(start >= 0 and stop <= n for (start, stop), n in zip(part.window, image.shape, strict=False))
+    if inside and image.dtype == dtype and (planar(image) or opencv_layout(one_channel(image))):
+        window = image[tuple(slice(*reach) for reach in part.window)]
     else:
-        window = scratch("window", (*shape, channels), np.float32)
-    read_window(image, part.window, border, np.float32, out=window)
+        shape, channels = [stop - start for start, stop in part.window], image.shape[2]
+        if planar(image):
+            window = scratch("window", (channels, *shape), dtype).transpose(1, 2, 0)
+        else:
+            window = scratch("window", (*shape, channels), dtype)
+        read_window(image, part.window, border, dtype, out=window)
     if image.dtype.kind == "f" and not math.isfinite(float(window.max()) - float(window.min())):
         return None
     return window
 
 
-def read_pixels(window: Floats, local: Local) -> Floats:
-    """`(h, w, channels)` for pixels of 1, 3 or 4 channels and a single tap."""
-    down, right = local.down[0, 0, 0], local.right[0, 0, 0]
-    if window.shape[2] != 3:
-        return _read(window, down, right).reshape(*down.shape, window.shape[2])
-    colours = scratch("colours", (*down.shape, 3), np.float32)
-    cv2.cvtColor(_read(_with_fourth(window), down, right), cv2.COLOR_BGRA2BGR, colours)
-    return colours
+def read_pixels(window: Array, local: Local, out: Array) -> None:
+    """Fills `(h, w, channels)` of the dtype of the window: pixels of 1, 3 or 4 channels under a single tap."""
+    places = [shift[0, 0] for shift in local.taps(0, slice(1))]
+    if window.shape[2] == 1:
+        _read(window[..., 0], places, local.sources, out[..., 0])
+    elif window.shape[2] == 3:
+        read = scratch("read", (*out.shape[:2], TOGETHER), window.dtype)
+        _read(_with_fourth(window), places, local.sources, read)
+        cv2.cvtColor(read, cv2.COLOR_BGRA2BGR, out)
+    else:
+        _read(window, places, local.sources, out)
 
 
 def read_planes(window: Floats, local: Local) -> Floats:
     """`(channels, taps, h, w)`: the taps of every channel, which lie in as many even groups as places do."""
-    groups, kh, kw, height, width = local.down.shape
+    groups, kh, kw, height, width = local.shape
     channels = window.shape[2]
-    samples = scratch("samples", (channels, kh * kw, height, width), np.float32)
-    whole = groups == 1 and channels in (3, 4) and window.flags.c_contiguous
-    planes = None if whole else planes_of(window)
+    samples = scratch("samples", (channels, kh, kw, height, width), np.float32)
+    if groups == 1 and channels in (3, 4) and window.strides[2] == window.itemsize:
+        planes = None
+    else:
+        planes = np.moveaxis(window, -1, 0) if window.strides[1] == window.itemsize else planes_of(window)
     for group in range(groups):
-        down, right = local.down[group].reshape(-1, width), local.right[group].reshape(-1, width)
         end = (group + 1) * channels // groups
-        for first in range(group * channels // groups, end, TOGETHER):
-            some = slice(first, min(first + TOGETHER, end))
-            pixels = _with_fourth(window) if planes is None else _merged(planes[some])
-            _read_taps(pixels, down, right, samples[some].reshape(some.stop - first, -1, width))
-    return samples
+        fours = [slice(c, min(c + TOGETHER, end)) for c in range(group * channels // groups, end, TOGETHER)]
+        step = local.step if len(fours) == 1 else kh
+        for top in range(0, kh, step):
+            some = slice(top, min(top + step, kh))
+            places = [shift.reshape(-1, width) for shift in local.taps(group, some)]
+            for four in fours:
+                if top == 0:
+                    pixels = _with_fourth(window) if planes is None else _merged(planes[four])
+                own = samples[four, some].reshape(four.stop - four.start, -1, width)
+                _read_taps(pixels, places, local.sources, own)
+    return samples.reshape(channels, kh * kw, height, width)
 
 
-def _with_fourth(window: Floats) -> Floats:
+def _with_fourth(window: Array) -> Array:
     """Pixels of 4 channels, or of 3 with a fourth."""
     if window.shape[2] == TOGETHER:
         return window
-    pixels = scratch("pixels", (*window.shape[:2], TOGETHER), np.float32)
+    pixels = scratch("pixels", (*window.shape[:2], TOGETHER), window.dtype)
     cv2.cvtColor(window, cv2.COLOR_BGR2BGRA, pixels)
     return pixels
 
@@ -236,23 +269,25 @@ def _merged(planes: Floats) -> Floats:
     return pixels
 
 
-def _read_taps(pixels: Floats, down: Floats, right: Floats, samples: Floats) -> None:
+def _read_taps(pixels: Floats, places: Sequence[Floats], sources: Sources, samples: Floats) -> None:
     """Fills `(channels, rows of all taps, w)`: places of several taps are one tall picture, calls are long then."""
-    channels, height, _ = samples.shape
+    channels, height, width = samples.shape
     for top in range(0, height, TALLEST):
         rows = slice(top, min(top + TALLEST, height))
+        some = [places[axis][rows] for axis in (0, 1)]
         if pixels.ndim == 2:
-            _read(pixels, down[rows], right[rows], samples[0, rows])
+            _read(pixels, some, sources, samples[0, rows])
         else:
-            read = _read(pixels, down[rows], right[rows])
+            read = scratch("read", (rows.stop - top, width, TOGETHER), np.float32)
+            _read(pixels, some, sources, read)
             cv2.transpose(read.reshape(-1, TOGETHER)[:, :channels], samples[:, rows].reshape(channels, -1))
 
 
-def _read(pixels: Floats, down: Floats, right: Floats, out: Floats | None = None) -> Floats:
-    if out is None:
-        out = scratch("read", (*down.shape, *pixels.shape[2:]), np.float32)
-    cv2.remap(pixels, right, down, cv2.INTER_LINEAR, out, cv2.BORDER_REPLICATE)
-    return out
+def _read(pixels: Array, places: Sequence[Floats], sources: Sources, out: Array) -> None:
+    down, right = places
+    for cut, source in sources:
+        own = out[:, cut]
+        cv2.remap(pixels[:, source], right[:, cut], down[:, cut], cv2.INTER_LINEAR, own, cv2.BORDER_REPLICATE)
 
 
 def mix(weights: Floats, samples: Floats, groups: int) -> Floats:

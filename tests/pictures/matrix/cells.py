@@ -133,7 +133,7 @@ def in_bands(cell: Cell, path: Path) -> tuple[Result, int]:
         with closing(open_rows(str(path), cell.format, least=1, max_pixels=_MOST)) as source:
             pixels = np.empty(source.shape, source.dtype)
             for start, stop in source.cuts:
-                source.read((start, stop), pixels[start:stop])
+                source.read((start, stop), pixels)
             channels = channels_of(source, source.shape[2])
             notes = (*source.notes, f"frame 1 of {source.pages}")  # the number is told by whoever asked for it
             return _judged(cell, pixels, channels, notes), len(source.cuts)

@@ -160,10 +160,10 @@ def decode(source: Source) -> Decoded:
     else:
         pixels = read(source, source.data)
     pixels = upright(pixels, directories.orientation(facts.exif))
-    return Decoded(pixels=pixels, notes=_cmyk_notes(source.data) if facts.channels == 4 else ())
+    return Decoded(pixels=pixels, notes=cmyk_notes(source.data) if facts.channels == 4 else ())
 
 
-def _cmyk_notes(data: bytes) -> tuple[Note, ...]:
+def cmyk_notes(data: bytes) -> tuple[Note, ...]:
     """Inks are stored inverted where Adobe's marker is, and where none says so, all readers take them to be."""
     if any(marker == 0xEE and data[at + 4 : at + 9] == b"Adobe" for marker, at, _ in segments(data)):
         return (CMYK,)

@@ -38,6 +38,7 @@ class PngBands:
 
     format: str = "png"
     sequential: bool = True
+    once: bool = False
     pages: int = 1
     notes: tuple[Note, ...] = ()
 
@@ -91,15 +92,15 @@ class PngBands:
         others = [self._at(start - 8, end - start + 12) for kind, start, end in self._chunks if kind != b"IDAT"]
         return sniff.metadata(structure.SIGNATURE + b"".join(others), self.format)
 
-    def read(self, cut: tuple[int, int], out: Pixels) -> None:
-        """Decodes the rows of one of `cuts`; after a later one, all rows from the first on."""
+    def read(self, cut: tuple[int, int], array: Pixels) -> None:
+        """Decodes the rows of one of `cuts` to their place in `array`; after a later one, all from the first on."""
         try:
             if cut[0] < self._next:
                 self.rewind()
             while self._next < cut[0]:
                 start, stop = self.cuts[self._next // self.cuts[0][1]]
                 self._decode((start, stop), np.empty((stop - start, *self.shape[1:]), self.dtype))
-            self._decode(cut, out)
+            self._decode(cut, array[slice(*cut)])
         except _FAULTS:
             raise NotInBandsError from None
 

@@ -43,6 +43,7 @@ class TiffBands:
 
     format: str = "tiff"
     sequential: bool = False
+    once: bool = False
 
     def __init__(
         self, source: str | bytes, *, least: int, max_pixels: int, allow_truncated: bool = False,
@@ -140,12 +141,13 @@ class TiffBands:
         self.shape = (self.height, self.width, first.pixels.shape[2])
         self._as_stored = self._anywhere and self._is_stored(first.pixels)
 
-    def read(self, cut: tuple[int, int], out: Pixels) -> None:
-        """Decodes the rows of one of `cuts` into `out`, from several threads at will.
+    def read(self, cut: tuple[int, int], array: Pixels) -> None:
+        """Decodes the rows of one of `cuts` to their place in `array`, from several threads at will.
 
         Raises ImageError for samples that are damaged or cut short.
         """
         start, stop = cut
+        out = array[start:stop]
         with at(self._place):
             if self._as_stored:
                 self._fill(start, stop, out)

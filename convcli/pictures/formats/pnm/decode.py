@@ -58,7 +58,7 @@ def _starts(data: bytes) -> list[int]:
                 raise
             starts.pop()  # something else follows
             break
-        end = facts.body + _row(data[at + 1 : at + 2], facts) * facts.height
+        end = facts.body + row(data[at + 1 : at + 2], facts) * facts.height
         space = re.compile(rb"\s*").match(data, end)
         if space is None or space.end() <= at or data[space.end() : space.end() + 2] not in _BINARY:
             break
@@ -67,7 +67,7 @@ def _starts(data: bytes) -> list[int]:
     return starts
 
 
-def _row(kind: bytes, facts: Header) -> int:
+def row(kind: bytes, facts: Header) -> int:
     """Bytes of a row of the kinds that are not text."""
     if kind == b"4":
         return (facts.width + 7) // 8
@@ -98,7 +98,7 @@ def completed(data: bytes) -> Completed | None:
     facts = header(data)
     if data[1:2] not in b"4567":
         return None
-    return padded(data, facts.body, _row(data[1:2], facts) * facts.height)
+    return padded(data, facts.body, row(data[1:2], facts) * facts.height)
 
 
 def decode(source: Source) -> Decoded:
@@ -109,7 +109,7 @@ def decode(source: Source) -> Decoded:
     if not (facts.width and facts.height and 1 <= facts.channels <= 4 and 1 <= top <= 65535):
         fact = f"unsupported PNM: {facts.width} x {facts.height} pixels of {facts.channels} channels up to {top}"
         raise ImageError(fact)
-    notes = _tuples(data, facts) if kind == b"7" else ()
+    notes = tuples(data, facts) if kind == b"7" else ()
     shape = facts.height, facts.width, facts.channels
     stored = _words(source, facts) if kind in b"123" else _samples(data, facts, "PNM")
     if kind in b"14":
@@ -150,8 +150,8 @@ def decode_pfm(source: Source) -> Decoded:
 
 def _samples(data: bytes, facts: Header, name: str) -> Pixels:
     """The rows of a binary file: bytes, or numbers of 16 bits."""
-    row = _row(data[1:2], facts)
-    needed, left = row * facts.height, len(data) - facts.body
+    size = row(data[1:2], facts)
+    needed, left = size * facts.height, len(data) - facts.body
     if left < needed:
         raise TruncatedError(f"truncated {name}: its pixels need {needed} bytes, {left} are left")
     wide = data[1:2] in b"567" and facts.maximum > 255
@@ -182,7 +182,7 @@ def _words(source: Source, facts: Header) -> Pixels:
     raise TruncatedError(f"truncated PNM: it has less than the {count} values that its pixels need")
 
 
-def _tuples(data: bytes, facts: Header) -> tuple[Note, ...]:
+def tuples(data: bytes, facts: Header) -> tuple[Note, ...]:
     """What is to be said of what a PAM file's channels are. Raises ImageError where they are no colours."""
     kind = " ".join(word.decode("latin-1") for word in re.findall(_PAM_KIND, data[: facts.body], re.M))
     if kind and kind not in _TUPLES:
@@ -196,16 +196,8 @@ def _tuples(data: bytes, facts: Header) -> tuple[Note, ...]:
     return (Note("colours", f"its channels are taken for {names[facts.channels]}: nothing says what they are"),)
 
 
-def encode(pixels: Pixels, target: Target) -> bytes:
-    """A binary "pnm" (PGM for 1 channel, PPM for 3), "pam" or "pfm" file."""
+def encode_pfm(pixels: Pixels, target: Target) -> bytes:
+    """Rows from the bottom up; a negative scale says little-endian."""
     height, width, channels = pixels.shape
-    if target.format == "pfm":  # rows from the bottom up; a negative scale says little-endian
-        head = f"P{'f' if channels == 1 else 'F'}\n{width} {height}\n-1.0\n"
-        return head.encode("ascii") + pixels[::-1].astype("<f4").tobytes()
-    top = 255 if pixels.dtype.itemsize == 1 else 65535
-    if target.format == "pam":
-        kind = ("GRAYSCALE", "GRAYSCALE_ALPHA", "RGB", "RGB_ALPHA")[channels - 1]
-        head = f"P7\nWIDTH {width}\nHEIGHT {height}\nDEPTH {channels}\nMAXVAL {top}\nTUPLTYPE {kind}\nENDHDR\n"
-    else:
-        head = f"P{5 if channels == 1 else 6}\n{width} {height}\n{top}\n"
-    return head.encode("ascii") + (pixels if top == 255 else pixels.astype(">u2")).tobytes()
+    head = f"P{'f' if channels == 1 else 'F'}\n{width} {height}\n-1.0\n"
+    return head.encode("ascii") + pixels[::-1].astype("<f4").tobytes()

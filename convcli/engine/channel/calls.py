@@ -1,0 +1,96 @@
+"""All of a small picture, every channel alone, by plain calls of OpenCV: without bands, threads or windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convcli.engine.channel import whole
+from convcli.engine.channel.direct import one_channel, opencv_layout
+from convcli.engine.channel.planes import SUMMED, plan_for, spread
+from convcli.engine.geometry import Gather
+from convcli.engine.memory import scratch
+from convcli.engine.plan import is_call
+
+if TYPE_CHECKING:
+    from convcli.engine.dtypes import Array, Call, Floats, Signature
+    from convcli.engine.geometry import Window
+
+
+def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
+    """`taps` on every channel alone by calls of OpenCV on all of a picture; None where bands are faster."""
+    if taps.ndim == 1 and len(x.shape) == 2 and not x.planes:
+        line = plane_call(replace(x, shape=(1, *x.shape)), taps[None], [Gather(1, 1, 1, 0, 1), *windows], border)
+        return None if line is None else lambda row, out: line(row[None], None if out is None else out[None])[0]
+    if x.planes:
+        plane = plane_call(replace(x, shape=(*x.shape[:-1], 1), planes=False), taps, windows, border)
+        return None if plane is None else partial(_by_planes, plane)
+    if taps.ndim != 2 or len(x.shape) != 3:
+        return None
+    together = spread(taps, [window.dilation for window in windows])
+    if together is None or not whole.fits(x.shape, together.shape, windows, border):
+        return None
+    taps = together
+    plan = plan_for(taps, x.shape, algorithm=x.algorithm, integers=x.dtype in SUMMED)
+    # Of a strided kernel only some results are wanted, which bands make alone.
+    unwanted = 1 if max(window.stride for window in windows) == 1 else 2
+    if not plan.call or not is_call(unwanted * plan.cost * math.prod(x.shape)):
+        return None
+    as_read = x.dtype == x.work or (plan.algorithm == "sums" and x.dtype in SUMMED)
+    shape = (*(window.length for window in windows), x.shape[2])
+    if whole.halves(taps, windows, border):
+        return _halved(x, shape, whole.halving_filter(border))
+    filtered = whole.filter_of(plan, taps, windows, border)
+    steps = tuple(slice(0, (window.length - 1) * window.stride + 1, window.stride) for window in windows)
+    same = shape == x.shape
+
+    def call(picture: Array, out: Array | None) -> Array:
+        source = one_channel(picture)
+        if not as_read:
+            source = scratch("picture", x.shape, x.work)
+            np.copyto(source, picture)
+        target = None if out is None or not same else one_channel(out)
+        if target is not None and opencv_layout(target):
+            filtered(source, dst=target)
+            return target
+        full = scratch("full", x.shape, x.work)
+        filtered(source, dst=full)
+        if out is None:
+            return full[steps]
+        np.copyto(out, full[steps])
+        return out
+
+    return call
+
+
+def _halved(x: Signature, shape: tuple[int, ...], filtered: Callable[..., Any]) -> Call:
+    """Half of a picture `(h, w, channels)`, rounded up, to `shape`."""
+
+    def call(picture: Array, out: Array | None) -> Array:
+        if x.dtype != x.work:
+            picture, source = scratch("picture", x.shape, x.work), picture
+            np.copyto(picture, source)
+        target = scratch("half", shape, x.work) if out is None or not opencv_layout(one_channel(out)) else out
+        filtered(one_channel(picture), dst=one_channel(target))
+        if out is not None and target is not out:
+            np.copyto(out, target)
+        return target if out is None else out
+
+    return call
+
+
+def _by_planes(call: Call, x: Array, out: Array | None) -> Array:
+    """Every channel by a call for one, as planes."""
+    first = call(x[..., :1], None if out is None else out[..., :1])
+    if out is None:
+        out = np.moveaxis(scratch("planes", (x.shape[-1], *first.shape[:-1]), first.dtype), 0, -1)
+        out[..., :1] = first
+    for channel in range(1, x.shape[-1]):
+        own = slice(channel, channel + 1)
+        out[..., own] = call(x[..., own], out[..., own])
+    return out
