@@ -11,6 +11,8 @@ Extra: TypeAlias = Literal["band", "straight", "premultiplied"]
 _BAND: Final[tuple[Extra, ...]] = ("band",)
 #: The most channels that a picture is read or written with.
 MOST: Final = 64
+#: BT.601's shares of R, G and B in luma.
+LUMA: Final = (0.299, 0.587, 0.114)
 
 
 @record

@@ -30,6 +30,7 @@ output_options = together(
     ),
     _option("--format", "format_", metavar="EXT", help="Format of the output: png, jpg, npy, ..."),
     _option("--overwrite", is_flag=True, help="Replace files that exist."),
+    _option("--offsets-out", metavar="FILE.npy", help="Write the offsets that a kernel finds from one picture, too."),
 )  # fmt: skip
 reporter_options = together(
     click.option("--report", is_flag=True, help="Report on stderr even where it is no terminal."),
@@ -80,7 +81,14 @@ def command(output: str, format_: str | None, dry_run: bool, **options: Any) -> 
         if not options["quiet"]:
             click.echo(f"Nothing to do: {total} inputs leave none for this share", err=True)
         return 0
-    return _run(jobs, settings, course(options), **{name: options[name] for name in ("as_json", "report", "quiet")})
+    words = {name: options[name] for name in ("as_json", "report", "quiet")}
+    if options["offsets_out"] is None:
+        return _run(jobs, settings, course(options), **words)
+    from convcli.cli.offsets_option import run_recorded
+
+    return run_recorded(
+        options["offsets_out"], jobs, settings, lambda those: _run(jobs, those, course(options), **words)
+    )
 
 
 def _is_picture(inputs: Sequence[Input], format_: str | None) -> bool:

@@ -156,6 +156,9 @@ def _about(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "parameters",
         f"{_counted(facts['params_weights'], 'weight')}, {_counted(facts['params_biases'], 'bias', 'es')}",
     )
+    for source in ("offsets", "mask"):
+        if facts.get(source):
+            yield source, facts[source]
     if facts["activation"]:
         yield "activation", facts["activation"]
     macs = facts["macs_per_output"]

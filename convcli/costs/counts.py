@@ -11,6 +11,7 @@ from convcli.costs.cost import ITEM_BYTES, SAMPLING, Cost
 from convcli.costs.facts import taps_per_output
 from convcli.networks import Placed
 from convcli.ops import Kernel
+from convcli.ops.deformable import Deformable
 from convcli.ops.transposed import Transposed
 
 
@@ -23,13 +24,18 @@ def cost(placed: Placed) -> Cost:
     for part, count in counts.items():
         macs |= {part: count.total_macs} if part else count.macs
     weights, biases = (sum(getattr(count, kind) for count in counts.values()) for kind in ("weights", "biases"))
+    # Branches that have weights are counted with their kernel.
+    own = kernel.weights_by_part.items() if kernel else ()
+    own_weights = sum(held for part, held in own if part.endswith("branch"))
+    own_biases = kernel.branch_biases if isinstance(kernel, Deformable) else 0
     output = math.prod(placed.size_out) * placed.channels_out
     geometry: dict[str, Any] = _geometry(placed)
     moved = math.prod(placed.size_in) * placed.channels_in + weights + biases + output
     total = Cost(
         name=placed.name, type=placed.type, size_in=placed.size_in, channels_in=placed.channels_in,
         size_out=placed.size_out, channels_out=placed.channels_out, params_weights=weights, params_biases=biases,
-        branch_weights=sum(count.weights for count in branches), branch_biases=sum(count.biases for count in branches),
+        branch_weights=sum(count.weights for count in branches) + own_weights,
+        branch_biases=sum(count.biases for count in branches) + own_biases,
         macs_by_part=macs, output_bytes=ITEM_BYTES * output, moved_bytes=ITEM_BYTES * moved, **geometry,
     )  # fmt: skip
     if isinstance(kernel, Transposed):
@@ -67,7 +73,7 @@ def operations(layers: Sequence[Placed]) -> dict[str, tuple[int, int]]:
 def _operation(placed: Placed, kernel: Kernel, branch: str, part: str) -> str:
     if placed.type == "fc":
         return "fully connected"
-    if branch or part in SAMPLING:
+    if branch or part in SAMPLING or part.endswith("branch"):
         return branch or part
     size = "x".join(map(str, kernel.taps))
     if part == "pointwise":

@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from convcli.ops import Kernel
+from convcli.ops.branches import Branch
+from convcli.ops.deformable import Deformable
+from convcli.ops.rules import RuleCall
+from convcli.ops.tensors import Tensor
 from convcli.ops.transposed import Transposed
 
 
@@ -52,6 +56,15 @@ def orientation(kernel: Kernel) -> str:
     return "convolution (weights flipped)" if kernel.flip else "cross-correlation (weights not flipped)"
 
 
+def said(source: Tensor | RuleCall | Branch | None) -> str:
+    """Where offsets or a mask come from, in words."""
+    if isinstance(source, RuleCall):
+        return source.describe()
+    if isinstance(source, Tensor):
+        return f"{source.origin}, {'x'.join(map(str, source.shape))}"
+    return str(source) if source else "with the offsets, by the same branch"
+
+
 def facts(kernel: Kernel, channels: int) -> dict[str, Any]:
     """What `convcli show` tells of a kernel, on an input of `channels`, as plain values."""
     from convcli.costs.weights import part, phase_sums
@@ -86,5 +99,8 @@ def facts(kernel: Kernel, channels: int) -> dict[str, Any]:
     if isinstance(kernel, Transposed):
         entries["taps_per_output"] = taps_per_output(kernel)
         entries["phase_sums"] = phase_sums(kernel)
+    if isinstance(kernel, Deformable):
+        entries["offsets"] = said(kernel.offsets)
+        entries["mask"] = said(kernel.mask) if kernel.mask or kernel.packed else None
     entries["parts"] = {name: part(weights) for name, weights in kernel.parts().items()}
     return entries

@@ -55,6 +55,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.below = self.above = self.nonfinite = 0
+        #: Offsets that were cut off at a limit, and all of them, by where a band begins: some are made twice.
+        self.offsets: dict[tuple[int, int], tuple[int, int]] = {}
         self._lock = threading.Lock()
 
     def add(self, below: int, above: int, nonfinite: int) -> None:

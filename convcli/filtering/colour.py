@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from convcli.channels import LUMA
 from convcli.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
-
-#: BT.601's shares of R, G and B in luma.
-LUMA: Final = (0.299, 0.587, 0.114)
 
 _NAMED: Final = {
     "black": "000000", "white": "ffffff", "grey": "808080", "gray": "808080", "silver": "c0c0c0", "red": "ff0000",

@@ -174,18 +174,24 @@ class Part:
 class Convolved(Node):
     """`kernel` on a part of another node that moves along `axes`, by `algorithm` where that can be.
 
+    `guide`, of the same size, is what a kernel looks at that follows the picture, where that is not the part itself.
     Its results are kept as `storage` says, in `dtype`; the arithmetic's own where that is not given.
     """
 
     #: Of the graph: they are the same for all of its nodes.
     axes = "yx"
     algorithm: str | None = None
+    #: What white is in the picture that it is made of.
+    white = 1.0
 
     def __init__(
-        self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage, dtype: DTypeLike | None = None
-    ) -> None:
+        self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage, dtype: DTypeLike | None = None,
+        guide: Part | None = None,
+    ) -> None:  # fmt: skip
         self._work = work_dtype(part.node.dtype)
-        super().__init__(shape, self._work if dtype is None else dtype, [part.node])
+        self._guide = guide if kernel.looks else None
+        sources = [part.node, self._guide.node] if self._guide else [part.node]
+        super().__init__(shape, self._work if dtype is None else dtype, sources)
         self._part, self._kernel, self._storage = part, kernel, storage
         self._known: dict[Cut, list[Cut]] = {}
 
@@ -193,7 +199,10 @@ class Convolved(Node):
         sink = Sink(self.array, self._storage)
         self.tally = sink.tally
         constraints = Constraints(algorithm=self.algorithm, fine=fine) if self.algorithm or fine else FREE
-        return self._kernel.cuts(self._part.array, self.axes, self._work, sink, constraints)
+        kernel = self._kernel
+        if kernel.looks:
+            kernel = kernel.guided(self._guide.array if self._guide else None, self.white)
+        return kernel.cuts(self._part.array, self.axes, self._work, sink, constraints)
 
     def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
         source = self._part.node
@@ -201,7 +210,17 @@ class Convolved(Node):
         if cut not in self._known:
             rows = self._kernel.rows_read(*cut, (height, width))
             self._known[cut] = rows_behind(*rows, height, self._kernel.border)
-        return {source: self._known[cut]}
+        return dict.fromkeys(self.sources, self._known[cut])
+
+    @property
+    def limited(self) -> str:
+        """What share of a kernel's offsets was cut off at its limit; empty where none was."""
+        counts = list(self.tally.offsets.values()) if self.begun else []
+        limited = sum(count for count, _ in counts)
+        if not limited:
+            return ""
+        share = 100 * limited / sum(count for _, count in counts)
+        return f"{share:.2g} % of the offsets of kernel '{self._kernel.name}' were cut off at its limit"
 
 
 class Pointwise(Node):

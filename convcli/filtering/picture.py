@@ -140,6 +140,8 @@ class Picture:
         #: Rows of the picture need the same rows of `nodes`, and those of `behind` where `hidden` says so.
         self.nodes: list[Node] = []
         self.behind: list[Node] = []
+        #: Kernels whose offsets look at the picture.
+        self._looking: list[Convolved] = []
         #: Where the result lies in rows of its own as the last kernel makes it, that node.
         self.final: Convolved | None = None
         self._direct: Convolved | None = None
@@ -213,14 +215,16 @@ class Picture:
         premultiplied, hidden = colour, list[Node]()
         if not as_read:
             premultiplied = Part(Pointwise(opacity.multiplied, [colour, Part(share)], colour.channels, work))
-            hidden = [self._floats(colour, kernels, self.stages).node]
+            hidden = [self._floats(colour, [kernel.unrecorded() for kernel in kernels], self.stages).node]
+            self._looking.clear()  # what is told of offsets is told of those of what is seen
         for kernel, stage in zip(kernels, self.stages, strict=True):
             if network := as_network(kernel):
                 premultiplied, share = self._network_through_alpha(network, premultiplied, share, work)
                 continue
             bare = kernel if kernel.is_linear else kernel.replace(bias=None, activation=None)
-            premultiplied = Part(self._convolved(premultiplied, bare, stage.shape_out))
-            share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1))
+            seen = premultiplied
+            premultiplied = Part(self._convolved(seen, bare, stage.shape_out))
+            share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1), guide=seen)
             if kernel.bias is not None:
                 bias = kernel.bias.array.reshape(-1).astype(work)
                 parts = [premultiplied, Part(share)]
@@ -276,15 +280,19 @@ class Picture:
         return networks.laid_out(network, part, self._axes, self._top, self._convolved)
 
     def _convolved(
-        self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage = EXACT, dtype: DTypeLike | None = None
-    ) -> Convolved:
-        node = Convolved(part, kernel, shape, storage, dtype)
-        node.axes, node.algorithm = self._axes, self._chain.algorithm
+        self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage = EXACT,
+        dtype: DTypeLike | None = None, guide: Part | None = None,
+    ) -> Convolved:  # fmt: skip
+        node = Convolved(part, kernel, shape, storage, dtype, guide)
+        node.axes, node.algorithm, node.white = self._axes, self._chain.algorithm, self._top
+        if kernel.looks and guide is None:
+            self._looking.append(node)
         return node
 
     def end(self) -> None:
         """Gives up what was made on the way."""
-        for name in ("nodes", "behind", "final", "_direct", "_shares", "_source", "_entered", "_picked"):
+        self.notes += tuple(dict.fromkeys(node.limited for node in self._looking if node.limited))
+        for name in ("nodes", "behind", "_looking", "final", "_direct", "_shares", "_source", "_entered", "_picked"):
             self.__dict__.pop(name, None)
 
     def hidden(self, start: int, stop: int) -> bool:

@@ -166,7 +166,7 @@ def like(kernel: Kernel, *, channels_out: int, groups: int = 1, taps: int | None
         output_padding=kernel.output_padding if isinstance(kernel, Transposed) else (0,) * len(kernel.axes),
         groups=groups if "groups" in kernel.FIELDS else 1, border=kernel.border,
         bias=bias or kernel.bias is not None, activation=kernel.activation,
-        mask=deformable is not None and deformable.mask is not None,
+        mask=deformable is not None and (deformable.mask is not None or deformable.packed),
         offset_groups=deformable.offset_groups if deformable else 1,
     )  # fmt: skip
 

@@ -187,6 +187,19 @@ class Kernel(ABC):
         return draw.kernel(self, **settings)
 
     @property
+    def looks(self) -> bool:
+        """Whether where it reads follows from the picture: on its opacity it is `guided` by its colours."""
+        return False
+
+    def guided(self, picture: Array | None, white: float) -> Self:
+        """A kernel that `looks`, for a picture of that `white`: at `picture`, None for the input itself."""
+        return self
+
+    def unrecorded(self) -> Self:
+        """The kernel without a file that what it predicts is written to."""
+        return self
+
+    @property
     def only_tap(self) -> tuple[int, ...] | None:
         """The place of a tap of 1, per axis, where all other weights are 0: samples are moved, not computed."""
         return None

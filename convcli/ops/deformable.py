@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from convcli import engine
 from convcli.engine.plan import Algorithm, Constraints
-from convcli.errors import FieldError, ShapeError
+from convcli.errors import FieldError, ShapeError, UsageError
 from convcli.ops import fields as f, tensors
-from convcli.ops.base import Kernel
+from convcli.ops.base import Count, Kernel
+from convcli.ops.branches import Branch, BranchCall, untrained
 from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
-from convcli.ops.offsets import check_finite, check_stack, check_together
+from convcli.ops.offsets import check_branches, check_finite, check_shape, check_stack, check_together, is_packed
+from convcli.ops.orientations import Orientation
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bank, check_outputs, common, footprint, resolve_weights
@@ -26,20 +30,28 @@ if TYPE_CHECKING:
     from convcli.engine import Call, Cuts, Signature, Sink
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.ops.displacements import Displacement
-    from convcli.ops.sampling import Sampling
+    from convcli.ops.sampling import Sampling, Sources
 else:
     np = late("numpy")
 
 #: Up to so many samples one thread makes them sooner than several have begun, with places that are kept.
 CALL_LIMIT = 1 << 18
 
+#: Numbers per output that a band of a kernel holds whose offsets look at the picture.
+FIELDS = 16
+
 OFFSETS = f.Field(
     "offsets",
     "How far from its place each tap reads, in pixels: an array (offset groups * 2 * taps, out height, out width) with"
-    " the pairs (down, right) per tap, or a rule such as {swirl: {angle: 90}}.",
+    " the pairs (down, right) per tap, a rule of the place such as {swirl: {angle: 90}}, or what looks at the picture:"
+    " a rule, {along: {sigma: 1, around: 3}}, or {branch: {weights: ..., bias: ...}}, which predicts these planes.",
     required=True,
 )
-MASK = f.Field("array", "A factor per tap and output pixel: (offset groups * taps, out height, out width).")
+MASK = f.Field(
+    "mask",
+    "A factor per tap and output pixel: (offset groups * taps, out height, out width), or {branch: {weights: ...,"
+    " activation: sigmoid}}. A branch of offsets with 3 * taps planes brings it along.",
+)
 
 
 @record
@@ -51,6 +63,8 @@ class Deformable(Kernel):
     one right. `mask` is `(og * K, out_h, out_w)`.
     """
 
+    #: Fields that change no pixel of a file.
+    ASIDE: ClassVar[frozenset[str]] = frozenset({"name", "about", "locate", "guide", "recorded"})
     type: ClassVar[str] = "deformable"
     summary: ClassVar[str] = "each tap reads at a fractional offset of its own, per output pixel"
     formula: ClassVar[str] = "y[o] = sum_t w[t] * mask[t, o] * x(stride*o + dilation*t - padding + offset[t, o])"
@@ -60,19 +74,27 @@ class Deformable(Kernel):
     }  # fmt: skip
 
     weights: Tensor
-    offsets: Tensor | RuleCall
-    mask: Tensor | None = None
+    offsets: Tensor | RuleCall | Branch
+    mask: Tensor | Branch | None = None
     groups: int = 1
+    #: The picture that offsets look at, where that is not the input, and its white, where its dtype doesn't tell.
+    guide: Array | None = field(default=None, repr=False, compare=False)
+    white: float = 0.0
+    #: Whether one channel is filtered, that of opacity, with the offsets of the first group.
+    first_group: bool = False
+    #: A .npy file that the offsets of one picture are written to.
+    recorded: str = ""
 
     @classmethod
     def build(cls, fields: Mapping[str, Any]) -> Self:
         weights, axes = resolve_weights(fields["weights"], fields, "weights")
         if axes != "yx":
             raise FieldError("weights", f"a deformable kernel moves along y and x; these weights move along {axes}")
-        kernel = cls(
-            weights=weights, offsets=fields["offsets"], mask=fields["mask"], groups=fields["groups"],
-            **common(fields, axes),
-        )  # fmt: skip
+        offsets, mask = (
+            fields[key].built(fields, key) if isinstance(fields[key], BranchCall) else fields[key]
+            for key in ("offsets", "mask")
+        )
+        kernel = cls(weights=weights, offsets=offsets, mask=mask, groups=fields["groups"], **common(fields, axes))
         if kernel.channels is None:
             check_groups_of_kernel(kernel.groups)
         else:
@@ -82,6 +104,7 @@ class Deformable(Kernel):
         check_stack(kernel.offsets, 2 * taps, "offsets", f"2 x {taps} taps")
         check_stack(kernel.mask, taps, "mask", f"{taps} taps")
         check_together(kernel.offsets, kernel.mask)
+        check_branches(kernel.offsets, kernel.mask, taps, kernel.offset_groups)
         if isinstance(kernel.offsets, RuleCall):
             kernel.offsets.values(2, "offsets")
         return kernel
@@ -97,37 +120,80 @@ class Deformable(Kernel):
         return self.weights.shape[1] * self.groups, self.weights.shape[0]
 
     @property
+    def packed(self) -> bool:
+        """Whether a branch makes offsets and mask together."""
+        return is_packed(self.offsets, self.mask, math.prod(self.taps))
+
+    @property
     def weight_count(self) -> int:
-        return self.weights.size
+        return sum(self.weights_by_part.values())
+
+    @property
+    def weights_by_part(self) -> dict[str, int]:
+        own = {part: branch.weight_count for part, branch in self.own_branches.items()}
+        return {"convolution": self.weights.size} | own
+
+    @property
+    def branch_biases(self) -> int:
+        """Biases of the branches."""
+        return sum(branch.bias_count for branch in self.own_branches.values())
+
+    @property
+    def own_branches(self) -> dict[str, Branch]:
+        """The branches with weights, by the name of their part."""
+        both = {"offset branch": self.offsets, "mask branch": self.mask}
+        return {part: branch for part, branch in both.items() if isinstance(branch, Branch)}
 
     @property
     def offset_groups(self) -> int:
         """Groups of input channels with offsets of their own."""
+        if self.first_group:
+            return 1
+        taps = math.prod(self.taps)
+        if isinstance(self.offsets, Branch):
+            return self.offsets.planes // ((3 if self.packed else 2) * taps)
         if isinstance(self.offsets, Tensor):
-            return self.offsets.shape[0] // (2 * math.prod(self.taps))
-        return 1
+            return self.offsets.shape[0] // (2 * taps)
+        return self.mask.planes // taps if isinstance(self.mask, Branch) else 1
+
+    def count(self, spatial: Sequence[int], channels: int = 1, axes: str | None = None) -> Count:
+        count = super().count(spatial, channels, axes)
+        return dataclasses.replace(count, biases=count.biases + self.branch_biases)
 
     def branches(self, channels: int) -> dict[str, Dense]:
-        """The convolutions that predict the offsets, and the mask where there is one, in a network.
-
-        Each sees the same `channels` with the kernel's own taps, stride, dilation and padding, and has a bias per
-        output: `kh*kw*C * 2*og*K` weights for the offsets, `kh*kw*C * og*K` for the mask (Dai et al. 2017, section
-        2.1; Zhu et al. 2018, section 3.2). Their weights are 0, as at the start of training.
-        """
+        """The convolutions that predict offsets, and the mask where there is one, in a network without weights."""
+        if self.own_branches:
+            return {}
         taps = math.prod(self.taps) * self.offset_groups
         outputs = {"offset branch": 2 * taps} | ({"mask branch": taps} if self.mask is not None else {})
-        return {
-            part: Dense(
-                name=f"{self.name}: {part}", weights=tensors.zeros((out, channels, *self.taps)),
-                bias=tensors.zeros((out,)), stride=self.stride, dilation=self.dilation, padding=self.padding,
-                border=self.border,
-            )
-            for part, out in outputs.items()
-        }  # fmt: skip
+        return {part: untrained(self, f"{self.name}: {part}", channels, out) for part, out in outputs.items()}
+
+    @property
+    def looks(self) -> bool:
+        return self.oriented is not None or bool(self.own_branches)
+
+    @cached_property
+    def oriented(self) -> tuple[Orientation, dict[str, Any]] | None:
+        """The rule that looks at the picture, with its parameters; None where offsets follow from something else."""
+        if isinstance(self.offsets, RuleCall) and isinstance(self.offsets.rule, Orientation):
+            return self.offsets.rule, self.offsets.values(2, "offsets")
+        return None
+
+    def guided(self, picture: Array | None, white: float) -> Self:
+        return self.replace(guide=picture, white=white)
+
+    def unrecorded(self) -> Self:
+        return self.replace(recorded="") if self.recorded else self
 
     def displacements(self, size: Sequence[int], rows: slice, columns: slice, group: int = 0) -> tuple[Any, Any]:
         """How far from their places taps read, in pixels down and right: `(taps, h, w)` each, of the outputs of `rows`
-        and `columns`, on a picture of `size` (height, width); `group` is one of the offset groups."""
+        and `columns`, on a picture of `size` (height, width); `group` is one of the offset groups.
+
+        Raises `UsageError` where offsets depend on the picture itself.
+        """
+        if self.looks:
+            fact = f"the offsets of kernel '{self.name}' depend on the picture: they follow from no size alone"
+            raise UsageError(fact, hint="apply --offsets-out FILE.npy writes those of a picture")
         if isinstance(self.offsets, Tensor):
             first, pair = group * 2 * math.prod(self.taps), slice(0, 2 * math.prod(self.taps))
             high, wide = self.output_shape(size)
@@ -140,9 +206,11 @@ class Deformable(Kernel):
             np.array([window.places(o) for o in range(window.length)[part]], np.float64).T
             for window, part in zip(self.windows(size, "yx"), (rows, columns), strict=True)
         )
-        rule = cast("Displacement", self.offsets.rule)
+        call = cast("RuleCall", self.offsets)
         with engine.scratch_space():
-            down, right = displaced(rule, self.offsets.values(2, "offsets"), down, right, tuple(size))
+            down, right = displaced(
+                cast("Displacement", call.rule), call.values(2, "offsets"), down, right, tuple(size)
+            )
             shape = math.prod(self.taps), *down.shape[2:]
             return down.reshape(shape).copy(), right.reshape(shape).copy()
 
@@ -156,17 +224,30 @@ class Deformable(Kernel):
         return reads
 
     def rows_read(self, start: int, stop: int, size: tuple[int, int]) -> tuple[int, int]:
-        if isinstance(self.offsets, RuleCall):
-            rule = cast("Displacement", self.offsets.rule)
-            down = rule.reach(self.offsets.values(2, "offsets"), size)
-            up = -down
-        else:
-            rows = self.offsets.native[0::2, start:stop]
-            up, down = float(rows.min()), float(rows.max())
         first, last = super().rows_read(start, stop, size)
+        for branch in self.own_branches.values():
+            seen = branch.rows_read(start, stop, size)
+            first, last = min(first, seen[0]), max(last, seen[1])
+        up, down = self._strays(start, stop, size)
         # A place lies between two rows. One far outside may come to lie just beyond the edge, and read what is there.
         low, high = first + math.floor(up) - 1, last + math.ceil(down) + 2
         return min(low, size[0] - 1), max(high, 1)
+
+    def _strays(self, start: int, stop: int, size: tuple[int, int]) -> tuple[float, float]:
+        """How far above and below the rows of its taps anything is read for some outputs."""
+        if self.oriented:
+            rule, parameters = self.oriented
+            down, right = (reach / 2 for reach in (n - 1 for n in self.extent))
+            seen = max(rule.stretch(parameters) * math.hypot(down, right), rule.halo(parameters))
+            return down - seen, seen - down
+        if isinstance(self.offsets, Branch):
+            reach = self.offsets.limit if self.offsets.limit is not None else 2 * size[0]
+            return -reach, reach
+        if isinstance(self.offsets, RuleCall):
+            reach = cast("Displacement", self.offsets.rule).reach(self.offsets.values(2, "offsets"), size)
+            return -reach, reach
+        rows = self.offsets.native[0::2, start:stop]
+        return float(rows.min()), float(rows.max())
 
     @cached_property
     def effective(self) -> npt.NDArray[np.float64]:
@@ -177,9 +258,11 @@ class Deformable(Kernel):
 
     def check(self) -> None:
         _ = self.effective
-        for field, tensor in (("offsets", self.offsets), ("mask", self.mask)):
+        for name, tensor in (("offsets", self.offsets), ("mask", self.mask)):
             if isinstance(tensor, Tensor):
-                check_finite(tensor, field)
+                check_finite(tensor, name)
+        for branch in self.own_branches.values():
+            branch.check()
 
     def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
         outputs = math.prod(self.output_shape(spatial, axes))
@@ -188,9 +271,9 @@ class Deformable(Kernel):
             "convolution": outputs * (self.weights.size if self.channels else taps * channels),
             "bilinear sampling": 4 * taps * channels * outputs,
         }
-        if self.mask is not None:
+        if self.mask is not None or self.packed:
             macs["mask"] = taps * channels * outputs
-        return macs
+        return macs | {part: branch.macs(spatial, axes) for part, branch in self.own_branches.items()}
 
     def algorithm(self, spatial: Sequence[int] | None = None, channels: int = 1, asked: str | None = None) -> Algorithm:
         return Algorithm("bilinear samples per tap", "bilinear samples per tap, in blocks")
@@ -205,36 +288,62 @@ class Deformable(Kernel):
                 shape=(first, *whole.shape[1:]), origin=whole.origin, make=lambda: whole.native[:first]
             )
         return self.replace(
-            weights=weights, offsets=offsets, mask=None, groups=1, bias=None, activation=None, divisor=1, flip=False
-        )
+            weights=weights, offsets=offsets, mask=None, groups=1, bias=None, activation=None, divisor=1, flip=False,
+            first_group=True, recorded="",
+        )  # fmt: skip
 
-    def reach(self, low: float, high: float) -> tuple[float, float] | None:
-        if self.channels is not None or self.bias is not None or self.mask is not None:
+    def _reach(self, low: float, high: float) -> tuple[float, float] | None:
+        if self.channels is not None or self.mask is not None or self.packed:
             return None
         weights = self.effective
         plus, minus = float(weights[weights > 0].sum()), float(weights[weights < 0].sum())
         return plus * low + minus * high, plus * high + minus * low
 
     def _call(self, x: Signature) -> Call | None:
+        if self.looks or len(x.shape) != 3:
+            return None
         sampling = self._sampling(x.shape, x.axes, x.work, holds=True)
-        return sampling.call if len(x.shape) == 3 and sampling.total <= CALL_LIMIT else None
+        return partial(sampling.call, self._fixed(x.shape)) if sampling.total <= CALL_LIMIT else None
+
+    def _fixed(self, shape: tuple[int, ...]) -> Sources:
+        from convcli.ops.sources import fixed_sources
+
+        sources = fixed_sources(self, shape[-3:-1])
+        return lambda rows: sources
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        sampling = self._sampling(x.shape, axes, dtype)
+        from convcli.ops.sources import sources_of
 
-        def image_cuts(image: Array, sink: Sink) -> Cuts:
+        sampling = self._sampling(x.shape, axes, dtype)
+        windows = sampling.kernel.windows
+        guide = x if self.guide is None else self.guide
+        for part, branch in self.own_branches.items():
+            size = windows[0].length, windows[1].length
+            branch.check_fit(guide.shape[-1], guide.shape[-3:-1], size, f"the {part} of kernel '{self.name}'")
+        if self.recorded:
+            if x.ndim > 3:
+                raise ShapeError(f"the offsets of a picture are written, not those of {len(x)} slices")
+            sampling.record(self.recorded)
+
+        def image_cuts(image: Array, guide: Array, sink: Sink, number: int = 0) -> Cuts:
             tiling = engine.Tiling(
-                x=image, windows=sampling.kernel.windows, border=self.border, dtype=dtype, sink=sink,
-                rows=sampling.rows, channels=sampling.samples,
+                x=image, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=sampling.rows,
+                channels=self._held or sampling.samples,
             )  # fmt: skip
             # `remap` rounds bytes as we do.
             native = sink.native(image.dtype, exact=True) if sampling.moves_bytes(image) else None
-            return tiling.by_regions(partial(sampling.band, image, target=native))
+            sources = sources_of(self, guide, windows, dtype, sink.tally, number)
+            return tiling.by_regions(partial(sampling.band, image, sources, target=native))
 
         if x.ndim == 3:
-            return image_cuts(x, sink)
+            return image_cuts(x, guide, sink)
         # A volume goes slice by slice: z is carried through.
-        return engine.Cuts.joined([image_cuts(image, sink.slice(z)) for z, image in enumerate(x)])
+        return engine.Cuts.joined([image_cuts(x[z], guide[z], sink.slice(z), z) for z in range(len(x))])
+
+    @property
+    def _held(self) -> int:
+        """Numbers per output that a band holds of offsets that look at the picture; 0 where they don't."""
+        return max([FIELDS * (self.oriented is not None), *(b.planes for b in self.own_branches.values())])
 
     def _sampling(self, shape: Sequence[int], axes: str, dtype: DTypeLike, *, holds: bool = False) -> Sampling:
         """How pictures of a shape are sampled; raises `ShapeError` where offsets or mask were made for another."""
@@ -243,9 +352,11 @@ class Deformable(Kernel):
         windows = self.windows(shape[:-1], axes)[-2:]
         self._check_fit(tuple(shape), (windows[0].length, windows[1].length))
         deformation = Deformation(
-            weights=self.effective, windows=windows, offsets=self.offsets, mask=self.mask, groups=self.groups,
-            offset_groups=self.offset_groups, channels_out=self.output_channels(shape[-1]), border=self.border,
-            parts=self.remembered(("parts", tuple(shape[-3:-1]), dtype), dict),
+            weights=self.effective, windows=windows, groups=self.groups, offset_groups=self.offset_groups,
+            channels_out=self.output_channels(shape[-1]), border=self.border,
+            parts=self.remembered(("parts", tuple(shape[-3:-1]), dtype), dict), fixed=not self.looks,
+            by_rule=isinstance(self.offsets, RuleCall) and not self.oriented,
+            masked=self.mask is not None or self.packed,
         )  # fmt: skip
         return Sampling(deformation, shape[-3:], dtype, holds=holds)
 
@@ -255,14 +366,8 @@ class Deformable(Kernel):
         if shape[-1] % groups:
             planes = f"offsets of {2 * groups * kh * kw} planes are {groups} groups for a {kh}x{kw} kernel"
             raise ShapeError(f"{planes}, and {shape[-1]} channels don't split into {groups}")
-        fields = (("offsets", self.offsets, 2, "zeros"), ("mask", self.mask, 1, "ones"))
-        for field, tensor, per_tap, neutral in fields:
-            if not isinstance(tensor, Tensor):
-                continue
-            needed = (groups * per_tap * kh * kw, *size)
-            if tensor.shape != needed:
-                raise ShapeError(
-                    f"{field} {tensor.origin} has shape {tensor.shape}; a {kh}x{kw} kernel on a picture of"
-                    f" {shape[-2]}x{shape[-3]} pixels needs {needed}",
-                    hint=f"make it with numpy: np.save('{field}.npy', np.{neutral}({needed}))",
-                )
+        picture = f"a {kh}x{kw} kernel on a picture of {shape[-2]}x{shape[-3]} pixels"
+        if isinstance(self.offsets, Tensor):
+            check_shape(self.offsets, "offsets", (2 * groups * kh * kw, *size), picture, "zeros")
+        if isinstance(self.mask, Tensor):
+            check_shape(self.mask, "mask", (groups * kh * kw, *size), picture, "ones")

@@ -12,11 +12,12 @@ from convcli.records import record
 #: What a field holds:
 #: text; weights (numbers, a rule or a file); taps (weights of one axis, or one set per axis); array (numbers or a
 #: file); offsets (an array or a displacement rule); sizes (whole numbers, one or one per axis); padding; border;
-#: divisor; flag; axes; whole (one whole number); activation. Of layers of networks also biases (true, false, an array)
+#: divisor; flag; axes; whole (one whole number); activation; mask (an array or a branch); range (what white is); length
+#: (a number above 0). Offsets may be a branch, too. Of layers of networks also biases (true, false, an array)
 #: and named_activation (an activation, or prelu with slopes that a file has).
 Kind: TypeAlias = Literal[
     "text", "weights", "taps", "array", "offsets", "sizes", "padding", "border", "divisor", "flag", "axes", "whole",
-    "activation", "named_activation", "biases",
+    "activation", "named_activation", "biases", "mask", "range", "length",
 ]  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from convcli.errors import FieldError
+from convcli.errors import FieldError, ShapeError
 from convcli.ops import tensors
+from convcli.ops.branches import Branch
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
 
@@ -11,20 +12,57 @@ from convcli.ops.tensors import Tensor
 CHECKED = 1 << 17
 
 
-def check_stack(tensor: Tensor | RuleCall | None, planes: int, field: str, what: str) -> None:
+def check_stack(tensor: Tensor | RuleCall | Branch | None, planes: int, field: str, what: str) -> None:
     """Raises `FieldError` where an array has not a whole number of groups of `planes` planes."""
     if isinstance(tensor, Tensor) and (tensor.rank != 3 or tensor.shape[0] % planes or 0 in tensor.shape):
         expected = f"({planes}, out height, out width), or a multiple of {planes} for offset groups: {what}"
         raise FieldError(field, f"'{field}' has shape {tensor.shape}; it must be {expected}")
 
 
-def check_together(offsets: Tensor | RuleCall, mask: Tensor | None) -> None:
+def check_together(offsets: Tensor | RuleCall | Branch, mask: Tensor | Branch | None) -> None:
     """Raises `FieldError` where a mask has not one plane for each pair of planes of the offsets, of their size."""
-    if not isinstance(offsets, Tensor) or mask is None:
+    if not isinstance(offsets, Tensor) or not isinstance(mask, Tensor):
         return
     needed = (offsets.shape[0] // 2, *offsets.shape[1:])
     if mask.shape != needed:
         raise FieldError("mask", f"'mask' has shape {mask.shape}; with offsets of {offsets.shape} it must be {needed}")
+
+
+def check_shape(tensor: Tensor, field: str, needed: tuple[int, ...], picture: str, neutral: str) -> None:
+    """Raises `ShapeError` where an array was made for another output size or number of channels than is `needed`."""
+    if tensor.shape != needed:
+        raise ShapeError(
+            f"{field} {tensor.origin} has shape {tensor.shape}; {picture} needs {needed}",
+            hint=f"make it with numpy: np.save('{field}.npy', np.{neutral}({needed}))",
+        )
+
+
+def is_packed(offsets: Tensor | RuleCall | Branch, mask: Tensor | Branch | None, taps: int) -> bool:
+    """Whether a branch makes planes of offsets and of the mask together."""
+    if not isinstance(offsets, Branch):
+        return False
+    if offsets.packed is not None:
+        return offsets.packed
+    return mask is None and offsets.planes % (2 * taps) != 0
+
+
+def check_branches(offsets: Tensor | RuleCall | Branch, mask: Tensor | Branch | None, taps: int, groups: int) -> None:
+    """Raises `FieldError` where a branch makes another number of planes than `taps` and offset `groups` take."""
+    if isinstance(offsets, Branch):
+        count, packed = offsets.planes, is_packed(offsets, mask, taps)
+        if mask is None and offsets.packed is None and count % (6 * taps) == 0:
+            fact = f"{count} planes are offsets of {count // taps // 2} groups, or of {count // taps // 3} with masks"
+            raise FieldError(("offsets", "branch"), fact, hint="say packed: true where the mask is among them")
+        if count % ((3 if packed else 2) * taps) or (packed and mask is not None):
+            wanted = f"{2 * taps}, or a multiple for offset groups"
+            wanted += "" if mask is not None else f"; or {3 * taps} with a mask"
+            raise FieldError(("offsets", "branch"), f"the branch makes {count} planes; {taps} taps take {wanted}")
+    if isinstance(mask, Branch):
+        if mask.limit is not None or mask.packed is not None:
+            raise FieldError(("mask", "branch"), "'limit' and 'packed' belong to the branch of the offsets")
+        if mask.planes != groups * taps:
+            fact = f"the branch makes {mask.planes} planes; the mask of {taps} taps takes {groups * taps}"
+            raise FieldError(("mask", "branch"), fact)
 
 
 def check_finite(tensor: Tensor, field: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,9 +27,7 @@ from convcli.engine.sampled.warp import (
     read_planes,
     window_of,
 )
-from convcli.ops.displacements import Displacement, displaced
-from convcli.ops.rules import RuleCall
-from convcli.ops.tensors import Tensor
+from convcli.ops.sources import Block
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -38,8 +36,11 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.engine.geometry import Window
     from convcli.engine.tiles import Region
+    from convcli.ops.sources import Factors, Shifting
 
     Places = npt.NDArray[np.float64]
+    #: Offsets and mask of a half-open range of rows, made from the picture that is looked at where they are not fixed.
+    Sources = Callable[[tuple[int, int]], tuple[Shifting, Factors | None]]
 
 #: Places that are looked at together, and samples of all taps and channels that are held at once.
 PLACES = 1 << 19
@@ -49,9 +50,7 @@ WIDE = 8 * BLOCK
 #: Up to so many samples two bands are enough.
 FEW = 1 << 20
 
-#: Outputs of a picture: rows, columns.
-Block = tuple[slice, slice]
-#: The same as four numbers, and whether bytes are moved.
+#: A block as four numbers, and whether bytes are moved.
 Corners = tuple[int, int, int, int, bool]
 #: A part of a block, and where its taps read; None where `remap` can't read there.
 Read = tuple[Part, Local | None]
@@ -67,13 +66,15 @@ class Deformation:
 
     weights: Array
     windows: Sequence[Window]
-    offsets: Tensor | RuleCall
-    mask: Tensor | None
     groups: int
     offset_groups: int
     channels_out: int
     border: str
     parts: dict[Corners, list[Part]]
+    #: Whether offsets are the same for every picture, and whether they are a rule of the place.
+    fixed: bool
+    by_rule: bool
+    masked: bool
 
 
 class Sampling:
@@ -97,7 +98,7 @@ class Sampling:
         self.samples = math.prod(taps) * size[2]
         self.total = self.samples * math.prod(lengths)
         self._all = (0, lengths[0]), (0, lengths[1])
-        self._by_rule = isinstance(kernel.offsets, RuleCall)
+        self._record: Array | None = None
         self._holds = holds
         self._held: dict[Corners, list[Read]] = {}
 
@@ -108,21 +109,21 @@ class Sampling:
 
     def moves_bytes(self, image: Array) -> bool:
         """Whether bytes are only moved: bilinearly, by a single tap of 1."""
-        return image.dtype == np.uint8 and self._whole(image) and self.weights[0] == 1 and self.kernel.mask is None
+        return image.dtype == np.uint8 and self._whole(image) and self.weights[0] == 1 and not self.kernel.masked
 
     def _whole(self, image: Array) -> bool:
         """Whether a single tap reads pixels with all channels."""
         return self.weights.size == 1 == self.weights.ndim and image.shape[2] in (1, 3, 4) and not planar(image)
 
-    def call(self, image: Array, out: Array | None) -> Array:
+    def call(self, sources: Sources, image: Array, out: Array | None) -> Array:
         """All of a picture: see `Signature`."""
         with np.errstate(all="ignore"):
-            return self.band(image, self._all, out)
+            return self.band(image, sources, self._all, out)
 
-    def band(self, image: Array, region: Region, target: Array | None = None) -> Array:
+    def band(self, image: Array, sources: Sources, region: Region, target: Array | None = None) -> Array:
         """`(*region, channels out)`; as a part of the `target`, in its dtype, where there is one."""
         (top, bottom), (_, width) = region
-        whole = self._whole(image)
+        whole, own = self._whole(image), sources(region[0])
         shape = (bottom - top, width, self.kernel.channels_out)
         if target is not None:
             y = target[top:bottom]
@@ -131,51 +132,33 @@ class Sampling:
         else:
             y = np.moveaxis(scratch("band", (shape[2], *shape[:2]), self.dtype), 0, -1)
         for rows, columns in self._cut(region):
-            self._block(image, (rows, columns), y[rows.start - top : rows.stop - top, columns], whole=whole)
+            _Block(self, image, (rows, columns), own).fill(y[rows.start - top : rows.stop - top, columns], whole=whole)
+        if own[0].lost is not None:
+            y[own[0].lost] = np.nan
         return y if whole or planar(image) or target is not None else join(np.moveaxis(y, -1, 0))
 
     def _cut(self, region: Region) -> Iterator[Block]:
         """A region in blocks whose places and samples are few enough."""
         (top, bottom), (_, width) = region
-        wide = width if self._by_rule else min(width, WIDE)
+        wide = width if self.kernel.by_rule else min(width, WIDE)
         few = min(BLOCK, HELD // (self.samples * min(width, SPAN)), PLACES // (math.prod(self._taps) * wide))
         for rows in _ranges(top, bottom, max(BLOCK // 16, few)):
             for columns in _ranges(0, width, wide):
                 yield rows, columns
 
-    def _block(self, image: Array, block: Block, y: Array, *, whole: bool) -> None:
-        """Fills `y`, `(h, w, channels out)`, part by part; `whole`: a single tap reads pixels with all channels."""
-        far = []
-        for part, local in self._reads(block, moved=y.dtype == np.uint8):
-            window = None if local is None else window_of(image, part, self.kernel.border, y.dtype)
-            if window is None or local is None:
-                far.append(part)
-                continue
-            own, inside = y[part.rows, part.columns], _inside(block, part)
-            if not whole:
-                own[...] = self._mixed(read_planes(window, local), inside).transpose(1, 2, 0)
-                continue
-            read_pixels(window, local, own)
-            if self.weights[0] != 1:
-                own *= self.weights[0]
-            if self.kernel.mask is not None:
-                np.multiply(own, self._factors(inside)[0, 0, 0, ..., None], out=own, casting="same_kind")
-        # Last, for they make places of their own in the same scratch memory.
-        for part in far:
-            mixed = self._mixed(self._gathered(image, _inside(block, part)), _inside(block, part)).transpose(1, 2, 0)
-            own = y[part.rows, part.columns]
-            np.copyto(own, np.rint(mixed) if own.dtype.kind == "u" else mixed, casting="unsafe")
-
-    def _reads(self, block: Block, *, moved: bool) -> Iterable[Read]:
+    def reads(self, block: Block, offsets: Shifting, *, moved: bool) -> Iterable[Read]:
+        """The parts of a block with their places; `moved`: of bytes that are only moved."""
         key = block[0].start, block[0].stop, block[1].start, block[1].stop, moved
         if key in self._held:
             return self._held[key]
-        shifts, parts = self._shifts(block), self.kernel.parts.get(key)
+        shifts = self.shifts(block, offsets)
+        parts = self.kernel.parts.get(key) if self.kernel.fixed else None
         shape, span = (BYTES_FAR, BYTES_SPAN) if moved else (FAR, SPAN)
         if parts is None:
             near = near_part(shifts, self.size) if self.dtype == np.float32 and not moved else None
             parts = [near] if near else far_parts(shifts.places(), self.size, shape, span=span)
-            self.kernel.parts[key] = parts
+            if self.kernel.fixed:
+                self.kernel.parts[key] = parts
         narrow = [self.dtype == np.float32 and is_narrow(part, self.size, span) for part in parts]
         reads = ((part, Local(part, shifts) if one else None) for part, one in zip(parts, narrow, strict=True))
         if not self._holds:
@@ -183,42 +166,73 @@ class Sampling:
         self._held[key] = [(part, local and local.settled()) for part, local in reads]
         return self._held[key]
 
-    def _gathered(self, image: Array, block: Block) -> Array:
+    def shifts(self, block: Block, offsets: Shifting) -> Shifts:
+        """How far from their places the taps of a block read."""
+        rows, columns = (nominal[:, part] for nominal, part in zip(self._nominal, block, strict=True))
+        down, right = offsets.of(block, rows, columns)
+        if self._record is not None:
+            self._record[:, :, :, 0, block[0], block[1]] = down
+            self._record[:, :, :, 1, block[0], block[1]] = right
+        return Shifts(down, right, rows, columns)
+
+    def record(self, path: str) -> None:
+        """Has all offsets written to a .npy file, `(groups * 2 * taps, rows, columns)` in float32."""
+        size = [window.length for window in self.kernel.windows]
+        planes = np.lib.format.open_memmap(path, "w+", np.float32, (2 * math.prod(self._taps), *size))
+        self._record = planes.reshape(*self._taps, 2, *size)
+
+
+class _Block:
+    """A block of outputs of a picture `(height, width, channels)`, with the offsets and the mask that are its own."""
+
+    def __init__(self, sampling: Sampling, image: Array, block: Block, own: tuple[Shifting, Factors | None]) -> None:
+        self._sampling, self._kernel, self._image, self._block = sampling, sampling.kernel, image, block
+        self._offsets, self._mask = own
+
+    def fill(self, y: Array, *, whole: bool) -> None:
+        """Fills `y`, `(h, w, channels out)`, part by part; `whole`: a single tap reads pixels with all channels."""
+        far, weights = [], self._sampling.weights
+        for part, local in self._sampling.reads(self._block, self._offsets, moved=y.dtype == np.uint8):
+            window = None if local is None else window_of(self._image, part, self._kernel.border, y.dtype)
+            if window is None or local is None:
+                far.append(part)
+                continue
+            own, inside = y[part.rows, part.columns], _inside(self._block, part)
+            if not whole:
+                own[...] = self._mixed(read_planes(window, local), inside).transpose(1, 2, 0)
+                continue
+            read_pixels(window, local, own)
+            if weights[0] != 1:
+                own *= weights[0]
+            if self._mask is not None:
+                np.multiply(own, self._mask.of(inside)[0, 0, 0, ..., None], out=own, casting="same_kind")
+        # Last, for they make places of their own in the same scratch memory.
+        for part in far:
+            inside = _inside(self._block, part)
+            mixed = self._mixed(self._gathered(inside), inside).transpose(1, 2, 0)
+            own = y[part.rows, part.columns]
+            np.copyto(own, np.rint(mixed) if own.dtype.kind == "u" else mixed, casting="unsafe")
+
+    def _gathered(self, block: Block) -> Array:
         """`(channels, taps, h, w)` from anywhere in a picture of any kind."""
-        rows, columns = self._shifts(block).places()
+        rows, columns = self._sampling.shifts(block, self._offsets).places()
         groups, _, _, *size = rows.shape
-        share = image.shape[2] // groups
+        share = self._image.shape[2] // groups
         samples = [
             sample(
-                image[..., group * share : (group + 1) * share], rows[group].reshape(-1, *size),
-                columns[group].reshape(-1, *size), self.kernel.border, self.dtype,
+                self._image[..., group * share : (group + 1) * share], rows[group].reshape(-1, *size),
+                columns[group].reshape(-1, *size), self._kernel.border, self._sampling.dtype,
             )
             for group in range(groups)
         ]  # fmt: skip
         return np.ascontiguousarray(np.moveaxis(np.concatenate(samples, axis=-1), -1, 0))
 
-    def _factors(self, block: Block) -> Any:
-        """The mask of a block: `(offset groups, 1, taps, h, w)`."""
-        mask = cast("Tensor", self.kernel.mask)
-        return mask.native.reshape(self._taps[0], 1, -1, *mask.shape[1:])[..., block[0], block[1]]
-
     def _mixed(self, samples: Array, block: Block) -> Array:
         """`(channels out, h, w)` from samples, `(channels, taps, h, w)`, which are used up."""
-        if self.kernel.mask is not None:
-            grouped = samples.reshape(self._taps[0], -1, *samples.shape[1:])
-            np.multiply(grouped, self._factors(block), out=grouped, casting="same_kind")
-        return mix(self.weights, samples, self.kernel.groups)
-
-    def _shifts(self, block: Block) -> Shifts:
-        """How far from their places the taps of a block read."""
-        offsets = self.kernel.offsets
-        rows, columns = (nominal[:, part] for nominal, part in zip(self._nominal, block, strict=True))
-        if isinstance(offsets, RuleCall):
-            rule = cast("Displacement", offsets.rule)
-            down, right = displaced(rule, offsets.values(2, "offsets"), rows, columns, self.size)
-            return Shifts(down[None], right[None], rows, columns)
-        pairs: Any = offsets.native.reshape(*self._taps, 2, *offsets.shape[1:])[..., block[0], block[1]]
-        return Shifts(pairs[:, :, :, 0], pairs[:, :, :, 1], rows, columns)
+        if self._mask is not None:
+            grouped = samples.reshape(self._kernel.offset_groups, -1, *samples.shape[1:])
+            np.multiply(grouped, self._mask.of(block), out=grouped, casting="same_kind")
+        return mix(self._sampling.weights, samples, self._kernel.groups)
 
 
 def _inside(block: Block, part: Part) -> Block:

@@ -8,8 +8,10 @@ from typing import Any
 from convcli.engine.geometry import BORDERS
 from convcli.ops import TYPES, Kernel
 from convcli.ops.activation import BARE
+from convcli.ops.branches import FIELDS as BRANCH, RANGES
 from convcli.ops.displacements import DISPLACEMENTS
 from convcli.ops.fields import ABOUT, Field, Kind
+from convcli.ops.orientations import ORIENTATIONS
 from convcli.ops.rules import Parameter
 from convcli.ops.tensors import GREATEST
 from convcli.ops.weight_rules import RULES
@@ -44,6 +46,8 @@ def schema() -> dict[str, Any]:
             },
             "rule": {"oneOf": [form for rule in RULES.values() for form in _rule(rule)]},
             "displacement": {"oneOf": [form for rule in DISPLACEMENTS.values() for form in _rule(rule)]},
+            "orientation": {"oneOf": [form for rule in ORIENTATIONS.values() for form in _rule(rule)]},
+            "branch": _branch(),
         },
     }
 
@@ -62,6 +66,24 @@ def _type(kernel: type[Kernel]) -> dict[str, Any]:
         "type": "object",
         "properties": properties,
         "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _branch() -> dict[str, Any]:
+    """`{branch: {weights: ...}}`, or a list of layers."""
+    layer = {
+        "type": "object",
+        "properties": {name: field_schema(field) for name, field in BRANCH.items()},
+        "required": ["weights"],
+        "additionalProperties": False,
+    }
+    return {
+        "title": "branch",
+        "description": "Convolutions that predict it from the picture: a layer, or a list of them.",
+        "type": "object",
+        "properties": {"branch": {"anyOf": [layer, {"type": "array", "items": layer, "minItems": 1}]}},
+        "required": ["branch"],
         "additionalProperties": False,
     }
 
@@ -93,7 +115,15 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
             ]
         },
         "array": {"anyOf": [_NUMBER, _NUMBERS, _FILE]},
-        "offsets": {"anyOf": [_NUMBERS, _FILE, {"$ref": "#/$defs/displacement"}]},
+        "offsets": {
+            "anyOf": [
+                _NUMBERS,
+                _FILE,
+                {"$ref": "#/$defs/displacement"},
+                {"$ref": "#/$defs/orientation"},
+                {"$ref": "#/$defs/branch"},
+            ]
+        },
         "sizes": {"anyOf": [whole, {"type": "array", "items": whole, **_PER_AXIS_LIMIT}]},
         "padding": {
             "anyOf": [
@@ -113,6 +143,9 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
         "whole": whole,
         "activation": {"anyOf": [{"enum": list(BARE)}, *_ACTIVATIONS]},
         "named_activation": {"anyOf": [{"enum": [*BARE, "prelu", "none"]}, *_ACTIVATIONS]},
+        "mask": {"anyOf": [_NUMBERS, _FILE, {"$ref": "#/$defs/branch"}]},
+        "range": {"enum": list(RANGES)},
+        "length": {"type": "number", "exclusiveMinimum": 0, "maximum": GREATEST},
         "biases": {"anyOf": [{"type": "boolean"}, _NUMBER, _NUMBERS, _FILE]},
     }
     return kinds[kind]

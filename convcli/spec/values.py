@@ -19,6 +19,7 @@ from convcli.spec.scalars import number, quoted, whole
 
 if TYPE_CHECKING:
     from convcli.ops.activation import Activation
+    from convcli.ops.branches import BranchCall
 
 AXES = ("x", "y", "z", "yx", "zx", "zy", "zyx")
 FILE_ENDINGS = (".npy", *tensors.MEMBERED)
@@ -241,12 +242,38 @@ def _one_axis(node: Node, field: Field, name: str) -> Tensor | RuleCall:
     return value
 
 
-def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall:
+def _offsets(node: Node, field: Field, name: str) -> Tensor | RuleCall | BranchCall:
     if not isinstance(node.value, dict):
         return array(node, field, name)
-    from convcli.ops.displacements import DISPLACEMENTS
+    if "branch" in node.value:
+        from convcli.spec.branches import branch
 
-    return rule(node, name, DISPLACEMENTS)
+        return branch(node, name, read)
+    from convcli.ops.displacements import DISPLACEMENTS
+    from convcli.ops.orientations import ORIENTATIONS
+
+    return rule(node, name, {**DISPLACEMENTS, **ORIENTATIONS})
+
+
+def _mask(node: Node, field: Field, name: str) -> Tensor | BranchCall:
+    if not isinstance(node.value, dict):
+        return array(node, field, name)
+    from convcli.spec.branches import branch
+
+    return branch(node, name, read)
+
+
+def _range(node: Node, field: Field, name: str) -> str:
+    from convcli.ops.branches import RANGES
+
+    return _choice(node, name, tuple(RANGES))
+
+
+def _length(node: Node, field: Field, name: str) -> float:
+    value = number(node, f"'{name}'")
+    if value <= 0:
+        raise node.error(f"'{name}' is {value:g}; it must be above 0")
+    return value
 
 
 def _activation(node: Node, field: Field, name: str) -> Activation | None:
@@ -275,4 +302,7 @@ READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "activation": _activation,
     "named_activation": _activation,
     "biases": _biases,
+    "mask": _mask,
+    "range": _range,
+    "length": _length,
 }

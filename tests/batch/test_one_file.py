@@ -99,6 +99,8 @@ CHAINS: dict[str, list[str | Kernel]] = {
     "swirl": ["swirl:border=zero"],
     "lens": ["{type: deformable, weights: [[1]], offsets: {lens: {strength: 0.4}}}"],
     "jitter": ["{type: deformable, weights: {fill: 1, size: [3, 3]}, divisor: sum, offsets: {jitter: {amplitude: 4}}}"],
+    "along": ["brush", "brush:border=wrap,around=2"],
+    "follow": ["smooth-edges"],
     "wrap": ["gaussian:sigma=2,border=wrap"],
     "chain": ["gaussian:border=wrap", "box:stride=2", "sharpen:border=wrap", "upsample-bilinear-2x", "sobel-x"],
     "taller than the picture": ["{axes: y, weights: {fill: 1, size: [1901]}, divisor: sum, border: wrap}"],
@@ -113,7 +115,7 @@ def test_every_kernel_gives_the_same_file(name: str, dtype: str, tmp_path: Path)
     assert report.bands > 1 or name == "taller than the picture"
 
 
-@pytest.mark.parametrize("name", ["dense", "passes", "fourier", "transposed", "jitter", "chain"])
+@pytest.mark.parametrize("name", ["dense", "passes", "fourier", "transposed", "jitter", "along", "chain"])
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_colours_and_alpha_give_the_same_file(name: str, channels: int, tmp_path: Path) -> None:
     pixels = photo(900, 311, channels)

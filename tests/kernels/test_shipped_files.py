@@ -16,6 +16,7 @@ EXPECTED = {
     *("edge", "laplacian", "laplacian-of-gaussian", "difference-of-gaussians", "sobel-x", "sobel-y", "scharr-x"),
     *("scharr-y", "prewitt-x", "prewitt-y", "gabor", "dilated-laplacian", "dilated-gaussian", "upsample-nearest-2x"),
     *("upsample-bilinear-2x", "upsample-cubic-2x", "downsample-2x", "luma", "swirl", "lens", "jitter", "ripple"),
+    *("brush", "smooth-edges", "denoise-deformable"),
 }
 
 

@@ -159,7 +159,7 @@ def test_sample_networks(path: Path) -> None:
 
 def test_the_samples_are_those_that_are_promised() -> None:
     assert {path.stem for path in NETWORKS} == {
-        *("mobilenet", "mobilenet-full", "vgg16", "alexnet", "unet", "deformable-resnet-stage"),
+        *("mobilenet", "mobilenet-full", "vgg16", "alexnet", "unet", "deformable-resnet-stage", "enlarge-2x"),
         *("deeplab-7x7", "deeplab-4x4", "deeplab-4x4-r8", "deeplab-largefov"),
     }
 

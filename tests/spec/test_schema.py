@@ -118,8 +118,18 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
         [[], None, True, "grey", {}, [[1, "two"]], 1e300],
     ),
     "offsets": (
-        [[[[0]], [[1]]], {"swirl": {"angle": 20}}, {"swirl": {}}, {"lens": None}, {"jitter": {"seed": 3}}],
-        [3, None, True, "swirl", {}, {"gaussian": {"sigma": 1}}, {"lens": {"strength": 1}}, {"jitter": {"seed": 0.5}}],
+        [[[[0]], [[1]]], {"swirl": {"angle": 20}}, {"swirl": {}}, {"lens": None}, {"jitter": {"seed": 3}},
+         {"along": None}, {"along": {"sigma": 0, "around": 5}}, {"follow": {"squeeze": 1}},
+         {"branch": {"weights": [[[[1]]], [[[2]]]], "limit": 2.5, "range": "unit"}},
+         {"branch": [{"weights": [[[[1]]]], "activation": "relu"}, {"weights": [[[[1]]], [[[2]]]], "bias": [1, 2]}]}],
+        [3, None, True, "swirl", {}, {"gaussian": {"sigma": 1}}, {"lens": {"strength": 1}}, {"jitter": {"seed": 0.5}},
+         {"along": {"sigma": -1}}, {"follow": {"around": "wide"}}, {"branch": {}}, {"branch": []}, {"branch": None},
+         {"branch": {"weights": [[[[1]]], [[[2]]]], "limit": 0}}, {"branch": {"weights": 3}},
+         {"branch": {"weights": [[[[1]]], [[[2]]]], "range": 255}}, {"branch": {"weights": [[1]]}, "limit": 3}],
+    ),
+    "mask": (
+        [[[[0.5]]], {"branch": {"weights": [[[[1]]]], "activation": "sigmoid"}}],
+        [[], None, True, "grey", {}, {"along": {}}, {"branch": {"bias": 1}}],
     ),
     "sizes": (
         [1, 2, 3.0, [1, 2], [2], [1, 1, 2]],
@@ -199,6 +209,7 @@ def test_all_values_are_used_in_kernels_that_load(kind: str) -> None:
             {"weights": [[1]], "bias": None},
         ],
         "offsets": [{"type": "deformable", "weights": [[1]], "offsets": None}],
+        "mask": [{"type": "deformable", "weights": [[1]], "offsets": {"along": {}}, "mask": None}],
         "sizes": [{"weights": rows, "stride": None} for rows in ([1], [[1]], [[[1]]])],
         "padding": [{"weights": rows, "padding": None} for rows in ([1], [[1]])],
         "axes": [{"weights": rows, "axes": None} for rows in ([1], [[1]], [[[1]]])],

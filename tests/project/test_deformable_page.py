@@ -1,0 +1,74 @@
+"""docs/deformable.md: its commands do what they show, its kernel files load, its numbers are those of the kernels."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import convcli
+from convcli.ops.branches import FIELDS
+from convcli.ops.orientations import ORIENTATIONS
+from tests.project.test_readme import pattern, shell, steps
+from tests.support import KERNELS, ROOT, SAMPLES
+
+TEXT = (ROOT / "docs" / "deformable.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(console|yaml)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of samples/, where the page's commands run."""
+    copy = tmp_path_factory.mktemp("deformable") / "samples"
+    shutil.copytree(SAMPLES, copy)
+    shutil.copy(KERNELS / "denoise-deformable.npz", copy / "kernels")
+    return copy
+
+
+@pytest.mark.parametrize("block", [text for name, text in BLOCKS if name == "console"])
+def test_a_console_block(block: str, folder: Path) -> None:
+    for command, shown in steps(block):
+        done = shell(command, folder)
+        assert pattern(shown).fullmatch(done.stdout.strip("\n")), f"{command}\nprinted:\n{done.stdout}"
+        assert done.returncode == 0, command
+
+
+def test_kernel_files_are_those_that_ship(folder: Path) -> None:
+    blocks = [text for name, text in BLOCKS if name == "yaml"]
+    x = np.random.default_rng(0).random((60, 70, 3), np.float32)
+    for text, name in zip(blocks, ("brush", "denoise-deformable"), strict=True):
+        path = folder / "kernels" / f"page-{name}.yaml"
+        path.write_text(text, encoding="utf-8")
+        assert np.array_equal(convcli.load(path).apply(x), convcli.load(name).apply(x))
+
+
+def test_all_rules_and_fields_are_named() -> None:
+    assert all(f"`{name}: {{{', '.join(rule.parameters)}}}`" in TEXT for name, rule in ORIENTATIONS.items())
+    assert all(f"{name}" in TEXT for name in ("range", "limit", "packed") if name in FIELDS)
+
+
+def test_the_denoiser_gains_what_is_said() -> None:
+    """On the lighthouse in noise: more than a Gaussian, and nearly as much as the table says over it."""
+    import cv2
+
+    rgb = cv2.cvtColor(cv2.imread(str(SAMPLES / "scene.jpg")), cv2.COLOR_BGR2GRAY).astype(np.float32) / 255
+    noisy = (rgb + np.random.default_rng(1).normal(0, 20 / 255, rgb.shape)).astype(np.float32)
+    gaussian = {"weights": {"gaussian": {"sigma": 1.1, "radius": 2}}, "divisor": "sum"}
+
+    def psnr(y: np.ndarray) -> float:
+        return float(-10 * np.log10(np.mean((y - rgb)[8:-8, 8:-8] ** 2)))
+
+    results = [psnr(convcli.apply(noisy, kernel)) for kernel in (gaussian, "denoise-deformable")]
+    assert results[1] - results[0] > 1.2
+
+
+def test_the_denoiser_keeps_flat_pictures() -> None:
+    """Its taps sum to 1, and those of its branch to 0."""
+    for value in (0, 90, 255):
+        x = np.full((30, 40, 3), value, np.uint8)
+        assert (convcli.apply(x, "denoise-deformable") == x).all()
+    branch = np.load(KERNELS / "denoise-deformable.npz")["branch"]
+    assert np.abs(branch.sum((1, 2, 3))).max() < 1e-5
