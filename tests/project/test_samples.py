@@ -69,6 +69,7 @@ def test_samples_hold_what_the_readme_says() -> None:
     assert {name: (values.shape, values.dtype.name) for name, values in shapes.items()} == {
         "scene.jpg": ((480, 640, 3), "uint8"),
         "scene-swirl.jpg": ((480, 640, 3), "uint8"),
+        "scene-brush.jpg": ((480, 640, 3), "uint8"),
         "noisy.png": ((240, 320), "uint8"),
         "pond.png": ((192, 256, 3), "uint8"),
         "zone-plate.png": ((256, 256), "uint8"),
@@ -84,10 +85,12 @@ def test_samples_hold_what_the_readme_says() -> None:
     assert shapes["float.tif"].max() > 6
 
 
-def test_the_swirled_scene_is_what_the_command_makes(tmp_path: Path) -> None:
-    done = tmp_path / "swirled.jpg"
-    assert run([str(value) for value in ("apply", SAMPLES / "scene.jpg", "-k", "swirl", "-o", done, "--quiet")]) == 0
-    difference = np.abs(read(SAMPLES / "scene-swirl.jpg").astype(int) - read(done).astype(int))
+@pytest.mark.parametrize(("kernel", "times"), [("swirl", 1), ("brush", 3)])
+def test_pictures_of_the_readme_are_what_the_commands_make(kernel: str, times: int, tmp_path: Path) -> None:
+    done = tmp_path / "done.jpg"
+    words = ["apply", SAMPLES / "scene.jpg", *["-k", kernel] * times, "-o", done, "--quiet"]
+    assert run([str(word) for word in words]) == 0
+    difference = np.abs(read(SAMPLES / f"scene-{kernel}.jpg").astype(int) - read(done).astype(int))
     assert difference.mean() < 0.5
 
 
