@@ -42,6 +42,8 @@ def figure(kernel: Kernel, picture: Any, *, tap: int | None = None, title: str |
     if tap is not None and not 0 <= tap < taps:
         raise UsageError(f"tap {tap} of a kernel with {taps}", hint="they count from 0, row by row")
     tap = taps // 2 if tap is None else tap
+    if kernel.looks:
+        kernel = kernel.guided(picture, 255.0)
     down, right = field(kernel, picture.shape[:2], tap)
     length = np.hypot(down, right)
     longest = float(length.max())

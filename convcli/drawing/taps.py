@@ -47,6 +47,8 @@ def figure(kernel: Kernel, picture: Any, points: Sequence[tuple[int, ...]] = (),
     Raises `ShapeError` for a point outside the output, UsageError for a kernel of more than 1,024 taps.
     """
     check_plane(kernel)
+    if kernel.looks:
+        kernel = kernel.guided(picture, 255.0)
     points = points or default_points(kernel, picture.shape[:2])
     return _Taps(kernel, picture, points).scene(heading(kernel, title))
 

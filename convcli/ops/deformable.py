@@ -189,28 +189,25 @@ class Deformable(Kernel):
         """How far from their places taps read, in pixels down and right: `(taps, h, w)` each, of the outputs of `rows`
         and `columns`, on a picture of `size` (height, width); `group` is one of the offset groups.
 
-        Raises `UsageError` where offsets depend on the picture itself.
+        Raises `UsageError` where offsets depend on a picture, and the kernel is not `guided` by one.
         """
-        if self.looks:
+        if self.looks and self.guide is None:
             fact = f"the offsets of kernel '{self.name}' depend on the picture: they follow from no size alone"
             raise UsageError(fact, hint="apply --offsets-out FILE.npy writes those of a picture")
-        if isinstance(self.offsets, Tensor):
-            first, pair = group * 2 * math.prod(self.taps), slice(0, 2 * math.prod(self.taps))
-            high, wide = self.output_shape(size)
-            self._check_fit((*size, self.offset_groups), (high, wide))
-            block = self.offsets.native[first:][pair, rows, columns]
-            return block[0::2], block[1::2]
-        from convcli.ops.displacements import displaced
+        from convcli.engine.sink import Tally
+        from convcli.ops.sources import sources_of
 
-        down, right = (
+        windows, block = self.windows(size, "yx"), (rows, columns)
+        self._check_fit((*size, self.offset_groups), (windows[0].length, windows[1].length))
+        places = [
             np.array([window.places(o) for o in range(window.length)[part]], np.float64).T
-            for window, part in zip(self.windows(size, "yx"), (rows, columns), strict=True)
-        )
-        call = cast("RuleCall", self.offsets)
+            for window, part in zip(windows, block, strict=True)
+        ]
+        start, stop, _ = rows.indices(windows[0].length)
+        guide = np.empty((*size, 1), np.float32) if self.guide is None else self.guide
         with engine.scratch_space():
-            down, right = displaced(
-                cast("Displacement", call.rule), call.values(2, "offsets"), down, right, tuple(size)
-            )
+            offsets, _ = sources_of(self, guide, windows, np.float32, Tally())((start, stop))
+            down, right = (shift[group] for shift in offsets.of(block, *places))
             shape = math.prod(self.taps), *down.shape[2:]
             return down.reshape(shape).copy(), right.reshape(shape).copy()
 

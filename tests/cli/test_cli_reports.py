@@ -239,7 +239,7 @@ def test_show_tells_the_weights_and_what_follows_from_them(name: str) -> None:
     text = run("show", name).out.decode()
     assert text.startswith(f"{name}: {kernel.about}\n")
     noun = "weight" if kernel.weight_count == 1 else "weights"
-    assert f"{kernel.weight_count:,} {noun}, 0 biases" in text
+    assert f"{kernel.weight_count:,} {noun}, {facts['params_biases']} biases" in text
 
 
 def test_show_of_one_kernel() -> None:

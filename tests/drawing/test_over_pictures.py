@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from convcli.drawing import field as receptive_field, offsets
 from convcli.drawing.scene import Dot, Path, Picture, Text
 from convcli.errors import ConvcliError
 from convcli.networks.placed import Flow, Placed
-from tests.support import noise
+from tests.support import noise, run, save
 
 PICTURE = noise(96, 120, 3)
 ONE_STAMP = "{type: transposed, weights: [[1]], stride: 2, padding: 0}"
@@ -201,3 +202,23 @@ def test_every_kernel_is_drawn_or_refused_in_a_line(source: str) -> None:
     except ConvcliError as error:
         assert error.fact
     assert drawn or "ripple" in source
+
+
+@pytest.mark.parametrize("name", ["brush", "smooth-edges", "denoise-deformable"])
+def test_taps_of_kernels_that_look_are_where_they_read(name: str, tmp_path: FilePath) -> None:
+    """As `apply --offsets-out` writes them, of the same picture."""
+    picture = np.random.default_rng(3).integers(0, 255, (30, 40, 3), np.uint8)
+    save(tmp_path / "in.png", picture)
+    out = tmp_path / "offsets.npy"
+    words = ["apply", tmp_path / "in.png", "-k", name, "-o", tmp_path / "out.png", "--offsets-out", out, "--quiet"]
+    assert run(*map(str, words)).code == 0
+    written, kernel = np.load(out), convcli.load(name)
+    with pytest.raises(ConvcliError, match="depend on the picture"):
+        kernel.reads((12, 17), (30, 40))
+    guided = kernel.guided(picture, 255.0)
+    places = guided.reads((12, 17), (30, 40))
+    moved = written[:, 12, 17].reshape(-1, 2)
+    plain = [(12 + y, 17 + x) for y, x in np.ndindex(*kernel.taps)] - np.array([(k - 1) // 2 for k in kernel.taps])
+    assert np.abs(places - plain - moved).max() < 1e-4
+    convcli.draw.taps(name, picture).save(tmp_path / "taps.svg")
+    assert (tmp_path / "taps.svg").stat().st_size > 1000

@@ -47,7 +47,8 @@ def test_shipped_kernels_are_plain(name: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["3", "-.5", "wrap", "[1, 2]", "offsets/swirl.npy", "weights.npz::conv1", "[[0,-1,0],[-1,5,-1],[0,-1,0]]",
-     "{type: separable, taps: [1, 2, 1], divisor: sum}", "{gaussian: {sigma: 2}}", "5 # five", "a:\n- [1]\n- [2]\n"],
+     "{type: separable, taps: [1, 2, 1], divisor: sum}", "{gaussian: {sigma: 2}}", "5 # five", "a:\n- [1]\n- [2]\n",
+     "{a: b.npz::c}", "[a::1]"],
 )  # fmt: skip
 def test_command_lines_are_plain(text: str) -> None:
     assert read_without_yaml(text) == nodes.parse(text, Source("x", text))
