@@ -19,6 +19,12 @@ LINES = [["--version"], ["--help"], ["-h"], ["list"], ["list", "--format", "tabl
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/dev/full is Linux's")
 
 
+@pytest.fixture(autouse=True)
+def unsaid_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may say how wide a terminal is: then nothing is answered beforehand."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def test_the_texts_are_what_the_commands_print() -> None:
     kept = {path.stem: path.read_text(encoding="utf-8") for path in Path(answers.FOLDER).iterdir()}
     assert kept == dict(computed()), "python -m tests.cli.answers"
