@@ -137,14 +137,19 @@ class Plan:
 
 
 @lru_cache(maxsize=512)
-def plan_plane(work: Plane, algorithm: str | None = None) -> Plan:
-    """The cheapest plan that `work` allows; `algorithm` names the one to use where it can be used."""
+def plan_plane(work: Plane, algorithm: str | None = None, *, calls: bool = True) -> Plan:
+    """The cheapest plan that `work` allows; `algorithm` names the one to use where it can be used.
+
+    One that is a call is only planned for those who make `calls` on all of a picture.
+    """
     plans = list(options(work))
     allowed = [plan for plan in plans if plan.algorithm == algorithm] or plans
     best = min(allowed, key=lambda plan: plan.cost)
+    if not calls:
+        return best
     samples = work.height * work.width * work.channels
-    calls = [replace(plan, cost=call_cost(plan, work), call=True) for plan in allowed]
-    call = min(calls, key=lambda plan: plan.cost)
+    whole = [replace(plan, cost=call_cost(plan, work), call=True) for plan in allowed]
+    call = min(whole, key=lambda plan: plan.cost)
     return call if call.cost * samples <= min(CALL_LIMIT, best.cost * samples + BANDS) else best
 
 

@@ -287,8 +287,9 @@ def test_closed_streams(here: Path, closed: str) -> None:
 
 
 @posix
-def test_an_image_is_not_written_to_a_terminal(here: Path) -> None:
-    code, seen = on_terminal("apply", "good.png", "-k", "identity", "-o", "-")
+def test_an_image_file_is_not_written_to_a_terminal(here: Path) -> None:
+    """Without a format asked for, it is shown."""
+    code, seen = on_terminal("apply", "good.png", "-k", "identity", "-o", "-", "--format", "png")
     assert code == 2
     assert (
         seen == "Error: an image won't be written to a terminal\n  hint: -o FILE, or pipe it on: ... -o - | display\n"

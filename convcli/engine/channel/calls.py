@@ -36,7 +36,7 @@ def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: st
     if together is None or not whole.fits(x.shape, together.shape, windows, border):
         return None
     taps = together
-    plan = plan_for(taps, x.shape, algorithm=x.algorithm, integers=x.dtype in SUMMED)
+    plan = plan_for(taps, x.shape, algorithm=x.algorithm, integers=x.dtype in SUMMED, calls=True)
     # Of a strided kernel only some results are wanted, which bands make alone.
     unwanted = 1 if max(window.stride for window in windows) == 1 else 2
     if not plan.call or not is_call(unwanted * plan.cost * math.prod(x.shape)):

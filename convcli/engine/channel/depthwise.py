@@ -56,5 +56,5 @@ def _direct(data: bytes, shape: tuple[int, ...], dtype: str, size: tuple[int, in
     taps = np.frombuffer(data, dtype).reshape(shape)
     if taps.ndim != 2:
         return False
-    plan = plan_for(taps, (*size, 1), algorithm=algorithm)
+    plan = plan_for(taps, (*size, 1), algorithm=algorithm, calls=True)
     return plan.algorithm == "direct" or (plan.call and algorithm is None)

@@ -93,18 +93,18 @@ def _correlate(x: Floats, taps: Floats, grid: Grid, facts: Facts, into: Floats |
 
 def plan_for(
     taps: Floats, size: Sequence[int], *, facts: Facts | None = None, algorithm: str | None = None,
-    integers: bool = False,
+    integers: bool = False, calls: bool = False,
 ) -> Plan:  # fmt: skip
     """The plan for outputs `(h, w, channels)` of the plain convolution with `taps`, on samples with these `facts`;
-    `integers` says that they are read as such."""
+    `integers` says that they are read as such, `calls` that all of a picture is filtered at once."""
     work, algorithm = _work(taps, size), facts.algorithm if facts else algorithm
-    plan = plan_plane(replace(work, integers=integers) if integers else work, algorithm)
+    plan = plan_plane(replace(work, integers=integers) if integers else work, algorithm, calls=calls)
     if facts is None or plan.algorithm == "direct":
         return plan
     if plan.algorithm in ("fourier", "sums") and not facts.bounded:
-        plan = plan_plane(replace(work, bounded=False), algorithm)
+        plan = plan_plane(replace(work, bounded=False), algorithm, calls=calls)
     if plan.algorithm == "passes" and not facts.finite:
-        plan = plan_plane(replace(work, bounded=False, finite=False), algorithm)
+        plan = plan_plane(replace(work, bounded=False, finite=False), algorithm, calls=calls)
     return plan
 
 
@@ -166,7 +166,7 @@ def _plan_strided(data: bytes, shape: tuple[int, int], stride: tuple[int, int], 
     if across > 1 and shape[1] > 1:
         costs["products"] = strided.Layout(taps=shape, stride=stride).cost(kind)
     parts = [taps[phase::down] for phase in range(min(down, len(taps)))]
-    phases = across * sum(plan_plane(_work(part, (1000, 1000, 1))).cost + PICK for part in parts)
+    phases = across * sum(plan_plane(_work(part, (1000, 1000, 1)), calls=False).cost + PICK for part in parts)
     costs["phases"] = phases + WINDOW * down * across
     name = algorithm if algorithm in costs else min(costs, key=lambda name: costs[name])
     reasons = {
