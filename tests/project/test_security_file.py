@@ -18,7 +18,7 @@ from convcli.engine import geometry
 from convcli.errors import KernelError
 from convcli.filtering import chain
 from convcli.networks import assembly
-from convcli.ops import rules, tensors
+from convcli.ops import rules, tensors, weight_files
 from convcli.pictures import sniff, table
 from convcli.pictures.format import LONGEST_SIDE
 from convcli.spec import nodes, scalars
@@ -52,6 +52,7 @@ def test_every_test_that_is_named_exists() -> None:
         ("most {} bytes for an input", npy._LARGEST_MEMBER),
         ("{} for weights", tensors.MEMBER_LIMIT),
         ("most {} layers", assembly.LAYER_LIMIT),
+        ("weights has at most {} bytes", weight_files.HEADER_LIMIT),
     ],
 )
 def test_its_numbers_are_the_programs(text: str, number: int) -> None:
