@@ -39,7 +39,10 @@ def run_recorded(path: str, jobs: Sequence[Job], settings: Settings, run: Callab
         with os.fdopen(handle, "wb"):
             recording = [k.replace(recorded=temporary) if k is looking[0] else k for k in settings.kernels]
             code = run(replace(settings, kernels=recording))
-            if code == 0 and Path(temporary).stat().st_size:
+            if code == 0:
+                if not Path(temporary).stat().st_size:
+                    fact = "there are no offsets: the picture was done by an earlier run"
+                    raise ImageError(fact, place=path, hint="leave out --resume")
                 temporaries.put(temporary, path, overwrite=settings.overwrite)
         return code
     except OSError as error:

@@ -135,3 +135,12 @@ def test_show_tells_where_offsets_come_from() -> None:
     assert "along(sigma=1, around=3)" in run("show", "brush").out.decode()
     shown = json.loads(run("show", "swirl", "--format", "json").out)
     assert "swirl(" in json.dumps(shown)
+
+
+def test_offsets_of_a_picture_that_was_done_are_told_to_be_missing(tmp_path: Path) -> None:
+    words = ["apply", SAMPLES / "pond.png", "-k", "brush", "-o", tmp_path / "o.png"]
+    words += ["--report-file", tmp_path / "r.jsonl", "--resume"]
+    assert run(*words).code == 0
+    result = run(*words, "--offsets-out", tmp_path / "f.npy")
+    assert result.code == 1 and "done by an earlier run" in result.err and "leave out --resume" in result.err
+    assert {path.name for path in tmp_path.iterdir()} == {"o.png", "r.jsonl"}
