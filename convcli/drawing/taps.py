@@ -89,7 +89,7 @@ class _Taps:
         for index in range(len(self.points)):
             items += self._point(index)
         bottom, end = self.y0 + high + below, self.x0 + width + right
-        if not self.deformed and max(self.kernel.extent) < min(self.size) * _SMALL:
+        if len(self.weights.reshape(-1)) > self.deformed and self._span() < min(self.size) * _SMALL:
             for index in range(min(len(self.points), _INSETS)):
                 items += self._inset(index, PAD + index * (_INSET + 20), bottom + 36)
             bottom += 36 + _INSET
@@ -97,6 +97,11 @@ class _Taps:
             width=max(end + PAD, wide), height=bottom + PAD, items=tuple(items), title=f"Taps of {name}",
             about=" ".join(self._about(index) for index in range(len(self.points))),
         )  # fmt: skip
+
+    def _span(self) -> float:
+        """Pixels from one side to the other of what is read around each point."""
+        reach = [np.nanmax(np.abs(reads - self._middle(index))) for index, reads in enumerate(self.reads)]
+        return 2 * float(max(reach)) + 1
 
     def _lines(self) -> list[str]:
         taps, extent = ("×".join(map(str, values)) for values in (self.kernel.taps, self.kernel.extent))
@@ -193,11 +198,12 @@ class _Taps:
         ]
         for place, weight in zip(reads[there], map(float, weights[there]), strict=True):
             left, up = x + (place[1] - middle[1] + reach) * side, y + (place[0] - middle[0] + reach) * side
-            items.append(Box(x=left, y=up, w=side, h=side, stroke="mark", width=1.6))
+            if not self.deformed:  # those read between pixels
+                items.append(Box(x=left, y=up, w=side, h=side, stroke="mark", width=1.6))
             if weight:
-                role = "pos" if weight > 0 else "neg"
-                items.append(Dot(x=left + side / 2, y=up + side / 2, r=side * 0.46, fill=role, stroke="mark"))
-                if side > 16:
+                role, r = "pos" if weight > 0 else "neg", side * (0.3 if self.deformed else 0.46)
+                items.append(Dot(x=left + side / 2, y=up + side / 2, r=r, fill=role, stroke="mark"))
+                if side > 16 and not self.deformed:
                     high, ink = min(11, side * 0.36), over(role, 1)
                     x_, y_ = left + side / 2, up + side / 2 + high * 0.36
                     items.append(Text(x=x_, y=y_, text=number(weight), size=high, role=ink, bold=True))
