@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.engine import plan as engine
 from convcli.engine.bank import bank
 from convcli.engine.bank.plan import Bank, options as bank_options
-from convcli.engine.channel import planes
+from convcli.engine.channel import choice
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.processor import processor
 from convcli.engine.threads import thread_count
@@ -147,7 +147,7 @@ def plan(
             shared |= {"algorithm": options[0].algorithm, "description": text}
     taps = plane_of(loaded, algorithm)
     if taps is not None:
-        work, phases = planes.work_for(taps, _both(loaded.stride), _both(loaded.dilation), spatial, channels)
+        work, phases = choice.work_for(taps, _both(loaded.stride), _both(loaded.dilation), spatial, channels)
         return _by_planes(shared, work, phases, engine.plan_plane(work, algorithm))
     return KernelPlan(
         **shared, options=options, phases=1, bands=0, band_rows=0, tile=None,
@@ -166,7 +166,7 @@ def _of_bank(work: Bank) -> tuple[Option, ...]:
 
 def _by_planes(shared: Mapping[str, Any], work: engine.Plane, phases: int, chosen: engine.Plan) -> KernelPlan:
     """The plan of a kernel that is so many plain convolutions of planes."""
-    cuts = planes.bands(chosen, work, shared["dtype"])
+    cuts = choice.bands(chosen, work, shared["dtype"])
     samples, sharing = math.prod(shared["output"]), min(thread_count(), len(cuts) * phases)
     options = [
         Option(algorithm=p.algorithm, reason=p.reason, milliseconds=p.cost * samples / sharing / 1e6)
@@ -188,7 +188,7 @@ def plane_of(kernel: Kernel, asked: str | None = None) -> npt.NDArray[Any] | Non
         return None
     if isinstance(kernel, Dense):
         weights = kernel.effective
-        picked = planes.plan_strided(weights, _both(kernel.stride), _both(kernel.dilation), asked)
+        picked = choice.plan_strided(weights, _both(kernel.stride), _both(kernel.dilation), asked)
         if picked and picked.algorithm != "phases":
             return None
         return weights if weights.ndim == 2 else weights[None] if kernel.axes == "x" else weights[:, None]

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from convcli.engine.bank.shifts import stamped_bank
     from convcli.engine.borders import read_window
     from convcli.engine.channel.calls import plane_call
+    from convcli.engine.channel.choice import algorithm_for
     from convcli.engine.channel.correlation import Correlation
     from convcli.engine.channel.depthwise import plane_by_plane
     from convcli.engine.channel.phases import correlate_phase
-    from convcli.engine.channel.planes import algorithm_for, band_rows, correlate_planes, whole_cuts
+    from convcli.engine.channel.planes import band_rows, correlate_planes, whole_cuts
     from convcli.engine.copies import copied
     from convcli.engine.dtypes import Call, Signature, limits, planar, settled, work_dtype
     from convcli.engine.facts import Facts
@@ -94,7 +95,8 @@ __getattr__ = lazily(
         "engine.channel.correlation": "Correlation",
         "engine.channel.depthwise": "plane_by_plane",
         "engine.channel.phases": "correlate_phase",
-        "engine.channel.planes": "algorithm_for band_rows correlate_planes whole_cuts",
+        "engine.channel.choice": "algorithm_for",
+        "engine.channel.planes": "band_rows correlate_planes whole_cuts",
         "engine.copies": "copied",
         "engine.dtypes": "Call Signature limits planar settled work_dtype",
         "engine.facts": "Facts",

@@ -7,6 +7,7 @@ the same numbers. Where rows come out the same wherever they are cut, the cuts m
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _BAND_BYTES: Final = 1 << 20
 
 
-class Node:
+class Node(ABC):
     """An array `(*spatial, channels)` whose bands are made from rows of the nodes `sources`.
 
     It has memory, and is ready to be made, once `begin` was called.
@@ -58,8 +59,9 @@ class Node:
         self.cuts, self.work = list(work.cuts), work.work
         self._starts = [cut[0] for cut in self.cuts]
 
+    @abstractmethod
     def _cuts(self, *, fine: bool) -> Cuts:
-        raise NotImplementedError
+        """The work on all bands, into `array`."""
 
     def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
         """The rows of other nodes that a band is made of."""
@@ -120,7 +122,11 @@ class InMemory(Node):
     def __init__(self, array: Array) -> None:
         super().__init__(array.shape, array.dtype)
         self.array, self.paged, self.begun, self.planes = array, Held.of(array), True, planar(array)
-        self.cuts, self.work, self._starts = [(0, len(array))], _nothing, [0]
+        work = self._cuts(fine=False)
+        self.cuts, self.work, self._starts = list(work.cuts), work.work, [0]
+
+    def _cuts(self, *, fine: bool) -> Cuts:
+        return Cuts(_nothing, [(0, len(self.array))])
 
 
 class Rows(Protocol):

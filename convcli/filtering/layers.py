@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -32,8 +33,9 @@ class Stretched(Node):
         super().__init__(shape, part.node.dtype, [part.node])
         self._part, self._windows, self._curve, self._step = part, placed.windows, curve, step
 
+    @abstractmethod
     def compute(self, x: Array, out: Floats, start: int) -> None:
-        raise NotImplementedError
+        """Fills some rows: see above."""
 
     def _cuts(self, *, fine: bool) -> Cuts:
         x, out, curve, compute = self._part.array, self.array, self._curve, self.compute

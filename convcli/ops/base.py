@@ -245,11 +245,14 @@ class Kernel(ABC):
     def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
         """`make()`, kept for the next input of the same shape, which a batch has many of; `key` tells shapes apart."""
         memory = self._remembered
-        if key not in memory:
+        try:
+            value: T = memory[key]
+        except KeyError:
+            # Not read from there again: another thread may have cleared it.
+            value = make()
             if len(memory) >= REMEMBERED:
                 memory.clear()
-            memory[key] = make()
-        value: T = memory[key]
+            memory[key] = value
         return value
 
     @property

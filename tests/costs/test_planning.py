@@ -11,7 +11,7 @@ import pytest
 import convcli
 from convcli.cli import run
 from convcli.engine import threads
-from convcli.engine.channel import planes
+from convcli.engine.channel import choice
 from convcli.engine.plan import ALGORITHMS
 
 DENSE = np.random.default_rng(0)
@@ -106,7 +106,7 @@ def test_forced_algorithms_agree_and_refusals_are_told() -> None:
         expected = convcli.load(name).apply(x, algorithm="direct")
         assert np.abs(convcli.load(name).apply(x, algorithm=algorithm) - expected).max() < 1e-5
     assert "fourier can't compute" in convcli.plan("upsample-bilinear-2x", (50, 60), algorithm="fourier").notes[0]
-    assert planes.plan_plane(planes.work_for(DENSE.random((3, 3)), (1, 1), (1, 1), None, 1)[0]).algorithm == "direct"
+    assert choice.plan_plane(choice.work_for(DENSE.random((3, 3)), (1, 1), (1, 1), None, 1)[0]).algorithm == "direct"
 
 
 def test_show_plan(capsys: pytest.CaptureFixture[str]) -> None:

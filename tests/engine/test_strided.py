@@ -10,7 +10,7 @@ from scipy import ndimage
 
 import convcli
 from convcli.engine import threads
-from convcli.engine.channel import planes
+from convcli.engine.channel import choice, planes
 from convcli.engine.plan import FOURIER_AREA, Plan
 from convcli.engine.processor import NARROW, WIDE
 
@@ -108,11 +108,11 @@ def test_what_is_fastest_depends_on_the_processor(
     taps: int, stride: int, narrow: str, wide: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for kind, expected in ((NARROW, narrow), (WIDE, wide)):
-        monkeypatch.setattr(planes, "processor", lambda kind=kind: kind)
-        planes._plan_strided.cache_clear()
+        monkeypatch.setattr(choice, "processor", lambda kind=kind: kind)
+        choice._plan_strided.cache_clear()
         kernel = convcli.load({"weights": np.ones((taps, taps)) + 7 * np.eye(taps), "stride": stride})
         assert kernel.algorithm().name == expected
-    planes._plan_strided.cache_clear()
+    choice._plan_strided.cache_clear()
 
 
 def test_makes_only_the_wanted_outputs(monkeypatch: pytest.MonkeyPatch) -> None:

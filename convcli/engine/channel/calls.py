@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convcli.engine.channel import whole
+from convcli.engine.channel.choice import SUMMED, plan_for, spread
 from convcli.engine.channel.direct import one_channel, opencv_layout
-from convcli.engine.channel.planes import SUMMED, plan_for, spread
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
 from convcli.engine.plan import is_call

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from convcli.engine.channel import whole
+from convcli.engine.channel.choice import plan_for
 from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import opencv_layout
-from convcli.engine.channel.planes import plan_for
 from convcli.engine.plan import FOURIER_AREA
 from convcli.engine.threads import Cuts, thread_count
 

@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine import tiles
 from convcli.engine.channel import fused, phases, whole
+from convcli.engine.channel.choice import SUMMED, plan_for, plan_strided, spread
 from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import direct, one_channel, opencv_layout
 from convcli.engine.channel.factors import factorise
 from convcli.engine.channel.fourier import by_tiles, fourier
 from convcli.engine.channel.passes import passes
-from convcli.engine.channel.phases import correlate_phases, spread_taps
+from convcli.engine.channel.phases import correlate_phases
 from convcli.engine.channel.volume import are_small, band_slices, correlate_slices, correlate_volume, folded, pays
-from convcli.engine.dtypes import planar, work_dtype
-from convcli.engine.facts import Facts
-from convcli.engine.geometry import Gather, Grid, extent
-from convcli.engine.plan import FOURIER_AREA, Algorithm, Plan, Plane, options, plan_plane
-from convcli.engine.processor import line, processor
+from convcli.engine.dtypes import planar
+from convcli.engine.geometry import Grid
+from convcli.engine.plan import FOURIER_AREA, Plan
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, DTypeLike, Floats
-
-#: Nanoseconds to keep every so manieth sample of the result of a plain convolution, and to add it up.
-PICK = 0.3
-#: Nanoseconds to copy a sample to the window of a band.
-WINDOW = 0.5
-#: Samples of which OpenCV makes running sums without being made floats first.
-SUMMED = (np.dtype(np.uint8), np.dtype(np.uint16))
-#: Dilated taps are looked at with the zeros between them up to this many; among more, finding factors takes too long.
-SPREAD_LIMIT = 1 << 16
+    from convcli.engine.dtypes import Floats
+    from convcli.engine.facts import Facts
 
 
 def correlate_planes(x: Floats, taps: Floats, grid: Grid, *, facts: Facts, into: Floats | None = None) -> Floats:
@@ -91,125 +76,6 @@ def _correlate(x: Floats, taps: Floats, grid: Grid, facts: Facts, into: Floats |
     return y
 
 
-def plan_for(
-    taps: Floats, size: Sequence[int], *, facts: Facts | None = None, algorithm: str | None = None,
-    integers: bool = False, calls: bool = False,
-) -> Plan:  # fmt: skip
-    """The plan for outputs `(h, w, channels)` of the plain convolution with `taps`, on samples with these `facts`;
-    `integers` says that they are read as such, `calls` that all of a picture is filtered at once."""
-    work, algorithm = _work(taps, size), facts.algorithm if facts else algorithm
-    plan = plan_plane(replace(work, integers=integers) if integers else work, algorithm, calls=calls)
-    if facts is None or plan.algorithm == "direct":
-        return plan
-    if plan.algorithm in ("fourier", "sums") and not facts.bounded:
-        plan = plan_plane(replace(work, bounded=False), algorithm, calls=calls)
-    if plan.algorithm == "passes" and not facts.finite:
-        plan = plan_plane(replace(work, bounded=False, finite=False), algorithm, calls=calls)
-    return plan
-
-
-def _work(taps: Floats, size: Sequence[int]) -> Plane:
-    factors = factorise(taps)
-    if factors and taps.size <= 9 and len(factors[0]) > 1:
-        factors = None  # so few taps are never worth several passes
-    return Plane(
-        taps=(taps.shape[0], taps.shape[1]), height=size[0], width=size[1], channels=size[2],
-        nonzero=int(np.count_nonzero(taps)), rank=len(factors[0]) if factors else 0,
-        mirrored=factors is not None and len(factors[0]) == 1 and whole.are_mirrored(*factors[0], *factors[1]),
-        equal=taps.dtype == np.float32 and bool((taps == taps.flat[0]).all()), processor=processor(),
-    )  # fmt: skip
-
-
-def work_for(
-    taps: Array, stride: Sequence[int], dilation: Sequence[int], spatial: Sequence[int] | None, channels: int
-) -> tuple[Plane, int]:
-    """The plain convolution that `correlate_planes` makes of these taps on `spatial` sizes, and of how many rows.
-
-    A kernel that is strided or dilated along the rows is several such convolutions, each of every so manieth row.
-    """
-    plane = np.asarray(taps, np.float32)
-    plane = plane.reshape(-1, *plane.shape[-2:])[0] if plane.ndim > 1 else plane[None]
-    height, width = ([1, *(spatial or (1000, 1000))])[-2:]
-    if extent(plane.shape[1], dilation[-1]) * len(plane) <= SPREAD_LIMIT:
-        plane = spread_taps(plane, dilation[-1])
-    count = math.lcm(stride[0], dilation[0]) if taps.ndim > 1 else 1
-    return _work(plane, (max(1, height // stride[0]), width, channels)), count
-
-
-def plan_strided(
-    taps: Array, stride: Sequence[int], dilation: Sequence[int], algorithm: str | None = None
-) -> Plan | None:
-    """The plan for taps `(y, x)` with a stride, on a picture of some size; None where there is none of this kind.
-
-    `direct` and `passes` filter all of a picture and keep every so manieth result; `products` make no others, and
-    `phases` are plain convolutions of every so manieth row.
-    """
-    if taps.ndim != 2 or max(stride) == 1 or max(dilation) > 1:
-        return None
-    kernel = np.ascontiguousarray(taps, np.float32)
-    return _plan_strided(kernel.tobytes(), kernel.shape, (stride[0], stride[1]), algorithm)
-
-
-@lru_cache(maxsize=64)
-def _plan_strided(data: bytes, shape: tuple[int, int], stride: tuple[int, int], algorithm: str | None) -> Plan:
-    from convcli.engine.channel import strided
-
-    taps, (down, across), kind = np.frombuffer(data, np.float32).reshape(shape), stride, processor()
-    work = _work(taps, (1000, 1000, 1))
-    every = {plan.algorithm: plan for plan in options(work)}
-    costs: dict[str, float] = {}
-    if taps.size < FOURIER_AREA:
-        costs["direct"] = down * across * every["direct"].cost + PICK
-    if "passes" in every and max(shape) < FOURIER_AREA:
-        columns, rows = (line(cost, n) if n > 1 else 0 for cost, n in zip((kind.column, kind.row), shape, strict=True))
-        costs["passes"] = max(work.rank, 1) * (down * across * columns + across * rows + PICK)
-    if across > 1 and shape[1] > 1:
-        costs["products"] = strided.Layout(taps=shape, stride=stride).cost(kind)
-    parts = [taps[phase::down] for phase in range(min(down, len(taps)))]
-    phases = across * sum(plan_plane(_work(part, (1000, 1000, 1)), calls=False).cost + PICK for part in parts)
-    costs["phases"] = phases + WINDOW * down * across
-    name = algorithm if algorithm in costs else min(costs, key=lambda name: costs[name])
-    reasons = {
-        "direct": f"{every['direct'].reason}, some results kept", "products": f"strided, {taps.size} taps",
-        "passes": f"{every['passes'].reason}, some results kept" if "passes" in every else "",
-        "phases": f"{len(parts)} of rows, {taps.size} taps",
-    }  # fmt: skip
-    return Plan(algorithm=name, reason=reasons[name], cost=costs[name])
-
-
-def algorithm_for(
-    taps: Array, steps: tuple[Sequence[int], Sequence[int]], spatial: Sequence[int] | None, channels: int,
-    asked: str | None = None,
-) -> Algorithm:  # fmt: skip
-    """How `correlate_planes` goes about these taps, with strides and dilations, on an input of `spatial` sizes."""
-    picked = plan_strided(taps, *steps, asked)
-    if picked and picked.algorithm != "phases":
-        return Algorithm(picked.algorithm, str(picked))
-    work, count = work_for(taps, *steps, spatial, channels)
-    plan = plan_plane(work, asked)
-    return Algorithm(plan.algorithm, f"{plan}, {count} phases of rows" if count > 1 else str(plan))
-
-
-def bands(plan: Plan, work: Plane, dtype: DTypeLike) -> list[tuple[int, int]]:
-    """The rows of the output in the bands that a picture of `dtype` is cut into."""
-    kind = np.dtype(dtype)
-    if plan.call:
-        return [(0, work.height)]
-    if plan.algorithm == "fourier" and min(work.taps) > 1:
-        return list(itertools.pairwise([*range(0, work.height, plan.rows), work.height]))
-    if plan.algorithm == "passes":
-        row, rank = work.width * work.channels, max(work.rank, 1)
-        macs = work.height * row * rank * sum(work.taps)
-        return fused.bands(work.height, row * work_dtype(kind).itemsize, macs, work.taps[0])
-    samples = work.height * work.width * work.channels
-    if plan.algorithm == "direct" and (
-        kind.kind == "f" or (kind == np.uint8 and math.prod(work.taps) <= whole.NATIVE_AREA)
-    ):
-        return whole.parts(work.height, samples * kind.itemsize, samples, work.taps, whole.PART)
-    windows = [Gather(k, 1, 1, k // 2, n) for k, n in zip(work.taps, (work.height, work.width), strict=True)]
-    return tiles.bands((work.height, work.width, work.channels), windows, 4, plan.rows)
-
-
 def band_rows(work: Correlation) -> int:
     """The height that bands should have for these outputs; 0 where the algorithm does not care."""
     taps, grid, channels = work.taps, work.grid, work.x.shape[-1]
@@ -240,15 +106,6 @@ def whole_cuts(work: Correlation) -> Cuts | None:
         return _strided(work)
     together = spread(taps, [window.dilation for window in work.windows])
     return None if together is None else _plain(work.by(together))
-
-
-def spread(taps: Floats, dilation: Sequence[int]) -> Floats | None:
-    """`taps` `(y, x)` with the zeros between them; None where there are too many."""
-    if max(dilation) > 1:
-        if extent(taps.shape[0], dilation[0]) * extent(taps.shape[1], dilation[1]) > SPREAD_LIMIT:
-            return None
-        taps = spread_taps(spread_taps(taps, dilation[1]).T, dilation[0]).T
-    return np.ascontiguousarray(taps)
 
 
 def _line(work: Correlation) -> Cuts | None:
