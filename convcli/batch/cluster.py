@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from convcli import streams
 from convcli.batch import files
 from convcli.batch.entry import place_of
-from convcli.batch.failures import failed, settled
+from convcli.batch.failures import failed, failed_by, settled
 from convcli.batch.names.jobs import Job
 from convcli.batch.report import Report
 from convcli.batch.resume import Earlier
@@ -51,6 +52,9 @@ def outcomes(
         yield from _outcomes(items, settings, scheduler)
     except ConvcliError:
         raise
+    # OSError: dask's CommClosedError, and what the system says of a connection, whichever call meets it first.
+    except (OSError, CancelledError):
+        raise _lost(scheduler, "the connection to the dask scheduler was lost") from None
     except Exception as error:  # dask's and tornado's, of many types, where the other side is of another version
         raise ImageError(f"the cluster failed: {_in_words(error)}", place=scheduler) from None
 
@@ -73,10 +77,11 @@ def _outcomes(
                         if job.fault:
                             raise job.fault
                         files.check_target(job.output, overwrite=settings.replaces)
-                    except ConvcliError as error:
-                        yield number, failed(job, str(error), earlier)
+                        there = _absolute(job, earlier)
+                    except (ConvcliError, OSError) as error:  # OSError: the working folder is gone
+                        yield number, failed_by(error, job, earlier)
                         continue
-                    future = client.submit(_filtered, travelling, *_absolute(job, earlier), pure=False)
+                    future = client.submit(_filtered, travelling, *there, pure=False)
                     under_way[future] = number, job, earlier
                     future.add_done_callback(done.put)
                 if not under_way:
@@ -84,7 +89,7 @@ def _outcomes(
                 with contextlib.suppress(queue.Empty):
                     future = done.get(timeout=_TICK_S)
                     if future.cancelled():
-                        raise _lost(scheduler, "the connection to the dask scheduler was lost")
+                        raise CancelledError
                     number, job, earlier = under_way.pop(future)
                     yield number, _report(future, job, earlier)
                     heard = time.monotonic()

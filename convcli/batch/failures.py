@@ -32,7 +32,7 @@ def settled(
         return run_job(job, settings, earlier, admit, later)
     except Exception as error:
         if safely or isinstance(error, ConvcliError) or is_out_of_memory(error):
-            return _failed_by(error, job, earlier)
+            return failed_by(error, job, earlier)
         raise
 
 
@@ -45,11 +45,11 @@ def finished(job: Job, report: Report, earlier: Earlier | None, later: Sequence[
             else:
                 pending.give_up()
     except Exception as error:
-        return _failed_by(error, job, earlier)
+        return failed_by(error, job, earlier)
     return report
 
 
-def _failed_by(error: Exception, job: Job, earlier: Earlier | None) -> Report:
+def failed_by(error: Exception, job: Job, earlier: Earlier | None) -> Report:
     """The report of a failure by an error: a user's to mend, too little memory, or a fault of this program's own."""
     if isinstance(error, ConvcliError):
         error.place = error.place or place_of(job.input)

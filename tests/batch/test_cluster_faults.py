@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import re
 import signal
@@ -13,11 +14,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from convcli.batch import cluster
 from tests.batch.test_cluster import dask
-from tests.support import environment, leftovers, noise, read, save
+from tests.support import environment, leftovers, noise, read, run, save
 
 pytest.importorskip("distributed", reason="needs the extra convcli[dask]")
 
@@ -53,7 +56,7 @@ def started(scheduler: str, more: str = "", *options: str) -> subprocess.Popen[s
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, workers: int = 1) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+def started_cluster(folder: Path, workers: int = 1) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """The address of a scheduler, and its process with those of its workers."""
     found = folder / "scheduler.json"
     parts = [dask("scheduler", "--port", "0", "--scheduler-file", str(found), cwd=folder)]
@@ -110,7 +113,10 @@ ALONE = "the dask scheduler has had no workers for 3 s"
 def test_a_cluster_that_is_lost_on_the_way(
     here: Path, tmp_path_factory: pytest.TempPathFactory, fault: str, fact: str
 ) -> None:
-    with cluster(tmp_path_factory.mktemp("cluster")) as (address, parts), between(address) as (through, carrier):
+    with (
+        started_cluster(tmp_path_factory.mktemp("cluster")) as (address, parts),
+        between(address) as (through, carrier),
+    ):
         where = through if fault == "cut" else address
         process = started(where, "", "--report-file", "r.jsonl")
         wait_for_lines(Path("r.jsonl"), 2)
@@ -138,8 +144,27 @@ def test_a_cluster_that_is_lost_on_the_way(
     assert leftovers(here) == []
 
 
+def test_whichever_call_meets_it_first(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    """A lost connection is none of the cluster's faults, be it a call, a task or the client that says so."""
+    from distributed.client import FutureCancelledError
+    from distributed.comm import CommClosedError
+
+    reset = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+    timed_out = OSError("Timed out trying to connect to tcp://127.0.0.1:9 after 30 s")
+    losses = [CommClosedError("in <TCP>"), reset, BrokenPipeError(), timed_out, FutureCancelledError("a", "lost")]
+    for method in ("nthreads", "submit"):
+        for error in [*losses, RuntimeError("of another version")]:
+            client = mock.Mock(**{"nthreads.return_value": {"a": 1}})
+            getattr(client, method).side_effect = [mock.Mock()] * (method == "submit") + [error]
+            monkeypatch.setattr(cluster, "_client", lambda _, client=client: contextlib.nullcontext(client))
+            result = run("apply", "0.png", "1.png", "-k", "box", "-o", "out/", "--scheduler", "tcp://127.0.0.1:9")
+            said = LOST if error in losses else "the cluster failed: RuntimeError: of another version"
+            assert (result.code, result.errors()) == (1, [f"Error: tcp://127.0.0.1:9: {said}"]), (method, error)
+            assert ("goes on from there" in result.err) == (error in losses)
+
+
 def test_a_scheduler_of_another_version(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    with cluster(tmp_path_factory.mktemp("cluster")) as (address, _):
+    with started_cluster(tmp_path_factory.mktemp("cluster")) as (address, _):
         process = started(address, OTHER_VERSION)
         out, err = process.communicate(timeout=90)
     said = [line for line in err.splitlines() if not re.match(r"\d+ (of|done)", line)]
