@@ -155,6 +155,7 @@ class OneFile:
             before = time.perf_counter()
             writer.end()
         waited = steps.waited_behind + time.perf_counter() - before
+        picture.end()
         curve = sources.curve_note(carried, source.dtype, pictures.treatment)
         pages = (f"frame 1 of {source.pages}",) if source.pages > 1 else ()
         return self._reported(

@@ -39,9 +39,7 @@ def command(model: str, output: str, size: str | None, overwrite: bool) -> int:
         raise KernelError("needs the library safetensors", hint="pip install 'convcli[networks]'") from None
     imported = reading.read(Path(model), size=picture_size(size) if size else None)
     assemble(imported.network(Path(output).stem))  # what can't run is not written
-    head, layers, rest = imported.text.partition("layers:\n")
-    text = f"{head}weights: {weights.name}\n{layers}{rest}" if imported.arrays else imported.text
-    pieces = [(output, text.encode(), overwrite)]
+    pieces = [(output, imported.naming(weights.name).encode(), overwrite)]
     if imported.arrays:
         pieces.insert(0, (str(weights), save(imported.arrays), overwrite))
     files.write_together(pieces)

@@ -6,9 +6,8 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
-from convcli.engine.geometry import Scatter, gather_window
+from convcli.engine.geometry import Scatter, Window, gather_window
 from convcli.errors import FieldError, KernelError, ShapeError, suggestion
 from convcli.networks.layers import Layer
 from convcli.networks.network import Assembled, Item, Network
@@ -37,7 +36,7 @@ def assemble(network: Network) -> Assembled:
         network=network,
         layers=tuple(layers),
         swaps=tuple(builder.swaps),
-        untrained=tuple(builder.untrained),
+        untrained=tuple(builder.shelf.untrained),
         notes=builder.shelf.left,
     )
 
@@ -49,7 +48,7 @@ class _Builder:
         self.network = network
         self.layers: list[Placed] = []
         self.swaps: list[Swap] = []
-        self.shelf, self.untrained = Shelf(network.arrays), list[str]()
+        self.shelf = Shelf(network.arrays)
         self._entering = Flow(size=network.input_size, channels=network.channels)
         self._used: dict[str, int] = {}
         self._turns = 0
@@ -101,21 +100,18 @@ class _Builder:
         if swap:
             self.swaps.append(swap)
         if not swap or swap.reason:  # what was swapped in was never trained
-            layer = self._furnished(layer, name, item)
+            layer = self.shelf.furnish(layer, (name, item.name), item.fields)
         return self._placed(place_layer(layer, flow, name))
 
-    def _furnished(self, layer: Layer, name: str, item: Item) -> Layer:
-        layer = self.shelf.furnish(layer, (name, item.name), item.fields)
-        if not layer.tensors.keys() - {"bias"}:
-            self.untrained.append(name)
-        return layer
-
-    def _bent(self, item: Item, name: str) -> dict[str, Any]:
-        """The activation of a layer without weights."""
+    def _bare(
+        self, item: Item, flow: Flow, name: str, type: str, windows: Sequence[Window], channels_out: int | None = None
+    ) -> Flow:
+        """A layer without weights, and its activation."""
         activation = self.shelf.bent(item.fields["activation"], (name, item.name))
         if activation is not None:
-            activation.check(None)
-        return {"activation": activation}
+            activation.check(channels_out or flow.channels)
+        placed = Placed.on(flow, name, type, windows, channels_out=channels_out, activation=activation)
+        return self._placed(placed)
 
     def _fully_connected(self, item: Item, flow: Flow, name: str) -> Flow:
         # A filter as large as its input, at its one place.
@@ -123,7 +119,7 @@ class _Builder:
             type="dense", channels_out=item.value, taps=flow.size, padding=((0, 0), (0, 0)),
             bias=bool(item.fields["bias"]), activation=item.fields["activation"],
         )  # fmt: skip
-        layer = self._furnished(layer, name, item)
+        layer = self.shelf.furnish(layer, (name, item.name), item.fields)
         if self.network.swap:
             self.swaps.append(Swap(name=name, reason="fully connected"))
         return self._placed(place_layer(layer, flow, name, type="fc"))
@@ -139,11 +135,11 @@ class _Builder:
             gather_window(n, taps=k, stride=s, dilation=1, padding=p, axis=axis)
             for n, k, s, p, axis in zip(flow.size, taps, stride, padding, AXES, strict=True)
         ]
-        return self._placed(Placed.on(flow, name, f"pool {item.value}", windows, **self._bent(item, name)))
+        return self._bare(item, flow, name, f"pool {item.value}", windows)
 
     def _global_pool(self, item: Item, flow: Flow, name: str) -> Flow:
         windows = [gather_window(n, taps=n, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]
-        return self._placed(Placed.on(flow, name, f"pool {item.value}", windows, **self._bent(item, name)))
+        return self._bare(item, flow, name, f"pool {item.value}", windows)
 
     def _upsample(self, item: Item, flow: Flow, name: str) -> Flow:
         factor = item.value
@@ -151,7 +147,7 @@ class _Builder:
         taps, before = (2 * factor, factor // 2) if item.fields["bilinear"] else (factor, 0)
         windows = [Scatter(taps, factor, 1, before, n * factor) for n in flow.size]
         kind = "upsample bilinear" if item.fields["bilinear"] else "upsample"
-        return self._placed(Placed.on(flow, name, kind, windows, **self._bent(item, name)))
+        return self._bare(item, flow, name, kind, windows)
 
     def _depth_to_space(self, item: Item, flow: Flow, name: str) -> Flow:
         factor, order = item.value, item.fields["order"]
@@ -161,9 +157,7 @@ class _Builder:
         if order not in ORDERS:
             raise FieldError("order", f"'order' must be {' or '.join(ORDERS)}, not '{order}'")
         windows = [Scatter(factor, factor, 1, 0, n * factor) for n in flow.size]
-        channels = flow.channels // factor**2
-        kind = f"depth to space {order}"
-        return self._placed(Placed.on(flow, name, kind, windows, channels_out=channels, **self._bent(item, name)))
+        return self._bare(item, flow, name, f"depth to space {order}", windows, flow.channels // factor**2)
 
     def _join(self, item: Item, flow: Flow, name: str) -> Flow:
         if item.branches:
@@ -184,14 +178,11 @@ class _Builder:
         both = Flow(size=sizes[0], channels=sum(channels), sources=sources)
         windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in both.size]
         channels_out = channels[0] if item.kind != "concat" else None
-        return self._placed(
-            Placed.on(both, name, item.kind, windows, channels_out=channels_out, **self._bent(item, name))
-        )
+        return self._bare(item, both, name, item.kind, windows, channels_out)
 
     def _activate(self, item: Item, flow: Flow, name: str) -> Flow:
         windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]
-        bent = self._bent(replace(item, fields={"activation": item.value}), name)
-        return self._placed(Placed.on(flow, name, "activate", windows, **bent))
+        return self._bare(replace(item, fields={"activation": item.value}), flow, name, "activate", windows)
 
     def _earlier(self, field: str, name: str) -> Flow:
         """The output of an earlier layer by its name, or the input."""

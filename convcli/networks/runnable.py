@@ -80,9 +80,13 @@ class NetworkKernel(Kernel):
     def check_layers(self) -> None:
         """Raises `KernelError` for layers that don't fit each other or their weights, or that can't be run."""
         network = self._nominal
+        if self.network.resolution != 1:
+            factor = f"{self.network.resolution:g} times the size"
+            fact = f"network '{self.name}' runs on pictures as they are, not at {factor}"
+            raise KernelError(fact, hint="resolution is for compare; kernels resize: -k downsample-2x -k NETWORK")
         if network.untrained:
-            names = ", ".join(network.untrained[:8])
-            fact = f"network '{self.name}' has no weights for {'its layers' if not self.network.arrays else names}"
+            names = ", ".join(network.untrained[:8]) + ("..." if len(network.untrained) > 8 else "")
+            fact = f"network '{self.name}' has no weights for {names}"
             raise KernelError(fact, hint="weights: FILE.safetensors, beside layers; compare needs none")
         for placed in network.layers:
             if placed.kernel and placed.kernel.type == "deformable":

@@ -68,6 +68,8 @@ class Shelf:
     def __init__(self, arrays: Mapping[str, Tensor]) -> None:
         self._arrays = arrays
         self._taken: set[str] = set()
+        #: Layers without weights, and NAME.bias or NAME.slope where these alone are missing: random ones stand there.
+        self.untrained: list[str] = []
 
     def __bool__(self) -> bool:
         return bool(self._arrays)
@@ -89,14 +91,22 @@ class Shelf:
             parts["bias"] = bias
         elif self._arrays and bias is not False and (bias or f"{name}.bias" in self._arrays):
             parts["bias"] = self._take(f"{name}.bias", "bias")
+        has_bias = "bias" in parts or bias is True
+        if not parts.keys() - {"bias"}:
+            self.untrained.append(names[0])
+        elif has_bias and "bias" not in parts:
+            self.untrained.append(f"{names[0]}.bias")
         bent = self.bent(layer.activation, names)
-        return replace(layer, tensors=parts, bias="bias" in parts or bias is True, activation=bent)
+        return replace(layer, tensors=parts, bias=has_bias, activation=bent)
 
     def bent(self, activation: Activation | None, names: tuple[str, str]) -> Activation | None:
         """The activation of a layer, with the slopes of the file where it is prelu without any."""
         if activation is None or activation.name != "prelu" or activation.numbers is not None:
             return activation
-        return replace(activation, numbers=self._slopes(self._name(*names)))
+        if not self._arrays:
+            self.untrained.append(f"{names[0]}.slope")
+            return replace(activation, numbers=tensors.inline([INITIAL_SLOPE], (1,)))
+        return replace(activation, numbers=self._take(f"{self._name(*names)}.slope", "activation"))
 
     def _name(self, whole: str, own: str) -> str:
         """What the file calls a layer."""
@@ -104,9 +114,6 @@ class Shelf:
         if own and not any(name.startswith(f"{whole}.") for name in self._arrays):
             return own
         return whole
-
-    def _slopes(self, name: str) -> Tensor:
-        return self._take(f"{name}.slope", "activation") if self._arrays else tensors.inline([INITIAL_SLOPE], (1,))
 
     def _take(self, name: str, field: str) -> Tensor:
         if name not in self._arrays:

@@ -5,7 +5,7 @@ Source: ONNX operators Relu, LeakyRelu, PRelu, Sigmoid, Tanh, Abs, Clip (opset 2
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from convcli.errors import FieldError
 from convcli.ops.tensors import Tensor
@@ -31,6 +31,9 @@ BARE: Final = tuple(name for name, form in FORMS.items() if name == form)
 @record
 class Activation:
     """One of `FORMS`: `numbers` are the slope of `leaky_relu`, the slopes of `prelu`, or the two ends of `clip`."""
+
+    #: Its name is what it does.
+    ASIDE: ClassVar[frozenset[str]] = frozenset()
 
     name: str
     numbers: Tensor | None = None

@@ -124,6 +124,15 @@ def test_colours_and_alpha_give_the_same_file(name: str, channels: int, tmp_path
     assert check_same(tiff_file(pixels, rows=11), tmp_path, CHAINS[name]).bands > 1
 
 
+def test_offsets_that_are_cut_off_are_told_of(tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).normal(size=(18, 1, 3, 3))
+    branch = {"weights": weights, "range": "unit", "limit": 0.2}
+    kernel = load({"type": "deformable", "weights": {"fill": 1, "size": [3, 3]}, "divisor": "sum",
+                   "offsets": {"branch": branch}})  # fmt: skip
+    report = check_same(tiff_file(photo(900, 311, 1), rows=11), tmp_path, [kernel])
+    assert report.bands > 1 and any("cut off at its limit" in note for note in report.notes)
+
+
 def test_a_filter_bank_on_grey_and_colours(tmp_path: Path) -> None:
     bank = load({"type": "depthwise_separable", "depthwise": [[1, 2, 1]], "divisor": "sum", "axes": "yx",
                  "pointwise": [[0.3, 0.6, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.3]]})  # fmt: skip

@@ -123,6 +123,12 @@ def test_other_settings_that_give_the_same_bytes_write_nothing(here: Path) -> No
     assert (statuses(), marks()) == ("ccc", before)
 
 
+def test_an_activation_counts_by_what_it_is(here: Path) -> None:
+    apply(kernel="laplacian:activation=relu")
+    assert apply("--resume", kernel="laplacian:activation=relu").code == 0 and statuses() == "sss"
+    assert apply("--resume", kernel="laplacian:activation=abs").code == 0 and statuses() == "ddd"
+
+
 def test_weights_count_by_the_content_of_their_file(here: Path) -> None:
     apply()
     Path("other").mkdir()

@@ -29,6 +29,7 @@ def folder(tmp_path: Path) -> Path:
     save_file({name: array.astype(np.float32) for name, array in arrays.items()}, tmp_path / "w.safetensors")
     header = json.dumps({"conv.weight": {"dtype": "F32", "shape": [4, 1, 3, 3], "data_offsets": [0, 9999]}}).encode()
     (tmp_path / "lies.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(16))
+    np.savez(tmp_path / "w.npz", w=np.ones((1, 3, 3, 3), np.float32))
     save(tmp_path / "a.png", noise(12, 10, 3))
     return tmp_path
 
@@ -51,7 +52,14 @@ WRONG: dict[str, tuple[str, list[str]]] = {
         [":1:10:", "'weights' of a network must be a file"]),
     "weights taken twice": (HEAD + CONV + "  - {dense: 4, name: conv}\n", [":5:", "taken by a layer above"]),
     "no weights at all": (HEAD.partition("\n")[2] + CONV,
-        ["has no weights for its layers", "weights: FILE.safetensors"]),
+        ["has no weights for conv, conv.slope", "weights: FILE.safetensors"]),
+    "a bias without a file": ("input: 12x10x3\nlayers: [{dense: 1, weights: 'w.npz::w', bias: true, name: a}]\n",
+        ["has no weights for a.bias"]),
+    "slopes without a file": (
+        "input: 12x10x3\nlayers: [{activate: prelu, name: bent}]\n", ["no weights for bent.slope"]),
+    "slopes of other channels": (
+        HEAD + "  - {depth_to_space: 1, name: d, activation: {prelu: [1, 2]}}\n", [":4:", "shape (2,) for 1 output"]),
+    "another resolution": (HEAD + CONV, [":resolution=0.5"]),
     "an unknown layer": (HEAD + "  - {transformer: 4}\n", [":4:6:", "unknown kind of layer"]),
     "an earlier layer that is none": (HEAD + CONV + "  - {dense: 1, name: out, from: later}\n",
         [":5:", "'later'", "conv"]),
@@ -81,11 +89,16 @@ WRONG: dict[str, tuple[str, list[str]]] = {
 def test_one_line_before_any_picture_is_read(name: str, folder: Path) -> None:
     text, says = WRONG[name]
     (folder / "net.yaml").write_text(text)
-    kernel = f"{folder / 'net.yaml'}{':until=nothing' if name == 'until nothing' else ''}"
+    after = says[0] if says[0].startswith((":until", ":resolution")) else ""
+    kernel = f"{folder / 'net.yaml'}{after}"
     result = run("apply", folder / "a.png", "-k", kernel, "-o", folder / "out.png")
     assert result.code == 2, result.err
     assert result.err.count("Error:") == 1 and "Traceback" not in result.err
-    for part in says if name != "until nothing" else ["no layer has the name 'nothing'", "layers: conv"]:
+    told = {
+        ":until=nothing": ["no layer has the name 'nothing'", "layers: conv"],
+        ":resolution=0.5": ["not at 0.5 times"],
+    }
+    for part in told.get(after, says):
         assert part in result.err
     assert not (folder / "out.png").exists()
 

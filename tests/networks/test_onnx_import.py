@@ -185,6 +185,15 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert result.code == 2 and "2x5x3x3" in result.err and "2x3x3x3" in result.err
 
 
+def test_names_of_files_that_yaml_would_read_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(
+        shared.model([node("Conv", "x", "w")], {"w": numbers(2, 3, 3, 3)}).SerializeToString()
+    )
+    for name in ("a: b #1", "it's", "[x]"):
+        assert run("import", tmp_path / "m.onnx", "-o", tmp_path / f"{name}.yaml", "--size", "12x10").code == 0
+        assert shared.ours(tmp_path / f"{name}.yaml", np.zeros((12, 10, 3), np.float32)).shape == (10, 8, 2)
+
+
 def test_files_stay_unless_they_may_be_replaced(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(
         shared.model([node("Conv", "x", "w")], {"w": numbers(2, 3, 3, 3)}).SerializeToString()

@@ -29,11 +29,18 @@ _NAMED = 6
 
 @record(eq=False)
 class Imported:
-    """A graph as a network file: its text without `weights`, the arrays of these, and notes on what was left out."""
+    """A graph as a network file: its text without `weights`, which are `arrays`, and notes on what was left out."""
 
     text: str
     arrays: dict[str, npt.NDArray[np.floating[Any]]]
     notes: tuple[str, ...]
+
+    def naming(self, weights: str) -> str:
+        """The text of the file whose weights are in the file `weights` beside it."""
+        if not self.arrays:
+            return self.text
+        head, layers, rest = self.text.partition("layers:\n")
+        return f"{head}weights: {_flow(weights)}\n{layers}{rest}"
 
     def network(self, name: str) -> Network:
         """The same, ready to be assembled."""
