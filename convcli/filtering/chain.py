@@ -111,13 +111,14 @@ class Chain:
         return any(network.makes_maps for network in map(as_network, self.kernels) if network)
 
     def remarks(self, stages: Sequence[Stage]) -> tuple[str, ...]:
-        """Notes on networks: what of their weights is left over, and why they are not run in bands."""
-        return tuple(
-            note
-            for kernel, stage in zip(self.kernels, stages, strict=True)
-            if (network := as_network(kernel))
-            for note in network.remarks(stage.size_in)
-        )
+        """Notes on how kernels were read; on networks, what of their weights is left over, and why they are not run in
+        bands."""
+        notes = []
+        for kernel, stage in zip(self.kernels, stages, strict=True):
+            notes += [f"kernel '{kernel.name}': {note}" for note in kernel.notes]
+            if network := as_network(kernel):
+                notes += network.remarks(stage.size_in)
+        return tuple(dict.fromkeys(notes))
 
 
 def as_network(kernel: Kernel) -> NetworkKernel | None:

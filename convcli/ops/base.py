@@ -86,6 +86,8 @@ class Kernel(ABC):
     border: str = "reflect"
     divisor: float | str = 1
     flip: bool = False
+    #: What is to be said of how it was read.
+    notes: tuple[str, ...] = ()
     #: Puts an error about a field at its place in the kernel file.
     locate: Callable[[FieldError], KernelError] | None = field(default=None, repr=False, compare=False)
 

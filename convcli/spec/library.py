@@ -12,14 +12,22 @@ from typing import TYPE_CHECKING, Any
 from convcli import answers, streams
 from convcli.errors import FieldError, KernelError, reason, suggestion
 from convcli.ops import Kernel
+from convcli.records import late
 from convcli.spec.nodes import TEXT_LIMIT, Node
 from convcli.spec.reader import from_mapping, from_text, parse_overrides
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
+    from convcli.spec import matrices
+else:
+    matrices = late("convcli.spec.matrices")
 
-#: `gaussian:sigma=2,border=wrap`: what is overridden follows the first colon that a field name and = come after.
-_OVERRIDES = r"(?P<base>[^\n\[{]+?):(?P<overrides>\s*[a-z_]+\s*=.*)"
+#: `gaussian:sigma=2,border=wrap`: what is overridden follows the first colon that a field name and = come after, and
+#: which is outside of the brackets of a matrix or of YAML text.
+_OVERRIDES = r"(?P<base>[\[{].*[\]}]\s*|[^\n\[{]+?):(?P<overrides>\s*[a-z_]+\s*=.*)"
+#: Files of weights alone.
+ARRAYS = (".npy", ".npz", ".safetensors", ".onnx")
+MATRICES = (".mat", ".csv", ".txt", ".tsv")
 
 
 def folder() -> Path:
@@ -37,9 +45,11 @@ def load(source: str | Path | Mapping[str, Any] | Kernel) -> Kernel:
 
     `source` is a shipped kernel's name ("gaussian"), a name or file with fields overridden ("gaussian:sigma=3",
     "my.yaml:stride=2,border=wrap"), a path to a kernel file, YAML text ("[[0,1,0],[1,-4,1],[0,1,0]]",
-    "{type: separable, taps: [1, 2, 1], divisor: sum}"), or a mapping of fields, whose weights, bias, offsets and mask
-    may be numpy arrays, or what numpy makes one of (tensors, nested lists). Raises `KernelError` (a `ConvcliError`) for
-    anything wrong, with file, line and column.
+    "{type: separable, taps: [1, 2, 1], divisor: sum}"), a matrix as ImageMagick, Octave, numpy or ffmpeg write it
+    ("3x3: 0,1,0 1,-4,1 0,1,0", "0 1 0; 1 -4 1; 0 1 0"), a file of one (vips' .mat, .csv, .txt, .npy, .npz::name), or a
+    mapping of fields, whose weights, bias, offsets and mask may be numpy arrays, or what numpy makes one of (tensors,
+    nested lists). A list of 9, 25, 49 ... numbers is a square, unless `axes: x` says that it is a row. Raises
+    `KernelError` (a `ConvcliError`) for anything wrong, with file, line and column.
 
     >>> load("gaussian:sigma=2").taps
     (17, 17)
@@ -76,12 +86,19 @@ def read(source: str | Path | Mapping[str, Any], extra: Mapping[str, Node] | Non
         raise KernelError(f"a kernel is {forms}, not of type {type(source).__name__}", hint="{'weights': ...}")
     if not source.strip():
         raise KernelError("an empty kernel name", hint="'convcli list' shows the names")
-    if source.lstrip()[0] in "[{" or "\n" in source:
-        return from_text(source, name="inline", source="inline kernel", folder=Path(), overrides=extra)
     base, after = split(source)
     overrides = {**(parse_overrides(after, f"kernel '{source}'") if after else {}), **(extra or {})}
+    if not base.lstrip()[0].isalpha() and (matrix := matrices.fields(base)):
+        return from_mapping(matrix, name="inline", overrides=overrides)
+    if base.lstrip()[0] in "[{" or "\n" in base:
+        return from_text(base, name="inline", source="inline kernel", folder=Path(), overrides=overrides)
+    path = Path(base.partition("::")[0])
+    if path.suffix in ARRAYS:
+        return from_mapping({"weights": base}, name=path.stem, overrides=overrides)
+    if path.suffix in MATRICES:
+        return from_mapping(matrices.of_file(_text(path), path), name=path.stem, overrides=overrides)
     if base.endswith((".yaml", ".yml")) or "/" in base or "\\" in base:
-        return _from_file(Path(base), overrides)
+        return _from_file(path, overrides)
     return _shipped(base, overrides)
 
 
@@ -108,17 +125,21 @@ def _shipped(name: str, overrides: Mapping[str, Node]) -> Kernel:
 
 
 def _from_file(path: Path, overrides: Mapping[str, Node]) -> Kernel:
+    return from_text(_text(path), name=path.stem, source=str(path), folder=path.parent, overrides=overrides)
+
+
+def _text(path: Path) -> str:
+    """What is written in a file of text. Raises `KernelError`."""
     try:
         # A shell's <(...) is a pipe, too.
         with streams.opened(path, pipes=path.is_relative_to("/dev")) as file:
             data = streams.read(file, TEXT_LIMIT)
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise KernelError(f"not UTF-8 text (byte {error.start})", place=str(path)) from error
     except OSError as error:
         hint = "keep large weights in a .npy file" if error.errno == errno.EFBIG else ""
         raise KernelError(reason(error), place=str(path), hint=hint) from error
-    return from_text(text, name=path.stem, source=str(path), folder=path.parent, overrides=overrides)
 
 
 def apply(

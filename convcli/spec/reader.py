@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,14 @@ from convcli.errors import FieldError, KernelError, suggestion
 from convcli.ops import TYPES, Kernel
 from convcli.ops.fields import ABOUT
 from convcli.ops.rules import RuleCall
+from convcli.ops.tensors import Tensor, reshaped
 from convcli.spec.calls import parameter
 from convcli.spec.nodes import Node, Source, from_python
 from convcli.spec.plain import parse
 from convcli.spec.values import at, read
 
+#: Fields of weights in rows and columns.
+MATRICES = ("weights", "depthwise")
 #: Fields which a kernel of any type may have besides those of its type.
 GENERAL = ("about", "type")
 #: Other programs' words for types, without their lines and dashes.
@@ -113,12 +117,25 @@ def _build(node: Node, name: str, overrides: Mapping[str, Node]) -> Kernel:
     unused = _into_rules(values, beside)
     if unused:
         raise _unknown_override(unused, beside[unused], values, kernel_type)
+    notes = _squared(values)
     try:
-        return kernel_type.build(values).replace(locate=partial(located, node))
+        return kernel_type.build(values).replace(locate=partial(located, node), notes=tuple(notes))
     except FieldError as error:
         if error.path[-1] in beside:
             raise beside[str(error.path[-1])].error(error.fact, error.hint) from error
         raise located(node, error) from error
+
+
+def _squared(values: dict[str, Any]) -> list[str]:
+    """Makes rows of 9, 25, 49 ... numbers, as other programs write a square, one; what is to be said of it."""
+    notes = []
+    for key, value in values.items():
+        if key in MATRICES and isinstance(value, Tensor) and value.origin == "inline" and not values["axes"]:
+            side = math.isqrt(value.size)
+            if value.rank == 1 and side % 2 and side > 1 and side * side == value.size:
+                values[key] = reshaped(value, (side, side))
+                notes.append(f"{value.size} numbers in a row are taken as {side}x{side}; a row of taps has axes: x")
+    return notes
 
 
 def located(node: Node, error: FieldError) -> KernelError:
