@@ -94,7 +94,7 @@ def steps(
 
     \b
     convcli draw steps sharpen --values '[[2, 3, 1], [0, 1, 2], [4, 1, 3]]' -o sharpen.svg
-    convcli draw steps '{type: transposed, weights: {fill: 1, size: [3, 3]}, stride: 2}' --size 3x3 --stamps -o t.svg
+    convcli draw steps upsample-bilinear-2x:border=zero --size 3x3 --stamps -o stamps.svg
     convcli draw steps sharpen --size 4x4 --frame 6 -o still.png
     """
     check_output(options)

@@ -178,7 +178,7 @@ def values(text: str, corner: tuple[int, ...] | None, *, bank: bool) -> Array:
 
         try:
             array = np.asarray(json.loads(text), np.float64)
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             fact = " ".join(str(error).split())[:100]
             raise UsageError(f"--values: no rows of numbers ({fact})", hint="'[[2, 3], [1, 2]]'") from None
     else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from convcli.drawing.parts import PAD, heading, heat_pixels, title, wrapped
+from convcli.drawing.parts import PAD, header, heading, heat_pixels, wrapped
 from convcli.drawing.scene import Box, Picture, Scene
 from convcli.errors import UsageError
 
@@ -35,7 +35,8 @@ def figure(kernel: Kernel, weights: Floats, *, title: str | None = None, columns
     lines = [f"{filters} filters of {size}, each scaled to its own largest weight", _meaning(inputs)]
     if len(shape) == 3:
         lines.append(f"the {shape[0]} slices along z one below the other")
-    items, top, width = _title(kernel, title, lines)
+    heads, top, width = header(heading(kernel, title), [*wrapped(kernel.about), *lines])
+    items, top = list(heads), top + 4
     for index, one in enumerate(cells):
         row, column = divmod(index, columns)
         x, y = PAD + column * (wide * zoom + _GAP), top + row * (high * zoom + _GAP)
@@ -48,11 +49,6 @@ def figure(kernel: Kernel, weights: Floats, *, title: str | None = None, columns
         width=width, height=top + rows * (high * zoom + _GAP) - _GAP + PAD, items=tuple(items),
         title=f"Filters of {heading(kernel, title)}", about=f"{kernel.about} {'; '.join(lines)}.".strip(),
     )  # fmt: skip
-
-
-def _title(kernel: Kernel, text: str | None, lines: list[str]) -> tuple[list[Any], float, float]:
-    items, top, width = title(heading(kernel, text), [*wrapped(kernel.about), *filter(None, lines)])
-    return items, top + 4, width
 
 
 def _meaning(inputs: int) -> str:

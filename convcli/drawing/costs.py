@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from convcli.drawing.parts import PAD, number, short, title, width_of, wrapped
+from convcli.drawing.parts import PAD, header, number, width_of, wrapped
 from convcli.drawing.scene import Box, Dot, Path, Scene, Text
 from convcli.errors import UsageError
+from convcli.reports.tables import engineering
 
 #: Rows that are drawn, the width of bars' figures, and what is drawn of each row.
 MOST_ROWS, WIDTH = 60, 860.0
@@ -22,7 +23,7 @@ def figure(report: Mapping[str, Any], *, title: str | None = None) -> Scene:
     rows = report["rows"]
     if len(rows) > MOST_ROWS:
         raise UsageError(f"{len(rows)} rows; at most {MOST_ROWS} are drawn")
-    name = wrapped(_pretty(report["title"]), 1)[0] if title is None else title
+    name = _pretty(report["title"]) if title is None else title
     timed = [row for row in rows if row["time_median_s"] and row["macs"]]
     return _scatter(timed, name) if timed else _bars(rows, report["baseline"], name)
 
@@ -43,7 +44,7 @@ def _about(rows: Sequence[Mapping[str, Any]]) -> str:
 def _bars(rows: Sequence[Mapping[str, Any]], baseline: str | None, name: str) -> Scene:
     base = next((row for row in rows if row["name"] == baseline), None)
     lines = [f"dashed: {baseline}, to which the ratios at the right are"] if base and len(rows) > 1 else []
-    heads, top, wide = title(name, lines)
+    heads, top, wide = header(name, lines)
     names = [wrapped(str(row["name"]), 1)[0] for row in rows]
     left = PAD + max(width_of(text, 13) for text in names) + 12
     each, y0 = max(260.0, (WIDTH - left - PAD) / len(COLUMNS)), top + 28
@@ -62,7 +63,7 @@ def _bars(rows: Sequence[Mapping[str, Any]], baseline: str | None, name: str) ->
             strength = 0.55 if row is base else 0.9
             note = f"{row['name']}: {value:,} {label}"
             items.append(Box(x=x, y=y + 4, w=long, h=_LINE - 12, fill=role, opacity=strength, radius=2, note=note))
-            text = f"{value:,}" if value < 1e6 else short(value)
+            text = f"{value:,}" if value < 1e6 else engineering(value)
             items.append(Text(x=x + long + 7, y=y + _LINE / 2 + 3, text=text, anchor="start", note=note))
             if lines and base and row is not base and base[key]:
                 ratio = f"{value / base[key]:.3g}×"
@@ -95,7 +96,7 @@ class _Axis:
 def _scatter(rows: Sequence[Mapping[str, Any]], name: str) -> Scene:
     width, height = 780.0, 440.0
     says = "time against multiply-accumulates, both logarithmic; on the dashed line all have the median's speed"
-    heads, top, wide = title(name, [says])
+    heads, top, wide = header(name, [says])
     x0, x1, y0, y1 = PAD + 58, width - PAD - 40, top + 26, height - 62
     across = _Axis([row["macs"] for row in rows], x0, x1)
     up = _Axis([row["time_median_s"] for row in rows], y1, y0)
@@ -104,7 +105,7 @@ def _scatter(rows: Sequence[Mapping[str, Any]], name: str) -> Scene:
         x = across.at(tick)
         items += [
             Path(points=((x, y0), (x, y1)), stroke="rule"),
-            Text(x=x, y=y1 + 17, text=short(tick), size=11, role="faint"),
+            Text(x=x, y=y1 + 17, text=engineering(tick), size=11, role="faint"),
         ]
     for tick in up.ticks():
         y, text = up.at(tick), f"{number(tick * 1e3)} ms"

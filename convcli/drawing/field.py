@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from convcli.drawing.parts import PAD, heading, title, wrapped
+from convcli.drawing.images import window_of
+from convcli.drawing.parts import PAD, header, heading
 from convcli.drawing.response import colour_map
 from convcli.drawing.scene import Box, Picture, Scene, Text
 from convcli.drawing.taps import flat_weights
@@ -47,7 +48,10 @@ def figure(
     # Transforms leave a little where nothing is; with all taps alike these are whole numbers.
     touched, _ = counts(kernels, sizes, point, alike=True)
     name = ", then ".join(heading(kernel, None) for kernel in kernels) if title is None else title
-    return _drawn(wrapped(name, 1)[0], picture, (np.maximum(counted, 0), touched > 0.5), (top, left), point)
+    high, wide = counted.shape
+    ranges = [(top - _MARGIN, top + high + _MARGIN), (left - _MARGIN, left + wide + _MARGIN)]
+    part = window_of(picture, ranges, kernels[0].border)
+    return _drawn(name, part, (np.maximum(counted, 0), touched > 0.5), point)
 
 
 def counts(
@@ -110,18 +114,14 @@ def _before_transposed(
 
 
 def _drawn(
-    name: str, picture: Any, seen: tuple[Floats, Any], corner: tuple[int, int], point: Sequence[int]
+    name: str, part: Any, seen: tuple[Floats, Any], point: Sequence[int]
 ) -> Scene:  # fmt: skip
+    """The figure of what is `seen` of a `part` of the picture, which reaches a little further."""
     counted, touched = seen
     high, wide = counted.shape
     share = f"{high}×{wide} pixels, and reads {touched.mean():.0%} of them"
     lines = [f"the output at y {point[0]}, x {point[1]} sees {share}"]
-    heads, top, width = title(name, lines)
-    rows, columns = (
-        np.clip(np.arange(at - _MARGIN, at + n + _MARGIN), 0, m - 1)
-        for at, n, m in zip(corner, counted.shape, picture.shape, strict=False)
-    )
-    part = picture[np.ix_(rows, columns)].astype(np.float64)
+    heads, top, width = header(name, lines)
     weight = np.zeros(part.shape[:2])
     weight[_MARGIN : _MARGIN + high, _MARGIN : _MARGIN + wide] = counted / (counted.max() or 1)
     zoom = SIDE / max(weight.shape)

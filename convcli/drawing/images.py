@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 
 from convcli import pictures
 from convcli.drawing.scene import Picture
+from convcli.engine.borders import read_window
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,6 +29,11 @@ def sized(pixels: Any, width: int, height: int, *, smooth: bool) -> Any:
     size = max(1, width), max(1, height)
     done: Any = cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA if shrinks else larger)
     return done.reshape(*done.shape[:2], -1)
+
+
+def window_of(picture: Any, ranges: Sequence[tuple[int, int]], border: str) -> Any:
+    """The rows and columns of half-open `ranges` of a picture; outside it what the `border` rule shows there."""
+    return read_window(np.asarray(picture), ranges, border, picture.dtype)
 
 
 def embedded(item: Picture) -> tuple[str, bytes]:

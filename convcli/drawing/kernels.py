@@ -11,12 +11,12 @@ from convcli.drawing import banks
 from convcli.drawing.parts import (
     PAD,
     Look,
+    header,
     heading,
     heat,
     heat_pixels,
     number,
     scale_bar,
-    title,
     whole_factor,
     width_of,
     wrapped,
@@ -74,14 +74,12 @@ def _cell(sides: tuple[int, ...], *, numbers: bool) -> float:
 
 def _matrix(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[list[Any], float, float]:
     lines = [*wrapped(kernel.about), " · ".join(facts(weights))]
-    items, top, wide = title(name, lines)
+    items, top, wide = header(name, lines)
     x, y = PAD, top + 22
     look = Look.of(weights, numbers=numbers)
-    drawn, right, bottom = _weights(weights, x, y, look)
+    drawn, right, bottom, scales = _weights(weights, x, y, look)
     items += drawn
-    label, product = look.label, _factors(weights) is not None and max(weights.shape) <= MOST_CELLS
-    if product:
-        label += ", the product of two 1-D kernels"
+    label = ", ".join(filter(None, (look.label, scales)))
     items.append(Text(x=(x + right) / 2, y=bottom + 18, text=label, role="faint"))
     wide = max(wide, (x + right) / 2 + width_of(label) / 2 + PAD)
     bar, right = scale_bar(right + 14, y, bottom - y, look.peak)
@@ -100,25 +98,31 @@ def _matrix(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[
     return items, max(plot + side * 1.05 + 12 + PAD, wide), max(bottom, y + side) + 34 + PAD
 
 
-def _weights(weights: Floats, x: float, y: float, look: Look) -> tuple[list[Any], float, float]:
-    """The weights as cells, with their factors where they have such, or as an image; where they end."""
+def _weights(weights: Floats, x: float, y: float, look: Look) -> tuple[list[Any], float, float, str]:
+    """The weights as cells, with their factors where they have such, or as an image; where they end.
+
+    The text tells by what the factors are multiplied.
+    """
     high, wide = weights.shape
     if max(high, wide) > MOST_CELLS:
         zoom = 400 / max(high, wide)
         w, h = wide * zoom, high * zoom
         note = f"weights from {weights.min():.6g} to {weights.max():.6g}"
         box = Box(x=x, y=y, w=w, h=h, stroke="rule", note=note)
-        return [Picture(x=x, y=y, w=w, h=h, pixels=heat_pixels(weights, look.peak)), box], x + w, y + h
+        return [Picture(x=x, y=y, w=w, h=h, pixels=heat_pixels(weights, look.peak)), box], x + w, y + h, ""
     size = _cell((high, wide), numbers=look.factor > 0)
     items: list[Any] = []
+    scales = []
     if factors := _factors(weights):
         down, right = factors
         for axis, taps, left, top in (("y", down[:, None], x, y + size + _GAP), ("x", right[None], x + size + _GAP, y)):
             own = Look.of(taps, numbers=look.factor > 0)
+            scales.append(f"{axis}{own.scale}")
             items += heat(taps, left, top, size, own, lambda r, c, axis=axis: f"{axis}[{r + c}]")
         x, y = x + size + _GAP, y + size + _GAP
     items += heat(weights, x, y, size, look, lambda r, c: f"w[{r}, {c}]")
-    return items, x + wide * size, y + high * size
+    product = f"the product of {' and '.join(scales)}" if scales else ""
+    return items, x + wide * size, y + high * size, product
 
 
 def _factors(weights: Floats) -> tuple[Floats, Floats] | None:
@@ -126,7 +130,7 @@ def _factors(weights: Floats) -> tuple[Floats, Floats] | None:
     if min(weights.shape) == 1 or not weights.any():
         return None
     row, column = np.unravel_index(np.abs(weights).argmax(), weights.shape)
-    right = weights[row] / np.abs(weights[row][np.abs(weights[row]) > 1e-12]).min()
+    right = weights[row] * whole_factor(weights[row])
     down = weights[:, column] / right[column]
     if not np.allclose(np.multiply.outer(down, right), weights, rtol=0, atol=1e-9 * np.abs(weights).max()):
         return None
@@ -141,7 +145,7 @@ def _slices(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[
     depth, high, wide = weights.shape
     look = Look.of(weights, numbers=numbers)
     size = min(46.0, _cell((high, wide), numbers=numbers))
-    items, top, widest = title(name, [*wrapped(kernel.about), *facts(weights)])
+    items, top, widest = header(name, [*wrapped(kernel.about), *facts(weights)])
     y, step = top + 22, wide * size + 26
     per_row = max(1, int(900 // step))
     for z in range(depth):
@@ -161,7 +165,7 @@ def _slices(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[
 def _stems(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[list[Any], float, float]:
     """Taps as stems on a line, and the gain by frequency."""
     count, w, h = len(weights), 380.0, 200.0
-    items, top, wide = title(name, [*wrapped(kernel.about), *facts(weights)])
+    items, top, wide = header(name, [*wrapped(kernel.about), *facts(weights)])
     x, y = PAD + 12, top + 24
     low, high = min(0.0, float(weights.min())), max(0.0, float(weights.max()))
     span = high - low or 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from convcli.drawing.parts import PAD, title, width_of
+from convcli.drawing.parts import PAD, header, width_of
 from convcli.drawing.scene import Path, Scene, Text
 from convcli.errors import UsageError
 from convcli.ops import tensors
@@ -86,7 +86,7 @@ def figure(
     text = "Standard and depthwise separable convolution" if title is None else title
     shapes = f"{size[0]}×{size[1]}×{inputs} → {high}×{wide}×{outputs}"
     lines = [f"{inputs} → {outputs} channels, {taps}×{taps} taps, no padding: {shapes}"]
-    items, top, least = _title(text, lines)
+    items, top, least = header(text, lines)
     source, filtered, result = _blocks(size, inputs, outputs, taps)
     ways = _ways(source, filtered, result, inputs, outputs, taps)
     low = max(size[0] + inputs * _UP, high + min(outputs, _DEEP) * _UP * 2, taps + inputs * _UP + 2) * UNIT + 30
@@ -119,10 +119,6 @@ def figure(
         y += tall + 84
     about = f"{lines[0]}. Standard: {plain.weights:,} weights. Depthwise separable: {separable.weights:,} weights."
     return Scene(width=width, height=y - 32, items=tuple(items), title=text or "Layers", about=about)
-
-
-def _title(text: str, lines: Sequence[str]) -> tuple[list[Any], float, float]:
-    return title(text, lines)
 
 
 def counts(size: Sequence[int], inputs: int, outputs: int, taps: int) -> tuple[Count, Count]:

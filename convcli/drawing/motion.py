@@ -32,7 +32,6 @@ class Motion:
         self.windows = [FLAT, *own] if self.flat else own
         self.transposed = isinstance(self.windows[-1], Scatter)
         self.lengths = [window.length for window in self.windows]
-        self.positions = [(r, c) for r in range(self.lengths[0]) for c in range(self.lengths[1])]
         weights = kernel.dense_weights()
         filters, inputs = weights.shape[:2] if kernel.channels else (1, 1)
         if not 0 <= filter < filters:
@@ -44,12 +43,17 @@ class Motion:
         if inputs > MOST_CHANNELS:
             raise UsageError(f"each filter reads {inputs} channels; steps are drawn of at most {MOST_CHANNELS}")
         self.values = values
+        self.strips = self._strips(((), ()))
+        # Not before there are known to be few.
+        self.positions = [(r, c) for r in range(self.lengths[0]) for c in range(self.lengths[1])]
+        if self.deformed:
+            self.strips = self._strips(np.concatenate(self.deformed).T)
+
+    def _strips(self, ends: Sequence[Sequence[float]] | Floats) -> list[Strip]:
+        """The input along both axes; `ends` are places that are read besides those of undisplaced taps."""
         sizes = (1, *self.size) if self.flat else self.size
-        ends = np.concatenate(self.deformed).T if self.deformed else ((), ())
-        self.strips = [
-            Strip(window, n, kernel.border, more)
-            for window, n, more in zip(self.windows, sizes, ends, strict=True)
-        ]  # fmt: skip
+        axes = zip(self.windows, sizes, ends, strict=True)
+        return [Strip(window, n, self.kernel.border, more) for window, n, more in axes]
 
     @cached_property
     def deformed(self) -> list[Floats]:
@@ -85,6 +89,13 @@ class Motion:
         layout = kernel.axes + ("c" if kernel.channels else "")
         done = np.asarray(kernel.apply(self.values, layout, dtype=np.float64))
         return done[..., self.filter] if kernel.channels and done.ndim > len(kernel.axes) else done
+
+    def place(self, row: int, column: int) -> tuple[int, int] | None:
+        """The index of the sample that a cell shows, outside the input, too; None where a zero was put between."""
+        rows, columns = self.strips
+        if rows.gaps[row] or columns.gaps[column]:
+            return None
+        return (rows.low + row) // rows.step, (columns.low + column) // columns.step
 
     def value(self, plane: int, row: int, column: int) -> float | None:
         if self.samples is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from convcli.drawing.images import sized
-from convcli.drawing.parts import PAD, heading, number, title, wrapped
+from convcli.drawing.parts import PAD, header, heading, number, wrapped
 from convcli.drawing.scene import Box, Dot, Path, Picture, Scene, Text
 from convcli.errors import UsageError
 from convcli.ops.deformable import Deformable
@@ -52,7 +52,7 @@ def figure(kernel: Kernel, picture: Any, *, tap: int | None = None, title: str |
     if taps > 1:
         lines.append(f"tap {tap} of 0 to {taps - 1}")
     name = heading(kernel, title)
-    heads, top, wide = _title(name, lines)
+    heads, top, wide = header(name, lines)
     high = WIDTH * picture.shape[0] / picture.shape[1]
     y, left = top + 20, PAD + WIDTH + 28
     share = _share(longest, picture.shape[:2])
@@ -69,10 +69,6 @@ def figure(kernel: Kernel, picture: Any, *, tap: int | None = None, title: str |
         width=max(left + WIDTH + 24 + _WHEEL + PAD, wide), height=max(y + high, y + _WHEEL + 60) + PAD,
         items=tuple(items), title=f"Offsets of {name}", about=f"{' '.join(lines)}.",
     )  # fmt: skip
-
-
-def _title(name: str, lines: list[str]) -> tuple[list[Any], float, float]:
-    return title(name, lines)
 
 
 def field(kernel: Deformable, size: tuple[int, int], tap: int) -> tuple[Floats, Floats]:
@@ -124,7 +120,8 @@ def _arrows(down: Floats, right: Floats, share: float, y: float, size: tuple[int
         for column in range(int(step // stride[1]) // 2, down.shape[1], max(1, int(step // stride[1]))):
             a = PAD + (column * stride[1] + 0.5) * zoom, y + (row * stride[0] + 0.5) * zoom
             dx, dy = (float(part[row, column]) * zoom * share for part in (right, down))
-            b = min(max(a[0] + dx, PAD), PAD + WIDTH), min(max(a[1] + dy, y), y + size[0] * zoom)
+            cut = min(_part(a[0], dx, PAD, PAD + WIDTH), _part(a[1], dy, y, y + size[0] * zoom))
+            b = a[0] + dx * cut, a[1] + dy * cut
             if math.dist(a, b) < 1.5:
                 dots.append(Dot(x=a[0], y=a[1], r=1.6, fill="mark", stroke="marked", width=0.7))
                 continue
@@ -132,6 +129,11 @@ def _arrows(down: Floats, right: Floats, share: float, y: float, size: tuple[int
             under.append(Path(points=(a, b), stroke="marked", width=3, arrow=5))
             bright.append(Path(points=(a, b), stroke="mark", width=1.4, arrow=5, note=note))
     return [*dots, *under, *bright]
+
+
+def _part(start: float, way: float, low: float, high: float) -> float:
+    """How much of a way along an axis lies between `low` and `high`, at most 1."""
+    return min(1.0, ((high if way > 0 else low) - start) / way) if way else 1.0
 
 
 def _wheel(x: float, y: float, longest: float) -> list[Any]:

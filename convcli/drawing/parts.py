@@ -39,6 +39,8 @@ def number(value: float, digits: int = 3) -> str:
     ('−2', '.125', '1234.5', '1e-5')
     """
     value = float(value)
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
     if abs(value) < 1e-12:
         return "0"
     if abs(value - round(value)) < 1e-9 and abs(value) < 1e6:
@@ -51,14 +53,6 @@ def number(value: float, digits: int = 3) -> str:
         elif "." in text:
             text = text.rstrip("0").rstrip(".").replace("0.", ".", int(abs(value) < 1))
     return text.replace("-", "−", int(value < 0))
-
-
-def short(value: float) -> str:
-    """A large number in thousands, millions, thousand millions."""
-    for unit, size in ((" G", 1e9), (" M", 1e6), (" k", 1e3)):
-        if value >= size * 0.9995:
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.3g}"
 
 
 def width_of(text: str, size: float = 12, *, bold: bool = False) -> float:
@@ -76,15 +70,16 @@ def wrapped(text: str, lines: int = 3) -> list[str]:
 def heading(kernel: Kernel, title: str | None) -> str:
     """The title that was asked for, or what the kernel is called."""
     if title is not None:
-        return wrapped(title, 1)[0]
+        return title
     if kernel.name in ("inline", "kernel"):
         kind = "" if kernel.type == "dense" else f"{kernel.type.replace('_', ' ')} "
         return f"{kind}kernel of {'×'.join(map(str, kernel.taps))} taps".capitalize()
-    return wrapped(kernel.name, 1)[0]
+    return kernel.name
 
 
-def title(text: str, lines: Sequence[str] = ()) -> tuple[list[Any], float, float]:
-    """A heading and the lines below it, where the figure goes on below them, and how wide they are."""
+def header(text: str, lines: Sequence[str] = ()) -> tuple[list[Any], float, float]:
+    """A heading of one line and lines below it, where the figure goes on below them, and how wide they are."""
+    text = wrapped(text, 1)[0]
     items: list[Any] = [Text(x=PAD, y=PAD + 10, text=text, size=16, bold=True, anchor="start")] if text else []
     y = PAD + 10.0 if text else PAD - 8.0
     for line in filter(None, lines):
@@ -155,9 +150,14 @@ class Look:
     @property
     def label(self) -> str:
         """What is to be said of the numbers in the cells."""
+        return f"weights{self.scale}"
+
+    @property
+    def scale(self) -> str:
+        """By what the numbers in the cells were multiplied."""
         if self.factor in (0, 1) and not self.rounded:
-            return "weights"
-        return f"weights × {number(self.factor)}" + ", rounded" * self.rounded
+            return ""
+        return f" × {number(self.factor)}" + " (rounded)" * self.rounded
 
 
 def heat(weights: Floats, x: float, y: float, size: float, look: Look, name: Callable[..., str]) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from convcli.drawing.images import shown
-from convcli.drawing.parts import PAD, heading, heat_pixels, number, scale_bar, title, wrapped
+from convcli.drawing.parts import PAD, header, heading, heat_pixels, number, scale_bar, wrapped
 from convcli.drawing.scene import Picture, Scene, Text
 from convcli.errors import UsageError
 from convcli.filtering import Chain, filter_pixels
@@ -59,15 +59,13 @@ def figure(
     maps = any(isinstance(kernel, NetworkKernel) and kernel.makes_maps for kernel in kernels) and range == "auto"
     says = "maps: orange is positive, blue negative, in full colour from the number at the right on" if maps else ""
     name = ", ".join(heading(kernel, None) for kernel in kernels) if title is None else title
-    return arranged(panels, wrapped(name, 1)[0], [what, *filter(None, [says])], columns or COLUMNS)
+    return arranged(panels, name, [what, *filter(None, [says])], columns or COLUMNS)
 
 
 def arranged(panels: Sequence[Panel], name: str, lines: Sequence[str], columns: int) -> Scene:
     """Panels as a contact sheet."""
-    items, top, wide = title(name, lines)
-    items = list(items)
-    high = WIDTH * panels[0].pixels.shape[0] / panels[0].pixels.shape[1]
-    y = top
+    items, top, wide = header(name, lines)
+    items, y = list(items), top
     for first in range(0, len(panels), columns):
         row = panels[first : first + columns]
         high = max(WIDTH * panel.pixels.shape[0] / panel.pixels.shape[1] for panel in row)
@@ -115,14 +113,18 @@ def _maps(network: NetworkKernel, picture: Any) -> list[Panel]:
     maps = np.asarray(filter_pixels(picture, Chain([network], "float"), counted=False).array, np.float64)
     if maps.shape[2] > MOST:
         raise UsageError(f"network '{network.name}' makes {maps.shape[2]} maps; at most {MOST} panels are drawn")
-    peaks = np.percentile(np.abs(maps), _PERCENTILE, axis=(0, 1))
-    return [
-        Panel(
-            pixels=heat_pixels(maps[..., k], float(peaks[k])), name=f"map {k}",
-            remark=f"±{number(float(f'{peaks[k]:.3g}'))}",
-        )
-        for k in np.arange(maps.shape[2])
-    ]  # fmt: skip
+    panels = []
+    for k in np.arange(maps.shape[2]):
+        peak = _peak(maps[..., k])
+        pixels = heat_pixels(np.nan_to_num(maps[..., k]), peak)
+        panels.append(Panel(pixels=pixels, name=f"map {k}", remark=f"±{number(float(f'{peak:.3g}'))}"))
+    return panels
+
+
+def _peak(result: Floats) -> float:
+    """A magnitude that few finite samples exceed."""
+    finite = np.abs(result[np.isfinite(result)])
+    return float(np.percentile(finite, _PERCENTILE)) if finite.size else 0.0
 
 
 def _sums_to_zero(kernel: Kernel) -> bool:
@@ -135,9 +137,7 @@ def _sums_to_zero(kernel: Kernel) -> bool:
 
 def _around_grey(result: Floats, dtype: Any) -> tuple[Any, str]:
     """Results with 0 as grey, and how far from 0 black and white are."""
-    finite = np.abs(result[np.isfinite(result)])
-    peak = float(np.percentile(finite, _PERCENTILE)) if finite.size else 0.0
-    peak = peak or 1.0
+    peak = _peak(result) or 1.0
     grey = np.clip(np.rint(128 + np.nan_to_num(result) * (127 / peak)), 0, 255).astype(np.uint8)
     return grey, f"grey: 0, ±{number(float(f'{peak:.3g}'))}"
 
@@ -156,7 +156,7 @@ def difference(kernel: Kernel, picture: Any, *, title: str | None = None) -> Sce
 
 def _compared(kernel: Kernel, both: Sequence[Any], change: Floats, peak: float, text: str | None) -> Scene:
     name = heading(kernel, text)
-    items, top, wide = title(name, wrapped(kernel.about))
+    items, top, wide = header(name, wrapped(kernel.about))
     items, w = list(items), WIDTH_OF_DIFFERENCE
     high = w * change.shape[0] / change.shape[1]
     remark = f"mean of |difference|: {np.abs(change).mean():.2f}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convcli.drawing.parts import PAD, cell, heading, in_cell, number, title
+from convcli.drawing.parts import PAD, cell, header, heading, in_cell, number
 from convcli.drawing.scene import Box, Group, Path, Scene, Text
 from convcli.drawing.steps import CELL, CELL_WITH_NUMBERS
 from convcli.drawing.strips import MOST_PLACES, check_rank, check_steps, described, relation
@@ -26,7 +26,8 @@ def figure(
 ) -> Scene:
     """The animation of a transposed 2-D kernel on an input of `size`; with `values` sums build up, else counts.
 
-    Samples outside the input stamp nothing here: it is what border `zero` computes. Raises UsageError for others.
+    Raises UsageError where that is not what the kernel computes: for a border whose samples outside the input stamp,
+    too, and, with `values`, for a bias or an activation.
     """
     check_rank(kernel)
     windows = kernel.windows(size, kernel.axes)
@@ -36,9 +37,13 @@ def figure(
     if kernel.channels:
         fact = f"kernel '{kernel.name}' is a filter bank; stamps are drawn of one kernel"
         raise UsageError(fact, hint="convcli draw steps without --stamps")
-    if values is not None and kernel.border != "zero":
+    reads = [window.reads(0, window.length) for window in windows]
+    if kernel.border != "zero" and any(low < 0 or high > n for (low, high), n in zip(reads, size, strict=True)):
         fact = f"with border {kernel.border} samples outside the input stamp, too"
         raise UsageError(fact, hint="--border zero, or without --stamps")
+    if values is not None and not kernel.is_linear:
+        fact = f"kernel '{kernel.name}' has a bias or an activation: stamps alone are not its output"
+        raise UsageError(fact, hint="convcli draw steps without --stamps, or without --values")
     check_steps(size, still=still, what="samples")
     if values is not None and values.shape != tuple(size):
         raise ShapeError(f"the values have shape {values.shape}, the input {tuple(size)}")
@@ -85,7 +90,7 @@ class _Stamps:
             described(self.kernel, self.size),
             f"{relation(self.kernel, self.size)}; every sample stamps the kernel",
         ]
-        heads, top, wide = title(name, lines)
+        heads, top, wide = header(name, lines)
         size, high = self.cell, max(self.n[0], self.cells[0]) * self.cell
         self.x0, self.y0 = float(PAD), top + 26 + (high - self.n[0] * size) / 2
         self.xo, self.yo = self.x0 + self.n[1] * size + 84, top + 26 + (high - self.cells[0] * size) / 2
@@ -155,7 +160,8 @@ class _Stamps:
             for (frame, total, count), end in zip(steps, ends, strict=True):
                 text = str(count) if self.values is None else number(total)
                 told = str(count) if self.values is None else f"{total:.6g}"
-                note = f"output[{r - self.before[0]}, {c - self.before[1]}] = {told}" if there else "cut off"
+                what = "output" if self.values is not None else "stamps on output"
+                note = f"{what}[{r - self.before[0]}, {c - self.before[1]}] = {told}" if there else "cut off"
                 strength = 1.0 if self.values is not None else min(1.0, 0.25 + 0.25 * count)
                 if there:
                     look = {"fill": "output", "opacity": strength, "stroke": "outputline"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from convcli.drawing.motion import Motion
-from convcli.drawing.parts import PAD, cell, heading, in_cell, number, title, width_of
+from convcli.drawing.parts import PAD, cell, header, heading, in_cell, number, width_of
 from convcli.drawing.scene import Box, Dot, Group, Path, Scene, Text
 from convcli.drawing.strips import check_rank, check_steps, described, kind_of, relation
 
@@ -52,7 +52,7 @@ class _Steps:
             last = first + len(self.motion.weights) - 1
             which = f"channel {last}" if last == first else f"channels {first} to {last}"
             lines.append(f"filter {self.motion.filter} of {kernel.channels[1]}, which reads {which}")
-        heads, top, wide = title(name, lines)
+        heads, top, wide = header(name, lines)
         self.x0, self.y0 = float(PAD), top + 26
         self.high = len(self.motion.strips[0]) * self.cell
         self.x1 = self.x0 + len(self.motion.strips[1]) * self.cell
@@ -96,7 +96,9 @@ class _Steps:
                     kind, x, y = kind_of(down, right), self.x0 + c * self.cell, top + r * self.cell
                     value, note = self.motion.value(plane, r, c), ""
                     if value is not None:
-                        note = f"input[{rows.low + r}, {columns.low + c}] = {value:.6g}"
+                        place = self.motion.place(r, c)
+                        name = f"input[{place[0]}, {place[1]}]" if place else "put between the samples"
+                        note = f"{name} = {value:.6g}"
                         numbers.append(in_cell(number(value), x, y, self.cell, note=note))
                     elif self.motion.transposed and kind == "input":
                         half = self.cell / 2

@@ -33,15 +33,16 @@ class Strip:
         """`more` are places that are read besides, by deformable taps."""
         transposed = isinstance(window, Scatter)
         self.step = window.stride if transposed else 1
-        reach = window.dilation * (window.taps - 1)
-        outputs = range(window.length)
-        self.starts = [o + window.before - reach if transposed else o * window.stride - window.before for o in outputs]
+        reach, step = window.dilation * (window.taps - 1), 1 if transposed else window.stride
+        first = window.before - reach if transposed else -window.before
+        last = first + (window.length - 1) * step
         far = [math.floor(place) for place in more] + [math.ceil(place) for place in more]
-        self.low = min(0, *self.starts, *far)
-        self.high = max((n - 1) * self.step, self.starts[-1] + reach, *far) + 1
+        self.low = min(0, first, *far)
+        self.high = max((n - 1) * self.step, last + reach, *far) + 1
         if self.high - self.low > MOST_PLACES:
             fact = f"{self.high - self.low} places along an axis; at most {MOST_PLACES} can be told apart"
             raise UsageError(fact, hint="--size 8x8, or less padding, dilation or stride")
+        self.starts = range(first, last + 1, step)
         places = np.arange(self.low, self.high)
         there, index = places % self.step == 0, places // self.step
         self.sources = np.where(there, source_indices(index, n, border), -1)

@@ -34,7 +34,9 @@ def encode(scene: Scene, theme: str = "auto") -> bytes:
     body = "\n".join(map(writer.item, scene.items))
     title, about = (escape(printable(text)) for text in (scene.title, scene.about))
     width, height = number(scene.width), number(scene.height)
-    name = f"c{crc32(f'{title}{about}{width}{height}{body}'.encode()):08x}"
+    # Figures of one page may differ in their colours and times alone: their rules must not meet.
+    looks = "".join(writer.rules("", theme))
+    name = f"c{crc32(f'{title}{about}{width}{height}{body}{looks}'.encode()):08x}"
     text = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="{name}" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="img" aria-labelledby="{name}-t {name}-d" font-family="{FONT}">\n'

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from convcli.drawing.parts import PAD, heading, number, title, wrapped
+from convcli.drawing.images import window_of
+from convcli.drawing.parts import PAD, header, heading, number, wrapped
 from convcli.drawing.scene import Box, Dot, Path, Picture, Scene, Text
 from convcli.drawing.theme import over
 from convcli.errors import UsageError
@@ -81,7 +82,7 @@ class _Taps:
         self.plain = [_undisplaced(kernel, point, self.size) for point in points]
 
     def scene(self, name: str) -> Scene:
-        heads, top, wide = title(name, [*wrapped(self.kernel.about), *self._lines()])
+        heads, top, wide = header(name, [*wrapped(self.kernel.about), *self._lines()])
         high, width = self.size[0] * self.zoom, self.size[1] * self.zoom
         left, above, right, below = self._margins()
         self.x0, self.y0 = PAD + left, top + above
@@ -151,9 +152,9 @@ class _Taps:
         return items
 
     def _middle(self, index: int) -> Any:
-        """Where an output's own place is among the places that it would read without offsets."""
-        plain = self.plain[index]
-        return np.nanmean(plain, axis=0) if len(plain) % 2 == 0 else plain[len(plain) // 2]
+        """The middle of what an output would read without offsets."""
+        windows = self.kernel.windows(self.size, "yx")
+        return np.array([window.middle(o) for window, o in zip(windows, self.points[index], strict=True)])
 
     def _rays(self, index: int) -> list[Any]:
         middle = self._at(self._middle(index))
@@ -188,12 +189,10 @@ class _Taps:
         middle = np.rint(self._middle(index)).astype(int)
         reach = int(np.abs(reads[there] - middle).max(initial=1)) + 2
         count = 2 * reach + 1
-        rows, columns = (
-            np.clip(np.arange(m - reach, m + reach + 1), 0, n - 1) for m, n in zip(middle, self.size, strict=True)
-        )
+        ranges = [(int(m) - reach, int(m) + reach + 1) for m in middle]
         side = _INSET / count
         items: list[Any] = [
-            Picture(x=x, y=y, w=_INSET, h=_INSET, pixels=self.picture[np.ix_(rows, columns)]),
+            Picture(x=x, y=y, w=_INSET, h=_INSET, pixels=window_of(self.picture, ranges, self.kernel.border)),
             Text(x=x, y=y - 8, text=f"around y {middle[0]}, x {middle[1]}", size=12, role="faint", anchor="start"),
         ]
         for place, weight in zip(reads[there], map(float, weights[there]), strict=True):

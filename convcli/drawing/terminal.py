@@ -23,7 +23,6 @@ from convcli.reports.screen import terminal_width
 if TYPE_CHECKING:
     from convcli.drawing.parts import Floats
 
-PROTOCOLS: Final = ("auto", "kitty", "iterm", "sixel", "blocks")
 #: Pixels of a character's cell that pictures are made for; columns that a picture takes at most.
 _CELL: Final = (8, 16)
 _WIDEST: Final = 120

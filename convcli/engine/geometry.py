@@ -84,6 +84,14 @@ class Gather:
         """
         return [output * self.stride - self.before + self.dilation * t for t in range(self.taps)]
 
+    def middle(self, output: int) -> float:
+        """The middle of what an output reads, which lies between two samples where taps are even.
+
+        >>> Gather(4, 1, 1, 1, 3).middle(1)
+        1.5
+        """
+        return output * self.stride - self.before + self.dilation * (self.taps - 1) / 2
+
 
 @record(kw_only=False)
 class Scatter:
@@ -109,6 +117,14 @@ class Scatter:
         """
         numerators = (output + self.before - self.dilation * t for t in range(self.taps))
         return [math.nan if n % self.stride else n / self.stride for n in numerators]
+
+    def middle(self, output: int) -> float:
+        """The place in the input whose stamp would have its middle on an output; between samples for most.
+
+        >>> Scatter(3, 2, 1, 1, 6).middle(1)
+        0.5
+        """
+        return (output + self.before - self.dilation * (self.taps - 1) / 2) / self.stride
 
 
 Window: TypeAlias = Gather | Scatter

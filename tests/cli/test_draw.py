@@ -120,6 +120,8 @@ def test_compare_draws_its_rows(tmp_path: Path) -> None:
         (["steps", "sharpen", "--size", "5x5x5", "-o", "a.svg"], 2, "Error: the kernel moves along y,x"),
         (["steps", "sharpen", "--values", "[[1, 2], [3]]", "-o", "a.svg"], 2, "Error: --values: no rows of numbers"),
         (["steps", "sharpen", "--values", "[1", "-o", "a.svg"], 2, "Error: --values: no rows of numbers"),
+        (["steps", "sharpen", "--values", f"[[{'9' * 400}]]", "-o", "a.svg"], 2, "Error: --values: no rows of numbers"),
+        (["steps", "sharpen", "--values", "[[1e400]]", "-o", "a.svg"], 2, "Error: values that are not finite"),
         (["steps", "sharpen", "--values", "no.png", "-o", "a.svg"], 1, "Error: no.png: no such file"),
         (["steps", "sharpen", "--values", "no.npy", "-o", "a.svg"], 1, "Error: no.npy: no such file"),
         (["steps", "sharpen", "--values", "[[1]]", "--size", "2x2", "-o", "a.svg"], 2, "Error: --values has shape"),

@@ -52,6 +52,9 @@ def test_rules_are_for_their_own_figure(moving: Drawing) -> None:
     assert not names[0] & names[1]
     style = re.search(r"<style>(.*)</style>", moving.svg(), re.S)
     assert style
+    roots = [convcli.draw.steps("box", (3, 3), **look).svg().split('class="')[1].split('"')[0]
+             for look in ({}, {"theme": "dark"}, {"seconds": 2})]  # fmt: skip
+    assert len(set(roots)) == 3
     own = moving.svg().split('class="')[1].split('"')[0]
     selectors = re.findall(r"(?:^|\})([^{}@%]+)\{", re.sub(r"@keyframes \S+\{(?:[^{}]*\{[^{}]*\})*\}", "", style[1]))
     assert all(selector.strip().startswith(f".{own} ") for selector in selectors)

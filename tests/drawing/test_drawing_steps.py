@@ -42,6 +42,8 @@ BANKS: list[dict[str, Any]] = [
     {"type": "separable", "taps": np.arange(1, 13).reshape(2, 2, 3), "border": "reflect"},
 ]
 
+STAMPED: dict[str, Any] = {"type": "transposed", "weights": {"fill": 1, "size": [3, 3]}, "stride": 2}
+
 
 def samples(*shape: int) -> np.ndarray[Any, Any]:
     return np.random.default_rng(3).integers(-4, 9, shape).astype(float)
@@ -105,6 +107,17 @@ def test_border_cells_show_what_the_rule_shows_there(border: str) -> None:
     assert drawn == {(r - 2, c - 1): v for (r, c), v in np.ndenumerate(padded)}
 
 
+@pytest.mark.parametrize("border", ["zero", "reflect"])
+def test_cells_of_a_transposed_input_are_named_by_their_samples(border: str) -> None:
+    x, kernel = samples(3, 4), convcli.load({**STAMPED, "border": border})
+    drawing = convcli.draw.steps(kernel, values=x)
+    drawn = notes(drawing, "input")
+    padded = np.pad(x, 1, "reflect" if border == "reflect" else "constant")  # type: ignore[call-overload]
+    assert {place: drawn[place] for place in np.ndindex(x.shape)} == dict(np.ndenumerate(x))
+    assert all(padded[r + 1, c + 1] == value for (r, c), value in drawn.items())
+    assert drawing.svg().count("<title>put between the samples = 0</title>") > 10
+
+
 @pytest.mark.parametrize("case", CASES[:7], ids=str)
 def test_taps_lie_where_the_kernel_reads(case: dict[str, Any]) -> None:
     """The group of taps is moved to the places of `Kernel.reads`, which impulses prove (tests/ops/test_reads.py)."""
@@ -134,7 +147,9 @@ def test_stamps_add_up_to_what_the_engine_computes(case: dict[str, Any]) -> None
 
 def test_stamps_count_how_many_met() -> None:
     kernel = convcli.load({"type": "transposed", "weights": {"fill": 1, "size": [3, 3]}, "stride": 2, "border": "zero"})
-    counted = notes(convcli.draw.steps(kernel, (3, 3), stamps=True).frame(9), "output")
+    counted = notes(convcli.draw.steps(kernel, (3, 3), stamps=True).frame(9), "stamps on output")
+    biased = kernel.replace(bias=convcli.load({"weights": [[1]], "bias": [5]}).bias)
+    assert notes(convcli.draw.steps(biased, (3, 3), stamps=True).frame(9), "stamps on output") == counted
     for place, expected in np.ndenumerate(kernel.apply(np.ones((3, 3)), "yx")):
         assert counted.get(place, 0) == expected
 
@@ -153,7 +168,12 @@ def test_stamps_count_how_many_met() -> None:
         ("sharpen", {"values": [[1, float("nan")]]}, "not finite"),
         ("luma", {"values": [[1, 2], [3, 4]]}, "the values have shape (2, 2); kernel 'luma' takes (2, 2, 3)"),
         ({"axes": "zyx", "weights": {"fill": 1, "size": [3, 3, 3]}}, {"size": (4, 4, 4)}, "of rank 3"),
-        ({"type": "transposed", "weights": [[1, 2]], "stride": 2}, {"values": [[1]], "stamps": True}, "border reflect"),
+        (STAMPED, {"values": [[1]], "stamps": True}, "border reflect"),
+        (STAMPED, {"size": (3, 3), "stamps": True}, "border reflect"),
+        ({**STAMPED, "border": "zero", "bias": [1]}, {"values": [[1]], "stamps": True}, "has a bias or an activation"),
+        ({**STAMPED, "border": "zero", "activation": "relu"}, {"values": [[1]], "stamps": True}, "an activation"),
+        ("sharpen", {"size": (10**9, 10**9), "frame": 1}, "1000000002 places along an axis; at most 40"),
+        ("swirl", {"size": (10**5, 10**5), "frame": 1}, "100000 places along an axis; at most 40"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_followed_is_refused(source: Any, settings: dict[str, Any], fact: str) -> None:

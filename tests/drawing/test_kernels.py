@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
 import convcli
+from convcli.drawing.parts import number
 from convcli.drawing.response import response
 from convcli.drawing.scene import Text
 from convcli.errors import UsageError
@@ -43,6 +45,25 @@ def test_factors_multiply_to_the_weights(name: str) -> None:
     down, right = (notes(kernel.draw(), axis) for axis in "yx")
     product = np.outer([down[k] for k in sorted(down)], [right[k] for k in sorted(right)])
     np.testing.assert_allclose(product, kernel.dense_weights(), rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["sobel-x", "gaussian:sigma=1.3", "binomial-5", "scharr-y"])
+def test_numbers_of_factors_are_told_with_their_scale(name: str) -> None:
+    drawn = convcli.load(name).draw()
+    label = next(text for text in texts(drawn) if "the product of" in text)
+    for axis in "yx":
+        said = re.search(rf"\b{axis}( × (\d+)( \(rounded\))?)?(?= and|$)", label)
+        assert said, label
+        factor = float(said[2] or 1)
+        cells = [i for i in drawn.scene.items if isinstance(i, Text) and i.note.startswith(f"{axis}[")]
+        assert cells
+        for cell in cells:
+            exact = factor * float(cell.note.split(" = ")[1])
+            assert value(cell.text) == pytest.approx(exact, abs=0.5 if said[3] else 1e-4)
+
+
+def test_numbers_that_are_none_are_drawn_all_the_same() -> None:
+    assert [number(v) for v in (float("inf"), -float("inf"), float("nan"))] == ["∞", "−∞", "NaN"]
 
 
 def test_what_is_no_product_has_no_factors() -> None:

@@ -12,7 +12,7 @@ import pytest
 import convcli
 from convcli.costs import receptive
 from convcli.drawing import field as receptive_field, offsets
-from convcli.drawing.scene import Dot, Path, Picture, Text
+from convcli.drawing.scene import Box, Dot, Path, Picture, Text
 from convcli.errors import ConvcliError
 from convcli.networks.placed import Flow, Placed
 from tests.support import noise, run, save
@@ -42,6 +42,41 @@ def test_dots_are_where_taps_read(source: Any) -> None:
     weights = np.abs(weights).mean(axis=(0, 1)) if kernel.channels else weights
     places = np.concatenate([kernel.reads(point, (96, 120))[weights.reshape(-1) != 0] for point in points])
     np.testing.assert_allclose(drawn, places[~np.isnan(places[:, 0])], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "source", ["upsample-bilinear-2x", "{type: transposed, weights: {fill: 1, size: [3, 3]}, stride: 2}"]
+)
+def test_marks_of_outputs_lie_in_the_middle_of_what_they_read(source: str) -> None:
+    """Where the middle tap of a transposed kernel meets no sample, too."""
+    kernel = convcli.load(source)
+    for point in [(20, 30), (20, 31), (21, 30), (21, 31)]:
+        scene = convcli.draw.taps(kernel, PICTURE, [point]).scene
+        picture = next(item for item in scene.items if isinstance(item, Picture))
+        zoom = picture.w / 120
+        marks = [item for item in scene.items if isinstance(item, Box) and item.w == 18]
+        assert marks
+        for mark in marks:
+            y, x = (mark.y + 9 - picture.y) / zoom - 0.5, (mark.x + 9 - picture.x) / zoom - 0.5
+            height, _ = kernel.taps
+            down = (point[0] + kernel.windows((96, 120), "yx")[0].before - (height - 1) / 2) / kernel.stride[0]
+            assert y == pytest.approx(down) and x == pytest.approx(point[1] / 2, abs=0.5)
+
+
+@pytest.mark.parametrize("border", ["zero", "wrap", "reflect", "replicate"])
+def test_pixels_outside_a_picture_are_those_of_the_border(border: str) -> None:
+    modes = {"zero": "constant", "replicate": "edge"}
+    padded = np.pad(PICTURE, ((6, 6), (6, 6), (0, 0)), modes.get(border, border))  # type: ignore[call-overload]
+    inset = [
+        i for i in convcli.draw.taps(f"box:border={border}", PICTURE, [(1, 2)]).scene.items if isinstance(i, Picture)
+    ][1]
+    reach = inset.pixels.shape[0] // 2
+    np.testing.assert_array_equal(inset.pixels, padded[7 - reach : 8 + reach, 8 - reach : 9 + reach])
+    seen = next(
+        i for i in convcli.draw.field([f"box:border={border}"], PICTURE, (0, 0)).scene.items if isinstance(i, Picture)
+    )
+    dark = np.rint(padded[1:, 1:][: seen.pixels.shape[0], : seen.pixels.shape[1]] * 0.22)
+    np.testing.assert_array_equal(seen.pixels[0], dark[0])
 
 
 def test_small_kernels_are_enlarged_and_large_ones_are_not() -> None:
@@ -74,6 +109,16 @@ def test_arrows_lie_on_the_picture_and_say_how_long_the_longest_is() -> None:
         if isinstance(item, Path) and item.arrow:
             assert all(picture.x <= x <= picture.x + picture.w and picture.y <= y <= picture.y + picture.h + 1e-9
                        for x, y in item.points)  # fmt: skip
+
+
+def test_arrows_that_are_cut_keep_their_direction() -> None:
+    array = np.stack([np.full((96, 120), -40.0), np.full((96, 120), 90.0)])
+    kernel = {"type": "deformable", "weights": [[1]], "offsets": array}
+    arrows = [i for i in convcli.draw.offsets(kernel, PICTURE).scene.items if isinstance(i, Path) and i.arrow]
+    assert len(arrows) > 100
+    for arrow in arrows:
+        (ax, ay), (bx, by) = arrow.points
+        assert (by - ay) * 90 == pytest.approx((bx - ax) * -40)
 
 
 def test_hues_of_equal_lengths_are_equally_light() -> None:

@@ -95,6 +95,15 @@ def test_maps_of_any_layer_are_panels_of_their_own(network: str) -> None:
     assert len(whole) == 2
 
 
+def test_maps_that_are_not_finite_are_drawn_by_those_that_are() -> None:
+    picture = np.full((6, 7, 3), 0.5)
+    picture[2, 3] = np.nan
+    kernel = convcli.load({"weights": [[1, -1]]})
+    panel = pictures(convcli.draw.sheet([kernel], picture))[1]
+    assert panel.shape == (6, 7, 3) and (panel == 128).all()
+    assert sheets._peak(np.full((2, 2), np.nan)) == 0
+
+
 def test_difference_is_that_of_the_bytes() -> None:
     drawing = convcli.draw.difference("sharpen", PICTURE)
     before, after, _ = pictures(drawing)
@@ -139,6 +148,17 @@ def test_dots_lie_by_work_and_time() -> None:
     x, y = [dot.x for dot in dots], [dot.y for dot in dots]
     assert x[1] - x[0] == pytest.approx(x[2] - x[1]) and y[1] - y[0] == pytest.approx(y[2] - y[1])
     assert x[1] > x[0] and y[1] < y[0]
+
+
+def test_titles_are_a_line_whatever_is_asked_for() -> None:
+    title = "a\nb\x1b[31m " * 40
+    for drawing in (
+        convcli.draw.layers(title=title), convcli.draw.costs(REPORT, title=title),
+        convcli.draw.sheet(["box"], PICTURE, title=title), convcli.draw.kernel("box", title=title),
+    ):  # fmt: skip
+        (head,) = [text for text in texts(drawing) if text.startswith("a b")]
+        assert len(head) == 96 and head.endswith("…") and "\x1b" not in head
+        assert drawing.scene.width < 1200 and drawing.pixels()
 
 
 @pytest.mark.parametrize(
