@@ -47,7 +47,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--no-run", action="store_true", help="measure nothing, report what is in the --json file")
     add("--markdown", metavar="FILE", type=Path, help="write the report to FILE, not to stdout")
     add("--svg", metavar="FILE", type=Path, help="draw the ratios")
-    add("--readme", action="store_true", help="rewrite the table in README.md and its chart")
+    add("--readme", action="store_true", help="rewrite the table in docs/speed.md, its chart and RESULTS.md")
     given = parser.parse_args(arguments)
     if given.no_run and not given.json:
         parser.error("--no-run reports what --json FILE holds")

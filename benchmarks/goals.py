@@ -112,12 +112,6 @@ def _judge(what: str, pairs: Sequence[tuple[Goal, Row]]) -> Judged:
     )
 
 
-def met(run: Run) -> tuple[int, int]:
-    """How many goals are met, and of how many that were measured."""
-    found = [one for one in judged(run) if one.of]
-    return sum(one.met == one.of for one in found), len(found)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Loss:
     """A row in which somebody is faster than we are: our ratio to the fastest, and whether a goal is missed by it."""

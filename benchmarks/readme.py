@@ -1,15 +1,16 @@
-"""The part of the README that a run writes: between two comments, nothing else is touched."""
+"""The part of docs/speed.md that a run writes: between two comments, nothing else is touched."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import chart, goals, report
+from benchmarks import chart, report
 from benchmarks.model import US, Row, Run
 
 START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"
-#: The full report of the run that the README tells of.
+#: The page that tells of a run, and the full report of it.
+PAGE = "docs/speed.md"
 RESULTS = "benchmarks/RESULTS.md"
 #: That of a machine with AVX-512, where the run was on one without.
 EARLIER = "benchmarks/RESULTS-AVX-512.md"
@@ -38,29 +39,25 @@ def written(text: str, run: Run) -> str:
 
 
 def rewrite(folder: Path, run: Run) -> None:
-    """Rewrites the README of the project in `folder`, the report and the chart that it refers to."""
-    path = folder / "README.md"
+    """Rewrites the page of the project in `folder`, the report and the chart that it refers to."""
+    path = folder / PAGE
     path.write_text(written(path.read_text(encoding="utf-8"), run), encoding="utf-8")
     (folder / RESULTS).write_text(report.whole(run), encoding="utf-8")
     (folder / "benchmarks" / "ratios.svg").write_text(chart.drawn(run), encoding="utf-8")
 
 
 def section(run: Run) -> str:
-    """The seconds of whole commands, what became of the goals, and where that was."""
+    """The seconds of whole commands, where others are faster, and where that was."""
     rows = [row for row in run.rows if row.section in ("commands", "batch")]
     parts = []
     if run.quick:
         parts.append("From a quick run, on small pictures.")
     if rows:
         parts.append(seconds(rows))
-    met, found = goals.met(run)
-    parts.append(
-        f"Of the {found} goals that are set for it, {met} are met here: [all of them, and all figures]({RESULTS})."
-    )
-    # GitHub folds it; the blank lines make Markdown of what is inside.
-    parts.append(f"<details><summary>Where others are faster</summary>\n\n{report.slower(run)}\n\n</details>")
+    parts.append(f"[All figures](../{RESULTS}).")
+    parts.append(f"### Where others are faster\n\n{report.slower(run)}\n\n### Measured on")
     if "AVX-512" not in run.facts["Machine"]:
-        parts.append(f"On a processor with AVX-512 ratios are others: [an earlier run]({EARLIER}).")
+        parts.append(f"On a processor with AVX-512 ratios are others: [an earlier run](../{EARLIER}).")
     parts.append("<br>\n".join(f"{name}: {value}" for name, value in report.shown_facts(run).items()))
     return "\n\n".join(parts)
 

@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/drawings.md anew, by the commands that stand in it: `python docs/remake.py`."""
+"""Makes the pictures of docs/ anew, by the commands above them, and the gallery's text: `python docs/remake.py`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,71 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "drawings.md"
+GALLERY = ROOT / "docs" / "gallery.md"
+
+#: What the gallery shows a kernel on, where that is not the pond, once.
+_INPUTS = {
+    "brush": "samples/scene.jpg -k brush -k brush",
+    "swirl": "samples/scene.jpg",
+    "denoise-deformable": "samples/noisy.png",
+    "smooth-edges": "samples/noisy.png",
+}
+_HEAD = """# Gallery
+
+Every kernel that is shipped, with the command that made its picture, in the folder of the project. `python
+docs/remake.py` makes this page and its pictures anew. What goes in is mostly this pond, 256x192 pixels:
+
+![A pond with koi and water lilies](../samples/pond.png)
+"""
 
 
-def commands() -> Iterator[list[str]]:
-    """The arguments of each command of the page, in order; the last is the picture's file."""
-    for line in re.findall(r"^    \$ convcli (.+)$", PAGE.read_text(), re.M):
+def commands(page: Path = PAGE) -> Iterator[list[str]]:
+    """The arguments of each command of a page, in order; the last is the picture's file."""
+    for line in re.findall(r"^    \$ convcli (.+)$", page.read_text(encoding="utf-8"), re.M):
         yield shlex.split(line)
+
+
+def gallery() -> str:
+    """The gallery's text: of each shipped kernel its name, what it is, its parameters, its command and its picture."""
+    from convcli.spec.library import names
+
+    return "\n".join([_HEAD, *map(_entry, names())])
+
+
+def _entry(name: str) -> str:
+    from convcli.spec.library import read
+
+    picture = f"gallery/{name}.jpg"
+    chain = f"{_INPUTS.get(name, 'samples/pond.png')} -k {name}"
+    command = f"convcli apply {chain} --quality 80 --quiet -o docs/{picture}"
+    parameters = ", ".join(f"`{key}={value}`" for key, value in _parameters(name).items())
+    return (
+        f"## {name}\n\n{read(name).about}{f' Parameters: {parameters}.' if parameters else ''}\n\n"
+        f"    $ {command}\n\n![{name}]({picture})\n"
+    )
+
+
+def _parameters(name: str) -> dict[str, Any]:
+    """The parameters of the rules that a kernel file names, each with its value there."""
+    import yaml
+
+    from convcli.spec.library import folder
+
+    fields = yaml.safe_load((folder() / f"{name}.yaml").read_text(encoding="utf-8"))
+    rules = [rule for key in ("weights", "taps", "offsets") if isinstance(rule := fields.get(key), dict)]
+    return {
+        key: value for rule in rules for each in rule.values() if isinstance(each, dict) for key, value in each.items()
+    }
 
 
 if __name__ == "__main__":
     from convcli.cli import run
 
     os.chdir(ROOT)
-    sys.exit(max(run([*arguments, "--overwrite"]) for arguments in commands()))
+    GALLERY.write_text(gallery(), encoding="utf-8")
+    (ROOT / "docs" / "gallery").mkdir(exist_ok=True)
+    sys.exit(max(run([*arguments, "--overwrite"]) for page in (PAGE, GALLERY) for arguments in commands(page)))

@@ -58,13 +58,13 @@ class Result:
 def run(*arguments: str | Path, stdin: bytes = b"") -> Result:
     """The command line in this process: quick. An exception that gets past its error boundary fails the test."""
     out, err = io.BytesIO(), io.BytesIO()
-    with _streams(stdin, out, err):
+    with streams(stdin, out, err):
         code = cli.run([str(argument) for argument in arguments])
     return Result(code, out.getvalue(), err.getvalue().decode())
 
 
 @contextlib.contextmanager
-def _streams(stdin: bytes, out: io.BytesIO, err: io.BytesIO) -> Iterator[None]:
+def streams(stdin: bytes, out: io.BytesIO, err: io.BytesIO) -> Iterator[None]:
     before = sys.stdin, sys.stdout, sys.stderr
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin), "utf-8")
     texts = [io.TextIOWrapper(stream, "utf-8", write_through=True) for stream in (out, err)]

@@ -1,4 +1,4 @@
-"""The benchmark program works: pairs, agreement, goals, tables, chart, README, and figures kept between runs."""
+"""The benchmark program works: pairs, agreement, goals, tables, chart, page, and figures kept between runs."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_only_what_is_between_the_marks_is_rewritten() -> None:
     assert readme.written(new, run) == new
     with pytest.raises(ValueError, match="no place"):
         readme.written("nothing", run)
-    assert (ROOT / "README.md").read_text(encoding="utf-8").count(readme.START) == 1
+    assert (ROOT / readme.PAGE).read_text(encoding="utf-8").count(readme.START) == 1
 
 
 def test_arrays_are_held_to_the_bounds_of_the_project() -> None:

@@ -1,46 +1,28 @@
-"""docs/deformable.md: its commands do what they show, its kernel files load, its numbers are those of the kernels."""
+"""docs/deformable.md: its kernel files are those that ship, its numbers are those of the kernels."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 import convcli
 from convcli.ops.branches import FIELDS
 from convcli.ops.orientations import ORIENTATIONS
-from tests.project.test_readme import pattern, shell, steps
+from tests.project.pages import blocks
 from tests.support import KERNELS, ROOT, SAMPLES
 
-TEXT = (ROOT / "docs" / "deformable.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(console|yaml)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+PAGE = ROOT / "docs" / "deformable.md"
+TEXT = PAGE.read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of samples/, where the page's commands run."""
-    copy = tmp_path_factory.mktemp("deformable") / "samples"
-    shutil.copytree(SAMPLES, copy)
-    shutil.copy(KERNELS / "denoise-deformable.npz", copy / "kernels")
-    return copy
-
-
-@pytest.mark.parametrize("block", [text for name, text in BLOCKS if name == "console"])
-def test_a_console_block(block: str, folder: Path) -> None:
-    for command, shown in steps(block):
-        done = shell(command, folder)
-        assert pattern(shown).fullmatch(done.stdout.strip("\n")), f"{command}\nprinted:\n{done.stdout}"
-        assert done.returncode == 0, command
-
-
-def test_kernel_files_are_those_that_ship(folder: Path) -> None:
-    blocks = [text for name, text in BLOCKS if name == "yaml"]
+def test_kernel_files_are_those_that_ship(tmp_path: Path) -> None:
+    texts = [block.text for block in blocks(PAGE) if block.language == "yaml"]
+    shutil.copy(KERNELS / "denoise-deformable.npz", tmp_path)
     x = np.random.default_rng(0).random((60, 70, 3), np.float32)
-    for text, name in zip(blocks, ("brush", "denoise-deformable"), strict=True):
-        path = folder / "kernels" / f"page-{name}.yaml"
+    for text, name in zip(texts, ("brush", "denoise-deformable"), strict=True):
+        path = tmp_path / f"page-{name}.yaml"
         path.write_text(text, encoding="utf-8")
         assert np.array_equal(convcli.load(path).apply(x), convcli.load(name).apply(x))
 
