@@ -67,6 +67,17 @@ def read_again(file: BinaryIO, most: int, head: bytes) -> bytes:
     return file.read()
 
 
+def read_into(file: int, into: memoryview, at: int) -> int:
+    """Fills `into` with the bytes of an open file from byte `at` on, whatever other threads read of it.
+
+    Returns how many there were: fewer where the file ends. Raises OSError.
+    """
+    done = 0
+    while done < len(into) and (count := os.preadv(file, [into[done:]], at + done)):
+        done += count
+    return done
+
+
 def piece(stream: BinaryIO, most: int) -> bytes:
     """The next bytes of a stream, `most` at most; none at its end. Raises OSError."""
     data: bytes | None = stream.read(most)

@@ -1,6 +1,7 @@
 """Making files durable: a group by one call where the file system can, and tells what it lost; else one by one.
 
-Source: Linux's syncfs(2), which reports errors from 5.8 on, and statfs(2).
+Source: Linux's syncfs(2), which reports errors of data from 5.8 on, and those of the file system's own, as of its
+journal, from 5.17 on ("vfs: make sync_filesystem return errors from ->sync_fs"); statfs(2).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 #: The numbers that statfs(2) has for ext2 to ext4, XFS, Btrfs and F2FS, where syncfs(2) waits for data and metadata.
 #: Not those that pass it on to no server (FUSE), or hide the errors of the file system below (overlays).
 _ABLE: Final = frozenset({0xEF53, 0x58465342, 0x9123683E, 0xF2F52010})
-_SINCE: Final = (5, 8)
+_SINCE: Final = (5, 17)
 #: Seconds after which such a call was busy with what others write: then only our own files are waited for.
 _PATIENCE_S: Final = 1.0
 #: File systems by their devices: whether files there are made durable together.
@@ -26,9 +27,12 @@ _together: dict[int, bool] = {}
 def sync(handles: Sequence[int]) -> dict[int, OSError]:
     """Makes open files durable; returns the errors of those that could not be."""
     systems: dict[int, list[int]] = {}
-    for handle in handles:
-        systems.setdefault(os.fstat(handle).st_dev, []).append(handle)
     errors: dict[int, OSError] = {}
+    for handle in handles:
+        try:
+            systems.setdefault(os.fstat(handle).st_dev, []).append(handle)
+        except OSError as error:
+            errors[handle] = error
     for device, group in systems.items():
         # An error there may be that of another program's file: each of ours is asked for its own then.
         if len(group) > 1 and _sync_system(group[0], device):

@@ -158,6 +158,7 @@ class Pending:
 
     def give_up(self) -> None:
         """Takes away what is not in place; once, however often it is asked to."""
+        self.unsynced.clear()  # they are about to be closed
         for path in self._names:
             with contextlib.suppress(OSError):
                 os.unlink(path)

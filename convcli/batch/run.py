@@ -15,7 +15,7 @@ from convcli.batch.failures import finished, lost, not_started, settled
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Report
 from convcli.batch.settings import Course, Settings
-from convcli.errors import ImageError, UsageError, reason
+from convcli.errors import ConvcliError, ImageError, UsageError, reason
 
 if TYPE_CHECKING:
     from convcli.batch.files import Pending
@@ -166,6 +166,7 @@ class _Run:
         _libraries()  # that they are broken is not to be told of each input
         group = Group()
         later: list[Pending] = []
+        fault: ConvcliError | None = None
 
         def end_group() -> None:
             nonlocal group
@@ -175,13 +176,20 @@ class _Run:
             group = Group()
 
         def admit(needed: int) -> None:
+            nonlocal fault
             if needed >= LARGE:  # what is made needn't wait for it
-                end_group()
+                try:
+                    end_group()
+                except ConvcliError as error:
+                    fault = error  # of the record of others, not of the job that is under way
+                    raise
 
         try:
             for number, item in self._items():
                 begun, later = time.monotonic(), []
                 result = _made(item, self._settings, admit, later)
+                if fault:
+                    raise fault
                 if not isinstance(result, Later):
                     self._settle(number, result)
                 elif group.add(number, result, begun):

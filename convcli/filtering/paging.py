@@ -7,6 +7,7 @@ and loses it again when it is given back. So what works on a picture with absolu
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -27,8 +28,8 @@ _UNRESERVED: Final = getattr(mmap, "MAP_NORESERVE", 0x4000)
 
 
 def available() -> bool:
-    """Whether this system gives memory back piece by piece."""
-    return hasattr(mmap.mmap, "madvise") and hasattr(mmap, "MADV_DONTNEED")
+    """Whether this system gives memory back piece by piece, and reads files from several threads to where it is."""
+    return hasattr(mmap.mmap, "madvise") and hasattr(mmap, "MADV_DONTNEED") and hasattr(os, "preadv")
 
 
 def keep_freed() -> None:

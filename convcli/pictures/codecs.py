@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -150,8 +151,10 @@ def in_memory(data: bytes) -> Iterator[str]:
 
 
 def path_of(file: int) -> str:
-    """A path of an open file, on Linux, whatever its name is."""
-    return f"/proc/self/fd/{file}"
+    """A path of an open file, whatever its name is, on Linux. Raises OSError where there is none."""
+    path = f"/proc/self/fd/{file}"
+    Path(path).stat()
+    return path
 
 
 def read_into(cv2: Any, path: str, flags: int, out: Pixels) -> bool:

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from convcli.batch import durability, files
-from convcli.batch.workers import Group, Later
+from convcli.batch import durability, files, one_file, report_file
+from convcli.batch.workers import Group, Later, groups
 from convcli.errors import ImageError
 from tests.support import command, environment, leftovers, noise, read, run, save
 
@@ -157,6 +157,90 @@ def test_what_the_disk_refuses_of_one_is_told_of_that_one(
         several[1].finish()
     several[2].finish()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
+
+
+def test_permissions_that_cant_be_given_fail_one_file(
+    here: Path, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is closed before the others are made durable."""
+    names = pictures(6)
+    chmod = os.chmod
+
+    def refuse(path: str, mode: int) -> None:
+        if mode & 0o777 == 0o640:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        chmod(path, mode)
+
+    Path("out").mkdir()
+    for name in names:
+        Path("out", name).write_text(name)
+    Path("out", "05.png").chmod(0o640)
+    monkeypatch.setattr(os, "chmod", refuse)
+    result = run("apply", *names, "-k", "sharpen", "-o", "out/", "-j", "1", "-q", "--overwrite")
+    assert (result.code, result.errors()) == (1, ["Error: out/05.png: can't be written: operation not permitted"])
+    assert [name for name in names if Path("out", name).read_bytes() == name.encode()] == ["05.png"]
+    assert leftovers(here) == []
+
+
+def test_a_file_that_was_closed_is_the_fault_of_that_one(tmp_path: Path, calls: list[str]) -> None:
+    several = pending(*(str(tmp_path / name) for name in "abc"))
+    (handle,) = several[1].unsynced
+    os.close(handle)
+    several[1]._leaders.clear()
+    group = Group()
+    for number, one in enumerate(several):
+        group.add(number, Later(one.finish, [one]), time.monotonic())
+    group.sync()
+    assert several[1].fault and several[1].fault[1].errno == errno.EBADF
+    assert (several[0].fault, several[2].fault) == (None, None)
+    assert group.synced.is_set()
+
+
+def test_what_is_in_place_before_an_error_is_told(tmp_path: Path) -> None:
+    """A record that can't be written ends the run: nothing is finished twice, what is not in place goes away."""
+    several = pending(*(str(tmp_path / name) for name in "abc"))
+    group, finished = Group(), list[str]()
+    for number, (name, one) in enumerate(zip("abc", several, strict=True)):
+        group.add(number, Later(lambda name=name, one=one: (one.finish(), finished.append(name)), [one]), 0.0)  # type: ignore[misc]
+    for number, _ in group.finish():
+        if number == 1:
+            break
+    group.give_up()
+    assert finished == ["a", "b"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_record_that_cant_be_written_ends_the_run_also_before_a_large_picture(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = pictures(3)
+    save(Path("large.png"), noise(1400, 1200, 3))
+    add, added = report_file.ReportFile.add, list[str]()
+
+    def refuse_once(self: Any, report: Any) -> None:
+        added.append(report.input)
+        if len(added) == 2:
+            raise ImageError("can't be written: no space left for a line", place="r.jsonl")
+        add(self, report)
+
+    monkeypatch.setattr(report_file.ReportFile, "add", refuse_once)
+    monkeypatch.setattr(one_file, "_MEMORY", 1 << 30)
+    monkeypatch.setattr(groups, "_MOST_S", 60.0)
+    arguments = ["apply", *names, "large.png", "-k", "sharpen", "-o", "out/", "-j", "1", "-q", "--report-file"]
+    result = run(*arguments, "r.jsonl")
+    assert (result.code, result.errors()) == (1, ["Error: r.jsonl: can't be written: no space left for a line"])
+    assert added == names[:2]
+    assert sorted(path.name for path in Path("out").iterdir()) == names[:2]
+    again = run(*arguments, "r.jsonl", "--resume")
+    assert (again.code, len(list(Path("out").iterdir()))) == (0, 4)
+
+
+@pytest.mark.parametrize(("release", "able"), [("5.8.0", False), ("5.16.20-x", False), ("5.17.0", True), ("6.1", True)])
+@linux
+def test_systems_whose_call_tells_all_errors(monkeypatch: pytest.MonkeyPatch, release: str, able: bool) -> None:
+    """Until 5.17 errors of a file system's own, as of its journal, were not told."""
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "", release, "", "")))
+    assert (durability._calls.__wrapped__() is not None) == able
 
 
 @linux

@@ -78,3 +78,15 @@ def test_large_inputs_wait_for_one_another(tmp_path: Path) -> None:
     outcomes = [pair for pair in Workers(takes_60, 3, memory=100).outcomes(enumerate([log] * 9)) if pair]
     assert len(outcomes) == 9
     assert log.read_text() == "+-" * 9
+
+
+def asks_twice(item: int, ask: Any, again: bool) -> int:
+    ask(60)
+    ask(80)
+    return item
+
+
+def test_what_is_asked_for_again_takes_the_place_of_what_was_granted() -> None:
+    """As for a picture that turns out not to be read in bands: nobody waits for what it has itself."""
+    outcomes = dict(filter(None, Workers(asks_twice, 2, memory=100).outcomes(enumerate(range(6)))))
+    assert outcomes == {number: number for number in range(6)}

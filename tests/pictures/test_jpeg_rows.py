@@ -207,3 +207,20 @@ print(code, int(re.search("VmHWM:[^0-9]*([0-9]+)", open("/proc/self/status").rea
     assert code == 0
     assert b'"bands": 1,' not in done.stderr
     assert megabytes < 165
+
+
+def test_systems_without_paths_of_open_files_read_it_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """At once, not after a decoder was started on a path that leads nowhere."""
+    with pytest.raises(OSError):
+        codecs.path_of(-1)
+    monkeypatch.setattr(jpeg_rows, "path_of", lambda file: codecs.path_of(-1))
+    report, expected = both(jpeg(photo(300, 200, 3)), tmp_path, ["sharpen"])
+    assert (report, expected.bands) == ("", 1)
+    path = tmp_path / "in.jpg"
+    with pytest.raises(NotInBandsError):
+        JpegBands(str(path), least=0, max_pixels=1 << 20)
+
+
+def test_systems_that_read_no_file_at_any_place_have_no_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "preadv")
+    assert not paging.available()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -52,9 +53,10 @@ class Group:
         return len(self._results) >= most_results() or self._size >= _MOST_BYTES or time.monotonic() >= self._until
 
     def sync(self) -> None:
-        """Makes all files durable."""
+        """Makes all files durable. Those that an error leaves as they are have their turn where each is finished."""
         try:
-            files.sync([pending for _, result in self._results for pending in result.files])
+            with contextlib.suppress(Exception):
+                files.sync([pending for _, result in self._results for pending in result.files])
         finally:
             self.synced.set()
 
@@ -64,9 +66,13 @@ class Group:
         self.left.set()
         return first
 
-    def finish(self) -> list[tuple[int, Any]]:
-        """Puts all files in place; the results."""
-        return [(number, result.finish()) for number, result in self._results]
+    def finish(self) -> Iterator[tuple[int, Any]]:
+        """Puts files in place, and gives the result of each when it is there."""
+        while self._results:
+            number, result = self._results[0]
+            outcome = result.finish()
+            self._results.pop(0)
+            yield number, outcome
 
     def give_up(self) -> None:
         """Takes away what is not in place."""

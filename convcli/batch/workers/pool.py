@@ -106,6 +106,7 @@ class Workers:
     def _heard(self, worker: Worker, kind: str, content: Any) -> Iterator[tuple[int, Any]]:
         """The results that a message of a worker's brings."""
         if kind == "ask":
+            self._granted.pop(worker, None)  # what it asks for now is instead of that
             self._asking.append((worker, content))
         elif kind == "made":
             self._granted.pop(worker, None)

@@ -135,7 +135,7 @@ class _Service:
 
     def _finish(self, group: Group) -> None:
         try:
-            self._send(("done", group.finish()))
+            self._send(("done", list(group.finish())))
         except ConnectionError:
             pass  # nobody listens: the next word to us will be the end
         finally:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
+from convcli import streams
 from convcli.channels import Channels
 from convcli.errors import ImageError
 from convcli.pictures.format import NOTHING, Metadata, NotInBandsError, Pixels, Source, Target
@@ -73,15 +74,13 @@ class PnmBands:
     def read(self, cut: tuple[int, int], array: Pixels) -> None:
         """Reads the rows of one of `cuts` to their place in `array`, from several threads at will."""
         rows = array[slice(*cut)]
-        into, at, done = rows.reshape(-1).view(np.uint8).data, self._body + cut[0] * self._row, 0
-        while done < len(into):
-            try:
-                count = os.preadv(self._file, [into[done:]], at + done)
-            except OSError:
-                count = 0
-            if not count:
-                raise NotInBandsError
-            done += count
+        into, at = rows.reshape(-1).view(np.uint8).data, self._body + cut[0] * self._row
+        try:
+            whole = streams.read_into(self._file, into, at) == len(into)
+        except OSError:
+            whole = False
+        if not whole:
+            raise NotInBandsError
         if self.dtype.itemsize == 2 and sys.byteorder == "little":
             rows.byteswap(inplace=True)
 

@@ -10,7 +10,6 @@ Source: TIFF Revision 6.0 (Adobe, 1992), sections 8 and 15; BigTIFF (Aware Syste
 from __future__ import annotations
 
 import mmap
-import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from convcli import streams
 from convcli.channels import Channels
 from convcli.errors import ImageError, reason
 from convcli.pictures import sniff
@@ -226,12 +226,9 @@ class TiffBands:
         return data  # type: ignore[return-value] # as good as bytes, without a copy
 
     def _read(self, at: int, into: memoryview) -> None:
-        done = 0
-        while done < len(into):
-            try:
-                count = os.preadv(self._file, [into[done:]], at + done)
-            except OSError as error:
-                raise ImageError(f"can't be read: {reason(error)}") from None
-            if not count:
-                raise TruncatedError(f"damaged or truncated TIFF: it ends at byte {at + done}")
-            done += count
+        try:
+            count = streams.read_into(self._file, into, at)
+        except OSError as error:
+            raise ImageError(f"can't be read: {reason(error)}") from None
+        if count < len(into):
+            raise TruncatedError(f"damaged or truncated TIFF: it ends at byte {at + count}")
