@@ -19,17 +19,19 @@ Array = np.ndarray[Any, Any]
 Pads = Sequence[tuple[int, int]]
 
 BORDERS = ("reflect", "symmetric", "replicate", "wrap", "zero")
+#: And a number that lies everywhere outside.
+WITH_NUMBER = (*BORDERS, "7")
 
 
 def source(position: int, n: int, border: str) -> int | None:
-    """Where a read at `position` of a line of `n` samples lands; None where the border rule answers zero.
+    """Where a read at `position` of a line of `n` samples lands; None where it is a number, 0 for `zero`.
 
     For `1234` and two positions to either side: reflect `32123432`, symmetric `21123443`, replicate `11123444`,
     wrap `34123412`, zero `00123400`.
     """
     if 0 <= position < n:
         return position
-    if border == "zero":
+    if border == "zero" or border.isdigit():
         return None
     if border == "replicate":
         return 0 if position < 0 else n - 1
@@ -45,6 +47,11 @@ def source(position: int, n: int, border: str) -> int | None:
     return folded if folded < n else 2 * n - 2 - folded
 
 
+def number(border: str) -> float:
+    """What lies outside where `source` answers None."""
+    return float(border) if border.isdigit() else 0.0
+
+
 def read(x: Array, positions: Sequence[Sequence[int]], border: str) -> Array:
     """`x` of shape (channels, *spatial) at the grid of `positions`, one list per spatial axis."""
     x = np.asarray(x, np.float64)
@@ -52,7 +59,7 @@ def read(x: Array, positions: Sequence[Sequence[int]], border: str) -> Array:
         found = [source(int(p), x.shape[axis], border) for p in wanted]
         x = np.take(x, [0 if f is None else f for f in found], axis=axis)
         outside = np.array([f is None for f in found], bool).reshape((-1,) + (1,) * (x.ndim - axis - 1))
-        x = np.where(outside, 0.0, x)
+        x = np.where(outside, number(border), x)
     return x
 
 
@@ -163,8 +170,9 @@ def bilinear(plane: Array, ys: Array, xs: Array, border: str) -> Array:
         for at in np.ndindex(*ys.shape):
             row = source(int(top[at]) + down, height, border)
             column = source(int(left[at]) + right, width, border)
-            if row is not None and column is not None:
-                result[at] += share_y[at] * share_x[at] * plane[row, column]
+            outside = row is None or column is None
+            sample = number(border) if outside else plane[row, column]
+            result[at] += share_y[at] * share_x[at] * sample
     return result
 
 

@@ -90,7 +90,7 @@ algorithm = _of_kernels(
 #: Overrides for every kernel of the command line.
 OVERRIDES = ("border", "padding", "stride", "dilation", "offsets", "mask")
 kernel_overrides = together(
-    _of_kernels("--border", metavar="RULE", help="What lies outside: reflect, symmetric, replicate, wrap or zero."),
+    _of_kernels("--border", metavar="RULE", help="Outside: reflect, symmetric, replicate, wrap, zero, or a number."),
     _of_kernels("--padding", metavar="N", help="same, valid, a number, one per axis, or [[before, after], ...]."),
     _of_kernels("--stride", metavar="N", help="Keep every N-th output (or enlarge N times: transposed)."),
     _of_kernels("--dilation", metavar="N", help="Distance between neighbouring taps."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from convcli.drawing.strips import FLAT, Strip, sum_in_words
-from convcli.engine.geometry import Scatter
+from convcli.engine.geometry import Scatter, constant
 from convcli.errors import ShapeError, UsageError
 from convcli.ops import tensors
 from convcli.ops.deformable import Deformable
@@ -100,8 +100,11 @@ class Motion:
     def value(self, plane: int, row: int, column: int) -> float | None:
         if self.samples is None:
             return None
-        at = self.strips[0].sources[row], self.strips[1].sources[column]
-        return 0.0 if min(at) < 0 else float(self.samples[(plane, *at)])
+        rows, columns = self.strips
+        at = rows.sources[row], columns.sources[column]
+        if min(at) >= 0:
+            return float(self.samples[(plane, *at)])
+        return 0.0 if rows.gaps[row] or columns.gaps[column] else constant(self.kernel.border) or 0.0
 
     def span(self) -> tuple[int, int]:
         """Places from the first to the last tap."""

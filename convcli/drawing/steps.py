@@ -11,6 +11,7 @@ from convcli.drawing.motion import Motion
 from convcli.drawing.parts import PAD, cell, header, heading, in_cell, number, width_of
 from convcli.drawing.scene import Box, Dot, Group, Path, Scene, Text
 from convcli.drawing.strips import check_rank, check_steps, described, kind_of, relation
+from convcli.engine.geometry import constant
 
 if TYPE_CHECKING:
     from convcli.drawing.parts import Floats
@@ -196,10 +197,9 @@ class _Steps:
         kinds = {kind_of(down, right) for down in rows.kinds for right in columns.kinds}
         words = []
         if "border" in kinds:
-            zero = self.motion.kernel.border == "zero"
-            words.append(
-                "dashed: padding, 0" if zero else f"dashed: what border {self.motion.kernel.border} shows there"
-            )
+            border, outside = self.motion.kernel.border, constant(self.motion.kernel.border)
+            shown = f"what border {border} shows there" if outside is None else f"padding, {outside:g}"
+            words.append(f"dashed: {shown}")
         if "gap" in kinds:
             words.append("small: zeros put between" + "; dots: samples" * (self.motion.values is None))
         if self.motion.deformed:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from convcli.engine.bank.call import bank_call
     from convcli.engine.bank.shifts import stamped_bank
-    from convcli.engine.borders import read_window
+    from convcli.engine.borders import check_border, read_window
     from convcli.engine.channel.calls import plane_call
     from convcli.engine.channel.choice import algorithm_for
     from convcli.engine.channel.correlation import Correlation
@@ -58,6 +58,7 @@ __all__ = [
     "bank_is_by_planes",
     "bank_rows",
     "by_planes",
+    "check_border",
     "copied",
     "correlate",
     "correlate_phase",
@@ -90,7 +91,7 @@ __getattr__ = lazily(
         " correlated layouts_of_bank sum_pairs",
         "engine.bank.call": "bank_call",
         "engine.bank.shifts": "stamped_bank",
-        "engine.borders": "read_window",
+        "engine.borders": "check_border read_window",
         "engine.channel.calls": "plane_call",
         "engine.channel.correlation": "Correlation",
         "engine.channel.depthwise": "plane_by_plane",

@@ -1,4 +1,4 @@
-"""What lies outside an array: five border rules, and reading a window that reaches over the edge.
+"""What lies outside an array: six border rules, and reading a window that reaches over the edge.
 
 | rule        | `abcd` continued   | PyTorch     | scipy.ndimage | OpenCV               |
 |-------------|--------------------|-------------|---------------|----------------------|
@@ -7,6 +7,7 @@
 | `replicate` | `aaa abcd ddd`     | `replicate` | `nearest`     | `BORDER_REPLICATE`   |
 | `wrap`      | `bcd abcd abc`     | `circular`  | `grid-wrap`   | `BORDER_WRAP`        |
 | `zero`      | `000 abcd 000`     | `zeros`     | `constant`    | `BORDER_CONSTANT`    |
+| a number n  | `nnn abcd nnn`     |             | `constant`    | `BORDER_CONSTANT`    |
 
 Each rule holds at any distance: an array shorter than the reach is continued again and again.
 """
@@ -20,6 +21,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from convcli.engine.dtypes import limits
+from convcli.engine.geometry import constant
+from convcli.errors import ShapeError
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def source_indices(positions: npt.NDArray[np.int64], n: int, border: str) -> npt.NDArray[np.int64]:
-    """The indices in `0 .. n-1` that the integer `positions` show; -1 where the border rule says zero."""
+    """The indices in `0 .. n-1` that the integer `positions` show; -1 where a number lies outside."""
     folded: npt.NDArray[np.int64]
     if border == "reflect":
         period = max(2 * n - 2, 1)
@@ -57,9 +62,10 @@ def read_window(
     outside = sum(max(0, -start) + max(0, stop - n) for (start, stop), n in zip(ranges, lengths, strict=True))
     # What a batch of small pictures, or bands, asks for again and again is worked out once.
     copies = _kept_copies if outside <= _FEW_OUTSIDE else _copies
+    outside_is = constant(border)
     for target, source, folded in copies(tuple(ranges), lengths, border):
         if source is None:
-            window[target] = 0
+            window[target] = outside_is
             continue
         samples = x[source]
         for place in folded:
@@ -80,7 +86,7 @@ def _copies(ranges: tuple[tuple[int, int], ...], lengths: tuple[int, ...], borde
     pieces = [list(_pieces(start, stop, n)) for (start, stop), n in zip(ranges, lengths, strict=True)]
     for combination in itertools.product(*pieces):
         target = tuple(slice(a - start, b - start) for (a, b, _), (start, _) in zip(combination, ranges, strict=True))
-        if border == "zero" and not all(inside for _, _, inside in combination):
+        if constant(border) is not None and not all(inside for _, _, inside in combination):
             copies.append((target, None, []))
             continue
         source = tuple(slice(a, b) if inside else slice(None) for a, b, inside in combination)
@@ -100,6 +106,19 @@ def _pieces(start: int, stop: int, n: int) -> itertools.chain[tuple[int, int, bo
     """`start .. stop` cut at 0 and `n`, as (start, stop, whether inside); empty pieces left out."""
     cuts = [(start, min(stop, 0), False), (max(start, 0), min(stop, n), True), (max(start, n), stop, False)]
     return itertools.chain(piece for piece in cuts if piece[0] < piece[1])
+
+
+def check_border(border: str, dtype: np.dtype[Any]) -> None:
+    """Raises `ShapeError` where a number that lies outside is none that samples of `dtype` can be."""
+    number = constant(border)
+    if not number or dtype.kind == "f":
+        return
+    low, high = limits(dtype)
+    if number != int(number):
+        raise ShapeError(f"border {border}: samples of {dtype} are whole numbers", hint=f"--border {round(number)}")
+    if not low <= number <= high:
+        fact = f"border {border}: samples of {dtype} go from {low} to {high}"
+        raise ShapeError(fact, hint=f"--border {low if number < low else high}")
 
 
 def rows_behind(start: int, stop: int, n: int, border: str) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal, TypeAlias
 
 from convcli.errors import ShapeError
@@ -22,6 +23,18 @@ SPAN, SPAN_FACTOR = 1 << 23, 16
 
 #: What lies outside an input, by the names of kernel files; `engine.borders` has them by example.
 BORDERS = ("reflect", "symmetric", "replicate", "wrap", "zero")
+
+
+@cache
+def constant(border: str) -> float | None:
+    """The number that lies everywhere outside: 0 for `zero`, or what `border` says; None for rules that show samples.
+
+    >>> constant("zero"), constant("255"), constant("wrap")
+    (0.0, 255.0, None)
+    """
+    if border in BORDERS:
+        return 0.0 if border == "zero" else None
+    return float(border)
 
 
 def extent(taps: int, dilation: int) -> int:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from convcli.engine.geometry import constant
 from convcli.engine.sink import Sink
 from convcli.errors import ShapeError
 
 if TYPE_CHECKING:
     from convcli.engine.activation import Curve
     from convcli.engine.dtypes import Array, DTypeLike, Floats
+    from convcli.ops import Kernel
 
 #: Below this share of full opacity a result counts as wholly transparent.
 HIDDEN = 1e-4
@@ -41,6 +43,12 @@ def opacity(out: Floats, pixels: Array, top: float) -> None:
     """Alpha, the last channel, from 0 to 1."""
     out[..., 0] = last_channel(pixels)
     out /= top
+
+
+def covering(kernel: Kernel) -> Kernel:
+    """The kernel that opacity, from 0 to 1, gets: outside is opaque where it has a colour; zeros are transparent."""
+    coverage = kernel.coverage()
+    return coverage.replace(border="1") if constant(kernel.border) else coverage
 
 
 def straight(out: Floats, pixels: Array, top: float) -> None:

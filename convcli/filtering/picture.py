@@ -91,6 +91,8 @@ class Picture:
             free = f"{streams.free_memory() / 1e6:,.0f} MB are free"
             fact = f"the network's maps of this picture take {self.map_bytes / 1e6:,.0f} MB at a time, {free}"
             raise ShapeError(fact, hint="a smaller picture, or fewer --jobs")
+        if self._selection and self._selection.light:
+            self._chain = replace(chain, kernels=[self._selection.lit(kernel) for kernel in chain.kernels])
         self._entering = (*outline.shape[:-1], entering)
         self.notes += chain.refusals(self.stages) + chain.remarks(self.stages)
         self._colours = self._colours or self.leaves
@@ -224,7 +226,7 @@ class Picture:
             bare = kernel if kernel.is_linear else kernel.replace(bias=None, activation=None)
             seen = premultiplied
             premultiplied = Part(self._convolved(seen, bare, stage.shape_out))
-            share = self._convolved(Part(share), kernel.coverage(), (*stage.size_out, 1), guide=seen)
+            share = self._convolved(Part(share), opacity.covering(kernel), (*stage.size_out, 1), guide=seen)
             if kernel.bias is not None:
                 bias = kernel.bias.array.reshape(-1).astype(work)
                 parts = [premultiplied, Part(share)]

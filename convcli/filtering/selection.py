@@ -9,6 +9,7 @@ import numpy as np
 
 from convcli.channels import Channels
 from convcli.engine.dtypes import work_dtype
+from convcli.engine.geometry import constant
 from convcli.errors import ShapeError
 from convcli.filtering import colour, opacity
 from convcli.filtering.opacity import check_channels, per_channel
@@ -17,6 +18,7 @@ from convcli.filtering.treatment import COLOURS, Treatment
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
+    from convcli.ops import Kernel
 
 
 class Selection:
@@ -104,6 +106,14 @@ class Selection:
             work = under.dtype.type
             x = colour.over(x, pixels[..., -1:].astype(under.dtype) / work(self._top), under * work(self._top))
         out[...] = x  # repeated where it is grey and they are three
+
+    def lit(self, kernel: Kernel) -> Kernel:
+        """A kernel for linear light: a number that lies outside is a sample, too."""
+        outside = constant(kernel.border)
+        if not outside:
+            return kernel
+        light = float(colour.decoded(np.array(outside / self._top))) * self._top
+        return kernel.replace(border=f"{light:.17g}")
 
     def pick(self, out: Floats, x: Floats) -> None:
         """What goes through the chain, of the colours."""

@@ -351,6 +351,7 @@ class Kernel(ABC):
             self.output_channels(x.shape[-1])
             spatial = x.shape[:-1]
             check_span(self.windows(spatial, axes), spatial, self.weight_count, f"kernel '{self.name}'")
+            engine.check_border(self.border, x.dtype)
             if self.copies:
                 return None
             return self._call(

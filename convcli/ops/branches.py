@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from convcli.engine.geometry import constant
 from convcli.errors import FieldError, ShapeError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
@@ -218,7 +219,8 @@ def _window(
         rows = rows[down[0] - low : down[1] - low]
     else:
         places = borders.source_indices(np.arange(*down), size[0], border)
-        rows = np.where((places < 0)[:, None, None], 0, rows[np.maximum(places - low, 0)])
+        outside = rows.dtype.type(constant(border) or 0)
+        rows = np.where((places < 0)[:, None, None], outside, rows[np.maximum(places - low, 0)])
     return borders.read_window(rows, [(0, len(rows)), across], border, rows.dtype)
 
 

@@ -54,7 +54,11 @@ PADDING = Field(
     " [before, after] per axis; same_upper and same_lower are those of ONNX and TensorFlow.",
     "same",
 )
-BORDER = Field("border", "What lies outside the image.", "reflect")
+BORDER = Field(
+    "border",
+    "What lies outside the image: reflect, symmetric, replicate, wrap, zero, or a number in units of the samples.",
+    "reflect",
+)
 DIVISOR = Field("divisor", "All weights are divided by this number, or by their sum.", 1)
 FLIP = Field("flag", "Flip the weights: the mathematician's convolution instead of cross-correlation.", False)
 

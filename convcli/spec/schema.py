@@ -136,7 +136,7 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
                 },
             ]
         },
-        "border": {"enum": list(BORDERS)},
+        "border": {"anyOf": [{"enum": list(BORDERS)}, _NUMBER]},
         "divisor": {"anyOf": [{"const": "sum"}, {**_NUMBER, "not": {"const": 0}}]},
         "flag": {"type": "boolean"},
         "axes": {"enum": list(AXES)},

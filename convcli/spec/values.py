@@ -29,7 +29,7 @@ PICKLES = (".pt", ".pth", ".ckpt", ".pkl")
 PADDINGS = ("same", "valid", "same_upper", "same_lower")
 #: What other libraries call the border rules.
 BORDER_NAMES = {
-    "circular": "wrap", "grid-wrap": "wrap", "periodic": "wrap", "constant": "zero", "zeros": "zero",
+    "circular": "wrap", "grid-wrap": "wrap", "periodic": "wrap", "constant": "zero, or a number,", "zeros": "zero",
     "edge": "replicate", "nearest": "replicate", "clamp": "replicate",
     "mirror": "reflect", "reflect101": "reflect", "reflect_101": "reflect",
 }  # fmt: skip
@@ -87,8 +87,12 @@ def _choice(node: Node, name: str, choices: tuple[str, ...], what: str = "", hin
 
 
 def _border(node: Node, field: Field, name: str) -> str:
+    if isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        value = number(node, f"'{name}'")
+        return f"{value:.17g}" if value else "zero"
     ours = BORDER_NAMES.get(str(node.value).lower().replace("border_", ""))
-    return _choice(node, name, BORDERS, hint=f"that is {ours} here" if ours else "")
+    words = f"one of {', '.join(BORDERS)}, or a number"
+    return _choice(node, name, BORDERS, words, f"that is {ours} here" if ours else "")
 
 
 def _axes(node: Node, field: Field, name: str) -> str:

@@ -58,10 +58,11 @@ def geometries(draw: Any, *, ranks: tuple[int, ...] = (1, 2, 3), transposed: boo
     taps = draw(st.lists(st.integers(1, most), **several))
     stride = draw(st.lists(st.integers(1, 4), **several))
     dilation = draw(st.lists(st.integers(1, 3), **several))
-    border = draw(st.sampled_from(ref.BORDERS))
+    border = draw(st.sampled_from(ref.WITH_NUMBER))
     extents = [d * (k - 1) + 1 for k, d in zip(taps, dilation, strict=True)]
     kind = draw(st.sampled_from(["same", "valid", "given"]))
-    fields: dict[str, Any] = {"border": border, "padding": kind, "axes": "zyx"[3 - rank :]}
+    said = int(border) if border.isdigit() else border
+    fields: dict[str, Any] = {"border": said, "padding": kind, "axes": "zyx"[3 - rank :]}
     fields["stride"], fields["dilation"] = sometimes_one_number(draw, stride), sometimes_one_number(draw, dilation)
     plain: dict[str, Any] = {"border": border, "stride": stride, "dilation": dilation}
     padding = [(0, 0)] * rank

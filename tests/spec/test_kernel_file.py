@@ -349,7 +349,7 @@ def test_overrides() -> None:
         (
             "sharpen:border=mirror",
             "kernel 'sharpen:border=mirror', border: 'border' must be one of reflect, symmetric, replicate, wrap, zero,"
-            " not 'mirror'\n  hint: that is reflect here",
+            " or a number, not 'mirror'\n  hint: that is reflect here",
         ),
         ("laplacian:divisor=sum", "kernel 'laplacian:divisor=sum', divisor: the weights sum to 0: nothing to divide by"
          "\n  hint: leave the divisor out"),

@@ -139,7 +139,9 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
         ["same", "valid", 0, 2, [1, 2], [[1, 2], [0, 1]], [[1, 2], 0], [1]],
         ["smae", -1, 0.5, True, None, [], [[1, 2, 3], 0], ["same", 1], [1, 1, 1, 1], {}, [[1, -1]]],
     ),
-    "border": (["reflect", "symmetric", "replicate", "wrap", "zero"], ["mirror", 0, None, True, ["zero"]]),
+    "border": (
+        ["reflect", "symmetric", "replicate", "wrap", "zero", 0, 255, -0.5], ["mirror", "255", None, True, ["zero"]]
+    ),
     "activation": (
         ["relu", "sigmoid", "tanh", "abs", {"leaky_relu": 0.1}, {"prelu": [0.5]}, {"clip": [0, 1]}],
         ["prelu", "rellu", 1, None, True, [], {}, {"relu": 1}, {"clip": [1]}, {"clip": 0}, {"leaky_relu": "x"}],

@@ -10,7 +10,7 @@ import numpy as np
 
 from convcli.engine.borders import read_window, source_indices
 from convcli.engine.channel.passes import view
-from convcli.engine.geometry import Window
+from convcli.engine.geometry import Window, constant
 from convcli.engine.memory import LINE, scratch
 from convcli.records import record
 
@@ -50,8 +50,10 @@ class Columns:
     start: int
     first: int
     last: int
-    #: The columns of the picture that those before `first` and from `last` on show; -1 for zero, None where all are.
+    #: The columns of the picture that those before `first` and from `last` on show; -1 for the number `outside`, None
+    #: where all are.
     sides: tuple[tuple[slice, npt.NDArray[np.int64] | None], ...]
+    outside: float = 0.0
 
 
 def columns_of(across: Window, shifts: int, width: int, border: str) -> Columns:
@@ -65,7 +67,10 @@ def columns_of(across: Window, shifts: int, width: int, border: str) -> Columns:
         if low < high:
             indices = source_indices(np.arange(low * step + start, high * step + start), width, border)
             sides.append((slice(low, high), None if (indices < 0).all() else indices))
-    return Columns(wanted=wanted, step=step, start=start, first=first, last=last, sides=tuple(sides))
+    return Columns(
+        wanted=wanted, step=step, start=start, first=first, last=last, sides=tuple(sides),
+        outside=constant(border) or 0.0,
+    )  # fmt: skip
 
 
 def lay_out(pieces: Sequence[Array], columns: Columns, count: int, dtype: DTypeLike) -> Floats:
@@ -93,10 +98,10 @@ def _lay_rows(source: Array, columns: Columns, phases: Floats) -> None:
         _take_apart(source[:, begin : begin + (last - first) * step], phases[..., first:last])
     for place, indices in columns.sides:
         if indices is None:
-            phases[..., place] = 0
+            phases[..., place] = columns.outside
             continue
         strip = source[:, indices]
-        strip[:, indices < 0] = 0
+        strip[:, indices < 0] = columns.outside
         phases[..., place] = strip.reshape(rows, -1, step, channels).transpose(3, 0, 2, 1)
 
 

@@ -20,7 +20,7 @@ from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, one_channel, op
 from convcli.engine.channel.factors import Factors
 from convcli.engine.channel.passes import along_rows, column_steps, run
 from convcli.engine.channel.whole import RULES
-from convcli.engine.geometry import Gather, Window
+from convcli.engine.geometry import Gather, Window, constant
 from convcli.engine.memory import scratch
 from convcli.engine.plan import FOURIER_AREA
 from convcli.engine.processor import processor
@@ -99,11 +99,14 @@ class _Passes:
         """The outputs that can be made of `source`, into `result`; `finite` says that all samples are."""
         for rank, (down, across) in enumerate(zip(*self.factors, strict=True)):
             between = self._along_columns(source, down, len(result), finite=finite)
+            outside = constant(self.border)
+            # Beside the sums along columns lie those of the number that lies outside.
+            border = f"{outside * float(down.sum()):.17g}" if outside else self.border
             if not rank:
-                self._along_rows(between, across, result)
+                self._along_rows(between, across, border, result)
                 continue
             part = scratch("more", result.shape, result.dtype)
-            self._along_rows(between, across, part)
+            self._along_rows(between, across, border, part)
             np.add(result, part, out=result)
 
     def _along_columns(self, source: Floats, taps: Floats, count: int, *, finite: bool) -> Floats:
@@ -125,7 +128,7 @@ class _Passes:
             return direct(source, taps[:, None])
         return between[:count]
 
-    def _along_rows(self, between: Floats, taps: Floats, result: Floats) -> None:
+    def _along_rows(self, between: Floats, taps: Floats, border: str, result: Floats) -> None:
         """The pass along rows of `(h, w, channels)`, into `result`."""
         window, width = self.across, between.shape[1]
         last = (window.length - 1) * window.stride + 1
@@ -133,18 +136,18 @@ class _Passes:
             np.multiply(between[:, : last : window.stride], taps[0], out=result)
             return
         few = taps.size < FOURIER_AREA and not processor().rows_by_product(taps.size)
-        if few and self.border in RULES and 0 <= window.before < taps.size <= width // 2 and last <= width:
+        if few and border in RULES and 0 <= window.before < taps.size <= width // 2 and last <= width:
             there = result.shape == between.shape
             full = result if there else scratch("full", between.shape, between.dtype)
             anchor = (window.before, 0)
-            cv2.filter2D(between, -1, taps[None], dst=full, anchor=anchor, borderType=RULES[self.border])
+            cv2.filter2D(between, -1, taps[None], dst=full, anchor=anchor, borderType=RULES[border])
             if not there:
                 np.copyto(result, full[:, : last : window.stride])
             return
         reads = window.reads(0, window.length)
         shape = (len(between), reads[1] - reads[0], between.shape[2])
         wide = read_window(
-            between, [(0, len(between)), reads], self.border, between.dtype, out=scratch("wide", shape, between.dtype)
+            between, [(0, len(between)), reads], border, between.dtype, out=scratch("wide", shape, between.dtype)
         )
         finite = few or math.isfinite(np.add.reduce(wide, axis=None)) or bool(np.isfinite(wide).all())
         np.copyto(result, along_rows(wide, taps, finite)[:, :: window.stride])

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from convcli.engine.borders import read_window, source_indices
+from convcli.engine.geometry import constant
 from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def fold(places: Places, n: int, border: str) -> Places:
     """`places` along an axis of `n` samples moved to within one sample of the image, where the same value is read."""
     if places.size == 0 or (places.min() >= 0 and places.max() <= n - 1):
         return places
-    if border == "zero":
+    if constant(border) is not None:
         return np.clip(places, -1, n)
     if border == "replicate" or n == 1:
         return np.clip(places, 0, n - 1)
@@ -76,10 +77,13 @@ def _remap(window: Floats, rows: npt.NDArray[np.float32], columns: npt.NDArray[n
 def _operator(x: Array, rows: Places, columns: Places, border: str, dtype: DTypeLike) -> Floats:
     """As a sparse matrix times the pixels that are read."""
     shares, pixels = _shares(rows, columns, x.shape[:2], border, dtype)
+    beyond = (constant(border) or 0) * (1 - shares.sum(axis=1, dtype=np.float64))  # the sparse matrix takes `shares` up
     # Only the pixels that are read are converted, not the picture once per block.
     used, pixels = np.unique(pixels, return_inverse=True)
     flat = x[used // x.shape[1], used % x.shape[1]].astype(dtype)
     read: Floats = _sparse(shares, pixels.reshape(shares.shape), len(flat)) @ flat
+    if constant(border):
+        read += beyond.astype(dtype)[:, None]
     return read.reshape(*rows.shape, x.shape[2])
 
 
