@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from convcli.engine.geometry import Scatter, Window, gather_window
+from convcli.engine.geometry import AxisPadding, Scatter, Window, gather_window
 from convcli.errors import FieldError, KernelError, ShapeError, suggestion
 from convcli.networks.layers import Layer
 from convcli.networks.network import Assembled, Item, Network
@@ -131,6 +131,8 @@ class _Builder:
         for cells, side, axis in zip(padding, taps, AXES, strict=True):
             if not isinstance(cells, str) and max(cells) >= side:
                 raise FieldError("padding", f"{max(cells)} cells along {axis} are a window of {side} without a sample")
+        if item.fields["ceil"]:
+            padding = tuple(map(_reaching, flow.size, taps, stride, padding))
         windows = [
             gather_window(n, taps=k, stride=s, dilation=1, padding=p, axis=axis)
             for n, k, s, p, axis in zip(flow.size, taps, stride, padding, AXES, strict=True)
@@ -212,6 +214,20 @@ class _Builder:
                 f"no layer has the name '{name}'", place=f"network '{self.network.name}', until", hint=hint
             )
         return number
+
+
+def _reaching(n: int, taps: int, stride: int, padding: AxisPadding) -> AxisPadding:
+    """`padding` with so many cells more at the end that the last sample is seen, by a window that begins before it.
+
+    Source: ONNX operator MaxPool, `ceil_mode`.
+    """
+    if isinstance(padding, str):
+        raise FieldError("ceil", f"padding '{padding}' reaches the last sample; 'ceil' is for numbers of cells")
+    before, after = padding
+    last = -(-(n + before + after - taps) // stride) * stride
+    if last >= n + before:
+        last -= stride
+    return before, max(after, last + taps - n - before)
 
 
 def _under(prefix: str, name: str) -> str:

@@ -73,6 +73,7 @@ KINDS: dict[str, Kind] = {
             "kernel_size": Field("sizes", "Side of the window.", 2),
             "stride": _POOL_STRIDE,
             "padding": Field("padding", f.PADDING.doc, "valid"),
+            "ceil": Field("flag", "A window that reaches beyond the end gives an output, too.", False),
             "activation": ACTIVATION,
         },
         "pooling",

@@ -134,7 +134,7 @@ def _onnx(path: Path, shown: Path) -> Members:
     from onnx import numpy_helper
 
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
-    constants = (node for node in model.graph.node if node.op_type == "Constant")
+    constants = (node for node in model.graph.node if node.op_type == "Constant" and node.output)
     stored |= {node.output[0]: entry.t for node in constants for entry in node.attribute if entry.name == "value"}
 
     def numbers(name: str) -> npt.NDArray[Any]:

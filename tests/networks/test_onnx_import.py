@@ -129,6 +129,18 @@ GRAPHS: dict[str, tuple[list[Any], dict[str, Any]]] = {
          node("Conv", "a", "v", auto_pad="VALID")],
         {"w": numbers(2, 3, 4, 3), "v": numbers(2, 2, 2, 2)},
     ),
+    "names for one value, which others read, too": (
+        [node("Conv", "x", "w", out="a"), node("Identity", "a", out="b"), node("Relu", "b", out="c"),
+         node("Dropout", "a", out="d"), node("Sigmoid", "d", out="e"), node("Concat", "e", out="f", axis=1),
+         node("Tanh", "f", out="g"), node("Add", "c", "e", out="h"), node("Add", "g", "h")],
+        {"w": numbers(2, 3, 1, 1)},
+    ),
+    "rows of numbers side by side": (
+        [node("Flatten", "x", out="a"), node("Sigmoid", "a", out="b"), node("Concat", "a", "b", out="c", axis=-1),
+         node("Gemm", "c", "w", out="d", transB=1), node("PRelu", "d", "s", out="e"),
+         node("Gemm", "e", "v")],
+        {"w": numbers(6, 720), "s": numbers(6), "v": numbers(6, 2)},
+    ),
     "clips": (
         [node("Clip", "x", "low", out="a"), node("Clip", "a", "", "high", out="b"), node("Clip", "b", "low", "high")],
         {"low": np.float32(-0.5), "high": np.float32(0.75)},
@@ -147,6 +159,43 @@ def test_graphs(name: str, tmp_path: Path) -> None:
     agree(shared.model(nodes, arrays), tmp_path, RNG.normal(size=(12, 10, 3)).astype(np.float32))
 
 
+MODES = (
+    "half_pixel",
+    "pytorch_half_pixel",
+    "half_pixel_symmetric",
+    "asymmetric",
+    "align_corners",
+    "tf_crop_and_resize",
+)
+ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rounding", [*ROUNDINGS, "linear"])
+def test_enlarging_gives_the_same_numbers_or_is_refused(factor: int, mode: str, rounding: str, tmp_path: Path) -> None:
+    kind = {"mode": "linear"} if rounding == "linear" else {"mode": "nearest", "nearest_mode": rounding}
+    resize = node("Resize", "x", "r", "s", coordinate_transformation_mode=mode, **kind)
+    arrays = {"r": np.float32([0] * 4 + [1] * 4), "s": np.float32([1, 1, factor, factor])}
+    model, x = shared.model([resize], arrays), RNG.normal(size=(5, 4, 3)).astype(np.float32)
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    result = run("import", tmp_path / "m.onnx", "-o", tmp_path / "m.yaml", "--size", "5x4")
+    centred = mode in MODES[:3] and rounding not in ("floor", "ceil")
+    assert (result.code == 0) == (centred or (mode, rounding) == ("asymmetric", "floor"))
+    if result.code == 0:
+        agree(model, tmp_path, x)
+    else:
+        assert f"mode {kind['mode']}, {mode}" in result.err
+
+
+@pytest.mark.parametrize("operator", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("pads", [[0, 0, 0, 0], [1, 1, 1, 1], [1, 0, 0, 1]])
+@pytest.mark.parametrize(("taps", "stride"), [(2, 2), (3, 2), (2, 3), (3, 3), (3, 1), (4, 3)])
+def test_windows_beyond_the_end(operator: str, pads: list[int], taps: int, stride: int, tmp_path: Path) -> None:
+    pool = node(operator, "x", kernel_shape=[taps] * 2, strides=[stride] * 2, pads=pads, ceil_mode=1)
+    agree(shared.model([pool], {}, opset=22), tmp_path, RNG.normal(size=(11, 8, 3)).astype(np.float32))
+
+
 REFUSED: dict[str, tuple[list[Any], dict[str, Any], list[str]]] = {
     "softmax": ([node("Conv", "x", "w", out="a"), node("Softmax", "a")], {"w": numbers(2, 3, 1, 1)}, ["Softmax_y"]),
     "another domain": ([node("Conv", "x", "w", out="a"), helper.make_node("Swish", ["a"], ["y"], domain="com.maker")],
@@ -154,7 +203,16 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], list[str]]] = {
     "a cycle": ([node("Add", "x", "b", out="a"), node("Relu", "a", out="b")], {}, ["Add_a", "reads 'b'", "cycle"]),
     "computed weights": ([node("Relu", "x", out="w"), node("Conv", "x", "w")], {}, ["Conv_y", "'w' is no constant"]),
     "a volume": ([node("Conv", "x", "w")], {"w": numbers(2, 3, 1, 1, 1)}, ["Conv_y", "rank 5"]),
-    "ceil_mode": ([node("MaxPool", "x", kernel_shape=[2, 2], ceil_mode=1)], {}, ["MaxPool_y", "ceil_mode"]),
+    "cells around the output": ([node("Relu", "x", out="a"), node("Pad", "a", "p")],
+                                {"p": np.int64([0, 0, 1, 1, 0, 0, 1, 1])}, ["output 'y'", "Pad"]),
+    "constants alone": ([node("Relu", "x", out="a"), node("Add", "c", "c")], {"c": numbers(3)}, ["Add_y", "(3,)"]),
+    "rows and a picture": ([node("Flatten", "x", out="a"), node("Add", "a", "x")], {}, ["Add_y", "one row"]),
+    "a product along columns": ([node("MatMul", "x", "w")], {"w": numbers(10, 4)}, ["MatMul_y", "no row"]),
+    "rows of all pictures": ([node("Flatten", "x", axis=2)], {}, ["Flatten_y", "axis 2"]),
+    "norms of another number": ([node("Conv", "x", "w", out="a"), node("BatchNormalization", "a", *NORM)],
+                                {"w": numbers(6, 3, 1, 1), **batch_norm(1)}, ["1 numbers for 6 channels"]),
+    "taps that its weights don't have": ([node("Conv", "x", "w", kernel_shape=[1, 3])], {"w": numbers(2, 3, 3, 3)},
+                                         ["Conv_y", "kernel_shape (1, 3)"]),
     "padded mean": ([node("AveragePool", "x", kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=1)], {},
                     ["count_include"]),
     "rows joined": ([node("Concat", "x", "x", axis=2)], {}, ["axis 2"]),
@@ -224,6 +282,30 @@ def test_compare_counts_what_import_would_refuse_as_nothing(tmp_path: Path) -> N
     row = report["rows"][0]
     assert (row["params_weights"], row["params_biases"], row["macs"]) == (216, 8, 216 * 10 * 8)
     assert any("Transpose (Transpose_t), Reshape (Reshape_r), Softmax (Softmax_y)" in note for note in report["notes"])
+
+
+def test_an_output_of_one_row_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(
+        shared.model([node("Relu", "x", out="a"), node("Flatten", "a")], {}).SerializeToString()
+    )
+    result = run("import", tmp_path / "m.onnx", "-o", tmp_path / "m.yaml", "--size", "12x10")
+    assert result.code == 0 and "'y' is one row per picture" in " ".join(result.err.split())
+
+
+def test_no_output_and_constants_elsewhere_are_refused(tmp_path: Path) -> None:
+    model = shared.model([node("Conv", "x", "w")], {"w": numbers(2, 3, 3, 3)})
+    stored = model.graph.initializer[0]
+    stored.ClearField("raw_data")
+    stored.data_location = onnx.TensorProto.EXTERNAL
+    stored.external_data.add(key="location", value="elsewhere.bin")
+    model.graph.node.insert(0, helper.make_node("Constant", [], ["w"], value=stored))
+    del model.graph.initializer[:]
+    for says in ("in another file", "names no output"):
+        (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+        result = run("import", tmp_path / "m.onnx", "-o", tmp_path / "m.yaml", "--size", "12x10")
+        assert result.code == 2 and says in result.err, result.err
+        model = shared.model([node("Relu", "x")], {})
+        del model.graph.output[:]
 
 
 def test_external_data_is_refused(tmp_path: Path) -> None:

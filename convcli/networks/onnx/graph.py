@@ -61,6 +61,8 @@ class Graph:
         self.entering = entering[0]
         self._made = {self.entering.name: INPUT}
         self._pads: dict[str, Pad] = {}
+        #: Values of one row per picture, which a layer makes of what has rows and columns.
+        self.flat: set[str] = set()
         self.uses = Counter(name for node in graph.node for name in node.input)
         self.uses.update(value.name for value in graph.output)
 
@@ -75,17 +77,23 @@ class Graph:
     def is_constant(self, name: str) -> bool:
         return name in self.computed or name in self._stored.shapes
 
-    def source(self, value: str) -> str:
-        """The layer that makes a value, without cells around it. Raises `Unsupported`."""
+    def unpadded(self, value: str) -> str:
+        """A value without cells around it. Raises `Unsupported`."""
         if value in self._pads:
             raise Unsupported("it reads what Pad made, which only Conv does here")
-        return self._layer_of(value)
+        return value
+
+    def source(self, value: str) -> str:
+        """The layer that makes a value, without cells around it. Raises `Unsupported`."""
+        return self._layer_of(self.unpadded(value))
 
     def padded(self, value: str) -> tuple[str, Pad | None]:
         """The same, and the cells that were added."""
         return self._layer_of(value), self._pads.get(value)
 
     def _layer_of(self, value: str) -> str:
+        if self.is_constant(value) and value not in self._made:
+            raise Unsupported(f"its input '{value}' is a constant")
         if value not in self._made:
             raise KernelError(
                 f"'{value}' is read, and no node above makes it: a cycle, or wrong order", place=self.place
@@ -99,6 +107,8 @@ class Graph:
     def alias(self, value: str, source: str, pad: Pad | None = None) -> None:
         """`value` is what `source` is; with cells around it, where there are."""
         self._made[value] = self._layer_of(source)
+        # Who reads one reads the other: what several read is folded into by none.
+        self.uses[source] = self.uses[value] = self.uses[source] - 1 + self.uses[value]
         before = self._pads.get(source)
         if pad and before:
             raise Unsupported("two Pads one after the other")
@@ -124,6 +134,13 @@ class Graph:
             return None
         layer = next((one for one in self.layers if one.name == self._made[value]), None)
         return layer if layer and layer.kind != "activate" and "activation" not in layer.fields else None
+
+    def has_rows(self, name: str) -> bool:
+        """Whether what a layer makes may have more rows and columns than one."""
+        layers = {layer.name: layer for layer in self.layers}
+        while name in layers and layers[name].kind not in ("fc", "global_pool"):
+            name = layers[name].sources[0]
+        return name not in layers
 
     def _own_name(self, name: str) -> str:
         plain = re.sub(r"[^A-Za-z0-9_.]+", "_", name).strip("_.") or "layer"

@@ -27,16 +27,18 @@ def _weigh(graph: Graph, layer: Layer, weights: Any, bias: Any = None) -> None:
         graph.arrays[f"{layer.name}.bias"] = np.ascontiguousarray(np.reshape(bias, -1), np.float32)
 
 
-def _bank(graph: Graph, node: Any) -> tuple[Any, Any]:
+def _bank(graph: Graph, node: Any, attributes: Attributes) -> tuple[Any, Any]:
     """The weights of a convolution, and its bias or None."""
     weights = graph.constant(node.input[1])
     if weights.ndim != 4:
         raise Unsupported(f"its weights have rank {weights.ndim}; networks here take 4")
+    if (taps := tuple(attributes.get("kernel_shape", weights.shape[2:]))) != weights.shape[2:]:
+        raise Unsupported(f"kernel_shape {taps}, and weights of shape {weights.shape}")
     return weights, graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
 
 
 def convolution(graph: Graph, node: Any, attributes: Attributes) -> None:
-    weights, bias = _bank(graph, node)
+    weights, bias = _bank(graph, node, attributes)
     source, pad = graph.padded(node.input[0])
     layer = graph.add(
         node.output[0], "dense", weights.shape[0], [source], layer_name(node, node.input[1]),
@@ -48,7 +50,7 @@ def convolution(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 def transposed(graph: Graph, node: Any, attributes: Attributes) -> None:
-    weights, bias = _bank(graph, node)
+    weights, bias = _bank(graph, node, attributes)
     if attributes.get("output_shape"):
         raise Unsupported("output_shape, which fits one size")
     groups = int(attributes.get("group", 1))
@@ -64,6 +66,8 @@ def transposed(graph: Graph, node: Any, attributes: Attributes) -> None:
 def fully_connected(graph: Graph, node: Any, attributes: Attributes) -> None:
     """Gemm, and MatMul with constant weights."""
     weights = np.asarray(graph.constant(node.input[1]), np.float64)
+    if node.input[0] not in graph.flat:
+        raise Unsupported("its input is no row per picture: Flatten or Gemm makes one")
     if weights.ndim != 2 or attributes.get("transA"):
         raise Unsupported(f"weights of rank {weights.ndim}" if weights.ndim != 2 else "transA")
     weights = weights * attributes.get("alpha", 1.0)
@@ -79,7 +83,11 @@ def fully_connected(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 def batch_norm(graph: Graph, node: Any, attributes: Attributes) -> None:
     """Folded into the convolution before it, in float64; else a kernel of one tap per channel."""
+    if attributes.get("training_mode"):
+        raise Unsupported("training_mode")
     scale, shift, mean, variance = (np.asarray(graph.constant(name), np.float64) for name in node.input[1:5])
+    if len({array.shape for array in (scale, shift, mean, variance)}) > 1:
+        raise Unsupported("scale, bias, mean and variance of different shapes")
     factor = scale / np.sqrt(variance + attributes.get("epsilon", 1e-5))
     scaled(graph, node, factor, shift - mean * factor)
 
@@ -93,6 +101,8 @@ def scaled(graph: Graph, node: Any, factor: Any, shift: Any) -> None:
         _weigh(graph, layer, factor.reshape(-1, 1, 1, 1), shift)
         return
     weights = graph.arrays[f"{layer.name}.weight"].astype(np.float64)
+    if factor.shape != (layer.value,):
+        raise Unsupported(f"{factor.size} numbers for {layer.value} channels")
     if layer.kind == "transposed":
         groups = layer.fields["groups"]
         split = weights.reshape(groups, -1, *weights.shape[1:])
@@ -124,13 +134,18 @@ def activation(graph: Graph, node: Any, attributes: Attributes) -> None:
         _bend({"leaky_relu": float(attributes.get("alpha", 0.01))})(graph, node)
     elif kind == "PRelu":
         slopes = graph.constant(node.input[1])
-        if slopes.size != max(slopes.shape, default=1) or (slopes.size > 1 and slopes.shape[-2:] != (1, 1)):
+        if not _is_per_channel(slopes, flat=node.input[0] in graph.flat):
             raise Unsupported(f"slopes of shape {slopes.shape}: one, or one per channel")
         _bend("prelu", slopes.reshape(-1))(graph, node)
     elif kind == "Clip":
         _clip(graph, node, attributes)
     else:
         _bend(kind.lower())(graph, node)
+
+
+def _is_per_channel(numbers: Any, *, flat: bool) -> bool:
+    """Whether an operator takes one of the numbers for each channel, or a single one for all."""
+    return bool(numbers.size == 1 or numbers.shape[-1 if flat else -3 :] == (numbers.size, *(() if flat else (1, 1))))
 
 
 def _clip(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -146,13 +161,16 @@ def joined(graph: Graph, node: Any, attributes: Attributes) -> None:
     """Add and Sub of two layers, or of one and a number per channel; Concat of channels."""
     kind = {"Add": "add", "Sub": "subtract", "Concat": "concat"}[node.op_type]
     if kind == "concat":
-        if attributes.get("axis") != 1:
-            raise Unsupported(f"axis {attributes.get('axis')}: channels, axis 1, are joined here")
+        rank = 2 if node.input[0] in graph.flat else 4
+        if attributes["axis"] not in (1, 1 - rank):
+            raise Unsupported(f"axis {attributes['axis']}: channels, axis 1, are joined here")
         if len(node.input) == 1:
             graph.alias(node.output[0], node.input[0])
             return
     constant = [name for name in node.input if graph.is_constant(name)]
     if not constant:
+        if len({name in graph.flat for name in node.input}) > 1:
+            raise Unsupported("one row per picture, and a picture")
         sources = [graph.source(name) for name in node.input]
         graph.add(node.output[0], kind, sources, sources, layer_name(node))
         return
@@ -164,11 +182,12 @@ def joined(graph: Graph, node: Any, attributes: Attributes) -> None:
 def _shift(graph: Graph, node: Any, constant: str, sign: float) -> None:
     """A bias, as a node of its own."""
     shift = sign * np.asarray(graph.constant(constant), np.float64)
-    value = next(name for name in node.input if name != constant)
+    value = next((name for name in node.input if not graph.is_constant(name)), "")
     layer = graph.foldable(value)
-    per_channel = shift.ndim == 1 if layer and layer.kind == "fc" else shift.shape[-2:] == (1, 1)
-    if layer is None or layer.kind not in WEIGHTED or not (per_channel or shift.size == 1):
+    if layer is None or layer.kind not in WEIGHTED or not _is_per_channel(shift, flat=value in graph.flat):
         raise Unsupported(f"a constant of shape {shift.shape}: a bias of the layer before it is taken")
+    if shift.size not in (1, layer.value):
+        raise Unsupported(f"a constant of {shift.size} numbers for {layer.value} channels")
     shift = np.broadcast_to(shift.reshape(-1), (layer.value,))
     before = graph.arrays.get(f"{layer.name}.bias", np.zeros(1))
     _weigh(graph, layer, graph.arrays[f"{layer.name}.weight"], before.astype(np.float64) + shift)
@@ -183,19 +202,35 @@ def pool(graph: Graph, node: Any, attributes: Attributes) -> None:
         return
     padding = padding_of(attributes)
     refused = {
-        "ceil_mode": attributes.get("ceil_mode"), "dilations": max(square(attributes, "dilations")) > 1,
+        "dilations": max(square(attributes, "dilations")) > 1,
         "storage_order": attributes.get("storage_order"), "a second output": len(node.output) > 1,
         "count_include_pad": attributes.get("count_include_pad") and padding != [[0, 0], [0, 0]],
+        "ceil_mode and auto_pad": attributes.get("ceil_mode") and isinstance(padding, str),
     }  # fmt: skip
     if unsupported := [name for name, there in refused.items() if there]:
         raise Unsupported(unsupported[0])
-    sizes = {"kernel_size": square(attributes, "kernel_shape"), "stride": square(attributes, "strides")}
-    graph.add(node.output[0], "pool", word, [source], layer_name(node), padding=padding, **sizes)
+    graph.add(
+        node.output[0], "pool", word, [source], layer_name(node), kernel_size=square(attributes, "kernel_shape"),
+        stride=square(attributes, "strides"), padding=padding, ceil=bool(attributes.get("ceil_mode")) or None,
+    )  # fmt: skip
 
 
 def same(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """What changes no number in a network that runs: Identity, Dropout, and flattening before Gemm."""
+    """What changes no number in a network that runs: Identity and Dropout."""
+    if len(node.input) > 2 and node.input[2] and np.any(graph.constant(node.input[2])):
+        raise Unsupported("training_mode")
     graph.alias(node.output[0], node.input[0])
+
+
+def flattened(graph: Graph, node: Any, attributes: Attributes) -> None:
+    if attributes.get("axis", 1) not in (1, -1 if node.input[0] in graph.flat else -3):
+        raise Unsupported(f"axis {attributes['axis']}: one row per picture is taken")
+    _flatten(graph, node)
+
+
+def _flatten(graph: Graph, node: Any) -> None:
+    graph.alias(node.output[0], graph.unpadded(node.input[0]))
+    graph.flat.add(node.output[0])
 
 
 def reshaped(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -203,7 +238,7 @@ def reshaped(graph: Graph, node: Any, attributes: Attributes) -> None:
     shape = [int(side) for side in graph.constant(node.input[1]).reshape(-1)]
     if len(shape) != 2 or shape[0] not in (0, 1, -1):
         raise Unsupported(f"to the shape {shape}: one row per picture, before Gemm, is taken")
-    same(graph, node, attributes)
+    _flatten(graph, node)
 
 
 def depth_to_space(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -221,14 +256,20 @@ def resized(graph: Graph, node: Any, attributes: Attributes) -> None:
             raise Unsupported("to given sizes: whole scales are taken")
         scales = graph.constant(node.input[where]).reshape(-1)
     scales = [float(scale) for scale in scales]
+    if attributes.get("axes") in ([2, 3], [-2, -1]):
+        scales = [1.0, 1.0, *scales]
     if len(scales) != 4 or scales[:2] != [1, 1] or scales[2] != scales[3] or scales[2] != int(scales[2]):
         raise Unsupported(f"by the scales {scales}: one whole factor for rows and columns is taken")
     mode = attributes.get("mode", b"nearest").decode()
-    centres = attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
-    rounding = attributes.get("nearest_mode", b"round_prefer_floor").decode()
-    old = node.op_type == "Upsample"
-    nearest = mode == "nearest" and (old or centres == "half_pixel" or (centres, rounding) == ("asymmetric", "floor"))
-    linear = mode == "linear" and not old and centres in ("half_pixel", "pytorch_half_pixel")
+    # Before opset 11 there were two inputs, and one rule.
+    old = len(node.input) <= 2
+    centres = "asymmetric" if old else attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
+    rounding = "floor" if old else attributes.get("nearest_mode", b"round_prefer_floor").decode()
+    centred = centres in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
+    linear = mode == "linear" and centred
+    nearest = mode == "nearest" and (
+        rounding.startswith("round_prefer") if centred else (centres, rounding) == ("asymmetric", "floor")
+    )
     if not nearest and not linear:
         raise Unsupported(f"mode {mode}, {centres}, {rounding}")
     source = graph.source(node.input[0])
@@ -251,11 +292,13 @@ def padded(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 def constant(graph: Graph, node: Any, attributes: Attributes) -> None:
-    from onnx import numpy_helper
-
-    for key, value in attributes.items():
-        array = numpy_helper.to_array(value) if key == "value" else np.asarray(value)
-        graph.computed[node.output[0]] = array
+    if "value" in attributes:  # is among those of the file
+        return
+    (value,) = attributes.values()
+    array = np.asarray(value)
+    if array.dtype.kind not in "if":
+        raise Unsupported("it holds no numbers")
+    graph.computed[node.output[0]] = array
 
 
 OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
@@ -263,6 +306,11 @@ OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
     "BatchNormalization": batch_norm, "Relu": activation, "LeakyRelu": activation, "PRelu": activation,
     "Sigmoid": activation, "Tanh": activation, "Abs": activation, "Clip": activation, "Add": joined, "Sub": joined,
     "Concat": joined, "MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": pool, "GlobalMaxPool": pool,
-    "Flatten": same, "Identity": same, "Dropout": same, "Reshape": reshaped, "DepthToSpace": depth_to_space,
+    "Flatten": flattened, "Identity": same, "Dropout": same, "Reshape": reshaped, "DepthToSpace": depth_to_space,
     "Resize": resized, "Upsample": resized, "Pad": padded, "Constant": constant,
 }  # fmt: skip
+#: Operators that take one row per picture, too, and make one of it.
+ON_ROWS: Final = frozenset({
+    "Gemm", "MatMul", "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "Abs", "Clip", "Add",
+    "Sub", "Concat", "Flatten", "Reshape", "Identity", "Dropout",
+})  # fmt: skip

@@ -10,7 +10,7 @@ from convcli.errors import KernelError
 from convcli.networks import file
 from convcli.networks.network import Network
 from convcli.networks.onnx.graph import INPUT, Graph, Layer, Unsupported
-from convcli.networks.onnx.operators import OPERATORS
+from convcli.networks.onnx.operators import ON_ROWS, OPERATORS
 from convcli.ops import tensors
 from convcli.ops.weight_files import members, onnx_model
 from convcli.records import late, record
@@ -22,7 +22,7 @@ else:
     np = late("numpy")
 
 #: What attributes of another type, or inputs of other numbers or shapes than the operator has, raise.
-_MALFORMED = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+_MALFORMED = (AttributeError, ArithmeticError, LookupError, TypeError, ValueError)
 #: Nodes that a note names.
 _NAMED = 6
 
@@ -63,11 +63,13 @@ def read(path: Path, *, size: tuple[int, int] | None = None, strict: bool = True
         _take(graph, node, left, strict=strict)
     if not graph.layers:
         raise KernelError("it holds no layer that is known here", place=str(path))
-    notes = []
+    if not model.graph.output:
+        raise KernelError("it names no output", place=str(path))
+    notes = list[str]()
     if len(model.graph.output) > 1:
         notes.append(f"it has {len(model.graph.output)} outputs; the network ends with the last layer")
     elif strict:
-        _end(graph, model.graph.output[0].name)
+        notes += _end(graph, model.graph.output[0].name)
     if left:
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
         notes.append(f"counted as nothing: {', '.join(left[:_NAMED])}{more}")
@@ -79,12 +81,17 @@ def _take(graph: Graph, node: Any, left: list[str], *, strict: bool) -> None:
     from onnx import helper
 
     if node.op_type == "Constant" or all(map(graph.is_known, filter(None, node.input))):
-        attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
         try:
             if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
                 raise Unsupported("no layer here does that")
+            rows = not graph.flat.isdisjoint(node.input)
+            if rows and node.op_type not in ON_ROWS:
+                raise Unsupported("it reads one row per picture, as Flatten makes one")
+            attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
             with np.errstate(all="ignore"):  # what isn't finite is found when the weights are checked
                 OPERATORS[node.op_type](graph, node, attributes)
+            if rows:
+                graph.flat.add(node.output[0])
             return
         except (Unsupported, *_MALFORMED) as error:
             malformed = f"its inputs or attributes are not those of the operator ({error})"
@@ -93,19 +100,29 @@ def _take(graph: Graph, node: Any, left: list[str], *, strict: bool) -> None:
     elif strict:
         lacking = next(name for name in node.input if name and not graph.is_known(name))
         raise _refusal(graph, node, f"it reads '{lacking}', which no node above makes: a cycle, or a wrong order")
-    left.append(f"{node.op_type} ({node.name or node.output[0]})")
+    left.append(f"{node.op_type} ({_name(node)})")
+
+
+def _name(node: Any) -> str:
+    return node.name or next(iter(node.output), "")
 
 
 def _refusal(graph: Graph, node: Any, reason: str) -> KernelError:
-    fact = f"node '{node.name or node.output[0]}' ({node.op_type}): {reason}"
+    fact = f"node '{_name(node)}' ({node.op_type}): {reason}"
     return KernelError(fact, place=graph.place, hint=f"operators that are read: {', '.join(OPERATORS)}")
 
 
-def _end(graph: Graph, output: str) -> None:
-    """Has the network end with the layer that makes its output."""
-    last = graph.source(output)
+def _end(graph: Graph, output: str) -> list[str]:
+    """Has the network end with the layer that makes its output. Returns notes."""
+    try:
+        last = graph.source(output)
+    except Unsupported as error:
+        raise KernelError(f"output '{output}': {error}", place=graph.place) from None
     if graph.layers[-1].name != last:
         graph.add("", "activate", "none", [last], "output")
+    if output in graph.flat and graph.has_rows(last):
+        return [f"its output '{output}' is one row per picture; rows, columns and channels stay what they are here"]
+    return []
 
 
 def _text(graph: Graph, model: Any, size: tuple[int, int] | None) -> str:
