@@ -73,10 +73,43 @@ class ImageError(ConvcliError):
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """A "did you mean" for `word`, or an empty string when nothing in `known` is close."""
-    import difflib
+    near = closest(word, known)
+    return f"did you mean '{near}'?" if near else ""
 
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else ""
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The one of `known` that `word` was probably meant to be, or an empty string.
+
+    It is the same but for capitals and dashes, or begins with the word, or is a slip or two of the keyboard away.
+
+    >>> closest("Sobel_X", ["sobel-x"]), closest("--verbose", ["--overwrite"]), closest("wieght", ["weights"])
+    ('sobel-x', '', 'weights')
+    """
+    plain = word.lower().replace("_", "-").strip()
+    letters = len(plain.strip("-."))
+    ranks: list[tuple[int, int, str]] = []
+    for one in known:
+        other = one.lower().replace("_", "-")
+        slips = 0 if other == plain else _slips(plain, other)
+        if letters >= 3 and other.startswith(plain) or plain.startswith(f"{other}:"):
+            slips = min(slips, 1)
+        if slips <= (letters + 1) // 3:
+            ranks.append((slips, len(ranks), one))
+    return min(ranks)[2] if ranks else ""
+
+
+def _slips(left: str, right: str) -> int:
+    """How many letters are to be put in, taken out, exchanged with their neighbours or replaced (Damerau 1964)."""
+    last: list[int] = []
+    row: list[int] = list(range(len(right) + 1))
+    for y, letter in enumerate(left):
+        before, last, row = last, row, [y + 1]
+        for x, other in enumerate(right):
+            cost = min(last[x] + (letter != other), last[x + 1] + 1, row[x] + 1)
+            if x and y and letter == right[x - 1] and left[y - 1] == other:
+                cost = min(cost, before[x - 1] + 1)
+            row.append(cost)
+    return row[-1]
 
 
 def reason(error: OSError | ValueError) -> str:

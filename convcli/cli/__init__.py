@@ -15,7 +15,7 @@ import click
 
 from convcli import __version__
 from convcli.batch.workers import interrupts
-from convcli.errors import ConvcliError, printable, reason, suggestion
+from convcli.errors import ConvcliError, KernelError, printable, reason
 
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.
 COMMANDS = {
@@ -33,7 +33,7 @@ class Commands(click.Group):
     """A group that imports a command's module only when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS]  # `list` is the name of a module here
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
@@ -45,8 +45,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            hint = suggestion(args[0], COMMANDS) or f"one of: {', '.join(COMMANDS)}"
-            raise click.UsageError(f"no such command '{args[0]}'; {hint}", ctx)
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -132,13 +131,12 @@ def run(arguments: list[str], failure: OSError | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except ConvcliError as error:
-        _say(f"Error: {printable(str(error))}")
-        return error.exit_code
+        return _refused(error, arguments)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 2
     except click.ClickException as error:
-        return _usage(error)
+        return _usage(error, arguments)
     except (click.Abort, KeyboardInterrupt):
         _say("Stopped.")
         return 130
@@ -181,11 +179,32 @@ def _unread(stream: TextIO) -> bool:
     return bool(poll.poll(0))
 
 
-def _usage(error: click.ClickException) -> int:
-    message = " ".join(error.format_message().split())
-    _say(f"Error: {printable(message[:1].lower() + message[1:]).rstrip('.')}")
+def _refused(error: ConvcliError, arguments: list[str]) -> int:
+    """Tells of an error, with a command line that holds for what is called otherwise here; the exit code."""
+    if isinstance(error, KernelError):
+        from convcli.cli import repair
+
+        _, line = repair.repaired(arguments, error, group)
+        if line is not None:
+            error.hint = repair.typed(line)
+    _say(f"Error: {printable(str(error))}")
+    return error.exit_code
+
+
+def _usage(error: click.ClickException, arguments: list[str]) -> int:
+    """Tells of wrong usage, why where that is known, and what to type instead; the exit code."""
+    from convcli.cli import repair
+
+    reason, line = repair.repaired(arguments, error, group) if isinstance(error, click.UsageError) else ("", None)
+    # Not with what click thinks is near.
+    near = isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand)
+    message = " ".join((error.message if near else error.format_message()).split())
+    message = message[:1].lower() + message[1:].rstrip(".")
+    _say(f"Error: {printable(f'{message}; {reason}' if reason else message)}")
     context = getattr(error, "ctx", None)
-    if context is not None:
+    if line is not None:
+        _say(f"  hint: {printable(repair.typed(line))}")
+    elif context is not None:
         _say(f"  hint: {context.command_path} --help")
     return error.exit_code
 

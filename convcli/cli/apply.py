@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -63,6 +64,10 @@ def command(output: str, format_: str | None, dry_run: bool, **options: Any) -> 
     from convcli.batch.names import collect
 
     selected, settings = selection(options), _settings(options)
+    if any("." not in name and not os.path.lexists(name) for name in selected.names):
+        from convcli.cli import repair
+
+        repair.stray(selected.names, click.get_current_context())
     inputs = collect(selected, output=output)
     names = "+".join(kernel.name for kernel in settings.kernels)
     if output == STANDARD and not dry_run and sys.stdout.isatty() and _is_picture(inputs, format_):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from convcli.cli.options import FORMATS, Positive, algorithm
+from convcli.cli.options import FORMATS, Command, Positive, algorithm
 from convcli.networks.swaps import TARGETS
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ NUMBER = click.IntRange(min=1)
 ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown"}
 
 
-@click.command("compare")
+@click.command("compare", cls=Command)
 @click.argument("sources", nargs=-1, metavar="[KERNEL|NETWORK]...")
 @click.option("--in-channels", type=NUMBER, metavar="N", help="Expand kernels into layers on N channels.")
 @click.option("--out-channels", type=NUMBER, metavar="N", help="Filters of these layers.")

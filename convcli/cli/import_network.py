@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from convcli.cli.options import Command
 
-@click.command("import")
+
+@click.command("import", cls=Command)
 @click.argument("model", metavar="MODEL.onnx")
 @click.option("-o", "--output", required=True, metavar="NET.yaml", help="The network file; its weights go beside it.")
 @click.option("--size", metavar="HxW", help="Size of the input (224x224) where the model says none.")

@@ -7,10 +7,10 @@ import sys
 
 import click
 
-from convcli.cli.options import report_format
+from convcli.cli.options import Command, report_format
 
 
-@click.command("list")
+@click.command("list", cls=Command)
 @report_format
 def command(format_: str) -> None:
     """List the shipped kernels: type, taps, parameters, and what each is for.

@@ -12,6 +12,7 @@ Options that belong together and to one command are one decorator, `together`: `
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -39,6 +40,24 @@ class Positive(click.FloatRange):
         return number
 
 
+class Command(click.Command):
+    """A command that refuses long options with one dash, of which click would take each letter for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for argument in args:
+            if argument == "--":
+                break
+            if re.match("-[A-Za-z][A-Za-z-]", argument) and self._is_long(argument[1:].partition("=")[0], ctx):
+                raise click.NoSuchOption(argument, ctx=ctx)
+        return super().parse_args(ctx, args)
+
+    def _is_long(self, word: str, ctx: click.Context) -> bool:
+        from convcli.words import OPTIONS, lookup
+
+        long = f"--{word}" in {option for parameter in self.get_params(ctx) for option in parameter.opts}
+        return long or lookup(word, OPTIONS) is not None
+
+
 class Grouped(click.Option):
     """An option that `--help` shows under the heading `group`."""
 
@@ -47,7 +66,7 @@ class Grouped(click.Option):
         self.group = group
 
 
-class GroupedCommand(click.Command):
+class GroupedCommand(Command):
     """A command whose `--help` has a heading for each group of options; those without one come last."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -6,8 +6,10 @@ import json
 
 import click
 
+from convcli.cli.options import Command
 
-@click.command("schema")
+
+@click.command("schema", cls=Command)
 @click.argument("what", type=click.Choice(("kernel", "network", "compare")), default="kernel")
 def command(what: str) -> None:
     """Print a JSON Schema: of kernel files, network files, or what compare --format json writes.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from convcli.cli.options import algorithm, kernel_overrides
+from convcli.cli.options import Command, algorithm, kernel_overrides
 from convcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DTYPES = ("uint8", "uint16", "float32", "float64")
 
 
-@click.command("show")
+@click.command("show", cls=Command)
 @click.argument("kernel")
 @kernel_overrides
 @click.option("--channels", type=click.IntRange(min=1), help="Channels of the input that MACs are counted for.")

@@ -115,7 +115,13 @@ def split(source: str) -> tuple[str, str]:
 def _shipped(name: str, overrides: Mapping[str, Node]) -> Kernel:
     path = folder() / f"{name}.yaml"
     if name not in names():
-        hint = suggestion(name, names()) or "'convcli list' shows all names; a file's name ends in .yaml"
+        from convcli.words import KERNELS, lookup
+
+        word = lookup(name, KERNELS)
+        hint = (
+            suggestion(word.answer if word else name, names())
+            or "'convcli list' shows all names; a file's name ends in .yaml"
+        )
         if os.path.isfile(name):
             hint = f"for the file of that name write ./{name}"
         elif os.path.isfile(f"{name}.yaml"):

@@ -316,7 +316,7 @@ def test_show_takes_the_overrides_of_apply() -> None:
         (["show", str(SAMPLES / "kernels" / "conv1.yaml"), "--channels", "4"], "kernel 'conv1' is a filter bank for 3"),
         (["list", "--format", "xml"], "invalid value for '--format'"),
         (["list", "more"], "got unexpected extra argument"),
-        (["lst"], "no such command 'lst'; did you mean 'list'?"),
+        (["lst"], "no such command 'lst'; did you mean list?"),
         (["--frobnicate"], "no such option '--frobnicate'"),
     ],
 )  # fmt: skip

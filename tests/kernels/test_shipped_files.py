@@ -15,7 +15,17 @@ EXPECTED = {
     *("identity", "sharpen", "sharpen-strong", "unsharp", "box", "gaussian", "binomial-5", "motion", "disk", "emboss"),
     *("edge", "laplacian", "laplacian-of-gaussian", "difference-of-gaussians", "sobel-x", "sobel-y", "scharr-x"),
     *("scharr-y", "prewitt-x", "prewitt-y", "gabor", "dilated-laplacian", "dilated-gaussian", "upsample-nearest-2x"),
-    *("upsample-bilinear-2x", "upsample-cubic-2x", "downsample-2x", "luma", "swirl", "lens", "jitter", "ripple"),
+    *(
+        "upsample-bilinear-2x",
+        "upsample-cubic-2x",
+        "downsample-2x",
+        "luma",
+        "grey",
+        "swirl",
+        "lens",
+        "jitter",
+        "ripple",
+    ),
     *("brush", "smooth-edges", "denoise-deformable"),
 }
 
@@ -42,6 +52,6 @@ def test_type_and_size_of_the_result(name: str, dtype: type[np.generic]) -> None
     kernel = convcli.load(name)
     result = kernel.apply(values)
     assert result.dtype == dtype
-    assert result.shape == (*kernel.output_shape((192, 256)), 1 if name == "luma" else 3)
+    assert result.shape == (*kernel.output_shape((192, 256)), 1 if name in ("luma", "grey") else 3)
     factor = 2 if name.startswith("upsample") else 0.5 if name.startswith("downsample") else 1
     assert result.shape[:2] == (192 * factor, 256 * factor)

@@ -1,0 +1,323 @@
+"""Wrong command lines -> right ones, by the words that other programs have for things (`convcli.words`).
+
+A line is parsed as click does it, what is wrong first is put right, and that again until it holds: so what a hint says
+is a command that works as it stands.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import click
+
+from convcli import words
+from convcli.errors import ConvcliError, closest
+from convcli.words import lookup
+
+#: Mistakes of one line that are put right.
+_MOST = 16
+
+
+class StrayError(click.UsageError):
+    """Inputs that are no files but belong elsewhere: kernels without -k, a number behind -q."""
+
+    def __init__(self, name: str, ctx: click.Context | None) -> None:
+        super().__init__(f"there is no file '{name}'", ctx)
+        self.name = name
+
+
+def repaired(arguments: Sequence[str], error: Exception, group: click.Group) -> tuple[str, list[str] | None]:
+    """Why the `error` came of these arguments, and arguments that are right, if both can be said."""
+    reason, line = "", list(arguments)
+    problem: Exception | None = error
+    for _ in range(_MOST):
+        if problem is None:
+            return reason, line
+        step = _step(line, problem, group)
+        if step is None or step[1] == line:
+            break
+        reason, line = reason or step[0], step[1]
+        problem = _problem(line, group)
+    return reason, None
+
+
+def typed(line: Sequence[str]) -> str:
+    """A command line as a shell takes it."""
+    import shlex
+
+    return shlex.join(["convcli", *line])
+
+
+def _problem(line: list[str], group: click.Group) -> Exception | None:
+    """What is wrong with a command line; None where it can be run, as far as its words go."""
+    try:
+        command, ctx = group, group.make_context("convcli", list(line[:1]), resilient_parsing=True)
+        path, rest = "convcli", line
+        while isinstance(command, click.Group):
+            if rest and rest[0].startswith("-"):
+                return None if rest[0] in ("--help", "--version") else click.NoSuchOption(rest[0], ctx=ctx)
+            member = command.get_command(ctx, rest[0]) if rest else None
+            if member is None:
+                return click.UsageError("no such command", ctx)
+            path, rest = rest[0], rest[1:]
+            command, ctx = member, ctx  # type: ignore[assignment]
+            if isinstance(member, click.Group):
+                ctx = click.Context(member, parent=ctx, info_name=path)
+        if "--help" in rest:
+            return None
+        parsed = command.make_context(path, list(rest), parent=ctx)
+        return _kernels_problem(parsed)
+    except (click.UsageError, ConvcliError) as error:
+        return error
+
+
+def _kernels_problem(ctx: click.Context) -> Exception | None:
+    """What is wrong with the kernels of a line, and with inputs that are none."""
+    from convcli.spec import read
+
+    for source in [*ctx.params.get("kernels", ()), *filter(None, [ctx.params.get("kernel")])]:
+        if not source.endswith((".yaml", ".yml")):
+            read(source)
+    stray(ctx.params.get("inputs", ()), ctx)
+    return None
+
+
+def stray(inputs: Sequence[str], ctx: click.Context | None) -> None:
+    """Raise StrayError for an input that is no file and is something else by its name."""
+    for name in inputs:
+        bare = re.fullmatch(r"\d+|[A-Za-z][\w:=,.-]*", name) is not None
+        if bare and not os.path.lexists(name) and (name.isdigit() or _kernel(name)):
+            raise StrayError(name, ctx)
+
+
+def _kernel(word: str) -> str | None:
+    """The kernel that a word means, with its fields."""
+    from convcli.spec import names
+    from convcli.spec.library import split
+
+    base, _ = split(word)
+    row = lookup(base, words.KERNELS)
+    known = names()
+    if base in known:
+        return word
+    name = row.answer if row else closest(base, known)
+    return name + word[len(base) :] if name else None
+
+
+def _step(line: list[str], error: Exception, group: click.Group) -> tuple[str, list[str]] | None:
+    """Why a line is wrong, and the line with that put right."""
+    if isinstance(error, StrayError):
+        return _stray(line, error.name)
+    if isinstance(error, click.NoSuchOption):
+        return _option(line, error)
+    if isinstance(error, click.MissingParameter):
+        return _missing(line, error)
+    if isinstance(error, click.BadParameter):
+        return _value(line, error)
+    if isinstance(error, ConvcliError):
+        return _kernel_step(line)
+    if isinstance(error, click.BadOptionUsage):
+        return _without_value(line, error)
+    if not line or line[0] not in group.list_commands(click.Context(group)):
+        return _command(line, group)
+    return None
+
+
+def _command(line: list[str], group: click.Group) -> tuple[str, list[str]] | None:
+    """A line that begins with no command: with another word for one, a kernel, or a picture."""
+    word, rest = (line[0], line[1:]) if line else ("", [])
+    if _is_input(word):
+        return "pictures are filtered by apply", ["apply", *line]
+    row = lookup(word, words.COMMANDS)
+    if row:
+        return row.note, [*row.answer.split(), *rest]
+    near = closest(word, group.list_commands(click.Context(group)))
+    if near:
+        return f"did you mean {near}?", [near, *rest]
+    kernel = _kernel(word)
+    if kernel is None:
+        return None
+    if len(rest) > 2 and re.fullmatch(r"[\d.]+", rest[-1]):  # vips gaussblur in.jpg out.jpg 2
+        *rest, number = rest
+        kernel += f":sigma={number}" if kernel == "gaussian" else ""
+    return f"{word} is a kernel, for apply -k", _with_kernel(["apply", *rest], kernel)
+
+
+def _with_kernel(line: list[str], kernel: str) -> list[str]:
+    """A line with one more kernel, before its output."""
+    place = next((n for n, argument in enumerate(line) if re.match("-o|--output", argument)), len(line))
+    return [*line[:place], "-k", kernel, *line[place:]]
+
+
+def _is_input(word: str) -> bool:
+    return word == "-" or PurePath(word).suffix != "" or Path(word).is_dir()
+
+
+def _option(line: list[str], error: click.NoSuchOption) -> tuple[str, list[str]] | None:
+    """A line with an option that there is not."""
+    name = error.option_name
+    if not line or line[0].startswith("-"):
+        row = lookup(name.lstrip("-"), words.COMMANDS)
+        return (row.note, [row.answer]) if row else ("options follow a command", ["apply", *line])
+    place = _place(line, name)
+    if place is None:
+        return None
+    typed, equals, value = line[place].partition("=")
+    own = {option for parameter in _parameters(error.ctx) for option in parameter.opts}
+    word = typed.lstrip("-")
+    if not typed.startswith("--") and f"--{word}" in own:
+        return f"long options have two dashes, --{word}", [
+            *line[:place],
+            f"--{line[place].lstrip('-')}",
+            *line[place + 1 :],
+        ]
+    row = lookup(word, words.OPTIONS)
+    if row is None:
+        near = closest(typed, own)
+        return (f"did you mean {near}?", [*line[:place], near + equals + value, *line[place + 1 :]]) if near else None
+    behind = [value] if equals else line[place + 1 :][: _count(row, line[place + 1 :])]
+    answer = words.filled(row.answer, word, behind)
+    if answer is None:
+        return None
+    rest = line[place + 1 + (0 if equals else len(behind)) :]
+    return row.note, _put(line[:place], answer, rest)
+
+
+def _count(row: words.Word, rest: list[str]) -> int:
+    """How many of the arguments behind a word belong to it."""
+    if isinstance(row.values, int):
+        return row.values
+    return int(bool(rest) and re.fullmatch(r"[\d.]+(x[\d.]+)?([+,][\d.%]+)*%?", rest[0]) is not None)
+
+
+def _put(before: list[str], answer: str, after: list[str]) -> list[str]:
+    """A line with an answer at its place; a field goes to the last kernel, `*N` runs it N times."""
+    if answer.startswith((":", "*")):
+        line = [*before, *after]
+        places = [n + 1 for n, argument in enumerate(line[:-1]) if argument in ("-k", "--kernel")]
+        if answer.startswith("*"):
+            times = int(answer[1:]) if places and answer[1:].isdigit() else 1
+            return (
+                line[: places[-1] + 1] + ["-k", line[places[-1]]] * (min(times, 100) - 1) + line[places[-1] + 1 :]
+                if places
+                else line
+            )
+        if not places:
+            return _with_kernel(line, f"gaussian{answer}")
+        kernel = line[places[-1]]
+        line[places[-1]] = f"{kernel},{answer[1:]}" if "=" in kernel else kernel + answer
+        return line
+    option, _, value = answer.partition(" ")
+    return [*before, *filter(None, (option, value)), *after]
+
+
+def _place(line: list[str], name: str) -> int | None:
+    """Where an option is; click tells but the first letter of some."""
+    for place, argument in enumerate(line):
+        if argument == name or argument.startswith(f"{name}="):
+            return place
+    letters = name.lstrip("-")
+    places = (n for n, text in enumerate(line) if re.match(r"-[A-Za-z]", text) and letters in text)
+    return next(places, None) if len(letters) == 1 else None
+
+
+def _parameters(ctx: click.Context | None) -> list[click.Parameter]:
+    return ctx.command.get_params(ctx) if ctx else []
+
+
+def _missing(line: list[str], error: click.MissingParameter) -> tuple[str, list[str]] | None:
+    """A line without an output, or without a kernel."""
+    option = error.param.name if error.param else ""
+    if option not in ("kernels", "output") or line[0] != "apply":
+        return None
+    inputs = _parsed(line, error).get("inputs") or ()
+    try:
+        stray(inputs, error.ctx)
+    except StrayError as odd:
+        return _stray(line, odd.name)
+    if option == "kernels":
+        return "-k says which kernel", _with_kernel(line, "sharpen")
+    return "-o says where to", _with_output(line, inputs)
+
+
+def _without_value(line: list[str], error: click.BadOptionUsage) -> tuple[str, list[str]] | None:
+    """A line that ends with an option which wants a value."""
+    return ("it wants a value", line[:-1]) if line[-1] == error.option_name else None
+
+
+def _with_output(line: list[str], inputs: Sequence[str]) -> list[str]:
+    """A line with an output: the last input where that is no file, as in `cp`."""
+    if len(inputs) > 1 and _is_input(inputs[-1]) and not os.path.lexists(inputs[-1]):
+        place = len(line) - 1 - line[::-1].index(inputs[-1])
+        return [*line[:place], *line[place + 1 :], "-o", inputs[-1]]
+    if len(inputs) == 1 and Path(inputs[0]).is_file():
+        path = PurePath(inputs[0])
+        return [*line, "-o", str(path.with_stem(f"{path.stem}-filtered"))]
+    return [*line, "-o", "-" if list(inputs) == ["-"] else "out/"]
+
+
+def _parsed(line: list[str], error: click.UsageError) -> dict[str, Any]:
+    """The values of a line, as far as it goes."""
+    if error.ctx is None or error.ctx.parent is None:
+        return {}
+    ctx = error.ctx.command.make_context(line[0], line[1:], parent=error.ctx.parent, resilient_parsing=True)
+    return ctx.params
+
+
+def _value(line: list[str], error: click.BadParameter) -> tuple[str, list[str]] | None:
+    """A line with a value that its option does not take."""
+    if error.param is None:
+        return None
+    choices = [str(one) for one in error.param.type.choices] if isinstance(error.param.type, click.Choice) else []
+    for place, argument in enumerate(line):
+        option, equals, value = argument.partition("=")
+        if choices and isinstance(error.param, click.Argument) and argument not in choices and place:
+            near = closest(argument, choices)
+            return (f"did you mean {near}?", [*line[:place], near, *line[place + 1 :]]) if near else None
+        if option in error.param.opts:
+            rest = line[place + 1 if equals else place + 2 :]
+            value = value if equals else "".join(line[place + 1 : place + 2])
+            if choices:
+                near = closest(words.VALUES.get(value, value), choices)
+                return (f"did you mean {near}?", [*line[:place], option, near, *rest]) if near else None
+            if error.param.default is None or not error.param.required:
+                return f"without {option} it is chosen", [*line[:place], *rest]
+    return None
+
+
+def _kernel_step(line: list[str]) -> tuple[str, list[str]] | None:
+    """A line with a kernel's name or field put right."""
+    from convcli.spec import read
+    from convcli.spec.library import split
+
+    for place, source in enumerate(line):
+        if line[place - 1] not in ("-k", "--kernel") and (line[0] == "apply" or source.startswith("-") or not place):
+            continue
+        try:
+            read(source)
+        except ConvcliError:
+            right = _kernel(source)
+            if right == source:
+                name, fields = split(source)
+                right = f"{name}:{','.join(words.field(part) for part in fields.split(','))}"
+            if right:
+                return f"that is {right}", [*line[:place], right, *line[place + 1 :]]
+    return None
+
+
+def _stray(line: list[str], name: str) -> tuple[str, list[str]] | None:
+    place = line.index(name, 1)
+    if name.isdigit():
+        if line[place - 1] == "-q":
+            return "-q is quiet", [*line[: place - 1], "--quality", *line[place:]]
+        return None
+    kernel = _kernel(name)
+    return (
+        (f"{kernel} is a kernel, each has its -k", [*line[:place], "-k", kernel, *line[place + 1 :]])
+        if kernel
+        else None
+    )

@@ -1,0 +1,222 @@
+"""What people type first, as they know it of other programs, and what it is called here: one table.
+
+A word stands for what is typed in its place, braces for what is made of the values behind it (`FILLINGS`), and the note
+says why. Nothing loads this before something is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+
+class Word(NamedTuple):
+    """`names`, separated by spaces, mean `answer`; so many `values` follow it, or one that is a number, with "?"."""
+
+    names: str
+    answer: str
+    note: str
+    values: int | str = 0
+
+
+COMMANDS = (
+    Word("convert magick mogrify filter run process conv convolve im ffmpeg vips gm", "apply", "apply filters"),
+    Word("info identify describe inspect get cat print explain params", "show", "show tells of a kernel"),
+    Word("ls kernels names filters", "list", "list tells all kernels"),
+    Word("cost costs count flops macs summary torchinfo stats model network nets", "compare", "compare counts"),
+    Word("bench benchmark time timing profile speed", "compare --time", "compare --time measures"),
+    Word("plot visualize visualise view picture", "draw kernel", "draw kernel draws one"),
+    Word("cmp idiff metric psnr rmse difference", "diff", "diff compares pictures"),
+    Word("completions autocomplete complete", "completion", "completion prints it"),
+    Word("manual manpage docs", "man", "man prints the manual"),
+    Word("onnx", "import", "import makes a network file"),
+    Word("version v", "--version", "--version tells it"),
+    Word("usage ?", "--help", "--help tells it"),
+)
+
+OPTIONS = (
+    Word("gray grey grayscale greyscale monochrome bw", "-k grey", "grey is a kernel"),
+    Word("colorspace colourspace", "-k {grey}", "grey is a kernel", 1),
+    Word("luma luminance lightness", "--channels luma", "brightness alone is --channels luma"),
+    Word("rgb color colour", "--channels r,g,b", "channels are named by --channels"),
+    Word("sigma radius length angle spacing frequency wavelength gamma-kernel", ":{name}={value}",
+         "what a kernel takes follows its name", 1),
+    Word("size ksize kernel-size k-size window", ":radius={half}", "the size of a kernel is 2 * radius + 1", 1),
+    Word("normalize normalise auto-level autolevel", "--range rescale",
+         "of the result that is --range rescale, of weights their field divisor: sum"),
+    Word("abs absolute magnitude", "--range abs", "that is --range abs"),
+    Word("clamp saturate", "--range clip", "that is --range clip"),
+    Word("bias grey-offset", "--range offset", "grey for 0 is --range offset", "?"),
+    Word("force yes y f replace", "--overwrite", "that is --overwrite"),
+    Word("no-clobber noclobber keep-existing", "", "files are never replaced without --overwrite"),
+    Word("output-dir outdir out-dir output-folder dest destination dst save-to target", "-o {folder}",
+         "-o takes a folder/, too", 1),
+    Word("out outfile output-file output-path write save", "-o {value}", "that is -o", 1),
+    Word("input in infile input-file i src source image file", "{value}", "inputs are written without an option", 1),
+    Word("filter kern k type operation op effect preset vkernel", "-k {kernel}", "that is -k", 1),
+    Word("vf filter_complex lavfi filter:v", "-k {chain}", "a filter is -k NAME:field=value", 1),
+    Word("blur gaussian-blur gaussian gaussblur gblur gauss soften smooth", "-k gaussian{sigma}",
+         "a blur is -k gaussian:sigma=N", "?"),
+    Word("box-blur boxblur box mean average", "-k box{half_field}", "a box is -k box:radius=N", "?"),
+    Word("sharpen sharp", "-k sharpen", "that is a kernel", "?"),
+    Word("unsharp unsharp-mask usm", "-k unsharp", "that is a kernel", "?"),
+    Word("edge edges edge-detect find-edges sobel canny", "-k edge", "that is a kernel", "?"),
+    Word("emboss", "-k emboss", "that is a kernel", "?"),
+    Word("laplacian laplace", "-k laplacian", "that is a kernel", "?"),
+    Word("motion-blur motion", "-k motion", "that is a kernel", "?"),
+    Word("resize scale thumbnail sample zoom geometry", "-k {factor}", "kernels change sizes by whole factors", 1),
+    Word("convolve matrix weights kernel-matrix", "-k {matrix}", "numbers are a kernel: -k '[[...], [...]]'", 1),
+    Word("morphology", "-k {second}", "-k takes the kernel", 2),
+    Word("define set", "", "kernels take such settings as fields, encoders by -O", 1),
+    Word("repeat iterations times passes", "*{value}", "a kernel runs again where -k is there again", 1),
+    Word("jpeg-quality qscale q:v compression-quality", "--quality {value}", "that is --quality", 1),
+    Word("threads workers parallel processes cores n-jobs num-workers", "--jobs {value}", "that is --jobs", 1),
+    Word("edge-mode padding-mode border-mode border-type mode boundary virtual-pixel extend pad-mode",
+         "--border {border}", "what lies outside is --border", 1),
+    Word("no-alpha drop-alpha alpha-off", "--alpha drop", "that is --alpha drop"),
+    Word("keep-alpha preserve-alpha", "--alpha keep", "that is --alpha keep"),
+    Word("flatten", "--background white", "that is --background"),
+    Word("gamma linear-light linear-rgb srgb", "--linear", "that is --linear"),
+    Word("verbose v debug progress stats", "--report", "a report on stderr is --report"),
+    Word("silent s no-warnings", "--quiet", "that is --quiet"),
+    Word("recurse R subfolders", "--recursive", "that is --recursive"),
+    Word("dry simulate preview test n check", "--dry-run", "that is --dry-run"),
+    Word("gpu cuda opencl fast", "", "there is no such choice: processors compute"),
+    Word("device backend", "", "there is no such choice: processors compute", 1),
+    Word("strip no-metadata", "", "metadata stay; an output without any is .npy or .ppm"),
+    Word("extension ext file-type output-format", "--format {value}", "that is --format", 1),
+    Word("csv markdown plain table", "--format {name}", "that is --format"),
+    Word("md", "--format markdown", "that is --format"),
+    Word("flops params parameters macs memory receptive-field", "", "that is always there"),
+    Word("input-size input-shape shape resolution-hw", "--size {hxw}", "that is --size HxW", 1),
+    Word("benchmark bench speed timing measure", "--time", "that is --time"),
+    Word("plot chart figure", "--draw {value}", "that is --draw", 1),
+    Word("all long l a values numbers full", "", "that is always there"),
+    Word("verbose-help usage ? help-all", "--help", "that is --help"),
+)  # fmt: skip
+
+KERNELS = (
+    Word("blur smooth soften gauss gaussian-blur gaussblur gblur smoothing gaussianblur", "gaussian",
+         "box, disk and motion blur, too"),
+    Word("box-blur boxblur mean average averaging uniform avgblur blur-more", "box", ""),
+    Word("bokeh lens-blur defocus circle pillbox", "disk", ""),
+    Word("motion-blur linear-blur", "motion", ""),
+    Word("sharp sharpening sharpness", "sharpen", ""),
+    Word("unsharp-mask usm unsharpmask", "unsharp", ""),
+    Word("edges edge-detect edgedetect edge-detection find-edges outline contour contours", "edge", ""),
+    Word("laplace laplacian-3x3", "laplacian", ""),
+    Word("log mexican-hat", "laplacian-of-gaussian", ""),
+    Word("dog", "difference-of-gaussians", ""),
+    Word("sobel gradient derivative dx", "sobel-x", "sobel-y is the other direction"),
+    Word("scharr", "scharr-x", "scharr-y is the other direction"),
+    Word("prewitt", "prewitt-x", "prewitt-y is the other direction"),
+    Word("dy", "sobel-y", ""),
+    Word("downsample downscale shrink half halve reduce resize decimate thumbnail", "downsample-2x",
+         "by 3: downsample-2x:stride=3 blurs for 2 only"),
+    Word("upsample upscale enlarge double bilinear", "upsample-bilinear-2x", "upsample-cubic-2x is sharper"),
+    Word("bicubic cubic", "upsample-cubic-2x", ""),
+    Word("nearest pixelate", "upsample-nearest-2x", ""),
+    Word("gray grayscale greyscale luminance bw monochrome", "grey", ""),
+    Word("none noop no-op delta dirac null copy", "identity", ""),
+    Word("emboss-3x3 relief bevel", "emboss", ""),
+    Word("denoise noise-reduction", "smooth-edges", "it blurs along edges"),
+    Word("oil paint painting", "brush", ""),
+)  # fmt: skip
+
+FIELDS = (
+    Word("size ksize kernel_size width diameter", "radius={half}", "the size is 2 * radius + 1"),
+    Word("std stddev stdev s", "sigma={value}", ""),
+    Word("r rad", "radius={value}", ""),
+    Word("theta direction degrees rotation", "angle={value}", ""),
+    Word("dist distance len", "length={value}", ""),
+    Word("pad", "padding={value}", ""),
+    Word("strides step", "stride={value}", ""),
+    Word("rate dilate atrous", "dilation={value}", ""),
+    Word("edge mode boundary padding_mode", "border={border}", ""),
+    Word("norm normalize normalise normalized", "divisor=sum", ""),
+)
+
+#: Values of options by other programs' words.
+VALUES = {
+    "edge": "replicate", "nearest": "replicate", "clamp": "replicate", "extend": "replicate", "copy": "replicate",
+    "mirror": "reflect", "reflect101": "reflect", "reflect_101": "reflect", "constant": "zero", "zeros": "zero",
+    "black": "zero", "none": "zero", "fill": "zero", "tile": "wrap", "circular": "wrap", "periodic": "wrap",
+    "repeat": "wrap", "background": "zero", "absolute": "abs", "magnitude": "abs", "normalize": "rescale",
+}  # fmt: skip
+
+
+def plain(word: str) -> str:
+    """A word without what people write differently: capitals, and lines for dashes."""
+    return word.lower().replace("_", "-").strip()
+
+
+def lookup(word: str, table: tuple[Word, ...]) -> Word | None:
+    """The row of a table that a word is in."""
+    return next((row for row in table if word in row.names.split() or plain(word) in row.names.split()), None)
+
+
+def field(text: str) -> str:
+    """A kernel's field as written, `size=5`, by its name here."""
+    name, _, value = text.partition("=")
+    row = lookup(name.strip(), FIELDS)
+    return (row and filled(row.answer, name, [value])) or text
+
+
+def filled(answer: str, name: str, values: Sequence[str]) -> str | None:
+    """An answer with its braces filled in; None where the values make no sense.
+
+    >>> filled(":radius={half}", "size", ["5"])
+    ':radius=2'
+    """
+    value = values[-1] if values else ""
+    parts = {key: fill(value) for key, fill in FILLINGS.items() if f"{{{key}}}" in answer}
+    return None if None in parts.values() else answer.format(name=name, **parts)
+
+
+def _half(value: str) -> str | None:
+    """The radius of a kernel of an odd size."""
+    number = re.fullmatch(r"\[?(\d+)(?:[x,]\s*\1)?\]?", value)
+    return str(max(int(number[1]) // 2, 1)) if number else None
+
+
+def _size(value: str) -> str:
+    number = re.match(r"[1-9]\d*", value)
+    return f":size={number[0]}" if number else ""
+
+
+def _sigma(value: str) -> str:
+    """As ImageMagick writes it, 0x2, as a number, or none."""
+    number = re.match(r"(?:\d*x)?(\d*\.?\d+)", value)
+    return f":sigma={number[1]}" if number and float(number[1]) else ""
+
+
+def _chain(value: str) -> str | None:
+    """The kernel of a filter of ffmpeg, `gblur=sigma=2:steps=1`."""
+    name, _, rest = value.partition("=")
+    row = lookup(name, KERNELS)
+    return f"{row.answer if row else name}{_sigma(rest.removeprefix('sigma=')) if name == 'gblur' else ''}"
+
+
+def _factor(value: str) -> str | None:
+    """The kernel that makes a picture so many times larger or smaller."""
+    number = re.fullmatch(r"(\d*\.?\d+)([%x]?)", value)
+    factor = float(number[1]) / (100 if number[2] == "%" else 1) if number else 0
+    return {0.5: "downsample-2x", 2.0: "upsample-cubic-2x"}.get(factor) or (
+        f"upsample-cubic-2x:stride={factor:.0f}" if 2 < factor < 20 and factor == int(factor) else None
+    )
+
+
+FILLINGS: dict[str, Callable[[str], str | None]] = {
+    "value": lambda value: value,
+    "folder": lambda value: value.rstrip("/") + "/",
+    "half": _half,
+    "size": _size,
+    "sigma": _sigma,
+    "chain": _chain,
+    "factor": _factor,
+    "grey": lambda value: "grey" if value.lower() in ("gray", "grey", "lineargray", "luma") else None,
+    "border": lambda value: VALUES.get(value.lower(), value),
+    "kernel": lambda value: row.answer if (row := lookup(value, KERNELS)) else value,
+    "hxw": lambda value: "x".join(re.findall(r"\d+", value)[-2:]) or None,
+}

@@ -1,0 +1,173 @@
+"""What people type first, as other programs want it, and the answer each gets: one that works as it stands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support import SAMPLES, noise, run, save
+
+#: What is typed behind `convcli` -> what the hint says to type instead.
+GUESSES = {
+    # commands
+    "sharpen photos": "apply photos -k sharpen -o out/",
+    "blur a.jpg b.jpg": "apply a.jpg -k gaussian -o b.jpg",
+    "a.jpg -k sharpen": "apply a.jpg -k sharpen -o a-filtered.jpg",
+    "a.jpg -k sharpen -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
+    "photos -k sharpen -o out/": "apply photos -k sharpen -o out/",
+    "-k sharpen a.jpg -o b.jpg": "apply -k sharpen a.jpg -o b.jpg",
+    "--kernel=sharpen a.jpg -o b.jpg": "apply --kernel=sharpen a.jpg -o b.jpg",
+    "sobel_x a.jpg b.png": "apply a.jpg -k sobel-x -o b.png",
+    "gaussian:sigma=3 a.jpg b.jpg": "apply a.jpg -k gaussian:sigma=3 -o b.jpg",
+    "gaussblur a.jpg b.jpg 2": "apply a.jpg -k gaussian:sigma=2 -o b.jpg",
+    "convert a.jpg -gaussian-blur 0x2 b.jpg": "apply a.jpg -k gaussian:sigma=2 -o b.jpg",
+    "magick a.jpg -emboss 2 b.jpg": "apply a.jpg -k emboss -o b.jpg",
+    "-i a.jpg -vf gblur=2 b.jpg": "apply a.jpg -k gaussian:sigma=2 -o b.jpg",
+    "aply a.jpg -k sharpen -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
+    "filter a.jpg -k sharpen -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
+    "info gaussian": "show gaussian",
+    "describe gaussian": "show gaussian",
+    "ls": "list",
+    "kernels": "list",
+    "cost sharpen": "compare sharpen",
+    "flops": "compare",
+    "bench sharpen --budget 0.01 --size 64": "compare --time sharpen --budget 0.01 --size 64",
+    "plot sharpen -o k.svg": "draw kernel sharpen -o k.svg",
+    "version": "--version",
+    "-v": "--version",
+    "usage": "--help",
+    # kernels
+    "apply a.jpg -k blur -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
+    "apply a.jpg -k Gaussian -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
+    "apply a.jpg -k sobel_x -o b.png": "apply a.jpg -k sobel-x -o b.png",
+    "apply a.jpg -k edges -o b.png": "apply a.jpg -k edge -o b.png",
+    "apply a.jpg -k downsample -o b.png": "apply a.jpg -k downsample-2x -o b.png",
+    "apply a.jpg -k gausian -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
+    "apply a.jpg -k sharp -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
+    "apply a.jpg -k unsharp_mask -o b.jpg": "apply a.jpg -k unsharp -o b.jpg",
+    "apply a.jpg -k box_blur -o b.jpg": "apply a.jpg -k box -o b.jpg",
+    "apply a.jpg -k mean -o b.jpg": "apply a.jpg -k box -o b.jpg",
+    "apply a.jpg -k bokeh -o b.jpg": "apply a.jpg -k disk -o b.jpg",
+    "apply a.jpg -k motion-blur:angle=30 -o b.jpg": "apply a.jpg -k motion:angle=30 -o b.jpg",
+    "apply a.jpg -k laplace -o b.png": "apply a.jpg -k laplacian -o b.png",
+    "apply a.jpg -k LoG -o b.png": "apply a.jpg -k laplacian-of-gaussian -o b.png",
+    "apply a.jpg -k bicubic -o b.png": "apply a.jpg -k upsample-cubic-2x -o b.png",
+    "apply a.jpg -k grayscale -o b.png": "apply a.jpg -k grey -o b.png",
+    "apply a.jpg -k gaussian:size=5 -o b.jpg": "apply a.jpg -k gaussian:radius=2 -o b.jpg",
+    "apply a.jpg -k gaussian:std=2 -o b.jpg": "apply a.jpg -k gaussian:sigma=2 -o b.jpg",
+    "apply a.jpg -k gaussian:ksize=7,std=2 -o b.jpg": "apply a.jpg -k gaussian:radius=3,sigma=2 -o b.jpg",
+    "apply a.jpg -k motion:direction=45 -o b.jpg": "apply a.jpg -k motion:angle=45 -o b.jpg",
+    "apply a.jpg -k sharpen gaussian -o out/": "apply a.jpg -k sharpen -k gaussian -o out/",
+    "apply a.jpg sharpen": "apply a.jpg -k sharpen -o a-filtered.jpg",
+    "apply a.jpg sharpen -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
+    # what options are called
+    "apply a.jpg -k sharpen --gray -o b.jpg": "apply a.jpg -k sharpen -k grey -o b.jpg",
+    "apply a.jpg --grey -o b.jpg": "apply a.jpg -k grey -o b.jpg",
+    "apply a.jpg -colorspace gray -o b.jpg": "apply a.jpg -k grey -o b.jpg",
+    "apply a.jpg -k sharpen --luma -o b.jpg": "apply a.jpg -k sharpen --channels luma -o b.jpg",
+    "apply a.jpg -k gaussian --sigma 3 -o b.jpg": "apply a.jpg -k gaussian:sigma=3 -o b.jpg",
+    "apply a.jpg -k gaussian --sigma=3 -o b.jpg": "apply a.jpg -k gaussian:sigma=3 -o b.jpg",
+    "apply a.jpg --sigma 3 -o b.jpg": "apply a.jpg -k gaussian:sigma=3 -o b.jpg",
+    "apply a.jpg -k disk --radius 3 -o b.jpg": "apply a.jpg -k disk:radius=3 -o b.jpg",
+    "apply a.jpg -k gaussian --size 5 -o b.jpg": "apply a.jpg -k gaussian:radius=2 -o b.jpg",
+    "apply a.jpg -k gaussian:sigma=2 --radius 5 -o b.jpg": "apply a.jpg -k gaussian:sigma=2,radius=5 -o b.jpg",
+    "apply a.jpg -k motion --angle 30 -o b.jpg": "apply a.jpg -k motion:angle=30 -o b.jpg",
+    "apply a.jpg -k sharpen --normalize -o b.jpg": "apply a.jpg -k sharpen --range rescale -o b.jpg",
+    "apply a.jpg -k sobel-x --abs -o b.png": "apply a.jpg -k sobel-x --range abs -o b.png",
+    "apply a.jpg -k sharpen -o b.jpg -y": "apply a.jpg -k sharpen -o b.jpg --overwrite",
+    "apply a.jpg -k sharpen -o b.jpg -q 90": "apply a.jpg -k sharpen -o b.jpg --quality 90",
+    "apply a.jpg -k sharpen -o b.jpg -quality 90": "apply a.jpg -k sharpen -o b.jpg --quality 90",
+    "apply a.jpg -k sharpen -o b.jpg --qualty 90": "apply a.jpg -k sharpen -o b.jpg --quality 90",
+    "apply a.jpg -k sharpen -output b.jpg": "apply a.jpg -k sharpen --output b.jpg",
+    "apply a.jpg -kernel sharpen -o b.jpg": "apply a.jpg --kernel sharpen -o b.jpg",
+    "apply a.jpg -k sharpen -format png -o b.png": "apply a.jpg -k sharpen --format png -o b.png",
+    "apply a.jpg -k sharpen --output-dir out": "apply a.jpg -k sharpen -o out/",
+    "apply a.jpg -k sharpen --out b.jpg": "apply a.jpg -k sharpen -o b.jpg",
+    "apply a.jpg -k sharpen": "apply a.jpg -k sharpen -o a-filtered.jpg",
+    "apply a.jpg -k sharpen -o": "apply a.jpg -k sharpen -o a-filtered.jpg",
+    "apply a.jpg b.jpg -k sharpen": "apply a.jpg -k sharpen -o b.jpg",
+    "apply a.jpg c.png -k sharpen": "apply a.jpg c.png -k sharpen -o out/",
+    "apply photos -k sharpen": "apply photos -k sharpen -o out/",
+    "apply a.jpg -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
+    "apply -i a.jpg -k sharpen -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
+    "apply --input a.jpg --filter sharpen --out b.jpg": "apply a.jpg -k sharpen -o b.jpg",
+    "apply a.jpg -k sharpen -o b.jpg --verbose": "apply a.jpg -k sharpen -o b.jpg --report",
+    "apply a.jpg -k sharpen -o b.jpg -v": "apply a.jpg -k sharpen -o b.jpg --report",
+    "apply a.jpg -k sharpen -o b.jpg --silent": "apply a.jpg -k sharpen -o b.jpg --quiet",
+    "apply photos -R -k sharpen -o out/": "apply photos --recursive -k sharpen -o out/",
+    "apply photos -k sharpen -o out/ --jobs 0": "apply photos -k sharpen -o out/",
+    "apply photos -k sharpen -o out/ --threads 2": "apply photos -k sharpen -o out/ --jobs 2",
+    "apply a.jpg -k sharpen -o b.jpg --gpu": "apply a.jpg -k sharpen -o b.jpg",
+    "apply a.jpg -k sharpen -o b.jpg --iterations 3": "apply a.jpg -k sharpen -k sharpen -k sharpen -o b.jpg",
+    "apply a.jpg -k box --border-mode mirror -o b.jpg": "apply a.jpg -k box --border reflect -o b.jpg",
+    "apply a.jpg -k sharpen --gamma -o b.jpg": "apply a.jpg -k sharpen --linear -o b.jpg",
+    "apply c.png -k sharpen --no-alpha -o b.png": "apply c.png -k sharpen --alpha drop -o b.png",
+    "apply a.jpg -k sobel-x --range absolute -o b.png": "apply a.jpg -k sobel-x --range abs -o b.png",
+    # whole lines of other programs
+    "apply a.jpg -gaussian-blur 0x2 -o b.jpg": "apply a.jpg -k gaussian:sigma=2 -o b.jpg",
+    "apply a.jpg --blur 3 -o b.jpg": "apply a.jpg -k gaussian:sigma=3 -o b.jpg",
+    "apply a.jpg --blur -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
+    "apply a.jpg -unsharp 0x2+1.5+0.05 -o b.jpg": "apply a.jpg -k unsharp -o b.jpg",
+    "apply a.jpg --unsharp -o b.jpg": "apply a.jpg -k unsharp -o b.jpg",
+    "apply a.jpg --sharpen -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
+    "apply a.jpg -resize 50% -o b.jpg": "apply a.jpg -k downsample-2x -o b.jpg",
+    "apply a.jpg --resize 200% -o b.jpg": "apply a.jpg -k upsample-cubic-2x -o b.jpg",
+    "apply a.jpg -vf gblur=sigma=3:steps=2 -o b.jpg": "apply a.jpg -k gaussian:sigma=3 -o b.jpg",
+    "apply a.jpg -virtual-pixel edge -k box -o b.jpg": "apply a.jpg --border replicate -k box -o b.jpg",
+    "apply a.jpg -define convolve:scale=1 -k box -o b.jpg": "apply a.jpg -k box -o b.jpg",
+    # other commands
+    "compare sharpen --csv": "compare sharpen --format csv",
+    "compare sharpen --flops": "compare sharpen",
+    "compare --input-size 3x64x64": "compare --size 64x64",
+    "compare sharpen --chart c.svg": "compare sharpen --draw c.svg",
+    "compare sharpen --format cvs": "compare sharpen --format csv",
+    "show gausian": "show gaussian",
+    "show blur": "show gaussian",
+    "show sharpen --values": "show sharpen",
+    "schema kernels": "schema kernel",
+}
+#: Nothing else can be said than where the options are told.
+OPEN = ["apply a.jpg -k sharpen -o b.jpg --frobnicate", "compare --zzz", "frobnicate", "apply -k sharpen -o b.jpg"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a photo, a picture with alpha and a folder of pictures."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "photos").mkdir()
+    save(folder / "a.jpg", noise(32, 40, 3))
+    save(folder / "c.png", noise(32, 40, 4, seed=1))
+    save(folder / "photos" / "one.png", noise(24, 24, 3, seed=2))
+    shutil.copy(SAMPLES / "pond.png", folder / "photos" / "two.png")
+    return folder
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+def test_the_hint_is_a_line_that_works(
+    guess: str, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
+    wrong = run(*shlex.split(guess))
+    assert (wrong.code, wrong.out, len(wrong.errors())) == (2, b"", 1), wrong.err
+    assert {path.name for path in tmp_path.iterdir()} == before, "a wrong line writes nothing"
+    hint = re.search(r"^  hint: convcli (.*)$", wrong.err, re.MULTILINE)
+    assert hint, wrong.err
+    assert hint[1] == GUESSES[guess]
+    right = run(*shlex.split(hint[1]))
+    assert right.code == 0, right.err
+
+
+@pytest.mark.parametrize("guess", OPEN)
+def test_where_nothing_is_near_nothing_is_guessed(guess: str) -> None:
+    wrong = run(*shlex.split(guess))
+    assert wrong.code == 2
+    assert "did you mean" not in wrong.err
+    hint = re.search(r"^  hint: convcli (.*)$", wrong.err, re.MULTILINE)
+    assert hint, wrong.err
+    assert run(*shlex.split(hint[1])).code == 0
