@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.options import Positive, together
-from convcli.errors import UsageError
+from convcli.cli.options import Positive, headed, together
+from convcli.errors import ConvcliError, UsageError, suggestion
 from convcli.records import load_numpy
 
 if TYPE_CHECKING:
@@ -26,29 +26,68 @@ RANGES = ("auto", "clip", "abs", "offset", "rescale")
 PROTOCOLS = ("auto", "kitty", "iterm", "sixel", "blocks")
 STANDARD = "-"
 
+figure_option, _drawing_option = headed("Figure"), headed("Drawing")
+one_kernel, one_picture = click.argument("kernel"), click.argument("picture")
+several_kernels = headed("Kernels")(
+    "-k", "--kernel", "kernels", multiple=True, required=True, metavar="KERNEL", help="As of apply; several may follow."
+)
+pixels_option = figure_option(
+    "--max-pixels", type=click.IntRange(min=1), metavar="N", help="Refuse larger pictures; 2^30 by default."
+)
+moving_options = together(
+    figure_option("--seconds", type=Positive(), metavar="S", help="How long a step takes; 0.6 or 0.9 by default."),
+    figure_option("--frame", type=click.IntRange(min=1), metavar="N", help="One step alone, as a still picture."),
+)
 output_options = together(
-    click.option(
+    _drawing_option(
         "-o", "--output", metavar="FILE",
         help="A file (.svg .gif .png .webp .avif .jpg), - for stdout, or 'f/{frame}.png': a file for each step.",
     ),
-    click.option("--format", "format_", type=click.Choice(FORMATS), help="Format of what goes to stdout."),
-    click.option("--overwrite", is_flag=True, help="Replace files that exist."),
-    click.option(
+    _drawing_option("--format", "format_", type=click.Choice(FORMATS), help="Format of what goes to stdout."),
+    _drawing_option("--overwrite", is_flag=True, help="Replace files that exist."),
+    _drawing_option(
         "--theme", type=click.Choice(THEMES), default="auto", show_default=True,
         help="Light or dark paper; auto: both in one SVG, as the viewer likes, and light pixels.",
     ),
-    click.option("--scale", type=Positive(), metavar="F", help="Pixels per unit; 2 by default, 1.5 of what moves."),
-    click.option("--width", type=click.IntRange(min=16), metavar="PX", help="Pixels across, instead of --scale."),
-    click.option("--title", metavar="TEXT", help="What is written above; '' writes nothing."),
-    click.option(
+    _drawing_option(
+        "--scale", type=Positive(), metavar="F", help="Pixels per unit; 2 by default, 1.5 of what moves, 1 of SVG."
+    ),
+    _drawing_option("--width", type=click.IntRange(min=16), metavar="PX", help="Pixels across, instead of --scale."),
+    _drawing_option("--title", metavar="TEXT", help="What is written above; '' writes nothing."),
+    _drawing_option(
         "--terminal", type=click.Choice(PROTOCOLS), default="auto", show_default=True,
         help="Without -o: how a picture is shown on the terminal.",
     ),
 )  # fmt: skip
-moving_options = together(
-    click.option("--seconds", type=Positive(), metavar="S", help="How long a step takes; 0.6 or 0.9 by default."),
-    click.option("--frame", type=click.IntRange(min=1), metavar="N", help="One step alone, as a still picture."),
-)
+
+
+class Figures(click.Group):
+    """The sub-commands in their order; a kernel in place of one is drawn by its weights."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            _check_figure(args[0], self.commands)
+            args = ["kernel", *args]
+        return super().resolve_command(ctx, args)
+
+
+def _check_figure(word: str, figures: Iterable[str]) -> None:
+    """Raises what is wrong with a word that names neither a figure nor a kernel."""
+    from convcli.spec import read
+
+    try:
+        read(word)
+    except ConvcliError:
+        if word.rpartition(".")[2].lower() in ("jpg", "jpeg", "png", "tif", "tiff", "webp"):
+            raise UsageError(f"{word} is a picture", hint=f"convcli draw sheet {word} -k KERNEL") from None
+        if close := suggestion(word, figures):
+            raise UsageError(f"no such command 'draw {word}'", hint=close) from None
+        raise
 
 
 def look(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,12 +95,13 @@ def look(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"theme": options["theme"], "scale": options["scale"]}
 
 
-def check_output(options: Mapping[str, Any]) -> None:
-    """Raises `ConvcliError`, before any work, where a drawing can't go where it shall."""
+def check_output(options: Mapping[str, Any], *, still: bool = False) -> None:
+    """Raises `ConvcliError`, before any work, where a drawing can't go where it shall, or an option has no effect."""
     from convcli.batch import files
     from convcli.drawing.drawing import format_of
 
     output = options["output"]
+    _check_effects(options)
     if output == STANDARD:
         if sys.stdout.isatty():
             raise UsageError("a file won't be written to a terminal", hint="without -o it is shown there")
@@ -71,12 +111,29 @@ def check_output(options: Mapping[str, Any]) -> None:
         if not sys.stdout.isatty():
             raise UsageError("where to?", hint="-o FILE")
     else:
-        if options["format_"]:
-            raise UsageError("--format is for stdout; a file's ending says its format", hint="-o - --format svg")
         format_of(output)
         if not _is_numbered(output):
             files.check_target(output, overwrite=options["overwrite"])
+        elif still:
+            raise UsageError("{frame} makes a file of each step; --frame draws one alone", hint="leave one of them out")
     load_numpy()
+
+
+def _check_effects(options: Mapping[str, Any]) -> None:
+    """Raises UsageError for an option that changes nothing of what is written there."""
+    output, size = options["output"], "--scale" if options["scale"] else "--width"
+    for condition, fact, hint in (
+        (options["scale"] and options["width"], "--scale and --width both say a size", "leave one out"),
+        (output and options["terminal"] != "auto", "--terminal is for what a terminal shows", "leave out -o"),
+        (output is None and options["overwrite"], "--overwrite is for files", "-o FILE"),
+        (output is None and options["format_"], "--format is for stdout", "-o - --format svg"),
+        (output is None and (options["scale"] or options["width"]), f"{size} is for files", "-o FILE"),
+        (output == STANDARD and options["overwrite"], "--overwrite is for files", "leave it out"),
+        (output not in (None, STANDARD) and options["format_"],
+         "--format is for stdout; a file's ending says its format", "-o - --format svg"),
+    ):  # fmt: skip
+        if condition:
+            raise UsageError(fact, hint=hint)
 
 
 def write(drawing: Drawing, options: Mapping[str, Any]) -> None:
@@ -158,15 +215,18 @@ def point(text: str) -> tuple[int, int]:
     return y, x
 
 
-def pixels(name: str) -> Array:
-    """The picture in a file, without its alpha. Raises ImageError."""
+def pixels(name: str, max_pixels: int | None = None) -> Array:
+    """The picture in a file, without its alpha. Raises ImageError, for one of more than `max_pixels`, too."""
     from convcli.pictures import reading
+    from convcli.pictures.opencv import allow_pixels
+    from convcli.pictures.table import MAX_PIXELS
 
-    picture = reading.from_file(name)
+    allow_pixels(max_pixels or MAX_PIXELS)
+    picture = reading.from_file(name, max_pixels=max_pixels or MAX_PIXELS)
     return picture.pixels[..., :-1] if picture.channels.alpha else picture.pixels
 
 
-def values(text: str, corner: tuple[int, ...] | None, *, bank: bool) -> Array:
+def values(text: str, corner: tuple[int, ...] | None, *, bank: bool, max_pixels: int | None = None) -> Array:
     """The numbers of `--values`: rows as text, an .npy array, or the upper left corner of a picture.
 
     A picture is taken as grey unless the kernel is a filter bank. Raises UsageError and ImageError.
@@ -185,7 +245,7 @@ def values(text: str, corner: tuple[int, ...] | None, *, bank: bool) -> Array:
         if text.endswith(".npy"):
             array = _array(text)
         else:
-            array = pixels(text)
+            array = pixels(text, max_pixels)
             array = array if bank else np.rint(array[..., :3].mean(axis=2))
             corner = corner or (5, 5)
     if corner is not None:

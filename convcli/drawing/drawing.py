@@ -34,8 +34,8 @@ _OPTIONS: Final = {
 class Drawing:
     """A figure, perhaps of several frames. A notebook shows it by itself.
 
-    `theme` is light, dark or auto: in SVG both, as the viewer likes, else light. `scale` is pixels per unit: 2 by
-    default, 1.5 of what moves.
+    `theme` is light, dark or auto: in SVG both, as the viewer likes, else light. `scale` is pixels per unit: by
+    default 1 of SVG, 2 of other stills, 1.5 of what moves.
     """
 
     scene: Scene
@@ -61,7 +61,7 @@ class Drawing:
 
     def svg(self) -> str:
         """The drawing as SVG."""
-        return svg.encode(self.scene, self.theme).decode()
+        return svg.encode(self.scene, self.theme, self.scale or 1).decode()
 
     def _repr_svg_(self) -> str:
         return self.svg()
@@ -88,7 +88,7 @@ class Drawing:
         if self.frames > 1 and format not in MOVING:
             raise UsageError(f"{place}: a {format.upper()} can't move", hint="--frame N, or .svg .gif .webp .png")
         if format == "svg":
-            return svg.encode(self.scene, self.theme)
+            return self.svg().encode()
         from convcli.pictures.encoding import encode, encode_frames
         from convcli.pictures.format import Animation
 

@@ -23,6 +23,7 @@ from convcli.drawing.parts import (
 )
 from convcli.drawing.response import gain_picture, gain_plot, response
 from convcli.drawing.scene import Box, Dot, Path, Picture, Scene, Text
+from convcli.errors import UsageError
 
 if TYPE_CHECKING:
     from convcli.drawing.parts import Floats
@@ -38,8 +39,17 @@ _GAP: Final = 8
 def figure(
     kernel: Kernel, *, title: str | None = None, numbers: bool | None = None, columns: int | None = None
 ) -> Scene:  # fmt: skip
-    """A kernel by its rank: stems, a matrix, slices along z; a filter bank as a grid of its filters."""
+    """A kernel by its rank: stems, a matrix, slices along z; a filter bank as a grid of its filters.
+
+    Raises UsageError for numbers of a bank, and columns of what is none.
+    """
     weights = kernel.dense_weights()
+    if kernel.channels and numbers:
+        raise UsageError(
+            "numbers are written into the cells of a kernel; this is a bank of them", hint="leave them out"
+        )
+    if not kernel.channels and columns:
+        raise UsageError(f"columns are those of a filter bank; kernel '{kernel.name}' is none", hint="leave them out")
     if kernel.channels:
         return banks.figure(kernel, weights, title=title, columns=columns)
     if numbers is None:

@@ -28,18 +28,22 @@ _BASE: Final = (
 THEMES: Final = ("auto", "light", "dark")
 
 
-def encode(scene: Scene, theme: str = "auto") -> bytes:
-    """The file; `theme` is light, dark, or auto: both, as the viewer likes. Raises UsageError for one of 16 MiB."""
+def encode(scene: Scene, theme: str = "auto", scale: float = 1) -> bytes:
+    """The file, shown `scale` pixels per unit where nothing says otherwise.
+
+    `theme` is light, dark, or auto: both, as the viewer likes. Raises UsageError for a file of 16 MiB.
+    """
     writer = _Writer(scene)
     body = "\n".join(map(writer.item, scene.items))
     title, about = (escape(printable(text)) for text in (scene.title, scene.about))
     width, height = number(scene.width), number(scene.height)
+    sides = f'width="{number(scene.width * scale)}" height="{number(scene.height * scale)}"'
     # Figures of one page may differ in their colours and times alone: their rules must not meet.
     looks = "".join(writer.rules("", theme))
-    name = f"c{crc32(f'{title}{about}{width}{height}{body}{looks}'.encode()):08x}"
+    name = f"c{crc32(f'{title}{about}{sides}{body}{looks}'.encode()):08x}"
     text = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="{name}" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="img" aria-labelledby="{name}-t {name}-d" font-family="{FONT}">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{name}" viewBox="0 0 {width} {height}" {sides} '
+        f'role="img" aria-labelledby="{name}-t {name}-d" font-family="{FONT}">\n'
         f'<title id="{name}-t">{title}</title>\n<desc id="{name}-d">{about}</desc>\n'
         f"<style>{''.join(writer.rules(name, theme))}</style>\n"
         f'<rect class="f-paper" width="100%" height="100%" rx="8"/>\n{body}\n</svg>\n'

@@ -29,6 +29,31 @@ def test_an_animation_goes_to_a_file_and_to_stdout_alike(tmp_path: Path) -> None
     assert b"@keyframes" in out
 
 
+@pytest.mark.parametrize("source", ["sobel-x", "gaussian:sigma=1", "[[1, 2], [3, 4]]", "{weights: [1, 2]}"])
+def test_a_kernel_alone_is_drawn_by_its_weights(source: str) -> None:
+    shown = run("draw", source, "-o", "-", "--format", "svg")
+    assert shown.code == 0 and shown.out == run("draw", "kernel", source, "-o", "-", "--format", "svg").out
+
+
+def test_options_override_fields_of_kernels() -> None:
+    for command, options in (("steps", ["--values", "[[1, 2], [3, 4]]"]), ("kernel", [])):
+        words = ["draw", command, "{weights: {fill: 1, size: [3, 3]}}", *options, "-o", "-", "--format", "svg"]
+        other = {"steps": "border: wrap, dilation: 2", "kernel": "stride: 2"}[command]
+        changed = ["--border", "wrap", "--dilation", "2"] if command == "steps" else ["--stride", "2"]
+        written = ["draw", command, f"{{weights: {{fill: 1, size: [3, 3]}}, {other}}}", *words[3:]]
+        assert run(*words, *changed).out == run(*written).out != b""
+
+
+def test_svg_is_as_wide_as_is_asked_for(tmp_path: Path) -> None:
+    for arguments in (["--width", "500"], ["--scale", "3"]):
+        done = run("draw", "box", *arguments, "-o", "-", "--format", "svg")
+        root = ET.fromstring(done.out)
+        wide, tall = float(root.attrib["width"]), float(root.attrib["height"])
+        own = list(map(float, root.attrib["viewBox"].split()))
+        assert wide == pytest.approx(500 if arguments[0] == "--width" else 3 * own[2], abs=0.01)
+        assert tall / wide == pytest.approx(own[3] / own[2], abs=1e-3)
+
+
 def test_each_step_is_a_file(tmp_path: Path) -> None:
     done = run("draw", "steps", STRIDED, "--size", "5x5", "-o", tmp_path / "s-{frame:02}.png", "--scale", "1")
     assert done.code == 0
@@ -140,7 +165,20 @@ def test_compare_draws_its_rows(tmp_path: Path) -> None:
             "Error: --difference takes one",
         ),
         (["layers", "--kernel-size", "9", "-o", "a.svg"], 2, "Error: 9 taps; layers are drawn with at most 7"),
-        (["stpes", "sharpen"], 2, "Error: no such command 'stpes'"),
+        (["kernel", "sharpen", "-o", "a.svg", "--scale", "2", "--width", "99"], 2, "Error: --scale and --width both"),
+        (["kernel", "sharpen", "-o", "a.svg", "--terminal", "sixel"], 2, "Error: --terminal is for what a terminal"),
+        (["kernel", "sharpen", "-o", "-", "--format", "svg", "--overwrite"], 2, "Error: --overwrite is for files"),
+        (["kernel", "sharpen", "-o", "a.svg", "--columns", "2"], 2, "Error: columns are those of a filter bank"),
+        (["kernel", "luma", "-o", "a.svg", "--numbers"], 2, "Error: numbers are written into the cells of a kernel"),
+        (["kernel", "sharpen", "-o", "a.svg", "--border", "far"], 2, "Error: --border"),
+        (["steps", "box", "-o", "a.svg", "--frame", "1", "--seconds", "2"], 2, "Error: --seconds is how long"),
+        (["steps", "box", "-o", "f{frame}.svg", "--frame", "1"], 2, "Error: {frame} makes a file of each step"),
+        (["taps", "box", "SCENE", "-o", "a.svg", "--max-pixels", "99"], 1, "Error: SCENE: "),
+        (["steps", "box", "--values", "SCENE", "-o", "a.svg", "--max-pixels", "99"], 1, "Error: SCENE: "),
+        (["taps", "box", "SCENE", "-o", "a.svg", "--offsets", "x.npy"], 2, "Error: --offsets has no use"),
+        (["sharpn", "-o", "a.svg"], 2, "Error: unknown kernel 'sharpn'"),
+        (["photo.jpg", "-k", "box", "-o", "a.svg"], 2, "Error: photo.jpg is a picture"),
+        (["stpes", "sharpen"], 2, "Error: no such command 'draw stpes'"),
     ],
     ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else None,
 )
@@ -151,7 +189,7 @@ def test_errors_are_a_line_and_leave_nothing(
     (tmp_path / "there.svg").write_text("mine")
     done = run("draw", *(str(SAMPLES / "scene.jpg") if argument == "SCENE" else argument for argument in arguments))
     assert (done.code, done.out) == (code, b"")
-    assert done.err.splitlines()[0].startswith(line)
+    assert done.err.splitlines()[0].replace(str(SAMPLES / "scene.jpg"), "SCENE").startswith(line)
     assert len(done.errors()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["there.svg"]
     assert (tmp_path / "there.svg").read_text() == "mine"
