@@ -91,7 +91,7 @@ def closest(word: str, known: Iterable[str]) -> str:
     for one in known:
         other = one.lower().replace("_", "-")
         slips = 0 if other == plain else _slips(plain, other)
-        if letters >= 3 and other.startswith(plain) or plain.startswith(f"{other}:"):
+        if (letters >= 3 and other.startswith(plain)) or plain.startswith(f"{other}:"):
             slips = min(slips, 1)
         if slips <= (letters + 1) // 3:
             ranks.append((slips, len(ranks), one))
