@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from convcli.engine.channel.depthwise import plane_by_plane
     from convcli.engine.channel.phases import correlate_phase
     from convcli.engine.channel.planes import band_rows, correlate_planes, whole_cuts
+    from convcli.engine.channel.resized import resized_call, resized_cuts
     from convcli.engine.copies import copied
     from convcli.engine.dtypes import Call, Signature, limits, planar, settled, work_dtype
     from convcli.engine.facts import Facts
     from convcli.engine.memory import by_planes, results, scratch, scratch_space
     from convcli.engine.sink import Sink, Storage, rounding
-    from convcli.engine.stamps import enlarge, is_bilinear, stamp
+    from convcli.engine.stamps import stamp
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
 
@@ -64,14 +65,14 @@ __all__ = [
     "correlate_phase",
     "correlate_planes",
     "correlated",
-    "enlarge",
-    "is_bilinear",
     "layouts_of_bank",
     "limits",
     "planar",
     "plane_by_plane",
     "plane_call",
     "read_window",
+    "resized_call",
+    "resized_cuts",
     "results",
     "rounding",
     "scratch",
@@ -98,12 +99,13 @@ __getattr__ = lazily(
         "engine.channel.phases": "correlate_phase",
         "engine.channel.choice": "algorithm_for",
         "engine.channel.planes": "band_rows correlate_planes whole_cuts",
+        "engine.channel.resized": "resized_call resized_cuts",
         "engine.copies": "copied",
         "engine.dtypes": "Call Signature limits planar settled work_dtype",
         "engine.facts": "Facts",
         "engine.memory": "by_planes results scratch scratch_space",
         "engine.sink": "Sink Storage rounding",
-        "engine.stamps": "enlarge is_bilinear stamp",
+        "engine.stamps": "stamp",
         "engine.threads": "Cuts",
         "engine.tiles": "Tile Tiling",
     },

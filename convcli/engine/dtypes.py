@@ -89,7 +89,8 @@ class Signature:
     `planes` or pixel by pixel; `work` is the dtype of the arithmetic, `algorithm` the one that is asked for.
 
     A `Call` for it makes all of the result `(*lengths, channels out)` in `work` at once, by plain calls of a library,
-    without threads of ours or bands: in `out`, laid out as the input is, or else in an array of scratch.
+    without threads of ours or bands: in `out`, laid out as the input is, or else in an array of scratch. A `native` one
+    makes it in the dtype of the input, as rounding would: always in `out`.
     """
 
     shape: tuple[int, ...]
@@ -98,3 +99,4 @@ class Signature:
     planes: bool
     work: DTypeLike
     algorithm: str | None = None
+    native: bool = False

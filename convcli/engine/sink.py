@@ -82,8 +82,8 @@ class Sink:
         self._storage, self._bias, self._curve = storage, bias, curve
         self._unchanged = not storage.absolute and not storage.shift
         self._final = bias is None and curve is None
-        self._within = out.dtype == "uint8" and self._unchanged and self._final and _is_within(storage.reach)
-        self._counted = storage.counted and not self._within
+        self._reach = storage.reach if self._unchanged and self._final else None
+        self._counted = storage.counted and not (out.dtype == "uint8" and _is_within(self._reach))
 
     def finishing(self, bias: Floats | None, curve: Curve | None) -> Sink:
         """The same output for results to which a bias is to be added and a curve applied."""
@@ -139,20 +139,21 @@ class Sink:
         if target.dtype.kind == "f" or band.dtype == target.dtype:
             target[...] = band
             return
-        self.tally.add(*store_rounded(band, target, counted=self._counted, within=self._within))
+        self.tally.add(*store_rounded(band, target, counted=self._counted, reach=self._reach))
 
 
 def rounding(dtype: DTypeLike, reach: tuple[float, float]) -> Callable[[Floats], Array] | None:
     """How finite floats `(h, w)` or `(h, w, channels)`, none beyond `reach`, become integers of `dtype`, rounded half
-    to even and cut off: by a call or two of OpenCV; None where that can't be."""
+    to even and cut off: by a call or two of OpenCV, which use the floats up; None where that can't be."""
     if max(-reach[0], reach[1]) >= OVERFLOW:
         return None
     if dtype == np.uint8:
         if _is_within(reach):
             return cv2.convertScaleAbs
-        return lambda flat: cv2.convertScaleAbs(cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO)[1])
+        return lambda flat: cv2.convertScaleAbs(_above_zero(flat))
     depth, zero = _DEPTHS.get(np.dtype(dtype)), cast("Any", 0.0)
-    return None if depth is None else lambda flat: cv2.add(flat, zero, dtype=depth)
+    # As rows of one channel: of more than four, OpenCV adds no number to.
+    return None if depth is None else lambda flat: cv2.add(flat.reshape(len(flat), -1), zero, dtype=depth)
 
 
 def _is_within(reach: tuple[float, float] | None) -> bool:
@@ -160,19 +161,22 @@ def _is_within(reach: tuple[float, float] | None) -> bool:
     return reach is not None and reach[0] > -0.4 and reach[1] < 255.4
 
 
-def store_rounded(band: Array, target: Array, *, counted: bool = True, within: bool = False) -> tuple[int, int, int]:
+def store_rounded(
+    band: Array, target: Array, *, counted: bool = True, reach: tuple[float, float] | None = None
+) -> tuple[int, int, int]:
     """Writes `band` to the integers of `target`, rounded half to even and cut off at their limits, never wrapped.
 
-    Returns how many samples were below, above and not finite (NaN is kept as 0); zeros unless `counted`. `within` says
-    that `target` are bytes, to which all samples round.
+    The band is used up. Returns how many samples were below, above and not finite (NaN is kept as 0); zeros unless
+    `counted`. All samples are finite, and none is beyond `reach`, where that is known.
     """
     flat, stored = _rows(band), _rows(target)
     if flat.shape != stored.shape:
         flat, stored = band, target
-    if within and flat.ndim == stored.ndim == 2:
+    if target.dtype == np.uint8 and flat.ndim == stored.ndim == 2 and _is_within(reach):
         _round_magnitudes(flat, stored)
         return 0, 0, 0
-    (low, high), least, greatest = limits(target.dtype), float(flat.min()), float(flat.max())
+    low, high = limits(target.dtype)
+    least, greatest = reach if reach and not counted else (float(flat.min()), float(flat.max()))
     # Where floats have gaps, the limit among them lies above the one of the integers: it is cut off, too.
     edge = float(flat.dtype.type(high))
     gap = edge > high
@@ -209,7 +213,7 @@ def _opencv_rounds(flat: Array, stored: Array, least: float) -> bool:
         return False
     if stored.dtype == np.uint8:
         if least <= -0.5:
-            flat = cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO)[1]
+            flat = _above_zero(flat)
         _round_magnitudes(flat, stored)
         return True
     depth = _DEPTHS.get(stored.dtype)
@@ -218,6 +222,13 @@ def _opencv_rounds(flat: Array, stored: Array, least: float) -> bool:
     zero: Any = 0.0
     cv2.add(flat, zero, dst=stored, dtype=depth)
     return True
+
+
+def _above_zero(flat: Array) -> Array:
+    """Finite numbers, 0 instead of those below it: in place if that can be, for fresh memory takes most of the time."""
+    flat = flat if flat.flags.c_contiguous else np.ascontiguousarray(flat)
+    cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO, dst=flat)
+    return flat
 
 
 def _round_magnitudes(flat: Array, stored: Array) -> None:

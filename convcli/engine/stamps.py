@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.dtypes import planar
@@ -25,10 +24,6 @@ if TYPE_CHECKING:
     from convcli.engine.geometry import Scatter
     from convcli.engine.tiles import Tile
 
-#: Strides by which `resize` enlarges with the exact shares of a bilinear kernel: it counts places in float32.
-EXACT_STRIDES = (2, 4, 8)
-#: Channels that `resize` takes.
-RESIZED = 4
 #: The most channels, of all phases of a row, that are merged at once.
 MERGED = 32
 
@@ -109,34 +104,6 @@ def stamp(
         if results and not planes:
             _merge(results, y[outer[0].outputs], last)
     return y
-
-
-def is_bilinear(taps: Floats, windows: Sequence[Scatter], channels: int) -> bool:
-    """Whether stamps are the shares of bilinear interpolation between the centres of pixels: OpenCV's `resize`."""
-    if taps.ndim != 2 or channels > RESIZED or any(window.dilation != 1 for window in windows):
-        return False
-    shares = []
-    for window in windows:
-        stride = window.stride
-        if stride not in EXACT_STRIDES or window.taps != 2 * stride or window.before != stride // 2:
-            return False
-        shares.append(1 - abs(np.arange(2 * stride) - (2 * stride - 1) / 2) / stride)
-    return bool((taps == np.outer(*shares)).all())
-
-
-def enlarge(tile: Tile, windows: Sequence[Scatter], into: Floats | None = None) -> Floats:
-    """The outputs of `tile.region` of bilinear stamps: all of the tile enlarged, its outermost samples cut off, which
-    lack a neighbour."""
-    strides = [window.stride for window in windows]
-    size = tuple(n * s for n, s in zip(tile.data.shape, strides, strict=False))
-    large = scratch("enlarged", (*size, tile.data.shape[2]), tile.data.dtype)
-    cv2.resize(tile.data, (size[1], size[0]), dst=large, interpolation=cv2.INTER_LINEAR)
-    places = zip(tile.region, tile.origin, strides, strict=True)
-    part = large[tuple(slice(start - s * first, stop - s * first) for (start, stop), first, s in places)]
-    if into is None:
-        return part
-    into[...] = part
-    return into
 
 
 def _interleaves(y: Floats, stride: int) -> bool:

@@ -1,20 +1,21 @@
-"""What all kernel types share: fields, geometry along axes, counts, and running on an array."""
+"""What all kernel types share: fields, counts, limits of results, and running on an array."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
-from convcli.engine.geometry import AxisPadding, Gather, Window, check_span, extent, gather_window
+from convcli.engine.geometry import Gather
 from convcli.engine.plan import FREE, Algorithm, Constraints
 from convcli.errors import FieldError, KernelError, ShapeError
 from convcli.ops.fields import Field
+from convcli.ops.placed import Placed
 from convcli.ops.tensors import Tensor
 from convcli.records import late, record
 
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 else:
     np = late("numpy")
 
-T = TypeVar("T")
-
-#: So many facts about shapes a kernel keeps.
-REMEMBERED = 64
 #: How many times a sample counts that channels which don't mix have turned: they take long for it.
 TURNED = 8.0
 #: Channels up to which pixels are filtered together.
@@ -63,8 +60,8 @@ class Count:
 
 
 @record
-class Kernel(ABC):
-    """A kernel or filter bank, ready to run. `stride`, `dilation` and `padding` have one entry per axis of `axes`.
+class Kernel(Placed):
+    """A kernel or filter bank, ready to run.
 
     Weights are cross-correlated (not flipped) unless `flip`, and divided by `divisor` (a number or "sum").
     """
@@ -75,15 +72,9 @@ class Kernel(ABC):
     source: ClassVar[str]
     FIELDS: ClassVar[Mapping[str, Field]]
 
-    name: str = "kernel"
     about: str = ""
-    axes: str = "yx"
     bias: Tensor | None = None
     activation: Activation | None = None
-    stride: tuple[int, ...] = (1, 1)
-    dilation: tuple[int, ...] = (1, 1)
-    padding: tuple[AxisPadding, ...] = ("same", "same")
-    border: str = "reflect"
     divisor: float | str = 1
     flip: bool = False
     #: What is to be said of how it was read.
@@ -100,11 +91,6 @@ class Kernel(ABC):
     @abstractmethod
     def build(cls, fields: Mapping[str, Any]) -> Self:
         """The kernel from the values of its fields; raises `FieldError` for a wrong one."""
-
-    @property
-    @abstractmethod
-    def taps(self) -> tuple[int, ...]:
-        """Taps per axis."""
 
     @property
     @abstractmethod
@@ -166,22 +152,6 @@ class Kernel(ABC):
             raise KernelError(f"kernel '{self.name}' is a {self.type}: it has no weights of its own to look at")
         return parts[0]
 
-    def reads(self, output: Sequence[int], size: Sequence[int]) -> npt.NDArray[np.float64]:
-        """The places that each tap of one output reads: `(taps, axes)`, taps in the order of the weights.
-
-        `output` is its index and `size` the input's per axis of the kernel's own. Places are indices of samples, also
-        outside the input, where the border rule says what is there. A tap of a transposed kernel that meets no sample
-        has NaN. Raises `ShapeError` for an output that isn't there.
-        """
-        windows = self.windows(size, self.axes)
-        lengths = tuple(window.length for window in windows)
-        if len(output) != len(lengths) or not all(0 <= o < n for o, n in zip(output, lengths, strict=True)):
-            at, shape = ",".join(map(str, output)), "x".join(map(str, lengths))
-            raise ShapeError(f"{at} lies outside the output of {shape}", hint="indices count from 0")
-        places = [np.array(window.places(o), np.float64) for window, o in zip(windows, output, strict=True)]
-        grid = np.stack(np.meshgrid(*places, indexing="ij"), -1).reshape(-1, len(places))
-        return np.where(np.isnan(grid).any(1, keepdims=True), np.nan, grid)
-
     def draw(self, **settings: Any) -> Drawing:
         """A drawing of its weights, as `convcli.draw.kernel` makes it."""
         from convcli.drawing import draw
@@ -240,69 +210,6 @@ class Kernel(ABC):
         """As `reach`, without bias and activation."""
         return None
 
-    @cached_property
-    def _remembered(self) -> dict[Hashable, Any]:
-        return {}
-
-    def remembered(self, key: Hashable, make: Callable[[], T]) -> T:
-        """`make()`, kept for the next input of the same shape, which a batch has many of; `key` tells shapes apart."""
-        memory = self._remembered
-        try:
-            value: T = memory[key]
-        except KeyError:
-            # Not read from there again: another thread may have cleared it.
-            value = make()
-            if len(memory) >= REMEMBERED:
-                memory.clear()
-            memory[key] = value
-        return value
-
-    @property
-    def extent(self) -> tuple[int, ...]:
-        """Samples from the first to the last tap per axis."""
-        return tuple(extent(k, d) for k, d in zip(self.taps, self.dilation, strict=True))
-
-    def window(self, n: int, index: int) -> Window:
-        """The window along the kernel's axis number `index` on `n` samples."""
-        return gather_window(
-            n, taps=self.taps[index], stride=self.stride[index], dilation=self.dilation[index],
-            padding=self.padding[index], axis=self.axes[index],
-        )  # fmt: skip
-
-    def windows(self, spatial: Sequence[int], axes: str) -> list[Window]:
-        """One window per axis of an array; axes that the kernel doesn't move along are carried through.
-
-        Raises `ShapeError` where the array lacks an axis of the kernel.
-        """
-        if missing := [axis for axis in self.axes if axis not in axes]:
-            raise ShapeError(
-                f"kernel '{self.name}' moves along {','.join(self.axes)}; the array has the axes {','.join(axes)}"
-                f" and no {missing[0]}",
-                hint="say what the axes of the array are: --layout, as in --layout zyx",
-            )
-        sizes = dict(zip(axes, spatial, strict=True))
-
-        def windows() -> list[Window]:
-            return [
-                self.window(sizes[axis], self.axes.index(axis))
-                if axis in self.axes
-                else Gather(1, 1, 1, 0, sizes[axis])
-                for axis in axes
-            ]
-
-        return self.remembered(("windows", tuple(spatial), axes), windows)
-
-    def output_shape(self, spatial: Sequence[int], axes: str | None = None) -> tuple[int, ...]:
-        """Sizes of the output along `axes` (default: the kernel's own) for an input of `spatial` sizes."""
-        return tuple(window.length for window in self.windows(spatial, axes or self.axes))
-
-    def rows_read(self, start: int, stop: int, size: tuple[int, int]) -> tuple[int, int]:
-        """The rows, first and behind the last, of a picture (height, width) that outputs `start .. stop-1` need.
-
-        Rows outside the picture are those that the border rule shows there.
-        """
-        return self.windows(size, "yx")[0].reads(start, stop)
-
     def output_channels(self, channels: int) -> int:
         """Channels of the output; raises `ShapeError` where a filter bank takes another number of them."""
         if self.channels is None:
@@ -336,34 +243,26 @@ class Kernel(ABC):
         if not self.is_linear:
             bias = None if self.bias is None else self.bias.array.reshape(-1).astype(dtype)
             sink = sink.finishing(bias, self.activation.curve(dtype) if self.activation else None)
-        if call := self._call_for(x, axes, dtype, constraints.algorithm):
+        from convcli.ops.running import call_for
+
+        target: Array | None = sink.out
+        call = None
+        if sink.keeps(x.dtype):
+            call = call_for(self, x, axes, dtype, constraints.algorithm, native=True)
+        if call is None:
             target = sink.target(dtype)
-            return engine.Cuts(lambda cut: sink.store(call(engine.settled(x), target), 0), [(0, sink.out.shape[0])])
+            call = call_for(self, x, axes, dtype, constraints.algorithm)
+        if call is not None:
+            filtered = partial(call, engine.settled(x), target)
+            return engine.Cuts(lambda cut: sink.store(filtered(), 0), [(0, sink.out.shape[0])])
         if self.copies:
             return engine.copied(x, self._moves(x.shape[:-1], axes), self.border, dtype, sink)
         return self._cuts(x, axes, dtype, sink, constraints)
 
-    def _call_for(self, x: Array, axes: str, dtype: DTypeLike, algorithm: str | None) -> Call | None:
-        """The call for an array like `x`; raises `ShapeError` where kernel and array do not fit."""
-        planes = engine.planar(x)
-
-        def make() -> Call | None:
-            self.output_channels(x.shape[-1])
-            spatial = x.shape[:-1]
-            check_span(self.windows(spatial, axes), spatial, self.weight_count, f"kernel '{self.name}'")
-            engine.check_border(self.border, x.dtype)
-            if self.copies:
-                return None
-            return self._call(
-                engine.Signature(
-                    shape=x.shape, dtype=x.dtype, axes=axes, planes=planes, work=dtype, algorithm=algorithm
-                )
-            )
-
-        return self.remembered(("call", x.shape, x.dtype, axes, planes, dtype, algorithm), make)
-
-    def _call(self, x: Signature) -> Call | None:
-        """All of the result, without bias and activation, by plain calls of a library; None where bands are faster."""
+    def call(self, x: Signature) -> Call | None:
+        """All of the result, without bias and activation, by plain calls of a library; None where bands are faster, or
+        where there is no such call for what is `native`.
+        """
         return None
 
     def apply(
@@ -383,50 +282,13 @@ class Kernel(ABC):
         layout is said; `ShapeError` where array and kernel do not fit.
         """
         from convcli.ops.arrays import real_array, sample_dtype
+        from convcli.ops.running import runner
 
         array = real_array(array)
         kind = array.dtype if dtype is None else sample_dtype(dtype)
         key = "run", array.shape, array.strides, array.dtype, layout, kind, algorithm
-        run: Callable[[Array], Array] = self.remembered(key, lambda: self._run_for(array, layout, kind, algorithm))
+        run: Callable[[Array], Array] = self.remembered(key, lambda: runner(self, array, layout, kind, algorithm))
         return run(array)
-
-    def _run_for(
-        self, like: Array, layout: str | None, kind: np.dtype[Any], algorithm: str | None
-    ) -> Callable[[Array], Array]:
-        """What `apply` does with arrays of the shape, strides and dtype of `like`: a call where there is one."""
-        from convcli.ops.layouts import Layout
-
-        placed = Layout.of(like, layout, self.channels[0] if self.channels else None)
-        x, work = engine.settled(placed.canonical(like)), engine.work_dtype(like.dtype)
-        shape = (*self.output_shape(x.shape[:-1], placed.spatial), self.output_channels(x.shape[-1]))
-        call = self._call_for(x, placed.spatial, work, algorithm)
-        reach, planes = self.reach(*engine.limits(x.dtype)) if x.dtype.kind in "bui" else None, engine.planar(x)
-        rounded = engine.rounding(kind, reach) if reach and self.is_linear else None
-        if call and rounded and not planes:
-
-            def run_rounded(array: Array) -> Array:
-                with engine.scratch_space():
-                    return placed.restore(rounded(call(engine.settled(placed.canonical(array)), None)).reshape(shape))
-
-            return run_rounded
-        results = engine.by_planes if planes else engine.results
-        if call and kind == work and self.is_linear:
-
-            def run_floats(array: Array) -> Array:
-                with engine.scratch_space():
-                    return placed.restore(call(engine.settled(placed.canonical(array)), results(shape, kind)))
-
-            return run_floats
-        storage = engine.Storage(counted=False, reach=reach if x.dtype == "uint8" else None)
-        constraints = Constraints(algorithm=algorithm)
-
-        def run(array: Array) -> Array:
-            out = results(shape, kind)
-            sink = engine.Sink(out, storage)
-            self.cuts(engine.settled(placed.canonical(array)), placed.spatial, work, sink, constraints).run()
-            return placed.restore(out)
-
-        return run
 
     def replace(self, **changes: Any) -> Self:
         """A copy with other fields."""

@@ -296,8 +296,8 @@ class Deformable(Kernel):
         plus, minus = float(weights[weights > 0].sum()), float(weights[weights < 0].sum())
         return plus * low + minus * high, plus * high + minus * low
 
-    def _call(self, x: Signature) -> Call | None:
-        if self.looks or len(x.shape) != 3:
+    def call(self, x: Signature) -> Call | None:
+        if self.looks or len(x.shape) != 3 or x.native:
             return None
         sampling = self._sampling(x.shape, x.axes, x.work, holds=True)
         return partial(sampling.call, self._fixed(x.shape)) if sampling.total <= CALL_LIMIT else None

@@ -164,7 +164,7 @@ class Dense(Kernel):
             self._filters[key] = engine.Filters(self._weights(axes, dtype), self.groups)
         return self._filters[key]
 
-    def _call(self, x: Signature) -> Call | None:
+    def call(self, x: Signature) -> Call | None:
         windows = self.windows(x.shape[:-1], x.axes)
         if self.channels is not None:
             return engine.bank_call(x, self._bank(x.axes, x.work), windows, self.border)

@@ -164,7 +164,7 @@ class Separable(Kernel):
             return None
         return np.multiply.outer(*self.effective).astype(dtype)
 
-    def _call(self, x: Signature) -> Call | None:
+    def call(self, x: Signature) -> Call | None:
         together = self._together(x.axes, x.work)
         if together is None:
             return None

@@ -131,6 +131,23 @@ class Transposed(Kernel):
     def check(self) -> None:
         _ = self.effective
 
+    def _reach(self, low: float, high: float) -> tuple[float, float] | None:
+        if self.channels is not None:
+            return None
+        ends = [(plus * low + minus * high, plus * high + minus * low) for plus, minus in self._shares]
+        return min(end[0] for end in ends), max(end[1] for end in ends)
+
+    @cached_property
+    def _shares(self) -> list[tuple[float, float]]:
+        """The sums of the weights above and below 0 that meet in an output, for each phase of outputs."""
+        residues = [np.arange(k) * d % s for k, d, s in zip(self.taps, self.dilation, self.stride, strict=True)]
+        sums = []
+        for phase in np.ndindex(*self.stride):
+            places = np.ix_(*(of_tap == own for of_tap, own in zip(residues, phase, strict=True)))
+            weights = self.effective[places]
+            sums.append((float(weights[weights > 0].sum()), float(weights[weights < 0].sum())))
+        return sums
+
     def window(self, n: int, index: int) -> Window:
         if self.output_shape_asked:
             return cut_to(
@@ -195,6 +212,8 @@ class Transposed(Kernel):
         if self.channels is not None:
             tiling = dataclasses.replace(tiling, rows=rows, channels=channels)
             return engine.stamped_bank(tiling, windows, weights, self.groups, self._picked)
+        if cuts := engine.resized_cuts(x, weights, windows, self.border, sink):
+            return cuts
         stamped = self._stamped(weights, windows, x.shape[-1])
 
         def compute(tile: Tile) -> Floats:
@@ -207,8 +226,6 @@ class Transposed(Kernel):
         self, weights: Floats, windows: Sequence[Scatter], channels: int
     ) -> Callable[[Tile, Facts, Floats | None], Floats]:
         """What makes the outputs of a tile, every channel alone."""
-        if engine.is_bilinear(weights, windows, channels):
-            return lambda tile, facts, into: engine.enlarge(tile, windows, into)
         ones = (1,) * len(windows)
 
         def stamped(tile: Tile, facts: Facts, into: Floats | None) -> Floats:
@@ -225,16 +242,18 @@ class Transposed(Kernel):
 
         return stamped
 
-    def _call(self, x: Signature) -> Call | None:
-        if self.channels is not None or x.planes or len(x.shape) != 3:
+    def call(self, x: Signature) -> Call | None:
+        if self.channels is not None:
             return None
-        windows = self._scattered(x.shape[:-1], x.axes)
+        windows, weights = self._scattered(x.shape[:-1], x.axes), self._stamp(x.axes, x.work)
+        if resized := engine.resized_call(x, weights, windows, self.border):
+            return resized
         region = tuple((0, window.length) for window in windows)
         ranges = [window.reads(0, window.length) for window in windows]
         shape = (*(window.length for window in windows), x.shape[-1])
-        if not is_call(STAMPED * math.prod(shape)):
+        if x.native or x.planes or len(x.shape) != 3 or not is_call(STAMPED * math.prod(shape)):
             return None
-        stamped = self._stamped(self._stamp(x.axes, x.work), windows, x.shape[-1])
+        stamped = self._stamped(weights, windows, x.shape[-1])
         sizes, origin = [*(high - low for low, high in ranges), x.shape[-1]], tuple(low for low, _ in ranges)
 
         def call(array: Array, out: Array | None) -> Array:

@@ -33,7 +33,7 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
     plan = filters.plan(grid, planes=x.planes)
     shape = (*grid.lengths, len(filters.weights))
     itemsize = np.dtype(x.work).itemsize
-    if plan.algorithm == "planes" or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
+    if x.native or plan.algorithm == "planes" or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
         return None
     rest = tuple((0, n) for n in grid.lengths[1:])
     pieces = []

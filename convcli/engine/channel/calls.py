@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
 def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
     """`taps` on every channel alone by calls of OpenCV on all of a picture; None where bands are faster."""
+    if x.native:
+        return None
     if taps.ndim == 1 and len(x.shape) == 2 and not x.planes:
         line = plane_call(replace(x, shape=(1, *x.shape)), taps[None], [Gather(1, 1, 1, 0, 1), *windows], border)
         return None if line is None else lambda row, out: line(row[None], None if out is None else out[None])[0]
     if x.planes:
         plane = plane_call(replace(x, shape=(*x.shape[:-1], 1), planes=False), taps, windows, border)
-        return None if plane is None else partial(_by_planes, plane)
+        return None if plane is None else partial(by_planes, plane)
     if taps.ndim != 2 or len(x.shape) != 3:
         return None
     together = spread(taps, [window.dilation for window in windows])
@@ -84,7 +86,7 @@ def _halved(x: Signature, shape: tuple[int, ...], filtered: Callable[..., Any]) 
     return call
 
 
-def _by_planes(call: Call, x: Array, out: Array | None) -> Array:
+def by_planes(call: Call, x: Array, out: Array | None) -> Array:
     """Every channel by a call for one, as planes."""
     first = call(x[..., :1], None if out is None else out[..., :1])
     if out is None:

@@ -28,7 +28,7 @@ from convcli.engine.plan import Plan, separates_by_call
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 #: `filter(x, dst=y)`: a picture of the same size, the border included; `dst` may be left out.
 Filter: TypeAlias = "Callable[..., Any]"
@@ -58,6 +58,15 @@ def fits(shape: Sequence[int], taps: tuple[int, ...], windows: Sequence[Window],
         and (n >= 2 * k or k == 1)
         for window, n, k in zip(windows, shape, taps, strict=False)
     )
+
+
+def floats(x: Array, dtype: DTypeLike, name: str) -> Floats:
+    """`x` `(h, w, channels)` in `dtype`: itself where OpenCV reads it so, else in the scratch array `name`."""
+    if x.dtype == dtype and opencv_layout(x):
+        return x
+    copy = scratch(name, x.shape, dtype)
+    np.copyto(copy, x)
+    return copy
 
 
 def fits_in_place(work: Correlation) -> bool:

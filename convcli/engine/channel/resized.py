@@ -1,0 +1,200 @@
+"""Transposed kernels that enlarge as OpenCV's `resize` does: by the nearest sample, or by linear or cubic shares.
+
+`resize` continues a picture by its outermost samples. By another border rule the outputs near the edge are made again,
+of strips that hold what the rule shows there. Where a column lies decides on the last bit of a cubic sum: strips of
+rows are as wide as the picture, those of columns hold all rows of a band, and no bit depends on where it is cut.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from convcli.engine.channel.calls import by_planes
+from convcli.engine.channel.direct import one_channel, opencv_layout
+from convcli.engine.channel.whole import RULES, floats
+from convcli.engine.dtypes import planar
+from convcli.engine.memory import scratch
+from convcli.engine.plan import is_call
+from convcli.engine.threads import Cuts
+from convcli.records import record
+
+if TYPE_CHECKING:
+    from convcli.engine.dtypes import Array, Call, Floats, Signature
+    from convcli.engine.geometry import Scatter
+    from convcli.engine.sink import Sink
+
+#: Strides by which `resize` enlarges with exact shares: it counts places, and makes shares of them, in float32.
+EXACT_STRIDES = (2, 4, 8)
+#: Pixels of more channels are resized sample by sample.
+CHANNELS = 4
+#: The slope of OpenCV's cubic shares.
+CUBIC = -0.75
+#: Nanoseconds on one core for an output sample, about.
+RESIZED = 0.4
+#: Bytes of the floats that a band makes, where they are not the result, and where they are.
+ROUNDED_BYTES, BAND_BYTES = 1 << 20, 1 << 23
+#: Dtypes of which `resize` moves samples.
+_MOVED = frozenset(map(np.dtype, ("u1", "i1", "u2", "i2", "i4", "f4", "f8")))
+
+
+@record(eq=False)
+class Resizing:
+    """An enlargement of pictures of a `size` (height, width) by `strides`, with OpenCV's number for the `method`.
+
+    Outputs see so many samples around their own as `reach` says; those near the edge see what the `border` shows.
+    """
+
+    method: int
+    reach: int
+    strides: tuple[int, int]
+    size: tuple[int, int]
+    border: str
+
+    @property
+    def moves(self) -> bool:
+        """Whether samples are moved, and nothing is computed."""
+        return not self.reach
+
+    def fill(self, x: Array, rows: tuple[int, int], y: Array) -> None:
+        """The outputs of the input `rows` of `x` `(h, w, channels)`, into `y`, whose pixels lie side by side."""
+        (top, bottom), (height, width), (down, across), r = rows, self.size, self.strides, self.reach
+        if self.moves:
+            cv2.resize(x[top:bottom], (across * width, bottom - top), dst=y[::down], interpolation=self.method)
+            for copy in range(1, down):
+                y[copy::down] = y[::down]
+            return
+        low, high = max(0, top - r), min(height, bottom + r)
+        source = one_channel(floats(x[low:high], y.dtype, "source"))
+        self._resize(source[top - low : bottom - low], y)
+        clamped = self.border == "replicate"
+        tall, wide = down * min(r, bottom - top), across * min(r, width)
+        if top or not clamped:
+            strip = self._strip(source[: top - low + 3 * r], (r - top + low, 0))
+            y[:tall] = strip[r * down : r * down + tall]
+        if bottom < height or not clamped:
+            strip = self._strip(source[max(0, bottom - low - 3 * r) :], (0, r - high + bottom))
+            y[-tall:] = strip[len(strip) - r * down - tall : len(strip) - r * down]
+        if not clamped:
+            above, below, lacking = r - top + low, r - high + bottom, max(0, 3 * r - width)
+            left = self._padded(source[:, : 3 * r], above, below, r, lacking)
+            right = self._padded(source[:, -3 * r :], above, below, lacking, r)
+            strip = self._resized(one_channel(np.concatenate([left, right], axis=1)))
+            strip = strip[r * down : len(y) + r * down]
+            y[:, :wide] = strip[:, r * across : r * across + wide]
+            y[:, -wide:] = strip[:, 7 * r * across - wide : 7 * r * across]
+
+    def _strip(self, source: Array, beyond: tuple[int, int]) -> Array:
+        """What is made of some rows, and of so many beyond the picture."""
+        return self._resized(self._padded(source, *beyond, 0, 0) if max(beyond) else source)
+
+    def _padded(self, source: Array, *sides: int) -> Any:
+        """With so many rows above and below, columns left and right that the border rule shows there."""
+        shape = (len(source) + sides[0] + sides[1], source.shape[1] + sides[2] + sides[3], *source.shape[2:])
+        above, below, left, right = sides
+        return cv2.copyMakeBorder(source, above, below, left, right, RULES[self.border]).reshape(shape)
+
+    def _resized(self, source: Array) -> Array:
+        shape = (self.strides[0] * len(source), self.strides[1] * source.shape[1], source.shape[2])
+        strip = scratch("strip", shape, source.dtype)
+        self._resize(source, one_channel(strip))
+        return strip
+
+    def _resize(self, source: Array, y: Array) -> None:
+        cv2.resize(source, (y.shape[1], y.shape[0]), dst=y, interpolation=self.method)
+
+
+def resized_call(x: Signature, taps: Floats, windows: Sequence[Scatter], border: str) -> Call | None:
+    """An enlargement of a small picture at once; None where it is another kernel, or bands are faster."""
+    resizing = _resizing(taps, windows, x.shape, border)
+    if resizing is None or not is_call(RESIZED * math.prod(resizing.strides) * math.prod(x.shape)):
+        return None
+    if resizing.moves != x.native or (x.native and x.dtype not in _MOVED):
+        return None
+    (height, width), dtype = x.shape[:2], x.dtype if x.native else np.dtype(x.work)
+
+    def call(picture: Array, out: Array | None) -> Array:
+        shape = (resizing.strides[0] * height, resizing.strides[1] * width, picture.shape[2])
+        direct = out is not None and opencv_layout(one_channel(out))
+        y = out if out is not None and direct else scratch("resized", shape, dtype)
+        resizing.fill(one_channel(picture), (0, height), one_channel(y))
+        if out is None or direct:
+            return y
+        np.copyto(out, y)
+        return out
+
+    if x.planes:
+        return lambda picture, out: by_planes(call, picture, out)
+    return call if x.shape[2] <= CHANNELS else None
+
+
+def resized_cuts(x: Array, taps: Floats, windows: Sequence[Scatter], border: str, sink: Sink) -> Cuts | None:
+    """An enlargement in bands of rows; None where it is another kernel.
+
+    Moved samples stay what they are, of any dtype, where the sink keeps them so.
+    """
+    if planar(x):
+        parts = [resized_cuts(x[..., c : c + 1], taps, windows, border, sink.channel(c)) for c in range(x.shape[-1])]
+        joined = [part for part in parts if part is not None]
+        return Cuts.joined(joined) if len(joined) == len(parts) else None
+    resizing = _resizing(taps, windows, x.shape, border)
+    if resizing is None or x.shape[2] > CHANNELS:
+        return None
+    moved = resizing.moves and x.dtype in _MOVED and sink.keeps(x.dtype)
+    out, dtype = (sink.out, x.dtype) if moved else (sink.target(taps.dtype), taps.dtype)
+    if out is not None and not opencv_layout(one_channel(out)):
+        out = None
+    image, (down, across), (height, width) = one_channel(x), resizing.strides, resizing.size
+    if resizing.moves and x.dtype not in _MOVED:
+        image = one_channel(x.astype(dtype))
+
+    def band(rows: tuple[int, int]) -> None:
+        outputs = slice(down * rows[0], down * rows[1])
+        if out is not None:
+            resizing.fill(image, rows, one_channel(out)[outputs])
+            sink.store(out[outputs], outputs.start)
+            return
+        kind = image.dtype if resizing.moves else dtype
+        y = scratch("resized", (outputs.stop - outputs.start, across * width, x.shape[2]), kind)
+        resizing.fill(image, rows, y)
+        sink.store(y if kind == dtype else y.astype(dtype), outputs.start)
+
+    row = down * across * width * x.shape[2] * np.dtype(dtype).itemsize
+    most = (ROUNDED_BYTES if out is None else BAND_BYTES) // row
+    count = 2 * -(-height // (2 * max(most, 8 * (resizing.reach + 1))))
+    # Strips at the ends of a band lie within it.
+    count = count if height >= count * max(1, 3 * resizing.reach) else 1
+    return Cuts(band, list(itertools.pairwise(height * number // count for number in range(count + 1))))
+
+
+def _resizing(taps: Floats, windows: Sequence[Scatter], shape: Sequence[int], border: str) -> Resizing | None:
+    """What `resize` is to do for a stamp of these taps; None where it does something else."""
+    if taps.ndim != 2 or len(shape) != 3 or border not in RULES or any(window.dilation != 1 for window in windows):
+        return None
+    strides, size = (windows[0].stride, windows[1].stride), (shape[0], shape[1])
+    if any(window.length != n * window.stride for window, n in zip(windows, size, strict=True)):
+        return None
+    for method, reach in ((cv2.INTER_NEAREST, 0), (cv2.INTER_LINEAR, 1), (cv2.INTER_CUBIC, 2)):
+        wide = max(1, 2 * reach)
+        alike = all(w.taps == wide * w.stride and w.before == (wide - 1) * w.stride // 2 for w in windows)
+        if alike and (not reach or set(strides) <= set(EXACT_STRIDES)):
+            stamp = np.outer(*(_shares(stride, reach) for stride in strides))
+            if np.abs(taps - stamp).max() <= np.finfo(taps.dtype).eps * (reach > 0):
+                return Resizing(method=method, reach=reach, strides=strides, size=size, border=border)
+    return None
+
+
+def _shares(stride: int, reach: int) -> Floats:
+    """The shares that a sample has in the outputs around it."""
+    if not reach:
+        return np.ones(stride)
+    d = abs(np.arange(2 * reach * stride) - (2 * reach * stride - 1) / 2) / stride
+    if reach == 1:
+        return 1 - d
+    near, far = ((CUBIC + 2) * d - (CUBIC + 3)) * d * d + 1, ((d - 5) * d + 8) * d * CUBIC - 4 * CUBIC
+    return np.where(d < 1, near, far)

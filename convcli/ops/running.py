@@ -1,0 +1,81 @@
+"""How a kernel runs on arrays of one shape: by calls of a library on all of it where there are some, else in bands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from convcli import engine
+from convcli.engine.geometry import check_span
+from convcli.engine.plan import Constraints
+from convcli.ops.layouts import Layout
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from convcli.engine import Call
+    from convcli.engine.dtypes import Array, DTypeLike
+    from convcli.ops.base import Kernel
+
+
+def call_for(
+    kernel: Kernel, x: Array, axes: str, dtype: DTypeLike, algorithm: str | None, *, native: bool = False
+) -> Call | None:
+    """The kernel's call for an array like `x`, see `Signature`; raises `ShapeError` where the two do not fit."""
+    planes = engine.planar(x)
+
+    def make() -> Call | None:
+        kernel.output_channels(x.shape[-1])
+        spatial = x.shape[:-1]
+        check_span(kernel.windows(spatial, axes), spatial, kernel.weight_count, f"kernel '{kernel.name}'")
+        engine.check_border(kernel.border, x.dtype)
+        if kernel.copies:
+            return None
+        return kernel.call(
+            engine.Signature(
+                shape=x.shape, dtype=x.dtype, axes=axes, planes=planes, work=dtype, algorithm=algorithm, native=native
+            )
+        )
+
+    return kernel.remembered(("call", x.shape, x.dtype, axes, planes, dtype, algorithm, native), make)
+
+
+def runner(
+    kernel: Kernel, like: Array, layout: str | None, kind: np.dtype[Any], algorithm: str | None
+) -> Callable[[Array], Array]:
+    """What `kernel.apply` does with arrays of the shape, strides and dtype of `like`, whose results are of `kind`."""
+    placed = Layout.of(like, layout, kernel.channels[0] if kernel.channels else None)
+    x, work = engine.settled(placed.canonical(like)), engine.work_dtype(like.dtype)
+    shape = (*kernel.output_shape(x.shape[:-1], placed.spatial), kernel.output_channels(x.shape[-1]))
+    call = call_for(kernel, x, placed.spatial, work, algorithm)
+    reach, planes = kernel.reach(*engine.limits(x.dtype)) if x.dtype.kind in "bui" else None, engine.planar(x)
+    results = engine.by_planes if planes else engine.results
+    rounded = engine.rounding(kind, reach) if reach and kernel.is_linear else None
+    unrounded = call if kind == work else None
+    if kind == x.dtype:
+        unrounded = call_for(kernel, x, placed.spatial, work, algorithm, native=True) or unrounded
+    if unrounded and kernel.is_linear:
+
+        def run_unrounded(array: Array) -> Array:
+            with engine.scratch_space():
+                return placed.restore(unrounded(engine.settled(placed.canonical(array)), results(shape, kind)))
+
+        return run_unrounded
+    if call and rounded and not planes:
+
+        def run_rounded(array: Array) -> Array:
+            with engine.scratch_space():
+                return placed.restore(rounded(call(engine.settled(placed.canonical(array)), None)).reshape(shape))
+
+        return run_rounded
+    storage = engine.Storage(counted=False, reach=reach)
+    constraints = Constraints(algorithm=algorithm)
+
+    def run(array: Array) -> Array:
+        out = results(shape, kind)
+        kernel.cuts(
+            engine.settled(placed.canonical(array)), placed.spatial, work, engine.Sink(out, storage), constraints
+        ).run()
+        return placed.restore(out)
+
+    return run
