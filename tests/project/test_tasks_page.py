@@ -1,0 +1,28 @@
+"""docs/tasks.md: the command of each task runs, begins with no error or warning, and writes what it names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.project.pages import code, ran, rows, samples
+from tests.support import ROOT
+
+TASKS = [(row[0], code(row[1])) for row in rows(ROOT / "docs" / "tasks.md") if len(row) == 2]
+
+
+def test_there_is_a_command_for_each() -> None:
+    assert len(TASKS) >= 30
+    assert all(command for _, command in TASKS)
+
+
+@pytest.mark.parametrize(("first", "step"), [(0, 2), (1, 2)])
+def test_commands_do_the_tasks(first: int, step: int, tmp_path: Path) -> None:
+    for number, (task, command) in enumerate(TASKS[first::step]):
+        folder = samples(tmp_path / str(number))
+        status, printed = ran(command, folder)
+        assert (status, re.findall("^(?:Error|Warning):", printed)) == (0, []), f"{task}: {command}\n{printed}"
+        for name in re.findall(r"(?:-o|--draw|>) ([\w./-]+)", command):
+            assert name == "-" or (folder / name).exists(), f"{task}: {command}"
