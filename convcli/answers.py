@@ -29,12 +29,16 @@ def answer(arguments: Sequence[str]) -> str | None:
     if sys.stdout is None or any(name in os.environ for name in _VARIABLES):
         return None
     match arguments:
-        case ["--version"]:
+        case ["--version" | "-V"]:
             return read("version")
-        case ["--help" | "-h"]:
+        case ["--help" | "help"]:
             return read("help") if _width() >= _WIDE else None
+        case ["-h"]:
+            return read("brief") if _width() >= _WIDE else None
         case ["list"]:
             return _listed("table")
+        case ["list", "--json"]:
+            return _listed("json")
         case ["list", "--format", name]:
             return _listed(name)
         case ["list", option] if option.startswith("--format="):

@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from functools import partial
 from types import FrameType
 from typing import Any, TextIO
@@ -15,6 +16,7 @@ import click
 
 from convcli import __version__
 from convcli.batch.workers import interrupts
+from convcli.cli.layout import Group
 from convcli.errors import ConvcliError, KernelError, printable, reason
 
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.
@@ -25,11 +27,12 @@ COMMANDS = {
     "import": ("convcli.cli.import_network", "Make a network file of an ONNX model."),
     "list": ("convcli.cli.list", "List the shipped kernels."),
     "show": ("convcli.cli.show", "Show what a kernel is, does and costs."),
+    "help": ("convcli.cli.help", "Print the help of a command."),
     "schema": ("convcli.cli.schema", "Print the JSON Schema of kernel files, network files or reports."),
 }
 
 
-class Commands(click.Group):
+class Commands(Group):
     """A group that imports a command's module only when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -48,17 +51,16 @@ class Commands(click.Group):
             raise click.exceptions.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+    def sentences(self, ctx: click.Context) -> Sequence[tuple[str, str]]:
+        return [(name, line) for name, (_, line) in COMMANDS.items()]
 
 
 @click.group(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["--help"]},
     epilog="Kernels: a name from 'convcli list', a YAML file, or YAML text; 'gaussian:sigma=3' overrides a field.",
 )
-@click.version_option(__version__, message="convcli %(version)s")
+@click.version_option(__version__, "-V", "--version", message="convcli %(version)s")
 def group() -> None:
     """Every type of convolution kernel, on real images, from the shell.
 

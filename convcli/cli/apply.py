@@ -39,8 +39,13 @@ reporter_options = together(
     click.option("-q", "--quiet", is_flag=True, help="No report and no warnings; errors are still shown."),
 )
 
+#: What -h shows.
+OFTEN = (
+    "kernel", "output", "overwrite", "format", "quality", "channels", "range", "border", "recursive", "dry-run", "jobs",
+)  # fmt: skip
 
-@click.command("apply", cls=GroupedCommand)
+
+@click.command("apply", cls=GroupedCommand, often=OFTEN)
 @input_options
 @kernel_options
 @output_options

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from convcli.cli.options import FORMATS, Command, Positive, algorithm
+from convcli.cli.layout import Command
+from convcli.cli.options import FORMATS, Positive, algorithm
 from convcli.networks.swaps import TARGETS
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ NUMBER = click.IntRange(min=1)
 #: Formats by the ending of --output.
 ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown"}
 
+#: What -h shows.
+OFTEN = ("size", "in-channels", "out-channels", "time", "image", "as", "sort", "columns", "json", "output", "draw")
 
-@click.command("compare", cls=Command)
+
+@click.command("compare", cls=Command, often=OFTEN)
 @click.argument("sources", nargs=-1, metavar="[KERNEL|NETWORK]...")
 @click.option("--in-channels", type=NUMBER, metavar="N", help="Expand kernels into layers on N channels.")
 @click.option("--out-channels", type=NUMBER, metavar="N", help="Filters of these layers.")
@@ -48,6 +52,7 @@ ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "mark
     "--format", "format_", type=click.Choice(FORMATS),
     help="How the report is written; by default a table, or what the ending of --output says.",
 )  # fmt: skip
+@click.option("--json", "format_", flag_value="json", help="The same as --format json.")
 @click.option("-o", "--output", metavar="FILE", help="Write the report to a file: .json, .csv, .md or text.")
 @click.option("--draw", "drawing", metavar="FILE", help="Draw the rows: bars, with --time dots; .svg .png .webp ...")
 @click.option("--overwrite", is_flag=True, help="Replace the files of --output and --draw.")

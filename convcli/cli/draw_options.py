@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convcli.cli.layout import Group
 from convcli.cli.options import Positive, headed, together
 from convcli.errors import ConvcliError, UsageError, suggestion
 from convcli.records import load_numpy
@@ -61,7 +62,7 @@ output_options = together(
 )  # fmt: skip
 
 
-class Figures(click.Group):
+class Figures(Group):
     """The sub-commands in their order; a kernel in place of one is drawn by its weights."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

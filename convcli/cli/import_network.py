@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from convcli.cli.options import Command
+from convcli.cli.layout import Command
 
 
 @click.command("import", cls=Command)

@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from convcli.cli.options import Command, report_format
+from convcli.cli.layout import Command
+from convcli.cli.options import report_format
 
 
 @click.command("list", cls=Command)

@@ -12,13 +12,13 @@ Options that belong together and to one command are one decorator, `together`: `
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
 import click
 
+from convcli.cli.layout import Command
 from convcli.engine.plan import ALGORITHMS
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -38,24 +38,6 @@ class Positive(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number above 0", param, ctx)
         return number
-
-
-class Command(click.Command):
-    """A command that refuses long options with one dash, of which click would take each letter for an option."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        for argument in args:
-            if argument == "--":
-                break
-            if re.match("-[A-Za-z][A-Za-z-]", argument) and self._is_long(argument[1:].partition("=")[0], ctx):
-                raise click.NoSuchOption(argument, ctx=ctx)
-        return super().parse_args(ctx, args)
-
-    def _is_long(self, word: str, ctx: click.Context) -> bool:
-        from convcli.words import OPTIONS, lookup
-
-        long = f"--{word}" in {option for parameter in self.get_params(ctx) for option in parameter.opts}
-        return long or lookup(word, OPTIONS) is not None
 
 
 class Grouped(click.Option):
@@ -120,7 +102,10 @@ kernel_overrides = together(
 )
 
 #: The format of a command whose product is a report.
-report_format = click.option(
-    "--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True,
-    help="How the report is written; a table without colours where stdout is no terminal.",
+report_format = together(
+    click.option(
+        "--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True,
+        help="How the report is written; a table without colours where stdout is no terminal.",
+    ),
+    click.option("--json", "format_", flag_value="json", help="The same as --format json."),
 )  # fmt: skip

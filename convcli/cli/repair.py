@@ -60,10 +60,10 @@ def _problem(line: list[str], group: click.Group) -> Exception | None:
         while isinstance(command, click.Group):
             if rest and rest[0].startswith("-"):
                 return None if rest[0] in ("--help", "--version") else click.NoSuchOption(rest[0], ctx=ctx)
-            member = command.get_command(ctx, rest[0]) if rest else None
-            if member is None:
-                return click.UsageError("no such command", ctx)
-            path, rest = rest[0], rest[1:]
+            if not rest:
+                return None
+            name, member, rest = command.resolve_command(ctx, rest)
+            path = name or ""
             command, ctx = member, ctx  # type: ignore[assignment]
             if isinstance(member, click.Group):
                 ctx = click.Context(member, parent=ctx, info_name=path)
@@ -122,13 +122,16 @@ def _step(line: list[str], error: Exception, group: click.Group) -> tuple[str, l
         return _kernel_step(line)
     if isinstance(error, click.BadOptionUsage):
         return _without_value(line, error)
-    if not line or line[0] not in group.list_commands(click.Context(group)):
+    if line[:1] == ["help"] or not line or line[0] not in group.list_commands(click.Context(group)):
         return _command(line, group)
     return None
 
 
 def _command(line: list[str], group: click.Group) -> tuple[str, list[str]] | None:
     """A line that begins with no command: with another word for one, a kernel, or a picture."""
+    if line[:1] == ["help"]:
+        near = closest(line[-1], group.list_commands(click.Context(group)))
+        return (f"did you mean {near}?", [*line[:-1], near]) if near else None
     word, rest = (line[0], line[1:]) if line else ("", [])
     if _is_input(word):
         return "pictures are filtered by apply", ["apply", *line]

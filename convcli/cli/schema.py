@@ -6,7 +6,7 @@ import json
 
 import click
 
-from convcli.cli.options import Command
+from convcli.cli.layout import Command
 
 
 @click.command("schema", cls=Command)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from convcli.cli.options import Command, algorithm, kernel_overrides
+from convcli.cli.layout import Command
+from convcli.cli.options import algorithm, kernel_overrides
 from convcli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ def computed() -> Iterator[tuple[str, str]]:
     """Name and text of each answer, as the commands print it where the screen is as wide as they ask for."""
     with mock.patch.dict(os.environ, COLUMNS="80"):
         yield "help", run("--help").out.decode()
+        yield "brief", run("-h").out.decode()
         yield "version", run("--version").out.decode()
         for name in answers.FORMATS:
             yield f"list.{name}", run("list", "--format", name).out.decode()

@@ -13,9 +13,16 @@ from convcli import answers
 from tests.cli.answers import computed
 from tests.support import KERNELS, SAMPLES, environment, on_terminal, run, spawn
 
-LINES = [["--version"], ["--help"], ["-h"], ["list"], ["list", "--format", "table"]] + [
-    line for name in answers.FORMATS for line in (["list", "--format", name], ["list", f"--format={name}"])
-]
+LINES = [
+    ["--version"],
+    ["--help"],
+    ["help"],
+    ["-h"],
+    ["-V"],
+    ["list"],
+    ["list", "--json"],
+    ["list", "--format", "table"],
+] + [line for name in answers.FORMATS for line in (["list", "--format", name], ["list", f"--format={name}"])]
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/dev/full is Linux's")
 
 
@@ -39,7 +46,8 @@ def test_a_process_prints_what_the_command_does(line: list[str]) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        [], ["help"], ["--help", "list"], ["--version", "list"], ["-h", "-h"], ["list", "--help"], ["list", "x"],
+        [], ["help", "list"],
+        ["--help", "list"], ["--version", "list"], ["-h", "-h"], ["list", "--help"], ["list", "x"],
         ["list", "--format"], ["list", "--format", "yaml"], ["list", "--format="], ["list", "--format", "kernels"],
         ["list", "--format", "../help"], ["list", "--format", "json", "--format", "csv"], ["--", "list"], ["--VERSION"],
     ],

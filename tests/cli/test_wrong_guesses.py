@@ -40,6 +40,7 @@ GUESSES = {
     "version": "--version",
     "-v": "--version",
     "usage": "--help",
+    "help aply": "help apply",
     # kernels
     "apply a.jpg -k blur -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
     "apply a.jpg -k Gaussian -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",

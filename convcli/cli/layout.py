@@ -1,0 +1,137 @@
+"""How commands are laid out by `--help`, whole, and by `-h`, on a screen of 24 lines and 80 columns."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+#: Lines of a screen, and its columns.
+LINES = 24
+COLUMNS = 80
+#: Examples that -h shows.
+_EXAMPLES = 4
+#: Characters that a text is not shortened below.
+_LEAST = 20
+
+
+class Brief(click.Command):
+    """What commands and groups have in common: `-h`, and that long options have two dashes.
+
+    `often` names the options that `-h` shows first, by their longest name; without it they come in their order.
+    """
+
+    def __init__(self, *arguments: Any, often: Sequence[str] = (), **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.often = often
+        self._brief = click.Option(
+            ["-h"], is_flag=True, is_eager=True, expose_value=False, callback=_print_brief, help="What is used most."
+        )
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        *own, help_option = super().get_params(ctx)
+        return [*own, self._brief, help_option]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Of a long option with one dash click would take each letter for an option: `-output b.jpg` for `-o utput`.
+        for argument in args:
+            if argument == "--":
+                break
+            if re.match("-[A-Za-z][A-Za-z-]", argument) and self._is_long(argument[1:].partition("=")[0], ctx):
+                raise click.NoSuchOption(argument, ctx=ctx)
+        return super().parse_args(ctx, args)
+
+    def _is_long(self, word: str, ctx: click.Context) -> bool:
+        from convcli.words import OPTIONS, lookup
+
+        long = f"--{word}" in {option for parameter in self.get_params(ctx) for option in parameter.opts}
+        return long or lookup(word, OPTIONS) is not None
+
+
+class Command(Brief):
+    """A command."""
+
+
+class Group(Brief, click.Group):
+    """A group of commands, each listed with its whole sentence."""
+
+    command_class = Command
+
+    def sentences(self, ctx: click.Context) -> Sequence[tuple[str, str]]:
+        """The name of each command, and the first sentence of its help."""
+        names = self.list_commands(ctx)
+        return [(name, parts(command)[0]) for name in names if (command := self.get_command(ctx, name))]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(self.sentences(ctx))
+
+
+def _print_brief(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(brief(ctx))
+        ctx.exit()
+
+
+def brief(ctx: click.Context) -> str:
+    """A command's help on one screen: its sentence, examples, and what is used most, a line each."""
+    width = min(shutil.get_terminal_size((COLUMNS, LINES)).columns, COLUMNS)
+    sentence, examples = parts(ctx.command)
+    formatter = click.HelpFormatter(width=width)
+    ctx.command.format_usage(ctx, formatter)
+    formatter.write_paragraph()
+    with formatter.indentation():
+        formatter.write_text(sentence)
+    lines = formatter.getvalue().splitlines()
+    if fitting := [f"  {line}" for line in examples if len(line) <= width - 2]:
+        lines += ["", *fitting[:_EXAMPLES]]
+    title, rows = _rows(ctx)
+    rows = rows[: LINES - len(lines) - 4]
+    names = max((len(name) for name, _ in rows), default=0)
+    listed = [f"  {name.ljust(names)}  {_cut(text, width - names - 4)}".rstrip() for name, text in rows]
+    if listed:
+        lines += ["", f"{title}:", *listed]
+    return "\n".join([*lines, "", f"All of it: {ctx.command_path} --help"])
+
+
+def parts(command: click.Command) -> tuple[str, list[str]]:
+    """The first sentence of a command's help, and its examples."""
+    text = inspect.cleandoc(command.help or "")
+    sentence = " ".join(text.partition("\n\n")[0].split())
+    _, _, behind = text.partition("\b\n")
+    return sentence, [line for line in behind.partition("\n\n")[0].splitlines() if line.startswith("convcli")]
+
+
+def _rows(ctx: click.Context) -> tuple[str, Sequence[tuple[str, str]]]:
+    """What is listed: the commands of a group, or the options of a command, those that are used most first."""
+    command = ctx.command
+    if isinstance(command, Group):
+        return "Commands", command.sentences(ctx)
+    options = [one for one in command.get_params(ctx) if isinstance(one, click.Option) and not one.hidden]
+    often = getattr(command, "often", ())
+    chosen = [one for name in often for one in options if f"--{name}" in one.opts] or options[:-2]
+    return "Options", [_row(one, ctx) for one in chosen]
+
+
+def _row(option: click.Option, ctx: click.Context) -> tuple[str, str]:
+    """Names and text of an option; what it can be chosen from is in the text."""
+    name, text = option.get_help_record(ctx) or ("", "")
+    text = option.help or text
+    if isinstance(option.type, click.Choice):
+        name = name.replace(option.make_metavar(ctx), "WORD")
+        words = [str(choice) for choice in option.type.choices]
+        text = f"{', '.join(words[:-1])} or {words[-1]}."
+    return name, text
+
+
+def _cut(text: str, width: int) -> str:
+    """As much of a text as fits into a line: all, a sentence, what is before a semicolon or bracket, or some words."""
+    for pattern in ("$", r"(?<=\w)\. .*", r"[;(].*"):
+        shortened = re.sub(pattern, "", text).rstrip(" ;.,") + "."
+        if _LEAST <= len(shortened) <= width or (pattern == "$" and len(shortened) <= width):
+            return shortened
+    return text[: width - 4].rsplit(" ", 1)[0].rstrip(",;:") + " ..."
