@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -30,8 +31,6 @@ def figure(report: Mapping[str, Any], *, title: str | None = None) -> Scene:
 
 def _pretty(text: str) -> str:
     """Sizes with a true sign, and no folders."""
-    import re
-
     return re.sub(r"\S*/(\S+)", r"\1", re.sub(r"(?<=\d)x(?=\d)", "×", text).replace("->", "→"))
 
 
@@ -105,7 +104,7 @@ def _scatter(rows: Sequence[Mapping[str, Any]], name: str) -> Scene:
         x = across.at(tick)
         items += [
             Path(points=((x, y0), (x, y1)), stroke="rule"),
-            Text(x=x, y=y1 + 17, text=engineering(tick), size=11, role="faint"),
+            Text(x=x, y=y1 + 17, text=re.sub(r"\.0+(?!\d)", "", engineering(tick)), size=11, role="faint"),
         ]
     for tick in up.ticks():
         y, text = up.at(tick), f"{number(tick * 1e3)} ms"

@@ -34,6 +34,8 @@ MOST_NUMBERS, MOST_CELLS = 15, 127
 #: Weights that the description in words lists.
 _MOST_LISTED: Final = 81
 _GAP: Final = 8
+#: How wide the text below a picture of the gain is.
+_TEXT: Final = 250
 
 
 def figure(
@@ -89,14 +91,16 @@ def _matrix(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[
     look = Look.of(weights, numbers=numbers)
     drawn, right, bottom, scales = _weights(weights, x, y, look)
     items += drawn
-    label = ", ".join(filter(None, (look.label, scales)))
-    items.append(Text(x=(x + right) / 2, y=bottom + 18, text=label, role="faint"))
-    wide = max(wide, (x + right) / 2 + width_of(label) / 2 + PAD)
+    labels = [*filter(None, (look.label, scales))]
+    for line, label in enumerate(labels):
+        items.append(Text(x=x, y=bottom + 18 + 16 * line, text=label, role="faint", anchor="start"))
+    end = x + max(map(width_of, labels))
     bar, right = scale_bar(right + 14, y, bottom - y, look.peak)
     items += bar
     gain = response(weights)
     side = min(320, bottom - y) if bottom - y >= 200 else 220
-    left = max(right + 40, (x + right) / 2 + width_of(label) / 2 - 60)
+    # The picture's own labels begin left of it, and its text lies beside that of the weights.
+    left = max(right + 52, end + 24 - max(0, side - _TEXT) / 2)
     items += gain_picture(gain, left, y, side)
     middle = gain.shape[0] // 2
     lines_ = {
@@ -105,7 +109,7 @@ def _matrix(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[
     plot = left + side + 56
     items += gain_plot(lines_, plot, y, side * 1.05, side)
     items.append(Text(x=plot + side * 0.525, y=y + side + 34, text="gain along three directions", role="faint"))
-    return items, max(plot + side * 1.05 + 12 + PAD, wide), max(bottom, y + side) + 34 + PAD
+    return items, max(plot + side * 1.05 + 12 + PAD, wide, end + PAD), max(bottom, y + side) + 34 + PAD
 
 
 def _weights(weights: Floats, x: float, y: float, look: Look) -> tuple[list[Any], float, float, str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from convcli.drawing.scene import Box, Text
 from convcli.drawing.theme import over
-from convcli.errors import printable
+from convcli.errors import one_line, printable
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: The margin of figures.
 PAD: Final = 22
 #: Characters of a line of text.
-LINE: Final = 96
+LINE: Final = 116
 #: Opacity of a cell from which its number is black or white, and not ink.
 STRONG: Final = 0.25
 _NARROW: Final = frozenset("il.,:;'|!−·()[]1jtf ")
@@ -59,6 +59,16 @@ def width_of(text: str, size: float = 12, *, bold: bool = False) -> float:
     """The most that a text takes in the fonts that viewers have; they can't be measured here."""
     narrow = sum(character in _NARROW for character in text)
     return size * (0.58 * len(text) - 0.22 * narrow) * (1.06 if bold else 1)
+
+
+def cut(text: str, room: float, size: float = 12, *, bold: bool = False) -> str:
+    """A text on one line, that takes no more than the room; what is too long ends in dots."""
+    text = one_line(text)
+    if width_of(text, size, bold=bold) <= room:
+        return text
+    while text and width_of(f"{text}…", size, bold=bold) > room:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def wrapped(text: str, lines: int = 3) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from convcli.drawing.images import shown
-from convcli.drawing.parts import PAD, header, heading, heat_pixels, number, scale_bar, wrapped
+from convcli.drawing.parts import PAD, cut, header, heading, heat_pixels, number, scale_bar, width_of, wrapped
 from convcli.drawing.scene import Picture, Scene, Text
 from convcli.errors import UsageError
 from convcli.filtering import Chain, filter_pixels
@@ -83,7 +83,8 @@ def _panel(panel: Panel, x: float, y: float, width: float, high: float) -> list[
     own = width * panel.pixels.shape[0] / panel.pixels.shape[1]
     enlarged = panel.pixels.shape[1] * 2 < width
     items: list[Any] = [Picture(x=x, y=y, w=width, h=own, pixels=panel.pixels, smooth=not enlarged)]
-    items.append(Text(x=x, y=y + high + 17, text=panel.name, size=13, bold=True, anchor="start"))
+    name = cut(panel.name, width - bool(panel.remark) * (width_of(panel.remark, 11) + 10), 13, bold=True)
+    items.append(Text(x=x, y=y + high + 17, text=name, size=13, bold=True, anchor="start"))
     if panel.remark:
         items.append(Text(x=x + width, y=y + high + 17, text=panel.remark, size=11, role="faint", anchor="end"))
     return items

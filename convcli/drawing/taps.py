@@ -93,7 +93,7 @@ class _Taps:
         if len(self.weights.reshape(-1)) > self.deformed and self._span() < min(self.size) * _SMALL:
             for index in range(min(len(self.points), _INSETS)):
                 items += self._inset(index, PAD + index * (_INSET + 20), bottom + 36)
-            bottom += 36 + _INSET
+            bottom += 36 + _INSET + 18
         return Scene(
             width=max(end + PAD, wide), height=bottom + PAD, items=tuple(items), title=f"Taps of {name}",
             about=" ".join(self._about(index) for index in range(len(self.points))),
@@ -193,6 +193,7 @@ class _Taps:
         side = _INSET / count
         items: list[Any] = [
             Picture(x=x, y=y, w=_INSET, h=_INSET, pixels=window_of(self.picture, ranges, self.kernel.border)),
+            *self._edges(ranges, x, y, side),
             Text(x=x, y=y - 8, text=f"around y {middle[0]}, x {middle[1]}", size=12, role="faint", anchor="start"),
         ]
         for place, weight in zip(reads[there], map(float, weights[there]), strict=True):
@@ -207,6 +208,21 @@ class _Taps:
                     x_, y_ = left + side / 2, up + side / 2 + high * 0.36
                     items.append(Text(x=x_, y=y_, text=number(weight), size=high, role=ink, bold=True))
         return items
+
+    def _edges(self, ranges: Sequence[tuple[int, int]], x: float, y: float, side: float) -> list[Any]:
+        """Around what of an inset lies on the picture, where some does not, and what the rest is."""
+        clipped = [(max(0, low), min(n, high)) for (low, high), n in zip(ranges, self.size, strict=True)]
+        if clipped == list(ranges):
+            return []
+        (top, bottom), (left, right) = (
+            ((a - low) * side, (b - low) * side) for (a, b), (low, _) in zip(clipped, ranges, strict=True)
+        )
+        look = {"x": x + left, "y": y + top, "w": max(0.0, right - left), "h": max(0.0, bottom - top)}
+        text = f"dashed: the picture; beyond it border {self.kernel.border}"
+        return [
+            Box(**look, stroke="marked", width=3), Box(**look, stroke="mark", width=1.5, dashed=True),
+            Text(x=x, y=y + _INSET + 16, text=text, size=11, role="faint", anchor="start"),
+        ]  # fmt: skip
 
 
 def _undisplaced(kernel: Kernel, point: tuple[int, ...], size: Sequence[int]) -> Floats:
