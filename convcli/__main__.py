@@ -66,7 +66,7 @@ def will_filter(arguments: Sequence[str]) -> bool:
     Not where it sets OpenCV's limit of pixels, which must be known before its library is loaded.
     """
     limits = any(argument.startswith("--max-pixels") for argument in arguments)
-    return list(arguments[:1]) == ["apply"] and not {"--help", "-h", "--dry-run"} & {*arguments} and not limits
+    return list(arguments[:1]) == ["apply"] and not {"--help", "-h", "--dry-run", "-n"} & {*arguments} and not limits
 
 
 def load_libraries() -> None:

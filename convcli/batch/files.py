@@ -52,6 +52,12 @@ def check_new(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise ImageError("it is a device or a pipe, not a file", place=place)
 
 
+def check_backup(path: str, backup: str) -> None:
+    """Raise ImageError where something has the name under which what an output replaces would stay."""
+    if os.path.lexists(backup):
+        raise _put_aside(path, backup)
+
+
 def write_standard(data: bytes | memoryview) -> None:
     """Write to stdout. Raises ImageError, but BrokenPipeError where nobody reads it any more."""
     try:
@@ -64,26 +70,27 @@ def write_standard(data: bytes | memoryview) -> None:
 
 
 def write_atomically(
-    path: str | os.PathLike[str], data: bytes | Iterable[bytes], *, overwrite: bool = True
+    path: str | os.PathLike[str], data: bytes | Iterable[bytes], *, overwrite: bool = True, backup: str = ""
 ) -> None:  # fmt: skip
     """Write a file so that it is there with all of `data` (or its pieces), or is what it was before, at any moment.
 
     The bytes go to a temporary file `.convcli-*.part` in the target's folder, which is then renamed. A link is written
     through; the permissions of a file that existed are kept. The temporary file goes away on any failure, also Ctrl-C.
-    Without `overwrite` a file that has got the name meanwhile stays.
+    Without `overwrite` a file that has got the name meanwhile stays. What is replaced stays under the name `backup`, if
+    that is one.
 
     Raises ImageError with the system's reason.
     """
-    write_together([(os.fspath(path), data, overwrite)])
+    write_together([(os.fspath(path), data, overwrite)], backup)
 
 
-def write_together(items: Iterable[Output]) -> None:
+def write_together(items: Iterable[Output], backup: str = "") -> None:
     """Write several files, (path, data, overwrite), each as `write_atomically` does, and all of them or none.
 
     None is renamed before all temporary files are whole. Where a renaming fails even so, those files that were not
     there before are taken away again; what was replaced is not brought back. Raises ImageError.
     """
-    pending = Pending()
+    pending = Pending(backup)
     try:
         pending.write(items)
         pending.finish()
@@ -92,9 +99,13 @@ def write_together(items: Iterable[Output]) -> None:
 
 
 class Pending:
-    """Files that lie under temporary names until `finish` puts them in place, perhaps in another thread."""
+    """Files that lie under temporary names until `finish` puts them in place, perhaps in another thread.
 
-    def __init__(self) -> None:
+    What a file replaces stays under the name `backup`, if that is one.
+    """
+
+    def __init__(self, backup: str = "") -> None:
+        self._backup = backup
         self._written: list[tuple[str, str, str, bool]] = []
         self._leaders: dict[str, tuple[str, int]] = {}
         self._names: list[str] = []
@@ -150,7 +161,7 @@ class Pending:
             in_order = sorted(self._written, key=lambda item: temporaries.leads(item[1]))
             for self._place, temporary, target, overwrite in in_order:
                 there = overwrite and os.path.exists(target)
-                temporaries.put(temporary, target, overwrite=overwrite)
+                temporaries.put(temporary, target, overwrite=overwrite, backup=self._backup)
                 if not there:
                     self._names.append(target)
         self._names.clear()
@@ -188,8 +199,10 @@ def sync(several: Sequence[Pending]) -> None:
 
 
 @contextlib.contextmanager
-def placed(path: str, overwrites: Callable[[str], bool | None]) -> Iterator[BinaryIO]:
+def placed(path: str, overwrites: Callable[[str], bool | None], backup: str = "") -> Iterator[BinaryIO]:
     """A file to write, which is there whole when the block ends, as by `write_atomically`. Raises ImageError.
+
+    What it replaces stays under the name `backup`, if that is one.
 
     `overwrites` is asked when all is written, with the name that it has until then, whether it may replace another
     file; None: it is not wanted, and all stays as it was.
@@ -211,7 +224,7 @@ def placed(path: str, overwrites: Callable[[str], bool | None]) -> Iterator[Bina
             if overwrite is None:
                 os.unlink(temporary)
             else:
-                temporaries.put(temporary, target if overwrite else path, overwrite=overwrite)
+                temporaries.put(temporary, target if overwrite else path, overwrite=overwrite, backup=backup)
         finally:
             if held is not None:
                 os.close(held)
@@ -252,11 +265,18 @@ def _folder(path: str) -> str:
     return os.path.dirname(path) or os.curdir
 
 
+def _put_aside(place: str, backup: str) -> ImageError:
+    fact = f"what it was would stay as {backup}, which exists already"
+    return ImageError(fact, place=place, hint="--in-place with another suffix; nothing replaces an original")
+
+
 def _exists(place: str) -> ImageError:
     return ImageError("it exists already", place=place, hint="--overwrite replaces it")
 
 
 def _failed(place: str, error: OSError) -> ImageError:
+    if isinstance(error, temporaries.PutAsideError):
+        return _put_aside(place, str(error.filename))
     if isinstance(error, FileExistsError):  # since a moment ago
         return _exists(place)
     return ImageError(f"can't be written: {reason(error)}", place=place)

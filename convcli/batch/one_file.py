@@ -134,10 +134,11 @@ class OneFile:
                     pool.shutdown(wait=True, cancel_futures=True)
 
     def _streamed(self, source: RowSource, pixels: Read, behind: Executor) -> Report:
-        job, pictures = self._job, self._pictures
+        job, pictures, entry = self._job, self._pictures, self._entry
         outline = Outline(shape=source.shape, dtype=source.dtype, channels=source.channels)
         picture = Picture(outline, self._settings.chain, pictures.treatment, counted=pictures.counted)
         format, place = output_format(job, source.format), place_of(job.output, "stdout")
+        entry.check_replaced(format_in=source.format, format_out=format, left=source.pages - 1)
         picture.premultiplied &= FORMATS[format].premultiplied
         table.check_shape(picture.shape, picture.dtype, format, place, picture.channels)
         carried = source.metadata()
@@ -169,7 +170,7 @@ class OneFile:
         """Where a result is written, which nobody sees before all of it is there. Raises ImageError."""
         name, entry = self._job.output, self._entry
         if name != STANDARD:
-            with files.placed(name, lambda temporary: entry.overwrites(name, temporary)) as file:
+            with files.placed(name, lambda temporary: entry.overwrites(name, temporary), self._job.backup) as file:
                 yield file
             return
         everything = io.BytesIO()
@@ -180,7 +181,10 @@ class OneFile:
     def _whole(self, source: sources.PictureFile | sources.ArrayFile, notes: Sequence[str]) -> Report:
         decoded = time.perf_counter()
         format = output_format(self._job, source.format_in)
+        self._entry.check_replaced(format_in=source.format_in, format_out=format, left=source.frames_left)
         targets = self._job.frames.all(source.frames_out) if self._job.frames else []
+        if targets and (there := self._entry.there(targets)):
+            return there
         for target in targets:
             files.check_target(target, overwrite=self._entry.lenient)
         source.check(format, place_of(self._job.output, "stdout"), apart=bool(targets))
@@ -216,8 +220,9 @@ class OneFile:
         for name, data, overwrite in new_ones([(self._job.output, *source.encode(results, format, place=place))]):
             if name == STANDARD:
                 files.write_standard(data)
-            elif self._later is None:
-                files.write_atomically(name, data, overwrite=overwrite)
+            elif self._later is None or self._job.in_place:
+                # In place it must be sure which inputs a process that dies has replaced.
+                files.write_atomically(name, data, overwrite=overwrite, backup=self._job.backup)
             else:
                 self._later.append(files.Pending())
                 self._later[-1].write([(name, data, overwrite)], later=True)
@@ -232,7 +237,7 @@ class OneFile:
         report = Report(
             input=self._job.input, output=self._job.output, status="done", dtype_out=str(pictures[0].dtype),
             stages=pictures[0].stages, clipped_low=below / samples, clipped_high=above / samples, nonfinite=nonfinite,
-            notes=tuple(dict.fromkeys(notes)), **facts,
+            notes=tuple(dict.fromkeys((*self._entry.names, *notes))), **facts,
         )  # fmt: skip
         return self._entry.completed(report)
 

@@ -28,8 +28,12 @@ def run_job(
     if job.fault:
         raise job.fault
     entry = Entry(job, settings, earlier)
+    if not job.frames and (there := entry.there([job.output])):
+        return there
     if job.output != STANDARD and not job.frames:
         files.check_target(job.output, overwrite=entry.lenient)
+    if job.backup:
+        files.check_backup(job.output, job.backup)
     inputs.check_input(job.input)
     piped = inputs.read_input(STANDARD, settings.pictures.max_pixels) if job.input == STANDARD else None
     # Only here, so that who plans or checks a run loads neither numpy nor OpenCV.

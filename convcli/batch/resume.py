@@ -76,11 +76,11 @@ class Recording:
         same = earlier.sha256_in == sha256_in and earlier.settings == self.settings(job, earlier.notes)
         return same and bool(earlier.written) and all(_is_there(file) for file in earlier.written)
 
-    def present(self, output: Written, earlier: Earlier | None) -> Present:
+    def present(self, output: Written, earlier: Earlier | None, original: str = "") -> Present:
         """What has an output's name: the output itself, as a run leaves it that is killed before it could record it.
 
         Another file in its place may be replaced only if the record proves that a former run of this program made it,
-        and nobody has touched it since. Raises `ImageError` for any other.
+        and nobody has touched it since, or by its hash it is the `original`. Raises `ImageError` for any other.
         """
         if output.path == STANDARD:
             return "nothing"
@@ -92,7 +92,7 @@ class Recording:
             raise ImageError(f"can't be compared: {reason(error)}", place=output.path) from error
         if present == output.sha256:
             return "the same"
-        if earlier is None or present not in {file.sha256 for file in earlier.written}:
+        if present != original and (earlier is None or present not in {file.sha256 for file in earlier.written}):
             fact = "it exists already, is not what this run makes, and no record says that a former run made it"
             raise ImageError(fact, place=output.path, hint="--overwrite replaces it")
         return "a former one"

@@ -45,6 +45,7 @@ class Settings:
     range: str = "clip"
     layout: str | None = None
     overwrite: bool = False
+    skip_existing: bool = False
     pictures: PictureSettings = field(default_factory=PictureSettings)
     recording: Recording | None = None
     algorithm: str | None = None
@@ -97,6 +98,13 @@ class Course:
 
     def check(self, jobs: Sequence[Job], settings: Settings) -> None:
         """Raises UsageError where the options don't go together, or the report file is one of the pictures."""
+        if settings.overwrite and settings.skip_existing:
+            raise UsageError("--overwrite replaces files that exist, --skip-existing leaves them", hint="one of them")
+        if self.resume and settings.skip_existing:
+            fact = "--resume skips what a record proves to be done, --skip-existing whatever has the name"
+            raise UsageError(fact, hint="leave one of them out")
+        if self.scheduler and any(job.in_place for job in jobs):
+            raise UsageError("--in-place is for this machine, --scheduler for a cluster", hint="-o FOLDER/")
         if self.resume and self.report_file is None:
             raise UsageError("--resume goes on with a report file", hint="--report-file run.jsonl --resume")
         if self.scheduler is not None and not self.scheduler.strip():

@@ -68,6 +68,8 @@ class PictureFile:
         self.format_in = self._frames[0].format
         self.dtype_in = dtype_name(self._frames[0].pixels.dtype)
         self.frames_in = len(self._frames)
+        #: How many frames or pages the file has that were not taken.
+        self.frames_left = self._frames[0].frames - self.frames_in
         self.notes = tuple(str(note) for frame in self._frames for note in frame.notes)
         first = self._frames[0].pixels
         shapes = [(len(self._frames), *first.shape)] if self._volume else [frame.pixels.shape for frame in self._frames]
@@ -223,6 +225,7 @@ class ArrayFile:
 
     format_in = "npy"
     frames_in = frames_out = 1
+    frames_left = 0
     notes: tuple[str, ...] = ()
 
     def __init__(

@@ -18,6 +18,10 @@ _FOLLOWS: Final = "+"
 _ABANDONED_S: Final = 24 * 3600.0
 
 
+class PutAsideError(FileExistsError):
+    """A file has the name under which the one that is to be replaced would stay: its `filename`."""
+
+
 def create(folder: str | os.PathLike[str], leader: str = "", names: list[str] | None = None) -> tuple[int, str]:
     """A new, empty, locked temporary file in `folder`: its descriptor, open for writing, and its path.
 
@@ -45,14 +49,22 @@ def create(folder: str | os.PathLike[str], leader: str = "", names: list[str] | 
         os.close(handle)
 
 
-def put(temporary: str, target: str, *, overwrite: bool) -> None:
+def put(temporary: str, target: str, *, overwrite: bool, backup: str = "") -> None:
     """Gives a temporary file the name of its target, in the same folder, in one step.
 
-    Without `overwrite` whoever comes second gets FileExistsError, if the file system has links or a renaming that does
-    not replace; where it has neither, such as some network and FUSE ones, the target is looked for just before.
-    Raises OSError.
+    What it replaces has the name `backup` before, if that is one; PutAsideError says that another file has it, which
+    nothing ever replaces. Without `overwrite` whoever comes second gets FileExistsError, if the file system has
+    links or a renaming that does not replace; where it has neither, such as some network and FUSE ones, the target is
+    looked for just before. Raises OSError.
     """
-    if overwrite:
+    if overwrite and backup:
+        _set_aside(target, backup)
+        try:
+            os.replace(temporary, target)
+        except OSError:
+            os.unlink(backup)  # of what is still in its place
+            raise
+    elif overwrite:
         os.replace(temporary, target)
     elif os.name == "nt":
         os.rename(temporary, target)
@@ -60,6 +72,31 @@ def put(temporary: str, target: str, *, overwrite: bool) -> None:
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         os.replace(temporary, target)
+
+
+def _set_aside(target: str, backup: str) -> None:
+    """Gives a file a second name, in the same folder: by a link, or a copy where there are no links. Raises OSError."""
+    try:
+        os.link(target, backup, follow_symlinks=False)
+    except FileExistsError as error:
+        raise PutAsideError(error.errno, error.strerror, backup) from None
+    except OSError:
+        import shutil
+
+        handle, copy = create(os.path.dirname(target) or os.curdir)
+        try:
+            with open(target, "rb") as source, os.fdopen(handle, "wb") as file:
+                shutil.copyfileobj(source, file)
+                file.flush()
+                os.fsync(file.fileno())
+            shutil.copystat(target, copy)
+            put(copy, backup, overwrite=False)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                os.unlink(copy)
+            if isinstance(error, FileExistsError):
+                raise PutAsideError(error.errno, error.strerror, backup) from None
+            raise
 
 
 def _linked(temporary: str, target: str) -> bool:

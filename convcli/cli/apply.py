@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 _option = headed("Output")
 output_options = together(
     _option(
-        "-o", "--output", required=True, metavar="OUTPUT",
+        "-o", "--output", metavar="OUTPUT",
         help=f"A file, a folder/, - for stdout, or a template of {', '.join(f'{{{f}}}' for f in FIELDS)}.",
     ),
+    _option(
+        "--in-place", is_flag=False, flag_value="", metavar="[SUFFIX]",
+        help="Replace the inputs; with a suffix such as .bak the originals stay under their names and it.",
+    ),
     _option("--format", "format_", metavar="EXT", help="Format of the output: png, jpg, npy, ..."),
-    _option("--overwrite", is_flag=True, help="Replace files that exist."),
+    _option("-f", "--force", "--overwrite", "overwrite", is_flag=True, help="Replace files that exist."),
+    _option("--skip-existing", is_flag=True, help="Leave out inputs whose outputs exist, whatever is in them."),
     _option("--offsets-out", metavar="FILE.npy", help="Write the offsets that a kernel finds from one picture, too."),
 )  # fmt: skip
 reporter_options = together(
@@ -52,7 +57,7 @@ OFTEN = (
 @picture_options
 @batch_options
 @reporter_options
-def command(output: str, format_: str | None, dry_run: bool, **options: Any) -> int:
+def command(output: str | None, format_: str | None, dry_run: bool, **options: Any) -> int:
     """Filter images or arrays with one kernel or a chain of them.
 
     INPUTS are image files, .npy arrays, folders of pictures, quoted patterns ('**/*.jpg'), or - for stdin. The output
@@ -68,16 +73,23 @@ def command(output: str, format_: str | None, dry_run: bool, **options: Any) -> 
     """
     from convcli.batch.names import collect
 
+    suffix = _suffix(output, format_, options)
     selected, settings = selection(options), _settings(options)
     if any("." not in name and not os.path.lexists(name) for name in selected.names):
         from convcli.cli import repair
 
         repair.stray(selected.names, click.get_current_context())
-    inputs = collect(selected, output=output)
+    inputs = collect(selected, output=output or "")
     names = "+".join(kernel.name for kernel in settings.kernels)
     if output == STANDARD and not dry_run and sys.stdout.isatty() and _is_picture(inputs, format_):
         return _preview(inputs, names, settings, options)
-    jobs = plan_jobs(inputs, output, names, format_, all_frames=settings.pictures.all_frames)
+    if suffix is None:
+        assert output is not None
+        jobs = plan_jobs(inputs, output, names, format_, all_frames=settings.pictures.all_frames)
+    else:
+        from convcli.batch.names import in_place
+
+        jobs = in_place.plan(inputs, suffix, resume=options["resume"])
     if dry_run:
         check_kernels(settings.kernels)
         return _rehearse(jobs, selected, overwrite=settings.overwrite, as_json=options["as_json"])
@@ -99,6 +111,30 @@ def command(output: str, format_: str | None, dry_run: bool, **options: Any) -> 
     return run_recorded(
         options["offsets_out"], jobs, settings, lambda those: _run(jobs, those, course(options), **words)
     )
+
+
+def _suffix(output: str | None, format_: str | None, options: dict[str, Any]) -> str | None:
+    """The suffix of originals where inputs are replaced, perhaps empty; None where there is an output.
+
+    What stands behind --in-place and is no suffix is an input. Raises UsageError, click's where there is no output.
+    """
+    suffix: str | None = options["in_place"]
+    if suffix is None:
+        if output is None:
+            context = click.get_current_context()
+            option = next(one for one in context.command.params if one.name == "output")
+            raise click.MissingParameter(ctx=context, param=option)
+        return None
+    from convcli.errors import UsageError
+
+    for name, value in (("-o", output), ("--format", format_), ("--skip-existing", options["skip_existing"])):
+        if value:
+            raise UsageError(f"--in-place replaces the inputs, which {name} does not go with", hint=f"leave {name} out")
+    from convcli.batch.names.in_place import is_suffix
+
+    if suffix and not is_suffix(suffix):
+        options["inputs"], suffix = (suffix, *options["inputs"]), ""
+    return suffix
 
 
 def _is_picture(inputs: Sequence[Input], format_: str | None) -> bool:
@@ -137,7 +173,7 @@ def _settings(options: Mapping[str, Any]) -> Settings:
         pictures = replace(pictures, counted=False)
     return Settings(
         kernels=read_kernels(options["kernels"], options), pictures=pictures,
-        layout=layout, **{name: options[name] for name in ("range", "overwrite", "algorithm")},
+        layout=layout, **{name: options[name] for name in ("range", "overwrite", "skip_existing", "algorithm")},
     )  # fmt: skip
 
 

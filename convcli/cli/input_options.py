@@ -21,7 +21,7 @@ input_options = together(
         help="Take every N-th input from the I-th on: a share of the work for each of N machines.",
     ),
     _option(
-        "--dry-run", is_flag=True,
+        "-n", "--dry-run", is_flag=True,
         help="Print what would be written and what refused, and do nothing; with --json as JSON.",
     ),
     _option(

@@ -26,7 +26,10 @@ def find(jobs: Sequence[Job]) -> list[Collision]:
     Names that differ in capitals alone are one file where the file system of their folder takes them for one.
     """
     places = Places()
-    read = {places.of(job.input): number for number, job in enumerate(jobs) if not job.fault and job.input != STANDARD}
+    read: dict[str, int] = {}
+    for number, job in enumerate(jobs):
+        if not job.fault and job.input != STANDARD:
+            read.setdefault(places.of(job.input), number)
     taken: dict[str, int] = {}
     folded: dict[str, tuple[str, int]] = {}
     collisions = []

@@ -71,7 +71,9 @@ def _check(job: Job, folders: dict[str, ConvcliError | None], *, overwrite: bool
     if refusal:
         raise refusal
     if not job.frames:
-        files.check_new(job.output, overwrite=overwrite)
+        files.check_new(job.output, overwrite=overwrite or job.in_place)
+    if job.backup:
+        files.check_backup(job.output, job.backup)
 
 
 def write(steps: Iterator[Step], stream: TextIO, *, as_json: bool) -> int:

@@ -30,8 +30,8 @@ LONGEST_PATH: Final = 4095
 class Job:
     """One input and where its result goes; "-" is stdin or stdout. `format` is empty where the input's own serves.
 
-    With `frames` every frame is a file of its own, and `output` is for people. A job with a `fault` has no output: all
-    it can do is fail.
+    With `frames` every frame is a file of its own, and `output` is for people. A job `in_place` replaces its input,
+    which stays as `backup` if that is a name. A job with a `fault` has no output: all it can do is fail.
     """
 
     input: str
@@ -39,6 +39,8 @@ class Job:
     format: str
     frames: FrameNames | None = None
     fault: ImageError | None = None
+    in_place: bool = False
+    backup: str = ""
 
 
 def output_format(job: Job, format_in: str) -> str:
