@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks import __main__ as benchmarks, chart, images, machine, readme, report
+from benchmarks import __main__ as benchmarks, chart, images, machine, readme, report, timing
 from benchmarks.functions import Layer
 from benchmarks.launch import CommandError, Launcher
 from benchmarks.layers import GROUPS
@@ -219,13 +219,23 @@ def test_commands_are_run_and_their_own_memory_counted(tmp_path: Path) -> None:
         assert 0 < one.cpu < 10 * one.wall
 
 
-def test_functions_are_called_again_until_a_turn_is_long_enough() -> None:
-    calls = []
-    contender = function(lambda: calls.append(time.sleep(0.001)) or np.ones(3))
-    contender.turn()
+def test_functions_are_called_again_until_a_turn_is_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes on by a millisecond with each call."""
+    calls: list[np.ndarray] = []  # type: ignore[type-arg]
+
+    def clock() -> float:
+        return len(calls) / 1000
+
+    def one() -> np.ndarray:  # type: ignore[type-arg]
+        calls.append(np.ones(3))
+        return calls[-1]
+
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=clock, process_time=clock))
+    contender = function(one)
+    assert contender.turn().wall == pytest.approx(0.001)
     before = len(calls)
-    contender.turn()
-    assert len(calls) - before > 1
+    assert contender.turn().wall == pytest.approx(0.001)
+    assert len(calls) - before == round(timing.TURN / 0.001)
     assert contender.result is not None
     assert (contender.result() == 1).all()
 
