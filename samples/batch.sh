@@ -56,10 +56,11 @@ run scene.jpg -k kernels/tent.yaml -o "$out/tent.png"
 run scene.jpg -k kernels/wide-edge.yaml -o "$out/wide-edge.png"
 run scene.jpg -k kernels/sepia.yaml -o "$out/sepia.png"
 run pond.png -k kernels/enlarge-4x.yaml -o "$out/pond-4x.png"
+run scene.jpg -k kernels/half-lanczos.yaml -o "$out/half.png"
 run checker.ppm -k kernels/foveate.yaml -o "$out/foveate.png"
 run pond.png -k ripple -o "$out/ripple.png"
 run scene.jpg -k '{weights: [[1, 1, 1]], divisor: sum}' -o "$out/inline.png"
-made relief.png tent.png wide-edge.png sepia.png pond-4x.png foveate.png ripple.png inline.png
+made relief.png tent.png wide-edge.png sepia.png pond-4x.png half.png foveate.png ripple.png inline.png
 
 echo "arrays: a signal, a volume, feature maps, and a picture through a filter bank"
 run signal.npy -k kernels/smooth-signal.yaml -o "$out/signal.npy"
