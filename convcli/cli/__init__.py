@@ -23,6 +23,7 @@ from convcli.errors import ConvcliError, KernelError, printable, reason
 COMMANDS = {
     "apply": ("convcli.cli.apply", "Filter images or arrays with one kernel or a chain of them."),
     "compare": ("convcli.cli.compare", "Compare what kernels, layers and networks cost."),
+    "diff": ("convcli.cli.diff", "Tell how much two pictures or arrays differ."),
     "draw": ("convcli.cli.draw", "Draw what kernels are, where they read, and what they do."),
     "import": ("convcli.cli.import_network", "Make a network file of an ONNX model."),
     "list": ("convcli.cli.list", "List the shipped kernels."),

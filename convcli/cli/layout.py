@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,6 +77,8 @@ def _print_brief(ctx: click.Context, parameter: click.Parameter, value: bool) ->
 
 def brief(ctx: click.Context) -> str:
     """A command's help on one screen: its sentence, examples, and what is used most, a line each."""
+    import shutil
+
     width = min(shutil.get_terminal_size((COLUMNS, LINES)).columns, COLUMNS)
     sentence, examples = parts(ctx.command)
     formatter = click.HelpFormatter(width=width)
@@ -100,6 +100,8 @@ def brief(ctx: click.Context) -> str:
 
 def parts(command: click.Command) -> tuple[str, list[str]]:
     """The first sentence of a command's help, and its examples."""
+    import inspect
+
     text = inspect.cleandoc(command.help or "")
     sentence = " ".join(text.partition("\n\n")[0].split())
     _, _, behind = text.partition("\b\n")

@@ -332,7 +332,7 @@ def test_every_command_has_help_with_examples() -> None:
         result = run(name, "--help")
         assert (result.code, result.err) == (0, "")
         assert f"convcli {name}" in result.out.decode().partition("\n")[2]
-    assert run("-h").out == run("--help").out
+    assert run("help").out == run("--help").out
     assert re.fullmatch(r"convcli \d+\.\d+\.\d+\n", run("--version").out.decode())
     bare = run()
     assert bare.code == 2 and b"Commands:" in bare.out

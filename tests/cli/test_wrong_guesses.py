@@ -28,6 +28,8 @@ GUESSES = {
     "magick a.jpg -emboss 2 b.jpg": "apply a.jpg -k emboss -o b.jpg",
     "-i a.jpg -vf gblur=2 b.jpg": "apply a.jpg -k gaussian:sigma=2 -o b.jpg",
     "aply a.jpg -k sharpen -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
+    "cmp a.jpg a.jpg": "diff a.jpg a.jpg",
+    "diff a.jpg a.jpg --csv": "diff a.jpg a.jpg --format csv",
     "filter a.jpg -k sharpen -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
     "info gaussian": "show gaussian",
     "describe gaussian": "show gaussian",
