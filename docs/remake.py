@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/ anew, by the commands above them, and the gallery's text: `python docs/remake.py`."""
+"""Makes the pictures of docs/ anew by the commands above them, gallery and reference: `python docs/remake.py`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "drawings.md"
 GALLERY = ROOT / "docs" / "gallery.md"
+REFERENCE = ROOT / "docs" / "reference.md"
 
 #: What the gallery shows a kernel on, where that is not the pond, once.
 _INPUTS = {
@@ -28,6 +29,9 @@ docs/remake.py` makes this page and its pictures anew. What goes in is mostly th
 
 ![A pond with koi and water lilies](../samples/pond.png)
 """
+_REFERENCE = """What a kernel file may hold, written by `python docs/remake.py` from the tables by which files are read.
+[Kernels](kernels.md) explains; `convcli schema` prints the same for editors. A number in brackets is a parameter's
+default; one without must be given, or follows from the others."""
 
 
 def commands(page: Path = PAGE) -> Iterator[list[str]]:
@@ -69,10 +73,60 @@ def _parameters(name: str) -> dict[str, Any]:
     }
 
 
+def reference() -> str:
+    """All types, fields and rules of kernel files, from the tables by which these are read."""
+    from convcli.ops import TYPES
+    from convcli.ops.displacements import DISPLACEMENTS
+    from convcli.ops.fields import COMMON
+    from convcli.ops.orientations import ORIENTATIONS
+    from convcli.ops.weight_rules import RULES
+
+    parts = ["# Types, fields and rules", _REFERENCE]
+    for name in TYPES:
+        one = TYPES[name]
+        own = {key: field for key, field in one.FIELDS.items() if field != COMMON.get(key)}
+        parts += [
+            f"## {name}",
+            f"{one.summary[0].upper()}{one.summary[1:]}. {one.source}.",
+            f"    {one.formula}",
+            _fields(own),
+        ]
+        if lacking := [f"`{key}`" for key in COMMON if key not in one.FIELDS]:
+            parts += [f"It has none of {', '.join(lacking)}."]
+    parts += ["## Fields of all types", _fields(COMMON)]
+    parts += ["## Rules of weights", _rules(RULES)]
+    parts += ["## Rules of offsets", "Of the place:", _rules(DISPLACEMENTS)]
+    parts += ["Of what the picture shows there:", _rules(ORIENTATIONS)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _fields(fields: dict[str, Any]) -> str:
+    rows = [f"| `{name}` | {field.doc} | {_default(field)} |" for name, field in fields.items()]
+    return "\n".join(["| field | what it holds | default |", "|---|---|---|", *rows])
+
+
+def _default(field: Any) -> str:
+    if field.required:
+        return "must be given"
+    return "" if field.default in (None, "") else f"`{str(field.default).lower()}`"
+
+
+def _rules(rules: dict[str, Any]) -> str:
+    lines = ["| rule | what it makes | parameters |", "|---|---|---|"]
+    for name, rule in rules.items():
+        own = "<br>".join(
+            f"`{key}`: {one.doc}{'' if one.default is None else f' ({one.default:g})'}"
+            for key, one in rule.parameters.items()
+        )
+        lines.append(f"| `{name}` | {rule.about} | {own} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     from convcli.cli import run
 
     os.chdir(ROOT)
     GALLERY.write_text(gallery(), encoding="utf-8")
+    REFERENCE.write_text(reference(), encoding="utf-8")
     (ROOT / "docs" / "gallery").mkdir(exist_ok=True)
     sys.exit(max(run([*arguments, "--overwrite"]) for page in (PAGE, GALLERY) for arguments in commands(page)))

@@ -1,4 +1,4 @@
-"""docs/gallery.md shows every shipped kernel, by pictures that its commands make."""
+"""docs/gallery.md has every kernel, in pictures that its commands make; docs/reference.md all fields and rules."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from tests.project.test_drawings_page import remake
 from tests.support import ROOT, read, run
 
 COMMANDS = list(remake.commands(remake.GALLERY))
+
+
+def test_the_reference_is_what_the_script_writes() -> None:
+    assert remake.REFERENCE.read_text(encoding="utf-8") == remake.reference(), "python docs/remake.py"
 
 
 def test_the_page_is_what_the_script_writes() -> None:
