@@ -19,7 +19,8 @@ class Processor:
     `sepFilter2D` with few taps that are `mirrored`, of running sums of floats and of integers (`sums`), whatever the
     taps, and of matrix products along columns and rows.
 
-    `strided` products take time to lay out a sample, for a multiply-add, and to add up a result.
+    `strided` products take time to lay out a sample, for a multiply-add, and to add up a result; square ones for each
+    `multiply_add`.
     `blocks` are the outputs of a product along columns, by the most taps for which they are best.
     """
 
@@ -32,6 +33,7 @@ class Processor:
     column_product: Line
     row_product: Line
     strided: tuple[float, float, float]
+    multiply_add: float
     blocks: tuple[tuple[int, int], ...]
 
     def column_block(self, taps: int) -> int:
@@ -56,12 +58,14 @@ def line(cost: Line, taps: int) -> float:
 WIDE = Processor(
     name="AVX-512", direct=(0.4, 0.045), row=(0.2, 0.036), column=(0.3, 0.04), mirrored=(0.2, 0.08),
     sums=(1.3, 0.5), column_product=(0.2, 0.015), row_product=(0.75, 0.0135), strided=(0.4, 0.018, 0.3),
+    multiply_add=0.017,
     blocks=((39, 4), (1 << 30, 8)),
 )  # fmt: skip
 #: OpenBLAS rearranges all operands first: OpenCV is faster up to more taps. Measured on Zen 3.
 NARROW = Processor(
     name="AVX2", direct=(0.2, 0.0375), row=(0.17, 0.036), column=(0.12, 0.055), mirrored=(0.15, 0.075),
     sums=(1.3, 0.5), column_product=(0.45, 0.029), row_product=(1.45, 0.0225), strided=(0.8, 0.036, 0.6),
+    multiply_add=0.035,
     blocks=((9, 4), (24, 8), (48, 16), (1 << 30, 24)),
 )  # fmt: skip
 

@@ -31,6 +31,14 @@ KERNELS: dict[str, dict[str, Any]] = {
     "rank 2": {"weights": np.outer([1, 2, 3, 2, 1], [1, 0, 2, 0, 1]) + np.outer([1, 0, 1, 0, 1], [2, 1, 1, 1, 2.0])},
     "box": {"weights": {"box": {"size": 9}}},
     "equal": {"weights": np.full((2, 12), -0.5)},
+    "long": {"type": "separable", "taps": {"y": RNG.standard_normal(93) / 9, "x": RNG.standard_normal(51) / 9}},
+    "sparse": {
+        "type": "dense",
+        "weights": np.outer([1, -2, 1, 2], [1, 2.5, -1]),
+        "dilation": [9, 20],
+        "stride": [1, 3],
+    },
+    "wider": {"weights": RNG.standard_normal((3, 90)) / 20},
     "row": {"weights": RNG.standard_normal((1, 15))},
     "column": {"weights": RNG.standard_normal((15, 1))},
 }
@@ -163,3 +171,47 @@ def test_equal_taps_are_running_sums(size: int, dtype: str, monkeypatch: pytest.
     monkeypatch.setattr(cv2, "boxFilter", lambda *arguments, **options: calls.append(1) or box(*arguments, **options))
     y = kernel.apply(x, dtype="float64")
     assert len(calls) == 1 and np.array_equal(y, filtered(kernel, x))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "most"), [*((np.dtype(kind), most) for kind, most in whole.BLURRED.items())], ids=str
+)
+def test_blur_rounds_every_sum_to_the_nearest(dtype: Any, most: int) -> None:
+    """Of the sums of each number of taps those next to a half, whose means are the first to be rounded wrong."""
+    for high, wide in ((1, 3), (3, 1), (3, 3), (3, 5), (5, 5), (1, 49), (9, 9), (81, 1), (15, 15), (1, 225), (63, 65)):
+        area = high * wide
+        if area > most:
+            continue
+        integers = np.arange(np.iinfo(dtype).max)[:, None]
+        sums = (integers * area + [area // 2, area // 2 + 1]).reshape(-1)
+        quotient, rest = np.divmod(sums, area)
+        windows = quotient[:, None] + (np.arange(area) < rest[:, None])
+        x = windows.reshape(-1, high, wide).transpose(1, 0, 2).reshape(high, -1).astype(dtype)
+        middle = slice(wide // 2, None, wide)
+        assert np.array_equal(cv2.blur(x, (wide, high))[high // 2, middle], np.rint(sums / area))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_means_of_integers_are_made_as_such(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one call, or in bands; not where means may lie halfway, or floats are asked for."""
+    blurred, blur = [], cv2.blur
+    monkeypatch.setattr(cv2, "blur", lambda *args, **named: (blurred.append(named), blur(*args, **named))[1])
+    for shape in [(40, 51), (33, 47, 3), (1200, 1100)]:
+        x = picture(shape, dtype)
+        for size in (3, [5, 9], 4):
+            kernel = convcli.load({"weights": {"box": {"size": size}}})
+            exact, before = filtered(kernel, x), len(blurred)
+            assert np.array_equal(kernel.apply(x), np.rint(exact).astype(dtype))
+            assert (len(blurred) > before) == (size != 4)
+            assert np.abs(kernel.apply(x, dtype="float32") - exact).max() <= 1e-5 * np.iinfo(dtype).max
+
+
+def test_matrices_hold_any_border() -> None:
+    """Those that OpenCV has no rule for, too; a number is no sum of samples."""
+    for border, mode in {"wrap": "wrap", "reflect": "reflect"}.items():
+        kernel = convcli.load(KERNELS["long"] | {"border": border})
+        x = picture((20, 31), "float32")
+        down, across = (part[::-1] for part in kernel.parts().values() if part.ndim == 1)
+        padded = np.pad(x.astype(float), [(46, 46), (25, 25)], mode=mode)
+        columns = np.apply_along_axis(np.convolve, 0, padded, down, "valid")
+        assert np.abs(kernel.apply(x) - np.apply_along_axis(np.convolve, 1, columns, across, "valid")).max() <= 1e-5

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convcli.engine.borders import read_window
 from convcli.engine.channel import whole
 from convcli.engine.channel.choice import SUMMED, plan_for, spread
 from convcli.engine.channel.direct import one_channel, opencv_layout
-from convcli.engine.geometry import Gather
+from convcli.engine.channel.matrices import matrices_call, matrices_of
+from convcli.engine.channel.planes import correlate_planes
+from convcli.engine.facts import Facts
+from convcli.engine.geometry import Gather, grid_of
 from convcli.engine.memory import scratch
 from convcli.engine.plan import is_call
+from convcli.engine.processor import processor
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Call, Floats, Signature
@@ -24,8 +29,6 @@ if TYPE_CHECKING:
 
 def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
     """`taps` on every channel alone by calls of OpenCV on all of a picture; None where bands are faster."""
-    if x.native:
-        return None
     if taps.ndim == 1 and len(x.shape) == 2 and not x.planes:
         line = plane_call(replace(x, shape=(1, *x.shape)), taps[None], [Gather(1, 1, 1, 0, 1), *windows], border)
         return None if line is None else lambda row, out: line(row[None], None if out is None else out[None])[0]
@@ -34,19 +37,42 @@ def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: st
         return None if plane is None else partial(by_planes, plane)
     if taps.ndim != 2 or len(x.shape) != 3:
         return None
-    together = spread(taps, [window.dilation for window in windows])
-    if together is None or not whole.fits(x.shape, together.shape, windows, border):
+    if x.native:
+        return _native_call(x, taps, windows, border)
+    filtered = _filtered_call(x, taps, windows, border)
+    matrices = matrices_of(x, taps, windows, border) if x.algorithm in (None, "passes") else None
+    cost = math.inf if matrices is None else matrices.cost(x.shape[2], processor())
+    if matrices and is_call(cost) and (filtered is None or cost < filtered[0]):
+        return matrices_call(x, matrices, partial(_by_windows, x, taps, windows, border))
+    return filtered[1] if filtered else None
+
+
+def _native_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
+    """Integers from integers: their means."""
+    plain = whole.fits(x.shape, taps.shape, windows, border, parts=False) and whole.is_same_size(x.shape, windows)
+    if not plain or max(window.dilation for window in windows) > 1 or not whole.blurs(taps, x.dtype, x.algorithm):
         return None
-    taps = together
+    filtered = whole.blur_filter(taps, windows, border)
+    return _blurred(filtered) if is_call(whole.BLURRING * math.prod(x.shape)) else None
+
+
+def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> tuple[float, Call] | None:
+    """A call of OpenCV's filters and its nanoseconds; None where bands are faster."""
+    together = spread(taps, [window.dilation for window in windows])
+    if together is None or not whole.fits(x.shape, together.shape, windows, border, parts=False):
+        return None
+    taps, samples = together, math.prod(x.shape)
+    shape = (*(window.length for window in windows), x.shape[2])
+    if whole.halves(taps, windows, border) and min(x.shape[:2]) >= 2 * len(taps):
+        cost = whole.HALVED * samples
+        return (cost, _halved(x, shape, whole.halving_filter(border))) if is_call(cost) else None
     plan = plan_for(taps, x.shape, algorithm=x.algorithm, integers=x.dtype in SUMMED, calls=True)
     # Of a strided kernel only some results are wanted, which bands make alone.
     unwanted = 1 if max(window.stride for window in windows) == 1 else 2
-    if not plan.call or not is_call(unwanted * plan.cost * math.prod(x.shape)):
+    cost = unwanted * plan.cost * samples
+    if not plan.call or not is_call(cost):
         return None
     as_read = x.dtype == x.work or (plan.algorithm == "sums" and x.dtype in SUMMED)
-    shape = (*(window.length for window in windows), x.shape[2])
-    if whole.halves(taps, windows, border):
-        return _halved(x, shape, whole.halving_filter(border))
     filtered = whole.filter_of(plan, taps, windows, border)
     steps = tuple(slice(0, (window.length - 1) * window.stride + 1, window.stride) for window in windows)
     same = shape == x.shape
@@ -66,6 +92,34 @@ def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: st
             return full[steps]
         np.copyto(out, full[steps])
         return out
+
+    return cost, call
+
+
+def _by_windows(
+    x: Signature, taps: Floats, windows: Sequence[Window], border: str, picture: Array, out: Array | None
+) -> Array:
+    """By whatever bears samples that are not finite."""
+    grid, ranges = grid_of(windows), [window.reads(0, window.length) for window in windows]
+    window = read_window(picture, ranges, border, x.work)
+    y = correlate_planes(window, taps, grid, facts=Facts(window, plain=False))
+    if out is None:
+        return y
+    np.copyto(out, y)
+    return out
+
+
+def _blurred(filtered: Callable[..., Any]) -> Call:
+    """Integers to integers."""
+
+    def call(picture: Array, out: Array | None) -> Array:
+        y = np.empty(picture.shape, picture.dtype) if out is None else out
+        target = one_channel(y)
+        if opencv_layout(target):
+            filtered(one_channel(picture), dst=target)
+        else:
+            np.copyto(target, filtered(one_channel(picture)).reshape(target.shape))
+        return y
 
     return call
 

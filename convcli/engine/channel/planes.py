@@ -147,6 +147,10 @@ def _plain(work: Correlation) -> Cuts | None:
     taps, windows, asked = work.taps, work.windows, work.constraints.algorithm
     size = (windows[0].length, windows[1].length, work.x.shape[2])
     plan = plan_for(taps, size, algorithm=asked, integers=work.x.dtype in SUMMED)
+    if whole.blurs(taps, work.x.dtype, asked) and whole.fits_in_place(work):
+        out = work.sink.out if work.sink.keeps(work.x.dtype) else None
+        if out is not None and opencv_layout(one_channel(out)):
+            return whole.filter_to(work, whole.blur_filter(taps, windows, work.border), out)
     if plan.algorithm == "sums" and whole.fits_in_place(work):
         filtered = whole.filter_of(plan, taps, windows, work.border)
         return whole.filter_bands(work, filtered, as_read=work.x.dtype in SUMMED)

@@ -43,19 +43,28 @@ NATIVE_AREA = 9
 LEAST = 12_000_000
 #: Multiplications in the time that it takes to read and write a sample.
 AROUND = 9
+#: Taps up to which OpenCV's `blur` rounds the mean of integers right: a test looks at all sums next to a half.
+BLURRED = {np.dtype(np.uint8): 1 << 12, np.dtype(np.uint16): 81}
+#: Nanoseconds on one core for a sample of half a picture, and for one of a blurred one.
+HALVED, BLURRING = 0.25, 0.4
 #: OpenCV's number for each border rule that it knows.
 RULES = {"zero": 0, "replicate": 1, "symmetric": 2, "reflect": 4}
 
 
-def fits(shape: Sequence[int], taps: tuple[int, ...], windows: Sequence[Window], border: str) -> bool:
-    """Whether OpenCV can filter a picture of this `shape`: outputs lie on its samples, some of which are left out."""
+def fits(
+    shape: Sequence[int], taps: tuple[int, ...], windows: Sequence[Window], border: str, *, parts: bool = True
+) -> bool:
+    """Whether OpenCV can filter a picture of this `shape`: outputs lie on its samples, some of which are left out.
+
+    In `parts`, for which it is to be larger than what outputs at their ends see, unless it is filtered at once.
+    """
     if border not in RULES or len(taps) != 2 or len(shape) != 3 or shape[2] > CHANNEL_LIMIT:
         return False
     return all(
         isinstance(window, Gather)
         and 0 <= window.before < k
         and (window.length - 1) * window.stride < n
-        and (n >= 2 * k or k == 1)
+        and (n >= 2 * k or k == 1 or not parts)
         for window, n, k in zip(windows, shape, taps, strict=False)
     )
 
@@ -71,9 +80,13 @@ def floats(x: Array, dtype: DTypeLike, name: str) -> Floats:
 
 def fits_in_place(work: Correlation) -> bool:
     """Whether OpenCV can filter a picture from where it lies, and no sample is left out."""
-    same_size = all(window.length == n for window, n in zip(work.windows, work.x.shape, strict=False))
     fitting = fits(work.x.shape, work.taps.shape, work.windows, work.border)
-    return fitting and same_size and work.grid.stride == (1, 1) and opencv_layout(work.x)
+    return fitting and is_same_size(work.x.shape, work.windows) and opencv_layout(work.x)
+
+
+def is_same_size(shape: Sequence[int], windows: Sequence[Window]) -> bool:
+    """Whether there is an output for each sample."""
+    return all(window.length == n and window.stride == 1 for window, n in zip(windows, shape, strict=False))
 
 
 def filter_of(plan: Plan, taps: Floats, windows: Sequence[Window], border: str) -> Filter:
@@ -142,13 +155,13 @@ def _sums_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter
     sides = np.ones(high, taps.dtype), np.full(wide, taps.flat[0])
     otherwise = _passes_filter((sides[0][None], sides[1][None]), windows, border)
 
+    mean = _is_mean(taps)
+
     def filtered(x: Array, dst: Array | None = None) -> Any:
         if x.dtype.kind == "f" and not Facts(x, plain=False).bounded:
             return otherwise(x, dst)
-        y = cv2.boxFilter(
-            x, cv2.CV_32F, (wide, high), dst=dst, anchor=anchor, normalize=False, borderType=RULES[border]
-        )
-        return np.multiply(y, share, out=y)
+        y = cv2.boxFilter(x, cv2.CV_32F, (wide, high), dst=dst, anchor=anchor, normalize=mean, borderType=RULES[border])
+        return y if mean else np.multiply(y, share, out=y)
 
     return filtered
 
@@ -189,6 +202,25 @@ def parts(height: int, size: int, samples: int, taps: tuple[int, ...], part: int
     if samples * (math.prod(taps) + AROUND) < LEAST or count < 2:
         count = 1
     return list(itertools.pairwise(height * number // count for number in range(count + 1)))
+
+
+def blurs(taps: Floats, dtype: np.dtype[Any], asked: str | None) -> bool:
+    """Whether OpenCV's `blur` makes of integers of `dtype` what rounding half to even makes of their exact means.
+
+    No mean of an odd number of taps lies halfway between two integers.
+    """
+    few = taps.size % 2 == 1 < taps.size <= BLURRED.get(dtype, 0) and asked in (None, "sums")
+    return few and _is_mean(taps)
+
+
+def _is_mean(taps: Floats) -> bool:
+    return bool((taps == taps.dtype.type(1 / taps.size)).all())
+
+
+def blur_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter:
+    """Means of integers, as such."""
+    anchor = (windows[1].before, windows[0].before)
+    return partial(cv2.blur, ksize=taps.shape[::-1], anchor=anchor, borderType=RULES[border])
 
 
 def are_integers(taps: Floats) -> bool:
