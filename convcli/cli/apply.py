@@ -23,14 +23,22 @@ if TYPE_CHECKING:
     from convcli.batch.names import Selection
     from convcli.batch.names.finding import Input
 
+
+def _wanted(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """The output, which must be said unless inputs are replaced. Raises click's MissingParameter."""
+    if value is None and ctx.params.get("in_place") is None:
+        raise click.MissingParameter(ctx=ctx, param=option)
+    return value
+
+
 _option = headed("Output")
 output_options = together(
     _option(
-        "-o", "--output", metavar="OUTPUT",
+        "-o", "--output", metavar="OUTPUT", callback=_wanted,
         help=f"A file, a folder/, - for stdout, or a template of {', '.join(f'{{{f}}}' for f in FIELDS)}.",
     ),
     _option(
-        "--in-place", is_flag=False, flag_value="", metavar="[SUFFIX]",
+        "--in-place", is_flag=False, flag_value="", is_eager=True, metavar="[SUFFIX]",
         help="Replace the inputs; with a suffix such as .bak the originals stay under their names and it.",
     ),
     _option("--format", "format_", metavar="EXT", help="Format of the output: png, jpg, npy, ..."),
@@ -116,14 +124,10 @@ def command(output: str | None, format_: str | None, dry_run: bool, **options: A
 def _suffix(output: str | None, format_: str | None, options: dict[str, Any]) -> str | None:
     """The suffix of originals where inputs are replaced, perhaps empty; None where there is an output.
 
-    What stands behind --in-place and is no suffix is an input. Raises UsageError, click's where there is no output.
+    What stands behind --in-place and is no suffix is an input. Raises UsageError.
     """
     suffix: str | None = options["in_place"]
     if suffix is None:
-        if output is None:
-            context = click.get_current_context()
-            option = next(one for one in context.command.params if one.name == "output")
-            raise click.MissingParameter(ctx=context, param=option)
         return None
     from convcli.errors import UsageError
 
