@@ -13,6 +13,8 @@ _BAND: Final[tuple[Extra, ...]] = ("band",)
 MOST: Final = 64
 #: BT.601's shares of R, G and B in luma.
 LUMA: Final = (0.299, 0.587, 0.114)
+#: The dtypes of samples by their depth in bits; white is the greatest integer, or 1 of floats.
+DEPTHS: Final = {"8": "uint8", "16": "uint16", "float": "float32"}
 
 
 @record

@@ -83,8 +83,10 @@ class OneFile:
         if self._admit:
             from convcli.batch.workers import memory
 
-            self._admit(memory.needed(data, self._settings.chain.bytes_per_pixel))
-        source = sources.opened(data, place_of(self._job.input), self._settings)
+            self._admit(memory.needed(data, self._settings.chain().bytes_per_pixel))
+        format_in = "npy" if data.startswith(inputs.ARRAYS) else identify(data[:_HEAD]) or ""
+        format_out = output_format(self._job, format_in) if format_in else ""
+        source = sources.opened(data, place_of(self._job.input), self._settings, format_out)
         del data  # what is decoded is not wanted any more
         return self._whole(source, notes)
 
@@ -98,7 +100,7 @@ class OneFile:
         least = _LEAST_ALONE if thread_count() == 1 else _LEAST
         if not format or not FORMATS[format].pays_in_bands(head, least):
             raise NotInBandsError
-        if settings.chain.sees_all:
+        if settings.chain().sees_all:
             raise NotInBandsError
         moves_along_z = any("z" in kernel.axes for kernel in settings.kernels)
         if not FORMATS[output_format(job, format)].writer or not paging.available() or moves_along_z:
@@ -136,9 +138,9 @@ class OneFile:
     def _streamed(self, source: RowSource, pixels: Read, behind: Executor) -> Report:
         job, pictures, entry = self._job, self._pictures, self._entry
         outline = Outline(shape=source.shape, dtype=source.dtype, channels=source.channels)
-        picture = Picture(outline, self._settings.chain, pictures.treatment, counted=pictures.counted)
         format, place = output_format(job, source.format), place_of(job.output, "stdout")
         entry.check_replaced(format_in=source.format, format_out=format, left=source.pages - 1)
+        picture = Picture(outline, self._settings.chain(format), pictures.treatment, counted=pictures.counted)
         picture.premultiplied &= FORMATS[format].premultiplied
         table.check_shape(picture.shape, picture.dtype, format, place, picture.channels)
         carried = source.metadata()
@@ -237,6 +239,7 @@ class OneFile:
         report = Report(
             input=self._job.input, output=self._job.output, status="done", dtype_out=str(pictures[0].dtype),
             stages=pictures[0].stages, clipped_low=below / samples, clipped_high=above / samples, nonfinite=nonfinite,
+            range=pictures[0].kept.mode, range_reason=pictures[0].kept.reason,
             notes=tuple(dict.fromkeys((*self._entry.names, *notes))), **facts,
         )  # fmt: skip
         return self._entry.completed(report)

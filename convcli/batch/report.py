@@ -49,6 +49,9 @@ class Report:
     clipped_high: float = 0.0
     #: NaN and infinite samples of the result; integers keep NaN as 0 and infinities as their limits.
     nonfinite: int = 0
+    #: The range results were kept in (`filtering.ranges`), and why where nobody asked for it.
+    range: str = ""
+    range_reason: str = ""
     notes: tuple[str, ...] = ()
     #: For a report file: the input's size and SHA-256, the files written, what the settings hash to, the version.
     bytes_in: int = 0

@@ -42,7 +42,8 @@ class Settings:
     """
 
     kernels: Sequence[Kernel]
-    range: str = "clip"
+    range: str = "auto"
+    depth: str | None = None
     layout: str | None = None
     overwrite: bool = False
     skip_existing: bool = False
@@ -50,10 +51,10 @@ class Settings:
     recording: Recording | None = None
     algorithm: str | None = None
 
-    @property
-    def chain(self) -> Chain:
-        """What runs on every picture and array."""
-        return Chain(self.kernels, self.range, self.algorithm)
+    def chain(self, format_out: str = "") -> Chain:
+        """What runs on every picture and array that goes to a file of this format."""
+        to_array = format_out == "npy"
+        return Chain(self.kernels, self.range, self.algorithm, depth=self.depth, to_array=to_array)
 
     def recorded(self, *, resumes: bool, version: str) -> Settings:
         """The same for a run that knows its work again, by its content, when it `resumes` another."""
@@ -65,7 +66,7 @@ class Settings:
         shared = replace(pictures, max_pixels=0, strict=False, allow_truncated=False)
         recording = Recording(
             version=version,
-            content=fingerprint(list(self.kernels), self.range, self.layout, shared, self.algorithm),
+            content=fingerprint(list(self.kernels), self.range, self.depth, self.layout, shared, self.algorithm),
             tolerance=(pictures.strict, pictures.allow_truncated),
             resumes=resumes,
         )

@@ -27,14 +27,14 @@ else:
 BY_ARRAY: Final = "write a .npy file"
 
 
-def opened(data: bytes, place: str, settings: Settings) -> PictureFile | ArrayFile:
-    """A file's pictures or its array, with the chain that is to run on them."""
-    pictures = settings.pictures or PictureSettings()
+def opened(data: bytes, place: str, settings: Settings, format_out: str) -> PictureFile | ArrayFile:
+    """A file's pictures or its array, with the chain that is to run on them; what it makes goes to `format_out`."""
+    chain, pictures = settings.chain(format_out), settings.pictures or PictureSettings()
     if data.startswith(ARRAYS):
-        return ArrayFile(data, settings.chain, settings.layout, pictures.options, place=place)
+        return ArrayFile(data, chain, settings.layout, pictures.options, place=place)
     if settings.layout not in (None, "yxc"):
         raise UsageError(f"an image has the layout yxc, not {settings.layout}", hint="--layout is for .npy arrays")
-    return PictureFile(data, settings.chain, pictures, place=place)
+    return PictureFile(data, chain, pictures, place=place)
 
 
 class PictureFile:

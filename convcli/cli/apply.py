@@ -12,11 +12,13 @@ import click
 
 from convcli.batch.names import FIELDS, Job, plan_jobs
 from convcli.batch.names.jobs import STANDARD
+from convcli.channels import DEPTHS
 from convcli.cli.batch_options import batch_options, course
 from convcli.cli.input_options import input_options, selection
 from convcli.cli.kernel_options import check_kernels, kernel_options, read_kernels
 from convcli.cli.options import GroupedCommand, headed, together
 from convcli.cli.picture_options import picture_options, picture_settings
+from convcli.errors import UsageError
 
 if TYPE_CHECKING:
     from convcli.batch import Course, Settings
@@ -40,6 +42,10 @@ output_options = together(
     _option(
         "--in-place", is_flag=False, flag_value="", is_eager=True, metavar="[SUFFIX]",
         help="Replace the inputs; with a suffix such as .bak the originals stay under their names and it.",
+    ),
+    _option(
+        "--depth", type=click.Choice(tuple(DEPTHS)),
+        help="Bits of a sample, white stays white: a 16-bit TIFF as an 8-bit JPEG; float: 0 to 1.",
     ),
     _option("--format", "format_", metavar="EXT", help="Format of the output: png, jpg, npy, ..."),
     _option("-f", "--force", "--overwrite", "overwrite", is_flag=True, help="Replace files that exist."),
@@ -173,12 +179,14 @@ def _settings(options: Mapping[str, Any]) -> Settings:
         from convcli.ops.layouts import letters
 
         layout = letters(layout)
+    if options["depth"] and options["range"] == "float":
+        hint = "leave one of them out"
+        raise UsageError(f"--range float keeps numbers as they are, --depth {options['depth']} scales them", hint=hint)
     if options["quiet"] and not options["as_json"] and options["report_file"] is None:
         pictures = replace(pictures, counted=False)
-    return Settings(
-        kernels=read_kernels(options["kernels"], options), pictures=pictures,
-        layout=layout, **{name: options[name] for name in ("range", "overwrite", "skip_existing", "algorithm")},
-    )  # fmt: skip
+    alike = ("range", "depth", "overwrite", "skip_existing", "algorithm")
+    kernels = read_kernels(options["kernels"], options)
+    return Settings(kernels=kernels, pictures=pictures, layout=layout, **{name: options[name] for name in alike})
 
 
 def _run(jobs: Sequence[Job], settings: Settings, course: Course, **words: bool) -> int:

@@ -23,8 +23,8 @@ kernel_options = together(
     ),
     kernel_overrides,
     _option(
-        "--range", type=click.Choice(MODES), default="clip", show_default=True,
-        help="What becomes of negative and over-bright results.",
+        "--range", type=click.Choice(MODES), default="auto", show_default=True,
+        help="What becomes of negative and over-bright results; auto: abs of kernels that sum to 0, else clip.",
     ),
     algorithm,
 )  # fmt: skip

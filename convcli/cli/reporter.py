@@ -130,8 +130,9 @@ def _write_block(report: Report, stream: TextIO) -> None:
     ]
     bands = f", in {report.bands} bands" if report.bands > 1 else ""
     speed = f", {report.megapixels_per_s:.3g} MP/s" if len(report.stages[0].size_in) == 2 else ""
+    ranged = f"; range {report.range}: {report.range_reason}" if report.range_reason else ""
     notes = [
-        f"{report.format_in} {report.dtype_in} -> {report.format_out} {report.dtype_out}{bands}"
+        f"{report.format_in} {report.dtype_in} -> {report.format_out} {report.dtype_out}{bands}{ranged}"
         + "".join(f"; {note}" for note in report.notes),
         _times(report) + speed,
     ]
@@ -167,7 +168,16 @@ def _write_clipping(worst: Report, count: int, total: int, stream: TextIO) -> No
     many = f"{count} of {total} results were clipped, most of all " if total > 1 else ""
     share = f"{100 * _clipped(worst):.1f} % of the samples were clipped ({low}, {high})"
     stream.write(f"Warning: {many}{_name(worst.input, 'stdin')}: {share}\n")
-    stream.write("  hint: --range abs, offset, rescale or float keeps them\n")
+    stream.write(f"  hint: {_keeping(worst)}\n")
+
+
+def _keeping(report: Report) -> str:
+    """What keeps samples that were cut off, of what isn't in use and is sure to work."""
+    low, high = report.clipped_low, report.clipped_high
+    darkened = report.range == "clip" and low > 4 * high
+    return ("--range abs, offset or rescale keeps them" if darkened else "--range rescale keeps them") + (
+        "; --range float in a .tif or .npy file"
+    )
 
 
 def _clipped(report: Report) -> float:

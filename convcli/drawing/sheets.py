@@ -94,7 +94,7 @@ def _panels(kernel: Kernel, picture: Any, range: str) -> list[Panel]:
     name = heading(kernel, None)
     if isinstance(kernel, NetworkKernel) and kernel.makes_maps and range == "auto":
         return _maps(kernel, picture)
-    mode = range if range != "auto" else "float" if _sums_to_zero(kernel) else "clip"
+    mode = range if range != "auto" else "float" if kernel.sums_to_zero else "clip"
     result = np.asarray(filter_pixels(picture, Chain([kernel], mode), counted=False).array)
     remark = "" if range == "auto" or mode == "clip" else mode
     if mode == "float":
@@ -126,14 +126,6 @@ def _peak(result: Floats) -> float:
     """A magnitude that few finite samples exceed."""
     finite = np.abs(result[np.isfinite(result)])
     return float(np.percentile(finite, _PERCENTILE)) if finite.size else 0.0
-
-
-def _sums_to_zero(kernel: Kernel) -> bool:
-    """Whether flat areas become 0, which `clip` would show black."""
-    if isinstance(kernel, NetworkKernel):
-        return False
-    weights = kernel.dense_weights()
-    return bool(abs(weights.sum()) < 1e-6 * np.abs(weights).sum())
 
 
 def _around_grey(result: Floats, dtype: Any) -> tuple[Any, str]:

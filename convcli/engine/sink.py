@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 class Storage:
     """How finished floats become what is kept of them.
 
-    `absolute` and then `shift` are applied first. What is not `counted` is stored faster; with `alike` only where that
-    makes no difference to what is stored. `reach` are the least and greatest number that may come, where that is known,
-    and that all are finite: what can't be beyond the limits need not be looked at.
+    `absolute`, then `shift`, then `scale` are applied first. What is not `counted` is stored faster; with `alike` only
+    where that makes no difference to what is stored. `reach` are the least and greatest number that may come, where
+    that is known, and that all are finite: what can't be beyond the limits need not be looked at.
     """
 
     shift: float = 0.0
+    scale: float = 1.0
     absolute: bool = False
     counted: bool = True
     alike: bool = False
@@ -37,7 +38,14 @@ class Storage:
         """`band` with what is applied first."""
         if self.absolute:
             band = abs(band)
-        return band + band.dtype.type(self.shift) if self.shift else band
+        if self.shift:
+            band = band + band.dtype.type(self.shift)
+        return band if self.scale == 1 else band * band.dtype.type(self.scale)
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether nothing is applied first."""
+        return not self.absolute and not self.shift and self.scale == 1
 
 
 #: Floats as they are, integers rounded and cut off.
@@ -80,7 +88,7 @@ class Sink:
         self.out = out
         self.tally = tally or Tally()
         self._storage, self._bias, self._curve = storage, bias, curve
-        self._unchanged = not storage.absolute and not storage.shift
+        self._unchanged = storage.unchanged
         self._final = bias is None and curve is None
         self._reach = storage.reach if self._unchanged and self._final else None
         self._counted = storage.counted and not (out.dtype == "uint8" and _is_within(self._reach))

@@ -52,12 +52,15 @@ class Stage:
 class Chain:
     """Kernels that run one after the other, in float in between; what leaves the last is kept in `range` (`MODES`).
 
-    `algorithm` is used wherever it can be; None leaves it to the planner.
+    `depth` (`DEPTHS`) is that of the results, None: as before; `to_array` says that they go to an array file, which
+    keeps any numbers. `algorithm` is used wherever it can be; None leaves it to the planner.
     """
 
     kernels: Sequence[Kernel]
-    range: str = "clip"
+    range: str = "auto"
     algorithm: str | None = None
+    depth: str | None = None
+    to_array: bool = False
 
     def stages(self, spatial: Sequence[int], axes: str, channels: int) -> tuple[Stage, ...]:
         """The stages on an input of these sizes; raises `ShapeError` where one doesn't fit."""
@@ -111,9 +114,12 @@ class Chain:
         return any(network.makes_maps for network in map(as_network, self.kernels) if network)
 
     def remarks(self, stages: Sequence[Stage]) -> tuple[str, ...]:
-        """Notes on how kernels were read; on networks, what of their weights is left over, and why they are not run in
-        bands."""
-        notes = []
+        """Notes on how kernels were read; on edges of edges, which are seldom meant; on networks, what of their weights
+        is left over, and why they are not run in bands."""
+        notes, edges = [], [kernel.name for kernel in self.kernels if kernel.sums_to_zero]
+        if len(edges) > 1:
+            how = "--combine magnitude makes one of both"
+            notes.append(f"{edges[0]} and {edges[1]} run one after the other, as edges of edges; {how}")
         for kernel, stage in zip(self.kernels, stages, strict=True):
             notes += [f"kernel '{kernel.name}': {note}" for note in kernel.notes]
             if network := as_network(kernel):

@@ -23,7 +23,7 @@ from convcli.filtering import opacity
 from convcli.filtering.chain import Chain, Stage, as_network
 from convcli.filtering.graph import Convolved, Node, Part, Pointwise
 from convcli.filtering.outline import Outline
-from convcli.filtering.ranges import Ends, kept_dtype, nonfinite, reach, span, storage, stretched, white
+from convcli.filtering.ranges import Ends, Kept, nonfinite, reach, span, stretched, white
 from convcli.filtering.treatment import PLAIN, Treatment
 from convcli.records import late
 
@@ -55,8 +55,6 @@ class Picture:
 
         Raises ShapeError where a kernel doesn't fit.
         """
-        if chain.range == "clip" and chain.makes_maps:
-            chain = replace(chain, range="float")  # numbers of any meaning have no limits
         self._chain, self._treatment, self._counted = chain, treatment, counted
         self._source_dtype, self._top = np.dtype(outline.dtype), white(outline.dtype)
         self._axes = outline.spatial
@@ -97,7 +95,8 @@ class Picture:
         self.notes += chain.refusals(self.stages) + chain.remarks(self.stages)
         self._colours = self._colours or self.leaves
         self.shape = (*self.stages[-1].size_out, self._colours + self._has_alpha)
-        self.dtype = kept_dtype(chain.range, self._source_dtype)
+        self.kept = Kept.of(chain, self._source_dtype)
+        self.dtype = self.kept.dtype
         self._enters = (*outline.shape[:-1], means.count)
         self.tally = Tally()
         #: Whether colours leave multiplied by alpha; where they are read so that can be set to false.
@@ -116,7 +115,7 @@ class Picture:
     def _is_identity(self) -> bool:
         """Whether nothing is computed, and all samples stay what they are, but for an alpha that is dropped."""
         divided = self._premultiplied and not self.premultiplied
-        same = self._chain.range in ("clip", "float") and self.dtype == self._source_dtype and not divided
+        same = self.kept.mode in ("clip", "float") and self.dtype == self._source_dtype and not divided
         spatial = self.shape[:-1]
         return (
             same
@@ -167,15 +166,13 @@ class Picture:
             colour = Part(Pointwise(opacity.colours, [colour], source.shape[-1] - 1, source.dtype))
         if self._repeated:
             colour = Part(colour.node, repeated=3)
-        if transparent or self._chain.range == "rescale" or as_network(self._chain.kernels[-1]):
+        if transparent or self.measured or as_network(self._chain.kernels[-1]):
             self._run_chain(colour, transparent=transparent)
             return
         kernel, kernels = self._chain.kernels[-1], self._chain.kernels[:-1]
         x = self._floats(colour, kernels, self.stages[:-1])
         counted = self._counted or self._has_alpha
-        sink_storage = storage(
-            self._chain.range, self._source_dtype, reach=reach(kernel, x.node.dtype), counted=counted
-        )
+        sink_storage = self.kept.storage(reach=reach(kernel, x.node.dtype), counted=counted)
         self._direct = self._convolved(x, kernel, self.stages[-1].shape_out, sink_storage, self.dtype)
         self.final = None if self._has_alpha else self._direct
         self.nodes = [self._direct]
@@ -306,7 +303,7 @@ class Picture:
     @property
     def measured(self) -> bool:
         """Whether `measure` must see all rows before the first of them is kept."""
-        return self._chain.range == "rescale"
+        return self.kept.mode == "rescale"
 
     def measure(self, start: int, stop: int) -> None:
         """Looks at rows for their least and greatest value."""
@@ -319,7 +316,7 @@ class Picture:
         elif self._direct:
             rows = self._direct.array[start:stop]
             if self._has_alpha:
-                alpha = np.full((*rows.shape[:-1], 1), self._top, self.dtype)
+                alpha = np.full((*rows.shape[:-1], 1), self.kept.white, self.dtype)
                 opacity.join(out, rows, alpha)
             elif rows.__array_interface__["data"] != out.__array_interface__["data"]:
                 out[...] = rows
@@ -332,7 +329,8 @@ class Picture:
             floats, stored_as = self._ranged(start, stop)
             Sink(stored, stored_as, tally=self.tally).store(np.ascontiguousarray(floats), 0)
             # What is read multiplied by alpha stays as it was only where that does.
-            if self._staying and (not self._premultiplied or (self.premultiplied and self._keeps_alpha)):
+            same = self.kept.scale == 1
+            if self._staying and same and (not self._premultiplied or (self.premultiplied and self._keeps_alpha)):
                 self._staying.restore(stored, self._source.array[start:stop])
             if self._has_alpha:
                 opacity.join(out, stored, self._alpha(stored, start, stop))
@@ -348,7 +346,8 @@ class Picture:
 
         What a range adds to a colour is multiplied by alpha where the colour is.
         """
-        stored_as = storage(self._chain.range, self._source_dtype)
+        stored_as = self.kept.storage()
+        unscaled, scaled = replace(stored_as, scale=1.0), Storage(scale=stored_as.scale)
         ends = (self._ends.ends or (0.0, 1.0)) if self.measured else None
         share = self._share(start, stop) if self.premultiplied else None
         if share is not None and not self._selection:
@@ -363,9 +362,10 @@ class Picture:
             floats = stretched(floats, ends, self._source_dtype)
         if self._staying:
             entered, picked = self._entered.array[start:stop], self._picked.array[start:stop]
-            floats, stored_as = self._staying.merge(entered, picked, stored_as.ranged(floats)), EXACT
+            floats, stored_as = self._staying.merge(entered, picked, unscaled.ranged(floats)), scaled
         if share is not None:
-            floats, stored_as = opacity.per_channel(np.multiply, stored_as.ranged(floats), np.clip(share, 0, 1)), EXACT
+            ranged = replace(stored_as, scale=1.0).ranged(floats)
+            floats, stored_as = opacity.per_channel(np.multiply, ranged, np.clip(share, 0, 1)), scaled
         return floats, stored_as
 
     @property
@@ -394,7 +394,10 @@ class Picture:
     def _alpha(self, colours: Array, start: int, stop: int) -> Array:
         """The alpha that goes with rows of filtered colours: filtered, as it was, or full."""
         if self._shares is not None and self._treatment.filters_alpha:
-            return opacity.store_opacity(self._shares.array[start:stop], colours.dtype, self._top)
+            return opacity.store_opacity(self._shares.array[start:stop], colours.dtype, self.kept.white)
+        share = self._share(start, stop) if self._keeps_alpha and self.kept.scale != 1 else None
+        if share is not None:
+            return opacity.store_opacity(share, colours.dtype, self.kept.white)
         alpha: Array = np.empty((*colours.shape[:-1], 1), colours.dtype)
-        alpha[...] = self._source.array[start:stop, ..., -1:] if self._keeps_alpha else self._top
+        alpha[...] = self._source.array[start:stop, ..., -1:] if self._keeps_alpha else self.kept.white
         return alpha

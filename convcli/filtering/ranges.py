@@ -1,4 +1,4 @@
-"""How float results become the samples of a picture: the ranges they are kept in.
+"""How float results become the samples of a picture: the ranges and depths they are kept in.
 
 | mode      | what is kept of a float result `y`, for integers with white at `top`                              |
 |-----------|----------------------------------------------------------------------------------------------------|
@@ -7,6 +7,10 @@
 | `offset`  | `y + (top + 1) / 2`, cut off: 0 is mid-grey                                                        |
 | `rescale` | `y` stretched so that the least value becomes 0 and the greatest `top`                             |
 | `float`   | `y` itself, as float32                                                                             |
+| `auto`    | `clip`; `abs` where the weights of the last kernel sum to 0; for an array file `float` where `clip`|
+|           | could lose something. Floats, which lose nothing, stay themselves                                  |
+
+Then they are brought to another depth, where one is asked for: white stays white.
 """
 
 from __future__ import annotations
@@ -17,32 +21,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convcli.channels import DEPTHS
 from convcli.engine.dtypes import limits
 from convcli.engine.sink import Storage
 from convcli.ops import Kernel
+from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
-
-
-def kept_dtype(mode: str, dtype: DTypeLike) -> np.dtype[Any]:
-    """The dtype of the output in range `mode` for an input of `dtype`."""
-    kind = np.dtype(dtype)
-    return np.dtype(np.float32) if mode == "float" and kind.kind != "f" else kind
+    from convcli.filtering.chain import Chain
 
 
 def reach(kernel: Kernel, dtype: DTypeLike) -> tuple[float, float] | None:
     """The least and greatest number that a kernel can make of bytes; None where that isn't known."""
     return kernel.reach(*limits(dtype)) if np.dtype(dtype) == "uint8" else None
-
-
-def storage(mode: str, dtype: DTypeLike, *, reach: tuple[float, float] | None = None, counted: bool = True) -> Storage:
-    """How results in range `mode` are kept for an input of `dtype`; `rescale` is left to `stretched`."""
-    kind = kept_dtype(mode, dtype)
-    low, high = (0.0, 0.0) if kind.kind == "f" else limits(kind)
-    middle = 0.5 if kind.kind == "f" else (low + high + 1) / 2
-    shift = middle if mode == "offset" else 0.0
-    return Storage(shift=shift, absolute=mode == "abs", reach=reach, counted=counted, alike=True)
 
 
 def white(dtype: DTypeLike) -> float:
@@ -74,6 +66,62 @@ def nonfinite(array: Array) -> int:
     with np.errstate(over="ignore", invalid="ignore"):
         total = array.sum(dtype=np.float64)
     return 0 if np.isfinite(total) else int(array.size - np.count_nonzero(np.isfinite(array)))
+
+
+@record
+class Kept:
+    """How the results of a chain on samples of `source` are kept: in range `mode`, `reason` says why, as `dtype`.
+
+    `scale` takes white of `source` to white of `dtype`.
+    """
+
+    mode: str
+    reason: str
+    source: np.dtype[Any]
+    dtype: np.dtype[Any]
+    scale: float
+
+    @classmethod
+    def of(cls, chain: Chain, source: np.dtype[Any]) -> Kept:
+        """As the chain says; what it leaves open is found out."""
+        dtype = np.dtype(DEPTHS[chain.depth]) if chain.depth else source
+        mode, reason = (chain.range, "") if chain.range != "auto" else _best(chain, source, dtype)
+        if mode == "float" and dtype.kind != "f":
+            return cls(mode=mode, reason=reason, source=source, dtype=np.dtype(np.float32), scale=1.0)
+        return cls(mode=mode, reason=reason, source=source, dtype=dtype, scale=white(dtype) / white(source))
+
+    @property
+    def white(self) -> float:
+        """The value of white, and of full opacity."""
+        return white(self.source) * self.scale
+
+    def storage(self, *, reach: tuple[float, float] | None = None, counted: bool = True) -> Storage:
+        """What the sink does with results; `rescale` is left to `stretched`."""
+        low, high = (0.0, 0.0) if self.dtype.kind == "f" else limits(self.dtype)
+        middle = 0.5 if self.dtype.kind == "f" else (low + high + 1) / 2
+        return Storage(
+            shift=middle / self.scale if self.mode == "offset" else 0.0, scale=self.scale,
+            absolute=self.mode == "abs", reach=reach, counted=counted, alike=True,
+        )  # fmt: skip
+
+
+def _best(chain: Chain, source: np.dtype[Any], dtype: np.dtype[Any]) -> tuple[str, str]:
+    """The range for results of a chain that says none, and why it is another than `clip`."""
+    if chain.makes_maps:
+        return "float", "numbers of any meaning have no limits"
+    if dtype.kind == "f":
+        return "clip", ""
+    last = chain.kernels[-1]
+    if chain.to_array and not chain.depth:
+        reach: tuple[float, float] | None = limits(source)
+        for kernel in chain.kernels:
+            reach = reach and kernel.reach(*reach)
+        low, high = limits(dtype)
+        if not reach or reach[0] < low - 0.5 or reach[1] > high + 0.5:
+            return "float", f"{dtype} could not keep all results"
+    if last.sums_to_zero:
+        return "abs", f"the weights of {last.name} sum to 0"
+    return "clip", ""
 
 
 class Ends:

@@ -9,7 +9,7 @@ from convcli.errors import UsageError, suggestion
 from convcli.records import record
 
 #: How float results become samples: see `filtering.ranges`.
-MODES: Final = ("clip", "abs", "offset", "rescale", "float")
+MODES: Final = ("auto", "clip", "abs", "offset", "rescale", "float")
 CHANNELS: Final = ("all", "luma", "r", "g", "b", "alpha")
 COLOURS: Final = "rgb"
 

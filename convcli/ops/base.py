@@ -172,6 +172,19 @@ class Kernel(Placed):
         return self
 
     @property
+    def sums(self) -> npt.NDArray[np.float64] | None:
+        """What the weights of each output channel sum to, of one for all where channels don't mix.
+
+        None where some outputs would have other sums than others, or that isn't known.
+        """
+        return None
+
+    @property
+    def sums_to_zero(self) -> bool:
+        """Whether flat areas become 0, as edge detectors make of them."""
+        return self.is_linear and self.sums is not None and not self.sums.any()
+
+    @property
     def only_tap(self) -> tuple[int, ...] | None:
         """The place of a tap of 1, per axis, where all other weights are 0: samples are moved, not computed."""
         return None

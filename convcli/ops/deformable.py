@@ -20,7 +20,7 @@ from convcli.ops.offsets import check_branches, check_finite, check_shape, check
 from convcli.ops.orientations import Orientation
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bank, check_outputs, common, footprint, resolve_weights
+from convcli.ops.weights import check_bank, check_outputs, common, footprint, resolve_weights, sums
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -288,6 +288,13 @@ class Deformable(Kernel):
             weights=weights, offsets=offsets, mask=None, groups=1, bias=None, activation=None, divisor=1, flip=False,
             first_group=True, recorded="",
         )  # fmt: skip
+
+    @cached_property
+    def sums(self) -> npt.NDArray[np.float64] | None:
+        if self.mask is not None or self.packed:
+            return None
+        weights = self.effective
+        return sums(weights, range(1 if self.channels else 0, weights.ndim))
 
     def _reach(self, low: float, high: float) -> tuple[float, float] | None:
         if self.channels is not None or self.mask is not None or self.packed:

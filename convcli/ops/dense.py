@@ -23,6 +23,7 @@ from convcli.ops.weights import (
     only_tap,
     resolve_weights,
     spread_over,
+    sums,
 )  # fmt: skip
 from convcli.records import late, record
 
@@ -95,6 +96,11 @@ class Dense(Kernel):
         # A kernel per channel: the same for all, as may be.
         first = self.effective[0, 0]
         return only_tap(first) if (self.effective[:, 0] == first).all() else None
+
+    @cached_property
+    def sums(self) -> npt.NDArray[np.float64]:
+        weights = self.effective
+        return sums(weights, range(1 if self.channels else 0, weights.ndim))
 
     def _reach(self, low: float, high: float) -> tuple[float, float] | None:
         if self.channels is not None:

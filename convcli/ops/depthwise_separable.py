@@ -14,7 +14,7 @@ from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import Dense, effective_weights
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_multiplied, check_outputs, common, footprint, resolve_weights, spread_over
+from convcli.ops.weights import check_multiplied, check_outputs, common, footprint, resolve_weights, spread_over, sums
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -122,6 +122,11 @@ class DepthwiseSeparable(Kernel):
 
     def check(self) -> None:
         _ = self.effective, self.mix
+
+    @cached_property
+    def sums(self) -> npt.NDArray[np.float64]:
+        alone = sums(self.effective, range(self.depthwise.rank - len(self.axes), self.depthwise.rank))
+        return sums(self.mix * alone.reshape(-1), (1,))
 
     def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
         outputs = math.prod(self.output_shape(spatial, axes))

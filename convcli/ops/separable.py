@@ -16,7 +16,7 @@ from convcli.ops.base import MOST_LOOKED_AT, Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_bank, check_multiplied, check_outputs, common, footprint, only_tap, per_axis
+from convcli.ops.weights import check_bank, check_multiplied, check_outputs, common, footprint, only_tap, per_axis, sums
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -120,6 +120,12 @@ class Separable(Kernel):
     def only_tap(self) -> tuple[int, ...] | None:
         places = [only_tap(taps) for taps in self.effective] if self.channels is None else [None]
         return None if None in places else tuple(place[0] for place in places if place)
+
+    @cached_property
+    def sums(self) -> npt.NDArray[np.float64]:
+        # The product of every pair's sums, and then those of the pairs that make one output.
+        pairs = math.prod((sums(taps, (-1,)) for taps in self.effective), start=np.ones(()))
+        return sums(pairs, (-1,)) if self.channels else pairs
 
     def _reach(self, low: float, high: float) -> tuple[float, float] | None:
         if self.channels is not None:

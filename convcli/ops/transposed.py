@@ -16,7 +16,7 @@ from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_outputs, common, per_axis, resolve_weights, spread_over
+from convcli.ops.weights import check_outputs, common, per_axis, resolve_weights, spread_over, sums
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -198,6 +198,19 @@ class Transposed(Kernel):
             return None
         picked: npt.NDArray[np.intp] = taps.argmax(axis=0)
         return picked
+
+    @cached_property
+    def sums(self) -> npt.NDArray[np.float64] | None:
+        weights, rank = self.effective, len(self.axes)
+        places: list[Any] = [
+            (..., *(slice(first, None, step) for first, step in zip(place, self.stride, strict=True)))
+            for place in np.ndindex(*self.stride)
+        ]
+        phases = [weights[place] for place in places]
+        if max(self.dilation) > 1 or any(0 in phase.shape for phase in phases):
+            return None
+        alone = [sums(phase, range(1 if self.channels else 0, rank + 2 * bool(self.channels))) for phase in phases]
+        return alone[0] if all(np.allclose(other, alone[0], rtol=1e-9) for other in alone) else None
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         weights, windows = self._stamp(axes, dtype), self._scattered(x.shape[:-1], axes)

@@ -137,6 +137,18 @@ def check_outputs(bias: Tensor | None, activation: Activation | None, outputs: i
         raise FieldError("bias", f"'bias' has shape {bias.shape} for {expected}")
 
 
+def sums(weights: npt.NDArray[np.float64], axes: Sequence[int]) -> npt.NDArray[np.float64]:
+    """Sums along `axes`, exactly 0 where they are so but for errors of rounding.
+
+    >>> import numpy as np
+    >>> float(sums(np.array([0.1, 0.2, -0.3]), (0,)))
+    0.0
+    """
+    total = np.asarray(weights.sum(tuple(axes)))
+    total[abs(total) <= 1e-9 * abs(weights).sum(tuple(axes))] = 0
+    return total
+
+
 def normalised(weights: Array) -> Array:
     """Weights that sum to 1 for an alpha channel: their own where the sum says something, else absolute ones."""
     total, absolute = weights.sum(), abs(weights).sum()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from convcli.channels import Channels
+from convcli.channels import DEPTHS, Channels
 from convcli.errors import ImageError, UsageError, suggestion
 from convcli.pictures.registry import FORMATS
 
@@ -60,6 +60,9 @@ def check_shape(shape: Sequence[int], dtype: Any, format: str, place: str, chann
             what = f"{dtype} pixels, only " + ", ".join(sorted(row.depths, key=lambda depth: (len(depth), depth)))
         able = [other.extensions[0] for other in FORMATS.values() if other.extensions and other.holds(dtype, channels)]
         hint = "formats that can: " + " ".join(able)
+        depths = {name: depth for depth, name in DEPTHS.items() if row.holds(name, channels)}
+        if str(dtype) not in row.depths and depths:
+            hint = f"--depth {next(iter(depths.values()))} makes it one that is held; {hint}"
         if channels.alpha and row.holds(dtype, channels.opaque):
             hint = f"--background COLOUR is laid under it, --alpha drop leaves it out; {hint}"
         raise ImageError(f"{format} can't hold {what}", place=place, hint=hint)

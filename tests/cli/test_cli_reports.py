@@ -145,7 +145,7 @@ def test_clipping_is_told_above_one_per_cent(here: Path) -> None:
         save(Path("in.png"), pixels.reshape(25, 40))
         result = run("apply", "in.png", "-k", "{weights: [[2]], bias: -60}", "-o", "out.png", "--overwrite")
         assert result.code == 0
-        hint = "  hint: --range abs, offset, rescale or float keeps them\n"
+        hint = "  hint: --range rescale keeps them; --range float in a .tif or .npy file\n"
         assert result.err == (f"Warning: in.png: {message}\n{hint}" if message else "")
     for mode in ("rescale", "float"):
         result = run("apply", "in.png", "-k", "[[-5]]", "-o", "out.tif", "--overwrite", "--range", mode)
@@ -180,7 +180,8 @@ def test_notes_are_told(here: Path) -> None:
 
 
 def test_json_is_a_line_per_input_and_nothing_else(here: Path) -> None:
-    result = run("apply", "in.png", "absent.png", "-k", "sobel-x", "-o", "out/", "--json", "--report")
+    arguments = ["-k", "sobel-x", "--range", "clip", "-o", "out/", "--json", "--report"]
+    result = run("apply", "in.png", "absent.png", *arguments)
     reports = [json.loads(line) for line in result.err.splitlines()]
     assert [report["status"] for report in reports] == ["done", "failed"]
     assert set(reports[0]) == set(reports[1])

@@ -1,0 +1,118 @@
+"""The range that is chosen where none is asked for, and depths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convcli
+from convcli.channels import Channels
+from convcli.filtering import Chain, Treatment, filter_pixels
+from tests.support import read, run, save
+
+RNG = np.random.default_rng(17)
+RAMP = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
+
+
+def kept(pixels: Any, *kernels: str, **fields: Any) -> Any:
+    return filter_pixels(pixels, Chain([convcli.load(kernel) for kernel in kernels], **fields)).array
+
+
+def test_edges_are_bright_both_ways_and_nothing_else_changes() -> None:
+    x = RNG.integers(0, 256, (40, 50, 3), np.uint8)
+    for edge in ("sobel-x", "laplacian", "{type: separable, taps: {y: [1, 2, 1], x: [-1, 0, 1]}}"):
+        signed = convcli.load(edge).apply(x, dtype="float64")
+        assert np.array_equal(kept(x, edge), np.clip(np.rint(abs(signed)), 0, 255))
+        assert np.array_equal(kept(x, edge), kept(x, edge, range="abs"))
+    for other in ("sharpen", "gaussian", "emboss", "{weights: [[-1, 0, 1]], bias: 128}"):
+        assert np.array_equal(kept(x, other), kept(x, other, range="clip"))
+    # Of a chain the last kernel counts; floats keep their signs.
+    assert np.array_equal(kept(x, "sobel-x", "gaussian"), kept(x, "sobel-x", "gaussian", range="clip"))
+    floats = x.astype(np.float32)
+    assert np.array_equal(kept(floats, "sobel-x"), kept(floats, "sobel-x", range="float"))
+    assert kept(floats, "sobel-x").min() < 0
+
+
+@pytest.mark.parametrize(
+    "kernel, dtype",
+    [
+        ("gaussian", "uint8"), ("identity", "uint8"), ("swirl", "uint8"), ("sharpen", "float32"),
+        ("sobel-x", "float32"), ("sepia", "float32"),
+    ],
+)  # fmt: skip
+def test_array_files_keep_what_integers_would_lose(tmp_path: Path, kernel: str, dtype: str) -> None:
+    x = RNG.integers(0, 256, (30, 20, 3), np.uint8)
+    save(tmp_path / "x.png", x)
+    bank = "{weights: [[[[9]], [[0]], [[0]]]]}"  # one filter of three channels
+    name = bank if kernel == "sepia" else kernel
+    done = run("apply", str(tmp_path / "x.png"), "-k", name, "-o", str(tmp_path / "y.npy"))
+    assert done.code == 0 and not done.err
+    y = np.load(tmp_path / "y.npy")
+    assert y.dtype == dtype
+    expected = convcli.load(name).apply(x, dtype=dtype)
+    assert np.abs(y.reshape(expected.shape) - expected.astype("float64")).max() <= 1e-3
+
+
+def test_sixteen_bits_become_eight_exactly_rounded_and_back() -> None:
+    exact = np.rint(RAMP.astype(np.float64) * 255 / 65535)
+    eight = kept(RAMP, "identity", depth="8")
+    assert eight.dtype == np.uint8 and np.array_equal(eight, exact)
+    assert np.array_equal(kept(eight, "identity", depth="16"), exact * 257)
+    unit = kept(RAMP, "identity", depth="float")
+    assert unit.dtype == np.float32 and np.abs(unit - RAMP / 65535.0).max() < 1e-7
+    assert np.array_equal(kept(unit, "identity", depth="16"), RAMP)
+    # One rounding, after the filter.
+    blurred = convcli.load("gaussian").apply(RAMP, dtype="float64")
+    assert np.array_equal(kept(RAMP, "gaussian", depth="8"), np.rint(blurred * 255 / 65535))
+
+
+@pytest.mark.parametrize("mode", ["clip", "abs", "offset", "rescale"])
+@pytest.mark.parametrize("alpha", ["filter", "keep", "drop"])
+@pytest.mark.parametrize("linear", [False, True])
+def test_a_depth_is_a_matter_of_scale_alone(mode: str, alpha: str, linear: bool) -> None:
+    """What is filtered at 8 bits and kept at 16 is, in parts of white, what is kept at 8, but for rounding."""
+    x = RNG.integers(0, 256, (24, 20, 4), np.uint8)
+    x[4:9, 3:8, 3] = 0
+    x[12:20, 10:, 3] = 255
+    for channels in (("all",), ("r", "g"), ("luma",)):
+        if linear and channels == ("luma",):
+            continue
+        treatment = Treatment(channels=channels, alpha=alpha, linear=linear)
+        both = []
+        for depth in (None, "16", "float"):
+            chain = Chain([convcli.load("sharpen")], mode, depth=depth)
+            result = filter_pixels(x, chain, treatment, channels=Channels.of(4)).array
+            white = 1.0 if result.dtype.kind == "f" else float(np.iinfo(result.dtype).max)
+            # Mid-grey is (white + 1) / 2: half a step of 8 bits.
+            both.append((np.clip(result / white, 0, 1), 0.51 / 255 + (mode == "offset") * 0.51 / 255))
+        for other, tolerance in both[1:]:
+            assert np.abs(other - both[0][0]).max() <= tolerance
+
+
+def test_depths_on_the_command_line(tmp_path: Path) -> None:
+    deep = str(tmp_path / "deep.tif")
+    save(tmp_path / "deep.tif", RNG.integers(0, 65536, (30, 40, 3), np.uint16))
+    refused = run("apply", deep, "-k", "sharpen", "-o", str(tmp_path / "x.jpg"))
+    assert refused.code == 1 and "jpeg can't hold uint16 pixels, only uint8" in refused.err
+    assert "hint: --depth 8 makes it one that is held" in refused.err
+    assert run("apply", deep, "-k", "sharpen", "--depth", "8", "-o", str(tmp_path / "x.jpg")).code == 0
+    assert read(tmp_path / "x.jpg").dtype == np.uint8
+    wrong = run("apply", deep, "-k", "sharpen", "--depth", "8", "--range", "float", "-o", str(tmp_path / "y.tif"))
+    assert wrong.code == 2 and "--range float keeps numbers as they are, --depth 8 scales them" in wrong.err
+
+
+def test_what_was_chosen_is_told(tmp_path: Path) -> None:
+    save(tmp_path / "x.png", RNG.integers(0, 256, (30, 20, 3), np.uint8))
+    done = run("apply", str(tmp_path / "x.png"), "-k", "laplacian", "-o", str(tmp_path / "y.png"), "--report")
+    assert "png uint8 -> png uint8; range abs: the weights of laplacian sum to 0" in done.err
+    chain = ["-k", "sobel-x", "-k", "sobel-y"]
+    done = run("apply", str(tmp_path / "x.png"), *chain, "-o", str(tmp_path / "z.png"))
+    assert "sobel-x and sobel-y run one after the other, as edges of edges; --combine magnitude" in done.err
+    # Edges that are cut off all the same are not told to use what is in use.
+    noisy = np.where(RNG.random((50, 50, 1)) > 0.5, 255, 0).astype(np.uint8)
+    save(tmp_path / "n.png", noisy)
+    done = run("apply", str(tmp_path / "n.png"), "-k", "scharr-x", "-o", str(tmp_path / "s.png"))
+    assert "% too high" in done.err and "--range abs" not in done.err
