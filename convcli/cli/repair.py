@@ -83,6 +83,9 @@ def _kernels_problem(ctx: click.Context) -> Exception | None:
         if not source.endswith((".yaml", ".yml")):
             read(source)
     stray(ctx.params.get("inputs", ()), ctx)
+    outputs = [one for one in ctx.command.params if ctx.info_name == "apply" and one.name == "output"]
+    if outputs and ctx.params["output"] is ctx.params["in_place"] is None:
+        return click.MissingParameter(ctx=ctx, param=outputs[0])
     return None
 
 
