@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from convcli.costs.columns import DATA
-from convcli.networks.entrance import CHANNELS, RANGES
+from convcli.networks.entrance import CHANNELS
 from convcli.networks.kinds import ACTIVATION, FROM, KINDS, NAME, POOLINGS, REPEAT, Kind
+from convcli.ops.branches import RANGES
 from convcli.ops.fields import ABOUT
 from convcli.spec.schema import field_schema
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from convcli.networks.entrance import Entrance
     from convcli.networks.runnable import NetworkKernel
 
+#: Pixels beside what is transparent whose colours a network sees there, at least and at most.
+NEAR, FAR = 12, 96
+
 #: Makes the node of a kernel on a part, of a shape.
 Convolve = Callable[[Part, Kernel, Sequence[int]], Node]
 
@@ -87,9 +90,12 @@ def enlarged(part: Part, size: Sequence[int], convolve: Convolve) -> Part:
     return Part(convolve(part, _enlarging("cubic", factors), shape))
 
 
-def spread() -> Kernel:
-    """What spreads the colours of a picture over what is transparent beside them, as far as networks look."""
-    return from_mapping({"type": "separable", "taps": {"gaussian": {"sigma": 3, "radius": 12}}}, name="spread")
+def spread(network: NetworkKernel) -> Kernel:
+    """What spreads the colours of a picture over what is transparent beside them, as far as a network looks."""
+    radius = min(max(network.sight, NEAR), FAR)
+    return from_mapping(
+        {"type": "separable", "taps": {"gaussian": {"sigma": radius / 3, "radius": radius}}}, name="spread"
+    )
 
 
 def _floats(part: Part, dtype: DTypeLike) -> Node:
@@ -118,8 +124,8 @@ def _entered(entrance: Entrance, white: float, out: Floats, pixels: Array) -> No
 def _leave(part: Part, result: Part, entrance: Entrance, white: float, convolve: Convolve) -> Part:
     """A picture of what the network made, with the colours that went round it."""
     dtype, leaving = result.node.dtype, partial(_left, entrance, white)
-    if entrance.count == part.channels:
-        return Part(Pointwise(leaving, [result], part.channels, dtype))
+    if entrance.count == part.channels or not entrance.carries_colour:
+        return Part(Pointwise(leaving, [result], entrance.count, dtype))
     chroma = Part(Pointwise(_chroma, [part], part.channels, dtype))
     chroma = enlarged(chroma, result.node.shape[-3:-1], convolve)
     return Part(Pointwise(partial(_coloured, leaving), [result, chroma], part.channels, dtype))

@@ -85,7 +85,7 @@ class Picture:
         self.leaves = self.stages[-1].channels_out
         #: Whether it is only to be had whole, and the bytes of what networks make on the way.
         self.sees_all, self.map_bytes = chain.sees_all, chain.map_bytes(self.stages)
-        if self.sees_all and self.map_bytes > (streams.free_memory() or self.map_bytes):
+        if (self.sees_all or len(self._axes) > 2) and self.map_bytes > (streams.free_memory() or self.map_bytes):
             free = f"{streams.free_memory() / 1e6:,.0f} MB are free"
             fact = f"the network's maps of this picture take {self.map_bytes / 1e6:,.0f} MB at a time, {free}"
             raise ShapeError(fact, hint="a smaller picture, or fewer --jobs")
@@ -242,7 +242,7 @@ class Picture:
 
         Where there is none, it sees the colours around: neither hidden ones nor the black of what is not there.
         """
-        near = networks.spread()
+        near = networks.spread(network)
         parts = [premultiplied, Part(share)]
         spread = [Part(self._convolved(part, near, part.node.shape)) for part in parts]
         straight = Pointwise(opacity.filled, parts + spread, premultiplied.channels, work)

@@ -6,16 +6,21 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from convcli.engine.geometry import AxisPadding, Scatter, Window, gather_window
 from convcli.errors import FieldError, KernelError, ShapeError, suggestion
 from convcli.networks.layers import Layer
 from convcli.networks.network import Assembled, Item, Network
-from convcli.networks.placed import Flow, Placed, place_layer
+from convcli.networks.placed import Flow, Placed, place_kernel
 from convcli.networks.swaps import Swap, swapped
 from convcli.networks.weights import Shelf
+from convcli.ops import Kernel
 from convcli.ops.weights import paddings, per_axis
 from convcli.spec.nodes import Node
+
+#: Kernels by the names of their layers: the layer, its channels and the kernel.
+Kernels = dict[str, tuple[Layer, int, Kernel]]
 
 #: Layers in all, repeats and blocks written out.
 LAYER_LIMIT = 10_000
@@ -24,12 +29,13 @@ AXES = "yx"
 ORDERS = ("crd", "dcr")
 
 
-def assemble(network: Network) -> Assembled:
+def assemble(network: Network, kernels: Kernels | None = None) -> Assembled:
     """The network's layers, each on what the one before it makes.
 
+    `kernels` are those of the same network on inputs of other sizes: they serve again where a layer is the same.
     Raises `KernelError` with the place in the file, the layer's name and its numbers where a layer is impossible.
     """
-    builder = _Builder(network)
+    builder = _Builder(network, {} if kernels is None else kernels)
     builder.chain(network.items, Flow(size=network.input_size, channels=network.channels), "")
     layers = builder.layers[: builder.place(network.until) + 1] if network.until else builder.layers
     return Assembled(
@@ -44,8 +50,8 @@ def assemble(network: Network) -> Assembled:
 class _Builder:
     """Walks through the items and collects the layers."""
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    def __init__(self, network: Network, kernels: Kernels) -> None:
+        self.network, self._kernels = network, kernels
         self.layers: list[Placed] = []
         self.swaps: list[Swap] = []
         self.shelf = Shelf(network.arrays)
@@ -101,16 +107,27 @@ class _Builder:
             self.swaps.append(swap)
         if not swap or swap.reason:  # what was swapped in was never trained
             layer = self.shelf.furnish(layer, (name, item.name), item.fields)
-        return self._placed(place_layer(layer, flow, name))
+        return self._weighted(layer, flow, name)
 
-    def _bare(
-        self, item: Item, flow: Flow, name: str, type: str, windows: Sequence[Window], channels_out: int | None = None
-    ) -> Flow:
-        """A layer without weights, and its activation."""
+    def _weighted(self, layer: Layer, flow: Flow, name: str, type: str = "") -> Flow:
+        """A layer with weights; what of them was made ready for one size is so for all."""
+        known = self._kernels.get(name)
+        if known is None or known[:2] != (layer, flow.channels):
+            known = (
+                layer,
+                flow.channels,
+                layer.kernel(flow.channels, dict(zip(flow.axes, flow.size, strict=True)), name),
+            )
+            if layer.type != "deformable":  # whose offsets fit one size
+                self._kernels[name] = known
+        return self._placed(place_kernel(known[2], flow, name, type=type, branches=True, sees_all=type == "fc"))
+
+    def _bare(self, item: Item, flow: Flow, name: str, type: str, windows: Sequence[Window], **more: Any) -> Flow:
+        """A layer without weights, and its activation; `more` are those of `Placed.on`."""
         activation = self.shelf.bent(item.fields["activation"], (name, item.name))
+        placed = Placed.on(flow, name, type, windows, activation=activation, **more)
         if activation is not None:
-            activation.check(channels_out or flow.channels)
-        placed = Placed.on(flow, name, type, windows, channels_out=channels_out, activation=activation)
+            activation.check(placed.channels_out)
         return self._placed(placed)
 
     def _fully_connected(self, item: Item, flow: Flow, name: str) -> Flow:
@@ -122,7 +139,7 @@ class _Builder:
         layer = self.shelf.furnish(layer, (name, item.name), item.fields)
         if self.network.swap:
             self.swaps.append(Swap(name=name, reason="fully connected"))
-        return self._placed(place_layer(layer, flow, name, type="fc"))
+        return self._weighted(layer, flow, name, "fc")
 
     def _pool(self, item: Item, flow: Flow, name: str) -> Flow:
         taps = per_axis(item.fields["kernel_size"], AXES, "kernel_size")
@@ -141,7 +158,7 @@ class _Builder:
 
     def _global_pool(self, item: Item, flow: Flow, name: str) -> Flow:
         windows = [gather_window(n, taps=n, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]
-        return self._bare(item, flow, name, f"pool {item.value}", windows)
+        return self._bare(item, flow, name, f"pool {item.value}", windows, sees_all=True)
 
     def _upsample(self, item: Item, flow: Flow, name: str) -> Flow:
         factor = item.value
@@ -159,7 +176,8 @@ class _Builder:
         if order not in ORDERS:
             raise FieldError("order", f"'order' must be {' or '.join(ORDERS)}, not '{order}'")
         windows = [Scatter(factor, factor, 1, 0, n * factor) for n in flow.size]
-        return self._bare(item, flow, name, f"depth to space {order}", windows, flow.channels // factor**2)
+        channels = flow.channels // factor**2
+        return self._bare(item, flow, name, f"depth to space {order}", windows, channels_out=channels)
 
     def _join(self, item: Item, flow: Flow, name: str) -> Flow:
         if item.branches:
@@ -180,7 +198,7 @@ class _Builder:
         both = Flow(size=sizes[0], channels=sum(channels), sources=sources)
         windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in both.size]
         channels_out = channels[0] if item.kind != "concat" else None
-        return self._bare(item, both, name, item.kind, windows, channels_out)
+        return self._bare(item, both, name, item.kind, windows, channels_out=channels_out)
 
     def _activate(self, item: Item, flow: Flow, name: str) -> Flow:
         windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]

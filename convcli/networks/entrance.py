@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from convcli.errors import suggestion
+from convcli.ops.branches import RANGES
 from convcli.records import record
 from convcli.spec.nodes import Node
 from convcli.spec.scalars import number, quoted
 
 #: What enters, and how many channels that are.
 CHANNELS: Final[Mapping[str, int]] = {"rgb": 3, "bgr": 3, "luma": 1, "grey": 1}
-RANGES: Final[Mapping[str, float]] = {"unit": 1.0, "byte": 255.0}
 _FIELDS: Final = ("channels", "range")
 
 
@@ -21,6 +21,7 @@ class Entrance:
     """The `channels` of a picture, with white at `white`, of which the `mean` is taken off and which `std` divides.
 
     `luma` is BT.601's: its colour goes round the network, and is enlarged bicubically where that makes another size.
+    `grey` is the same luma, without its colour: what leaves is grey.
     """
 
     channels: str
@@ -31,6 +32,11 @@ class Entrance:
     @property
     def count(self) -> int:
         return CHANNELS[self.channels]
+
+    @property
+    def carries_colour(self) -> bool:
+        """Whether colour goes round the network."""
+        return self.channels == "luma"
 
 
 def read(node: Node) -> Entrance:

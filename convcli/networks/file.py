@@ -38,6 +38,8 @@ TOP = ("about", "input", "weights", "picture", "defaults", "blocks", "layers")
 #: `network.yaml:width=0.5`: what can follow the colon, besides the layer it ends with.
 MULTIPLIERS = ("width", "resolution")
 UNTIL = "until"
+#: More channels than a picture has, and fewer rows than any.
+_MANY = 8
 
 
 def load(source: str) -> Network | None:
@@ -121,6 +123,7 @@ def _input(whole_file: Node, picture: Entrance | None) -> tuple[tuple[int, int] 
         return None, picture.count
     node: Node = whole_file.value["input"]
     size, channels = _sizes(node)
+    _check_order(node, *size, channels)
     if picture is not None and channels != picture.count:
         raise node.error(f"'input' has {channels} channels, 'picture' {picture.count} ({picture.channels})")
     return size, channels
@@ -135,6 +138,13 @@ def _sizes(node: Node) -> tuple[tuple[int, int], int]:
         raise node.error("'input' must be height x width x channels", "input: 224x224x3")
     height, width, channels = map(int, match.groups())
     return (height, width), channels
+
+
+def _check_order(node: Node, height: int, width: int, channels: int) -> None:
+    """Raises where an input seems to be written channels first, as PyTorch and ONNX have it."""
+    if height < _MANY <= min(width, channels) and (height == 3 or width == channels):
+        fact = f"'input' would be {height} rows of {width} pixels with {channels} channels: are channels written first?"
+        raise node.error(fact, f"height x width x channels: input: {width}x{channels}x{height}")
 
 
 class _Reader:

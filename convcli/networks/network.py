@@ -84,9 +84,4 @@ class Assembled:
     @property
     def sees_all(self) -> str:
         """The first layer of which one output sees all of the picture; empty where all run in bands of rows."""
-        seeing = (p.name for p in self.layers if p.type == "fc" or (p.type.startswith("pool") and _is_global(p)))
-        return next(seeing, "")
-
-
-def _is_global(placed: Placed) -> bool:
-    return all(w.length == 1 and w.taps == n for w, n in zip(placed.windows, placed.size_in, strict=True))
+        return next((placed.name for placed in self.layers if placed.sees_all), "")

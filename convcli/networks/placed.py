@@ -50,18 +50,20 @@ class Placed:
     kernels: Mapping[str, Kernel] = field(default_factory=dict)
     #: Of a layer without kernels; those have their own.
     activation: Activation | None = None
+    #: Whether one output sees all of the input, whatever its size.
+    sees_all: bool = False
 
     @classmethod
     def on(
         cls, flow: Flow, name: str, type: str, windows: Sequence[Window], *, channels_out: int | None = None,
-        kernels: Mapping[str, Kernel] | None = None, activation: Activation | None = None,
+        kernels: Mapping[str, Kernel] | None = None, activation: Activation | None = None, sees_all: bool = False,
     ) -> Placed:  # fmt: skip
         """A step on a flow, whose channels it keeps unless it says otherwise."""
         return cls(
             name=name, type=type, axes=flow.axes, size_in=flow.size, channels_in=flow.channels,
             size_out=tuple(window.length for window in windows), channels_out=channels_out or flow.channels,
             windows=tuple(windows), inputs=flow.sources, kernels=kernels or {},
-            activation=activation,
+            activation=activation, sees_all=sees_all,
         )  # fmt: skip
 
     @property
@@ -69,7 +71,9 @@ class Placed:
         return self.kernels.get("")
 
 
-def place_kernel(kernel: Kernel, flow: Flow, name: str, *, type: str = "", branches: bool = False) -> Placed:
+def place_kernel(
+    kernel: Kernel, flow: Flow, name: str, *, type: str = "", branches: bool = False, sees_all: bool = False
+) -> Placed:
     """`kernel` on a flow; `branches` adds those that a deformable kernel has.
 
     Raises `ShapeError` where they don't fit.
@@ -78,7 +82,9 @@ def place_kernel(kernel: Kernel, flow: Flow, name: str, *, type: str = "", branc
     if branches and isinstance(kernel, Deformable):
         kernels |= kernel.branches(flow.channels)
     windows, channels = kernel.windows(flow.size, flow.axes), kernel.output_channels(flow.channels)
-    return Placed.on(flow, name, type or kernel.type, windows, channels_out=channels, kernels=kernels)
+    return Placed.on(
+        flow, name, type or kernel.type, windows, channels_out=channels, kernels=kernels, sees_all=sees_all
+    )
 
 
 def place_layer(layer: Layer, flow: Flow, name: str, *, type: str = "") -> Placed:

@@ -71,7 +71,7 @@ class NetworkKernel(Kernel):
 
     def _on(self, size: tuple[int, int]) -> Assembled:
         try:
-            return assemble(self.network.changed(size=size, resolution=1.0))
+            return assemble(self.network.changed(size=size, resolution=1.0), self.remembered("kernels", dict))
         except KernelError as error:
             said = self.network.size
             hint = f"make the picture {said[1]}x{said[0]} first" if said and said != size else error.hint
@@ -124,7 +124,7 @@ class NetworkKernel(Kernel):
 
     @property
     def _nominal(self) -> Assembled:
-        return self.remembered("nominal", lambda: assemble(self.network))
+        return self.remembered("nominal", lambda: assemble(self.network, self.remembered("kernels", dict)))
 
     @property
     def sees_all(self) -> bool:
@@ -138,14 +138,30 @@ class NetworkKernel(Kernel):
 
     def map_bytes(self, size: Sequence[int]) -> int:
         """Bytes that its maps take at a time on an input of this size (height, width last), where they are whole."""
-        return peak_bytes(self.on(size[-2:]))
+        return math.prod(size[:-2]) * peak_bytes(self.on(size[-2:]))
+
+    @property
+    def sight(self) -> int:
+        """Pixels of the input that a sample of the result sees to either side, about."""
+        layers, first = self._nominal.layers, self._nominal.layers[0]
+        middle = layers[-1].size_out[0] // 2
+        seen = {len(layers) - 1: (middle, middle + 1)}
+        for number in range(len(layers) - 1, -1, -1):
+            if number not in seen:
+                continue
+            start, stop = layers[number].windows[0].reads(*seen[number])
+            for source in layers[number].inputs:
+                a, b = seen.get(source, (start, stop))
+                seen[source] = min(a, start), max(b, stop)
+        start, stop = seen.get(INPUT, (0, 1))
+        return min(stop - start, first.size_in[0]) // 2
 
     def remarks(self, size: Sequence[int]) -> tuple[str, ...]:
         """What is to be said of a run on an input of this size (height, width last)."""
         assembled = self.on(size[-2:])
         if not assembled.sees_all:
             return assembled.notes
-        memory = f"{peak_bytes(assembled) / 1e6:,.0f} MB of maps"
+        memory = f"{self.map_bytes(size) / 1e6:,.0f} MB of maps"
         fact = f"run whole, {memory} at a time: one output of layer '{assembled.sees_all}' sees all of the picture"
         return (*assembled.notes, fact)
 
@@ -161,7 +177,7 @@ class NetworkKernel(Kernel):
         if channels not in expected:
             takes = " or ".join(map(str, expected))
             raise ShapeError(f"network '{self.name}' takes {takes} channels, the input has {channels}")
-        return channels if len(expected) > 1 and not self.makes_maps else out
+        return channels if picture and picture.carries_colour and not self.makes_maps else out
 
     def count(self, spatial: Sequence[int], channels: int = 1, axes: str | None = None) -> Count:
         self.output_channels(channels)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from convcli.errors import FieldError, KernelError, suggestion
@@ -41,7 +40,7 @@ def read(node: Node) -> dict[str, Tensor]:
     path = node.source.folder / text
     try:
         if path.suffix == ".npz":
-            return {name: tensors.from_file(f"{text}::{name}", node.source.folder) for name in _archived(path)}
+            return {name: tensors.from_file(f"{text}::{name}", node.source.folder) for name in tensors.archived(path)}
         from convcli.ops.weight_files import members
 
         file = members(path)
@@ -50,16 +49,6 @@ def read(node: Node) -> dict[str, Tensor]:
         raise node.error(f"{error.place}: {error.fact}" if error.place else error.fact, error.hint) from error
     except OSError as error:
         raise node.error(f"{path}: {(error.strerror or str(error)).lower()}") from error
-
-
-def _archived(path: Path) -> Sequence[str]:
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    except zipfile.BadZipFile as error:
-        raise KernelError(str(error), place=str(path)) from error
 
 
 class Shelf:

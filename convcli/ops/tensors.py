@@ -167,13 +167,24 @@ def _map(path: Path) -> npt.NDArray[Any]:
     return mapped
 
 
+def archived(path: Path) -> list[str]:
+    """The names of the arrays in an .npz file. Raises `KernelError` where it is none, and OSError."""
+    import zipfile
+
+    try:
+        with streams.opened(path) as opened, zipfile.ZipFile(opened) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    except zipfile.BadZipFile as error:
+        raise KernelError(str(error), place=str(path)) from error
+
+
 def _from_archive(path: Path, member: str) -> Tensor:
     import zipfile
 
     from convcli.npy import npy_header
 
+    members = archived(path)
     with streams.opened(path) as opened, zipfile.ZipFile(opened) as archive:
-        members = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         if not member and len(members) == 1:
             member = members[0]
         if member not in members:

@@ -40,6 +40,8 @@ class Members:
     path: Path
     shapes: Mapping[str, tuple[int, ...]]
     numbers: Callable[[str], npt.NDArray[Any]]
+    #: What an .onnx file holds.
+    model: Any = None
 
     def tensor(self, name: str) -> Tensor:
         """One array; the only one where `name` is empty. Raises `KernelError`, listing what is there."""
@@ -121,16 +123,20 @@ def _safetensors(path: Path, shown: Path) -> Members:
 
 def _of_bfloat16(path: Path, name: str) -> npt.NDArray[Any]:
     """numpy has no bfloat16: its bits are the upper half of a float32's."""
-    from safetensors import deserialize
+    import json
 
-    stored = dict(deserialize(path.read_bytes()))[name]  # type: ignore[no-untyped-call]
-    halves = np.frombuffer(stored["data"], "<u2").astype("<u4") << 16
-    widened: npt.NDArray[Any] = halves.view("<f4").reshape(stored["shape"])
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(length))[name]
+        start, stop = entry["data_offsets"]
+        file.seek(8 + length + start)
+        halves = np.frombuffer(file.read(stop - start), "<u2").astype("<u4") << 16
+    widened: npt.NDArray[Any] = halves.view("<f4").reshape(entry["shape"])
     return widened
 
 
 def _onnx(path: Path, shown: Path) -> Members:
-    model = onnx_model(path, shown)
+    model = _onnx_model(path, shown)
     from onnx import numpy_helper
 
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -146,10 +152,11 @@ def _onnx(path: Path, shown: Path) -> Members:
             raise ValueError(f"damaged numbers: {_told(error)}") from error
         return array.astype("f4") if array.dtype.name == "bfloat16" else array
 
-    return Members(path=shown, shapes={name: tuple(t.dims) for name, t in stored.items()}, numbers=numbers)
+    shapes = {name: tuple(t.dims) for name, t in stored.items()}
+    return Members(path=shown, shapes=shapes, numbers=numbers, model=model)
 
 
-def onnx_model(path: Path, shown: Path) -> Any:
+def _onnx_model(path: Path, shown: Path) -> Any:
     """The model in an .onnx file, without numbers that it keeps in other files. Raises `KernelError`."""
     try:
         import onnx

@@ -79,6 +79,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "std of 0": (HEAD.replace("unit", "{std: 0}") + CONV, [":2:", "'std' holds 0"]),
     "means for others": (HEAD.replace("unit", "{mean: [1, 2]}") + CONV, [":2:", "2 numbers for 1 channels"]),
     "input and picture": ("input: 12x10x3\n" + HEAD + CONV, [":1:8:", "3 channels", "'picture' 1 (luma)"]),
+    "channels first": ("input: 3x224x200\nlayers: [{dense: 4}]\n", [":1:8:", "3 rows of 224", "input: 224x200x3"]),
     "neither": (HEAD.replace("picture: {channels: luma, range: unit}\n", "") + CONV, ["'input' is missing"]),
     "deformable": (HEAD + "  - {deformable: 4, name: conv}\n", ["deformable", "isn't run yet"]),
     "until nothing": (HEAD + CONV, [":until=nothing"]),
@@ -140,6 +141,21 @@ def test_more_memory_than_there_is_is_said_before_it_is_taken(folder: Path, monk
     (folder / "net.yaml").write_text(HEAD + "  - {dense: 4, name: conv}\n  - global_pool\n")
     result = run("apply", folder / "a.png", "-k", folder / "net.yaml", "-o", folder / "out.npy")
     assert result.code == 1 and "MB at a time" in result.err and "are free" in result.err
+
+
+def test_all_maps_of_a_stack_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from convcli import streams
+
+    (folder / "net.yaml").write_text(
+        "input: 12x10x3\nweights: w.npz\nlayers: [{dense: 1, name: n, weights: 'w.npz::w'}]\n"
+    )
+    np.save(folder / "x.npy", np.zeros((5, 12, 10, 3), np.float32))
+    monkeypatch.setattr(streams, "free_memory", lambda: 5 * 12 * 10 * 4 * 4 - 1)
+    result = run("apply", folder / "x.npy", "-k", folder / "net.yaml", "--layout", "nhwc", "-o", folder / "out.npy")
+    assert result.code == 1 and "MB at a time" in result.err
+    monkeypatch.setattr(streams, "free_memory", lambda: 5 * 12 * 10 * 4 * 4)
+    result = run("apply", folder / "x.npy", "-k", folder / "net.yaml", "--layout", "nhwc", "-o", folder / "out.npy")
+    assert result.code == 0, result.err
 
 
 @pytest.mark.parametrize(

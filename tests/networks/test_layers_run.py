@@ -12,6 +12,10 @@ from networks import shared
 from onnx import helper, numpy_helper
 from safetensors.numpy import save_file
 
+from convcli.filtering import Chain, filter_pixels
+from convcli.networks import runnable
+from tests.support import noise, read, run, save
+
 TOLERANCE = 1e-5
 ACTIVATIONS = {
     "": [], "relu": ["Relu"], "sigmoid": ["Sigmoid"], "tanh": ["Tanh"], "abs": ["Abs"],
@@ -248,3 +252,57 @@ def test_random_graphs(
     net, x = random_graph(kinds, channels, side)
     if net.nodes:
         net.check(tmp_path_factory.mktemp("net"), x)
+
+
+NOISE = "layers: [{dense: 1, name: a, kernel_size: 3, weights: 'w.npy'}]\n"
+
+
+def test_sizes_share_what_is_made_of_weights(tmp_path: Path) -> None:
+    """Pictures of many sizes keep one copy of a network's weights."""
+    np.save(tmp_path / "w.npy", np.ones((1, 1, 3, 3), np.float32))
+    (tmp_path / "net.yaml").write_text(f"input: 12x10x1\n{NOISE}")
+    network = runnable.load(str(tmp_path / "net.yaml"))
+    assert network
+    kernels = {id(network.on((height, 9)).layers[0].kernel) for height in range(5, 40)}
+    assert len(kernels) == 1
+
+
+def test_grey_leaves_colour_behind(tmp_path: Path) -> None:
+    """`luma` carries the colour round the network, `grey` doesn't."""
+    np.save(tmp_path / "w.npy", np.full((1, 1, 3, 3), 1 / 9, np.float32))
+    x = noise(20, 30, 3)
+    results = {}
+    for channels in ("luma", "grey"):
+        path = tmp_path / f"{channels}.yaml"
+        path.write_text(f"picture: {{channels: {channels}, range: unit}}\n{NOISE}")
+        results[channels] = shared.ours(path, x)
+    assert results["luma"].shape == (20, 30, 3) and results["grey"].shape == (20, 30, 1)
+    luma = results["luma"].astype(float) @ [0.299, 0.587, 0.114]
+    assert np.abs(luma - results["grey"][..., 0]).max() < 20  # but for colours that were cut off at black and white
+    assert np.median(np.abs(luma - results["grey"][..., 0])) <= 0.5
+    assert run("apply", save(tmp_path / "x.png", x), "-k", path, "-o", tmp_path / "y.png").code == 0
+    assert read(tmp_path / "y.png").ndim == 2
+
+
+def test_far_from_what_is_seen_there_is_colour_too(tmp_path: Path) -> None:
+    """A network that looks 24 pixels aside sees no black where a picture is transparent."""
+    np.save(tmp_path / "w.npy", np.full((1, 1, 49, 49), 1 / 49**2, np.float32))
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "picture: {channels: luma, range: unit}\n"
+        "layers: [{dense: 1, kernel_size: 49, border: replicate, weights: 'w.npy'}]\n"
+    )
+    x = np.zeros((40, 120, 2), np.uint8)
+    x[:, :60] = 200, 255
+    network = runnable.load(str(path))
+    assert network
+    assert network.sight == 24
+    y = filter_pixels(x, Chain([network])).array
+    assert (y[:, :60, 0] == 200).all() and (y[..., 1] == x[..., 1]).all()
+
+
+def test_a_window_of_the_nominal_size_is_none_of_the_whole_picture(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("input: 8x8x1\nlayers: [{pool: max, kernel_size: 8}]\n")
+    network = runnable.load(str(tmp_path / "net.yaml"))
+    assert network and not network.sees_all and not network.makes_maps
+    assert shared.ours(tmp_path / "net.yaml", np.zeros((16, 24, 1), np.float32)).shape == (2, 3, 1)

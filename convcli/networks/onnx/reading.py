@@ -12,7 +12,7 @@ from convcli.networks.network import Network
 from convcli.networks.onnx.graph import INPUT, Graph, Layer, Unsupported
 from convcli.networks.onnx.operators import ON_ROWS, OPERATORS
 from convcli.ops import tensors
-from convcli.ops.weight_files import members, onnx_model
+from convcli.ops.weight_files import members
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def read(path: Path, *, size: tuple[int, int] | None = None, strict: bool = True
     Raises `KernelError` for what is no ONNX file, and for a node that can't be taken, with its name.
     """
     stored = members(path)
-    model = onnx_model(path, path)
+    model = stored.model
     graph = Graph(model.graph, stored)
     left: list[str] = []
     for node in model.graph.node:
