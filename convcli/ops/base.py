@@ -258,16 +258,12 @@ class Kernel(Placed):
             sink = sink.finishing(bias, self.activation.curve(dtype) if self.activation else None)
         from convcli.ops.running import call_for
 
-        target: Array | None = sink.out
-        call = None
-        if sink.keeps(x.dtype):
-            call = call_for(self, x, axes, dtype, constraints.algorithm, native=True)
-        if call is None:
-            target = sink.target(dtype)
-            call = call_for(self, x, axes, dtype, constraints.algorithm)
-        if call is not None:
-            filtered = partial(call, engine.settled(x), target)
-            return engine.Cuts(lambda cut: sink.store(filtered(), 0), [(0, sink.out.shape[0])])
+        algorithm = constraints.algorithm
+        native = call_for(self, x, axes, dtype, algorithm, native=True) if sink.keeps(x.dtype) else None
+        target = sink.out if native else sink.target(dtype)
+        if call := native or call_for(self, x, axes, dtype, algorithm):
+            # Nothing is looked at yet: the input may be made by and by.
+            return engine.Cuts(partial(_stored, call, x, target, sink), [(0, sink.out.shape[0])])
         if self.copies:
             return engine.copied(x, self._moves(x.shape[:-1], axes), self.border, dtype, sink)
         return self._cuts(x, axes, dtype, sink, constraints)
@@ -306,3 +302,8 @@ class Kernel(Placed):
     def replace(self, **changes: Any) -> Self:
         """A copy with other fields."""
         return dataclasses.replace(self, **changes)
+
+
+def _stored(call: Call, x: Array, target: Array | None, sink: Sink, cut: tuple[int, int]) -> None:
+    """Makes all of a result."""
+    sink.store(call(engine.settled(x), target), cut[0])

@@ -12,6 +12,7 @@ import pytest
 import convcli
 from convcli.engine import plan, threads
 from convcli.engine.channel import whole
+from convcli.engine.sink import Sink
 from convcli.filtering.chain import Chain
 from convcli.filtering.steps import filter_pixels
 
@@ -215,3 +216,19 @@ def test_matrices_hold_any_border() -> None:
         padded = np.pad(x.astype(float), [(46, 46), (25, 25)], mode=mode)
         columns = np.apply_along_axis(np.convolve, 0, padded, down, "valid")
         assert np.abs(kernel.apply(x) - np.apply_along_axis(np.convolve, 1, columns, across, "valid")).max() <= 1e-5
+
+
+@pytest.mark.parametrize("name", [*KERNELS, "upsample-nearest-2x", "upsample-cubic-2x", "identity"])
+def test_nothing_is_read_before_the_work_begins(name: str) -> None:
+    """What a picture is made of may be made by and by, whatever its layout, and dtypes that are no library's."""
+    kernel = convcli.load(KERNELS.get(name, name))
+    for dtype in ("uint8", "uint32", "float32"):
+        picture_of = picture((44, 52, 6), dtype)
+        x = np.zeros((44, 52, 3), dtype).repeat(2, axis=-1)[..., ::2]
+        work = np.dtype(np.float32 if dtype != "uint32" else np.float64)
+        sink = Sink(np.empty((*kernel.output_shape((44, 52)), 3), work))
+        cuts = kernel.cuts(x, "yx", work, sink)
+        x[...] = picture_of[..., ::2]
+        cuts.run()
+        scale = max(1.0, float(np.abs(sink.out).max()))
+        assert np.abs(sink.out - kernel.apply(np.ascontiguousarray(x), dtype=work)).max() <= 1e-5 * scale

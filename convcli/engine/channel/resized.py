@@ -65,7 +65,8 @@ class Resizing:
         """The outputs of the input `rows` of `x` `(h, w, channels)`, into `y`, whose pixels lie side by side."""
         (top, bottom), (height, width), (down, across), r = rows, self.size, self.strides, self.reach
         if self.moves:
-            cv2.resize(x[top:bottom], (across * width, bottom - top), dst=y[::down], interpolation=self.method)
+            source = x[top:bottom] if x.dtype == y.dtype else one_channel(floats(x[top:bottom], y.dtype, "source"))
+            cv2.resize(source, (across * width, bottom - top), dst=y[::down], interpolation=self.method)
             for copy in range(1, down):
                 y[copy::down] = y[::down]
             return
@@ -150,8 +151,6 @@ def resized_cuts(x: Array, taps: Floats, windows: Sequence[Scatter], border: str
     if out is not None and not opencv_layout(one_channel(out)):
         out = None
     image, (down, across), (height, width) = one_channel(x), resizing.strides, resizing.size
-    if resizing.moves and x.dtype not in _MOVED:
-        image = one_channel(x.astype(dtype))
 
     def band(rows: tuple[int, int]) -> None:
         outputs = slice(down * rows[0], down * rows[1])
@@ -159,10 +158,9 @@ def resized_cuts(x: Array, taps: Floats, windows: Sequence[Scatter], border: str
             resizing.fill(image, rows, one_channel(out)[outputs])
             sink.store(out[outputs], outputs.start)
             return
-        kind = image.dtype if resizing.moves else dtype
-        y = scratch("resized", (outputs.stop - outputs.start, across * width, x.shape[2]), kind)
+        y = scratch("resized", (outputs.stop - outputs.start, across * width, x.shape[2]), dtype)
         resizing.fill(image, rows, y)
-        sink.store(y if kind == dtype else y.astype(dtype), outputs.start)
+        sink.store(y, outputs.start)
 
     row = down * across * width * x.shape[2] * np.dtype(dtype).itemsize
     most = (ROUNDED_BYTES if out is None else BAND_BYTES) // row
