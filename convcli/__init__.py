@@ -11,21 +11,21 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as type checkers know it: `typing` takes longer to load than `--help` to print
 if TYPE_CHECKING:
-    from typing import Any
-
     from convcli.costs.plan import plan
+    from convcli.costs.rows import compare
     from convcli.drawing import draw
     from convcli.errors import ConvcliError
     from convcli.ops import Kernel
     from convcli.spec.library import apply, load, names
 
 __version__ = "0.1.0"
-__all__ = ["ConvcliError", "Kernel", "__version__", "apply", "draw", "load", "names", "plan"]
+__all__ = ["ConvcliError", "Kernel", "__version__", "apply", "compare", "draw", "load", "names", "plan"]
 
 _HOMES = {
     "ConvcliError": "convcli.errors",
     "Kernel": "convcli.ops",
     "apply": "convcli.spec.library",
+    "compare": "convcli.costs.rows",
     "draw": "convcli.drawing",
     "load": "convcli.spec.library",
     "names": "convcli.spec.library",
@@ -33,18 +33,20 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Loads a public name from its module on first use (PEP 562).
+if not TYPE_CHECKING:  # to type checkers a name that isn't there is an error
 
-    Not by `records.lazily`, as in the packages below: nothing is loaded before the command line obeys signals.
-    """
-    if name not in _HOMES:
-        raise AttributeError(f"module 'convcli' has no attribute '{name}'")
-    import importlib
+    def __getattr__(name):
+        """Loads a public name from its module on first use (PEP 562).
 
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+        Not by `records.lazily`, as in the packages below: nothing is loaded before the command line obeys signals.
+        """
+        if name not in _HOMES:
+            raise AttributeError(f"module 'convcli' has no attribute '{name}'")
+        import importlib
+
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -36,11 +36,17 @@ def record(cls: type[T] | None = None, /, *, kw_only: bool = True, eq: bool = Tr
         dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
         methods = {**_METHODS, **_COMPARISON} if eq else _METHODS
         for name, value in {**methods, "__layout__": _Layout(cls)}.items():
-            if name not in cls.__dict__:
+            if name not in cls.__dict__ and not (name == "__repr__" and _prints_itself(cls)):
                 setattr(cls, name, value)
         return cls
 
     return decorate if cls is None else decorate(cls)
+
+
+def _prints_itself(cls: type) -> bool:
+    """Whether a class has a line of its own for its heirs, too."""
+    own: Any = cls.__repr__
+    return own is not object.__repr__ and own is not _repr
 
 
 class _Layout:

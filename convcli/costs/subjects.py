@@ -19,6 +19,8 @@ from convcli.spec.nodes import Node, Source
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from convcli.spec.library import KernelLike
+
     Pixels = npt.NDArray[Any]
 
 #: The layers of the textbook, and those that kernels are expanded into: 3 -> 128 channels, 3x3, 224x224.
@@ -32,7 +34,7 @@ NAME_LENGTH = 32
 class Request:
     """The arguments and options of `convcli compare` that say what is compared; None and "" for those not given."""
 
-    sources: Sequence[str] = ()
+    sources: Sequence[KernelLike] = ()
     in_channels: int | None = None
     out_channels: int | None = None
     groups: int | None = None
@@ -61,18 +63,21 @@ def subjects(request: Request) -> Lineup:
         _refuse_unused(request, networks=False, kernels=True)
         return kernels.textbook()
     notes: list[str] = []
-    networks = {source: _read(source, size, notes) for source in request.sources}
-    count = sum(network is not None for network in networks.values())
+    networks = [_read(source, size, notes) for source in request.sources]
+    count = sum(network is not None for network in networks)
     _refuse_unused(request, networks=count > 0, kernels=count < len(networks))
     every: list[Subject] = []
-    for source, network in ((source, networks[source]) for source in request.sources):
+    for source, network in zip(request.sources, networks, strict=True):
         every += _network(request, network, size) if network else [kernels.subject(source)]
     title = _title(every) if any(subject.network for subject in every) else kernels.title()
     return Lineup(subjects=_unique(every), title=title, notes=(*kernels.notes, *notes), pixels=pixels)
 
 
-def _read(source: str, size: tuple[int, ...] | None, notes: list[str]) -> Network | None:
+def _read(source: KernelLike, size: tuple[int, ...] | None, notes: list[str]) -> Network | None:
     """The network in a file, also of an ONNX model; None where it is no network."""
+    if not isinstance(source, str | Path):
+        return None
+    source = str(source)
     if not source.endswith(".onnx"):
         return file.load(source)
     from convcli.networks.onnx import reading
@@ -152,9 +157,9 @@ class _Kernels:
         on = f"{self._request.image or 'a picture'}, {_times(self._flow.size)}"
         return f"Kernels on {on}, {channels} channel{'s' if channels > 1 else ''}"
 
-    def subject(self, source: str) -> Subject:
+    def subject(self, source: KernelLike) -> Subject:
         """One kernel, as it is or as a layer."""
-        kernel = library.read(source)
+        kernel = source if isinstance(source, Kernel) else library.read(source)
         name = _label(source, kernel)
         if self._request.expands:
             if kernel.channels is None:
@@ -190,8 +195,10 @@ class _Kernels:
             raise UsageError(error.fact, place=place, hint=error.hint) from error
 
 
-def _label(source: str, kernel: Kernel) -> str:
+def _label(source: KernelLike, kernel: Kernel) -> str:
     """What a kernel is called in the table: its name with what is overridden; inline text where it is short."""
+    if not isinstance(source, str):
+        return kernel.name
     if source.lstrip()[0] in "[{" or "\n" in source:
         text = " ".join(source.split())
         return text if len(text) <= NAME_LENGTH else "inline"

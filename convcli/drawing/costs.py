@@ -22,6 +22,8 @@ _COLOURS: Final = 6
 def figure(report: Mapping[str, Any], *, title: str | None = None) -> Scene:
     """A report of `compare` as data (see `convcli schema --report`): dots where rows have times, else bars."""
     rows = report["rows"]
+    if not rows:
+        raise UsageError("no rows to draw")
     if len(rows) > MOST_ROWS:
         raise UsageError(f"{len(rows)} rows; at most {MOST_ROWS} are drawn")
     name = _pretty(report["title"]) if title is None else title

@@ -6,28 +6,28 @@ convcli.draw.steps({"weights": [[1, 2], [3, 4]], "stride": 2}, size=(5, 5))     
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from convcli.drawing.drawing import Drawing
+from convcli.drawing.drawing import Drawing, Look
 from convcli.errors import UsageError
+from convcli.ops.arrays import real_array
 from convcli.spec.library import check, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from convcli.engine.dtypes import ArrayLike
     from convcli.ops import Kernel
-
-    Source = str | Path | Mapping[str, Any] | Kernel
+    from convcli.spec.library import KernelLike
 
 
 def kernel(
-    source: Source, *, title: str | None = None, numbers: bool | None = None, columns: int | None = None, **look: Any
-) -> Drawing:
+    source: KernelLike, *, title: str | None = None, numbers: bool | None = None, columns: int | None = None,
+    **look: Unpack[Look],
+) -> Drawing:  # fmt: skip
     """A kernel's weights, in any form that `load` takes: a map with numbers (to 15 taps a side unless asked for),
     factors and gain; a bank as a grid of so many `columns`; slices of a 3-D kernel; stems of a 1-D one.
 
@@ -39,8 +39,8 @@ def kernel(
 
 
 def steps(
-    source: Source, size: Sequence[int] | None = None, values: ArrayLike | None = None, *, title: str | None = None,
-    filter: int = 0, stamps: bool = False, frame: int | None = None, seconds: float | None = None, **look: Any,
+    source: KernelLike, size: Sequence[int] | None = None, values: ArrayLike | None = None, *, title: str | None = None,
+    filter: int = 0, stamps: bool = False, frame: int | None = None, seconds: float | None = None, **look: Unpack[Look],
 ) -> Drawing:  # fmt: skip
     """How a kernel moves over an input of `size` per axis, or over `values`, which are then written down, with sums.
 
@@ -52,7 +52,7 @@ def steps(
     from convcli.drawing import stamps as seen_from_input, steps as moving
 
     kernel = load(source)
-    array = None if values is None else np.asarray(values, np.float64)
+    array = None if values is None else real_array(values).astype(np.float64)
     if array is not None and not np.isfinite(array).all():
         raise UsageError("values that are not finite can't be drawn")
     if size is None:
@@ -73,8 +73,8 @@ def steps(
     return drawn if frame is None else drawn.frame(frame)
 
 
-def taps(source: Source, picture: ArrayLike, points: Sequence[Sequence[int]] = (), *, title: str | None = None,
-         **look: Any) -> Drawing:  # fmt: skip
+def taps(source: KernelLike, picture: ArrayLike, points: Sequence[Sequence[int]] = (), *, title: str | None = None,
+         **look: Unpack[Look]) -> Drawing:  # fmt: skip
     """Where the outputs at `points` (y, x) read `picture`: (height, width), or (height, width, channels) of bytes.
 
     By default these are two outputs, at thirds of the picture.
@@ -86,7 +86,7 @@ def taps(source: Source, picture: ArrayLike, points: Sequence[Sequence[int]] = (
 
 
 def offsets(
-    source: Source, picture: ArrayLike, *, tap: int | None = None, title: str | None = None, **look: Any
+    source: KernelLike, picture: ArrayLike, *, tap: int | None = None, title: str | None = None, **look: Unpack[Look]
 ) -> Drawing:
     """How far from their places outputs of a deformable kernel read a picture, by one tap (default: the middle one)."""
     from convcli.drawing import offsets as fields
@@ -95,8 +95,8 @@ def offsets(
 
 
 def field(
-    sources: Sequence[Source], picture: ArrayLike, point: Sequence[int] | None = None, *, title: str | None = None,
-    **look: Any,
+    sources: Sequence[KernelLike], picture: ArrayLike, point: Sequence[int] | None = None, *, title: str | None = None,
+    **look: Unpack[Look],
 ) -> Drawing:  # fmt: skip
     """What the output at `point` (y, x; default: the middle) of several kernels, one after the other, sees."""
     from convcli.drawing import field as receptive
@@ -108,8 +108,8 @@ def field(
 
 
 def sheet(
-    sources: Sequence[Source], picture: ArrayLike, *, title: str | None = None, columns: int | None = None,
-    range: str = "auto", **look: Any,
+    sources: Sequence[KernelLike], picture: ArrayLike, *, title: str | None = None, columns: int | None = None,
+    range: str = "auto", **look: Unpack[Look],
 ) -> Drawing:  # fmt: skip
     """A picture and what each kernel makes of it, side by side; each channel of a filter bank is a panel.
 
@@ -125,7 +125,7 @@ def sheet(
     return Drawing(scene=scene, **look)
 
 
-def difference(source: Source, picture: ArrayLike, *, title: str | None = None, **look: Any) -> Drawing:
+def difference(source: KernelLike, picture: ArrayLike, *, title: str | None = None, **look: Unpack[Look]) -> Drawing:
     """A picture before and after a kernel, and the difference."""
     from convcli.drawing import sheets
 
@@ -134,7 +134,7 @@ def difference(source: Source, picture: ArrayLike, *, title: str | None = None, 
 
 def layers(
     size: Sequence[int] = (7, 7), inputs: int = 3, outputs: int = 128, taps: int = 3, *, title: str | None = None,
-    **look: Any,
+    **look: Unpack[Look],
 ) -> Drawing:  # fmt: skip
     """A standard convolution beside a depthwise separable one, as blocks of channels, with what they cost."""
     from convcli.drawing import layers as blocks
@@ -142,14 +142,19 @@ def layers(
     return Drawing(scene=blocks.figure(size, inputs, outputs, taps, title=title), **look)
 
 
-def costs(report: Mapping[str, Any], *, title: str | None = None, **look: Any) -> Drawing:
-    """The rows of a report of `convcli compare --format json`: bars, or dots where they were timed."""
+def costs(
+    report: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, title: str | None = None, **look: Unpack[Look]
+) -> Drawing:
+    """The rows of `convcli.compare`, or a report of `convcli compare --format json`: bars, or dots where timed."""
     from convcli.drawing import costs as rows
 
+    if not isinstance(report, Mapping):
+        baseline = report[0]["name"] if len(report) > 1 else None
+        report = {"title": "", "baseline": baseline, "rows": report}
     return Drawing(scene=rows.figure(report, title=title), **look)
 
 
-def _kernel_or_network(source: Source) -> Kernel:
+def _kernel_or_network(source: KernelLike) -> Kernel:
     """A kernel in any form that `load` takes, or the network in a file, with its numbers checked."""
     if isinstance(source, str) and (".yaml" in source or ".yml" in source):
         from convcli.networks import runnable
@@ -169,8 +174,6 @@ def _picture(source: Any) -> Any:
 
 def _array(source: Any) -> Any:
     """A picture as (height, width, channels)."""
-    from convcli.ops.arrays import real_array
-
     array = real_array(source)
     array = array[..., None] if array.ndim == 2 else array
     if array.ndim != 3 or array.shape[2] > 4 or not array.size:

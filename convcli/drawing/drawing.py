@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from convcli.drawing import svg
 from convcli.drawing.scene import Scene
@@ -28,6 +28,13 @@ MOST_PIXELS: Final = 1 << 29
 _OPTIONS: Final = {
     "jpeg_quality": 92, "jpeg_subsampling": "444", "webp_lossless": 1, "gif_dither": 0, "png_compression": 6,
 }  # fmt: skip
+
+
+class Look(TypedDict, total=False):
+    """The settings of a drawing."""
+
+    theme: str
+    scale: float | None
 
 
 @record(eq=False)

@@ -14,6 +14,7 @@ from convcli import engine
 from convcli.engine.geometry import Gather
 from convcli.engine.plan import FREE, Algorithm, Constraints
 from convcli.errors import FieldError, KernelError, ShapeError
+from convcli.ops import interactive
 from convcli.ops.fields import Field
 from convcli.ops.placed import Placed
 from convcli.ops.tensors import Tensor
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.drawing.drawing import Drawing
     from convcli.engine import Call, Cuts, Signature, Sink
     from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
     from convcli.ops.activation import Activation
@@ -81,6 +81,12 @@ class Kernel(Placed):
     notes: tuple[str, ...] = ()
     #: Puts an error about a field at its place in the kernel file.
     locate: Callable[[FieldError], KernelError] | None = field(default=None, repr=False, compare=False)
+
+    __repr__ = interactive.line
+    __dir__ = interactive.names
+    _repr_html_ = interactive.html
+    draw = interactive.draw
+    to_numpy = interactive.to_numpy
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to other processes: the fields, without what is made of them or their place in a file."""
@@ -151,12 +157,6 @@ class Kernel(Placed):
         if not parts:
             raise KernelError(f"kernel '{self.name}' is a {self.type}: it has no weights of its own to look at")
         return parts[0]
-
-    def draw(self, **settings: Any) -> Drawing:
-        """A drawing of its weights, as `convcli.draw.kernel` makes it."""
-        from convcli.drawing import draw
-
-        return draw.kernel(self, **settings)
 
     @property
     def looks(self) -> bool:

@@ -5,20 +5,31 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from convcli import answers, streams
 from convcli.errors import FieldError, KernelError, reason, suggestion
 from convcli.ops import Kernel
+from convcli.ops.tensors import is_array
 from convcli.records import late
-from convcli.spec.nodes import TEXT_LIMIT, Node
-from convcli.spec.reader import from_mapping, from_text, parse_overrides
+from convcli.spec.nodes import TEXT_LIMIT, Node, Source, from_python
+from convcli.spec.reader import from_mapping, from_text, override, parse_overrides
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
     from convcli.spec import matrices
+
+    class Weights(Protocol):
+        """An array of numpy's, or a tensor of another library."""
+
+        def __array__(self) -> npt.NDArray[Any]: ...
+
+    #: What a kernel is made of: its name or text, file, fields, or weights alone; or what was loaded already.
+    KernelLike: TypeAlias = "str | Path | Mapping[str, Any] | Kernel | Weights | Sequence[Any]"
 else:
     matrices = late("convcli.spec.matrices")
 
@@ -40,25 +51,34 @@ def names() -> list[str]:
     return sorted(path.stem for path in folder().iterdir() if path.suffix == ".yaml")
 
 
-def load(source: str | Path | Mapping[str, Any] | Kernel) -> Kernel:
-    """The kernel that `source` names or describes, with its numbers checked.
+def load(source: KernelLike, /, **fields: Any) -> Kernel:
+    """The kernel that `source` names or describes, with its numbers checked; `fields` override those that it has.
 
     `source` is a shipped kernel's name ("gaussian"), a name or file with fields overridden ("gaussian:sigma=3",
     "my.yaml:stride=2,border=wrap"), a path to a kernel file, YAML text ("[[0,1,0],[1,-4,1],[0,1,0]]",
     "{type: separable, taps: [1, 2, 1], divisor: sum}"), a matrix as ImageMagick, Octave, numpy or ffmpeg write it
     ("3x3: 0,1,0 1,-4,1 0,1,0", "0 1 0; 1 -4 1; 0 1 0"), a file of one (vips' .mat, .csv, .txt, .npy, .npz::name), or a
     mapping of fields, whose weights, bias, offsets and mask may be numpy arrays, or what numpy makes one of (tensors,
-    nested lists). A list of 9, 25, 49 ... numbers is a square, unless `axes: x` says that it is a row. Raises
-    `KernelError` (a `ConvcliError`) for anything wrong, with file, line and column.
+    nested lists); or these weights alone. A list of 9, 25, 49 ... numbers is a square, unless `axes: x` says that it is
+    a row. Raises `KernelError` (a `ConvcliError`) for anything wrong, with file, line and column.
 
-    >>> load("gaussian:sigma=2").taps
-    (17, 17)
+    >>> load("gaussian:sigma=2").taps, load("gaussian", sigma=2).taps, load([[1, 2, 1]], stride=2).taps
+    ((17, 17), (17, 17), (1, 3))
     """
     if isinstance(source, Kernel):
+        if fields:
+            fact = f"kernel '{source.name}' is made already: its {', '.join(fields)} can't be set"
+            raise KernelError(fact, hint="load it by its name, file or fields with these")
         return source
-    kernel = read(source)
+    kernel = read(source, {name: _field(name, value) for name, value in fields.items()})
     check(kernel)
     return kernel
+
+
+def _field(name: str, value: Any) -> Node:
+    """An overriding value of Python's; text is read as on the command line."""
+    place = f"load, {name}"
+    return override(value, place) if isinstance(value, str) else from_python(value, Source(place))
 
 
 def check(kernel: Kernel) -> None:
@@ -72,7 +92,7 @@ def check(kernel: Kernel) -> None:
         raise KernelError(error.fact, place=f"kernel '{kernel.name}'", hint=error.hint) from error
 
 
-def read(source: str | Path | Mapping[str, Any], extra: Mapping[str, Node] | None = None) -> Kernel:
+def read(source: KernelLike, extra: Mapping[str, Node] | None = None) -> Kernel:
     """As `load`, but without making the numbers: needs no numpy, and shape and counts are known all the same.
 
     `extra` overrides fields further (options of the command line); those the kernel's type lacks are an error.
@@ -81,8 +101,12 @@ def read(source: str | Path | Mapping[str, Any], extra: Mapping[str, Node] | Non
         return from_mapping(source, name="kernel", overrides=extra)
     if isinstance(source, Path):
         return _from_file(source, dict(extra or {}))
+    if is_array(source) or isinstance(source, list | tuple):
+        if isinstance(source, list | tuple) and _lists_kernels(source):
+            raise KernelError(f"{len(source)} kernels where one is taken", hint="convcli.apply(x, [...]) takes several")
+        return from_mapping({"weights": source}, name="inline", overrides=extra)
     if not isinstance(source, str):
-        forms = "a name, a path, YAML text or a mapping of fields"
+        forms = "a name, a path, YAML text, weights or a mapping of fields"
         raise KernelError(f"a kernel is {forms}, not of type {type(source).__name__}", hint="{'weights': ...}")
     if not source.strip():
         raise KernelError("an empty kernel name", hint="'convcli list' shows the names")
@@ -149,11 +173,41 @@ def _text(path: Path) -> str:
 
 
 def apply(
-    array: ArrayLike,
-    kernel: str | Path | Mapping[str, Any] | Kernel,
-    layout: str | None = None,
-    *,
+    array: ArrayLike, kernel: KernelLike, layout: str | None = None, *,
     dtype: DTypeLike | None = None,
-) -> Array:
-    """`array` filtered with a kernel in any form that `load` takes; see `Kernel.apply`."""
-    return load(kernel).apply(array, layout, dtype=dtype)
+) -> Array:  # fmt: skip
+    """`array` filtered with a kernel in any form that `load` takes, or with several, one after the other.
+
+    Between several numbers are floats; they are rounded and clipped once, to what `dtype` (by default that of the
+    array) can hold. See `Kernel.apply` for all else.
+
+    >>> apply([0, 0, 4, 0, 0], ["{weights: [1, 2, 1], divisor: sum}"] * 2, dtype="float64").tolist()
+    [0.5, 1.0, 1.5, 1.0, 0.5]
+    """
+    kernels = [load(source) for source in _chain(kernel)]
+    if len(kernels) == 1:
+        return kernels[0].apply(array, layout, dtype=dtype)
+
+    from convcli.engine.dtypes import work_dtype
+    from convcli.ops.arrays import real_array
+
+    x = real_array(array)
+    kind, between = x.dtype if dtype is None else dtype, work_dtype(x.dtype)
+    for one in kernels[:-1]:
+        rank, x = x.ndim, one.apply(x, layout, dtype=between)
+        if layout and x.ndim > rank:  # what a filter bank makes of one channel has an axis of them, the last
+            layout += "c"
+    return kernels[-1].apply(x, layout, dtype=kind)
+
+
+def _chain(source: KernelLike) -> list[Any]:
+    """The kernels of a list that holds others than numbers; else the one that it is. Raises `KernelError` for none."""
+    if not isinstance(source, list | tuple):
+        return [source]
+    if not source:
+        raise KernelError("a chain of no kernels", hint="a name, or a list of several")
+    return list(source) if _lists_kernels(source) else [source]
+
+
+def _lists_kernels(source: Sequence[Any]) -> bool:
+    return any(isinstance(one, str | Path | Mapping | Kernel) for one in source)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from networks.test_fsrcnn import onnx_model
 import convcli
 from convcli.networks import assemble
 from convcli.networks.file import from_text
-from tests.project.pages import PAGES, blocks, check, samples
+from tests.project.pages import PAGES, Block, blocks, check, samples
 from tests.support import KERNELS, ROOT
 
 #: Markdown files outside of docs/ whose links are held to lead somewhere, too.
@@ -44,15 +46,26 @@ def test_blocks_do_what_they_say(page: Path, tmp_path: Path, monkeypatch: pytest
     folder = samples(tmp_path)
     monkeypatch.chdir(folder)
     PREPARE.get(page.stem, lambda _: None)(folder)
+    names: dict[str, Any] = {}
     for number, block in enumerate(blocks(page)):
         if block.language == "console":
             check(block, folder)
         elif block.language == "python":
             exec(compile(block.text, f"{page.name}, line {block.line}", "exec"), {"__name__": "page"})
+        elif block.language == "pycon":
+            typed(block, page, names)
         elif block.language == "yaml":
             loads(block.text, folder / "kernels" / f"page-{number}.yaml")
         else:
             assert block.language in ("sh", "text"), block
+
+
+def typed(block: Block, page: Path, names: dict[str, Any]) -> None:
+    """A session of Python's, which goes on with the `names` of the page's sessions before, prints what it shows."""
+    test = doctest.DocTestParser().get_doctest(block.text, {}, page.name, str(page), block.line)
+    test.globs = names
+    told: list[str] = []
+    assert test.examples and not doctest.DocTestRunner().run(test, out=told.append, clear_globs=False).failed, told
 
 
 def loads(text: str, path: Path) -> None:
