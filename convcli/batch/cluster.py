@@ -209,10 +209,13 @@ def _report(future: Future, job: Job, earlier: Earlier | None) -> Report:
 
         what = "every worker of the cluster that filtered it died" if isinstance(error, KilledWorker) else ""
         text = what or f"the cluster failed: {_in_words(error)}"
-        return failed(job, str(ImageError(text, place=place_of(job.input))), earlier)
+        return failed(job, ImageError(text, place=place_of(job.input)), earlier)
     report: Report = future.result()
     there, _ = _absolute(job, None)
-    text = report.error.replace(there.input, job.input).replace(there.output, job.output)
+    text, place = (
+        words.replace(there.input, job.input).replace(there.output, job.output)
+        for words in (report.error, report.place)
+    )
     here = "" if Path(job.output).is_absolute() else f"{Path.cwd()}{os.sep}"
     written = tuple(replace(file, path=file.path.removeprefix(here)) for file in report.written)
-    return replace(report, input=job.input, output=job.output, error=text, written=written)
+    return replace(report, input=job.input, output=job.output, error=text, place=place, written=written)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from convcli.batch.entry import place_of
 from convcli.batch.names.jobs import Job
 from convcli.batch.one_job import run_job
 from convcli.batch.report import Report
-from convcli.batch.settings import Settings
+from convcli.batch.settings import ALONE, Hooks, Settings
 from convcli.errors import ConvcliError, ImageError
 from convcli.pictures.opencv import is_out_of_memory
 
@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 
 
 def settled(
-    job: Job, settings: Settings, earlier: Earlier | None, admit: Callable[[int], None] | None = None,
-    later: list[Pending] | None = None, *, safely: bool = False,
+    job: Job, settings: Settings, earlier: Earlier | None, hooks: Hooks = ALONE, *, safely: bool = False
 ) -> Report:  # fmt: skip
     """`run_job`, errors that are a user's to mend being reports, too.
 
     With `safely`, for a process that has other jobs to do, an error of this program's own fails this one alone.
     """
     try:
-        return run_job(job, settings, earlier, admit, later)
+        return run_job(job, settings, earlier, hooks)
     except Exception as error:
         if safely or isinstance(error, ConvcliError) or is_out_of_memory(error):
             return failed_by(error, job, earlier)
@@ -53,16 +52,17 @@ def failed_by(error: Exception, job: Job, earlier: Earlier | None) -> Report:
     """The report of a failure by an error: a user's to mend, too little memory, or a fault of this program's own."""
     if isinstance(error, ConvcliError):
         error.place = error.place or place_of(job.input)
-        return failed(job, str(error), earlier)
+        return failed(job, error, earlier)
     fact = "not enough memory"
     if not is_out_of_memory(error):
         fact = f"an error inside convcli, please report it: {type(error).__name__}: {error}"
-    return failed(job, str(ImageError(" ".join(fact.split()), place=place_of(job.input))), earlier)
+    return failed(job, ImageError(" ".join(fact.split()), place=place_of(job.input)), earlier)
 
 
-def failed(job: Job, error: str, earlier: Earlier | None) -> Report:
+def failed(job: Job, error: ConvcliError, earlier: Earlier | None) -> Report:
     """The report of a failure. What a former run wrote there is still known to be ours."""
-    return _remembering(Report(input=job.input, output=job.output, status="failed", error=error), earlier)
+    text, place = str(error), error.place.replace("\n", "\\n")
+    return _remembering(Report(input=job.input, output=job.output, status="failed", error=text, place=place), earlier)
 
 
 def not_started(job: Job, earlier: Earlier | None) -> Report:
@@ -83,4 +83,4 @@ def lost(job: Job, earlier: Earlier | None, death: Death) -> Report:
     """The report of a job whose process died."""
     hint = "memory may have run out: fewer --jobs take less" if death.is_kill else ""
     error = ImageError(f"the process that filtered it {death}", place=place_of(job.input), hint=hint)
-    return failed(job, str(error), earlier)
+    return failed(job, error, earlier)

@@ -23,6 +23,10 @@ else:  # not for a single output
 Output: TypeAlias = tuple[str, bytes | Iterable[bytes], bool]
 
 
+class ExistsError(ImageError):
+    """An output has the name of a file that is not to be replaced."""
+
+
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Raise ImageError, before any work, where a file can't be written: it exists, or its folder won't take it."""
     check_new(path, overwrite=overwrite)
@@ -271,7 +275,7 @@ def _put_aside(place: str, backup: str) -> ImageError:
 
 
 def _exists(place: str) -> ImageError:
-    return ImageError("it exists already", place=place, hint="--overwrite replaces it")
+    return ExistsError("it exists already", place=place, hint="--overwrite replaces it")
 
 
 def _failed(place: str, error: OSError) -> ImageError:

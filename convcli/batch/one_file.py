@@ -12,7 +12,7 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -23,7 +23,7 @@ from convcli.batch.entry import Entry, place_of
 from convcli.batch.names import inputs
 from convcli.batch.names.jobs import STANDARD, output_format
 from convcli.batch.report import Report
-from convcli.batch.settings import PictureSettings
+from convcli.batch.settings import ALONE, Hooks, PictureSettings
 from convcli.engine.threads import is_room, thread_count
 from convcli.filtering import Filtered, Picture, Steps, paging
 from convcli.filtering.graph import Read
@@ -49,18 +49,12 @@ _HELD: Final = 1 << 26
 
 
 class OneFile:
-    """The way of the input of `entry`.
+    """The way of the input of `entry`."""
 
-    `admit` is called with the bytes of memory that the input will take, and returns when there is room for them. A
-    whole output may be added to `later`: the report is of when it is finished.
-    """
-
-    def __init__(
-        self, entry: Entry, admit: Callable[[int], None] | None = None, later: list[files.Pending] | None = None
-    ) -> None:
+    def __init__(self, entry: Entry, hooks: Hooks = ALONE) -> None:
         self._entry, self._job, self._settings = entry, entry.job, entry.settings
         self._pictures = self._settings.pictures or PictureSettings()
-        self._admit, self._later = admit, later
+        self._admit, self._later, self._watch = hooks.admit, hooks.later, hooks.watch
         self._begun = time.perf_counter()
 
     def report(self, data: bytes | None) -> Report:
@@ -154,6 +148,8 @@ class OneFile:
             writer = encoding.writer(file, target, result)
             for cut in steps:
                 steps.later(behind, cut, _write, writer, file, steps.rows(cut))
+                if self._watch:
+                    self._watch(cut[1] / picture.shape[0])
             steps.settle(0)
             before = time.perf_counter()
             writer.end()

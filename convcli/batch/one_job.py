@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from convcli.batch import files
@@ -10,7 +9,7 @@ from convcli.batch.entry import Entry
 from convcli.batch.names import inputs
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Report
-from convcli.batch.settings import Settings
+from convcli.batch.settings import ALONE, Hooks, Settings
 from convcli.pictures.opencv import opencv
 
 if TYPE_CHECKING:
@@ -18,12 +17,11 @@ if TYPE_CHECKING:
 
 
 def run_job(
-    job: Job, settings: Settings, earlier: Earlier | None = None, admit: Callable[[int], None] | None = None,
-    later: list[files.Pending] | None = None,
+    job: Job, settings: Settings, earlier: Earlier | None = None, hooks: Hooks = ALONE
 ) -> Report:  # fmt: skip
     """One input from bytes to bytes. Raises `ConvcliError`; then nothing was written.
 
-    `earlier` is what a record says of this output; `admit` and `later` are those of `OneFile`.
+    `earlier` is what a record says of this output.
     """
     if job.fault:
         raise job.fault
@@ -31,7 +29,11 @@ def run_job(
     if not job.frames and (there := entry.there([job.output])):
         return there
     if job.output != STANDARD and not job.frames:
-        files.check_target(job.output, overwrite=entry.lenient)
+        try:
+            files.check_target(job.output, overwrite=entry.lenient)
+        except files.ExistsError as error:
+            error.hint += ", --skip-existing leaves it"
+            raise
     if job.backup:
         files.check_backup(job.output, job.backup)
     inputs.check_input(job.input)
@@ -40,4 +42,4 @@ def run_job(
     opencv()
     from convcli.batch.one_file import OneFile
 
-    return OneFile(entry, admit, later).report(piped)
+    return OneFile(entry, hooks).report(piped)

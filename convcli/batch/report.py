@@ -28,6 +28,8 @@ class Report:
     #: "done", "failed", "skipped" (done by a former run) or "not started" (the run stopped at a failure before it).
     status: str
     error: str = ""
+    #: What that is the fault of, as it begins: an input or output, or a line of a file.
+    place: str = ""
     #: Why it was skipped, not started, or done without writing.
     reason: str = ""
     format_in: str = ""

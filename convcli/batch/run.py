@@ -14,7 +14,7 @@ from convcli.batch import temporaries
 from convcli.batch.failures import finished, lost, not_started, settled
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Report
-from convcli.batch.settings import Course, Settings
+from convcli.batch.settings import Course, Hooks, Settings
 from convcli.errors import ConvcliError, ImageError, UsageError, reason
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ class Reporter(Protocol):
 
     def tick(self) -> None:
         """Called several times a second while there is nothing else."""
+
+    def watch(self, share: float) -> None:
+        """So much of the only input is written, from 0 to 1."""
 
 
 def prepare(jobs: Sequence[Job]) -> None:
@@ -144,7 +147,7 @@ class _Run:
         processes = 0 if scheduler else min(_processes(self._jobs, self._course.processes), len(self._jobs))
         if len(self._jobs) == 1 and processes:
             for number, (job, earlier) in self._items():
-                yield number, settled(job, self._settings, earlier)
+                yield number, settled(job, self._settings, earlier, Hooks(watch=self._reporter.watch))
             return
         if processes == 1:
             self._in_this_process()
@@ -187,7 +190,7 @@ class _Run:
         try:
             for number, item in self._items():
                 begun, later = time.monotonic(), []
-                result = _made(item, self._settings, admit, later)
+                result = _made(item, self._settings, Hooks(admit=admit, later=later))
                 if fault:
                     raise fault
                 if not isinstance(result, Later):
@@ -241,14 +244,14 @@ def _processes(jobs: Sequence[Job], wanted: int) -> int:
 
 
 def _made(
-    item: tuple[Job, Earlier | None], settings: Settings, admit: Callable[[int], None] | None = None,
-    later: list[Pending] | None = None, *, safely: bool = False,
+    item: tuple[Job, Earlier | None], settings: Settings, hooks: Hooks, *, safely: bool = False
 ) -> Report | Later:  # fmt: skip
-    """A job, whose output, if it is in `later`, waits for the disk."""
+    """A job, whose output may wait for the disk."""
     from convcli.batch.workers import Later
 
     job, earlier = item
-    report = settled(job, settings, earlier, admit, later, safely=safely)
+    report = settled(job, settings, earlier, hooks, safely=safely)
+    later = hooks.later
     return Later(partial(finished, job, report, earlier, later), later) if later else report
 
 
@@ -268,7 +271,7 @@ class _Work:
         self._settle_in()
         self._later = []
         settings = self._settings.again() if again else self._settings
-        return _made(item, settings, ask, self._later, safely=True)
+        return _made(item, settings, Hooks(admit=ask, later=self._later), safely=True)
 
     def _settle_in(self) -> None:
         """What a process that has others beside it does first."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from convcli.batch.names.finding import Places, identity
 from convcli.batch.names.jobs import STANDARD, Job
@@ -15,6 +15,7 @@ from convcli.pictures.table import MAX_PIXELS
 from convcli.records import record
 
 if TYPE_CHECKING:
+    from convcli.batch.files import Pending
     from convcli.batch.resume import Recording
 
 
@@ -82,6 +83,24 @@ class Settings:
     def replaces(self) -> bool:
         """Whether an output may be there already: to be replaced, or to be compared with what a former run made."""
         return self.overwrite or (self.recording is not None and self.recording.resumes)
+
+
+@record
+class Hooks:
+    """What a run has done while a job is under way.
+
+    `admit` is called with the bytes of memory that the input will take, and returns when there is room for them. A
+    whole output may be added to `later`: the report is of when it is finished. `watch` is told which share of a picture
+    in bands is written.
+    """
+
+    admit: Callable[[int], None] | None = None
+    later: list[Pending] | None = None
+    watch: Callable[[float], None] | None = None
+
+
+#: Of a job that stands alone.
+ALONE: Final = Hooks()
 
 
 @record

@@ -33,6 +33,10 @@ COMMANDS = {
 }
 
 
+#: Characters of a command line that is shown whole.
+_LONGEST_LINE = 1000
+
+
 class Commands(Group):
     """A group that imports a command's module only when the command is called."""
 
@@ -140,17 +144,17 @@ def run(arguments: list[str], failure: OSError | None = None) -> int:
         return 2
     except click.ClickException as error:
         return _usage(error, arguments)
-    except (click.Abort, KeyboardInterrupt):
-        _say("Stopped.")
+    except (click.Abort, KeyboardInterrupt) as error:
+        _stopped(arguments, error.__cause__ or error)
         return 130
     except Terminated as error:
-        _say("Stopped.")
+        _stopped(arguments, error)
         return error.code
     except RuntimeError as error:
         # Python before 3.12 wraps what a signal's handler raises while a class is made.
         if not isinstance(error.__cause__, KeyboardInterrupt | Terminated):
             raise
-        _say("Stopped.")
+        _stopped(arguments, error.__cause__)
         return error.__cause__.code if isinstance(error.__cause__, Terminated) else 130
     except MemoryError:
         _say("Error: not enough memory")
@@ -169,6 +173,22 @@ def run(arguments: list[str], failure: OSError | None = None) -> int:
     except OSError as error:
         _say(f"Error: {printable(_os_error(error))}")
         return 1
+
+
+def _stopped(arguments: list[str], error: BaseException) -> None:
+    """The last word on a run that was stopped: of one that is recorded, the line that goes on with it.
+
+    What is to be added to the line for that stands in the error's notes.
+    """
+    _say("Stopped.")
+    notes = getattr(error, "__notes__", None)
+    if notes is not None:
+        import shlex
+
+        line = shlex.join(["convcli", *arguments, *filter(None, notes)])
+        if len(line) > _LONGEST_LINE:  # names that a shell has put in
+            line = " ".join(["the same line", *(f"with {note}" for note in filter(None, notes))])
+        _say(f"  hint: goes on from there: {printable(line)}")
 
 
 def _unread(stream: TextIO) -> bool:

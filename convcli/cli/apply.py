@@ -203,6 +203,11 @@ def _run(jobs: Sequence[Job], settings: Settings, course: Course, **words: bool)
     reporter = Reporter(len(jobs), **words)
     try:
         good = run_jobs(jobs, settings, reporter, course)
+    except BaseException as error:
+        resumable = course.resume or not any(job.in_place and not job.backup for job in jobs)
+        if course.report_file is not None and resumable and not isinstance(error, Exception):  # Ctrl-C, or a signal
+            error.add_note("" if course.resume else "--resume")
+        raise
     finally:
         reporter.close()
     return 0 if good else 1

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NUMBER = click.IntRange(min=1)
 #: Formats by the ending of --output.
-ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown"}
+ENDINGS = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown", ".txt": "table", "": "table"}
 
 #: What -h shows.
 OFTEN = ("size", "in-channels", "out-channels", "time", "image", "as", "sort", "columns", "json", "output", "draw")
@@ -53,7 +53,7 @@ OFTEN = ("size", "in-channels", "out-channels", "time", "image", "as", "sort", "
     help="How the report is written; by default a table, or what the ending of --output says.",
 )  # fmt: skip
 @click.option("--json", "format_", flag_value="json", help="The same as --format json.")
-@click.option("-o", "--output", metavar="FILE", help="Write the report to a file: .json, .csv, .md or text.")
+@click.option("-o", "--output", metavar="FILE", help="Write the report to a file: .json, .csv, .md or .txt.")
 @click.option("--draw", "drawing", metavar="FILE", help="Draw the rows: bars, with --time dots; .svg .png .webp ...")
 @click.option("--overwrite", is_flag=True, help="Replace the files of --output and --draw.")
 def command(
@@ -88,6 +88,7 @@ def command(
         from convcli.drawing.drawing import format_of
 
         format_of(drawing)
+    format_ = format_ or _format_of(output or "")
     for target in filter(None, (output, drawing)):
         files.check_target(target, overwrite=overwrite)
     run = _Run(subjects(Request(**{**options, "swap": options["swap"] or ""})))
@@ -95,13 +96,23 @@ def command(
     if timed:
         run.measure(budget, algorithm)
         comparison = run.comparison(baseline=baseline, **order)
-    format_ = format_ or ENDINGS.get(Path(output or "").suffix.lower(), "table")
     if drawing:
         _draw(comparison, drawing, overwrite=overwrite)
     _write(comparison, keys, format_, output, overwrite=overwrite)
     if run.stopped:
         click.echo("Stopped.", err=True)
     return 130 if run.stopped else 0
+
+
+def _format_of(output: str) -> str:
+    """The format that a report's file is named after. Raises UsageError."""
+    from convcli.errors import UsageError
+
+    ending = Path(output).suffix.lower()
+    if ending not in ENDINGS:
+        hint = f"endings that can be written: {' '.join(filter(None, ENDINGS))}; --format says it for any name"
+        raise UsageError(f"no report has the ending '{ending}': {output}", hint=hint)
+    return ENDINGS[ending]
 
 
 def _draw(comparison: Comparison, file: str, *, overwrite: bool) -> None:

@@ -13,7 +13,8 @@ from convcli.batch import Report
 from convcli.errors import one_line, printable
 
 if TYPE_CHECKING:
-    from convcli.reports.progress import Bar, Plain
+    from convcli.cli.alike import Alike
+    from convcli.reports.progress import Bar, Plain, Share
 
 #: A clipped share below this is not worth a warning.
 CLIPPED_WARNING = 0.01
@@ -34,6 +35,16 @@ class Reporter:
         self._done = self._clipped = 0
         self._worst: Report | None = None
         self._display: Bar | Plain | None = None
+        self._share: Share | None = None
+        self._alike: Alike | None = None
+        if self._single and watched and not (quiet or as_json):
+            from convcli.reports.progress import Share
+
+            self._share = Share(sys.stderr)
+        elif not (self._single or as_json):
+            from convcli.cli.alike import Alike
+
+            self._alike = Alike(self._say)
         if not (self._single or quiet or as_json):
             from convcli.reports.progress import Bar, Plain, Tally
 
@@ -48,18 +59,36 @@ class Reporter:
 
     def tick(self) -> None:
         """Keeps what moves moving."""
+        if self._alike:
+            self._alike.pause()
         if self._display:
             self._display.update()
 
+    def watch(self, share: float) -> None:
+        """Takes how much of the only input is done, from 0 to 1."""
+        if self._share:
+            self._share.update(share)
+
     def tell(self, report: Report) -> None:
         """Takes the report of the next input."""
-        if self._display is None:
-            self._write(report, sys.stderr)
+        if self._share:
+            self._share.close()
+        if self._alike and report.status == "failed":
+            self._alike.add(report)
             return
         text = io.StringIO()
         self._write(report, text)
         if text.getvalue():
-            self._display.say(text.getvalue())
+            if self._alike:
+                self._alike.tell()
+            self._say(text.getvalue())
+
+    def _say(self, text: str) -> None:
+        """Writes whole lines."""
+        if self._display:
+            self._display.say(text)
+        else:
+            sys.stderr.write(text)
 
     def _write(self, report: Report, stream: TextIO) -> None:
         if self._as_json:
@@ -88,6 +117,10 @@ class Reporter:
 
     def close(self) -> None:
         """Clears the bar away, and sums a batch up where that says more than silence."""
+        if self._share:
+            self._share.close()
+        if self._alike:
+            self._alike.tell(last=True)
         if self._display is None:
             return
         self._display.close()

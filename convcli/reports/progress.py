@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _BETWEEN_DRAWINGS_S: Final = 0.1
 _BETWEEN_LINES_S: Final = 10.0
+#: Seconds after which one wants to know how far a single thing is.
+_UNSAID_S: Final = 2.0
 
 
 @dataclass
@@ -152,6 +154,47 @@ class Bar:
         self._progress.console.print(Text(text.removesuffix("\n")), soft_wrap=True)
 
     def close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+class Share:
+    """How much of one thing is done, as a bar on a terminal, where it takes long."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock = stream, clock
+        self._started = clock()
+        self._drawn = self._started + _UNSAID_S
+        self._progress: Progress | None = None
+
+    def update(self, share: float) -> None:
+        """So much is done, from 0 to 1."""
+        now = self._clock()
+        if now < self._drawn:
+            return
+        self._drawn = now + _BETWEEN_DRAWINGS_S
+        if self._progress is None:
+            self._start()
+        assert self._progress is not None
+        left = round((now - self._started) * (1 - share) / max(share, 1e-3))
+        self._progress.update(self._progress.task_ids[0], completed=share, left=f"{left // 60}:{left % 60:02d} left")
+        self._progress.refresh()
+
+    def _start(self) -> None:
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+        columns = (BarColumn(bar_width=None), TaskProgressColumn(), TextColumn("{task.fields[left]}", markup=False))
+        self._progress = Progress(
+            *columns, console=console(self._stream), transient=True, auto_refresh=False, expand=True,
+            redirect_stdout=False, redirect_stderr=False,
+        )  # fmt: skip
+        self._progress.add_task("", total=1, left="")
+        self._progress.start()
+
+    def close(self) -> None:
+        """Takes the bar away, for good."""
+        self._drawn = float("inf")
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

@@ -204,7 +204,7 @@ def test_a_signal_ends_all_processes(tmp_path: Path, number: signal.Signals, to_
         process.send_signal(number)
     _, err = process.communicate(timeout=20)
     assert process.returncode in (code, -number)
-    assert err.decode().strip() == "Stopped."
+    assert err.decode().split()[:4] == ["Stopped.", "hint:", "goes", "on"] and b" --resume\n" in err
     assert gone(found)
     assert leftovers(tmp_path) == []
     for path in (tmp_path / "out").iterdir():

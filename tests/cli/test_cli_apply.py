@@ -119,7 +119,10 @@ def test_what_is_there_is_kept_without_overwrite(here: Path) -> None:
     save(Path("in.png"), noise(6, 5))
     Path("out.png").write_bytes(b"precious")
     result = run("apply", "in.png", "-k", "gaussian", "-o", "out.png")
-    assert (result.code, result.err) == (1, "Error: out.png: it exists already\n  hint: --overwrite replaces it\n")
+    assert (result.code, result.err) == (
+        1,
+        "Error: out.png: it exists already\n  hint: --overwrite replaces it, --skip-existing leaves it\n",
+    )
     assert Path("out.png").read_bytes() == b"precious"
     assert run("apply", "in.png", "-k", "identity", "-o", "out.png", "--overwrite").code == 0
     assert np.array_equal(read(Path("out.png")), noise(6, 5))

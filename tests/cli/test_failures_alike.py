@@ -1,0 +1,183 @@
+"""Failures of one cause in one line, what goes on after Ctrl-C, and how far a single large picture is."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from convcli.batch import Report
+from convcli.cli.alike import Alike
+from convcli.reports.progress import Share
+from tests.support import command, environment, noise, run, save
+
+
+def failure(name: str, fact: str) -> Report:
+    return Report(input=name, output="", status="failed", error=f"{name}: {fact}", place=name)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_many_outputs_that_exist_are_one_line(here: Path, jobs: str) -> None:
+    names = [save(Path(f"{number:03}.png"), noise(4, 5)).name for number in range(40)]
+    Path("out").mkdir()
+    for name in names:
+        Path("out", name).write_text("mine")
+    arguments = ["apply", *names, "-k", "box", "-o", "out/", "-j", jobs]
+    result = run(*arguments)
+    error, hint, summary = result.err.splitlines()
+    assert result.code == 1
+    assert error == "Error: out/000.png and 39 others: it exists already"
+    assert hint == "  hint: --overwrite replaces it, --skip-existing leaves it"
+    assert summary.startswith("0 done, 40 failed in ")
+    assert run(*arguments, "-q").err.splitlines() == [error, hint]
+    lines = [json.loads(line) for line in run(*arguments, "--json").err.splitlines()]
+    assert [(line["place"], line["error"].partition("\n")[0]) for line in lines] == [
+        (f"out/{name}", f"out/{name}: it exists already") for name in names
+    ]
+    assert run(*arguments, "--skip-existing").code == 0
+
+
+def test_a_missing_library_is_told_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heif = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+    for number in range(30):
+        Path(f"{number:02}.heic").write_bytes(heif)
+    save(Path("good.png"), noise(9, 8, 3))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    result = run("apply", ".", "-k", "box", "-o", "out/", "--format", "png", "-j", "1")
+    assert len(result.errors()) == 1 and "00.heic and 29 others: " in result.err and "pip install" in result.err
+    assert [path.name for path in Path("out").iterdir()] == ["good.png"]
+
+
+def test_a_few_are_told_each_in_their_order() -> None:
+    told: list[str] = []
+    alike = Alike(told.append)
+    for number in range(9):
+        alike.add(failure(f"{number}.png", "damaged"))
+        alike.add(failure(f"{number}.gif", "truncated" if number else "empty"))
+    alike.tell()
+    assert told == [
+        f"Error: {number}.{kind}: {fact}\n" for number in range(9)
+        for kind, fact in (("png", "damaged"), ("gif", "truncated" if number else "empty"))
+    ]  # fmt: skip
+    alike.tell(last=True)
+    assert len(told) == 18
+
+
+def test_others_of_a_cause_that_is_known_are_counted_until_the_end() -> None:
+    told, now = list[str](), [0.0]
+    alike = Alike(told.append, lambda: now[0])
+    for number in range(20):
+        alike.add(failure(f"{number}.png", "damaged"))
+    alike.pause()
+    assert told == []  # others may come
+    now[0] = 1.5
+    alike.pause()
+    assert told == ["Error: 0.png and 19 others: damaged\n"]
+    alike.add(failure("a.gif", "truncated"))
+    for number in range(20, 50):
+        now[0] += 1
+        alike.add(failure(f"{number}.png", "damaged"))
+        alike.pause()
+    assert told[1:] == ["Error: a.gif: truncated\n"]
+    alike.tell(last=True)
+    assert told[2:] == ["Error: 20.png and 29 more: damaged\n"]
+
+
+def test_causes_that_become_many_later() -> None:
+    told: list[str] = []
+    alike = Alike(told.append)
+    for number in range(14):
+        alike.add(failure(f"{number}.png", "damaged"))
+        alike.tell()
+    alike.tell(last=True)
+    assert told == [*(f"Error: {number}.png: damaged\n" for number in range(9)), "Error: 9.png: damaged\n",
+                    "Error: 10.png and 3 more: damaged\n"]  # fmt: skip
+
+
+@pytest.mark.parametrize("ways", [[], ["--resume"], ["--in-place", ".bak"]])
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_the_line_that_goes_on_after_ctrl_c(here: Path, ways: list[str]) -> None:
+    """As it stands there, it is typed."""
+    for number in range(30):
+        save(Path(f"{number} a.png"), noise(300, 400, 3, seed=number))
+    arguments = ["apply", "*.png", "-k", "jitter", *ways, "--report-file", "run 1.jsonl", "-q", "-j", "1"]
+    arguments += [] if "--in-place" in ways else ["-o", "out/"]
+    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, env=environment(), text=True)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and (not Path("run 1.jsonl").exists() or not Path("run 1.jsonl").stat().st_size):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    stopped, hint = err.strip().splitlines()
+    assert (process.returncode, stopped) == (130, "Stopped.")
+    line = hint.removeprefix("  hint: goes on from there: ")
+    assert shlex.split(line) == ["convcli", *arguments, *([] if "--resume" in ways else ["--resume"])]
+    done = run(*shlex.split(line)[1:])
+    assert (done.code, done.err) == (0, "")
+    assert len(Path("run 1.jsonl").read_text().splitlines()) == 30
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("arguments", [["-o", "out/"], ["--in-place", "--report-file", "r.jsonl"]])
+def test_a_run_that_cant_be_gone_on_with_says_no_line(here: Path, arguments: list[str]) -> None:
+    for number in range(30):
+        save(Path(f"{number}.png"), noise(300, 400, 3, seed=number))
+    line = command("apply", "*.png", "-k", "jitter", *arguments, "-j", "1", "--json")
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, env=environment(), text=True)
+    assert process.stderr is not None and "done" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1].splitlines()[-1] == "Stopped."
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_after_two_seconds_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    now, stream = [0.0], Screen()
+    share = Share(stream, lambda: now[0])
+    now[0] = 1.9
+    share.update(0.1)
+    share.close()
+    assert stream.getvalue() == ""
+    share = Share(stream, lambda: now[0])
+    now[0] += 4
+    share.update(0.25)
+    assert re.search(r"25%.* 0:12 left", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue()))
+    share.close()
+    length = len(stream.getvalue())
+    now[0] += 4
+    share.update(0.5)
+    assert len(stream.getvalue()) == length
+
+
+def test_a_single_picture_in_bands_tells_how_far_it_is(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from convcli.cli.reporter import Reporter
+
+    shares: list[float] = []
+    monkeypatch.setattr(Reporter, "watch", lambda self, share: shares.append(share))
+    save(Path("in.tif"), noise(3000, 1500, 3))
+    assert run("apply", "in.tif", "-k", "gaussian", "-o", "out.tif", "-q").code == 0
+    assert len(shares) > 1 and shares == sorted(shares) and shares[-1] == 1.0
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t.png", "t.cvs", "t.pdf"])
+def test_reports_of_no_known_ending_are_refused(here: Path, name: str) -> None:
+    result = run("compare", "sharpen", "-o", name)
+    assert (result.code, Path(name).exists()) == (2, False)
+    assert result.err == (
+        f"Error: no report has the ending '.{name[2:]}': {name}\n"
+        "  hint: endings that can be written: .json .csv .md .markdown .txt; --format says it for any name\n"
+    )
+    assert run("compare", "sharpen", "-o", name, "--format", "csv").code == 0
+    assert Path(name).read_text().startswith("name,")
