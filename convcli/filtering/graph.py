@@ -216,7 +216,11 @@ class Convolved(Node):
         if cut not in self._known:
             rows = self._kernel.rows_read(*cut, (height, width))
             self._known[cut] = rows_behind(*rows, height, self._kernel.border)
-        return dict.fromkeys(self.sources, self._known[cut])
+        reads: dict[Node, list[Cut]] = dict.fromkeys(self.sources, self._known[cut])
+        if self._guide and self._kernel.is_supplied:
+            guide = self._guide.node
+            reads[guide] = [cut, *(reads[guide] if guide is source else [])]
+        return reads
 
     @property
     def limited(self) -> str:

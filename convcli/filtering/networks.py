@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 #: Pixels beside what is transparent whose colours a network sees there, at least and at most.
 NEAR, FAR = 12, 96
 
-#: Makes the node of a kernel on a part, of a shape.
-Convolve = Callable[[Part, Kernel, Sequence[int]], Node]
+
+class Convolve(Protocol):
+    """Makes the node of a kernel on a part, of a shape; `guide` has its offsets where another layer makes them."""
+
+    def __call__(self, part: Part, kernel: Kernel, shape: Sequence[int], *, guide: Part | None = None) -> Node: ...
 
 
 def laid_out(network: NetworkKernel, part: Part, axes: str, white: float, convolve: Convolve) -> Part:
@@ -48,7 +51,7 @@ def laid_out(network: NetworkKernel, part: Part, axes: str, white: float, convol
 
 def _node(placed: Placed, parts: Sequence[Part], shape: Sequence[int], convolve: Convolve) -> Node:
     if placed.kernel:
-        return convolve(parts[0], placed.kernel, shape)
+        return convolve(parts[0], placed.kernel, shape, guide=parts[1] if len(parts) > 1 else None)
     dtype = parts[0].node.dtype
     curve = placed.activation.curve(dtype) if placed.activation else None
     if placed.type.startswith("upsample"):

@@ -16,6 +16,8 @@ from convcli.networks.placed import Flow, Placed, place_kernel
 from convcli.networks.swaps import Swap, swapped
 from convcli.networks.weights import Shelf
 from convcli.ops import Kernel
+from convcli.ops.branches import Supplied
+from convcli.ops.deformable import Deformable
 from convcli.ops.weights import paddings, per_axis
 from convcli.spec.nodes import Node
 
@@ -105,9 +107,27 @@ class _Builder:
         layer, swap = swapped(layer, flow.channels, self.network.swap, name)
         if swap:
             self.swaps.append(swap)
+        offsets = item.fields.get("offsets") if layer.type == "deformable" else ""
+        if offsets:
+            layer = replace(layer, supplied=True)
         if not swap or swap.reason:  # what was swapped in was never trained
             layer = self.shelf.furnish(layer, (name, item.name), item.fields)
-        return self._weighted(layer, flow, name)
+        result = self._weighted(layer, flow, name)
+        if offsets:
+            self._supply(self._earlier("offsets", offsets))
+        return result
+
+    def _supply(self, offsets: Flow) -> None:
+        """Has the last layer, a deformable one, read its offsets there."""
+        placed = self.layers[-1]
+        kernel = placed.kernel
+        assert isinstance(kernel, Deformable)
+        assert isinstance(kernel.offsets, Supplied)
+        made, needed = (*offsets.size, offsets.channels), (*placed.size_out, kernel.offsets.planes)
+        if made != needed:
+            fact = f"the offsets are {'x'.join(map(str, made))}; the layer takes {'x'.join(map(str, needed))}"
+            raise FieldError("offsets", fact, hint="its kernel_size, stride, padding, mask and offset_groups say so")
+        self.layers[-1] = replace(placed, inputs=(*placed.inputs, *offsets.sources))
 
     def _weighted(self, layer: Layer, flow: Flow, name: str, type: str = "") -> Flow:
         """A layer with weights; what of them was made ready for one size is so for all."""
@@ -118,7 +138,7 @@ class _Builder:
                 flow.channels,
                 layer.kernel(flow.channels, dict(zip(flow.axes, flow.size, strict=True)), name),
             )
-            if layer.type != "deformable":  # whose offsets fit one size
+            if not layer.fits_one_size:
                 self._kernels[name] = known
         return self._placed(place_kernel(known[2], flow, name, type=type, branches=True, sees_all=type == "fc"))
 

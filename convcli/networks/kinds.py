@@ -62,7 +62,10 @@ KINDS: dict[str, Kind] = {
     "deformable": Kind(
         "Deformable convolution with its offset branch; its output channels.",
         _COMMON | _GROUPS | _WEIGHTS | {
-            "mask": Field("flag", "Version 2: a mask branch besides the offset branch.", False),
+            "offsets": Field("text", "The earlier layer that makes its offsets, instead of a branch of its own.", ""),
+            "mask": Field(
+                "flag", "Version 2: a mask branch besides the offset branch, or the last third of `offsets`.", False
+            ),
             "offset_groups": Field("whole", "Groups of channels with offsets of their own.", 1),
         },
     ),

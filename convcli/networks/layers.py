@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convcli.engine.geometry import AxisPadding, gather_window
 from convcli.errors import FieldError, ShapeError
 from convcli.ops import TYPES, Kernel, tensors
+from convcli.ops.activation import Activation
+from convcli.ops.branches import BranchCall, Supplied, branch_call
 from convcli.ops.deformable import Deformable
 from convcli.ops.tensors import Tensor
 from convcli.ops.transposed import Transposed
 from convcli.records import record
 
-if TYPE_CHECKING:
-    from convcli.ops.activation import Activation
-
+#: What of `Layer.tensors` belongs to the branches of a deformable layer.
+BRANCHES = ("offsets", "offsets.bias", "mask", "mask.bias")
 #: Pixels by which the random offsets of a deformable layer stray (one standard deviation).
 OFFSET_SPREAD = 0.5
 
@@ -26,8 +27,7 @@ OFFSET_SPREAD = 0.5
 class Layer:
     """A layer: everything about it but its input. `taps`, `stride`, `dilation`, `padding` have one entry per axis.
 
-    `mask` makes a deformable layer version 2; `multiplier` is the number of kernels per channel of the depthwise half
-    of a depthwise separable one.
+    `mask` makes a deformable layer version 2, which is `supplied` with offsets where another layer makes them.
     """
 
     type: str
@@ -44,6 +44,7 @@ class Layer:
     activation: Activation | None = None
     mask: bool = False
     offset_groups: int = 1
+    supplied: bool = False
     #: The true numbers by what they are, "weights" or "bias" for one; random ones stand for what is missing.
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -61,8 +62,19 @@ class Layer:
         }  # fmt: skip
         fields |= _WEIGHTS[self.type](self, channels, sizes)
         for part, tensor in self.tensors.items():
-            _put(fields, part, tensor)
+            if part not in BRANCHES:
+                _put(fields, part, tensor)
         return TYPES[self.type].build(fields)
+
+    @property
+    def has_branches(self) -> bool:
+        """Whether the branches of a deformable layer have their true numbers."""
+        return "offsets" in self.tensors
+
+    @property
+    def fits_one_size(self) -> bool:
+        """Whether its kernel does: a deformable one's with random offsets, one for each output."""
+        return self.type == "deformable" and not self.supplied and not self.has_branches
 
     def _check(self, channels: int) -> None:
         """What the shapes of weights can't tell: input channels per group, offset groups."""
@@ -88,13 +100,17 @@ def _put(fields: dict[str, Any], part: str, tensor: Tensor) -> None:
         fields["bias"] = tensor
         return
     held, axis = (fields["taps"], part) if part in "zyx" else (fields, part)
-    expected = held[axis].shape
+    held[axis] = _fitted(tensor, held[axis].shape)
+
+
+def _fitted(tensor: Tensor, expected: tuple[int, ...]) -> Tensor:
+    """A tensor in the shape that is expected; raises `FieldError`. See `_put`."""
     alike = [side for side in tensor.shape if side > 1] == [side for side in expected if side > 1]
     matrix = tensor.rank == 2 and tensor.shape[0] == expected[0] and tensor.size == math.prod(expected)
     if not alike and not matrix:
         fact = f"{tensor.origin} has shape {_times(tensor.shape)}; the layer takes {_times(expected)}"
         raise FieldError("weights", fact, hint="its channels, groups and kernel_size say so")
-    held[axis] = tensors.reshaped(tensor, expected)
+    return tensors.reshaped(tensor, expected)
 
 
 def _times(shape: Sequence[int]) -> str:
@@ -127,6 +143,18 @@ def _depthwise_separable(layer: Layer, channels: int, sizes: Mapping[str, int]) 
 
 
 def _deformable(layer: Layer, channels: int, sizes: Mapping[str, int]) -> dict[str, Any]:
+    bank, planes = _bank(layer, channels, sizes), layer.offset_groups * math.prod(layer.taps)
+    if layer.supplied:
+        return {**bank, "mask": None, "offsets": Supplied(count=(2 + layer.mask) * planes, packed=layer.mask)}
+    if layer.has_branches:
+        packed = layer.mask and "mask" not in layer.tensors
+
+        def branch(part: str, count: int, **more: Any) -> BranchCall:
+            weights = _fitted(layer.tensors[part], (count, channels, *layer.taps))
+            return branch_call(weights, layer.tensors.get(f"{part}.bias"), **more)
+
+        mask = branch("mask", planes, activation=Activation(name="sigmoid")) if layer.mask and not packed else None
+        return {**bank, "mask": mask, "offsets": branch("offsets", (2 + packed) * planes, packed=packed)}
     output = []
     for axis, taps, stride, dilation, padding in zip(
         layer.axes, layer.taps, layer.stride, layer.dilation, layer.padding, strict=True
@@ -137,9 +165,8 @@ def _deformable(layer: Layer, channels: int, sizes: Mapping[str, int]) -> dict[s
             sizes[axis], taps=taps, stride=stride, dilation=dilation, padding=padding, axis=axis
         )  # fmt: skip
         output.append(window.length)
-    planes = layer.offset_groups * math.prod(layer.taps)
     return {
-        **_bank(layer, channels, sizes),
+        **bank,
         "offsets": tensors.noise((2 * planes, *output), seed=2, scale=OFFSET_SPREAD),
         "mask": tensors.noise((planes, *output), seed=3) if layer.mask else None,
     }

@@ -88,10 +88,6 @@ class NetworkKernel(Kernel):
             names = ", ".join(network.untrained[:8]) + ("..." if len(network.untrained) > 8 else "")
             fact = f"network '{self.name}' has no weights for {names}"
             raise KernelError(fact, hint="weights: FILE.safetensors, beside layers; compare needs none")
-        for placed in network.layers:
-            if placed.kernel and placed.kernel.type == "deformable":
-                fact = f"layer '{placed.name}' is deformable: its branch of offsets isn't run yet"
-                raise KernelError(fact, place=f"network '{self.name}'")
 
     def check(self) -> None:
         for placed in self._nominal.layers:

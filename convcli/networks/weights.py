@@ -75,6 +75,8 @@ class Shelf:
             parts["weights"] = own
         elif self._arrays:
             parts = {part: self._take(f"{name}.{ending}", "weights") for part, ending in NAMES[layer.type].items()}
+        if layer.type == "deformable" and not layer.supplied:
+            parts |= self._branches(name, layer)
         bias = fields.get("bias")
         if isinstance(bias, Tensor):
             parts["bias"] = bias
@@ -83,10 +85,25 @@ class Shelf:
         has_bias = "bias" in parts or bias is True
         if not parts.keys() - {"bias"}:
             self.untrained.append(names[0])
+        elif layer.type == "deformable" and not layer.supplied and "offsets" not in parts:
+            self.untrained.append(f"{names[0]}.offsets.weight")
         elif has_bias and "bias" not in parts:
             self.untrained.append(f"{names[0]}.bias")
         bent = self.bent(layer.activation, names)
         return replace(layer, tensors=parts, bias=has_bias, activation=bent)
+
+    def _branches(self, name: str, layer: Layer) -> dict[str, Tensor]:
+        """The arrays of the branches of a deformable layer; of one alone where that makes the mask, too."""
+        if not self._arrays:
+            return {}
+        offsets = "conv_offset" if f"{name}.conv_offset.weight" in self._arrays else "offsets"
+        apart = layer.mask and f"{name}.mask.weight" in self._arrays
+        parts = {}
+        for part, called in (("offsets", offsets), *([("mask", "mask")] if apart else [])):
+            parts[part] = self._take(f"{name}.{called}.weight", "offsets")
+            if f"{name}.{called}.bias" in self._arrays:
+                parts[f"{part}.bias"] = self._take(f"{name}.{called}.bias", "offsets")
+        return parts
 
     def bent(self, activation: Activation | None, names: tuple[str, str]) -> Activation | None:
         """The activation of a layer, with the slopes of the file where it is prelu without any."""

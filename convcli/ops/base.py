@@ -163,6 +163,11 @@ class Kernel(Placed):
         """Whether where it reads follows from the picture: on its opacity it is `guided` by its colours."""
         return False
 
+    @property
+    def is_supplied(self) -> bool:
+        """Whether what it is guided by is no picture but its offsets, a pixel for each output."""
+        return False
+
     def guided(self, picture: Array | None, white: float) -> Self:
         """A kernel that `looks`, for a picture of that `white`: at `picture`, None for the input itself."""
         return self

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convcli.engine import borders, memory
     from convcli.engine.dtypes import Array, DTypeLike, Floats
     from convcli.engine.sampled import structure
+    from convcli.ops.tensors import Tensor
 else:
     np, engine = late("numpy"), late("convcli.engine")
     borders, memory = late("convcli.engine.borders"), late("convcli.engine.memory")
@@ -85,6 +86,13 @@ class BranchCall:
             fact = f"weights of a branch have shape (out, in/groups, kh, kw), not {layer.weights.shape}"
             raise FieldError(self._path(path, number, "weights"), fact)
         return layer
+
+
+def branch_call(weights: Tensor, bias: Tensor | None, **fields: Any) -> BranchCall:
+    """A branch of one layer, as a kernel file would say it."""
+    return BranchCall(
+        ({key: field.default for key, field in FIELDS.items()} | fields | {"weights": weights, "bias": bias},)
+    )
 
 
 def untrained(kernel: Kernel, name: str, channels: int, out: int) -> Dense:
@@ -203,6 +211,49 @@ class Branch:
     @cached_property
     def _bare(self) -> list[_Bare]:
         return [_Bare(layer) for layer in self.layers]
+
+    def factors(self, planes: Floats) -> Floats:
+        """The mask among its planes, which may be changed."""
+        engine.activation.Curve("sigmoid", planes[:0]).bend(planes)
+        return planes
+
+
+@record
+class Supplied(Branch):
+    """`count` planes that another layer of a network makes, a pixel for each output; their mask is one already."""
+
+    layers: tuple[Dense, ...] = ()
+    count: int
+
+    @property
+    def planes(self) -> int:
+        return self.count
+
+    @property
+    def inputs(self) -> int:
+        return self.count
+
+    @property
+    def weight_count(self) -> int:
+        return 0
+
+    @property
+    def bias_count(self) -> int:
+        return 0
+
+    def __str__(self) -> str:
+        return f"{self.count} planes of another layer"
+
+    def check_fit(self, channels: int, size: tuple[int, int], outputs: tuple[int, int], name: str) -> None:
+        if (channels, size) != (self.count, outputs):
+            made, needed = ("x".join(map(str, shape)) for shape in ((*size, channels), (*outputs, self.count)))
+            raise ShapeError(f"{name} is {made}; {needed} are needed")
+
+    def predicted(self, picture: Array, rows: tuple[int, int], white: float, dtype: DTypeLike) -> Floats:
+        return np.array(np.moveaxis(picture[slice(*rows)], -1, 0), dtype, order="C")
+
+    def factors(self, planes: Floats) -> Floats:
+        return planes
 
 
 def _hull(layer: Dense, start: int, stop: int, size: tuple[int, int]) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from convcli.engine.plan import Algorithm, Constraints
 from convcli.errors import FieldError, ShapeError, UsageError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Count, Kernel
-from convcli.ops.branches import Branch, BranchCall, untrained
+from convcli.ops.branches import Branch, BranchCall, Supplied, untrained
 from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
 from convcli.ops.offsets import check_branches, check_finite, check_shape, check_stack, check_together, is_packed
 from convcli.ops.orientations import Orientation
@@ -172,6 +172,10 @@ class Deformable(Kernel):
     def looks(self) -> bool:
         return self.oriented is not None or bool(self.own_branches)
 
+    @property
+    def is_supplied(self) -> bool:
+        return isinstance(self.offsets, Supplied)
+
     @cached_property
     def oriented(self) -> tuple[Orientation, dict[str, Any]] | None:
         """The rule that looks at the picture, with its parameters; None where offsets follow from something else."""
@@ -222,7 +226,7 @@ class Deformable(Kernel):
 
     def rows_read(self, start: int, stop: int, size: tuple[int, int]) -> tuple[int, int]:
         first, last = super().rows_read(start, stop, size)
-        for branch in self.own_branches.values():
+        for branch in () if self.is_supplied else self.own_branches.values():
             seen = branch.rows_read(start, stop, size)
             first, last = min(first, seen[0]), max(last, seen[1])
         up, down = self._strays(start, stop, size)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
-from convcli.engine.activation import Curve
 from convcli.engine.dtypes import limits
 from convcli.engine.memory import scratch
 from convcli.engine.sampled.structure import structure
@@ -123,12 +122,6 @@ def predicted(planes: Floats, taps: Sequence[int], band: tuple[int, int], limit:
     return Stored(planes, taps, band[1], lost)
 
 
-def _sigmoid(planes: Floats) -> Floats:
-    """Planes as the mask that they are packed with the offsets as."""
-    Curve("sigmoid", planes[:0]).bend(planes)
-    return planes
-
-
 def oriented(
     rule: Orientation, parameters: Mapping[str, Any], picture: Array, rows: tuple[int, int],
     windows: Sequence[Window], border: str, dtype: DTypeLike,
@@ -160,7 +153,7 @@ def sources_of(
             planes = kernel.offsets.predicted(picture, rows, white, dtype)
             count = 2 * groups * taps
             if kernel.packed and not kernel.first_group:
-                mask = Factors(_sigmoid(planes[count:]), groups, rows[0])
+                mask = Factors(kernel.offsets.factors(planes[count:]), groups, rows[0])
             band = number, rows[0]
             offsets = predicted(planes[:count], kernel.taps, band, kernel.offsets.limit, tally)
         if isinstance(kernel.mask, Branch):

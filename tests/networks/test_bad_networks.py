@@ -81,7 +81,10 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "input and picture": ("input: 12x10x3\n" + HEAD + CONV, [":1:8:", "3 channels", "'picture' 1 (luma)"]),
     "channels first": ("input: 3x224x200\nlayers: [{dense: 4}]\n", [":1:8:", "3 rows of 224", "input: 224x200x3"]),
     "neither": (HEAD.replace("picture: {channels: luma, range: unit}\n", "") + CONV, ["'input' is missing"]),
-    "deformable": (HEAD + "  - {deformable: 4, name: conv}\n", ["deformable", "isn't run yet"]),
+    "deformable without a branch": (HEAD + "  - {deformable: 4, name: conv}\n", [":4:", "no 'conv.offsets.weight'"]),
+    "offsets of nowhere": (HEAD + "  - {deformable: 4, name: conv, offsets: wide}\n", [":4:", "'wide'"]),
+    "offsets of another number": (HEAD + CONV + "  - {deformable: 1, name: out, offsets: conv, mask: true}\n",
+        [":5:", "x4; the layer takes", "x27"]),
     "until nothing": (HEAD + CONV, [":until=nothing"]),
 }  # fmt: skip
 

@@ -15,7 +15,7 @@ else:
     np = late("numpy")
 
 #: Kinds of layers that have weights, into which factors and biases are folded.
-WEIGHTED: Final = ("dense", "transposed", "fc")
+WEIGHTED: Final = ("dense", "deformable", "transposed", "fc")
 #: The least and greatest number that `clip` has where ONNX's has none.
 _FAR: Final = 1e18
 
@@ -34,7 +34,8 @@ def _bank(graph: Graph, node: Any, attributes: Attributes) -> tuple[Any, Any]:
         raise Unsupported(f"its weights have rank {weights.ndim}; networks here take 4")
     if (taps := tuple(attributes.get("kernel_shape", weights.shape[2:]))) != weights.shape[2:]:
         raise Unsupported(f"kernel_shape {taps}, and weights of shape {weights.shape}")
-    return weights, graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+    has_bias = node.op_type != "DeformConv" and len(node.input) > 2 and node.input[2]
+    return weights, graph.constant(node.input[2]) if has_bias else None
 
 
 def convolution(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -47,6 +48,23 @@ def convolution(graph: Graph, node: Any, attributes: Attributes) -> None:
         groups=int(attributes.get("group", 1)), border=pad.border if pad and pad.border != "zero" else None,
     )  # fmt: skip
     _weigh(graph, layer, weights, bias)
+
+
+def deformable(graph: Graph, node: Any, attributes: Attributes) -> None:
+    """Offsets and mask are made by the nodes before it."""
+    weights, _ = _bank(graph, node, attributes)
+    _, _, offsets, bias, mask = (*node.input, "", "")[:5]
+    name, supplied = layer_name(node, node.input[1]), graph.source(offsets)
+    if mask:
+        both = [supplied, graph.source(mask)]
+        supplied = graph.add("", "concat", both, both, f"{name}.offsets").name
+    layer = graph.add(
+        node.output[0], "deformable", weights.shape[0], [graph.source(node.input[0])], name, offsets=supplied,
+        kernel_size=list(weights.shape[2:]), stride=square(attributes, "strides"),
+        dilation=square(attributes, "dilations"), padding=padding_of(attributes), mask=bool(mask) or None,
+        groups=int(attributes.get("group", 1)), offset_groups=int(attributes.get("offset_group", 1)),
+    )  # fmt: skip
+    _weigh(graph, layer, weights, graph.constant(bias) if bias else None)
 
 
 def transposed(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -302,7 +320,8 @@ def constant(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
-    "Conv": convolution, "ConvTranspose": transposed, "Gemm": fully_connected, "MatMul": fully_connected,
+    "Conv": convolution, "DeformConv": deformable, "ConvTranspose": transposed,
+    "Gemm": fully_connected, "MatMul": fully_connected,
     "BatchNormalization": batch_norm, "Relu": activation, "LeakyRelu": activation, "PRelu": activation,
     "Sigmoid": activation, "Tanh": activation, "Abs": activation, "Clip": activation, "Add": joined, "Sub": joined,
     "Concat": joined, "MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": pool, "GlobalMaxPool": pool,

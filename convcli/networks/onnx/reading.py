@@ -161,14 +161,14 @@ def _line(layer: Layer, above: str) -> str:
 def _short(layer: Layer) -> dict[str, Any]:
     """The fields that say something: a number for equal ones, and none where it is what is meant anyway."""
     fields = dict(layer.fields)
-    if layer.kind == "dense" and "padding" in fields and not isinstance(fields["padding"], str):
+    if layer.kind in ("dense", "deformable") and "padding" in fields and not isinstance(fields["padding"], str):
         reaches = [d * (k - 1) for d, k in zip(fields["dilation"], fields["kernel_size"], strict=True)]
         if all(
             reach % 2 == 0 and pad == [reach // 2] * 2 for reach, pad in zip(reaches, fields["padding"], strict=True)
         ):
             del fields["padding"]  # same
     fields = {key: _alike(value) for key, value in fields.items()}
-    usual = {"stride": 1, "dilation": 1, "groups": 1, "output_padding": 0, "bilinear": False}
+    usual = {"stride": 1, "dilation": 1, "groups": 1, "output_padding": 0, "offset_groups": 1, "bilinear": False}
     if layer.kind == "pool":
         usual = {"kernel_size": 2, "stride": fields["kernel_size"], "padding": 0}
     elif layer.kind != "depthwise":
