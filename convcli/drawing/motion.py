@@ -47,7 +47,7 @@ class Motion:
         # Not before there are known to be few.
         self.positions = [(r, c) for r in range(self.lengths[0]) for c in range(self.lengths[1])]
         if self.deformed:
-            self.strips = self._strips(np.concatenate(self.deformed).T)
+            self.strips = self._strips(np.concatenate(self.deformed).reshape(-1, 2).T)
 
     def _strips(self, ends: Sequence[Sequence[float]] | Floats) -> list[Strip]:
         """The input along both axes; `ends` are places that are read besides those of undisplaced taps."""
@@ -57,12 +57,33 @@ class Motion:
 
     @cached_property
     def deformed(self) -> list[Floats]:
-        """Where the taps of each output read, `(taps, 2)`, where these places are not in rows and columns."""
-        if not isinstance(self.kernel, Deformable):
+        """Where the taps of each channel that is read go, `(taps, outputs, 2)`, where not in rows and columns."""
+        kernel = self.kernel
+        if not isinstance(kernel, Deformable):
             return []
-        if (groups := self.kernel.offset_groups) > 1:
-            raise UsageError(f"{groups} groups of channels have offsets of their own; steps are drawn of one group")
-        return [self.kernel.reads(position, self.size) for position in self.positions]
+        groups, channels = kernel.offset_groups, kernel.channels[0] if kernel.channels else 1
+        if groups > channels:
+            fact = f"kernel '{kernel.name}' has offsets for {groups} groups of channels, and runs on each channel alone"
+            raise UsageError(fact, hint="convcli draw taps shows those of the first group")
+        if kernel.looks:
+            if self.values is None or self.samples is None:
+                fact = f"the offsets of kernel '{kernel.name}' follow from the samples, and there are none"
+                raise UsageError(fact, hint="--values FILE, such as a picture")
+            kernel = kernel.guided(self.values.reshape(*self.size, -1), 0.0)
+        down, right = (slice(0, length) for length in self.lengths)
+        plain = [np.array([w.places(o) for o in range(w.length)]) for w in self.windows]
+        places = np.stack(np.broadcast_arrays(plain[0].T[:, None, :, None], plain[1].T[None, :, None, :]), axis=-1)
+        planes = []
+        for plane in range(len(self.weights)):
+            group = (self.first + plane) * groups // channels
+            shifts = np.stack(kernel.displacements(self.size, down, right, group), axis=-1)
+            planes.append((places.reshape(shifts.shape) + shifts).reshape(len(shifts), -1, 2))
+        return planes
+
+    @property
+    def masked(self) -> bool:
+        """Whether a mask weighs what each tap reads."""
+        return isinstance(self.kernel, Deformable) and (self.kernel.mask is not None or self.kernel.packed)
 
     @cached_property
     def samples(self) -> Floats | None:
@@ -111,11 +132,11 @@ class Motion:
         down, right = (window.dilation * (window.taps - 1) + 1 for window in self.windows)
         return down, right
 
-    def moves(self) -> list[list[tuple[float, float]]]:
-        """How taps move over the input, in places (right, down): all of them alike, or each by itself."""
+    def moves(self, plane: int) -> list[list[tuple[float, float]]]:
+        """How taps move over a channel, in places (right, down): all of them alike, or each by itself."""
         rows, columns = self.strips
         if self.deformed:
-            places = np.stack(self.deformed, axis=1) - (rows.low, columns.low)
+            places = self.deformed[plane] - (rows.low, columns.low)
             return [[(float(x), float(y)) for y, x in tap] for tap in places]
         return [[(columns.starts[c] - columns.low, rows.starts[r] - rows.low) for r, c in self.positions]]
 

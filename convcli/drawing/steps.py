@@ -165,17 +165,27 @@ class _Steps:
         """The taps over each channel, as groups that move."""
         items: list[Any] = []
         size = self.cell
-        moves = [[(x * size, y * size) for x, y in way] for way in self.motion.moves()]
         gaps = [window.dilation for window in self.motion.windows]
         (high, wide), kernels = self.motion.span(), self.motion.weights
         for plane, top in self._planes():
+            moves = [[(x * size, y * size) for x, y in way] for way in self.motion.moves(plane)]
             turned = kernels[plane, ::-1, ::-1] if self.motion.transposed else kernels[plane]
             taps: list[list[Any]] = []
             for (r, c), weight in np.ndenumerate(turned):
                 x = self.x0 + (0 if self.motion.deformed else c * gaps[1] * size)
                 y = top + (0 if self.motion.deformed else r * gaps[0] * size)
-                tap = [cell(x, y, size, fill="tap", stroke="tapline", opacity=0.92)]
-                if self.motion.values is not None:
+                tap: list[Any] = [cell(x, y, size, fill="tap", stroke="tapline", opacity=0.92)]
+                if self.motion.deformed:  # they may lie over each other, and across numbers
+                    note = f"tap {r}, {c}: weight {weight:.6g}"
+                    look: dict[str, Any] = {
+                        "r": size * 0.28,
+                        "fill": "tap",
+                        "stroke": "tapline",
+                        "opacity": 0.7,
+                        "note": note,
+                    }
+                    tap = [Dot(x=x + size / 2, y=y + size / 2, **look)]
+                elif self.motion.values is not None:
                     text = {"text": number(weight), "size": max(8, size * 0.24), "anchor": "end", "role": "tapline"}
                     tap.append(Text(x=x + size - 4, y=y + size - 4.5, bold=True, **text))  # type: ignore[arg-type]
                 taps.append(tap)
@@ -203,7 +213,9 @@ class _Steps:
         if "gap" in kinds:
             words.append("small: zeros put between" + "; dots: samples" * (self.motion.values is None))
         if self.motion.deformed:
-            words.append("taps lie between samples, which are mixed bilinearly")
+            words.append("dots: taps, which lie between samples and mix these bilinearly")
+        if self.motion.masked and self.motion.values is not None:
+            words.append("what they read is multiplied by the mask before it is weighed")
         items = [
             Text(x=PAD, y=bottom + 18 + 15 * k, text=text, size=11, role="faint", anchor="start")
             for k, text in enumerate(words)

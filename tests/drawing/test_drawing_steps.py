@@ -10,7 +10,7 @@ import pytest
 
 import convcli
 from convcli.drawing import Drawing
-from convcli.drawing.scene import Box, Group, Text
+from convcli.drawing.scene import Box, Dot, Group, Text
 from convcli.errors import ConvcliError
 from tests.drawing.parsed import notes, value
 
@@ -118,6 +118,41 @@ def test_cells_of_a_transposed_input_are_named_by_their_samples(border: str) -> 
     assert drawing.svg().count("<title>put between the samples = 0</title>") > 10
 
 
+GROUPED = {
+    "type": "deformable", "weights": np.arange(1, 13).reshape(1, 4, 1, 3), "border": "replicate", "bias": [2],
+    "offsets": np.random.default_rng(5).uniform(-1.4, 1.4, (12, 4, 5)),
+    "mask": np.random.default_rng(6).uniform(0, 1, (6, 4, 5)),
+}  # fmt: skip
+
+
+def test_taps_of_each_channel_lie_where_the_offsets_of_its_group_take_them() -> None:
+    kernel, x = convcli.load(GROUPED), samples(4, 5, 4)
+    drawing = convcli.draw.steps(kernel, values=x)
+    check(drawing, kernel.apply(x, "yxc", dtype=np.float64)[..., 0])
+    groups = [item for item in drawing.scene.items if isinstance(item, Group) and isinstance(item.items[0], Dot)]
+    cells = [item for item in drawing.scene.items if isinstance(item, Box) and item.fill == "input"]
+    assert len(groups) == 12 and len(cells) == 80
+    for number, group in enumerate(groups):
+        plane, tap = divmod(number, 3)
+        first, dot = min(cells[20 * plane : 20 * plane + 20], key=lambda box: (box.y, box.x)), group.items[0]
+        for frame, (r, c) in enumerate(np.ndindex(4, 5)):
+            down, right = GROUPED["offsets"][6 * (plane // 2) + 2 * tap :][:2, r, c]  # type: ignore[index]
+            dx, dy = group.moves[frame]
+            place = (dot.y + dy - first.y - first.h / 2) / 44, (dot.x + dx - first.x - first.w / 2) / 44
+            assert place == pytest.approx((r + down, c + tap - 1 + right), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["smooth-edges", "denoise-deformable", "brush"])
+def test_offsets_that_follow_from_the_samples_are_drawn_for_them(name: str) -> None:
+    kernel, x = convcli.load(name), samples(5, 6) + 30
+    drawing = convcli.draw.steps(kernel, values=x)
+    check(drawing, kernel.apply(x, "yx", dtype=np.float64))
+    reads = kernel.guided(x[..., None], 0.0).reads((2, 3), (5, 6))
+    moving = [item for item in drawing.scene.items if isinstance(item, Group) and isinstance(item.items[0], Dot)]
+    drawn = np.array([group.moves[2 * 6 + 3] for group in moving])[:, ::-1] / 44
+    np.testing.assert_allclose(drawn - drawn[0], reads - reads[0], atol=1e-3)
+
+
 @pytest.mark.parametrize("case", CASES[:7], ids=str)
 def test_taps_lie_where_the_kernel_reads(case: dict[str, Any]) -> None:
     """The group of taps is moved to the places of `Kernel.reads`, which impulses prove (tests/ops/test_reads.py)."""
@@ -167,6 +202,9 @@ def test_stamps_count_how_many_met() -> None:
         ("sharpen", {"size": (5, 5), "stamps": True}, "is not transposed"),
         ("sharpen", {"values": [[1, float("nan")]]}, "not finite"),
         ("luma", {"values": [[1, 2], [3, 4]]}, "the values have shape (2, 2); kernel 'luma' takes (2, 2, 3)"),
+        ("brush", {"size": (5, 5)}, "the offsets of kernel 'brush' follow from the samples, and there are none"),
+        ({"type": "deformable", "weights": [[1]], "offsets": np.zeros((4, 3, 3))}, {"size": (3, 3)},
+         "has offsets for 2 groups of channels, and runs on each channel alone"),
         ({"axes": "zyx", "weights": {"fill": 1, "size": [3, 3, 3]}}, {"size": (4, 4, 4)}, "of rank 3"),
         (STAMPED, {"values": [[1]], "stamps": True}, "border reflect"),
         (STAMPED, {"size": (3, 3), "stamps": True}, "border reflect"),
