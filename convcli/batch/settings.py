@@ -17,6 +17,7 @@ from convcli.records import record
 if TYPE_CHECKING:
     from convcli.batch.files import Pending
     from convcli.batch.resume import Recording
+    from convcli.filtering.effect import Effect
 
 
 @record
@@ -45,6 +46,7 @@ class Settings:
     kernels: Sequence[Kernel]
     range: str = "auto"
     depth: str | None = None
+    effect: Effect | None = None
     layout: str | None = None
     overwrite: bool = False
     skip_existing: bool = False
@@ -55,7 +57,7 @@ class Settings:
     def chain(self, format_out: str = "") -> Chain:
         """What runs on every picture and array that goes to a file of this format."""
         to_array = format_out == "npy"
-        return Chain(self.kernels, self.range, self.algorithm, depth=self.depth, to_array=to_array)
+        return Chain(self.kernels, self.range, self.algorithm, depth=self.depth, to_array=to_array, effect=self.effect)
 
     def recorded(self, *, resumes: bool, version: str) -> Settings:
         """The same for a run that knows its work again, by its content, when it `resumes` another."""
@@ -67,7 +69,9 @@ class Settings:
         shared = replace(pictures, max_pixels=0, strict=False, allow_truncated=False)
         recording = Recording(
             version=version,
-            content=fingerprint(list(self.kernels), self.range, self.depth, self.layout, shared, self.algorithm),
+            content=fingerprint(
+                list(self.kernels), self.range, self.depth, self.effect, self.layout, shared, self.algorithm
+            ),
             tolerance=(pictures.strict, pictures.allow_truncated),
             resumes=resumes,
         )

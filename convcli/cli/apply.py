@@ -14,6 +14,7 @@ from convcli.batch.names import FIELDS, Job, plan_jobs
 from convcli.batch.names.jobs import STANDARD
 from convcli.channels import DEPTHS
 from convcli.cli.batch_options import batch_options, course
+from convcli.cli.effect_options import effect, effect_options
 from convcli.cli.input_options import input_options, selection
 from convcli.cli.kernel_options import check_kernels, kernel_options, read_kernels
 from convcli.cli.options import GroupedCommand, headed, together
@@ -67,6 +68,7 @@ OFTEN = (
 @click.command("apply", cls=GroupedCommand, often=OFTEN)
 @input_options
 @kernel_options
+@effect_options
 @output_options
 @picture_options
 @batch_options
@@ -186,7 +188,10 @@ def _settings(options: Mapping[str, Any]) -> Settings:
         pictures = replace(pictures, counted=False)
     alike = ("range", "depth", "overwrite", "skip_existing", "algorithm")
     kernels = read_kernels(options["kernels"], options)
-    return Settings(kernels=kernels, pictures=pictures, layout=layout, **{name: options[name] for name in alike})
+    return Settings(
+        kernels=kernels, effect=effect(options), pictures=pictures, layout=layout,
+        **{name: options[name] for name in alike},
+    )  # fmt: skip
 
 
 def _run(jobs: Sequence[Job], settings: Settings, course: Course, **words: bool) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -14,6 +15,7 @@ from convcli.ops import Kernel
 from convcli.records import record
 
 if TYPE_CHECKING:
+    from convcli.filtering.effect import Effect
     from convcli.networks.runnable import NetworkKernel
 
 #: Samples per channel that a stage may make of fewer: as many as an image has at most that is read unless asked for.
@@ -53,7 +55,8 @@ class Chain:
     """Kernels that run one after the other, in float in between; what leaves the last is kept in `range` (`MODES`).
 
     `depth` (`DEPTHS`) is that of the results, None: as before; `to_array` says that they go to an array file, which
-    keeps any numbers. `algorithm` is used wherever it can be; None leaves it to the planner.
+    keeps any numbers; `effect`, how much of the results there is to be, and where. `algorithm` is used wherever it can
+    be; None leaves it to the planner.
     """
 
     kernels: Sequence[Kernel]
@@ -61,6 +64,17 @@ class Chain:
     algorithm: str | None = None
     depth: str | None = None
     to_array: bool = False
+    effect: Effect | None = None
+
+    def mixing_within(self, mode: str) -> Chain:
+        """The same with each effect in the weights of its kernel where it can be, for results in range `mode`."""
+        kernels, effect = list(self.kernels), self.effect
+        alone = len(kernels) == 1 and not as_network(kernels[0]) and not kernels[0].has_effect
+        if effect and alone and not effect.has_mask and mode in ("clip", "float"):
+            fields = {"amount": effect.amount, "threshold": effect.threshold}
+            kernels[0] = kernels[0].remembered(("effect", *fields.values()), partial(kernels[0].replace, **fields))
+            effect = None
+        return replace(self, kernels=[kernel.folded for kernel in kernels], effect=effect)
 
     def stages(self, spatial: Sequence[int], axes: str, channels: int) -> tuple[Stage, ...]:
         """The stages on an input of these sizes; raises `ShapeError` where one doesn't fit."""
@@ -134,6 +148,7 @@ def as_network(kernel: Kernel) -> NetworkKernel | None:
 
 def _stage(kernel: Kernel, spatial: tuple[int, ...], axes: str, channels: int, asked: str | None) -> Stage:
     count = kernel.count(spatial, channels, axes)
+    kernel.check_effect(spatial, axes, channels)
     output = kernel.output_shape(spatial, axes)
     most = max(LARGEST, math.prod(spatial))
     if math.prod(output) > most:

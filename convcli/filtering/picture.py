@@ -29,12 +29,12 @@ from convcli.records import late
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
-    from convcli.filtering import networks
+    from convcli.filtering import effect as effects, networks
     from convcli.filtering.selection import Selection
     from convcli.networks.runnable import NetworkKernel
     from convcli.ops import Kernel
 else:
-    networks = late("convcli.filtering.networks")
+    effects, networks = late("convcli.filtering.effect"), late("convcli.filtering.networks")
 
 #: What is said of a grey picture that goes to a filter bank for three channels.
 REPEATED = "a grey picture, filtered as three equal channels"
@@ -55,8 +55,11 @@ class Picture:
 
         Raises ShapeError where a kernel doesn't fit.
         """
-        self._chain, self._treatment, self._counted = chain, treatment, counted
         self._source_dtype, self._top = np.dtype(outline.dtype), white(outline.dtype)
+        self.kept = Kept.of(chain, self._source_dtype)
+        self.dtype = self.kept.dtype
+        chain = chain.mixing_within(self.kept.mode)
+        self._chain, self._treatment, self._counted = chain, treatment, counted
         self._axes = outline.spatial
         self._stored = outline.meaning
         means = self._stored.without_opacity if treatment.alpha == "none" else self._stored
@@ -92,11 +95,11 @@ class Picture:
         if self._selection and self._selection.light:
             self._chain = replace(chain, kernels=[self._selection.lit(kernel) for kernel in chain.kernels])
         self._entering = (*outline.shape[:-1], entering)
+        if chain.effect:
+            effects.check(self._entering, self.stages[-1].shape_out, self.kept.mode, linear=treatment.linear)
         self.notes += chain.refusals(self.stages) + chain.remarks(self.stages)
         self._colours = self._colours or self.leaves
         self.shape = (*self.stages[-1].size_out, self._colours + self._has_alpha)
-        self.kept = Kept.of(chain, self._source_dtype)
-        self.dtype = self.kept.dtype
         self._enters = (*outline.shape[:-1], means.count)
         self.tally = Tally()
         #: Whether colours leave multiplied by alpha; where they are read so that can be set to false.
@@ -126,7 +129,8 @@ class Picture:
     @property
     def is_direct(self) -> bool:
         """Whether the last kernel's results go straight to where they stay: nothing else of full size is made."""
-        return not self._selection and not self._has_alpha and not any(map(as_network, self._chain.kernels))
+        mixes = self._chain.effect or any(kernel.has_effect or as_network(kernel) for kernel in self._chain.kernels)
+        return not (self._selection or self._has_alpha or mixes)
 
     def begin(self, source: Node, opaque: Callable[[], bool]) -> None:
         """Lays out what is computed; `opaque` looks whether all of the alpha of `source` is full.
@@ -148,6 +152,7 @@ class Picture:
         self._direct: Convolved | None = None
         self._shares: Node | None = None
         self._ends = Ends()
+        self._mask: Node | None = None
         if self._drops:
             source = self._opaque(source)
         self._source = source
@@ -166,10 +171,11 @@ class Picture:
             colour = Part(Pointwise(opacity.colours, [colour], source.shape[-1] - 1, source.dtype))
         if self._repeated:
             colour = Part(colour.node, repeated=3)
-        if transparent or self.measured or as_network(self._chain.kernels[-1]):
+        last = self._chain.kernels[-1]
+        if transparent or self.measured or as_network(last) or last.has_effect or self._chain.effect:
             self._run_chain(colour, transparent=transparent)
             return
-        kernel, kernels = self._chain.kernels[-1], self._chain.kernels[:-1]
+        kernel, kernels = last, self._chain.kernels[:-1]
         x = self._floats(colour, kernels, self.stages[:-1])
         counted = self._counted or self._has_alpha
         sink_storage = self.kept.storage(reach=reach(kernel, x.node.dtype), counted=counted)
@@ -196,7 +202,7 @@ class Picture:
         self._run_chain(Part(self._picked), transparent=transparent)
         if not selection.everything:
             self.nodes += [enter, self._picked]
-        if selection.keeps_alpha or not selection.everything:
+        if (selection.keeps_alpha or not selection.everything) and self._source not in self.nodes:
             self.nodes.append(self._source)
 
     def _run_chain(self, colour: Part, *, transparent: bool) -> None:
@@ -206,24 +212,27 @@ class Picture:
         """
         kernels, work = self._chain.kernels, work_dtype(colour.node.dtype)
         as_read = self._premultiplied and not self._selection
+        mix = self._mix(self._chain.effect)
         if not transparent:
-            self.nodes = [self._floats(colour, kernels, self.stages).node]
+            self.nodes = [mix(colour, self._floats(colour, kernels, self.stages)).node, *self._beside()]
             return
         dull = self._watched(partial(opacity.opacity, top=self._top))
         share: Node = Pointwise(dull, [Part(self._source)], 1, work)
         premultiplied, hidden = colour, list[Node]()
         if not as_read:
             premultiplied = Part(Pointwise(opacity.multiplied, [colour, Part(share)], colour.channels, work))
-            hidden = [self._floats(colour, [kernel.unrecorded() for kernel in kernels], self.stages).node]
+            unrecorded = self._floats(colour, [kernel.unrecorded() for kernel in kernels], self.stages)
+            hidden = [mix(colour, unrecorded).node]
             self._looking.clear()  # what is told of offsets is told of those of what is seen
+        entered = premultiplied, share
         for kernel, stage in zip(kernels, self.stages, strict=True):
             if network := as_network(kernel):
                 premultiplied, share = self._network_through_alpha(network, premultiplied, share, work)
                 continue
-            bare = kernel if kernel.is_linear else kernel.replace(bias=None, activation=None)
-            seen = premultiplied
+            bare = kernel.bare if kernel.is_linear else kernel.bare.replace(bias=None, activation=None)
+            seen, seen_share = premultiplied, share
             premultiplied = Part(self._convolved(seen, bare, stage.shape_out))
-            share = self._convolved(Part(share), opacity.covering(kernel), (*stage.size_out, 1), guide=seen)
+            share = self._convolved(Part(share), opacity.covering(kernel.bare), (*stage.size_out, 1), guide=seen)
             if kernel.bias is not None:
                 bias = kernel.bias.array.reshape(-1).astype(work)
                 parts = [premultiplied, Part(share)]
@@ -232,8 +241,32 @@ class Picture:
                 bent = partial(opacity.bent, curve=kernel.activation.curve(work))
                 parts = [premultiplied, Part(share)]
                 premultiplied = Part(Pointwise(bent, parts, stage.channels_out, work))
+            if kernel.has_effect:
+                mixing = effects.Mixing(gain=kernel.gain, threshold=kernel.threshold, white=self._top)
+                premultiplied, share = mixing.of_premultiplied((seen, seen_share), (premultiplied, share))
+        if self._chain.effect:
+            mixing = self._mixing(self._chain.effect)
+            premultiplied, share = mixing.of_premultiplied(entered, (premultiplied, share), self._mask)
         self._shares = share
-        self.nodes, self.behind = [premultiplied.node, share], hidden
+        self.nodes, self.behind = [premultiplied.node, share, *self._beside()], hidden
+
+    def _mixing(self, effect: effects.Effect) -> effects.Mixing:
+        """The chain's effect, which mixes results in range; its mask is made."""
+        if effect.has_mask and self._mask is None:
+            self._mask = effect.mask(self._entering, self._axes)
+        ranged = None if self.kept.mode not in ("abs", "offset") else replace(self.kept.storage(), scale=1.0)
+        return effects.Mixing(gain=effect.amount, threshold=effect.threshold, white=self._top, ranged=ranged)
+
+    def _mix(self, effect: effects.Effect | None) -> Callable[[Part, Part], Part]:
+        """What mixes the samples that enter the chain with its results."""
+        if effect is None:
+            return lambda x, y: y
+        mixing = self._mixing(effect)
+        return lambda x, y: mixing.of(x, y, self._mask)
+
+    def _beside(self) -> list[Node]:
+        """What it takes to put back what lies outside of the mask."""
+        return [self._mask, self._source] if self._mask else []
 
     def _network_through_alpha(
         self, network: NetworkKernel, premultiplied: Part, share: Node, work: DTypeLike
@@ -274,6 +307,9 @@ class Picture:
     def _linked(self, part: Part, kernel: Kernel, shape: Sequence[int]) -> Part:
         """One kernel or network of the chain on a part of a node, as floats."""
         network = as_network(kernel)
+        if not network and kernel.has_effect:
+            mixing = effects.Mixing(gain=kernel.gain, threshold=kernel.threshold, white=self._top)
+            return mixing.of(part, Part(self._convolved(part, kernel.bare, shape)))
         if not network:
             return Part(self._convolved(part, kernel, shape))
         return networks.laid_out(network, part, self._axes, self._top, self._convolved)
@@ -291,7 +327,18 @@ class Picture:
     def end(self) -> None:
         """Gives up what was made on the way."""
         self.notes += tuple(dict.fromkeys(node.limited for node in self._looking if node.limited))
-        for name in ("nodes", "behind", "_looking", "final", "_direct", "_shares", "_source", "_entered", "_picked"):
+        for name in (
+            "nodes",
+            "behind",
+            "_looking",
+            "final",
+            "_direct",
+            "_shares",
+            "_source",
+            "_entered",
+            "_picked",
+            "_mask",
+        ):
             self.__dict__.pop(name, None)
 
     def hidden(self, start: int, stop: int) -> bool:
@@ -334,7 +381,17 @@ class Picture:
                 self._staying.restore(stored, self._source.array[start:stop])
             if self._has_alpha:
                 opacity.join(out, stored, self._alpha(stored, start, stop))
+            if self._mask is not None:
+                self._restore(out, self._mask, start, stop)
         self.tally.add(0, 0, nonfinite(out))
+
+    def _restore(self, out: Array, mask: Node, start: int, stop: int) -> None:
+        """Puts samples outside of the mask back as they were, to the last bit, where they are of the same kind."""
+        source = self._source.array[start:stop]
+        covered = self._treatment.background is not None and self._stored.alpha
+        same = (source.shape, source.dtype, self.kept.scale) == (out.shape, out.dtype, 1) and not covered
+        if same and self._premultiplied == self.premultiplied:
+            np.copyto(out, source, where=mask.array[start:stop] < effects.NOTHING)
 
     @property
     def _staying(self) -> Selection | None:
@@ -347,6 +404,8 @@ class Picture:
         What a range adds to a colour is multiplied by alpha where the colour is.
         """
         stored_as = self.kept.storage()
+        if self._chain.effect:  # which mixed them as they are kept
+            stored_as = replace(stored_as, absolute=False, shift=0.0)
         unscaled, scaled = replace(stored_as, scale=1.0), Storage(scale=stored_as.scale)
         ends = (self._ends.ends or (0.0, 1.0)) if self.measured else None
         share = self._share(start, stop) if self.premultiplied else None

@@ -77,6 +77,11 @@ class Kernel(Placed):
     activation: Activation | None = None
     divisor: float | str = 1
     flip: bool = False
+    #: The effect: results are x + amount * (K(x) - x) where |K(x) - x| is at least the threshold; with `unsharp` K is
+    #: 2x less what the kernel makes.
+    amount: float = 1.0
+    threshold: float = 0.0
+    unsharp: bool = False
     #: What is to be said of how it was read.
     notes: tuple[str, ...] = ()
     #: Puts an error about a field at its place in the kernel file.
@@ -182,6 +187,12 @@ class Kernel(Placed):
 
         None where some outputs would have other sums than others, or that isn't known.
         """
+        own = self.own_sums
+        return own if own is None or not self.has_effect else 1 + self.gain * (own - 1)
+
+    @property
+    def own_sums(self) -> npt.NDArray[np.float64] | None:
+        """As `sums`, without the effect."""
         return None
 
     @property
@@ -197,12 +208,40 @@ class Kernel(Placed):
     @property
     def copies(self) -> bool:
         """Whether samples are moved, and nothing is computed."""
-        return self.only_tap is not None and self.is_linear
+        return self.only_tap is not None and self.is_linear and not self.has_effect
 
     @property
     def is_linear(self) -> bool:
-        """Whether results are sums of weights times samples alone, without bias and activation."""
-        return self.bias is None and self.activation is None
+        """Whether results are sums of weights times samples alone, without bias, activation and threshold."""
+        return self.bias is None and self.activation is None and not self.threshold
+
+    @property
+    def gain(self) -> float:
+        """How much of what the kernel itself changes is added: below 0 its opposite."""
+        return -self.amount if self.unsharp else self.amount
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether results are mixed with the samples."""
+        return self.gain != 1 or self.threshold != 0
+
+    @property
+    def bare(self) -> Self:
+        """The kernel without its effect."""
+        return self.replace(amount=1.0, threshold=0.0, unsharp=False)
+
+    @property
+    def folded(self) -> Kernel:
+        """The same as one kernel whose weights hold the effect, where there is one; else itself."""
+        return self
+
+    def check_effect(self, spatial: Sequence[int], axes: str, channels: int) -> None:
+        """Raises `ShapeError` where results can't be mixed with the samples, for their sizes."""
+        before, after = (*spatial, channels), (*self.output_shape(spatial, axes), self.output_channels(channels))
+        if self.has_effect and before != after:
+            sizes = ["x".join(map(str, (*shape[-2::-1], *shape[-1:]))) for shape in (after, before)]
+            fact = f"kernel '{self.name}' makes {sizes[0]} samples of {sizes[1]}, which can't be mixed with them"
+            raise ShapeError(fact, hint="amount, threshold and unsharp are of kernels that keep size and channels")
 
     def _moves(self, spatial: Sequence[int], axes: str) -> list[Gather]:
         """The windows, of one tap each, by which a kernel that `copies` moves samples."""
@@ -222,7 +261,11 @@ class Kernel(Placed):
         With `zero` as border there must be a 0 between them. None where that isn't known.
         """
         ends = None if self.bias else self._reach(low, high)
-        return self.activation.reach(ends) if self.activation else ends
+        ends = self.activation.reach(ends) if self.activation else ends
+        if ends is None or not self.has_effect:
+            return ends
+        corners = [x + self.gain * (y - x) for x in (low, high) for y in ends]
+        return min(low, *corners), max(high, *corners)
 
     def _reach(self, low: float, high: float) -> tuple[float, float] | None:
         """As `reach`, without bias and activation."""
@@ -258,6 +301,12 @@ class Kernel(Placed):
 
         Arithmetic is in `dtype`; results go to `sink`. Raises `ShapeError` where kernel and array do not fit.
         """
+        if self.has_effect:
+            from convcli.ops.running import mixing
+
+            folded = self.folded
+            mixes = folded.has_effect
+            return mixing(self, x, axes, dtype, sink) if mixes else folded.cuts(x, axes, dtype, sink, constraints)
         if not self.is_linear:
             bias = None if self.bias is None else self.bias.array.reshape(-1).astype(dtype)
             sink = sink.finishing(bias, self.activation.curve(dtype) if self.activation else None)

@@ -294,7 +294,7 @@ class Deformable(Kernel):
         )  # fmt: skip
 
     @cached_property
-    def sums(self) -> npt.NDArray[np.float64] | None:
+    def own_sums(self) -> npt.NDArray[np.float64] | None:
         if self.mask is not None or self.packed:
             return None
         weights = self.effective

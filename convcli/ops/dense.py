@@ -98,7 +98,20 @@ class Dense(Kernel):
         return only_tap(first) if (self.effective[:, 0] == first).all() else None
 
     @cached_property
-    def sums(self) -> npt.NDArray[np.float64]:
+    def folded(self) -> Kernel:
+        place = own_tap(self) if self.has_effect and self.is_linear else None
+        if place is None or len(set(self.channels or ())) > 1:
+            return self
+        weights = self.gain * self.effective
+        if self.channels is None:
+            weights[place] += 1 - self.gain
+        else:
+            for output in range(len(weights)):
+                weights[(output, output % weights.shape[1], *place)] += 1 - self.gain
+        return self.bare.replace(weights=tensors.of_array(weights), divisor=1, flip=False)
+
+    @cached_property
+    def own_sums(self) -> npt.NDArray[np.float64]:
         weights = self.effective
         return sums(weights, range(1 if self.channels else 0, weights.ndim))
 
@@ -219,6 +232,15 @@ class Dense(Kernel):
             )
             for channel, (source, taps) in enumerate(kernels)
         ])  # fmt: skip
+
+
+def own_tap(kernel: Kernel) -> tuple[int, ...] | None:
+    """The tap per axis that reads the sample at the output's own place, where a kernel keeps the size and has one."""
+    sides = [kernel.window(n, axis) for axis, n in enumerate(kernel.extent)]
+    own = [divmod(side.before, side.dilation) for side in sides]
+    keeps = all(side.stride == 1 and side.length == n for side, n in zip(sides, kernel.extent, strict=True))
+    there = all(not rest and 0 <= at < taps for (at, rest), taps in zip(own, kernel.taps, strict=True))
+    return tuple(at for at, _ in own) if keeps and there else None
 
 
 def check_groups_of_kernel(groups: int) -> None:

@@ -124,7 +124,7 @@ class DepthwiseSeparable(Kernel):
         _ = self.effective, self.mix
 
     @cached_property
-    def sums(self) -> npt.NDArray[np.float64]:
+    def own_sums(self) -> npt.NDArray[np.float64]:
         alone = sums(self.effective, range(self.depthwise.rank - len(self.axes), self.depthwise.rank))
         return sums(self.mix * alone.reshape(-1), (1,))
 

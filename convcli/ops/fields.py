@@ -13,17 +13,17 @@ from convcli.records import record
 #: text; weights (numbers, a rule or a file); taps (weights of one axis, or one set per axis); array (numbers or a
 #: file); offsets (an array or a displacement rule); sizes (whole numbers, one or one per axis); padding; border;
 #: divisor; flag; axes; whole (one whole number); activation; mask (an array or a branch); range (what white is); length
-#: (a number above 0). Offsets may be a branch, too. Of layers of networks also biases (true, false, an array)
-#: and named_activation (an activation, or prelu with slopes that a file has).
+#: (a number above 0); share (a number, or per cent). Offsets may be a branch, too. Of layers of networks also biases
+#: (true, false, an array) and named_activation (an activation, or prelu with slopes that a file has).
 Kind: TypeAlias = Literal[
     "text", "weights", "taps", "array", "offsets", "sizes", "padding", "border", "divisor", "flag", "axes", "whole",
-    "activation", "named_activation", "biases", "mask", "range", "length",
+    "activation", "named_activation", "biases", "mask", "range", "length", "share",
 ]  # fmt: skip
 
 
 @record(kw_only=False)
 class Field:
-    """A field: its kind, its meaning, its default, and the least value of whole numbers in it."""
+    """A field: its kind, its meaning, its default, and the least value of whole numbers and shares in it."""
 
     kind: Kind
     doc: str
@@ -60,6 +60,16 @@ BORDER = Field(
     "reflect",
 )
 DIVISOR = Field("divisor", "All weights are divided by this number, or by their sum.", 1)
+AMOUNT = Field(
+    "share", "How much of the effect: x + amount * (K(x) - x). 0.5 or 50% is half, 2 exaggerates.", 1, least=-1000
+)
+THRESHOLD = Field(
+    "share",
+    "Samples that the kernel would change by less stay: a part of white below 1, samples from 1 on; or 5%.",
+    0,
+    least=0,
+)
+UNSHARP = Field("flag", "Add what the kernel takes away: it makes 2x - K(x), an unsharp mask of a blur.", False)
 FLIP = Field("flag", "Flip the weights: the mathematician's convolution instead of cross-correlation.", False)
 
 #: Fields of every type, in the order in which they are shown.
@@ -73,4 +83,7 @@ COMMON: dict[str, Field] = {
     "border": BORDER,
     "divisor": DIVISOR,
     "flip": FLIP,
+    "amount": AMOUNT,
+    "threshold": THRESHOLD,
+    "unsharp": UNSHARP,
 }

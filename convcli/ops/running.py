@@ -13,9 +13,12 @@ from convcli.ops.layouts import Layout
 if TYPE_CHECKING:
     import numpy as np
 
-    from convcli.engine import Call
+    from convcli.engine import Call, Cuts, Sink
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.ops.base import Kernel
+
+#: Bytes of a band of results that are mixed with the samples.
+BAND_BYTES = 1 << 20
 
 
 def call_for(
@@ -40,19 +43,42 @@ def call_for(
     return kernel.remembered(("call", x.shape, x.dtype, axes, planes, dtype, algorithm, native), make)
 
 
+def mixing(kernel: Kernel, x: Array, axes: str, dtype: DTypeLike, sink: Sink) -> Cuts:
+    """The `cuts` of a kernel with an effect that is not in its weights: all results, which are mixed in bands then."""
+    x = engine.settled(x)
+    kernel.check_effect(x.shape[:-1], axes, x.shape[-1])
+    y = engine.results(sink.out.shape, dtype)
+    plain = kernel.bare.cuts(x, axes, dtype, engine.Sink(y))
+    threshold = engine.least_change(kernel.threshold, x.dtype)
+    rows = max(1, BAND_BYTES // max(1, y[:1].nbytes))
+
+    def band(cut: tuple[int, int]) -> None:
+        some = slice(*cut)
+        engine.mixed(y[some], x[some], y[some], kernel.gain, threshold)
+        sink.store(y[some], cut[0])
+
+    def work(cut: tuple[int, int]) -> None:
+        plain.run()
+        engine.Cuts(band, [(start, min(start + rows, len(y))) for start in range(0, len(y), rows)]).run()
+
+    return engine.Cuts(work, [(0, len(y))])
+
+
 def runner(
     kernel: Kernel, like: Array, layout: str | None, kind: np.dtype[Any], algorithm: str | None
 ) -> Callable[[Array], Array]:
     """What `kernel.apply` does with arrays of the shape, strides and dtype of `like`, whose results are of `kind`."""
+    kernel = kernel.folded
     placed = Layout.of(like, layout, kernel.channels[0] if kernel.channels else None)
     x, work = engine.settled(placed.canonical(like)), engine.work_dtype(like.dtype)
     shape = (*kernel.output_shape(x.shape[:-1], placed.spatial), kernel.output_channels(x.shape[-1]))
-    call = call_for(kernel, x, placed.spatial, work, algorithm)
+    kernel.check_effect(x.shape[:-1], placed.spatial, x.shape[-1])
+    call = None if kernel.has_effect else call_for(kernel, x, placed.spatial, work, algorithm)
     reach, planes = kernel.reach(*engine.limits(x.dtype)) if x.dtype.kind in "bui" else None, engine.planar(x)
     results = engine.by_planes if planes else engine.results
     rounded = engine.rounding(kind, reach) if reach and kernel.is_linear else None
     unrounded = call if kind == work else None
-    if kind == x.dtype:
+    if kind == x.dtype and not kernel.has_effect:
         unrounded = call_for(kernel, x, placed.spatial, work, algorithm, native=True) or unrounded
     if unrounded and kernel.is_linear:
 

@@ -122,7 +122,7 @@ class Separable(Kernel):
         return None if None in places else tuple(place[0] for place in places if place)
 
     @cached_property
-    def sums(self) -> npt.NDArray[np.float64]:
+    def own_sums(self) -> npt.NDArray[np.float64]:
         # The product of every pair's sums, and then those of the pairs that make one output.
         pairs = math.prod((sums(taps, (-1,)) for taps in self.effective), start=np.ones(()))
         return sums(pairs, (-1,)) if self.channels else pairs

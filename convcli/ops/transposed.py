@@ -200,7 +200,7 @@ class Transposed(Kernel):
         return picked
 
     @cached_property
-    def sums(self) -> npt.NDArray[np.float64] | None:
+    def own_sums(self) -> npt.NDArray[np.float64] | None:
         weights, rank = self.effective, len(self.axes)
         places: list[Any] = [
             (..., *(slice(first, None, step) for first, step in zip(place, self.stride, strict=True)))

@@ -64,6 +64,7 @@ def common(fields: Mapping[str, Any], axes: str) -> dict[str, Any]:
         "border": fields["border"],
         "divisor": fields["divisor"],
         "flip": fields["flip"],
+        **{name: fields.get(name, default) for name, default in (("amount", 1), ("threshold", 0), ("unsharp", False))},
     }
 
 

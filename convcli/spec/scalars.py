@@ -36,6 +36,23 @@ def _number_hint(value: Any) -> str:
     return ""
 
 
+def share(node: Node, what: str, least: float) -> float:
+    """A number, or text such as 50%; at least `least`."""
+    text = node.value
+    if isinstance(text, str) and text.strip().endswith("%"):
+        try:
+            value = float(text.strip()[:-1]) / 100
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise node.error(f"{what} must be a number or per cent, not '{text}'", "0.5 or 50%")
+    else:
+        value = number(node, what)
+    if value < least:
+        raise node.error(f"{what} is {value:g}; it must be at least {least:g}")
+    return value
+
+
 def whole(node: Node, what: str, least: int) -> int:
     """A whole number of at least `least`."""
     value = number(node, what)

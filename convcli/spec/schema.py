@@ -146,6 +146,12 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
         "mask": {"anyOf": [_NUMBERS, _FILE, {"$ref": "#/$defs/branch"}]},
         "range": {"enum": list(RANGES)},
         "length": {"type": "number", "exclusiveMinimum": 0, "maximum": GREATEST},
+        "share": {
+            "anyOf": [
+                {**_NUMBER, "minimum": least},
+                {"type": "string", "pattern": rf"^\s*{'-?' * (least < 0)}[0-9]+(\.[0-9]*)?\s*%\s*$"},
+            ]
+        },
         "biases": {"anyOf": [{"type": "boolean"}, _NUMBER, _NUMBERS, _FILE]},
     }
     return kinds[kind]

@@ -15,7 +15,7 @@ from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import GREATEST, Tensor
 from convcli.spec.calls import rule
 from convcli.spec.nodes import Node
-from convcli.spec.scalars import number, quoted, whole
+from convcli.spec.scalars import number, quoted, share, whole
 
 if TYPE_CHECKING:
     from convcli.ops.activation import Activation
@@ -280,6 +280,10 @@ def _length(node: Node, field: Field, name: str) -> float:
     return value
 
 
+def _share(node: Node, field: Field, name: str) -> float:
+    return share(node, f"'{name}'", field.least)
+
+
 def _activation(node: Node, field: Field, name: str) -> Activation | None:
     from convcli.spec.activations import activation
 
@@ -309,4 +313,5 @@ READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "mask": _mask,
     "range": _range,
     "length": _length,
+    "share": _share,
 }

@@ -180,7 +180,7 @@ def answers_to_vertical_stripes(name: str) -> None:
 
 def is_unsharp(name: str) -> None:
     values = picture(12, 15)
-    np.testing.assert_allclose(apply(name, values), 2 * values - apply("binomial-5", values), atol=1e-14)
+    np.testing.assert_allclose(apply(name, values), 2 * values - apply("gaussian:sigma=1", values), atol=1e-14)
 
 
 def repeats(name: str) -> None:
@@ -268,7 +268,7 @@ PROMISES: dict[str, Callable[[str], None]] = {
     "reach 4 sigma": reaches_4_sigma,
     "anticlockwise, 0 is horizontal and 90 vertical": follows_angle,
     "theta 0 answers to vertical stripes": answers_to_vertical_stripes,
-    "twice the picture minus its 5x5 binomial blur": is_unsharp,
+    "what a Gaussian takes away is added, amount times": is_unsharp,
     "a block of stride x stride": repeats,
     "the same seed gives the same picture": is_seeded,
     "up to amplitude pixels away along y and x": stays_near,

@@ -147,6 +147,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
         ["prelu", "rellu", 1, None, True, [], {}, {"relu": 1}, {"clip": [1]}, {"clip": 0}, {"leaky_relu": "x"}],
     ),
     "divisor": (["sum", 2, -0.5, 256], [0, "total", None, True, [1], 1e-30, 1e30]),
+    "share": ([0, 1, 0.5, 1.5, "50%", "12.5 %"], ["half", "50 percent", "%", None, True, [], {}, 1e300]),
     "flag": ([True, False], [1, "on", None, []]),
     "axes": (["x", "y", "yx", "zyx", "zx"], ["xy", "", 1, None, ["x"], "c"]),
     "whole": ([1, 2, 3.0], [0, -1, 1.5, "two", True, None, [1], {}]),
@@ -218,6 +219,7 @@ def test_all_values_are_used_in_kernels_that_load(kind: str) -> None:
         "whole": [{"weights": [[[[1]]]] * 6, "groups": None}],
     }  # fmt: skip
     names = {"text": "about", "activation": "activation", "border": "border", "divisor": "divisor", "flag": "flip"}
+    names["share"] = "amount"
     templates = made.get(kind) or [{"weights": [[1]], names[kind]: None}]
     for value in VALUES[kind][0]:
         filled = [{name: value if was is None else was for name, was in template.items()} for template in templates]

@@ -1,0 +1,214 @@
+"""How much of a filter, from which change on, and where: against the formula in float64, on every way through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import convcli
+from convcli.channels import Channels
+from convcli.errors import ConvcliError
+from convcli.filtering import Chain, Treatment, filter_pixels, paging, steps
+from convcli.filtering.effect import Effect, Region
+from convcli.ops import tensors
+from tests.support import read, run, save
+
+RNG = np.random.default_rng(170)
+CHAINS = {
+    "dense": ["sharpen"], "separable": ["gaussian:sigma=2"], "edges": ["sobel-x"], "several": ["gaussian", "sharpen"],
+    "deformable": ["swirl"], "own effect": ["unsharp:amount=2,threshold=3"], "bias": ["{weights: [[1]], bias: 9}"],
+}  # fmt: skip
+
+
+def picture(dtype: str = "uint8", channels: int = 3, shape: tuple[int, ...] = (60, 70)) -> Any:
+    if np.dtype(dtype).kind == "f":
+        return RNG.random((*shape, channels)).astype(dtype)
+    return RNG.integers(0, np.iinfo(dtype).max, (*shape, channels), dtype, endpoint=True)
+
+
+def formula(x: Any, y: Any, amount: float, least: float, mask: Any = 1.0) -> Any:
+    change = np.float64(y) - np.float64(x)
+    return x + amount * mask * np.where(abs(change) >= least, change, 0)
+
+
+def plain(x: Any, kernels: list[str]) -> Any:
+    for kernel in kernels:
+        x = convcli.load(kernel).apply(np.float64(x), "yxc")
+    return x
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("name", [name for name in CHAINS if name != "own effect"])
+def test_the_formula(name: str, dtype: str) -> None:
+    x = picture(dtype)
+    white = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
+    y = plain(x, CHAINS[name])
+    if name == "edges" and dtype != "float32":
+        y = abs(y)  # in its range
+    kernels = [convcli.load(kernel) for kernel in CHAINS[name]]
+    for amount, threshold in ((0.5, 0), (-1.5, 0), (3, 0.1), (1, 5 / white if dtype == "float32" else 5)):
+        done = filter_pixels(x, Chain(kernels, effect=Effect(amount=amount, threshold=threshold))).array
+        least = threshold * white if threshold < 1 else threshold
+        wanted = formula(x, y, amount, least)
+        if dtype != "float32":
+            wanted = np.clip(wanted, 0, white)
+        # Where a change is the threshold but for rounding, either is right.
+        near = abs(abs(y - x) - least) < 1e-4 * white
+        off = np.where(near, 0, abs(np.float64(done) - wanted))
+        assert off.max() <= (1e-4 if name == "deformable" else 1e-5) * white + 0.5 * (dtype != "float32")
+
+
+@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("channels, alpha, linear, rows", [
+    (("all",), 3, False, False), (("all",), 4, False, False), (("all",), 4, True, True), (("r", "b"), 4, True, False),
+    (("luma",), 3, False, True), (("alpha",), 4, False, False), (("all",), 2, False, True), (("all",), 1, True, False),
+])  # fmt: skip
+def test_outside_of_the_mask_every_bit_stays(
+    name: str, channels: tuple[str, ...], alpha: int, linear: bool, rows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = picture(channels=alpha)
+    if name == "bias" and channels == ("alpha",):
+        return  # which belongs to colours
+    if alpha in (2, 4):
+        x[10:30, 20:40, -1] = 0
+    if rows and paging.available():
+        monkeypatch.setattr(steps, "goes_in_rows", lambda picture, pixels: True)
+        monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 12)
+    kernels = [convcli.load(kernel) for kernel in CHAINS[name]]
+    mask = np.zeros((60, 70), np.uint8)
+    mask[5:25, 30:60] = 255
+    mask[40:, :20] = 100
+    for effect, inside in (
+        (Effect(region=Region.parse("30x20+30+5")), (slice(5, 25), slice(30, 60))),
+        (Effect(where=tensors.of_array(mask), amount=2, threshold=0.02), mask > 0),
+    ):
+        chain = Chain(kernels, effect=effect)
+        done = filter_pixels(x, chain, Treatment(channels=channels, linear=linear), channels=Channels.of(alpha)).array
+        outside = np.ones((60, 70), bool)
+        outside[inside] = False
+        assert np.array_equal(done[outside], x[outside]) and not np.array_equal(done, x)
+    whole = Effect(region=Region.parse("100%x100%"))
+    treatment = Treatment(channels=channels, linear=linear)
+    done = filter_pixels(x, Chain(kernels, effect=whole), treatment, channels=Channels.of(alpha)).array
+    bare = filter_pixels(x, Chain(kernels), treatment, channels=Channels.of(alpha)).array
+    assert abs(done.astype(int) - bare.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("text, rows, columns", [
+    ("30x20+10+5", (5, 25), (10, 40)), ("30x20", (0, 20), (0, 30)), ("30x20-10-5", (0, 15), (0, 20)),
+    ("50%x50%+10+10", (10, 40), (10, 45)), ("50x50%", (0, 30), (0, 35)), ("300x300+60+50", (50, 60), (60, 70)),
+])  # fmt: skip
+def test_regions_are_imagemagicks(text: str, rows: tuple[int, int], columns: tuple[int, int]) -> None:
+    assert Region.parse(text).inside(60, 70) == (slice(*rows), slice(*columns))
+
+
+def test_feathers_are_gaussians_of_the_masks_edge() -> None:
+    x = picture("float32", 1)
+    y = convcli.load("box:size=9").apply(x)
+    sharp = np.zeros((60, 70))
+    sharp[20:40, 0:35] = 1
+    soft = ndimage.gaussian_filter(sharp, 3, mode="nearest", radius=12)
+    by_region = Effect(region=Region.parse("35x20+0+20"), feather=3)
+    by_mask = Effect(where=tensors.of_array((255 * sharp).astype(np.uint8)), feather=3)
+    for effect in (by_region, by_mask):
+        done = filter_pixels(x, Chain([convcli.load("box:size=9")], effect=effect)).array
+        assert np.abs(done - formula(x, y, 1, 0, soft[..., None])).max() < 1e-5
+        assert np.array_equal(done[:8], x[:8])
+
+
+def test_volumes_and_arrays(tmp_path: Path) -> None:
+    volume = picture("float32", 1, (4, 20, 30))[..., 0]
+    np.save(tmp_path / "v.npy", volume)
+    done = run(
+        "apply", str(tmp_path / "v.npy"), "--layout", "zyx", "-k", "gaussian", "--region", "10x10+5+5", "-o",
+        str(tmp_path / "w.npy"),
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    result, blurred = np.load(tmp_path / "w.npy"), convcli.load("gaussian").apply(volume, "zyx")
+    assert np.abs(result[:, 5:15, 5:15] - blurred[:, 5:15, 5:15]).max() < 1e-6
+    result[:, 5:15, 5:15] = volume[:, 5:15, 5:15]
+    assert np.array_equal(result, volume)
+
+
+def test_unsharp_is_imagemagicks_and_pillows_formula() -> None:
+    x = picture()
+    blurred = np.stack([ndimage.gaussian_filter(np.float64(x[..., c]), 2, mode="mirror") for c in range(3)], -1)
+    for amount, threshold in ((1.5, 0.05), (0.5, 3), (1, 0)):
+        least = threshold * 255 if threshold < 1 else threshold
+        wanted = np.clip(np.rint(x + amount * np.where(abs(x - blurred) >= least, x - blurred, 0)), 0, 255)
+        done = convcli.load(f"unsharp:sigma=2,amount={amount},threshold={threshold}").apply(x)
+        off = abs(np.float64(done) - wanted)
+        assert (off > 1).mean() < 1e-3 and (off > 0).mean() < 0.01
+
+
+def test_a_plain_amount_is_in_the_weights() -> None:
+    x = picture("float64")
+    rng = np.random.default_rng(5)
+    for fields in (
+        {"weights": [[0, 1, 0], [1, -4, 1], [0, 1, 0]]}, {"weights": [[1, 2], [3, 4]], "divisor": "sum", "flip": True},
+        {"weights": rng.standard_normal((3, 3, 5, 3))}, {"weights": rng.standard_normal((3, 1, 3, 3)), "groups": 3},
+        {"weights": rng.standard_normal((3, 3)), "dilation": 3},
+    ):  # fmt: skip
+        kernel = convcli.load({**fields, "amount": "40%"})
+        assert not kernel.folded.has_effect and kernel.folded.weight_count == kernel.weight_count
+        assert kernel.count((60, 70), 3) == kernel.bare.count((60, 70), 3)
+        bare = kernel.bare.apply(x)
+        assert np.abs(kernel.apply(x) - formula(x, bare, 0.4, 0)).max() < 1e-9 * np.abs(bare).max()
+    # These keep their two passes, and their taps do not lie on the sample itself.
+    for name in ("gaussian:amount=.4", "{weights: [[1, 2], [3, 4]], dilation: 3, amount: .4}"):
+        kernel = convcli.load(name)
+        assert kernel.folded.has_effect
+        assert np.abs(kernel.apply(x) - formula(x, kernel.bare.apply(x), 0.4, 0)).max() < 1e-9
+
+
+def test_what_is_not_finite_stays_inside_of_the_mask() -> None:
+    x = picture("float32", 1)
+    x[30, 30] = np.nan
+    done = filter_pixels(x, Chain([convcli.load("gaussian")], effect=Effect(region=Region.parse("10x10+0+0")))).array
+    assert np.array_equal(done[15:], x[15:], equal_nan=True) and np.isfinite(done[:15]).all()
+
+
+def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", picture())
+    save(tmp_path / "m.png", picture(channels=1, shape=(30, 30)))
+    save(tmp_path / "c.png", picture())
+    for arguments, code, words in [
+        (("-k", "downsample-2x", "--amount", "50%"), 1, "makes 35x30x3 samples of 70x60x3, which can't be mixed"),
+        (("-k", "downsample-2x:amount=50%"), 1, "makes 35x30x3 samples of 70x60x3, which can't be mixed with them"),
+        (("-k", "gaussian", "--region", "10x10+100+0"), 1, "region 10x10+100+0 lies outside of a picture of 70x60"),
+        (("-k", "gaussian", "--region", "left"), 2, "'left' is no region"),
+        (("-k", "gaussian", "--where", str(tmp_path / "m.png")), 1, "the mask of --where is 30x30, the picture 70x60"),
+        (("-k", "gaussian", "--where", str(tmp_path / "c.png")), 1, "a mask is grey or has alpha"),
+        (("-k", "gaussian", "--feather", "3"), 2, "--feather softens the edge of a mask"),
+        (("-k", "gaussian", "--amount", "50"), 2, "--amount 50 is 5000 %"),
+        (("-k", "gaussian", "--amount", "half"), 2, "'half' is neither a number nor per cent"),
+        (("-k", "gaussian", "--amount", "50%", "--range", "rescale"), 1, "--range rescale moves all samples"),
+        (("-k", "gaussian:threshold=-1"), 2, "'threshold' is -1; it must be at least 0"),
+        (("-k", "gaussian:amount=much"), 2, "'amount' must be a number, not 'much'"),
+    ]:
+        done = run("apply", str(tmp_path / "a.png"), *arguments, "-o", str(tmp_path / "o.png"))
+        assert (done.code, "Traceback" in done.err) == (code, False), done.err
+        assert words in done.err and not (tmp_path / "o.png").exists()
+    with pytest.raises(ConvcliError, match="rows and columns"):
+        effect = Effect(region=Region.parse("1x1"))
+        line = steps.Outline(shape=(9, 1), dtype=np.float32, axes="x")
+        steps.filtered(
+            steps.Picture(line, Chain([convcli.load("{axes: x, weights: [1, 1]}")], effect=effect)), np.zeros((9, 1))
+        )
+
+
+def test_resume_knows_the_mask(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", picture())
+    save(tmp_path / "m.png", np.full((60, 70, 1), 255, np.uint8))
+    words = ["apply", str(tmp_path / "a.png"), "-k", "gaussian", "--where", str(tmp_path / "m.png"), "--report-file",
+             str(tmp_path / "r.jsonl"), "--resume", "-o", str(tmp_path / "o.png")]  # fmt: skip
+    assert run(*words).code == 0
+    before = read(tmp_path / "o.png")
+    assert run(*words).code == 0 and np.array_equal(read(tmp_path / "o.png"), before)
+    save(tmp_path / "m.png", np.zeros((60, 70, 1), np.uint8))
+    assert run(*words).code == 0
+    assert np.array_equal(read(tmp_path / "o.png"), read(tmp_path / "a.png"))
