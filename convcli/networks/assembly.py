@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from convcli.engine.geometry import AxisPadding, Scatter, Window, gather_window
 from convcli.errors import FieldError, KernelError, ShapeError, suggestion
-from convcli.networks.layers import Layer
+from convcli.networks.layers import Layer, of_item
 from convcli.networks.network import Assembled, Item, Network
 from convcli.networks.placed import Flow, Placed, place_kernel
 from convcli.networks.swaps import Swap, swapped
@@ -67,6 +66,7 @@ class _Builder:
 
     def _run(self, items: Sequence[Item], flow: Flow, prefix: str, numbers: Iterator[int]) -> Flow:
         for item in items:
+            flow = self._entering_of(item, flow)
             for _ in range(item.repeat):
                 self._turns += 1
                 if self._turns > LAYER_LIMIT:
@@ -80,6 +80,13 @@ class _Builder:
                     flow = self._run(item.branches[0], flow, prefix, numbers)
         return flow
 
+    def _entering_of(self, item: Item, flow: Flow) -> Flow:
+        """What an item reads, the first time where it is repeated."""
+        try:
+            return self._earlier("from", item.source) if item.source else flow
+        except FieldError as error:
+            raise _blamed(item.node, error).error(f"{item.kind}: {error.fact}", error.hint) from error
+
     def _unique(self, name: str, repeat: int) -> str:
         """`name`, numbered where it is repeated or was there before."""
         self._used[name] = self._used.get(name, 0) + 1
@@ -88,7 +95,6 @@ class _Builder:
     def _step(self, item: Item, flow: Flow, name: str) -> Flow:
         """One layer, with errors at its place in the file."""
         try:
-            flow = self._earlier("from", item.source) if item.source else flow
             return _STEPS.get(item.kind, _Builder._convolution)(self, item, flow, name)
         except (FieldError, ShapeError) as error:
             node = _blamed(item.node, error)
@@ -103,7 +109,7 @@ class _Builder:
         return Flow(size=placed.size_out, channels=placed.channels_out, sources=(number,))
 
     def _convolution(self, item: Item, flow: Flow, name: str) -> Flow:
-        layer = _layer(item, flow.channels, self.network.width)
+        layer = of_item(item, flow.channels, self.network.width)
         layer, swap = swapped(layer, flow.channels, self.network.swap, name)
         if swap:
             self.swaps.append(swap)
@@ -288,27 +294,6 @@ _STEPS: dict[str, Callable[[_Builder, Item, Flow, str], Flow]] = {
     "subtract": _Builder._join,
     "concat": _Builder._join,
 }
-
-
-def _layer(item: Item, channels: int, width: float) -> Layer:
-    """The convolution of an item on `channels`; its own channels times the width multiplier unless they are fixed."""
-    fields = item.fields
-    scaled = item.value if fields.get("fixed") else max(1, math.floor(item.value * width + 1e-9))
-    kind, groups = item.kind, fields.get("groups", 1)
-    if item.kind == "depthwise":
-        kind, groups, scaled = "dense", channels, item.value * channels
-    elif item.kind == "pointwise":
-        kind = "dense"
-    return Layer(
-        type=kind, channels_out=scaled, groups=groups, border=fields.get("border", "zero"), bias=bool(fields["bias"]),
-        activation=fields["activation"],
-        padding=paddings(fields.get("padding", "same"), AXES),
-        taps=per_axis(fields.get("kernel_size", 1), AXES, "kernel_size"),
-        stride=per_axis(fields.get("stride", 1), AXES, "stride"),
-        dilation=per_axis(fields.get("dilation", 1), AXES, "dilation"),
-        output_padding=per_axis(fields.get("output_padding", 0), AXES, "output_padding"),
-        mask=fields.get("mask", False), offset_groups=fields.get("offset_groups", 1),
-    )  # fmt: skip
 
 
 def _blamed(node: Node, error: ShapeError | FieldError) -> Node:

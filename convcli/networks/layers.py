@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcli.engine.geometry import AxisPadding, gather_window
 from convcli.errors import FieldError, ShapeError
@@ -15,7 +15,11 @@ from convcli.ops.branches import BranchCall, Supplied, branch_call
 from convcli.ops.deformable import Deformable
 from convcli.ops.tensors import Tensor
 from convcli.ops.transposed import Transposed
+from convcli.ops.weights import paddings, per_axis
 from convcli.records import record
+
+if TYPE_CHECKING:
+    from convcli.networks.network import Item
 
 #: What of `Layer.tensors` belongs to the branches of a deformable layer.
 BRANCHES = ("offsets", "offsets.bias", "mask", "mask.bias")
@@ -179,6 +183,27 @@ _WEIGHTS: dict[str, Callable[[Layer, int, Mapping[str, int]], dict[str, Any]]] =
     "transposed": _transposed,
     "deformable": _deformable,
 }
+
+
+def of_item(item: Item, channels: int, width: float) -> Layer:
+    """The convolution of an item on `channels`; its own channels times the width multiplier unless they are fixed."""
+    fields = item.fields
+    scaled = item.value if fields.get("fixed") else max(1, math.floor(item.value * width + 1e-9))
+    kind, groups = item.kind, fields.get("groups", 1)
+    if item.kind == "depthwise":
+        kind, groups, scaled = "dense", channels, item.value * channels
+    elif item.kind == "pointwise":
+        kind = "dense"
+    return Layer(
+        type=kind, channels_out=scaled, groups=groups, border=fields.get("border", "zero"), bias=bool(fields["bias"]),
+        activation=fields["activation"],
+        padding=paddings(fields.get("padding", "same"), "yx"),
+        taps=per_axis(fields.get("kernel_size", 1), "yx", "kernel_size"),
+        stride=per_axis(fields.get("stride", 1), "yx", "stride"),
+        dilation=per_axis(fields.get("dilation", 1), "yx", "dilation"),
+        output_padding=per_axis(fields.get("output_padding", 0), "yx", "output_padding"),
+        mask=fields.get("mask", False), offset_groups=fields.get("offset_groups", 1),
+    )  # fmt: skip
 
 
 def like(kernel: Kernel, *, channels_out: int, groups: int = 1, taps: int | None = None, bias: bool = False) -> Layer:

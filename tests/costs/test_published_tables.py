@@ -203,6 +203,12 @@ def test_deformable_offset_branch() -> None:
     assert found.macs_sampling == 3 * 4 * 512 * 9 * 14 * 14
 
 
+def test_ultraface() -> None:
+    """52 convolutions; what batch norms, ReLU and softmax add to other counters' 192.8 M is none of theirs."""
+    found = total("ultraface-rfb-320")
+    assert (found.macs, found.params_weights + found.params_biases) == (100_418_560, 271_484)
+
+
 def test_transposed_is_counted_at_its_input() -> None:
     """k4 s2: a quarter of what counters say that use the output's size."""
     found = layer("transposed", 16, 8, 10, taps=(4, 4), stride=(2, 2))

@@ -89,6 +89,21 @@ def test_resolution_scales_the_input() -> None:
     assert net("{dense: 1}", size="2x2x3", resolution=0.1).layers[0].size_in == (1, 1)
 
 
+def test_from_holds_for_chains_and_the_first_of_repeated_layers() -> None:
+    text = """input: 8x8x3
+blocks: {b: [{dense: 5}]}
+layers:
+  - {dense: 4, name: early}
+  - {dense: 7}
+  - {block: b, from: early, name: block}
+  - {layers: [{dense: 6}], from: early}
+  - {dense: 9, from: early, repeat: 2, name: twice}
+"""
+    layers = {placed.name: placed for placed in assemble(from_text(text)).layers}
+    assert layers["block/1"].inputs == layers["2"].inputs == layers["twice.1"].inputs == (0,)
+    assert (layers["twice.2"].channels_in, layers["twice.2"].channels_out) == (9, 9)
+
+
 def test_a_join_with_an_earlier_layer() -> None:
     found = net("{dense: 4, name: early}", "{dense: 4}", "{add: early}", "{concat: early}")
     assert shapes(found)["3"] == (32, 32, 8)
@@ -160,7 +175,7 @@ def test_sample_networks(path: Path) -> None:
 def test_the_samples_are_those_that_are_promised() -> None:
     assert {path.stem for path in NETWORKS} == {
         *("mobilenet", "mobilenet-full", "vgg16", "alexnet", "unet", "deformable-resnet-stage", "enlarge-2x"),
-        *("deeplab-7x7", "deeplab-4x4", "deeplab-4x4-r8", "deeplab-largefov"),
+        *("ultraface-rfb-320", "deeplab-7x7", "deeplab-4x4", "deeplab-4x4-r8", "deeplab-largefov"),
     }
 
 
@@ -259,10 +274,10 @@ def test_the_schema_finds_mistakes_of_form(name: str) -> None:
     ids=["empty", "nested", "blocks"],
 )  # fmt: skip
 def test_bombs_are_refused_at_once(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(KernelError, match="more than 10,000 layers"):
         assemble(from_text(f"input: 8x8x3\n{text}"))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_what_is_no_network_is_left_to_the_reader_of_kernels() -> None:

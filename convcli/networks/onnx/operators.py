@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from convcli.networks.onnx import weighted
 from convcli.networks.onnx.attributes import Attributes, layer_name, padding_of, square
-from convcli.networks.onnx.graph import Graph, Layer, Pad, Unsupported
+from convcli.networks.onnx.graph import Graph, Pad, Unsupported
 from convcli.records import late
 
 if TYPE_CHECKING:
@@ -14,122 +15,8 @@ if TYPE_CHECKING:
 else:
     np = late("numpy")
 
-#: Kinds of layers that have weights, into which factors and biases are folded.
-WEIGHTED: Final = ("dense", "deformable", "transposed", "fc")
 #: The least and greatest number that `clip` has where ONNX's has none.
 _FAR: Final = 1e18
-
-
-def _weigh(graph: Graph, layer: Layer, weights: Any, bias: Any = None) -> None:
-    graph.arrays[f"{layer.name}.weight"] = np.ascontiguousarray(weights, np.float32)
-    layer.fields["bias"] = bias is not None
-    if bias is not None:
-        graph.arrays[f"{layer.name}.bias"] = np.ascontiguousarray(np.reshape(bias, -1), np.float32)
-
-
-def _bank(graph: Graph, node: Any, attributes: Attributes) -> tuple[Any, Any]:
-    """The weights of a convolution, and its bias or None."""
-    weights = graph.constant(node.input[1])
-    if weights.ndim != 4:
-        raise Unsupported(f"its weights have rank {weights.ndim}; networks here take 4")
-    if (taps := tuple(attributes.get("kernel_shape", weights.shape[2:]))) != weights.shape[2:]:
-        raise Unsupported(f"kernel_shape {taps}, and weights of shape {weights.shape}")
-    has_bias = node.op_type != "DeformConv" and len(node.input) > 2 and node.input[2]
-    return weights, graph.constant(node.input[2]) if has_bias else None
-
-
-def convolution(graph: Graph, node: Any, attributes: Attributes) -> None:
-    weights, bias = _bank(graph, node, attributes)
-    source, pad = graph.padded(node.input[0])
-    layer = graph.add(
-        node.output[0], "dense", weights.shape[0], [source], layer_name(node, node.input[1]),
-        kernel_size=list(weights.shape[2:]), stride=square(attributes, "strides"),
-        dilation=square(attributes, "dilations"), padding=padding_of(attributes, pad),
-        groups=int(attributes.get("group", 1)), border=pad.border if pad and pad.border != "zero" else None,
-    )  # fmt: skip
-    _weigh(graph, layer, weights, bias)
-
-
-def deformable(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """Offsets and mask are made by the nodes before it."""
-    weights, _ = _bank(graph, node, attributes)
-    _, _, offsets, bias, mask = (*node.input, "", "")[:5]
-    name, supplied = layer_name(node, node.input[1]), graph.source(offsets)
-    if mask:
-        both = [supplied, graph.source(mask)]
-        supplied = graph.add("", "concat", both, both, f"{name}.offsets").name
-    layer = graph.add(
-        node.output[0], "deformable", weights.shape[0], [graph.source(node.input[0])], name, offsets=supplied,
-        kernel_size=list(weights.shape[2:]), stride=square(attributes, "strides"),
-        dilation=square(attributes, "dilations"), padding=padding_of(attributes), mask=bool(mask) or None,
-        groups=int(attributes.get("group", 1)), offset_groups=int(attributes.get("offset_group", 1)),
-    )  # fmt: skip
-    _weigh(graph, layer, weights, graph.constant(bias) if bias else None)
-
-
-def transposed(graph: Graph, node: Any, attributes: Attributes) -> None:
-    weights, bias = _bank(graph, node, attributes)
-    if attributes.get("output_shape"):
-        raise Unsupported("output_shape, which fits one size")
-    groups = int(attributes.get("group", 1))
-    layer = graph.add(
-        node.output[0], "transposed", weights.shape[1] * groups, [graph.source(node.input[0])],
-        layer_name(node, node.input[1]), kernel_size=list(weights.shape[2:]), stride=square(attributes, "strides"),
-        dilation=square(attributes, "dilations"), padding=padding_of(attributes), groups=groups,
-        output_padding=square(attributes, "output_padding", 0),
-    )  # fmt: skip
-    _weigh(graph, layer, weights, bias)
-
-
-def fully_connected(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """Gemm, and MatMul with constant weights."""
-    weights = np.asarray(graph.constant(node.input[1]), np.float64)
-    if node.input[0] not in graph.flat:
-        raise Unsupported("its input is no row per picture: Flatten or Gemm makes one")
-    if weights.ndim != 2 or attributes.get("transA"):
-        raise Unsupported(f"weights of rank {weights.ndim}" if weights.ndim != 2 else "transA")
-    weights = weights * attributes.get("alpha", 1.0)
-    if not attributes.get("transB"):
-        weights = weights.T
-    bias = None
-    if len(node.input) > 2 and node.input[2]:
-        bias = np.broadcast_to(graph.constant(node.input[2]) * attributes.get("beta", 1.0), (1, len(weights)))
-    source = graph.source(node.input[0])
-    layer = graph.add(node.output[0], "fc", len(weights), [source], layer_name(node, node.input[1]))
-    _weigh(graph, layer, weights, bias)
-
-
-def batch_norm(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """Folded into the convolution before it, in float64; else a kernel of one tap per channel."""
-    if attributes.get("training_mode"):
-        raise Unsupported("training_mode")
-    scale, shift, mean, variance = (np.asarray(graph.constant(name), np.float64) for name in node.input[1:5])
-    if len({array.shape for array in (scale, shift, mean, variance)}) > 1:
-        raise Unsupported("scale, bias, mean and variance of different shapes")
-    factor = scale / np.sqrt(variance + attributes.get("epsilon", 1e-5))
-    scaled(graph, node, factor, shift - mean * factor)
-
-
-def scaled(graph: Graph, node: Any, factor: Any, shift: Any) -> None:
-    """Each channel times a factor, plus a shift."""
-    layer = graph.foldable(node.input[0])
-    if layer is None or layer.kind not in WEIGHTED:
-        source = graph.source(node.input[0])
-        layer = graph.add(node.output[0], "depthwise", 1, [source], layer_name(node), kernel_size=1)
-        _weigh(graph, layer, factor.reshape(-1, 1, 1, 1), shift)
-        return
-    weights = graph.arrays[f"{layer.name}.weight"].astype(np.float64)
-    if factor.shape != (layer.value,):
-        raise Unsupported(f"{factor.size} numbers for {layer.value} channels")
-    if layer.kind == "transposed":
-        groups = layer.fields["groups"]
-        split = weights.reshape(groups, -1, *weights.shape[1:])
-        weights = (split * factor.reshape(groups, 1, -1, 1, 1)).reshape(weights.shape)
-    else:
-        weights = weights * factor.reshape(-1, *[1] * (weights.ndim - 1))
-    before = graph.arrays.get(f"{layer.name}.bias")
-    _weigh(graph, layer, weights, shift if before is None else before.astype(np.float64) * factor + shift)
-    graph.replaced(node.output[0], layer)
 
 
 def _bend(activation: Any, slopes: Any = None) -> Callable[[Graph, Any], None]:
@@ -152,18 +39,13 @@ def activation(graph: Graph, node: Any, attributes: Attributes) -> None:
         _bend({"leaky_relu": float(attributes.get("alpha", 0.01))})(graph, node)
     elif kind == "PRelu":
         slopes = graph.constant(node.input[1])
-        if not _is_per_channel(slopes, flat=node.input[0] in graph.flat):
+        if not weighted.is_per_channel(slopes, flat=node.input[0] in graph.flat):
             raise Unsupported(f"slopes of shape {slopes.shape}: one, or one per channel")
         _bend("prelu", slopes.reshape(-1))(graph, node)
     elif kind == "Clip":
         _clip(graph, node, attributes)
     else:
         _bend(kind.lower())(graph, node)
-
-
-def _is_per_channel(numbers: Any, *, flat: bool) -> bool:
-    """Whether an operator takes one of the numbers for each channel, or a single one for all."""
-    return bool(numbers.size == 1 or numbers.shape[-1 if flat else -3 :] == (numbers.size, *(() if flat else (1, 1))))
 
 
 def _clip(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -194,22 +76,7 @@ def joined(graph: Graph, node: Any, attributes: Attributes) -> None:
         return
     if kind == "concat" or (kind == "subtract" and constant[0] == node.input[0]):
         raise Unsupported(f"a constant, '{constant[0]}', before the others")
-    _shift(graph, node, constant[0], -1.0 if kind == "subtract" else 1.0)
-
-
-def _shift(graph: Graph, node: Any, constant: str, sign: float) -> None:
-    """A bias, as a node of its own."""
-    shift = sign * np.asarray(graph.constant(constant), np.float64)
-    value = next((name for name in node.input if not graph.is_constant(name)), "")
-    layer = graph.foldable(value)
-    if layer is None or layer.kind not in WEIGHTED or not _is_per_channel(shift, flat=value in graph.flat):
-        raise Unsupported(f"a constant of shape {shift.shape}: a bias of the layer before it is taken")
-    if shift.size not in (1, layer.value):
-        raise Unsupported(f"a constant of {shift.size} numbers for {layer.value} channels")
-    shift = np.broadcast_to(shift.reshape(-1), (layer.value,))
-    before = graph.arrays.get(f"{layer.name}.bias", np.zeros(1))
-    _weigh(graph, layer, graph.arrays[f"{layer.name}.weight"], before.astype(np.float64) + shift)
-    graph.replaced(node.output[0], layer)
+    weighted.shift(graph, node, constant[0], -1.0 if kind == "subtract" else 1.0)
 
 
 def pool(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -320,9 +187,9 @@ def constant(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
-    "Conv": convolution, "DeformConv": deformable, "ConvTranspose": transposed,
-    "Gemm": fully_connected, "MatMul": fully_connected,
-    "BatchNormalization": batch_norm, "Relu": activation, "LeakyRelu": activation, "PRelu": activation,
+    "Conv": weighted.convolution, "DeformConv": weighted.deformable, "ConvTranspose": weighted.transposed,
+    "Gemm": weighted.fully_connected, "MatMul": weighted.fully_connected,
+    "BatchNormalization": weighted.batch_norm, "Relu": activation, "LeakyRelu": activation, "PRelu": activation,
     "Sigmoid": activation, "Tanh": activation, "Abs": activation, "Clip": activation, "Add": joined, "Sub": joined,
     "Concat": joined, "MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": pool, "GlobalMaxPool": pool,
     "Flatten": flattened, "Identity": same, "Dropout": same, "Reshape": reshaped, "DepthToSpace": depth_to_space,
