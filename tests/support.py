@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,6 +104,20 @@ def spawn(
         timeout=60, check=False,
     )  # fmt: skip
     return Result(done.returncode, done.stdout, done.stderr.decode())
+
+
+def wait_until_read(process: subprocess.Popen[bytes], data: bytes) -> None:
+    """Writes to a process's stdin, and returns when it has read all of that: it waits for more then."""
+    import fcntl
+    import termios
+
+    assert process.stdin is not None
+    process.stdin.write(data)
+    process.stdin.flush()
+    until, left = time.monotonic() + 60, bytes(4)
+    while fcntl.ioctl(process.stdin, termios.FIONREAD, left) != left:
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def save(path: Path, pixels: Pixels) -> Path:

@@ -28,7 +28,7 @@ COUNT = 12
 #: The command line with less patience; whatever dask, tornado or Python say of their own would be seen.
 SCRIPT = """
 import sys, convcli.batch.cluster as cluster, convcli.cli
-cluster._ANSWER_S, cluster._ALONE_S = 2, 3
+cluster._ANSWER_S, cluster._ALONE_S = {answer}, 3
 {more}
 convcli.cli.main()
 """
@@ -46,11 +46,12 @@ def here(here: Path) -> Path:
     return here
 
 
-def started(scheduler: str, more: str = "", *options: str) -> subprocess.Popen[str]:
+def started(scheduler: str, more: str = "", *options: str, answer: float = 30) -> subprocess.Popen[str]:
     names = [f"{number}.png" for number in range(COUNT)]
     arguments = ["apply", *names, "-k", "box:size=9", "-k", "jitter", "-o", "out/", "--scheduler", scheduler, *options]
+    script = SCRIPT.format(more=more, answer=answer)
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.format(more=more), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, env=environment(PYTHONWARNINGS="default"),
     )  # fmt: skip
 
@@ -64,13 +65,18 @@ def started_cluster(folder: Path, workers: int = 1) -> Iterator[tuple[str, list[
         options = ("--scheduler-file", str(found), "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
         parts += [dask("worker", *options, cwd=folder) for _ in range(workers)]
         until = time.monotonic() + 60
-        while not found.exists() and time.monotonic() < until:
+        while time.monotonic() < until and not (found.exists() and _registered(folder) == workers):
             time.sleep(0.05)
         yield json.loads(found.read_text())["address"], parts
     finally:
         for part in parts:
             part.kill()
             part.wait()
+
+
+def _registered(folder: Path) -> int:
+    """How many workers their scheduler knows."""
+    return sum("Registered to:" in path.read_text() for path in folder.glob("worker-*.log"))
 
 
 #: A process whose connections lead on to a port; it prints its own, and cuts them all when it is killed.
@@ -188,7 +194,7 @@ def test_another_program_at_the_address(here: Path, answer: bytes) -> None:
     open_ones: list[socket.socket] = []
     threading.Thread(target=serve, daemon=True).start()
     address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
-    process = started(address)
+    process = started(address, answer=2)
     out, err = process.communicate(timeout=60)
     for one in (server, *open_ones):
         one.close()
@@ -200,7 +206,7 @@ def test_another_program_at_the_address(here: Path, answer: bytes) -> None:
 @pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"address": 7}', '{"address": "tcp://127.0.0.1:9"}'])
 def test_scheduler_files_that_are_none(here: Path, content: str) -> None:
     Path("s.json").write_text(content)
-    process = started("s.json")
+    process = started("s.json", answer=2)
     out, err = process.communicate(timeout=60)
     fact = "no dask scheduler answers" if "tcp" in content else "is no scheduler file of dask's: it holds no address"
     assert (process.returncode, out, err.count("\n")) == (1, "", 1), err

@@ -8,7 +8,6 @@ import os
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -74,13 +73,11 @@ def test_a_pipe_as_input_does_not_hang(here: Path) -> None:
     os.mkfifo("kernel.yaml")
     os.mkfifo("weights.npy")
     Path("k.yaml").write_text("weights: weights.npy\n")
-    started = time.perf_counter()
     assert spawn("apply", "fifo.png", "-k", "identity", "-o", "out.png").code == 1
     for name in ("kernel.yaml", "k.yaml"):
         result = spawn("apply", "good.png", "-k", name, "-o", "out.png")
         assert result.code == 2
         assert result.errors()[0].endswith((": is a pipe, not a file", ": is a pipe or device, not a file"))
-    assert time.perf_counter() - started < 10
 
 
 @posix

@@ -16,7 +16,7 @@ import pytest
 
 from convcli import __main__, cli
 from convcli.batch.workers import interrupts
-from tests.support import command, environment, leftovers, noise, read, save
+from tests.support import command, environment, leftovers, noise, read, save, wait_until_read
 
 #: Signals that end a run, and its exit codes.
 ENDING = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
@@ -89,12 +89,12 @@ def test_a_signal_stops_the_run_and_leaves_no_torn_output(tmp_path: Path, number
 
 
 @posix
-def test_a_signal_before_anything_is_read(here: Path) -> None:
+def test_a_signal_before_all_is_read(here: Path) -> None:
     process = subprocess.Popen(
         command("apply", "-", "-k", "identity", "-o", "out.png"),
         stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
     )  # fmt: skip
-    time.sleep(0.5)  # it waits for its input
+    wait_until_read(process, Path("good.png").read_bytes()[:64])
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err.strip()) == (130, b"Stopped.")

@@ -17,10 +17,10 @@ from convcli.batch import temporaries
 from convcli.batch.files import placed, write_atomically, write_together
 from convcli.batch.report_file import ReportFile
 from convcli.errors import ImageError
-from tests.support import command, environment, leftovers, noise, read, save
+from tests.support import command, environment, leftovers, noise, read, save, wait_until_read
 
 posix = pytest.mark.skipif(os.name != "posix", reason="forks")
-RUNS = 40
+RUNS = 16
 
 
 def _place(path: str, data: bytes) -> None:
@@ -150,10 +150,11 @@ def test_runs_from_the_shell(here: Path, shape: tuple[int, ...], overwrite: bool
         )
         for number in range(runs)
     ]  # fmt: skip
-    time.sleep(2)
+    for process in processes:
+        wait_until_read(process, data[:64])
     for process in processes:
         assert process.stdin is not None
-        process.stdin.write(data)
+        process.stdin.write(data[64:])
     for process in processes:
         assert process.stdin is not None
         process.stdin.close()

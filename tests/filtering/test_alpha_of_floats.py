@@ -17,8 +17,7 @@ FREE = [("--alpha", "none"), ("--alpha", "drop")]
 
 
 @pytest.mark.parametrize("kind", ["unassalpha", "assocalpha"])
-@pytest.mark.parametrize("size", [(30, 40), (700, 900)])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("size", "dtype"), [((30, 40), "float32"), ((30, 40), "float64"), ((700, 900), "float32")])
 def test_it_is_told_of_where_it_counts(kind: str, size: tuple[int, int], dtype: str, tmp_path: Path) -> None:
     pixels = noise(*size, 4).astype(dtype)
     for name, samples in (("bytes", pixels), ("ones", pixels / 255)):

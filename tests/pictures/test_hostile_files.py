@@ -194,9 +194,9 @@ def test_one_dimension_of_far_taps() -> None:
 
 def test_a_kernel_of_many_phases_is_shown_at_once() -> None:
     kernel = convcli.load({"type": "transposed", "weights": [[1, 2], [3, 4]], "stride": [3000, 2000], "padding": 0})
-    started = time.perf_counter()
+    started = time.process_time()
     facts = analysis.facts(kernel, 1)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert (facts["taps_per_output"], facts["phase_sums"]) == ([0, 1], [0, 1, 2, 3, 4])
 
 

@@ -399,12 +399,12 @@ bmp = lie(files[".bmp"], 18, "<ii", 30000, 30000)
 ppm = files[".ppm"].replace(b"64 64", b"30000 30000")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for data in (png, jpeg, bmp, ppm):
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         reading.decode(data, place="lie")
     except ImageError as error:
         print(error)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 

@@ -287,12 +287,12 @@ def test_damage_in_metadata_is_no_damage_of_the_picture() -> None:
 
 
 def test_hostile_xmp_packets_take_no_time() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for part in (b" ", b"<xmp:Thumbnails>", b"tiff:Orientation=", b'tiff:Orientation="', b"<tiff:ImageWidth>1"):
         packet = part * (3_000_000 // len(part))
         kept, _ = fit(Metadata(xmp=packet), np.zeros((5, 6, 3), np.uint8), "png")
         assert kept.xmp == packet
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_hostile_exif_blocks() -> None:

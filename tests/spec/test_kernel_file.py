@@ -148,10 +148,10 @@ def nested(levels: int) -> dict[str, str]:
 def test_deep_nesting_is_refused_at_once(form: str, tmp_path: Path) -> None:
     path = tmp_path / "deep.yaml"
     path.write_text(nested(200_000)[form])
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(KernelError, match="nested more than 32 levels deep"):
         convcli.load(path)
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 def test_deep_nesting_does_not_kill_the_process(tmp_path: Path) -> None:
@@ -168,19 +168,19 @@ def test_a_bomb_of_aliases_is_refused_at_once(tmp_path: Path) -> None:
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 60)]
     path = tmp_path / "bomb.yaml"
     path.write_text("\n".join([*lines, "weights: *a59"]))
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(KernelError, match="anchors and aliases"):
         convcli.load(path)
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 def test_a_very_large_file_is_refused_at_once(tmp_path: Path) -> None:
     path = tmp_path / "large.yaml"
     path.write_text("weights: [[" + "1, " * 6_000_000 + "1]]")
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(KernelError, match=r"more than .*\n  hint: keep large weights in a \.npy file"):
         convcli.load(path)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_text_that_is_no_unicode_is_refused() -> None:

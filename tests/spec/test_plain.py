@@ -29,7 +29,7 @@ def read_without_yaml(text: str) -> nodes.Node:
 
 
 @given(st.lists(st.sampled_from(PIECES + SPACED), min_size=1, max_size=9).map("".join))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_what_is_read_is_what_yaml_says(text: str) -> None:
     try:
         ours = read_without_yaml(text)

@@ -186,14 +186,14 @@ def accepted(kernel: Any) -> bool:
     return True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(kernels(wrong=False))
 def test_fields_that_are_right_one_by_one(kernel: dict[str, Any]) -> None:
     accepted(kernel)  # or a KernelError: the fields may not fit together
     VALIDATOR.validate(kernel)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(kernels(wrong=True))
 def test_a_field_that_is_wrong_is_refused_by_both(kernel: dict[str, Any]) -> None:
     assert not accepted(kernel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,6 +19,13 @@ from tests.support import Pixels
 
 Outcome = Literal["right", "refused", "whole", "wrong"]
 _MOST = 1 << 30
+#: One of so many cells is looked at: which ones, their names say, so that every value of every axis has its turn.
+SHARE = 1
+
+
+def looked_at(name: str) -> bool:
+    """Whether a cell of this name is among them."""
+    return zlib.crc32(name.encode()) % SHARE == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +113,8 @@ def run(cells: Iterator[Cell], folder: Path) -> Tally:
     for cell in cells:
         assert cell.name not in seen, f"two cells are called {cell.name}"
         seen.add(cell.name)
+        if not looked_at(cell.name):
+            continue
         data = cell.file()
         tally.whole.append((cell, whole(cell, data)))
         path = folder / f"cell{cell.extension}"
