@@ -108,12 +108,10 @@ KERNELS = (
     Word("laplace laplacian-3x3", "laplacian", ""),
     Word("log mexican-hat", "laplacian-of-gaussian", ""),
     Word("dog", "difference-of-gaussians", ""),
-    Word("sobel gradient derivative dx", "sobel-x", "sobel-y is the other direction"),
-    Word("scharr", "scharr-x", "scharr-y is the other direction"),
-    Word("prewitt", "prewitt-x", "prewitt-y is the other direction"),
-    Word("dy", "sobel-y", ""),
+    Word("derivative dx", "gradient-x", "gradient-y is the other direction"),
+    Word("dy", "gradient-y", ""),
     Word("downsample downscale shrink half halve reduce resize decimate thumbnail", "downsample-2x",
-         "by 3: downsample-2x:stride=3 blurs for 2 only"),
+         "by 3: downsample-2x:stride=3"),
     Word("upsample upscale enlarge double bilinear", "upsample-bilinear-2x", "upsample-cubic-2x is sharper"),
     Word("bicubic cubic", "upsample-cubic-2x", ""),
     Word("nearest pixelate", "upsample-nearest-2x", ""),
@@ -122,6 +120,19 @@ KERNELS = (
     Word("emboss-3x3 relief bevel", "emboss", ""),
     Word("denoise noise-reduction", "smooth-edges", "it blurs along edges"),
     Word("oil paint painting", "brush", ""),
+)  # fmt: skip
+
+#: Filters that no kernel is, each with what does something like it, if there is such.
+NO_CONVOLUTIONS = (
+    Word("median medianblur median-filter despeckle", "smooth-edges", "it sorts the samples under its window"),
+    Word("bilateral bilateralfilter surface-blur selective-blur nlmeans nlm kuwahara", "smooth-edges",
+         "its weights follow from what the samples are"),
+    Word("canny", "gradient", "it thins and links the edges that a gradient tells"),
+    Word("erode erosion dilate dilation-morphology opening closing tophat blackhat", "",
+         "it takes the least or the largest sample under its window"),
+    Word("threshold otsu binarize binarise negate invert posterize solarize", "", "it looks at one sample at a time"),
+    Word("equalize equalise clahe contrast levels curves", "", "it looks at how many samples are how light"),
+    Word("rotate crop", "", "it moves samples, and weighs none"),
 )  # fmt: skip
 
 FIELDS = (

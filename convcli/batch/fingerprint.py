@@ -10,7 +10,7 @@ from typing import Any
 from convcli.ops.tensors import Tensor
 
 #: Fields that change no pixel: names, words, where errors are put. A class with others says so in its own `ASIDE`.
-_ASIDE = frozenset({"name", "about", "notes", "locate"})
+_ASIDE = frozenset({"name", "about", "group", "notes", "locate"})
 
 
 def digest(data: bytes | memoryview) -> str:

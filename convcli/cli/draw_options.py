@@ -181,6 +181,8 @@ def show_cells(kernel: Kernel, options: Mapping[str, Any]) -> bool:
     from convcli.drawing import terminal
 
     asked = options["terminal"]
+    if kernel.type == "combined":
+        return False
     weights = kernel.dense_weights()
     if weights.ndim > 2 or (terminal.protocol() if asked == "auto" else asked) != "blocks":
         return False

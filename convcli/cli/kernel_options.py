@@ -10,10 +10,12 @@ import click
 from convcli.cli.options import OVERRIDES, algorithm, headed, kernel_overrides, together
 from convcli.errors import UsageError
 from convcli.filtering import MODES
+from convcli.ops.fields import WAYS
 from convcli.records import load_numpy
 
 if TYPE_CHECKING:
     from convcli.ops import Kernel
+    from convcli.spec.nodes import Node
 
 _option = headed("Kernels")
 kernel_options = together(
@@ -22,6 +24,11 @@ kernel_options = together(
         help="A name, name:field=value, YAML file or YAML text; several run one after the other.",
     ),
     kernel_overrides,
+    _option(
+        "--combine", type=click.Choice(WAYS), metavar="BY",
+        help="Run the kernels on the same input and make one result of theirs: magnitude, sum, mean, difference, max"
+        " or min.",
+    ),
     _option(
         "--range", type=click.Choice(MODES), default="auto", show_default=True,
         help="What becomes of negative and over-bright results; auto: abs of kernels that sum to 0, else clip.",
@@ -36,9 +43,10 @@ def read_kernels(sources: Sequence[str], options: Mapping[str, Any]) -> list[Ker
     Raises `KernelError`, and `UsageError` for an option that none of the kernels takes.
     """
     from convcli.spec import read
-    from convcli.spec.reader import override
 
-    nodes = {name: override(options[name], f"--{name}") for name in OVERRIDES if options[name] is not None}
+    nodes = overrides(options)
+    if options.get("combine"):
+        return [_combined(sources, options["combine"], nodes)]
     kernels, used = [], set()
     for source in sources:
         kernel = _network(source) or read(source)
@@ -50,6 +58,22 @@ def read_kernels(sources: Sequence[str], options: Mapping[str, Any]) -> list[Ker
             types = sorted({kernel.type for kernel in kernels})
             raise UsageError(f"--{name} has no use: {' and '.join(types)} kernels take no {name}")
     return kernels
+
+
+def overrides(options: Mapping[str, Any]) -> dict[str, Node]:
+    """The fields that options override. Raises `KernelError`."""
+    from convcli.spec.overrides import override
+
+    return {name: override(options[name], f"--{name}") for name in OVERRIDES if options[name] is not None}
+
+
+def _combined(sources: Sequence[str], by: str, nodes: Mapping[str, Node]) -> Kernel:
+    """One kernel of several. Raises `KernelError`."""
+    from convcli.spec.library import combined
+
+    if len(sources) < 2:
+        raise UsageError("--combine takes at least two kernels", hint=f"-k sobel-x -k sobel-y --combine {by}")
+    return combined(sources, by, nodes)
 
 
 def _network(source: str) -> Kernel | None:

@@ -4,45 +4,90 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from convcli.cli.layout import Command
 from convcli.cli.options import report_format
+from convcli.errors import UsageError, suggestion
+
+#: The kinds of kernels, in the order in which they are listed; those of another kind come last.
+GROUPS = ("blur", "sharpen", "edges", "resize", "warp", "paint", "colour", "learned", "plain")
 
 
 @click.command("list", cls=Command)
+@click.argument("words", nargs=-1)
 @report_format
-def command(format_: str) -> None:
-    """List the shipped kernels: type, taps, parameters, and what each is for.
+def command(words: Sequence[str], format_: str) -> None:
+    """List the shipped kernels: what each takes, its taps, weights, and what it is for.
+
+    With WORDS those whose name, group or description has them all.
 
     \b
     convcli list
+    convcli list blur
     convcli list --format json | jq -r '.rows[].name'
     """
     from convcli.reports import Column, Table, write
-    from convcli.spec import names, read
 
+    shown = [row for row in kernels() if all(word.lower() in _text(row) for word in words)]
+    if not shown:
+        raise _no_kernel(words)
     brief = format_ == "table" and sys.stdout.isatty()
-    kernels = [read(name) for name in names()]
+    readable = format_ not in ("csv", "json")
     columns = (
+        Column(key="group", title="Group"),
         Column(key="name", title="Kernel"),
-        Column(key="type", title="Type", priority=2),
-        Column(key="taps", title="Taps", right=True, priority=1),
-        Column(key="parameters", title="Parameters", right=True, priority=3),
+        Column(key="type", title="Type", priority=5),
+        Column(key="takes", title="Takes", priority=1, wraps=True),
+        Column(key="taps", title="Taps", right=True, priority=3),
+        Column(key="parameters", title="Weights", right=True, priority=4),
         Column(key="about", title="About", wraps=True),
     )
+    if brief:
+        shown = [row | {"about": headline(row["about"])} for row in shown]
+    if readable:
+        shown = [row | ({"group": ""} if row["group"] == before else {}) for row, before in _with_group_before(shown)]
+    write(Table(columns=columns, rows=shown), format_, sys.stdout)
+
+
+def kernels() -> list[dict[str, Any]]:
+    """The shipped kernels by group and name."""
+    from convcli.spec import names, read
+    from convcli.spec.takes import summary
+
     rows = [
         {
-            "name": kernel.name,
-            "type": kernel.type,
-            "taps": kernel.taps,
-            "parameters": kernel.weight_count + (kernel.bias.size if kernel.bias else 0),
-            "about": headline(kernel.about) if brief else kernel.about,
+            "group": kernel.group, "name": kernel.name, "type": kernel.type, "takes": summary(name),
+            "taps": kernel.taps, "parameters": kernel.weight_count + (kernel.bias.size if kernel.bias else 0),
+            "about": kernel.about,
         }
-        for kernel in kernels
-    ]
-    write(Table(columns=columns, rows=rows), format_, sys.stdout)
+        for name in names()
+        for kernel in [read(name)]
+    ]  # fmt: skip
+    order = {group: place for place, group in enumerate(GROUPS)}
+    return sorted(rows, key=lambda row: (order.get(row["group"], len(order)), row["group"]))
+
+
+def _with_group_before(rows: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], str | None]]:
+    return list(zip(rows, [None, *(row["group"] for row in rows)], strict=False))
+
+
+def _text(row: dict[str, Any]) -> str:
+    return " ".join(row[key] for key in ("name", "group", "type", "takes", "about")).lower()
+
+
+def _no_kernel(words: Sequence[str]) -> UsageError:
+    from convcli.spec import names
+    from convcli.words import KERNELS, lookup
+
+    word = lookup(words[0], KERNELS)
+    known = word.answer if word else suggestion(words[0], (*names(), *GROUPS))
+    known = re.sub(r"did you mean '(.*)'\?", r"\1", known)
+    fact = f"no kernel has {' and '.join(map(repr, words))} in its name, group or description"
+    return UsageError(fact, hint=f"convcli list {known}".rstrip())
 
 
 def headline(about: str) -> str:

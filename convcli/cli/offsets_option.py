@@ -29,6 +29,9 @@ def run_recorded(path: str, jobs: Sequence[Job], settings: Settings, run: Callab
     if len(looking) != 1:
         fact = f"--offsets-out is for one kernel whose offsets follow from the picture; here are {len(looking)}"
         raise UsageError(fact, hint="offsets: {along: {}}, or {branch: ...}")
+    if looking[0].type == "combined":
+        fact = f"--offsets-out is for a kernel alone; '{looking[0].name}' combines several"
+        raise UsageError(fact, hint="-k with the one of its kernels whose offsets are wanted")
     if not path.endswith(".npy"):
         raise UsageError(f"--offsets-out {path}: offsets are written as .npy", hint=f"{path}.npy")
     if os.path.lexists(path) and not settings.overwrite:

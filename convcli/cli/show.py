@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,9 +23,10 @@ DTYPES = ("uint8", "uint16", "float32", "float64")
 
 
 @click.command("show", cls=Command)
-@click.argument("kernel")
+@click.argument("kernel", required=False)
 @kernel_overrides
 @click.option("--channels", type=click.IntRange(min=1), help="Channels of the input that MACs are counted for.")
+@click.option("--filter", "number", type=click.IntRange(min=0), help="Of a filter bank: the weights of this filter.")
 @click.option("--plan", "planned", is_flag=True, help="Tell how it would be computed, and what of that was chosen.")
 @click.option("--size", metavar="HxW[xC]", help="With --plan: the size of the input, 1000x1000 by default.")
 @click.option("--dtype", type=click.Choice(DTYPES), help="With --plan: the dtype of the input, uint8 by default.")
@@ -32,10 +34,14 @@ DTYPES = ("uint8", "uint16", "float32", "float64")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), help="How it is written; text by default.")
 @click.option("--draw", "drawn", is_flag=True, help="Numbers on coloured cells, and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, with up to 2^18 weights.")
-def command(kernel: str, planned: bool, format_: str | None, drawn: bool, as_json: bool, **options: Any) -> None:
-    """Show what a kernel is, does and costs.
+def command(
+    kernel: str | None, planned: bool, format_: str | None, drawn: bool, as_json: bool,
+    number: int | None, **options: Any,
+) -> None:  # fmt: skip
+    """Show what a kernel is, takes, does and costs; without one list those that there are.
 
-    Weights with their sum, symmetry and rank (1: separable), extent, effect on the size, parameters and MACs.
+    Weights with their sum, symmetry and rank (1: separable, with the factors), parameters with their values and what
+    they mean, extent, effect on the size, MACs, formula and source.
 
     \b
     convcli show sharpen
@@ -44,10 +50,17 @@ def command(kernel: str, planned: bool, format_: str | None, drawn: bool, as_jso
     convcli show --plan gaussian:sigma=3 --size 3000x4000x3
     convcli show --draw sobel-x
     """
-    from convcli.cli.kernel_options import check_kernels, read_kernels
+    from convcli.cli.kernel_options import check_kernels, overrides, read_kernels
     from convcli.costs.facts import facts
     from convcli.reports import write_json
 
+    if kernel is None:
+        from convcli.cli.list import command as listing
+
+        click.get_current_context().invoke(
+            listing, words=(), format_="json" if as_json or format_ == "json" else "table"
+        )
+        return
     for name in ("size", "dtype", "algorithm"):
         if options[name] and not planned:
             raise UsageError(f"--{name} belongs to --plan", hint=f"convcli show --plan {kernel} --{name} ...")
@@ -65,12 +78,21 @@ def command(kernel: str, planned: bool, format_: str | None, drawn: bool, as_jso
         else:
             _write_plan(kernels[0], plan, sys.stdout)
         return
+    if number is not None:
+        if as_json or format_:
+            raise UsageError("--filter shows numbers alone", hint=f"convcli show --filter {number} {kernel}")
+        _write_filter(kernels[0], number, sys.stdout)
+        return
+    from convcli.costs import datasheet
+    from convcli.spec.takes import taken
+
     own = kernels[0].channels[0] if kernels[0].channels else kernels[0].bias.size if kernels[0].bias else 1
     described = facts(kernels[0], options["channels"] or own)
+    takes = [] if kernels[0].type == "network" else taken(kernel, kernels[0], overrides(options))
     if format_ == "json" or as_json:
-        write_json(described, sys.stdout)
+        write_json(described | {"takes": [dataclasses.asdict(one) for one in takes]}, sys.stdout)
     else:
-        _write(described, sys.stdout)
+        datasheet.write(described, [(one.name, *one.told) for one in takes], sys.stdout)
 
 
 def _plan(kernel: Kernel, options: Mapping[str, Any]) -> KernelPlan:
@@ -98,18 +120,26 @@ def _draw(kernel: Kernel, out: TextIO) -> None:
     if kernel.channels:
         raise UsageError(f"kernel '{kernel.name}' is a filter bank", hint=f"convcli draw kernel {kernel.name} -o FILE")
     heading(kernel.name, kernel.about, out)
-    weights = kernel.dense_weights()
-    for number, rows in enumerate(
-        weights.reshape(-1, *weights.shape[-2:]) if weights.ndim > 1 else weights[None, None]
-    ):
-        if weights.ndim == 3:
-            out.write(f"z = {number}\n")
+    for label, rows in _matrices(kernel):
+        if label:
+            out.write(f"{label}\n")
         if out.isatty():
             from convcli.drawing.terminal import show_weights
 
             if show_weights(rows, out):
                 continue
         write_grid(rows.tolist(), out)
+
+
+def _matrices(kernel: Kernel) -> Iterator[tuple[str, Any]]:
+    """The weights as rows and columns: of a volume slice by slice, of a combined kernel part by part."""
+    if kernel.type == "combined":
+        for name, part in kernel.parts().items():
+            yield name, part.reshape(-1, part.shape[-1])
+        return
+    weights = kernel.dense_weights()
+    for number, rows in enumerate(weights.reshape(-1, *([1] * (2 - weights.ndim)), *weights.shape[-2:])):
+        yield f"z = {number}" if weights.ndim == 3 else "", rows
 
 
 def _write_plan(kernel: Kernel, plan: KernelPlan, out: TextIO) -> None:
@@ -119,75 +149,21 @@ def _write_plan(kernel: Kernel, plan: KernelPlan, out: TextIO) -> None:
     pairs(plan.rows(), out)
 
 
-def _write(facts: dict[str, Any], out: TextIO) -> None:
+def _write_filter(kernel: Kernel, number: int, out: TextIO) -> None:
+    """One filter of a bank: its weights on each input channel. Raises UsageError where there is none."""
     from convcli.reports.grid import write_grid
-    from convcli.reports.terminal import heading, pairs
+    from convcli.reports.terminal import heading
 
-    heading(facts["name"], facts["about"], out)
-    pairs(list(_about(facts)), out)
-    for name, part in facts["parts"].items():
-        shape = "x".join(map(str, part["shape"]))
+    if not kernel.channels:
+        raise UsageError(f"kernel '{kernel.name}' is no filter bank", hint="leave --filter out")
+    weights = kernel.dense_weights()
+    if kernel.type == "transposed":
+        weights = weights.swapaxes(0, 1)
+    if number >= len(weights):
+        raise UsageError(f"there are {len(weights)} filters, no number {number}", hint=f"--filter {len(weights) - 1}")
+    heading(f"{kernel.name}, filter {number} of {len(weights)}", kernel.about, out)
+    for channel, rows in enumerate(weights[number]):
         out.write("\n")
-        heading(f"{name} {shape}", "", out)
-        if part["weights"] is not None and len(part["shape"]) <= 2:
-            write_grid(part["weights"] if len(part["shape"]) == 2 else [part["weights"]], out)
-        pairs(list(_part(part)), out)
-
-
-def _about(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    times = "x".join
-    yield "type", f"{facts['type']}: {facts['summary']}"
-    yield "formula", facts["formula"]
-    yield "", facts["orientation"]
-    yield "source", facts["source"]
-    taps, extent = times(map(str, facts["taps"])), times(map(str, facts["extent"]))
-    yield "taps", f"{taps} along {facts['axes']}" + (f", spanning {extent} samples" if taps != extent else "")
-    if any(step > 1 for step in facts["stride"]):
-        yield "stride", times(map(str, facts["stride"]))
-    if any(step > 1 for step in facts["dilation"]):
-        yield "dilation", times(map(str, facts["dilation"]))
-    paddings = [p if isinstance(p, str) else f"{p[0]}+{p[1]}" for p in facts["padding"]]
-    yield "padding", (paddings[0] if len(set(paddings)) == 1 else ", ".join(paddings)) + f", border {facts['border']}"
-    yield "size", facts["size"]
-    if isinstance(facts["channels"], list):
-        yield "channels", f"{facts['channels'][0]} in, {facts['channels'][1]} out"
-    else:
-        yield "channels", facts["channels"]
-    yield (
-        "parameters",
-        f"{_counted(facts['params_weights'], 'weight')}, {_counted(facts['params_biases'], 'bias', 'es')}",
-    )
-    for source in ("offsets", "mask"):
-        if facts.get(source):
-            yield source, facts[source]
-    if facts["activation"]:
-        yield "activation", facts["activation"]
-    macs = facts["macs_per_output"]
-    parts = " (" + ", ".join(f"{name} {value:g}" for name, value in macs.items()) + ")" if len(macs) > 1 else ""
-    channels = facts["input_channels"]
-    where = "per output pixel" + (f" of {channels} input channels" if channels > 1 else " and channel")
-    total = sum(macs.values())
-    yield "cost", f"{total:g} MACs = {2 * total:g} FLOPs {where}{parts}"
-    if "taps_per_output" in facts:
-        counts = facts["taps_per_output"]
-        yield "taps per output", f"{', '.join(map(str, counts))}: {_evenness(counts, facts['phase_sums'])}"
-    yield "computed by", facts["algorithm"]
-
-
-def _part(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "sum", f"{part['sum']:g} (absolute values: {part['sum_of_absolutes']:g})"
-    yield "range", f"{part['least']:.4g} to {part['greatest']:.4g}"
-    if "symmetry" in part:
-        yield "symmetry", ", ".join(part["symmetry"]) or "none"
-    if "separability" in part:
-        yield "rank", part["separability"]
-
-
-def _evenness(counts: list[int], sums: list[float]) -> str:
-    if len(sums) > 1:
-        return f"a checkerboard; ones become {sums[0]:g} to {sums[-1]:g}"
-    return f"ones become {sums[0]:g} everywhere" + (", the weights make up for it" if len(counts) > 1 else "")
-
-
-def _counted(number: int, noun: str, ending: str = "s") -> str:
-    return f"{number:,} {noun}{'' if number == 1 else ending}"
+        heading(f"input channel {channel}", "", out)
+        for grid in rows.reshape(-1, *rows.shape[-2:]) if rows.ndim > 1 else rows[None, None]:
+            write_grid(grid.tolist(), out)

@@ -10,9 +10,13 @@ from typing import Any
 from convcli.ops import Kernel
 from convcli.ops.branches import Branch
 from convcli.ops.deformable import Deformable
+from convcli.ops.displacements import Displacement
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
 from convcli.ops.transposed import Transposed
+
+#: The picture, height and width, on which the reach of offsets is told.
+NOMINAL = (480, 640)
 
 
 def size_effect(kernel: Kernel) -> str:
@@ -57,9 +61,12 @@ def orientation(kernel: Kernel) -> str:
 
 
 def said(source: Tensor | RuleCall | Branch | None) -> str:
-    """Where offsets or a mask come from, in words."""
+    """Where offsets or a mask come from, and how far offsets reach that follow from a picture's size, in words."""
     if isinstance(source, RuleCall):
-        return source.describe()
+        if not isinstance(source.rule, Displacement):
+            return source.describe()
+        reach = source.rule.reach(source.values(2, "offsets"), NOMINAL)
+        return f"{source.describe()}, up to {reach:.3g} pixels away on a picture of {NOMINAL[1]}x{NOMINAL[0]}"
     if isinstance(source, Tensor):
         return f"{source.origin}, {'x'.join(map(str, source.shape))}"
     return str(source) if source else "with the offsets, by the same branch"
@@ -102,5 +109,6 @@ def facts(kernel: Kernel, channels: int) -> dict[str, Any]:
     if isinstance(kernel, Deformable):
         entries["offsets"] = said(kernel.offsets)
         entries["mask"] = said(kernel.mask) if kernel.mask or kernel.packed else None
+    entries["notes"] = list(kernel.notes)
     entries["parts"] = {name: part(weights) for name, weights in kernel.parts().items()}
     return entries

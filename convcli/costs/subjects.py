@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.costs.comparison import Lineup, Subject
 from convcli.errors import FieldError, ShapeError, UsageError
-from convcli.networks import Flow, Layer, Network, assemble, file, like, place_kernel, place_layer, textbook
+from convcli.networks import LAYERS, Flow, Layer, Network, assemble, file, like, place_kernel, place_layer, textbook
 from convcli.ops import Kernel
 from convcli.records import record
 from convcli.spec import library
@@ -162,9 +162,10 @@ class _Kernels:
         kernel = source if isinstance(source, Kernel) else library.read(source)
         name = _label(source, kernel)
         if self._request.expands:
-            if kernel.channels is None:
+            if kernel.channels is None and kernel.type in LAYERS:
                 return self._as_layer(name, self._expanded(kernel))
-            self.notes.append(f"{name} is a filter bank already and stays as it is.")
+            what = "a filter bank already" if kernel.channels else "no layer of a network"
+            self.notes.append(f"{name} is {what} and stays as it is.")
         channels = kernel.channels[0] if kernel.channels and self._fits(kernel.channels[0]) else self._flow.channels
         try:
             placed = place_kernel(kernel, replace(self._flow, channels=channels), name)

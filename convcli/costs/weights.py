@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from convcli.engine.channel.factors import SVD_LIMIT
 from convcli.ops.base import MOST_LOOKED_AT
+from convcli.ops.products import factors
 from convcli.ops.transposed import Transposed
 
 Weights: TypeAlias = npt.NDArray[np.float64]
@@ -33,8 +34,15 @@ def part(weights: Weights) -> dict[str, Any]:
     if weights.ndim == 2:
         entries["rank"] = rank(weights)
         entries["separability"] = separability(weights.shape, entries["rank"])
+        entries["factors"] = _factors(weights) if entries["rank"] == 1 else None
     entries["weights"] = weights.tolist() if weights.size <= MOST_LOOKED_AT else None
     return entries
+
+
+def _factors(weights: Weights) -> dict[str, list[float]] | None:
+    """Taps along y and x whose product the weights are."""
+    pair = factors(weights)
+    return {axis: (taps + 0.0).tolist() for axis, taps in zip("yx", pair, strict=True)} if pair else None
 
 
 def _tidy(value: float) -> float:

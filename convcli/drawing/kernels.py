@@ -17,15 +17,18 @@ from convcli.drawing.parts import (
     heat_pixels,
     number,
     scale_bar,
-    whole_factor,
     width_of,
     wrapped,
 )
 from convcli.drawing.response import gain_picture, gain_plot, response
 from convcli.drawing.scene import Box, Dot, Path, Picture, Scene, Text
 from convcli.errors import UsageError
+from convcli.ops.combined import Combined
+from convcli.ops.products import factors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from convcli.drawing.parts import Floats
     from convcli.ops import Kernel
 
@@ -45,6 +48,8 @@ def figure(
 
     Raises UsageError for numbers of a bank, and columns of what is none.
     """
+    if isinstance(kernel, Combined):
+        return _combined(kernel, heading(kernel, title), numbers is not False)
     weights = kernel.dense_weights()
     if kernel.channels and numbers:
         raise UsageError(
@@ -127,8 +132,8 @@ def _weights(weights: Floats, x: float, y: float, look: Look) -> tuple[list[Any]
     size = _cell((high, wide), numbers=look.factor > 0)
     items: list[Any] = []
     scales = []
-    if factors := _factors(weights):
-        down, right = factors
+    if pair := factors(weights):
+        down, right = pair
         for axis, taps, left, top in (("y", down[:, None], x, y + size + _GAP), ("x", right[None], x + size + _GAP, y)):
             own = Look.of(taps, numbers=look.factor > 0)
             scales.append(f"{axis}{own.scale}")
@@ -139,39 +144,47 @@ def _weights(weights: Floats, x: float, y: float, look: Look) -> tuple[list[Any]
     return items, x + wide * size, y + high * size, product
 
 
-def _factors(weights: Floats) -> tuple[Floats, Floats] | None:
-    """Taps down and right whose product the weights are: whole numbers where that works, else of the same height."""
-    if min(weights.shape) == 1 or not weights.any():
-        return None
-    row, column = np.unravel_index(np.abs(weights).argmax(), weights.shape)
-    right = weights[row] * whole_factor(weights[row])
-    down = weights[:, column] / right[column]
-    if not np.allclose(np.multiply.outer(down, right), weights, rtol=0, atol=1e-9 * np.abs(weights).max()):
-        return None
-    factor = whole_factor(down)
-    if not all(np.allclose(taps, np.rint(taps), atol=1e-7) for taps in (right, down * factor)):
-        scale = math.sqrt(np.abs(down).max() / np.abs(right).max())
-        down, right = down / scale, right * scale
-    return (down, right) if down[np.abs(down).argmax()] > 0 else (-down, -right)
-
-
 def _slices(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[list[Any], float, float]:
-    depth, high, wide = weights.shape
+    middle = (len(weights) - 1) / 2
+    labels = [f"z = {'+' if z > middle else ''}{number(z - middle)}" for z in range(len(weights))]
     look = Look.of(weights, numbers=numbers)
-    size = min(46.0, _cell((high, wide), numbers=numbers))
-    items, top, widest = header(name, [*wrapped(kernel.about), *facts(weights)])
-    y, step = top + 22, wide * size + 26
-    per_row = max(1, int(900 // step))
-    for z in range(depth):
-        row, column = divmod(z, per_row)
-        x, down = PAD + column * step, y + row * (high * size + 40)
-        items += heat(weights[z], x, down, size, look, lambda r, c, z=z: f"w[{z}, {r}, {c}]")
-        place = number(z - (depth - 1) / 2)
-        label = f"z = {'+' if z > (depth - 1) / 2 else ''}{place}"
-        items.append(Text(x=x + wide * size / 2, y=down + high * size + 18, text=label, role="faint"))
-    rows = math.ceil(depth / per_row)
-    bottom = y + rows * (high * size + 40)
-    bar, right = scale_bar(PAD + min(depth, per_row) * step - 10, y, high * size, look.peak)
+    matrices = {label: (f"w[{z}, ", weights[z]) for z, label in enumerate(labels)}
+    return _side_by_side(kernel, matrices, look, name, facts(weights))
+
+
+def _combined(kernel: Combined, name: str, numbers: bool) -> Scene:
+    """The kernels whose results become one, all in the same colours."""
+    parts = {label: weights.reshape(-1, weights.shape[-1]) for label, weights in kernel.parts().items()}
+    every = np.concatenate([weights.reshape(-1) for weights in parts.values()])
+    look = Look.of(every[None], numbers=numbers and max(max(one.shape) for one in parts.values()) <= MOST_NUMBERS)
+    by = f"{len(parts)} kernels on the same input; their results become one, by {kernel.by}"
+    matrices = {label: (f"{label}: w[", weights) for label, weights in parts.items()}
+    items, width, height = _side_by_side(kernel, matrices, look, name, [by])
+    about = " ".join(filter(None, (kernel.about, f"{by}: {', '.join(parts)}.")))
+    return Scene(width=width, height=height, title=f"Kernel {name}", about=about, items=tuple(items))
+
+
+def _side_by_side(
+    kernel: Kernel, matrices: Mapping[str, tuple[str, Floats]], look: Look, name: str, lines: list[str]
+) -> tuple[list[Any], float, float]:
+    """Matrices by their labels, each with how notes on its cells begin, in rows."""
+    sides = [max(one.shape[axis] for _, one in matrices.values()) for axis in (0, 1)]
+    size = min(46.0, _cell((sides[0], sides[1]), numbers=look.factor > 0))
+    items, top, widest = header(name, [*wrapped(kernel.about), *lines])
+    labels = max(map(width_of, matrices))
+    y, wide = top + 22, max(sides[1] * size, labels) + 26
+    per_row = max(1, int(900 // wide))
+    per_row = math.ceil(len(matrices) / math.ceil(len(matrices) / per_row))
+    for place, (label, (note, weights)) in enumerate(matrices.items()):
+        row, column = divmod(place, per_row)
+        x, down = PAD + column * wide, y + row * (sides[0] * size + 40)
+        items += heat(weights, x, down, size, look, lambda r, c, note=note: f"{note}{r}, {c}]")
+        middle = x + weights.shape[1] * size / 2
+        items.append(
+            Text(x=max(middle, x + width_of(label) / 2), y=down + sides[0] * size + 18, text=label, role="faint")
+        )
+    bottom = y + math.ceil(len(matrices) / per_row) * (sides[0] * size + 40)
+    bar, right = scale_bar(PAD + min(len(matrices), per_row) * wide - 10, y, sides[0] * size, look.peak)
     items += [*bar, Text(x=PAD, y=bottom + 2, text=look.label, role="faint", anchor="start")]
     return items, max(right + PAD, widest), bottom + 6 + PAD
 

@@ -13,6 +13,7 @@ import numpy as np
 from convcli.drawing.scene import Box, Text
 from convcli.drawing.theme import over
 from convcli.errors import one_line, printable
+from convcli.ops.products import whole_factor
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -119,17 +120,6 @@ def signed(value: float, peak: float) -> tuple[str, float]:
     """The role and opacity of a signed number on the diverging map."""
     share = min(1.0, abs(value) / peak) if peak else 0.0
     return "pos" if value > 0 else "neg", round(share**_GAMMA, 3)
-
-
-def whole_factor(weights: Floats) -> float:
-    """What makes the weights whole numbers, where there is such: 16 for [1 2 1; 2 4 2; 1 2 1] / 16; else 1."""
-    sizes = np.abs(weights[np.abs(weights) > 1e-12])
-    least = sizes.min(initial=np.inf)
-    for k in range(1, 9):
-        factor = float(k / least)
-        if 0 < factor < 4096 and np.allclose(weights * factor, np.rint(weights * factor), atol=1e-7):
-            return factor
-    return 1.0
 
 
 @record

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from convcli.engine.stamps import stamp
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
+    from convcli.engine.totals import Total
 
 __all__ = [
     "Call",
@@ -52,6 +53,7 @@ __all__ = [
     "Storage",
     "Tile",
     "Tiling",
+    "Total",
     "algorithm_for",
     "algorithm_of_bank",
     "band_rows",
@@ -112,5 +114,6 @@ __getattr__ = lazily(
         "engine.stamps": "stamp",
         "engine.threads": "Cuts",
         "engine.tiles": "Tile Tiling",
+        "engine.totals": "Total",
     },
 )

@@ -29,8 +29,8 @@ from convcli.ops import fields as f
 from convcli.ops.fields import Field
 from convcli.spec import library
 from convcli.spec.nodes import TEXT_LIMIT, Node, Source
+from convcli.spec.overrides import parse_overrides
 from convcli.spec.plain import parse
-from convcli.spec.reader import parse_overrides
 from convcli.spec.scalars import number, whole
 from convcli.spec.values import read
 

@@ -184,6 +184,9 @@ _WEIGHTS: dict[str, Callable[[Layer, int, Mapping[str, int]], dict[str, Any]]] =
     "deformable": _deformable,
 }
 
+#: Types of kernels that layers have.
+LAYERS = tuple(_WEIGHTS)
+
 
 def of_item(item: Item, channels: int, width: float) -> Layer:
     """The convolution of an item on `channels`; its own channels times the width multiplier unless they are fixed."""

@@ -13,6 +13,7 @@ _HOMES = {
     "depthwise_separable": ("convcli.ops.depthwise_separable", "DepthwiseSeparable"),
     "transposed": ("convcli.ops.transposed", "Transposed"),
     "deformable": ("convcli.ops.deformable", "Deformable"),
+    "combined": ("convcli.ops.combined", "Combined"),
 }
 
 

@@ -71,8 +71,11 @@ class Kernel(Placed):
     formula: ClassVar[str]
     source: ClassVar[str]
     FIELDS: ClassVar[Mapping[str, Field]]
+    #: Those of the fields that are its parts', where it has such: they hold for all of them.
+    HANDED_ON: ClassVar[Sequence[str]] = ()
 
     about: str = ""
+    group: str = ""
     bias: Tensor | None = None
     activation: Activation | None = None
     divisor: float | str = 1
@@ -209,6 +212,25 @@ class Kernel(Placed):
     def copies(self) -> bool:
         """Whether samples are moved, and nothing is computed."""
         return self.only_tap is not None and self.is_linear and not self.has_effect
+
+    @property
+    def is_local(self) -> bool:
+        """Whether an output follows from the samples under its window alone, wherever that lies."""
+        return False
+
+    def unpadded(self) -> Self:
+        """The kernel for windows that hold all that it reads."""
+        return self.replace(padding=((0, 0),) * len(self.axes))
+
+    def verify(self) -> None:
+        """`check`, with an error where the numbers stand in a kernel file. Raises `KernelError`."""
+        try:
+            self.check()
+            _ = self.bias and self.bias.array
+        except FieldError as error:
+            if self.locate:
+                raise self.locate(error) from error
+            raise KernelError(error.fact, place=f"kernel '{self.name}'", hint=error.hint) from error
 
     @property
     def is_linear(self) -> bool:

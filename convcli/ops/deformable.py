@@ -64,7 +64,7 @@ class Deformable(Kernel):
     """
 
     #: Fields that change no pixel of a file.
-    ASIDE: ClassVar[frozenset[str]] = frozenset({"name", "about", "locate", "guide", "recorded"})
+    ASIDE: ClassVar[frozenset[str]] = frozenset({"name", "about", "group", "notes", "locate", "guide", "recorded"})
     type: ClassVar[str] = "deformable"
     summary: ClassVar[str] = "each tap reads at a fractional offset of its own, per output pixel"
     formula: ClassVar[str] = "y[o] = sum_t w[t] * mask[t, o] * x(stride*o + dilation*t - padding + offset[t, o])"

@@ -84,6 +84,10 @@ class Dense(Kernel):
         """The weights as they are applied: divided, and flipped where `flip` says so."""
         return effective_weights(self.weights, self.divisor, self.flip, len(self.axes))
 
+    @property
+    def is_local(self) -> bool:
+        return not self.has_effect
+
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
         return {"weights": self.effective}
 

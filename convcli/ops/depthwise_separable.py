@@ -111,6 +111,10 @@ class DepthwiseSeparable(Kernel):
         """The pointwise weights, `(out, in)`."""
         return self.pointwise.array.reshape(self.pointwise.shape[:2])
 
+    @property
+    def is_local(self) -> bool:
+        return not self.has_effect
+
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
         return {"depthwise": self.effective, "pointwise": self.mix}
 

@@ -13,12 +13,15 @@ from convcli.records import record
 #: text; weights (numbers, a rule or a file); taps (weights of one axis, or one set per axis); array (numbers or a
 #: file); offsets (an array or a displacement rule); sizes (whole numbers, one or one per axis); padding; border;
 #: divisor; flag; axes; whole (one whole number); activation; mask (an array or a branch); range (what white is); length
-#: (a number above 0); share (a number, or per cent). Offsets may be a branch, too. Of layers of networks also biases
-#: (true, false, an array) and named_activation (an activation, or prelu with slopes that a file has).
+#: (a number above 0); share (a number, or per cent); turn (degrees, a multiple of 45); kernels (a list of them) and
+#: combination (how they become one). Offsets may be a branch, too. Of layers of networks also biases (true, false, an
+#: array) and named_activation (an activation, or prelu with slopes that a file has).
 Kind: TypeAlias = Literal[
     "text", "weights", "taps", "array", "offsets", "sizes", "padding", "border", "divisor", "flag", "axes", "whole",
-    "activation", "named_activation", "biases", "mask", "range", "length", "share",
+    "activation", "named_activation", "biases", "mask", "range", "length", "share", "turn", "kernels", "combination",
 ]  # fmt: skip
+#: How the results of several kernels become one.
+WAYS = ("magnitude", "sum", "mean", "difference", "max", "min")
 
 
 @record(kw_only=False)
@@ -33,6 +36,9 @@ class Field:
 
 
 ABOUT = Field("text", "What the kernel is for, in a sentence or two.", "")
+GROUP = Field("text", "The kind of kernels among which it is listed: blur, sharpen, edges ...", "")
+#: Fields of all kernels beside their type.
+GENERAL: dict[str, Field] = {"about": ABOUT, "group": GROUP}
 WEIGHTS = Field(
     "weights",
     "The kernel's weights: one row per line; or (out, in/groups, *taps) for a bank of filters that mixes channels.",
@@ -71,6 +77,7 @@ THRESHOLD = Field(
 )
 UNSHARP = Field("flag", "Add what the kernel takes away: it makes 2x - K(x), an unsharp mask of a blur.", False)
 FLIP = Field("flag", "Flip the weights: the mathematician's convolution instead of cross-correlation.", False)
+ROTATE = Field("turn", "Turns the weights clockwise by degrees: multiples of 90, and of 45 where there are 3x3.", 0)
 
 #: Fields of every type, in the order in which they are shown.
 COMMON: dict[str, Field] = {
@@ -83,6 +90,7 @@ COMMON: dict[str, Field] = {
     "border": BORDER,
     "divisor": DIVISOR,
     "flip": FLIP,
+    "rotate": ROTATE,
     "amount": AMOUNT,
     "threshold": THRESHOLD,
     "unsharp": UNSHARP,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from convcli import engine
 from convcli.engine.geometry import Grid
@@ -13,7 +14,7 @@ from convcli.engine.plan import COPY, Algorithm, Constraints
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import MOST_LOOKED_AT, Kernel
-from convcli.ops.dense import check_groups_of_kernel, effective_weights
+from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
 from convcli.ops.weights import check_bank, check_multiplied, check_outputs, common, footprint, only_tap, per_axis, sums
@@ -59,8 +60,13 @@ class Separable(Kernel):
     groups: int = 1
 
     @classmethod
-    def build(cls, fields: Mapping[str, Any]) -> Self:
+    def build(cls, fields: Mapping[str, Any]) -> Kernel:  # type: ignore[override]
+        """A dense kernel where the product is turned by an eighth, and then is none any more."""
+        degrees = fields.get("rotate", 0)
+        if degrees % 90:
+            return _turned(cls.build({**fields, "rotate": 0}), degrees)
         factors, axes = _factors(fields["taps"], fields)
+        factors = _rotated(factors, degrees, axes)
         ranks = {factor.rank for factor in factors}
         if not ranks <= {1} and not ranks <= {3}:
             raise FieldError("taps", f"taps have rank {_listed(ranks)}; 1 makes a kernel, 3 a filter bank")
@@ -102,6 +108,10 @@ class Separable(Kernel):
             effective_weights(factor, divisor, self.flip, 1)
             for factor, divisor in zip(self.factors, divisors, strict=True)
         )
+
+    @property
+    def is_local(self) -> bool:
+        return not self.has_effect
 
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
         parts = {f"along {axis}": taps for axis, taps in zip(self.axes, self.effective, strict=True)}
@@ -225,6 +235,31 @@ def _factors(taps: Any, fields: Mapping[str, Any]) -> tuple[tuple[Tensor, ...], 
             value = _along(value, index, axes).resolve(1, (stride[index],), "taps")
         factors.append(value)
     return tuple(factors), axes
+
+
+def _rotated(factors: tuple[Tensor, ...], degrees: int, axes: str) -> tuple[Tensor, ...]:
+    """The factors of the product turned clockwise, by quarters."""
+    if degrees and not axes.endswith("yx"):
+        raise FieldError("rotate", f"taps along {axes} alone don't turn", hint="axes: yx, or {y: [...], x: [...]}")
+    for _ in range(degrees // 90):
+        *others, down, right = factors
+        factors = (*others, right, _reversed(down))
+    return factors
+
+
+def _turned(kernel: Kernel, degrees: int) -> Dense:
+    """The product of taps, turned; raises `FieldError` where it is not 3x3."""
+    from convcli.ops.rotation import rotated
+
+    if kernel.channels:
+        raise FieldError("rotate", "a bank of separable filters turns by multiples of 90 degrees")
+    together = Tensor(shape=kernel.taps, origin=f"{kernel.name}", make=kernel.dense_weights)
+    shared = {field.name: getattr(kernel, field.name) for field in dataclasses.fields(Kernel)}
+    return Dense(**{**shared, "weights": rotated(together, degrees, kernel.axes), "divisor": 1, "flip": False})
+
+
+def _reversed(taps: Tensor) -> Tensor:
+    return Tensor(shape=taps.shape, origin=taps.origin, make=lambda: taps.array[..., ::-1].copy(), fail=taps.fail)
 
 
 def _axes_of_rule(taps: Any) -> str | None:

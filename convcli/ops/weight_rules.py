@@ -58,6 +58,10 @@ def _motion_line(p: Mapping[str, Any]) -> tuple[bool, int, float]:
     return steep, math.ceil(round((longer - 1) / 2, 9)), (run / rise if steep else rise / run)
 
 
+def _antialias_shape(p: Mapping[str, Any], stride: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(2 * (s * s // 2) + 1 for s in stride)
+
+
 def _disk_shape(p: Mapping[str, Any], stride: tuple[int, ...]) -> tuple[int, ...]:
     return (2 * math.ceil(p["radius"]) + 1,) * 2
 
@@ -109,6 +113,12 @@ def _gaussian(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, .
 def _binomial(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
     rows = [[math.comb(length - 1, i) / 2 ** (length - 1) for i in range(length)] for length in shape]
     return _outer([np.array(row) for row in rows])
+
+
+def _derivative_of_gaussian(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
+    slopes = [_centred(length) / sigma**2 for length, sigma in zip(shape, p["sigma"], strict=True)]
+    bells = [_bell(length, sigma) for length, sigma in zip(shape, p["sigma"], strict=True)]
+    return _outer([*bells[:-1], slopes[-1] * bells[-1]])
 
 
 def _laplacian_of_gaussian(p: Mapping[str, Any], shape: tuple[int, ...], stride: tuple[int, ...]) -> Array:
@@ -213,6 +223,16 @@ RULES: dict[str, Rule] = {
         Rule(
             name="binomial", about="Binomial coefficients, the integer Gaussian; sums to 1.",
             parameters={"size": _SIZE}, shape=_sized, values=_binomial,
+        ),
+        Rule(
+            name="antialias", about="Blurs for the kernel's stride: binomial, sigma about half of it; sums to 1.",
+            parameters={}, shape=_antialias_shape, values=_binomial,
+        ),
+        Rule(
+            name="derivative_of_gaussian", about="The slope of a Gaussian along the last axis; the taps sum to 0, and a"
+            " ramp of 1 a pixel becomes 1; radius as of gaussian.",
+            parameters={"sigma": _POSITIVE_SIGMA, "radius": _RADIUS}, shape=_sigma_shape,
+            values=_derivative_of_gaussian,
         ),
         Rule(
             name="laplacian_of_gaussian", about="The Laplacian of a Gaussian (Marr & Hildreth 1980); sums to 0.",

@@ -98,6 +98,10 @@ def resolve_weights(value: Tensor | RuleCall, fields: Mapping[str, Any], path: s
     axes = choose_axes(asked, value.rank, path)
     if 0 in value.shape:
         raise FieldError(path, f"'{path}' of shape {value.shape} holds no weights")
+    if degrees := fields.get("rotate"):
+        from convcli.ops.rotation import rotated
+
+        value = rotated(value, degrees, axes)
     return value, axes
 
 

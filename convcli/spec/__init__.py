@@ -8,7 +8,7 @@ from convcli.records import lazily
 
 if TYPE_CHECKING:
     from convcli.spec.library import check, load, names, read
-    from convcli.spec.reader import from_mapping, from_text
+    from convcli.spec.reader import from_mapping
 
-__all__ = ["check", "from_mapping", "from_text", "load", "names", "read"]
-__getattr__ = lazily(__name__, {"spec.library": "check load names read", "spec.reader": "from_mapping from_text"})
+__all__ = ["check", "from_mapping", "load", "names", "read"]
+__getattr__ = lazily(__name__, {"spec.library": "check load names read", "spec.reader": "from_mapping"})

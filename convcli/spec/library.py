@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from convcli import answers, streams
-from convcli.errors import FieldError, KernelError, reason, suggestion
+from convcli.errors import KernelError, reason, suggestion
 from convcli.ops import Kernel
 from convcli.ops.tensors import is_array
 from convcli.records import late
 from convcli.spec.nodes import TEXT_LIMIT, Node, Source, from_python
-from convcli.spec.reader import from_mapping, from_text, override, parse_overrides
+from convcli.spec.overrides import override, parse_overrides
+from convcli.spec.reader import Unbuilt, of_mapping, of_text
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,8 +35,11 @@ else:
     matrices = late("convcli.spec.matrices")
 
 #: `gaussian:sigma=2,border=wrap`: what is overridden follows the first colon that a field name and = come after, and
-#: which is outside of the brackets of a matrix or of YAML text.
-_OVERRIDES = r"(?P<base>[\[{].*[\]}]\s*|[^\n\[{]+?):(?P<overrides>\s*[a-z_]+\s*=.*)"
+#: which is outside of the brackets of a matrix or of YAML text; or a number (`gaussian:2`).
+_OVERRIDES = (
+    r"(?P<base>[\[{].*[\]}]\s*|[^\n\[{]+?):(?P<overrides>\s*[a-z_]+\s*=.*)"
+    r"|(?P<named>[A-Za-z./][^\n\[{:]*):(?P<bare>[-+.\d\[][^\n]*)"
+)
 #: Files of weights alone.
 ARRAYS = (".npy", ".npz", ".safetensors", ".onnx")
 MATRICES = (".mat", ".csv", ".txt", ".tsv")
@@ -83,13 +87,7 @@ def _field(name: str, value: Any) -> Node:
 
 def check(kernel: Kernel) -> None:
     """Makes the numbers of a kernel that was only read; raises `KernelError` where some are wrong."""
-    try:
-        kernel.check()
-        _ = kernel.bias and kernel.bias.array
-    except FieldError as error:
-        if kernel.locate:
-            raise kernel.locate(error) from error
-        raise KernelError(error.fact, place=f"kernel '{kernel.name}'", hint=error.hint) from error
+    kernel.verify()
 
 
 def read(source: KernelLike, extra: Mapping[str, Node] | None = None) -> Kernel:
@@ -98,64 +96,89 @@ def read(source: KernelLike, extra: Mapping[str, Node] | None = None) -> Kernel:
     `extra` overrides fields further (options of the command line); those the kernel's type lacks are an error.
     """
     if isinstance(source, Mapping):
-        return from_mapping(source, name="kernel", overrides=extra)
-    if isinstance(source, Path):
-        return _from_file(source, dict(extra or {}))
-    if is_array(source) or isinstance(source, list | tuple):
+        unbuilt = of_mapping(source, name="kernel")
+    elif isinstance(source, Path):
+        unbuilt = _of_file(source)
+    elif isinstance(source, str):
+        unbuilt = written(source)
+    elif is_array(source) or isinstance(source, list | tuple):
         if isinstance(source, list | tuple) and _lists_kernels(source):
             raise KernelError(f"{len(source)} kernels where one is taken", hint="convcli.apply(x, [...]) takes several")
-        return from_mapping({"weights": source}, name="inline", overrides=extra)
-    if not isinstance(source, str):
+        unbuilt = of_mapping({"weights": source}, name="inline")
+    else:
         forms = "a name, a path, YAML text, weights or a mapping of fields"
         raise KernelError(f"a kernel is {forms}, not of type {type(source).__name__}", hint="{'weights': ...}")
+    return unbuilt.overridden(extra or {}).kernel()
+
+
+def combined(sources: Sequence[str], by: str, extra: Mapping[str, Node]) -> Kernel:
+    """The kernel of type `combined` that several make. Raises `KernelError`."""
+    fields = {"type": "combined", "of": list(sources), "by": by}
+    names = "-".join(written(source).name for source in sources)
+    unbuilt = of_mapping(fields, name=f"{by}-of-{names}")
+    return unbuilt.overridden(extra).kernel()
+
+
+def written(source: str, folder: Path = Path()) -> Unbuilt:
+    """What a text names or describes; file names in it are looked up in `folder`. Raises `KernelError`."""
     if not source.strip():
         raise KernelError("an empty kernel name", hint="'convcli list' shows the names")
     base, after = split(source)
-    overrides = {**(parse_overrides(after, f"kernel '{source}'") if after else {}), **(extra or {})}
+    overrides = parse_overrides(after, f"kernel '{source}'") if after else {}
+    return _named(base, folder).overridden(overrides)
+
+
+def _named(base: str, folder: Path) -> Unbuilt:
     if not base.lstrip()[0].isalpha() and (matrix := matrices.fields(base)):
-        return from_mapping(matrix, name="inline", overrides=overrides)
+        return of_mapping(matrix, name="inline")
     if base.lstrip()[0] in "[{" or "\n" in base:
-        return from_text(base, name="inline", source="inline kernel", folder=Path(), overrides=overrides)
-    path = Path(base.partition("::")[0])
+        return of_text(base, name="inline", source="inline kernel", folder=folder)
+    path = folder / base.partition("::")[0]
     if path.suffix in ARRAYS:
-        return from_mapping({"weights": base}, name=path.stem, overrides=overrides)
+        return of_mapping({"weights": str(folder / base)}, name=path.stem)
     if path.suffix in MATRICES:
-        return from_mapping(matrices.of_file(_text(path), path), name=path.stem, overrides=overrides)
-    if base.endswith((".yaml", ".yml")) or "/" in base or "\\" in base:
-        return _from_file(path, overrides)
-    return _shipped(base, overrides)
+        return of_mapping(matrices.of_file(_text(path), path), name=path.stem)
+    if path.suffix in (".yaml", ".yml") or "/" in base or "\\" in base:
+        return _of_file(path)
+    return _of_file(_shipped(base))
 
 
 def split(source: str) -> tuple[str, str]:
     """A name or file, and the overrides after it.
 
-    >>> split("gaussian:sigma=2,border=wrap"), split("box.yaml")
-    (('gaussian', 'sigma=2,border=wrap'), ('box.yaml', ''))
+    >>> split("gaussian:sigma=2,border=wrap"), split("gaussian:2"), split("box.yaml")
+    (('gaussian', 'sigma=2,border=wrap'), ('gaussian', '2'), ('box.yaml', ''))
     """
     match = re.fullmatch(_OVERRIDES, source, re.DOTALL) if ":" in source else None
-    return (match["base"], match["overrides"]) if match else (source, "")
+    return (match["base"] or match["named"], match["overrides"] or match["bare"]) if match else (source, "")
 
 
-def _shipped(name: str, overrides: Mapping[str, Node]) -> Kernel:
-    path = folder() / f"{name}.yaml"
+def _shipped(name: str) -> Path:
     if name not in names():
-        from convcli.words import KERNELS, lookup
+        from convcli.words import KERNELS, NO_CONVOLUTIONS, lookup
 
+        if other := lookup(name, NO_CONVOLUTIONS):
+            hint = f"-k {other.answer} does something like it" if other.answer else "convcli list"
+            raise KernelError(f"'{name}' is not a convolution: {other.note}", hint=hint)
         word = lookup(name, KERNELS)
         hint = (
             suggestion(word.answer if word else name, names())
             or "'convcli list' shows all names; a file's name ends in .yaml"
         )
+        base, equals, value = name.partition("=")
+        meant = lookup(base, KERNELS)
+        if equals and (meant or base in names()):
+            hint = f"-k {meant.answer if meant else base}:{value.removeprefix('sigma=')}"
         if os.path.isfile(name):
             hint = f"for the file of that name write ./{name}"
         elif os.path.isfile(f"{name}.yaml"):
             hint = f"for the file write {name}.yaml"
         raise KernelError(f"unknown kernel '{name}'", hint=hint)
-    return _from_file(path, overrides)
+    return folder() / f"{name}.yaml"
 
 
-def _from_file(path: Path, overrides: Mapping[str, Node]) -> Kernel:
-    return from_text(_text(path), name=path.stem, source=str(path), folder=path.parent, overrides=overrides)
+def _of_file(path: Path) -> Unbuilt:
+    return of_text(_text(path), name=path.stem, source=str(path), folder=path.parent)
 
 
 def _text(path: Path) -> str:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from convcli.errors import FieldError, KernelError, suggestion
 from convcli.ops import TYPES, Kernel
-from convcli.ops.fields import ABOUT
+from convcli.ops.fields import GENERAL as ALL
 from convcli.ops.rules import RuleCall
-from convcli.ops.tensors import Tensor, reshaped
+from convcli.ops.tensors import is_array
+from convcli.records import record
 from convcli.spec.calls import parameter
 from convcli.spec.nodes import Node, Source, from_python
 from convcli.spec.plain import parse
+from convcli.spec.remarks import cut_off, squared
+from convcli.spec.scalars import quoted
 from convcli.spec.values import at, read
 
-#: Fields of weights in rows and columns.
-MATRICES = ("weights", "depthwise")
+#: Kernels within kernels at most: so deep, and so many.
+DEEPEST, MOST = 8, 4096
+_open: ContextVar[tuple[int, int]] = ContextVar("open", default=(0, 0))
 #: Fields which a kernel of any type may have besides those of its type.
-GENERAL = ("about", "type")
+GENERAL = (*ALL, "type")
 #: Other programs' words for types, without their lines and dashes.
 WORDS = {
     "conv": "dense", "conv1d": "dense", "conv2d": "dense", "conv3d": "dense", "convolution": "dense", "linear": "dense",
@@ -32,77 +38,96 @@ WORDS = {
 }  # fmt: skip
 
 
-def from_text(
-    text: str, *, name: str, source: str, folder: Path, overrides: Mapping[str, Node] | None = None
-) -> Kernel:
+@record(kw_only=False)
+class Unbuilt:
+    """A kernel that is written down: a mapping of fields, a name, and what overrides fields."""
+
+    node: Node
+    name: str
+    overrides: Mapping[str, Node] = dataclasses.field(default_factory=dict)
+
+    def overridden(self, more: Mapping[str, Node]) -> Unbuilt:
+        """The same with further overrides."""
+        return Unbuilt(self.node, self.name, {**self.overrides, **more})
+
+    def kernel(self) -> Kernel:
+        """The kernel itself. Raises `KernelError`."""
+        with _nested(self.node):
+            return _build(self.node, self.name, self.overrides)
+
+    def takes(self, key: str) -> bool:
+        """Whether it has such a field, or a rule of it such a parameter."""
+        kernel_type = _kernel_type(self.node)
+        if key in kernel_type.FIELDS and key not in kernel_type.HANDED_ON:
+            return True
+        known = ((name, self.node.value[name]) for name in kernel_type.FIELDS if name in self.node.value)
+        with _nested(self.node):
+            values = {name: read(node, kernel_type.FIELDS[name], name) for name, node in known}
+            if key.isdigit() and any(len(call.rule.parameters) >= int(key) for call in _calls(values)):
+                return True
+            return key in _parameters(values) or any(part.takes(key) for part in _parts(values))
+
+    def calls(self) -> list[RuleCall]:
+        """The rules that it names with their parameters, those of its parts, too."""
+        with _nested(self.node):
+            values = _values(self.node, self.name, self.overrides)[2]
+            return [*_calls(values), *(call for part in _parts(values) for call in part.calls())]
+
+
+@contextlib.contextmanager
+def _nested(node: Node) -> Iterator[None]:
+    """A kernel that may be part of one, of which there may not be too many: a file may name itself."""
+    depth, count = _open.get()
+    if depth >= DEEPEST or count >= MOST:
+        raise node.error(f"kernels within kernels, more than {DEEPEST} deep or more than {MOST} in all")
+    _open.set((depth + 1, count + 1))
+    try:
+        yield
+    finally:
+        _open.set((depth, _open.get()[1] if depth else 0))
+
+
+def of_text(text: str, *, name: str, source: str, folder: Path) -> Unbuilt:
     """The kernel written in YAML `text`; bare rows of numbers are dense weights.
 
     `source` is shown in errors; file names in the text are looked up in `folder`. Raises `KernelError`.
     """
     node = parse(text, Source(source, text, folder))
-    if isinstance(node.value, list):
+    return Unbuilt(with_fields(node), name)
+
+
+def with_fields(node: Node) -> Node:
+    """A mapping of fields, which rows of numbers are the weights of. Raises `KernelError` where it is neither."""
+    if isinstance(node.value, list) or is_array(node.value):
         place = node.line, node.column
-        node = Node({"weights": node}, node.source, *place, keys={"weights": place})
-    return _build(node, name, overrides or {})
-
-
-def from_mapping(fields: Mapping[str, Any], *, name: str, overrides: Mapping[str, Node] | None = None) -> Kernel:
-    """The kernel with these fields, as in a kernel file; arrays may be numpy's. Raises `KernelError`."""
-    return _build(from_python(fields, Source(name)), name, overrides or {})
-
-
-def parse_overrides(text: str, source: str) -> dict[str, Node]:
-    """`field=value,field=value` as nodes; values are YAML, commas inside brackets don't separate.
-
-    Raises `KernelError` for one without a name or a value, and for one given twice.
-    """
-    overrides: dict[str, Node] = {}
-    for part in _split(text):
-        name, equals, value = part.partition("=")
-        if not equals or not name.strip() or not value.strip():
-            raise KernelError(f"'{part}' is not of the form field=value", place=source)
-        if name.strip() in overrides:
-            raise KernelError(f"'{name.strip()}' is given twice", place=source)
-        overrides[name.strip()] = override(value, f"{source}, {name.strip()}")
-    return overrides
-
-
-def override(value: str, source: str) -> Node:
-    """One overriding value from the command line; file names are looked up in the working folder."""
-    node = parse(value, Source(source, value, Path()))
-    return _unlocated(node, Source(source, "", Path()))
-
-
-def _unlocated(node: Node, source: Source) -> Node:
-    """Without lines and columns, which say nothing on a command line."""
-    value = node.value
-    if isinstance(value, dict):
-        value = {key: _unlocated(item, source) for key, item in value.items()}
-    elif isinstance(value, list):
-        value = [_unlocated(item, source) for item in value]
-    return Node(value, source)
-
-
-def _split(text: str) -> list[str]:
-    parts, depth, start = [], 0, 0
-    for index, character in enumerate(text):
-        depth += (character in "[{(") - (character in "]})")
-        if character == "," and depth == 0:
-            parts.append(text[start:index])
-            start = index + 1
-    return [*parts, text[start:]]
-
-
-def _build(node: Node, name: str, overrides: Mapping[str, Node]) -> Kernel:
+        return Node({"weights": node}, node.source, *place, node.path, keys={"weights": place} if node.line else None)
     if not isinstance(node.value, dict):
         raise node.error(
             f"a kernel is a mapping of fields or rows of numbers, not {node.kind}", "about: ..., weights: ..."
         )
     if "layers" in node.value:
         raise node.key_error("layers", "this is a network file, no kernel", "convcli apply -k and compare read it")
+    return node
+
+
+def of_mapping(fields: Mapping[str, Any], *, name: str) -> Unbuilt:
+    """The kernel with these fields, as in a kernel file; arrays may be numpy's. Raises `KernelError`."""
+    return Unbuilt(with_fields(from_python(fields, Source(name))), name)
+
+
+def from_mapping(fields: Mapping[str, Any], *, name: str) -> Kernel:
+    """The kernel itself of `of_mapping`."""
+    return of_mapping(fields, name=name).kernel()
+
+
+def _values(
+    node: Node, name: str, overrides: Mapping[str, Node]
+) -> tuple[type[Kernel], Node, dict[str, Any], dict[str, Node]]:
+    """The type, the mapping with overrides of the type's own fields, the values of all fields with overrides of rules
+    and parts in them, and those overrides."""
     kernel_type = _kernel_type(node)
     node, beside = _overridden(node, kernel_type, overrides)
-    known = {"about": ABOUT, **kernel_type.FIELDS}
+    known = {**ALL, **kernel_type.FIELDS}
     for key in node.value:
         if key not in known and key != "type":
             raise _unknown(node, key, kernel_type)
@@ -114,28 +139,23 @@ def _build(node: Node, name: str, overrides: Mapping[str, Node]) -> Kernel:
             raise node.error(f"'{key}' is missing; a {kernel_type.type} kernel needs it")
         else:
             values[key] = field.default
+    beside = _by_name(values, beside, name)
     unused = _into_rules(values, beside)
     if unused:
         raise _unknown_override(unused, beside[unused], values, kernel_type)
-    notes = _squared(values)
+    return kernel_type, node, values, beside
+
+
+def _build(node: Node, name: str, overrides: Mapping[str, Node]) -> Kernel:
+    kernel_type, node, values, beside = _values(node, name, overrides)
+    notes = [*squared(values), *cut_off(_calls(values), overrides)]
     try:
-        return kernel_type.build(values).replace(locate=partial(located, node), notes=tuple(notes))
+        kernel = kernel_type.build(values)
+        return kernel.replace(locate=partial(located, node), notes=(*kernel.notes, *notes), group=values["group"])
     except FieldError as error:
         if error.path[-1] in beside:
             raise beside[str(error.path[-1])].error(error.fact, error.hint) from error
         raise located(node, error) from error
-
-
-def _squared(values: dict[str, Any]) -> list[str]:
-    """Makes rows of 9, 25, 49 ... numbers, as other programs write a square, one; what is to be said of it."""
-    notes = []
-    for key, value in values.items():
-        if key in MATRICES and isinstance(value, Tensor) and value.origin == "inline" and not values["axes"]:
-            side = math.isqrt(value.size)
-            if value.rank == 1 and side % 2 and side > 1 and side * side == value.size:
-                values[key] = reshaped(value, (side, side))
-                notes.append(f"{value.size} numbers in a row are taken as {side}x{side}; a row of taps has axes: x")
-    return notes
 
 
 def located(node: Node, error: FieldError) -> KernelError:
@@ -166,11 +186,38 @@ def _kernel_type(node: Node) -> type[Kernel]:
 
 
 def _overridden(node: Node, kernel_type: type[Kernel], overrides: Mapping[str, Node]) -> tuple[Node, dict[str, Node]]:
-    """The mapping with overrides of the kernel's own fields put in, and those left, meant for its rules."""
-    own = {key: value for key, value in overrides.items() if key in kernel_type.FIELDS}
-    beside = {key: value for key, value in overrides.items() if key not in own}
+    """The mapping with overrides of the kernel's own fields put in, and those left, meant for its rules and parts."""
+    handed_on = {key: value for key, value in node.value.items() if key in kernel_type.HANDED_ON}
+    own = {
+        key: value for key, value in overrides.items() if key in kernel_type.FIELDS and key not in kernel_type.HANDED_ON
+    }
+    beside = {key: value for key, value in {**handed_on, **overrides}.items() if key not in own}
     keys = {key: place for key, place in (node.keys or {}).items() if key not in own}
-    return Node({**node.value, **own}, node.source, node.line, node.column, node.path, keys), beside
+    fields = {key: value for key, value in node.value.items() if key not in handed_on}
+    return Node({**fields, **own}, node.source, node.line, node.column, node.path, keys), beside
+
+
+def _by_name(values: Mapping[str, Any], overrides: Mapping[str, Node], name: str) -> dict[str, Node]:
+    """Overrides that have only a place, as names of the parameters there; those of parts are left to them."""
+    named = {key: node for key, node in overrides.items() if not key.isdigit()}
+    for key in sorted(overrides.keys() - named.keys(), key=int):
+        node, place = overrides[key], int(key)
+        if any(part.takes(key) for part in _parts(values)):
+            named[key] = node
+            continue
+        every = [[*call.rule.parameters][place - 1 : place] for call in _calls(values)]
+        known = [names[0] for names in every if names]
+        if len(set(known)) != 1 or len([value for value in values.values() if _calls({"": value})]) > 1:
+            what = f"may be {' or '.join(dict.fromkeys(known))} of several rules" if known else "has no place"
+            turn = isinstance(node.value, int) and node.value % 45 == 0
+            hint = f"{name}:rotate={node.value} turns it" if turn else f"convcli show {name} tells what it takes"
+            if known:
+                hint = f"say which: {name}:{known[0]}={quoted(node).strip(chr(39))}"
+            raise node.error(f"{quoted(node)} {what} in kernel '{name}'", hint)
+        if known[0] in named:
+            raise node.error(f"'{known[0]}' is given twice")
+        named[known[0]] = node
+    return named
 
 
 def _into_rules(values: dict[str, Any], overrides: Mapping[str, Node]) -> str:
@@ -182,6 +229,12 @@ def _into_rules(values: dict[str, Any], overrides: Mapping[str, Node]) -> str:
             mine = {key: parameter(node, key) for key, node in overrides.items() if key in value.rule.parameters}
             left.difference_update(mine)
             return RuleCall(value.rule, {**value.given, **mine})
+        if isinstance(value, Unbuilt):
+            theirs = {key: node for key, node in overrides.items() if value.takes(key)}
+            left.difference_update(theirs)
+            return value.overridden(theirs)
+        if isinstance(value, tuple):
+            return tuple(map(into, value))
         if isinstance(value, Mapping):
             return {key: into(item) for key, item in value.items()}
         return value
@@ -191,13 +244,19 @@ def _into_rules(values: dict[str, Any], overrides: Mapping[str, Node]) -> str:
     return next((key for key in overrides if key in left), "")
 
 
+def _parts(values: Mapping[str, Any]) -> list[Unbuilt]:
+    return [
+        part for value in values.values() if isinstance(value, tuple) for part in value if isinstance(part, Unbuilt)
+    ]
+
+
+def _calls(values: Mapping[str, Any]) -> list[RuleCall]:
+    items = [item for value in values.values() for item in (value.values() if isinstance(value, Mapping) else [value])]
+    return [item for item in items if isinstance(item, RuleCall)]
+
+
 def _parameters(values: Mapping[str, Any]) -> list[str]:
-    names: list[str] = []
-    for value in values.values():
-        for item in value.values() if isinstance(value, Mapping) else [value]:
-            if isinstance(item, RuleCall):
-                names.extend(item.rule.parameters)
-    return names
+    return list(dict.fromkeys(name for call in _calls(values) for name in call.rule.parameters))
 
 
 def _unknown(node: Node, key: str, kernel_type: type[Kernel]) -> KernelError:
@@ -215,7 +274,12 @@ def _unknown(node: Node, key: str, kernel_type: type[Kernel]) -> KernelError:
 def _unknown_override(key: str, node: Node, values: Mapping[str, Any], kernel_type: type[Kernel]) -> KernelError:
     parameters = _parameters(values)
     known = [*parameters, *kernel_type.FIELDS]
-    hint = suggestion(key, known)
+    from convcli import words
+
+    here = words.field(f"{key}={quoted(node).strip(chr(39))}").partition("=")
+    hint = f"write {''.join(here)}" if here[0] != key and here[0] in known else suggestion(key, known)
+    if key in ("radius", "sigma") and "size" in parameters:
+        hint = "its size per axis: size=[3,5] is height and width"
     if not hint:
         rules = f"; of its rule: {', '.join(parameters)}" if parameters else ""
         hint = f"fields of type {kernel_type.type}: {', '.join(kernel_type.FIELDS)}{rules}"

@@ -10,7 +10,7 @@ from convcli.ops import TYPES, Kernel
 from convcli.ops.activation import BARE
 from convcli.ops.branches import FIELDS as BRANCH, RANGES
 from convcli.ops.displacements import DISPLACEMENTS
-from convcli.ops.fields import ABOUT, Field, Kind
+from convcli.ops.fields import GENERAL, WAYS, Field, Kind
 from convcli.ops.orientations import ORIENTATIONS
 from convcli.ops.rules import Parameter
 from convcli.ops.tensors import GREATEST
@@ -54,7 +54,7 @@ def schema() -> dict[str, Any]:
 
 def _type(kernel: type[Kernel]) -> dict[str, Any]:
     properties: dict[str, Any] = {
-        "about": field_schema(ABOUT),
+        **{name: field_schema(field) for name, field in GENERAL.items()},
         "type": {"const": kernel.type, "description": kernel.summary},
     }
     properties.update({name: field_schema(field) for name, field in kernel.FIELDS.items()})
@@ -152,6 +152,13 @@ def _kind(kind: Kind, least: int) -> dict[str, Any]:
                 {"type": "string", "pattern": rf"^\s*{'-?' * (least < 0)}[0-9]+(\.[0-9]*)?\s*%\s*$"},
             ]
         },
+        "kernels": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"anyOf": [{"type": "string"}, {"$ref": "#"}]},
+        },
+        "turn": {"type": "number", "multipleOf": 45, "minimum": -360, "maximum": 360},
+        "combination": {"enum": list(WAYS)},
         "biases": {"anyOf": [{"type": "boolean"}, _NUMBER, _NUMBERS, _FILE]},
     }
     return kinds[kind]

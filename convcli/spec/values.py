@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.engine.geometry import BORDERS
 from convcli.errors import FieldError, KernelError, UsageError, suggestion
 from convcli.ops import tensors
-from convcli.ops.fields import Field, Kind
+from convcli.ops.fields import WAYS, Field, Kind
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import GREATEST, Tensor
 from convcli.spec.calls import rule
@@ -290,6 +290,26 @@ def _activation(node: Node, field: Field, name: str) -> Activation | None:
     return activation(node, name, named=field.kind == "named_activation")
 
 
+def _kernels(node: Node, field: Field, name: str) -> Any:
+    from convcli.spec.parts import kernels
+
+    return kernels(node, name)
+
+
+def _combination(node: Node, field: Field, name: str) -> str:
+    from convcli.spec.parts import COMBINATIONS
+
+    return _choice(node, name, WAYS, hint=COMBINATIONS.get(str(node.value).lower(), ""))
+
+
+def _turn(node: Node, field: Field, name: str) -> int:
+    degrees = number(node, f"'{name}'")
+    if degrees % 45 or not -360 <= degrees <= 360:
+        hint = "the rules motion and gabor take any angle"
+        raise node.error(f"'{name}' is {degrees:g}; it must be a multiple of 45, from -360 to 360", hint)
+    return int(degrees) % 360
+
+
 def _biases(node: Node, field: Field, name: str) -> bool | Tensor:
     return node.value if isinstance(node.value, bool) else array(node, field, name)
 
@@ -314,4 +334,7 @@ READERS: dict[Kind, Callable[[Node, Field, str], Any]] = {
     "range": _range,
     "length": _length,
     "share": _share,
+    "kernels": _kernels,
+    "combination": _combination,
+    "turn": _turn,
 }

@@ -17,9 +17,9 @@ from hypothesis import given, settings, strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from convcli.costs.counts import cost
-from convcli.networks.layers import Layer
+from convcli.networks.layers import LAYERS, Layer
 from convcli.networks.placed import Flow, place_layer
-from convcli.ops import TYPES, Kernel, tensors
+from convcli.ops import Kernel, tensors
 from convcli.ops.deformable import Deformable
 
 VALID = ((0, 0), (0, 0))
@@ -203,7 +203,7 @@ WEIGHTS = {
 }
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", LAYERS)
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_counts_by_formula(kind: str, data: st.DataObject) -> None:
@@ -233,7 +233,7 @@ def test_dilation_changes_the_extent_and_not_the_count() -> None:
     assert (plain.params_weights, plain.macs) == (dilated.params_weights, dilated.macs)
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", LAYERS)
 def test_seeded_layers_repeat_themselves(kind: str) -> None:
     layer = Layer(type=kind, channels_out=4)
     first, second = (layer.kernel(2, {"y": 8, "x": 8}, "layer") for _ in range(2))

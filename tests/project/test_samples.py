@@ -22,6 +22,7 @@ EXAMPLES: dict[str, tuple[str, str, str | None, tuple[int, ...]]] = {
     "relief": ("dense", "scene.jpg", None, (480, 640, 3)),
     "tent": ("separable", "scene.jpg", None, (480, 640, 3)),
     "wide-edge": ("dense", "scene.jpg", None, (480, 640, 3)),
+    "two-scales": ("combined", "scene.jpg", None, (480, 640, 3)),
     "sepia": ("depthwise_separable", "scene.jpg", None, (480, 640, 3)),
     "enlarge-4x": ("transposed", "pond.png", None, (768, 1024, 3)),
     "half-lanczos": ("separable", "scene.jpg", None, (240, 320, 3)),

@@ -355,7 +355,7 @@ def test_overrides() -> None:
          "\n  hint: leave the divisor out"),
         ("sharpen:type=separable", "kernel 'sharpen:type=separable', type: kernel 'sharpen' has no field or parameter"
          " 'type'\n  hint: fields of type dense: weights, groups, bias, activation, axes, stride, dilation,"
-         " padding, border, divisor, flip, amount, threshold, unsharp"),
+         " padding, border, divisor, flip, rotate, amount, threshold, unsharp"),
         ("swirl:offsets=no.npy", "kernel 'swirl:offsets=no.npy', offsets: no.npy: no such file or directory"),
     ],
 )  # fmt: skip

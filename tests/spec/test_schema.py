@@ -151,6 +151,12 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "flag": ([True, False], [1, "on", None, []]),
     "axes": (["x", "y", "yx", "zyx", "zx"], ["xy", "", 1, None, ["x"], "c"]),
     "whole": ([1, 2, 3.0], [0, -1, 1.5, "two", True, None, [1], {}]),
+    "kernels": (
+        [["box"], ["sobel-x", "gaussian:sigma=2"], [[[1, 2]], {"weights": [[3]], "dilation": 2}]],
+        [[], "box", None, 3, {}, [None], [3], [{"taps": [1]}], [{"weights": [[1]], "type": "conv"}]],
+    ),
+    "turn": ([0, 45, -90, 180.0, 360], [30, 405, "left", None, True, [90]]),
+    "combination": (["magnitude", "sum", "mean", "difference", "max", "min"], ["norm", "", None, 1, ["sum"]]),
 }  # fmt: skip
 
 
@@ -217,10 +223,19 @@ def test_all_values_are_used_in_kernels_that_load(kind: str) -> None:
         "padding": [{"weights": rows, "padding": None} for rows in ([1], [[1]])],
         "axes": [{"weights": rows, "axes": None} for rows in ([1], [[1]], [[[1]]])],
         "whole": [{"weights": [[[[1]]]] * 6, "groups": None}],
+        "kernels": [{"type": "combined", "of": None, "by": "max"}],
+        "combination": [{"type": "combined", "of": ["box"], "by": None}],
     }  # fmt: skip
-    names = {"text": "about", "activation": "activation", "border": "border", "divisor": "divisor", "flag": "flip"}
-    names["share"] = "amount"
-    templates = made.get(kind) or [{"weights": [[1]], names[kind]: None}]
+    names = {
+        "text": "about",
+        "activation": "activation",
+        "border": "border",
+        "divisor": "divisor",
+        "flag": "flip",
+        "turn": "rotate",
+        "share": "amount",
+    }
+    templates = made.get(kind) or [{"weights": [[1, 0, 0]] * 3, names[kind]: None}]
     for value in VALUES[kind][0]:
         filled = [{name: value if was is None else was for name, was in template.items()} for template in templates]
         fits = any(map(accepted, filled))
