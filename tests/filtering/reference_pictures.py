@@ -1,4 +1,4 @@
-"""Pictures treated in float64, from what the README says of ranges, alpha, light and channels.
+"""Pictures treated in float64, from what docs/apply.md says of ranges, alpha, light and channels.
 
 Nothing here imports convcli: the two share no code, so that they cannot share a mistake. Convolutions are
 scipy.ndimage's. A further kind of picture is a row of `KINDS`; what its channels mean is said by `Kind` alone.
