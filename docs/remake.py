@@ -41,36 +41,30 @@ def commands(page: Path = PAGE) -> Iterator[list[str]]:
 
 
 def gallery() -> str:
-    """The gallery's text: of each shipped kernel its name, what it is, its parameters, its command and its picture."""
-    from convcli.spec.library import names
+    """The gallery's text: groups of kernels, and of each what it is and takes, its command and its picture."""
+    from convcli.cli.list import kernels
 
-    return "\n".join([_HEAD, *map(_entry, names())])
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in kernels():
+        groups.setdefault(row["group"], []).append(row)
+    links = {group: ", ".join("[{0}](#{0})".format(row["name"]) for row in rows) for group, rows in groups.items()}
+    index = [f"- {group}: {names}" for group, names in links.items()]
+    parts = ["\n".join([_HEAD, *index, ""])]
+    for group, rows in groups.items():
+        parts += [f"## Group {group}\n", *map(_entry, rows)]
+    return "\n".join(parts)
 
 
-def _entry(name: str) -> str:
+def _entry(row: dict[str, Any]) -> str:
     from convcli.spec.library import read
+    from convcli.spec.takes import taken
 
+    name = row["name"]
     picture = f"gallery/{name}.jpg"
     chain = f"{_INPUTS.get(name, 'samples/pond.png')} -k {name}"
     command = f"convcli apply {chain} --quality 80 --quiet -o docs/{picture}"
-    parameters = ", ".join(f"`{key}={value}`" for key, value in _parameters(name).items())
-    return (
-        f"## {name}\n\n{read(name).about}{f' Parameters: {parameters}.' if parameters else ''}\n\n"
-        f"    $ {command}\n\n![{name}]({picture})\n"
-    )
-
-
-def _parameters(name: str) -> dict[str, Any]:
-    """The parameters of the rules that a kernel file names, each with its value there."""
-    import yaml
-
-    from convcli.spec.library import folder
-
-    fields = yaml.safe_load((folder() / f"{name}.yaml").read_text(encoding="utf-8"))
-    rules = [rule for key in ("weights", "taps", "offsets") if isinstance(rule := fields.get(key), dict)]
-    return {
-        key: value for rule in rules for each in rule.values() if isinstance(each, dict) for key, value in each.items()
-    }
+    takes = "".join(f"- `{one.name}` {one.value}: {one.meaning}\n" for one in taken(name, read(name)))
+    return f"### {name}\n\n{row['about']}\n\n    $ {command}\n\n![{name}]({picture})\n{takes and chr(10)}{takes}"
 
 
 def reference() -> str:
