@@ -42,6 +42,8 @@ def _bare(part: str, number: int, source: str) -> dict[str, Node]:
     names = dict(zip(("radius", "sigma", "amount", "threshold"), values, strict=False))
     if float(names["radius"]) == 0:
         del names["radius"]
+    if "threshold" in names:  # ImageMagick compares twice the difference with it
+        names["threshold"] = f"{float(names['threshold']) / 2:g}"
     return {name: override(value, f"{source}, {name}") for name, value in names.items()}
 
 

@@ -26,7 +26,7 @@ RNG = np.random.default_rng(3)
         ("gaussian:2,border=wrap", "gaussian:sigma=2,border=wrap"),
         ("gaussian:0x2", "gaussian:sigma=2"),
         ("gaussian:3x1.5", "gaussian:radius=3,sigma=1.5"),
-        ("unsharp:0x2+1.5+0.05", "unsharp:sigma=2,amount=1.5,threshold=0.05"),
+        ("unsharp:0x2+1.5+0.05", "unsharp:sigma=2,amount=1.5,threshold=0.025"),
         ("box:3", "box:size=3"),
         ("disk:3.5", "disk:radius=3.5"),
         ("motion:25,30", "motion:length=25,angle=30"),
