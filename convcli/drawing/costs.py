@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from convcli.drawing import curves
+from convcli.drawing.axes import Axis, count, grid
 from convcli.drawing.parts import PAD, header, number, width_of, wrapped
 from convcli.drawing.scene import Box, Dot, Path, Scene, Text
 from convcli.errors import UsageError
@@ -20,13 +21,17 @@ _COLOURS: Final = 6
 
 
 def figure(report: Mapping[str, Any], *, title: str | None = None) -> Scene:
-    """A report of `compare` as data (see `convcli schema --report`): dots where rows have times, else bars."""
+    """A report of `compare` as data (see `convcli schema --report`): curves by size where each type has several, else
+    dots where rows have times, else bars.
+    """
     rows = report["rows"]
     if not rows:
         raise UsageError("no rows to draw")
     if len(rows) > MOST_ROWS:
         raise UsageError(f"{len(rows)} rows; at most {MOST_ROWS} are drawn")
     name = _pretty(report["title"]) if title is None else title
+    if sizes := curves.by_size(rows):
+        return curves.figure(sizes, name)
     timed = [row for row in rows if row["time_median_s"] and row["macs"]]
     return _scatter(timed, name) if timed else _bars(rows, report["baseline"], name)
 
@@ -77,41 +82,14 @@ def _bars(rows: Sequence[Mapping[str, Any]], baseline: str | None, name: str) ->
     return Scene(width=width, height=bottom + PAD, items=tuple(items), title=name or "Costs", about=_about(rows))
 
 
-class _Axis:
-    """A logarithmic axis from a little below the least to a little above the greatest value."""
-
-    def __init__(self, values: Sequence[float], start: float, end: float) -> None:
-        self.low, self.high = min(values) / 1.8, max(values) * 1.8
-        self._start, self._end = start, end
-
-    def at(self, value: float) -> float:
-        share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
-        return self._start + (self._end - self._start) * min(share, 1.0)
-
-    def ticks(self) -> list[float]:
-        exponents = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        steps = (1, 2, 5) if self.high / self.low < 1e3 else (1,)
-        return [m * 10.0**e for e in exponents for m in steps if self.low <= m * 10.0**e <= self.high]
-
-
 def _scatter(rows: Sequence[Mapping[str, Any]], name: str) -> Scene:
     width, height = 780.0, 440.0
     says = "time against multiply-accumulates, both logarithmic; on the dashed line all have the median's speed"
     heads, top, wide = header(name, [says])
     x0, x1, y0, y1 = PAD + 58, width - PAD - 40, top + 26, height - 62
-    across = _Axis([row["macs"] for row in rows], x0, x1)
-    up = _Axis([row["time_median_s"] for row in rows], y1, y0)
-    items = list(heads)
-    for tick in across.ticks():
-        x = across.at(tick)
-        items += [
-            Path(points=((x, y0), (x, y1)), stroke="rule"),
-            Text(x=x, y=y1 + 17, text=re.sub(r"\.0+(?!\d)", "", engineering(tick)), size=11, role="faint"),
-        ]
-    for tick in up.ticks():
-        y, text = up.at(tick), f"{number(tick * 1e3)} ms"
-        items.append(Path(points=((x0, y), (x1, y)), stroke="rule"))
-        items.append(Text(x=x0 - 8, y=y + 4, text=text, size=11, role="faint", anchor="end"))
+    across = Axis([row["macs"] for row in rows], x0, x1)
+    up = Axis([row["time_median_s"] for row in rows], y1, y0)
+    items = [*heads, *grid(across, up, count, lambda seconds: f"{number(seconds * 1e3)} ms")]
     items.append(Text(x=(x0 + x1) / 2, y=y1 + 38, text="MACs", role="faint"))
     speeds = sorted(row["macs"] / row["time_median_s"] for row in rows)
     speed = speeds[len(speeds) // 2]
@@ -129,7 +107,7 @@ def _scatter(rows: Sequence[Mapping[str, Any]], name: str) -> Scene:
     return Scene(width=max(width, wide), height=height, items=tuple(items), title=name or "Times", about=about)
 
 
-def _dots(rows: Sequence[Mapping[str, Any]], kinds: Sequence[str], across: _Axis, up: _Axis) -> list[Any]:
+def _dots(rows: Sequence[Mapping[str, Any]], kinds: Sequence[str], across: Axis, up: Axis) -> list[Any]:
     """A dot for each row with its spread, then the names, each where it hides no other."""
     items: list[Any] = []
     places = [(across.at(row["macs"]), up.at(row["time_median_s"])) for row in rows]

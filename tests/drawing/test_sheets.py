@@ -122,7 +122,7 @@ def test_layers_tell_what_both_ways_cost(inputs: int, outputs: int, taps: int) -
         assert f"{count * places:,} MACs" in texts(drawing)
 
 
-UNTIMED = {"time_median_s": None, "time_spread_s": None}
+UNTIMED = {"kernel_size": (3, 3), "time_median_s": None, "time_spread_s": None}
 REPORT: dict[str, Any] = {
     "title": "3x3 kernels, a -> b",
     "baseline": "one",
@@ -159,6 +159,22 @@ def test_titles_are_a_line_whatever_is_asked_for() -> None:
         (head,) = [text for text in texts(drawing) if text.startswith("a b")]
         assert len(head) <= 116 and head.endswith("…") and "\x1b" not in head
         assert drawing.scene.width < 1300 and drawing.pixels()
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_several_sizes_of_a_type_are_a_curve(timed: bool) -> None:
+    rows = convcli.compare(*(np.ones((n, n)) for n in (9, 3, 5)))
+    rows += convcli.compare(*(f"gaussian:sigma={n}" for n in (1, 2, 4)), size=(32, 32))
+    rows = [{**row, "time_median_s": row["params_weights"] * 1e-4 if timed else None} for row in rows]
+    drawing = convcli.draw.costs(rows)
+    dots = [(i.note, i.x, i.y) for i in drawing.scene.items if isinstance(i, Dot) and i.note]
+    dense, separable = dots[:3], dots[3:]
+    assert [note.split(": ")[1].split()[0] for note, _, _ in dense] == ["3", "5", "9"]
+    assert len(separable) == 3 and {"dense", "separable", "taps along a side"} <= set(texts(drawing))
+    (_, x3, y3), (_, x5, y5), (_, x9, y9) = dense
+    assert (x9 - x3) / (x5 - x3) == pytest.approx(np.log(3) / np.log(5 / 3))
+    assert (y9 - y3) / (y5 - y3) == pytest.approx(np.log(9) / np.log(25 / 9)) and y9 < y5 < y3
+    assert (".9 ms" in dense[0][0]) is timed
 
 
 @pytest.mark.parametrize(
