@@ -47,6 +47,7 @@ class Settings:
     range: str = "auto"
     depth: str | None = None
     effect: Effect | None = None
+    nodata: float | None = None
     layout: str | None = None
     overwrite: bool = False
     skip_existing: bool = False
@@ -57,7 +58,8 @@ class Settings:
     def chain(self, format_out: str = "") -> Chain:
         """What runs on every picture and array that goes to a file of this format."""
         to_array = format_out == "npy"
-        return Chain(self.kernels, self.range, self.algorithm, depth=self.depth, to_array=to_array, effect=self.effect)
+        fields = {name: getattr(self, name) for name in ("depth", "effect", "nodata")}
+        return Chain(self.kernels, self.range, self.algorithm, to_array=to_array, **fields)
 
     def recorded(self, *, resumes: bool, version: str) -> Settings:
         """The same for a run that knows its work again, by its content, when it `resumes` another."""
@@ -67,11 +69,10 @@ class Settings:
         pictures = self.pictures
         # A limit decides whether there is a result, not which.
         shared = replace(pictures, max_pixels=0, strict=False, allow_truncated=False)
+        chain = list(self.kernels), self.range, self.depth, self.effect
         recording = Recording(
             version=version,
-            content=fingerprint(
-                list(self.kernels), self.range, self.depth, self.effect, self.layout, shared, self.algorithm
-            ),
+            content=fingerprint(*chain, self.nodata, self.layout, shared, self.algorithm),
             tolerance=(pictures.strict, pictures.allow_truncated),
             resumes=resumes,
         )

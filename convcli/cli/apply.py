@@ -184,9 +184,11 @@ def _settings(options: Mapping[str, Any]) -> Settings:
     if options["depth"] and options["range"] == "float":
         hint = "leave one of them out"
         raise UsageError(f"--range float keeps numbers as they are, --depth {options['depth']} scales them", hint=hint)
+    if options["depth"] and options["nodata"] is not None:
+        raise UsageError("--depth scales samples, and --nodata with them", hint="leave one of them out")
     if options["quiet"] and not options["as_json"] and options["report_file"] is None:
         pictures = replace(pictures, counted=False)
-    alike = ("range", "depth", "overwrite", "skip_existing", "algorithm")
+    alike = ("range", "depth", "nodata", "overwrite", "skip_existing", "algorithm")
     kernels = read_kernels(options["kernels"], options)
     return Settings(
         kernels=kernels, effect=effect(options), pictures=pictures, layout=layout,

@@ -44,6 +44,10 @@ effect_options = together(
     ),
     _option("--region", metavar="WxH+X+Y", help="Only in this rectangle, in pixels, or 50%x50%+X+Y."),
     _option("--where", metavar="PICTURE", help="Only where this picture is white: its alpha, or grey."),
+    _option(
+        "--nodata", type=float, metavar="NUMBER",
+        help="Samples of this number, or nan, are missing: the others' weights make up for them.",
+    ),
     _option("--feather", type=Positive(), metavar="PIXELS", help="Soften the edge of the region, or of that picture."),
 )  # fmt: skip
 

@@ -55,7 +55,8 @@ class Chain:
     """Kernels that run one after the other, in float in between; what leaves the last is kept in `range` (`MODES`).
 
     `depth` (`DEPTHS`) is that of the results, None: as before; `to_array` says that they go to an array file, which
-    keeps any numbers; `effect`, how much of the results there is to be, and where. `algorithm` is used wherever it can
+    keeps any numbers; `effect`, how much of the results there is to be, and where; `nodata` stands for samples that are
+    missing (NaN is one of them then). `algorithm` is used wherever it can
     be; None leaves it to the planner.
     """
 
@@ -65,6 +66,7 @@ class Chain:
     depth: str | None = None
     to_array: bool = False
     effect: Effect | None = None
+    nodata: float | None = None
 
     def mixing_within(self, mode: str) -> Chain:
         """The same with each effect in the weights of its kernel where it can be, for results in range `mode`."""

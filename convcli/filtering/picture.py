@@ -29,12 +29,13 @@ from convcli.records import late
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
-    from convcli.filtering import effect as effects, networks
+    from convcli.filtering import effect as effects, networks, nodata
     from convcli.filtering.selection import Selection
     from convcli.networks.runnable import NetworkKernel
     from convcli.ops import Kernel
 else:
     effects, networks = late("convcli.filtering.effect"), late("convcli.filtering.networks")
+    nodata = late("convcli.filtering.nodata")
 
 #: What is said of a grey picture that goes to a filter bank for three channels.
 REPEATED = "a grey picture, filtered as three equal channels"
@@ -95,6 +96,8 @@ class Picture:
         if self._selection and self._selection.light:
             self._chain = replace(chain, kernels=[self._selection.lit(kernel) for kernel in chain.kernels])
         self._entering = (*outline.shape[:-1], entering)
+        if chain.nodata is not None:
+            nodata.check(chain, treatment, means, self._source_dtype)
         if chain.effect:
             effects.check(self._entering, self.stages[-1].shape_out, self.kept.mode, linear=treatment.linear)
         self.notes += chain.refusals(self.stages) + chain.remarks(self.stages)
@@ -129,7 +132,11 @@ class Picture:
     @property
     def is_direct(self) -> bool:
         """Whether the last kernel's results go straight to where they stay: nothing else of full size is made."""
-        mixes = self._chain.effect or any(kernel.has_effect or as_network(kernel) for kernel in self._chain.kernels)
+        mixes = (
+            self._chain.effect
+            or self._chain.nodata is not None
+            or any(kernel.has_effect or as_network(kernel) for kernel in self._chain.kernels)
+        )
         return not (self._selection or self._has_alpha or mixes)
 
     def begin(self, source: Node, opaque: Callable[[], bool]) -> None:
@@ -172,7 +179,8 @@ class Picture:
         if self._repeated:
             colour = Part(colour.node, repeated=3)
         last = self._chain.kernels[-1]
-        if transparent or self.measured or as_network(last) or last.has_effect or self._chain.effect:
+        mixes = last.has_effect or self._chain.effect or self._chain.nodata is not None
+        if transparent or self.measured or as_network(last) or mixes:
             self._run_chain(colour, transparent=transparent)
             return
         kernel, kernels = last, self._chain.kernels[:-1]
@@ -212,6 +220,9 @@ class Picture:
         """
         kernels, work = self._chain.kernels, work_dtype(colour.node.dtype)
         as_read = self._premultiplied and not self._selection
+        if self._chain.nodata is not None:
+            self.nodes = [nodata.laid_out(colour, self._chain, self.stages, self._top, self._convolved).node]
+            return
         mix = self._mix(self._chain.effect)
         if not transparent:
             self.nodes = [mix(colour, self._floats(colour, kernels, self.stages)).node, *self._beside()]
@@ -374,6 +385,9 @@ class Picture:
             rows = out[..., :-1] if self._has_alpha else out
             stored = rows if rows.flags.c_contiguous else np.empty(rows.shape, rows.dtype)
             floats, stored_as = self._ranged(start, stop)
+            if self._chain.nodata is not None:
+                floats, stored_as = stored_as.ranged(floats), EXACT
+                floats = np.where(np.isnan(floats), floats.dtype.type(self._chain.nodata), floats)
             Sink(stored, stored_as, tally=self.tally).store(np.ascontiguousarray(floats), 0)
             # What is read multiplied by alpha stays as it was only where that does.
             same = self.kept.scale == 1
@@ -383,7 +397,8 @@ class Picture:
                 opacity.join(out, stored, self._alpha(stored, start, stop))
             if self._mask is not None:
                 self._restore(out, self._mask, start, stop)
-        self.tally.add(0, 0, nonfinite(out))
+        absent = self._chain.nodata is not None and np.isnan(self._chain.nodata)
+        self.tally.add(0, 0, int(np.isinf(out).sum()) if absent else nonfinite(out))
 
     def _restore(self, out: Array, mask: Node, start: int, stop: int) -> None:
         """Puts samples outside of the mask back as they were, to the last bit, where they are of the same kind."""
