@@ -47,6 +47,8 @@ def answer(arguments: Sequence[str]) -> str | None:
 
 
 def _listed(name: str) -> str | None:
+    if any(map(os.path.isdir, own_folders())):
+        return None
     if name == "table" and not sys.stdout.isatty():
         name = "plain"
     return read(f"list.{name}") if name in FORMATS and read("kernels") == fingerprint() else None
@@ -81,6 +83,17 @@ def kernels() -> str:
     package = os.path.dirname(__file__)
     inside = os.path.join(package, "kernels")
     return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "kernels")
+
+
+def own_folders() -> list[str]:
+    """The folders of users' own kernels, the first before the others: those of CONVCLI_PATH, and one for settings."""
+    places = [place for place in os.environ.get("CONVCLI_PATH", "").split(os.pathsep) if place]
+    home = os.path.expanduser("~")
+    if sys.platform == "win32":
+        settings = os.environ.get("APPDATA") or os.path.join(home, "AppData", "Roaming")
+    else:
+        settings = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    return [*places, os.path.join(settings, "convcli", "kernels")]
 
 
 def _width() -> int:

@@ -83,9 +83,6 @@ def _kernels_problem(ctx: click.Context) -> Exception | None:
         if not source.endswith((".yaml", ".yml")):
             read(source)
     stray(ctx.params.get("inputs", ()), ctx)
-    outputs = [one for one in ctx.command.params if ctx.info_name == "apply" and one.name == "output"]
-    if outputs and ctx.params["output"] is ctx.params["in_place"] is None:
-        return click.MissingParameter(ctx=ctx, param=outputs[0])
     return None
 
 
@@ -99,12 +96,11 @@ def stray(inputs: Sequence[str], ctx: click.Context | None) -> None:
 
 def _kernel(word: str) -> str | None:
     """The kernel that a word means, with its fields."""
-    from convcli.spec import names
-    from convcli.spec.library import split
+    from convcli.spec.library import names, own, split
 
     base, _ = split(word)
     row = lookup(base, words.KERNELS)
-    known = names()
+    known = [*names(), *own()]
     if base in known:
         return word
     name = row.answer if row else closest(base, known)

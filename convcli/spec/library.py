@@ -55,10 +55,25 @@ def names() -> list[str]:
     return sorted(path.stem for path in folder().iterdir() if path.suffix == ".yaml")
 
 
+def own() -> dict[str, Path]:
+    """The files of the user's own kernels by name: `.yaml` in the folders of $CONVCLI_PATH and of the user's settings.
+
+    Of several with one name the first is taken. Folders that are missing or can't be read hold none.
+    """
+    files: dict[str, Path] = {}
+    for place in map(Path, answers.own_folders()):
+        try:
+            listed = sorted(path for path in place.iterdir() if path.suffix in (".yaml", ".yml"))
+        except OSError:
+            continue
+        files = {**{path.stem: path for path in reversed(listed)}, **files}
+    return dict(sorted(files.items()))
+
+
 def load(source: KernelLike, /, **fields: Any) -> Kernel:
     """The kernel that `source` names or describes, with its numbers checked; `fields` override those that it has.
 
-    `source` is a shipped kernel's name ("gaussian"), a name or file with fields overridden ("gaussian:sigma=3",
+    `source` is the name of a shipped kernel ("gaussian") or of one's own (in a folder of $CONVCLI_PATH), a name or file with fields overridden ("gaussian:sigma=3",
     "my.yaml:stride=2,border=wrap"), a path to a kernel file, YAML text ("[[0,1,0],[1,-4,1],[0,1,0]]",
     "{type: separable, taps: [1, 2, 1], divisor: sum}"), a matrix as ImageMagick, Octave, numpy or ffmpeg write it
     ("3x3: 0,1,0 1,-4,1 0,1,0", "0 1 0; 1 -4 1; 0 1 0"), a file of one (vips' .mat, .csv, .txt, .npy, .npz::name), or a
@@ -140,7 +155,7 @@ def _named(base: str, folder: Path) -> Unbuilt:
         return of_mapping(matrices.of_file(_text(path), path), name=path.stem)
     if path.suffix in (".yaml", ".yml") or "/" in base or "\\" in base:
         return _of_file(path)
-    return _of_file(_shipped(base))
+    return _of_file(_file_named(base))
 
 
 def split(source: str) -> tuple[str, str]:
@@ -153,8 +168,15 @@ def split(source: str) -> tuple[str, str]:
     return (match["base"] or match["named"], match["overrides"] or match["bare"]) if match else (source, "")
 
 
-def _shipped(name: str) -> Path:
-    if name not in names():
+def _file_named(name: str) -> Path:
+    """The file of a shipped kernel or of one's own. Raises `KernelError`."""
+    shipped, mine = names(), own()
+    if name in mine:
+        if name in shipped:
+            fact = f"'{name}' is a shipped kernel, and {mine[name]} has its name"
+            raise KernelError(fact, hint=f"for yours write {mine[name]}; for the shipped one give yours another name")
+        return mine[name]
+    if name not in shipped:
         from convcli.words import KERNELS, NO_CONVOLUTIONS, lookup
 
         if other := lookup(name, NO_CONVOLUTIONS):
@@ -162,7 +184,7 @@ def _shipped(name: str) -> Path:
             raise KernelError(f"'{name}' is not a convolution: {other.note}", hint=hint)
         word = lookup(name, KERNELS)
         hint = (
-            suggestion(word.answer if word else name, names())
+            suggestion(word.answer if word else name, [*shipped, *mine])
             or "'convcli list' shows all names; a file's name ends in .yaml"
         )
         base, equals, value = name.partition("=")
