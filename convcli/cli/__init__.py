@@ -26,8 +26,10 @@ COMMANDS = {
     "diff": ("convcli.cli.diff", "Tell how much two pictures or arrays differ."),
     "draw": ("convcli.cli.draw", "Draw what kernels are, where they read, and what they do."),
     "import": ("convcli.cli.import_network", "Make a network file of an ONNX model."),
-    "list": ("convcli.cli.list", "List the shipped kernels."),
+    "list": ("convcli.cli.list", "List the kernels, or those about a word."),
+    "man": ("convcli.cli.man", "Show the manual: every command with all of its options."),
     "show": ("convcli.cli.show", "Show what a kernel is, does and costs."),
+    "completion": ("convcli.cli.completion", "Print a script that completes commands and kernels in a shell."),
     "help": ("convcli.cli.help", "Print the help of a command."),
     "schema": ("convcli.cli.schema", "Print the JSON Schema of kernel files, network files or reports."),
 }

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from convcli.cli.layout import Group, parts
-from convcli.errors import ConvcliError
+from convcli.cli.layout import Group
 
 #: Stands for "names of files", which shells know better.
 FILES = ":files"
@@ -43,9 +42,12 @@ def _command(group: Group, words: Sequence[str]) -> tuple[click.Command, click.C
     command: click.Command = group
     ctx = click.Context(group, info_name="convcli")
     for word in words:
-        member = command.get_command(ctx, word) if isinstance(command, click.Group) else None
-        if member is None:
+        if not isinstance(command, click.Group):
             break
+        if word.startswith("-"):
+            continue
+        # A figure that draws a kernel may be left out; of a word that is no command nothing is known.
+        member = command.get_command(ctx, word) or command.get_command(ctx, "kernel") or click.Command(None)
         command, ctx = member, click.Context(member, info_name=word, parent=ctx)
     return command, ctx
 
@@ -53,7 +55,7 @@ def _command(group: Group, words: Sequence[str]) -> tuple[click.Command, click.C
 def _named(command: click.Command, ctx: click.Context, name: str) -> click.Option | None:
     """The option of a name that takes a value."""
     for one in command.get_params(ctx):
-        if isinstance(one, click.Option) and name in one.opts and not one.is_flag and one.flag_value is None:
+        if isinstance(one, click.Option) and name in one.opts and not (one.is_flag or one._flag_needs_value):
             return one
     return None
 
@@ -103,21 +105,28 @@ def _arguments(command: click.Command, ctx: click.Context, word: str) -> Iterato
 
 def _kernels(word: str, *, files: bool = True) -> Iterator[Candidate]:
     """Kernels by name, their fields behind a colon; files where the word looks like one, or is no name's beginning."""
-    from convcli.spec.library import names, own, read
+    from convcli.spec.library import names, own
 
     base, colon, fields = word.partition(":")
-    known = [*names(), *own()]
+    known = {*names(), *own()}
     if colon and base in known:
         yield from _fields(base, fields)
         return
     listed = [name for name in known if name.startswith(word)]
+    texts = _abouts() if listed else {}
     for name in sorted(listed):
-        try:
-            yield name, read(name).about
-        except ConvcliError:
-            yield name, ""
+        yield name, texts.get(name, "")
     if files and not listed:
         yield FILES, ""
+
+
+def _abouts() -> dict[str, str]:
+    """What the shipped kernels are for, as `list` keeps it: reading all of their files would take a moment."""
+    import json
+
+    from convcli import answers
+
+    return {row["name"]: row["about"] for row in json.loads(answers.read("list.json") or '{"rows": []}')["rows"]}
 
 
 def _fields(name: str, written: str) -> Iterator[Candidate]:
@@ -145,16 +154,14 @@ def _columns(word: str, *, several: bool) -> Iterator[Candidate]:
     from convcli.costs.columns import MEASURES
 
     before, comma, last = word.rpartition(",") if several else ("", "", word)
+    sign = "-" if last.startswith("-") else ""
     for measure in MEASURES:
-        if measure.title and measure.key.startswith(last.removeprefix("-")):
-            sign = "-" if last.startswith("-") else ""
-            yield f"{before}{comma}{sign}{measure.key}", measure.doc
+        names = [name for name in (measure.key, measure.title.lower()) if name.startswith(last.removeprefix("-"))]
+        if measure.title and names:
+            yield f"{before}{comma}{sign}{names[0]}", measure.doc
 
 
 def _borders() -> Sequence[str]:
-    from convcli.spec.values import BORDERS
+    from convcli.engine.geometry import BORDERS
 
     return BORDERS
-
-
-__all__ = ["FILES", "complete", "parts"]

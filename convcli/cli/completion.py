@@ -79,7 +79,7 @@ def command(ctx: click.Context, shell: str, words: tuple[str, ...]) -> None:
 
     \b
     convcli completion bash > ~/.local/share/bash-completion/completions/convcli
-    convcli completion zsh > ~/.zfunc/_convcli        (with fpath+=~/.zfunc before compinit in ~/.zshrc)
+    convcli completion zsh > ~/.zfunc/_convcli      (and fpath+=~/.zfunc before compinit in ~/.zshrc)
     convcli completion fish > ~/.config/fish/completions/convcli.fish
     convcli completion bash -- apply photo.jpg -k gau
     """

@@ -11,7 +11,7 @@ import click
 
 from convcli.cli.layout import Command
 from convcli.cli.options import report_format
-from convcli.errors import UsageError, suggestion
+from convcli.errors import ConvcliError, UsageError, suggestion
 
 #: The kinds of kernels, in the order in which they are listed; those of another kind come last.
 GROUPS = ("blur", "sharpen", "edges", "resize", "warp", "paint", "colour", "learned", "plain")
@@ -21,9 +21,10 @@ GROUPS = ("blur", "sharpen", "edges", "resize", "warp", "paint", "colour", "lear
 @click.argument("words", nargs=-1)
 @report_format
 def command(words: Sequence[str], format_: str) -> None:
-    """List the shipped kernels: what each takes, its taps, weights, and what it is for.
+    """List the kernels: what each takes, its taps, weights, and what it is for.
 
-    With WORDS those whose name, group or description has them all.
+    With WORDS those whose name, group or description has them all. Your own kernels, which files in the folders of
+    CONVCLI_PATH and in ~/.config/convcli/kernels are, come last, with their files.
 
     \b
     convcli list
@@ -32,7 +33,7 @@ def command(words: Sequence[str], format_: str) -> None:
     """
     from convcli.reports import Column, Table, write
 
-    shown = [row for row in kernels() if all(word.lower() in _text(row) for word in words)]
+    shown = [row for row in [*kernels(), *_own_kernels()] if all(word.lower() in _text(row) for word in words)]
     if not shown:
         raise _no_kernel(words)
     brief = format_ == "table" and sys.stdout.isatty()
@@ -45,6 +46,7 @@ def command(words: Sequence[str], format_: str) -> None:
         Column(key="taps", title="Taps", right=True, priority=3),
         Column(key="parameters", title="Weights", right=True, priority=4),
         Column(key="about", title="About", wraps=True),
+        *([Column(key="file", title="File", wraps=True)] if any(row.get("file") for row in shown) else []),
     )
     if brief:
         shown = [row | {"about": headline(row["about"])} for row in shown]
@@ -55,20 +57,39 @@ def command(words: Sequence[str], format_: str) -> None:
 
 def kernels() -> list[dict[str, Any]]:
     """The shipped kernels by group and name."""
-    from convcli.spec import names, read
-    from convcli.spec.takes import summary
+    from convcli.spec.library import folder, names
 
-    rows = [
-        {
-            "group": kernel.group, "name": kernel.name, "type": kernel.type, "takes": summary(name),
-            "taps": kernel.taps, "parameters": kernel.weight_count + (kernel.bias.size if kernel.bias else 0),
-            "about": kernel.about,
-        }
-        for name in names()
-        for kernel in [read(name)]
-    ]  # fmt: skip
+    rows = [_row(str(folder() / f"{name}.yaml")) for name in names()]
     order = {group: place for place, group in enumerate(GROUPS)}
     return sorted(rows, key=lambda row: (order.get(row["group"], len(order)), row["group"]))
+
+
+def _own_kernels() -> list[dict[str, Any]]:
+    """The user's own kernels by name; of those that are no kernels, or have a shipped one's name, a line on stderr."""
+    from convcli.spec import names
+    from convcli.spec.library import own
+
+    rows, shipped = [], names()
+    for name, path in own().items():
+        try:
+            rows.append(_row(str(path)) | {"group": "own", "file": str(path)})
+        except ConvcliError as error:
+            click.echo(f"Warning: {str(error).splitlines()[0]}", err=True)
+        if name in shipped:
+            click.echo(f"Warning: {path} has the name of a shipped kernel: -k {path} is yours", err=True)
+    return rows
+
+
+def _row(source: str) -> dict[str, Any]:
+    from convcli.spec import read
+    from convcli.spec.takes import summary
+
+    kernel = read(source)
+    return {
+        "group": kernel.group, "name": kernel.name, "type": kernel.type, "takes": summary(source),
+        "taps": kernel.taps, "parameters": kernel.weight_count + (kernel.bias.size if kernel.bias else 0),
+        "about": kernel.about,
+    }  # fmt: skip
 
 
 def _with_group_before(rows: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], str | None]]:

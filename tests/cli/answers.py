@@ -1,4 +1,4 @@
-"""Writes the answers that the command line keeps as text: `python -m tests.cli.answers`."""
+"""Writes the answers that the command line keeps as text, and its manual: `python -m tests.cli.answers`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
-from convcli import answers
-from tests.support import run
+from convcli import answers, cli
+from convcli.cli import man
+from tests.support import ROOT, run
 
 
 def computed() -> Iterator[tuple[str, str]]:
@@ -22,14 +23,19 @@ def computed() -> Iterator[tuple[str, str]]:
     yield "kernels", answers.fingerprint() or ""
 
 
+#: The manual page that wheels install.
+MANUAL = ROOT / "docs" / "convcli.1"
+
+
 def write() -> None:
-    """Replaces the texts of the folder."""
+    """Replaces the texts of the folder, and the manual."""
     folder = Path(answers.FOLDER)
     folder.mkdir(exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
     for name, text in computed():
         (folder / f"{name}.txt").write_text(text, encoding="utf-8", newline="\n")
+    MANUAL.write_text(man.page(cli.group), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
