@@ -21,7 +21,7 @@ FOLDER = os.path.join(os.path.dirname(__file__), "cli", "answers")
 #: The narrowest terminal for which `--help` is laid out as for all wider ones.
 _WIDE = 80
 #: Variables by which click would print something else.
-_VARIABLES = ("COLUMNS", "_CONVCLI_COMPLETE")
+_VARIABLES = ("COLUMNS", "FORCE_COLOR")
 
 
 def answer(arguments: Sequence[str]) -> str | None:

@@ -32,11 +32,12 @@ def command(words: Sequence[str], format_: str) -> None:
     convcli list --format json | jq -r '.rows[].name'
     """
     from convcli.reports import Column, Table, write
+    from convcli.reports.screen import styled
 
     shown = [row for row in [*kernels(), *_own_kernels()] if all(word.lower() in _text(row) for word in words)]
     if not shown:
         raise _no_kernel(words)
-    brief = format_ == "table" and sys.stdout.isatty()
+    brief = format_ == "table" and styled(sys.stdout)
     readable = format_ not in ("csv", "json")
     columns = (
         Column(key="group", title="Group"),

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TextIO
 
-from convcli.reports.screen import console, terminal_width
+from convcli.reports.screen import PLAIN, TITLE, console, styled, terminal_width
 
 #: Characters of the lines of shades that are drawn where there is no screen.
 PIPED_WIDEST = 1000
 
 
 def write_grid(values: Sequence[Sequence[float]], stream: TextIO, *, indent: str = "  ") -> None:
-    """Weights as a grid of numbers, coloured by sign and size on a terminal; large ones as shades without numbers."""
-    width = terminal_width() if stream.isatty() else 120
+    """Weights as a grid of numbers, the greatest bold on a terminal; large ones as shades without numbers."""
+    width = terminal_width() if styled(stream) else 120
     greatest = max((abs(value) for row in values for value in row), default=0.0)
     cells = [[_number(value) for value in row] for row in values]
     column = max(len(cell) for row in cells for cell in row)
@@ -21,11 +21,11 @@ def write_grid(values: Sequence[Sequence[float]], stream: TextIO, *, indent: str
         lines = [[f" {cell.rjust(column)}" for cell in row] for row in cells]
     else:
         lines = [[_shade(value, greatest) for value in row] for row in values]
-        if len(indent) + 2 * len(values[0]) > (width if stream.isatty() else PIPED_WIDEST):
-            where = " for this screen" if stream.isatty() else ""
+        if len(indent) + 2 * len(values[0]) > (width if styled(stream) else PIPED_WIDEST):
+            where = " for this screen" if styled(stream) else ""
             stream.write(f"{indent}{len(values)} x {len(values[0])} weights: too wide{where}\n")
             return
-    if not stream.isatty():
+    if not styled(stream):
         stream.writelines(f"{indent}{''.join(row).rstrip()}\n" for row in lines)
         return
     from rich.text import Text
@@ -34,7 +34,7 @@ def write_grid(values: Sequence[Sequence[float]], stream: TextIO, *, indent: str
     for row, numbers in zip(lines, values, strict=True):
         text = Text(indent)
         for cell, value in zip(row, numbers, strict=True):
-            text.append(cell, style=_colour(value, greatest))
+            text.append(cell, style=TITLE if greatest and abs(value) == greatest else PLAIN)
         screen.print(text, no_wrap=True)
 
 
@@ -47,11 +47,3 @@ def _shade(value: float, greatest: float) -> str:
     share = abs(value) / greatest if greatest else 0
     ramp = " .:-=+*#%@" if value >= 0 else " ,;_~xoOX8"
     return ramp[min(int(share * 9.999), 9)] * 2
-
-
-def _colour(value: float, greatest: float) -> str:
-    share = abs(value) / greatest if greatest else 0.0
-    if share < 1e-3:
-        return "bright_black"
-    level = round(90 + 130 * share**0.5)
-    return f"rgb({level},{level * 2 // 3},60)" if value > 0 else f"rgb(70,{level * 2 // 3},{level})"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TextIO
 
 from convcli.errors import printable
-from convcli.reports.screen import console, interactive
+from convcli.reports.screen import TITLE, console, interactive
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -136,7 +136,7 @@ class Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         texts = [TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("rate", "left")]
-        failed = TextColumn("{task.fields[failed]}", markup=False, style="red")
+        failed = TextColumn("{task.fields[failed]}", markup=False, style=TITLE)
         console = Console(file=self._stream, markup=False, highlight=False, emoji=False)
         self._progress = Progress(
             BarColumn(bar_width=None), MofNCompleteColumn(), *texts, failed, console=console, transient=True,

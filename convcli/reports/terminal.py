@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from convcli.errors import printable
-from convcli.reports.screen import console, terminal_width
+from convcli.reports.screen import BAR, NAME, PLAIN, TITLE, console, styled, terminal_width
 from convcli.reports.tables import Column, Table
 from convcli.reports.text import csv_text, json_text, markdown, plain
 
@@ -20,7 +20,7 @@ BAR_LONGEST = 20
 
 def write(table: Table, format_: str, stream: TextIO) -> None:
     """`table` in `format_` on `stream`; "table" is plain text where the stream is no terminal."""
-    if format_ == "table" and stream.isatty():
+    if format_ == "table" and styled(stream):
         terminal(table, stream, terminal_width())
         return
     writers = {"table": plain, "plain": plain, "markdown": markdown, "csv": csv_text, "json": json_text}
@@ -65,9 +65,9 @@ def terminal(table: Table, stream: TextIO, width: int) -> None:
     bars = [column for column in columns if column.bar]
     spare = width - _least_width(table, columns)
     length = min(BAR_LONGEST, spare // len(bars) - 1) if bars else 0
-    rich_table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", title_justify="left")
+    rich_table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=TITLE, title_justify="left")
     if table.title:
-        screen.print(Text(table.title, style="bold"))
+        screen.print(Text(table.title, style=TITLE))
     cells = []
     for index, column in enumerate(columns):
         barred = column.bar and length >= BAR_SHORTEST
@@ -75,18 +75,18 @@ def terminal(table: Table, stream: TextIO, width: int) -> None:
         rich_table.add_column(
             column.title,
             justify="right" if column.right and not barred else "left",
-            style="cyan" if index == 0 else "",
+            style=NAME if index == 0 else PLAIN,
             no_wrap=spare >= 0 and not column.wraps,
             overflow="fold",
         )
     for number, line in enumerate(zip(*cells, strict=True)):
-        rich_table.add_row(*line, style="bold" if number == len(table.rows) else "")
+        rich_table.add_row(*line, style=TITLE if number == len(table.rows) else PLAIN)
     screen.print(rich_table)
     for note in table.notes:
-        screen.print(Text(note, style="dim"))
+        screen.print(Text(note))
     if dropped:
         names = ", ".join(dict.fromkeys(column.title for column in dropped))
-        screen.print(Text(f"Not shown at {screen.width} columns: {names}.", style="dim"))
+        screen.print(Text(f"Not shown at {screen.width} columns: {names}."))
 
 
 def _plain_cells(table: Table, column: Column) -> list[Text]:
@@ -106,7 +106,7 @@ def _barred(table: Table, column: Column, length: int) -> list[Text]:
     cells = []
     for text, value in zip(texts, [*values, None], strict=False):
         bar = _bar(value / greatest, length) if value and greatest else ""
-        cells.append(Text.assemble(text.rjust(width), " ", (bar, "green")))
+        cells.append(Text.assemble(text.rjust(width), " ", (bar, BAR)))
     return cells
 
 
@@ -119,25 +119,25 @@ def _bar(share: float, length: int) -> str:
 def heading(title: str, text: str, stream: TextIO) -> None:
     """A title and the sentence that belongs to it."""
     line = f"{title}: {text}" if text else title
-    if not stream.isatty():
+    if not styled(stream):
         stream.write(f"{printable(line)}\n")
         return
     from rich.text import Text
 
-    console(stream).print(Text.assemble((printable(title), "bold cyan"), printable(line[len(title) :])))
+    console(stream).print(Text.assemble((printable(title), TITLE), printable(line[len(title) :])))
 
 
 def pairs(rows: Sequence[tuple[str, str]], stream: TextIO) -> None:
     """Names and values, a line each; long values are broken on a terminal."""
     width = max((len(name) for name, _ in rows), default=0)
-    if not stream.isatty():
+    if not styled(stream):
         stream.writelines(f"  {name.ljust(width)}  {printable(value)}\n" for name, value in rows)
         return
     from rich.table import Table as RichTable
     from rich.text import Text
 
     rich_table = RichTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    rich_table.add_column(no_wrap=True, style="bright_black", min_width=width + 2)
+    rich_table.add_column(no_wrap=True, style=PLAIN, min_width=width + 2)
     rich_table.add_column(overflow="fold")
     for name, value in rows:
         rich_table.add_row(f"  {name}", Text(printable(value)))
