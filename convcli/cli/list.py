@@ -114,4 +114,5 @@ def _no_kernel(words: Sequence[str]) -> UsageError:
 
 def headline(about: str) -> str:
     """The first words of a description, for a narrow screen: up to the first comma or semicolon."""
-    return re.split("[,;.]", about, maxsplit=1)[0]
+    words = re.split("[,;.]", about, maxsplit=1)[0]
+    return words if words.count("(") == words.count(")") else words.rpartition(" (")[0]

@@ -15,6 +15,7 @@ from convcli.errors import UsageError, suggestion
 from convcli.networks import Assembled, Placed
 from convcli.networks.swaps import summary
 from convcli.records import record
+from convcli.reports.tables import Footnote
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,10 +24,19 @@ if TYPE_CHECKING:
 
     Pixels = npt.NDArray[Any]
 
-FLOPS = "MACs: taps applied x samples; FLOPs: 2 x MACs. Pooling, joins and border copies are not counted."
-TRANSPOSED = "Transposed layers are counted at their input: each sample stamps every tap once."
-DEFORMABLE = "Deformable layers: with the branches that predict offsets and mask, and the bilinear sampling."
-UNBENT = "The field of a deformable kernel is the one without offsets."
+FLOPS = Footnote(
+    "MACs: taps applied x samples; FLOPs: 2 x MACs. Pooling, joins and border copies are not counted.",
+    "macs", "macs_share", "macs_ratio", "flops", "flops_per_byte", "speed_gmac_per_s",
+)  # fmt: skip
+TRANSPOSED = Footnote("Transposed layers are counted at their input: each sample stamps every tap once.", *FLOPS.keys)
+DEFORMABLE = Footnote(
+    "Deformable layers: with the branches that predict offsets and mask, and the bilinear sampling.",
+    "params_weights",
+    "params_biases",
+    "params_ratio",
+    *FLOPS.keys,
+)
+UNBENT = Footnote("The field of a deformable kernel is the one without offsets.", "receptive_field")
 
 
 @record
@@ -258,7 +268,7 @@ def _sorted(costs: Sequence[Cost], key: str, reverse: bool) -> list[Cost]:
 
 def _explained(costs: Sequence[Cost]) -> list[str]:
     """The conventions that these rows need."""
-    notes = [FLOPS]
+    notes: list[str] = [FLOPS]
     if any(cost.type == "transposed" for cost in costs):
         notes.append(TRANSPOSED)
     if any(cost.macs_branch for cost in costs):

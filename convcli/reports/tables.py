@@ -64,6 +64,17 @@ class Column:
     bar: Literal["", "spare", "kept"] = ""
 
 
+class Footnote(str):
+    """A note on some columns, by their `keys`: it is left out where none of them is shown."""
+
+    keys: tuple[str, ...]
+
+    def __new__(cls, text: str, *keys: str) -> Footnote:
+        note = super().__new__(cls, text)
+        note.keys = keys
+        return note
+
+
 @record
 class Table:
     """Rows by column keys. `notes` are sentences below the table, part of every format but CSV.
@@ -81,6 +92,11 @@ class Table:
     def lines(self) -> list[Mapping[str, Any]]:
         """The rows, and the total where there is one."""
         return [*self.rows, self.total] if self.total is not None else list(self.rows)
+
+    def notes_on(self, columns: Sequence[Column]) -> list[str]:
+        """The notes that stand below a table of these columns alone."""
+        shown = {column.key for column in columns}
+        return [note for note in self.notes if not isinstance(note, Footnote) or shown & {*note.keys}]
 
     def cells(self) -> list[list[str]]:
         """All lines as people read them."""

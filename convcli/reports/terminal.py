@@ -82,7 +82,7 @@ def terminal(table: Table, stream: TextIO, width: int) -> None:
     for number, line in enumerate(zip(*cells, strict=True)):
         rich_table.add_row(*line, style=TITLE if number == len(table.rows) else PLAIN)
     screen.print(rich_table)
-    for note in table.notes:
+    for note in table.notes_on(columns):
         screen.print(Text(note))
     if dropped:
         names = ", ".join(dict.fromkeys(column.title for column in dropped))

@@ -29,7 +29,7 @@ def plain(table: Table) -> str:
             for cell, width, column in zip(row, widths, table.columns, strict=True)
         ]
         lines.append("  ".join(aligned).rstrip())
-    return "\n".join([*lines, *table.notes]) + "\n"
+    return "\n".join([*lines, *table.notes_on(table.columns)]) + "\n"
 
 
 def markdown(table: Table) -> str:
@@ -39,8 +39,8 @@ def markdown(table: Table) -> str:
     body = [[printable(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in table.cells()]
     lines = [f"**{table.title}**", ""] if table.title else []
     lines += ["| " + " | ".join(row) + " |" for row in (titles, rule, *body)]
-    if table.notes:
-        lines += ["", *[f"{note}  " for note in table.notes]]
+    if notes := table.notes_on(table.columns):
+        lines += ["", *[f"{note}  " for note in notes]]
     return "\n".join(lines) + "\n"
 
 

@@ -9,7 +9,7 @@ import pytest
 from rich.color import Color
 
 from convcli.reports import Column, Table, screen, terminal
-from tests.support import on_terminal, spawn
+from tests.support import on_terminal, run, spawn
 
 #: The paper of terminals, from black to Solarized's.
 DARK, LIGHT = ("#000000", "#1e1e1e"), ("#fdf6e3", "#ffffff")
@@ -103,3 +103,14 @@ def test_tables_fit_and_name_what_they_leave_out(line: tuple[str, ...], columns:
     assert code == 0
     assert max(map(len, plain.splitlines())) <= columns
     assert "…" not in plain
+
+
+def test_notes_stand_below_columns_that_are_shown() -> None:
+    field = "The field of a deformable kernel is the one without offsets."
+    for columns, expected in ((60, False), (80, True)):
+        _, text = on_terminal("compare", columns=columns)
+        assert (" ".join(text.split()).count(field) == 1) == expected
+        assert ("Field" in text.splitlines()[1]) == expected
+    assert field in run("compare").out.decode()
+    assert field not in run("compare", "--columns", "name,macs").out.decode()
+    assert "MACs: taps" not in run("compare", "--columns", "name,weights").out.decode()
