@@ -152,8 +152,8 @@ def resized_cuts(x: Array, taps: Floats, windows: Sequence[Scatter], border: str
         out = None
     image, (down, across), (height, width) = one_channel(x), resizing.strides, resizing.size
 
-    def band(rows: tuple[int, int]) -> None:
-        outputs = slice(down * rows[0], down * rows[1])
+    def band(cut: tuple[int, int]) -> None:
+        outputs, rows = slice(*cut), (cut[0] // down, cut[1] // down)
         if out is not None:
             resizing.fill(image, rows, one_channel(out)[outputs])
             sink.store(out[outputs], outputs.start)
@@ -167,7 +167,7 @@ def resized_cuts(x: Array, taps: Floats, windows: Sequence[Scatter], border: str
     count = 2 * -(-height // (2 * max(most, 8 * (resizing.reach + 1))))
     # Strips at the ends of a band lie within it.
     count = count if height >= count * max(1, 3 * resizing.reach) else 1
-    return Cuts(band, list(itertools.pairwise(height * number // count for number in range(count + 1))))
+    return Cuts(band, list(itertools.pairwise(down * (height * number // count) for number in range(count + 1))))
 
 
 def _resizing(taps: Floats, windows: Sequence[Scatter], shape: Sequence[int], border: str) -> Resizing | None:
