@@ -68,6 +68,7 @@ def runner(
     kernel: Kernel, like: Array, layout: str | None, kind: np.dtype[Any], algorithm: str | None
 ) -> Callable[[Array], Array]:
     """What `kernel.apply` does with arrays of the shape, strides and dtype of `like`, whose results are of `kind`."""
+    constraints = Constraints(algorithm=algorithm)
     kernel = kernel.folded
     placed = Layout.of(like, layout, kernel.channels[0] if kernel.channels else None)
     x, work = engine.settled(placed.canonical(like)), engine.work_dtype(like.dtype)
@@ -95,7 +96,6 @@ def runner(
 
         return run_rounded
     storage = engine.Storage(counted=False, reach=reach)
-    constraints = Constraints(algorithm=algorithm)
 
     def run(array: Array) -> Array:
         out = results(shape, kind)

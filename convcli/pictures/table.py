@@ -62,7 +62,7 @@ def check_shape(shape: Sequence[int], dtype: Any, format: str, place: str, chann
         hint = "formats that can: " + " ".join(able)
         depths = {name: depth for depth, name in DEPTHS.items() if row.holds(name, channels)}
         if str(dtype) not in row.depths and depths:
-            hint = f"--depth {next(iter(depths.values()))} makes it one that is held; {hint}"
+            hint = f"--depth {next(iter(depths.values()))} converts it; {hint}"
         if channels.alpha and row.holds(dtype, channels.opaque):
             hint = f"--background COLOUR is laid under it, --alpha drop leaves it out; {hint}"
         raise ImageError(f"{format} can't hold {what}", place=place, hint=hint)

@@ -178,7 +178,7 @@ def test_a_report_that_the_disk_has_no_room_for(here: Path, blocks: int, way: st
     """Whole lines stay, and a file without any does not, so that the same command can be run again."""
     for name in ("a.png", "b.png", "c.png"):
         save(Path(name), noise(2, 2))
-    script = f'ulimit -f {2 * blocks}; exec "$@"'  # blocks of 512 bytes, or 1024
+    script = f'ulimit -f {3 * blocks}; exec "$@"'  # blocks of 512 bytes, or 1024
     program = command(
         "apply", "a.png", "b.png", "c.png", "-k", "identity", "-o", "out/", way, "--report-file", "r.jsonl"
     )

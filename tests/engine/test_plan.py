@@ -15,6 +15,7 @@ from convcli.engine.bank.plan import plan_bank
 from convcli.engine.channel import fourier, passes
 from convcli.engine.geometry import Gather, Grid
 from convcli.engine.plan import ALGORITHMS, FAST, Plane, fourier_tile, plan_plane
+from convcli.engine.processor import NARROW
 
 MEGAPIXELS = {"height": 1000, "width": 1000}
 
@@ -117,8 +118,11 @@ def test_the_number_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_window_is_copied_for_small_and_separable_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    from convcli.engine.channel import fused
+    from convcli.engine.channel import choice, fused
 
+    # Where products cost less, the rows of a pass are copied beside each other.
+    for module in (choice, fused, passes):
+        monkeypatch.setattr(module, "processor", lambda: NARROW)
     copied: Counter[str] = Counter()
     read = tiles.read_window
 

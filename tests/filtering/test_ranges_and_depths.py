@@ -97,7 +97,7 @@ def test_depths_on_the_command_line(tmp_path: Path) -> None:
     save(tmp_path / "deep.tif", RNG.integers(0, 65536, (30, 40, 3), np.uint16))
     refused = run("apply", deep, "-k", "sharpen", "-o", str(tmp_path / "x.jpg"))
     assert refused.code == 1 and "jpeg can't hold uint16 pixels, only uint8" in refused.err
-    assert "hint: --depth 8 makes it one that is held" in refused.err
+    assert "hint: --depth 8 converts it" in refused.err
     assert run("apply", deep, "-k", "sharpen", "--depth", "8", "-o", str(tmp_path / "x.jpg")).code == 0
     assert read(tmp_path / "x.jpg").dtype == np.uint8
     wrong = run("apply", deep, "-k", "sharpen", "--depth", "8", "--range", "float", "-o", str(tmp_path / "y.tif"))

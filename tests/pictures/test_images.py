@@ -492,7 +492,7 @@ def test_errors_say_what_would_fit() -> None:
     )
     with pytest.raises(ImageError, match="png can't hold float32 pixels, only uint8, uint16") as caught:
         encoding.encode(smooth().astype(np.float32), format="png", place="out.png")
-    assert caught.value.hint == "formats that can: .tif .pfm .npy"
+    assert caught.value.hint == "--depth 8 converts it; formats that can: .tif .pfm .npy"
     with pytest.raises(ImageError, match="at most 16,383 a side"):
         encoding.encode(np.zeros((1, 16384, 3), np.uint8), format="webp", place="out.webp")
     with pytest.raises(ImageError, match="can't write 8 x 8 as jp2"):
