@@ -62,9 +62,12 @@ def read_kernels(sources: Sequence[str], options: Mapping[str, Any]) -> list[Ker
 
 def overrides(options: Mapping[str, Any]) -> dict[str, Node]:
     """The fields that options override. Raises `KernelError`."""
+    said = [name for name in OVERRIDES if options[name] is not None]
+    if not said:
+        return {}
     from convcli.spec.overrides import override
 
-    return {name: override(options[name], f"--{name}") for name in OVERRIDES if options[name] is not None}
+    return {name: override(options[name], f"--{name}") for name in said}
 
 
 def _combined(sources: Sequence[str], by: str, nodes: Mapping[str, Node]) -> Kernel:

@@ -15,14 +15,13 @@ from convcli.ops import Kernel
 from convcli.ops.tensors import is_array
 from convcli.records import late
 from convcli.spec.nodes import TEXT_LIMIT, Node, Source, from_python
-from convcli.spec.overrides import override, parse_overrides
 from convcli.spec.reader import Unbuilt, of_mapping, of_text
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
-    from convcli.spec import matrices
+    from convcli.spec import matrices, overrides as behind
 
     class Weights(Protocol):
         """An array of numpy's, or a tensor of another library."""
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     #: What a kernel is made of: its name or text, file, fields, or weights alone; or what was loaded already.
     KernelLike: TypeAlias = "str | Path | Mapping[str, Any] | Kernel | Weights | Sequence[Any]"
 else:
-    matrices = late("convcli.spec.matrices")
+    matrices, behind = late("convcli.spec.matrices"), late("convcli.spec.overrides")
 
 #: `gaussian:sigma=2,border=wrap`: what is overridden follows the first colon that a field name and = come after, and
 #: which is outside of the brackets of a matrix or of YAML text; or a number (`gaussian:2`).
@@ -97,7 +96,7 @@ def load(source: KernelLike, /, **fields: Any) -> Kernel:
 def _field(name: str, value: Any) -> Node:
     """An overriding value of Python's; text is read as on the command line."""
     place = f"load, {name}"
-    return override(value, place) if isinstance(value, str) else from_python(value, Source(place))
+    return behind.override(value, place) if isinstance(value, str) else from_python(value, Source(place))
 
 
 def check(kernel: Kernel) -> None:
@@ -139,7 +138,7 @@ def written(source: str, folder: Path = Path()) -> Unbuilt:
     if not source.strip():
         raise KernelError("an empty kernel name", hint="'convcli list' shows the names")
     base, after = split(source)
-    overrides = parse_overrides(after, f"kernel '{source}'") if after else {}
+    overrides = behind.parse_overrides(after, f"kernel '{source}'") if after else {}
     return _named(base, folder).overridden(overrides)
 
 

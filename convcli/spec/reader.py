@@ -14,12 +14,11 @@ from convcli.errors import FieldError, KernelError, suggestion
 from convcli.ops import TYPES, Kernel
 from convcli.ops.fields import GENERAL as ALL
 from convcli.ops.rules import RuleCall
-from convcli.ops.tensors import is_array
+from convcli.ops.tensors import Tensor, is_array
 from convcli.records import record
 from convcli.spec.calls import parameter
 from convcli.spec.nodes import Node, Source, from_python
 from convcli.spec.plain import parse
-from convcli.spec.remarks import cut_off, squared
 from convcli.spec.scalars import quoted
 from convcli.spec.values import at, read
 
@@ -148,7 +147,11 @@ def _values(
 
 def _build(node: Node, name: str, overrides: Mapping[str, Node]) -> Kernel:
     kernel_type, node, values, beside = _values(node, name, overrides)
-    notes = [*squared(values), *cut_off(_calls(values), overrides)]
+    notes: list[str] = []
+    if "radius" in overrides or any(isinstance(value, Tensor) and value.rank == 1 for value in values.values()):
+        from convcli.spec.remarks import cut_off, squared
+
+        notes = [*squared(values), *cut_off(_calls(values), overrides)]
     try:
         kernel = kernel_type.build(values)
         return kernel.replace(locate=partial(located, node), notes=(*kernel.notes, *notes), group=values["group"])
