@@ -43,9 +43,10 @@ def commands(page: Path = PAGE) -> Iterator[list[str]]:
 def gallery() -> str:
     """The gallery's text: groups of kernels, and of each what it is and takes, its command and its picture."""
     from convcli.cli.list import kernels
+    from convcli.spec.library import names
 
     groups: dict[str, list[dict[str, Any]]] = {}
-    for row in kernels():
+    for row in (row for row in kernels() if row["name"] in names()):
         groups.setdefault(row["group"], []).append(row)
     links = {group: ", ".join("[{0}](#{0})".format(row["name"]) for row in rows) for group, rows in groups.items()}
     index = [f"- {group}: {names}" for group, names in links.items()]
