@@ -76,6 +76,9 @@ class Reporter:
         if self._alike and report.status == "failed":
             self._alike.add(report)
             return
+        if self._display is None and self._alike is None:  # straight, so that a terminal is seen as one
+            self._write(report, sys.stderr)
+            return
         text = io.StringIO()
         self._write(report, text)
         if text.getvalue():
