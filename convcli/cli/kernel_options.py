@@ -56,7 +56,8 @@ def read_kernels(sources: Sequence[str], options: Mapping[str, Any]) -> list[Ker
     for name in nodes:
         if name not in used:
             types = sorted({kernel.type for kernel in kernels})
-            raise UsageError(f"--{name} has no use: {' and '.join(types)} kernels take no {name}")
+            hint = f"--where {options[name]} filters where that picture is white" if name == "mask" else ""
+            raise UsageError(f"--{name} has no use: {' and '.join(types)} kernels take no {name}", hint=hint)
     return kernels
 
 

@@ -178,6 +178,9 @@ def _option(line: list[str], error: click.NoSuchOption) -> tuple[str, list[str]]
             *line[place + 1 :],
         ]
     row = lookup(word, words.OPTIONS)
+    longer = [option for option in own if option.startswith(f"{typed}-")]
+    if len(longer) == 1 and (row is None or (value or "".join(line[place + 1 : place + 2])).isdigit()):
+        return f"did you mean {longer[0]}?", [*line[:place], longer[0] + equals + value, *line[place + 1 :]]
     if row is None:
         near = closest(typed, own)
         return (f"did you mean {near}?", [*line[:place], near + equals + value, *line[place + 1 :]]) if near else None

@@ -43,7 +43,10 @@ GUESSES = {
     "-v": "--version",
     "usage": "--help",
     "help aply": "help apply",
+    "compare --in 3 --out 128": "compare --in-channels 3 --out-channels 128",
     # kernels
+    "apply a.jpg -k upsample-3x -o b.png": "apply a.jpg -k upsample-bilinear-2x:stride=3 -o b.png",
+    "apply a.jpg -k sharpen --strength 50% -o b.jpg": "apply a.jpg -k sharpen --amount 50% -o b.jpg",
     "apply a.jpg -k blur -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
     "apply a.jpg -k Gaussian -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
     "apply a.jpg -k sobel_x -o b.png": "apply a.jpg -k sobel-x -o b.png",
