@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.costs.cost import Machine, Timing
 from convcli.engine.plan import refusal
 from convcli.engine.threads import thread_count
-from convcli.networks import Placed
+from convcli.networks import Placed, alone
 from convcli.ops import Kernel
 from convcli.ops.tensors import Tensor
 from convcli.records import late
@@ -105,7 +105,8 @@ def runner(
     """One run of a layer, by the functions that `convcli apply` calls."""
     from convcli.filtering import Chain, filter_pixels
 
-    chains = [Chain([_fresh(kernel)], algorithm=algorithm) for kernel in placed.kernels.values()]
+    kernels = [_fresh(alone(kernel, placed.size_out)) for kernel in placed.kernels.values()]
+    chains = [Chain([kernel], algorithm=algorithm) for kernel in kernels]
     if pixels is not None:
         return lambda: _each(lambda chain: filter_pixels(pixels, chain), chains)
     shape = (*placed.size_in, placed.channels_in)

@@ -169,11 +169,22 @@ def _deformable(layer: Layer, channels: int, sizes: Mapping[str, int]) -> dict[s
             sizes[axis], taps=taps, stride=stride, dilation=dilation, padding=padding, axis=axis
         )  # fmt: skip
         output.append(window.length)
+    return bank | _random_offsets(planes, output, masked=layer.mask)
+
+
+def _random_offsets(planes: int, output: Sequence[int], *, masked: bool) -> dict[str, Tensor | None]:
     return {
-        **bank,
         "offsets": tensors.noise((2 * planes, *output), seed=2, scale=OFFSET_SPREAD),
-        "mask": tensors.noise((planes, *output), seed=3) if layer.mask else None,
+        "mask": tensors.noise((planes, *output), seed=3) if masked else None,
     }
+
+
+def alone(kernel: Kernel, output: Sequence[int]) -> Kernel:
+    """A kernel that runs without other layers: by random offsets, for `output` sizes, where another one makes them."""
+    if not isinstance(kernel, Deformable) or not kernel.is_supplied:
+        return kernel
+    planes = kernel.offset_groups * math.prod(kernel.taps)
+    return kernel.replace(**_random_offsets(planes, output, masked=kernel.packed))
 
 
 _WEIGHTS: dict[str, Callable[[Layer, int, Mapping[str, int]], dict[str, Any]]] = {

@@ -142,7 +142,7 @@ class Deformable(Kernel):
     def own_branches(self) -> dict[str, Branch]:
         """The branches with weights, by the name of their part."""
         both = {"offset branch": self.offsets, "mask branch": self.mask}
-        return {part: branch for part, branch in both.items() if isinstance(branch, Branch)}
+        return {} if self.is_supplied else {part: one for part, one in both.items() if isinstance(one, Branch)}
 
     @property
     def offset_groups(self) -> int:
@@ -162,7 +162,7 @@ class Deformable(Kernel):
 
     def branches(self, channels: int) -> dict[str, Dense]:
         """The convolutions that predict offsets, and the mask where there is one, in a network without weights."""
-        if self.own_branches:
+        if self.own_branches or self.is_supplied:
             return {}
         taps = math.prod(self.taps) * self.offset_groups
         outputs = {"offset branch": 2 * taps} | ({"mask branch": taps} if self.mask is not None else {})
@@ -170,11 +170,16 @@ class Deformable(Kernel):
 
     @property
     def looks(self) -> bool:
-        return self.oriented is not None or bool(self.own_branches)
+        return self.oriented is not None or bool(self.own_branches) or self.is_supplied
 
     @property
     def is_supplied(self) -> bool:
         return isinstance(self.offsets, Supplied)
+
+    @property
+    def _supplied(self) -> dict[str, Branch]:
+        """The planes that another layer makes, named as `own_branches` are."""
+        return {"field of offsets": self.offsets} if isinstance(self.offsets, Supplied) else {}
 
     @cached_property
     def oriented(self) -> tuple[Orientation, dict[str, Any]] | None:
@@ -226,7 +231,7 @@ class Deformable(Kernel):
 
     def rows_read(self, start: int, stop: int, size: tuple[int, int]) -> tuple[int, int]:
         first, last = super().rows_read(start, stop, size)
-        for branch in () if self.is_supplied else self.own_branches.values():
+        for branch in self.own_branches.values():
             seen = branch.rows_read(start, stop, size)
             first, last = min(first, seen[0]), max(last, seen[1])
         up, down = self._strays(start, stop, size)
@@ -325,8 +330,8 @@ class Deformable(Kernel):
         sampling = self._sampling(x.shape, axes, dtype)
         windows = sampling.kernel.windows
         guide = x if self.guide is None else self.guide
-        for part, branch in self.own_branches.items():
-            size = windows[0].length, windows[1].length
+        size = windows[0].length, windows[1].length
+        for part, branch in {**self.own_branches, **self._supplied}.items():
             branch.check_fit(guide.shape[-1], guide.shape[-3:-1], size, f"the {part} of kernel '{self.name}'")
         if self.recorded:
             if x.ndim > 3:
@@ -351,7 +356,8 @@ class Deformable(Kernel):
     @property
     def _held(self) -> int:
         """Numbers per output that a band holds of offsets that look at the picture; 0 where they don't."""
-        return max([FIELDS * (self.oriented is not None), *(b.planes for b in self.own_branches.values())])
+        branches = {**self.own_branches, **self._supplied}.values()
+        return max([FIELDS * (self.oriented is not None), *(branch.planes for branch in branches)])
 
     def _sampling(self, shape: Sequence[int], axes: str, dtype: DTypeLike, *, holds: bool = False) -> Sampling:
         """How pictures of a shape are sampled; raises `ShapeError` where offsets or mask were made for another."""

@@ -105,3 +105,15 @@ def test_in_bands_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert files[0].read_bytes() == files[1].read_bytes()
     network = runnable.load(str(tmp_path / "m.yaml"))
     assert network and not network.sees_all
+
+
+def test_it_is_counted_and_timed_by_itself(tmp_path: Path) -> None:
+    """The layer that makes its offsets is one of its own; taken alone it runs on random ones."""
+    (tmp_path / "m.onnx").write_bytes(graph(CASES[1]).SerializeToString())
+    result = run("compare", tmp_path / "m.onnx", "--size", "17x14", "--time", "--format", "json")
+    assert result.code == 0, result.err
+    row = json.loads(result.out)["rows"][-1]
+    assert row["time_median_s"] > 0
+    outputs, taps, planes = 17 * 14, 9, 2 * 9
+    convolutions = (8 * 4 + 3 * planes * 4) * taps
+    assert row["macs"] == outputs * (convolutions + 4 * taps * 4 + taps * 4) and row["branch_weights"] == 0
