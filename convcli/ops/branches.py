@@ -214,7 +214,9 @@ class Branch:
 
     def factors(self, planes: Floats) -> Floats:
         """The mask among its planes, which may be changed."""
-        engine.activation.Curve("sigmoid", planes[:0]).bend(planes)
+        from convcli.engine.activation import Curve
+
+        Curve("sigmoid", planes[:0]).bend(planes)
         return planes
 
 
