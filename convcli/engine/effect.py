@@ -32,8 +32,9 @@ def mixed(out: Floats, x: Array, y: Floats, gain: float, threshold: float = 0.0,
     if gain != 1:
         np.multiply(out, out.dtype.type(gain), out=out)
     if share is not None:
-        none = share[..., 0] < NOTHING
-        for channel in range(out.shape[-1]):  # numpy is slow where the innermost axis is three long
-            np.multiply(out[..., channel], share[..., 0], out=out[..., channel])
-            np.copyto(out[..., channel], 0, where=none)
+        # numpy is slow where an innermost axis of three is stretched.
+        shares = np.repeat(share, out.shape[-1], axis=-1)
+        np.multiply(out, shares, out=out)
+        if not np.isfinite(out.sum()):
+            np.copyto(out, 0, where=shares < NOTHING)
     np.add(out, x, out=out)

@@ -105,6 +105,8 @@ class Picture:
         self.shape = (*self.stages[-1].size_out, self._colours + self._has_alpha)
         self._enters = (*outline.shape[:-1], means.count)
         self.tally = Tally()
+        #: Whether it is read and written in bands, and never there whole.
+        self.in_bands = False
         #: Whether colours leave multiplied by alpha; where they are read so that can be set to false.
         self.premultiplied = self._premultiplied and self._has_alpha
 
@@ -132,12 +134,15 @@ class Picture:
     @property
     def is_direct(self) -> bool:
         """Whether the last kernel's results go straight to where they stay: nothing else of full size is made."""
-        mixes = (
-            self._chain.effect
-            or self._chain.nodata is not None
-            or any(kernel.has_effect or as_network(kernel) for kernel in self._chain.kernels)
-        )
+        chain = self._chain
+        apart = any((k.has_effect and not self._mixes_whole) or as_network(k) for k in chain.kernels)
+        mixes = chain.effect or chain.nodata is not None or apart
         return not (self._selection or self._has_alpha or mixes)
+
+    @property
+    def _mixes_whole(self) -> bool:
+        """Whether a kernel alone mixes all of its results with samples in memory, which is fastest."""
+        return len(self._chain.kernels) == 1 and not self.in_bands
 
     def begin(self, source: Node, opaque: Callable[[], bool]) -> None:
         """Lays out what is computed; `opaque` looks whether all of the alpha of `source` is full.
@@ -179,7 +184,7 @@ class Picture:
         if self._repeated:
             colour = Part(colour.node, repeated=3)
         last = self._chain.kernels[-1]
-        mixes = last.has_effect or self._chain.effect or self._chain.nodata is not None
+        mixes = self._chain.effect or self._chain.nodata is not None or (last.has_effect and not self.is_direct)
         if transparent or self.measured or as_network(last) or mixes:
             self._run_chain(colour, transparent=transparent)
             return
@@ -395,7 +400,8 @@ class Picture:
                 self._staying.restore(stored, self._source.array[start:stop])
             if self._has_alpha:
                 opacity.join(out, stored, self._alpha(stored, start, stop))
-            if self._mask is not None:
+            lit = self._selection is not None and self._selection.light
+            if self._mask is not None and (lit or self._shares is not None):  # others are exact
                 self._restore(out, self._mask, start, stop)
         absent = self._chain.nodata is not None and np.isnan(self._chain.nodata)
         self.tally.add(0, 0, int(np.isinf(out).sum()) if absent else nonfinite(out))
