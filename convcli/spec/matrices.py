@@ -13,13 +13,14 @@ from typing import Any
 
 from convcli.errors import KernelError
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _HOLES = ("nan", "-")
 #: ImageMagick's: `3x3: ...`, `3: ...`, `3x3+0+2: ...` with the origin, and flags that make several kernels of one.
 _GEOMETRY = re.compile(
     r"\s*(?P<w>\d{1,4})(?:x(?P<h>\d{1,4}))?(?P<origin>\+\d+\+\d+)?(?P<turns>[@<>^]*)\s*:(?P<rest>.*)", re.DOTALL
 )
-_BARE = re.compile(rf"(?:{_NUMBER}|[\s,;:])+")
+#: Numbers with something between them, so that a text is one in one way only.
+_BARE = re.compile(rf"[\s,;:]*{_NUMBER}(?:[\s,;:]+{_NUMBER})*[\s,;:]*")
 #: Rows in brackets without commas, as Octave and numpy print them.
 _BRACKETS = re.compile(rf"[\[\]\s]*{_NUMBER}(?:[\s;,\[\]]+{_NUMBER})*[\s\]]*")
 _SPACED = re.compile(r"[\d.](?:\s+[-+.\d]|\s*;)")

@@ -10,7 +10,7 @@ from convcli.spec.nodes import Node, Source
 from convcli.spec.plain import parse
 
 #: Values after a kernel's name without a name of their own: numbers, lists, ImageMagick's radius x sigma.
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
 _BARE = re.compile(rf"{_NUMBER}|\[[-+\d.,\s]+\]|\d+\.?\d*x{_NUMBER}(?:\+{_NUMBER}){{0,2}}")
 
 
