@@ -99,13 +99,15 @@ class OneFile:
         moves_along_z = any("z" in kernel.axes for kernel in settings.kernels)
         if not FORMATS[output_format(job, format)].writer or not paging.available() or moves_along_z:
             raise NotInBandsError
-        if not is_room(_MEMORY):  # where the threads of bands may find none and end the process
-            raise NotInBandsError
         pictures = self._pictures
-        return reading.open_rows(
+        rows = reading.open_rows(
             job.input if data is None else data, format, least=least, max_pixels=pictures.max_pixels,
             allow_truncated=pictures.allow_truncated, all_pages=pictures.all_frames,
         )  # fmt: skip
+        if not is_room(_MEMORY):  # where the threads of bands may find none and end the process
+            rows.close()
+            raise NotInBandsError
+        return rows
 
     def _in_bands(self, source: RowSource) -> Report:
         from concurrent.futures import ThreadPoolExecutor

@@ -167,6 +167,9 @@ class _Run:
         from convcli.batch.workers import LARGE, Group, Later
 
         _libraries()  # that they are broken is not to be told of each input
+        from convcli.filtering import paging
+
+        paging.keep_freed()
         group = Group()
         later: list[Pending] = []
         fault: ConvcliError | None = None

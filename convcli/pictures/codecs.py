@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -113,8 +114,9 @@ def _decoded(
     try:
         # Whatever the format: what one thread's decoder says is not to be taken for another's.
         with overheard(source.complaints, doubts), quiet(cv2, errors=logged):
-            pixels: Any = np.empty((*size, 3), np.uint8)
-            if pixels.nbytes < _IN_PLACE or not _read_in_place(cv2, data, flags, pixels):
+            # An array that is not used costs as much as decoding a small picture does.
+            pixels: Any = np.empty((*size, 3), np.uint8) if 3 * math.prod(size) >= _IN_PLACE else None
+            if pixels is None or not _read_in_place(cv2, data, flags, pixels):
                 pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # its words are of its own code, not of the file
         pixels = None
