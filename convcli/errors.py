@@ -86,7 +86,7 @@ def closest(word: str, known: Iterable[str]) -> str:
     ('sobel-x', '', 'weights')
     """
     plain = word.lower().replace("_", "-").strip()
-    letters = len(plain.strip("-."))
+    letters = 0 if plain.isdigit() else len(plain.strip("-."))
     ranks: list[tuple[int, int, str]] = []
     for one in known:
         other = one.lower().replace("_", "-")

@@ -61,8 +61,8 @@ OPTIONS = (
          "a blur is -k gaussian:sigma=N", "?"),
     Word("box-blur boxblur box mean average", "-k box{half_field}", "a box is -k box:radius=N", "?"),
     Word("sharpen sharp", "-k sharpen", "that is a kernel", "?"),
-    Word("unsharp unsharp-mask usm", "-k unsharp", "that is a kernel", "?"),
-    Word("edge edges edge-detect find-edges sobel canny", "-k edge", "that is a kernel", "?"),
+    Word("unsharp unsharp-mask usm", "-k unsharp{geometry}", "that is a kernel", "?"),
+    Word("edge edges edge-detect find-edges sobel canny", "-k sobel", "that is a kernel", "?"),
     Word("emboss", "-k emboss", "that is a kernel", "?"),
     Word("laplacian laplace", "-k laplacian", "that is a kernel", "?"),
     Word("motion-blur motion", "-k motion", "that is a kernel", "?"),
@@ -105,7 +105,7 @@ KERNELS = (
     Word("motion-blur linear-blur", "motion", ""),
     Word("sharp sharpening sharpness", "sharpen", ""),
     Word("unsharp-mask usm unsharpmask", "unsharp", ""),
-    Word("edges edge-detect edgedetect edge-detection find-edges outline contour contours", "edge", ""),
+    Word("edges edge-detect edgedetect edge-detection find-edges outline contour contours", "sobel", ""),
     Word("laplace laplacian-3x3", "laplacian", ""),
     Word("log mexican-hat", "laplacian-of-gaussian", ""),
     Word("dog", "difference-of-gaussians", ""),
@@ -149,6 +149,14 @@ FIELDS = (
     Word("edge mode boundary padding_mode", "border={border}", ""),
     Word("norm normalize normalise normalized", "divisor=sum", ""),
 )
+
+#: What takes a sigma or an amount in place of kernels that are their weights alone.
+RICHER = {
+    "sharpen": "unsharp",
+    "sharpen-strong": "unsharp",
+    "binomial-5": "gaussian",
+    "laplacian": "laplacian-of-gaussian",
+}
 
 #: Values of options by other programs' words.
 VALUES = {
@@ -226,6 +234,7 @@ FILLINGS: dict[str, Callable[[str], str | None]] = {
     "half": _half,
     "size": _size,
     "sigma": _sigma,
+    "geometry": lambda value: f":{value}" if value else "",
     "chain": _chain,
     "factor": _factor,
     "grey": lambda value: "grey" if value.lower() in ("gray", "grey", "lineargray", "luma") else None,

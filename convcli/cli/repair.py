@@ -83,6 +83,8 @@ def _kernels_problem(ctx: click.Context) -> Exception | None:
         if not source.endswith((".yaml", ".yml")):
             read(source)
     stray(ctx.params.get("inputs", ()), ctx)
+    if not ctx.params.get("inputs", True) and ctx.params["files_from"] is None:
+        return click.UsageError("no input", ctx)
     return None
 
 
@@ -98,6 +100,10 @@ def _kernel(word: str) -> str | None:
     """The kernel that a word means, with its fields."""
     from convcli.spec.library import names, own, split
 
+    # gaussian(3), gaussian:sigma:3, gaussian=3
+    if call := re.fullmatch(r"([A-Za-z][\w-]*)[(:=](?:([a-z_]+)[:=])?(\d[\d.x+%]*)\)?", word):
+        base, field, value = call.groups()
+        word = f"{base}:{f'{field}={value}' if field else value}"
     base, _ = split(word)
     row = lookup(base, words.KERNELS)
     known = [*names(), *own()]
@@ -308,6 +314,7 @@ def _kernel_step(line: list[str]) -> tuple[str, list[str]] | None:
             right = _kernel(source)
             if right == source:
                 name, fields = split(source)
+                name = words.RICHER.get(name, name) if lookup(name, words.KERNELS) is None else name
                 right = f"{name}:{','.join(words.field(part) for part in fields.split(','))}"
             if right:
                 return f"that is {right}", [*line[:place], right, *line[place + 1 :]]

@@ -50,7 +50,7 @@ GUESSES = {
     "apply a.jpg -k blur -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
     "apply a.jpg -k Gaussian -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
     "apply a.jpg -k sobel_x -o b.png": "apply a.jpg -k sobel-x -o b.png",
-    "apply a.jpg -k edges -o b.png": "apply a.jpg -k edge -o b.png",
+    "apply a.jpg -k edges -o b.png": "apply a.jpg -k sobel -o b.png",
     "apply a.jpg -k downsample -o b.png": "apply a.jpg -k downsample-2x -o b.png",
     "apply a.jpg -k gausian -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
     "apply a.jpg -k sharp -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
@@ -70,7 +70,12 @@ GUESSES = {
     "apply a.jpg -k sharpen gaussian -o out/": "apply a.jpg -k sharpen -k gaussian -o out/",
     "apply a.jpg sharpen": "apply a.jpg -k sharpen -o a-filtered.jpg",
     "apply a.jpg sharpen -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
+    "apply a.jpg -k gaussian(3) -o b.jpg": "apply a.jpg -k gaussian:3 -o b.jpg",
+    "apply a.jpg -k gaussian:sigma:3 -o b.jpg": "apply a.jpg -k gaussian:sigma=3 -o b.jpg",
+    "apply a.jpg -k blur(3) -o b.jpg": "apply a.jpg -k gaussian:3 -o b.jpg",
     # what options are called
+    "apply a.jpg -k sharpen --sigma 2 -o b.jpg": "apply a.jpg -k unsharp:sigma=2 -o b.jpg",
+    "apply a.jpg -k sharpen --kernel-size 5 -o b.jpg": "apply a.jpg -k unsharp:radius=2 -o b.jpg",
     "apply a.jpg -k sharpen --gray -o b.jpg": "apply a.jpg -k sharpen -k grey -o b.jpg",
     "apply a.jpg --grey -o b.jpg": "apply a.jpg -k grey -o b.jpg",
     "apply a.jpg -colorspace gray -o b.jpg": "apply a.jpg -k grey -o b.jpg",
@@ -117,7 +122,7 @@ GUESSES = {
     "apply a.jpg -gaussian-blur 0x2 -o b.jpg": "apply a.jpg -k gaussian:sigma=2 -o b.jpg",
     "apply a.jpg --blur 3 -o b.jpg": "apply a.jpg -k gaussian:sigma=3 -o b.jpg",
     "apply a.jpg --blur -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
-    "apply a.jpg -unsharp 0x2+1.5+0.05 -o b.jpg": "apply a.jpg -k unsharp -o b.jpg",
+    "apply a.jpg -unsharp 0x2+1.5+0.05 -o b.jpg": "apply a.jpg -k unsharp:0x2+1.5+0.05 -o b.jpg",
     "apply a.jpg --unsharp -o b.jpg": "apply a.jpg -k unsharp -o b.jpg",
     "apply a.jpg --sharpen -o b.jpg": "apply a.jpg -k sharpen -o b.jpg",
     "apply a.jpg -resize 50% -o b.jpg": "apply a.jpg -k downsample-2x -o b.jpg",
@@ -137,7 +142,14 @@ GUESSES = {
     "schema kernels": "schema kernel",
 }
 #: Nothing else can be said than where the options are told.
-OPEN = ["apply a.jpg -k sharpen -o b.jpg --frobnicate", "compare --zzz", "frobnicate", "apply -k sharpen -o b.jpg"]
+OPEN = [
+    "apply a.jpg -k sharpen -o b.jpg --frobnicate",
+    "compare --zzz",
+    "frobnicate",
+    "apply -k sharpen -o b.jpg",
+    "apply",
+    "apply a.jpg -k sharpen -o b.jpg --depth 12",
+]
 
 
 @pytest.fixture(scope="module")
