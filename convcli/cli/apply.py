@@ -92,9 +92,9 @@ def command(output: str | None, format_: str | None, dry_run: bool, **options: A
     suffix = _suffix(output, format_, options)
     selected, settings = selection(options), _settings(options)
     if any("." not in name and not os.path.lexists(name) for name in selected.names):
-        from convcli.cli import repair
+        from convcli.cli.problems import stray
 
-        repair.stray(selected.names, click.get_current_context())
+        stray(selected.names, click.get_current_context())
     inputs = collect(selected, output=output or "")
     names = "+".join(kernel.name for kernel in settings.kernels)
     if output == STANDARD and not dry_run and sys.stdout.isatty() and _is_picture(inputs, format_):

@@ -15,19 +15,12 @@ from typing import Any
 import click
 
 from convcli import words
+from convcli.cli.problems import StrayError, kernel_meant, problem_of, stray
 from convcli.errors import ConvcliError, closest
 from convcli.words import lookup
 
 #: Mistakes of one line that are put right.
 _MOST = 16
-
-
-class StrayError(click.UsageError):
-    """Inputs that are no files but belong elsewhere: kernels without -k, a number behind -q."""
-
-    def __init__(self, name: str, ctx: click.Context | None) -> None:
-        super().__init__(f"there is no file '{name}'", ctx)
-        self.name = name
 
 
 def repaired(arguments: Sequence[str], error: Exception, group: click.Group) -> tuple[str, list[str] | None]:
@@ -41,7 +34,7 @@ def repaired(arguments: Sequence[str], error: Exception, group: click.Group) -> 
         if step is None or step[1] == line:
             break
         reason, line = reason or step[0], step[1]
-        problem = _problem(line, group)
+        problem = problem_of(line, group)
     return reason, None
 
 
@@ -50,67 +43,6 @@ def typed(line: Sequence[str]) -> str:
     import shlex
 
     return shlex.join(["convcli", *line])
-
-
-def _problem(line: list[str], group: click.Group) -> Exception | None:
-    """What is wrong with a command line; None where it can be run, as far as its words go."""
-    try:
-        command, ctx = group, group.make_context("convcli", list(line[:1]), resilient_parsing=True)
-        path, rest = "convcli", line
-        while isinstance(command, click.Group):
-            if rest and rest[0].startswith("-"):
-                return None if rest[0] in ("--help", "--version") else click.NoSuchOption(rest[0], ctx=ctx)
-            if not rest:
-                return None
-            name, member, rest = command.resolve_command(ctx, rest)
-            path = name or ""
-            command, ctx = member, ctx  # type: ignore[assignment]
-            if isinstance(member, click.Group):
-                ctx = click.Context(member, parent=ctx, info_name=path)
-        if "--help" in rest:
-            return None
-        parsed = command.make_context(path, list(rest), parent=ctx)
-        return _kernels_problem(parsed)
-    except (click.UsageError, ConvcliError) as error:
-        return error
-
-
-def _kernels_problem(ctx: click.Context) -> Exception | None:
-    """What is wrong with the kernels of a line, and with inputs that are none."""
-    from convcli.spec import read
-
-    for source in [*ctx.params.get("kernels", ()), *filter(None, [ctx.params.get("kernel")])]:
-        if not source.endswith((".yaml", ".yml")):
-            read(source)
-    stray(ctx.params.get("inputs", ()), ctx)
-    if not ctx.params.get("inputs", True) and ctx.params["files_from"] is None:
-        return click.UsageError("no input", ctx)
-    return None
-
-
-def stray(inputs: Sequence[str], ctx: click.Context | None) -> None:
-    """Raise StrayError for an input that is no file and is something else by its name."""
-    for name in inputs:
-        bare = re.fullmatch(r"\d+|[A-Za-z][\w:=,.-]*", name) is not None
-        if bare and not os.path.lexists(name) and (name.isdigit() or _kernel(name)):
-            raise StrayError(name, ctx)
-
-
-def _kernel(word: str) -> str | None:
-    """The kernel that a word means, with its fields."""
-    from convcli.spec.library import names, own, split
-
-    # gaussian(3), gaussian:sigma:3, gaussian=3
-    if call := re.fullmatch(r"([A-Za-z][\w-]*)[(:=](?:([a-z_]+)[:=])?(\d[\d.x+%]*)\)?", word):
-        base, field, value = call.groups()
-        word = f"{base}:{f'{field}={value}' if field else value}"
-    base, _ = split(word)
-    row = lookup(base, words.KERNELS)
-    known = [*names(), *own()]
-    if base in known:
-        return word
-    name = row.answer if row else closest(base, known)
-    return name + word[len(base) :] if name else None
 
 
 def _step(line: list[str], error: Exception, group: click.Group) -> tuple[str, list[str]] | None:
@@ -146,7 +78,7 @@ def _command(line: list[str], group: click.Group) -> tuple[str, list[str]] | Non
     near = closest(word, group.list_commands(click.Context(group)))
     if near:
         return f"did you mean {near}?", [near, *rest]
-    kernel = _kernel(word)
+    kernel = kernel_meant(word)
     if kernel is None:
         return None
     if len(rest) > 2 and re.fullmatch(r"[\d.]+", rest[-1]):  # vips gaussblur in.jpg out.jpg 2
@@ -311,7 +243,7 @@ def _kernel_step(line: list[str]) -> tuple[str, list[str]] | None:
         try:
             read(source)
         except ConvcliError:
-            right = _kernel(source)
+            right = kernel_meant(source)
             if right == source:
                 name, fields = split(source)
                 name = words.RICHER.get(name, name) if lookup(name, words.KERNELS) is None else name
@@ -327,7 +259,7 @@ def _stray(line: list[str], name: str) -> tuple[str, list[str]] | None:
         if line[place - 1] == "-q":
             return "-q is quiet", [*line[: place - 1], "--quality", *line[place:]]
         return None
-    kernel = _kernel(name)
+    kernel = kernel_meant(name)
     return (
         (f"{kernel} is a kernel, each has its -k", [*line[:place], "-k", kernel, *line[place + 1 :]])
         if kernel
