@@ -184,10 +184,11 @@ def offsets(kernel: str, picture: str, tap: int | None, **options: Any) -> None:
 @kernel_overrides
 @output_options
 def field(picture: str, kernels: tuple[str, ...], at: str | None, **options: Any) -> None:
-    """Draw what one output of a chain of kernels sees.
+    """Draw what one output of kernels or networks sees.
 
     \b
     convcli draw field photo.jpg -k box -k box:dilation=2 --at 240,320 -o field.svg
+    convcli draw field photo.jpg -k net.yaml:until=conv3 -o sees.png
     """
     check_output(options)
     from convcli.drawing import draw

@@ -98,10 +98,13 @@ def field(
     sources: Sequence[KernelLike], picture: ArrayLike, point: Sequence[int] | None = None, *, title: str | None = None,
     **look: Unpack[Look],
 ) -> Drawing:  # fmt: skip
-    """What the output at `point` (y, x; default: the middle) of several kernels, one after the other, sees."""
+    """What the output at `point` (y, x; default: the middle) of several kernels or networks, one after the other, sees.
+
+    Of a network whose layers are branched every way counts; pools and joins count all that they read.
+    """
     from convcli.drawing import field as receptive
 
-    kernels = [load(source) for source in sources]
+    kernels = [_kernel_or_network(source) for source in sources]
     if not kernels:
         raise UsageError("no kernels, no field", hint="-k KERNEL")
     return Drawing(scene=receptive.figure(kernels, _picture(picture), point, title=title), **look)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,16 +15,22 @@ from convcli.drawing.scene import Box, Picture, Scene, Text
 from convcli.drawing.taps import flat_weights
 from convcli.engine.geometry import Scatter, Window, extent
 from convcli.errors import ShapeError, UsageError
+from convcli.networks.placed import INPUT, Flow, Placed, place_kernel
+from convcli.networks.runnable import NetworkKernel
+from convcli.ops.deformable import Deformable
 from convcli.spec.library import load
 
 if TYPE_CHECKING:
     from convcli.drawing.parts import Floats
     from convcli.ops import Kernel
 
+    #: How much pixels count, and the first row and column of these.
+    Seen = tuple[Floats, tuple[int, int]]
+
 #: The side of each of the two pictures, at most, and pixels around the field.
 SIDE, _MARGIN = 380.0, 3
-#: Pixels a side that a field may have.
-MOST: Final = 4096
+#: Pixels a side that a field may have, and the least part of a pixel that is read between others.
+MOST, _LEAST = 4096, 1e-6
 
 
 def figure(
@@ -33,20 +40,20 @@ def figure(
 
     Raises `ShapeError` for a point outside the output, UsageError for kernels whose field can't be followed.
     """
-    sizes = [tuple(picture.shape[:2])]
     for kernel in kernels:
-        if kernel.type == "deformable" or kernel.axes != "yx":
-            fact = f"kernel '{kernel.name}' is {kernel.type} along {','.join(kernel.axes)}"
-            hint = f"convcli draw taps {kernel.name} PICTURE"
-            raise UsageError(f"{fact}; fields are drawn of kernels whose taps keep their places", hint=hint)
-        sizes.append(kernel.output_shape(sizes[-1], "yx"))
-    point = tuple(n // 2 for n in sizes[-1]) if point is None else tuple(point)
-    if len(point) != 2 or not all(0 <= at < n for at, n in zip(point, sizes[-1], strict=True)):
-        size = "x".join(map(str, sizes[-1]))
-        raise ShapeError(f"{','.join(map(str, point))} lies outside the output of {size}", hint="indices count from 0")
-    counted, (top, left) = counts(kernels, sizes, point)
+        if kernel.axes != "yx":
+            fact = f"kernel '{kernel.name}' moves along {','.join(kernel.axes)}, not over a picture's y and x"
+            raise UsageError(fact, hint="convcli draw kernel")
+    first, *others = kernels
+    layers = placed([first.guided(picture, 255.0) if first.looks else first, *others], picture.shape[:2])
+    size = layers[-1].size_out
+    point = tuple(n // 2 for n in size) if point is None else tuple(point)
+    if len(point) != 2 or not all(0 <= at < n for at, n in zip(point, size, strict=True)):
+        shape = "x".join(map(str, size))
+        raise ShapeError(f"{','.join(map(str, point))} lies outside the output of {shape}", hint="indices count from 0")
+    counted, (top, left) = counts(layers, point)
     # Transforms leave a little where nothing is; with all taps alike these are whole numbers.
-    touched, _ = counts(kernels, sizes, point, alike=True)
+    touched, _ = counts(layers, point, alike=True)
     name = ", then ".join(heading(kernel, None) for kernel in kernels) if title is None else title
     high, wide = counted.shape
     ranges = [(top - _MARGIN, top + high + _MARGIN), (left - _MARGIN, left + wide + _MARGIN)]
@@ -54,31 +61,92 @@ def figure(
     return _drawn(name, part, (np.maximum(counted, 0), touched > 0.5), point)
 
 
-def counts(
-    kernels: Sequence[Kernel], sizes: Sequence[Sequence[int]], point: Sequence[int], *, alike: bool = False
-) -> tuple[Floats, tuple[int, int]]:
-    """How much each pixel counts for an output: absolute weights along all paths, and where their first is.
+def placed(kernels: Sequence[Kernel], size: Sequence[int]) -> list[Placed]:
+    """The kernels, and the layers of networks among them, on a picture; each reads layers before it, by number."""
+    layers: list[Placed] = []
+    for kernel in kernels:
+        base, size = len(layers), tuple(size)
+        if isinstance(kernel, NetworkKernel):
+            for layer in kernel.on(size).layers:
+                inputs = tuple(base - 1 if number == INPUT else base + number for number in layer.inputs)
+                layers.append(dataclasses.replace(layer, inputs=inputs))
+        else:
+            flow = Flow(size=size, channels=kernel.channels[0] if kernel.channels else 1, sources=(base - 1,))
+            layers.append(place_kernel(kernel, flow, kernel.name))
+        size = layers[-1].size_out
+    return layers
+
+
+def counts(layers: Sequence[Placed], point: Sequence[int], *, alike: bool = False) -> Seen:
+    """How much each pixel counts for an output of the last layer: absolute weights along all paths, and where their
+    first is.
 
     The engine follows them back: the adjoint of a convolution is the transposed one. With `alike` all taps count.
     """
-    grid: Floats = np.ones((1, 1))
-    corner = int(point[0]), int(point[1])
-    for kernel, size in zip(reversed(kernels), reversed(sizes[:-1]), strict=True):
-        weights = np.abs(flat_weights(kernel)[0])
+    seen: dict[int, Seen] = {len(layers) - 1: (np.ones((1, 1)), (int(point[0]), int(point[1])))}
+    for number in range(len(layers) - 1, INPUT, -1):
+        if number not in seen:
+            continue
+        layer, (grid, corner) = layers[number], seen.pop(number)
+        if layer.sees_all:
+            raise UsageError(f"one output of layer '{layer.name}' sees all of a picture", hint="until=LAYER, before it")
+        kernel, windows = layer.kernel, layer.windows
+        weights = np.abs(flat_weights(kernel)[0]) if kernel else np.ones([window.taps for window in windows])
         weights = np.ones_like(weights) if alike else weights / (weights.sum() or 1)
-        windows = kernel.windows(size, "yx")
-        back = _before_transposed if isinstance(windows[0], Scatter) else _before
-        grid, corner = back(grid, corner, weights, windows)
-        if max(grid.shape) > MOST:
-            raise UsageError(
-                f"one output sees {grid.shape[0]} x {grid.shape[1]} pixels; at most {MOST} a side are drawn"
-            )
-    return grid, corner
+        if isinstance(kernel, Deformable):
+            before = _before_deformable(grid, corner, weights, kernel, layer.size_in, alike=alike)
+        else:
+            back = _before_transposed if isinstance(windows[0], Scatter) else _before
+            before = back(grid, corner, weights, windows)
+        if max(before[0].shape) > MOST:
+            high, wide = before[0].shape
+            raise UsageError(f"one output sees {high} x {wide} pixels; at most {MOST} a side are drawn")
+        for source in layer.inputs:
+            seen[source] = _together(seen[source], before) if source in seen else before
+    return seen[INPUT]
+
+
+def _together(one: Seen, other: Seen) -> Seen:
+    """What is seen along one of two ways or the other."""
+    top, left = (min(pair) for pair in zip(one[1], other[1], strict=True))
+    ends = [[at + n for at, n in zip(corner, grid.shape, strict=True)] for grid, corner in (one, other)]
+    grid = np.zeros([max(pair) - first for pair, first in zip(zip(*ends, strict=True), (top, left), strict=True)])
+    for part, (y, x) in (one, other):
+        grid[y - top : y - top + part.shape[0], x - left : x - left + part.shape[1]] += part
+    return grid, (top, left)
+
+
+def _before_deformable(
+    grid: Floats, corner: tuple[int, int], weights: Floats, kernel: Deformable, size: Sequence[int], *, alike: bool
+) -> Seen:
+    """What outputs, those beyond the edges aside, see where offsets take their taps: four pixels each."""
+    if kernel.mask is not None or kernel.packed:
+        fact = f"kernel '{kernel.name}' has a mask, which weighs taps for each output"
+        raise UsageError(fact, hint=f"convcli draw taps {kernel.name} PICTURE")
+    windows = kernel.windows(size, "yx")
+    parts = [slice(max(0, at), min(at + n, w.length)) for at, n, w in zip(corner, grid.shape, windows, strict=True)]
+    grid = grid[tuple(slice(part.start - at, part.stop - at) for part, at in zip(parts, corner, strict=True))]
+    shifts = kernel.displacements(size, parts[0], parts[1])
+    plain = [np.array([w.places(o) for o in range(*part.indices(w.length))]).T
+             for w, part in zip(windows, parts, strict=True)]  # fmt: skip
+    shape = shifts[0].shape
+    rows = (plain[0][:, None, :, None] + shifts[0].reshape(*kernel.taps, *shape[1:])).reshape(shape)
+    columns = (plain[1][None, :, None, :] + shifts[1].reshape(*kernel.taps, *shape[1:])).reshape(shape)
+    y, x = np.floor(rows).astype(int), np.floor(columns).astype(int)
+    top, left = int(y.min()), int(x.min())
+    high, wide = int(y.max()) - top + 2, int(x.max()) - left + 2
+    if max(high, wide) > MOST:
+        return np.broadcast_to(0.0, (high, wide)), (top, left)
+    seen, each = np.zeros((high, wide)), weights.reshape(-1, 1, 1) * grid
+    for dy, dx in np.ndindex(2, 2):
+        share = np.abs(1 - dy - (rows - y)) * np.abs(1 - dx - (columns - x))
+        np.add.at(seen, (y - top + dy, x - left + dx), each * (share > _LEAST if alike else share))
+    return seen, (top, left)
 
 
 def _before(
     grid: Floats, corner: tuple[int, int], weights: Floats, windows: Sequence[Window]
-) -> tuple[Floats, tuple[int, int]]:  # fmt: skip
+) -> Seen:  # fmt: skip
     """What a grid of outputs sees through a convolution."""
     stamps = {
         "type": "transposed", "weights": weights, "stride": [w.stride for w in windows],
@@ -89,9 +157,7 @@ def _before(
     return seen, (y, x)
 
 
-def _before_transposed(
-    grid: Floats, corner: tuple[int, int], weights: Floats, windows: Sequence[Window]
-) -> tuple[Floats, tuple[int, int]]:
+def _before_transposed(grid: Floats, corner: tuple[int, int], weights: Floats, windows: Sequence[Window]) -> Seen:
     """What a grid of outputs sees through a transposed convolution, whose adjoint is a strided one."""
     firsts, paddings = [], []
     for axis, (window, first) in enumerate(zip(windows, corner, strict=True)):

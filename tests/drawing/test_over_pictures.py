@@ -14,6 +14,8 @@ from convcli.costs import receptive
 from convcli.drawing import field as receptive_field, offsets
 from convcli.drawing.scene import Box, Dot, Path, Picture, Text
 from convcli.errors import ConvcliError
+from convcli.filtering import Chain, filter_pixels
+from convcli.networks import runnable
 from convcli.networks.placed import Flow, Placed
 from tests.support import noise, run, save
 
@@ -151,7 +153,7 @@ def test_fields_are_what_impulses_answer(sources: list[str]) -> None:
     for kernel in kernels:
         sizes.append(kernel.output_shape(sizes[-1], "yx"))
     point = tuple(n // 2 for n in sizes[-1])
-    grid, (top, left) = receptive_field.counts(kernels, sizes, point)
+    grid, (top, left) = receptive_field.counts(receptive_field.placed(kernels, (22, 24)), point)
     answers = np.zeros(sizes[0])
     plain = [k.replace(weights=_absolute(k)) if hasattr(k, "weights") else k for k in kernels]  # type: ignore[call-arg]
     for place in np.ndindex(sizes[0]):
@@ -176,6 +178,61 @@ def _absolute(kernel: Any) -> Any:
     return tensors.of_array(weights / weights.sum() * (kernel.divisor if kernel.divisor != "sum" else 1))
 
 
+@pytest.mark.parametrize("source", [SWIRL, {**SWIRL, "stride": 2}, "jitter", "lens:strength=.6", "smooth-edges"])
+def test_fields_of_deformable_kernels_are_what_impulses_answer(source: Any) -> None:
+    """An impulse at a pixel comes out, at each output, as the share that pixel has in it."""
+    size, picture = (22, 24), PICTURE[:22, :24]
+    kernel = convcli.load(source).replace(border="zero")
+    guided = kernel.guided(picture, 255.0)
+    weighed = guided.replace(weights=_absolute(kernel))  # type: ignore[call-arg]
+    point = tuple(n // 2 for n in kernel.output_shape(size))
+    grid, (top, left) = receptive_field.counts(receptive_field.placed([guided], size), point)
+    answers, inside = np.zeros(size), np.zeros(size)
+    for place in np.ndindex(size):
+        x = np.zeros(size)
+        x[place] = 1
+        answers[place] = weighed.apply(x, "yx")[point]
+        r, c = place[0] - top, place[1] - left
+        if 0 <= r < grid.shape[0] and 0 <= c < grid.shape[1]:
+            inside[place] = grid[r, c]
+    np.testing.assert_allclose(inside, answers, atol=1e-5)
+    assert convcli.draw.field([kernel], picture).scene.about
+
+
+def test_fields_of_networks_are_what_impulses_answer(tmp_path: FilePath) -> None:
+    """Two branches that meet again, with weights that are not negative, so that nothing is cut off on the way."""
+    text = """
+picture: {channels: rgb, range: unit}
+weights: net.npz
+layers:
+  - {dense: 4, kernel_size: 3, name: one, border: zero}
+  - {dense: 4, kernel_size: 3, dilation: 3, name: two, border: zero}
+  - {add: [one, two], name: both}
+  - {dense: 3, kernel_size: 3, stride: 2, name: last, border: zero}
+"""
+    arrays = {"one": (4, 3, 3, 3), "two": (4, 4, 3, 3), "last": (3, 4, 3, 3)}
+    np.savez(tmp_path / "net.npz", **{f"{name}.weight": np.ones(shape, np.float32) for name, shape in arrays.items()})
+    (tmp_path / "net.yaml").write_text(text)
+    network, size = runnable.load(str(tmp_path / "net.yaml")), (26, 28)
+    assert network
+    layers = receptive_field.placed([network], size)
+    point = 6, 7
+    grid, (top, left) = receptive_field.counts(layers, point, alike=True)
+    answers, inside = np.zeros(size, bool), np.zeros(size, bool)
+    for place in np.ndindex(size):
+        x = np.zeros((*size, 3), np.float32)
+        x[place] = 1
+        answers[place] = np.asarray(filter_pixels(x, Chain([network], "float")).array)[point].any()
+        r, c = place[0] - top, place[1] - left
+        inside[place] = 0 <= r < grid.shape[0] and 0 <= c < grid.shape[1] and grid[r, c] > 0.5
+    np.testing.assert_array_equal(inside, answers)
+    assert answers.sum() > 50
+    assert (
+        f"sees {grid.shape[0]}×{grid.shape[1]} pixels"
+        in convcli.draw.field([str(tmp_path / "net.yaml")], PICTURE[:26, :28], point).scene.about
+    )
+
+
 @pytest.mark.parametrize("gaps", [(2, 2, 2), (1, 2, 5), (3,), (1, 1)])
 def test_fields_say_what_compare_counts(gaps: tuple[int, ...]) -> None:
     kernels = [convcli.load(f"{{weights: {{fill: 1, size: [3, 3]}}, dilation: {gap}}}") for gap in gaps]
@@ -197,7 +254,9 @@ def test_fields_say_what_compare_counts(gaps: tuple[int, ...]) -> None:
         (lambda: convcli.draw.taps("[1, 2, 1]", PICTURE), "moves along x"),
         (lambda: convcli.draw.offsets("sharpen", PICTURE), "kernel 'sharpen' is not deformable: it has no offsets"),
         (lambda: convcli.draw.offsets("swirl", PICTURE, tap=1), "tap 1 of a kernel with 1"),
-        (lambda: convcli.draw.field(["swirl"], PICTURE), "kernel 'swirl' is deformable"),
+        (lambda: convcli.draw.field([{**SWIRL, "mask": np.ones((9, 96, 120))}], PICTURE), "has a mask"),
+        (lambda: convcli.draw.field(["box", "brush"], PICTURE), "depend on the picture"),
+        (lambda: convcli.draw.field(["[1, 2, 1]"], PICTURE), "moves along x"),
         (lambda: convcli.draw.field(["sharpen"], PICTURE, (96, 0)), "96,0 lies outside the output of 96x120"),
         (lambda: convcli.draw.taps(ONE_STAMP, PICTURE, [(1, 1)]), "reads nothing"),
         (lambda: convcli.draw.field([], PICTURE), "no kernels"),
