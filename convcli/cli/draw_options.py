@@ -168,11 +168,10 @@ def write(drawing: Drawing, options: Mapping[str, Any]) -> None:
 
 
 def _preview(drawing: Drawing, terminal: str) -> None:
-    """Shows the drawing on the terminal; of an animation the last step, which is complete."""
-    from convcli.drawing.terminal import show
+    """Shows the drawing on the terminal; of an animation that doesn't move there the last step, which is complete."""
+    from convcli.drawing.terminal import show_drawing
 
-    show(drawing.frame(drawing.frames).pixels()[0], sys.stdout, terminal)
-    if drawing.frames > 1:
+    if not show_drawing(drawing, sys.stdout, terminal):
         click.echo(f"The last of {drawing.frames} steps; -o FILE.svg has them all.", err=True)
 
 

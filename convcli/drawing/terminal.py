@@ -6,8 +6,11 @@ Sources: kitty, "Terminal graphics protocol"; iTerm2, "Images"; DEC, VT330/VT340
 from __future__ import annotations
 
 import base64
+import dataclasses
 import os
+import time
 from collections.abc import Mapping
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import numpy as np
@@ -15,12 +18,15 @@ import numpy as np
 from convcli.drawing.images import sized
 from convcli.drawing.palette import reduced
 from convcli.drawing.parts import Look
+from convcli.drawing.scene import Scene, Text
+from convcli.drawing.theme import rgb
 from convcli.errors import UsageError
 from convcli.pictures.encoding import encode
 from convcli.reports.blocks import write_blocks, write_cells
 from convcli.reports.screen import terminal_width
 
 if TYPE_CHECKING:
+    from convcli.drawing.drawing import Drawing
     from convcli.drawing.parts import Floats
 
 #: Pixels of a character's cell that pictures are made for; columns that a picture takes at most.
@@ -62,6 +68,50 @@ def show(pixels: Any, stream: TextIO, asked: str = "auto") -> None:
         png = encode(pixels, format="png", place="the drawing")
         stream.write(kitty(png, columns) if kind == "kitty" else iterm(png, columns))
     stream.flush()
+
+
+def show_drawing(drawing: Drawing, stream: TextIO, asked: str = "auto") -> bool:
+    """Writes a drawing; where blocks are all there is, its text is text of the terminal, and it moves where it fits.
+
+    Returns whether all of its steps were seen, and not the last alone.
+    """
+    last = drawing.frame(drawing.frames)
+    if (protocol() if asked == "auto" else asked) != "blocks" or os.environ.get("NO_COLOR"):
+        show(last.pixels()[0], stream, asked)
+        return drawing.frames == 1
+    columns = min(terminal_width(), _WIDEST)
+    lines = max(1, round(columns * last.scene.height / last.scene.width / 2))
+    moves = lines < get_terminal_size().lines
+    for number in range(1, drawing.frames if moves else 1):
+        _write(drawing.frame(number), columns, lines, stream)
+        time.sleep(drawing.scene.seconds)
+        stream.write(f"\x1b[{lines}A")
+    _write(last, columns, lines, stream)
+    return moves or drawing.frames == 1
+
+
+def _write(still: Drawing, columns: int, lines: int, stream: TextIO) -> None:
+    scene = still.scene
+    shapes = tuple(item for item in scene.items if not isinstance(item, Text))
+    bare = dataclasses.replace(still, scene=dataclasses.replace(scene, items=shapes), scale=1)
+    rows = sized(bare.pixels()[0], columns, 2 * lines, smooth=True)
+    write_blocks(rows.tolist(), stream, _letters(scene, columns, lines, dark=still.theme == "dark"))
+    stream.flush()
+
+
+def _letters(scene: Scene, columns: int, lines: int, *, dark: bool) -> dict[tuple[int, int], tuple[str, Any]]:
+    """The characters of a scene's text by line and column, large text first; what would hide other is left out."""
+    letters: dict[tuple[int, int], tuple[str, Any]] = {}
+    texts = [item for item in scene.items if isinstance(item, Text)]
+    for item in sorted(texts, key=lambda text: -text.size):
+        line, long = int((item.y - item.size * 0.36) / scene.height * lines), len(item.text)
+        start = item.x / scene.width * columns - {"start": 0, "middle": long / 2, "end": long}[item.anchor]
+        first = min(max(0, round(start)), max(0, columns - long))
+        places = [(line, column) for column in range(first, min(first + long, columns))]
+        if not any(place in letters for place in [*places, (line, first - 1), (line, first + long)]):
+            ink = rgb(item.role, dark=dark)
+            letters |= {place: (letter, ink) for place, letter in zip(places, item.text, strict=False)}
+    return letters
 
 
 def show_weights(weights: Floats, stream: TextIO) -> bool:

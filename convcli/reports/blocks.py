@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from convcli.reports.screen import console
@@ -11,15 +11,27 @@ from convcli.reports.screen import console
 _POSITIVE, _NEGATIVE, _ZERO = (213, 94, 0), (0, 104, 168), (24, 28, 34)
 
 
-def write_blocks(rows: Sequence[Sequence[Sequence[int]]], stream: TextIO) -> None:
-    """Pixels, (2 * lines, columns, 3), two in each character: the upper one is the ink, the lower one the paper."""
+#: Characters over blocks by line and column, each with the colour of its ink.
+Letters = Mapping[tuple[int, int], tuple[str, Sequence[int]]]
+
+
+def write_blocks(rows: Sequence[Sequence[Sequence[int]]], stream: TextIO, letters: Letters | None = None) -> None:
+    """Pixels, (2 * lines, columns, 3), two in each character: the upper one is the ink, the lower one the paper.
+
+    Where there are `letters` they stand over the mean of both.
+    """
     from rich.text import Text
 
     screen = console(stream, len(rows[0]))
-    for upper, lower in zip(rows[::2], rows[1::2], strict=True):
+    for row, (upper, lower) in enumerate(zip(rows[::2], rows[1::2], strict=True)):
         line = Text()
-        for above, below in zip(upper, lower, strict=True):
-            line.append("▀", f"{_colour(above)} on {_colour(below)}")
+        for column, (above, below) in enumerate(zip(upper, lower, strict=True)):
+            letter = letters.get((row, column)) if letters else None
+            if letter:
+                ground = [(a + b) // 2 for a, b in zip(above, below, strict=True)]
+                line.append(letter[0], f"{_colour(letter[1])} on {_colour(ground)}")
+            else:
+                line.append("▀", f"{_colour(above)} on {_colour(below)}")
         screen.print(line, no_wrap=True, soft_wrap=True)
 
 

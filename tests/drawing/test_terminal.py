@@ -92,9 +92,19 @@ def test_weights_are_numbers_on_cells_where_there_are_no_pixels() -> None:
 
 
 def test_animations_are_shown_by_their_last_step() -> None:
-    code, seen = on_terminal("draw", "steps", "sharpen", "--size", "3x3", columns=80)
+    code, seen = on_terminal("draw", "steps", "sharpen", "--size", "3x3", "--terminal", "sixel", columns=80)
     assert code == 0
-    assert "▀" in seen and "The last of 9 steps; -o FILE.svg has them all." in seen
+    assert "\x1bP" in seen and "The last of 9 steps; -o FILE.svg has them all." in seen
+
+
+def test_animations_move_where_they_fit_and_their_text_is_text() -> None:
+    values = ["--values", "[[1, 2, 3], [4, 5, 6]]", "--seconds", "0.01"]
+    code, seen = on_terminal("draw", "steps", "[[1, 2]]", *values, columns=60)
+    assert code == 0
+    steps = re.split(r"\x1b\[\d+A", seen)
+    assert len(steps) in (1, 6) and (len(steps) == 6) is ("The last of" not in seen)
+    plain = re.sub(r"\x1b\[[\d;]*m", "", steps[-1])
+    assert "▀input▀" in plain and "▀output▀" in plain and "6·1 + 5·2 = 16" in plain
 
 
 def test_no_terminal_no_picture() -> None:
