@@ -178,11 +178,12 @@ def _preview(drawing: Drawing, terminal: str) -> None:
 def show_cells(kernel: Kernel, options: Mapping[str, Any]) -> bool:
     """Whether the weights of a kernel were shown as numbers, since the terminal shows no finer picture."""
     from convcli.drawing import terminal
+    from convcli.ops.interactive import whole
 
     asked = options["terminal"]
     if kernel.type == "combined":
         return False
-    weights = kernel.dense_weights()
+    weights = whole(kernel).dense_weights()
     if weights.ndim > 2 or (terminal.protocol() if asked == "auto" else asked) != "blocks":
         return False
     return terminal.show_weights(weights.reshape(-1, weights.shape[-1]), sys.stdout)

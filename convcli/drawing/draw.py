@@ -14,6 +14,7 @@ import numpy as np
 from convcli.drawing.drawing import Drawing, Look
 from convcli.errors import UsageError
 from convcli.ops.arrays import real_array
+from convcli.ops.interactive import whole
 from convcli.spec.library import check, load
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def kernel(
     """
     from convcli.drawing import kernels
 
-    return Drawing(scene=kernels.figure(load(source), title=title, numbers=numbers, columns=columns), **look)
+    return Drawing(scene=kernels.figure(whole(load(source)), title=title, numbers=numbers, columns=columns), **look)
 
 
 def steps(
@@ -51,7 +52,7 @@ def steps(
 
     from convcli.drawing import stamps as seen_from_input, steps as moving
 
-    kernel = load(source)
+    kernel = whole(load(source))
     array = None if values is None else real_array(values).astype(np.float64)
     if array is not None and not np.isfinite(array).all():
         raise UsageError("values that are not finite can't be drawn")
@@ -81,7 +82,7 @@ def taps(source: KernelLike, picture: ArrayLike, points: Sequence[Sequence[int]]
     """
     from convcli.drawing import taps as over_picture
 
-    kernel, places = load(source), [tuple(point) for point in points]
+    kernel, places = whole(load(source)), [tuple(point) for point in points]
     return Drawing(scene=over_picture.figure(kernel, _picture(picture), places, title=title), **look)
 
 
@@ -104,7 +105,7 @@ def field(
     """
     from convcli.drawing import field as receptive
 
-    kernels = [_kernel_or_network(source) for source in sources]
+    kernels = [whole(_kernel_or_network(source)) for source in sources]
     if not kernels:
         raise UsageError("no kernels, no field", hint="-k KERNEL")
     return Drawing(scene=receptive.figure(kernels, _picture(picture), point, title=title), **look)

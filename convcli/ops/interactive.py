@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from convcli.errors import ConvcliError
+from convcli.errors import ConvcliError, KernelError
+from convcli.ops import tensors
 from convcli.records import late
 
 if TYPE_CHECKING:
@@ -75,4 +77,26 @@ def to_numpy(kernel: Kernel, dtype: DTypeLike = "float64") -> npt.NDArray[Any]:
     transposed kernel are the stamp. Raises `KernelError` for a kernel without weights, and where multiplying out
     makes more than 2^24.
     """
-    return np.array(kernel.dense_weights(), dtype)
+    return np.array(whole(kernel).dense_weights(), dtype)
+
+
+def whole(kernel: Kernel) -> Kernel:
+    """The kernel with its effect in its weights. Raises `KernelError` where no weights do what the kernel does."""
+    folded = kernel
+    if kernel.has_effect:
+        folded = _dense(kernel).folded if kernel.type == "separable" else kernel.folded
+    if folded.has_effect:
+        effect = f"amount {kernel.amount:g}, threshold {kernel.threshold:g}"
+        fact = f"kernel '{kernel.name}' is mixed with the picture ({effect}): it has no weights of its own"
+        raise KernelError(fact, hint=f"without that it has: {kernel.name}:amount=1,threshold=0")
+    return folded
+
+
+def _dense(kernel: Kernel) -> Kernel:
+    """A separable kernel as a dense one."""
+    from convcli.ops.base import Kernel
+    from convcli.ops.dense import Dense
+
+    common = {field.name: getattr(kernel, field.name) for field in dataclasses.fields(Kernel)}
+    weights = tensors.of_array(kernel.dense_weights())
+    return Dense(**{**common, "divisor": 1, "flip": False}, weights=weights, groups=getattr(kernel, "groups", 1))

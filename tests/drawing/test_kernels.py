@@ -24,8 +24,8 @@ def test_cells_tell_the_weights(name: str) -> None:
     if kernel.channels:
         pytest.skip("a bank is drawn as a grid")
     told = notes(kernel.draw(), "w")
-    assert len(told) == kernel.dense_weights().size
-    for place, weight in np.ndenumerate(kernel.dense_weights()):
+    assert len(told) == kernel.to_numpy().size
+    for place, weight in np.ndenumerate(kernel.to_numpy()):
         assert told[place] == pytest.approx(weight, rel=1e-5, abs=1e-12)
 
 

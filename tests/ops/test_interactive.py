@@ -54,6 +54,21 @@ def test_weights_are_those_that_others_correlate_with(name: str) -> None:
     assert kernel.to_numpy(np.float32).any() and kernel.to_numpy(np.float32).dtype == np.float32
 
 
+@pytest.mark.parametrize("name", ["sharpen:amount=2", "gaussian:amount=.5,sigma=1", "[[1, 2, 1]]:amount=-1"])
+def test_an_effect_is_in_the_weights(name: str) -> None:
+    kernel, x = convcli.load(name, border="zero"), noise(20, 23).astype(np.float64)
+    np.testing.assert_allclose(
+        kernel.apply(x), ndimage.correlate(x, kernel.to_numpy(), mode="constant"), rtol=1e-9, atol=1e-9
+    )
+    if "sharpen" in name:
+        assert "output[1, 1] = " in convcli.draw.steps(kernel, values=x[:3, :3]).svg()
+        assert f"w[1, 1] = {kernel.to_numpy()[1, 1]:.6g}" in kernel.draw().svg()
+    for draw in (convcli.draw.kernel, convcli.draw.steps, convcli.draw.taps):
+        size = {convcli.draw.steps: {"size": (5, 5)}, convcli.draw.taps: {"picture": x}}.get(draw, {})
+        with pytest.raises(KernelError, match="is mixed with the picture"):
+            draw("sharpen:threshold=.1", **size)
+
+
 @pytest.mark.parametrize(
     ("loaded", "same"),
     [
