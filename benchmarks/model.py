@@ -27,11 +27,13 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """Somebody who takes turns. `result` gives what the last turn made, `output` is the file it wrote."""
+    """Somebody who takes turns. `result` gives what the last turn made, `output` is the file it wrote; `otherwise` says
+    in what its result is another one, which is shown and doesn't count."""
 
     turn: Callable[[], Turn]
     result: Callable[[], Array] | None = None
     output: Path | None = None
+    otherwise: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -142,6 +142,8 @@ def _compared(scenario: Scenario, made: Made, ours: Array | None, them: Contende
         return replace(figures, note=f"another result: of shape {theirs.shape}, ours {ours.shape}")
     if (made.largest or not scenario.relative) and ours.dtype != theirs.dtype:
         return replace(figures, note=f"another result: of {theirs.dtype}, ours {ours.dtype}")
+    if them.otherwise:
+        return replace(figures, note=f"another result: {them.otherwise}")
     if made.largest:
         distance = apart(ours, theirs, largest=made.largest, frame=made.frame)
         note = "" if distance <= 1 else f"another result: {distance:.2g} times the bound apart"

@@ -11,7 +11,7 @@ import pytest
 
 from convcli.engine import plan
 from convcli.engine.bank import call
-from convcli.ops import deformable
+from convcli.ops import deformed
 from convcli.pictures.formats.png import deflate
 
 
@@ -40,7 +40,7 @@ def in_bands(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No picture is so small that it is filtered by one call."""
     monkeypatch.setattr(plan, "CALL_LIMIT", 0)
     monkeypatch.setattr(call, "CALL_BYTES", 0)
-    monkeypatch.setattr(deformable, "CALL_LIMIT", 0)
+    monkeypatch.setattr(deformed, "CALL_LIMIT", 0)
     plan.plan_plane.cache_clear()
     yield
     plan.plan_plane.cache_clear()

@@ -6,17 +6,16 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from convcli import engine
 from convcli.engine.plan import Algorithm, Constraints
-from convcli.errors import FieldError, ShapeError, UsageError
+from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Count, Kernel
 from convcli.ops.branches import Branch, BranchCall, Supplied, untrained
 from convcli.ops.dense import Dense, check_groups_of_kernel, effective_weights
-from convcli.ops.offsets import check_branches, check_finite, check_shape, check_stack, check_together, is_packed
+from convcli.ops.offsets import check_branches, check_finite, check_stack, check_together, is_packed
 from convcli.ops.orientations import Orientation
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor
@@ -29,16 +28,8 @@ if TYPE_CHECKING:
 
     from convcli.engine import Call, Cuts, Signature, Sink
     from convcli.engine.dtypes import Array, DTypeLike
-    from convcli.ops.displacements import Displacement
-    from convcli.ops.sampling import Sampling, Sources
 else:
     np = late("numpy")
-
-#: Up to so many samples one thread makes them sooner than several have begun, with places that are kept.
-CALL_LIMIT = 1 << 18
-
-#: Numbers per output that a band of a kernel holds whose offsets look at the picture.
-FIELDS = 16
 
 OFFSETS = f.Field(
     "offsets",
@@ -177,7 +168,7 @@ class Deformable(Kernel):
         return isinstance(self.offsets, Supplied)
 
     @property
-    def _supplied(self) -> dict[str, Branch]:
+    def supplied(self) -> dict[str, Branch]:
         """The planes that another layer makes, named as `own_branches` are."""
         return {"field of offsets": self.offsets} if isinstance(self.offsets, Supplied) else {}
 
@@ -200,25 +191,9 @@ class Deformable(Kernel):
 
         Raises `UsageError` where offsets depend on a picture, and the kernel is not `guided` by one.
         """
-        if self.looks and self.guide is None:
-            fact = f"the offsets of kernel '{self.name}' depend on the picture: they follow from no size alone"
-            raise UsageError(fact, hint="apply --offsets-out FILE.npy writes those of a picture")
-        from convcli.engine.sink import Tally
-        from convcli.ops.sources import sources_of
+        from convcli.ops.deformed import displacements
 
-        windows, block = self.windows(size, "yx"), (rows, columns)
-        self._check_fit((*size, self.offset_groups), (windows[0].length, windows[1].length))
-        places = [
-            np.array([window.places(o) for o in range(window.length)[part]], np.float64).T
-            for window, part in zip(windows, block, strict=True)
-        ]
-        start, stop, _ = rows.indices(windows[0].length)
-        guide = np.empty((*size, 1), np.float32) if self.guide is None else self.guide
-        with engine.scratch_space():
-            offsets, _ = sources_of(self, guide, windows, np.float32, Tally())((start, stop))
-            down, right = (shift[group] for shift in offsets.of(block, *places))
-            shape = math.prod(self.taps), *down.shape[2:]
-            return down.reshape(shape).copy(), right.reshape(shape).copy()
+        return displacements(self, size, (rows, columns), group)
 
     def reads(self, output: Sequence[int], size: Sequence[int]) -> npt.NDArray[np.float64]:
         """As for other kernels, at fractions of pixels, by the first group of offsets."""
@@ -230,30 +205,16 @@ class Deformable(Kernel):
         return reads
 
     def rows_read(self, start: int, stop: int, size: tuple[int, int]) -> tuple[int, int]:
+        from convcli.ops.deformed import strays
+
         first, last = super().rows_read(start, stop, size)
         for branch in self.own_branches.values():
             seen = branch.rows_read(start, stop, size)
             first, last = min(first, seen[0]), max(last, seen[1])
-        up, down = self._strays(start, stop, size)
+        up, down = strays(self, start, stop, size)
         # A place lies between two rows. One far outside may come to lie just beyond the edge, and read what is there.
         low, high = first + math.floor(up) - 1, last + math.ceil(down) + 2
         return min(low, size[0] - 1), max(high, 1)
-
-    def _strays(self, start: int, stop: int, size: tuple[int, int]) -> tuple[float, float]:
-        """How far above and below the rows of its taps anything is read for some outputs."""
-        if self.oriented:
-            rule, parameters = self.oriented
-            down, right = (reach / 2 for reach in (n - 1 for n in self.extent))
-            seen = max(rule.stretch(parameters) * math.hypot(down, right), rule.halo(parameters))
-            return down - seen, seen - down
-        if isinstance(self.offsets, Branch):
-            reach = self.offsets.limit if self.offsets.limit is not None else 2 * size[0]
-            return -reach, reach
-        if isinstance(self.offsets, RuleCall):
-            reach = cast("Displacement", self.offsets.rule).reach(self.offsets.values(2, "offsets"), size)
-            return -reach, reach
-        rows = self.offsets.native[0::2, start:stop]
-        return float(rows.min()), float(rows.max())
 
     @cached_property
     def effective(self) -> npt.NDArray[np.float64]:
@@ -315,73 +276,11 @@ class Deformable(Kernel):
     def call(self, x: Signature) -> Call | None:
         if self.looks or len(x.shape) != 3 or x.native:
             return None
-        sampling = self._sampling(x.shape, x.axes, x.work, holds=True)
-        return partial(sampling.call, self._fixed(x.shape)) if sampling.total <= CALL_LIMIT else None
+        from convcli.ops.deformed import call
 
-    def _fixed(self, shape: tuple[int, ...]) -> Sources:
-        from convcli.ops.sources import fixed_sources
-
-        sources = fixed_sources(self, shape[-3:-1])
-        return lambda rows: sources
+        return call(self, x)
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        from convcli.ops.sources import sources_of
+        from convcli.ops.deformed import cuts
 
-        sampling = self._sampling(x.shape, axes, dtype)
-        windows = sampling.kernel.windows
-        guide = x if self.guide is None else self.guide
-        size = windows[0].length, windows[1].length
-        for part, branch in {**self.own_branches, **self._supplied}.items():
-            branch.check_fit(guide.shape[-1], guide.shape[-3:-1], size, f"the {part} of kernel '{self.name}'")
-        if self.recorded:
-            if x.ndim > 3:
-                raise ShapeError(f"the offsets of a picture are written, not those of {len(x)} slices")
-            sampling.record(self.recorded)
-
-        def image_cuts(image: Array, guide: Array, sink: Sink, number: int = 0) -> Cuts:
-            tiling = engine.Tiling(
-                x=image, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=sampling.rows,
-                channels=self._held or sampling.samples,
-            )  # fmt: skip
-            # `remap` rounds bytes as we do.
-            native = sink.native(image.dtype, exact=True) if sampling.moves_bytes(image) else None
-            sources = sources_of(self, guide, windows, dtype, sink.tally, number)
-            return tiling.by_regions(partial(sampling.band, image, sources, target=native))
-
-        if x.ndim == 3:
-            return image_cuts(x, guide, sink)
-        # A volume goes slice by slice: z is carried through.
-        return engine.Cuts.joined([image_cuts(x[z], guide[z], sink.slice(z), z) for z in range(len(x))])
-
-    @property
-    def _held(self) -> int:
-        """Numbers per output that a band holds of offsets that look at the picture; 0 where they don't."""
-        branches = {**self.own_branches, **self._supplied}.values()
-        return max([FIELDS * (self.oriented is not None), *(branch.planes for branch in branches)])
-
-    def _sampling(self, shape: Sequence[int], axes: str, dtype: DTypeLike, *, holds: bool = False) -> Sampling:
-        """How pictures of a shape are sampled; raises `ShapeError` where offsets or mask were made for another."""
-        from convcli.ops.sampling import Deformation, Sampling
-
-        windows = self.windows(shape[:-1], axes)[-2:]
-        self._check_fit(tuple(shape), (windows[0].length, windows[1].length))
-        deformation = Deformation(
-            weights=self.effective, windows=windows, groups=self.groups, offset_groups=self.offset_groups,
-            channels_out=self.output_channels(shape[-1]), border=self.border,
-            parts=self.remembered(("parts", tuple(shape[-3:-1]), dtype), dict), fixed=not self.looks,
-            by_rule=isinstance(self.offsets, RuleCall) and not self.oriented,
-            masked=self.mask is not None or self.packed,
-        )  # fmt: skip
-        return Sampling(deformation, shape[-3:], dtype, holds=holds)
-
-    def _check_fit(self, shape: tuple[int, ...], size: tuple[int, int]) -> None:
-        """Raises `ShapeError` where offsets or mask were made for another output size or number of channels."""
-        (kh, kw), groups = self.taps, self.offset_groups
-        if shape[-1] % groups:
-            planes = f"offsets of {2 * groups * kh * kw} planes are {groups} groups for a {kh}x{kw} kernel"
-            raise ShapeError(f"{planes}, and {shape[-1]} channels don't split into {groups}")
-        picture = f"a {kh}x{kw} kernel on a picture of {shape[-2]}x{shape[-3]} pixels"
-        if isinstance(self.offsets, Tensor):
-            check_shape(self.offsets, "offsets", (2 * groups * kh * kw, *size), picture, "zeros")
-        if isinstance(self.mask, Tensor):
-            check_shape(self.mask, "mask", (groups * kh * kw, *size), picture, "ones")
+        return cuts(self, x, axes, dtype, sink)
