@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convcli.engine.borders import read_window
 from convcli.engine.channel import whole
 from convcli.engine.channel.choice import SUMMED, plan_for, spread
 from convcli.engine.channel.direct import one_channel, opencv_layout
-from convcli.engine.channel.matrices import matrices_call, matrices_of
-from convcli.engine.channel.planes import correlate_planes
-from convcli.engine.facts import Facts
-from convcli.engine.geometry import Gather, grid_of
+from convcli.engine.channel.factors import factorise
+from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
 from convcli.engine.plan import is_call
 from convcli.engine.processor import processor
@@ -25,6 +22,9 @@ from convcli.engine.processor import processor
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Call, Floats, Signature
     from convcli.engine.geometry import Window
+
+#: The longest side of a picture whose matrices of taps and border stay in the cache, and nanoseconds for their calls.
+LONGEST, PRODUCTS = 256, 12_000
 
 
 def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
@@ -40,11 +40,19 @@ def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: st
     if x.native:
         return _native_call(x, taps, windows, border)
     filtered = _filtered_call(x, taps, windows, border)
-    matrices = matrices_of(x, taps, windows, border) if x.algorithm in (None, "passes") else None
-    cost = math.inf if matrices is None else matrices.cost(x.shape[2], processor())
-    if matrices and is_call(cost) and (filtered is None or cost < filtered[0]):
-        return matrices_call(x, matrices, partial(_by_windows, x, taps, windows, border))
+    factors = factorise(taps) if max(x.shape[:2]) <= LONGEST and x.algorithm in (None, "passes") else None
+    if factors and (filtered is None or _cost_of_matrices(x, len(factors[0]), windows) < filtered[0]):
+        from convcli.engine.channel.matrices import matrices_call
+
+        return matrices_call(x, taps, windows, border) or (filtered[1] if filtered else None)
     return filtered[1] if filtered else None
+
+
+def _cost_of_matrices(x: Signature, rank: int, windows: Sequence[Window]) -> float:
+    """Nanoseconds for both passes as products with matrices; infinite where that is no call."""
+    (height, width, channels), (length, wide) = x.shape, (window.length for window in windows)
+    cost = PRODUCTS + processor().multiply_add * rank * channels * length * width * (height + wide)
+    return cost if is_call(cost) else math.inf
 
 
 def _native_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
@@ -94,19 +102,6 @@ def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border
         return out
 
     return cost, call
-
-
-def _by_windows(
-    x: Signature, taps: Floats, windows: Sequence[Window], border: str, picture: Array, out: Array | None
-) -> Array:
-    """By whatever bears samples that are not finite."""
-    grid, ranges = grid_of(windows), [window.reads(0, window.length) for window in windows]
-    window = read_window(picture, ranges, border, x.work)
-    y = correlate_planes(window, taps, grid, facts=Facts(window, plain=False))
-    if out is None:
-        return y
-    np.copyto(out, y)
-    return out
 
 
 def _blurred(filtered: Callable[..., Any]) -> Call:

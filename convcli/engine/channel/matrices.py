@@ -13,23 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine.borders import source_indices
+from convcli.engine.borders import read_window, source_indices
 from convcli.engine.channel.factors import factorise
 from convcli.engine.channel.passes import join, split
-from convcli.engine.geometry import Gather, constant
+from convcli.engine.channel.planes import correlate_planes
+from convcli.engine.facts import Facts
+from convcli.engine.geometry import Gather, constant, grid_of
 from convcli.engine.memory import scratch
-from convcli.engine.processor import Processor
 from convcli.engine.threads import one_thread_below
 from convcli.records import record
 
 if TYPE_CHECKING:
+    from convcli.engine.channel.factors import Factors
     from convcli.engine.dtypes import Array, Call, Floats, Signature
     from convcli.engine.geometry import Window
-
-#: Nanoseconds for the calls of numpy.
-CALLS = 12_000
-#: The longest side of a picture, whose matrices stay in the cache.
-LONGEST = 256
 
 
 @record
@@ -38,12 +35,6 @@ class Matrices:
 
     down: tuple[Floats, ...]
     across: tuple[Floats, ...]
-
-    def cost(self, channels: int, kind: Processor) -> float:
-        """Nanoseconds on one core."""
-        (length, height), (width, wide) = self.down[0].shape, self.across[0].shape
-        macs = len(self.down) * channels * length * width * (height + wide)
-        return float(CALLS + kind.multiply_add * macs)
 
     def fill(self, x: Floats, y: Floats) -> None:
         """The outputs `(h, w, channels)`, into `y`; numbers that are not finite spread over all of them."""
@@ -60,21 +51,6 @@ class Matrices:
             join(results, y)
 
 
-def matrices_of(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Matrices | None:
-    """Those of a kernel on pictures of a shape; None where it is no sum of few separable ones, or they are large."""
-    factors = factorise(taps)
-    outside = constant(border)
-    if factors is None or len(x.shape) != 3 or max(x.shape[:2]) > LONGEST or outside not in (None, 0):
-        return None
-    if not all(isinstance(window, Gather) and window.length <= LONGEST for window in windows):
-        return None
-    sides = []
-    for window, n, side in zip(windows, x.shape, factors, strict=False):
-        steps = window.taps, window.stride, window.dilation, window.before, window.length
-        sides.append(tuple(_matrix(row.tobytes(), row.dtype.str, steps, n, border) for row in side))
-    return Matrices(down=sides[0], across=tuple(np.ascontiguousarray(matrix.T) for matrix in sides[1]))
-
-
 @lru_cache(maxsize=64)
 def _matrix(data: bytes, dtype: str, steps: tuple[int, int, int, int, int], n: int, border: str) -> Floats:
     """`(outputs, n)`: what each output takes of each sample."""
@@ -88,9 +64,16 @@ def _matrix(data: bytes, dtype: str, steps: tuple[int, int, int, int, int], n: i
     return np.ascontiguousarray(matrix[:, :n], dtype=dtype)
 
 
-def matrices_call(x: Signature, matrices: Matrices, otherwise: Call) -> Call:
-    """All of a picture by products; by `otherwise` where a sample is not finite, which would spread."""
-    shape = (len(matrices.down[0]), matrices.across[0].shape[1], x.shape[2])
+def matrices_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
+    """All of a picture by products, of taps that `factorise`; None where a number lies outside, or no samples do.
+
+    A sample that is not finite would spread: then by what bears it.
+    """
+    factors = factorise(taps)
+    if factors is None or constant(border) not in (None, 0) or not all(isinstance(w, Gather) for w in windows):
+        return None
+    matrices = _matrices_of(x, factors, windows, border)
+    shape = (*(window.length for window in windows), x.shape[2])
 
     def call(picture: Array, out: Array | None) -> Array:
         source = picture
@@ -102,10 +85,20 @@ def matrices_call(x: Signature, matrices: Matrices, otherwise: Call) -> Call:
         with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
             matrices.fill(source, y)
             if x.dtype.kind == "f" and not math.isfinite(float(np.add.reduce(y, axis=None))):
-                return otherwise(picture, out)
-        if out is not None and y is not out:
-            np.copyto(out, y)
-            return out
-        return y
+                ranges = [window.reads(0, window.length) for window in windows]
+                window = read_window(picture, ranges, border, x.work)
+                y = correlate_planes(window, taps, grid_of(windows), facts=Facts(window, plain=False))
+        if out is None or y is out:
+            return y
+        np.copyto(out, y)
+        return out
 
     return call
+
+
+def _matrices_of(x: Signature, factors: Factors, windows: Sequence[Window], border: str) -> Matrices:
+    sides = []
+    for window, n, side in zip(windows, x.shape, factors, strict=False):
+        steps = window.taps, window.stride, window.dilation, window.before, window.length
+        sides.append(tuple(_matrix(row.tobytes(), row.dtype.str, steps, n, border) for row in side))
+    return Matrices(down=sides[0], across=tuple(np.ascontiguousarray(matrix.T) for matrix in sides[1]))
