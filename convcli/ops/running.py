@@ -44,19 +44,21 @@ def call_for(
 
 def mixing(kernel: Kernel, x: Array, axes: str, dtype: DTypeLike, sink: Sink) -> Cuts:
     """The `cuts` of a kernel with an effect that is not in its weights: all results, which are mixed in bands then."""
-    x = engine.settled(x)
     kernel.check_effect(x.shape[:-1], axes, x.shape[-1])
     y = engine.results(sink.out.shape, dtype)
     plain = kernel.bare.cuts(x, axes, dtype, engine.Sink(y))
     threshold = engine.least_change(kernel.threshold, x.dtype)
     rows = max(1, BAND_BYTES // max(1, y[:1].nbytes))
 
-    def band(cut: tuple[int, int]) -> None:
-        some = slice(*cut)
-        engine.mixed(y[some], x[some], y[some], kernel.gain, threshold)
-        sink.store(y[some], cut[0])
-
     def work(cut: tuple[int, int]) -> None:
+        # Not before: the input may be made by and by.
+        source = engine.settled(x)
+
+        def band(cut: tuple[int, int]) -> None:
+            some = slice(*cut)
+            engine.mixed(y[some], source[some], y[some], kernel.gain, threshold)
+            sink.store(y[some], cut[0])
+
         plain.run()
         engine.Cuts(band, [(start, min(start + rows, len(y))) for start in range(0, len(y), rows)]).run()
 

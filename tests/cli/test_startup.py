@@ -109,7 +109,7 @@ def test_a_run_without_report_loads_little(tmp_path: Path) -> None:
     assert not own & {f"convcli.{name}" for name in idle}
     assert {name for name in own if name.startswith("convcli.ops.")} == {
         f"convcli.ops.{name}"
-        for name in ("base", "dense", "fields", "placed", "rules", "running", "tensors", "weights")
+        for name in ("base", "dense", "fields", "interactive", "placed", "rules", "running", "tensors", "weights")
     }
     others = modules - below - own
     assert len(others) <= 24, sorted(others)
