@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from convcli.engine.facts import Facts
     from convcli.engine.memory import by_planes, results, scratch, scratch_space
     from convcli.engine.sink import Sink, Storage, rounding
-    from convcli.engine.stamps import stamp
+    from convcli.engine.stamps import stamp, tiled_call
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
     from convcli.engine.totals import Total
@@ -86,6 +86,7 @@ __all__ = [
     "stamp",
     "stamped_bank",
     "sum_pairs",
+    "tiled_call",
     "whole_cuts",
     "work_dtype",
 ]
@@ -111,7 +112,7 @@ __getattr__ = lazily(
         "engine.facts": "Facts",
         "engine.memory": "by_planes results scratch scratch_space",
         "engine.sink": "Sink Storage rounding",
-        "engine.stamps": "stamp",
+        "engine.stamps": "stamp tiled_call",
         "engine.threads": "Cuts",
         "engine.tiles": "Tile Tiling",
         "engine.totals": "Total",

@@ -259,8 +259,9 @@ class Transposed(Kernel):
         if self.channels is not None:
             return None
         windows, weights = self._scattered(x.shape[:-1], x.axes), self._stamp(x.axes, x.work)
-        if resized := engine.resized_call(x, weights, windows, self.border):
-            return resized
+        calls = engine.resized_call(x, weights, windows, self.border), engine.tiled_call(x, weights, windows)
+        if whole := calls[0] or calls[1]:
+            return whole
         region = tuple((0, window.length) for window in windows)
         ranges = [window.reads(0, window.length) for window in windows]
         shape = (*(window.length for window in windows), x.shape[-1])

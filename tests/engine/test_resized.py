@@ -98,6 +98,24 @@ def test_other_stamps_are_not_resized() -> None:
         assert np.abs(kernel.apply(x) - defined(kernel, x)).max() <= 1e-5
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+def test_stamps_that_lie_side_by_side(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As calls and in bands; a NaN reaches its own stamp."""
+    for shape, (down, across) in itertools.product([(1, 1), (30, 21), (17, 9, 3)], [(2, 2), (3, 2), (1, 4)]):
+        weights = np.random.default_rng(1).standard_normal((down, across)) / 4
+        kernel = convcli.load({"type": "transposed", "weights": weights, "stride": [down, across], "padding": 0})
+        x = picture(shape, dtype)
+        bound = {"float32": 1e-6, "float64": 1e-14}.get(dtype, 1)
+        y = kernel.apply(x)
+        assert np.abs(y - defined(kernel, x)).max() <= bound
+        with monkeypatch.context() as patch:
+            patch.setattr("convcli.engine.plan.CALL_LIMIT", 0)
+            assert np.abs(kernel.replace().apply(x).astype(float) - y).max() <= bound
+        if x.dtype.kind == "f":
+            x[0, 0] = np.nan
+            assert np.isnan(kernel.apply(x)).sum() == down * across * x[0, 0].size
+
+
 @pytest.mark.parametrize("name", ["gaussian", "upsample-cubic-2x", "emboss"])
 @pytest.mark.parametrize("channels", [1, 4, 5, 9])
 def test_pictures_of_many_channels_are_rounded(name: str, channels: int) -> None:

@@ -6,12 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
-from convcli.engine.bank.bank import correlate_bank, laid, room_for
+from convcli.engine.bank.bank import correlate_bank, join_to, laid, part, room_for
 from convcli.engine.borders import read_window
+from convcli.engine.channel import whole
+from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import grid_of
+from convcli.engine.memory import scratch
+from convcli.engine.plan import FOURIER_AREA
 from convcli.engine.threads import one_thread_below, run_all
 from convcli.engine.tiles import bands
 
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Call, Floats, Signature
     from convcli.engine.geometry import Grid, Window
 
+#: Samples of all planes that are worth a second thread.
+PAIR = 1 << 20
 #: Bytes of an input and its result that are filtered by one call.
 CALL_BYTES = 1 << 23
 
@@ -31,9 +38,11 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
     """
     grid = grid_of(windows)
     plan = filters.plan(grid, planes=x.planes)
+    if plan.algorithm == "planes" and not x.native:
+        return _planes_call(x, filters, windows, border)
     shape = (*grid.lengths, len(filters.weights))
     itemsize = np.dtype(x.work).itemsize
-    if x.native or plan.algorithm == "planes" or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
+    if x.native or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
         return None
     rest = tuple((0, n) for n in grid.lengths[1:])
     pieces = []
@@ -59,6 +68,53 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
         # A single piece gets no threads of ours: those of BLAS would make its bits depend on their number.
         with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
             run_all(make, pieces)
+        return y
+
+    return call
+
+
+def _planes_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str) -> Call | None:
+    """A kernel per channel, each by a call of `filter2D`; None where that is not what the filters are."""
+    (outputs, inputs, *taps), steps = filters.shape, [window.stride for window in windows]
+    plain = inputs == 1 and len(taps) == 2 and len(x.shape) == 3 and max(window.dilation for window in windows) == 1
+    if (
+        not plain
+        or math.prod(taps) >= FOURIER_AREA
+        or not whole.fits((*x.shape[:2], 1), tuple(taps), windows, border, parts=False)
+    ):
+        return None
+    lengths, share = [window.length for window in windows], outputs // x.shape[-1]
+    if (math.prod(x.shape) + outputs * math.prod(lengths)) * np.dtype(x.work).itemsize > CALL_BYTES:
+        return None
+    kernels = [np.ascontiguousarray(weights) for weights in filters.weights[:, 0]]
+    anchor, rule = (windows[1].before, windows[0].before), whole.RULES[border]
+    kept = tuple(slice(0, (n - 1) * step + 1, step) for n, step in zip(lengths, steps, strict=True))
+    direct = tuple(lengths) == x.shape[:2] and max(steps) == 1
+    pieces = [(0, outputs // 2), (outputs // 2, outputs)] if outputs * math.prod(x.shape[:2]) > PAIR else [(0, outputs)]
+
+    def call(array: Array, out: Floats | None) -> Floats:
+        y = room_for(lengths, outputs, x.work, planes=x.planes) if out is None else out
+        source = (
+            array if x.dtype == x.work else room_for(x.shape[:2], x.shape[2], x.work, planes=x.planes, name="float")
+        )
+        if source is not array:
+            np.copyto(source, array)
+        planes = part(source, "source planes")
+        results = np.moveaxis(y, -1, 0) if planar(y) else scratch("result planes", (outputs, *lengths), x.work)
+
+        def make(piece: tuple[int, int]) -> None:
+            for channel in range(*piece):
+                plane = planes[channel // share]
+                if direct:
+                    cv2.filter2D(plane, -1, kernels[channel], dst=results[channel], anchor=anchor, borderType=rule)
+                    continue
+                full = scratch("full", plane.shape, x.work)
+                cv2.filter2D(plane, -1, kernels[channel], dst=full, anchor=anchor, borderType=rule)
+                np.copyto(results[channel], full[kept])
+
+        run_all(make, pieces)
+        if not planar(y):
+            join_to(np.moveaxis(results, 0, -1), y)
         return y
 
     return call

@@ -17,8 +17,8 @@ import math
 from collections.abc import Iterator
 from functools import lru_cache
 
-from convcli.engine.plan import Plan, Plane, plan_plane
-from convcli.engine.processor import NARROW, WIDE, Processor, processor
+from convcli.engine.plan import FOURIER_AREA, Plan, Plane, plan_plane
+from convcli.engine.processor import NARROW, WIDE, Processor, line, processor
 from convcli.records import record
 
 ALGORITHMS = ("pointwise", "net", "multiply-adds", "planes", "shifts", "winograd", "columns")
@@ -64,6 +64,14 @@ SPEEDS = {
         blocked=0.05, copied=0.2, turned=0.3, parted=6.0, gathered=0.3, tiled=1.3, call=6_000, transforms=150_000,
     ),
 }  # fmt: skip
+#: Nanoseconds for a call of `filter2D` on a plane, and to keep a sample of its result.
+PLANE_CALL, PICKED = 1_500, 0.3
+#: The share of its time on large pictures that `filter2D` takes on planes that the caches hold.
+CACHED = 0.65
+#: Bytes of an input and its result that are filtered by one call.
+CALL_BYTES = 1 << 23
+#: Nanoseconds for a sample of a window with its border, as networks want it.
+WINDOW = 0.3
 #: Nanoseconds for the calls that a network takes.
 NET = 20_000
 #: Nanoseconds for the calls that a group takes.
@@ -144,7 +152,7 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
         cost = work.groups * (read + rows * speeds.shifted + calls)
         yield _plan(work, "shifts", cost, work.groups * rows * math.prod(work.stride))
     # Planes that lie apart are not copied.
-    apart = 0 if work.planes or work.inputs > 1 else speeds.parted
+    apart = 0 if work.planes or work.inputs > 1 else 2 * speeds.turned if _is_call(work) else speeds.parted
     yield _plan(work, "planes", work.outputs * (work.inputs * _plane(work, kind) + apart), 0)
     if work.taps == (3, 3) and max(work.stride) == 1 and work.groups == 1 and _is_deep(work):
         yield _winograd(work, speeds)
@@ -158,7 +166,7 @@ def _net(work: Bank, speeds: Speeds) -> Plan:
             blocks *= 8 * math.ceil(channels / 8) / channels
     read = work.groups * work.inputs * math.prod(work.stride)
     product = speeds.blocked if blocks > 1 or work.inputs > 1 else speeds.single
-    copied = (speeds.copied + (0 if work.planes else speeds.turned)) * (read + work.outputs)
+    copied = (speeds.copied + (0 if work.planes else speeds.turned)) * (read + work.outputs) + WINDOW * read
     cost = work.outputs * work.depth * blocks * product + copied + 2 * NET / work.samples
     return _plan(work, "net", cost, read + work.outputs)
 
@@ -176,7 +184,27 @@ def _plane(work: Bank, kind: Processor) -> float:
     slices = math.prod(work.taps[:-2]) if len(work.taps) > 2 else 1
     steps = max(work.stride) * max(work.dilation)
     calls = steps * speeds.call * slices / math.prod(lengths)
+    if _is_call(work):
+        # What is left out is made first.
+        wanted = math.prod(work.stride)
+        return (
+            wanted * CACHED * line(kind.direct, work.area)
+            + (PICKED if wanted > 1 else 0)
+            + PLANE_CALL / math.prod(lengths)
+        )
     return slices * (steps * plain.cost + speeds.shifted) + calls
+
+
+def _is_call(work: Bank) -> bool:
+    """Whether each channel of a small input is a call of `filter2D`."""
+    small = work.samples * math.prod(work.stride) * work.groups * 4 * 2 <= CALL_BYTES
+    return (
+        small
+        and work.inputs == 1 < work.groups
+        and len(work.taps) == 2
+        and max(work.dilation) == 1
+        and work.area < FOURIER_AREA
+    )
 
 
 def _is_deep(work: Bank) -> bool:

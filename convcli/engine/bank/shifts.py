@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.bank.bank import part
 from convcli.engine.memory import scratch
-from convcli.engine.stamps import stamp
+from convcli.engine.stamps import is_tiled, stamp
 from convcli.engine.tiles import Tile
 
 if TYPE_CHECKING:
@@ -68,8 +68,16 @@ def stamped_bank(
     """
     matrix, (outputs, _, *taps) = matrices(weights, groups), weights.shape
     rank, target = len(taps), tiling.sink.target(tiling.dtype)
+    side_by_side = picked is None and groups == 1 and rank == 2 and all(map(is_tiled, windows))
+    by_rows = (
+        np.ascontiguousarray(weights.transpose(2, 1, 3, 0)).reshape(taps[0], -1, taps[1] * outputs)
+        if side_by_side
+        else None
+    )
 
     def compute(tile: Tile) -> Floats:
+        if by_rows is not None and tile.data.flags.c_contiguous and not any(n % taps[0] for n in tile.region[0]):
+            return _rows_of_stamps(tile, by_rows, outputs, None if target is None else target[slice(*tile.region[0])])
         if picked is None:
             apart = products(tile.data, matrix)
         else:
@@ -81,6 +89,17 @@ def stamped_bank(
         return stamp(Tile(data, tile.origin, tile.region), windows, outputs, _sum_taps, into)
 
     return tiling.by_tiles(compute)
+
+
+def _rows_of_stamps(tile: Tile, by_rows: Floats, outputs: int, into: Floats | None) -> Floats:
+    """Stamps that lie side by side, of pixels `(h, w, channels)`: rows of results are rows of products."""
+    shape = (*(stop - start for start, stop in tile.region), outputs)
+    y = scratch("stamped", shape, tile.data.dtype) if into is None or not into.flags.c_contiguous else into
+    high, wide = len(by_rows), by_rows.shape[2]
+    rows = y.reshape(shape[0] // high, high, shape[1] * outputs // wide, wide)
+    for row, matrix in enumerate(by_rows):
+        np.matmul(tile.data, matrix, out=rows[:, row])
+    return y
 
 
 def _sum_taps(
