@@ -41,7 +41,7 @@ def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: st
         return _native_call(x, taps, windows, border)
     filtered = _filtered_call(x, taps, windows, border)
     factors = factorise(taps) if max(x.shape[:2]) <= LONGEST and x.algorithm in (None, "passes") else None
-    if factors and (filtered is None or _cost_of_matrices(x, len(factors[0]), windows) < filtered[0]):
+    if factors and _cost_of_matrices(x, len(factors[0]), windows) < (filtered[0] if filtered else math.inf):
         from convcli.engine.channel.matrices import matrices_call
 
         return matrices_call(x, taps, windows, border) or (filtered[1] if filtered else None)
