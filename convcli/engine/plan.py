@@ -187,7 +187,7 @@ def options(work: Plane) -> Iterator[Plan]:
         yield Plan(algorithm="sums", reason=f"{kh}x{kw} equal taps", cost=kind.sums[work.integers])
     rank = work.rank or full
     if rank < full or full == 1:
-        across = across_cost(kw, kind, work.finite, work.height)
+        across = across_cost(kw, work)
         # One row of taps alone is a single pass.
         between = BETWEEN if full > 1 else 0.0
         cost = rank * (down_cost(kh, kind, work.finite) + across + between)
@@ -216,14 +216,15 @@ def down_cost(taps: int, kind: Processor, finite: bool = True) -> float:
     return line(kind.column_product, taps) if product else _short(kind.column, taps)
 
 
-def across_cost(taps: int, kind: Processor, finite: bool = True, height: int = 0) -> float:
+def across_cost(taps: int, work: Plane) -> float:
     """One pass along rows."""
+    kind, alone = work.processor, work.height == 1
     if taps == 1:
         return 0.0
-    if finite and (kind.rows_by_product(taps) or height == 1):
+    if work.finite and (kind.rows_by_product(taps, work.channels) or alone):
         # A line is filtered where it lies, by few calls.
         return line(kind.row_product, taps)
-    return _short(kind.row, taps) + (LINE if height == 1 else 0)
+    return _short(kind.row, taps) + LINE * alone
 
 
 def _short(cost: Line, taps: int) -> float:
@@ -304,7 +305,7 @@ def flops(work: Plane, plan: Plan) -> float:
     if plan.algorithm == "passes":
         kind = work.processor
         down = kind.column_block(kh) + kh - 1 if kh > 1 and kind.columns_by_product(kh) else kh if kh > 1 else 0
-        across = ACROSS + kw - 1 if kind.rows_by_product(kw) else kw if kw > 1 else 0
+        across = ACROSS + kw - 1 if kind.rows_by_product(kw, work.channels) else kw if kw > 1 else 0
         return 2.0 * max(work.rank, 1) * (down + across)
     samples, useful = 1, 1
     for side, taps, length in zip(plan.tile, work.taps, (work.height, work.width), strict=True):

@@ -9,6 +9,8 @@ from convcli.records import record
 
 #: Outputs of a product along rows: a whole vector register. Wider matrices hold more zeros.
 ACROSS = 16
+#: Taps along rows of several channels that are worth a product.
+APART = 130
 #: A cost in nanoseconds per sample on one core, without and for each tap.
 Line = tuple[float, float]
 
@@ -44,9 +46,9 @@ class Processor:
         """Whether a pass of so many taps along columns of finite samples is a matrix product."""
         return line(self.column_product, taps) < line(self.column, taps)
 
-    def rows_by_product(self, taps: int) -> bool:
-        """The same along rows."""
-        return line(self.row_product, taps) < line(self.row, taps)
+    def rows_by_product(self, taps: int, channels: int) -> bool:
+        """The same along rows. Channels are taken apart for it, which takes longer than so few taps do."""
+        return line(self.row_product, taps) < line(self.row, taps) and (channels == 1 or taps >= APART)
 
 
 def line(cost: Line, taps: int) -> float:

@@ -98,19 +98,51 @@ class _Passes:
     def fill(self, source: Floats, result: Floats, *, finite: bool) -> None:
         """The outputs that can be made of `source`, into `result`; `finite` says that all samples are."""
         for rank, (down, across) in enumerate(zip(*self.factors, strict=True)):
-            between = self._along_columns(source, down, len(result), finite=finite)
+            room = self._room(source, across, len(result))
+            between = self._along_columns(source, down, len(result), finite=finite, into=room and room[1])
             outside = constant(self.border)
             # Beside the sums along columns lie those of the number that lies outside.
             border = f"{outside * float(down.sum()):.17g}" if outside else self.border
-            if not rank:
-                self._along_rows(between, across, border, result)
-                continue
-            part = scratch("more", result.shape, result.dtype)
-            self._along_rows(between, across, border, part)
-            np.add(result, part, out=result)
+            target = scratch("more", result.shape, result.dtype) if rank else result
+            if room:
+                self._beside(room, between, border)
+                self._products(room[0], across, target)
+            else:
+                self._along_rows(between, across, border, target)
+            if rank:
+                np.add(result, target, out=result)
 
-    def _along_columns(self, source: Floats, taps: Floats, count: int, *, finite: bool) -> Floats:
-        """The rows of outputs, `(count, w, channels)`."""
+    def _room(self, source: Floats, across: Floats, count: int) -> tuple[Floats, Floats] | None:
+        """Where products along rows read, the columns beyond the edges among them, and its part within the picture."""
+        (low, high), width = self.across.reads(0, self.across.length), source.shape[1]
+        if across.size == 1 or low > 0 or high < width or not _by_products(across.size, source.shape[2]):
+            return None
+        wide = scratch("wide", (count, high - low, source.shape[2]), source.dtype)
+        return wide, wide[:, -low : width - low]
+
+    def _beside(self, room: tuple[Floats, Floats], between: Floats, border: str) -> None:
+        """Fills what `between` was not put in already, and the columns that the border rule shows beside it."""
+        wide, inside = room
+        if between is not inside:
+            np.copyto(inside, between)
+        (low, high), width = self.across.reads(0, self.across.length), inside.shape[1]
+        for reads in ((low, 0), (width, high)):
+            if reads[0] < reads[1]:
+                side = wide[:, reads[0] - low : reads[1] - low]
+                read_window(inside, [(0, len(inside)), reads], border, inside.dtype, out=side)
+
+    def _products(self, wide: Floats, taps: Floats, result: Floats) -> None:
+        """The pass along rows that hold what lies beyond the edges, too, by what its samples allow."""
+        finite = math.isfinite(np.add.reduce(wide, axis=None)) or bool(np.isfinite(wide).all())
+        into = result if self.across.stride == 1 else None
+        y = along_rows(wide, taps, finite, into)
+        if y is not into:
+            np.copyto(result, y[:, :: self.across.stride])
+
+    def _along_columns(
+        self, source: Floats, taps: Floats, count: int, *, finite: bool, into: Floats | None = None
+    ) -> Floats:
+        """The rows of outputs, `(count, w, channels)`; products go `into` an array where it is given."""
         stride = self.down.stride
         if taps.size == 1:
             rows = source[::stride]
@@ -122,11 +154,12 @@ class _Passes:
             cv2.filter2D(source, -1, taps[:, None], dst=between, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
             return between[: (count - 1) * stride + 1 : stride]
         flat = source.reshape(1, len(source), -1) if source.flags.c_contiguous else _flat(source)
-        run(column_steps(flat, taps, between[:count].reshape(1, count, -1)))
-        if not finite and not _finite(between[:count], taps.size):
+        rows = between[:count] if into is None else into
+        run(column_steps(flat, taps, _flat(rows)))
+        if not finite and not _finite(rows, taps.size):
             # A product would spread what is not finite to places that the kernel does not reach.
             return direct(source, taps[:, None])
-        return between[:count]
+        return rows
 
     def _along_rows(self, between: Floats, taps: Floats, border: str, result: Floats) -> None:
         """The pass along rows of `(h, w, channels)`, into `result`."""
@@ -135,7 +168,7 @@ class _Passes:
         if taps.size == 1 and not window.before and last <= width:
             np.multiply(between[:, : last : window.stride], taps[0], out=result)
             return
-        few = taps.size < FOURIER_AREA and not processor().rows_by_product(taps.size)
+        few = not _by_products(taps.size, between.shape[2])
         if few and border in RULES and 0 <= window.before < taps.size <= width // 2 and last <= width:
             there = result.shape == between.shape
             full = result if there else scratch("full", between.shape, between.dtype)
@@ -151,6 +184,11 @@ class _Passes:
         )
         finite = few or math.isfinite(np.add.reduce(wide, axis=None)) or bool(np.isfinite(wide).all())
         np.copyto(result, along_rows(wide, taps, finite)[:, :: window.stride])
+
+
+def _by_products(taps: int, channels: int) -> bool:
+    """Whether so many taps along rows are matrix products."""
+    return taps >= FOURIER_AREA or processor().rows_by_product(taps, channels)
 
 
 def _flat(x: Floats) -> Floats:

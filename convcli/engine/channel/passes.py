@@ -67,13 +67,13 @@ def along_columns(x: Floats, taps: Floats, finite: bool) -> Floats:
     return y
 
 
-def along_rows(x: Floats, taps: Floats, finite: bool) -> Floats:
-    """`taps` along the second axis of `(h, w, channels)`: `(h, w - taps + 1, channels)`."""
+def along_rows(x: Floats, taps: Floats, finite: bool, into: Floats | None = None) -> Floats:
+    """`taps` along the second axis of `(h, w, channels)`: `(h, w - taps + 1, channels)`, products in `into`."""
     if taps.size == 1:
         return x if taps[0] == 1 else x * taps[0]
-    if not finite or not processor().rows_by_product(taps.size):
+    if not finite or not processor().rows_by_product(taps.size, x.shape[2]):
         return direct(x, taps[None])
-    y = np.empty((x.shape[0], x.shape[1] - taps.size + 1, x.shape[2]), x.dtype)
+    y = np.empty((x.shape[0], x.shape[1] - taps.size + 1, x.shape[2]), x.dtype) if into is None else into
     if x.shape[0] == x.shape[2] == 1:
         product_line(np.ascontiguousarray(x).reshape(-1), taps, y.reshape(-1))
     elif x.shape[2] == 1:
