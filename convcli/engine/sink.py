@@ -158,7 +158,7 @@ def rounding(dtype: DTypeLike, reach: tuple[float, float]) -> Callable[[Floats],
     if dtype == np.uint8:
         if _is_within(reach):
             return cv2.convertScaleAbs
-        return lambda flat: cv2.convertScaleAbs(_above_zero(flat))
+        return lambda flat: cv2.convertScaleAbs(np.maximum(flat, 0, out=flat))
     depth, zero = _DEPTHS.get(np.dtype(dtype)), cast("Any", 0.0)
     # As rows of one channel: of more than four, OpenCV adds no number to.
     return None if depth is None else lambda flat: cv2.add(flat.reshape(len(flat), -1), zero, dtype=depth)
@@ -221,7 +221,8 @@ def _opencv_rounds(flat: Array, stored: Array, least: float) -> bool:
         return False
     if stored.dtype == np.uint8:
         if least <= -0.5:
-            flat = _above_zero(flat)
+            # In place: fresh memory takes most of the time.
+            np.maximum(flat, 0, out=flat)
         _round_magnitudes(flat, stored)
         return True
     depth = _DEPTHS.get(stored.dtype)
@@ -230,13 +231,6 @@ def _opencv_rounds(flat: Array, stored: Array, least: float) -> bool:
     zero: Any = 0.0
     cv2.add(flat, zero, dst=stored, dtype=depth)
     return True
-
-
-def _above_zero(flat: Array) -> Array:
-    """Finite numbers, 0 instead of those below it: in place if that can be, for fresh memory takes most of the time."""
-    flat = flat if flat.flags.c_contiguous else np.ascontiguousarray(flat)
-    cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO, dst=flat)
-    return flat
 
 
 def _round_magnitudes(flat: Array, stored: Array) -> None:

@@ -98,3 +98,13 @@ def test_separable_kernels_on_bytes_are_cut_off_and_counted(channels: int) -> No
         assert abs(found.above - (exact > 255.5).sum()) <= near.sum()
         assert np.abs(found.array - np.clip(np.rint(exact), 0, 255)).max() <= 1
         assert np.array_equal(kernel.apply(x), found.array)
+
+
+def test_single_columns_that_a_stride_leaves_are_rounded() -> None:
+    """Their rows lie further apart than they are long."""
+    for shape in ((40, 1, 3), (2, 1, 9), (2, 2, 9), (3, 1), (70, 9), (1, 9), (2, 5, 1)):
+        x = np.random.default_rng(2).integers(0, 256, shape, np.uint8)
+        kernel = convcli.load({"weights": [[-0.3, 1.0, 0.4], [0.2, -0.9, 0.1], [0.5, 0.5, -0.5]], "stride": [1, 3]})
+        layout = "yxc"[: x.ndim]
+        exact = kernel.apply(x.astype(float), layout)
+        assert np.abs(kernel.apply(x, layout) - np.clip(np.rint(exact), 0, 255)).max() <= 1
