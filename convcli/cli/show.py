@@ -137,7 +137,9 @@ def _matrices(kernel: Kernel) -> Iterator[tuple[str, Any]]:
         for name, part in kernel.parts().items():
             yield name, part.reshape(-1, part.shape[-1])
         return
-    weights = kernel.dense_weights()
+    from convcli.ops.interactive import whole
+
+    weights = whole(kernel).dense_weights()
     for number, rows in enumerate(weights.reshape(-1, *([1] * (2 - weights.ndim)), *weights.shape[-2:])):
         yield f"z = {number}" if weights.ndim == 3 else "", rows
 

@@ -132,6 +132,8 @@ def test_bytes_are_not_written_to_a_terminal(arguments: list[str], tmp_path: Pat
 def test_show_draws_slices_and_refuses_banks() -> None:
     done = run("show", "--draw", "{type: separable, axes: zyx, taps: [1, 2, 1]}")
     assert done.out.decode().count("z = ") == 3
+    assert run("show", "--draw", "sharpen:amount=2").out.split()[-5] == b"9"
+    assert "is mixed with the picture" in run("show", "--draw", "sharpen:threshold=.1").errors()[0]
     assert run("show", "--draw", "luma").errors() == ["Error: kernel 'luma' is a filter bank"]
     assert run("show", "--draw", "sharpen", "--json").code == 2
     assert convcli.load("luma").channels
