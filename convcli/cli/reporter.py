@@ -208,12 +208,21 @@ def _write_clipping(worst: Report, count: int, total: int, stream: TextIO) -> No
 
 
 def _keeping(report: Report) -> str:
-    """What keeps samples that were cut off, of what isn't in use and is sure to work."""
+    """What keeps samples that were cut off, of what isn't in use and is sure to work.
+
+    Where most are too dark, differences are looked at; where both ends are met, a kernel exaggerates, and rescaling all
+    for the few would make the picture flat.
+    """
     low, high = report.clipped_low, report.clipped_high
     darkened = report.range == "clip" and low > 4 * high
-    return ("--range abs, offset or rescale keeps them" if darkened else "--range rescale keeps them") + (
-        "; --range float in a .tif or .npy file"
-    )
+    keeps_size = report.range == "clip" and all(stage.size_in == stage.size_out for stage in report.stages)
+    lessened = keeps_size and {stage.channels_in for stage in report.stages} == {report.stages[-1].channels_out}
+    first = (
+        "--range abs, offset or rescale keeps them" if darkened
+        else "--amount 50% cuts fewer off" if lessened
+        else "--range rescale keeps them"
+    )  # fmt: skip
+    return f"{first}; --range float in a .tif or .npy file keeps all"
 
 
 def _clipped(report: Report) -> float:

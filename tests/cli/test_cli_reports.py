@@ -146,7 +146,7 @@ def test_clipping_is_told_above_one_per_cent(here: Path) -> None:
         save(Path("in.png"), pixels.reshape(25, 40))
         result = run("apply", "in.png", "-k", "{weights: [[2]], bias: -60}", "-o", "out.png", "--overwrite")
         assert result.code == 0
-        hint = "  hint: --range rescale keeps them; --range float in a .tif or .npy file\n"
+        hint = "  hint: --amount 50% cuts fewer off; --range float in a .tif or .npy file keeps all\n"
         assert result.err == (f"Warning: in.png: {message}\n{hint}" if message else "")
     for mode in ("rescale", "float"):
         result = run("apply", "in.png", "-k", "[[-5]]", "-o", "out.tif", "--overwrite", "--range", mode)
