@@ -90,10 +90,14 @@ def closest(word: str, known: Iterable[str]) -> str:
     ranks: list[tuple[int, int, str]] = []
     for one in known:
         other = one.lower().replace("_", "-")
-        slips = 0 if other == plain else _slips(plain, other)
+        most = (letters + 1) // 3
         if (letters >= 3 and other.startswith(plain)) or plain.startswith(f"{other}:"):
-            slips = min(slips, 1)
-        if slips <= (letters + 1) // 3:
+            slips = 0 if other == plain else 1
+        elif abs(len(plain) - len(other)) > most:  # each slip changes the length by one at most
+            continue
+        else:
+            slips = _slips(plain, other)
+        if slips <= most:
             ranks.append((slips, len(ranks), one))
     return min(ranks)[2] if ranks else ""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from convcli import errors
 from tests.support import SAMPLES, noise, run, save
 
 #: What is typed behind `convcli` -> what the hint says to type instead.
@@ -189,3 +190,14 @@ def test_where_nothing_is_near_nothing_is_guessed(guess: str) -> None:
     hint = re.search(r"^  hint: convcli (.*)$", wrong.err, re.MULTILINE)
     assert hint, wrong.err
     assert run(*shlex.split(hint[1])).code == 0
+
+
+def test_words_longer_than_any_name_are_compared_with_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    slips = errors._slips
+    monkeypatch.setattr(errors, "_slips", lambda word, name: compared.append(name) or slips(word, name))
+    assert errors.closest("xyzzy" * 6000, ["gaussian", "sobel-x"]) == ""
+    assert errors.closest("gaussian:" + "x" * 30_000, ["gaussian", "sobel-x"]) == "gaussian"
+    assert not compared
+    assert errors.closest("gausian", ["box", "gaussian"]) == "gaussian"
+    assert compared == ["gaussian"]

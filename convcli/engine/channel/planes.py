@@ -14,15 +14,18 @@ from convcli.engine.channel.factors import factorise
 from convcli.engine.channel.fourier import by_tiles, fourier
 from convcli.engine.channel.passes import passes
 from convcli.engine.channel.phases import correlate_phases
-from convcli.engine.channel.volume import are_small, band_slices, correlate_slices, correlate_volume, folded, pays
 from convcli.engine.dtypes import planar
 from convcli.engine.geometry import Grid
 from convcli.engine.plan import FOURIER_AREA, Plan
 from convcli.engine.threads import Cuts
+from convcli.records import late
 
 if TYPE_CHECKING:
+    from convcli.engine.channel import volume
     from convcli.engine.dtypes import Floats
     from convcli.engine.facts import Facts
+else:  # not for pictures
+    volume = late("convcli.engine.channel.volume")
 
 
 def correlate_planes(x: Floats, taps: Floats, grid: Grid, *, facts: Facts, into: Floats | None = None) -> Floats:
@@ -63,10 +66,10 @@ def _correlate(x: Floats, taps: Floats, grid: Grid, facts: Facts, into: Floats |
             return _filter(x[: lengths[0] + taps.shape[0] - 1, : lengths[1] + taps.shape[1] - 1], taps, facts)
         return correlate_phases(x, taps, grid, lambda part, few: _phase(part, few, facts), into)
     if taps.ndim == 3 and grid.is_dense:
-        if pays(taps, lengths) and facts.bounded:
-            return correlate_volume(x, taps, lengths, into)
-        if are_small(x, taps):
-            return correlate_slices(x, taps, lengths, into)
+        if volume.pays(taps, lengths) and facts.bounded:
+            return volume.correlate_volume(x, taps, lengths, into)
+        if volume.are_small(x, taps):
+            return volume.correlate_slices(x, taps, lengths, into)
     y = np.zeros((*lengths, x.shape[-1]), x.dtype)
     for o in range(lengths[0]):
         for t in range(taps.shape[0]):
@@ -80,7 +83,7 @@ def band_rows(work: Correlation) -> int:
     """The height that bands should have for these outputs; 0 where the algorithm does not care."""
     taps, grid, channels = work.taps, work.grid, work.x.shape[-1]
     if taps.ndim == 3 and grid.is_dense:
-        return band_slices(taps, grid.lengths)
+        return volume.band_slices(taps, grid.lengths)
     if taps.ndim != 2:
         return 0
     if not grid.is_dense:
@@ -92,7 +95,7 @@ def whole_cuts(work: Correlation) -> Cuts | None:
     """The work on all of the input without copying windows, where the fastest algorithm is one that can do so."""
     x, taps = work.x, work.taps
     if taps.ndim == 3 and x.ndim == 4 and not planar(x):
-        return folded(work)
+        return volume.folded(work)
     if taps.ndim == 1 and x.ndim == 2:
         return _line(work)
     if taps.ndim != 2 or x.ndim != 3:
