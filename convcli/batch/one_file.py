@@ -138,7 +138,6 @@ class OneFile:
         entry.check_replaced(format_in=source.format, format_out=format, left=source.pages - 1)
         picture = Picture(outline, self._settings.chain(format), pictures.treatment, counted=pictures.counted)
         picture.premultiplied &= FORMATS[format].premultiplied
-        picture.in_bands = True
         table.check_shape(picture.shape, picture.dtype, format, place, picture.channels)
         carried = source.metadata()
         result = np.broadcast_to(np.zeros((), picture.dtype), picture.shape)

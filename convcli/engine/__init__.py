@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from convcli.engine.channel.resized import resized_call, resized_cuts
     from convcli.engine.copies import copied
     from convcli.engine.dtypes import Call, Signature, limits, planar, settled, work_dtype
-    from convcli.engine.effect import least_change, mixed
+    from convcli.engine.effect import Blend, least_change
     from convcli.engine.facts import Facts
     from convcli.engine.memory import by_planes, results, scratch, scratch_space
     from convcli.engine.sink import Sink, Storage, rounding
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from convcli.engine.totals import Total
 
 __all__ = [
+    "Blend",
     "Call",
     "Correlation",
     "Cuts",
@@ -71,7 +72,6 @@ __all__ = [
     "layouts_of_bank",
     "least_change",
     "limits",
-    "mixed",
     "planar",
     "plane_by_plane",
     "plane_call",
@@ -108,7 +108,7 @@ __getattr__ = lazily(
         "engine.channel.resized": "resized_call resized_cuts",
         "engine.copies": "copied",
         "engine.dtypes": "Call Signature limits planar settled work_dtype",
-        "engine.effect": "least_change mixed",
+        "engine.effect": "Blend least_change",
         "engine.facts": "Facts",
         "engine.memory": "by_planes results scratch scratch_space",
         "engine.sink": "Sink Storage rounding",

@@ -16,6 +16,7 @@ from convcli.records import record
 if TYPE_CHECKING:
     from convcli.engine.activation import Curve
     from convcli.engine.dtypes import Array, DTypeLike, Floats
+    from convcli.engine.effect import Blend
 
 
 @record
@@ -78,16 +79,17 @@ class Tally:
 class Sink:
     """An output array that takes finished float bands, and counts in `tally` what had to be cut off.
 
-    `bias`, one number or one per channel, is added to what comes, before all else; then `curve` is applied.
+    `bias`, one number or one per channel, is added to what comes, before all else; then `curve` is applied; then it is
+    mixed with the samples of `blend`.
     """
 
     def __init__(
         self, out: Array, storage: Storage = PLAIN, *, tally: Tally | None = None, bias: Floats | None = None,
-        curve: Curve | None = None,
+        curve: Curve | None = None, blend: Blend | None = None,
     ) -> None:  # fmt: skip
         self.out = out
         self.tally = tally or Tally()
-        self._storage, self._bias, self._curve = storage, bias, curve
+        self._storage, self._bias, self._curve, self._blend = storage, bias, curve, blend
         self._unchanged = storage.unchanged
         self._final = bias is None and curve is None
         self._reach = storage.reach if self._unchanged and self._final else None
@@ -95,24 +97,35 @@ class Sink:
 
     def finishing(self, bias: Floats | None, curve: Curve | None) -> Sink:
         """The same output for results to which a bias is to be added and a curve applied."""
-        return Sink(self.out, self._storage, tally=self.tally, bias=bias, curve=curve)
+        return Sink(self.out, self._storage, tally=self.tally, bias=bias, curve=curve, blend=self._blend)
+
+    def mixing(self, blend: Blend) -> Sink:
+        """The same output for results that are to be mixed with samples."""
+        return Sink(self.out, self._storage, tally=self.tally, bias=self._bias, curve=self._curve, blend=blend)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether results are mixed with samples: only `store` knows with which."""
+        return self._blend is not None
 
     def channel(self, channel: int) -> Sink:
         """One channel, the last axis of the output; what is cut off counts for the whole."""
         bias = self._bias if self._bias is None or self._bias.size == 1 else self._bias[channel : channel + 1]
         curve = self._curve and self._curve.channel(channel)
-        return Sink(self.out[..., channel : channel + 1], self._storage, tally=self.tally, bias=bias, curve=curve)
+        out, blend = self.out[..., channel : channel + 1], self._blend and self._blend.channel(channel)
+        return Sink(out, self._storage, tally=self.tally, bias=bias, curve=curve, blend=blend)
 
     def slice(self, index: int) -> Sink:
         """One slice along the first axis; what is cut off counts for the whole."""
-        return Sink(self.out[index], self._storage, tally=self.tally, bias=self._bias, curve=self._curve)
+        blend = self._blend and self._blend.part(index)
+        return Sink(self.out[index], self._storage, tally=self.tally, bias=self._bias, curve=self._curve, blend=blend)
 
     def target(self, dtype: DTypeLike) -> Floats | None:
         """The output itself, where floats of `dtype` are kept in it unchanged.
 
         Bands may be made there; to store a view of it in its place then copies nothing, but is not to be left out.
         """
-        plain = self.out.dtype == dtype and self.out.dtype.kind == "f" and self._unchanged
+        plain = self.out.dtype == dtype and self.out.dtype.kind == "f" and self._unchanged and not self._blend
         return self.out if plain else None
 
     def native(self, dtype: DTypeLike, *, exact: bool) -> Array | None:
@@ -120,27 +133,34 @@ class Sink:
 
         Unless they are `exact`, they may be rounded otherwise than the floats that would be counted.
         """
-        plain = self.out.dtype == dtype and self._unchanged and self._final and not self._counted
+        plain = self.keeps(dtype) and not self._counted
         return self.out if plain and (exact or not self._storage.alike) else None
 
     def keeps(self, dtype: DTypeLike) -> bool:
         """Whether samples of `dtype` are kept as they are, to the last bit: nothing is done with them first."""
-        return self.out.dtype == dtype and self._unchanged and self._final
+        return self.out.dtype == dtype and self._unchanged and self._final and not self._blend
 
-    def store(self, band: Array, start: int) -> None:
-        """Keeps `band` as the rows from `start` on. From several threads, in any order."""
-        self.keep(band, self.out[start : start + band.shape[0]])
+    def store(self, band: Array, start: int, left: int | None = None) -> None:
+        """Keeps `band` as the rows from `start` on; where `left` is given as the columns from there on. From several
+        threads, in any order."""
+        place = [slice(start, start + band.shape[0])]
+        if left is not None:
+            place.append(slice(left, left + band.shape[1]))
+        self.keep(band, self.out[tuple(place)], blend=self._blend and self._blend.part(tuple(place)))
 
-    def keep(self, band: Array, target: Array, *, planes: bool = False) -> None:
-        """Keeps `band` in `target`: a part of the output, or what somebody else will put there.
+    def keep(self, band: Array, target: Array, *, planes: bool = False, blend: Blend | None = None) -> None:
+        """Keeps `band` in `target`: a part of the output, or, unless it `mixes`, what somebody else will put there.
 
-        `planes`: the channels are the first of three axes. The band is used up.
+        `planes`: the channels are the first of three axes; `blend` is the part of that of the output. The band is used
+        up.
         """
         if self._bias is not None:
             view, bias = per_channel(band, self._bias, planes=planes)
             view += bias
         if self._curve is not None:
             self._curve.bend(band, planes=planes)
+        if blend is not None:
+            band = blend.of(band)
         band = self._storage.ranged(band)
         if band.__array_interface__["data"] == target.__array_interface__["data"]:
             return  # it was made there

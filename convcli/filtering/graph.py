@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -206,6 +207,10 @@ class Convolved(Node):
         self.tally = sink.tally
         constraints = Constraints(algorithm=self.algorithm, fine=fine) if self.algorithm or fine else FREE
         kernel = self._kernel
+        if kernel.threshold and self._part.array.dtype.kind == "f":
+            # A part of white, which is another one than that of floats in what is made of integers.
+            least = kernel.threshold * self.white if kernel.threshold < 1 else kernel.threshold
+            kernel = kernel.remembered(("threshold", least), partial(kernel.replace, threshold=least))
         if kernel.looks:
             kernel = kernel.guided(self._guide.array if self._guide else None, self.white)
         return kernel.cuts(self._part.array, self.axes, self._work, sink, constraints)
@@ -220,6 +225,8 @@ class Convolved(Node):
         if self._guide and self._kernel.is_supplied:
             guide = self._guide.node
             reads[guide] = [cut, *(reads[guide] if guide is source else [])]
+        if self._kernel.has_effect:
+            reads[source] = [cut, *reads[source]]
         return reads
 
     @property

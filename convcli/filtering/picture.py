@@ -105,8 +105,6 @@ class Picture:
         self.shape = (*self.stages[-1].size_out, self._colours + self._has_alpha)
         self._enters = (*outline.shape[:-1], means.count)
         self.tally = Tally()
-        #: Whether it is read and written in bands, and never there whole.
-        self.in_bands = False
         #: Whether colours leave multiplied by alpha; where they are read so that can be set to false.
         self.premultiplied = self._premultiplied and self._has_alpha
 
@@ -135,14 +133,8 @@ class Picture:
     def is_direct(self) -> bool:
         """Whether the last kernel's results go straight to where they stay: nothing else of full size is made."""
         chain = self._chain
-        apart = any((k.has_effect and not self._mixes_whole) or as_network(k) for k in chain.kernels)
-        mixes = chain.effect or chain.nodata is not None or apart
+        mixes = chain.effect or chain.nodata is not None or any(map(as_network, chain.kernels))
         return not (self._selection or self._has_alpha or mixes)
-
-    @property
-    def _mixes_whole(self) -> bool:
-        """Whether a kernel alone mixes all of its results with samples in memory, which is fastest."""
-        return len(self._chain.kernels) == 1 and not self.in_bands
 
     def begin(self, source: Node, opaque: Callable[[], bool]) -> None:
         """Lays out what is computed; `opaque` looks whether all of the alpha of `source` is full.
@@ -184,7 +176,7 @@ class Picture:
         if self._repeated:
             colour = Part(colour.node, repeated=3)
         last = self._chain.kernels[-1]
-        mixes = self._chain.effect or self._chain.nodata is not None or (last.has_effect and not self.is_direct)
+        mixes = self._chain.effect or self._chain.nodata is not None
         if transparent or self.measured or as_network(last) or mixes:
             self._run_chain(colour, transparent=transparent)
             return
@@ -323,9 +315,6 @@ class Picture:
     def _linked(self, part: Part, kernel: Kernel, shape: Sequence[int]) -> Part:
         """One kernel or network of the chain on a part of a node, as floats."""
         network = as_network(kernel)
-        if not network and kernel.has_effect:
-            mixing = effects.Mixing(gain=kernel.gain, threshold=kernel.threshold, white=self._top)
-            return mixing.of(part, Part(self._convolved(part, kernel.bare, shape)))
         if not network:
             return Part(self._convolved(part, kernel, shape))
         return networks.laid_out(network, part, self._axes, self._top, self._convolved)

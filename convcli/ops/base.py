@@ -324,11 +324,12 @@ class Kernel(Placed):
         Arithmetic is in `dtype`; results go to `sink`. Raises `ShapeError` where kernel and array do not fit.
         """
         if self.has_effect:
-            from convcli.ops.running import mixing
-
             folded = self.folded
-            mixes = folded.has_effect
-            return mixing(self, x, axes, dtype, sink) if mixes else folded.cuts(x, axes, dtype, sink, constraints)
+            if not folded.has_effect:
+                return folded.cuts(x, axes, dtype, sink, constraints)
+            self.check_effect(x.shape[:-1], axes, x.shape[-1])
+            blend = engine.Blend(x, self.gain, engine.least_change(self.threshold, x.dtype))
+            return self.bare.cuts(x, axes, dtype, sink.mixing(blend), constraints)
         if not self.is_linear:
             bias = None if self.bias is None else self.bias.array.reshape(-1).astype(dtype)
             sink = sink.finishing(bias, self.activation.curve(dtype) if self.activation else None)

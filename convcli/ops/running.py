@@ -12,12 +12,9 @@ from convcli.engine.plan import Constraints
 if TYPE_CHECKING:
     import numpy as np
 
-    from convcli.engine import Call, Cuts, Sink
+    from convcli.engine import Call
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.ops.base import Kernel
-
-#: Bytes of a band of results that are mixed with the samples.
-BAND_BYTES = 1 << 20
 
 
 def call_for(
@@ -40,29 +37,6 @@ def call_for(
         )
 
     return kernel.remembered(("call", x.shape, x.dtype, axes, planes, dtype, algorithm, native), make)
-
-
-def mixing(kernel: Kernel, x: Array, axes: str, dtype: DTypeLike, sink: Sink) -> Cuts:
-    """The `cuts` of a kernel with an effect that is not in its weights: all results, which are mixed in bands then."""
-    kernel.check_effect(x.shape[:-1], axes, x.shape[-1])
-    y = engine.results(sink.out.shape, dtype)
-    plain = kernel.bare.cuts(x, axes, dtype, engine.Sink(y))
-    threshold = engine.least_change(kernel.threshold, x.dtype)
-    rows = max(1, BAND_BYTES // max(1, y[:1].nbytes))
-
-    def work(cut: tuple[int, int]) -> None:
-        # Not before: the input may be made by and by.
-        source = engine.settled(x)
-
-        def band(cut: tuple[int, int]) -> None:
-            some = slice(*cut)
-            engine.mixed(y[some], source[some], y[some], kernel.gain, threshold)
-            sink.store(y[some], cut[0])
-
-        plain.run()
-        engine.Cuts(band, [(start, min(start + rows, len(y))) for start in range(0, len(y), rows)]).run()
-
-    return engine.Cuts(work, [(0, len(y))])
 
 
 def runner(

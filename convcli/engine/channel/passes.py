@@ -171,10 +171,14 @@ def keep_planes(planes: Floats, sink: Sink, top: int, left: int) -> None:
 
     They become pixels last: of bytes there are less to put together than of floats.
     """
-    target = sink.out[top : top + planes.shape[1], left : left + planes.shape[2]]
-    if len(planes) == 1:
-        sink.keep(planes[0, ..., None], target)
+    if len(planes) == 1 or sink.mixes:
+        pixels = planes[0, ..., None]
+        if len(planes) > 1:
+            pixels = scratch("passed pixels", (*planes.shape[1:], len(planes)), planes.dtype)
+            join(planes, pixels)
+        sink.store(pixels, top, left)
         return
+    target = sink.out[top : top + planes.shape[1], left : left + planes.shape[2]]
     rounded = scratch("kept", planes.shape, target.dtype)
     sink.keep(planes, rounded, planes=True)
     join(rounded, target)
