@@ -59,6 +59,10 @@ OVERFLOW = 1 << 30
 _DEPTHS: dict[np.dtype[Any], int] = {np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}
 
 
+#: Bytes of results that are mixed with samples at a time: they, and what is made of them, stay in a core's cache.
+_BLENDED_BYTES = 1 << 19
+
+
 class Tally:
     """Samples that rounding alone would not have brought inside the limits, and those that are NaN or infinite."""
 
@@ -143,10 +147,12 @@ class Sink:
     def store(self, band: Array, start: int, left: int | None = None) -> None:
         """Keeps `band` as the rows from `start` on; where `left` is given as the columns from there on. From several
         threads, in any order."""
-        place = [slice(start, start + band.shape[0])]
-        if left is not None:
-            place.append(slice(left, left + band.shape[1]))
-        self.keep(band, self.out[tuple(place)], blend=self._blend and self._blend.part(tuple(place)))
+        rows = band.shape[0] if self._blend is None else max(1, _BLENDED_BYTES // max(1, band[:1].nbytes))
+        columns = () if left is None else (slice(left, left + band.shape[1]),)
+        for first in range(0, band.shape[0], rows):
+            some = band[first : first + rows]
+            place = slice(start + first, start + first + some.shape[0]), *columns
+            self.keep(some, self.out[place], blend=self._blend and self._blend.part(place))
 
     def keep(self, band: Array, target: Array, *, planes: bool = False, blend: Blend | None = None) -> None:
         """Keeps `band` in `target`: a part of the output, or, unless it `mixes`, what somebody else will put there.
