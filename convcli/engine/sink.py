@@ -140,9 +140,13 @@ class Sink:
         plain = self.keeps(dtype) and not self._counted
         return self.out if plain and (exact or not self._storage.alike) else None
 
-    def keeps(self, dtype: DTypeLike) -> bool:
-        """Whether samples of `dtype` are kept as they are, to the last bit: nothing is done with them first."""
-        return self.out.dtype == dtype and self._unchanged and self._final and not self._blend
+    def keeps(self, dtype: DTypeLike, *, cut: bool = False) -> bool:
+        """Whether samples of `dtype` are kept as they are, to the last bit: nothing is done with them first.
+
+        With `cut` some of the bytes were cut off, which is not to be where they are counted.
+        """
+        uncounted = not (cut and self._counted and self.out.dtype == np.uint8)
+        return self.out.dtype == dtype and self._unchanged and self._final and not self._blend and uncounted
 
     def store(self, band: Array, start: int, left: int | None = None) -> None:
         """Keeps `band` as the rows from `start` on; where `left` is given as the columns from there on. From several

@@ -336,7 +336,7 @@ class Kernel(Placed):
         from convcli.ops.running import call_for
 
         algorithm = constraints.algorithm
-        native = call_for(self, x, axes, dtype, algorithm, native=True) if sink.keeps(x.dtype) else None
+        native = call_for(self, x, axes, dtype, algorithm, native=True) if sink.keeps(x.dtype, cut=True) else None
         target = sink.out if native else sink.target(dtype)
         if call := native or call_for(self, x, axes, dtype, algorithm):
             # Nothing is looked at yet: the input may be made by and by.

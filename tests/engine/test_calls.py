@@ -207,6 +207,23 @@ def test_means_of_integers_are_made_as_such(dtype: str, monkeypatch: pytest.Monk
             assert np.abs(kernel.apply(x, dtype="float32") - exact).max() <= 1e-5 * np.iinfo(dtype).max
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_bytes_by_few_whole_numbers_take_one_call(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = convcli.load("sharpen")
+    x = RNG.integers(0, 256, (61, 47, channels), dtype=np.uint8)
+    dtypes: list[Any] = []
+    filter2d = cv2.filter2D
+    monkeypatch.setattr(
+        cv2, "filter2D", lambda picture, *a, **k: dtypes.append(picture.dtype) or filter2d(picture, *a, **k)
+    )
+    counted = filter_pixels(x, Chain([kernel]))
+    uncounted = filter_pixels(x, Chain([kernel]), counted=False)
+    assert dtypes == ["float32", "uint8"]  # only of floats can be told what was cut off
+    assert counted.below > 0 < counted.above
+    assert uncounted.below == uncounted.above == 0
+    np.testing.assert_array_equal(uncounted.array, counted.array)
+
+
 def test_matrices_hold_any_border() -> None:
     """Those that OpenCV has no rule for, too; a number is no sum of samples."""
     for border, mode in {"wrap": "wrap", "reflect": "reflect"}.items():

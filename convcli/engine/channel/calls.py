@@ -56,12 +56,19 @@ def _cost_of_matrices(x: Signature, rank: int, windows: Sequence[Window]) -> flo
 
 
 def _native_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
-    """Integers from integers: their means."""
+    """Integers from integers, as rounded floats would be: their means, and bytes by few taps that are integers."""
     plain = whole.fits(x.shape, taps.shape, windows, border, parts=False) and whole.is_same_size(x.shape, windows)
-    if not plain or max(window.dilation for window in windows) > 1 or not whole.blurs(taps, x.dtype, x.algorithm):
+    if not plain or max(window.dilation for window in windows) > 1:
         return None
-    filtered = whole.blur_filter(taps, windows, border)
-    return _blurred(filtered) if is_call(whole.BLURRING * math.prod(x.shape)) else None
+    samples = math.prod(x.shape)
+    if whole.blurs(taps, x.dtype, x.algorithm):
+        return _native(whole.blur_filter(taps, windows, border)) if is_call(whole.BLURRING * samples) else None
+    if not whole.takes_bytes(taps, x.dtype) or not whole.are_integers(taps):
+        return None
+    plan = plan_for(taps, x.shape, algorithm=x.algorithm, calls=True)
+    if plan.algorithm != "direct" or not is_call(plan.cost * samples):
+        return None
+    return _native(whole.filter_of(plan, taps, windows, border))
 
 
 def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> tuple[float, Call] | None:
@@ -104,7 +111,7 @@ def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border
     return cost, call
 
 
-def _blurred(filtered: Callable[..., Any]) -> Call:
+def _native(filtered: Callable[..., Any]) -> Call:
     """Integers to integers."""
 
     def call(picture: Array, out: Array | None) -> Array:

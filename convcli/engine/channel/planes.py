@@ -173,9 +173,8 @@ def _direct(work: Correlation, plan: Plan) -> Cuts:
     """By `filter2D`, to where the result goes if that can be, else by way of floats."""
     x, taps, sink = work.x, work.taps, work.sink
     filtered = whole.filter_of(plan, taps, work.windows, work.border)
-    exact = x.dtype == "uint8" and whole.are_integers(taps)
-    native = x.dtype == "uint8" and taps.size <= whole.NATIVE_AREA
-    out = sink.native(x.dtype, exact=exact) if native else sink.target(taps.dtype)
+    native = whole.takes_bytes(taps, x.dtype)
+    out = sink.native(x.dtype, exact=whole.are_integers(taps)) if native else sink.target(taps.dtype)
     if out is not None and x.dtype == out.dtype and opencv_layout(one_channel(out)):
         return whole.filter_to(work, filtered, out)
     return whole.filter_bands(work, filtered)

@@ -25,6 +25,7 @@ from convcli.engine.facts import Facts
 from convcli.engine.geometry import Gather, Window
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Plan, separates_by_call
+from convcli.engine.sink import OVERFLOW
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
@@ -223,9 +224,14 @@ def blur_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter:
     return partial(cv2.blur, ksize=taps.shape[::-1], anchor=anchor, borderType=RULES[border])
 
 
+def takes_bytes(taps: Floats, dtype: np.dtype[Any]) -> bool:
+    """Whether `filter2D` is to make bytes of bytes: of sums beyond 32-bit integers it makes black where white is."""
+    return bool(dtype == np.uint8 and taps.size <= NATIVE_AREA and 255 * np.abs(taps).sum() < OVERFLOW)
+
+
 def are_integers(taps: Floats) -> bool:
-    """Whether bytes are filtered with these taps without any rounding."""
-    return bool((taps == np.rint(taps)).all())
+    """Whether bytes are filtered with these taps without any rounding: they are integers, and floats hold all sums."""
+    return bool((taps == np.rint(taps)).all() and 255 * np.abs(taps).sum() < 1 << np.finfo(taps.dtype).nmant + 1)
 
 
 def halves(taps: Floats, windows: Sequence[Window], border: str) -> bool:
