@@ -61,7 +61,6 @@ def test_outputs_are_those_of_the_definition(
             assert np.abs(np.moveaxis(planes, 0, -1) - exact).max() <= bound
         with monkeypatch.context() as patch:
             patch.setattr("convcli.engine.plan.CALL_LIMIT", 0)
-            patch.setattr(resized, "ROUNDED_BYTES", 64)
             patch.setattr(resized, "BAND_BYTES", 64)
             assert np.array_equal(kernel.replace().apply(x), y)
 

@@ -37,8 +37,8 @@ CHANNELS = 4
 CUBIC = -0.75
 #: Nanoseconds on one core for an output sample, about.
 RESIZED = 0.4
-#: Bytes of the floats that a band makes, where they are not the result, and where they are.
-ROUNDED_BYTES, BAND_BYTES = 1 << 20, 1 << 23
+#: Bytes of the floats that a band makes. Each makes strips and pads them: short ones cost more than the cache gives.
+BAND_BYTES = 1 << 23
 #: Dtypes of which `resize` moves samples.
 _MOVED = frozenset(map(np.dtype, ("u1", "i1", "u2", "i2", "i4", "f4", "f8")))
 
@@ -163,8 +163,7 @@ def resized_cuts(x: Array, taps: Floats, windows: Sequence[Scatter], border: str
         sink.store(y, outputs.start)
 
     row = down * across * width * x.shape[2] * np.dtype(dtype).itemsize
-    most = (ROUNDED_BYTES if out is None else BAND_BYTES) // row
-    count = 2 * -(-height // (2 * max(most, 8 * (resizing.reach + 1))))
+    count = 2 * -(-height // (2 * max(BAND_BYTES // row, 8 * (resizing.reach + 1))))
     # Strips at the ends of a band lie within it.
     count = count if height >= count * max(1, 3 * resizing.reach) else 1
     return Cuts(band, list(itertools.pairwise(down * (height * number // count) for number in range(count + 1))))

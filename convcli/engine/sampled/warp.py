@@ -31,16 +31,15 @@ if TYPE_CHECKING:
     #: Columns of outputs, and of the window that they read.
     Sources = Sequence[tuple[slice, slice]]
 
-#: The widest window that places of stored offsets are counted in, so that they are known to 1/100,000 of a pixel: below
-#: 128 float32's steps are half as large as above, where few should lie.
-SPAN = 5 * BLOCK // 4
+#: The widest window that places are counted in: below 256 float32 knows them to 1/100,000 of a pixel.
+SPAN = 2 * BLOCK
 #: Windows lie no further out than whole numbers that float32 tells apart.
 FARTHEST = 1 << 22
 #: The narrowest part that is worth a call of its own.
 NARROW = 64
 #: Outputs whose taps read far away go in parts of so many rows and columns: turned by any angle their window is
-#: narrower than 128 samples.
-FAR = (64, 96)
+#: narrower than `SPAN`, and most of it lies below 128, where float32's steps are half as large.
+FAR = (128, 96)
 #: The same for bytes that are moved: an error of 1/30,000 of a pixel is a hundredth of what rounding them is.
 BYTES_SPAN, BYTES_FAR = 4 * BLOCK, (BLOCK, 2 * BLOCK)
 #: Places that are made at a time: they are read while they are in the cache.
