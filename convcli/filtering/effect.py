@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ from convcli.engine.threads import Cut, Cuts
 from convcli.errors import ShapeError, UsageError
 from convcli.filtering import opacity
 from convcli.filtering.graph import Convolved, InMemory, Node, Part, Pointwise
+from convcli.ops import tensors
 from convcli.records import record
 from convcli.spec import from_mapping
 
@@ -112,13 +114,37 @@ class Effect:
         plane = _whole(node)
         return InMemory(np.broadcast_to(plane, (*shape[:-3], *plane.shape)))
 
-    def _of_picture(self, height: int, width: int, rows: slice, columns: slice) -> Node:
+    def reaches(self, height: int, width: int) -> tuple[slice, slice]:
+        """The rows and columns in which a region's shares, soft edges included, are not 0."""
+        assert self.region is not None
+        rows, columns = (
+            np.flatnonzero(_line(n, inside, self.feather))
+            for n, inside in zip((height, width), self.region.inside(height, width), strict=True)
+        )
+        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+    def within(self, rows: slice, columns: slice, height: int, width: int) -> Effect:
+        """The same on some rows and columns of a picture of this size. Raises ShapeError where a mask doesn't fit."""
+        assert self.region is not None
+        down, across = self.region.inside(height, width)
+        region = Region(
+            width=across.stop - across.start, height=down.stop - down.start, x=across.start - columns.start,
+            y=down.start - rows.start,
+        )  # fmt: skip
+        where = self.where and tensors.of_array(self._shares(height, width)[rows, columns])
+        return replace(self, region=region, where=where)
+
+    def _shares(self, height: int, width: int) -> Array:
         assert self.where is not None
         shares = self.where.native
         if shares.shape != (height, width):
             sizes = f"{shares.shape[1]}x{shares.shape[0]}", f"{width}x{height}"
             hint = "a mask has the size of the picture, pixel for pixel"
             raise ShapeError(f"the mask of --where is {sizes[0]}, the picture {sizes[1]}", hint=hint)
+        return shares
+
+    def _of_picture(self, height: int, width: int, rows: slice, columns: slice) -> Node:
+        shares = self._shares(height, width)
         inside: Array = np.zeros((height, width, 1), shares.dtype)
         inside[rows, columns, 0] = shares[rows, columns]
         node = InMemory(inside)

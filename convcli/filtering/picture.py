@@ -29,13 +29,14 @@ from convcli.records import late
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
-    from convcli.filtering import effect as effects, networks, nodata
+    from convcli.filtering import effect as effects, networks, nodata, part as parts
+    from convcli.filtering.part import Pasted
     from convcli.filtering.selection import Selection
     from convcli.networks.runnable import NetworkKernel
     from convcli.ops import Kernel
 else:
     effects, networks = late("convcli.filtering.effect"), late("convcli.filtering.networks")
-    nodata = late("convcli.filtering.nodata")
+    nodata, parts = late("convcli.filtering.nodata"), late("convcli.filtering.part")
 
 #: What is said of a grey picture that goes to a filter bank for three channels.
 REPEATED = "a grey picture, filtered as three equal channels"
@@ -59,6 +60,7 @@ class Picture:
         self._source_dtype, self._top = np.dtype(outline.dtype), white(outline.dtype)
         self.kept = Kept.of(chain, self._source_dtype)
         self.dtype = self.kept.dtype
+        self._asked = outline, chain
         chain = chain.mixing_within(self.kept.mode)
         self._chain, self._treatment, self._counted = chain, treatment, counted
         self._axes = outline.spatial
@@ -152,8 +154,9 @@ class Picture:
         #: Kernels whose offsets look at the picture.
         self._looking: list[Convolved] = []
         #: Where the result lies in rows of its own as the last kernel makes it, that node.
-        self.final: Convolved | None = None
-        self._direct: Convolved | None = None
+        self.final: Convolved | Pasted | None = None
+        self._direct: Convolved | Pasted | None = None
+        self._part: Picture | None = None
         self._shares: Node | None = None
         self._ends = Ends()
         self._mask: Node | None = None
@@ -163,6 +166,8 @@ class Picture:
         self._stays = self._is_identity()
         if self._stays:
             self.nodes = [source]
+            return
+        if self._chain.effect and self._is_like(source) and self._begin_part(source, opaque, self._chain.effect):
             return
         # What a border of zeros shows is transparent, too.
         zeros = any(kernel.border == "zero" and not as_network(kernel) for kernel in self._chain.kernels)
@@ -187,6 +192,26 @@ class Picture:
         self._direct = self._convolved(x, kernel, self.stages[-1].shape_out, sink_storage, self.dtype)
         self.final = None if self._has_alpha else self._direct
         self.nodes = [self._direct]
+
+    def _begin_part(self, source: Node, opaque: Callable[[], bool], effect: effects.Effect) -> bool:
+        """Lays out what is computed of a part, the rest being a copy; False where all of it is filtered."""
+        outline, chain = self._asked
+        place = parts.place_of(self._chain, self.stages, effect, self._axes)
+        if place is None:
+            return False
+        chain = replace(chain, effect=effect.within(*place, *outline.shape[:2]))
+        self._part = Picture(parts.outline_of(outline, place), chain, self._treatment, counted=self._counted)
+        self._part.premultiplied = self.premultiplied
+        self._part.begin(parts.Cropped(source, place), opaque)
+        self._direct = self.final = parts.Pasted(source, self._part, place)
+        self.nodes = [self._direct]
+        return True
+
+    def _is_like(self, source: Node) -> bool:
+        """Whether samples that stay as they are are those of the source."""
+        covered = self._treatment.background is not None and self._stored.alpha
+        same = (source.shape, source.dtype, self.kept.scale) == (self.shape, self.dtype, 1) and not covered
+        return same and self._premultiplied == self.premultiplied
 
     def _opaque(self, source: Node) -> Node:
         """The colours of a picture whose alpha is dropped."""
@@ -331,6 +356,9 @@ class Picture:
 
     def end(self) -> None:
         """Gives up what was made on the way."""
+        if self._part:
+            self._part.end()
+            self.notes = tuple(dict.fromkeys((*self.notes, *self._part.notes)))
         self.notes += tuple(dict.fromkeys(node.limited for node in self._looking if node.limited))
         for name in (
             "nodes",
@@ -338,6 +366,7 @@ class Picture:
             "_looking",
             "final",
             "_direct",
+            "_part",
             "_shares",
             "_source",
             "_entered",
@@ -367,7 +396,7 @@ class Picture:
             out[...] = self._source.array[start:stop]
         elif self._direct:
             rows = self._direct.array[start:stop]
-            if self._has_alpha:
+            if self._has_alpha and not self._part:
                 alpha = np.full((*rows.shape[:-1], 1), self.kept.white, self.dtype)
                 opacity.join(out, rows, alpha)
             elif rows.__array_interface__["data"] != out.__array_interface__["data"]:
@@ -397,10 +426,8 @@ class Picture:
 
     def _restore(self, out: Array, mask: Node, start: int, stop: int) -> None:
         """Puts samples outside of the mask back as they were, to the last bit, where they are of the same kind."""
-        source = self._source.array[start:stop]
-        covered = self._treatment.background is not None and self._stored.alpha
-        same = (source.shape, source.dtype, self.kept.scale) == (out.shape, out.dtype, 1) and not covered
-        if same and self._premultiplied == self.premultiplied:
+        if self._is_like(self._source):
+            source = self._source.array[start:stop]
             np.copyto(out, source, where=mask.array[start:stop] < effects.NOTHING)
 
     @property

@@ -98,6 +98,36 @@ def test_outside_of_the_mask_every_bit_stays(
     assert abs(done.astype(int) - bare.astype(int)).max() <= 1
 
 
+@pytest.mark.parametrize("border", ["reflect", "symmetric", "replicate", "wrap", "zero", "40"])
+@pytest.mark.parametrize("region", ["9x8+0+0", "20x9+40+48", "12x12+30+20", "70x5+0+30", "3x60+67+0"])
+@pytest.mark.parametrize("kernels", [
+    ["{weights: [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]}"], ["gaussian:sigma=2", "sharpen:threshold=.1"], ["sobel"],
+    ["{weights: [[1], [0], [0], [0], [0], [1]], padding: [[5, 0], 0], divisor: sum}", "box:size=3"], ["swirl"],
+])  # fmt: skip
+def test_a_part_is_filtered_as_all_of_it_is(
+    kernels: list[str], region: str, border: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kernels == ["sobel"] and border == "40":
+        border = "zero"
+    loaded = [convcli.load(kernel) for kernel in kernels]
+    if kernels != ["sobel"]:
+        loaded = [kernel.replace(border=border) for kernel in loaded]
+    mask = tensors.of_array(RNG.integers(0, 256, (60, 70), np.uint8))
+    for number, (fields, channels, treatment) in enumerate([
+        ({}, 3, Treatment()), ({"amount": 2, "threshold": 0.05}, 4, Treatment()),
+        ({"where": mask}, 4, Treatment(linear=True)), ({"feather": 2}, 1, Treatment()),
+        ({"amount": 0.5, "where": mask, "feather": 1.5}, 3, Treatment(channels=("luma",))),
+    ]):  # fmt: skip
+        x = picture(channels=channels)
+        chain = Chain(loaded, effect=Effect(**fields, region=Region.parse(region)))
+        part = filter_pixels(x, chain, treatment, channels=Channels.of(channels))
+        with monkeypatch.context() as patch:
+            patch.setattr("convcli.filtering.part.place_of", lambda *_: None)
+            whole = filter_pixels(x, chain, treatment, channels=Channels.of(channels))
+        assert np.array_equal(part.array, whole.array), number
+        assert (part.below, part.above, part.notes) == (whole.below, whole.above, whole.notes)
+
+
 @pytest.mark.parametrize("text, rows, columns", [
     ("30x20+10+5", (5, 25), (10, 40)), ("30x20", (0, 20), (0, 30)), ("30x20-10-5", (0, 15), (0, 20)),
     ("50%x50%+10+10", (10, 40), (10, 45)), ("50x50%", (0, 30), (0, 35)), ("300x300+60+50", (50, 60), (60, 70)),
