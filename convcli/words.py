@@ -124,6 +124,32 @@ KERNELS = (
     Word("oil paint painting", "brush", ""),
 )  # fmt: skip
 
+#: What `compare` has a row of its own for.
+LAYERS = (
+    Word("dense conv conv2d nn.conv2d convolution regular full normal", "standard", ""),
+    Word("separable", "spatially-separable", ""),
+    Word("depthwise-separable-conv separableconv2d dsc dwsep", "depthwise-separable", ""),
+    Word("atrous atrous-conv dilation", "dilated", ""),
+    Word("transpose convtranspose2d conv-transpose conv2dtranspose deconv deconvolution", "transposed", ""),
+    Word("dcn deform deformconv2d deform-conv2d", "deformable", ""),
+    Word("dcnv1", "deformable-v1", ""),
+    Word("dcnv2", "deformable-v2", ""),
+    Word("1x1 conv1x1", "pointwise", ""),
+)  # fmt: skip
+
+#: What `list` is asked for.
+GROUPS = (
+    Word("kernels kernel all filters filter types names everything any * available", "", ""),
+    Word("blurs blurring smoothing smooth lowpass", "blur", ""),
+    Word("sharpening sharp", "sharpen", ""),
+    Word("edge-detection edge-detect gradients derivatives", "edges", ""),
+    Word("resizing scaling scale resampling upsampling downsampling", "resize", ""),
+    Word("warps warping distort distortion", "warp", ""),
+    Word("color colors colours grayscale greyscale gray", "colour", ""),
+    Word("mine personal custom user", "own", ""),
+    Word("artistic art painting effects", "paint", ""),
+)  # fmt: skip
+
 #: Filters that no kernel is, each with what does something like it, if there is such.
 NO_CONVOLUTIONS = (
     Word("median medianblur median-filter despeckle", "smooth-edges", "it sorts the samples under its window"),
@@ -175,6 +201,12 @@ def plain(word: str) -> str:
 def lookup(word: str, table: tuple[Word, ...]) -> Word | None:
     """The row of a table that a word is in."""
     return next((row for row in table if word in row.names.split() or plain(word) in row.names.split()), None)
+
+
+def group(word: str) -> str:
+    """What `list` looks for by a word: a group by its other names; nothing where all kernels are meant."""
+    row = lookup(word, GROUPS)
+    return row.answer if row else word.lower()
 
 
 def field(text: str) -> str:

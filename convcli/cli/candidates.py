@@ -115,7 +115,7 @@ def _kernels(word: str, *, files: bool = True) -> Iterator[Candidate]:
     listed = [name for name in known if name.startswith(word)]
     texts = _abouts() if listed else {}
     for name in sorted(listed):
-        yield name, texts.get(name, "")
+        yield name, texts.get(name, "") or _about(name)
     if files and not listed:
         yield FILES, ""
 
@@ -127,6 +127,18 @@ def _abouts() -> dict[str, str]:
     from convcli import answers
 
     return {row["name"]: row["about"] for row in json.loads(answers.read("list.json") or '{"rows": []}')["rows"]}
+
+
+def _about(name: str) -> str:
+    """What a kernel or network of one's own is for, as its file says."""
+    from convcli.errors import ConvcliError
+    from convcli.networks import file
+    from convcli.spec.library import located, read
+
+    try:
+        return (file.load(located(name)) or read(name)).about
+    except ConvcliError:
+        return "(its file has a mistake)"
 
 
 def _fields(name: str, written: str) -> Iterator[Candidate]:

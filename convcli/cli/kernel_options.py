@@ -81,7 +81,10 @@ def _combined(sources: Sequence[str], by: str, nodes: Mapping[str, Node]) -> Ker
 
 
 def _network(source: str) -> Kernel | None:
-    """The network in a file; None where `source` is a kernel."""
+    """The network in a file, or of a name in the folders of one's own; None where `source` is a kernel."""
+    from convcli.spec.library import located
+
+    source = located(source)
     if ".yaml" not in source and ".yml" not in source:
         return None
     from convcli.networks import runnable

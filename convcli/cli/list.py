@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from convcli import answers
 from convcli.cli.layout import Command
 from convcli.cli.options import report_format
 from convcli.errors import ConvcliError, UsageError, suggestion
@@ -33,8 +34,11 @@ def command(words: Sequence[str], format_: str) -> None:
     """
     from convcli.reports import Column, Table, write
     from convcli.reports.screen import styled
+    from convcli.words import group
 
-    shown = [row for row in [*kernels(), *_own_kernels()] if all(word.lower() in _text(row) for word in words)]
+    rows = [*kernels(), *_own_kernels()]
+    words = [word for word in map(group, words) if word]
+    shown = [row for row in rows if all(_is_about(row, word) for word in words)]
     if not shown:
         raise _no_kernel(words)
     brief = format_ == "table" and styled(sys.stdout)
@@ -73,7 +77,7 @@ def _own_kernels() -> list[dict[str, Any]]:
     rows, shipped = [], names()
     for name, path in own().items():
         try:
-            rows.append(_row(str(path)) | {"group": "own", "file": str(path)})
+            rows.append((_network_row(str(path)) or _row(str(path))) | {"group": "own", "file": str(path)})
         except ConvcliError as error:
             click.echo(f"Warning: {str(error).splitlines()[0]}", err=True)
         if name in shipped:
@@ -93,18 +97,41 @@ def _row(source: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _network_row(source: str) -> dict[str, Any] | None:
+    """The row of a network of one's own; None where the file is a kernel's."""
+    from convcli.networks import file
+
+    network = file.load(source)
+    if network is None:
+        return None
+    from convcli.networks.runnable import NetworkKernel
+
+    count = NetworkKernel(name=network.name, network=network).weight_count
+    takes = ", ".join((*file.MULTIPLIERS, file.UNTIL))
+    return {"name": network.name, "type": "network", "takes": takes, "taps": "", "parameters": count,
+            "about": network.about}  # fmt: skip
+
+
 def _with_group_before(rows: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], str | None]]:
     return list(zip(rows, [None, *(row["group"] for row in rows)], strict=False))
 
 
-def _text(row: dict[str, Any]) -> str:
+def _text(row: Mapping[str, Any]) -> str:
     return " ".join(row[key] for key in ("name", "group", "type", "takes", "about")).lower()
+
+
+def _is_about(row: Mapping[str, Any], word: str) -> bool:
+    """Whether a word is in a row; a group's name alone is that group."""
+    return row["group"] == word if word in (*GROUPS, "own") else word in _text(row)
 
 
 def _no_kernel(words: Sequence[str]) -> UsageError:
     from convcli.spec import names
     from convcli.words import KERNELS, lookup
 
+    if list(words) == ["own"]:
+        hint = f"they are .yaml files in {answers.own_folders()[-1]}, or in $CONVCLI_PATH"
+        return UsageError("there are no kernels of your own", hint=hint)
     word = lookup(words[0], KERNELS)
     known = word.answer if word else suggestion(words[0], (*names(), *GROUPS))
     known = re.sub(r"did you mean '(.*)'\?", r"\1", known)

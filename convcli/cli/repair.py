@@ -19,6 +19,8 @@ from convcli.cli.problems import StrayError, kernel_meant, problem_of, stray
 from convcli.errors import ConvcliError, closest
 from convcli.words import lookup
 
+#: Layers that `compare` has rows of.
+LAYERS = ("standard", "spatially separable", "depthwise separable", "dilated", "transposed", "deformable", "pointwise")
 #: Mistakes of one line that are put right.
 _MOST = 16
 
@@ -243,9 +245,13 @@ def _kernel_step(line: list[str]) -> tuple[str, list[str]] | None:
         try:
             read(source)
         except ConvcliError:
+            if line[0] == "compare" and (layer := closest(source, LAYERS)):
+                return f"that is {layer}", [*line[:place], layer, *line[place + 1 :]]
             right = kernel_meant(source)
             if right == source:
                 name, fields = split(source)
+                if not fields:
+                    return None
                 name = words.RICHER.get(name, name) if lookup(name, words.KERNELS) is None else name
                 right = f"{name}:{','.join(words.field(part) for part in fields.split(','))}"
             if right:

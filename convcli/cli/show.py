@@ -84,10 +84,12 @@ def command(
         _write_filter(kernels[0], number, sys.stdout)
         return
     from convcli.costs import datasheet
+    from convcli.spec.library import own_file
     from convcli.spec.takes import taken
 
     own = kernels[0].channels[0] if kernels[0].channels else kernels[0].bias.size if kernels[0].bias else 1
     described = facts(kernels[0], options["channels"] or own)
+    described |= {"file": str(path)} if (path := own_file(kernel)) else {}
     takes = [] if kernels[0].type == "network" else taken(kernel, kernels[0], overrides(options))
     if format_ == "json" or as_json:
         write_json(described | {"takes": [dataclasses.asdict(one) for one in takes]}, sys.stdout)

@@ -77,6 +77,8 @@ def _about(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "formula", facts["formula"]
     yield "", facts["orientation"]
     yield "source", facts["source"]
+    if "file" in facts:
+        yield "file", facts["file"]
 
 
 def _part(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 #: The layers of the textbook, and those that kernels are expanded into: 3 -> 128 channels, 3x3, 224x224.
 CHANNELS_IN, CHANNELS_OUT, KERNEL_SIZE = 3, 128, 3
 SIZE = (224, 224)
+TEXTBOOK = tuple(name for name, _ in textbook(channels_out=CHANNELS_OUT))
 AXES = {2: "yx", 3: "zyx"}
 NAME_LENGTH = 32
 
@@ -56,6 +57,8 @@ def subjects(request: Request) -> Lineup:
     """Reads everything that `request` names. Raises `ConvcliError` for what is wrong or can't be."""
     if request.image and request.size:
         raise UsageError("--image and --size both say the size of the input", hint="leave one out")
+    if any(map(_layer_names, request.sources)):  # kernels beside layers become layers, too
+        request = replace(request, out_channels=request.out_channels or CHANNELS_OUT)
     pixels = _pixels(request.image) if request.image else None
     size = tuple(pixels.shape[:2]) if pixels is not None else _size(request.size) if request.size else None
     kernels = _Kernels(request, size or SIZE, CHANNELS_IN if pixels is None else pixels.shape[2])
@@ -68,7 +71,7 @@ def subjects(request: Request) -> Lineup:
     _refuse_unused(request, networks=count > 0, kernels=count < len(networks))
     every: list[Subject] = []
     for source, network in zip(request.sources, networks, strict=True):
-        every += _network(request, network, size) if network else [kernels.subject(source)]
+        every += _network(request, network, size) if network else kernels.subjects(source)
     title = _title(every) if any(subject.network for subject in every) else kernels.title()
     return Lineup(subjects=_unique(every), title=title, notes=(*kernels.notes, *notes), pixels=pixels)
 
@@ -77,7 +80,7 @@ def _read(source: KernelLike, size: tuple[int, ...] | None, notes: list[str]) ->
     """The network in a file, also of an ONNX model; None where it is no network."""
     if not isinstance(source, str | Path):
         return None
-    source = str(source)
+    source = library.located(str(source))
     if not source.endswith(".onnx"):
         return file.load(source)
     from convcli.networks.onnx import reading
@@ -135,16 +138,22 @@ class _Kernels:
 
     def textbook(self) -> Lineup:
         """Every type of kernel as a layer."""
-        request = self._request
-        side = request.kernel_size or KERNEL_SIZE
-        out = request.out_channels or CHANNELS_OUT
-        layers = textbook(channels_out=out, taps=(side, side), groups=request.groups or 1, bias=request.bias)
-        if request.groups:
-            self.notes.append("Depthwise separable layers take no groups.")
+        side = self._request.kernel_size or KERNEL_SIZE
+        out = self._request.out_channels or CHANNELS_OUT
+        every = self._named(TEXTBOOK)
         return Lineup(
-            subjects=tuple(self._as_layer(name, layer) for name, layer in layers), notes=tuple(self.notes),
-            title=f"{side}x{side} kernels, {self._arrow(out)}", hidden=("type", "geometry"),
+            subjects=every, notes=tuple(self.notes), title=f"{side}x{side} kernels, {self._arrow(out)}",
+            hidden=("type", "geometry"),
         )  # fmt: skip
+
+    def _named(self, names: Sequence[str]) -> tuple[Subject, ...]:
+        """The textbook's layers of these names."""
+        request = self._request
+        side, out = request.kernel_size or KERNEL_SIZE, request.out_channels or CHANNELS_OUT
+        layers = textbook(channels_out=out, taps=(side, side), groups=request.groups or 1, bias=request.bias)
+        if request.groups and "depthwise separable" in names:
+            self.notes.append("Depthwise separable layers take no groups.")
+        return tuple(self._as_layer(name, layer) for name, layer in layers if name in names)
 
     def _arrow(self, channels_out: int) -> str:
         return f"{self._layers.channels} -> {channels_out} channels, input {_times(self._layers.size)}"
@@ -157,8 +166,12 @@ class _Kernels:
         on = f"{self._request.image or 'a picture'}, {_times(self._flow.size)}"
         return f"Kernels on {on}, {channels} channel{'s' if channels > 1 else ''}"
 
-    def subject(self, source: KernelLike) -> Subject:
-        """One kernel, as it is or as a layer."""
+    def subjects(self, source: KernelLike) -> Sequence[Subject]:
+        """One kernel, as it is or as a layer; or the layers of a name."""
+        names = _layer_names(source)
+        return self._named(names) if names else [self._subject(source)]
+
+    def _subject(self, source: KernelLike) -> Subject:
         kernel = source if isinstance(source, Kernel) else library.read(source)
         name = _label(source, kernel)
         if self._request.expands:
@@ -194,6 +207,21 @@ class _Kernels:
         except (FieldError, ShapeError) as error:
             place = f"layer '{name}, {self._arrow(layer.channels_out)}'"
             raise UsageError(error.fact, place=place, hint=error.hint) from error
+
+
+def _layer_names(source: KernelLike) -> list[str]:
+    """The textbook's layers that a word stands for, as in the table of all; none where it is a kernel's name."""
+    if not isinstance(source, str) or not re.fullmatch(r"[A-Za-z][\w -]*", source):
+        return []
+    if source in library.names() or source in library.own():
+        return []
+    from convcli.words import LAYERS, lookup, plain
+
+    word = plain(source).replace(" ", "-")
+    row = lookup(word, LAYERS)
+    word = row.answer if row else word
+    names = ((name, name.replace(" ", "-")) for name in TEXTBOOK)
+    return [name for name, whole in names if word in (whole, re.sub(r"-v?\d\w*$", "", whole))]
 
 
 def _label(source: KernelLike, kernel: Kernel) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -67,6 +67,29 @@ def own() -> dict[str, Path]:
             continue
         files = {**{path.stem: path for path in reversed(listed)}, **files}
     return dict(sorted(files.items()))
+
+
+def own_file(source: str) -> Path | None:
+    """The file that a source begins with the name of, where that is a kernel or network of one's own."""
+    base, _ = split(source)
+    if not re.fullmatch(r"[\w.-]+", base) or base in names():
+        return None
+    mine = own()
+    return mine.get(base) or mine.get(_spelled(base, [*names(), *mine]) or "")
+
+
+def located(source: str) -> str:
+    """A source with the name of a kernel or network of one's own replaced by its file."""
+    path, (_, after) = own_file(source), split(source)
+    return source if path is None else f"{path}:{after}" if after else str(path)
+
+
+def _spelled(name: str, known: Iterable[str]) -> str | None:
+    """The one of the known that is a name but for capitals, and underscores for dashes."""
+    from convcli.words import plain
+
+    alike = [one for one in known if plain(one) == plain(name)]
+    return alike[0] if len(alike) == 1 else None
 
 
 def load(source: KernelLike, /, **fields: Any) -> Kernel:
@@ -168,8 +191,10 @@ def split(source: str) -> tuple[str, str]:
 
 
 def _file_named(name: str) -> Path:
-    """The file of a shipped kernel or of one's own. Raises `KernelError`."""
+    """The file of a kernel, shipped or own; Sobel_X is sobel-x where that alone is meant. Raises `KernelError`."""
     shipped, mine = names(), own()
+    if name not in shipped and name not in mine:
+        name = _spelled(name, [*shipped, *mine]) or name
     if name in mine:
         if name in shipped:
             fact = f"'{name}' is a shipped kernel, and {mine[name]} has its name"

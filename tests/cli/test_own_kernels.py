@@ -107,3 +107,41 @@ def test_the_folder_of_the_settings(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.platform", platform)
     assert [Path(folder) for folder in answers.own_folders()] == [Path(expected) / "convcli" / "kernels"]
+
+
+def test_networks_of_ones_own_have_names_too(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    weights = noise(9, 9).astype("f4").reshape(3, 3, 3, 3) / 2000
+    np.savez(folders[0] / "net.npz", **{"first.weight": weights, "first.bias": np.zeros(3, "f4")})
+    text = (
+        "about: A net.\ninput: 8x8x3\nweights: net.npz\nlayers: [{dense: 3, kernel_size: 3, name: first, bias: true}]"
+    )
+    (folders[0] / "mynet.yaml").write_text(text)
+    picture = save(tmp_path / "a.png", noise(12, 16, 3))
+    for name, kernel in (("b", "mynet"), ("c", folders[0] / "mynet.yaml"), ("d", "MyNet")):
+        assert run("apply", picture, "-k", kernel, "-o", tmp_path / f"{name}.tif").code == 0
+    assert read(tmp_path / "b.tif").std() > 1
+    assert np.array_equal(read(tmp_path / "b.tif"), read(tmp_path / "c.tif"))
+    assert np.array_equal(read(tmp_path / "b.tif"), read(tmp_path / "d.tif"))
+    assert run("compare", "mynet", "--json").out == run("compare", folders[0] / "mynet.yaml", "--json").out
+    row = json.loads(run("list", "own", "--json").out)["rows"][1]
+    assert (row["name"], row["type"], row["parameters"], row["about"]) == ("hard", "dense", 3, "Also mine.")
+    rows = {row["name"]: row for row in json.loads(run("list", "own", "--json").out)["rows"]}
+    assert (rows["mynet"]["type"], rows["mynet"]["about"], rows["mynet"]["parameters"]) == ("network", "A net.", 81)
+    assert "mynet\tA net." in run("completion", "bash", "--", "apply", "-k", "myn").out.decode()
+
+
+def test_show_and_completion_tell_of_the_file(folders: tuple[Path, Path]) -> None:
+    assert json.loads(run("show", "soft", "--json").out)["file"] == str(folders[0] / "soft.yaml")
+    assert f"file         {folders[0] / 'soft.yaml'}" in run("show", "soft").out.decode()
+    assert "file" not in json.loads(run("show", "box", "--json").out)
+    assert run("completion", "bash", "--", "show", "sof").out.decode() == "soft\tMine.\n"
+
+
+def test_capitals_and_underscores_are_no_other_name(folders: tuple[Path, Path]) -> None:
+    for written, name in (("Gaussian:sigma=2", "gaussian"), ("SOBEL_X", "sobel-x"), ("SOFT", "soft")):
+        assert convcli.load(written).name == name
+    (folders[0] / "Box.yaml").write_text("weights: [[5]]\n")
+    assert convcli.load("Box").dense_weights().tolist() == [[5]], "the very name comes first"
+    assert convcli.load("box").taps == (5, 5)
+    with pytest.raises(KernelError, match="unknown kernel 'BOX'"):
+        convcli.load("BOX")

@@ -49,8 +49,6 @@ GUESSES = {
     "apply a.jpg -k upsample-3x -o b.png": "apply a.jpg -k upsample-bilinear-2x:stride=3 -o b.png",
     "apply a.jpg -k sharpen --strength 50% -o b.jpg": "apply a.jpg -k sharpen --amount 50% -o b.jpg",
     "apply a.jpg -k blur -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
-    "apply a.jpg -k Gaussian -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",
-    "apply a.jpg -k sobel_x -o b.png": "apply a.jpg -k sobel-x -o b.png",
     "apply a.jpg -k edges -o b.png": "apply a.jpg -k sobel -o b.png",
     "apply a.jpg -k downsample -o b.png": "apply a.jpg -k downsample-2x -o b.png",
     "apply a.jpg -k gausian -o b.jpg": "apply a.jpg -k gaussian -o b.jpg",

@@ -344,3 +344,29 @@ def test_layers_are_random_and_repeatable() -> None:
             runner(placed, None, as_picture=False, algorithm=None)()
             assert placed.kernel is not None
             assert np.isfinite(placed.kernel.apply(np.ones((8, 8, 3), np.float32))).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "rows"),
+    [
+        (["dense"], ["standard"]),
+        (["conv2d", "depthwise_separable"], ["standard", "depthwise separable"]),
+        (["depthwise separable", "pointwise"], ["depthwise separable", "pointwise 1x1"]),
+        (["deformable"], ["deformable v1", "deformable v2"]),
+        (["ConvTranspose2d", "dilated", "separable"], ["transposed 2x", "dilated 2", "spatially separable"]),
+    ],
+)
+def test_words_for_layers_are_the_rows_of_the_table_without_arguments(words: list[str], rows: list[str]) -> None:
+    every = {row["name"]: row for row in json.loads(run("compare", "--kernel-size", "5", "--json").out)["rows"]}
+    some = json.loads(run("compare", *words, "--kernel-size", "5", "--json").out)["rows"]
+    assert [row["name"] for row in some] == rows
+    for row in some:
+        assert (row["params_weights"], row["macs"]) == (
+            every[row["name"]]["params_weights"],
+            every[row["name"]]["macs"],
+        )
+
+
+def test_kernels_beside_layers_are_layers() -> None:
+    rows = json.loads(run("compare", "dense", "sharpen", "--json").out)["rows"]
+    assert [(row["name"], row["params_weights"]) for row in rows] == [("standard", 3456), ("sharpen", 3456)]
