@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine.dtypes import per_channel
+from convcli.engine.dtypes import per_channel, rectify
 from convcli.engine.memory import scratch
 from convcli.records import record
 
@@ -39,7 +39,7 @@ class Curve:
     def bend(self, band: Floats, *, planes: bool = False) -> None:
         """Does it in place to `(*spatial, channels)`; `planes`: the channels are the first of three axes."""
         if self.name == "relu":
-            np.maximum(band, 0, out=band)
+            rectify(band)
         elif self.name == "slope":
             self._slope(band, planes=planes)
         elif self.name == "sigmoid":  # by tanh, which can't overflow
@@ -62,7 +62,7 @@ class Curve:
             np.multiply(band, slopes, out=below)
             np.maximum(band, below, out=band)
             return
-        np.minimum(band, 0, out=below)
+        band.clip(-np.inf, 0, out=below)
         below *= slopes
-        np.maximum(band, 0, out=band)
+        rectify(band)
         band += below

@@ -63,6 +63,14 @@ def settled(x: Array) -> Array:
     return x if plain and x.flags.aligned else np.ascontiguousarray(x)
 
 
+def rectify(x: Floats) -> Floats:
+    """`max(x, 0)`, in place; a NaN stays one.
+
+    numpy's `clip` takes several samples at a time, its `maximum` with one number a single one.
+    """
+    return x.clip(0, np.inf, out=x)
+
+
 def per_channel(band: Floats, numbers: Floats, *, planes: bool = False) -> tuple[Floats, Floats]:
     """A view of `band` and one number, or one per channel, in shapes that fit each other.
 

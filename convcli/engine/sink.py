@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convcli.engine.dtypes import limits, per_channel
+from convcli.engine.dtypes import limits, per_channel, rectify
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def rounding(dtype: DTypeLike, reach: tuple[float, float]) -> Callable[[Floats],
     if dtype == np.uint8:
         if _is_within(reach):
             return cv2.convertScaleAbs
-        return lambda flat: cv2.convertScaleAbs(np.maximum(flat, 0, out=flat))
+        return lambda flat: cv2.convertScaleAbs(rectify(flat))
     depth, zero = _DEPTHS.get(np.dtype(dtype)), cast("Any", 0.0)
     # As rows of one channel: of more than four, OpenCV adds no number to.
     return None if depth is None else lambda flat: cv2.add(flat.reshape(len(flat), -1), zero, dtype=depth)
@@ -252,7 +252,7 @@ def _opencv_rounds(flat: Array, stored: Array, least: float) -> bool:
     if stored.dtype == np.uint8:
         if least <= -0.5:
             # In place: fresh memory takes most of the time.
-            np.maximum(flat, 0, out=flat)
+            rectify(flat)
         _round_magnitudes(flat, stored)
         return True
     depth = _DEPTHS.get(stored.dtype)

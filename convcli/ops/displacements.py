@@ -87,7 +87,7 @@ def _swirl(
     np.sqrt(near, out=near)
     near *= -1 / (p["radius"] * half)
     near += 1
-    np.maximum(near, 0, out=near)
+    near.clip(0, np.inf, out=near)
     np.multiply(near, near, out=turn)
     near *= -2
     near += 3
@@ -186,7 +186,7 @@ def _lens(
     pull *= p["strength"] / (p["radius"] * half) ** 2
     pull -= p["strength"]
     # Nothing beyond the radius: there the sign would turn.
-    (np.minimum if p["strength"] > 0 else np.maximum)(pull, 0, out=pull)
+    pull.clip(*((-np.inf, 0) if p["strength"] > 0 else (0, np.inf)), out=pull)
     for own, same in mirrored:
         np.multiply(y, pull[:, same], out=down[:, own])
         np.multiply(x[:, own], pull[:, same], out=right[:, own])
