@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from convcli.costs.rows import compare
     from convcli.drawing import draw
     from convcli.errors import ConvcliError
+    from convcli.filtering.arrays import apply
     from convcli.ops import Kernel
-    from convcli.spec.library import apply, load, names
+    from convcli.spec.library import load, names
 
 __version__ = "0.1.0"
 __all__ = ["ConvcliError", "Kernel", "__version__", "apply", "compare", "draw", "load", "names", "plan"]
@@ -24,7 +25,7 @@ __all__ = ["ConvcliError", "Kernel", "__version__", "apply", "compare", "draw", 
 _HOMES = {
     "ConvcliError": "convcli.errors",
     "Kernel": "convcli.ops",
-    "apply": "convcli.spec.library",
+    "apply": "convcli.filtering.arrays",
     "compare": "convcli.costs.rows",
     "draw": "convcli.drawing",
     "load": "convcli.spec.library",

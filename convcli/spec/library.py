@@ -20,7 +20,6 @@ from convcli.spec.reader import Unbuilt, of_mapping, of_text
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
     from convcli.spec import matrices, overrides as behind
 
     class Weights(Protocol):
@@ -139,7 +138,7 @@ def read(source: KernelLike, extra: Mapping[str, Node] | None = None) -> Kernel:
     elif isinstance(source, str):
         unbuilt = written(source)
     elif is_array(source) or isinstance(source, list | tuple):
-        if isinstance(source, list | tuple) and _lists_kernels(source):
+        if isinstance(source, list | tuple) and lists_kernels(source):
             raise KernelError(f"{len(source)} kernels where one is taken", hint="convcli.apply(x, [...]) takes several")
         unbuilt = of_mapping({"weights": source}, name="inline")
     else:
@@ -241,42 +240,6 @@ def _text(path: Path) -> str:
         raise KernelError(reason(error), place=str(path), hint=hint) from error
 
 
-def apply(
-    array: ArrayLike, kernel: KernelLike, layout: str | None = None, *,
-    dtype: DTypeLike | None = None,
-) -> Array:  # fmt: skip
-    """`array` filtered with a kernel in any form that `load` takes, or with several, one after the other.
-
-    Between several numbers are floats; they are rounded and clipped once, to what `dtype` (by default that of the
-    array) can hold. See `Kernel.apply` for all else.
-
-    >>> apply([0, 0, 4, 0, 0], ["{weights: [1, 2, 1], divisor: sum}"] * 2, dtype="float64").tolist()
-    [0.5, 1.0, 1.5, 1.0, 0.5]
-    """
-    kernels = [load(source) for source in _chain(kernel)]
-    if len(kernels) == 1:
-        return kernels[0].apply(array, layout, dtype=dtype)
-
-    from convcli.engine.dtypes import work_dtype
-    from convcli.ops.arrays import real_array
-
-    x = real_array(array)
-    kind, between = x.dtype if dtype is None else dtype, work_dtype(x.dtype)
-    for one in kernels[:-1]:
-        rank, x = x.ndim, one.apply(x, layout, dtype=between)
-        if layout and x.ndim > rank:  # what a filter bank makes of one channel has an axis of them, the last
-            layout += "c"
-    return kernels[-1].apply(x, layout, dtype=kind)
-
-
-def _chain(source: KernelLike) -> list[Any]:
-    """The kernels of a list that holds others than numbers; else the one that it is. Raises `KernelError` for none."""
-    if not isinstance(source, list | tuple):
-        return [source]
-    if not source:
-        raise KernelError("a chain of no kernels", hint="a name, or a list of several")
-    return list(source) if _lists_kernels(source) else [source]
-
-
-def _lists_kernels(source: Sequence[Any]) -> bool:
+def lists_kernels(source: Sequence[Any]) -> bool:
+    """Whether a list holds kernels, not numbers."""
     return any(isinstance(one, str | Path | Mapping | Kernel) for one in source)
