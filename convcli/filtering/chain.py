@@ -76,7 +76,10 @@ class Chain:
             fields = {"amount": effect.amount, "threshold": effect.threshold}
             kernels[0] = kernels[0].remembered(("effect", *fields.values()), partial(kernels[0].replace, **fields))
             effect = None
-        return replace(self, kernels=[kernel.folded for kernel in kernels], effect=effect)
+        folded = [kernel.folded for kernel in kernels]
+        if effect is self.effect and all(one is kernel for one, kernel in zip(folded, self.kernels, strict=True)):
+            return self
+        return replace(self, kernels=folded, effect=effect)
 
     def stages(self, spatial: Sequence[int], axes: str, channels: int) -> tuple[Stage, ...]:
         """The stages on an input of these sizes; raises `ShapeError` where one doesn't fit."""

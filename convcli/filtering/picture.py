@@ -330,7 +330,7 @@ class Picture:
 
     def _floats(self, part: Part, kernels: Sequence[Kernel], stages: Sequence[Stage]) -> Part:
         """A chain, or its beginning, on a part of a node, as floats; kernels hand on what the next one reads best."""
-        planes = self._chain.planes(self.stages, part.node.planes)
+        planes = self._chain.planes(self.stages, part.node.planes) if kernels else []
         for kernel, stage, in_planes in zip(kernels, stages, planes, strict=False):
             part = self._linked(part, kernel, stage.shape_out)
             if not as_network(kernel):

@@ -120,8 +120,8 @@ def whole(picture: Picture) -> Array:
                 continue
             node.begin(paging.Held, fine=False)
             run_all(node.work, node.cuts)
-            readers.subtract(node.sources)
             for source in node.sources:
+                readers[source] -= 1
                 if not readers[source] and source not in wanted:
                     source.drop()
 
