@@ -63,6 +63,8 @@ def _about(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield source, facts[source]
     if facts["activation"]:
         yield "activation", facts["activation"]
+    if "effect" in facts:
+        yield "effect", facts["effect"]
     macs = facts["macs_per_output"]
     parts = " (" + ", ".join(f"{name} {value:g}" for name, value in macs.items()) + ")" if len(macs) > 1 else ""
     channels = facts["input_channels"]

@@ -72,6 +72,15 @@ def said(source: Tensor | RuleCall | Branch | None) -> str:
     return str(source) if source else "with the offsets, by the same branch"
 
 
+def effect(kernel: Kernel) -> str:
+    """How results are mixed with the samples `x`, and what of it the weights that are printed hold."""
+    change = "x - K(x)" if kernel.unsharp else "K(x) - x"
+    least = f" where |K(x) - x| >= {kernel.threshold:g}" if kernel.threshold else ""
+    unit = "" if not kernel.threshold else " of white" if kernel.threshold < 1 else " samples"
+    held = "K has the weights above" if kernel.folded.has_effect else "in the weights above"
+    return f"x + {kernel.amount:g} * ({change}){least}{unit}; {held}"
+
+
 def facts(kernel: Kernel, channels: int) -> dict[str, Any]:
     """What `convcli show` tells of a kernel, on an input of `channels`, as plain values."""
     from convcli.costs.weights import part, phase_sums
@@ -109,6 +118,8 @@ def facts(kernel: Kernel, channels: int) -> dict[str, Any]:
     if isinstance(kernel, Deformable):
         entries["offsets"] = said(kernel.offsets)
         entries["mask"] = said(kernel.mask) if kernel.mask or kernel.packed else None
+    if kernel.has_effect:
+        entries["effect"] = effect(kernel)
     entries["notes"] = list(kernel.notes)
-    entries["parts"] = {name: part(weights) for name, weights in kernel.parts().items()}
+    entries["parts"] = {name: part(weights) for name, weights in kernel.folded.parts().items()}
     return entries

@@ -195,6 +195,17 @@ def test_a_plain_amount_is_in_the_weights() -> None:
         assert np.abs(kernel.apply(x) - formula(x, kernel.bare.apply(x), 0.4, 0)).max() < 1e-9
 
 
+@pytest.mark.parametrize("kernel, effect, first", [
+    ("sharpen:amount=.5", "x + 0.5 * (K(x) - x); in the weights above", "0 -0.5    0"),
+    ("gaussian:sigma=1,amount=2,threshold=.1", "where |K(x) - x| >= 0.1 of white; K has the weights above", "1.3e-04"),
+    ("unsharp:amount=1.5,threshold=3", "x + 1.5 * (x - K(x)) where |K(x) - x| >= 3 samples", ""),
+])  # fmt: skip
+def test_show_tells_of_the_effect(kernel: str, effect: str, first: str) -> None:
+    shows = run("show", kernel).out.decode()
+    assert effect in shows and first in shows
+    assert "effect" not in run("show", kernel.partition(":")[0].replace("unsharp", "box")).out.decode()
+
+
 def test_what_is_not_finite_stays_inside_of_the_mask() -> None:
     x = picture("float32", 1)
     x[30, 30] = np.nan
