@@ -34,6 +34,19 @@ class Brief(click.Command):
         *own, help_option = super().get_params(ctx)
         return [*own, self._brief, help_option]
 
+    def make_parser(self, ctx: click.Context) -> Any:
+        # At each short option click looks which long ones are like it, to suggest them, before it looks for short ones.
+        parser: Any = super().make_parser(ctx)
+        match = parser._match_long_opt
+
+        def matched(option: str, value: str | None, state: Any) -> None:
+            if option not in parser._long_opt:
+                raise click.NoSuchOption(option, ctx=ctx)
+            match(option, value, state)
+
+        parser._match_long_opt = matched
+        return parser
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Of a long option with one dash click would take each letter for an option: `-output b.jpg` for `-o utput`.
         for argument in args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import re
@@ -232,7 +233,7 @@ def _text(path: Path) -> str:
         # A shell's <(...) is a pipe, too.
         with streams.opened(path, pipes=path.is_relative_to("/dev")) as file:
             data = streams.read(file, TEXT_LIMIT)
-        return data.decode("utf-8-sig")
+        return data.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         raise KernelError(f"not UTF-8 text (byte {error.start})", place=str(path)) from error
     except OSError as error:
