@@ -26,7 +26,7 @@ else:
     np, memory = late("numpy"), late("convcli.engine.memory")
 
 #: Places whose displacement is worked out at once, all steps of it within the cache.
-STRIP = 1 << 15
+STRIP = 1 << 16
 #: Radians up to which the power series are used; their terms beyond these are below 2e-11.
 SMALL = 0.55
 SINE = (2.0, -1 / 3, 1 / 60, -1 / 2520, 1 / 181440)
@@ -83,27 +83,25 @@ def _swirl(
     y, x, half = _from_middle(rows, columns, size)
     across, mirrored = _magnitudes(x)
     near, turn, sine, versine = _spare(len(y), across.size)
-    np.add(y * y, across * across, out=near)
+    radius = p["radius"] * half
+    np.add((y / radius) ** 2, (across / radius) ** 2, out=near)
     np.sqrt(near, out=near)
-    near *= -1 / (p["radius"] * half)
-    near += 1
+    np.subtract(1, near, out=near)
     near.clip(0, np.inf, out=near)
     np.multiply(near, near, out=turn)
     near *= -2
     near += 3
     turn *= near
     _turned(turn, math.radians(p["angle"]), near, sine, versine)
-    y /= 2
-    x /= 2
-    # Anticlockwise on the screen, where y points down.
+    # Anticlockwise on the screen, where y points down: x sin t - y (1 - cos t) down, -y sin t - x (1 - cos t) right.
+    np.multiply(across / 2, sine, out=near)
+    np.multiply(y / -2, versine, out=turn)
+    sine *= y / -2
+    versine *= across / 2
     for own, same in mirrored:
-        s, v, spare = sine[:, same], versine[:, same], near[:, : x[:, own].size]
-        np.multiply(x[:, own], s, out=down[:, own])
-        np.multiply(y, v, out=spare)
-        down[:, own] -= spare
-        np.multiply(-y, s, out=right[:, own])
-        np.multiply(x[:, own], v, out=spare)
-        right[:, own] -= spare
+        down_by, right_by = (np.subtract, np.add) if x[0, own.start] < 0 else (np.add, np.subtract)
+        down_by(turn[:, same], near[:, same], out=down[:, own])
+        right_by(sine[:, same], versine[:, same], out=right[:, own])
 
 
 def _spare(height: int, width: int) -> Places:

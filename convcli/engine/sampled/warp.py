@@ -101,7 +101,8 @@ class Local:
         self._settled = False
         self.shape, kind = self._shifts[0].shape, np.result_type(shifts.down.dtype, np.float32)
         top, self.sources = part.window[0][0], part.sources()
-        left = np.repeat([start for _, (start, _) in part.cuts], [cut.stop - cut.start for cut, _ in part.cuts])
+        starts = [start for _, (start, _) in part.cuts]
+        left = np.repeat(starts, [cut.stop - cut.start for cut, _ in part.cuts]) if len(starts) > 1 else starts[0]
         self._rows = (shifts.rows[:, None, part.rows, None] - top).astype(kind)
         self._columns = (shifts.columns[:, None, part.columns] - left).astype(kind)
         #: Rows of taps whose places are made at a time.
