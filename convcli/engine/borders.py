@@ -115,7 +115,8 @@ def check_border(border: str, dtype: np.dtype[Any]) -> None:
         return
     low, high = limits(dtype)
     if number != int(number):
-        raise ShapeError(f"border {border}: samples of {dtype} are whole numbers", hint=f"--border {round(number)}")
+        nearest = round(min(max(number, low), high))
+        raise ShapeError(f"border {border}: samples of {dtype} are whole numbers", hint=f"--border {nearest}")
     if not low <= number <= high:
         fact = f"border {border}: samples of {dtype} go from {low} to {high}"
         raise ShapeError(fact, hint=f"--border {low if number < low else high}")

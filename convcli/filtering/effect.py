@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from convcli.ops import Kernel
     from convcli.ops.tensors import Tensor
 
-_GEOMETRY: Final = re.compile(r"(\d+(?:\.\d+)?)(%?)x(\d+(?:\.\d+)?)(%?)(?:([+-]\d+)([+-]\d+))?")
+#: No picture has sides of more than 9 digits.
+_GEOMETRY: Final = re.compile(
+    r"(\d{1,9}(?:\.\d{1,9})?)(%?)x(\d{1,9}(?:\.\d{1,9})?)(%?)(?:([+-]\d{1,9})([+-]\d{1,9}))?", re.ASCII
+)
 
 
 @record

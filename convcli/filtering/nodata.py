@@ -38,7 +38,7 @@ def check(chain: Chain, treatment: Treatment, channels: Channels, dtype: np.dtyp
     """Raises `ShapeError` for what can't make up for samples that are missing."""
     number = chain.nodata
     assert number is not None
-    if dtype.kind != "f" and not (number == number and number == int(number) and _fits(number, dtype)):
+    if dtype.kind != "f" and not (number.is_integer() and _fits(number, dtype)):
         fact = f"samples of {dtype} are never {number:g}"
         raise ShapeError(fact, hint="--nodata takes the number that stands for no data; nan is one of floats")
     if channels.alpha and treatment.background is None:

@@ -103,7 +103,8 @@ def of_file(text: str, path: Path) -> Fields:
         )
     rows: Rows = []
     for number, line in enumerate(text.splitlines(), 1):
-        words = re.split(r"[\s,;]+", _COMMENT.sub("", line).strip(" \t,;"))
+        line = _COMMENT.sub("", line)
+        words = re.split(r"[\s,;]+", line.strip(" \t,;"))
         if wrong := [word for word in words if word and not re.fullmatch(_NUMBER, word)]:
             fact = (
                 f"'{wrong[0][:20]}' is no number"
@@ -111,6 +112,9 @@ def of_file(text: str, path: Path) -> Fields:
                 else "a row of words, not of numbers"
             )
             raise KernelError(fact, place=f"{path}:{number}")
+        if "," in line and ";" in line:
+            fact = "commas and semicolons in one row: decimals, or rows of their own?"
+            raise KernelError(fact, place=f"{path}:{number}", hint="a point for decimals, a line for each row")
         if words[0]:
             rows.append([float(word) for word in words])
     if not rows:
@@ -125,7 +129,7 @@ def of_file(text: str, path: Path) -> Fields:
 
 def _of_vips(rows: Rows, path: Path) -> Fields:
     head, numbers = rows[0], [number for row in rows[1:] for number in row]
-    sides = [int(side) for side in head[:2] if side == int(side) > 0]
+    sides = [int(side) for side in head[:2] if side.is_integer() and side > 0]
     if len(sides) != 2 or len(head) > 4 or len(numbers) != math.prod(sides):
         said = " ".join(f"{number:g}" for number in head)
         fact = f"its first line is '{said}', {len(numbers)} numbers follow"

@@ -89,6 +89,7 @@ def test_numbers_that_samples_cannot_be_are_refused() -> None:
         ("300", "border 300: samples of uint8 go from 0 to 255", "--border 255"),
         ("-1", "border -1: samples of uint8 go from 0 to 255", "--border 0"),
         ("0.5", "border 0.5: samples of uint8 are whole numbers", "--border 0"),
+        ("255.5", "border 255.5: samples of uint8 are whole numbers", "--border 255"),
     ]:
         with pytest.raises(ShapeError) as caught:
             convcli.load(f"box:border={number}").apply(x)

@@ -222,6 +222,8 @@ def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path) -> None:
         (("-k", "downsample-2x:amount=50%"), 1, "makes 35x30x3 samples of 70x60x3, which can't be mixed with them"),
         (("-k", "gaussian", "--region", "10x10+100+0"), 1, "region 10x10+100+0 lies outside of a picture of 70x60"),
         (("-k", "gaussian", "--region", "left"), 2, "'left' is no region"),
+        (("-k", "gaussian", "--region", f"{'9' * 400}x10"), 2, "999x10' is no region"),
+        (("-k", "gaussian", "--region", f"10x10+0-{'9' * 5000}"), 2, "999' is no region"),
         (("-k", "gaussian", "--where", str(tmp_path / "m.png")), 1, "the mask of --where is 30x30, the picture 70x60"),
         (("-k", "gaussian", "--where", str(tmp_path / "c.png")), 1, "a mask is grey or has alpha"),
         (("-k", "gaussian", "--feather", "3"), 2, "--feather softens the edge of a mask"),

@@ -111,6 +111,9 @@ def test_what_cannot_make_up_for_samples_is_refused(tmp_path: Path) -> None:
     weights = np.asarray(convcli.load("gaussian").dense_weights())
     wanted = astropys(np.float64(np.load(tmp_path / "x.npy")), weights, "reflect")
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), wanted, rtol=1e-4)
+    np.save(tmp_path / "i.npy", np.zeros((5, 5), np.uint8))
+    done = run("apply", str(tmp_path / "i.npy"), "-k", "gaussian", "--nodata", "inf", "-o", str(tmp_path / "j.npy"))
+    assert done.code == 1 and "samples of uint8 are never inf" in done.err
     with pytest.raises(ShapeError, match="samples of uint8 are never -9999"):
         filter_pixels(np.zeros((5, 5, 1), np.uint8), Chain([convcli.load("box")], nodata=-9999.0))
     with pytest.raises(ShapeError, match="alpha says what is there already"):

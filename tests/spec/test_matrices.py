@@ -107,6 +107,8 @@ def test_a_wrong_matrix(text: str, said: str) -> None:
         ("w.csv", "1,2\n3,x\n", r"w.csv:2: 'x' is no number"),
         ("w.csv", "1,2\n3\n", "row 2 is 1 long, row 1 is 2"),
         ("w.txt", "\n# nothing\n", "holds no numbers"),
+        ("w.mat", "1e999 3\n1 2 1\n", "its first line is 'inf 3', 3 numbers follow"),
+        ("w.csv", "0,5;1,0;0,5\n", "w.csv:1: commas and semicolons in one row: decimals, or rows of their own"),
     ],
 )
 def test_a_wrong_file_of_a_matrix(name: str, text: str, said: str, tmp_path: Path) -> None:
