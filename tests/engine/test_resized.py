@@ -63,6 +63,13 @@ def test_outputs_are_those_of_the_definition(
             patch.setattr("convcli.engine.plan.CALL_LIMIT", 0)
             patch.setattr(resized, "BAND_BYTES", 64)
             assert np.array_equal(kernel.replace().apply(x), y)
+            # As pictures that are wider: edges are made again.
+            patch.setattr(resized, "NARROW", 0)
+            wide = kernel.replace().apply(x)
+            assert np.abs(wide - exact).max() <= bound
+            patch.undo()
+            patch.setattr(resized, "NARROW", 0)
+            assert np.array_equal(kernel.replace().apply(x), wide)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int8", "float32"])
