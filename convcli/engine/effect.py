@@ -52,10 +52,11 @@ class Blend:
         return out
 
 
-def mixed(out: Floats, x: Array, y: Floats, gain: float, threshold: float = 0.0, share: Floats | None = None) -> None:
+def mixed(out: Floats, x: Array, y: Floats, gain: float, threshold: float = 0.0, share: Array | None = None) -> None:
     """`out = x + gain * share * (y - x)` where `|y - x| >= threshold`, else `x`; `out` may be `y`.
 
-    `x` and `y` are `(*spatial, channels)`, `share` is `(*spatial, 1)`. Where that is 0, `x` stays whatever `y` is.
+    `x` and `y` are `(*spatial, channels)`, `share` is `(*spatial, 1)`, of integers in parts of their white. Where that
+    is 0, `x` stays whatever `y` is.
     """
     if x.dtype != out.dtype:
         x, samples = scratch("blended samples", x.shape, out.dtype), x
@@ -72,9 +73,11 @@ def mixed(out: Floats, x: Array, y: Floats, gain: float, threshold: float = 0.0,
         np.multiply(out, out.dtype.type(gain), out=out)
     if share is not None:
         # numpy is slow where an innermost axis of three is stretched.
-        plane = np.ascontiguousarray(share, out.dtype).reshape(-1, share.shape[-2])
+        top = 1.0 if share.dtype.kind == "f" else limits(share.dtype)[1]
+        plane = np.divide(share, top, dtype=out.dtype).reshape(-1, share.shape[-2])
         shares = cv2.merge([plane] * out.shape[-1]).reshape(out.shape)
         np.multiply(out, shares, out=out)
-        if not np.isfinite(out.sum()):
+        flat = out.reshape(-1)
+        if not np.isfinite(np.dot(flat, flat)):  # in a third of the time that their sum takes
             np.copyto(out, 0, where=shares < NOTHING)
     np.add(out, x, out=out)

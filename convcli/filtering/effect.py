@@ -151,6 +151,8 @@ class Effect:
         inside: Array = np.zeros((height, width, 1), shares.dtype)
         inside[rows, columns, 0] = shares[rows, columns]
         node = InMemory(inside)
+        if not self.feather and shares.dtype.kind != "f":
+            return node
         top = 1.0 if shares.dtype.kind == "f" else float(np.iinfo(shares.dtype).max)
         part = Part(node)
         if self.feather:

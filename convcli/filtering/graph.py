@@ -17,6 +17,7 @@ import numpy as np
 
 from convcli.engine.borders import rows_behind
 from convcli.engine.dtypes import planar, work_dtype
+from convcli.engine.effect import Blend
 from convcli.engine.memory import by_planes
 from convcli.engine.plan import FREE, Constraints
 from convcli.engine.sink import Sink, Storage
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from convcli.engine.dtypes import Array, DTypeLike
+    from convcli.filtering.effect import Effect
     from convcli.ops import Kernel
 
 #: Bytes of a band of a node that could be cut anywhere.
@@ -201,9 +203,20 @@ class Convolved(Node):
         super().__init__(shape, self._work if dtype is None else dtype, sources)
         self._part, self._kernel, self._storage = part, kernel, storage
         self._known: dict[Cut, list[Cut]] = {}
+        self._effect: Effect | None = None
+        self._mask: Node | None = None
+
+    def mix(self, effect: Effect, mask: Node | None) -> None:
+        """Has results, all of which are of the size of the part, mixed with it on their way into the array."""
+        self._effect, self._mask = effect, mask
+        self.sources += (mask,) if mask else ()
 
     def _cuts(self, *, fine: bool) -> Cuts:
         sink = Sink(self.array, self._storage)
+        if self._effect:
+            least = self._effect.threshold * (self.white if self._effect.threshold < 1 else 1)
+            share = self._mask.array if self._mask else None
+            sink = sink.mixing(Blend(self._part.array, self._effect.amount, least, share))
         self.tally = sink.tally
         constraints = Constraints(algorithm=self.algorithm, fine=fine) if self.algorithm or fine else FREE
         kernel = self._kernel
@@ -225,8 +238,10 @@ class Convolved(Node):
         if self._guide and self._kernel.is_supplied:
             guide = self._guide.node
             reads[guide] = [cut, *(reads[guide] if guide is source else [])]
-        if self._kernel.has_effect:
+        if self._kernel.has_effect or self._effect:
             reads[source] = [cut, *reads[source]]
+        if self._mask:
+            reads[self._mask] = [cut]
         return reads
 
     @property

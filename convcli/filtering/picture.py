@@ -21,7 +21,7 @@ from convcli.engine.sink import PLAIN as EXACT, Sink, Storage, Tally
 from convcli.errors import ShapeError
 from convcli.filtering import opacity
 from convcli.filtering.chain import Chain, Stage, as_network
-from convcli.filtering.graph import Convolved, Node, Part, Pointwise
+from convcli.filtering.graph import Convolved, InMemory, Node, Part, Pointwise
 from convcli.filtering.outline import Outline
 from convcli.filtering.ranges import Ends, Kept, nonfinite, reach, span, stretched, white
 from convcli.filtering.treatment import PLAIN, Treatment
@@ -135,8 +135,15 @@ class Picture:
     def is_direct(self) -> bool:
         """Whether the last kernel's results go straight to where they stay: nothing else of full size is made."""
         chain = self._chain
-        mixes = chain.effect or chain.nodata is not None or any(map(as_network, chain.kernels))
+        computed = chain.effect and not (self._blends and (self._mask is None or isinstance(self._mask, InMemory)))
+        mixes = computed or chain.nodata is not None or any(map(as_network, chain.kernels))
         return not (self._selection or self._has_alpha or mixes)
+
+    @property
+    def _blends(self) -> bool:
+        """Whether the chain's effect is one of a kernel alone, whose results are kept as they are mixed."""
+        kernel, *others = self._chain.kernels
+        return not others and not kernel.has_effect and not as_network(kernel) and self.kept.mode in ("clip", "float")
 
     def begin(self, source: Node, opaque: Callable[[], bool]) -> None:
         """Lays out what is computed; `opaque` looks whether all of the alpha of `source` is full.
@@ -181,15 +188,20 @@ class Picture:
         if self._repeated:
             colour = Part(colour.node, repeated=3)
         last = self._chain.kernels[-1]
-        mixes = self._chain.effect or self._chain.nodata is not None
+        effect = self._chain.effect
+        mixes = (effect and not self._blends) or self._chain.nodata is not None
         if transparent or self.measured or as_network(last) or mixes:
             self._run_chain(colour, transparent=transparent)
             return
         kernel, kernels = last, self._chain.kernels[:-1]
         x = self._floats(colour, kernels, self.stages[:-1])
         counted = self._counted or self._has_alpha
-        sink_storage = self.kept.storage(reach=reach(kernel, x.node.dtype), counted=counted)
-        self._direct = self._convolved(x, kernel, self.stages[-1].shape_out, sink_storage, self.dtype)
+        known = None if effect else reach(kernel, x.node.dtype)
+        sink_storage = self.kept.storage(reach=known, counted=counted)
+        direct = self._direct = self._convolved(x, kernel, self.stages[-1].shape_out, sink_storage, self.dtype)
+        if effect:
+            self._mixing(effect)
+            direct.mix(effect, self._mask)
         self.final = None if self._has_alpha else self._direct
         self.nodes = [self._direct]
 
