@@ -77,7 +77,7 @@ def mixed(out: Floats, x: Array, y: Floats, gain: float, threshold: float = 0.0,
         plane = np.divide(share, top, dtype=out.dtype).reshape(-1, share.shape[-2])
         shares = cv2.merge([plane] * out.shape[-1]).reshape(out.shape)
         np.multiply(out, shares, out=out)
-        flat = out.reshape(-1)
-        if not np.isfinite(np.dot(flat, flat)):  # in a third of the time that their sum takes
+        changes = out.reshape(-1)
+        if not np.isfinite(np.dot(changes, changes)):  # in a third of the time that their sum takes
             np.copyto(out, 0, where=shares < NOTHING)
     np.add(out, x, out=out)
