@@ -1,13 +1,11 @@
 """What people type first, as they know it of other programs, and what it is called here: one table.
 
-A word stands for what is typed in its place, braces for what is made of the values behind it (`FILLINGS`), and the note
-says why. Nothing loads this before something is wrong.
+A word stands for what is typed in its place, braces for what is made of the values behind it (`convcli.fillings`), and
+the note says why. Nothing loads this before something is wrong.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
@@ -55,6 +53,7 @@ OPTIONS = (
          "-o takes a folder/, too", 1),
     Word("out outfile output-file output-path write save", "-o {value}", "that is -o", 1),
     Word("input in infile input-file i src source image file", "{value}", "inputs are written without an option", 1),
+    Word("i inplace overwrite-original", "--in-place", "that is --in-place"),
     Word("filter kern k type operation op effect preset vkernel", "-k {kernel}", "that is -k", 1),
     Word("vf filter_complex lavfi filter:v", "-k {chain}", "a filter is -k NAME:field=value", 1),
     Word("blur gaussian-blur gaussian gaussblur gblur gauss soften smooth", "-k gaussian{sigma}",
@@ -150,6 +149,37 @@ GROUPS = (
     Word("artistic art painting effects", "paint", ""),
 )  # fmt: skip
 
+#: What `draw` draws, with a kernel that shows it where none is named.
+FIGURES = (
+    Word("maps map heatmap feature-maps feature-map featuremaps activations activation features", "draw sheet",
+         "maps are panels of a sheet"),
+    Word("montage grid contact-sheet collage gallery before-after side-by-side diff difference results", "draw sheet",
+         "that is a sheet"),
+    Word("response frequency frequency-response gain spectrum fft bode weights matrix values", "draw kernel sharpen",
+         "weights and gain by frequency are of draw kernel"),
+    Word("transposed upsampling deconv transpose", "draw steps upsample-bilinear-2x", "steps show how it moves"),
+    Word("dilated atrous dilation", "draw steps dilated-laplacian", "steps show how it moves"),
+    Word("strided stride", "draw steps sharpen --stride 2", "steps show how it moves"),
+    Word("animation animate gif movie video sliding slide convolution conv arithmetic", "draw steps sharpen",
+         "steps move where the file does: .gif, .webp, .svg"),
+    Word("deformable deform sampling points samples", "draw taps swirl", "taps show where it reads"),
+    Word("receptive-field rf receptive erf", "draw field", "that is field"),
+    Word("offset flow arrows displacement vectors", "draw offsets swirl", "that is offsets"),
+    Word("depthwise depthwise-separable separable layer", "draw layers", "that is layers"),
+    Word("cost costs bars chart compare flops", "compare --draw costs.svg", "costs are drawn by compare"),
+    Word("network net architecture graph model", "compare", "compare lists the layers of a network"),
+)  # fmt: skip
+
+#: Endings of files that other programs keep networks in -> how convcli gets to read them.
+FOREIGN = {
+    **dict.fromkeys(("pt", "pth", "ckpt", "bin"), "in Python torch.onnx.export(model, x, 'model.onnx'), or of the"
+                    " weights alone safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"),
+    **dict.fromkeys(("h5", "keras", "pb", "tflite"), "python -m tf2onnx.convert makes a model.onnx of it"),
+    **dict.fromkeys(("pkl", "pickle", "joblib"), "in Python numpy.save('weights.npy', weights)"),
+}  # fmt: skip
+#: Endings of pictures, for commands that take none.
+PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "gif", "bmp", "ppm", "pgm", "jp2", "avif", "exr", "hdr")
+
 #: Filters that no kernel is, each with what does something like it, if there is such.
 NO_CONVOLUTIONS = (
     Word("median medianblur median-filter despeckle", "smooth-edges", "it sorts the samples under its window"),
@@ -207,70 +237,3 @@ def group(word: str) -> str:
     """What `list` looks for by a word: a group by its other names; nothing where all kernels are meant."""
     row = lookup(word, GROUPS)
     return row.answer if row else word.lower()
-
-
-def field(text: str) -> str:
-    """A kernel's field as written, `size=5`, by its name here."""
-    name, _, value = text.partition("=")
-    row = lookup(name.strip(), FIELDS)
-    return (row and filled(row.answer, name, [value])) or text
-
-
-def filled(answer: str, name: str, values: Sequence[str]) -> str | None:
-    """An answer with its braces filled in; None where the values make no sense.
-
-    >>> filled(":radius={half}", "size", ["5"])
-    ':radius=2'
-    """
-    value = values[-1] if values else ""
-    parts = {key: fill(value) for key, fill in FILLINGS.items() if f"{{{key}}}" in answer}
-    return None if None in parts.values() else answer.format(name=name, **parts)
-
-
-def _half(value: str) -> str | None:
-    """The radius of a kernel of an odd size."""
-    number = re.fullmatch(r"\[?(\d+)(?:[x,]\s*\1)?\]?", value)
-    return str(max(int(number[1]) // 2, 1)) if number else None
-
-
-def _size(value: str) -> str:
-    number = re.match(r"[1-9]\d*", value)
-    return f":size={number[0]}" if number else ""
-
-
-def _sigma(value: str) -> str:
-    """As ImageMagick writes it, 0x2, as a number, or none."""
-    number = re.match(r"(?:\d*x)?(\d*\.?\d+)", value)
-    return f":sigma={number[1]}" if number and float(number[1]) else ""
-
-
-def _chain(value: str) -> str | None:
-    """The kernel of a filter of ffmpeg, `gblur=sigma=2:steps=1`."""
-    name, _, rest = value.partition("=")
-    row = lookup(name, KERNELS)
-    return f"{row.answer if row else name}{_sigma(rest.removeprefix('sigma=')) if name == 'gblur' else ''}"
-
-
-def _factor(value: str) -> str | None:
-    """The kernel that makes a picture so many times larger or smaller."""
-    number = re.fullmatch(r"(\d*\.?\d+)([%x]?)", value)
-    factor = float(number[1]) / (100 if number[2] == "%" else 1) if number else 0
-    return {0.5: "downsample-2x", 2.0: "upsample-cubic-2x"}.get(factor) or (
-        f"upsample-cubic-2x:stride={factor:.0f}" if 2 < factor < 20 and factor == int(factor) else None
-    )
-
-
-FILLINGS: dict[str, Callable[[str], str | None]] = {
-    "value": lambda value: value,
-    "folder": lambda value: value.rstrip("/") + "/",
-    "half": _half,
-    "size": _size,
-    "sigma": _sigma,
-    "geometry": lambda value: f":{value}" if value else "",
-    "chain": _chain,
-    "factor": _factor,
-    "grey": lambda value: "grey" if value.lower() in ("gray", "grey", "lineargray", "luma") else None,
-    "border": lambda value: VALUES.get(value.lower(), value),
-    "kernel": lambda value: row.answer if (row := lookup(value, KERNELS)) else value,
-    "hxw": lambda value: "x".join(re.findall(r"\d+", value)[-2:]) or None,
-}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from convcli.batch import files
@@ -33,6 +34,8 @@ def run_job(
             files.check_target(job.output, overwrite=entry.lenient)
         except files.ExistsError as error:
             error.hint += ", --skip-existing leaves it"
+            if job.input != STANDARD and os.path.realpath(job.input) == os.path.realpath(job.output):
+                error.fact, error.hint = "it is the input itself", "-o FOLDER/ keeps it, --in-place replaces it"
             raise
     if job.backup:
         files.check_backup(job.output, job.backup)

@@ -17,7 +17,7 @@ import click
 from convcli import __version__
 from convcli.batch.workers import interrupts
 from convcli.cli.layout import Group
-from convcli.errors import ConvcliError, KernelError, printable, reason
+from convcli.errors import ConvcliError, KernelError, UsageError, printable, reason
 
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.
 COMMANDS = {
@@ -206,12 +206,13 @@ def _unread(stream: TextIO) -> bool:
 
 def _refused(error: ConvcliError, arguments: list[str]) -> int:
     """Tells of an error, with a command line that holds for what is called otherwise here; the exit code."""
-    if isinstance(error, KernelError):
+    if isinstance(error, KernelError | UsageError):
         from convcli.cli import repair
 
-        _, line = repair.repaired(arguments, error, group)
-        if line is not None:
-            error.hint = repair.typed(line)
+        with contextlib.suppress(ConvcliError):
+            _, line = repair.repaired(arguments, error, group)
+            if line is not None:
+                error.hint = repair.typed(line)
     _say(f"Error: {printable(str(error))}")
     return error.exit_code
 
@@ -220,7 +221,11 @@ def _usage(error: click.ClickException, arguments: list[str]) -> int:
     """Tells of wrong usage, why where that is known, and what to type instead; the exit code."""
     from convcli.cli import repair
 
-    reason, line = repair.repaired(arguments, error, group) if isinstance(error, click.UsageError) else ("", None)
+    try:
+        reason, line = repair.repaired(arguments, error, group) if isinstance(error, click.UsageError) else ("", None)
+    except ConvcliError as worse:  # what can't be put right is told first
+        _say(f"Error: {printable(str(worse))}")
+        return worse.exit_code
     # Not with what click thinks is near.
     near = isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand)
     message = " ".join((error.message if near else error.format_message()).split())

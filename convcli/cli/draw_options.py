@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from convcli.cli.layout import Group
 from convcli.cli.options import Positive, headed, together
-from convcli.errors import ConvcliError, UsageError, suggestion
+from convcli.errors import UsageError
 from convcli.records import load_numpy
 
 if TYPE_CHECKING:
@@ -72,23 +72,16 @@ class Figures(Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands and not args[0].startswith("-"):
-            _check_figure(args[0], self.commands)
+            _check_kernel(args[0])
             args = ["kernel", *args]
         return super().resolve_command(ctx, args)
 
 
-def _check_figure(word: str, figures: Iterable[str]) -> None:
+def _check_kernel(word: str) -> None:
     """Raises what is wrong with a word that names neither a figure nor a kernel."""
     from convcli.spec import read
 
-    try:
-        read(word)
-    except ConvcliError:
-        if word.rpartition(".")[2].lower() in ("jpg", "jpeg", "png", "tif", "tiff", "webp"):
-            raise UsageError(f"{word} is a picture", hint=f"convcli draw sheet {word} -k KERNEL") from None
-        if close := suggestion(word, figures):
-            raise UsageError(f"no such command 'draw {word}'", hint=close) from None
-        raise
+    read(word)
 
 
 def look(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ is a command that works as it stands.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -15,8 +14,10 @@ from typing import Any
 import click
 
 from convcli import words
+from convcli.cli.misplaced import extra, figure, is_input, picture_for_kernel, with_output
 from convcli.cli.problems import StrayError, kernel_meant, problem_of, stray
 from convcli.errors import ConvcliError, closest
+from convcli.fillings import field, filled
 from convcli.words import lookup
 
 #: Layers that `compare` has rows of.
@@ -34,10 +35,20 @@ def repaired(arguments: Sequence[str], error: Exception, group: click.Group) -> 
             return reason, line
         step = _step(line, problem, group)
         if step is None or step[1] == line:
-            break
+            return reason or (step[0] if step else ""), _stuck(problem, error)
         reason, line = reason or step[0], step[1]
         problem = problem_of(line, group)
     return reason, None
+
+
+def _stuck(problem: Exception, first: Exception) -> list[str] | None:
+    """Where nothing puts right what is wrong, but something before it: the help of the command, or its own error."""
+    if problem is first:
+        return None
+    if isinstance(problem, ConvcliError) and problem.hint:
+        raise problem
+    ctx = getattr(problem, "ctx", None)
+    return [*ctx.command_path.split()[1:], "--help"] if ctx else None
 
 
 def typed(line: Sequence[str]) -> str:
@@ -58,9 +69,11 @@ def _step(line: list[str], error: Exception, group: click.Group) -> tuple[str, l
     if isinstance(error, click.BadParameter):
         return _value(line, error)
     if isinstance(error, ConvcliError):
-        return _kernel_step(line)
+        return _kernel_step(line, group)
     if isinstance(error, click.BadOptionUsage):
         return _without_value(line, error)
+    if line[:1] in (["show"], ["draw"]) and "extra argument" in str(error):
+        return extra(line)
     if line[:1] == ["help"] or not line or line[0] not in group.list_commands(click.Context(group)):
         return _command(line, group)
     return None
@@ -69,10 +82,15 @@ def _step(line: list[str], error: Exception, group: click.Group) -> tuple[str, l
 def _command(line: list[str], group: click.Group) -> tuple[str, list[str]] | None:
     """A line that begins with no command: with another word for one, a kernel, or a picture."""
     if line[:1] == ["help"]:
-        near = closest(line[-1], group.list_commands(click.Context(group)))
-        return (f"did you mean {near}?", [*line[:-1], near]) if near else None
+        known = group.list_commands(click.Context(group))
+        row = lookup(line[-1], words.COMMANDS)
+        near = (row.answer if row and row.answer in known else "") or closest(line[-1], known)
+        if near:
+            return f"did you mean {near}?", ["help", near]
+        kernel = kernel_meant(line[-1])
+        return ("show tells of kernels", ["show", kernel]) if kernel else None
     word, rest = (line[0], line[1:]) if line else ("", [])
-    if _is_input(word):
+    if is_input(word):
         return "pictures are filtered by apply", ["apply", *line]
     row = lookup(word, words.COMMANDS)
     if row:
@@ -95,10 +113,6 @@ def _with_kernel(line: list[str], kernel: str) -> list[str]:
     return [*line[:place], "-k", kernel, *line[place:]]
 
 
-def _is_input(word: str) -> bool:
-    return word == "-" or PurePath(word).suffix != "" or Path(word).is_dir()
-
-
 def _option(line: list[str], error: click.NoSuchOption) -> tuple[str, list[str]] | None:
     """A line with an option that there is not."""
     name = error.option_name
@@ -112,12 +126,9 @@ def _option(line: list[str], error: click.NoSuchOption) -> tuple[str, list[str]]
     own = {option for parameter in _parameters(error.ctx) for option in parameter.opts}
     word = typed.lstrip("-")
     if not typed.startswith("--") and f"--{word}" in own:
-        return f"long options have two dashes, --{word}", [
-            *line[:place],
-            f"--{line[place].lstrip('-')}",
-            *line[place + 1 :],
-        ]
-    row = lookup(word, words.OPTIONS)
+        right = f"--{line[place].lstrip('-')}"
+        return f"long options have two dashes, --{word}", [*line[:place], right, *line[place + 1 :]]
+    row = _option_row(word, [value] if equals else line[place + 1 :])
     longer = [option for option in own if option.startswith(f"{typed}-")]
     if len(longer) == 1 and (row is None or (value or "".join(line[place + 1 : place + 2])).isdigit()):
         return f"did you mean {longer[0]}?", [*line[:place], longer[0] + equals + value, *line[place + 1 :]]
@@ -125,11 +136,18 @@ def _option(line: list[str], error: click.NoSuchOption) -> tuple[str, list[str]]
         near = closest(typed, own)
         return (f"did you mean {near}?", [*line[:place], near + equals + value, *line[place + 1 :]]) if near else None
     behind = [value] if equals else line[place + 1 :][: _count(row, line[place + 1 :])]
-    answer = words.filled(row.answer, word, behind)
+    answer = filled(row.answer, word, behind)
     if answer is None:
         return None
     rest = line[place + 1 + (0 if equals else len(behind)) :]
     return row.note, _put(line[:place], answer, rest)
+
+
+def _option_row(word: str, behind: list[str]) -> words.Word | None:
+    """The row of an option's word: the first for whose values there is something behind it."""
+    rows = [row for row in words.OPTIONS if lookup(word, (row,))]
+    enough = (row for row in rows if not isinstance(row.values, int) or row.values <= len(behind))
+    return next(enough, rows[0] if rows else None)
 
 
 def _count(row: words.Word, rest: list[str]) -> int:
@@ -177,6 +195,10 @@ def _parameters(ctx: click.Context | None) -> list[click.Parameter]:
 def _missing(line: list[str], error: click.MissingParameter) -> tuple[str, list[str]] | None:
     """A line without an output, or without a kernel."""
     option = error.param.name if error.param else ""
+    if line[0] == "diff" and len(line) == 2:
+        path = PurePath(line[1])
+        other = str(path.with_stem(f"{path.stem}-filtered"))
+        return ("two are compared", [*line, other]) if Path(other).is_file() else ("two are compared", line)
     if option not in ("kernels", "output") or line[0] != "apply":
         return None
     inputs = _parsed(line, error).get("inputs") or ()
@@ -186,23 +208,12 @@ def _missing(line: list[str], error: click.MissingParameter) -> tuple[str, list[
         return _stray(line, odd.name)
     if option == "kernels":
         return "-k says which kernel", _with_kernel(line, "sharpen")
-    return "-o says where to", _with_output(line, inputs)
+    return "-o says where to", with_output(line, inputs)
 
 
 def _without_value(line: list[str], error: click.BadOptionUsage) -> tuple[str, list[str]] | None:
     """A line that ends with an option which wants a value."""
     return ("it wants a value", line[:-1]) if line[-1] == error.option_name else None
-
-
-def _with_output(line: list[str], inputs: Sequence[str]) -> list[str]:
-    """A line with an output: the last input where that is no file, as in `cp`."""
-    if len(inputs) > 1 and _is_input(inputs[-1]) and not os.path.lexists(inputs[-1]):
-        place = len(line) - 1 - line[::-1].index(inputs[-1])
-        return [*line[:place], *line[place + 1 :], "-o", inputs[-1]]
-    if len(inputs) == 1 and Path(inputs[0]).is_file():
-        path = PurePath(inputs[0])
-        return [*line, "-o", str(path.with_stem(f"{path.stem}-filtered"))]
-    return [*line, "-o", "-" if list(inputs) == ["-"] else "out/"]
 
 
 def _parsed(line: list[str], error: click.UsageError) -> dict[str, Any]:
@@ -234,7 +245,7 @@ def _value(line: list[str], error: click.BadParameter) -> tuple[str, list[str]] 
     return None
 
 
-def _kernel_step(line: list[str]) -> tuple[str, list[str]] | None:
+def _kernel_step(line: list[str], group: click.Group) -> tuple[str, list[str]] | None:
     """A line with a kernel's name or field put right."""
     from convcli.spec import read
     from convcli.spec.library import split
@@ -245,6 +256,8 @@ def _kernel_step(line: list[str]) -> tuple[str, list[str]] | None:
         try:
             read(source)
         except ConvcliError:
+            if (step := picture_for_kernel(line, place)) or (place == 1 and (step := figure(line, group))):
+                return step
             if line[0] == "compare" and (layer := closest(source, LAYERS)):
                 return f"that is {layer}", [*line[:place], layer, *line[place + 1 :]]
             right = kernel_meant(source)
@@ -253,7 +266,7 @@ def _kernel_step(line: list[str]) -> tuple[str, list[str]] | None:
                 if not fields:
                     return None
                 name = words.RICHER.get(name, name) if lookup(name, words.KERNELS) is None else name
-                right = f"{name}:{','.join(words.field(part) for part in fields.split(','))}"
+                right = f"{name}:{','.join(field(part) for part in fields.split(','))}"
             if right:
                 return f"that is {right}", [*line[:place], right, *line[place + 1 :]]
     return None

@@ -171,6 +171,10 @@ def _named(base: str, folder: Path) -> Unbuilt:
     if base.lstrip()[0] in "[{" or "\n" in base:
         return of_text(base, name="inline", source="inline kernel", folder=folder)
     path = folder / base.partition("::")[0]
+    if path.suffix:
+        from convcli.spec import unreadable
+
+        unreadable.check(path, (*ARRAYS, *MATRICES, ".yaml", ".yml"), names())
     if path.suffix in ARRAYS:
         return of_mapping({"weights": str(folder / base)}, name=path.stem)
     if path.suffix in MATRICES:

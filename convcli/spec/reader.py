@@ -277,9 +277,9 @@ def _unknown(node: Node, key: str, kernel_type: type[Kernel]) -> KernelError:
 def _unknown_override(key: str, node: Node, values: Mapping[str, Any], kernel_type: type[Kernel]) -> KernelError:
     parameters = _parameters(values)
     known = [*parameters, *kernel_type.FIELDS]
-    from convcli import words
+    from convcli import fillings
 
-    here = words.field(f"{key}={quoted(node).strip(chr(39))}").partition("=")
+    here = fillings.field(f"{key}={quoted(node).strip(chr(39))}").partition("=")
     hint = f"write {''.join(here)}" if here[0] != key and here[0] in known else suggestion(key, known)
     if key in ("radius", "sigma") and "size" in parameters:
         hint = "its size per axis: size=[3,5] is height and width"

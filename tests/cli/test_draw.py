@@ -178,7 +178,7 @@ def test_compare_draws_its_rows(tmp_path: Path) -> None:
         (["taps", "box", "SCENE", "-o", "a.svg", "--offsets", "x.npy"], 2, "Error: --offsets has no use"),
         (["sharpn", "-o", "a.svg"], 2, "Error: unknown kernel 'sharpn'"),
         (["photo.jpg", "-k", "box", "-o", "a.svg"], 2, "Error: photo.jpg is a picture"),
-        (["stpes", "sharpen"], 2, "Error: no such command 'draw stpes'"),
+        (["stpes", "sharpen"], 2, "Error: unknown kernel 'stpes'"),
     ],
     ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else None,
 )

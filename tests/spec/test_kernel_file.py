@@ -332,7 +332,11 @@ def test_overrides() -> None:
         ("zzz", "unknown kernel 'zzz'\n  hint: 'convcli list' shows all names; a file's name ends in .yaml"),
         ("", "an empty kernel name\n  hint: 'convcli list' shows the names"),
         ("  ", "an empty kernel name\n  hint: 'convcli list' shows the names"),
-        ("absent.yaml", "absent.yaml: no such file or directory"),
+        ("absent.yaml", "absent.yaml: no such file or directory\n  hint: 'convcli list' shows kernels by name"),
+        ("s/sharpen.yaml", "s/sharpen.yaml: no such file or directory\n  hint: the shipped kernel is sharpen, without"
+         " an ending"),
+        ("photo.JPG", "photo.JPG is a picture, no kernel\n  hint: pictures stand before -k, kernels behind it"),
+        ("net.pkl", "net.pkl: .pkl files are not read\n  hint: in Python numpy.save('weights.npy', weights)"),
         ("./absent", "absent: no such file or directory"),
         ("gaussian:sigma", "unknown kernel 'gaussian:sigma'\n  hint: did you mean 'gaussian'?"),
         ("gaussian:sigma=", "kernel 'gaussian:sigma=': 'sigma=' is not of the form field=value"),

@@ -1,0 +1,110 @@
+"""Wrong command lines -> right ones where a picture, a kernel or a figure stands in place of another thing, or none."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+import click
+
+from convcli.cli.problems import kernel_meant
+from convcli.errors import closest
+from convcli.words import FIGURES, PICTURES, lookup
+
+Step = tuple[str, list[str]]
+
+
+def is_input(word: str) -> bool:
+    """Whether a word is a picture, an array or a folder, as far as its name goes."""
+    return word == "-" or PurePath(word).suffix != "" or Path(word).is_dir()
+
+
+def _is_picture(word: str) -> bool:
+    return PurePath(word).suffix[1:].lower() in PICTURES
+
+
+def _plain(line: list[str]) -> list[str]:
+    """The arguments of a line before its first option."""
+    end = next((n for n, word in enumerate(line) if word.startswith("-")), len(line))
+    return line[1:end]
+
+
+def picture_for_kernel(line: list[str], place: int) -> Step | None:
+    """A line of compare, show or draw with a picture where a kernel is taken."""
+    if not _is_picture(line[place]) or line[place - 1].startswith("-"):
+        return None
+    if line[0] != "compare":
+        return _sheet(line) if line[0] in ("show", "draw") else None
+    pictures = [word for word in line[1:] if _is_picture(word)]
+    if len(pictures) == 2 == len(line) - 1:
+        return "diff compares pictures", ["diff", *pictures]
+    if "--image" in line:
+        return None
+    return "a picture to measure on is --image", [*line[:place], "--image", *line[place:]]
+
+
+def extra(line: list[str]) -> Step | None:
+    """A line of show or draw with more than one kernel, or with a picture beside it."""
+    if any(map(_is_picture, _plain(line))):
+        return _sheet(line)
+    kernels = [kernel_meant(word) for word in line[1:]]
+    if line[0] == "show" and None not in kernels:
+        return "several are compared", ["compare", *map(str, kernels)]
+    return None
+
+
+def _sheet(line: list[str]) -> Step | None:
+    """The line that draws what the kernels of another make of its picture."""
+    given = _plain(line)
+    pictures = [word for word in given if _is_picture(word)]
+    kernels = [kernel for word in given if not _is_picture(word) and (kernel := kernel_meant(word))] or ["sharpen"]
+    if len(pictures) != 1:
+        return None
+    chain = [argument for kernel in kernels for argument in ("-k", kernel)]
+    rest = line[1 + len(given) :]
+    output = [] if {"-o", "--output"} & {*rest} else ["-o", f"{PurePath(pictures[0]).stem}-sheet.png"]
+    return "what kernels make of a picture is a sheet", ["draw", "sheet", pictures[0], *chain, *rest, *output]
+
+
+def figure(line: list[str], group: click.Group) -> Step | None:
+    """A line of draw with another word for a figure."""
+    if line[0] != "draw":
+        return None
+    command = group.get_command(click.Context(group), "draw")
+    assert isinstance(command, click.Group)
+    word, rest = line[1], line[2:]
+    row = lookup(word, FIGURES)
+    near = closest(word, command.commands)
+    if row is None and (not near or kernel_meant(word)):
+        return None
+    answer = row.answer.split() if row else ["draw", near]
+    if rest[:1] and answer[0] == "draw" and len(answer) > 2 and not rest[0].startswith("-"):
+        answer = answer[:2] if kernel_meant(rest[0]) else answer
+    output = (answer[0] == "draw" and len(answer) > 2) or answer[1:] == ["layers"] or len(rest) > 0
+    if output and answer[0] == "draw" and not {"-o", "--output"} & {*rest}:
+        rest = [*rest, "-o", f"{answer[1]}.svg"]
+    return row.note if row else f"did you mean {near}?", [*answer, *rest]
+
+
+def with_output(line: list[str], inputs: Sequence[str]) -> list[str]:
+    """A line with an output: the last input where that is no file, as in `cp`."""
+    if len(inputs) > 1 and is_input(inputs[-1]) and not os.path.lexists(inputs[-1]):
+        place = len(line) - 1 - line[::-1].index(inputs[-1])
+        return [*line[:place], *line[place + 1 :], "-o", inputs[-1]]
+    if len(inputs) == 1 and Path(inputs[0]).is_file():
+        path = PurePath(inputs[0])
+        if _into_file():  # apply a.png -k sharpen > b.png
+            return [*line, "-o", "-"]
+        return [*line, "-o", str(path.with_stem(f"{path.stem}-filtered"))]
+    return [*line, "-o", "-" if list(inputs) == ["-"] else "out/"]
+
+
+def _into_file() -> bool:
+    """Whether stdout goes to a file."""
+    try:
+        return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    except OSError:  # no file at all, as in tests
+        return False

@@ -1,0 +1,75 @@
+"""What the braces in the answers of `convcli.words` become, by the values that were typed behind a word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from convcli.words import FIELDS, KERNELS, VALUES, lookup
+
+
+def field(text: str) -> str:
+    """A kernel's field as written, `size=5`, by its name here."""
+    name, _, value = text.partition("=")
+    row = lookup(name.strip(), FIELDS)
+    return (row and filled(row.answer, name, [value])) or text
+
+
+def filled(answer: str, name: str, values: Sequence[str]) -> str | None:
+    """An answer with its braces filled in; None where the values make no sense.
+
+    >>> filled(":radius={half}", "size", ["5"])
+    ':radius=2'
+    """
+    value = values[-1] if values else ""
+    parts = {key: fill(value) for key, fill in FILLINGS.items() if f"{{{key}}}" in answer}
+    return None if None in parts.values() else answer.format(name=name, **parts)
+
+
+def _half(value: str) -> str | None:
+    """The radius of a kernel of an odd size."""
+    number = re.fullmatch(r"\[?(\d+)(?:[x,]\s*\1)?\]?", value)
+    return str(max(int(number[1]) // 2, 1)) if number else None
+
+
+def _size(value: str) -> str:
+    number = re.match(r"[1-9]\d*", value)
+    return f":size={number[0]}" if number else ""
+
+
+def _sigma(value: str) -> str:
+    """As ImageMagick writes it, 0x2, as a number, or none."""
+    number = re.match(r"(?:\d*x)?(\d*\.?\d+)", value)
+    return f":sigma={number[1]}" if number and float(number[1]) else ""
+
+
+def _chain(value: str) -> str | None:
+    """The kernel of a filter of ffmpeg, `gblur=sigma=2:steps=1`."""
+    name, _, rest = value.partition("=")
+    row = lookup(name, KERNELS)
+    return f"{row.answer if row else name}{_sigma(rest.removeprefix('sigma=')) if name == 'gblur' else ''}"
+
+
+def _factor(value: str) -> str | None:
+    """The kernel that makes a picture so many times larger or smaller."""
+    number = re.fullmatch(r"(\d*\.?\d+)([%x]?)", value)
+    factor = float(number[1]) / (100 if number[2] == "%" else 1) if number else 0
+    return {0.5: "downsample-2x", 2.0: "upsample-cubic-2x"}.get(factor) or (
+        f"upsample-cubic-2x:stride={factor:.0f}" if 2 < factor < 20 and factor == int(factor) else None
+    )
+
+
+FILLINGS: dict[str, Callable[[str], str | None]] = {
+    "value": lambda value: value,
+    "folder": lambda value: value.rstrip("/") + "/",
+    "half": _half,
+    "size": _size,
+    "sigma": _sigma,
+    "geometry": lambda value: f":{value}" if value else "",
+    "chain": _chain,
+    "factor": _factor,
+    "grey": lambda value: "grey" if value.lower() in ("gray", "grey", "lineargray", "luma") else None,
+    "border": lambda value: VALUES.get(value.lower(), value),
+    "kernel": lambda value: row.answer if (row := lookup(value, KERNELS)) else value,
+    "hxw": lambda value: "x".join(re.findall(r"\d+", value)[-2:]) or None,
+}
