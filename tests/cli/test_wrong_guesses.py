@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from convcli import errors
+from convcli import errors, words
+from convcli.fillings import FILLINGS
 from tests.support import SAMPLES, noise, run, save
 
 #: What is typed behind `convcli` -> what the hint says to type instead.
@@ -174,6 +175,9 @@ GUESSES = {
     "apply a.jpg --kernel sharpen b.jpg": "apply a.jpg --kernel sharpen -o b.jpg",
     "apply photos/": "apply photos/ -k sharpen -o out/",
     "diff a.jpg": "diff --help",
+    "magick a.jpg -morphology Convolve Sobel b.png": "apply a.jpg -k Sobel -o b.png",
+    "apply a.jpg --matrix [[1,2,1]] -o b.png": "apply a.jpg -k '[[1,2,1]]' -o b.png",
+    "apply a.jpg --box-blur 3 -o b.png": "apply a.jpg -k box:size=3 -o b.png",
 }
 #: Nothing else can be said than where the options are told.
 OPEN = [
@@ -223,6 +227,14 @@ def test_where_nothing_is_near_nothing_is_guessed(guess: str) -> None:
     hint = re.search(r"^  hint: convcli (.*)$", wrong.err, re.MULTILINE)
     assert hint, wrong.err
     assert run(*shlex.split(hint[1])).code == 0
+
+
+def test_every_brace_of_the_table_is_filled() -> None:
+    tables = (words.COMMANDS, words.OPTIONS, words.KERNELS, words.FIELDS, words.FIGURES, words.LAYERS, words.GROUPS)
+    rows = [row for table in tables for row in table]
+    assert len(rows) > 100
+    for row in rows:
+        assert set(re.findall(r"{(\w+)}", row.answer)) <= {"name", *FILLINGS}, row
 
 
 def test_words_longer_than_any_name_are_compared_with_none(monkeypatch: pytest.MonkeyPatch) -> None:
