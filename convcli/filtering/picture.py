@@ -196,7 +196,9 @@ class Picture:
         kernel, kernels = last, self._chain.kernels[:-1]
         x = self._floats(colour, kernels, self.stages[:-1])
         counted = self._counted or self._has_alpha
-        known = None if effect else reach(kernel, x.node.dtype)
+        # A mask leaves results between those of the whole effect and the samples.
+        mixed = kernel.replace(amount=effect.amount) if effect else kernel
+        known = reach(mixed, x.node.dtype)
         sink_storage = self.kept.storage(reach=known, counted=counted)
         direct = self._direct = self._convolved(x, kernel, self.stages[-1].shape_out, sink_storage, self.dtype)
         if effect:

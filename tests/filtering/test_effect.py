@@ -206,6 +206,48 @@ def test_show_tells_of_the_effect(kernel: str, effect: str, first: str) -> None:
     assert "effect" not in run("show", kernel.partition(":")[0].replace("unsharp", "box")).out.decode()
 
 
+TYPES = {
+    "sums": "box:size=9", "large": "gaussian:sigma=9", "deformable": "swirl", "combined": "sobel",
+    "lines": "{axes: x, weights: [1, 3]}", "copies": "identity",
+    "transposed": "{type: transposed, weights: [[1, 2, 1], [2, 4, 2], [1, 2, 1]], divisor: sum, padding: 1}",
+    "dilated": "{type: separable, taps: {y: [1, 2, 1], x: [1, 1, 1]}, divisor: sum, dilation: 3}",
+    "curve": "{weights: [[1, 2], [3, -4]], bias: 3, activation: relu}",
+    "volumes": "{axes: zyx, weights: {fill: 1, size: [3, 3, 3]}, divisor: sum}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+@pytest.mark.parametrize("name", [*TYPES, "bank"])
+def test_each_type_is_mixed_as_it_is_stored(name: str, dtype: str) -> None:
+    bank = {"weights": np.random.default_rng(1).standard_normal((3, 3, 5, 5)) / 9}
+    kernel = convcli.load(bank if name == "bank" else TYPES[name])
+    white = 1.0 if dtype.startswith("f") else float(np.iinfo(dtype).max)
+    for shape in [(9, 20, 30, 3)] if name == "volumes" else [(60, 70, 3), (1, 1, 3), (30, 300, 3)]:
+        axes = "zyxc"[-len(shape) :]
+        x = picture(dtype, 3, shape[:-1])
+        y = kernel.apply(x.astype(np.float64), axes)
+        for amount, threshold in ((1, 0.1), (-1.5, 0.0)):
+            mixes = kernel.replace(amount=amount, threshold=threshold)
+            wanted = formula(x, y, amount, threshold * white)
+            mask = RNG.integers(0, 256, shape[-3:-1], np.uint8)
+            effect = Effect(amount=amount, threshold=threshold, where=tensors.of_array(mask))
+            masked, alone = (
+                filter_pixels(x, chain, axes=axes[:-1]).array
+                for chain in (Chain([kernel], "clip", effect=effect), Chain([mixes], "clip"))
+            )
+            shares = (mask / 255)[..., None]
+            results = [
+                (mixes.apply(x, axes), wanted), (alone, wanted), (masked, x + shares * (wanted - x)),
+                (np.moveaxis(mixes.apply(np.moveaxis(x, -1, 0).copy(), f"c{axes[:-1]}"), 0, -1), wanted),
+            ]  # fmt: skip
+            near = abs(abs(y - x) - threshold * white) < 1e-4 * white
+            for done, exact in results:
+                exact = exact if dtype.startswith("f") else np.clip(exact, 0, white)
+                off = np.where(near, 0, abs(np.float64(done) - exact))
+                scale = max(white, float(abs(y).max()))
+                assert off.max() <= 4e-5 * scale + 0.5 * (not dtype.startswith("f"))
+
+
 def test_what_is_not_finite_stays_inside_of_the_mask() -> None:
     x = picture("float32", 1)
     x[30, 30] = np.nan
