@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-import convcli
 from benchmarks import functions, peers
 from benchmarks.functions import Layer, noise
 from benchmarks.model import US, Array, Contender, Goal, Made, Scenario, Workshop
 from benchmarks.timing import function
+from convcli.filtering import Chain, filter_pixels
+from convcli.networks import runnable
 
 GOAL = Goal(what="real networks, CPU", against=("onnxruntime",), most=1.3, cpu=True)
 #: One line of a network: outputs, taps, and what else `Layer` has.
@@ -120,13 +121,13 @@ def _whole(one: Network, folder: Path | None, shop: Workshop) -> Made:
     file = peers.model(list(_nodes(one, members)), [x[None]])
     text = shop.folder / f"{one.name}.yaml"
     text.write_text(_network_file(one, path, members), encoding="utf-8")
-    try:
-        network = convcli.load(str(text))
-    except convcli.ConvcliError as error:
-        return Made(contenders={US: f"can't run yet: {str(error).splitlines()[0][-80:]}"})
+    network = runnable.load(str(text))
+    assert network is not None
+    chain, picture = Chain([network]), x[0][..., None]
     run = peers.onnx_run(file, [x[None]])
     contenders: dict[str, Contender | str] = {
-        US: function(lambda: network.apply(x[0])), "onnxruntime": run if isinstance(run, str) else function(run)
+        US: function(lambda: filter_pixels(picture, chain).array),
+        "onnxruntime": run if isinstance(run, str) else function(run),
     }  # fmt: skip
     return Made(contenders=contenders, largest=10, moved=x.nbytes)
 
