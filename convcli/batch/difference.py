@@ -71,6 +71,8 @@ def read(name: str, *, max_pixels: int) -> Samples:
         from convcli import npy
 
         array = npy.read_npy(data, place=place)
+        if not array.size:
+            raise ImageError(f"an array of shape {array.shape} holds no samples", place=place)
         shape = "x".join(map(str, array.shape))
         return Samples(name=place, array=array, kind=f"an array {shape} {array.dtype}", channels=())
     picture = reading.decode(data, place=place, max_pixels=max_pixels)

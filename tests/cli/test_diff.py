@@ -145,11 +145,13 @@ def test_what_can_t_be_compared(tmp_path: Path) -> None:
     save(tmp_path / "grey.png", noise(4, 6))
     save(tmp_path / "deep.png", noise(4, 6, 3, dtype=np.uint16))
     np.save(tmp_path / "a.npy", noise(4, 6, 3))
+    np.save(tmp_path / "none.npy", np.zeros((0, 5)))
     facts = {
         ("grey.png",): "is 6 x 4 RGB uint8, {}/grey.png is 6 x 4 grey uint8",
         ("deep.png",): "is 6 x 4 RGB uint8, {}/deep.png is 6 x 4 RGB uint16",
         ("a.npy",): "is 6 x 4 RGB uint8, {}/a.npy is an array 4x6x3 uint8",
         ("lost.png",): "no such file",
+        ("none.npy",): "none.npy: an array of shape (0, 5) holds no samples",
         (".",): "is a file, {} is a folder",
         ("a.png", "-t", "-1"): "--tolerance -1 is no number from 0 on",
         ("a.png", "-t", "much"): "--tolerance much is no number from 0 on",

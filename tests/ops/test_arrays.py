@@ -270,3 +270,14 @@ def test_a_volume_of_few_slices_says_so() -> None:
         convcli.apply(x, kernel)
     assert "zyx" in caught.value.hint
     assert convcli.apply(x, kernel, "zyx").shape == x.shape
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (5, 1, 4), (1, 5, 3), (5, 7, 3)])
+def test_chains_take_arrays_however_they_lie(shape: tuple[int, ...]) -> None:
+    """Of columns that are one pixel wide OpenCV minds strides that numpy takes for any."""
+    pixels = np.random.default_rng(0).random(shape, np.float32)
+    planes = np.moveaxis(np.ascontiguousarray(np.moveaxis(pixels, 2, 0)), 0, 2)
+    for chain in (["sobel-x", "gaussian:activation=relu"], ["motion", "gaussian:sigma=12"], ["box", "box:size=9"]):
+        expected = convcli.apply(pixels, chain)
+        for view in (planes, np.asfortranarray(pixels), pixels[::-1].copy()[::-1], np.repeat(pixels, 2, 1)[:, ::2]):
+            np.testing.assert_allclose(convcli.apply(view, chain), expected, rtol=1e-4, atol=1e-6)

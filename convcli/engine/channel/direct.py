@@ -62,10 +62,13 @@ def one_channel(x: Array) -> Array:
 
 
 def opencv_layout(x: Array) -> bool:
-    """Whether OpenCV can read `x` where it lies: pixels side by side, rows any distance apart."""
+    """Whether OpenCV can read and write `x` where it lies: pixels side by side, rows any distance apart.
+
+    Of columns that are one pixel wide it minds the stride, too, where it is to write.
+    """
     height, width, channels = x.shape
     return bool(
         (x.strides[2] == x.itemsize or channels == 1)
-        and (x.strides[1] == channels * x.itemsize or width == 1)
+        and x.strides[1] == channels * x.itemsize
         and (x.strides[0] >= width * channels * x.itemsize or height == 1)
     )
