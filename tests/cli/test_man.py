@@ -73,8 +73,10 @@ def test_what_roff_would_take_for_itself_is_text(tmp_path: Path) -> None:
     assert ".TH x" in text and "'a' \\n --b ^~`\"" in text
 
 
-def test_a_terminal_gets_it_by_man() -> None:
+def test_a_terminal_gets_it_by_man(monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("man") is None:
         pytest.skip("man is not installed")
+    # A pager would wait for a key.
+    monkeypatch.setenv("MANPAGER", "cat")
     code, text = on_terminal("man")
     assert code == 0 and "CONVCLI(1)" in text and ".SH" not in text
