@@ -54,7 +54,7 @@ def page(group: Group) -> str:
     ctx = click.Context(group, info_name="convcli")
     about, *paragraphs = _paragraphs(group)
     lines = [
-        f'.TH CONVCLI 1 "" "convcli {__version__}" "User Commands"', ".nh", ".ad l", ".SH NAME",
+        f'.TH CONVCLI 1 "" "convcli {__version__}" "User Commands"', ".nr HY 0", ".nh", ".ad l", ".SH NAME",
         f"convcli \\- {_escaped(about.rstrip('.'))}", ".SH SYNOPSIS", ".B convcli", ".I COMMAND",
         "[\\fIOPTIONS\\fR] [\\fIARGUMENTS\\fR]", ".SH DESCRIPTION", *_body([about, *paragraphs]),
     ]  # fmt: skip

@@ -218,7 +218,7 @@ def test_a_plan_as_json_lines_with_names_of_any_bytes(here: Path) -> None:
 def test_the_help_has_headings() -> None:
     text = run("apply", "--help").out.decode()
     headings = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert headings[:4] == ["Inputs:", "Kernels:", "Output:", "Pictures:"]
+    assert headings[:5] == ["Inputs:", "Kernels:", "Effect:", "Output:", "Pictures:"]
     for option in (
         "--recursive",
         "--files-from",
