@@ -64,6 +64,8 @@ FILLINGS: dict[str, Callable[[str], str | None]] = {
     "folder": lambda value: value.rstrip("/") + "/",
     "half": _half,
     "size": _size,
+    "region": lambda value: re.sub(r"(\d+),(\d+),(\d+),(\d+)", r"\3x\4+\1+\2", value),
+    "depth": lambda value: {"float32": "float", "float64": "float", "uint8": "8", "uint16": "16"}.get(value, value),
     "sigma": _sigma,
     "geometry": lambda value: f":{value}" if value else "",
     "chain": _chain,

@@ -28,10 +28,14 @@ COMMANDS = (
     Word("cmp idiff metric psnr rmse difference", "diff", "diff compares pictures"),
     Word("completions autocomplete complete", "completion", "completion prints it"),
     Word("manual manpage docs", "man", "man prints the manual"),
+    Word("ffprobe", "show", "show tells of a kernel"),
+    Word("netron", "compare", "compare lists the layers of a network"),
     Word("onnx", "import", "import makes a network file"),
     Word("version v", "--version", "--version tells it"),
     Word("usage ?", "--help", "--help tells it"),
 )
+
+OWN_COMMANDS = (Word("compare diff draw list show import", "", ""),)
 
 OPTIONS = (
     Word("gray grey grayscale greyscale monochrome bw", "-k grey", "grey is a kernel"),
@@ -92,7 +96,16 @@ OPTIONS = (
     Word("input-size input-shape shape resolution-hw", "--size {hxw}", "that is --size HxW", 1),
     Word("benchmark bench speed timing measure", "--time", "that is --time"),
     Word("plot chart figure", "--draw {value}", "that is --draw", 1),
-    Word("all long l a values numbers full", "", "that is always there"),
+    Word("all long l a values numbers full names list", "", "that is always there"),
+    Word("k", "--kernel-size {value}", "that is --kernel-size", 1),
+    Word("metric", "", "all measures are there: RMSE, PSNR, largest and mean", 1),
+    Word("psnr rmse mse mae metrics", "", "that is always there"),
+    Word("threshold tol fuzz atol", "--tolerance {value}", "that is --tolerance", 1),
+    Word("bit-depth bits dtype", "--depth {depth}", "that is --depth", 1),
+    Word("bg", "--background {value}", "that is --background", 1),
+    Word("show open view display", "-o -", "-o - shows the picture on a terminal"),
+    Word("s", "--size {hxw}", "that is --size", 1),
+    Word("roi crop", "--region {region}", "what is filtered of a picture is --region", 1),
     Word("verbose-help usage ? help-all", "--help", "that is --help"),
 )  # fmt: skip
 
@@ -110,6 +123,13 @@ KERNELS = (
     Word("dog", "difference-of-gaussians", ""),
     Word("derivative dx", "gradient-x", "gradient-y is the other direction"),
     Word("dy", "gradient-y", ""),
+    Word("detail edge-enhance edgeenhance", "sharpen", ""),
+    Word("edge-enhance-more edgeenhancemore sharpen-more", "sharpen-strong", ""),
+    Word("smooth-more", "gaussian:sigma=2", ""),
+    Word("separable", "gaussian", "it is two rows of taps"),
+    Word("transposed convtranspose2d deconv", "upsample-bilinear-2x", ""),
+    Word("deformable deform-conv2d", "swirl", "also lens, ripple, jitter"),
+    Word("depthwise depthwise-separable", "grey", "each channel alone is what every kernel does"),
     Word("downsample downscale shrink half halve reduce resize decimate thumbnail", "downsample-2x",
          "by 3: downsample-2x:stride=3"),
     Word("upsample upscale enlarge double bilinear", "upsample-bilinear-2x", "upsample-cubic-2x is sharper"),
@@ -190,6 +210,12 @@ NO_CONVOLUTIONS = (
          "it takes the least or the largest sample under its window"),
     Word("threshold otsu binarize binarise negate invert posterize solarize", "", "it looks at one sample at a time"),
     Word("equalize equalise clahe contrast levels curves", "", "it looks at how many samples are how light"),
+    Word("medianfilter minfilter maxfilter rankfilter", "smooth-edges", "it sorts the samples under its window"),
+    Word("maxpool max-pool maxpool2d avgpool linear attention batchnorm relu softmax lstm", "",
+         "it is a layer of network files, or none at all"),
+    Word("sepia vintage", "", "write how channels mix: weights of a filter bank, as kernel 'grey' does"),
+    Word("resnet resnet18 resnet50 vgg vgg16 mobilenet unet efficientnet yolo alexnet", "",
+         "it is a network, which a file holds: compare net.yaml, or import net.onnx"),
     Word("rotate crop", "", "it moves samples, and weighs none"),
 )  # fmt: skip
 

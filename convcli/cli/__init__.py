@@ -17,7 +17,7 @@ import click
 from convcli import __version__
 from convcli.batch.workers import interrupts
 from convcli.cli.layout import Group
-from convcli.errors import ConvcliError, KernelError, UsageError, printable, reason
+from convcli.errors import ConvcliError, KernelError, printable, reason
 
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.
 COMMANDS = {
@@ -206,7 +206,7 @@ def _unread(stream: TextIO) -> bool:
 
 def _refused(error: ConvcliError, arguments: list[str]) -> int:
     """Tells of an error, with a command line that holds for what is called otherwise here; the exit code."""
-    if isinstance(error, KernelError | UsageError):
+    if isinstance(error, KernelError) or arguments[:1] == ["draw"]:  # which asks where to before it reads kernels
         from convcli.cli import repair
 
         with contextlib.suppress(ConvcliError):

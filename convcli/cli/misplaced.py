@@ -39,7 +39,7 @@ def picture_for_kernel(line: list[str], place: int) -> Step | None:
     if line[0] != "compare":
         return _sheet(line) if line[0] in ("show", "draw") else None
     pictures = [word for word in line[1:] if _is_picture(word)]
-    if len(pictures) == 2 == len(line) - 1:
+    if len(pictures) == len(line) - 1 in (2, 3):
         return "diff compares pictures", ["diff", *pictures]
     if "--image" in line:
         return None
@@ -48,7 +48,13 @@ def picture_for_kernel(line: list[str], place: int) -> Step | None:
 
 def extra(line: list[str]) -> Step | None:
     """A line of show or draw with more than one kernel, or with a picture beside it."""
-    if any(map(_is_picture, _plain(line))):
+    plain = _plain(line)
+    if line[0] == "man":
+        return "help is of one command", ["man"] if plain == ["convcli"] else ["help", *plain]
+    if line[0] == "diff":
+        rest = line[1 + len(plain) :]
+        return ("-o draws the differences", ["diff", *plain[:2], "-o", plain[2], *rest]) if len(plain) == 3 else None
+    if any(map(_is_picture, plain)):
         return _sheet(line)
     kernels = [kernel_meant(word) for word in line[1:]]
     if line[0] == "show" and None not in kernels:

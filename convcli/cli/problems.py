@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from pathlib import PurePath
 
 import click
 
@@ -48,7 +49,10 @@ def _kernels_problem(ctx: click.Context) -> Exception | None:
     """What is wrong with the kernels of a line, and with inputs that are none."""
     from convcli.spec import read
 
-    for source in [*ctx.params.get("kernels", ()), *filter(None, [ctx.params.get("kernel")])]:
+    pictures = [
+        source for source in ctx.params.get("sources", ()) if PurePath(source).suffix[1:].lower() in words.PICTURES
+    ]
+    for source in [*ctx.params.get("kernels", ()), *filter(None, [ctx.params.get("kernel")]), *pictures]:
         if not source.endswith((".yaml", ".yml")):
             read(source)
     stray(ctx.params.get("inputs", ()), ctx)

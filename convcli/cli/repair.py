@@ -72,7 +72,7 @@ def _step(line: list[str], error: Exception, group: click.Group) -> tuple[str, l
         return _kernel_step(line, group)
     if isinstance(error, click.BadOptionUsage):
         return _without_value(line, error)
-    if line[:1] in (["show"], ["draw"]) and "extra argument" in str(error):
+    if line[:1] in (["show"], ["draw"], ["man"], ["diff"]) and "extra argument" in str(error):
         return extra(line)
     if line[:1] == ["help"] or not line or line[0] not in group.list_commands(click.Context(group)):
         return _command(line, group)
@@ -93,6 +93,8 @@ def _command(line: list[str], group: click.Group) -> tuple[str, list[str]] | Non
     if is_input(word):
         return "pictures are filtered by apply", ["apply", *line]
     row = lookup(word, words.COMMANDS)
+    if row and row.answer == "apply" and rest and lookup(rest[0], words.COMMANDS + words.OWN_COMMANDS):
+        return f"that is {rest[0]}", rest  # magick compare
     if row:
         return row.note, [*row.answer.split(), *rest]
     near = closest(word, group.list_commands(click.Context(group)))
@@ -128,7 +130,7 @@ def _option(line: list[str], error: click.NoSuchOption) -> tuple[str, list[str]]
     if not typed.startswith("--") and f"--{word}" in own:
         right = f"--{line[place].lstrip('-')}"
         return f"long options have two dashes, --{word}", [*line[:place], right, *line[place + 1 :]]
-    row = _option_row(word, [value] if equals else line[place + 1 :])
+    row = _option_row(word, [value] if equals else line[place + 1 :], own)
     longer = [option for option in own if option.startswith(f"{typed}-")]
     if len(longer) == 1 and (row is None or (value or "".join(line[place + 1 : place + 2])).isdigit()):
         return f"did you mean {longer[0]}?", [*line[:place], longer[0] + equals + value, *line[place + 1 :]]
@@ -143,9 +145,10 @@ def _option(line: list[str], error: click.NoSuchOption) -> tuple[str, list[str]]
     return row.note, _put(line[:place], answer, rest)
 
 
-def _option_row(word: str, behind: list[str]) -> words.Word | None:
-    """The row of an option's word: the first for whose values there is something behind it."""
+def _option_row(word: str, behind: list[str], own: set[str]) -> words.Word | None:
+    """The row of an option's word: of those with an option of the command's the first that has its values behind it."""
     rows = [row for row in words.OPTIONS if lookup(word, (row,))]
+    rows.sort(key=lambda row: row.answer.startswith("-") and row.answer.split()[0] not in own)
     enough = (row for row in rows if not isinstance(row.values, int) or row.values <= len(behind))
     return next(enough, rows[0] if rows else None)
 
@@ -260,6 +263,13 @@ def _kernel_step(line: list[str], group: click.Group) -> tuple[str, list[str]] |
                 return step
             if line[0] == "compare" and (layer := closest(source, LAYERS)):
                 return f"that is {layer}", [*line[:place], layer, *line[place + 1 :]]
+            if number := re.fullmatch(r"(\d)x\1", source) if line[0] == "compare" else None:
+                return "that is --kernel-size", [*line[:place], "--kernel-size", number[1], *line[place + 1 :]]
+            several = [kernel_meant(part) for part in re.split(r"\s*[,+|]\s*", source)]
+            if len(several) > 1 and None not in several and line[0] in ("apply", "compare"):
+                chain = [part for kernel in several for part in ("-k", str(kernel))][1:]
+                chain = chain if line[0] == "apply" else chain[::2]
+                return "each kernel stands alone", [*line[:place], *chain, *line[place + 1 :]]
             right = kernel_meant(source)
             if right == source:
                 name, fields = split(source)
@@ -277,6 +287,8 @@ def _stray(line: list[str], name: str) -> tuple[str, list[str]] | None:
     if name.isdigit():
         if line[place - 1] == "-q":
             return "-q is quiet", [*line[: place - 1], "--quality", *line[place:]]
+        if line[place - 2] in ("-k", "--kernel"):
+            return "numbers follow a colon", [*line[: place - 1], f"{line[place - 1]}:{name}", *line[place + 1 :]]
         return None
     kernel = kernel_meant(name)
     return (

@@ -74,10 +74,13 @@ class Placed(ABC):
         Raises `ShapeError` where the array lacks an axis of the kernel.
         """
         if missing := [axis for axis in self.axes if axis not in axes]:
+            hint = "say what the axes of the array are: --layout, as in --layout zyx"
+            if len(axes) == 1:
+                hint = f"a kernel of one axis: -k '{{axes: {axes[0]}, weights: [1, 2, 1], divisor: sum}}'"
             raise ShapeError(
                 f"kernel '{self.name}' moves along {','.join(self.axes)}; the array has the axes {','.join(axes)}"
                 f" and no {missing[0]}",
-                hint="say what the axes of the array are: --layout, as in --layout zyx",
+                hint=hint,
             )
         sizes = dict(zip(axes, spatial, strict=True))
 
