@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from convcli.engine.channel.resized import resized_call, resized_cuts
     from convcli.engine.copies import copied
     from convcli.engine.dtypes import Call, Signature, limits, planar, settled, work_dtype
-    from convcli.engine.effect import Blend, least_change
+    from convcli.engine.effect import Blend, in_samples, least_change
     from convcli.engine.facts import Facts
     from convcli.engine.memory import by_planes, results, scratch, scratch_space
     from convcli.engine.sink import Sink, Storage, rounding
@@ -69,6 +69,7 @@ __all__ = [
     "correlate_phase",
     "correlate_planes",
     "correlated",
+    "in_samples",
     "layouts_of_bank",
     "least_change",
     "limits",
@@ -108,7 +109,7 @@ __getattr__ = lazily(
         "engine.channel.resized": "resized_call resized_cuts",
         "engine.copies": "copied",
         "engine.dtypes": "Call Signature limits planar settled work_dtype",
-        "engine.effect": "Blend least_change",
+        "engine.effect": "Blend in_samples least_change",
         "engine.facts": "Facts",
         "engine.memory": "by_planes results scratch scratch_space",
         "engine.sink": "Sink Storage rounding",

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 NOTHING = 1e-6
 
 
-def least_change(threshold: float, dtype: DTypeLike) -> float:
-    """A threshold in samples of `dtype`: below 1 it is a part of white."""
-    white = 1.0 if np.dtype(dtype).kind == "f" else limits(dtype)[1]
+def in_samples(threshold: float, white: float) -> float:
+    """A threshold in samples: below 1 it is a part of white."""
     return threshold * white if threshold < 1 else threshold
+
+
+def least_change(threshold: float, dtype: DTypeLike) -> float:
+    """A threshold in samples of `dtype`."""
+    return in_samples(threshold, 1.0 if np.dtype(dtype).kind == "f" else limits(dtype)[1])
 
 
 @record(kw_only=False)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from convcli.engine.effect import NOTHING as NOTHING, mixed
+from convcli.engine.effect import NOTHING as NOTHING, in_samples, mixed
 from convcli.engine.sink import PLAIN
 from convcli.engine.threads import Cut, Cuts
 from convcli.errors import ShapeError, UsageError
@@ -233,7 +233,7 @@ class Mixing:
     @property
     def least(self) -> float:
         """The threshold in samples."""
-        return self.threshold * self.white if self.threshold < 1 else self.threshold
+        return in_samples(self.threshold, self.white)
 
     def of(self, x: Part, y: Part, mask: Node | None = None) -> Part:
         """Samples mixed with results, as a node of floats."""

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
+from convcli import engine
 from convcli.engine.borders import rows_behind
 from convcli.engine.dtypes import planar, work_dtype
-from convcli.engine.effect import Blend
 from convcli.engine.memory import by_planes
 from convcli.engine.plan import FREE, Constraints
 from convcli.engine.sink import Sink, Storage
@@ -192,6 +192,8 @@ class Convolved(Node):
     algorithm: str | None = None
     #: What white is in the picture that it is made of.
     white = 1.0
+    _effect: Effect | None = None
+    _mask: Node | None = None
 
     def __init__(
         self, part: Part, kernel: Kernel, shape: Sequence[int], storage: Storage, dtype: DTypeLike | None = None,
@@ -203,26 +205,26 @@ class Convolved(Node):
         super().__init__(shape, self._work if dtype is None else dtype, sources)
         self._part, self._kernel, self._storage = part, kernel, storage
         self._known: dict[Cut, list[Cut]] = {}
-        self._effect: Effect | None = None
-        self._mask: Node | None = None
 
     def mix(self, effect: Effect, mask: Node | None) -> None:
-        """Has results, all of which are of the size of the part, mixed with it on their way into the array."""
+        """Has results, of the size of the part, mixed with it on their way into the array."""
         self._effect, self._mask = effect, mask
         self.sources += (mask,) if mask else ()
 
     def _cuts(self, *, fine: bool) -> Cuts:
         sink = Sink(self.array, self._storage)
         if self._effect:
-            least = self._effect.threshold * (self.white if self._effect.threshold < 1 else 1)
-            share = self._mask.array if self._mask else None
-            sink = sink.mixing(Blend(self._part.array, self._effect.amount, least, share))
+            share, least = (
+                self._mask.array if self._mask else None,
+                engine.in_samples(self._effect.threshold, self.white),
+            )
+            sink = sink.mixing(engine.Blend(self._part.array, self._effect.amount, least, share))
         self.tally = sink.tally
         constraints = Constraints(algorithm=self.algorithm, fine=fine) if self.algorithm or fine else FREE
         kernel = self._kernel
         if kernel.threshold and self._part.array.dtype.kind == "f":
             # A part of white, which is another one than that of floats in what is made of integers.
-            least = kernel.threshold * self.white if kernel.threshold < 1 else kernel.threshold
+            least = engine.in_samples(kernel.threshold, self.white)
             kernel = kernel.remembered(("threshold", least), partial(kernel.replace, threshold=least))
         if kernel.looks:
             kernel = kernel.guided(self._guide.array if self._guide else None, self.white)
@@ -240,9 +242,7 @@ class Convolved(Node):
             reads[guide] = [cut, *(reads[guide] if guide is source else [])]
         if self._kernel.has_effect or self._effect:
             reads[source] = [cut, *reads[source]]
-        if self._mask:
-            reads[self._mask] = [cut]
-        return reads
+        return reads | ({self._mask: [cut]} if self._mask else {})
 
     @property
     def limited(self) -> str:
