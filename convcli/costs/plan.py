@@ -14,7 +14,7 @@ from convcli.engine.bank import bank
 from convcli.engine.bank.plan import Bank, options as bank_options
 from convcli.engine.channel import choice
 from convcli.engine.dtypes import work_dtype
-from convcli.engine.processor import processor
+from convcli.engine.processor import ACROSS, processor
 from convcli.engine.threads import thread_count
 from convcli.errors import UsageError
 from convcli.ops import Kernel
@@ -177,7 +177,7 @@ def _by_planes(shared: Mapping[str, Any], work: engine.Plane, phases: int, chose
         **{**shared, "algorithm": chosen.algorithm, "threads": sharing}, options=tuple(options), phases=phases,
         bands=len(cuts) * phases, band_rows=max(stop - start for start, stop in cuts),
         tile=chosen.tile if chosen.algorithm == "fourier" else None,
-        flops=round(engine.flops(work, chosen) * samples),
+        flops=round(_flops(work, chosen) * samples),
         bytes=(math.prod(shared["shape"]) + again + samples) * np.dtype(shared["dtype"]).itemsize,
     )  # fmt: skip
 
@@ -205,3 +205,23 @@ def _both(steps: Sequence[int]) -> tuple[int, int]:
 
 def _times(sizes: Sequence[int]) -> str:
     return "x".join(map(str, sizes))
+
+
+def _flops(work: engine.Plane, chosen: engine.Plan) -> float:
+    """Multiplications and additions per output sample, those by zeros of matrices included."""
+    kh, kw = work.taps
+    if chosen.algorithm == "direct":
+        return 2.0 * (work.nonzero or kh * kw)
+    if chosen.algorithm == "sums":
+        return 4.0
+    if chosen.algorithm == "passes":
+        kind = work.processor
+        down = kind.column_block(kh) + kh - 1 if kh > 1 and kind.columns_by_product(kh) else kh if kh > 1 else 0
+        across = ACROSS + kw - 1 if kind.rows_by_product(kw, work.channels) else kw if kw > 1 else 0
+        return 2.0 * max(work.rank, 1) * (down + across)
+    samples, useful = 1, 1
+    for side, taps, length in zip(chosen.tile, work.taps, (work.height, work.width), strict=True):
+        samples *= side
+        useful *= min(side - taps + 1, length)
+    # Two complex transforms and a product serve two tiles.
+    return (2 * 5 * samples * math.log2(max(samples, 2)) + 6 * samples) / (2 * useful)

@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Self
 
-from convcli.engine.processor import ACROSS, NARROW, Line, Processor, line
+from convcli.engine.processor import NARROW, Line, Processor, line
 from convcli.errors import UsageError
 from convcli.records import record
 
@@ -293,23 +293,3 @@ def refusal(asked: str | None, name: str, algorithm: Algorithm) -> list[str]:
     if asked is None or algorithm.name == asked:
         return []
     return [f"{asked} can't compute {name} here; used: {algorithm}"]
-
-
-def flops(work: Plane, plan: Plan) -> float:
-    """Multiplications and additions per output sample that `plan` really does, zeros of its matrices included."""
-    kh, kw = work.taps
-    if plan.algorithm == "direct":
-        return 2.0 * (work.nonzero or kh * kw)
-    if plan.algorithm == "sums":
-        return 4.0
-    if plan.algorithm == "passes":
-        kind = work.processor
-        down = kind.column_block(kh) + kh - 1 if kh > 1 and kind.columns_by_product(kh) else kh if kh > 1 else 0
-        across = ACROSS + kw - 1 if kind.rows_by_product(kw, work.channels) else kw if kw > 1 else 0
-        return 2.0 * max(work.rank, 1) * (down + across)
-    samples, useful = 1, 1
-    for side, taps, length in zip(plan.tile, work.taps, (work.height, work.width), strict=True):
-        samples *= side
-        useful *= min(side - taps + 1, length)
-    # Two complex transforms and a product serve two tiles.
-    return (2 * 5 * samples * math.log2(max(samples, 2)) + 6 * samples) / (2 * useful)
