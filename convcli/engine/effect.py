@@ -60,8 +60,11 @@ def mixed(out: Floats, x: Array, y: Floats, gain: float, threshold: float = 0.0,
     """`out = x + gain * share * (y - x)` where `|y - x| >= threshold`, else `x`; `out` may be `y`.
 
     `x` and `y` are `(*spatial, channels)`, `share` is `(*spatial, 1)`, of integers in parts of their white. Where that
-    is 0, `x` stays whatever `y` is.
+    or `gain` is 0, `x` stays whatever `y` is.
     """
+    if not gain:
+        np.copyto(out, x)
+        return
     if x.dtype != out.dtype:
         x, samples = scratch("blended samples", x.shape, out.dtype), x
         np.copyto(x, samples)

@@ -297,3 +297,12 @@ def test_resume_knows_the_mask(tmp_path: Path) -> None:
     save(tmp_path / "m.png", np.zeros((60, 70, 1), np.uint8))
     assert run(*words).code == 0
     assert np.array_equal(read(tmp_path / "o.png"), read(tmp_path / "a.png"))
+
+
+@pytest.mark.parametrize("fields", [{}, {"threshold": 0.05}, {"region": Region.parse("9x9+3+3")}])
+def test_nothing_of_a_result_is_the_picture_whatever_the_result_is(fields: dict[str, Any]) -> None:
+    x = np.float32(picture()) / 255
+    x[5, 5], x[20, 20] = np.nan, np.inf
+    for kernel in ("gaussian", "sobel", "swirl"):
+        chain = Chain([convcli.load(kernel)], effect=Effect(amount=0.0, **fields))
+        np.testing.assert_array_equal(filter_pixels(x, chain).array, x)
