@@ -11,6 +11,8 @@ import click
 #: Lines of a screen, and its columns.
 LINES = 24
 COLUMNS = 80
+#: In the `meta` of contexts: a line is only looked at, and nothing is printed.
+CHECKED = "convcli.checked"
 #: Examples that -h shows.
 _EXAMPLES = 4
 #: Characters that a text is not shortened below.
@@ -84,7 +86,8 @@ class Group(Brief, click.Group):
 
 def _print_brief(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        click.echo(brief(ctx))
+        if not ctx.meta.get(CHECKED):
+            click.echo(brief(ctx))
         ctx.exit()
 
 

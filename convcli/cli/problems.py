@@ -10,6 +10,7 @@ from pathlib import PurePath
 import click
 
 from convcli import words
+from convcli.cli.layout import CHECKED
 from convcli.errors import ConvcliError, closest
 from convcli.words import lookup
 
@@ -26,10 +27,11 @@ def problem_of(line: list[str], group: click.Group) -> Exception | None:
     """What is wrong with a command line; None where it can be run, as far as its words go."""
     try:
         command, ctx = group, group.make_context("convcli", list(line[:1]), resilient_parsing=True)
+        ctx.meta[CHECKED] = True
         path, rest = "convcli", line
         while isinstance(command, click.Group):
             if rest and rest[0].startswith("-"):
-                return None if rest[0] in ("--help", "--version") else click.NoSuchOption(rest[0], ctx=ctx)
+                return None if rest[0] in ("-h", "--help", "-V", "--version") else click.NoSuchOption(rest[0], ctx=ctx)
             if not rest:
                 return None
             name, member, rest = command.resolve_command(ctx, rest)
@@ -41,6 +43,8 @@ def problem_of(line: list[str], group: click.Group) -> Exception | None:
             return None
         parsed = command.make_context(path, list(rest), parent=ctx)
         return _kernels_problem(parsed)
+    except click.exceptions.Exit:  # it asks for help
+        return None
     except (click.UsageError, ConvcliError) as error:
         return error
 

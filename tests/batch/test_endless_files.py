@@ -148,7 +148,7 @@ def _pixels(name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         (["--files-from", "/dev/zero", "--null"], "--files-from /dev/zero: it has more than 268,435,456 bytes"),
         (["--files-from", "zeros.png"], "--files-from zeros.png: it has more than 268,435,456 bytes"),
         (["--files-from", "."], "--files-from .: is a directory"),
-        (["good.png", "-k", "./zeros.png"], "zeros.png: it has"),
+        (["good.png", "-k", "./zeros.png"], "zeros.png is a picture, no kernel"),
         (["good.png", "-k", "/dev/zero"], "/dev/zero: it has"),
         (["good.png", "-k", "{weights: zeros.npy}"], "inline kernel:1:11: zeros.npy: not an .npy file"),
         (["good.png", "-k", "{weights: /dev/zero}"], "inline kernel:1:"),

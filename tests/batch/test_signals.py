@@ -150,7 +150,8 @@ def test_a_signal_that_python_would_lose(number: int, code: int) -> None:
 def test_a_signal_that_the_caller_ignores_is_ignored(here: Path, name: str) -> None:
     program = " ".join(f"'{part}'" for part in command())
     script = (
-        f"trap '' {name}; {program} apply - -k identity -o out.png < good.png & sleep 0.1; kill -{name} $!; wait $!"
+        f"trap '' {name}; (sleep 1; cat good.png) | {program} apply - -k identity -o out.png & "
+        f"sleep 0.5; kill -{name} $!; wait $!"
     )
     done = subprocess.run(["sh", "-c", script], capture_output=True, env=environment(), timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -80,3 +80,10 @@ def test_help_of_no_command() -> None:
     done = run("help", "aply")
     assert (done.code, done.out) == (2, b"")
     assert "no such command 'aply'" in done.err
+
+
+@pytest.mark.parametrize("asked", ["-h", "-qh"])
+def test_help_beside_a_mistake_is_not_printed_by_what_puts_lines_right(asked: str) -> None:
+    result = run("apply", "a.png", "-k", "sharpen", "--strictly", asked)
+    assert (result.code, result.out) == (2, b"")
+    assert result.err.splitlines()[0] == "Error: no such option '--strictly'; did you mean --strict?"

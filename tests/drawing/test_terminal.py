@@ -108,7 +108,10 @@ def test_animations_move_where_they_fit_and_their_text_is_text() -> None:
 
 
 def test_no_terminal_no_picture() -> None:
-    assert run("draw", "steps", "sharpen").err.splitlines() == ["Error: where to?", "  hint: -o FILE"]
+    assert run("draw", "steps", "sharpen").err.splitlines() == [
+        "Error: where to?",
+        "  hint: convcli draw steps sharpen -o steps.svg",
+    ]
     done = run("show", "--draw", "sobel-x")
     assert done.code == 0 and b"\x1b" not in done.out
     assert b"-2  0  2" in done.out
