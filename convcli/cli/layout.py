@@ -59,7 +59,7 @@ class Brief(click.Command):
         return super().parse_args(ctx, args)
 
     def _is_long(self, word: str, ctx: click.Context) -> bool:
-        from convcli.words import OPTIONS, lookup
+        from convcli.spec.words import OPTIONS, lookup
 
         long = f"--{word}" in {option for parameter in self.get_params(ctx) for option in parameter.opts}
         return long or lookup(word, OPTIONS) is not None

@@ -34,7 +34,7 @@ def command(words: Sequence[str], format_: str) -> None:
     """
     from convcli.reports import Column, Table, write
     from convcli.reports.screen import styled
-    from convcli.words import group
+    from convcli.spec.words import group
 
     rows = [*kernels(), *_own_kernels()]
     words = [word for word in map(group, words) if word]
@@ -127,7 +127,7 @@ def _is_about(row: Mapping[str, Any], word: str) -> bool:
 
 def _no_kernel(words: Sequence[str]) -> UsageError:
     from convcli.spec import names
-    from convcli.words import KERNELS, lookup
+    from convcli.spec.words import KERNELS, lookup
 
     if list(words) == ["own"]:
         hint = f"they are .yaml files in {answers.own_folders()[-1]}, or in $CONVCLI_PATH"

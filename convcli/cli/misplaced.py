@@ -12,7 +12,7 @@ import click
 
 from convcli.cli.problems import kernel_meant
 from convcli.errors import closest
-from convcli.words import FIGURES, PICTURES, lookup
+from convcli.spec.words import FIGURES, PICTURES, lookup
 
 Step = tuple[str, list[str]]
 

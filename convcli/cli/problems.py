@@ -9,10 +9,10 @@ from pathlib import PurePath
 
 import click
 
-from convcli import words
 from convcli.cli.layout import CHECKED
 from convcli.errors import ConvcliError, closest
-from convcli.words import lookup
+from convcli.spec import words
+from convcli.spec.words import lookup
 
 
 class StrayError(click.UsageError):

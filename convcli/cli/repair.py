@@ -1,4 +1,4 @@
-"""Wrong command lines -> right ones, by the words that other programs have for things (`convcli.words`).
+"""Wrong command lines -> right ones, by the words that other programs have for things (`convcli.spec.words`).
 
 A line is parsed as click does it, what is wrong first is put right, and that again until it holds: so what a hint says
 is a command that works as it stands.
@@ -13,12 +13,12 @@ from typing import Any
 
 import click
 
-from convcli import words
 from convcli.cli.misplaced import extra, figure, is_input, picture_for_kernel, with_output
 from convcli.cli.problems import StrayError, kernel_meant, problem_of, stray
 from convcli.errors import ConvcliError, closest
-from convcli.fillings import field, filled
-from convcli.words import lookup
+from convcli.spec import words
+from convcli.spec.fillings import field, filled
+from convcli.spec.words import lookup
 
 #: Layers that `compare` has rows of.
 LAYERS = ("standard", "spatially separable", "depthwise separable", "dilated", "transposed", "deformable", "pointwise")

@@ -215,7 +215,7 @@ def _layer_names(source: KernelLike) -> list[str]:
         return []
     if source in library.names() or source in library.own():
         return []
-    from convcli.words import LAYERS, lookup, plain
+    from convcli.spec.words import LAYERS, lookup, plain
 
     word = plain(source).replace(" ", "-")
     row = lookup(word, LAYERS)

@@ -41,6 +41,9 @@ def check(chain: Chain, treatment: Treatment, channels: Channels, dtype: np.dtyp
     if dtype.kind != "f" and not (number.is_integer() and _fits(number, dtype)):
         fact = f"samples of {dtype} are never {number:g}"
         raise ShapeError(fact, hint="--nodata takes the number that stands for no data; nan is one of floats")
+    if chain.range == "rescale" and dtype.kind != "f" and number in limits(dtype):
+        fact = f"rescaled, some results become {number:g}, which stands for no data"
+        raise ShapeError(fact, hint="--range float in a .tif or .npy file keeps them apart")
     if channels.alpha and treatment.background is None:
         raise ShapeError("alpha says what is there already", hint="--alpha none takes it as a band, --alpha drop")
     if treatment.channels == ("luma",) or (treatment.linear and dtype.kind != "f"):

@@ -86,7 +86,7 @@ def located(source: str) -> str:
 
 def _spelled(name: str, known: Iterable[str]) -> str | None:
     """The one of the known that is a name but for capitals, and underscores for dashes."""
-    from convcli.words import plain
+    from convcli.spec.words import plain
 
     alike = [one for one in known if plain(one) == plain(name)]
     return alike[0] if len(alike) == 1 else None
@@ -205,7 +205,7 @@ def _file_named(name: str) -> Path:
             raise KernelError(fact, hint=f"for yours write {mine[name]}; for the shipped one give yours another name")
         return mine[name]
     if name not in shipped:
-        from convcli.words import KERNELS, NO_CONVOLUTIONS, lookup
+        from convcli.spec.words import KERNELS, NO_CONVOLUTIONS, lookup
 
         if other := lookup(name, NO_CONVOLUTIONS):
             hint = f"-k {other.answer} does something like it" if other.answer else "convcli list"

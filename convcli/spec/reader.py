@@ -277,7 +277,7 @@ def _unknown(node: Node, key: str, kernel_type: type[Kernel]) -> KernelError:
 def _unknown_override(key: str, node: Node, values: Mapping[str, Any], kernel_type: type[Kernel]) -> KernelError:
     parameters = _parameters(values)
     known = [*parameters, *kernel_type.FIELDS]
-    from convcli import fillings
+    from convcli.spec import fillings
 
     here = fillings.field(f"{key}={quoted(node).strip(chr(39))}").partition("=")
     hint = f"write {''.join(here)}" if here[0] != key and here[0] in known else suggestion(key, known)

@@ -12,7 +12,7 @@ from convcli.errors import KernelError, closest
 def check(path: Path, endings: Iterable[str], shipped: Iterable[str]) -> None:
     """Raises `KernelError` for a file that is none of these `endings`, or is absent; `shipped` are kernels' names."""
     if path.suffix not in endings:
-        from convcli.words import FOREIGN, PICTURES
+        from convcli.spec.words import FOREIGN, PICTURES
 
         ending = path.suffix[1:].lower()
         if ending in PICTURES:

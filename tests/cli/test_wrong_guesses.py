@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from convcli import errors, words
-from convcli.fillings import FILLINGS
+from convcli import errors
+from convcli.spec import words
+from convcli.spec.fillings import FILLINGS
 from tests.support import SAMPLES, noise, run, save
 
 #: What is typed behind `convcli` -> what the hint says to type instead.

@@ -116,5 +116,8 @@ def test_what_cannot_make_up_for_samples_is_refused(tmp_path: Path) -> None:
     assert done.code == 1 and "samples of uint8 are never inf" in done.err
     with pytest.raises(ShapeError, match="samples of uint8 are never -9999"):
         filter_pixels(np.zeros((5, 5, 1), np.uint8), Chain([convcli.load("box")], nodata=-9999.0))
+    for number in (0.0, 255.0):
+        with pytest.raises(ShapeError, match=f"some results become {number:g}, which stands for no data"):
+            filter_pixels(np.zeros((5, 5, 1), np.uint8), Chain([convcli.load("box")], nodata=number, range="rescale"))
     with pytest.raises(ShapeError, match="alpha says what is there already"):
         filter_pixels(np.zeros((5, 5, 4), np.uint8), Chain([convcli.load("box")], nodata=0.0))

@@ -1,7 +1,7 @@
 """What people type first, as they know it of other programs, and what it is called here: one table.
 
-A word stands for what is typed in its place, braces for what is made of the values behind it (`convcli.fillings`), and
-the note says why. Nothing loads this before something is wrong.
+A word stands for what is typed in its place, braces for what is made of the values behind it (`convcli.spec.fillings`),
+and the note says why. Nothing loads this before something is wrong.
 """
 
 from __future__ import annotations

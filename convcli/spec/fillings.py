@@ -1,11 +1,11 @@
-"""What the braces in the answers of `convcli.words` become, by the values that were typed behind a word."""
+"""What the braces in the answers of `convcli.spec.words` become, by the values that were typed behind a word."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 
-from convcli.words import FIELDS, KERNELS, VALUES, lookup
+from convcli.spec.words import FIELDS, KERNELS, VALUES, lookup
 
 
 def field(text: str) -> str:
