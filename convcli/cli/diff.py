@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,7 +52,7 @@ def _compared(
     from convcli.batch import difference
 
     difference.tolerance_of(options["tolerance"], 1)
-    folders = [Path(name).is_dir() for name in (first, second)]
+    folders = [os.path.isdir(name) for name in (first, second)]
     if folders[0] != folders[1]:
         kinds = [
             f"{name} is a {'folder' if is_folder else 'file'}"

@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 import click
 
@@ -19,7 +19,7 @@ Step = tuple[str, list[str]]
 
 def is_input(word: str) -> bool:
     """Whether a word is a picture, an array or a folder, as far as its name goes."""
-    return word == "-" or PurePath(word).suffix != "" or Path(word).is_dir()
+    return word == "-" or PurePath(word).suffix != "" or os.path.isdir(word)
 
 
 def _is_picture(word: str) -> bool:
@@ -100,7 +100,7 @@ def with_output(line: list[str], inputs: Sequence[str]) -> list[str]:
     if len(inputs) > 1 and is_input(inputs[-1]) and not os.path.lexists(inputs[-1]):
         place = len(line) - 1 - line[::-1].index(inputs[-1])
         return [*line[:place], *line[place + 1 :], "-o", inputs[-1]]
-    if len(inputs) == 1 and Path(inputs[0]).is_file():
+    if len(inputs) == 1 and os.path.isfile(inputs[0]):
         path = PurePath(inputs[0])
         if _into_file():  # apply a.png -k sharpen > b.png
             return [*line, "-o", "-"]

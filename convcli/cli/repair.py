@@ -6,9 +6,10 @@ is a command that works as it stands.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import click
@@ -201,7 +202,7 @@ def _missing(line: list[str], error: click.MissingParameter) -> tuple[str, list[
     if line[0] == "diff" and len(line) == 2:
         path = PurePath(line[1])
         other = str(path.with_stem(f"{path.stem}-filtered"))
-        return ("two are compared", [*line, other]) if Path(other).is_file() else ("two are compared", line)
+        return ("two are compared", [*line, other]) if os.path.isfile(other) else ("two are compared", line)
     if option not in ("kernels", "output") or line[0] != "apply":
         return None
     inputs = _parsed(line, error).get("inputs") or ()

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 #: Places that are looked at together, and samples of all taps and channels that are held at once.
 PLACES = 1 << 19
 HELD = 1 << 20
+#: Places of the smallest blocks: those of many taps are narrower, down to a single output.
+MOST_PLACES = 1 << 22
 #: Columns of stored offsets that are read one after another: memory is slow where rows are short.
 WIDE = 8 * BLOCK
 #: Up to so many samples two bands are enough.
@@ -140,9 +142,11 @@ class Sampling:
     def _cut(self, region: Region) -> Iterator[Block]:
         """A region in blocks whose places and samples are few enough."""
         (top, bottom), (_, width) = region
-        wide = width if self.kernel.by_rule else min(width, WIDE)
-        few = min(BLOCK, HELD // (self.samples * min(width, SPAN)), PLACES // (math.prod(self._taps) * wide))
-        for rows in _ranges(top, bottom, max(BLOCK // 16, few)):
+        taps = math.prod(self._taps)
+        least = max(1, min(BLOCK // 16, MOST_PLACES // taps))
+        wide = max(1, min(width if self.kernel.by_rule else min(width, WIDE), MOST_PLACES // (taps * least)))
+        few = min(BLOCK, HELD // (self.samples * min(width, SPAN)), PLACES // (taps * wide))
+        for rows in _ranges(top, bottom, max(least, few)):
             for columns in _ranges(0, width, wide):
                 yield rows, columns
 

@@ -270,3 +270,11 @@ def test_words_longer_than_any_name_are_compared_with_none(monkeypatch: pytest.M
     assert not compared
     assert errors.closest("gausian", ["box", "gaussian"]) == "gaussian"
     assert compared == ["gaussian"]
+
+
+def test_words_longer_than_names_of_files(here: Path) -> None:
+    long = "x" * 5000
+    for arguments in ([long], [long, "-k", "sharpen"], ["diff", long, long], ["diff", "a.jpg", long], ["draw", long]):
+        result = run(*arguments)
+        assert result.code == 2 or arguments[0] == "diff"
+        assert result.err.startswith("Error: ") and len(result.errors()) == 1

@@ -26,6 +26,7 @@ import numpy as np
 from convcli import cli, npy
 from convcli.channels import MOST
 from convcli.errors import ConvcliError
+from convcli.ops.base import Kernel
 from convcli.pictures import reading
 from convcli.pictures.formats.png import rows as png_rows
 from convcli.pictures.sniff import READABLE
@@ -174,8 +175,7 @@ def run_kernels(case: Case) -> str:
         return checked_error(error)
     try:
         axes = len(kernel.axes)
-        made = kernel.output_shape({1: (40,), 2: (14, 12), 3: (5, 6, 7)}[axes])
-        if math.prod(made) > LARGE:
+        if is_large(kernel, {1: (40,), 2: (14, 12), 3: (5, 6, 7)}[axes]):
             return "large"
         result = kernel.apply(np.full({1: (40, 3), 2: (14, 12, 3), 3: (5, 6, 7, 3)}[axes], 7, np.uint8), LAYOUTS[axes])
     except ConvcliError as error:
@@ -189,9 +189,15 @@ def enlarges(path: Path) -> bool:
     """Whether a kernel makes so much of a small picture that nothing but time and memory would be tried."""
     try:
         kernel = library.load(path)
-        return len(kernel.axes) == 2 and math.prod(kernel.output_shape((36, 44))) > LARGE
+        return len(kernel.axes) == 2 and is_large(kernel, (9, 11))
     except ConvcliError:
         return False
+
+
+def is_large(kernel: Kernel, size: tuple[int, ...]) -> bool:
+    """Whether a kernel makes very many outputs, or samples the input at very many places for them."""
+    outputs = math.prod(kernel.output_shape(size))
+    return outputs * (kernel.weight_count if kernel.type == "deformable" else 1) > LARGE
 
 
 # --- arrays ---------------------------------------------------------------------------------------------------------

@@ -278,3 +278,21 @@ def test_frames_that_are_not_what_they_say(kind: bytes, at: int, new: bytes, par
     with pytest.raises(ImageError, match=part):
         list(reading.decode_all(data, place=""))
     assert reading.decode(data, place="").pixels.shape == (36, 44, 3)
+
+
+def test_a_palette_of_numbers_that_16_bits_have_not_is_damaged() -> None:
+    data = io.BytesIO()
+    Image.fromarray(noise(4, 4, 1)[..., 0], "P").save(data, "tiff")
+    for number in (855638016, 65536):
+        page = bytearray(data.getvalue())
+        at = page.index(struct.pack("<HHI", 320, 3, 768))
+        page[at : at + 12] = struct.pack("<HHII", 320, 4, 768, len(page))
+        page += struct.pack("<768I", *[number] * 768)
+        with pytest.raises(ImageError, match=r"damaged TIFF: its palette goes from .*, 16 bits from 0 to 65,535"):
+            reading.decode(bytes(page), place="p.tif")
+
+
+def test_a_header_larger_than_any_file_is_refused() -> None:
+    header = b"P7\nWIDTH 44\nHEIGHT 4294967296\nDEPTH 2147483647\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n"
+    with pytest.raises(ImageError):
+        reading.decode(header + bytes(100), place="p.pam")

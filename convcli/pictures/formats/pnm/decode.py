@@ -59,7 +59,7 @@ def _starts(data: bytes) -> list[int]:
             starts.pop()  # something else follows
             break
         end = facts.body + row(data[at + 1 : at + 2], facts) * facts.height
-        space = re.compile(rb"\s*").match(data, end)
+        space = re.compile(rb"\s*").match(data, end) if end < len(data) else None
         if space is None or space.end() <= at or data[space.end() : space.end() + 2] not in _BINARY:
             break
         at = space.end()

@@ -95,6 +95,9 @@ def _looked_up(page: Directory, indices: Pixels, bits: int) -> Pixels:
     entries, size = page.get(tags.COLOUR_MAP), 1 << bits
     if len(entries) != 3 * size:
         raise ImageError(f"damaged TIFF: its palette has {len(entries):,} values, {bits} bits need {3 * size:,}")
+    if min(entries) < 0 or max(entries) > 0xFFFF:
+        span = f"{min(entries):,} to {max(entries):,}"
+        raise ImageError(f"damaged TIFF: its palette goes from {span}, 16 bits from 0 to 65,535")
     palette = np.array(entries, np.uint16).reshape(3, size).T
     shown: Pixels = (palette if palette.max() < 256 else palette >> 8).astype(np.uint8)
     return shown[indices]
