@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from functools import cache
 
+from convcli.engine import blas
 from convcli.records import record
 
 #: Outputs of a product along rows: a whole vector register. Wider matrices hold more zeros.
@@ -70,10 +71,14 @@ NARROW = Processor(
     multiply_add=0.035,
     blocks=((9, 4), (24, 8), (48, 16), (1 << 30, 24)),
 )  # fmt: skip
+#: Kernels that OpenBLAS has for processors without AVX-512.
+NARROW_CORES = frozenset({"Haswell", "Zen", "Excavator", "Sandybridge", "Nehalem", "Prescott", "Core2"})
 
 
 @cache
 def processor() -> Processor:
-    """The kind of this processor: `NARROW` for all without AVX-512, as numpy sees it (`NPY_DISABLE_CPU_FEATURES`)."""
+    """The kind of this processor: `NARROW` for all without AVX-512, as numpy sees it (`NPY_DISABLE_CPU_FEATURES`), and
+    where OpenBLAS does not use it."""
     features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
-    return WIDE if features.get("X86_V4", features.get("AVX512_SKX")) else NARROW
+    wide = features.get("X86_V4", features.get("AVX512_SKX"))
+    return WIDE if wide and blas.core() not in NARROW_CORES else NARROW

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import mmap
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from convcli.engine import blas
 from convcli.records import late
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ if hasattr(os, "register_at_fork"):
 def one_thread_below() -> Iterator[None]:
     """Keeps OpenCV and OpenBLAS from starting threads below ours; the settings return with the last user."""
     global _users, _before
-    blas_get, blas_set = _blas_threads()
+    blas_get, blas_set = blas.threads()
     with _guard:
         if not _users:
             _before = (cv2.getNumThreads(), blas_get())
@@ -207,7 +206,7 @@ def _with_room(count: int) -> int:
     global _provided
     if count <= _provided:
         return count
-    take, leave = _blas_memory()
+    take, leave = blas.memory()
     with _guard:
         blocks = []
         try:
@@ -231,47 +230,3 @@ def is_room(size: int) -> bool:
     except OSError:
         return False
     return True
-
-
-@cache
-def _blas_memory() -> tuple[Callable[[int], object], Callable[[Any], object]]:
-    """How numpy's OpenBLAS takes and leaves the memory of a product; does nothing where numpy has another BLAS."""
-    import ctypes
-
-    library = _blas_library()
-    take, leave = getattr(library, "blas_memory_alloc", None), getattr(library, "blas_memory_free", None)
-    if take is None or leave is None:
-        return lambda _: None, lambda _: None
-    take.restype, take.argtypes, leave.restype, leave.argtypes = (
-        ctypes.c_void_p,
-        [ctypes.c_int],
-        None,
-        [ctypes.c_void_p],
-    )
-    return take, leave
-
-
-@cache
-def _blas_library() -> Any:
-    """The library of numpy's that is linked to its BLAS; None where that can't be told."""
-    import ctypes
-
-    try:
-        return ctypes.CDLL(importlib.import_module("numpy._core._multiarray_umath").__file__)
-    except (ImportError, OSError, AttributeError, TypeError):
-        return None
-
-
-@cache
-def _blas_threads() -> tuple[Callable[[], int], Callable[[int], object]]:
-    """How numpy's OpenBLAS tells and is told its number of threads; does nothing where numpy has another BLAS.
-
-    Two of our threads that each start OpenBLAS's threads wait for one another: measured up to 100 times slower.
-    """
-    library = _blas_library()
-    for prefix, suffix in (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", "")):
-        get = getattr(library, f"{prefix}openblas_get_num_threads{suffix}", None)
-        put = getattr(library, f"{prefix}openblas_set_num_threads{suffix}", None)
-        if get is not None and put is not None:
-            return get, put
-    return lambda: 1, lambda _: None
