@@ -26,9 +26,9 @@ from convcli.batch.report import Report
 from convcli.batch.settings import ALONE, Hooks, PictureSettings
 from convcli.engine.threads import is_room, thread_count
 from convcli.filtering import Filtered, Picture, Steps, paging
+from convcli.filtering.builder import build
 from convcli.filtering.graph import Read
-from convcli.filtering.outline import Outline
-from convcli.filtering.steps import is_opaque
+from convcli.filtering.picture import Outline
 from convcli.pictures import NotInBandsError, RowSource, RowWriter, encoding, fit, identify, reading, table
 from convcli.pictures.registry import FORMATS
 
@@ -140,14 +140,14 @@ class OneFile:
         picture.premultiplied &= FORMATS[format].premultiplied
         table.check_shape(picture.shape, picture.dtype, format, place, picture.channels)
         carried = source.metadata()
-        result = np.broadcast_to(np.zeros((), picture.dtype), picture.shape)
-        metadata, dropped = fit(carried, result, format, picture.channels)
-        picture.begin(pixels, lambda: is_opaque(pixels))
-        steps = Steps(picture)
+        outcome = np.broadcast_to(np.zeros((), picture.dtype), picture.shape)
+        metadata, dropped = fit(carried, outcome, format, picture.channels)
+        result = build(picture, pixels)
+        steps = Steps(result)
         steps.measure()
         with self._output() as file:
             target = encoding.target_of(format, metadata, pictures.options, picture.channels)
-            writer = encoding.writer(file, target, result)
+            writer = encoding.writer(file, target, outcome)
             for cut in steps:
                 steps.later(behind, cut, _write, writer, file, steps.rows(cut))
                 if self._watch:
@@ -156,13 +156,12 @@ class OneFile:
             before = time.perf_counter()
             writer.end()
         waited = steps.waited_behind + time.perf_counter() - before
-        picture.end()
         curve = sources.curve_note(carried, source.dtype, pictures.treatment)
         pages = (f"frame 1 of {source.pages}",) if source.pages > 1 else ()
         return self._reported(
             [picture], format_in=source.format, format_out=format, dtype_in=str(source.dtype), bands=steps.count,
             decode_s=steps.waited_ahead, filter_s=steps.busy.seconds, encode_s=waited,
-            notes=(*pages, *map(str, source.notes), *picture.notes, *curve, *dropped),
+            notes=(*pages, *map(str, source.notes), *result.notes, *curve, *dropped),
         )  # fmt: skip
 
     @contextmanager
@@ -237,7 +236,7 @@ class OneFile:
         report = Report(
             input=self._job.input, output=self._job.output, status="done", dtype_out=str(pictures[0].dtype),
             stages=pictures[0].stages, clipped_low=below / samples, clipped_high=above / samples, nonfinite=nonfinite,
-            range=pictures[0].kept.mode, range_reason=pictures[0].kept.reason,
+            range=pictures[0].output.mode, range_reason=pictures[0].output.reason,
             notes=tuple(dict.fromkeys((*self._entry.names, *notes))), **facts,
         )  # fmt: skip
         return self._entry.completed(report)

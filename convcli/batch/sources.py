@@ -14,7 +14,7 @@ from convcli.channels import Channels
 from convcli.engine.dtypes import dtype_name
 from convcli.errors import ImageError, ShapeError, UsageError
 from convcli.filtering import Chain, Filtered, Picture, Treatment, filtered
-from convcli.filtering.outline import Outline
+from convcli.filtering.picture import Outline
 from convcli.pictures import Animation, Metadata, Picture as Frame, decode, decode_all, encoding, fit, table
 from convcli.records import late
 

@@ -11,11 +11,12 @@ from convcli.engine.borders import rows_behind
 from convcli.engine.threads import Cut, Cuts
 from convcli.filtering.chain import Chain, Stage, as_network
 from convcli.filtering.graph import Node
+from convcli.filtering.result import Direct
 
 if TYPE_CHECKING:
     from convcli.filtering.effect import Effect
-    from convcli.filtering.outline import Outline
-    from convcli.filtering.picture import Picture
+    from convcli.filtering.picture import Outline, Picture
+    from convcli.filtering.result import Result
     from convcli.ops import Kernel
 
 #: Rows and columns.
@@ -86,25 +87,25 @@ class Cropped(Node):
 
 
 class Pasted(Node):
-    """The samples of `source` but for those at a `place`, which are of the filtered `part`, a picture that has begun.
+    """The samples of `source` but for those at a `place`, which are the result of a filtered `part`.
 
     `tally` is that of the part.
     """
 
-    def __init__(self, source: Node, part: Picture, place: Place) -> None:
+    def __init__(self, source: Node, part: Result, place: Place) -> None:
         self._inner = list(dict.fromkeys([*part.nodes, *part.behind]))
-        super().__init__(source.shape, part.dtype, [source, *self._inner])
-        self._source, self._place, self._keep, self.tally = source, place, part.keep, part.tally
+        super().__init__(source.shape, part.picture.dtype, [source, *self._inner])
+        self._source, self._place, self._part, self.tally = source, place, part, part.picture.tally
 
     def _cuts(self, *, fine: bool) -> Cuts:
-        array, source, keep, (rows, columns) = self.array, self._source.array, self._keep, self._place
+        array, source, part, (rows, columns) = self.array, self._source.array, self._part, self._place
 
         def work(cut: Cut) -> None:
             array[slice(*cut)] = source[slice(*cut)]
             start, stop = max(cut[0], rows.start), min(cut[1], rows.stop)
             if start < stop:
                 out = array[start:stop, columns].copy()
-                keep(out, start - rows.start, stop - rows.start)
+                part.store(out, start - rows.start, stop - rows.start)
                 array[start:stop, columns] = out
 
         return Cuts(work, _bands(self))
@@ -113,6 +114,18 @@ class Pasted(Node):
         rows = self._place[0]
         inside = max(cut[0], rows.start) - rows.start, min(cut[1], rows.stop) - rows.start
         return {self._source: [cut], **dict.fromkeys(self._inner, [inside] if inside[0] < inside[1] else [])}
+
+
+class Pasting(Direct):
+    """The result where only a `part` is computed, and pasted into a copy of the source."""
+
+    def __init__(self, picture: Picture, source: Node, part: Result, place: Place) -> None:
+        super().__init__(picture, Pasted(source, part, place))
+        self._part = part
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*super().notes, *self._part.notes)))
 
 
 def _bands(node: Node) -> list[Cut]:

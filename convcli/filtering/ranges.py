@@ -69,8 +69,8 @@ def nonfinite(array: Array) -> int:
 
 
 @record
-class Kept:
-    """How the results of a chain on samples of `source` are kept: in range `mode`, `reason` says why, as `dtype`.
+class Output:
+    """How the results of a chain on samples of `source` are stored: in range `mode`, `reason` says why, as `dtype`.
 
     `scale` takes white of `source` to white of `dtype`.
     """
@@ -82,7 +82,7 @@ class Kept:
     scale: float
 
     @classmethod
-    def of(cls, chain: Chain, source: np.dtype[Any]) -> Kept:
+    def of(cls, chain: Chain, source: np.dtype[Any]) -> Output:
         """As the chain says; what it leaves open is found out."""
         dtype = np.dtype(DEPTHS[chain.depth]) if chain.depth else source
         mode, reason = (chain.range, "") if chain.range != "auto" else _best(chain, source, dtype)

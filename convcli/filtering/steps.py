@@ -15,12 +15,11 @@ from convcli.channels import Channels
 from convcli.engine.memory import results
 from convcli.engine.threads import run_all
 from convcli.filtering import paging
+from convcli.filtering.builder import build
 from convcli.filtering.chain import Chain, Stage
 from convcli.filtering.graph import InMemory, Node, needed, order
-from convcli.filtering.opacity import last_channel
-from convcli.filtering.outline import Outline
-from convcli.filtering.picture import Picture
-from convcli.filtering.ranges import white
+from convcli.filtering.picture import Outline, Picture
+from convcli.filtering.result import Result
 from convcli.filtering.treatment import PLAIN, Treatment
 from convcli.records import record
 
@@ -75,43 +74,28 @@ def filtered(picture: Picture, pixels: Array) -> Filtered:
     """All of a picture at once; in steps where it is large, and more is made of it than the result."""
     begun = time.perf_counter()
     source = InMemory(pixels)
-    picture.begin(source, lambda: is_opaque(source))
+    result = build(picture, source)
     arrays: list[Array] = []
-    make = in_rows if goes_in_rows(picture, pixels) else whole
+    make = in_rows if goes_in_rows(result, pixels) else whole
     # As one run: the small runs of a small picture cost less within it.
-    run_all(lambda picture: arrays.append(make(picture)), [picture])
-    picture.end()
+    run_all(lambda result: arrays.append(make(result)), [result])
     tally = picture.tally
     return Filtered(
         array=arrays[0], stages=picture.stages, below=tally.below, above=tally.above, nonfinite=tally.nonfinite,
-        seconds=time.perf_counter() - begun, notes=picture.notes,
+        seconds=time.perf_counter() - begun, notes=result.notes,
     )  # fmt: skip
 
 
-def goes_in_rows(picture: Picture, pixels: Array) -> bool:
+def goes_in_rows(result: Result, pixels: Array) -> bool:
     """Whether a picture in memory is large, and floats of it are made besides the result."""
-    large = pixels.nbytes >= IN_STEPS or picture.map_bytes >= MAPS_IN_STEPS
-    return pixels.ndim == 3 and large and not picture.is_direct and not picture.sees_all and paging.available()
+    large = pixels.nbytes >= IN_STEPS or result.picture.map_bytes >= MAPS_IN_STEPS
+    at_once = result.is_direct or result.picture.sees_all
+    return pixels.ndim == 3 and large and not at_once and paging.available()
 
 
-def is_opaque(source: Node) -> bool:
-    """Whether all of a picture's alpha is full."""
-    top = white(source.dtype)
-    if not source.begun:
-        source.begin(paging.Paged, fine=True)
-    for band, cut in enumerate(source.cuts):
-        source.start({number for number in (band, band + 1) if number < len(source.cuts)})
-        source.make({band})
-        alpha = last_channel(source.array[slice(*cut)])
-        if not (alpha.min() == top and alpha.max() == top):
-            return False
-        source.keep(set())
-    return True
-
-
-def whole(picture: Picture) -> Array:
+def whole(result: Result) -> Array:
     """All of a picture that has begun: each array is made at once, and given up when no other is made of it."""
-    wanted = [*picture.nodes, *picture.behind]
+    wanted = [*result.nodes, *result.behind]
     readers = Counter(source for node in order(wanted) for source in node.sources)
 
     def make(nodes: Sequence[Node]) -> None:
@@ -125,25 +109,25 @@ def whole(picture: Picture) -> Array:
                 if not readers[source] and source not in wanted:
                     source.drop()
 
-    make(order(picture.nodes))
-    everything = (0, picture.shape[0])
-    if picture.behind and picture.hidden(*everything):
-        make(order(picture.behind))
-    if picture.final:
-        picture.keep(picture.final.array, *everything)
-        return picture.final.array
-    if picture.measured:
-        _in_parts(picture, everything, picture.measure)
-    out = results(picture.shape, picture.dtype)
-    _in_parts(picture, everything, lambda start, stop: picture.keep(out[start:stop], start, stop))
+    make(order(result.nodes))
+    everything = (0, result.picture.shape[0])
+    if result.behind and result.hidden(*everything):
+        make(order(result.behind))
+    if result.final:
+        result.store(result.final.array, *everything)
+        return result.final.array
+    if result.picture.is_measured:
+        _in_parts(result.picture, everything, result.measure)
+    out = results(result.picture.shape, result.picture.dtype)
+    _in_parts(result.picture, everything, lambda start, stop: result.store(out[start:stop], start, stop))
     return out
 
 
-def in_rows(picture: Picture) -> Array:
+def in_rows(result: Result) -> Array:
     """All of a picture that has begun, in steps: what is made on the way is never there whole."""
-    steps = Steps(picture)
+    steps = Steps(result)
     steps.measure()
-    out: Array = np.empty(picture.shape, picture.dtype)
+    out: Array = np.empty(result.picture.shape, result.picture.dtype)
     for cut in steps:
         steps.rows(cut, out[slice(*cut)])
     return out
@@ -181,22 +165,22 @@ class Steps:
     the clock of what is computed between.
     """
 
-    def __init__(self, picture: Picture) -> None:
-        self._picture, self.busy = picture, Busy()
-        self._wanted = [*picture.nodes, *picture.behind]
+    def __init__(self, result: Result) -> None:
+        self._result, self.busy = result, Busy()
+        self._wanted = [*result.nodes, *result.behind]
         self._nodes = order(self._wanted)
         for node in self._nodes:
             if not node.begun:
                 node.begin(paging.Paged, fine=True)
             if not node.ahead:
                 node.work = self.busy.timed(node.work)
-        self._cuts = _step_cuts(picture, self._nodes)
+        self._cuts = _step_cuts(result, self._nodes)
         self._pending: deque[tuple[Cut, Future[None]]] = deque()
         self.count = len(self._cuts)
         self.waited_ahead = self.waited_behind = 0.0
 
     def __iter__(self) -> Iterator[Cut]:
-        picture = self._picture
+        result = self._result
         everything = self._needs(self._cuts[0], self._wanted)
         for cut, following in itertools.zip_longest(self._cuts, self._cuts[1:]):
             ahead = self._needs(following, self._wanted) if following else {}
@@ -205,8 +189,8 @@ class Steps:
                 node.keep(everything[node] | ahead.get(node, set()) | self._unwritten(node))
                 node.start(everything[node])
                 node.start(ahead.get(node, set()))
-            self._make(self._needs(cut, picture.nodes) if picture.behind else everything)
-            if picture.behind and picture.hidden(*cut):
+            self._make(self._needs(cut, result.nodes) if result.behind else everything)
+            if result.behind and result.hidden(*cut):
                 self._make(everything)
             yield cut
             everything = ahead
@@ -215,23 +199,25 @@ class Steps:
 
     def measure(self) -> None:
         """Goes through all rows once, where they have to be seen before the first of them is kept."""
-        if self._picture.measured:
+        if self._result.picture.is_measured:
             for cut in self:
-                _in_parts(self._picture, cut, self.busy.timed(self._picture.measure))
+                _in_parts(self._result.picture, cut, self.busy.timed(self._result.measure))
 
     def rows(self, cut: Cut, out: Array | None = None) -> Array:
         """The rows of the result; in `out` where there is that array."""
-        picture = self._picture
-        if picture.final and out is None:
-            out = picture.final.array[slice(*cut)]
-            self.busy.timed(picture.keep)(out, *cut)
+        result = self._result
+        if result.final and out is None:
+            out = result.final.array[slice(*cut)]
+            self.busy.timed(result.store)(out, *cut)
             return out
-        rows: Array = np.empty((cut[1] - cut[0], *picture.shape[1:]), picture.dtype) if out is None else out
+        rows: Array = (
+            np.empty((cut[1] - cut[0], *result.picture.shape[1:]), result.picture.dtype) if out is None else out
+        )
 
         def keep(start: int, stop: int) -> None:
-            picture.keep(rows[start - cut[0] : stop - cut[0]], start, stop)
+            result.store(rows[start - cut[0] : stop - cut[0]], start, stop)
 
-        _in_parts(picture, cut, self.busy.timed(keep))
+        _in_parts(result.picture, cut, self.busy.timed(keep))
         return rows
 
     def later(self, pool: Executor, cut: Cut, work: Any, *arguments: Any) -> None:
@@ -247,7 +233,7 @@ class Steps:
         self.waited_behind += time.perf_counter() - before
 
     def _unwritten(self, node: Node) -> set[int]:
-        return node.bands([cut for cut, _ in self._pending]) if node is self._picture.final else set()
+        return node.bands([cut for cut, _ in self._pending]) if node is self._result.final else set()
 
     def _needs(self, cut: Cut, nodes: Sequence[Node]) -> dict[Node, set[int]]:
         return needed(self._nodes, {node: [cut] for node in nodes})
@@ -260,13 +246,13 @@ class Steps:
                 self.waited_ahead += time.perf_counter() - before
 
 
-def _step_cuts(picture: Picture, nodes: Sequence[Node]) -> list[Cut]:
+def _step_cuts(result: Result, nodes: Sequence[Node]) -> list[Cut]:
     """The rows of the result in steps, which end where the tallest bands do that they are made of: a step that ends
     within one needs all of it, and so does the next."""
-    height = picture.shape[0]
+    height = result.picture.shape[0]
     row = sum(node.array.nbytes for node in nodes) // height + 1
     rows = max(1, _STEP_BYTES // row)
-    last = [picture.final] if picture.final else [node for node in picture.nodes if len(node.array) == height]
+    last = [result.final] if result.final else [node for node in result.nodes if len(node.array) == height]
     tallest = max(last, key=lambda node: node.cuts[0][1], default=None)
     ends = [stop for _, stop in tallest.cuts] if tallest else range(rows, height + rows, rows)
     cuts, start = [], 0

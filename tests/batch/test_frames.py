@@ -20,8 +20,7 @@ from convcli.batch import sources
 from convcli.errors import ShapeError
 from convcli.filtering import colour
 from convcli.filtering.chain import Chain
-from convcli.filtering.outline import Outline
-from convcli.filtering.picture import Picture
+from convcli.filtering.picture import Outline, Picture
 from convcli.filtering.steps import filter_pixels
 from convcli.filtering.treatment import Treatment
 from convcli.pictures import reading

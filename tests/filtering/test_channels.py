@@ -12,8 +12,7 @@ from convcli.channels import MOST, Channels
 from convcli.errors import ShapeError, UsageError
 from convcli.filtering import paging, steps
 from convcli.filtering.chain import Chain
-from convcli.filtering.outline import Outline
-from convcli.filtering.picture import Picture
+from convcli.filtering.picture import Outline, Picture
 from convcli.filtering.steps import filter_pixels, filtered
 from convcli.filtering.treatment import Treatment
 

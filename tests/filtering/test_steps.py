@@ -13,9 +13,10 @@ import pytest
 
 from convcli import load
 from convcli.filtering import paging, steps
+from convcli.filtering.builder import build
 from convcli.filtering.chain import Chain
-from convcli.filtering.outline import Outline
-from convcli.filtering.picture import Picture
+from convcli.filtering.graph import InMemory
+from convcli.filtering.picture import Outline, Picture
 from convcli.filtering.treatment import Treatment
 from tests.batch.test_one_file import photo
 
@@ -41,9 +42,9 @@ def test_the_same_as_at_once(treatment: Treatment, dtype: str, mode: str, monkey
     pixels: Any = photo(210, 133, 4, dtype=dtype)
     pixels[90:140, :, 3] = 0
     kernels = [load("gaussian:sigma=2"), load("sharpen")]
-    monkeypatch.setattr(steps, "goes_in_rows", lambda picture, pixels: True)
+    monkeypatch.setattr(steps, "goes_in_rows", lambda result, pixels: True)
     found = steps.filter_pixels(pixels.copy(), Chain(kernels, mode), treatment)
-    monkeypatch.setattr(steps, "goes_in_rows", lambda picture, pixels: False)
+    monkeypatch.setattr(steps, "goes_in_rows", lambda result, pixels: False)
     wanted = steps.filter_pixels(pixels.copy(), Chain(kernels, mode), treatment)
     assert np.array_equal(found.array, wanted.array) and found.array.dtype == wanted.array.dtype
     same = {"array": None, "seconds": 0.0}
@@ -55,9 +56,8 @@ def test_only_large_pictures_that_need_floats() -> None:
     luma = Treatment(channels=("luma",))
 
     def by_rows(pixels: Any, treatment: Treatment) -> bool:
-        return steps.goes_in_rows(
-            Picture(Outline(shape=pixels.shape, dtype=pixels.dtype), Chain([load("sharpen")]), treatment), pixels
-        )
+        picture = Picture(Outline(shape=pixels.shape, dtype=pixels.dtype), Chain([load("sharpen")]), treatment)
+        return steps.goes_in_rows(build(picture, InMemory(pixels)), pixels)
 
     assert [by_rows(large, luma), by_rows(small, luma), by_rows(large, Treatment())] == [True, False, False]
     assert by_rows(np.zeros((1200, 1200, 4), np.uint8), Treatment())
@@ -73,7 +73,7 @@ def test_a_picture_goes_when_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) ->
     seen = weakref.ref(pixels)
     gc.disable()
     try:
-        monkeypatch.setattr(steps, "goes_in_rows", lambda picture, pixels: True)
+        monkeypatch.setattr(steps, "goes_in_rows", lambda result, pixels: True)
         steps.filter_pixels(pixels, Chain([load("sharpen")]), Treatment(linear=True))
         del pixels
         assert seen() is None

@@ -8,11 +8,17 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from convcli.pictures.format import EXIF_MARK, INCH, Metadata
-from convcli.pictures.formats.png import structure, texts
+from convcli.pictures.formats.png import structure
 from convcli.pictures.formats.tiff import directories
+from convcli.records import late
+
+if TYPE_CHECKING:
+    from convcli.pictures.formats.png import texts
+else:
+    texts = late("convcli.pictures.formats.png.texts")
 
 _XMP: Final = b"XML:com.adobe.xmp"
 _XMP_SEGMENT: Final = b"http://ns.adobe.com/xap/1.0/\0"
@@ -68,9 +74,9 @@ def _texts(walk: Sequence[tuple[bytes, bytes]]) -> tuple[dict[str, bytes], list[
     blocks: dict[str, bytes] = {}
     words: list[tuple[str, str]] = []
     lost: list[str] = []
-    left = texts.MOST
+    inflated = 0
     for kind, content in walk:
-        if kind not in texts.KINDS:
+        if kind not in structure.TEXTS:
             continue
         if kind == b"iTXt" and content.startswith(_XMP + b"\0"):
             blocks["xmp"] = texts.international(content[len(_XMP) + 1 :])
@@ -80,8 +86,8 @@ def _texts(walk: Sequence[tuple[bytes, bytes]]) -> tuple[dict[str, bytes], list[
         except (ValueError, IndexError, zlib.error):
             lost.append("a damaged text dropped")
             continue
-        name, left = texts.profile_name(keyword), left - len(text)
-        if left < 0:  # texts that inflate without bound
+        name, inflated = texts.profile_name(keyword), inflated + len(text)
+        if inflated > texts.MOST:  # texts that inflate without bound
             lost.append("further texts dropped")
             break
         if name:

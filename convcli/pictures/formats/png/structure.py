@@ -10,12 +10,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from convcli.errors import ImageError
 from convcli.pictures.format import Header, TruncatedError
-from convcli.pictures.formats.png import deflate, texts
-from convcli.records import record
+from convcli.pictures.formats.png import deflate
+from convcli.records import late, record
+
+if TYPE_CHECKING:
+    from convcli.pictures.formats.png import texts
+else:
+    texts = late("convcli.pictures.formats.png.texts")
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 # The depths that a colour type may have, and its samples per pixel.
@@ -25,6 +30,9 @@ PALETTE: Final = 3
 
 # What a decoder needs; all else is left out for it, because libpng prints its complaints about the rest on stderr.
 NEEDED: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+
+# Chunks of text.
+TEXTS: Final = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 
 _MOST_INFLATED: Final = 1032  # bytes that one byte of deflate can stand for, at most
 
@@ -110,14 +118,15 @@ def structure(chunks: Sequence[Chunk], read: Read) -> Structure:
     def content(wanted: bytes) -> bytes:
         return next((bytes(read(start, end - start)) for kind, start, end in chunks if kind == wanted), b"")
 
-    animation = content(b"acTL")
+    animation, exif = content(b"acTL"), content(b"eXIf")
+    words = (
+        [(kind, bytes(read(start, end - start))) for kind, start, end in chunks if kind in TEXTS] if not exif else []
+    )
     return Structure(
         width=width, height=height, depth=depth, colour=colour, interlaced=interlaced,
         frames=max(1, int.from_bytes(animation[:4], "big")) if len(animation) == 8 else 1,
         transparent=content(b"tRNS"),
-        exif=content(b"eXIf") or texts.raw_exif(
-            (kind, bytes(read(start, end - start))) for kind, start, end in chunks if kind in texts.KINDS
-        ),
+        exif=texts.raw_exif(words) if words else exif,
     )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Iterable
 from typing import Final
 
-KINDS: Final = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 MOST: Final = 1 << 26  # bytes that a text may have when it is inflated
 _RAW: Final = "Raw profile type "
 #: How keywords begin under which ImageMagick repeats what stands in the file, or tells of another.
@@ -17,7 +16,7 @@ _REPEATED: Final = ("exif:", "tiff:", "png:", "jpeg:", "date:", "Thumb::")
 
 
 def text(kind: bytes, content: bytes) -> tuple[str, str]:
-    """The keyword and the text of a chunk of one of `KINDS`. Raises ValueError or zlib.error for damage."""
+    """The keyword and the text of a chunk of `structure.TEXTS`. Raises ValueError or zlib.error for damage."""
     name, _, rest = content.partition(b"\0")
     keyword = name.decode("latin-1")
     if kind == b"tEXt":
