@@ -69,6 +69,7 @@ AS_AVX2 = {
 def versions() -> str:
     """Ours, Python's and everybody else's; who isn't installed is named as well."""
     from convcli import __version__
+    from convcli.engine import blas
 
     found = {"convcli": __version__, "Python": platform.python_version()}
     for name in LIBRARIES:
@@ -76,6 +77,8 @@ def versions() -> str:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
+    # Of half the speed where OPENBLAS_CORETYPE has it take those of an older processor.
+    found["numpy"] += f" (OpenBLAS's kernels for {core})" if (core := blas.core()) else ""
     found |= programs.versions()
     return ", ".join(f"{name} {version}".strip() for name, version in found.items())
 

@@ -45,9 +45,6 @@ if not TYPE_CHECKING:  # to type checkers a name that isn't there is an error
             raise AttributeError(f"module 'convcli' has no attribute '{name}'")
         import importlib
 
-        from convcli.engine.blas import prefer_avx512
-
-        prefer_avx512()
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value
         return value

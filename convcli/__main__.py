@@ -42,9 +42,7 @@ def main() -> None:
     # Our threads share the work; threads of OpenBLAS's own would be started with numpy and then wait in vain.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from convcli import cli
-    from convcli.engine.blas import prefer_avx512
 
-    prefer_avx512()
     cli.open_standard_streams()  # before a thread of ours opens files, too
     if will_filter(sys.argv[1:]):
         from convcli.pictures.opencv import settle_environment

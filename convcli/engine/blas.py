@@ -3,40 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
-
-#: What OpenBLAS calls its kernels for AVX-512, and the processor's features, as Linux names them, that they need.
-AVX512, _NEEDED = "SkylakeX", frozenset({"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"})
-#: Bytes of what Linux says of the processors, in which the first of them stands whole.
-_FIRST = 1 << 12
-
-
-def prefer_avx512() -> None:
-    """Has OpenBLAS take AVX-512 where there is such, before numpy loads it.
-
-    It goes by the models that it knows: in a newer one (Zen 5) it takes the kernels for AVX2, of half the speed. Who
-    has set `OPENBLAS_CORETYPE` is obeyed, and what is loaded stays as it is.
-    """
-    if "numpy" not in sys.modules and "OPENBLAS_CORETYPE" not in os.environ and _has_avx512():
-        os.environ["OPENBLAS_CORETYPE"] = AVX512
-
-
-def _has_avx512() -> bool:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-            return is_listed(file.read(_FIRST))
-    except OSError:  # another system than Linux: OpenBLAS chooses
-        return False
-
-
-def is_listed(processors: str) -> bool:
-    """Whether the first of the `processors`, as Linux describes them, can run OpenBLAS's kernels for AVX-512."""
-    flags = next((line for line in processors.splitlines() if line.startswith("flags")), "")
-    return set(flags.split()) >= _NEEDED
 
 
 @cache
