@@ -257,6 +257,8 @@ def layers(in_channels: int, out_channels: int, kernel_size: int, size_: str, **
 
 def _loaded(sources: Sequence[str], options: Mapping[str, Any]) -> list[Kernel]:
     """The kernels and networks of the command line, with the fields that options override."""
+    from convcli.drawing.draw import labelled
+
     kernels = read_kernels(sources, options)
     check_kernels(kernels)
-    return kernels
+    return [labelled(source, kernel) for source, kernel in zip(sources, kernels, strict=True)]

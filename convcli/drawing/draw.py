@@ -15,7 +15,7 @@ from convcli.drawing.drawing import Drawing, Look
 from convcli.errors import UsageError
 from convcli.ops.arrays import real_array
 from convcli.ops.interactive import whole
-from convcli.spec.library import check, load
+from convcli.spec.library import check, load, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ def kernel(
     """
     from convcli.drawing import kernels
 
-    return Drawing(scene=kernels.figure(whole(load(source)), title=title, numbers=numbers, columns=columns), **look)
+    return Drawing(scene=kernels.figure(whole(_loaded(source)), title=title, numbers=numbers, columns=columns), **look)
 
 
 def steps(
@@ -52,7 +52,7 @@ def steps(
 
     from convcli.drawing import stamps as seen_from_input, steps as moving
 
-    kernel = whole(load(source))
+    kernel = whole(_loaded(source))
     array = None if values is None else real_array(values).astype(np.float64)
     if array is not None and not np.isfinite(array).all():
         raise UsageError("values that are not finite can't be drawn")
@@ -82,7 +82,7 @@ def taps(source: KernelLike, picture: ArrayLike, points: Sequence[Sequence[int]]
     """
     from convcli.drawing import taps as over_picture
 
-    kernel, places = whole(load(source)), [tuple(point) for point in points]
+    kernel, places = whole(_loaded(source)), [tuple(point) for point in points]
     return Drawing(scene=over_picture.figure(kernel, _picture(picture), places, title=title), **look)
 
 
@@ -92,7 +92,7 @@ def offsets(
     """How far from their places outputs of a deformable kernel read a picture, by one tap (default: the middle one)."""
     from convcli.drawing import offsets as fields
 
-    return Drawing(scene=fields.figure(load(source), _picture(picture), tap=tap, title=title), **look)
+    return Drawing(scene=fields.figure(_loaded(source), _picture(picture), tap=tap, title=title), **look)
 
 
 def field(
@@ -158,6 +158,16 @@ def costs(
     return Drawing(scene=rows.figure(report, title=title), **look)
 
 
+def labelled(source: object, kernel: Kernel) -> Kernel:
+    """The kernel with what overrides its fields in its name, which figures show: `gaussian:sigma=2`."""
+    overridden = split(source)[1] if isinstance(source, str) and kernel.name != "inline" else ""
+    return kernel.replace(name=f"{kernel.name}:{overridden}") if overridden else kernel
+
+
+def _loaded(source: KernelLike) -> Kernel:
+    return labelled(source, load(source))
+
+
 def _kernel_or_network(source: KernelLike) -> Kernel:
     """A kernel in any form that `load` takes, or the network in a file, with its numbers checked."""
     if isinstance(source, str) and (".yaml" in source or ".yml" in source):
@@ -166,7 +176,7 @@ def _kernel_or_network(source: KernelLike) -> Kernel:
         if network := runnable.load(source):
             check(network)
             return network
-    return load(source)
+    return _loaded(source)
 
 
 def _picture(source: Any) -> Any:

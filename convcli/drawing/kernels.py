@@ -20,10 +20,12 @@ from convcli.drawing.parts import (
     width_of,
     wrapped,
 )
-from convcli.drawing.response import gain_picture, gain_plot, response
+from convcli.drawing.response import Response, gain_picture, gain_plot
 from convcli.drawing.scene import Box, Dot, Path, Picture, Scene, Text
+from convcli.drawing.strips import once, times
 from convcli.errors import UsageError
 from convcli.ops.combined import Combined
+from convcli.ops.deformable import Deformable
 from convcli.ops.products import factors
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ MOST_NUMBERS, MOST_CELLS = 15, 127
 #: Weights that the description in words lists.
 _MOST_LISTED: Final = 81
 _GAP: Final = 8
+#: Places of taps that are written below a line.
+_LABELS: Final = 15
 #: How wide the text below a picture of the gain is.
 _TEXT: Final = 250
 
@@ -76,6 +80,18 @@ def facts(weights: Floats) -> list[str]:
     return told
 
 
+def beside(kernel: Kernel) -> str:
+    """What else makes the result, besides weights that lie side by side."""
+    told = [f"{name} {once(steps)}" for name in ("stride", "dilation") if max(steps := getattr(kernel, name)) > 1]
+    if max(kernel.dilation) > 1:
+        told.append(f"so that taps span {times(kernel.extent)}")
+    if isinstance(kernel, Deformable):
+        told.append("read at offsets, which draw offsets and draw taps show on a picture")
+    if kernel.bias:
+        told.append(f"bias {number(kernel.bias.array.reshape(-1)[0])}" if kernel.bias.size == 1 else "biases")
+    return ", ".join([*told, *([f"then {kernel.activation}"] if kernel.activation else [])])
+
+
 def _described(kernel: Kernel, weights: Floats) -> str:
     rows = weights.reshape(-1, weights.shape[-1])
     listed = "; ".join(" ".join(map(number, row)) for row in rows) if weights.size <= _MOST_LISTED else "too many here"
@@ -90,7 +106,7 @@ def _cell(sides: tuple[int, ...], *, numbers: bool) -> float:
 
 
 def _matrix(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[list[Any], float, float]:
-    lines = [*wrapped(kernel.about), " · ".join(facts(weights))]
+    lines = [*wrapped(kernel.about), " · ".join(facts(weights)), beside(kernel)]
     items, top, wide = header(name, lines)
     x, y = PAD, top + 22
     look = Look.of(weights, numbers=numbers)
@@ -100,21 +116,19 @@ def _matrix(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[
     for line, label in enumerate(labels):
         items.append(Text(x=x, y=bottom + 18 + 16 * line, text=label, role="faint", anchor="start"))
     end = x + max(map(width_of, labels))
-    bar, right = scale_bar(right + 14, y, bottom - y, look.peak)
+    bar, right = scale_bar(right + 14, y, bottom - y, look)
     items += bar
-    gain = response(weights)
+    if isinstance(kernel, Deformable):  # what it does to a frequency differs from place to place
+        return items, max(right + PAD, wide, end + PAD), bottom + 18 * len(labels) + PAD
+    gain = Response.of(weights, kernel.dilation)
     side = min(320, bottom - y) if bottom - y >= 200 else 220
     # The picture's own labels begin left of it, and its text lies beside that of the weights.
-    left = max(right + 52, end + 24 - max(0, side - _TEXT) / 2)
+    left = max(right + 52, end + 24 + max(0, _TEXT - side) / 2)
     items += gain_picture(gain, left, y, side)
-    middle = gain.shape[0] // 2
-    lines_ = {
-        "horizontal": gain[middle, middle:], "vertical": gain[middle:, middle], "diagonal": np.diagonal(gain)[middle:],
-    }  # fmt: skip
-    plot = left + side + 56
-    items += gain_plot(lines_, plot, y, side * 1.05, side)
+    plot = left + side + 62
+    items += gain_plot(gain.lines(), gain.reach, plot, y, side * 1.05, side)
     items.append(Text(x=plot + side * 0.525, y=y + side + 34, text="gain along three directions", role="faint"))
-    return items, max(plot + side * 1.05 + 12 + PAD, wide, end + PAD), max(bottom, y + side) + 34 + PAD
+    return items, max(plot + side * 1.05 + 12 + PAD, wide, end + PAD), max(bottom, y + side) + 50 + PAD
 
 
 def _weights(weights: Floats, x: float, y: float, look: Look) -> tuple[list[Any], float, float, str]:
@@ -184,36 +198,52 @@ def _side_by_side(
             Text(x=max(middle, x + width_of(label) / 2), y=down + sides[0] * size + 18, text=label, role="faint")
         )
     bottom = y + math.ceil(len(matrices) / per_row) * (sides[0] * size + 40)
-    bar, right = scale_bar(PAD + min(len(matrices), per_row) * wide - 10, y, sides[0] * size, look.peak)
+    bar, right = scale_bar(PAD + min(len(matrices), per_row) * wide - 10, y, sides[0] * size, look)
     items += [*bar, Text(x=PAD, y=bottom + 2, text=look.label, role="faint", anchor="start")]
     return items, max(right + PAD, widest), bottom + 6 + PAD
 
 
 def _stems(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[list[Any], float, float]:
     """Taps as stems on a line, and the gain by frequency."""
-    count, w, h = len(weights), 380.0, 200.0
-    items, top, wide = header(name, [*wrapped(kernel.about), *facts(weights)])
-    x, y = PAD + 12, top + 24
+    w, h, look = 380.0, 200.0, Look.of(weights, numbers=numbers)
+    lines = [*wrapped(kernel.about), *facts(weights), beside(kernel)]
+    items, top, wide = header(name, [*lines, look.label * bool(look.scale)])
+    x, y = PAD + 12 + 34 * (not numbers), top + 24
+    low, high = (limit(0.0, float(limit(weights))) for limit in (min, max))
+    items += _stem_lines(weights, look, x, y, (w, h))
+    if not numbers:
+        for value in filter(None, (high, low)):
+            at = y + h * (high - value) / ((high - low) or 1)
+            items.append(Text(x=x - 14, y=at + 4, text=number(value), size=11, role="faint", anchor="end"))
+    count, step = len(weights), kernel.dilation[0]
+    every = next(m * 10**e for e in range(10) for m in (1, 2, 5) if m * 10**e * _LABELS >= count)
+    for k in range((count - 1) // 2 % every, count, every):
+        text = _place(k * step, (count - 1) * step + 1)
+        items.append(Text(x=x + (k + 0.5) * w / count, y=y + h + 32, text=text, size=10.5, role="faint"))
+    items.append(Text(x=x + w / 2, y=y + h + 50, text="taps, from the middle", role="faint"))
+    gain = Response.of(weights[None], (1, step))
+    plot = x + w + 66
+    items += gain_plot({"": gain.lines()["horizontal"]}, gain.reach, plot, y, w, h)
+    items.append(Text(x=plot + w / 2, y=y + h + 50, text="gain by frequency, cycles per sample", role="faint"))
+    return items, max(plot + w + 12 + PAD, wide), y + h + 50 + PAD
+
+
+def _stem_lines(weights: Floats, look: Look, x: float, y: float, size: tuple[float, float]) -> list[Any]:
+    """The line, and on it a stem with a dot for each tap."""
+    (w, h), count = size, len(weights)
     low, high = min(0.0, float(weights.min())), max(0.0, float(weights.max()))
     span = high - low or 1.0
     base = y + h * high / span
-    items.append(Path(points=((x - 8, base), (x + w, base)), stroke="ghostline"))
+    items: list[Any] = [Path(points=((x - 8, base), (x + w, base)), stroke="ghostline")]
     for k, value in enumerate(map(float, weights)):
         at, end, role = x + (k + 0.5) * w / count, base - value / span * h, "pos" if value > 0 else "neg"
         note = f"w[{k}] = {value:.6g}"
         items.append(Path(points=((at, base), (at, end)), stroke=role, width=2.4))
         items.append(Dot(x=at, y=end, r=min(5, w / count / 3), fill=role, stroke="paper", width=1.5, note=note))
-        if numbers:
+        if look.factor:
             up = end - 10 if value >= 0 else end + 18
-            items.append(Text(x=at, y=up, text=number(value), size=10.5, note=note))
-        if count <= 2 * MOST_NUMBERS:
-            items.append(Text(x=at, y=y + h + 32, text=_place(k, count), size=10.5, role="faint"))
-    items.append(Text(x=x + w / 2, y=y + h + 50, text="taps, from the middle", role="faint"))
-    gain = response(weights[None])[0]
-    plot = x + w + 66
-    items += gain_plot({"": gain[len(gain) // 2 :]}, plot, y, w, h)
-    items.append(Text(x=plot + w / 2, y=y + h + 50, text="gain by frequency, cycles per sample", role="faint"))
-    return items, max(plot + w + 12 + PAD, wide), y + h + 50 + PAD
+            items.append(Text(x=at, y=up, text=look.text(value), size=10.5, note=note))
+    return items
 
 
 def _place(k: int, count: int) -> str:

@@ -106,8 +106,8 @@ def figure(
             if index < len(parts) - 1:
                 items.append(Text(x=x + 26, y=middle + 7, text="∗" if index % 2 == 0 else "→", size=20, role="faint"))
                 x += 52
-        ratio = f"standard has {plain.weights / separable.weights:.3g} times as many" if count is separable else ""
-        lines_ = [*filter(None, (f"{count.weights:,} weights", words, f"{count.total_macs:,} MACs", ratio))]
+        ratio = f"standard: {plain.weights / separable.weights:.3g} times both" if count is separable else ""
+        lines_ = [*filter(None, (_many(count.weights, "weight"), words, _many(count.total_macs, "MAC"), ratio))]
         for k, line in enumerate(lines_):
             items.append(
                 Text(
@@ -115,7 +115,7 @@ def figure(
                     bold=k == 0, role="ink" if k in (0, 3) else "faint",
                 )
             )  # fmt: skip
-        width = max(width, x + 34 + max(width_of(line, 15, bold=True) for line in lines_) + PAD)
+        width = max(width, x + 34 + max(width_of(line, 15) for line in lines_) + PAD)
         y += tall + 84
     about = f"{lines[0]}. Standard: {plain.weights:,} weights. Depthwise separable: {separable.weights:,} weights."
     return Scene(width=width, height=y - 32, items=tuple(items), title=text or "Layers", about=about)
@@ -128,6 +128,10 @@ def counts(size: Sequence[int], inputs: int, outputs: int, taps: int) -> tuple[C
     pointwise = tensors.zeros((outputs, inputs))
     separable = DepthwiseSeparable(depthwise=tensors.zeros((inputs, 1, taps, taps)), pointwise=pointwise, **shape)
     return plain.count(size, inputs), separable.count(size, inputs)
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}{'s' * (count != 1)}"
 
 
 def _words(inputs: int, outputs: int, taps: int) -> tuple[str, str]:
@@ -168,13 +172,13 @@ def _ways(
         places = enumerate(each)
         return [item for k, block in places for item in block.at(x, middle + (k - (inputs - 1) / 2) * tall)]
 
-    kernels = Part(name=f"{inputs} kernels", shape=f"{taps}×{taps}×1 each", width=each[0].width, draw=stack)
+    kernels = Part(name=_many(inputs, "kernel"), shape=f"{taps}×{taps}×1 each", width=each[0].width, draw=stack)
     standard = Part(
-        name=f"{outputs} filters", shape=f"{taps}×{taps}×{inputs} each",
+        name=_many(outputs, "filter"), shape=f"{taps}×{taps}×{inputs} each",
         width=pitch * (filters - 1) + whole.width, draw=fan(whole, filters, pitch, 9),
     )  # fmt: skip
     points = Part(
-        name=f"{outputs} mixes", shape=f"1×1×{inputs} each", width=7 * (mixes - 1) + mix.width,
+        name=_many(outputs, "mixture"), shape=f"1×1×{inputs} each", width=7 * (mixes - 1) + mix.width,
         draw=fan(mix, mixes, 7, 21),
     )  # fmt: skip
     return (

@@ -31,7 +31,7 @@ _TO_RGB: Final = (
 
 
 def figure(kernel: Kernel, picture: Any, *, tap: int | None = None, title: str | None = None) -> Scene:
-    """The field of one tap's offsets (by default the middle one's) on `picture`, (height, width, 3) uint8.
+    """The field of one tap's offsets on `picture`, (height, width, 3) uint8; by default the middle's, or the first's.
 
     Raises UsageError for a kernel without offsets, and for a tap that it doesn't have.
     """
@@ -41,10 +41,12 @@ def figure(kernel: Kernel, picture: Any, *, tap: int | None = None, title: str |
     taps = math.prod(kernel.taps)
     if tap is not None and not 0 <= tap < taps:
         raise UsageError(f"tap {tap} of a kernel with {taps}", hint="they count from 0, row by row")
-    tap = taps // 2 if tap is None else tap
     if kernel.looks:
         kernel = kernel.guided(picture, 255.0)
-    down, right = field(kernel, picture.shape[:2], tap)
+    size = picture.shape[:2]
+    # Where offsets turn or stretch a kernel its middle tap stays: then the first moves most.
+    tap = _default(kernel, size, taps) if tap is None else tap
+    down, right = field(kernel, size, tap)
     length = np.hypot(down, right)
     longest = float(length.max())
     where = np.unravel_index(length.argmax(), length.shape)
@@ -69,6 +71,11 @@ def figure(kernel: Kernel, picture: Any, *, tap: int | None = None, title: str |
         width=max(left + WIDTH + 24 + _WHEEL + PAD, wide), height=max(y + high, y + _WHEEL + 60) + PAD,
         items=tuple(items), title=f"Offsets of {name}", about=f"{' '.join(lines)}.",
     )  # fmt: skip
+
+
+def _default(kernel: Deformable, size: tuple[int, int], taps: int) -> int:
+    """The middle tap, or the first where that one stays in its place."""
+    return taps // 2 if any(part.any() for part in field(kernel, size, taps // 2)) else 0
 
 
 def field(kernel: Deformable, size: tuple[int, int], tap: int) -> tuple[Floats, Floats]:

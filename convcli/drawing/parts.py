@@ -27,10 +27,24 @@ if TYPE_CHECKING:
 PAD: Final = 22
 #: Characters of a line of text.
 LINE: Final = 116
+_TITLE: Final = 1000.0  # how wide a title may be
 #: Opacity of a cell from which its number is black or white, and not ink.
 STRONG: Final = 0.25
-_NARROW: Final = frozenset("il.,:;'|!−·()[]1jtf ")
+#: Widths of characters as parts of the text's size in DejaVu Sans, the widest of common fonts; others are 0.64 wide.
+_WIDTHS: Final = {
+    character: width
+    for width, characters in (
+        (0.33, "ijlIJ.,:;'/\\|· "),
+        (0.42, 'ftr()[]!-⌊⌋"²'),
+        (0.86, "wmCDGHNOQUM%#+<=>~×−→÷∗≈…½¼"),
+    )
+    for character in characters
+}
+_WIDER: Final = 0x2E80  # from here on characters are square
 _GAMMA: Final = 0.8
+#: Characters of a number in a cell.
+_BRIEF: Final = 6
+_RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -56,10 +70,35 @@ def number(value: float, digits: int = 3) -> str:
     return text.replace("-", "−", int(value < 0))
 
 
+def brief(value: float) -> str:
+    """A number as it is drawn where there is little room: what would be long in parts of a power of ten.
+
+    >>> brief(-332999.9), brief(1e6), brief(-15.25)
+    ('−3.3e5', '1e6', '−15.2')
+    """
+    text = number(value)
+    if len(text) <= _BRIEF or abs(value) < 1:
+        return text
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}".replace("-", "−", int(value < 0))
+
+
+def power(value: float) -> str:
+    """A factor as it is written in text: powers of ten that are far from 1 as such.
+
+    >>> power(64), power(1000), power(1e9), power(1e-7)
+    ('64', '1000', '10⁹', '10⁻⁷')
+    """
+    exponent = round(math.log10(value))
+    if 1e-3 < value < 1e6 or not math.isclose(value, 10.0**exponent):
+        return number(value)
+    return "10" + str(exponent).translate(_RAISED)
+
+
 def width_of(text: str, size: float = 12, *, bold: bool = False) -> float:
     """The most that a text takes in the fonts that viewers have; they can't be measured here."""
-    narrow = sum(character in _NARROW for character in text)
-    return size * (0.58 * len(text) - 0.22 * narrow) * (1.06 if bold else 1)
+    widths = (_WIDTHS.get(character, 1.0 if ord(character) >= _WIDER else 0.64) for character in text)
+    return size * sum(widths) * (1.13 if bold else 1)
 
 
 def cut(text: str, room: float, size: float = 12, *, bold: bool = False) -> str:
@@ -90,7 +129,7 @@ def heading(kernel: Kernel, title: str | None) -> str:
 
 def header(text: str, lines: Sequence[str] = ()) -> tuple[list[Any], float, float]:
     """A heading of one line and lines below it, where the figure goes on below them, and how wide they are."""
-    text = wrapped(text, 1)[0]
+    text = cut(wrapped(text, 1)[0], _TITLE, 16, bold=True)
     items: list[Any] = [Text(x=PAD, y=PAD + 10, text=text, size=16, bold=True, anchor="start")] if text else []
     y = PAD + 10.0 if text else PAD - 8.0
     for line in filter(None, lines):
@@ -124,28 +163,32 @@ def signed(value: float, peak: float) -> tuple[str, float]:
 
 @record
 class Look:
-    """How signed numbers are drawn as cells: `peak` has the full colour.
+    """How signed numbers are drawn as cells: `peak` has the full colour; `signs` are those that there are.
 
-    They are written into the cells multiplied by `factor` (0: they are not written), `rounded` where that isn't exact.
+    They are written into the cells multiplied by `factor` (0: they are not written), `rounded` where that isn't exact:
+    to whole numbers of at most three digits, or by a factor of 1 to three digits.
     """
 
     peak: float
+    signs: tuple[int, int] = (-1, 1)
     factor: float = 0
     rounded: bool = False
 
     @classmethod
     def of(cls, weights: Floats, *, numbers: bool) -> Look:
         peak = float(np.abs(weights).max())
+        signs = -int((weights < 0).any()), int((weights > 0).any())
         if not numbers or not peak:
-            return cls(peak=peak, factor=float(numbers))
+            return cls(peak=peak, signs=signs, factor=float(numbers))
         factor = whole_factor(weights)
-        if factor != 1 or np.allclose(weights, np.rint(weights)):
-            return cls(peak=peak, factor=factor)
-        return cls(peak=peak, factor=10.0 ** (3 - math.ceil(math.log10(peak * 1.0000001))), rounded=True)
+        rounded = factor == 1 and not np.allclose(weights, np.rint(weights))
+        if rounded:
+            factor = 10.0 ** max(0, 3 - math.ceil(math.log10(peak * 1.0000001)))
+        return cls(peak=peak, signs=signs, factor=factor, rounded=rounded)
 
     def text(self, value: Any) -> str:
         value = float(value) * self.factor
-        return number(round(value) if self.rounded else value)
+        return brief(round(value) if self.rounded and self.factor != 1 else value)
 
     @property
     def label(self) -> str:
@@ -155,9 +198,9 @@ class Look:
     @property
     def scale(self) -> str:
         """By what the numbers in the cells were multiplied."""
-        if self.factor in (0, 1) and not self.rounded:
-            return ""
-        return f" × {number(self.factor)}" + " (rounded)" * self.rounded
+        if self.factor in (0, 1):
+            return ", to three digits" * self.rounded
+        return f" × {power(self.factor)}" + " (rounded)" * self.rounded
 
 
 def heat(weights: Floats, x: float, y: float, size: float, look: Look, name: Callable[..., str]) -> list[Any]:
@@ -189,15 +232,18 @@ def heat_pixels(weights: Floats, peak: float) -> Floats:
     return pixels
 
 
-def scale_bar(x: float, y: float, h: float, peak: float) -> tuple[list[Any], float]:
-    """The scale of the diverging map, and where it ends at the right."""
+def scale_bar(x: float, y: float, h: float, look: Look) -> tuple[list[Any], float]:
+    """The scale of the diverging map as far as there are numbers, and where it ends at the right."""
+    low, high = look.signs
+    if low == high:
+        return [], x
     steps, w = 24, 10
     items: list[Any] = []
     for k in range(steps):
-        role, opacity = signed((steps / 2 - k - 0.5) / (steps / 2), 1)
+        role, opacity = signed(high - (high - low) * (k + 0.5) / steps, 1)
         items.append(Box(x=x, y=y + h * k / steps, w=w, h=h / steps + 0.3, fill=role, opacity=opacity))
     items.append(Box(x=x, y=y, w=w, h=h, stroke="rule", radius=1))
-    labels = ("+" + number(peak), "0", number(-peak))
-    for text, at in zip(labels, (0, 0.5, 1), strict=True):
+    labels = ["+" + number(look.peak)] * high + ["0"] + [number(-look.peak)] * -low
+    for text, at in zip(labels, np.linspace(0, 1, len(labels)).tolist(), strict=True):
         items.append(Text(x=x + w + 6, y=y + h * at + 4, text=text, size=11, role="faint", anchor="start"))
     return items, x + w + 6 + max(width_of(text, 11) for text in labels)

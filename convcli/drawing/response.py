@@ -3,29 +3,83 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
 
-from convcli.drawing.parts import number, width_of
+from convcli.drawing.parts import number, power, width_of
 from convcli.drawing.scene import Box, Path, Picture, Text
+from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.drawing.parts import Floats
 
-#: Frequencies along an axis, from half a cycle per sample to half a cycle the other way.
-SIZE: Final = 129
+#: Frequencies along an axis, an odd number: at least so many, and as many as tell apart what long kernels do.
+SIZE, _FINEST = 129, 257
+#: Beyond the frequencies that are drawn gains are less than this part of the greatest.
+_LITTLE, _NARROWEST = 0.01, 1 / 4096
 _NICE: Final = (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 5, 6, 8, 10)
+#: Ends of axes that are labelled as they are; others as parts of a power of ten.
+_PLAIN: Final = (0.01, 1e4)
+_FRACTIONS: Final = {0.5: "½", 0.25: "¼"}
 
 
-def response(weights: Floats, size: int = SIZE) -> Floats:
-    """The gain (magnitude of the Fourier transform) of `(h, w)` taps by frequency, `(size, size)`; 0 in the middle."""
-    angles = np.linspace(-np.pi, np.pi, size)
-    down, right = (np.exp(-1j * np.outer(angles, np.arange(n) - (n - 1) / 2)) for n in weights.shape)
+@record
+class Response:
+    """`gain` (magnitude of the Fourier transform) by frequency, (size, size), from -`reach` to `reach` cycles per
+    pixel; 0 is in the middle."""
+
+    gain: Floats
+    reach: float
+
+    @classmethod
+    def of(cls, weights: Floats, dilation: Sequence[int] = (1, 1)) -> Response:
+        """That of `(h, w)` taps, as far as there is something to see."""
+        longest = max(n * d for n, d in zip(weights.shape, dilation, strict=True))
+        size, reach = min(max(SIZE, 2 * longest + 1), _FINEST), 0.5
+        gain = response(weights, size, dilation)
+        while reach > _NARROWEST:
+            half = slice((size - 1) // 4, size - (size - 1) // 4)
+            inner = tuple(half if n > 1 else slice(None) for n in weights.shape)  # no frequency is seen of one tap
+            outer = gain.copy()
+            outer[inner] = 0
+            if not outer.any() or outer.max() >= _LITTLE * gain.max():
+                break
+            reach /= 2
+            gain = response(weights, size, dilation, reach)
+        return cls(gain=gain, reach=reach)
+
+    def lines(self) -> dict[str, Floats]:
+        """The gain from frequency 0 on along three directions."""
+        middle = len(self.gain) // 2
+        return {
+            "horizontal": self.gain[middle, middle:], "vertical": self.gain[middle:, middle],
+            "diagonal": np.diagonal(self.gain)[middle:],
+        }  # fmt: skip
+
+
+def response(weights: Floats, size: int = SIZE, dilation: Sequence[int] = (1, 1), reach: float = 0.5) -> Floats:
+    """The gain of `(h, w)` taps, `dilation` apart, `(size, size)`: from -`reach` to `reach` cycles per pixel."""
+    angles = 2 * np.pi * reach * np.linspace(-1, 1, size)
+    down, right = (
+        np.exp(-1j * np.outer(angles, d * (np.arange(n) - (n - 1) / 2)))
+        for n, d in zip(weights.shape, dilation, strict=True)
+    )
     gain: Floats = np.abs(down @ weights @ right.T)
     return gain
+
+
+def fraction(value: float) -> str:
+    """A frequency, which is a power of two, as text.
+
+    >>> fraction(0.25), fraction(-1 / 16), fraction(0)
+    ('¼', '−1/16', '0')
+    """
+    if not value:
+        return "0"
+    return "−" * (value < 0) + _FRACTIONS.get(abs(value), f"1/{round(1 / abs(value))}")
 
 
 def colour_map(shares: Floats) -> Any:
@@ -37,27 +91,34 @@ def colour_map(shares: Floats) -> Any:
     return cv2.applyColorMap(grey, cv2.COLORMAP_CIVIDIS)[..., ::-1].copy()
 
 
-def gain_picture(gain: Floats, x: float, y: float, side: float) -> list[Any]:
+def gain_picture(response: Response, x: float, y: float, side: float) -> list[Any]:
     """The gain by both frequencies; y points down, as in pictures."""
+    most = float(response.gain.max())
     items: list[Any] = [
-        Picture(x=x, y=y, w=side, h=side, pixels=colour_map(gain / (gain.max() or 1)), smooth=True),
+        Picture(x=x, y=y, w=side, h=side, pixels=colour_map(response.gain / (most or 1)), smooth=True),
         Box(x=x, y=y, w=side, h=side, stroke="rule"),
     ]
-    for at, text in ((0, "−½"), (0.5, "0"), (1, "½")):
+    for at in (0, 0.5, 1):
+        text = fraction((2 * at - 1) * response.reach)
         items.append(Text(x=x + side * at, y=y + side + 16, text=text, size=11, role="faint"))
         items.append(Text(x=x - 7, y=y + side * at + 4, text=text, size=11, role="faint", anchor="end"))
-    label = "gain by frequency, cycles per pixel; blue: 0"
-    return [*items, Text(x=x + side / 2, y=y + side + 34, text=label, role="faint")]
+    scale = f"blue: 0, yellow: {number(most)}" + f"; beyond: below {_LITTLE:.0%}" * (response.reach < 0.5)
+    for line, text in enumerate(("gain by frequency, cycles per pixel", scale)):
+        items.append(Text(x=x + side / 2, y=y + side + 34 + 16 * line, text=text, role="faint"))
+    return items
 
 
-def gain_plot(lines: Mapping[str, Floats], x: float, y: float, w: float, h: float) -> list[Any]:
-    """Gains from frequency 0 to half a cycle as curves; equal ones are one, with all their names."""
+def gain_plot(lines: Mapping[str, Floats], reach: float, x: float, y: float, w: float, h: float) -> list[Any]:
+    """Gains from frequency 0 to `reach` cycles as curves; equal ones are one, with all their names."""
     top = nice_top(max(float(values.max()) for values in lines.values()))
+    unit = 10.0 ** math.floor(math.log10(top)) if not _PLAIN[0] <= top < _PLAIN[1] else 1.0
     items: list[Any] = []
+    if unit != 1:
+        items.append(Text(x=x - 7, y=y - 12, text=f"× {power(unit)}", size=11, role="faint", anchor="end"))
     for k in range(5):
         at = y + h - h * k / 4
         items.append(Path(points=((x, at), (x + w, at)), stroke="rule"))
-        items.append(Text(x=x - 7, y=at + 4, text=number(top * k / 4), size=11, role="faint", anchor="end"))
+        items.append(Text(x=x - 7, y=at + 4, text=number(top / unit * k / 4), size=11, role="faint", anchor="end"))
     joined: list[tuple[list[str], Floats]] = []
     for name, values in lines.items():
         same = (names for names, others in joined if np.allclose(others, values, atol=1e-6 * top))
@@ -76,8 +137,8 @@ def gain_plot(lines: Mapping[str, Floats], x: float, y: float, w: float, h: floa
             items.append(Path(points=((at, y - 14), (at + 16, y - 14)), stroke=role, width=2.6, dashed=index == 1))
             items.append(Text(x=at + 21, y=y - 10, text=text, size=11, role="faint", anchor="start"))
             at += 21 + width_of(text, 11) + 14
-    for share, text in ((0, "0"), (0.5, "¼"), (1, "½")):
-        items.append(Text(x=x + w * share, y=y + h + 16, text=text, size=11, role="faint"))
+    for share in (0, 0.5, 1):
+        items.append(Text(x=x + w * share, y=y + h + 16, text=fraction(share * reach), size=11, role="faint"))
     return items
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from convcli.drawing.images import shown
-from convcli.drawing.parts import PAD, cut, header, heading, heat_pixels, number, scale_bar, width_of, wrapped
+from convcli.drawing.parts import PAD, Look, cut, header, heading, heat_pixels, number, scale_bar, width_of, wrapped
 from convcli.drawing.scene import Picture, Scene, Text
 from convcli.errors import UsageError
 from convcli.filtering import Chain, filter_pixels
@@ -159,7 +159,7 @@ def _compared(kernel: Kernel, both: Sequence[Any], change: Floats, peak: float, 
     ]  # fmt: skip
     for place, panel in enumerate(panels):
         items += _panel(panel, PAD + place * (w + _GAP), top, w, high)
-    bar, right = scale_bar(PAD + 3 * (w + _GAP), top + 6, high - 12, peak)
+    bar, right = scale_bar(PAD + 3 * (w + _GAP), top + 6, high - 12, Look(peak=peak))
     about = f"{kernel.about} Before, after, and the difference of each pixel's mean in 255ths; {remark}."
     return Scene(
         width=max(right + PAD, wide), height=math.ceil(top + high + _LINE + 8), items=(*items, *bar),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convcli.drawing.parts import PAD, cell, header, heading, in_cell, number
+from convcli.drawing.parts import PAD, brief, cell, header, heading, in_cell
 from convcli.drawing.scene import Box, Group, Path, Scene, Text
 from convcli.drawing.steps import CELL, CELL_WITH_NUMBERS
 from convcli.drawing.strips import MOST_PLACES, check_rank, check_steps, described, relation
@@ -120,7 +120,7 @@ class _Stamps:
             x, y = self.x0 + c * size, self.y0 + r * size
             items.append(cell(x, y, size, fill="input", stroke="inputline"))
             if self.values is not None:
-                items.append(in_cell(number(float(self.values[r, c])), x, y, size))
+                items.append(in_cell(brief(float(self.values[r, c])), x, y, size))
         for r, c in np.ndindex(*self.cells):
             there = self.inside(r, c)
             look = {"stroke": "rule"} if there else {"stroke": "ghostline", "fill": "ghost", "dashed": True}
@@ -158,7 +158,7 @@ class _Stamps:
             x, y, there = self.xo + c * size, self.yo + r * size, self.inside(r, c)
             ends = [*(frame for frame, _, _ in steps[1:]), len(self.samples)]
             for (frame, total, count), end in zip(steps, ends, strict=True):
-                text = str(count) if self.values is None else number(total)
+                text = str(count) if self.values is None else brief(total)
                 told = str(count) if self.values is None else f"{total:.6g}"
                 what = "output" if self.values is not None else "stamps on output"
                 note = f"{what}[{r - self.before[0]}, {c - self.before[1]}] = {told}" if there else "cut off"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from convcli.drawing.motion import Motion
-from convcli.drawing.parts import PAD, cell, header, heading, in_cell, number, width_of
+from convcli.drawing.parts import PAD, brief, cell, header, heading, in_cell, number, width_of
 from convcli.drawing.scene import Box, Dot, Group, Path, Scene, Text
 from convcli.drawing.strips import check_rank, check_steps, described, kind_of, relation
 from convcli.engine.geometry import constant
@@ -100,7 +100,7 @@ class _Steps:
                         place = self.motion.place(r, c)
                         name = f"input[{place[0]}, {place[1]}]" if place else "put between the samples"
                         note = f"{name} = {value:.6g}"
-                        numbers.append(in_cell(number(value), x, y, self.cell, note=note))
+                        numbers.append(in_cell(brief(value), x, y, self.cell, note=note))
                     elif self.motion.transposed and kind == "input":
                         half = self.cell / 2
                         numbers.append(Dot(x=x + half, y=y + half, r=self.cell * 0.13, fill="inputline"))
@@ -125,7 +125,7 @@ class _Steps:
                 left, up = x + c * self.cell, y + r * self.cell
                 note = f"weight {number(weight)}"
                 items.append(cell(left, up, self.cell, fill="tap", stroke="tapline", note=note))
-                items.append(in_cell(number(weight), left, up, self.cell))
+                items.append(in_cell(brief(weight), left, up, self.cell))
             sign = y + high * self.cell / 2 + 7
             items.append(Text(x=self.x1 + 15, y=sign, text="∗", size=20, role="faint"))
         right = x + wide * self.cell
@@ -158,7 +158,7 @@ class _Steps:
                 note += f" = {self.motion.results[r, c]:.6g}"
             items.append(cell(x, y, size, fill="output", stroke="outputline", frames=(frame, last), note=note))
             if self.motion.results is not None:
-                items.append(in_cell(number(self.motion.results[r, c]), x, y, size, frames=(frame, last), note=note))
+                items.append(in_cell(brief(self.motion.results[r, c]), x, y, size, frames=(frame, last), note=note))
         return items
 
     def _taps(self) -> list[Any]:

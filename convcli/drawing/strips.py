@@ -76,17 +76,17 @@ def check_steps(lengths: Sequence[int], *, still: bool, what: str = "outputs") -
 def described(kernel: Kernel, n: Sequence[int]) -> str:
     """Taps, stride, dilation and padding, and what size becomes of which."""
     windows = kernel.windows(n, kernel.axes)
-    parts = [f"{_times(kernel.taps)} taps"]
+    parts = [f"{times(kernel.taps)} taps"]
     if isinstance(windows[-1], Scatter):
         parts.append("transposed")
-    parts += [f"{name} {_once(values)}" for name in ("stride", "dilation") if max(values := getattr(kernel, name)) > 1]
+    parts += [f"{name} {once(values)}" for name in ("stride", "dilation") if max(values := getattr(kernel, name)) > 1]
     ends = [p if isinstance(p, str) else str(p[0]) if p[0] == p[1] else f"{p[0]}+{p[1]}" for p in kernel.padding]
     parts.append("padding " + (ends[0] if len(set(ends)) == 1 else ", ".join(ends)))
     if any(extra := getattr(kernel, "output_padding", ())):
-        parts.append(f"output padding {_once(extra)}")
+        parts.append(f"output padding {once(extra)}")
     if (groups := getattr(kernel, "groups", 1)) > 1:
         parts.append(f"{groups} groups")
-    return f"{', '.join(parts)}: {_times(n)} → {_times([window.length for window in windows])}"
+    return f"{', '.join(parts)}: {times(n)} → {times([window.length for window in windows])}"
 
 
 def relation(kernel: Kernel, n: Sequence[int]) -> str:
@@ -113,13 +113,13 @@ def _relation(kernel: Kernel, axis: int, n: int) -> str:
     return f"({n} − 1) × {window.stride} + {span}{more} − {padding[0]} − {padding[1]} = {window.length}"
 
 
-def _times(values: Sequence[Any]) -> str:
+def times(values: Sequence[Any]) -> str:
     return "×".join(map(str, values))
 
 
-def _once(values: Sequence[Any]) -> str:
+def once(values: Sequence[Any]) -> str:
     """One of equal values, else all of them."""
-    return _times(values if len(set(values)) > 1 else values[:1])
+    return times(values if len(set(values)) > 1 else values[:1])
 
 
 def sum_in_words(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -142,14 +143,24 @@ class _Taps:
             if not weight or math.isnan(place[0]):
                 continue
             x, y = self._at(place)
-            r = 5.4 if self.deformed else 3.0 + 4.6 * math.sqrt(abs(weight) / self.peak)
+            r = 5.4 if self.deformed else 3.0 + 4.6 * self._share(weight)
             note = f"tap {tap}: weight {weight:.6g}, reads y {place[0]:.6g}, x {place[1]:.6g}"
             items.append(Dot(x=x, y=y, r=r + 1.6, fill="mark"))
             items.append(Dot(x=x, y=y, r=r, fill="pos" if weight > 0 else "neg", note=note))
         x, y = self._at(self._middle(index))
         for role, width in (("marked", 4), ("mark", 2)):
             items.append(Box(x=x - 9, y=y - 9, w=18, h=18, stroke=role, width=width, radius=2))
+        if len(self.points) > 1:
+            items.append(Text(x=x - 15, y=y - 12, text=self._letter(index), size=15, bold=True, halo=True))
         return items
+
+    def _letter(self, index: int) -> str:
+        """What an output is called in the picture and below it."""
+        return ascii_uppercase[index : index + 1] or str(index + 1)
+
+    def _share(self, weight: float) -> float:
+        """How large the dot of a weight is: its area grows as the weight does."""
+        return math.sqrt(abs(weight) / self.peak)
 
     def _middle(self, index: int) -> Any:
         """The middle of what an output would read without offsets."""
@@ -191,19 +202,21 @@ class _Taps:
         count = 2 * reach + 1
         ranges = [(int(m) - reach, int(m) + reach + 1) for m in middle]
         side = _INSET / count
+        text = f"around y {middle[0]}, x {middle[1]}"
+        text = f"{self._letter(index)}: {text}" if len(self.points) > 1 else text
         items: list[Any] = [
             Picture(x=x, y=y, w=_INSET, h=_INSET, pixels=window_of(self.picture, ranges, self.kernel.border)),
             *self._edges(ranges, x, y, side),
-            Text(x=x, y=y - 8, text=f"around y {middle[0]}, x {middle[1]}", size=12, role="faint", anchor="start"),
+            Text(x=x, y=y - 8, text=text, role="faint", anchor="start"),
         ]
         for place, weight in zip(reads[there], map(float, weights[there]), strict=True):
             left, up = x + (place[1] - middle[1] + reach) * side, y + (place[0] - middle[0] + reach) * side
             if not self.deformed:  # those read between pixels
                 items.append(Box(x=left, y=up, w=side, h=side, stroke="mark", width=1.6))
             if weight:
-                role, r = "pos" if weight > 0 else "neg", side * (0.3 if self.deformed else 0.46)
+                role, r = "pos" if weight > 0 else "neg", side * (0.3 if self.deformed else 0.46 * self._share(weight))
                 items.append(Dot(x=left + side / 2, y=up + side / 2, r=r, fill=role, stroke="mark"))
-                if side > 16 and not self.deformed:
+                if side * self._share(weight) > 16 and not self.deformed:
                     high, ink = min(11, side * 0.36), over(role, 1)
                     x_, y_ = left + side / 2, up + side / 2 + high * 0.36
                     items.append(Text(x=x_, y=y_, text=number(weight), size=high, role=ink, bold=True))

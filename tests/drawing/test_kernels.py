@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli.drawing.parts import number
-from convcli.drawing.response import response
+from convcli.drawing.parts import Look, number, scale_bar
+from convcli.drawing.response import Response, fraction, response
 from convcli.drawing.scene import Text
 from convcli.errors import UsageError
 from tests.drawing.parsed import notes, texts, value
@@ -76,6 +76,77 @@ def test_gain_is_the_fourier_transform() -> None:
     padded[: weights.shape[0], : weights.shape[1]] = weights
     expected = np.abs(np.fft.fftshift(np.fft.fft2(padded)))
     np.testing.assert_allclose(response(weights, 65)[:64, :64], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("dilation", "border"), [((2, 2), "zero"), ((1, 3), "wrap")])
+def test_gain_of_taps_that_lie_apart_is_that_of_the_kernel_with_zeros_between(
+    dilation: tuple[int, int], border: str
+) -> None:
+    kernel = convcli.load({"weights": [[1, 2, 0], [0, -3, 1]], "dilation": list(dilation), "border": border})
+    impulse = np.zeros((32, 32))
+    impulse[16, 16] = 1
+    expected = np.abs(np.fft.fftshift(np.fft.fft2(kernel.apply(impulse))))[::-1, ::-1]  # cross-correlated: turned
+    gain = Response.of(kernel.dense_weights(), kernel.dilation)
+    assert gain.reach == 0.5
+    np.testing.assert_allclose(gain.gain[4::4, 4::4], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("sigma", "reach"), [(1.5, 0.5), (5, 1 / 8), (40, 1 / 64)])
+def test_gain_is_drawn_as_far_as_there_is_something_to_see(sigma: float, reach: float) -> None:
+    """Beyond the last frequency there is less than a hundredth of the greatest gain, by the formula of a Gaussian."""
+    weights = convcli.load(f"gaussian:sigma={sigma}").dense_weights()
+    gain = Response.of(weights)
+    assert gain.reach == reach
+    across = np.linspace(0, reach, len(gain.gain) // 2 + 1)
+    np.testing.assert_allclose(gain.lines()["horizontal"], np.exp(-2 * (np.pi * across * sigma) ** 2), atol=2e-4)
+    assert reach == 0.5 or np.exp(-2 * (np.pi * reach * sigma) ** 2) < 0.01 < np.exp(
+        -2 * (np.pi * reach / 2 * sigma) ** 2
+    )
+    line = convcli.load({"weights": weights.sum(axis=0), "axes": "x"}).draw()
+    assert fraction(reach) in texts(line)
+
+
+def test_deformable_kernels_have_no_gain_and_say_that_their_taps_move() -> None:
+    drawn = convcli.load("lens").draw()
+    assert not any("gain" in text for text in texts(drawn))
+    assert any("offsets" in text for text in texts(drawn))
+
+
+@pytest.mark.parametrize(
+    ("weights", "labels"),
+    [([[1, 2]], ["+2", "0"]), ([[-1, 0]], ["0", "−1"]), ([[3, -1]], ["+3", "0", "−3"]), ([[0, 0]], [])],
+)
+def test_the_scale_reaches_as_far_as_weights_do(weights: list[list[int]], labels: list[str]) -> None:
+    items, _ = scale_bar(0, 0, 90, Look.of(np.array(weights, float), numbers=True))
+    assert [item.text for item in items if isinstance(item, Text)] == labels
+
+
+@pytest.mark.parametrize(
+    ("weights", "cells", "label"),
+    [
+        ([[1e-7, -2e-7], [3e-9, 0]], ["100", "−200", "3", "0"], "weights × 10⁹ (rounded)"),
+        ([[1e6, -2], [12345, 0]], ["1e6", "−2", "12345", "0"], "weights"),
+        ([[0.123456, -2.5], [1 / 3, 1e3]], [".123", "−2.5", ".333", "1000"], "weights, to three digits"),
+        ([[0.25, -0.5], [0, 1]], ["1", "−2", "0", "4"], "weights × 4"),
+    ],
+)
+def test_numbers_of_any_magnitude_can_be_read(weights: list[list[float]], cells: list[str], label: str) -> None:
+    drawn = convcli.load(weights).draw()
+    assert [i.text for i in drawn.scene.items if isinstance(i, Text) and i.note.startswith("w[")] == cells
+    assert label in texts(drawn)
+
+
+def test_gains_far_from_1_are_parts_of_a_power_of_ten() -> None:
+    tiny, plain = (texts(convcli.load([[peak, -peak / 2]]).draw()) for peak in (2e-7, 2))
+    assert {"× 10⁻⁷", ".8", "1.6", "2.4", "3.2"} <= set(tiny)
+    assert {".8", "1.6", "2.4", "3.2"} <= set(plain) and not any("10⁻" in text for text in plain)
+
+
+def test_titles_tell_what_was_overridden() -> None:
+    picture = np.zeros((8, 9), np.uint8)
+    drawn = texts(convcli.draw.sheet(["gaussian:1", "gaussian:sigma=2,border=wrap", "box"], picture))
+    assert {"gaussian:1", "gaussian:sigma=2,border=wrap", "box"} <= set(drawn)
+    assert "Kernel of 1×2 taps" in texts(convcli.draw.kernel("[[1, 2]]:stride=2"))
 
 
 def test_lines_are_stems_and_volumes_slices() -> None:

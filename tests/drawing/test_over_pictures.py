@@ -84,7 +84,23 @@ def test_pixels_outside_a_picture_are_those_of_the_border(border: str) -> None:
 def test_small_kernels_are_enlarged_and_large_ones_are_not() -> None:
     small, large = (convcli.draw.taps(f"dilated-laplacian:dilation={gap}", PICTURE).scene for gap in (1, 20))
     assert [sum(isinstance(i, Picture) for i in scene.items) for scene in (small, large)] == [3, 1]
-    assert "around y" in next(i.text for i in small.items if isinstance(i, Text) and i.text.startswith("around"))
+    letters = [i.text for i in small.items if isinstance(i, Text) and re.match("[A-Z](: around y|$)", i.text)]
+    assert [text[0] for text in letters] == ["A", "B", "A", "B"]
+
+
+def test_the_area_of_an_enlarged_dot_grows_as_its_weight_does() -> None:
+    drawn = convcli.draw.taps("binomial-5", PICTURE, [(40, 50)]).scene
+    inset = [i for i in drawn.items if isinstance(i, Picture)][1]
+    dots = [i.r for i in drawn.items if isinstance(i, Dot) and i.y > inset.y]
+    weights = convcli.load("binomial-5").dense_weights().reshape(-1)
+    np.testing.assert_allclose(np.square(dots) / max(dots) ** 2, weights / weights.max(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("source", "tap"), [("lens", 0), ("smooth-edges", 0), (SWIRL, 4)], ids=str)
+def test_offsets_are_those_of_the_middle_tap_where_it_moves(source: Any, tap: int) -> None:
+    default, asked = (convcli.draw.offsets(source, PICTURE, **one).svg() for one in ({}, {"tap": tap}))
+    assert default == asked
+    assert "longest offset 0.0" not in default
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -118,7 +118,7 @@ def test_layers_tell_what_both_ways_cost(inputs: int, outputs: int, taps: int) -
     weights = taps * taps * inputs * outputs, taps * taps * inputs + inputs * outputs
     places = (10 - taps) * (9 - taps)
     for count in weights:
-        assert f"{count:,} weights" in texts(drawing)
+        assert f"{count:,} weight{'s' * (count > 1)}" in texts(drawing)
         assert f"{count * places:,} MACs" in texts(drawing)
 
 
