@@ -11,15 +11,15 @@ from convcli.answers import answer
 TYPE_CHECKING = False  # as type checkers know it without `typing`, which no answer needs
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from types import FrameType
 else:
     import _signal as signal  # `signal` only puts enumerations around it, which take longer to load than an answer
 
 #: The signals that end a run.
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-#: The libraries that take longest to load, by the package that they are of.
-_LIBRARIES = {"cv2": "cv2", "numpy": "_core/_multiarray_umath"}
+#: The libraries that take longest to load, and the packages that they are of.
+_LIBRARIES = (("cv2", "cv2"), ("numpy", "_core/_multiarray_umath"))
 
 
 def main() -> None:
@@ -41,7 +41,12 @@ def main() -> None:
     gc.set_threshold(100_000)
     # Our threads share the work; threads of OpenBLAS's own would be started with numpy and then wait in vain.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from convcli import cli
+    from convcli.loading import OF_COMMANDS, without
+
+    with without(OF_COMMANDS):
+        import pathlib  # noqa: F401
+
+        from convcli import cli
 
     cli.open_standard_streams()  # before a thread of ours opens files, too
     if will_filter(sys.argv[1:]):
@@ -82,6 +87,8 @@ def load_libraries() -> None:
 
     with suppress(ImportError, OSError, AttributeError):  # a Python without one of them
         # The linker loads one library at a time: small ones that are wanted meanwhile come first.
+        import _bisect  # noqa: F401
+        import _contextvars  # noqa: F401
         import _heapq  # noqa: F401
         import _struct  # noqa: F401
         import _thread
@@ -98,17 +105,11 @@ def _load(link: Callable[[bytes, int], object], paths: Sequence[bytes]) -> None:
         link(path, sys.getdlopenflags())
 
 
-def libraries() -> Iterator[str]:
+def libraries() -> list[str]:
     """Where the libraries are."""
-    from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
+    from convcli.loading import library
 
-    for package, name in _LIBRARIES.items():
-        spec = PathFinder.find_spec(package)
-        folder = spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else ""
-        for suffix in EXTENSION_SUFFIXES:
-            path = os.path.join(folder, name + suffix)
-            if os.path.exists(path):
-                yield path
+    return [path for package, name in _LIBRARIES if (path := library(package, name))]
 
 
 if __name__ == "__main__":  # and not where a process of ours loads it again

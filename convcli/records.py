@@ -13,6 +13,8 @@ from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter
 from typing import Any, NoReturn, TypeVar, dataclass_transform, overload
 
+from convcli.loading import late as late
+
 T = TypeVar("T")
 
 
@@ -130,48 +132,3 @@ def lazily(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         return value
 
     return load
-
-
-class late:
-    """A library that is loaded when it is first used: counting, listing and checking kernels needs no numpy.
-
-    `np = late("numpy")` stands for `import numpy as np`. `attributes` are there before it is loaded.
-    """
-
-    def __init__(self, library: str, **attributes: Any) -> None:
-        self.__dict__.update(attributes, _library=library)
-
-    def __getattr__(self, name: str) -> Any:
-        import importlib
-
-        library = self.__dict__["_library"]
-        modules: dict[str, Any] = sys.modules
-        if modules.get(library) is self:
-            del modules[library]
-        value = self.__dict__[name] = getattr(importlib.import_module(library), name)
-        return value
-
-
-#: What numpy loads with itself, a fifth of its time, and no command uses: texts for `help`, a class to annotate with.
-_UNUSED = ("numpy._core._add_newdocs", "numpy._core._add_newdocs_scalars", "numpy._typing", "pickle", "textwrap")
-
-
-def load_numpy() -> None:
-    """Loads numpy, and what a command leaves unused of it only if that is used after all.
-
-    Another numpy may have other modules, or want more of these: then they are loaded as always.
-    """
-    if "numpy" in sys.modules:
-        return
-    import importlib
-
-    modules: dict[str, Any] = sys.modules
-    # The import system looks for `__spec__` and `__path__`; numpy's own annotations are evaluated at its definitions.
-    waiting = {name: late(name, __spec__=None, __path__=[], NDArray=list) for name in _UNUSED if name not in modules}
-    modules.update(waiting)
-    try:
-        importlib.import_module("numpy")
-    finally:
-        for name, module in waiting.items():
-            if modules.get(name) is module:
-                del modules[name]

@@ -6,16 +6,12 @@ import copy
 import dataclasses
 import importlib
 import pickle
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
 
 from convcli.records import record
-from tests.support import environment
 
 MAKERS = (record, dataclasses.dataclass(frozen=True, kw_only=True))
 
@@ -116,25 +112,3 @@ def test_a_face_has_the_names_that_it_lists_and_no_others(room: str) -> None:
     assert all(getattr(face, name) is not None for name in face.__all__)
     with pytest.raises(AttributeError, match=rf"module 'convcli\.{room}' has no attribute 'nothing'"):
         _ = face.nothing
-
-
-def test_numpy_loads_without_what_no_command_uses() -> None:
-    """And has it when it is used; the names are those of the numpy that is here."""
-    code = """
-    import sys
-    from importlib.util import find_spec
-    from convcli.records import _UNUSED, load_numpy
-    load_numpy()
-    assert not sys.modules.keys() & {*_UNUSED}, sys.modules.keys() & {*_UNUSED}
-    import numpy, pickle, textwrap
-    assert numpy.array_equal(pickle.loads(pickle.dumps(numpy.arange(3))), range(3))
-    assert numpy._core._methods.pickle.dumps(1) == pickle.dumps(1)
-    assert numpy.linalg.eigh(numpy.eye(2)).eigenvalues.tolist() == [1, 1]
-    assert all(find_spec(name) for name in _UNUSED), "a module was renamed: name it here as it is now"
-    import numpy.typing
-    assert numpy.typing.NDArray is not list and numpy.typing.NDArray[numpy.uint8]
-    before = sys.modules.copy()
-    load_numpy()
-    assert sys.modules == before
-    """
-    subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(code)], env=environment(), check=True)

@@ -201,10 +201,12 @@ def _run(jobs: Sequence[Job], settings: Settings, course: Course, **words: bool)
     from convcli import __version__
     from convcli.batch import prepare, run_jobs
     from convcli.cli.reporter import Reporter
+    from convcli.pictures.opencv import load_alone
 
     course.check(jobs, settings)
     prepare(jobs)
     check_kernels(settings.kernels)
+    load_alone()
     if course.report_file is not None:
         settings = settings.recorded(resumes=course.resume, version=__version__)
     reporter = Reporter(len(jobs), **words)

@@ -12,7 +12,7 @@ import click
 from convcli.cli.layout import Group
 from convcli.cli.options import Positive, headed, together
 from convcli.errors import UsageError
-from convcli.records import load_numpy
+from convcli.loading import load_numpy
 
 if TYPE_CHECKING:
     from convcli.drawing import Drawing

@@ -10,8 +10,8 @@ import click
 from convcli.cli.options import OVERRIDES, algorithm, headed, kernel_overrides, together
 from convcli.errors import UsageError
 from convcli.filtering import MODES
+from convcli.loading import load_numpy
 from convcli.ops.fields import WAYS
-from convcli.records import load_numpy
 
 if TYPE_CHECKING:
     from convcli.ops import Kernel

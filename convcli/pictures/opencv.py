@@ -12,10 +12,11 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any, Final
 
 from convcli.errors import ImageError
+from convcli.loading import library
 
 _COMPLAINT: Final = (
     rb"libpng (?:warning|error): (.*)"
@@ -57,6 +58,27 @@ def opencv() -> Any:
     except Exception as error:  # a damaged or mixed installation raises anything
         raise unusable(error, "OpenCV") from None
     return cv2
+
+
+def load_alone() -> None:
+    """Loads OpenCV's library without its package, where it lies there as in the wheels; numpy is loaded before.
+
+    The package looks through thirty folders for what it has in Python, which takes as long as the library itself, and
+    of which no command uses any. This is for a process of our own, since whatever else is loaded there gets this
+    module, too. Where it can't be done, `opencv` says why.
+    """
+    path = None if "cv2" in sys.modules else library("cv2", "cv2")
+    if path is None:
+        return
+    from importlib.machinery import ExtensionFileLoader, ModuleSpec
+
+    settle_environment()
+    loader = ExtensionFileLoader("cv2", path)
+    spec = ModuleSpec("cv2", loader, origin=path)
+    with suppress(ImportError, OSError):
+        module = loader.create_module(spec)
+        loader.exec_module(module)
+        module.__spec__, sys.modules["cv2"] = spec, module
 
 
 def settle_environment() -> None:

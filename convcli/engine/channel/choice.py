@@ -53,8 +53,6 @@ def plan_for(
 
 def _work(taps: Floats, size: Sequence[int]) -> Plane:
     factors = factorise(taps)
-    if factors and taps.size <= 9 and len(factors[0]) > 1:
-        factors = None  # so few taps are never worth several passes
     return Plane(
         taps=(taps.shape[0], taps.shape[1]), height=size[0], width=size[1], channels=size[2],
         nonzero=int(np.count_nonzero(taps)), rank=len(factors[0]) if factors else 0,

@@ -17,6 +17,8 @@ Factors: TypeAlias = "tuple[Floats, Floats]"
 RESIDUAL = 1.5
 #: A kernel of a higher rank than this is never computed by passes.
 RANK_LIMIT = 8
+#: So few taps are never worth several passes.
+FEW = 9
 #: Steps that finding singular values may take; beyond, some seconds, only kernels of rank 1 are recognised.
 SVD_LIMIT = 1 << 31
 
@@ -44,7 +46,7 @@ def _factorise(data: bytes, shape: tuple[int, int], dtype: str) -> Factors | Non
     down, across = taps[:, column] / pivot, taps[row]
     if float(np.abs(taps - np.outer(down, across)).sum()) <= allowed:
         return down[None].astype(kind), across[None].astype(kind)
-    if min(shape) ** 2 * max(shape) > SVD_LIMIT:
+    if taps.size <= FEW or min(shape) ** 2 * max(shape) > SVD_LIMIT:
         return None
     left, values, right = np.linalg.svd(taps, full_matrices=False)
     rest = taps.copy()

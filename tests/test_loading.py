@@ -1,0 +1,106 @@
+"""Libraries without what a command leaves unused of them: they have it when it is used."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from convcli import loading
+from tests.support import environment
+
+
+def run(code: str) -> None:
+    subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(code)], env=environment(), check=True)
+
+
+def test_numpy_loads_without_what_no_command_uses() -> None:
+    """And has it when it is used; the names are those of the numpy that is here."""
+    run("""
+    import sys
+    from importlib.util import find_spec
+    from convcli.loading import OF_NUMPY, load_numpy
+    load_numpy()
+    assert not sys.modules.keys() & {*OF_NUMPY}, sys.modules.keys() & {*OF_NUMPY}
+    import numpy, pickle, textwrap
+    assert numpy.array_equal(pickle.loads(pickle.dumps(numpy.arange(3))), range(3))
+    assert numpy._core._methods.pickle.dumps(1) == pickle.dumps(1)
+    assert numpy.dtype("(2,3)f4,i2").itemsize == 26  # read by ast
+    assert "numpy.linalg" not in sys.modules
+    assert numpy.allclose(numpy.roots([1, 0, -4]), [-2, 2])
+    assert numpy.linalg.eigh(numpy.eye(2)).eigenvalues.tolist() == [1, 1]
+    assert all(find_spec(name) for name in OF_NUMPY), "a module was renamed: name it here as it is now"
+    import inspect, numpy.typing
+    assert numpy.typing.NDArray is not list and numpy.typing.NDArray[numpy.uint8]
+    assert list(inspect.signature(numpy.roots).parameters) == ["p"]
+    before = sys.modules.copy()
+    load_numpy()
+    assert sys.modules == before
+    """)
+
+
+def test_click_loads_without_what_no_command_uses() -> None:
+    run("""
+    import sys
+    from importlib.util import find_spec
+    from convcli.loading import OF_COMMANDS, without
+    with without(OF_COMMANDS):
+        import click, pathlib
+    assert not sys.modules.keys() & {*OF_COMMANDS}, sys.modules.keys() & {*OF_COMMANDS}
+    assert all(find_spec(name) for name in OF_COMMANDS)
+    @click.command()
+    @click.option("--number", type=click.IntRange(0, 5), help="A number\\n    on two lines.")
+    def command(number):
+        "What it does.\\n\\n        More."
+    assert [one.help for one in command.params] == ["A number\\non two lines."]
+    assert "inspect" in sys.modules and "gettext" not in sys.modules
+    import datetime, gettext, inspect, uuid
+    from urllib.parse import quote
+    assert pathlib.Path("/a b").as_uri() == "file:///a%20b" and quote("a b") == "a%20b"
+    assert inspect.signature(command.main).parameters and uuid.UUID(int=5).int == 5
+    try:
+        command.main(["--number", "7"], standalone_mode=False)
+    except click.BadParameter as error:
+        assert "7 is not in the range 0<=x<=5" in str(error), error
+    else:
+        raise AssertionError
+    """)
+
+
+def test_what_is_loaded_already_stays() -> None:
+    before = sys.modules["inspect"]
+    with loading.without(loading.OF_COMMANDS):
+        assert sys.modules["inspect"] is before
+    assert sys.modules["inspect"] is before
+
+
+@pytest.mark.parametrize("text", ["One line.", "  One line. ", "Two\n    lines.\n", "\tA tab", "", " ", "\n a\n  b"])
+def test_a_line_is_cleaned_as_by_inspect(text: str) -> None:
+    assert loading._cleandoc(text) == inspect.cleandoc(text)
+
+
+def test_opencv_loads_without_its_package() -> None:
+    """The same library, once; and where there is no library in the package it is imported as always."""
+    run("""
+    import sys
+    from convcli.pictures import opencv
+    path = opencv.library("cv2", "cv2")
+    opencv.library = lambda package, name: None
+    opencv.load_alone()
+    assert "cv2" not in sys.modules
+    opencv.library = lambda package, name: "/dev/null"
+    opencv.load_alone()
+    assert "cv2" not in sys.modules
+    opencv.library = lambda package, name: path
+    opencv.load_alone()
+    cv2 = opencv.opencv()
+    assert path is None or cv2.__spec__.origin == path and "cv2.typing" not in sys.modules
+    import numpy
+    assert cv2.blur(numpy.ones((3, 3)), (3, 3)).sum() == 9 and cv2.utils.logging.getLogLevel() == 0
+    assert issubclass(cv2.error, Exception) and cv2.Error.StsNoMem < 0 and cv2.dnn.DNN_TARGET_CPU == 0
+    opencv.load_alone()
+    assert sys.modules["cv2"] is cv2
+    """)
