@@ -5,10 +5,11 @@ Everything convcli raises on purpose derives from `ConvcliError`; any other exce
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-#: Characters of a fact that are shown.
-LONGEST_FACT = 1000
+#: Characters of a message's part and of a word in it that are shown.
+LONGEST_PART, LONGEST_WORD = 1000, 400
 
 
 class ConvcliError(Exception):
@@ -28,10 +29,9 @@ class ConvcliError(Exception):
         self.snippet = snippet
 
     def __str__(self) -> str:
-        # A file's name may hold a line break, and so may a value that is quoted; which may be long, too.
-        place, fact, hint = (part.replace("\n", "\\n") for part in (self.place, self.fact, self.hint))
-        if len(fact) > LONGEST_FACT:
-            fact = f"{fact[: LONGEST_FACT - 100]} [...] {fact[-90:]}"
+        # A file's name may hold a line break, and so may a value that is quoted.
+        parts = (part.replace("\n", "\\n") for part in (self.place, self.fact, self.hint))
+        place, fact, hint = map(shortened, parts)
         lines = [f"{place}: {fact}" if place else fact]
         if self.snippet:
             lines.append(self.snippet)
@@ -123,6 +123,20 @@ def reason(error: OSError | ValueError) -> str:
     'no such file or directory'
     """
     return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def shortened(text: str) -> str:
+    """A part of a message with the middle of long words left out, and of all of it where it is still long.
+
+    >>> shortened("no such file: " + "x" * 1000).count("x")
+    361
+    """
+    words = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: _ends(word[0], LONGEST_WORD), text)
+    return words if len(words) <= LONGEST_PART else _ends(words, LONGEST_PART)
+
+
+def _ends(text: str, length: int) -> str:
+    return f"{text[: length * 7 // 10]}[...]{text[-length // 5 :]}"
 
 
 def one_line(text: str) -> str:

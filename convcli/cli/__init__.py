@@ -17,7 +17,7 @@ import click
 from convcli import __version__
 from convcli.batch.workers import interrupts
 from convcli.cli.layout import Group
-from convcli.errors import ConvcliError, KernelError, printable, reason
+from convcli.errors import LONGEST_PART, ConvcliError, KernelError, printable, reason, shortened
 
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.
 COMMANDS = {
@@ -33,10 +33,6 @@ COMMANDS = {
     "help": ("convcli.cli.help", "Print the help of a command."),
     "schema": ("convcli.cli.schema", "Print the JSON Schema of kernel files, network files or reports."),
 }
-
-
-#: Characters of a command line that is shown whole.
-_LONGEST_LINE = 1000
 
 
 class Commands(Group):
@@ -173,7 +169,7 @@ def run(arguments: list[str], failure: OSError | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        _say(f"Error: {printable(_os_error(error))}")
+        _say(f"Error: {printable(shortened(_os_error(error)))}")
         return 1
 
 
@@ -188,7 +184,7 @@ def _stopped(arguments: list[str], error: BaseException) -> None:
         import shlex
 
         line = shlex.join(["convcli", *arguments, *filter(None, notes)])
-        if len(line) > _LONGEST_LINE:  # names that a shell has put in
+        if len(line) > LONGEST_PART:  # names that a shell has put in
             line = " ".join(["the same line", *(f"with {note}" for note in filter(None, notes))])
         _say(f"  hint: goes on from there: {printable(line)}")
 
@@ -206,12 +202,12 @@ def _unread(stream: TextIO) -> bool:
 
 def _refused(error: ConvcliError, arguments: list[str]) -> int:
     """Tells of an error, with a command line that holds for what is called otherwise here; the exit code."""
-    if isinstance(error, KernelError) or arguments[:1] == ["draw"]:  # which asks where to before it reads kernels
+    if isinstance(error, KernelError) or arguments[:1] != ["apply"]:  # which tells of its inputs one by one
         from convcli.cli import repair
 
         with contextlib.suppress(ConvcliError):
             _, line = repair.repaired(arguments, error, group)
-            if line is not None:
+            if line is not None and len(repair.typed(line)) <= LONGEST_PART:
                 error.hint = repair.typed(line)
     _say(f"Error: {printable(str(error))}")
     return error.exit_code
@@ -229,10 +225,10 @@ def _usage(error: click.ClickException, arguments: list[str]) -> int:
     # Not with what click thinks is near.
     near = isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand)
     message = " ".join((error.message if near else error.format_message()).split())
-    message = message[:1].lower() + message[1:].rstrip(".")
+    message = shortened(message[:1].lower() + message[1:].rstrip("."))
     _say(f"Error: {printable(f'{message}; {reason}' if reason else message)}")
     context = getattr(error, "ctx", None)
-    if line is not None:
+    if line is not None and len(repair.typed(line)) <= LONGEST_PART:
         _say(f"  hint: {printable(repair.typed(line))}")
     elif context is not None:
         _say(f"  hint: {context.command_path} --help")

@@ -59,6 +59,8 @@ reporter_options = together(
     click.option("-q", "--quiet", is_flag=True, help="No report and no warnings; errors are still shown."),
 )
 
+#: Inputs that are looked at one by one before a run.
+_FEW = 8
 #: What -h shows.
 OFTEN = (
     "kernel", "output", "overwrite", "format", "quality", "channels", "range", "border", "recursive", "dry-run", "jobs",
@@ -91,7 +93,7 @@ def command(output: str | None, format_: str | None, dry_run: bool, **options: A
 
     suffix = _suffix(output, format_, options)
     selected, settings = selection(options), _settings(options)
-    if any("." not in name and not os.path.lexists(name) for name in selected.names):
+    if len(selected.names) <= _FEW and not all(map(os.path.lexists, selected.names)):
         from convcli.cli.problems import stray
 
         stray(selected.names, click.get_current_context())

@@ -11,6 +11,7 @@ import click
 
 from convcli.cli.layout import Group
 from convcli.cli.options import Positive, headed, together
+from convcli.cli.problems import check_destination
 from convcli.errors import UsageError
 from convcli.loading import load_numpy
 
@@ -102,8 +103,7 @@ def check_output(options: Mapping[str, Any], *, still: bool = False) -> None:
         if not options["format_"]:
             raise UsageError("stdout has no ending that says the format", hint="-o - --format svg")
     elif output is None:
-        if not sys.stdout.isatty():
-            raise UsageError("where to?", hint="-o FILE")
+        check_destination(output)
     else:
         format_of(output)
         if not _is_numbered(output):

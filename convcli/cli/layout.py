@@ -52,14 +52,15 @@ class Brief(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Of a long option with one dash click would take each letter for an option: `-output b.jpg` for `-o utput`.
         for argument in args:
-            if argument == "--":
-                break
+            if argument == "--" or not (ctx.allow_interspersed_args or argument.startswith("-")):
+                break  # what follows is no option, or a command's
             if re.match("-[A-Za-z][A-Za-z-]", argument) and self._is_long(argument[1:].partition("=")[0], ctx):
                 raise click.NoSuchOption(argument, ctx=ctx)
         return super().parse_args(ctx, args)
 
     def _is_long(self, word: str, ctx: click.Context) -> bool:
-        from convcli.spec.words import OPTIONS, lookup
+        from convcli.cli.words import OPTIONS
+        from convcli.spec.words import lookup
 
         long = f"--{word}" in {option for parameter in self.get_params(ctx) for option in parameter.opts}
         return long or lookup(word, OPTIONS) is not None

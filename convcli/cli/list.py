@@ -32,9 +32,9 @@ def command(words: Sequence[str], format_: str) -> None:
     convcli list blur
     convcli list --format json | jq -r '.rows[].name'
     """
+    from convcli.cli.words import group
     from convcli.reports import Column, Table, write
     from convcli.reports.screen import styled
-    from convcli.spec.words import group
 
     rows = [*kernels(), *_own_kernels()]
     words = [word for word in map(group, words) if word]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ from pathlib import PurePath
 import click
 
 from convcli.cli.problems import kernel_meant
+from convcli.cli.words import FIGURES
 from convcli.errors import closest
-from convcli.spec.words import FIGURES, PICTURES, lookup
+from convcli.spec.words import PICTURES, lookup
 
 Step = tuple[str, list[str]]
 
@@ -79,25 +81,36 @@ def figure(line: list[str], group: click.Group) -> Step | None:
     """A line of draw with another word for a figure."""
     if line[0] != "draw":
         return None
-    command = group.get_command(click.Context(group), "draw")
-    assert isinstance(command, click.Group)
     word, rest = line[1], line[2:]
     row = lookup(word, FIGURES)
-    near = closest(word, command.commands)
+    near = closest(word, _figures(group))
     if row is None and (not near or kernel_meant(word)):
         return None
     answer = row.answer.split() if row else ["draw", near]
     if rest[:1] and answer[0] == "draw" and len(answer) > 2 and not rest[0].startswith("-"):
         answer = answer[:2] if kernel_meant(rest[0]) else answer
-    output = (answer[0] == "draw" and len(answer) > 2) or answer[1:] == ["layers"] or len(rest) > 0
-    if output and answer[0] == "draw" and not {"-o", "--output"} & {*rest}:
-        rest = [*rest, "-o", f"{answer[1]}.svg"]
     return row.note if row else f"did you mean {near}?", [*answer, *rest]
+
+
+def to_file(line: list[str], group: click.Group) -> Step:
+    """A line of draw with a file to draw into."""
+    return "-o says where to", [*line, "-o", f"{line[1] if line[1] in _figures(group) else 'kernel'}.svg"]
+
+
+def _figures(group: click.Group) -> list[str]:
+    ctx = click.Context(group)
+    command = group.get_command(ctx, "draw")
+    return command.list_commands(ctx) if isinstance(command, click.Group) else []
+
+
+def names_output(inputs: Sequence[str]) -> bool:
+    """Whether the last input is an output, as in `cp`: no file yet, but one by its name."""
+    return len(inputs) > 1 and is_input(inputs[-1]) and not os.path.lexists(inputs[-1])
 
 
 def with_output(line: list[str], inputs: Sequence[str]) -> list[str]:
     """A line with an output: the last input where that is no file, as in `cp`."""
-    if len(inputs) > 1 and is_input(inputs[-1]) and not os.path.lexists(inputs[-1]):
+    if names_output(inputs):
         place = len(line) - 1 - line[::-1].index(inputs[-1])
         return [*line[:place], *line[place + 1 :], "-o", inputs[-1]]
     if len(inputs) == 1 and os.path.isfile(inputs[0]):
@@ -114,3 +127,9 @@ def _into_file() -> bool:
         return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
     except OSError:  # no file at all, as in tests
         return False
+
+
+def with_kernel(line: list[str], kernel: str) -> list[str]:
+    """A line with one more kernel, before its output."""
+    place = next((n for n, argument in enumerate(line) if re.match("-o|--output", argument)), len(line))
+    return [*line[:place], "-k", kernel, *line[place:]]

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import PurePath
 
 import click
 
+from convcli.batch.names.finding import is_pattern
+from convcli.batch.names.inputs import file_of
 from convcli.cli.layout import CHECKED
-from convcli.errors import ConvcliError, closest
-from convcli.spec import words
-from convcli.spec.words import lookup
+from convcli.errors import ConvcliError, UsageError, closest
+from convcli.spec.words import KERNELS, PICTURES, lookup
+
+#: Options and arguments that are kernels, by their parameters' names.
+_KERNELS = ("kernels", "kernel", "sources")
+#: Files of a folder that none is looked for among.
+_LARGE = 1000
 
 
 class StrayError(click.UsageError):
-    """Inputs that are no files but belong elsewhere: kernels without -k, a number behind -q."""
+    """Inputs that are no files but mean others, or belong elsewhere: kernels without -k, a number behind -q."""
 
-    def __init__(self, name: str, ctx: click.Context | None) -> None:
+    def __init__(self, name: str, near: str, ctx: click.Context | None) -> None:
         super().__init__(f"there is no file '{name}'", ctx)
-        self.name = name
+        self.name, self.near = name, near
+
+
+class NowhereError(UsageError):
+    """A drawing that goes nowhere: without -o, and not to a terminal."""
+
+
+def check_destination(output: str | None) -> None:
+    """Raise NowhereError for a drawing without an output where no terminal would show it."""
+    if output is None and not sys.stdout.isatty():
+        raise NowhereError("where to?", hint="-o FILE")
 
 
 def problem_of(line: list[str], group: click.Group) -> Exception | None:
@@ -53,24 +71,87 @@ def _kernels_problem(ctx: click.Context) -> Exception | None:
     """What is wrong with the kernels of a line, and with inputs that are none."""
     from convcli.spec import read
 
-    pictures = [
-        source for source in ctx.params.get("sources", ()) if PurePath(source).suffix[1:].lower() in words.PICTURES
-    ]
+    pictures = [source for source in ctx.params.get("sources", ()) if PurePath(source).suffix[1:].lower() in PICTURES]
     for source in [*ctx.params.get("kernels", ()), *filter(None, [ctx.params.get("kernel")]), *pictures]:
         if not source.endswith((".yaml", ".yml")):
             read(source)
-    stray(ctx.params.get("inputs", ()), ctx)
+    inputs = _inputs(ctx)
+    stray(inputs, ctx)
+    for name in inputs:
+        if name != "-" and not is_pattern(name) and not os.path.lexists(file_of(name)):
+            raise UsageError("no such file", place=name)
+    if "output" in ctx.params and "theme" in ctx.params:
+        check_destination(ctx.params["output"])
     if not ctx.params.get("inputs", True) and ctx.params["files_from"] is None:
         return click.UsageError("no input", ctx)
     return None
 
 
+def _inputs(ctx: click.Context) -> list[str]:
+    """The files that a line reads pictures from."""
+    params = ctx.params
+    return [*params.get("inputs", ()), *filter(None, map(params.get, ("picture", "image", "first", "second")))]
+
+
+def kernel_places(line: list[str], group: click.Group) -> list[int]:
+    """Where the kernels of a line are: behind -k, and the arguments that are kernels."""
+    command: click.Command | None = group
+    ctx, start = click.Context(group), 0
+    while isinstance(command, click.Group):
+        member = command.get_command(ctx, line[start]) if start < len(line) else None
+        if member is None:
+            command = command.get_command(ctx, "kernel")  # of `draw`, where a kernel is in place of a figure
+            break
+        command, start = member, start + 1
+    if command is None:
+        return []
+    options = {name: one for one in command.get_params(ctx) if isinstance(one, click.Option) for name in one.opts}
+    arguments = [one for one in command.params if isinstance(one, click.Argument) for _ in range(max(one.nargs, 1))]
+    places, waiting = [], None
+    for place in range(start, len(line)):
+        option = options.get(line[place])
+        if waiting is None and line[place].startswith("-") and line[place] != "-":
+            waiting = option if option and not (option.is_flag or option._flag_needs_value) else None
+            continue
+        current, waiting = waiting or arguments[:1][0] if waiting or arguments else None, None
+        if isinstance(current, click.Argument) and current.nargs > 0:
+            del arguments[0]
+        if current is not None and current.name in _KERNELS:
+            places.append(place)
+    return places
+
+
 def stray(inputs: Sequence[str], ctx: click.Context | None) -> None:
-    """Raise StrayError for an input that is no file and is something else by its name."""
+    """Raise StrayError for an input that is no file and by its name is something else, or a file with a slip."""
     for name in inputs:
         bare = re.fullmatch(r"\d+|[A-Za-z][\w:=,.-]*", name) is not None
-        if bare and not os.path.lexists(name) and (name.isdigit() or kernel_meant(name)):
-            raise StrayError(name, ctx)
+        if name == "-" or os.path.lexists(name):
+            continue
+        near = near_file(name)
+        if near in inputs:
+            near = ""
+        if near or (bare and (name.isdigit() or kernel_meant(name))):
+            raise StrayError(name, near, ctx)
+
+
+def near_file(name: str) -> str:
+    """The file or folder of nearly this name, or an empty string; of folders that are large nothing is known."""
+    folder, base = os.path.split(name)
+    try:
+        with os.scandir(folder or ".") as entries:
+            names = [entry.name for entry in itertools.islice(entries, _LARGE)]
+    except (OSError, ValueError):
+        return ""
+    wanted = PurePath(base)
+    stems = {one.stem: one.name for one in map(PurePath, names) if _like(one, wanted)}
+    near = stems.get(closest(wanted.stem, stems), "") if len(names) < _LARGE else ""
+    return f"{folder}{os.sep if folder else ''}{near}" if near else ""
+
+
+def _like(file: PurePath, wanted: PurePath) -> bool:
+    """Whether a file may be meant by a name, but for letters of its stem: numbers are not mistaken for others."""
+    digits = [re.sub(r"\D", "", one.stem) for one in (file, wanted)]
+    return file.suffix.lower() == wanted.suffix.lower() and digits[0] == digits[1]
 
 
 def kernel_meant(word: str) -> str | None:
@@ -82,7 +163,7 @@ def kernel_meant(word: str) -> str | None:
         base, field, value = call.groups()
         word = f"{base}:{f'{field}={value}' if field else value}"
     base, _ = split(word)
-    row = lookup(base, words.KERNELS)
+    row = lookup(base, KERNELS)
     known = [*names(), *own()]
     if base in known:
         return word

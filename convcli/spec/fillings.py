@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from convcli.spec.words import FIELDS, KERNELS, VALUES, lookup
+from convcli.engine import geometry
+from convcli.errors import closest
+from convcli.spec.words import BORDERS, FIELDS, KERNELS, lookup
 
 
 def field(text: str) -> str:
@@ -43,6 +45,25 @@ def _sigma(value: str) -> str:
     return f":sigma={number[1]}" if number and float(number[1]) else ""
 
 
+def _border(value: str) -> str:
+    row = lookup(value, BORDERS)
+    return row.answer if row else closest(value, geometry.BORDERS) or value
+
+
+def _number(value: str) -> str | None:
+    """A number without its unit: 2px, 30deg."""
+    number = re.fullmatch(r"([-+]?(?:\d+\.?\d*|\.\d+))\s*(?:px|pixels?|deg|degrees|°|s)?", value.strip())
+    return number[1] if number else None
+
+
+def _sizes(value: str) -> str:
+    """Sizes per axis, or one for both: 2x2 is 2, 2x3 is [2,3]."""
+    sizes = re.split("[x*,]", value.strip("()[] ").replace(" ", "")) if re.fullmatch(r"[\d\sx*,()\[\]]+", value) else []
+    if len(sizes) < 2 or not all(sizes):
+        return value
+    return sizes[0] if len({*sizes}) == 1 else f"[{','.join(sizes)}]"
+
+
 def _chain(value: str) -> str | None:
     """The kernel of a filter of ffmpeg, `gblur=sigma=2:steps=1`."""
     name, _, rest = value.partition("=")
@@ -71,7 +92,10 @@ FILLINGS: dict[str, Callable[[str], str | None]] = {
     "chain": _chain,
     "factor": _factor,
     "grey": lambda value: "grey" if value.lower() in ("gray", "grey", "lineargray", "luma") else None,
-    "border": lambda value: VALUES.get(value.lower(), value),
+    "border": _border,
+    "number": _number,
+    "sizes": _sizes,
+    "padding": lambda value: {"full": None, "none": "valid", "SAME": "same_upper"}.get(value, _sizes(value)),
     "kernel": lambda value: row.answer if (row := lookup(value, KERNELS)) else value,
     "hxw": lambda value: "x".join(re.findall(r"\d+", value)[-2:]) or None,
 }

@@ -27,12 +27,6 @@ _FILES = "a .npy, .npz, .safetensors or .onnx file"
 #: Files of PyTorch's: programs, which could do anything.
 PICKLES = (".pt", ".pth", ".ckpt", ".pkl")
 PADDINGS = ("same", "valid", "same_upper", "same_lower")
-#: What other libraries call the border rules.
-BORDER_NAMES = {
-    "circular": "wrap", "grid-wrap": "wrap", "periodic": "wrap", "constant": "zero, or a number,", "zeros": "zero",
-    "edge": "replicate", "nearest": "replicate", "clamp": "replicate",
-    "mirror": "reflect", "reflect101": "reflect", "reflect_101": "reflect",
-}  # fmt: skip
 
 
 def read(node: Node, field: Field, name: str) -> Any:
@@ -90,9 +84,11 @@ def _border(node: Node, field: Field, name: str) -> str:
     if isinstance(node.value, int | float) and not isinstance(node.value, bool):
         value = number(node, f"'{name}'")
         return f"{value:.17g}" if value else "zero"
-    ours = BORDER_NAMES.get(str(node.value).lower().replace("border_", ""))
-    words = f"one of {', '.join(BORDERS)}, or a number"
-    return _choice(node, name, BORDERS, words, f"that is {ours} here" if ours else "")
+    from convcli.spec import words
+
+    row = words.lookup(str(node.value), words.BORDERS)
+    hint = f"that is {', '.join(filter(None, (row.answer, row.note)))} here" if row else ""
+    return _choice(node, name, BORDERS, f"one of {', '.join(BORDERS)}, or a number", hint)
 
 
 def _axes(node: Node, field: Field, name: str) -> str:

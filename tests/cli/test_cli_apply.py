@@ -190,6 +190,7 @@ def test_wrong_usage_is_found_before_any_work(here: Path, arguments: list[str], 
 
 
 def test_a_missing_kernel_option_is_wrong_usage(here: Path) -> None:
+    save(Path("a.png"), noise(4, 4))
     result = run("apply", "a.png", "-o", "out.png")
     assert (result.code, result.err) == (
         2,

@@ -1,0 +1,137 @@
+"""Wrong command lines -> right ones where an option has another name here, or takes other values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import click
+
+from convcli.cli import words
+from convcli.cli.misplaced import Step, with_kernel
+from convcli.cli.options import OVERRIDES
+from convcli.cli.problems import kernel_places
+from convcli.errors import closest
+from convcli.spec.fillings import field, filled
+from convcli.spec.words import lookup
+
+
+def option(line: list[str], error: click.NoSuchOption, group: click.Group) -> Step | None:
+    """A line with an option that there is not."""
+    name = error.option_name
+    if not line or line[0].startswith("-"):
+        row = lookup(name.lstrip("-"), words.COMMANDS)
+        return (row.note, [row.answer]) if row else ("options follow a command", ["apply", *line])
+    place = _place(line, name)
+    if place is None:
+        return None
+    typed, equals, value = line[place].partition("=")
+    own = {option for parameter in _parameters(error.ctx) for option in parameter.opts}
+    word = typed.lstrip("-")
+    if not typed.startswith("--") and f"--{word}" in own:
+        right = f"--{line[place].lstrip('-')}"
+        return f"long options have two dashes, --{word}", [*line[:place], right, *line[place + 1 :]]
+    behind = [value] if equals else line[place + 1 :]
+    fitting = next(_answers(word, behind, own), None)
+    longer = [option for option in own if option.startswith(f"{typed}-")]
+    if len(longer) == 1 and (fitting is None or "".join(behind[:1]).isdigit()):
+        return f"did you mean {longer[0]}?", [*line[:place], longer[0] + equals + value, *line[place + 1 :]]
+    if fitting is not None:
+        note, answer, count = fitting
+        right_line = _put(line[:place], answer, line[place + 1 + (0 if equals else count) :], group)
+        return (note, right_line) if right_line is not None else None
+    near = closest(typed, own)
+    return (f"did you mean {near}?", [*line[:place], near + equals + value, *line[place + 1 :]]) if near else None
+
+
+def _answers(word: str, behind: list[str], own: set[str]) -> Iterator[tuple[str, str, int]]:
+    """Note, answer and count of values of each row that an option's word and what is behind it fit.
+
+    Those come first whose answer is an option of the command.
+    """
+    rows = [row for row in words.OPTIONS if lookup(word, (row,))]
+    rows.sort(key=lambda row: row.answer.startswith("-") and row.answer.split()[0] not in own)
+    for row in rows:
+        count = row.values
+        if not isinstance(count, int):
+            count = int(bool(behind) and re.fullmatch(r"[\d.]+(x[\d.]+)?([+,][\d.%]+)*%?", behind[0]) is not None)
+        answer = filled(row.answer, word, behind[:count])
+        if count <= len(behind) and answer is not None:
+            yield row.note, answer, count
+
+
+def _put(before: list[str], answer: str, after: list[str], group: click.Group) -> list[str] | None:
+    """A line with an answer at its place; a field goes to the last kernel, `*N` runs it N times."""
+    if not answer.startswith((":", "*")):
+        option, _, value = answer.partition(" ") if answer.startswith("-") else (answer, "", "")
+        return [*before, *filter(None, (option, value)), *after]
+    line = [*before, *after]
+    places = kernel_places(line, group)
+    if not places:
+        if line[0] != "apply":
+            return None
+        return with_kernel(line, f"gaussian{answer}") if answer.startswith(":") else line
+    last = places[-1]
+    if answer.startswith("*"):
+        times = min(int(answer[1:]), 100) if answer[1:].isdigit() else 1
+        return [*line[: last + 1], *["-k", line[last]] * (times - 1), *line[last + 1 :]]
+    for place in places if line[0] == "compare" else [last]:
+        line[place] += f",{answer[1:]}" if "=" in line[place] else answer
+    return line
+
+
+def _place(line: list[str], name: str) -> int | None:
+    """Where an option is; click tells but the first letter of some."""
+    for place, argument in enumerate(line):
+        if argument == name or argument.startswith(f"{name}="):
+            return place
+    letters = name.lstrip("-")
+    places = (n for n, text in enumerate(line) if re.match(r"-[A-Za-z]", text) and letters in text)
+    return next(places, None) if len(letters) == 1 else None
+
+
+def _parameters(ctx: click.Context | None) -> list[click.Parameter]:
+    return ctx.command.get_params(ctx) if ctx else []
+
+
+def value(line: list[str], error: click.BadParameter) -> Step | None:
+    """A line with a value that its option does not take."""
+    if error.param is None:
+        return None
+    choices = [str(one) for one in error.param.type.choices] if isinstance(error.param.type, click.Choice) else []
+    for place, argument in enumerate(line):
+        option, equals, text = argument.partition("=")
+        if choices and isinstance(error.param, click.Argument) and argument not in choices and place:
+            near = closest(argument, choices)
+            return (f"did you mean {near}?", [*line[:place], near, *line[place + 1 :]]) if near else None
+        if option in error.param.opts:
+            rest = line[place + 1 if equals else place + 2 :]
+            text = text if equals else "".join(line[place + 1 : place + 2])
+            if choices:
+                near = _choice(text, choices)
+                return (f"did you mean {near}?", [*line[:place], option, near, *rest]) if near else None
+            number = filled("{number}", "", [text.rstrip("%")])
+            if number is not None and number != text:
+                return "numbers have no unit", [*line[:place], option, number, *rest]
+            if error.param.default is None or not error.param.required:
+                return f"without {option} it is chosen", [*line[:place], *rest]
+    return None
+
+
+def _choice(text: str, choices: list[str]) -> str:
+    """The choice that is meant by a text, or none."""
+    row = next((row for row in words.CHOICES if lookup(text, (row,)) and row.answer in choices), None)
+    return row.answer if row else closest(text, choices)
+
+
+def override(line: list[str]) -> Step | None:
+    """A line with a value of a field, `--border black`, as it is written here."""
+    for place, argument in enumerate(line):
+        option, equals, text = argument.partition("=")
+        if option.removeprefix("--") in OVERRIDES and (equals or place + 1 < len(line)):
+            typed = f"{option[2:]}={text if equals else line[place + 1]}"
+            right = field(typed)
+            if right != typed:
+                name, _, right = right.partition("=")
+                return f"that is {right}", [*line[:place], f"--{name}", right, *line[place + (1 if equals else 2) :]]
+    return None
