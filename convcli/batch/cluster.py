@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 from convcli import streams
 from convcli.batch import files
 from convcli.batch.entry import place_of
-from convcli.batch.failures import failed, failed_by, settled
 from convcli.batch.names.jobs import Job
+from convcli.batch.one_job import failed, failed_by, settled
 from convcli.batch.report import Report
 from convcli.batch.resume import Earlier
 from convcli.batch.settings import Settings

@@ -1,20 +1,25 @@
-"""One job of a run: checked, done, or skipped where it was done before."""
+"""One job of a run: checked, done, or skipped where it was done before; a report in any case."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from convcli.batch import files
-from convcli.batch.entry import Entry
+from convcli.batch.entry import Entry, place_of
 from convcli.batch.names import inputs
 from convcli.batch.names.jobs import STANDARD, Job
 from convcli.batch.report import Report
 from convcli.batch.settings import ALONE, Hooks, Settings
-from convcli.pictures.opencv import opencv
+from convcli.errors import ConvcliError, ImageError
+from convcli.pictures.opencv import is_out_of_memory, opencv
 
 if TYPE_CHECKING:
+    from convcli.batch.files import Pending
     from convcli.batch.resume import Earlier
+    from convcli.batch.workers.pool import Death
 
 
 def run_job(
@@ -46,3 +51,69 @@ def run_job(
     from convcli.batch.one_file import OneFile
 
     return OneFile(entry, hooks).report(piped)
+
+
+def settled(
+    job: Job, settings: Settings, earlier: Earlier | None, hooks: Hooks = ALONE, *, safely: bool = False
+) -> Report:  # fmt: skip
+    """`run_job`, errors that are a user's to mend being reports, too.
+
+    With `safely`, for a process that has other jobs to do, an error of this program's own fails this one alone.
+    """
+    try:
+        return run_job(job, settings, earlier, hooks)
+    except Exception as error:
+        if safely or isinstance(error, ConvcliError) or is_out_of_memory(error):
+            return failed_by(error, job, earlier)
+        raise
+
+
+def finished(job: Job, report: Report, earlier: Earlier | None, later: Sequence[Pending]) -> Report:
+    """The report of a job whose outputs were to be put in place `later`; now they are, if it had gone well so far."""
+    try:
+        for pending in later:
+            if report.status == "done":
+                pending.finish()
+            else:
+                pending.give_up()
+    except Exception as error:
+        return failed_by(error, job, earlier)
+    return report
+
+
+def failed_by(error: Exception, job: Job, earlier: Earlier | None) -> Report:
+    """The report of a failure by an error: a user's to mend, too little memory, or a fault of this program's own."""
+    if isinstance(error, ConvcliError):
+        error.place = error.place or place_of(job.input)
+        return failed(job, error, earlier)
+    fact = "not enough memory"
+    if not is_out_of_memory(error):
+        fact = f"an error inside convcli, please report it: {type(error).__name__}: {error}"
+    return failed(job, ImageError(" ".join(fact.split()), place=place_of(job.input)), earlier)
+
+
+def failed(job: Job, error: ConvcliError, earlier: Earlier | None) -> Report:
+    """The report of a failure. What a former run wrote there is still known to be ours."""
+    text, place = str(error), error.place.replace("\n", "\\n")
+    return _remembering(Report(input=job.input, output=job.output, status="failed", error=text, place=place), earlier)
+
+
+def not_started(job: Job, earlier: Earlier | None) -> Report:
+    """The report of a job that a failure before it stopped; as `failed`."""
+    reason = "the run stopped at the first failure"
+    return _remembering(Report(input=job.input, output=job.output, status="not started", reason=reason), earlier)
+
+
+def _remembering(report: Report, earlier: Earlier | None) -> Report:
+    if earlier is None:
+        return report
+    return replace(
+        report, written=earlier.written, settings=earlier.settings, sha256_in=earlier.sha256_in, notes=earlier.notes
+    )
+
+
+def lost(job: Job, earlier: Earlier | None, death: Death) -> Report:
+    """The report of a job whose process died."""
+    hint = "memory may have run out: fewer --jobs take less" if death.is_kill else ""
+    error = ImageError(f"the process that filtered it {death}", place=place_of(job.input), hint=hint)
+    return failed(job, error, earlier)

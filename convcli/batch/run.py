@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from convcli.batch import temporaries
-from convcli.batch.failures import finished, lost, not_started, settled
 from convcli.batch.names.jobs import STANDARD, Job
+from convcli.batch.one_job import finished, lost, not_started, settled
 from convcli.batch.report import Report
 from convcli.batch.settings import Course, Hooks, Settings
 from convcli.errors import ConvcliError, ImageError, UsageError, reason

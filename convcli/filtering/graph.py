@@ -291,13 +291,3 @@ def _visit(node: Node, ordered: dict[Node, None]) -> None:
         for source in node.sources:
             _visit(source, ordered)
         ordered[node] = None
-
-
-def needed(nodes: Sequence[Node], wanted: Mapping[Node, Iterable[Cut]]) -> dict[Node, set[int]]:
-    """The bands of all `nodes`, in `order`, that it takes to have the `wanted` rows."""
-    needs: dict[Node, set[int]] = {node: node.bands(wanted.get(node, ())) for node in nodes}
-    for node in reversed(nodes):
-        for band in needs[node]:
-            for source, rows in node.reads(node.cuts[band]).items():
-                needs[source] |= source.bands(rows)
-    return needs

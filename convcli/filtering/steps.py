@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 import numpy as np
@@ -17,7 +17,7 @@ from convcli.engine.threads import run_all
 from convcli.filtering import paging
 from convcli.filtering.builder import build
 from convcli.filtering.chain import Chain, Stage
-from convcli.filtering.graph import InMemory, Node, needed, order
+from convcli.filtering.graph import InMemory, Node, order
 from convcli.filtering.picture import Outline, Picture
 from convcli.filtering.result import Result
 from convcli.filtering.treatment import PLAIN, Treatment
@@ -236,7 +236,7 @@ class Steps:
         return node.bands([cut for cut, _ in self._pending]) if node is self._result.final else set()
 
     def _needs(self, cut: Cut, nodes: Sequence[Node]) -> dict[Node, set[int]]:
-        return needed(self._nodes, {node: [cut] for node in nodes})
+        return _needed(self._nodes, {node: [cut] for node in nodes})
 
     def _make(self, needs: dict[Node, set[int]]) -> None:
         for node in self._nodes:
@@ -244,6 +244,16 @@ class Steps:
             node.make(needs[node])
             if node.ahead:
                 self.waited_ahead += time.perf_counter() - before
+
+
+def _needed(nodes: Sequence[Node], wanted: Mapping[Node, Iterable[Cut]]) -> dict[Node, set[int]]:
+    """The bands of all `nodes`, in `order`, that it takes to have the `wanted` rows."""
+    needs: dict[Node, set[int]] = {node: node.bands(wanted.get(node, ())) for node in nodes}
+    for node in reversed(nodes):
+        for band in needs[node]:
+            for source, rows in node.reads(node.cuts[band]).items():
+                needs[source] |= source.bands(rows)
+    return needs
 
 
 def _step_cuts(result: Result, nodes: Sequence[Node]) -> list[Cut]:

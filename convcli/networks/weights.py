@@ -11,8 +11,8 @@ from convcli.networks.layers import Layer
 from convcli.ops import tensors
 from convcli.ops.activation import Activation
 from convcli.ops.tensors import MEMBERED, Tensor
+from convcli.spec.arrays import PICKLES, pickled
 from convcli.spec.nodes import Node
-from convcli.spec.values import PICKLES, pickled
 
 #: What the arrays of a layer are called behind its name, by its type and what they are.
 NAMES: Final[Mapping[str, Mapping[str, str]]] = {

@@ -1,4 +1,4 @@
-"""What all kernel types share: fields, counts, limits of results, and running on an array."""
+"""What all kernel types share: their fields, counts, and how they run on an array."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
-from convcli.engine.geometry import Gather
 from convcli.engine.plan import FREE, Algorithm, Constraints
-from convcli.errors import FieldError, KernelError, ShapeError
+from convcli.errors import FieldError, KernelError
 from convcli.ops import interactive
+from convcli.ops.arithmetic import Arithmetic
 from convcli.ops.fields import Field
-from convcli.ops.placed import Placed
-from convcli.ops.tensors import Tensor
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
     from convcli.engine import Call, Cuts, Signature, Sink
     from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
-    from convcli.ops.activation import Activation
 else:
     np = late("numpy")
 
@@ -60,7 +57,7 @@ class Count:
 
 
 @record
-class Kernel(Placed):
+class Kernel(Arithmetic):
     """A kernel or filter bank, ready to run.
 
     Weights are cross-correlated (not flipped) unless `flip`, and divided by `divisor` (a number or "sum").
@@ -76,15 +73,8 @@ class Kernel(Placed):
 
     about: str = ""
     group: str = ""
-    bias: Tensor | None = None
-    activation: Activation | None = None
     divisor: float | str = 1
     flip: bool = False
-    #: The effect: results are x + amount * (K(x) - x) where |K(x) - x| is at least the threshold; with `unsharp` K is
-    #: 2x less what the kernel makes.
-    amount: float = 1.0
-    threshold: float = 0.0
-    unsharp: bool = False
     #: What is to be said of how it was read.
     notes: tuple[str, ...] = ()
     #: Puts an error about a field at its place in the kernel file.
@@ -105,11 +95,6 @@ class Kernel(Placed):
     @abstractmethod
     def build(cls, fields: Mapping[str, Any]) -> Self:
         """The kernel from the values of its fields; raises `FieldError` for a wrong one."""
-
-    @property
-    @abstractmethod
-    def channels(self) -> tuple[int, int] | None:
-        """Channels (in, out) of a filter bank; None where the kernel runs on every channel alone."""
 
     @property
     @abstractmethod
@@ -185,35 +170,6 @@ class Kernel(Placed):
         return self
 
     @property
-    def sums(self) -> npt.NDArray[np.float64] | None:
-        """What the weights of each output channel sum to, of one for all where channels don't mix.
-
-        None where some outputs would have other sums than others, or that isn't known.
-        """
-        own = self.own_sums
-        return own if own is None or not self.has_effect else 1 + self.gain * (own - 1)
-
-    @property
-    def own_sums(self) -> npt.NDArray[np.float64] | None:
-        """As `sums`, without the effect."""
-        return None
-
-    @property
-    def sums_to_zero(self) -> bool:
-        """Whether flat areas become 0, as edge detectors make of them."""
-        return self.is_linear and self.sums is not None and not self.sums.any()
-
-    @property
-    def only_tap(self) -> tuple[int, ...] | None:
-        """The place of a tap of 1, per axis, where all other weights are 0: samples are moved, not computed."""
-        return None
-
-    @property
-    def copies(self) -> bool:
-        """Whether samples are moved, and nothing is computed."""
-        return self.only_tap is not None and self.is_linear and not self.has_effect
-
-    @property
     def is_local(self) -> bool:
         """Whether an output follows from the samples under its window alone, wherever that lies."""
         return False
@@ -232,83 +188,6 @@ class Kernel(Placed):
                 raise self.locate(error) from error
             raise KernelError(error.fact, place=f"kernel '{self.name}'", hint=error.hint) from error
 
-    @property
-    def is_linear(self) -> bool:
-        """Whether results are sums of weights times samples alone, without bias, activation and threshold."""
-        return self.bias is None and self.activation is None and not self.threshold
-
-    @property
-    def gain(self) -> float:
-        """How much of what the kernel itself changes is added: below 0 its opposite."""
-        return -self.amount if self.unsharp else self.amount
-
-    @property
-    def has_effect(self) -> bool:
-        """Whether results are mixed with the samples."""
-        return self.gain != 1 or self.threshold != 0
-
-    @property
-    def bare(self) -> Self:
-        """The kernel without its effect."""
-        return self.replace(amount=1.0, threshold=0.0, unsharp=False)
-
-    @property
-    def folded(self) -> Kernel:
-        """The same as one kernel whose weights hold the effect, where there is one; else itself."""
-        return self
-
-    def check_effect(self, spatial: Sequence[int], axes: str, channels: int) -> None:
-        """Raises `ShapeError` where results can't be mixed with the samples, for their sizes."""
-        before, after = (*spatial, channels), (*self.output_shape(spatial, axes), self.output_channels(channels))
-        if self.has_effect and before != after:
-            sizes = ["x".join(map(str, (*shape[-2::-1], *shape[-1:]))) for shape in (after, before)]
-            fact = f"kernel '{self.name}' makes {sizes[0]} samples of {sizes[1]}, which can't be mixed with them"
-            raise ShapeError(fact, hint="amount, threshold and unsharp are of kernels that keep size and channels")
-
-    def _moves(self, spatial: Sequence[int], axes: str) -> list[Gather]:
-        """The windows, of one tap each, by which a kernel that `copies` moves samples."""
-        places = dict(zip(self.axes, self.only_tap or (), strict=True))
-        return [
-            Gather(1, w.stride, 1, w.before - w.dilation * places.get(axis, 0), w.length)
-            for axis, w in zip(axes, self.windows(spatial, axes), strict=True)
-        ]
-
-    def is_identity(self, spatial: Sequence[int], axes: str) -> bool:
-        """Whether every sample of an array of these sizes stays what and where it is."""
-        return self.copies and self._moves(spatial, axes) == [Gather(1, 1, 1, 0, n) for n in spatial]
-
-    def reach(self, low: float, high: float) -> tuple[float, float] | None:
-        """The least and greatest result for finite samples from `low` to `high`, but for errors of rounding.
-
-        With `zero` as border there must be a 0 between them. None where that isn't known.
-        """
-        ends = None if self.bias else self._reach(low, high)
-        ends = self.activation.reach(ends) if self.activation else ends
-        if ends is None or not self.has_effect:
-            return ends
-        corners = [x + self.gain * (y - x) for x in (low, high) for y in ends]
-        return min(low, *corners), max(high, *corners)
-
-    def _reach(self, low: float, high: float) -> tuple[float, float] | None:
-        """As `reach`, without bias and activation."""
-        return None
-
-    def output_channels(self, channels: int) -> int:
-        """Channels of the output; raises `ShapeError` where a filter bank takes another number of them."""
-        if self.channels is None:
-            slopes = self.activation.numbers if self.activation and self.activation.name == "prelu" else None
-            for numbers, what in ((self.bias, "biases"), (slopes, "slopes of prelu")):
-                if numbers is not None and numbers.size not in (1, channels):
-                    raise ShapeError(f"kernel '{self.name}' has {numbers.size} {what}, the input {channels} channels")
-            return channels
-        expected, out = self.channels
-        if channels != expected:
-            raise ShapeError(
-                f"kernel '{self.name}' is a filter bank for {expected} channels, the input has {channels}",
-                hint="a kernel with the rank of the picture (rows and columns) runs on every channel alone",
-            )
-        return out
-
     def count(self, spatial: Sequence[int], channels: int = 1, axes: str | None = None) -> Count:
         """Parameters, and MACs on an input with `spatial` sizes along `axes` (default: the kernel's own)."""
         self.output_channels(channels)
@@ -317,6 +196,11 @@ class Kernel(Placed):
             biases=self.bias.size if self.bias else 0,
             macs=self.macs(spatial, axes or self.axes, channels),
         )
+
+    @property
+    def folded(self) -> Kernel:
+        """The same as one kernel whose weights hold the effect, where there is one; else itself."""
+        return self
 
     def cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints = FREE) -> Cuts:
         """What is computed to filter `x` (`(*spatial, channels)`, spatial in the order of `axes`): nothing is yet.
@@ -375,10 +259,6 @@ class Kernel(Placed):
         key = "run", array.shape, array.strides, array.dtype, layout, kind, algorithm
         run: Callable[[Array], Array] = self.remembered(key, lambda: runner(self, array, layout, kind, algorithm))
         return run(array)
-
-    def replace(self, **changes: Any) -> Self:
-        """A copy with other fields."""
-        return dataclasses.replace(self, **changes)
 
 
 def _stored(call: Call, x: Array, target: Array | None, sink: Sink, cut: tuple[int, int]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from convcli.errors import KernelError
 from convcli.ops.activation import BARE, FORMS, Activation
 from convcli.ops.fields import Field
+from convcli.spec.arrays import array
 from convcli.spec.nodes import Node
-from convcli.spec.values import array
 
 
 def activation(node: Node, name: str, *, named: bool = False) -> Activation | None:

@@ -8,7 +8,7 @@ from typing import Any
 from convcli.errors import suggestion
 from convcli.ops.rules import Rule, RuleCall
 from convcli.spec.nodes import Node
-from convcli.spec.scalars import number, quoted
+from convcli.spec.scalars import parameter, quoted
 
 
 def rule(node: Node, name: str, table: Mapping[str, Any]) -> RuleCall:
@@ -44,10 +44,3 @@ def _call(rule: Rule, node: Node) -> RuleCall:
 def _example(name: str, table: Mapping[str, Any]) -> str:
     parameters = table[name].parameters
     return f"write {{{name}: {{{next(iter(parameters))}: ...}}}}" if parameters else f"write {{{name}: {{}}}}"
-
-
-def parameter(node: Node, name: str) -> Any:
-    """The value of a rule's parameter: a number, or a list of them."""
-    if isinstance(node.value, list):
-        return [number(item, f"'{name}'") for item in node.value]
-    return number(node, f"'{name}'")

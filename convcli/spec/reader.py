@@ -16,10 +16,9 @@ from convcli.ops.fields import GENERAL as ALL
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import Tensor, is_array
 from convcli.records import record
-from convcli.spec.calls import parameter
 from convcli.spec.nodes import Node, Source, from_python
 from convcli.spec.plain import parse
-from convcli.spec.scalars import quoted
+from convcli.spec.scalars import parameter, quoted
 from convcli.spec.values import at, read
 
 #: Kernels within kernels at most: so deep, and so many.

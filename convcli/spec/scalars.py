@@ -28,6 +28,13 @@ def number(node: Node, what: str) -> float:
     return value
 
 
+def parameter(node: Node, name: str) -> Any:
+    """The value of a rule's parameter: a number, or a list of them."""
+    if isinstance(node.value, list):
+        return [number(item, f"'{name}'") for item in node.value]
+    return number(node, f"'{name}'")
+
+
 def _number_hint(value: Any) -> str:
     if isinstance(value, str) and "/" in value:
         return "write whole numbers and a divisor instead of fractions"
