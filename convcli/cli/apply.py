@@ -121,6 +121,11 @@ def command(output: str | None, format_: str | None, dry_run: bool, **options: A
         if not options["quiet"]:
             click.echo(f"Nothing to do: {total} inputs leave none for this share", err=True)
         return 0
+    return _recorded(jobs, settings, options)
+
+
+def _recorded(jobs: Sequence[Job], settings: Settings, options: Mapping[str, Any]) -> int:
+    """The run, with the offsets of its kernels in a file where they are asked for; the exit code."""
     words = {name: options[name] for name in ("as_json", "report", "quiet")}
     if options["offsets_out"] is None:
         return _run(jobs, settings, course(options), **words)

@@ -50,16 +50,13 @@ def command(
     convcli show --plan gaussian:sigma=3 --size 3000x4000x3
     convcli show --draw sobel-x
     """
-    from convcli.cli.kernel_options import check_kernels, overrides, read_kernels
-    from convcli.costs.facts import facts
-    from convcli.reports import write_json
+    from convcli.cli.kernel_options import check_kernels, read_kernels
 
+    as_json = as_json or format_ == "json"
     if kernel is None:
         from convcli.cli.list import command as listing
 
-        click.get_current_context().invoke(
-            listing, words=(), format_="json" if as_json or format_ == "json" else "table"
-        )
+        click.get_current_context().invoke(listing, words=(), format_="json" if as_json else "table")
         return
     for name in ("size", "dtype", "algorithm"):
         if options[name] and not planned:
@@ -70,28 +67,30 @@ def command(
         if planned or as_json or format_:
             raise UsageError("--draw shows cells alone", hint=f"convcli show --draw {kernel}")
         _draw(kernels[0], sys.stdout)
-        return
-    if planned:
-        plan = _plan(kernels[0], options)
-        if format_ == "json" or as_json:
-            write_json(plan.as_dict(), sys.stdout)
-        else:
-            _write_plan(kernels[0], plan, sys.stdout)
-        return
-    if number is not None:
+    elif planned:
+        _write_plan(kernels[0], _plan(kernels[0], options), sys.stdout, as_json=as_json)
+    elif number is not None:
         if as_json or format_:
             raise UsageError("--filter shows numbers alone", hint=f"convcli show --filter {number} {kernel}")
         _write_filter(kernels[0], number, sys.stdout)
-        return
+    else:
+        _write_facts(kernel, kernels[0], options, as_json=as_json)
+
+
+def _write_facts(source: str, kernel: Kernel, options: Mapping[str, Any], *, as_json: bool) -> None:
+    """What the kernel that was read from `source` is, takes and costs."""
+    from convcli.cli.kernel_options import overrides
     from convcli.costs import datasheet
+    from convcli.costs.facts import facts
+    from convcli.reports import write_json
     from convcli.spec.library import own_file
     from convcli.spec.takes import taken
 
-    own = kernels[0].channels[0] if kernels[0].channels else kernels[0].bias.size if kernels[0].bias else 1
-    described = facts(kernels[0], options["channels"] or own)
-    described |= {"file": str(path)} if (path := own_file(kernel)) else {}
-    takes = [] if kernels[0].type == "network" else taken(kernel, kernels[0], overrides(options))
-    if format_ == "json" or as_json:
+    own = kernel.channels[0] if kernel.channels else kernel.bias.size if kernel.bias else 1
+    described = facts(kernel, options["channels"] or own)
+    described |= {"file": str(path)} if (path := own_file(source)) else {}
+    takes = [] if kernel.type == "network" else taken(source, kernel, overrides(options))
+    if as_json:
         write_json(described | {"takes": [dataclasses.asdict(one) for one in takes]}, sys.stdout)
     else:
         datasheet.write(described, [(one.name, *one.told) for one in takes], sys.stdout)
@@ -146,9 +145,13 @@ def _matrices(kernel: Kernel) -> Iterator[tuple[str, Any]]:
         yield f"z = {number}" if weights.ndim == 3 else "", rows
 
 
-def _write_plan(kernel: Kernel, plan: KernelPlan, out: TextIO) -> None:
+def _write_plan(kernel: Kernel, plan: KernelPlan, out: TextIO, *, as_json: bool) -> None:
+    from convcli.reports import write_json
     from convcli.reports.terminal import heading, pairs
 
+    if as_json:
+        write_json(plan.as_dict(), out)
+        return
     heading(kernel.name, kernel.about, out)
     pairs(plan.rows(), out)
 

@@ -119,12 +119,7 @@ def plan(
     """
     engine.check_algorithm(algorithm)
     loaded, kind = load(kernel), sample_dtype(dtype)
-    axes = layout or ("zyx" if len(shape) == 3 and "z" in loaded.axes else DEFAULTS.get(len(shape), ""))
-    if layout:
-        axes = letters(axes)
-    if not axes or len(axes) != len(shape) or min(shape) < 1:
-        of = f"an array with the axes {','.join(axes)}" if axes else "an array with a default layout"
-        raise UsageError(f"shape {_times(shape)} is none of {of}")
+    axes = _axes(loaded, shape, layout)
     sizes = dict(zip(axes, shape, strict=True))
     spatial_axes = "".join(axis for axis in "nzyx" if axis in axes)
     spatial, channels = tuple(sizes[axis] for axis in spatial_axes), sizes.get("c", 1)
@@ -154,6 +149,17 @@ def plan(
         bytes=(math.prod(shape) + math.prod(output)) * kind.itemsize,
         flops=loaded.count(spatial, channels, spatial_axes).flops,
     )  # fmt: skip
+
+
+def _axes(kernel: Kernel, shape: Sequence[int], layout: str | None) -> str:
+    """The letters of an array's axes. Raises UsageError for a shape that has others."""
+    axes = layout or ("zyx" if len(shape) == 3 and "z" in kernel.axes else DEFAULTS.get(len(shape), ""))
+    if layout:
+        axes = letters(axes)
+    if not axes or len(axes) != len(shape) or min(shape) < 1:
+        of = f"an array with the axes {','.join(axes)}" if axes else "an array with a default layout"
+        raise UsageError(f"shape {_times(shape)} is none of {of}")
+    return axes
 
 
 def _of_bank(work: Bank) -> tuple[Option, ...]:

@@ -60,19 +60,9 @@ def fit(
     if wrong:
         notes.append(f"ICC profile dropped: {wrong}")
         del blocks["icc"]
-    dpi = blocks.get("dpi") if row.dpi_in_exif else None
-    if "exif" in blocks or dpi:
-        from convcli.pictures.formats.tiff import exif  # only here, since most pictures have none
-
-        try:
-            block = blocks.get("exif", exif.EMPTY)
-            if metadata.pictures > 1 and not animated:
-                block = exif.undescribed(block)
-                notes.append(f"description of {metadata.pictures:,} pictures dropped: the result is one")
-            blocks["exif"] = exif.renewed(block, width=width, height=height, dpi=dpi)
-        except ValueError as error:
-            notes.append(f"EXIF dropped: it is damaged, {error}")
-            blocks.pop("exif", None)
+    if "exif" in blocks or (row.dpi_in_exif and "dpi" in blocks):
+        described = metadata.pictures if not animated else 1
+        _renew_exif(blocks, notes, (height, width), in_exif=row.dpi_in_exif, pictures=described)
     if "xmp" in blocks:
         blocks["xmp"] = _xmp(blocks["xmp"], width, height)
     for name, most in row.most_bytes.items():
@@ -83,15 +73,36 @@ def fit(
     return Metadata(**blocks, texts=texts), tuple(notes)
 
 
+def _renew_exif(
+    blocks: dict[str, Any], notes: list[str], size: tuple[int, int], *, in_exif: bool, pictures: int
+) -> None:
+    """Makes the EXIF block one of a picture of `size` (height, width), with its resolution where that is `in_exif`.
+
+    A description of several `pictures` is none of one.
+    """
+    from convcli.pictures.formats.tiff import exif  # only here, since most pictures have none
+
+    height, width = size
+    try:
+        block = blocks.get("exif", exif.EMPTY)
+        if pictures > 1:
+            block = exif.undescribed(block)
+            notes.append(f"description of {pictures:,} pictures dropped: the result is one")
+        blocks["exif"] = exif.renewed(block, width=width, height=height, dpi=blocks.get("dpi") if in_exif else None)
+    except ValueError as error:
+        notes.append(f"EXIF dropped: it is damaged, {error}")
+        blocks.pop("exif", None)
+
+
 def _texts(texts: Sequence[Text], takes: Sequence[str], most: int) -> tuple[tuple[Text, ...], str]:
     """Those of a file's texts that a format `takes` ("*": any keyword), of at most so many bytes; words for others."""
-    kept = tuple(
+    carried = tuple(
         (keyword, text) for keyword, text in texts if ("*" in takes or keyword in takes) and len(text.encode()) <= most
     )
-    left = [text for text in texts if text not in kept]
+    left = [text for text in texts if text not in carried]
     keywords = dict.fromkeys(key for key, text in left if key not in _BYWORDS and not text.startswith(_BY_PROGRAMS))
     listed = ", ".join([*keywords][:_MOST_TOLD]) + (", ..." if len(keywords) > _MOST_TOLD else "")
-    return kept, f"texts ({listed})" if keywords else ""
+    return carried, f"texts ({listed})" if keywords else ""
 
 
 def _wrong_profile(icc: bytes, channels: Channels) -> str:

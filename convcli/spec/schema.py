@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from convcli.engine.geometry import BORDERS
@@ -90,78 +90,65 @@ def _branch() -> dict[str, Any]:
 
 def field_schema(field: Field) -> dict[str, Any]:
     """The schema of one field's values."""
-    described: dict[str, Any] = {"description": field.doc, **_kind(field.kind, field.least)}
+    values = _BY_LEAST[field.kind](field.least) if field.kind in _BY_LEAST else _KINDS[field.kind]
+    described: dict[str, Any] = {"description": field.doc, **values}
     if field.default not in (None, ""):
         described["default"] = field.default
     return described
 
 
-def _kind(kind: Kind, least: int) -> dict[str, Any]:
-    weights = {"anyOf": [_NUMBERS, _FILE, {"$ref": "#/$defs/rule"}]}
-    whole = {"type": "integer", "minimum": least, "maximum": GREATEST_WHOLE}
-    padding = {**whole, "minimum": 0}
-    kinds: Mapping[Kind, dict[str, Any]] = {
-        "text": {"type": "string"},
-        "weights": weights,
-        "taps": {
-            "anyOf": [
-                *weights["anyOf"],
-                {
-                    "type": "object",
-                    "properties": dict.fromkeys("zyx", weights),
-                    "additionalProperties": False,
-                    "minProperties": 1,
-                },
-            ]
-        },
-        "array": {"anyOf": [_NUMBER, _NUMBERS, _FILE]},
-        "offsets": {
-            "anyOf": [
-                _NUMBERS,
-                _FILE,
-                {"$ref": "#/$defs/displacement"},
-                {"$ref": "#/$defs/orientation"},
-                {"$ref": "#/$defs/branch"},
-            ]
-        },
-        "sizes": {"anyOf": [whole, {"type": "array", "items": whole, **_PER_AXIS_LIMIT}]},
-        "padding": {
-            "anyOf": [
-                {"enum": list(PADDINGS)},
-                padding,
-                {
-                    "type": "array",
-                    "items": {"anyOf": [padding, {"type": "array", "items": padding, "minItems": 2, "maxItems": 2}]},
-                    **_PER_AXIS_LIMIT,
-                },
-            ]
-        },
-        "border": {"anyOf": [{"enum": list(BORDERS)}, _NUMBER]},
-        "divisor": {"anyOf": [{"const": "sum"}, {**_NUMBER, "not": {"const": 0}}]},
-        "flag": {"type": "boolean"},
-        "axes": {"enum": list(AXES)},
-        "whole": whole,
-        "activation": {"anyOf": [{"enum": list(BARE)}, *_ACTIVATIONS]},
-        "named_activation": {"anyOf": [{"enum": [*BARE, "prelu", "none"]}, *_ACTIVATIONS]},
-        "mask": {"anyOf": [_NUMBERS, _FILE, {"$ref": "#/$defs/branch"}]},
-        "range": {"enum": list(RANGES)},
-        "length": {"type": "number", "exclusiveMinimum": 0, "maximum": GREATEST},
-        "share": {
-            "anyOf": [
-                {**_NUMBER, "minimum": least},
-                {"type": "string", "pattern": rf"^\s*{'-?' * (least < 0)}[0-9]+(\.[0-9]*)?\s*%\s*$"},
-            ]
-        },
-        "kernels": {
-            "type": "array",
-            "minItems": 1,
-            "items": {"anyOf": [{"type": "string"}, {"$ref": "#"}]},
-        },
-        "turn": {"type": "number", "multipleOf": 45, "minimum": -360, "maximum": 360},
-        "combination": {"enum": list(WAYS)},
-        "biases": {"anyOf": [{"type": "boolean"}, _NUMBER, _NUMBERS, _FILE]},
-    }
-    return kinds[kind]
+def _whole(least: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": least, "maximum": GREATEST_WHOLE}
+
+
+def _sizes(least: int) -> dict[str, Any]:
+    return {"anyOf": [_whole(least), {"type": "array", "items": _whole(least), **_PER_AXIS_LIMIT}]}
+
+
+def _share(least: int) -> dict[str, Any]:
+    percent = rf"^\s*{'-?' * (least < 0)}[0-9]+(\.[0-9]*)?\s*%\s*$"
+    return {"anyOf": [{**_NUMBER, "minimum": least}, {"type": "string", "pattern": percent}]}
+
+
+#: Kinds whose values depend on the least one that a field takes.
+_BY_LEAST: Mapping[Kind, Callable[[int], dict[str, Any]]] = {"whole": _whole, "sizes": _sizes, "share": _share}
+_PADDING = _whole(0)
+_BOTH_ENDS = {"type": "array", "items": _PADDING, "minItems": 2, "maxItems": 2}
+_WEIGHTS = [_NUMBERS, _FILE, {"$ref": "#/$defs/rule"}]
+_PER_AXIS = {
+    "type": "object",
+    "properties": {axis: {"anyOf": _WEIGHTS} for axis in "zyx"},
+    "additionalProperties": False,
+    "minProperties": 1,
+}
+_MOVES = [{"$ref": f"#/$defs/{name}"} for name in ("displacement", "orientation", "branch")]
+_KINDS: Mapping[Kind, dict[str, Any]] = {
+    "text": {"type": "string"},
+    "weights": {"anyOf": _WEIGHTS},
+    "taps": {"anyOf": [*_WEIGHTS, _PER_AXIS]},
+    "array": {"anyOf": [_NUMBER, _NUMBERS, _FILE]},
+    "offsets": {"anyOf": [_NUMBERS, _FILE, *_MOVES]},
+    "padding": {
+        "anyOf": [
+            {"enum": list(PADDINGS)},
+            _PADDING,
+            {"type": "array", "items": {"anyOf": [_PADDING, _BOTH_ENDS]}, **_PER_AXIS_LIMIT},
+        ]
+    },
+    "border": {"anyOf": [{"enum": list(BORDERS)}, _NUMBER]},
+    "divisor": {"anyOf": [{"const": "sum"}, {**_NUMBER, "not": {"const": 0}}]},
+    "flag": {"type": "boolean"},
+    "axes": {"enum": list(AXES)},
+    "activation": {"anyOf": [{"enum": list(BARE)}, *_ACTIVATIONS]},
+    "named_activation": {"anyOf": [{"enum": [*BARE, "prelu", "none"]}, *_ACTIVATIONS]},
+    "mask": {"anyOf": [_NUMBERS, _FILE, {"$ref": "#/$defs/branch"}]},
+    "range": {"enum": list(RANGES)},
+    "length": {"type": "number", "exclusiveMinimum": 0, "maximum": GREATEST},
+    "kernels": {"type": "array", "minItems": 1, "items": {"anyOf": [{"type": "string"}, {"$ref": "#"}]}},
+    "turn": {"type": "number", "multipleOf": 45, "minimum": -360, "maximum": 360},
+    "combination": {"enum": list(WAYS)},
+    "biases": {"anyOf": [{"type": "boolean"}, _NUMBER, _NUMBERS, _FILE]},
+}
 
 
 def _rule(rule: Any) -> list[dict[str, Any]]:
