@@ -91,10 +91,25 @@ OF_NUMPY: dict[str, dict[str, Any]] = {
 }
 
 
+#: What pools of threads load, to tell of faults that theirs never have: most of their time.
+OF_POOLS: dict[str, dict[str, Any]] = {
+    "logging": {
+        "getLogger": lambda name: late("logging", addHandler=lambda handler: None),
+        "StreamHandler": lambda: None,
+    }
+}
+
+
 def load_numpy() -> None:
     """Loads numpy, and what a command leaves unused of it only if that is used after all."""
     with without({} if "numpy" in sys.modules else OF_NUMPY):
         import numpy  # noqa: F401
+
+
+def load_pools() -> None:
+    """Loads `concurrent.futures` without logging, for a process of our own."""
+    with without({} if "concurrent.futures" in sys.modules else OF_POOLS):
+        import concurrent.futures.thread  # noqa: F401
 
 
 def library(package: str, name: str) -> str | None:

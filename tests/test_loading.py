@@ -70,6 +70,24 @@ def test_click_loads_without_what_no_command_uses() -> None:
     """)
 
 
+def test_pools_load_without_logging_and_log_all_the_same() -> None:
+    run("""
+    import contextlib, io, sys
+    from convcli.loading import load_pools
+    load_pools()
+    assert "logging" not in sys.modules
+    from concurrent.futures import ThreadPoolExecutor
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(int, "7")
+        assert future.result() == 7
+        with contextlib.redirect_stderr(io.StringIO()) as told:
+            future.add_done_callback(lambda future: 1 / 0)
+    assert "exception calling callback" in told.getvalue() and "ZeroDivisionError" in told.getvalue()
+    import logging
+    assert isinstance(logging.getLogger("convcli"), logging.Logger)
+    """)
+
+
 def test_what_is_loaded_already_stays() -> None:
     before = sys.modules["inspect"]
     with loading.without(loading.OF_COMMANDS):

@@ -29,6 +29,7 @@ from convcli.filtering import Filtered, Picture, Steps, paging
 from convcli.filtering.builder import build
 from convcli.filtering.graph import Read
 from convcli.filtering.picture import Outline
+from convcli.loading import load_pools
 from convcli.pictures import NotInBandsError, RowSource, RowWriter, encoding, fit, identify, reading, table
 from convcli.pictures.registry import FORMATS
 
@@ -99,6 +100,7 @@ class OneFile:
         moves_along_z = any("z" in kernel.axes for kernel in settings.kernels)
         if not FORMATS[output_format(job, format)].writer or not paging.available() or moves_along_z:
             raise NotInBandsError
+        load_pools()
         pictures = self._pictures
         rows = reading.open_rows(
             job.input if data is None else data, format, least=least, max_pixels=pictures.max_pixels,

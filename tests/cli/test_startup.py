@@ -7,11 +7,13 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from convcli import loading
 from convcli.__main__ import will_filter
 from tests.support import SAMPLES
+from tests.tiff_files import tiff_file
 
 HEAVY = {"numpy", "scipy", "cv2"}
 
@@ -91,22 +93,26 @@ def test_no_shipped_kernel_loads_scipy_signal_or_rich(tmp_path: Path) -> None:
     assert not modules & {"scipy.signal", "scipy.ndimage", "rich"}
 
 
-def test_a_run_loads_nothing_that_it_leaves_unused(tmp_path: Path) -> None:
-    """As it is started by users: of numpy, click, pathlib and OpenCV only what is used."""
-    arguments = ["apply", str(SAMPLES / "zone-plate.png"), "-k", "sharpen", "-o", str(tmp_path / "out.png"), "--quiet"]
+@pytest.mark.parametrize("in_bands", [False, True])
+def test_a_run_loads_nothing_that_it_leaves_unused(tmp_path: Path, in_bands: bool) -> None:
+    """As it is started by users: of numpy, click, pathlib, OpenCV and pools of threads only what is used."""
+    source = SAMPLES / "zone-plate.png"
+    if in_bands:
+        source = tmp_path / "in.tif"
+        source.write_bytes(tiff_file(np.zeros((1400, 1000, 3), np.uint8)))
+    arguments = ["apply", str(source), "-k", "sharpen", "-o", f"{tmp_path}/out{source.suffix}", "--quiet"]
     code = f"""
     import os
     from convcli.__main__ import main
-    def leave(status):
-        sys.exit(status)
-    os._exit = leave
+    os._exit = sys.exit
     sys.argv = ["convcli", *{arguments!r}]
     main()
     """.strip()
     modules, status = loaded(code, tmp_path)
     assert status == 0
-    assert "cv2" in modules and not {name for name in modules if name.startswith("cv2.") and "mat_wrapper" in name}
-    assert not modules & {*loading.OF_NUMPY, *loading.OF_COMMANDS}
+    assert "cv2" in modules and "cv2.typing" not in modules
+    assert ("concurrent.futures.thread" in modules) is in_bands
+    assert not modules & {*loading.OF_NUMPY, *loading.OF_COMMANDS, *loading.OF_POOLS, "json"}
 
 
 def test_a_run_without_report_loads_little(tmp_path: Path) -> None:

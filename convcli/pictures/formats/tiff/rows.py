@@ -32,6 +32,8 @@ _OLD_JPEG: Final = 6
 _FAX: Final = (2, 3, 4)
 #: Bytes of samples that are decoded at a time, where strips and tiles allow it.
 _BAND_BYTES: Final = 1 << 21
+#: Rows that show how samples are stored, where they can be read alone.
+_LOOKED_AT: Final = 8
 #: A compressed strip or row of tiles with more bytes of samples would not leave memory bounded.
 _LARGEST: Final = 1 << 27
 #: Bytes of samples of a file that is expected not to be read whole.
@@ -133,8 +135,9 @@ class TiffBands:
         return [(start, min(start + step, self.height)) for start in range(0, self.height, step)]
 
     def _look(self) -> None:
-        """Decodes the first band, by which `shape`, `dtype` and `notes` are known."""
-        first = self._decoded(self._small_file(*self.cuts[0], 0, self._columns()[0][1]))
+        """Decodes the first rows, by which `shape`, `dtype` and `notes` are known."""
+        stop = min(self.cuts[0][1], _LOOKED_AT) if self._anywhere else self.cuts[0][1]
+        first = self._decoded(self._small_file(0, stop, 0, self._columns()[0][1]))
         self.notes = (*first.notes, *stacks.unlisted(self._page, self.pages))
         self.channels = first.channels or Channels.of(first.pixels.shape[2])
         self.dtype = first.pixels.dtype
@@ -168,7 +171,7 @@ class TiffBands:
         if not (simple and plain and self.shape[2] == self._samples and (page.order == native or self._bits == 8)):
             return False
         again = np.empty_like(first)
-        self._fill(*self.cuts[0], again)
+        self._fill(0, len(again), again)
         return again.tobytes() == first.tobytes()
 
     def metadata(self) -> Metadata:

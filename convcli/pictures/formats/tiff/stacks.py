@@ -5,7 +5,6 @@ Source: ImageJ 1.53 (ij.io.TiffEncoder, FileInfo); tifffile 2024 ("shaped" metad
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from typing import Final
@@ -38,6 +37,8 @@ def _is_ome(text: bytes) -> bool:
 
 def _of_shape(text: bytes, samples: int) -> int:
     """The pictures of so many samples in an array of the shape that JSON gives."""
+    import json
+
     try:
         sizes = json.loads(text)["shape"]
         total = math.prod(size for size in sizes[:64] if isinstance(size, int))
