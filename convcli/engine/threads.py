@@ -190,6 +190,16 @@ def one_thread_below() -> Iterator[None]:
                 blas_set(_before[1])
 
 
+@contextmanager
+def threads_below() -> Iterator[None]:
+    """Within a run whose only work is one call of OpenCV's: has it start as many threads as we would."""
+    cv2.setNumThreads(thread_count())
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(1)
+
+
 #: Bytes of address space that there are to be before OpenBLAS takes 32 MiB for a product, and before another thread is
 #: started, which takes more by and by.
 _PRODUCT, _THREAD = 36 << 20, 1 << 27

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from convcli.engine.bank import bank
 from convcli.engine.geometry import Window
-from convcli.engine.threads import Cut, Cuts
-from convcli.filtering.graph import Node, Part, Pointwise
+from convcli.engine.threads import Cut, Cuts, run_all
+from convcli.filtering.graph import InMemory, Node, Part, Pointwise, order
+from convcli.filtering.paging import Held
 
 if TYPE_CHECKING:
     from convcli.engine.activation import Curve
+    from convcli.engine.bank.stretch import Stretch
     from convcli.engine.dtypes import Array, DTypeLike, Floats
     from convcli.networks import Placed
 
@@ -128,6 +131,41 @@ class Shuffled(Stretched):
             pixels[...] = rows.reshape(height, width, factor, factor, channels).transpose(0, 2, 1, 3, 4)
         else:
             pixels[...] = rows.reshape(height, width, channels, factor, factor).transpose(0, 3, 1, 4, 2)
+
+
+class Chained(Node):
+    """Several layers that are computed together, all of a map at once; `apart` where results may not be finite.
+
+    `apart` makes, of the node that they read, the node of their last one.
+    """
+
+    def __init__(self, part: Part, stretch: Stretch, shape: Sequence[int], apart: Callable[[Node], Node]) -> None:
+        super().__init__(shape, part.node.dtype, [part.node])
+        self._part, self._stretch, self._apart = part, stretch, apart
+
+    def _cuts(self, *, fine: bool) -> Cuts:
+        x, out, stretch, apart = self._part.array, self.array, self._stretch, self._apart
+
+        def work(cut: Cut) -> None:
+            planes = bank.part(x, "entering planes")
+            if stretch.bears(planes):
+                bank.join_to(np.moveaxis(stretch.run(planes), 0, -1), out)
+            else:
+                out[...] = _made_whole(apart(InMemory(x)))
+
+        return Cuts(work, [(0, len(out))])
+
+    def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
+        return {self._part.node: [(0, self._part.node.shape[0])]}
+
+
+def _made_whole(target: Node) -> Array:
+    """All of a node's array, made at once, as is all that it is made of."""
+    for node in order([target]):
+        if not node.begun:
+            node.begin(Held, fine=False)
+            run_all(node.work, node.cuts)
+    return target.array
 
 
 def joined(placed: Placed, parts: Sequence[Part], curve: Curve | None, dtype: DTypeLike) -> Node:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,7 +12,7 @@ from convcli.engine.dtypes import work_dtype
 from convcli.errors import ShapeError
 from convcli.filtering import colour
 from convcli.filtering.graph import Node, Part, Pointwise
-from convcli.filtering.layers import Pooled, Shuffled, joined
+from convcli.filtering.layers import Chained, Pooled, Shuffled, joined
 from convcli.networks import INPUT, Placed
 from convcli.ops import Kernel
 from convcli.ops.activation import Activation
@@ -39,10 +39,17 @@ def laid_out(network: NetworkKernel, part: Part, axes: str, white: float, convol
     layers = network.on(shape[:-1], axes).layers
     outer = shape[:-3]
     entering = _enter(part, entrance, white, dtype) if entrance else Part(_floats(part, dtype))
+    together = network.together(shape[:-1]) if dtype == np.float32 and not outer else {}
+    within = {number for one in together.values() for number in range(one.first, one.last)}
     nodes: dict[int, Node] = {INPUT: entering.node}
     for number, placed in enumerate(layers):
-        parts = [Part(nodes[source]) for source in placed.inputs]
-        nodes[number] = _node(placed, parts, (*outer, *placed.size_out, placed.channels_out), convolve)
+        shape = (*outer, *placed.size_out, placed.channels_out)
+        if one := together.get(number):
+            own = {place: layers[place] for place in range(one.first, one.last + 1)}
+            apart = partial(_one_by_one, own, one.source, convolve)
+            nodes[number] = Chained(Part(nodes[one.source]), one.stretch, shape, apart)
+        elif number not in within:
+            nodes[number] = _node(placed, [Part(nodes[source]) for source in placed.inputs], shape, convolve)
     result = nodes[len(layers) - 1]
     if entrance is None or network.makes_maps:
         return Part(result)
@@ -61,6 +68,15 @@ def _node(placed: Placed, parts: Sequence[Part], shape: Sequence[int], convolve:
     if placed.type.startswith("depth to space"):
         return Shuffled(parts[0], placed, shape, curve)
     return joined(placed, parts, curve, dtype)
+
+
+def _one_by_one(own: Mapping[int, Placed], source: int, convolve: Convolve, entering: Node) -> Node:
+    """The layers `own`, by their numbers, each as a node; those that read `source` read what is `entering`."""
+    nodes = {source: entering}
+    for number, placed in own.items():
+        shape = (*placed.size_out, placed.channels_out)
+        nodes[number] = _node(placed, [Part(nodes[one]) for one in placed.inputs], shape, convolve)
+    return nodes[number]
 
 
 def enlarging(placed: Placed, activation: Activation | None) -> Kernel:

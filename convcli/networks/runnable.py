@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from convcli.engine.plan import Algorithm
 from convcli.errors import FieldError, KernelError, ShapeError
-from convcli.networks import file
+from convcli.networks import file, stretches
 from convcli.networks.assembly import assemble
 from convcli.networks.network import Assembled, Network
 from convcli.networks.placed import INPUT, Placed
+from convcli.networks.stretches import Together
 from convcli.ops.base import Count, Kernel
 from convcli.ops.fields import Field
 from convcli.records import record
@@ -76,6 +77,12 @@ class NetworkKernel(Kernel):
             said = self.network.size
             hint = f"make the picture {said[1]}x{said[0]} first" if said and said != size else error.hint
             raise ShapeError(f"on {size[1]}x{size[0]} pixels: {error.fact}", place=error.place, hint=hint) from error
+
+    def together(self, size: Sequence[int]) -> dict[int, Together]:
+        """The layers that are computed together on an input of this size (height, width last), by the last of them."""
+        layers = self.on(size[-2:]).layers
+        shared: stretches.Shared = self.remembered("together", dict)
+        return self.remembered(("together", tuple(size[-2:])), lambda: stretches.plan(layers, shared))
 
     def check_layers(self) -> None:
         """Raises `KernelError` for layers that don't fit each other or their weights, or that can't be run."""

@@ -1,0 +1,172 @@
+"""Layers that are computed together: against onnxruntime, beside the same one by one, and where they are chosen."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from networks import shared
+from networks.test_layers_run import Graph
+
+from convcli.engine.bank.stretch import Stretch
+from convcli.engine.threads import limit_threads, thread_count
+from convcli.filtering import Chain, filter_pixels
+from convcli.networks import runnable, stretches
+from convcli.networks.runnable import NetworkKernel
+
+SIZE = (17, 20)
+
+
+def built(tmp_path: Path, grow: Any, channels: int = 8, size: tuple[int, int] = SIZE) -> tuple[NetworkKernel, Any, Any]:
+    """A network that `grow` grows, an input, and onnxruntime's answer to it."""
+    rng = np.random.default_rng(4)
+    net, x = Graph(rng, channels), rng.normal(size=(*size, channels)).astype(np.float32)
+    grow(net)
+    net.check(tmp_path, x)
+    kernel = runnable.load(str(tmp_path / "net.yaml"))
+    assert kernel is not None
+    return kernel, x, shared.answer(net.model(channels), x)
+
+
+def run(kernel: NetworkKernel, x: Any) -> Any:
+    return filter_pixels(x, Chain([kernel], "float"), axes="yx").array
+
+
+def spans(kernel: NetworkKernel, size: tuple[int, int] = SIZE) -> list[tuple[int, int, int]]:
+    return [(one.first, one.last, one.source) for one in kernel.together(size).values()]
+
+
+def separated(net: Graph, **choice: Any) -> None:
+    net.layer("depthwise", bias=True, **choice)
+    net.layer("pointwise", outputs=16, bias=True, activation=choice.get("activation", ""))
+
+
+@pytest.mark.parametrize("activation", ["", "relu", "{leaky_relu: 0.2}", "prelu", "{clip: [0, 1]}"])
+@pytest.mark.parametrize(
+    "geometry",
+    [{}, {"stride": 2}, {"size": 4, "pad": 1}, {"dilation": 2, "pad": 2}, {"size": 5, "pad": 0, "stride": 3}],
+    ids=str,
+)
+def test_a_chain_agrees_with_onnxruntime(activation: str, geometry: dict[str, int], tmp_path: Path) -> None:
+    def grow(net: Graph) -> None:
+        separated(net, activation=activation, **geometry)
+        net.layer("dense", outputs=5, activation=activation, bias=True)
+
+    kernel, x, expected = built(tmp_path, grow)
+    assert spans(kernel) == [(0, 2, -1)]
+    assert np.abs(run(kernel, x) - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def residual(net: Graph) -> None:
+    """A block whose end reads its beginning, a pool with a window beyond the edge, and channels side by side."""
+    separated(net, activation="relu")
+    before = net.x
+    net.lines[-1] = net.lines[-1].replace("name: l2", "name: before")
+    net.arrays["before.weight"], net.arrays["before.bias"] = net.arrays["l2.weight"], net.arrays["l2.bias"]
+    separated(net, activation="relu")
+    net.node("Add", net.x, before)
+    net.lines.append("{add: before, activation: relu}")
+    net.node("Relu", net.x)
+    net.node("MaxPool", net.x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    net.lines.append("{pool: max, kernel_size: 3, stride: 2, padding: 1, name: pooled}")
+    pooled = net.x
+    separated(net)
+    net.node("Concat", net.x, pooled, axis=1)
+    net.lines.append("{concat: pooled}")
+    net.channels = 32
+    net.layer("pointwise", outputs=3)
+
+
+def test_blocks_that_join_are_one_stretch(tmp_path: Path) -> None:
+    kernel, _, _ = built(tmp_path, residual)
+    assert spans(kernel) == [(0, 9, -1)]
+    # What others read ends a stretch, and so does the layer that is shown.
+    until = replace(kernel, network=kernel.network.changed(until="before"))
+    assert spans(until) == [(0, 1, -1)]
+
+
+@pytest.mark.parametrize("place", [(0, 0), (8, 9), (16, 19)])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+def test_what_is_not_finite_goes_layer_by_layer(
+    value: float, place: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit as if nothing were computed together."""
+    kernel, x, _ = built(tmp_path, residual)
+    x[place] = value
+    y = run(kernel, x)
+    monkeypatch.setattr(stretches, "plan", lambda *_: {})
+    apart = runnable.load(str(tmp_path / "net.yaml"))
+    assert apart is not None and spans(apart) == []
+    assert np.array_equal(y, run(apart, x), equal_nan=True)
+    assert not np.abs(y).max() < 1e35
+
+
+def test_weights_whose_results_may_be_beyond_float32_are_not_trusted_to_it(tmp_path: Path) -> None:
+    kernel, x, _ = built(tmp_path, separated)
+    (one,) = kernel.together(SIZE).values()
+    huge = [
+        replace(step, weights=step.weights * np.float32(1e20), magnify=step.magnify * 1e20)
+        for step in one.stretch.steps
+    ]
+    planes = np.ascontiguousarray(np.moveaxis(x, -1, 0))
+    assert one.stretch.bears(planes) and not type(one.stretch)(huge, 8).bears(planes)
+
+
+def test_threads_change_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither OpenCV's in one run, nor several runs at a time."""
+    kernel, x, _ = built(tmp_path, residual)
+    before, count = cv2.getNumThreads(), thread_count()
+    expected = run(kernel, x)
+    for one in kernel.together(SIZE).values():
+        monkeypatch.setattr(one.stretch, "_threaded", True)
+    results: list[Any] = [None] * 4
+
+    def work(number: int) -> None:
+        results[number] = run(kernel, x)
+
+    crowd = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for one_thread in crowd:
+        one_thread.start()
+    for one_thread in crowd:
+        one_thread.join()
+    assert all(np.array_equal(expected, result) for result in results)
+    assert cv2.getNumThreads() == before
+    try:
+        limit_threads(1)
+        assert np.array_equal(run(kernel, x), expected)
+    finally:
+        limit_threads(count)
+
+
+def test_sizes_share_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is read for all sizes with the same padding, and its results don't depend on what it was read for."""
+    kernel, _, _ = built(tmp_path, separated)
+    reads, read = [], cv2.dnn.readNetFromONNX
+    monkeypatch.setattr(cv2.dnn, "readNetFromONNX", lambda data: reads.append(len(data)) or read(data))
+    rng = np.random.default_rng(0)
+    for size in [(17, 20), (9, 30), (33, 8), (17, 20)]:
+        x = rng.normal(size=(*size, 8)).astype(np.float32)
+        fresh = runnable.load(str(tmp_path / "net.yaml"))
+        assert fresh is not None
+        before = len(reads)
+        y = run(kernel, x)
+        assert len(reads) - before <= (size == (17, 20) and before == 0)
+        assert np.array_equal(y, run(fresh, x))
+
+
+def test_where_they_are_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, _, _ = built(tmp_path, lambda net: [separated(net) for _ in range(3)])
+    assert spans(kernel) == [(0, 5, -1)]
+    # Maps that are large are made band by band, float64 is no work of OpenCV's, and one layer is no stretch.
+    assert spans(kernel, (2000, 2000)) == []
+    runs, run_all = [], Stretch.run
+    monkeypatch.setattr(Stretch, "run", lambda self, planes: runs.append(planes.shape) or run_all(self, planes))
+    run(kernel, np.zeros((*SIZE, 8)))
+    assert not runs
+    run(kernel, np.zeros((*SIZE, 8), np.float32))
+    assert runs == [(8, *SIZE)]
