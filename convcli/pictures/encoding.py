@@ -23,10 +23,11 @@ def encode(
 ) -> bytes:  # fmt: skip
     """The bytes of an image file of `pixels`, shaped (height, width, channels) or (height, width), in RGB(A) order.
 
-    JPEG, WebP and AVIF are written at quality 95, TIFF uncompressed, where `options` (see `chosen_settings`) say
-    nothing else. Where a format has no grey with alpha (WebP, BMP, JPEG 2000, AVIF) the grey becomes three equal
-    channels, as plain grey does in WebP. `channels` say what those of the pixels mean, where that is not what so many
-    mostly do: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA. Of `metadata` the file gets what `fit` leaves.
+    JPEG, WebP and AVIF are written at quality 95, TIFF uncompressed, where neither `options` (see `chosen_settings`)
+    nor the file that the metadata are of say anything else. Where a format has no grey with alpha (WebP, BMP, JPEG
+    2000, AVIF) the grey becomes three equal channels, as plain grey does in WebP. `channels` say what those of the
+    pixels mean, where that is not what so many mostly do: 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA. Of `metadata` the
+    file gets what `fit` leaves.
 
     Raises ImageError where the format can't hold the depth, the channels or the size; nothing is converted in silence.
     """
@@ -51,8 +52,13 @@ def encode(
 def target_of(
     format: str, metadata: Metadata, options: Mapping[str, Any] | None, channels: Channels | None = None
 ) -> Target:
-    """What a file of `format` is written by; `metadata` are what `fit` leaves, the others as for `encode`."""
-    return Target(format=format, metadata=metadata, settings=chosen_settings(format, options), channels=channels)
+    """What a file of `format` is written by; `metadata` are what `fit` leaves, the others as for `encode`.
+
+    An encoder's settings are those of `options`; else, unless these say a quality, as the file was that they are of.
+    """
+    own = {} if "quality" in (options or {}) else dict(metadata.settings)
+    settings = chosen_settings(format, {**own, **(options or {})})
+    return Target(format=format, metadata=metadata, settings=settings, channels=channels)
 
 
 def writer(file: BinaryIO, target: Target, outline: Pixels) -> RowWriter:

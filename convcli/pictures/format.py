@@ -83,7 +83,8 @@ class Metadata:
     `icc` is an ICC profile, `exif` an EXIF block (a small TIFF, without "Exif" before it), `xmp` an XMP packet, `dpi`
     the pixels per inch across and down, `texts` (keyword, text) as PNG has them, JPEG's with the keyword "Comment".
     `pictures` is of how many the description in the EXIF block tells, and `lost` says in words what a file held that is
-    not taken up here.
+    not taken up here. `settings` are those of its own format's encoder which keep what is kept in the file: lossless
+    stays lossless.
     """
 
     icc: bytes = b""
@@ -93,6 +94,7 @@ class Metadata:
     texts: tuple[tuple[str, str], ...] = ()
     lost: tuple[str, ...] = ()
     pictures: int = 1
+    settings: tuple[tuple[str, Any], ...] = ()
 
 
 NOTHING: Final = Metadata()

@@ -70,7 +70,7 @@ def fit(
         if size > most:
             notes.append(f"{_NAMES[name]} dropped: it has {size:,} bytes, a {format.upper()} file takes {most:,}")
             del blocks[name]
-    return Metadata(**blocks, texts=texts), tuple(notes)
+    return Metadata(**blocks, texts=texts, settings=metadata.settings), tuple(notes)
 
 
 def _renew_exif(

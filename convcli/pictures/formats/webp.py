@@ -50,17 +50,20 @@ def header(data: bytes) -> Header:
 
 def metadata(data: bytes) -> Metadata:
     blocks: dict[bytes, bytes] = {}
-    others = []
+    others, encodings = [], set()
     for kind, start, end in _chunks(data):
+        encodings.add(data[start + 16 : start + 20] if kind == b"ANMF" else kind)
         if kind in (b"ICCP", b"EXIF", b"XMP "):
             blocks.setdefault(kind, data[start:end])
         elif kind not in _PICTURE:
             others.append(kind.decode("latin-1").strip())
     block = blocks.get(b"EXIF", b"").removeprefix(EXIF_MARK)
     lost = (f"records of other kinds ({', '.join(dict.fromkeys(others))}) dropped",) if others else ()
+    lossless = b"VP8L" in encodings and not {b"VP8 ", b"ALPH"} & encodings
     return Metadata(
-        icc=blocks.get(b"ICCP", b""), exif=block, xmp=blocks.get(b"XMP ", b""), dpi=directories.dpi(block), lost=lost
-    )
+        icc=blocks.get(b"ICCP", b""), exif=block, xmp=blocks.get(b"XMP ", b""), dpi=directories.dpi(block), lost=lost,
+        settings=(("webp_lossless", 1),) if lossless else (),
+    )  # fmt: skip
 
 
 def encode(pixels: Pixels, target: Target) -> bytes:
