@@ -211,7 +211,7 @@ def _keeping(report: Report) -> str:
     """What keeps samples that were cut off, of what isn't in use and is sure to work.
 
     Where most are too dark, differences are looked at; where both ends are met, a kernel exaggerates, and rescaling all
-    for the few would make the picture flat.
+    for the few would make the picture flat; where it is nearly all, samples were no shares of white.
     """
     low, high = report.clipped_low, report.clipped_high
     darkened = report.range == "clip" and low > 4 * high
@@ -219,7 +219,7 @@ def _keeping(report: Report) -> str:
     lessened = keeps_size and {stage.channels_in for stage in report.stages} == {report.stages[-1].channels_out}
     first = (
         "--range abs, offset or rescale keeps them" if darkened
-        else "--amount 50% cuts fewer off" if lessened
+        else "--amount 50% cuts fewer off" if lessened and _clipped(report) < 0.5
         else "--range rescale keeps them"
     )  # fmt: skip
     return f"{first}; --range float in a .tif or .npy file keeps all"

@@ -68,6 +68,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.below = self.above = self.nonfinite = 0
+        #: The greatest sample that was stored, where that is looked at.
+        self.greatest = 0.0
         #: Offsets that were cut off at a limit, and all of them, by where a band begins: some are made twice.
         self.offsets: dict[tuple[int, int], tuple[int, int]] = {}
         self._lock = threading.Lock()

@@ -95,6 +95,18 @@ class Output:
         """The value of white, and of full opacity."""
         return white(self.source) * self.scale
 
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether samples of another depth may come out dark, since white of the source is far above them."""
+        return self.scale != 1 and self.dtype.kind != "f" and self.mode != "rescale"
+
+    def darkness(self, greatest: float) -> tuple[str, ...]:
+        """A note where no sample is above an eighth of white: 12 bits in samples of 16, counts in an int32."""
+        if not self.is_looked_at or greatest >= self.white / 8:
+            return ()
+        fact = f"its greatest sample is {greatest:.0f} of {self.white:.0f}"
+        return (f"{fact}, since white of {self.source} is {white(self.source):.0f}; --range rescale spreads them",)
+
     def storage(self, *, reach: tuple[float, float] | None = None, counted: bool = True) -> Storage:
         """What the sink does with results; `rescale` is left to `stretched`."""
         low, high = (0.0, 0.0) if self.dtype.kind == "f" else limits(self.dtype)

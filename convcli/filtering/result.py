@@ -53,7 +53,8 @@ class Result(ABC):
     def notes(self) -> tuple[str, ...]:
         """What is to be said of how it was made, once it is."""
         limited = (node.limited for node in self._looking if node.limited)
-        return tuple(dict.fromkeys((*self.picture.notes, *limited)))
+        dark = self.picture.output.darkness(self.picture.tally.greatest)
+        return tuple(dict.fromkeys((*self.picture.notes, *limited, *dark)))
 
     def hidden(self, start: int, stop: int) -> bool:
         """Whether some of these rows are so transparent that the rows of `behind` are needed, too."""
@@ -66,6 +67,9 @@ class Result(ABC):
     def store(self, out: Array, start: int, stop: int) -> None:
         """Puts rows as samples into `out`, and counts what is not finite."""
         self._store(out, start, stop)
+        if self.picture.output.is_looked_at:
+            samples = out[..., :-1] if self.picture.has_alpha else out
+            self.picture.tally.greatest = max(self.picture.tally.greatest, float(samples.max(initial=0)))
         nodata = self.picture.chain.nodata
         absent = nodata is not None and np.isnan(nodata)
         self.picture.tally.add(0, 0, int(np.isinf(out).sum()) if absent else nonfinite(out))

@@ -63,6 +63,42 @@ def test_processes_that_are_started_afresh(here: Path, monkeypatch: pytest.Monke
         assert Path(f"fresh/{number}.png").read_bytes() == Path(f"here/{number}.png").read_bytes()
 
 
+_SCRIPT = """
+from convcli.batch.workers import pool
+from convcli.cli import run
+print("begun", flush=True)
+pool.can_fork = lambda: False
+print(run(["apply", "0.png", "1.png", "-k", "sharpen", "-o", "out/", "-j", "2", "--quiet"]))
+"""
+
+
+@pytest.mark.parametrize("form", ["file", "module", "stdin"])
+def test_a_script_without_a_guard_is_not_run_again(here: Path, form: str) -> None:
+    for number in range(2):
+        save(Path(f"{number}.png"), noise(24, 32, 3, seed=number))
+    Path("script.py").write_text(_SCRIPT)
+    arguments = {"file": ["script.py"], "module": ["-m", "script"], "stdin": ["-"]}[form]
+    quiet = environment(PYTHONWARNINGS="ignore::ResourceWarning")  # codecs keep a file as long as their process lives
+    done = subprocess.run(
+        [sys.executable, *arguments], input=_SCRIPT, capture_output=True, text=True, env=quiet, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "begun\n0\n", "")
+    assert {path.name for path in Path("out").iterdir()} == {"0.png", "1.png"}
+
+
+def test_processes_that_may_start_none_say_so(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import multiprocessing
+
+    monkeypatch.setattr(pool, "can_fork", lambda: False)
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    for number in range(2):
+        save(Path(f"{number}.png"), noise(24, 32, 3, seed=number))
+    line = ["apply", "0.png", "1.png", "-k", "sharpen", "-o", "out/", "--quiet"]
+    refused = run(*line, "-j2")
+    assert refused.code == 1 and len(refused.errors()) == 1 and "  hint: --jobs 1 needs none\n" in refused.err
+    assert run(*line, "-j1", "-f").code == 0
+
+
 def test_stdin_among_several_inputs(here: Path) -> None:
     picture = save(Path("a.png"), noise(9, 8, 3)).read_bytes()
     result = spawn("apply", "a.png", "-", "-k", "identity", "-o", "out/", "-j2", stdin=picture)

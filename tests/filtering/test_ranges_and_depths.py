@@ -116,3 +116,31 @@ def test_what_was_chosen_is_told(tmp_path: Path) -> None:
     save(tmp_path / "n.png", noisy)
     done = run("apply", str(tmp_path / "n.png"), "-k", "scharr-x", "-o", str(tmp_path / "s.png"))
     assert "% too high" in done.err and "--range abs" not in done.err
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "int32", "uint32"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_samples_that_come_out_dark_are_told(dtype: str, alpha: bool) -> None:
+    top = np.iinfo(dtype).max
+    treatment = Treatment() if alpha else Treatment(alpha="none")
+    for share, told in ((0.01, True), (0.12, True), (0.2, False), (1.0, False)):
+        pixels = np.full((20, 30, 4), top, dtype)
+        pixels[..., :3] = int(top * share)
+        if not alpha:
+            pixels = pixels[..., :3]
+        for fields in ({"depth": "8"}, {"depth": "8", "range": "rescale"}, {}, {"depth": "float"}):
+            notes = filter_pixels(pixels, Chain([convcli.load("box")], **fields), treatment).notes
+            assert bool(notes) == (told and fields == {"depth": "8"})
+            for note in notes:
+                assert note.startswith(f"its greatest sample is {round(255 * share)} of 255, since white of {dtype} is")
+
+
+def test_rows_know_the_greatest_of_all(tmp_path: Path) -> None:
+    dark = RNG.integers(0, 4000, (1500, 1500), np.uint16)
+    for brightest, told in ((4000, True), (65535, False)):
+        dark[700:720, 700:720] = brightest
+        save(tmp_path / "x.tif", dark)
+        line = ["apply", str(tmp_path / "x.tif"), "-k", "box", "--depth", "8", "-o", str(tmp_path / "y.tif"), "-f"]
+        done = run(*line, "--report")
+        assert "in 2 bands" in done.err or "in 3 bands" in done.err
+        assert ("its greatest sample is 16 of 255" in done.err) == told

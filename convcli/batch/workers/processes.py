@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 from convcli.batch.workers import interrupts
@@ -135,7 +136,9 @@ class Spawned(_Process):
         self.connection, theirs = context.Pipe()
         super().__init__(self.connection.send_bytes)
         self._process = context.Process(target=_spawned, args=(theirs, os.getpid(), serve, values), daemon=True)
-        with signals_held():
+        if multiprocessing.current_process().daemon:
+            raise OSError("this process is a daemonic one of multiprocessing, which may start none")
+        with signals_held(), _hidden_main():
             self._process.start()
         theirs.close()
 
@@ -179,6 +182,21 @@ class _Connection:
 
     def pending(self) -> bool:
         return bool(self._connection.poll())
+
+
+@contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Hides the script that runs from multiprocessing, which would run it again in the new process.
+
+    Nothing that travels there is of the script; without a guard (`if __name__ == "__main__"`) it would start all of its
+    work anew.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _spawned(connection: Any, parent: int, serve: Serve, values: tuple[Any, ...]) -> None:
