@@ -49,42 +49,98 @@ class Blend:
         """The same for one channel, the last axis of its results."""
         return Blend(self.x[..., channel : channel + 1], self.gain, self.threshold, self.share)
 
-    def of(self, band: Floats) -> Floats:
-        """`band`, results for all of `x`, mixed with it: in scratch memory."""
-        out = scratch("blended", band.shape, band.dtype)
-        mixed(out, self.x, band, self.gain, self.threshold, self.share)
-        return out
+    def of(self, band: Floats) -> tuple[Floats, Array | None]:
+        """`band`, results for all of `x`, mixed with it, as rows of samples; it is used up.
+
+        And, as bytes, which of them stay as they are in `x`, whatever was made of them; None where none do.
+        """
+        return _mixed(band, self.x, self.gain, self.threshold, self.share)
 
 
 def mixed(out: Floats, x: Array, y: Floats, gain: float, threshold: float = 0.0, share: Array | None = None) -> None:
     """`out = x + gain * share * (y - x)` where `|y - x| >= threshold`, else `x`; `out` may be `y`.
 
     `x` and `y` are `(*spatial, channels)`, `share` is `(*spatial, 1)`, of integers in parts of their white. Where that
-    or `gain` is 0, `x` stays whatever `y` is.
+    or `gain` is 0, `x` stays whatever `y` is; where nothing lessens the change, `y` does.
     """
-    if not gain:
-        np.copyto(out, x)
-        return
-    if x.dtype != out.dtype:
-        x, samples = scratch("blended samples", x.shape, out.dtype), x
-        np.copyto(x, samples)
-    np.subtract(y, x, out=out)
+    if out is not y:
+        np.copyto(out, y)
+    results, stays = _mixed(out, x, gain, threshold, share)
+    if stays is not None:
+        restore(results, x, stays)
+    if not np.may_share_memory(results, out):
+        np.copyto(out, results.reshape(out.shape))
+
+
+def restore(out: Array, x: Array, stays: Array) -> None:
+    """Puts samples of `x` into `out`, rows of samples, where bytes of the same shape are not 0."""
+    x, words = _as_rows(x, "stays", out.dtype), max(1, out.itemsize // 4)
+    kind = np.dtype(f"u{out.itemsize}" if out.itemsize < 4 else np.float32)
+    # OpenCV copies words of 8 bytes one by one, and knows some dtypes alone.
+    cv2.copyTo(x.view(kind), _per_sample(stays, words, "words"), out.view(kind))
+
+
+def _mixed(y: Floats, x: Array, gain: float, threshold: float, share: Array | None) -> tuple[Floats, Array | None]:
+    """As `Blend.of`: calls that take a tenth of a nanosecond per sample, on what stays in the cache."""
+    results, samples = _as_rows(y, "results", y.dtype), _as_rows(x, "samples", y.dtype)
+    shares = _Shares.of(share, gain, y.dtype)
+    if shares is None:
+        np.copyto(results, samples)
+        return results, None
+    stays = None if shares.none is None else _per_sample(shares.none, y.shape[-1], "none")
     if threshold:
-        # As 0 and 1, by one call: numpy takes five times as long for comparisons and what is chosen by them.
-        large = np.abs(out, out=scratch("large changes", out.shape, out.dtype))
-        flat = large.reshape(len(large), -1)
-        below = np.nextafter(out.dtype.type(threshold), out.dtype.type(0))
-        cv2.threshold(flat, float(below), 1, cv2.THRESH_BINARY, dst=flat)
-        np.multiply(out, large, out=out)
-    if gain != 1:
-        np.multiply(out, out.dtype.type(gain), out=out)
-    if share is not None:
-        # numpy is slow where an innermost axis of three is stretched.
-        top = 1.0 if share.dtype.kind == "f" else limits(share.dtype)[1]
-        plane = np.divide(share, top, dtype=out.dtype).reshape(-1, share.shape[-2])
-        shares = cv2.merge([plane] * out.shape[-1]).reshape(out.shape)
-        np.multiply(out, shares, out=out)
-        changes = out.reshape(-1)
-        if not np.isfinite(np.dot(changes, changes)):  # in a third of the time that their sum takes
-            np.copyto(out, 0, where=shares < NOTHING)
-    np.add(out, x, out=out)
+        change = cv2.absdiff(results, samples, scratch("changes", results.shape, y.dtype))
+        small = np.less(change, y.dtype.type(threshold), out=scratch("small changes", results.shape, bool))
+        stays = small.view(np.uint8) if stays is None else np.bitwise_or(small.view(np.uint8), stays, out=stays)
+    if shares.partial is not None:
+        np.subtract(results, samples, out=results)
+        each = _per_sample(shares.partial, y.shape[-1], "each")
+        if x.dtype != y.dtype:  # the samples are ours
+            cv2.accumulateProduct(results, each, samples)
+            return samples, stays
+        np.multiply(results, each, out=results)
+        np.add(results, samples, out=results)
+    elif gain != 1:
+        np.subtract(results, samples, out=results)
+        cv2.scaleAdd(results, gain, samples, results)
+    return results, stays
+
+
+@record(kw_only=False)
+class _Shares:
+    """Where shares of a mask are `none`, as bytes, and all of them times the gain, unless they are 0 and 1 alone."""
+
+    none: Array | None = None
+    partial: Floats | None = None
+
+    @classmethod
+    def of(cls, share: Array | None, gain: float, dtype: DTypeLike) -> _Shares | None:
+        """None where nothing of the results is to be seen."""
+        if share is None or not gain:
+            return cls() if gain else None
+        top = share.dtype.type(1 if share.dtype.kind == "f" else limits(share.dtype)[1])
+        none = share < (NOTHING if share.dtype.kind == "f" else 1)
+        hidden, shown = np.count_nonzero(none), np.count_nonzero(share == top)
+        if hidden == share.size:
+            return None
+        partial = None
+        if hidden + shown < share.size:
+            partial = np.divide(share, top, out=scratch("shares", share.shape, dtype), dtype=dtype)
+            partial *= partial.dtype.type(gain)
+        return cls(none.view(np.uint8) if hidden else None, partial)
+
+
+def _as_rows(array: Array, name: str, dtype: DTypeLike) -> Array:
+    """`(*spatial, channels)` as `(rows, samples)` of `dtype`: a view where that is possible."""
+    if array.dtype != dtype or not array.flags.c_contiguous:
+        array, samples = scratch(name, array.shape, dtype), array
+        np.copyto(array, samples)
+    return array.reshape(len(array), -1)
+
+
+def _per_sample(plane: Array, channels: int, name: str) -> Array:
+    """A plane `(rows, ...)` as rows of samples: numpy is slow at stretching an innermost axis of three."""
+    plane = plane.reshape(len(plane), -1)
+    if channels == 1:
+        return plane
+    return cv2.merge([plane] * channels, scratch(name, (*plane.shape, channels), plane.dtype)).reshape(len(plane), -1)

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.dtypes import limits, per_channel, rectify
+from convcli.engine.effect import restore
+from convcli.engine.memory import scratch
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -59,8 +61,8 @@ OVERFLOW = 1 << 30
 _DEPTHS: dict[np.dtype[Any], int] = {np.dtype(np.uint16): cv2.CV_16U, np.dtype(np.int16): cv2.CV_16S}
 
 
-#: Bytes of results that are mixed with samples at a time: they, and what is made of them, stay in a core's cache.
-_BLENDED_BYTES = 1 << 19
+#: Bytes of results that are mixed with samples at a time: as bands mostly are, whose calls are long then.
+_BLENDED_BYTES = 1 << 21
 
 
 class Tally:
@@ -171,15 +173,25 @@ class Sink:
             view += bias
         if self._curve is not None:
             self._curve.bend(band, planes=planes)
+        stays = None
         if blend is not None:
-            band = blend.of(band)
+            band, stays = blend.of(band)
+            if stays is not None and not (
+                self._unchanged and target.dtype == blend.x.dtype and _rows(target).ndim == 2
+            ):
+                restore(band, blend.x, stays)
+                stays = None
+            band = band.reshape(target.shape)
         band = self._storage.ranged(band)
         if band.__array_interface__["data"] == target.__array_interface__["data"]:
             return  # it was made there
         if target.dtype.kind == "f" or band.dtype == target.dtype:
             target[...] = band
-            return
-        self.tally.add(*store_rounded(band, target, counted=self._counted, reach=self._reach))
+        else:
+            counts = store_rounded(band, target, counted=self._counted, reach=self._reach, ignored=stays)
+            self.tally.add(*counts)
+        if blend is not None and stays is not None:
+            restore(_rows(target), blend.x, stays)
 
 
 def rounding(dtype: DTypeLike, reach: tuple[float, float]) -> Callable[[Floats], Array] | None:
@@ -202,12 +214,14 @@ def _is_within(reach: tuple[float, float] | None) -> bool:
 
 
 def store_rounded(
-    band: Array, target: Array, *, counted: bool = True, reach: tuple[float, float] | None = None
-) -> tuple[int, int, int]:
+    band: Array, target: Array, *, counted: bool = True, reach: tuple[float, float] | None = None,
+    ignored: Array | None = None,
+) -> tuple[int, int, int]:  # fmt: skip
     """Writes `band` to the integers of `target`, rounded half to even and cut off at their limits, never wrapped.
 
     The band is used up. Returns how many samples were below, above and not finite (NaN is kept as 0); zeros unless
-    `counted`. All samples are finite, and none is beyond `reach`, where that is known.
+    `counted`. All samples are finite, and none is beyond `reach`, where that is known. Those that are `ignored`, bytes
+    that are not 0, count for nothing.
     """
     flat, stored = _rows(band), _rows(target)
     if flat.shape != stored.shape:
@@ -216,25 +230,32 @@ def store_rounded(
         _round_magnitudes(flat, stored)
         return 0, 0, 0
     low, high = limits(target.dtype)
+    heeded = None if ignored is None else np.equal(ignored, 0, out=scratch("heeded", flat.shape, bool))
     least, greatest = reach if reach and not counted else (float(flat.min()), float(flat.max()))
     # Where floats have gaps, the limit among them lies above the one of the integers: it is cut off, too.
     edge = float(flat.dtype.type(high))
     gap = edge > high
     below = above = nonfinite = 0
-    if not (np.isfinite(least) and np.isfinite(greatest)):
-        nonfinite = int(flat.size - np.count_nonzero(np.isfinite(flat)))
+    finite = np.isfinite(least) and np.isfinite(greatest)
+    if not finite:
+        nonfinite = _count(~np.isfinite(flat), heeded)
         flat = np.nan_to_num(flat, nan=0.0, posinf=np.inf, neginf=-np.inf)
-    if counted and (least < low - 0.5 or nonfinite):
-        below = int(np.count_nonzero(flat < low - 0.5))
-    if counted and (greatest > high + 0.5 or nonfinite or gap):
-        above = int(np.count_nonzero(flat >= edge if gap else flat > high + 0.5))
+    if counted and (least < low - 0.5 or not finite):
+        below = _count(flat < low - 0.5, heeded)
+    if counted and (greatest > high + 0.5 or not finite or gap):
+        above = _count(flat >= edge if gap else flat > high + 0.5, heeded)
     wide = max(-least, greatest) >= OVERFLOW
-    if nonfinite or wide or not _opencv_rounds(flat, stored, least):
+    if not finite or wide or not _opencv_rounds(flat, stored, least):
         fitting = np.nextafter(flat.dtype.type(edge), flat.dtype.type(0)) if gap else high
         np.copyto(stored, np.clip(np.rint(flat), low, fitting), casting="unsafe")
         if gap:
             stored[flat >= edge] = high
     return below, above, nonfinite
+
+
+def _count(those: Array, heeded: Array | None) -> int:
+    """How many of `those` there are among what is `heeded`."""
+    return int(np.count_nonzero(those if heeded is None else np.logical_and(those, heeded, out=those)))
 
 
 def _rows(array: Array) -> Array:

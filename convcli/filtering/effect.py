@@ -148,8 +148,10 @@ class Effect:
 
     def _of_picture(self, height: int, width: int, rows: slice, columns: slice) -> Node:
         shares = self._shares(height, width)
-        inside: Array = np.zeros((height, width, 1), shares.dtype)
-        inside[rows, columns, 0] = shares[rows, columns]
+        inside = shares[..., None]
+        if (rows, columns) != (slice(0, height), slice(0, width)):
+            inside = np.zeros_like(inside)
+            inside[rows, columns, 0] = shares[rows, columns]
         node = InMemory(inside)
         if not self.feather and shares.dtype.kind != "f":
             return node

@@ -10,6 +10,8 @@ import pytest
 from scipy import ndimage
 
 import convcli
+from convcli import engine
+from convcli.engine.sink import Sink
 from convcli.filtering.chain import Chain
 from convcli.filtering.steps import filter_pixels
 
@@ -110,3 +112,26 @@ def test_single_columns_that_a_stride_leaves_are_rounded() -> None:
         layout = "yxc"[: x.ndim]
         exact = kernel.apply(x.astype(float), layout)
         assert np.abs(kernel.apply(x, layout) - np.clip(np.rint(exact), 0, 255)).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.int32, np.int64])
+@pytest.mark.parametrize("absent", [np.nan, np.inf, -9e15, 1.0])
+def test_samples_that_stay_whatever_is_made_of_them_count_for_nothing(dtype: Any, absent: float) -> None:
+    low, high = engine.limits(dtype)
+    x = np.arange(40).astype(dtype).reshape(2, 20, 1)
+    work = engine.work_dtype(dtype)
+    y = np.full(x.shape, 7.4, work)
+    y[0, :3] = absent
+    y[0, 3:6, 0] = low - 3000.0, 2.0 * high, 12.5
+    y[1, :2] = absent
+    share = np.full((2, 20, 1), 255, np.uint8)
+    share[0, :3] = share[1, :2] = 0
+    share[1, 10:] = 100
+    out = np.empty_like(x)
+    sink = Sink(out).mixing(engine.Blend(x, 1.0, 0.0, share))
+    sink.store(y.copy(), 0)
+    inside = np.where((share > 0) & np.isfinite(y) & (abs(y) < 99), y, x)
+    wanted = np.rint(x + share / 255 * (inside - x)).astype(dtype)
+    wanted[0, 3:6, 0] = low, high, 12
+    assert np.array_equal(out, wanted)
+    assert (sink.tally.below, sink.tally.above, sink.tally.nonfinite) == (1, 1, 0)
