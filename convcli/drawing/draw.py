@@ -63,11 +63,11 @@ def steps(
     if len(size) != len(kernel.axes) or min(size) < 1:
         sizes = "x".join(map(str, size))
         raise UsageError(f"the kernel moves along {','.join(kernel.axes)}; '{sizes}' is no size for it")
-    still = frame is not None
     if stamps:
-        scene = seen_from_input.figure(kernel, size, array, title=title, still=still)
+        scene = seen_from_input.figure(kernel, size, array, title=title, still=frame is not None)
     else:
-        scene = moving.figure(kernel, size, array, title=title, filter=filter, still=still)
+        only = None if frame is None else frame - 1
+        scene = moving.figure(kernel, size, array, title=title, filter=filter, only=only)
     if seconds is not None:
         scene = dataclasses.replace(scene, seconds=seconds)
     drawn = Drawing(scene=scene, **look)

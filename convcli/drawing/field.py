@@ -11,8 +11,9 @@ import numpy as np
 from convcli.drawing.images import window_of
 from convcli.drawing.parts import PAD, header, heading
 from convcli.drawing.response import colour_map
-from convcli.drawing.scene import Box, Picture, Scene, Text
+from convcli.drawing.scene import Box, Picture, Scene, Text, shifted
 from convcli.drawing.taps import flat_weights
+from convcli.engine.borders import source_indices
 from convcli.engine.geometry import Scatter, Window, extent
 from convcli.errors import ShapeError, UsageError
 from convcli.networks.placed import INPUT, Flow, Placed, place_kernel
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: The side of each of the two pictures, at most, and pixels around the field.
 SIDE, _MARGIN = 380.0, 3
+#: The longer side of the whole picture, and how wide the text above the others is.
+_WHOLE, _TEXT = 220.0, 250.0
 #: Pixels a side that a field may have, and the least part of a pixel that is read between others.
 MOST, _LEAST = 4096, 1e-6
 
@@ -58,7 +61,24 @@ def figure(
     high, wide = counted.shape
     ranges = [(top - _MARGIN, top + high + _MARGIN), (left - _MARGIN, left + wide + _MARGIN)]
     part = window_of(picture, ranges, kernels[0].border)
-    return _drawn(name, part, (np.maximum(counted, 0), touched > 0.5), point)
+    return _drawn(
+        name,
+        _whole(picture, ranges),
+        part,
+        (np.maximum(counted, 0), touched > 0.5),
+        [f"y {point[0]}, x {point[1]}", _simplified(layers)],
+    )
+
+
+def _simplified(layers: Sequence[Placed]) -> str:
+    """What of the layers is not followed back, but counted as a whole or left out."""
+    kernels = [layer.kernel for layer in layers if layer.kernel]
+    parts = {
+        "of filters the mean of absolute weights counts": any(kernel.channels for kernel in kernels),
+        "of pools and joins all that they read": len(kernels) < len(layers),
+        "activations are left out": any(one.activation for one in layers) or any(k.activation for k in kernels),
+    }
+    return ", ".join(text for text, holds in parts.items() if holds)
 
 
 def placed(kernels: Sequence[Kernel], size: Sequence[int]) -> list[Placed]:
@@ -102,8 +122,26 @@ def counts(layers: Sequence[Placed], point: Sequence[int], *, alike: bool = Fals
             high, wide = before[0].shape
             raise UsageError(f"one output sees {high} x {wide} pixels; at most {MOST} a side are drawn")
         for source in layer.inputs:
-            seen[source] = _together(seen[source], before) if source in seen else before
+            inside = before if source == INPUT else _folded(before, layer.size_in, kernel.border if kernel else "zero")
+            seen[source] = _together(seen[source], inside) if source in seen else inside
     return seen[INPUT]
+
+
+def _folded(seen: Seen, size: Sequence[int], border: str) -> Seen:
+    """What is seen of outputs of a layer: of those beyond its edges, the ones that the border shows in their place.
+
+    Beyond the edges of the picture itself fields go on, where what the border shows is drawn.
+    """
+    grid, corner = seen
+    for axis, (first, n) in enumerate(zip(corner, size, strict=True)):
+        if first >= 0 and first + grid.shape[axis] <= n:
+            continue
+        shown = source_indices(np.arange(first, first + grid.shape[axis]), n, border)
+        folded = np.zeros([n if k == axis else m for k, m in enumerate(grid.shape)])
+        there = shown >= 0
+        np.add.at(np.moveaxis(folded, axis, 0), shown[there], np.moveaxis(grid, axis, 0)[there])
+        grid, corner = folded, (corner[0] * axis, corner[1] * (1 - axis))
+    return grid, corner
 
 
 def _together(one: Seen, other: Seen) -> Seen:
@@ -119,13 +157,12 @@ def _together(one: Seen, other: Seen) -> Seen:
 def _before_deformable(
     grid: Floats, corner: tuple[int, int], weights: Floats, kernel: Deformable, size: Sequence[int], *, alike: bool
 ) -> Seen:
-    """What outputs, those beyond the edges aside, see where offsets take their taps: four pixels each."""
+    """What outputs see where offsets take their taps: four pixels each."""
     if kernel.mask is not None or kernel.packed:
         fact = f"kernel '{kernel.name}' has a mask, which weighs taps for each output"
         raise UsageError(fact, hint=f"convcli draw taps {kernel.name} PICTURE")
     windows = kernel.windows(size, "yx")
-    parts = [slice(max(0, at), min(at + n, w.length)) for at, n, w in zip(corner, grid.shape, windows, strict=True)]
-    grid = grid[tuple(slice(part.start - at, part.stop - at) for part, at in zip(parts, corner, strict=True))]
+    parts = [slice(at, at + n) for at, n in zip(corner, grid.shape, strict=True)]
     shifts = kernel.displacements(size, parts[0], parts[1])
     plain = [np.array([w.places(o) for o in range(*part.indices(w.length))]).T
              for w, part in zip(windows, parts, strict=True)]  # fmt: skip
@@ -179,28 +216,44 @@ def _before_transposed(grid: Floats, corner: tuple[int, int], weights: Floats, w
     return load(strided).apply(grid, "yx"), (firsts[0], firsts[1])
 
 
+def _whole(picture: Any, ranges: Sequence[tuple[int, int]]) -> list[Any]:
+    """The picture from (PAD, 0) on, with a frame around what of rows and columns lies on it."""
+    zoom = _WHOLE / max(picture.shape[:2])
+    sides = zip(ranges, picture.shape, strict=False)
+    (top, bottom), (left, right) = ([zoom * min(max(0, at), n) for at in pair] for pair, n in sides)
+    frame = {"x": PAD + left, "y": top, "w": right - left, "h": bottom - top}
+    return [
+        Picture(x=PAD, y=0, w=zoom * picture.shape[1], h=zoom * picture.shape[0], pixels=picture, smooth=True),
+        Box(**frame, stroke="marked", width=3), Box(**frame, stroke="mark", width=1.4),
+    ]  # fmt: skip
+
+
 def _drawn(
-    name: str, part: Any, seen: tuple[Floats, Any], point: Sequence[int]
+    name: str, whole: list[Any], part: Any, seen: tuple[Floats, Any], said: Sequence[str]
 ) -> Scene:  # fmt: skip
-    """The figure of what is `seen` of a `part` of the picture, which reaches a little further."""
+    """The figure of what is `seen` of a `part` of the picture, which reaches a little further, with the `whole` at the
+    left; the output's place and what else is to be said."""
     counted, touched = seen
     high, wide = counted.shape
-    share = f"{high}×{wide} pixels, and reads {touched.mean():.0%} of them"
-    lines = [f"the output at y {point[0]}, x {point[1]} sees {share}"]
+    place, more = said
+    lines = [f"the output at {place} sees {high}×{wide} pixels, and reads {touched.mean():.0%} of them", more]
     heads, top, width = header(name, lines)
     weight = np.zeros(part.shape[:2])
     weight[_MARGIN : _MARGIN + high, _MARGIN : _MARGIN + wide] = counted / (counted.max() or 1)
     zoom = SIDE / max(weight.shape)
     w, h = weight.shape[1] * zoom, weight.shape[0] * zoom
     lit = np.rint(part * (0.22 + 0.78 * np.sqrt(weight))[..., None]).astype(np.uint8)
-    y, items, fine = top + 20, list(heads), zoom < 2
+    y, items, fine = top + 20, [*heads, *(shifted(item, 0, top + 20) for item in whole)], zoom < 2
+    apart = max(w, _TEXT) + 30
+    left, below = (max(item.x + item.w for item in whole) + 30, y + max(item.y + item.h for item in whole))
+    items.append(Text(x=PAD, y=y - 8, text="where that is", role="faint", anchor="start"))
     panels = (("the picture, as bright as it counts", lit), ("how much each pixel counts; blue: 0", colour_map(weight)))
-    for x, (text, pixels) in zip((PAD, PAD + w + 30), panels, strict=True):
+    for x, (text, pixels) in zip((left, left + apart), panels, strict=True):
         items.append(Text(x=x, y=y - 8, text=text, role="faint", anchor="start"))
         items.append(Picture(x=x, y=y, w=w, h=h, pixels=pixels, smooth=fine))
         edge = {"x": x + _MARGIN * zoom, "y": y + _MARGIN * zoom, "w": wide * zoom, "h": high * zoom}
         items.append(Box(**edge, stroke="mark", dashed=True, width=1.5, note=lines[0]))
     return Scene(
-        width=max(PAD + 2 * w + 30 + PAD, width, PAD + w + 30 + 240), height=y + h + PAD, items=tuple(items),
-        title=f"Receptive field of {name}", about=f"{lines[0]}.",
+        width=max(left + 2 * apart - 30 + PAD, width), height=max(y + h, below) + PAD, items=tuple(items),
+        title=f"Receptive field of {name}", about=f"{'; '.join(filter(None, lines))}.",
     )  # fmt: skip

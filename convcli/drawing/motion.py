@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from convcli.drawing.strips import FLAT, Strip, sum_in_words
+from convcli.drawing.strips import FLAT, Strip, check_places, sum_in_words
 from convcli.engine.geometry import Scatter, constant
 from convcli.errors import ShapeError, UsageError
 from convcli.ops import tensors
@@ -25,7 +25,10 @@ MOST_CHANNELS: Final = 8
 class Motion:
     """A 1-D or 2-D kernel on an input; of a bank, one filter. Outputs are counted row by row."""
 
-    def __init__(self, kernel: Kernel, size: Sequence[int], values: Floats | None, filter: int) -> None:
+    def __init__(
+        self, kernel: Kernel, size: Sequence[int], values: Floats | None, filter: int = 0, only: int | None = None
+    ) -> None:
+        """With `only` what is read in that frame alone is drawn of the border."""
         self.kernel, self.size, self.filter = kernel, tuple(size), filter
         self.flat = len(kernel.axes) == 1
         own = kernel.windows(size, kernel.axes)
@@ -43,17 +46,22 @@ class Motion:
         if inputs > MOST_CHANNELS:
             raise UsageError(f"each filter reads {inputs} channels; steps are drawn of at most {MOST_CHANNELS}")
         self.values = values
-        self.strips = self._strips(((), ()))
+        moves = isinstance(kernel, Deformable)
+        if moves:
+            check_places(max(*self.size, *self.lengths))
+        else:
+            self.strips = self._strips((None, None))
         # Not before there are known to be few.
         self.positions = [(r, c) for r in range(self.lengths[0]) for c in range(self.lengths[1])]
-        if self.deformed:
-            self.strips = self._strips(np.concatenate(self.deformed).reshape(-1, 2).T)
+        self.drawn = [*range(len(self.positions))][slice(None) if only is None else slice(only, only + 1)]
+        if moves:
+            self.strips = self._strips(np.concatenate(self.deformed)[:, self.drawn].reshape(-1, 2).T)
 
-    def _strips(self, ends: Sequence[Sequence[float]] | Floats) -> list[Strip]:
-        """The input along both axes; `ends` are places that are read besides those of undisplaced taps."""
+    def _strips(self, read: Sequence[None] | Floats) -> list[Strip]:
+        """The input along both axes; deformable taps `read` at these places of them."""
         sizes = (1, *self.size) if self.flat else self.size
-        axes = zip(self.windows, sizes, ends, strict=True)
-        return [Strip(window, n, self.kernel.border, more) for window, n, more in axes]
+        axes = zip(self.windows, sizes, read, strict=True)
+        return [Strip(window, n, self.kernel.border, places) for window, n, places in axes]
 
     @cached_property
     def deformed(self) -> list[Floats]:
@@ -116,7 +124,7 @@ class Motion:
         rows, columns = self.strips
         if rows.gaps[row] or columns.gaps[column]:
             return None
-        return (rows.low + row) // rows.step, (columns.low + column) // columns.step
+        return int(rows.places[row]) // rows.step, int(columns.places[column]) // columns.step
 
     def value(self, plane: int, row: int, column: int) -> float | None:
         if self.samples is None:
@@ -136,9 +144,29 @@ class Motion:
         """How taps move over a channel, in places (right, down): all of them alike, or each by itself."""
         rows, columns = self.strips
         if self.deformed:
-            places = self.deformed[plane] - (rows.low, columns.low)
-            return [[(float(x), float(y)) for y, x in tap] for tap in places]
-        return [[(columns.starts[c] - columns.low, rows.starts[r] - rows.low) for r, c in self.positions]]
+            down, right = (strip.at(self.deformed[plane][..., axis]) for axis, strip in enumerate(self.strips))
+            return [list(zip(*tap, strict=True)) for tap in zip(right.tolist(), down.tolist(), strict=True)]
+        return [
+            [
+                (columns.starts[c] - int(columns.places[0]), rows.starts[r] - int(rows.places[0]))
+                for r, c in self.positions
+            ]
+        ]
+
+    def read(self, plane: int) -> dict[tuple[int, int], list[tuple[int, int]]]:
+        """The cells of a channel that deformable taps mix, by row and column, each with the frames in which they do."""
+        frames: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for frame in self.drawn:
+            near = self.deformed[plane][:, frame]
+            ends = [[np.searchsorted(strip.places, end(near[:, axis])).tolist() for end in (np.floor, np.ceil)]
+                    for axis, strip in enumerate(self.strips)]  # fmt: skip
+            for cell in {place for down in ends[0] for right in ends[1] for place in zip(down, right, strict=True)}:
+                before = frames.setdefault(cell, [])
+                if before and before[-1][1] == frame:
+                    before[-1] = before[-1][0], frame + 1
+                else:
+                    before.append((frame, frame + 1))
+        return frames
 
     def sums(self) -> list[str]:
         """The sum of each step in words; none without values."""
@@ -164,7 +192,10 @@ class Motion:
         (rows, columns), (r, c) = self.strips, self.positions[frame]
         gaps = [window.dilation for window in self.windows]
         for plane, i, j in np.ndindex(self.weights.shape):
-            at = (rows.starts[r] - rows.low + i * gaps[0], columns.starts[c] - columns.low + j * gaps[1])
+            at = (
+                rows.starts[r] - int(rows.places[0]) + i * gaps[0],
+                columns.starts[c] - int(columns.places[0]) + j * gaps[1],
+            )
             weight = self.weights[plane, ::-1, ::-1][i, j] if self.transposed else self.weights[plane, i, j]
             sample = self.value(plane, *at)
             if weight and sample is not None and not (rows.gaps[at[0]] or columns.gaps[at[1]]):

@@ -44,7 +44,6 @@ _WIDER: Final = 0x2E80  # from here on characters are square
 _GAMMA: Final = 0.8
 #: Characters of a number in a cell.
 _BRIEF: Final = 6
-_RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -81,18 +80,6 @@ def brief(value: float) -> str:
         return text
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}".replace("-", "−", int(value < 0))
-
-
-def power(value: float) -> str:
-    """A factor as it is written in text: powers of ten that are far from 1 as such.
-
-    >>> power(64), power(1000), power(1e9), power(1e-7)
-    ('64', '1000', '10⁹', '10⁻⁷')
-    """
-    exponent = round(math.log10(value))
-    if 1e-3 < value < 1e6 or not math.isclose(value, 10.0**exponent):
-        return number(value)
-    return "10" + str(exponent).translate(_RAISED)
 
 
 def width_of(text: str, size: float = 12, *, bold: bool = False) -> float:
@@ -200,7 +187,7 @@ class Look:
         """By what the numbers in the cells were multiplied."""
         if self.factor in (0, 1):
             return ", to three digits" * self.rounded
-        return f" × {power(self.factor)}" + " (rounded)" * self.rounded
+        return f" × {brief(self.factor)}" + " (rounded)" * self.rounded
 
 
 def heat(weights: Floats, x: float, y: float, size: float, look: Look, name: Callable[..., str]) -> list[Any]:

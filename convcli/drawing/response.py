@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 
-from convcli.drawing.parts import number, power, width_of
+from convcli.drawing.parts import brief, number, width_of
 from convcli.drawing.scene import Box, Path, Picture, Text
 from convcli.records import record
 
@@ -114,7 +114,7 @@ def gain_plot(lines: Mapping[str, Floats], reach: float, x: float, y: float, w: 
     unit = 10.0 ** math.floor(math.log10(top)) if not _PLAIN[0] <= top < _PLAIN[1] else 1.0
     items: list[Any] = []
     if unit != 1:
-        items.append(Text(x=x - 7, y=y - 12, text=f"× {power(unit)}", size=11, role="faint", anchor="end"))
+        items.append(Text(x=x - 7, y=y - 12, text=f"× {brief(unit)}", size=11, role="faint", anchor="end"))
     for k in range(5):
         at = y + h - h * k / 4
         items.append(Path(points=((x, at), (x + w, at)), stroke="rule"))

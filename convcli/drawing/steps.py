@@ -26,16 +26,16 @@ _BETWEEN: Final = 22  # two channels
 
 def figure(
     kernel: Kernel, size: Sequence[int], values: Floats | None = None, *, title: str | None = None,
-    filter: int = 0, still: bool = False,
+    filter: int = 0, only: int | None = None,
 ) -> Scene:  # fmt: skip
     """The animation of a 1-D or 2-D kernel on an input of `size` per axis; of a bank, that of one filter.
 
     `values` are the samples, `(*size)`, or `(*size, channels)` for a bank: then numbers are drawn, and the sum of each
-    step. With `still` only one frame is wanted, and there may be many.
+    step. Where `only` one frame, counted from 0, is wanted, there may be many.
     """
     check_rank(kernel)
-    check_steps([window.length for window in kernel.windows(size, kernel.axes)], still=still)
-    return _Steps(Motion(kernel, size, values, filter)).scene(heading(kernel, title))
+    check_steps([window.length for window in kernel.windows(size, kernel.axes)], still=only is not None)
+    return _Steps(Motion(kernel, size, values, filter, only)).scene(heading(kernel, title))
 
 
 class _Steps:
@@ -55,8 +55,8 @@ class _Steps:
             lines.append(f"filter {self.motion.filter} of {kernel.channels[1]}, which reads {which}")
         heads, top, wide = header(name, lines)
         self.x0, self.y0 = float(PAD), top + 26
-        self.high = len(self.motion.strips[0]) * self.cell
-        self.x1 = self.x0 + len(self.motion.strips[1]) * self.cell
+        self.high = self.motion.strips[0].span * self.cell
+        self.x1 = self.x0 + self.motion.strips[1].span * self.cell
         self.total = len(self.motion.weights) * (self.high + _BETWEEN) - _BETWEEN
         between, self.xo = self._kernel()
         self.yo = self.y0 + max(0.0, (self.total - self.motion.lengths[0] * self.cell) / 2)
@@ -90,22 +90,48 @@ class _Steps:
         for plane, top in self._planes():
             many = len(self.motion.weights) > 1
             label = "input" + f", channel {self.motion.first + plane}" * many
-            middle = (self.x0 + self.x1) / 2
+            middle = self.x0 + columns.middle * self.cell
             cells.append(Text(x=middle, y=top - 8, text=label, size=11 if many else 13, bold=True, role="inputline"))
-            for r, down in enumerate(rows.kinds):
-                for c, right in enumerate(columns.kinds):
-                    kind, x, y = kind_of(down, right), self.x0 + c * self.cell, top + r * self.cell
-                    value, note = self.motion.value(plane, r, c), ""
-                    if value is not None:
-                        place = self.motion.place(r, c)
-                        name = f"input[{place[0]}, {place[1]}]" if place else "put between the samples"
-                        note = f"{name} = {value:.6g}"
-                        numbers.append(in_cell(brief(value), x, y, self.cell, note=note))
-                    elif self.motion.transposed and kind == "input":
-                        half = self.cell / 2
-                        numbers.append(Dot(x=x + half, y=y + half, r=self.cell * 0.13, fill="inputline"))
-                    cells.append(_place(kind, x, y, self.cell, note))
+            read = self.motion.read(plane) if self.motion.deformed else None
+            for r, (down, row) in enumerate(rows.cells):
+                for c, (right, column) in enumerate(columns.cells):
+                    kind = kind_of(row, column)
+                    always = kind != "border" or read is None
+                    for frames in [None] if always or read is None else read.get((r, c), []):
+                        x, y = self.x0 + right * self.cell, top + down * self.cell
+                        box, text = self._cell(plane, (r, c), kind, (x, y), frames)
+                        cells.append(box)
+                        numbers += text
+            cells += self._left_out(top)
         return cells, numbers
+
+    def _left_out(self, top: float) -> list[Any]:
+        """Marks where rows and columns that no tap reads are left out, in the middle of the input's."""
+        rows, columns = self.motion.strips
+        marks = [(columns.middle, at, 0, 1, f"{count} rows") for at, count in rows.left_out()]
+        marks += [(at, rows.middle, 1, 0, f"{count} columns") for at, count in columns.left_out()]
+        return [
+            Dot(x=self.x0 + right * self.cell + 6 * k * across, y=top + down * self.cell + 6 * k * along, r=1.7,
+                fill="faint", note=f"{what} that no tap reads")
+            for right, down, across, along, what in marks for k in (-1, 0, 1)
+        ]  # fmt: skip
+
+    def _cell(
+        self, plane: int, at: tuple[int, int], kind: str, corner: tuple[float, float], frames: Any
+    ) -> tuple[Box, list[Any]]:
+        """A cell of the input, and its number."""
+        x, y = corner
+        value = self.motion.value(plane, *at)
+        if value is not None:
+            place = self.motion.place(*at)
+            name = f"input[{place[0]}, {place[1]}]" if place else "put between the samples"
+            note = f"{name} = {value:.6g}"
+            number = in_cell(brief(value), x, y, self.cell, note=note, frames=frames)
+            return _place(kind, x, y, self.cell, note=note, frames=frames), [number]
+        half, dots = self.cell / 2, []
+        if self.motion.transposed and kind == "input":
+            dots = [Dot(x=x + half, y=y + half, r=self.cell * 0.13, fill="inputline")]
+        return _place(kind, x, y, self.cell, frames=frames), dots
 
     def _kernel(self) -> tuple[list[Any], float]:
         """The weights between input and output, where there are numbers; and where the output begins."""
@@ -137,11 +163,11 @@ class _Steps:
         if self.motion.values is not None or self.motion.deformed:
             return []
         items: list[Any] = []
-        (high, wide), size = self.motion.span(), self.cell
+        (high, wide), size, moves = self.motion.span(), self.cell, self.motion.moves(0)[0]
         for frame, (r, c) in enumerate(self.motion.positions):
             for _, top in self._planes():
-                left = self.x0 + (self.motion.strips[1].starts[c] - self.motion.strips[1].low + wide) * size
-                up = top + (self.motion.strips[0].starts[r] - self.motion.strips[0].low) * size
+                right, down = moves[frame]
+                left, up = self.x0 + (right + wide) * size, top + down * size
                 x, y = self.xo + c * size, self.yo + r * size
                 points = ((left, up), (x, y), (x, y + size), (left, up + high * size))
                 items.append(Path(points=points, fill="tap", opacity=0.16, closed=True, frames=(frame, frame + 1)))
@@ -214,6 +240,8 @@ class _Steps:
             words.append("small: zeros put between" + "; dots: samples" * (self.motion.values is None))
         if self.motion.deformed:
             words.append("dots: taps, which lie between samples and mix these bilinearly")
+            if any(strip.left_out() for strip in self.motion.strips):
+                words.append("three points: rows or columns that no tap reads are left out")
         if self.motion.masked and self.motion.values is not None:
             words.append("what they read is multiplied by the mask before it is weighed")
         items = [
@@ -232,13 +260,13 @@ class _Steps:
         return items, max((width_of(text, 14) for text in texts), default=0.0)
 
 
-def _place(kind: str, x: float, y: float, size: float, note: str) -> Box:
+def _place(kind: str, x: float, y: float, size: float, **look: Any) -> Box:
     if kind == "input":
-        return cell(x, y, size, fill="input", stroke="inputline", note=note)
+        return cell(x, y, size, fill="input", stroke="inputline", **look)
     if kind == "border":
-        return cell(x, y, size, fill="ghost", stroke="ghostline", dashed=True, note=note)
+        return cell(x, y, size, fill="ghost", stroke="ghostline", dashed=True, **look)
     inset = size * 0.22
     return Box(
         x=x + inset, y=y + inset, w=size - 2 * inset, h=size - 2 * inset, radius=3, stroke="ghostline", dashed=True,
-        note=note,
+        **look,
     )  # fmt: skip

@@ -14,44 +14,80 @@ from convcli.engine.geometry import Gather, Scatter, Window, extent
 from convcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from convcli.drawing.parts import Floats
     from convcli.ops import Kernel
 
 #: Places along an axis, and steps, that can be followed by eye.
 MOST_PLACES, MOST_STEPS = 40, 400
+#: How wide, in cells, a mark is for places that are left out.
+_LEFT_OUT: Final = 0.7
 #: The window of an axis that a kernel doesn't have.
 FLAT: Final = Gather(1, 1, 1, 0, 1)
 
 
 class Strip:
-    """The input along one axis as outputs see it: from `low` to below `high`, samples `step` places apart.
+    """The input along one axis as outputs see it, samples `step` places apart: the `places` that are drawn, ascending.
 
     `kinds` are "input", "border" (the rule's samples) or "gap" (zeros between the samples of a transposed kernel),
     `sources` the sample that each place shows, or -1 for a zero. `starts` is the first place of each output's taps.
     """
 
-    def __init__(self, window: Window, n: int, border: str, more: Sequence[float] = ()) -> None:
-        """`more` are places that are read besides, by deformable taps."""
+    def __init__(self, window: Window, n: int, border: str, read: Floats | None = None) -> None:
+        """`read` are the places that deformable taps read: besides the input only these are drawn."""
         transposed = isinstance(window, Scatter)
         self.step = window.stride if transposed else 1
         reach, step = window.dilation * (window.taps - 1), 1 if transposed else window.stride
         first = window.before - reach if transposed else -window.before
         last = first + (window.length - 1) * step
-        far = [math.floor(place) for place in more] + [math.ceil(place) for place in more]
-        self.low = min(0, first, *far)
-        self.high = max((n - 1) * self.step, last + reach, *far) + 1
-        if self.high - self.low > MOST_PLACES:
-            fact = f"{self.high - self.low} places along an axis; at most {MOST_PLACES} can be told apart"
-            raise UsageError(fact, hint="--size 8x8, or less padding, dilation or stride")
         self.starts = range(first, last + 1, step)
-        places = np.arange(self.low, self.high)
+        if read is None:
+            low, high = min(0, first), max((n - 1) * self.step, last + reach) + 1
+            check_places(high - low)
+            places = np.arange(low, high)
+        else:
+            places = np.unique(np.concatenate([np.arange(n), np.floor(read), np.ceil(read)])).astype(np.int64)
+            check_places(len(places), hint="--frame N for what one step reads, or --size 4x4")
+        #: Where places lie, in cells from the first; a step larger than 1 is where others are left out.
+        self.places, self.offsets = (
+            places,
+            np.arange(len(places)) + _LEFT_OUT * np.cumsum(np.diff(places, prepend=places[0]) > 1),
+        )
         there, index = places % self.step == 0, places // self.step
         self.sources = np.where(there, source_indices(index, n, border), -1)
         inside = (places >= 0) & (places <= (n - 1) * self.step)
         self.kinds = np.where(~inside, "border", np.where(there, "input", "gap"))
         self.gaps = ~there
 
-    def __len__(self) -> int:
-        return self.high - self.low
+    @property
+    def cells(self) -> list[tuple[float, str]]:
+        """Of each place, where it lies and its kind."""
+        return list(zip(self.offsets.tolist(), self.kinds.tolist(), strict=True))
+
+    @property
+    def middle(self) -> float:
+        """The middle of the input, in cells."""
+        return float(self.offsets[self.kinds != "border"].mean()) + 0.5
+
+    @property
+    def span(self) -> float:
+        """Cells from the first place to the end of the last."""
+        return float(self.offsets[-1]) + 1
+
+    def at(self, places: Any) -> Floats:
+        """Where places lie, those between two that are drawn, too."""
+        at: Floats = np.interp(places, self.places, self.offsets)
+        return at
+
+    def left_out(self) -> list[tuple[float, int]]:
+        """Where places are left out, in cells from the first, and how many."""
+        missing = np.diff(self.places) - 1
+        return [(float(self.offsets[k]) + 1 + _LEFT_OUT / 2, int(missing[k])) for k in np.flatnonzero(missing)]
+
+
+def check_places(count: int, hint: str = "--size 8x8, or less padding, dilation or stride") -> None:
+    if count > MOST_PLACES:
+        fact = f"{count} places along an axis; at most {MOST_PLACES} can be told apart"
+        raise UsageError(fact, hint=hint)
 
 
 def kind_of(down: str, right: str) -> str:

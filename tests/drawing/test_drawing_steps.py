@@ -142,6 +142,40 @@ def test_taps_of_each_channel_lie_where_the_offsets_of_its_group_take_them() -> 
             assert place == pytest.approx((r + down, c + tap - 1 + right), abs=1e-4)
 
 
+def test_of_the_border_only_what_taps_read_is_drawn_and_rows_that_none_reads_are_left_out() -> None:
+    offsets = np.zeros((2, 4, 5))
+    offsets[0, 1:], offsets[1, :, 3:] = -11.5, 20.25
+    kernel, x = convcli.load({"type": "deformable", "weights": [[2]], "offsets": offsets}), samples(4, 5)
+    drawing = convcli.draw.steps(kernel, values=x)
+    check(drawing, kernel.apply(x, "yx", dtype=np.float64))
+    for frame, point in enumerate(np.ndindex(4, 5)):
+        still = drawing.frame(frame + 1)
+        (y, x_), shown = kernel.reads(point, (4, 5))[0], notes(still, "input")
+        read = {(int(r), int(c)) for r in (np.floor(y), np.ceil(y)) for c in (np.floor(x_), np.ceil(x_))}
+        assert {place for place in shown if not (0 <= place[0] < 4 and 0 <= place[1] < 5)} == read - set(
+            np.ndindex(4, 5)
+        )
+        assert len(shown) == 20 + len(read - set(np.ndindex(4, 5)))
+        # The dot lies on the cells of what it mixes, as much on each as it takes of it.
+        boxes = {i.note.split(" = ")[0]: i for i in still.scene.items if isinstance(i, Box) and i.note}
+        (dot,) = (i for i in still.scene.items if isinstance(i, Dot) and i.note.startswith("tap"))
+        first = boxes[f"input[{int(np.floor(y))}, {int(np.floor(x_))}]"]
+        shares = (dot.y - first.y - first.h / 2) / 44, (dot.x - first.x - first.w / 2) / 44
+        assert shares == pytest.approx((y - np.floor(y), x_ - np.floor(x_)), abs=1e-6)
+    left_out = {i.note for i in drawing.scene.items if isinstance(i, Dot) and "no tap" in i.note}
+    assert left_out == {"7 rows that no tap reads", "18 columns that no tap reads"}
+    assert drawing.scene.width < convcli.draw.steps("[[2]]", values=samples(4, 5)).scene.width + 8 * 44
+
+
+def test_one_step_alone_shows_what_it_reads() -> None:
+    source = {"type": "deformable", "weights": {"fill": 1, "size": [3, 3]}, "offsets": {"jitter": {"amplitude": 25}}}
+    with pytest.raises(ConvcliError) as error:
+        convcli.draw.steps(source, (9, 9))
+    assert "places along an axis" in str(error.value) and "--frame N" in error.value.hint
+    still = convcli.draw.steps(source, (9, 9), frame=41)
+    assert sum(isinstance(i, Box) and i.dashed for i in still.scene.items) <= 36
+
+
 @pytest.mark.parametrize("name", ["smooth-edges", "denoise-deformable", "brush"])
 def test_offsets_that_follow_from_the_samples_are_drawn_for_them(name: str) -> None:
     kernel, x = convcli.load(name), samples(5, 6) + 30

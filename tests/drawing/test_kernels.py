@@ -124,7 +124,7 @@ def test_the_scale_reaches_as_far_as_weights_do(weights: list[list[int]], labels
 @pytest.mark.parametrize(
     ("weights", "cells", "label"),
     [
-        ([[1e-7, -2e-7], [3e-9, 0]], ["100", "−200", "3", "0"], "weights × 10⁹ (rounded)"),
+        ([[1e-7, -2e-7], [3e-9, 0]], ["100", "−200", "3", "0"], "weights × 1e9 (rounded)"),
         ([[1e6, -2], [12345, 0]], ["1e6", "−2", "12345", "0"], "weights"),
         ([[0.123456, -2.5], [1 / 3, 1e3]], [".123", "−2.5", ".333", "1000"], "weights, to three digits"),
         ([[0.25, -0.5], [0, 1]], ["1", "−2", "0", "4"], "weights × 4"),
@@ -138,8 +138,8 @@ def test_numbers_of_any_magnitude_can_be_read(weights: list[list[float]], cells:
 
 def test_gains_far_from_1_are_parts_of_a_power_of_ten() -> None:
     tiny, plain = (texts(convcli.load([[peak, -peak / 2]]).draw()) for peak in (2e-7, 2))
-    assert {"× 10⁻⁷", ".8", "1.6", "2.4", "3.2"} <= set(tiny)
-    assert {".8", "1.6", "2.4", "3.2"} <= set(plain) and not any("10⁻" in text for text in plain)
+    assert {"× 1e-7", ".8", "1.6", "2.4", "3.2"} <= set(tiny)
+    assert {".8", "1.6", "2.4", "3.2"} <= set(plain) and not any("× " in text for text in plain)
 
 
 def test_titles_tell_what_was_overridden() -> None:

@@ -74,9 +74,8 @@ def test_pixels_outside_a_picture_are_those_of_the_border(border: str) -> None:
     ][1]
     reach = inset.pixels.shape[0] // 2
     np.testing.assert_array_equal(inset.pixels, padded[7 - reach : 8 + reach, 8 - reach : 9 + reach])
-    seen = next(
-        i for i in convcli.draw.field([f"box:border={border}"], PICTURE, (0, 0)).scene.items if isinstance(i, Picture)
-    )
+    drawn = convcli.draw.field([f"box:border={border}"], PICTURE, (0, 0)).scene
+    _, seen, _ = (i for i in drawn.items if isinstance(i, Picture))
     dark = np.rint(padded[1:, 1:][: seen.pixels.shape[0], : seen.pixels.shape[1]] * 0.22)
     np.testing.assert_array_equal(seen.pixels[0], dark[0])
 
@@ -185,6 +184,36 @@ def test_fields_are_what_impulses_answer(sources: list[str]) -> None:
         else:
             assert value == 0 or top + r < 0 or left + c < 0 or top + r >= sizes[0][0] or left + c >= sizes[0][1]
     np.testing.assert_allclose(inside, answers, atol=1e-9)
+
+
+EDGES = [
+    [SWIRL, "box"],
+    [SWIRL, "gaussian:sigma=1,border=wrap", "sharpen:border=replicate"],
+    ["gaussian:sigma=1,border=zero", "{weights: {fill: 1, size: [5, 5]}, border: symmetric}"],
+    ["box:border=zero", "{weights: {fill: 1, size: [3, 3]}, stride: 2, border: zero}", "box:border=reflect"],
+]
+
+
+@pytest.mark.parametrize("point", [(0, 0), (5, 3), (11, 0)], ids=str)
+@pytest.mark.parametrize("sources", EDGES, ids=str)
+def test_fields_at_edges_are_what_impulses_answer(sources: list[Any], point: tuple[int, int]) -> None:
+    """What a kernel shows beyond the edges of another's result is a part of that result, or nothing."""
+    size = 12, 13
+    kernels = [convcli.load(source) for source in sources]
+    kernels[0] = kernels[0].replace(border="zero")
+    end = point[0] // (1 + (kernels[1].stride[0] > 1)), point[1]
+    grid, (top, left) = receptive_field.counts(receptive_field.placed(kernels, size), end)
+    plain = [kernel.replace(weights=_absolute(kernel)) if hasattr(kernel, "weights") else kernel for kernel in kernels]  # type: ignore[call-arg]
+    answers, inside = np.zeros(size), np.zeros(size)
+    for place in np.ndindex(size):
+        x = np.zeros(size)
+        x[place] = 1
+        for kernel in plain:
+            x = np.asarray(kernel.apply(x, "yx"))
+        answers[place] = x[end]
+        r, c = place[0] - top, place[1] - left
+        inside[place] = grid[r, c] if 0 <= r < grid.shape[0] and 0 <= c < grid.shape[1] else 0
+    np.testing.assert_allclose(inside, answers, atol=1e-5)
 
 
 def _absolute(kernel: Any) -> Any:
