@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import reference as ref
 import support
-from test_fuzz_ops import every_way
 
 import convcli
 from convcli.engine import tiles
 from convcli.errors import ConvcliError, KernelError
 from convcli.filtering import Chain, filter_pixels
+from tests.ops.drawn import every_way
 
 #: An activation as a kernel file has it, and ONNX's operator with its attributes and further inputs.
 CASES: dict[str, tuple[Any, str, dict[str, Any], list[Any]]] = {

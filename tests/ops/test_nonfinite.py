@@ -1,0 +1,52 @@
+"""NaN, infinity and spikes: they stay where a kernel sees them, whatever computes it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import convcli
+from tests.ops.drawn import FLOAT32, correlated, every_way
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("taps", [(3, 3), (9, 5), (15, 15)], ids=str)
+def test_a_nan_or_infinity_stays_where_the_kernel_sees_it(value: float, taps: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((60, 50), np.float32), rng.random(taps, np.float32) + np.float32(0.1)
+    clean = convcli.load({"weights": w}).apply(x)
+    x[30, 20] = value
+    y = convcli.load({"weights": w}).apply(x)
+    seen = np.zeros(x.shape, bool)
+    seen[30 - taps[0] // 2 : 31 + taps[0] // 2, 20 - taps[1] // 2 : 21 + taps[1] // 2] = True
+    assert not np.isfinite(y[seen]).any()
+    assert np.abs(y - clean)[~seen].max() <= FLOAT32 * np.abs(clean).max()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", every_way())
+def test_every_type_keeps_a_nan_or_infinity_in_its_place(name: str, value: float) -> None:
+    """What one sample can change is what becomes NaN or infinite, without a word from numpy."""
+    x = np.random.default_rng(1).standard_normal((24, 22, 6), np.float32)
+    kernel = convcli.load(every_way()[name])
+    clean = kernel.apply(x)
+    x[11, 9, 2] += 1000
+    changed = np.abs(kernel.apply(x) - clean) > 0.1
+    assert 0 < np.count_nonzero(changed) < changed.size / 4
+    x[11, 9, 2] = value
+    y = kernel.apply(x)
+    np.testing.assert_array_equal(~np.isfinite(y), changed)
+    assert np.abs(y - clean)[~changed].max() <= FLOAT32 * np.abs(clean).max()
+
+
+@pytest.mark.parametrize("spike", [1e4, 1e8, 1e14, -3.4e38])
+@pytest.mark.parametrize("taps", [(3, 3), (15, 15), (1, 151)], ids=str)
+def test_a_spike_does_not_drown_its_surroundings(spike: float, taps: tuple[int, int]) -> None:
+    """Beyond the kernel's reach the error is relative to the ordinary samples, not to the spike (-3.4e38: no data)."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((80, 300), np.float32), rng.random(taps, np.float32)
+    x[40, 150] = spike
+    y, expected = convcli.load({"weights": w}).apply(x), correlated(x[..., None], np.float64(w), "reflect")[..., 0]
+    seen = np.zeros(x.shape, bool)
+    seen[40 - taps[0] // 2 : 41 + taps[0] // 2, 150 - taps[1] // 2 : 151 + taps[1] // 2] = True
+    assert np.abs(y - expected)[~seen].max() <= FLOAT32 * np.abs(expected[~seen]).max()
