@@ -6,10 +6,7 @@ import errno
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,38 +16,8 @@ import pytest
 from convcli.batch import durability, files, one_file, report_file
 from convcli.batch.workers import Group, Later, groups
 from convcli.errors import ImageError
-from tests.support import command, environment, leftovers, noise, read, run, save
-
-linux = pytest.mark.skipif(sys.platform != "linux", reason="syncfs is Linux's")
-COUNT = 24
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The calls that make files durable and put them in place, in their order, on a file system that has them all."""
-    seen: list[str] = []
-    fsync, link = os.fsync, os.link
-
-    def told(name: str, call: Any) -> Any:
-        return lambda *values, **options: (seen.append(name), call(*values, **options))[1]
-
-    monkeypatch.setattr(os, "fsync", told("fsync", fsync))
-    monkeypatch.setattr(os, "link", told("link", link))
-    monkeypatch.setattr(durability, "_calls", lambda: (told("syncfs", lambda handle: 0), lambda handle: 0xEF53))
-    monkeypatch.setattr(durability, "_together", {})
-    return seen
-
-
-def pictures(count: int = COUNT) -> list[str]:
-    return [save(Path(f"{number:02}.png"), noise(12, 10, 3, seed=number)).name for number in range(count)]
-
-
-def pending(*names: str, overwrite: bool = False) -> list[files.Pending]:
-    several = []
-    for name in names:
-        several.append(files.Pending())
-        several[-1].write([(name, name.encode() * 100, overwrite)], later=True)
-    return several
+from tests.batch.grouped import COUNT, linux, pending, pictures
+from tests.support import command, environment, leftovers, noise, run, save
 
 
 def test_one_call_a_group(here: Path, calls: list[str]) -> None:
@@ -233,109 +200,3 @@ def test_a_record_that_cant_be_written_ends_the_run_also_before_a_large_picture(
     assert sorted(path.name for path in Path("out").iterdir()) == names[:2]
     again = run(*arguments, "r.jsonl", "--resume")
     assert (again.code, len(list(Path("out").iterdir()))) == (0, 4)
-
-
-@pytest.mark.parametrize(("release", "able"), [("5.8.0", False), ("5.16.20-x", False), ("5.17.0", True), ("6.1", True)])
-@linux
-def test_systems_whose_call_tells_all_errors(monkeypatch: pytest.MonkeyPatch, release: str, able: bool) -> None:
-    """Until 5.17 errors of a file system's own, as of its journal, were not told."""
-    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "", release, "", "")))
-    assert (durability._calls.__wrapped__() is not None) == able
-
-
-@linux
-def test_this_system_is_known_as_it_is(tmp_path: Path) -> None:
-    """Against the kernel's own table of what is mounted where."""
-    both = durability._calls()
-    if both is None:
-        pytest.skip("an old kernel")
-    with (tmp_path / "file").open("w") as file:
-        device = os.fstat(file.fileno()).st_dev
-        kind = both[1](file.fileno())
-    place = f"{os.major(device)}:{os.minor(device)}"
-    kinds = {
-        line.split(" - ")[1].split()[0]
-        for line in Path("/proc/self/mountinfo").read_text().splitlines() if line.split()[2] == place
-    }  # fmt: skip
-    numbers = {"ext3": 0xEF53, "ext4": 0xEF53, "xfs": 0x58465342, "tmpfs": 0x01021994, "overlay": 0x794C7630}
-    known = {numbers[name] for name in kinds if name in numbers}
-    assert not known or kind in known
-
-
-def test_a_group_ends_by_number_bytes_or_time() -> None:
-    class Big:
-        size = 1 << 23
-
-    now = time.monotonic()
-    group = Group()
-    ends = [group.add(number, Later(lambda: None), now) for number in range(32)]
-    assert ends == [False] * 31 + [True] or ends.index(True) < 31  # a busy machine
-    group = Group()
-    assert [group.add(number, Later(lambda: None, [Big()]), time.monotonic()) for number in range(2)] == [False, True]  # type: ignore[list-item]
-    assert Group().add(0, Later(lambda: None), time.monotonic() - 1)
-
-
-def test_a_group_is_finished_once() -> None:
-    group = Group()
-    claims: list[bool] = []
-    threads = [threading.Thread(target=lambda: claims.append(group.claim())) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(claims) == [False] * 7 + [True]
-
-
-HELD = """
-import os, sys, time
-from convcli.batch import durability
-def hold(handles):
-    os.write(1, b"written\\n")
-    time.sleep(60)
-durability.sync = hold
-from convcli.cli import main
-sys.argv = ["convcli", *sys.argv[1:]]
-main()
-"""
-
-
-@linux
-@pytest.mark.parametrize("jobs", ["1", "2"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ended_between_writing_and_naming(here: Path, jobs: str, number: int, code: int) -> None:
-    """Nothing has a name of its own yet; what lies about is gone at once, or after the next run."""
-    names = pictures()
-    arguments = ["apply", *names, "-k", "sharpen", "-o", "out/", "-j", jobs, "-q", "--report-file", "run.jsonl"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", HELD, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=environment(OPENBLAS_NUM_THREADS="1"), start_new_session=True,
-    )  # fmt: skip
-    assert process.stdout is not None and process.stdout.readline() == b"written\n"
-    # By their parent, workers end also where the disk does not answer: by SIGKILL, and what they leave is swept.
-    (os.killpg if number == signal.SIGKILL else os.kill)(process.pid, number)
-    _, err = process.communicate(timeout=20)
-    assert (process.returncode, b"Traceback" in err) == (code, False)
-    assert [path.name for path in Path("out").iterdir() if not path.name.startswith(".")] == []
-    assert Path("run.jsonl").exists() is False or Path("run.jsonl").read_bytes() == b""
-    assert (leftovers(here / "out") == []) == (number != signal.SIGKILL)
-    again = run("apply", *names, "-k", "sharpen", "-o", "out/", "-q", "--report-file", "run.jsonl", "--resume")
-    assert again.code == 0
-    assert sorted(path.name for path in Path("out").iterdir()) == names
-    assert all(read(Path("out") / name).shape == (12, 10, 3) for name in names)
-
-
-@linux
-def test_small_ones_do_not_wait_for_a_large_one(here: Path) -> None:
-    """What is made has its name, and is told, before a large picture behind it is."""
-    names = pictures(4)
-    save(Path("large.tif"), noise(2500, 2500, 3))
-    kernel = f"{{weights: {[[1] * 41] * 41}}}"
-    line = command("apply", *names, "large.tif", "-k", kernel, "-o", "out/{stem}.jpg", "-j", "1", "--json")
-    process = subprocess.Popen(line, stderr=subprocess.PIPE, env=environment())
-    assert process.stderr is not None
-    for _ in names:
-        assert b'"status": "done"' in process.stderr.readline()
-    assert not Path("out/large.jpg").exists()
-    assert len(list(Path("out").glob("[0-9]*.jpg"))) == 4
-    process.kill()
-    process.communicate()

@@ -1,4 +1,4 @@
-"""What is drawn over pictures: taps where the kernel reads, offsets as they are, fields as impulses answer."""
+"""Drawings over pictures: taps where they read, offsets as they are, hues, what is refused."""
 
 from __future__ import annotations
 
@@ -10,18 +10,11 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli.costs import receptive
 from convcli.drawing import field as receptive_field, offsets
 from convcli.drawing.scene import Box, Dot, Path, Picture, Text
 from convcli.errors import ConvcliError
-from convcli.filtering import Chain, filter_pixels
-from convcli.networks import runnable
-from convcli.networks.placed import Flow, Placed
+from tests.drawing.over import ONE_STAMP, PICTURE, SWIRL, absolute
 from tests.support import noise, run, save
-
-PICTURE = noise(96, 120, 3)
-ONE_STAMP = "{type: transposed, weights: [[1]], stride: 2, padding: 0}"
-SWIRL = {"type": "deformable", "weights": {"fill": 1, "size": [3, 3]}, "offsets": {"swirl": {"angle": 60}}}
 
 
 @pytest.mark.parametrize(
@@ -147,45 +140,6 @@ def test_hues_of_equal_lengths_are_equally_light() -> None:
     assert (offsets.hues(np.zeros((1, 1)), np.zeros((1, 1)), 1.0) > 240).all()
 
 
-CHAINS = [
-    ["{weights: {fill: 1, size: [3, 3]}, dilation: 2, border: zero}"] * 3,
-    ["sharpen:border=zero", "gaussian:sigma=1,border=zero", "downsample-2x:border=zero"],
-    ["downsample-2x:border=zero", "{weights: [[1, 2]], stride: [1, 2], padding: valid}"],
-    ["{type: transposed, weights: [[1, 2, 1], [2, 4, 2], [1, 2, 1]], stride: 2, border: zero}", "box:border=zero"],
-    ["{type: transposed, weights: [[1, 2]], stride: 3, padding: 0, border: zero}", "box:border=zero"],
-    [
-        "box:border=zero",
-        "{type: transposed, weights: [[3]], stride: 2, border: zero, padding: 0}",
-        "{weights: {fill: 1, size: [2, 4]}}",
-    ],
-]
-
-
-@pytest.mark.parametrize("sources", CHAINS, ids=str)
-def test_fields_are_what_impulses_answer(sources: list[str]) -> None:
-    kernels = [convcli.load(source) for source in sources]
-    sizes: list[tuple[int, ...]] = [(22, 24)]
-    for kernel in kernels:
-        sizes.append(kernel.output_shape(sizes[-1], "yx"))
-    point = tuple(n // 2 for n in sizes[-1])
-    grid, (top, left) = receptive_field.counts(receptive_field.placed(kernels, (22, 24)), point)
-    answers = np.zeros(sizes[0])
-    plain = [k.replace(weights=_absolute(k)) if hasattr(k, "weights") else k for k in kernels]  # type: ignore[call-arg]
-    for place in np.ndindex(sizes[0]):
-        x = np.zeros(sizes[0])
-        x[place] = 1
-        for kernel in plain:
-            x = kernel.apply(x, "yx")
-        answers[place] = x[point]
-    inside = np.zeros(sizes[0])
-    for (r, c), value in np.ndenumerate(grid):
-        if 0 <= top + r < sizes[0][0] and 0 <= left + c < sizes[0][1]:
-            inside[top + r, left + c] = value
-        else:
-            assert value == 0 or top + r < 0 or left + c < 0 or top + r >= sizes[0][0] or left + c >= sizes[0][1]
-    np.testing.assert_allclose(inside, answers, atol=1e-9)
-
-
 EDGES = [
     [SWIRL, "box"],
     [SWIRL, "gaussian:sigma=1,border=wrap", "sharpen:border=replicate"],
@@ -203,7 +157,7 @@ def test_fields_at_edges_are_what_impulses_answer(sources: list[Any], point: tup
     kernels[0] = kernels[0].replace(border="zero")
     end = point[0] // (1 + (kernels[1].stride[0] > 1)), point[1]
     grid, (top, left) = receptive_field.counts(receptive_field.placed(kernels, size), end)
-    plain = [kernel.replace(weights=_absolute(kernel)) if hasattr(kernel, "weights") else kernel for kernel in kernels]  # type: ignore[call-arg]
+    plain = [kernel.replace(weights=absolute(kernel)) if hasattr(kernel, "weights") else kernel for kernel in kernels]  # type: ignore[call-arg]
     answers, inside = np.zeros(size), np.zeros(size)
     for place in np.ndindex(size):
         x = np.zeros(size)
@@ -214,81 +168,6 @@ def test_fields_at_edges_are_what_impulses_answer(sources: list[Any], point: tup
         r, c = place[0] - top, place[1] - left
         inside[place] = grid[r, c] if 0 <= r < grid.shape[0] and 0 <= c < grid.shape[1] else 0
     np.testing.assert_allclose(inside, answers, atol=1e-5)
-
-
-def _absolute(kernel: Any) -> Any:
-    from convcli.ops import tensors
-
-    weights = np.abs(kernel.dense_weights())
-    return tensors.of_array(weights / weights.sum() * (kernel.divisor if kernel.divisor != "sum" else 1))
-
-
-@pytest.mark.parametrize("source", [SWIRL, {**SWIRL, "stride": 2}, "jitter", "lens:strength=.6", "smooth-edges"])
-def test_fields_of_deformable_kernels_are_what_impulses_answer(source: Any) -> None:
-    """An impulse at a pixel comes out, at each output, as the share that pixel has in it."""
-    size, picture = (22, 24), PICTURE[:22, :24]
-    kernel = convcli.load(source).replace(border="zero")
-    guided = kernel.guided(picture, 255.0)
-    weighed = guided.replace(weights=_absolute(kernel))  # type: ignore[call-arg]
-    point = tuple(n // 2 for n in kernel.output_shape(size))
-    grid, (top, left) = receptive_field.counts(receptive_field.placed([guided], size), point)
-    answers, inside = np.zeros(size), np.zeros(size)
-    for place in np.ndindex(size):
-        x = np.zeros(size)
-        x[place] = 1
-        answers[place] = weighed.apply(x, "yx")[point]
-        r, c = place[0] - top, place[1] - left
-        if 0 <= r < grid.shape[0] and 0 <= c < grid.shape[1]:
-            inside[place] = grid[r, c]
-    np.testing.assert_allclose(inside, answers, atol=1e-5)
-    assert convcli.draw.field([kernel], picture).scene.about
-
-
-def test_fields_of_networks_are_what_impulses_answer(tmp_path: FilePath) -> None:
-    """Two branches that meet again, with weights that are not negative, so that nothing is cut off on the way."""
-    text = """
-picture: {channels: rgb, range: unit}
-weights: net.npz
-layers:
-  - {dense: 4, kernel_size: 3, name: one, border: zero}
-  - {dense: 4, kernel_size: 3, dilation: 3, name: two, border: zero}
-  - {add: [one, two], name: both}
-  - {dense: 3, kernel_size: 3, stride: 2, name: last, border: zero}
-"""
-    arrays = {"one": (4, 3, 3, 3), "two": (4, 4, 3, 3), "last": (3, 4, 3, 3)}
-    np.savez(tmp_path / "net.npz", **{f"{name}.weight": np.ones(shape, np.float32) for name, shape in arrays.items()})
-    (tmp_path / "net.yaml").write_text(text)
-    network, size = runnable.load(str(tmp_path / "net.yaml")), (26, 28)
-    assert network
-    layers = receptive_field.placed([network], size)
-    point = 6, 7
-    grid, (top, left) = receptive_field.counts(layers, point, alike=True)
-    answers, inside = np.zeros(size, bool), np.zeros(size, bool)
-    for place in np.ndindex(size):
-        x = np.zeros((*size, 3), np.float32)
-        x[place] = 1
-        answers[place] = np.asarray(filter_pixels(x, Chain([network], "float")).array)[point].any()
-        r, c = place[0] - top, place[1] - left
-        inside[place] = 0 <= r < grid.shape[0] and 0 <= c < grid.shape[1] and grid[r, c] > 0.5
-    np.testing.assert_array_equal(inside, answers)
-    assert answers.sum() > 50
-    assert (
-        f"sees {grid.shape[0]}×{grid.shape[1]} pixels"
-        in convcli.draw.field([str(tmp_path / "net.yaml")], PICTURE[:26, :28], point).scene.about
-    )
-
-
-@pytest.mark.parametrize("gaps", [(2, 2, 2), (1, 2, 5), (3,), (1, 1)])
-def test_fields_say_what_compare_counts(gaps: tuple[int, ...]) -> None:
-    kernels = [convcli.load(f"{{weights: {{fill: 1, size: [3, 3]}}, dilation: {gap}}}") for gap in gaps]
-    layers, flow = [], Flow(size=(96, 120), channels=1)
-    for number, kernel in enumerate(kernels):
-        layers.append(Placed.on(flow, str(number), "dense", kernel.windows((96, 120), "yx"), kernels={"": kernel}))
-        flow = Flow(size=(96, 120), channels=1, sources=(number,))
-    seen = receptive.receptive_fields(layers)[-1]
-    assert seen.coverage is not None
-    says = f"sees {seen.field[0]}×{seen.field[1]} pixels, and reads {seen.coverage:.0%} of them"
-    assert says in convcli.draw.field(kernels, PICTURE).scene.about
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from convcli.pictures import reading
 from convcli.pictures.formats.png import writer as png_writer
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.opencv import overheard
-from tests.pictures.test_images import exif_block, tiff, with_exif
+from tests.pictures.encoded_files import exif_block, tiff, with_exif
 from tests.support import spawn, texts
 
 Pixels = np.ndarray[Any, Any]

@@ -13,7 +13,7 @@ from convcli.errors import ImageError
 from convcli.pictures import encoding, reading
 from convcli.pictures.formats.jpeg import segments
 from convcli.pictures.formats.tiff import exif
-from tests.pictures.test_metadata import ACROSS, COPYRIGHT, EXIF, GPS, LENS, MAKE, ORIENTATION, block, from_pillow
+from tests.pictures.described_files import ACROSS, COPYRIGHT, EXIF, GPS, LENS, MAKE, ORIENTATION, block, from_pillow
 from tests.pictures.test_texts import png, with_segments
 from tests.support import noise, texts
 from tests.tiff_files import tiff_file

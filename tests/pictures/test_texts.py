@@ -16,7 +16,7 @@ from convcli.pictures.format import NOTHING, Metadata
 from convcli.pictures.formats.png import structure
 from convcli.pictures.metadata import fit
 from tests.fuzz.corpus import exif_block
-from tests.pictures.test_metadata import SRGB, XMP, from_pillow, opened, picture
+from tests.pictures.described_files import SRGB, XMP, from_pillow, opened, picture
 from tests.support import Pixels, run
 
 TEXTS = (
