@@ -23,14 +23,17 @@ def bank(outputs: int, inputs: int, taps: int, size: int, **more: int) -> Bank:
 
 #: A bank, how AVX2 computes it, and AVX-512.
 TABLE = [
-    (bank(64, 64, 3, 14), "columns", "columns"),
-    (bank(64, 64, 3, 28), "columns", "winograd"),
+    (bank(64, 64, 3, 14), "net", "columns"),
+    (bank(64, 64, 3, 28), "winograd", "winograd"),
     (bank(64, 64, 3, 56), "winograd", "winograd"),
     (bank(64, 64, 3, 256), "winograd", "winograd"),
     (bank(256, 256, 3, 28), "winograd", "winograd"),
+    (bank(512, 512, 3, 14), "winograd", "winograd"),
+    (bank(256, 256, 3, 7), "net", "columns"),
+    (bank(3, 16, 3, 56), "shifts", "shifts"),
     (bank(12, 12, 3, 240), "columns", "columns"),
     (bank(64, 64, 3, 56, stride=2), "columns", "columns"),
-    (bank(64, 64, 3, 128, dilation=2), "columns", "winograd"),
+    (bank(64, 64, 3, 128, dilation=2), "winograd", "winograd"),
     (bank(128, 128, 3, 128, dilation=2), "winograd", "winograd"),
     (bank(64, 64, 5, 56), "columns", "columns"),
     (bank(256, 64, 1, 56), "pointwise", "pointwise"),
@@ -40,10 +43,10 @@ TABLE = [
     (bank(64, 3, 7, 224, stride=2), "columns", "columns"),
     (bank(64, 3, 3, 224), "columns", "columns"),
     (bank(56, 1, 5, 240), "columns", "columns"),
-    (bank(3, 3, 3, 1000), "planes", "planes"),
+    (bank(3, 3, 3, 1000), "planes", "columns"),
     (bank(512, 512, 3, 14, groups=512), "net", "net"),
     (bank(512, 512, 3, 14, groups=512, pixels=1), "multiply-adds", "multiply-adds"),
-    (bank(64, 64, 3, 112, groups=64, stride=2), "planes", "planes"),
+    (bank(64, 64, 3, 112, groups=64, stride=2), "net", "net"),
     (bank(64, 64, 3, 112, groups=64, stride=2, pixels=1), "multiply-adds", "multiply-adds"),
     (bank(16, 16, 3, 1000, groups=16), "planes", "planes"),
     (bank(16, 16, 3, 1000, groups=16, pixels=1), "multiply-adds", "multiply-adds"),
@@ -83,7 +86,7 @@ def test_networks_are_for_float32_alone() -> None:
     assert plan_bank(replace(work, single=False)).algorithm == "columns"
 
 
-@pytest.mark.parametrize(("layout", "algorithm"), [("cyx", "multiply-adds"), ("yxc", "multiply-adds")])
+@pytest.mark.parametrize(("layout", "algorithm"), [("cyx", "net"), ("yxc", "multiply-adds")])
 def test_a_plan_that_is_shown_lists_what_there_is_a_choice_of(layout: str, algorithm: str) -> None:
     shape = (512, 14, 14) if layout == "cyx" else (14, 14, 512)
     kernel = convcli.load({"weights": [[[[1.0, 2.0]]]] * 512, "groups": 512})

@@ -29,16 +29,55 @@ def test_the_model_is_onnx(shape: tuple[int, ...], groups: int, stride: Any, dil
     rng = np.random.default_rng(1)
     weights, size = rng.standard_normal(shape).astype(np.float32), (shape[1] * groups, 20, 141)
     lengths = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(size[1:], shape[2:], stride, dilation, strict=True)]
-    data = net.model(weights, groups, size, Grid(stride, dilation, lengths))
+    data = net.model([net.Layer(weights, groups, stride, dilation, ((0, 0), (0, 0)))], size, lengths)
     onnx.checker.check_model(onnx.load_model_from_string(data), full_check=True)
     x = rng.standard_normal(size).astype(np.float32)
     expected = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, {"x": x[None]})[0][0]
-    nets = net.Nets(weights, groups)
-    first = nets.correlate(x, Grid(stride, dilation, lengths))
+    nets, grid, (first, apart) = (
+        net.Nets((weights, groups)),
+        Grid(stride, dilation, lengths),
+        np.empty((2, *expected.shape), "f4"),
+    )
+    assert nets.correlate(x, grid, first)
     assert np.abs(first - expected).max() <= 1e-5 * np.abs(expected).max()
-    # A result is nobody else's memory, and the same each time.
-    nets.correlate(-x, Grid(stride, dilation, lengths))
-    assert np.array_equal(nets.correlate(x, Grid(stride, dilation, lengths)), first)
+    # A result is nobody else's memory, lies where it is wanted, and is the same each time.
+    strided = np.empty((*expected.shape, 2), np.float32)[..., 0]
+    assert nets.correlate(-x, grid, strided) and nets.correlate(x, grid, apart)
+    assert np.array_equal(apart, first) and np.array_equal(strided, -first)
+
+
+@pytest.mark.parametrize("pads", [((1, 1), (1, 1)), ((0, 2), (3, 0))])
+@pytest.mark.parametrize("border", ["zero", 5, "replicate"])
+@pytest.mark.parametrize(("groups", "outputs"), [(64, 64), (8, 64), (1, 64), (1, 5)])
+def test_nets_pad_as_everybody_does(groups: int, outputs: int, border: Any, pads: Any) -> None:
+    """Also where they put zeros around the input themselves, in all layouts, and from integers."""
+    rng = np.random.default_rng(3)
+    weights = rng.standard_normal((outputs, 64 // groups, 3, 3)).astype(np.float32)
+    kernel = convcli.load({"weights": weights, "groups": groups, "border": border, "padding": pads})
+    modes: dict[Any, Any] = {"zero": {}, 5: {"constant_values": 5}, "replicate": {"mode": "edge"}}
+    for x in (rng.standard_normal((64, 17, 23)).astype(np.float32), rng.integers(0, 255, (64, 17, 23), np.uint8)):
+        padded = np.pad(x.astype(float), ((0, 0), *pads), **modes[border])
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+        inputs = windows.reshape(groups, -1, *windows.shape[1:])
+        parts = weights.reshape(groups, -1, *weights.shape[1:]).astype(float)
+        exact = np.einsum("goiyx,gihwyx->gohw", parts, inputs, optimize=True).reshape(outputs, *windows.shape[1:3])
+        bound = 1e-5 * np.abs(exact).max()
+        assert np.abs(kernel.apply(x, "cyx", dtype="float32") - exact).max() <= bound
+        last = kernel.apply(np.ascontiguousarray(x.transpose(1, 2, 0)), dtype="float32")
+        assert np.abs(last.transpose(2, 0, 1) - exact).max() <= bound
+
+
+def test_opencv_threads_make_the_same_bits() -> None:
+    from convcli.engine.threads import limit_threads, thread_count
+
+    count, (kernel, x) = thread_count(), grouped(groups=16)
+    expected = kernel.apply(x, "cyx")
+    try:
+        for threads in (1, 2, 3):
+            limit_threads(threads)
+            assert np.array_equal(kernel.apply(x, "cyx"), expected)
+    finally:
+        limit_threads(count)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38])
@@ -86,12 +125,10 @@ def test_few_networks_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     read = cv2.dnn.readNetFromONNX
     monkeypatch.setattr(cv2.dnn, "readNetFromONNX", lambda data: made.append(len(data)) or read(data))
-    nets = net.Nets(np.ones((8, 4, 3, 3), np.float32), 2)
-    for size in (10, 10, 10):
-        nets.correlate(np.ones((8, size, size), np.float32), Grid((1, 1), (1, 1), (size - 2, size - 2)))
-    assert len(made) == 1
-    for size in range(10, 30):
-        nets.correlate(np.ones((8, size, size), np.float32), Grid((1, 1), (1, 1), (size - 2, size - 2)))
+    nets = net.Nets((np.ones((8, 4, 3, 3), np.float32), 2))
+    for size in (10, 10, 10, *range(10, 30)):
+        y = np.empty((8, size - 2, size - 2), np.float32)
+        assert nets.correlate(np.ones((8, size, size), np.float32), Grid((1, 1), (1, 1), y.shape[1:]), y)
     assert len(made) == 20 and sum(map(len, nets._idle.values())) <= net.SIZES
 
 

@@ -108,11 +108,11 @@ def test_the_number_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
         copied["samples"] += target.size
         copyto(target, source, **options)
 
-    x, w = np.ones((8, 200, 300), np.float32), np.ones((16, 8, 5, 5), np.float32)
+    x, w = np.ones((8, 300, 400), np.float32), np.ones((16, 8, 5, 5), np.float32)
     kernel = convcli.load({"weights": w})
     monkeypatch.setattr(np, "copyto", counted)
     kernel.apply(x, "cyx")
-    work = bank.work_of(w.shape, 1, Grid((1, 1), (1, 1), (200, 300)))
+    work = bank.work_of(w.shape, 1, Grid((1, 1), (1, 1), (300, 400)))
     assert plan_bank(work).algorithm == "columns"
     assert copied["samples"] == 25 * x.size
 

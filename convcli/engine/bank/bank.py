@@ -20,7 +20,7 @@ from convcli.engine.plan import Algorithm, Plan
 from convcli.engine.processor import processor
 
 if TYPE_CHECKING:
-    from convcli.engine.bank.net import Nets
+    from convcli.engine.bank.net import Nets, Pads
     from convcli.engine.dtypes import Array, DTypeLike, Floats
     from convcli.engine.geometry import Grid, Window
     from convcli.engine.sink import Sink
@@ -84,7 +84,7 @@ class Filters:
         """For networks of one layer."""
         from convcli.engine.bank.net import Nets
 
-        return Nets(self.weights, self.groups)
+        return Nets((self.weights, self.groups))
 
     @cached_property
     def columns(self) -> Floats:
@@ -152,10 +152,15 @@ def correlate(x: Floats, weights: Floats | Filters, grid: Grid, facts: Facts, in
 def correlated(tiling: Tiling, weights: Floats | Filters, asked: str | None) -> Cuts:
     """A filter bank, or weights of the spatial rank on every channel alone, by tiles."""
     target = tiling.sink.target(tiling.dtype)
+    # What is best for all of the outputs is done in each band, whatever were best there.
+    chosen = weights.plan(tiling.grid(), planes=planar(tiling.x)).algorithm if isinstance(weights, Filters) else ""
 
     def compute(tile: Tile) -> Floats:
         into = None if target is None else target[slice(*tile.region[0])]
-        return correlate(tile.data, weights, tiling.grid(tile.region), tiling.facts(laid(tile.data), asked), into)
+        grid, facts = tiling.grid(tile.region), tiling.facts(laid(tile.data), asked)
+        if isinstance(weights, Filters):
+            return correlate_bank(tile.data, weights, grid, facts=facts, into=into, chosen=chosen)
+        return correlate(tile.data, weights, grid, facts, into)
 
     return tiling.by_tiles(compute)
 
@@ -169,16 +174,12 @@ def correlate_bank(
     `into` where it is given. `chosen` is the algorithm, by default the planner's for these outputs.
     """
     # Only banks need them: a start without costs less.
-    from convcli.engine.bank import columns, multiply_adds, net, pointwise, shifts, winograd
+    from convcli.engine.bank import columns, multiply_adds, pointwise, shifts, winograd
 
     outputs, inputs, *taps = filters.shape
     chosen = chosen or filters.plan(grid, planes=planar(x)).algorithm
     if chosen == "winograd" and not facts.bounded:
         chosen = "columns"
-    if chosen == "net":
-        planes = part(x)
-        if not net.bears(planes):
-            chosen = "columns"
     if chosen == "planes":
 
         def pair(m: int, c: int, plane: Floats) -> Floats:
@@ -186,18 +187,16 @@ def correlate_bank(
 
         return sum_pairs(x, outputs, inputs, grid.lengths, pair)
     y = room_for(grid.lengths, outputs, x.dtype, planes=planar(x)) if into is None else into
+    if chosen == "net":
+        if net_by_planes(filters.nets, part(x), grid, y):
+            return y
+        chosen = "columns"
     if chosen == "pointwise":
         x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(grid.lengths, grid.stride, strict=True))]
         pointwise.mix(x, filters.weights, filters.groups, y)
     elif chosen == "columns":
         source = pixels(x) if columns.by_pixels(inputs, filters.groups) else np.moveaxis(part(x), 0, -1)
         columns.multiply_columns(source, filters.columns, taps, grid, y)
-    elif chosen == "net":
-        results = np.moveaxis(filters.nets.correlate(planes, grid), 0, -1)
-        if planar(y) or y.shape[-1] == 1:
-            np.copyto(y, results)
-        else:
-            join_to(results, y)
     elif chosen == "multiply-adds":
         apart = room_for(grid.lengths, outputs, x.dtype, planes=False) if planar(y) else y
         multiply_adds.multiply_add(pixels(x), filters.rows(grid.lengths[-1]), grid, apart)
@@ -212,6 +211,15 @@ def correlate_bank(
         if apart is not y:
             join_to(apart, y)
     return y
+
+
+def net_by_planes(nets: Nets, planes: Floats, grid: Grid, y: Floats, pads: Pads = ((0, 0), (0, 0))) -> bool:
+    """Fills `y` `(*lengths, out)` by networks for planes, see `Nets.correlate`; False where it does not."""
+    apart = y if planar(y) or y.shape[-1] == 1 else room_for(grid.lengths, y.shape[-1], y.dtype, planes=True)
+    done = nets.correlate(planes, grid, np.moveaxis(apart, -1, 0), pads)
+    if done and apart is not y:
+        join_to(apart, y)
+    return done
 
 
 def sum_pairs(

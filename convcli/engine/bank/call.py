@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from convcli.engine.bank.bank import correlate_bank, join_to, laid, part, room_for
+from convcli.engine.bank.bank import correlate_bank, join_to, laid, net_by_planes, part, room_for
 from convcli.engine.borders import read_window
 from convcli.engine.channel import whole
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
-from convcli.engine.geometry import grid_of
+from convcli.engine.geometry import constant, grid_of
 from convcli.engine.memory import scratch
 from convcli.engine.plan import FOURIER_AREA
 from convcli.engine.threads import one_thread_below, run_all
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from convcli.engine.bank.bank import Filters
     from convcli.engine.dtypes import Array, Call, Floats, Signature
     from convcli.engine.geometry import Grid, Window
+    from convcli.engine.plan import Plan
 
 #: Samples of all planes that are worth a second thread.
 PAIR = 1 << 20
@@ -44,6 +46,15 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
     itemsize = np.dtype(x.work).itemsize
     if x.native or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
         return None
+    if plan.algorithm == "net":
+        return _net_call(x, filters, windows, border, plan)
+    return _banded_call(x, filters, windows, border, plan)
+
+
+def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call:
+    """Two bands where each is worth a thread, one by one else."""
+    grid = grid_of(windows)
+    shape, itemsize = (*grid.lengths, len(filters.weights)), np.dtype(x.work).itemsize
     rest = tuple((0, n) for n in grid.lengths[1:])
     pieces = []
     for cut in bands(x.shape, windows, itemsize, plan.rows, shape[-1], small=True):
@@ -69,6 +80,27 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
         with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
             run_all(make, pieces)
         return y
+
+    return call
+
+
+def _net_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call:
+    """All at once by a network, on threads of OpenCV's own; it puts zeros around itself."""
+    grid, ranges = grid_of(windows), [window.reads(0, window.length) for window in windows]
+    pads = [(-start, stop - n) for (start, stop), n in zip(ranges, x.shape, strict=False)]
+    whole = constant(border) == 0 and x.dtype == x.work and min(map(min, pads)) >= 0
+    sizes = [stop - start for start, stop in ranges]
+    otherwise = _banded_call(x, filters, windows, border, replace(plan, algorithm="columns"))
+
+    def call(array: Array, out: Floats | None) -> Floats:
+        y = room_for(grid.lengths, len(filters.weights), x.work, planes=x.planes) if out is None else out
+        data = array
+        if not whole:
+            data = room_for(sizes, x.shape[-1], x.work, planes=x.planes, name="window")
+            read_window(array, ranges, border, x.work, out=data)
+        if net_by_planes(filters.nets, part(data), grid, y, pads if whole else ((0, 0), (0, 0))):
+            return y
+        return otherwise(array, y)
 
     return call
 

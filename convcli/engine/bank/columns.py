@@ -11,9 +11,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def multiply_columns(x: Floats, matrix: Floats, taps: Sequence[int], grid: Grid,
         results = y[part]
         corner = x[tuple(slice(cut.start * step, None) for cut, step in zip(part, stride, strict=True))]
         if pixels:
-            _multiply(matrix, _of_pixels(corner, results.shape, taps, stride, dilation).T[None], results)
+            _multiply_pixels(matrix[0], _of_pixels(corner, results.shape, taps, stride, dilation), results)
             continue
         source = np.moveaxis(corner, -1, 0)
         if flat:
@@ -96,6 +98,24 @@ def _multiply(matrix: Floats, columns: Floats, y: Floats) -> None:
         np.matmul(columns.transpose(0, 2, 1), matrix.transpose(0, 2, 1), out=by_groups)
     if not whole:
         np.copyto(y, results.reshape(y.shape))
+
+
+def _multiply_pixels(matrix: Floats, columns: Floats, y: Floats) -> None:
+    """Fills `y` `(*spatial, out)` with the products of `columns` `(samples, depth)`: BLAS makes pixels of them faster
+    than planes, by more than it takes to turn those."""
+    results = y.reshape(-1, y.shape[-1])
+    whole = np.may_share_memory(results, y)
+    if whole and results.flags.c_contiguous:
+        np.matmul(columns, matrix.T, out=results)
+        return
+    products = scratch("products", results.shape, y.dtype)
+    np.matmul(columns, matrix.T, out=products)
+    if whole and results.strides[0] == y.itemsize:
+        cv2.transpose(products, results.T)
+        return
+    if planar(y):
+        products = cv2.transpose(products, scratch("turned products", products.shape[::-1], y.dtype)).T
+    np.copyto(y, products.reshape(y.shape))
 
 
 def _of_planes(

@@ -3,7 +3,7 @@
 | algorithm       | what it does                                                     | where                          |
 |-----------------|------------------------------------------------------------------|--------------------------------|
 | `pointwise`     | one matrix product for all samples                               | a single tap                   |
-| `net`           | a network of one layer, by OpenCV; finite float32                | groups of few channels         |
+| `net`           | a network of one layer, by OpenCV; float32, finite results       | groups, deep 3x3 banks         |
 | `multiply-adds` | shifted multiply-adds of pixels                                  | a kernel per channel           |
 | `planes`        | every pair of channels by the plan for planes                    | few pairs, and large kernels   |
 | `shifts`        | one product over the channels for all taps, shifted additions    | many channels to few           |
@@ -30,10 +30,11 @@ class Speeds:
 
     A multiply-add of a large product costs `product`, and more by `few_rows` over its rows and `shallow` over its
     depth; `column` and `shifted` are for a sample that is laid out, or added; `multiply_add` is for one on pixels, and
-    `single` and `blocked` for one of a network whose groups have one channel or more, to and from which samples are
-    `copied`. `turned` is for a sample that goes from planes to pixels or back, `parted` where pixels are filtered by
-    planes, in many short bands. `gathered` is for one value of Winograd's tiles, all of whose products, small ones,
-    take `tiled` times as long. `call` is for OpenCV's work on one plane, `transforms` for the calls of Winograd's.
+    `single`, `blocked` and `deep` for one of a network whose groups have one channel, more, or so many that a 3x3 bank
+    saves some; samples are `copied` to and from it, and it does `strided` ones slower. `turned` is for a sample that
+    goes from planes to pixels or back, `parted` where pixels are filtered by planes, in many short bands. `gathered`
+    is for one value of Winograd's tiles, `streamed` for one of its weights, which are more than caches hold. `call` is
+    for OpenCV's work on one plane, `transforms` for the calls of Winograd's.
     """
 
     product: float
@@ -44,24 +45,28 @@ class Speeds:
     multiply_add: float
     single: float
     blocked: float
+    deep: float
+    strided: float
     copied: float
     turned: float
     parted: float
     gathered: float
-    tiled: float
+    streamed: float
     call: float
     transforms: float
 
 
-#: Measured on Zen 3, and on Zen 4 with AVX-512.
+#: Measured on Zen 5, on which OpenBLAS took its kernels for AVX2, or for AVX-512.
 SPEEDS = {
     NARROW.name: Speeds(
-        product=0.021, few_rows=0.2, shallow=0.15, column=0.2, shifted=0.4, multiply_add=0.17, single=0.12,
-        blocked=0.05, copied=0.25, turned=0.4, parted=6.0, gathered=0.4, tiled=1.6, call=6_000, transforms=250_000,
+        product=0.017, few_rows=0.1, shallow=0.15, column=0.2, shifted=0.4, multiply_add=0.13, single=0.06,
+        blocked=0.03, deep=0.0165, strided=1.3, copied=0.3, turned=0.3, parted=6.0, gathered=0.65, streamed=0.3,
+        call=6_000, transforms=40_000,
     ),
     WIDE.name: Speeds(
-        product=0.02, few_rows=0.15, shallow=0.1, column=0.15, shifted=0.3, multiply_add=0.17, single=0.12,
-        blocked=0.05, copied=0.2, turned=0.3, parted=6.0, gathered=0.3, tiled=1.3, call=6_000, transforms=150_000,
+        product=0.0085, few_rows=0.05, shallow=0.2, column=0.15, shifted=0.3, multiply_add=0.13, single=0.06,
+        blocked=0.03, deep=0.0165, strided=1.3, copied=0.3, turned=0.3, parted=6.0, gathered=0.3, streamed=0.2,
+        call=6_000, transforms=50_000,
     ),
 }  # fmt: skip
 #: Nanoseconds for a call of `filter2D` on a plane, and to keep a sample of its result.
@@ -70,10 +75,8 @@ PLANE_CALL, PICKED = 1_500, 0.3
 CACHED = 0.65
 #: Bytes of an input and its result that are filtered by one call.
 CALL_BYTES = 1 << 23
-#: Nanoseconds for a sample of a window with its border, as networks want it.
-WINDOW = 0.3
-#: Nanoseconds for the calls that a network takes.
-NET = 20_000
+#: Nanoseconds for the calls that a network takes, and the channels from which it saves products of 3x3 banks.
+NET, DEEP = 15_000, 64
 #: Nanoseconds for the calls that a group takes.
 GROUP = 20_000
 #: Nanoseconds of work that are worth a band of its own.
@@ -120,6 +123,11 @@ class Bank:
         return self.outputs // self.groups
 
     @property
+    def bytes(self) -> int:
+        """Of an input and its result."""
+        return 4 * self.samples * (math.prod(self.stride) * self.inputs * self.groups + self.outputs)
+
+    @property
     def depth(self) -> int:
         """Products per output."""
         return self.inputs * self.area
@@ -144,7 +152,7 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
         turned = (1 + math.prod(work.stride)) * speeds.turned if work.planes else 0
         each = work.area * speeds.multiply_add + turned + math.prod(work.stride) * speeds.column
         yield _plan(work, "multiply-adds", work.outputs * each, work.outputs)
-    if work.groups > 1 and len(work.taps) == 2 and work.single:
+    if len(work.taps) == 2 and work.single and work.bytes <= CALL_BYTES:
         yield _net(work, speeds)
     if work.area > 1:
         rows = work.per_group * work.area
@@ -160,14 +168,15 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
 
 def _net(work: Bank, speeds: Speeds) -> Plan:
     """Groups are filled up to blocks of eight channels, but for single ones."""
-    blocks = 1.0
-    if work.depth > work.area or work.per_group > 1:
-        for channels in (work.inputs, work.per_group):
-            blocks *= 8 * math.ceil(channels / 8) / channels
+    product, strided = speeds.single, 1.0
+    if max(work.inputs, work.per_group) > 1:
+        blocks = [8 * math.ceil(channels / 8) / channels for channels in (work.inputs, work.per_group)]
+        even = work.taps == (3, 3) and max(*work.stride, *work.dilation) == 1 and work.inputs >= DEEP
+        product = math.prod(blocks) * (speeds.deep if even else speeds.blocked)
+        strided = speeds.strided if max(work.stride) > 1 else 1.0
     read = work.groups * work.inputs * math.prod(work.stride)
-    product = speeds.blocked if blocks > 1 or work.inputs > 1 else speeds.single
-    copied = (speeds.copied + (0 if work.planes else speeds.turned)) * (read + work.outputs) + WINDOW * read
-    cost = work.outputs * work.depth * blocks * product + copied + 2 * NET / work.samples
+    copied = (speeds.copied + (0 if work.planes else speeds.turned)) * (read + work.outputs)
+    cost = work.outputs * work.depth * product * strided + copied + NET / work.samples
     return _plan(work, "net", cost, read + work.outputs)
 
 
@@ -197,9 +206,8 @@ def _plane(work: Bank, kind: Processor) -> float:
 
 def _is_call(work: Bank) -> bool:
     """Whether each channel of a small input is a call of `filter2D`."""
-    small = work.samples * math.prod(work.stride) * work.groups * 4 * 2 <= CALL_BYTES
     return (
-        small
+        work.bytes <= CALL_BYTES
         and work.inputs == 1 < work.groups
         and len(work.taps) == 2
         and max(work.dilation) == 1
@@ -218,10 +226,11 @@ def _winograd(work: Bank, speeds: Speeds) -> Plan:
     tiles = phases * math.prod(math.ceil(side / 4) for side in sides)
     transforms = 36 * (36 * work.inputs + 16 * work.outputs) * speeds.product
     # The samples of a phase lie apart.
-    gathered = speeds.gathered * (1 if phases == 1 else 3)
+    gathered = speeds.gathered * (1 if phases == 1 else 2)
     values = (36 * work.inputs + 32 * work.outputs) * gathered
-    tile = values + speeds.tiled * (transforms + 36 * _product(speeds, work.outputs, work.inputs))
-    cost = (tiles * tile + phases * speeds.transforms) / work.samples
+    tile = values + transforms + 36 * _product(speeds, work.outputs, work.inputs)
+    weights = 36 * work.outputs * work.inputs * speeds.streamed
+    cost = (tiles * tile + weights + phases * speeds.transforms) / work.samples
     height = work.lengths[0]
     step = 4 * work.dilation[0]
     rows = min(WINOGRAD_ROWS, -(-height // 2))
