@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from convcli.drawing import curves
-from convcli.drawing.axes import Axis, count, grid
+from convcli.drawing.axes import Axis, count, grid, named
 from convcli.drawing.parts import PAD, header, number, width_of, wrapped
 from convcli.drawing.scene import Box, Dot, Path, Scene, Text
 from convcli.errors import UsageError
@@ -70,7 +70,7 @@ def _bars(rows: Sequence[Mapping[str, Any]], baseline: str | None, name: str) ->
             note = f"{row['name']}: {value:,} {label}"
             items.append(Box(x=x, y=y + 4, w=long, h=_LINE - 12, fill=role, opacity=strength, radius=2, note=note))
             text = f"{value:,}" if value < 1e6 else engineering(value)
-            items.append(Text(x=x + long + 7, y=y + _LINE / 2 + 3, text=text, anchor="start", note=note))
+            items.append(Text(x=x + long + 7, y=y + _LINE / 2 + 3, text=text, anchor="start", halo=True, note=note))
             if lines and base and row is not base and base[key]:
                 ratio = f"{value / base[key]:.3g}×"
                 items.append(
@@ -100,7 +100,7 @@ def _scatter(rows: Sequence[Mapping[str, Any]], name: str) -> Scene:
     legend: float = x0
     for k, kind in enumerate(kinds):
         items.append(Dot(x=legend + 5, y=y0 - 14, r=5, fill=f"c{k % _COLOURS + 1}"))
-        items.append(Text(x=legend + 15, y=y0 - 10, text=kind, size=11, role="faint", anchor="start"))
+        items.append(Text(x=legend + 15, y=y0 - 10, text=kind.replace("_", " "), size=11, role="faint", anchor="start"))
         legend += 33 + width_of(kind, 11)
     items += _dots(rows, kinds, across, up)
     about = "; ".join(f"{row['name']}: {row['macs']:,} MACs, {row['time_median_s'] * 1e3:.3g} ms" for row in rows)
@@ -111,7 +111,6 @@ def _dots(rows: Sequence[Mapping[str, Any]], kinds: Sequence[str], across: Axis,
     """A dot for each row with its spread, then the names, each where it hides no other."""
     items: list[Any] = []
     places = [(across.at(row["macs"]), up.at(row["time_median_s"])) for row in rows]
-    taken = [(x - 8, y - 8, x + 8, y + 8) for x, y in places]
     for row, (x, y) in zip(rows, places, strict=True):
         role, time, spread = (
             f"c{kinds.index(row['type']) % _COLOURS + 1}",
@@ -122,15 +121,6 @@ def _dots(rows: Sequence[Mapping[str, Any]], kinds: Sequence[str], across: Axis,
         note = f"{row['name']}: {row['macs']:,} MACs, {time * 1e3:.3g} ms"
         items.append(Path(points=ends, stroke=role, width=2))
         items.append(Dot(x=x, y=y, r=6, fill=role, stroke="paper", width=1.5, note=note))
-    for row, (x, y) in zip(rows, places, strict=True):
-        text = wrapped(str(row["name"]), 1)[0]
-        long = width_of(text)
-        for anchor, dy in (("start", 4), ("end", 4), ("start", -12), ("start", 20), ("end", -12), ("end", 20)):
-            left = x + 11 if anchor == "start" else x - 11 - long
-            box = (left, y + dy - 11, left + long, y + dy + 3)
-            free = all(box[2] < t[0] or t[2] < box[0] or box[3] < t[1] or t[3] < box[1] for t in taken)
-            if free and box[0] > PAD and box[2] < across.at(across.high) + 30:
-                break
-        taken.append(box)
-        items.append(Text(x=x + 11 if anchor == "start" else x - 11, y=y + dy, text=text, anchor=anchor, halo=True))
-    return items
+    names = [wrapped(str(row["name"]), 1)[0] for row in rows]
+    leaders, texts = named(names, places, (across.start, up.end, across.end + 30, up.start))
+    return [*leaders, *items, *texts]

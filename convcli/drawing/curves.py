@@ -12,6 +12,8 @@ from convcli.drawing.scene import Dot, Path, Scene, Text
 Rows = Sequence[Mapping[str, Any]]
 #: Sizes that make a curve.
 LEAST: Final = 3
+#: Sizes that are all written at the axis.
+_SIDES: Final = 12
 _COLOURS: Final = 6
 _WIDTH, _HEIGHT = 780.0, 440.0
 
@@ -46,7 +48,8 @@ def figure(types: Mapping[str, Rows], name: str) -> Scene:
     def label(value: float) -> str:
         return f"{number(value * 1e3)} ms" if timed else count(value)
 
-    items = [*heads, *grid(across, up, number, label)]
+    sides = sorted({side(row) for row in every})
+    items = [*heads, *grid(across, up, number, label, sides if len(sides) <= _SIDES else ())]
     items.append(Text(x=(x0 + x1) / 2, y=y1 + 38, text="taps along a side", role="faint"))
     legend: float = x0
     for index, (kind, rows) in enumerate(types.items()):
@@ -58,7 +61,7 @@ def figure(types: Mapping[str, Rows], name: str) -> Scene:
             items.append(Dot(x=x, y=y, r=5, fill=role, stroke="paper", width=1.5, note=note))
         sample = (legend, y0 - 14), (legend + 16, y0 - 14)
         items.append(Path(points=sample, stroke=role, width=2.6, dashed=dashed))
-        items.append(Text(x=legend + 21, y=y0 - 10, text=kind, size=11, role="faint", anchor="start"))
+        items.append(Text(x=legend + 21, y=y0 - 10, text=kind.replace("_", " "), size=11, role="faint", anchor="start"))
         legend += 39 + width_of(kind, 11)
     about = "; ".join(f"{row['name']}, {side(row)} taps along a side: {label(row[key])}" for row in every)
     return Scene(

@@ -41,6 +41,8 @@ _MOST_LISTED: Final = 81
 _GAP: Final = 8
 #: Places of taps that are written below a line.
 _LABELS: Final = 15
+#: How wide slices without numbers are.
+_SLICE: Final = 200
 #: How wide the text below a picture of the gain is.
 _TEXT: Final = 250
 
@@ -64,7 +66,7 @@ def figure(
     if kernel.channels:
         return banks.figure(kernel, weights, title=title, columns=columns)
     if numbers is None:
-        numbers = max(weights.shape) <= MOST_NUMBERS
+        numbers = max(weights.shape) <= (MOST_NUMBERS if weights.ndim < 3 else MOST_NUMBERS // 2)
     about = _described(kernel, weights)
     draw = {1: _stems, 2: _matrix, 3: _slices}[weights.ndim]
     items, width, height = draw(kernel, weights, heading(kernel, title), numbers)
@@ -139,10 +141,7 @@ def _weights(weights: Floats, x: float, y: float, look: Look) -> tuple[list[Any]
     high, wide = weights.shape
     if max(high, wide) > MOST_CELLS:
         zoom = 400 / max(high, wide)
-        w, h = wide * zoom, high * zoom
-        note = f"weights from {weights.min():.6g} to {weights.max():.6g}"
-        box = Box(x=x, y=y, w=w, h=h, stroke="rule", note=note)
-        return [Picture(x=x, y=y, w=w, h=h, pixels=heat_pixels(weights, look.peak)), box], x + w, y + h, ""
+        return _image(weights, x, y, zoom, look), x + wide * zoom, y + high * zoom, ""
     size = _cell((high, wide), numbers=look.factor > 0)
     items: list[Any] = []
     scales = []
@@ -158,12 +157,21 @@ def _weights(weights: Floats, x: float, y: float, look: Look) -> tuple[list[Any]
     return items, x + wide * size, y + high * size, product
 
 
+def _image(weights: Floats, x: float, y: float, zoom: float, look: Look) -> list[Any]:
+    """Weights as an image, so large per weight."""
+    w, h = weights.shape[1] * zoom, weights.shape[0] * zoom
+    note = f"weights from {weights.min():.6g} to {weights.max():.6g}"
+    box = Box(x=x, y=y, w=w, h=h, stroke="rule", note=note)
+    return [Picture(x=x, y=y, w=w, h=h, pixels=heat_pixels(weights, look.peak)), box]
+
+
 def _slices(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[list[Any], float, float]:
     middle = (len(weights) - 1) / 2
-    labels = [f"z = {'+' if z > middle else ''}{number(z - middle)}" for z in range(len(weights))]
+    step = kernel.dilation[0]
+    labels = [f"z = {'+' if z > middle else ''}{number(step * (z - middle))}" for z in range(len(weights))]
     look = Look.of(weights, numbers=numbers)
     matrices = {label: (f"w[{z}, ", weights[z]) for z, label in enumerate(labels)}
-    return _side_by_side(kernel, matrices, look, name, facts(weights))
+    return _side_by_side(kernel, matrices, look, name, [*facts(weights), beside(kernel)])
 
 
 def _combined(kernel: Combined, name: str, numbers: bool) -> Scene:
@@ -183,7 +191,8 @@ def _side_by_side(
 ) -> tuple[list[Any], float, float]:
     """Matrices by their labels, each with how notes on its cells begin, in rows."""
     sides = [max(one.shape[axis] for _, one in matrices.values()) for axis in (0, 1)]
-    size = min(46.0, _cell((sides[0], sides[1]), numbers=look.factor > 0))
+    longest = max(sides)
+    size = min(46.0, _cell((sides[0], sides[1]), numbers=True)) if look.factor else min(34, _SLICE / longest)
     items, top, widest = header(name, [*wrapped(kernel.about), *lines])
     labels = max(map(width_of, matrices))
     y, wide = top + 22, max(sides[1] * size, labels) + 26
@@ -192,7 +201,10 @@ def _side_by_side(
     for place, (label, (note, weights)) in enumerate(matrices.items()):
         row, column = divmod(place, per_row)
         x, down = PAD + column * wide, y + row * (sides[0] * size + 40)
-        items += heat(weights, x, down, size, look, lambda r, c, note=note: f"{note}{r}, {c}]")
+        if longest > MOST_CELLS:
+            items += _image(weights, x, down, size, look)
+        else:
+            items += heat(weights, x, down, size, look, lambda r, c, note=note: f"{note}{r}, {c}]")
         middle = x + weights.shape[1] * size / 2
         items.append(
             Text(x=max(middle, x + width_of(label) / 2), y=down + sides[0] * size + 18, text=label, role="faint")

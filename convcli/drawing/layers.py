@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from convcli.drawing.parts import PAD, header, width_of
@@ -18,6 +18,7 @@ from convcli.records import record
 _COLOURS: Final = ("c4", "c3", "c1")
 #: The side of a cell, the skew of depth per cell, and the deepest block in cells; the most of each number.
 UNIT, _ACROSS, _UP, _DEEP = 18.0, 0.42, 0.30, 13
+_LEAST: Final = 34.0  # text beside a row of small blocks reaches so far above and below its middle
 MOST_SIDE, MOST_TAPS, MOST_CHANNELS = 12, 7, 8
 
 
@@ -63,62 +64,97 @@ class Block:
 
 @record
 class Part:
-    """Something in a row of the figure: its name and shape in words, its width, and what draws it."""
+    """Something in a row: its name and shape in words, and its blocks, each `right` and `down` of the last."""
 
     name: str
     shape: str
-    width: float
-    draw: Callable[[float, float], list[Any]]
+    blocks: tuple[Block, ...]
+    right: float = 0
+    down: float = 0
+
+    @property
+    def width(self) -> float:
+        return self.blocks[0].width + self.right * (len(self.blocks) - 1)
+
+    @property
+    def room(self) -> float:
+        """How wide it is with its text."""
+        return max(self.width, width_of(self.name, 13, bold=True), width_of(self.shape, 11))
+
+    @property
+    def below(self) -> float:
+        """How far it reaches below its middle."""
+        return self.blocks[0].rows * UNIT / 2 + self.down * (len(self.blocks) - 1) / 2
+
+    @property
+    def above(self) -> float:
+        return self.below + self.blocks[0].depth * _UP * UNIT
+
+    def at(self, x: float, middle: float) -> list[Any]:
+        first = (len(self.blocks) - 1) / 2
+        places = ((block, x + self.right * k, middle + self.down * (k - first)) for k, block in enumerate(self.blocks))
+        return [item for block, left, y in places for item in block.at(left, y)]
 
 
 def figure(
     size: Sequence[int] = (7, 7), inputs: int = 3, outputs: int = 128, taps: int = 3, *, title: str | None = None
 ) -> Scene:
     """Both ways from the same input of `size` to outputs of the same size, without padding, and what each costs."""
-    given = {"side": (max(size), MOST_SIDE), "taps": (taps, MOST_TAPS), "input channels": (inputs, MOST_CHANNELS)}
-    for name, (value, most) in given.items():
+    _check(size, inputs, outputs, taps)
+    high, wide = (n - taps + 1 for n in size)
+    both = counts(size, inputs, outputs, taps)
+    text = "Standard and depthwise separable convolution" if title is None else title
+    shapes = f"{size[0]}×{size[1]}×{inputs} → {high}×{wide}×{outputs}"
+    lines = [f"{inputs} → {outputs} channels, {taps}×{taps} taps, no padding: {shapes}"]
+    if outputs > _DEEP:
+        lines.append(f"outputs are drawn {_DEEP} channels deep")
+    items, y, width = header(text, lines)
+    y += 28
+    ways = _ways(size, inputs, outputs, taps)
+    for (name, parts), count, words in zip(ways, both, _words(inputs, outputs, taps), strict=True):
+        items.append(Text(x=PAD, y=y, text=name, size=14, bold=True, anchor="start"))
+        middle = y + 20 + max(_LEAST, *(part.above for part in parts))
+        bottom = middle + max(_LEAST, *(part.below for part in parts))
+        drawn, x = _row(parts, middle, bottom)
+        texts = [_many(count.weights, "weight"), words, _many(count.total_macs, "MAC")]
+        if count is both[1]:
+            texts.append(f"standard: {both[0].weights / count.weights:.3g} times both")
+        items += [*drawn, *(
+            Text(x=x, y=middle - 20 + 21 * k, text=line, anchor="start", size=12 if k else 15, bold=not k,
+                 role="faint" if k in (1, 2) else "ink")
+            for k, line in enumerate(texts)
+        )]  # fmt: skip
+        ends = x + width_of(texts[0], 15, bold=True), *(x + width_of(line) for line in texts)
+        width = max(width, *(end + PAD for end in ends), 2 * PAD + width_of(name, 14, bold=True))
+        y = bottom + 78
+    about = f"{lines[0]}. Standard: {both[0].weights:,} weights. Depthwise separable: {both[1].weights:,} weights."
+    return Scene(width=width, height=y - 26, items=tuple(items), title=text or "Layers", about=about)
+
+
+def _check(size: Sequence[int], inputs: int, outputs: int, taps: int) -> None:
+    """Raises UsageError for more than can be drawn, and for less than there is to draw."""
+    limits = {"side": (max(size), MOST_SIDE), "taps": (taps, MOST_TAPS), "input channels": (inputs, MOST_CHANNELS)}
+    for name, (value, most) in limits.items():
         if value > most:
             raise UsageError(f"{value} {name}; layers are drawn with at most {most}")
     if len(size) != 2 or taps > min(size) or min(inputs, outputs) < 1:
         raise UsageError(f"{taps}x{taps} taps on {'x'.join(map(str, size))}: there would be no output")
-    high, wide = (n - taps + 1 for n in size)
-    plain, separable = counts(size, inputs, outputs, taps)
-    text = "Standard and depthwise separable convolution" if title is None else title
-    shapes = f"{size[0]}×{size[1]}×{inputs} → {high}×{wide}×{outputs}"
-    lines = [f"{inputs} → {outputs} channels, {taps}×{taps} taps, no padding: {shapes}"]
-    items, top, least = header(text, lines)
-    source, filtered, result = _blocks(size, inputs, outputs, taps)
-    ways = _ways(source, filtered, result, inputs, outputs, taps)
-    low = max(size[0] + inputs * _UP, high + min(outputs, _DEEP) * _UP * 2, taps + inputs * _UP + 2) * UNIT + 30
-    talls = low, max(low, inputs * (taps * UNIT + 8) + 16)
-    width, y = least, top + 40.0
-    rows = zip(ways, (plain, separable), _words(inputs, outputs, taps), talls, strict=True)
-    for (name, parts), count, words, tall in rows:
-        items.append(Text(x=PAD, y=y - 8, text=name, size=14, bold=True, anchor="start"))
-        x = float(PAD)
-        for index, part in enumerate(parts):
-            middle = y + tall / 2
-            items += part.draw(x, middle)
-            under = x + part.width / 2
-            items.append(Text(x=under, y=y + tall + 14, text=part.name, size=13, bold=True))
-            items.append(Text(x=under, y=y + tall + 30, text=part.shape, size=11, role="faint"))
-            x += part.width
-            if index < len(parts) - 1:
-                items.append(Text(x=x + 26, y=middle + 7, text="∗" if index % 2 == 0 else "→", size=20, role="faint"))
-                x += 52
-        ratio = f"standard: {plain.weights / separable.weights:.3g} times both" if count is separable else ""
-        lines_ = [*filter(None, (_many(count.weights, "weight"), words, _many(count.total_macs, "MAC"), ratio))]
-        for k, line in enumerate(lines_):
-            items.append(
-                Text(
-                    x=x + 34, y=y + tall / 2 - 20 + 21 * k, text=line, anchor="start", size=15 if k == 0 else 12,
-                    bold=k == 0, role="ink" if k in (0, 3) else "faint",
-                )
-            )  # fmt: skip
-        width = max(width, x + 34 + max(width_of(line, 15) for line in lines_) + PAD)
-        y += tall + 84
-    about = f"{lines[0]}. Standard: {plain.weights:,} weights. Depthwise separable: {separable.weights:,} weights."
-    return Scene(width=width, height=y - 32, items=tuple(items), title=text or "Layers", about=about)
+
+
+def _row(parts: Sequence[Part], middle: float, bottom: float) -> tuple[list[Any], float]:
+    """Parts side by side with their names below `bottom`, and where text goes on at their right."""
+    items: list[Any] = []
+    x = float(PAD)
+    for index, part in enumerate(parts):
+        centre = x + part.room / 2
+        items += part.at(centre - part.width / 2, middle)
+        items.append(Text(x=centre, y=bottom + 22, text=part.name, size=13, bold=True))
+        items.append(Text(x=centre, y=bottom + 38, text=part.shape, size=11, role="faint"))
+        x += part.room
+        if index < len(parts) - 1:
+            items.append(Text(x=x + 22, y=middle + 7, text="∗" if index % 2 == 0 else "→", size=20, role="faint"))
+            x += 44
+    return items, x + 34
 
 
 def counts(size: Sequence[int], inputs: int, outputs: int, taps: int) -> tuple[Count, Count]:
@@ -138,51 +174,39 @@ def _words(inputs: int, outputs: int, taps: int) -> tuple[str, str]:
     return f"{taps}·{taps}·{inputs}·{outputs}", f"{taps}·{taps}·{inputs} + {inputs}·{outputs}"
 
 
-def _blocks(size: Sequence[int], inputs: int, outputs: int, taps: int) -> tuple[Part, Part, Part]:
-    colours = _COLOURS[:inputs] if inputs <= 3 else ()
-    high, wide = (n - taps + 1 for n in size)
-    made = {
-        "input": (Block(rows=size[0], columns=size[1], depth=inputs, role="input", slices=colours), inputs),
-        "filtered": (Block(rows=high, columns=wide, depth=inputs, role="input", slices=colours), inputs),
-        "output": (Block(rows=high, columns=wide, depth=min(outputs, _DEEP), role="output"), outputs),
-    }
-    source, filtered, result = (
-        Part(name=name, shape=f"{block.rows}×{block.columns}×{channels}", width=block.width, draw=block.at)
-        for name, (block, channels) in made.items()
-    )
-    return source, filtered, result
-
-
-def _ways(
-    source: Part, filtered: Part, result: Part, inputs: int, outputs: int, taps: int
-) -> tuple[tuple[str, list[Part]], ...]:
+def _ways(size: Sequence[int], inputs: int, outputs: int, taps: int) -> tuple[tuple[str, list[Part]], ...]:
     """Both rows: their headings and parts."""
     colours = _COLOURS[:inputs] if inputs <= 3 else ()
-    filters, mixes = min(outputs, 5), min(outputs, 7)
-    whole, mix = (Block(rows=n, columns=n, depth=inputs, role="tap") for n in (taps, 1))
+    high, wide = (n - taps + 1 for n in size)
+    source = Block(rows=size[0], columns=size[1], depth=inputs, role="input", slices=colours)
+    middle = Block(rows=high, columns=wide, depth=inputs, role="input", slices=colours)
+    result = Block(rows=high, columns=wide, depth=min(outputs, _DEEP), role="output")
+    filter, mixture = (Block(rows=n, columns=n, depth=inputs, role="tap") for n in (taps, 1))
     each = [Block(rows=taps, columns=taps, depth=1, role="tap", slices=colours[k : k + 1]) for k in range(inputs)]
-    pitch, tall = taps * UNIT * 0.7, taps * UNIT + 8
-
-    def fan(block: Block, count: int, across: float, down: float) -> Callable[[float, float], list[Any]]:
-        return lambda x, middle: [
-            item for k in range(count) for item in block.at(x + across * k, middle + down * (k - (count - 1) / 2))
-        ]
-
-    def stack(x: float, middle: float) -> list[Any]:
-        places = enumerate(each)
-        return [item for k, block in places for item in block.at(x, middle + (k - (inputs - 1) / 2) * tall)]
-
-    kernels = Part(name=_many(inputs, "kernel"), shape=f"{taps}×{taps}×1 each", width=each[0].width, draw=stack)
+    filters, mixtures = min(outputs, 5), min(outputs, 7)
+    # Kernels of many channels overlap, each a little further to the right.
+    overlap = (0.0, taps * UNIT + 8) if inputs <= 3 else (taps * UNIT * 0.3, taps * UNIT * 0.35)
+    entry = Part(name="input", shape=f"{size[0]}×{size[1]}×{inputs}", blocks=(source,))
+    filtered = Part(name="filtered", shape=f"{high}×{wide}×{inputs}", blocks=(middle,))
+    output = Part(name="output", shape=f"{high}×{wide}×{outputs}", blocks=(result,))
+    kernels = Part(
+        name=_many(inputs, "kernel"), shape=f"{taps}×{taps}×1 each", blocks=tuple(each), right=overlap[0],
+        down=overlap[1],
+    )  # fmt: skip
     standard = Part(
-        name=_many(outputs, "filter"), shape=f"{taps}×{taps}×{inputs} each",
-        width=pitch * (filters - 1) + whole.width, draw=fan(whole, filters, pitch, 9),
+        name=_many(outputs, "filter"), shape=f"{taps}×{taps}×{inputs} each" + _drawn(filters, outputs),
+        blocks=(filter,) * filters, right=taps * UNIT * 0.7, down=9,
     )  # fmt: skip
     points = Part(
-        name=_many(outputs, "mixture"), shape=f"1×1×{inputs} each", width=7 * (mixes - 1) + mix.width,
-        draw=fan(mix, mixes, 7, 21),
+        name=_many(outputs, "mixture"), shape=f"1×1×{inputs} each" + _drawn(mixtures, outputs),
+        blocks=(mixture,) * mixtures, right=7, down=21,
     )  # fmt: skip
     return (
-        ("Standard: every filter sees all channels at once", [source, standard, result]),
-        ("Depthwise separable: a kernel for each channel, then a 1×1 mix of channels",
-         [source, kernels, filtered, points, result]),
+        ("Standard: every filter sees all channels at once", [entry, standard, output]),
+        ("Depthwise separable: a kernel for each channel, then a 1×1 mixture of channels",
+         [entry, kernels, filtered, points, output]),
     )  # fmt: skip
+
+
+def _drawn(count: int, of: int) -> str:
+    return f", {count} drawn" if count < of else ""

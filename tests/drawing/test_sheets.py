@@ -10,7 +10,8 @@ import pytest
 
 import convcli
 from convcli.drawing import sheets
-from convcli.drawing.parts import heat_pixels, number
+from convcli.drawing.axes import named
+from convcli.drawing.parts import heat_pixels, number, width_of
 from convcli.drawing.scene import Box, Dot, Picture
 from convcli.errors import ConvcliError
 from convcli.filtering import Chain, filter_pixels
@@ -196,3 +197,23 @@ def test_what_can_not_be_drawn_is_refused(draw: Any, fact: str) -> None:
         draw()
     assert fact in str(error.value)
     assert sheets.MOST == 100
+
+
+@pytest.mark.parametrize("crowd", [1, 4, 24])
+def test_names_of_points_hide_neither_each_other_nor_points(crowd: int) -> None:
+    """Of points that lie where others do, too, which a line then leads to."""
+    rng = np.random.default_rng(crowd)
+    points = [tuple(map(float, at)) for at in [*rng.uniform((150, 80), (600, 320), (12, 2)), *[(300, 200)] * crowd]]
+    names = [f"kernel {k}" for k in range(len(points))]
+    leaders, texts_ = named(names, points, (80, 60, 720, 380))
+    boxes = [(x - 8, y - 8, x + 8, y + 8) for x, y in points]
+    for item in texts_:
+        left = item.x - {"start": 0, "middle": 0.5, "end": 1}[item.anchor] * width_of(item.text)
+        box = left, item.y - 12, left + width_of(item.text), item.y + 3
+        assert box[0] >= 80 and box[2] <= 720 and box[1] >= 60 and box[3] <= 380
+        assert all(b[2] <= box[0] or box[2] <= b[0] or b[3] <= box[1] or box[3] <= b[1] for b in boxes)
+        boxes.append(box)
+    assert sorted(item.text for item in texts_) == sorted(names)
+    ends = [line.points[0] for line in leaders]
+    assert all(end in points for end in ends)
+    assert ends.count((300.0, 200.0)) >= crowd - 8
