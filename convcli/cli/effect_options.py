@@ -43,7 +43,7 @@ effect_options = together(
         help="Leave samples that would change by less: 5% or 0.05 of white, or a number of samples from 1 on.",
     ),
     _option("--region", metavar="WxH+X+Y", help="Only in this rectangle, in pixels, or 50%x50%+X+Y."),
-    _option("--where", metavar="PICTURE", help="Only where this picture is white: its alpha, or grey."),
+    _option("--where", metavar="PICTURE", help="Only where this picture or .npy array is white: its alpha, or grey."),
     _option(
         "--nodata", type=float, metavar="NUMBER",
         help="Samples of this number, or nan, are missing: the others' weights make up for them.",
@@ -72,16 +72,24 @@ def effect(options: Mapping[str, Any]) -> Effect | None:
 
 
 def mask_of(name: str) -> Tensor:
-    """The shares in a picture, (height, width): its alpha where it has one, else its grey. Raises ImageError."""
-    from convcli.errors import ImageError
-    from convcli.ops import tensors
-    from convcli.pictures import reading
+    """The shares in a picture, (height, width), its alpha where it has one, else its grey; or those in an array file.
 
+    Raises ImageError for what holds neither, UsageError for numbers that are no shares.
+    """
+    from convcli.errors import ImageError
+    from convcli.filtering.masks import shares
+    from convcli.pictures import MAX_PIXELS, reading
+
+    if name.partition("::")[0].endswith((".npy", ".npz")):
+        from convcli import npy
+        from convcli.batch.names import inputs
+
+        return shares(npy.read_npy(inputs.read_input(name, MAX_PIXELS), place=name), place=name)
     picture = reading.from_file(name)
     pixels = picture.pixels
     if picture.channels.alpha:
-        return tensors.of_array(pixels[..., -1])
-    if (pixels != pixels[..., :1]).any():
+        return shares(pixels[..., -1], place=name)
+    if pixels.shape[-1] > 1 and (pixels != pixels[..., :1]).any():
         hint = f"convcli apply {name} -k grey -o mask.png makes grey of it"
         raise ImageError(f"a mask is grey or has alpha, this has {picture.channels}", place=name, hint=hint)
-    return tensors.of_array(pixels[..., 0])
+    return shares(pixels[..., 0], place=name)

@@ -91,7 +91,6 @@ def _effect(
     """The effect that is asked for. Raises `UsageError`."""
     if amount is None and threshold is None and region is None and where is None and not feather:
         return None
-    from convcli.ops import tensors
     from convcli.ops.arrays import real_array
 
     for name, value in (("amount", amount), ("threshold", threshold), ("feather", feather)):
@@ -99,15 +98,10 @@ def _effect(
             raise UsageError(f"{name} is a number, not {value!r}", hint=f"{name}=0.5")
     if min(threshold or 0, feather or 0) < 0:
         raise UsageError(f"threshold {threshold or 0:g}, feather {feather or 0:g}: neither is below 0")
-    mask = None if where is None else real_array(where)
-    if mask is not None and mask.dtype.kind == "b":
-        mask = mask.astype("f4")
-    if mask is not None and mask.ndim != 2:
-        raise UsageError(f"where has the shape {mask.shape}", hint="a mask has rows and columns: where[..., 0]")
     return effects.Effect(
         amount=1.0 if amount is None else amount, threshold=threshold or 0.0, feather=feather or 0.0,
         region=effects.Region.parse(region) if isinstance(region, str) else region,
-        where=None if mask is None else tensors.of_array(mask),
+        where=None if where is None else effects.shares(real_array(where)),
     )  # fmt: skip
 
 

@@ -5,76 +5,24 @@ The mask is 1 in a region, or the grey (or alpha) of a picture, with edges that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from convcli.engine.effect import NOTHING as NOTHING, in_samples, mixed
-from convcli.engine.sink import PLAIN
-from convcli.engine.threads import Cut, Cuts
 from convcli.errors import ShapeError, UsageError
 from convcli.filtering import opacity
-from convcli.filtering.graph import Convolved, InMemory, Node, Part, Pointwise
+from convcli.filtering.graph import InMemory, Node, Part, Pointwise
+from convcli.filtering.masks import Rectangle, Region as Region, line, shares as shares, softened
 from convcli.ops import tensors
 from convcli.records import record
-from convcli.spec import from_mapping
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
     from convcli.engine.sink import Storage
-    from convcli.ops import Kernel
     from convcli.ops.tensors import Tensor
-
-#: No picture has sides of more than 9 digits.
-_GEOMETRY: Final = re.compile(
-    r"(\d{1,9}(?:\.\d{1,9})?)(%?)x(\d{1,9}(?:\.\d{1,9})?)(%?)(?:([+-]\d{1,9})([+-]\d{1,9}))?", re.ASCII
-)
-
-
-@record
-class Region:
-    """A rectangle as ImageMagick writes it: WIDTHxHEIGHT+X+Y, in pixels; sides in `percent` of the picture's.
-
-    X and Y count from the left and the top; below 0 the rectangle begins outside.
-    """
-
-    width: float
-    height: float
-    x: int = 0
-    y: int = 0
-    percent: bool = False
-
-    @classmethod
-    def parse(cls, text: str) -> Region:
-        """Raises UsageError.
-
-        >>> Region.parse("100x50+10-20"), Region.parse("50%x50%").percent
-        (Region(width=100.0, height=50.0, x=10, y=-20, percent=False), True)
-        """
-        match = _GEOMETRY.fullmatch(text.strip())
-        if not match or not float(match[1]) or not float(match[3]):
-            raise UsageError(f"'{text}' is no region", hint="--region 100x50+10+20 is WIDTHxHEIGHT+X+Y")
-        return cls(
-            width=float(match[1]), height=float(match[3]), percent=bool(match[2] or match[4]),
-            x=int(match[5] or 0), y=int(match[6] or 0),
-        )  # fmt: skip
-
-    def inside(self, height: int, width: int) -> tuple[slice, slice]:
-        """The rows and columns of a picture that lie in it. Raises ShapeError where none do."""
-        sides = (self.height * height / 100, self.width * width / 100) if self.percent else (self.height, self.width)
-        rows, columns = (
-            slice(max(0, at), max(0, min(n, at + max(1, round(side)))))
-            for at, side, n in zip((self.y, self.x), sides, (height, width), strict=True)
-        )
-        if rows.start >= rows.stop or columns.start >= columns.stop:
-            says = f"{round(sides[1])}x{round(sides[0])}{self.x:+}{self.y:+}"
-            fact = f"region {says} lies outside of a picture of {width}x{height}"
-            raise ShapeError(fact, hint=f"--region {width}x{height}+0+0 is all of it")
-        return rows, columns
 
 
 @record
@@ -108,8 +56,8 @@ class Effect:
         height, width = shape[-3:-1]
         rows, columns = self.region.inside(height, width) if self.region else (slice(0, height), slice(0, width))
         if self.where is None:
-            down, across = (_line(n, one, self.feather) for n, one in ((height, rows), (width, columns)))
-            node: Node = _Rectangle(down, across)
+            down, across = (line(n, one, self.feather) for n, one in ((height, rows), (width, columns)))
+            node: Node = Rectangle(down, across)
         else:
             node = self._of_picture(height, width, rows, columns)
         if len(axes) == 2:
@@ -121,7 +69,7 @@ class Effect:
         """The rows and columns in which a region's shares, soft edges included, are not 0."""
         assert self.region is not None
         rows, columns = (
-            np.flatnonzero(_line(n, inside, self.feather))
+            np.flatnonzero(line(n, inside, self.feather))
             for n, inside in zip((height, width), self.region.inside(height, width), strict=True)
         )
         return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
@@ -147,19 +95,11 @@ class Effect:
         return shares
 
     def _of_picture(self, height: int, width: int, rows: slice, columns: slice) -> Node:
-        shares = self._shares(height, width)
-        inside = shares[..., None]
+        inside = self._shares(height, width)
         if (rows, columns) != (slice(0, height), slice(0, width)):
-            inside = np.zeros_like(inside)
-            inside[rows, columns, 0] = shares[rows, columns]
-        node = InMemory(inside)
-        if not self.feather and shares.dtype.kind != "f":
-            return node
-        top = 1.0 if shares.dtype.kind == "f" else float(np.iinfo(shares.dtype).max)
-        part = Part(node)
-        if self.feather:
-            part = Part(Convolved(part, _bell(self.feather), inside.shape, PLAIN))
-        return Pointwise(partial(_shares, top=top), [part], 1, np.float32)
+            inside, whole = np.zeros_like(inside), inside
+            inside[rows, columns] = whole[rows, columns]
+        return softened(inside, self.feather)
 
 
 def check(before: Sequence[int], after: Sequence[int], mode: str, *, linear: bool) -> None:
@@ -174,25 +114,6 @@ def check(before: Sequence[int], after: Sequence[int], mode: str, *, linear: boo
         raise UsageError(fact, hint="--range abs or clip")
 
 
-def _bell(sigma: float, axes: str = "yx") -> Kernel:
-    fields = {"type": "separable", "taps": {"gaussian": {"sigma": sigma}}, "border": "replicate", "axes": axes}
-    return from_mapping(fields, name="feather")
-
-
-def _line(n: int, inside: slice, feather: float) -> Floats:
-    """1 from `inside.start` to `inside.stop` of `n`, 0 elsewhere, with soft ends."""
-    line: Floats = np.zeros(n, np.float32)
-    line[inside] = 1
-    if feather:
-        line = np.asarray(_bell(feather, "x").apply(line))
-    return line
-
-
-def _shares(out: Floats, samples: Array, top: float) -> None:
-    np.divide(samples, top, out=out, casting="same_kind")
-    np.clip(out, 0, 1, out=out)
-
-
 def _whole(node: Node) -> Array:
     """All of a node's array, and of those that it is made of."""
     from convcli.engine.threads import run_all
@@ -204,23 +125,6 @@ def _whole(node: Node) -> Array:
             one.begin(Held, fine=False)
             run_all(one.work, one.cuts)
     return node.array
-
-
-class _Rectangle(Node):
-    """The product of shares of rows and of columns."""
-
-    def __init__(self, down: Floats, across: Floats) -> None:
-        super().__init__((len(down), len(across), 1), np.float32)
-        self._down, self._across = down, across
-
-    def _cuts(self, *, fine: bool) -> Cuts:
-        array, down, across = self.array, self._down, self._across
-        step = max(1, (1 << 20) // (4 * len(across)))
-
-        def work(cut: Cut) -> None:
-            np.multiply(down[slice(*cut), None, None], across[None, :, None], out=array[slice(*cut)])
-
-        return Cuts(work, [(start, min(start + step, len(down))) for start in range(0, len(down), step)])
 
 
 @record(kw_only=False)

@@ -78,7 +78,7 @@ def test_what_is_missing() -> None:
 @pytest.mark.parametrize("fields, words", [
     ({"region": "left"}, "'left' is no region"), ({"feather": 2}, "--feather softens the edge of a mask"),
     ({"where": np.ones((3, 3))}, "the mask of --where is 3x3, the picture 50x40"),
-    ({"where": np.ones((40, 50, 3))}, r"where has the shape \(40, 50, 3\)"), ({"amount": "half"}, "amount is a number"),
+    ({"where": np.ones((40, 50, 3))}, r"this has the shape \(40, 50, 3\)"), ({"amount": "half"}, "amount is a number"),
     ({"threshold": -1}, "neither is below 0"), ({"nodata": np.nan}, "samples of uint8 are never nan"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused(fields: dict[str, Any], words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -306,3 +307,41 @@ def test_nothing_of_a_result_is_the_picture_whatever_the_result_is(fields: dict[
     for kernel in ("gaussian", "sobel", "swirl"):
         chain = Chain([convcli.load(kernel)], effect=Effect(amount=0.0, **fields))
         np.testing.assert_array_equal(filter_pixels(x, chain).array, x)
+
+
+def test_masks_are_pictures_or_arrays(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", x := picture())
+    shares = np.zeros((60, 70), np.float32)
+    shares[10:40, 20:50] = 1
+    results = []
+    for name, mask in (
+        ("b.npy", shares > 0), ("u8.npy", (255 * shares).astype(np.uint8)), ("f4.npy", shares), ("f8.npy", shares),
+        ("u16.npy", (65535 * shares).astype(np.uint16)), ("third.npy", shares[..., None]),
+    ):  # fmt: skip
+        np.save(tmp_path / name, mask.astype(np.float64) if name == "f8.npy" else mask)
+        where = ("--where", str(tmp_path / name))
+        done = run("apply", str(tmp_path / "a.png"), "-k", "gaussian", *where, "-o", str(tmp_path / "o.png"), "-f")
+        assert done.code == 0, done.err
+        results += [read(tmp_path / "o.png"), convcli.apply(x, "gaussian", where=np.load(tmp_path / name))]
+    assert all(np.array_equal(result, results[0]) for result in results)
+    inside = np.where(shares[..., None] > 0, convcli.load("gaussian").apply(x), x)
+    assert np.array_equal(results[0], inside)
+
+
+@pytest.mark.parametrize("mask, words", [
+    (np.full((60, 70), np.nan), "4200 of 4200 shares of the mask are NaN or infinite"),
+    (np.eye(60, 70, dtype=np.int64), "a mask of int64 says not what is white"),
+    (np.eye(60, 70, dtype=np.uint8), "the mask's largest number is 1, its white 255"),
+    (np.full((60, 70), 255.0), "the mask's largest number is 255, its white 1"),
+    (np.ones((60, 70, 3)), "this has the shape (60, 70, 3)"), (np.ones((9, 70)), "is 70x9, the picture 70x60"),
+])  # fmt: skip
+def test_numbers_that_are_no_shares_are_refused(mask: Any, words: str, tmp_path: Path) -> None:
+    save(tmp_path / "a.png", x := picture())
+    np.save(tmp_path / "m.npy", mask)
+    done = run(
+        "apply", str(tmp_path / "a.png"), "-k", "gaussian", "--where", str(tmp_path / "m.npy"), "-o",
+        str(tmp_path / "o.png"),
+    )  # fmt: skip
+    assert done.code and words in done.err and not (tmp_path / "o.png").exists()
+    with pytest.raises(ConvcliError, match=re.escape(words)):
+        convcli.apply(x, "gaussian", where=mask)
