@@ -56,6 +56,10 @@ class Blend:
         """
         return _mixed(band, self.x, self.gain, self.threshold, self.share)
 
+    def restore(self, out: Array, stays: Array) -> None:
+        """Puts what stays into `out`, rows of samples of any dtype."""
+        _restore(out, self.x, stays)
+
 
 def mixed(out: Floats, x: Array, y: Floats, gain: float, threshold: float = 0.0, share: Array | None = None) -> None:
     """`out = x + gain * share * (y - x)` where `|y - x| >= threshold`, else `x`; `out` may be `y`.
@@ -67,12 +71,12 @@ def mixed(out: Floats, x: Array, y: Floats, gain: float, threshold: float = 0.0,
         np.copyto(out, y)
     results, stays = _mixed(out, x, gain, threshold, share)
     if stays is not None:
-        restore(results, x, stays)
+        _restore(results, x, stays)
     if not np.may_share_memory(results, out):
         np.copyto(out, results.reshape(out.shape))
 
 
-def restore(out: Array, x: Array, stays: Array) -> None:
+def _restore(out: Array, x: Array, stays: Array) -> None:
     """Puts samples of `x` into `out`, rows of samples, where bytes of the same shape are not 0."""
     x, words = _as_rows(x, "stays", out.dtype), max(1, out.itemsize // 4)
     kind = np.dtype(f"u{out.itemsize}" if out.itemsize < 4 else np.float32)

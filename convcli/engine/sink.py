@@ -11,7 +11,6 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.dtypes import limits, per_channel, rectify
-from convcli.engine.effect import restore
 from convcli.engine.memory import scratch
 from convcli.records import record
 
@@ -179,7 +178,7 @@ class Sink:
             if stays is not None and not (
                 self._unchanged and target.dtype == blend.x.dtype and _rows(target).ndim == 2
             ):
-                restore(band, blend.x, stays)
+                blend.restore(band, stays)
                 stays = None
             band = band.reshape(target.shape)
         band = self._storage.ranged(band)
@@ -191,7 +190,7 @@ class Sink:
             counts = store_rounded(band, target, counted=self._counted, reach=self._reach, ignored=stays)
             self.tally.add(*counts)
         if blend is not None and stays is not None:
-            restore(_rows(target), blend.x, stays)
+            blend.restore(_rows(target), stays)
 
 
 def rounding(dtype: DTypeLike, reach: tuple[float, float]) -> Callable[[Floats], Array] | None:
