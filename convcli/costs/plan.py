@@ -143,6 +143,7 @@ def plan(
     taps = plane_of(loaded, algorithm)
     if taps is not None:
         work, phases = choice.work_for(taps, _both(loaded.stride), _both(loaded.dilation), spatial, channels)
+        work = dataclasses.replace(work, native=shared["dtype"] == "uint8")
         return _by_planes(shared, work, phases, engine.plan_plane(work, algorithm))
     return KernelPlan(
         **shared, options=options, phases=1, bands=0, band_rows=0, tile=None,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from convcli.engine.bank.call import bank_call
     from convcli.engine.bank.shifts import stamped_bank
     from convcli.engine.borders import check_border, read_window
-    from convcli.engine.channel.calls import plane_call
+    from convcli.engine.channel.calls import PlainCall, plane_call
     from convcli.engine.channel.choice import algorithm_for
     from convcli.engine.channel.correlation import Correlation
     from convcli.engine.channel.depthwise import plane_by_plane
@@ -49,6 +49,7 @@ __all__ = [
     "Cuts",
     "Facts",
     "Filters",
+    "PlainCall",
     "Signature",
     "Sink",
     "Storage",
@@ -100,7 +101,7 @@ __getattr__ = lazily(
         "engine.bank.call": "bank_call",
         "engine.bank.shifts": "stamped_bank",
         "engine.borders": "check_border read_window",
-        "engine.channel.calls": "plane_call",
+        "engine.channel.calls": "PlainCall plane_call",
         "engine.channel.correlation": "Correlation",
         "engine.channel.depthwise": "plane_by_plane",
         "engine.channel.phases": "correlate_phase",

@@ -98,7 +98,8 @@ class Signature:
 
     A `Call` for it makes all of the result `(*lengths, channels out)` in `work` at once, by plain calls of a library,
     without threads of ours or bands: in `out`, laid out as the input is, or else in an array of scratch. A `native` one
-    makes it in the dtype of the input, as rounding would: always in `out`.
+    makes it in the dtype of the input, always in `out`: the nearest to sums in floats, and, where it is to be `exact`,
+    to the last bit what rounding the floats of other calls makes of them.
     """
 
     shape: tuple[int, ...]
@@ -108,3 +109,4 @@ class Signature:
     work: DTypeLike
     algorithm: str | None = None
     native: bool = False
+    exact: bool = True

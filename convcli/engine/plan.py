@@ -27,12 +27,14 @@ ALGORITHMS = ("direct", "passes", "sums", "fourier")
 
 #: `filter2D` goes over to a discrete Fourier transform of its own from this many cells of the kernel, zeros included.
 FOURIER_AREA = 130
+#: `filter2D` on bytes is slower than on floats, but up to so many taps it is not worth making them floats.
+NATIVE_AREA = 9
+#: Nanoseconds to make a float of a byte, and a byte of a sum.
+CONVERTED = 0.25
 #: Nanoseconds that `filter2D` takes more per sample where there is only one row.
 LINE = 1.3
 #: Nanoseconds per sample of two passes beyond the taps: the band between them.
 BETWEEN = 0.2
-#: `sepFilter2D` folds up to so many mirrored taps within vector registers.
-MIRRORED = 5
 #: Nanoseconds per sample of a small picture by the Fourier transform that `filter2D` makes of itself.
 TRANSFORMED = 20.0
 #: Nanoseconds for what bands and their threads take on the smallest picture.
@@ -59,7 +61,8 @@ class Plane:
 
     `nonzero` counts taps that are not 0; `rank` is the number of separable kernels that sum to this one (0: not
     known, taken as full); `mirrored` says that it is of rank 1 and reads the same backwards along both axes, `equal`
-    that all taps are. Running sums read `integers` as such.
+    that all taps are; `mean` that of bytes none is made that lies beyond their limits. Running sums read `integers` as
+    such; `native` says that bytes may be made of bytes.
     """
 
     taps: tuple[int, int]
@@ -70,7 +73,9 @@ class Plane:
     rank: int = 0
     mirrored: bool = False
     equal: bool = False
+    mean: bool = False
     integers: bool = False
+    native: bool = False
     finite: bool = True
     bounded: bool = True
     processor: Processor = NARROW
@@ -121,8 +126,9 @@ FREE = Constraints()
 class Plan:
     """The algorithm for a convolution, why, and its estimated cost in nanoseconds per output sample and core.
 
-    `rows` are the output rows a band should have, `tile` the Fourier tile (height, width). `call` says that one thread
-    does all of the picture at once, without bands, where OpenCV can continue it over the edge.
+    `rows` are the output rows a band should have, `tile` the Fourier tile (height, width). `folded` passes are made by
+    `sepFilter2D`, which adds up the samples of mirrored taps first; a `native` plan makes bytes of bytes. `call` says
+    that one thread does all of the picture at once, without bands, where OpenCV can continue it over the edge.
     """
 
     algorithm: str
@@ -130,6 +136,8 @@ class Plan:
     cost: float
     rows: int = 0
     tile: tuple[int, int] = (0, 0)
+    folded: bool = False
+    native: bool = False
     call: bool = False
 
     def __str__(self) -> str:
@@ -142,7 +150,7 @@ def plan_plane(work: Plane, algorithm: str | None = None, *, calls: bool = True)
 
     One that is a call is only planned for those who make `calls` on all of a picture.
     """
-    plans = list(options(work))
+    plans = [replace(plan, cost=plan.cost + CONVERTED * (work.native > plan.native)) for plan in options(work)]
     allowed = [plan for plan in plans if plan.algorithm == algorithm] or plans
     best = min(allowed, key=lambda plan: plan.cost)
     if not calls:
@@ -161,8 +169,8 @@ def is_call(nanoseconds: float) -> bool:
 def call_cost(plan: Plan, work: Plane) -> float:
     """What `plan` costs by plain calls of OpenCV on all of a picture; infinite where there are none for it."""
     (kh, kw), kind, rank = work.taps, work.processor, max(work.rank, 1)
-    if plan.algorithm == "passes" and work.mirrored and separates_by_call(kh, kw):
-        return line(kind.mirrored, max(kh, kw))
+    if plan.folded:
+        return plan.cost
     if plan.algorithm == "passes" and max(kh, kw) < FOURIER_AREA:
         return rank * sum(_short(cost, taps) for cost, taps in ((kind.column, kh), (kind.row, kw)) if taps > 1)
     if plan.algorithm == "fourier" and kh * kw >= FOURIER_AREA and min(kh, kw) > 1:
@@ -171,18 +179,14 @@ def call_cost(plan: Plan, work: Plane) -> float:
     return plan.cost if called else math.inf
 
 
-def separates_by_call(high: int, wide: int) -> bool:
-    """Whether one call of `sepFilter2D`, whose taps are mirrored, is faster than a call of `filter2D` for each pass."""
-    return min(high, wide) > 1 and max(high, wide) <= MIRRORED
-
-
 def options(work: Plane) -> Iterator[Plan]:
     """A plan for each algorithm that can compute `work`."""
     (kh, kw), kind = work.taps, work.processor
     nonzero = work.nonzero or kh * kw
     full = min(kh, kw)
     direct = direct_cost(work.taps, nonzero, kind) + (LINE if work.height == 1 else 0)
-    yield Plan(algorithm="direct", reason=f"{nonzero} tap" + "s" * (nonzero != 1), cost=direct)
+    few = work.native and kh * kw <= NATIVE_AREA
+    yield Plan(algorithm="direct", reason=f"{nonzero} tap" + "s" * (nonzero != 1), cost=direct, native=few)
     if work.equal and work.bounded and work.height > 1 and kh * kw > 1:
         yield Plan(algorithm="sums", reason=f"{kh}x{kw} equal taps", cost=kind.sums[work.integers])
     rank = work.rank or full
@@ -191,8 +195,12 @@ def options(work: Plane) -> Iterator[Plan]:
         # One row of taps alone is a single pass.
         between = BETWEEN if full > 1 else 0.0
         cost = rank * (down_cost(kh, kind, work.finite) + across + between)
+        folded = folded_cost(work)
         reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
-        yield Plan(algorithm="passes", reason=reason if full > 1 else f"{kh * kw} taps in a row", cost=cost)
+        reason = reason if full > 1 else f"{kh * kw} taps in a row"
+        call = folded < cost
+        native = call and _folds_bytes(work)
+        yield Plan(algorithm="passes", reason=reason, cost=min(cost, folded), folded=call, native=native)
     if work.bounded and 1.5 * max(kh, kw) <= (LINE_FAST if full == 1 else FAST)[-1]:
         tile = fourier_tile(work)
         cost = fourier_cost(tile, work) + FIXED / (work.height * work.width)
@@ -206,6 +214,18 @@ def direct_cost(taps: tuple[int, int], nonzero: int, kind: Processor = NARROW) -
     """`filter2D` skips zero taps; every further block adds a pass over the sums."""
     blocks = -(-taps[0] * taps[1] // (FOURIER_AREA - 1))
     return line(kind.direct, nonzero) + 0.7 * (blocks - 1)
+
+
+def folded_cost(work: Plane) -> float:
+    """Both passes by `sepFilter2D`; infinite where its taps are not mirrored."""
+    if not work.mirrored or min(work.taps) == 1:
+        return math.inf
+    return line(work.processor.folded[_folds_bytes(work)], sum(work.taps) / 2)
+
+
+def _folds_bytes(work: Plane) -> bool:
+    """Whether `sepFilter2D` may make bytes: where some are cut off, floats would be rounded otherwise now and then."""
+    return work.native and work.mean
 
 
 def down_cost(taps: int, kind: Processor, finite: bool = True) -> float:

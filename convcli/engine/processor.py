@@ -18,9 +18,9 @@ Line = tuple[float, float]
 
 @record
 class Processor:
-    """Costs on one kind of processor: of OpenCV's `filter2D` (`direct`, and with one `row` or one `column` of taps), of
-    `sepFilter2D` with few taps that are `mirrored`, of running sums of floats and of integers (`sums`), whatever the
-    taps, and of matrix products along columns and rows.
+    """Costs on one kind of processor: of OpenCV's `filter2D` (`direct`, and with one `row` or one `column` of taps); of
+    `sepFilter2D` with as many mirrored taps a side, which are `folded`, on floats and from bytes to bytes; of running
+    sums of floats and of integers (`sums`), whatever the taps; and of matrix products along columns and rows.
 
     `strided` products take time to lay out a sample, for a multiply-add, and to add up a result; square ones for each
     `multiply_add`.
@@ -31,7 +31,7 @@ class Processor:
     direct: Line
     row: Line
     column: Line
-    mirrored: Line
+    folded: tuple[Line, Line]
     sums: tuple[float, float]
     column_product: Line
     row_product: Line
@@ -52,21 +52,21 @@ class Processor:
         return line(self.row_product, taps) < line(self.row, taps) and (channels == 1 or taps >= APART)
 
 
-def line(cost: Line, taps: int) -> float:
+def line(cost: Line, taps: float) -> float:
     """The cost of so many taps."""
     return cost[0] + cost[1] * taps
 
 
-#: OpenBLAS takes small operands as they lie: products are cheap from few taps on. Measured on Zen 4.
+#: OpenBLAS takes small operands as they lie: products are cheap from few taps on. Measured on Zen 5.
 WIDE = Processor(
-    name="AVX-512", direct=(0.4, 0.045), row=(0.2, 0.036), column=(0.3, 0.04), mirrored=(0.2, 0.08),
-    sums=(1.3, 0.5), column_product=(0.2, 0.015), row_product=(0.75, 0.0135), strided=(0.4, 0.018, 0.3),
+    name="AVX-512", direct=(0.3, 0.0385), row=(0.06, 0.0285), column=(0.05, 0.037), folded=((0.0, 0.085), (0.0, 0.065)),
+    sums=(0.9, 0.5), column_product=(0.09, 0.0105), row_product=(0.25, 0.011), strided=(0.4, 0.018, 0.3),
     multiply_add=0.017,
-    blocks=((39, 4), (1 << 30, 8)),
+    blocks=((11, 4), (1 << 30, 8)),
 )  # fmt: skip
 #: OpenBLAS rearranges all operands first: OpenCV is faster up to more taps. Measured on Zen 3.
 NARROW = Processor(
-    name="AVX2", direct=(0.2, 0.0375), row=(0.17, 0.036), column=(0.12, 0.055), mirrored=(0.15, 0.075),
+    name="AVX2", direct=(0.2, 0.0375), row=(0.17, 0.036), column=(0.12, 0.055), folded=((0.05, 0.08), (0.0, 0.065)),
     sums=(1.3, 0.5), column_product=(0.45, 0.029), row_product=(1.45, 0.0225), strided=(0.8, 0.036, 0.6),
     multiply_add=0.035,
     blocks=((9, 4), (24, 8), (48, 16), (1 << 30, 24)),

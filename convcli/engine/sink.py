@@ -141,7 +141,12 @@ class Sink:
         Unless they are `exact`, they may be rounded otherwise than the floats that would be counted.
         """
         plain = self.keeps(dtype) and not self._counted
-        return self.out if plain and (exact or not self._storage.alike) else None
+        return self.out if plain and (exact or not self.exact) else None
+
+    @property
+    def exact(self) -> bool:
+        """Whether integers have to be what rounding floats makes, to the last bit, whether they are counted or not."""
+        return self._storage.alike and not _is_within(self._reach)
 
     def keeps(self, dtype: DTypeLike, *, cut: bool = False) -> bool:
         """Whether samples of `dtype` are kept as they are, to the last bit: nothing is done with them first.
@@ -207,9 +212,13 @@ def rounding(dtype: DTypeLike, reach: tuple[float, float]) -> Callable[[Floats],
     return None if depth is None else lambda flat: cv2.add(flat.reshape(len(flat), -1), zero, dtype=depth)
 
 
-def _is_within(reach: tuple[float, float] | None) -> bool:
+def keeps_bytes(least: float, greatest: float) -> bool:
     """Whether numbers that reach so far are rounded to bytes without any being cut off, errors of float32 included."""
-    return reach is not None and reach[0] > -0.4 and reach[1] < 255.4
+    return least > -0.4 and greatest < 255.4
+
+
+def _is_within(reach: tuple[float, float] | None) -> bool:
+    return reach is not None and keeps_bytes(*reach)
 
 
 def store_rounded(

@@ -220,7 +220,8 @@ class Kernel(Arithmetic):
         from convcli.ops.running import call_for
 
         algorithm = constraints.algorithm
-        native = call_for(self, x, axes, dtype, algorithm, native=True) if sink.keeps(x.dtype, cut=True) else None
+        keeps = sink.keeps(x.dtype, cut=True)
+        native = call_for(self, x, axes, dtype, algorithm, native=True, exact=sink.exact) if keeps else None
         target = sink.out if native else sink.target(dtype)
         if call := native or call_for(self, x, axes, dtype, algorithm):
             # Nothing is looked at yet: the input may be made by and by.
@@ -251,14 +252,16 @@ class Kernel(Arithmetic):
         Raises `UsageError` for what holds no real numbers, and for an array that looks like channels first unless a
         layout is said; `ShapeError` where array and kernel do not fit.
         """
-        from convcli.ops.arrays import real_array, sample_dtype
-        from convcli.ops.running import runner
+        like: Any = array
+        try:
+            # The type first: heirs of an array have all that the key does, and are read otherwise.
+            run = self._remembered[type(like), like.shape, like.strides, like.dtype, layout, dtype, algorithm]
+        except (KeyError, TypeError, AttributeError):
+            from convcli.ops.running import applied
 
-        array = real_array(array)
-        kind = array.dtype if dtype is None else sample_dtype(dtype)
-        key = "run", array.shape, array.strides, array.dtype, layout, kind, algorithm
-        run: Callable[[Array], Array] = self.remembered(key, lambda: runner(self, array, layout, kind, algorithm))
-        return run(array)
+            return applied(self, array, layout, dtype, algorithm)
+        result: Array = run(like)
+        return result
 
 
 def _stored(call: Call, x: Array, target: Array | None, sink: Sink, cut: tuple[int, int]) -> None:

@@ -104,6 +104,11 @@ class Layout:
             [added.index(axis) for axis in (axes if "c" in axes else f"{axes}c")],
         )
 
+    def is_plain(self, array: npt.NDArray[Any]) -> bool:
+        """Whether libraries of pictures see the same in the array: rows of pixels, one after the other, whose channels
+        have an axis unless it is one."""
+        return array.flags.c_contiguous and (self.axes == "yx" or (self.axes == "yxc" and array.shape[-1] > 1))
+
     def canonical(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The array as `(*spatial, channels)`; one channel where it has no channel axis."""
         moved = array.transpose(self._orders[0])

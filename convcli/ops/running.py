@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 from convcli import engine
 from convcli.engine.geometry import check_span
 from convcli.engine.plan import Constraints
+from convcli.ops.arrays import real_array, sample_dtype
+from convcli.ops.layouts import Layout
 
 if TYPE_CHECKING:
     import numpy as np
 
     from convcli.engine import Call
-    from convcli.engine.dtypes import Array, DTypeLike
+    from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
     from convcli.ops.base import Kernel
 
 
 def call_for(
-    kernel: Kernel, x: Array, axes: str, dtype: DTypeLike, algorithm: str | None, *, native: bool = False
-) -> Call | None:
+    kernel: Kernel, x: Array, axes: str, dtype: DTypeLike, algorithm: str | None, *, native: bool = False,
+    exact: bool = True,
+) -> Call | None:  # fmt: skip
     """The kernel's call for an array like `x`, see `Signature`; raises `ShapeError` where the two do not fit."""
     planes = engine.planar(x)
 
@@ -32,19 +35,29 @@ def call_for(
             return None
         return kernel.call(
             engine.Signature(
-                shape=x.shape, dtype=x.dtype, axes=axes, planes=planes, work=dtype, algorithm=algorithm, native=native
+                shape=x.shape, dtype=x.dtype, axes=axes, planes=planes, work=dtype, algorithm=algorithm, native=native,
+                exact=exact,
             )
-        )
+        )  # fmt: skip
 
-    return kernel.remembered(("call", x.shape, x.dtype, axes, planes, dtype, algorithm, native), make)
+    return kernel.remembered(("call", x.shape, x.dtype, axes, planes, dtype, algorithm, native, exact), make)
+
+
+def applied(
+    kernel: Kernel, value: ArrayLike, layout: str | None, dtype: DTypeLike | None, algorithm: str | None
+) -> Array:
+    """What `kernel.apply` returns; remembers how for the next array of that shape."""
+    array = real_array(value)
+    kind = array.dtype if dtype is None else sample_dtype(dtype)
+    run = runner(kernel, array, layout, kind, algorithm)
+    key = type(array), array.shape, array.strides, array.dtype, layout, dtype, algorithm
+    return kernel.remembered(key, lambda: run)(array)
 
 
 def runner(
     kernel: Kernel, like: Array, layout: str | None, kind: np.dtype[Any], algorithm: str | None
 ) -> Callable[[Array], Array]:
-    """What `kernel.apply` does with arrays of the shape, strides and dtype of `like`, whose results are of `kind`."""
-    from convcli.ops.layouts import Layout
-
+    """What is done with arrays of the shape, strides and dtype of `like`, whose results are of `kind`."""
     constraints = Constraints(algorithm=algorithm)
     kernel = kernel.folded
     placed = Layout.of(like, layout, kernel.channels[0] if kernel.channels else None)
@@ -57,7 +70,15 @@ def runner(
     rounded = engine.rounding(kind, reach) if reach and kernel.is_linear else None
     unrounded = call if kind == work else None
     if kind == x.dtype and not kernel.has_effect:
-        unrounded = call_for(kernel, x, placed.spatial, work, algorithm, native=True) or unrounded
+        unrounded = call_for(kernel, x, placed.spatial, work, algorithm, native=True, exact=False) or unrounded
+    if isinstance(unrounded, engine.PlainCall) and kernel.is_linear and placed.is_plain(like):
+        filtered = unrounded.filtered
+
+        def run_plain(array: Array) -> Array:
+            y: Array = filtered(array if array.flags.aligned else array.copy())
+            return y
+
+        return run_plain
     if unrounded and kernel.is_linear:
 
         def run_unrounded(array: Array) -> Array:

@@ -249,3 +249,24 @@ def test_nothing_is_read_before_the_work_begins(name: str) -> None:
         cuts.run()
         scale = max(1.0, float(np.abs(sink.out).max()))
         assert np.abs(sink.out - kernel.apply(np.ascontiguousarray(x), dtype=work)).max() <= 1e-5 * scale
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("taps", [3, 5, 9, 15, 27])
+def test_means_by_mirrored_taps_take_bytes_to_bytes(taps: int, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By `sepFilter2D`, in one call or in bands, as the nearest to the exact sums: halves of binomial ones to even."""
+    seen, separated = [], cv2.sepFilter2D
+    monkeypatch.setattr(
+        cv2, "sepFilter2D", lambda picture, *a, **k: seen.append(picture.dtype) or separated(picture, *a, **k)
+    )
+    binomial = np.poly1d([1, 1]) ** (taps - 1)
+    for row, shape in itertools.product((np.hanning(taps + 2)[1:-1], binomial.coeffs), [(61, 47), (1100, 940)]):
+        kernel = convcli.load({"type": "separable", "taps": (row / row.sum()).tolist()})
+        x = RNG.integers(0, 256, (*shape, channels), dtype=np.uint8)
+        y, exact = kernel.apply(x), filtered(kernel, x)
+        assert np.abs(y - exact).max() <= 0.5 + 1e-4
+        if row is binomial.coeffs and taps <= 5:
+            assert (exact % 1 == 0.5).any() and np.array_equal(y, np.rint(exact))
+        assert set(seen) == {np.dtype(np.uint8)}
+        counted = filter_pixels(x, Chain([kernel]))
+        assert np.array_equal(counted.array, y) and counted.below == counted.above == 0

@@ -145,6 +145,7 @@ def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(line, "BAND", 50)
     monkeypatch.setattr(whole_plane, "LEAST", 0)
     monkeypatch.setattr(whole_plane, "PART", 1)
+    monkeypatch.setattr(whole_plane, "SEAMS", 4)
     for limit in ("ALONE", "LEAST", "BAND_BYTES"):
         monkeypatch.setattr(fused, limit, 1)
     for limit in ("LEAST_BYTES", "BAND_BYTES", "OVERLAP"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,11 +20,31 @@ from convcli.engine.plan import is_call
 from convcli.engine.processor import processor
 
 if TYPE_CHECKING:
+    from convcli.engine.channel.whole import Filter
     from convcli.engine.dtypes import Array, Call, Floats, Signature
     from convcli.engine.geometry import Window
 
 #: The longest side of a picture whose matrices of taps and border stay in the cache, and nanoseconds for their calls.
 LONGEST, PRODUCTS = 256, 12_000
+
+
+class PlainCall:
+    """A `Call` that is one call of OpenCV: `filtered(x)` is all of the result, in fresh memory, `filtered(x, dst=y)` in
+    `y`. A result of one channel may lack their axis."""
+
+    def __init__(self, filtered: Filter, shape: tuple[int, ...]) -> None:
+        self.filtered, self._shape = filtered, shape
+
+    def __call__(self, x: Array, out: Array | None) -> Array:
+        target = None if out is None else one_channel(out)
+        if target is not None and opencv_layout(target):
+            self.filtered(one_channel(x), dst=target)
+            return target
+        y: Array = self.filtered(one_channel(x)).reshape(self._shape)
+        if out is None:
+            return y
+        np.copyto(out, y)
+        return out
 
 
 def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
@@ -62,13 +82,14 @@ def _native_call(x: Signature, taps: Floats, windows: Sequence[Window], border: 
         return None
     samples = math.prod(x.shape)
     if whole.blurs(taps, x.dtype, x.algorithm):
-        return _native(whole.blur_filter(taps, windows, border)) if is_call(whole.BLURRING * samples) else None
-    if not whole.takes_bytes(taps, x.dtype) or not whole.are_integers(taps):
+        blur = whole.blur_filter(taps, windows, border)
+        return PlainCall(blur, x.shape) if is_call(whole.BLURRING * samples) else None
+    if x.dtype != np.uint8 or not whole.bears_bytes(taps) or (x.exact and not whole.are_integers(taps)):
         return None
-    plan = plan_for(taps, x.shape, algorithm=x.algorithm, calls=True)
-    if plan.algorithm != "direct" or not is_call(plan.cost * samples):
+    plan = plan_for(taps, x.shape, algorithm=x.algorithm, calls=True, native=True)
+    if not plan.native or not is_call(plan.cost * samples):
         return None
-    return _native(whole.filter_of(plan, taps, windows, border))
+    return PlainCall(whole.filter_of(plan, taps, windows, border), x.shape)
 
 
 def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> tuple[float, Call] | None:
@@ -80,7 +101,7 @@ def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border
     shape = (*(window.length for window in windows), x.shape[2])
     if whole.halves(taps, windows, border) and min(x.shape[:2]) >= 2 * len(taps):
         cost = whole.HALVED * samples
-        return (cost, _halved(x, shape, whole.halving_filter(border))) if is_call(cost) else None
+        return (cost, _called(x, shape, whole.halving_filter(border))) if is_call(cost) else None
     plan = plan_for(taps, x.shape, algorithm=x.algorithm, integers=x.dtype in SUMMED, calls=True)
     # Of a strided kernel only some results are wanted, which bands make alone.
     unwanted = 1 if max(window.stride for window in windows) == 1 else 2
@@ -89,55 +110,31 @@ def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border
         return None
     as_read = x.dtype == x.work or (plan.algorithm == "sums" and x.dtype in SUMMED)
     filtered = whole.filter_of(plan, taps, windows, border)
+    if shape == x.shape:
+        return cost, _called(x, shape, filtered, as_read=as_read)
+    full = _called(x, x.shape, filtered, as_read=as_read)
     steps = tuple(slice(0, (window.length - 1) * window.stride + 1, window.stride) for window in windows)
-    same = shape == x.shape
 
     def call(picture: Array, out: Array | None) -> Array:
-        source = one_channel(picture)
-        if not as_read:
-            source = scratch("picture", x.shape, x.work)
-            np.copyto(source, picture)
-        target = None if out is None or not same else one_channel(out)
-        if target is not None and opencv_layout(target):
-            filtered(source, dst=target)
-            return target
-        full = scratch("full", x.shape, x.work)
-        filtered(source, dst=full)
+        y = full(picture, scratch("full", x.shape, x.work))[steps]
         if out is None:
-            return full[steps]
-        np.copyto(out, full[steps])
+            return y
+        np.copyto(out, y)
         return out
 
     return cost, call
 
 
-def _native(filtered: Callable[..., Any]) -> Call:
-    """Integers to integers."""
+def _called(x: Signature, shape: tuple[int, ...], filtered: Filter, *, as_read: bool = False) -> Call:
+    """`filtered` on a picture, of which it makes `shape`: on floats unless it takes samples `as_read`."""
+    plain = PlainCall(filtered, shape)
+    if as_read or x.dtype == x.work:
+        return plain
 
     def call(picture: Array, out: Array | None) -> Array:
-        y = np.empty(picture.shape, picture.dtype) if out is None else out
-        target = one_channel(y)
-        if opencv_layout(target):
-            filtered(one_channel(picture), dst=target)
-        else:
-            np.copyto(target, filtered(one_channel(picture)).reshape(target.shape))
-        return y
-
-    return call
-
-
-def _halved(x: Signature, shape: tuple[int, ...], filtered: Callable[..., Any]) -> Call:
-    """Half of a picture `(h, w, channels)`, rounded up, to `shape`."""
-
-    def call(picture: Array, out: Array | None) -> Array:
-        if x.dtype != x.work:
-            picture, source = scratch("picture", x.shape, x.work), picture
-            np.copyto(picture, source)
-        target = scratch("half", shape, x.work) if out is None or not opencv_layout(one_channel(out)) else out
-        filtered(one_channel(picture), dst=one_channel(target))
-        if out is not None and target is not out:
-            np.copyto(out, target)
-        return target if out is None else out
+        source = scratch("picture", x.shape, x.work)
+        np.copyto(source, picture)
+        return plain(source, scratch("full", shape, x.work) if out is None else out)
 
     return call
 

@@ -19,6 +19,7 @@ from convcli.engine.dtypes import work_dtype
 from convcli.engine.geometry import Gather, extent
 from convcli.engine.plan import FOURIER_AREA, Algorithm, Plan, Plane, options, plan_plane
 from convcli.engine.processor import line, processor
+from convcli.engine.sink import keeps_bytes
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
@@ -36,12 +37,15 @@ SPREAD_LIMIT = 1 << 16
 
 def plan_for(
     taps: Floats, size: Sequence[int], *, facts: Facts | None = None, algorithm: str | None = None,
-    integers: bool = False, calls: bool = False,
+    integers: bool = False, native: bool = False, calls: bool = False,
 ) -> Plan:  # fmt: skip
     """The plan for outputs `(h, w, channels)` of the plain convolution with `taps`, on samples with these `facts`;
-    `integers` says that they are read as such, `calls` that all of a picture is filtered at once."""
+    `integers` says that they are read as such, `native` that bytes are made of bytes where that can be, `calls` that
+    all of a picture is filtered at once."""
     work, algorithm = _work(taps, size), facts.algorithm if facts else algorithm
-    plan = plan_plane(replace(work, integers=integers) if integers else work, algorithm, calls=calls)
+    if integers or native:
+        work = replace(work, integers=integers, native=native)
+    plan = plan_plane(work, algorithm, calls=calls)
     if facts is None or plan.algorithm == "direct":
         return plan
     if plan.algorithm in ("fourier", "sums") and not facts.bounded:
@@ -57,6 +61,7 @@ def _work(taps: Floats, size: Sequence[int]) -> Plane:
         taps=(taps.shape[0], taps.shape[1]), height=size[0], width=size[1], channels=size[2],
         nonzero=int(np.count_nonzero(taps)), rank=len(factors[0]) if factors else 0,
         mirrored=factors is not None and len(factors[0]) == 1 and whole.are_mirrored(*factors[0], *factors[1]),
+        mean=keeps_bytes(255 * float(taps[taps < 0].sum()), 255 * float(taps[taps > 0].sum())),
         equal=taps.dtype == np.float32 and bool((taps == taps.flat[0]).all()), processor=processor(),
     )  # fmt: skip
 
@@ -138,14 +143,12 @@ def bands(plan: Plan, work: Plane, dtype: DTypeLike) -> list[tuple[int, int]]:
         return [(0, work.height)]
     if plan.algorithm == "fourier" and min(work.taps) > 1:
         return list(itertools.pairwise([*range(0, work.height, plan.rows), work.height]))
-    if plan.algorithm == "passes":
+    if plan.algorithm == "passes" and not plan.folded:
         row, rank = work.width * work.channels, max(work.rank, 1)
         macs = work.height * row * rank * sum(work.taps)
         return fused.bands(work.height, row * work_dtype(kind).itemsize, macs, work.taps[0])
     samples = work.height * work.width * work.channels
-    if plan.algorithm == "direct" and (
-        kind.kind == "f" or (kind == np.uint8 and math.prod(work.taps) <= whole.NATIVE_AREA)
-    ):
+    if (plan.algorithm == "direct" or plan.folded) and (kind.kind == "f" or plan.native):
         return whole.parts(work.height, samples * kind.itemsize, samples, work.taps, whole.PART)
     windows = [Gather(k, 1, 1, k // 2, n) for k, n in zip(work.taps, (work.height, work.width), strict=True)]
     return tiles.bands((work.height, work.width, work.channels), windows, 4, plan.rows)

@@ -149,7 +149,9 @@ def _plain(work: Correlation) -> Cuts | None:
     """A kernel on a picture at stride 1, the zeros between dilated taps among them."""
     taps, windows, asked = work.taps, work.windows, work.constraints.algorithm
     size = (windows[0].length, windows[1].length, work.x.shape[2])
-    plan = plan_for(taps, size, algorithm=asked, integers=work.x.dtype in SUMMED)
+    bears = work.x.dtype == np.uint8 and whole.bears_bytes(taps)
+    native = bears and work.sink.native(work.x.dtype, exact=whole.are_integers(taps)) is not None
+    plan = plan_for(taps, size, algorithm=asked, integers=work.x.dtype in SUMMED, native=native)
     if whole.blurs(taps, work.x.dtype, asked) and whole.fits_in_place(work):
         out = work.sink.out if work.sink.keeps(work.x.dtype) else None
         if out is not None and opencv_layout(one_channel(out)):
@@ -157,8 +159,10 @@ def _plain(work: Correlation) -> Cuts | None:
     if plan.algorithm == "sums" and whole.fits_in_place(work):
         filtered = whole.filter_of(plan, taps, windows, work.border)
         return whole.filter_bands(work, filtered, as_read=work.x.dtype in SUMMED)
-    if plan.algorithm == "direct" and taps.size < FOURIER_AREA and whole.fits_in_place(work):
-        return _direct(work, plan)
+    few = plan.algorithm == "direct" and taps.size < FOURIER_AREA
+    called = few or (plan.folded and max(window.dilation for window in windows) == 1)
+    if called and whole.fits_in_place(work):
+        return _called(work, plan)
     if not fused.fits(work):
         return None
     factors = factorise(taps) if plan.algorithm in ("passes", "sums") else None
@@ -169,12 +173,10 @@ def _plain(work: Correlation) -> Cuts | None:
     return None
 
 
-def _direct(work: Correlation, plan: Plan) -> Cuts:
-    """By `filter2D`, to where the result goes if that can be, else by way of floats."""
-    x, taps, sink = work.x, work.taps, work.sink
-    filtered = whole.filter_of(plan, taps, work.windows, work.border)
-    native = whole.takes_bytes(taps, x.dtype)
-    out = sink.native(x.dtype, exact=whole.are_integers(taps)) if native else sink.target(taps.dtype)
+def _called(work: Correlation, plan: Plan) -> Cuts:
+    """By a call of OpenCV for each part, to where the result goes if that can be, else by way of floats."""
+    x, filtered = work.x, whole.filter_of(plan, work.taps, work.windows, work.border)
+    out = work.sink.out if plan.native else work.sink.target(work.taps.dtype)
     if out is not None and x.dtype == out.dtype and opencv_layout(one_channel(out)):
         return whole.filter_to(work, filtered, out)
     return whole.filter_bands(work, filtered)

@@ -24,7 +24,7 @@ from convcli.engine.channel.factors import Factors, factorise
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Gather, Window
 from convcli.engine.memory import scratch
-from convcli.engine.plan import Plan, separates_by_call
+from convcli.engine.plan import Plan
 from convcli.engine.sink import OVERFLOW
 from convcli.engine.threads import Cuts
 
@@ -38,8 +38,10 @@ Filter: TypeAlias = "Callable[..., Any]"
 PART = 1 << 23
 #: The same where the parts are made by and by: memory for some of them is all that there is.
 FINE_PART = 1 << 21
-#: `filter2D` on bytes is slower than on floats, but up to this many taps it is not worth making them floats.
-NATIVE_AREA = 9
+#: Rows of a part at least, in units of the taps: next to each cut three times as many are filtered again.
+SEAMS = 12
+#: How far from 1 the sum of a side is at least that `sepFilter2D` can't take for a mean.
+SMOOTH = 1e-3
 #: Multiplications that are worth a second thread.
 LEAST = 12_000_000
 #: Multiplications in the time that it takes to read and write a sample.
@@ -97,7 +99,9 @@ def filter_of(plan: Plan, taps: Floats, windows: Sequence[Window], border: str) 
     if plan.algorithm == "fourier":
         return _transformed_filter(taps, windows, border)
     factors = factorise(taps) if plan.algorithm == "passes" else None
-    return _direct_filter(taps, windows, border) if factors is None else _passes_filter(factors, windows, border)
+    if factors is None:
+        return _direct_filter(taps, windows, border)
+    return (_folded_filter if plan.folded else _passes_filter)(factors, windows, border)
 
 
 def _direct_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter:
@@ -110,11 +114,15 @@ def _transformed_filter(taps: Floats, windows: Sequence[Window], border: str) ->
     """`filter2D` on more taps, of which it makes a Fourier transform; sums where samples are not fit for that."""
     transformed = _direct_filter(taps, windows, border)
 
-    def filtered(x: Array, dst: Array) -> Any:
+    def filtered(x: Array, dst: Array | None = None) -> Any:
         if Facts(x, plain=False).bounded:
             return transformed(x, dst=dst)
         ranges = [(-w.before, n + k - 1 - w.before) for w, n, k in zip(windows, x.shape, taps.shape, strict=False)]
-        dst[...] = direct(read_window(x, ranges, border, taps.dtype), taps)
+        pixels = x if x.ndim == 3 else x[..., None]
+        y = direct(read_window(pixels, ranges, border, taps.dtype), taps).reshape(x.shape)
+        if dst is None:
+            return y
+        np.copyto(dst, y)
         return dst
 
     return filtered
@@ -124,9 +132,6 @@ def _passes_filter(factors: Factors, windows: Sequence[Window], border: str) -> 
     """A pass along columns and one along rows for each rank, each by fewer taps than `filter2D` makes transforms of."""
     anchor, rule = (windows[1].before, windows[0].before), RULES[border]
     ranks = list(zip(*factors, strict=True))
-    down, across = ranks[0]
-    if len(ranks) == 1 and are_mirrored(down, across) and separates_by_call(down.size, across.size):
-        return partial(cv2.sepFilter2D, ddepth=-1, kernelX=across, kernelY=down, anchor=anchor, borderType=rule)
 
     def pass_of(x: Array, taps: Floats, dst: Array | None = None) -> Any:
         place = tuple(place if side > 1 else 0 for place, side in zip(anchor, taps.shape[::-1], strict=True))
@@ -142,9 +147,18 @@ def _passes_filter(factors: Factors, windows: Sequence[Window], border: str) -> 
     return filtered
 
 
+def _folded_filter(factors: Factors, windows: Sequence[Window], border: str) -> Filter:
+    """Mirrored taps of rank 1 by `sepFilter2D`, which adds up samples of the same tap first."""
+    (down,), (across,) = factors
+    anchor = (windows[1].before, windows[0].before)
+    return partial(
+        cv2.sepFilter2D, ddepth=-1, kernelX=across, kernelY=down, anchor=anchor, borderType=RULES[border]
+    )  # fmt: skip
+
+
 def are_mirrored(*sides: Floats) -> bool:
-    """Whether all rows of taps read the same backwards: of these `sepFilter2D` is as fast as it can be."""
-    return all((taps == taps[::-1]).all() for taps in sides)
+    """Whether all rows of taps read the same backwards, around one in the middle."""
+    return all(taps.size % 2 and bool((taps == taps[::-1]).all()) for taps in sides)
 
 
 def _sums_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter:
@@ -199,7 +213,8 @@ def _reach(work: Correlation) -> tuple[int, int]:
 
 def parts(height: int, size: int, samples: int, taps: tuple[int, ...], part: int) -> list[tuple[int, int]]:
     """The rows of a picture of `size` bytes in an even number of parts, each taller than what its seams do again."""
-    count = min(max(2, -(-size // (2 * part)) * 2), height // (4 * taps[0]))
+    most = max(height // (SEAMS * taps[0]), min(2, height // (4 * taps[0])))
+    count = min(max(2, -(-size // (2 * part)) * 2), most)
     if samples * (math.prod(taps) + AROUND) < LEAST or count < 2:
         count = 1
     return list(itertools.pairwise(height * number // count for number in range(count + 1)))
@@ -224,9 +239,15 @@ def blur_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter:
     return partial(cv2.blur, ksize=taps.shape[::-1], anchor=anchor, borderType=RULES[border])
 
 
-def takes_bytes(taps: Floats, dtype: np.dtype[Any]) -> bool:
-    """Whether `filter2D` is to make bytes of bytes: of sums beyond 32-bit integers it makes black where white is."""
-    return bool(dtype == np.uint8 and taps.size <= NATIVE_AREA and 255 * np.abs(taps).sum() < OVERFLOW)
+def bears_bytes(taps: Floats) -> bool:
+    """Whether OpenCV makes bytes of bytes as rounding the sums would.
+
+    Of sums beyond 32-bit integers it makes black where white is. Of sides that both sum to 1 `sepFilter2D` may make
+    whole numbers, whose half it rounds up.
+    """
+    factors = factorise(taps) or ()
+    smooth = bool(factors) and all(abs(float(side.sum()) - 1) < SMOOTH for side in factors)
+    return not smooth and bool(255 * np.abs(taps).sum() < OVERFLOW)
 
 
 def are_integers(taps: Floats) -> bool:
