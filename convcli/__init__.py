@@ -16,19 +16,24 @@ if TYPE_CHECKING:
     from convcli.drawing import draw
     from convcli.errors import ConvcliError
     from convcli.filtering.arrays import apply
+    from convcli.networks.runnable import NetworkKernel
+    from convcli.networks.sources import load
     from convcli.ops import Kernel
-    from convcli.spec.library import load, names
+    from convcli.spec.library import names
 
 __version__ = "0.1.0"
-__all__ = ["ConvcliError", "Kernel", "__version__", "apply", "compare", "draw", "load", "names", "plan"]
+__all__ = [
+    "ConvcliError", "Kernel", "NetworkKernel", "__version__", "apply", "compare", "draw", "load", "names", "plan",
+]  # fmt: skip
 
 _HOMES = {
     "ConvcliError": "convcli.errors",
     "Kernel": "convcli.ops",
+    "NetworkKernel": "convcli.networks.runnable",
     "apply": "convcli.filtering.arrays",
     "compare": "convcli.costs.rows",
     "draw": "convcli.drawing",
-    "load": "convcli.spec.library",
+    "load": "convcli.networks.sources",
     "names": "convcli.spec.library",
     "plan": "convcli.costs.plan",
 }

@@ -81,15 +81,14 @@ def _combined(sources: Sequence[str], by: str, nodes: Mapping[str, Node]) -> Ker
 
 
 def _network(source: str) -> Kernel | None:
-    """The network in a file, or of a name in the folders of one's own; None where `source` is a kernel."""
-    from convcli.spec.library import located
+    """The network that a source names; None where it is a kernel. For most kernels nothing of networks is loaded."""
+    from convcli.spec.library import in_yaml, located
 
-    source = located(source)
-    if ".yaml" not in source and ".yml" not in source:
+    if not in_yaml(located(source)):
         return None
-    from convcli.networks import runnable
+    from convcli.networks.sources import network
 
-    return runnable.load(source)
+    return network(source)
 
 
 def check_kernels(kernels: Sequence[Kernel]) -> None:

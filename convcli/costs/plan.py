@@ -17,13 +17,13 @@ from convcli.engine.dtypes import work_dtype
 from convcli.engine.processor import ACROSS, processor
 from convcli.engine.threads import thread_count
 from convcli.errors import UsageError
+from convcli.networks.sources import load
 from convcli.ops import Kernel
 from convcli.ops.arrays import sample_dtype
 from convcli.ops.dense import Dense
 from convcli.ops.layouts import DEFAULTS, letters
 from convcli.ops.separable import Separable
 from convcli.records import late
-from convcli.spec.library import load
 
 if TYPE_CHECKING:
     import numpy as np

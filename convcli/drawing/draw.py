@@ -13,6 +13,7 @@ import numpy as np
 
 from convcli.drawing.drawing import Drawing, Look
 from convcli.errors import UsageError
+from convcli.networks.sources import network
 from convcli.ops.arrays import real_array
 from convcli.ops.interactive import whole
 from convcli.spec.library import check, load, split
@@ -170,12 +171,9 @@ def _loaded(source: KernelLike) -> Kernel:
 
 def _kernel_or_network(source: KernelLike) -> Kernel:
     """A kernel in any form that `load` takes, or the network in a file, with its numbers checked."""
-    if isinstance(source, str) and (".yaml" in source or ".yml" in source):
-        from convcli.networks import runnable
-
-        if network := runnable.load(source):
-            check(network)
-            return network
+    if found := network(source):
+        check(found)
+        return found
     return _loaded(source)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convcli.errors import KernelError, UsageError
+from convcli.networks.sources import load
 from convcli.records import late
-from convcli.spec.library import lists_kernels, load
+from convcli.spec.library import lists_kernels
 
 if TYPE_CHECKING:
     import numpy as np
 
     from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
-    from convcli.filtering import effect as effects
+    from convcli.filtering import Chain, effect as effects
     from convcli.filtering.effect import Effect, Region
-    from convcli.ops import Kernel
     from convcli.spec.library import KernelLike
 else:
     effects = late("convcli.filtering.effect")
@@ -29,11 +29,12 @@ def apply(
     """`array` filtered with a kernel in any form that `load` takes, or with several, one after the other.
 
     Between several numbers are floats; they are rounded and clipped once, to what `dtype` (by default that of the
-    array) can hold. The effect is that of the command's options of these names: `array + amount * mask * (result -
-    array)` where `abs(result - array) >= threshold`, in parts of white below 1, in samples from 1 on. The mask is
-    `region`, "WIDTHxHEIGHT+X+Y" in pixels or per cent, times `where`, (height, width), whose white is 1 for floats;
-    `feather` is the sigma, in pixels, of the Gaussian that softens its edge. Samples of `nodata` are missing: the
-    weights of the others make up for them. See `Kernel.apply` for all else.
+    array) can hold; what a network makes of integers that is no picture are floats. The effect is that of the
+    command's options of these names: `array + amount * mask * (result - array)` where `abs(result - array) >=
+    threshold`, in parts of white below 1, in samples from 1 on. The mask is `region`, "WIDTHxHEIGHT+X+Y" in pixels or
+    per cent, times `where`, (height, width), whose white is 1 for floats; `feather` is the sigma, in pixels, of the
+    Gaussian that softens its edge. Samples of `nodata` are missing: the weights of the others make up for them. See
+    `Kernel.apply` for all else.
 
     Raises ConvcliError where array, kernels and mask don't fit.
 
@@ -46,26 +47,33 @@ def apply(
     effect = _effect(amount, threshold, region, where, feather)
     if len(kernels) == 1 and effect is None and nodata is None:
         return kernels[0].apply(array, layout, dtype=dtype)
+    from convcli.filtering import Chain
 
+    return through(Chain(kernels, effect=effect, nodata=nodata), array, layout, dtype)
+
+
+def through(chain: Chain, array: ArrayLike, layout: str | None, dtype: DTypeLike | None) -> Array:
+    """`array` after a chain, whose range is not looked at; as `apply` has it."""
+    from convcli.engine import work_dtype
     from convcli.ops.arrays import real_array, sample_dtype
     from convcli.ops.layouts import Layout
 
     x = real_array(array)
-    expected = kernels[0].channels
+    expected = chain.kernels[0].channels
     placed = Layout.of(x, layout, expected[0] if expected else None)
-    kind = x.dtype if dtype is None else sample_dtype(dtype)
-    return placed.restore(_filtered(placed.canonical(x), placed.spatial, kernels, effect, nodata, kind))
+    own = work_dtype(x.dtype) if chain.makes_maps and x.dtype.kind != "f" else x.dtype
+    kind = own if dtype is None else sample_dtype(dtype)
+    return placed.restore(_filtered(placed.canonical(x), placed.spatial, chain, kind))
 
 
-def _filtered(
-    x: Array, axes: str, kernels: list[Kernel], effect: Effect | None, nodata: float | None, kind: np.dtype[Any]
-) -> Array:
+def _filtered(x: Array, axes: str, chain: Chain, kind: np.dtype[Any]) -> Array:
     """The chain on `x` `(*spatial, channels)`, rounded and clipped to `kind`."""
     from dataclasses import replace
 
     from convcli.engine import Sink, least_change, results, settled, work_dtype
-    from convcli.filtering import Chain, filter_pixels
+    from convcli.filtering import filter_pixels
 
+    kernels, effect = list(chain.kernels), chain.effect
     work, mode = work_dtype(x.dtype), "clip" if kind == x.dtype else "float"
     if mode == "float" and (x.dtype.kind == "f" or x.dtype.itemsize > 2):
         # Floats are kept as float32 of integers, as themselves of floats. Of these white is another.
@@ -75,7 +83,7 @@ def _filtered(
             one.replace(threshold=least_change(one.threshold, x.dtype)) if one.threshold else one for one in kernels
         ]
         x = x.astype(work)
-    chain = Chain(kernels, mode, effect=effect, nodata=nodata)
+    chain = replace(chain, kernels=kernels, range=mode, effect=effect)
     done = filter_pixels(settled(x), chain, axes=axes, counted=False).array
     if done.dtype == kind:
         return done

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from convcli import streams
@@ -28,7 +29,7 @@ from convcli.networks.network import Item, Network
 from convcli.ops import fields as f
 from convcli.ops.fields import Field
 from convcli.spec import library
-from convcli.spec.nodes import TEXT_LIMIT, Node, Source
+from convcli.spec.nodes import TEXT_LIMIT, Node, Source, from_python
 from convcli.spec.overrides import parse_overrides
 from convcli.spec.plain import parse
 from convcli.spec.scalars import number, whole
@@ -42,11 +43,13 @@ UNTIL = "until"
 _MANY = 8
 
 
-def load(source: str) -> Network | None:
-    """The network in a file, "unet.yaml" or "mobilenet.yaml:width=0.75"; None where `source` is no network file.
+def load(source: str | Mapping[str, Any], extra: Mapping[str, Node] = MappingProxyType({})) -> Network | None:
+    """The network in a file, "unet.yaml" or "mobilenet.yaml:width=0.75", or of fields; None where `source` is none.
 
-    Raises `KernelError` with line and column for anything wrong in it.
+    `extra` overrides what can follow the colon. Raises `KernelError` with line and column for anything wrong in it.
     """
+    if not isinstance(source, str):
+        return _overridden(from_node(from_python(source, Source("network")), "network"), extra)
     base, after = library.split(source)
     if source.lstrip()[:1] in ("[", "{") or "\n" in source or not base.endswith((".yaml", ".yml")):
         return None
@@ -59,16 +62,20 @@ def load(source: str) -> Network | None:
     node = parse(text, Source(base, text, path.parent))
     if not isinstance(node.value, dict) or "layers" not in node.value:
         return None
-    name = f"{path.stem}:{after}" if after else path.stem
-    return from_node(node, name).changed(**_overrides(after, source))
+    said = parse_overrides(after, f"network '{source}'") if after else {}
+    return _overridden(from_node(node, path.stem), {**said, **extra})
 
 
-def _overrides(text: str, source: str) -> dict[str, Any]:
-    nodes = parse_overrides(text, f"network '{source}'") if text else {}
+def _overridden(network: Network, nodes: Mapping[str, Node]) -> Network:
+    """The network with what follows the colon, which is of its name, too. Raises `KernelError`."""
     for key in nodes:
         if key not in (*MULTIPLIERS, UNTIL):
             raise nodes[key].error(f"a network has no '{key}'", f"{', '.join(MULTIPLIERS)} and {UNTIL} can be said")
-    return {key: str(node.value) if key == UNTIL else multiplier(node, key) for key, node in nodes.items()}
+    if not nodes:
+        return network
+    changes = {key: str(node.value) if key == UNTIL else multiplier(node, key) for key, node in nodes.items()}
+    said = ",".join(f"{key}={node.value}" for key, node in nodes.items())
+    return network.changed(name=f"{network.name}:{said}", **changes)
 
 
 def multiplier(node: Node, key: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from convcli.engine.plan import Algorithm
@@ -14,25 +15,32 @@ from convcli.networks.assembly import assemble
 from convcli.networks.network import Assembled, Network
 from convcli.networks.placed import INPUT, Placed
 from convcli.networks.stretches import Together
+from convcli.ops import interactive
 from convcli.ops.base import Count, Kernel
 from convcli.ops.fields import Field
-from convcli.records import record
+from convcli.records import late, record
 from convcli.spec import check as check_kernel
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from convcli.drawing.drawing import Drawing
+    from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
+    from convcli.spec.nodes import Node
+else:
+    np = late("numpy")
+
 #: Bytes of a number between layers.
 ITEM_BYTES = 4
 
 
-def load(source: str) -> NetworkKernel | None:
-    """The network in a file, as `networks.file.load` takes it; None where it is no network file.
+def load(source: str | Mapping[str, Any], extra: Mapping[str, Node] = MappingProxyType({})) -> NetworkKernel | None:
+    """The network that `networks.file.load` makes of a source; None where it is no network.
 
     Its shapes are held against each other. Raises `KernelError` at line and column.
     """
-    network = file.load(source)
+    network = file.load(source, extra)
     if network is None:
         return None
     kernel = NetworkKernel(name=network.name, about=network.about, network=network, border=_border(network))
@@ -61,6 +69,35 @@ class NetworkKernel(Kernel):
     @classmethod
     def build(cls, fields: Mapping[str, Any]) -> Self:
         raise FieldError("type", "a network is a file of its own", hint="layers: [{dense: 64}]")
+
+    def __repr__(self) -> str:
+        layers, shape = self._nominal.layers, f"{self.network.channels} -> {self._nominal.layers[-1].channels_out}"
+        return f"<Network {self.name}: {len(layers)} layers, {shape} channels, {self.weight_count:,} weights>"
+
+    def __dir__(self) -> list[str]:
+        return sorted({*interactive.names(self), "until"})
+
+    def until(self, layer: str) -> Self:
+        """The network that ends with a layer. Raises `KernelError` where it has none of that name."""
+        ending = self.network.changed(until=layer, name=f"{self.name.partition(':')[0]}:until={layer}")
+        network = self.replace(network=ending, name=ending.name)
+        _ = network._nominal
+        return network
+
+    def apply(
+        self, array: ArrayLike, layout: str | None = None, *, dtype: DTypeLike | None = None,
+        algorithm: str | None = None,
+    ) -> Array:  # fmt: skip
+        """What the network makes of an array, by `Kernel.apply`'s rules; maps of integers are floats."""
+        from convcli.filtering import Chain
+        from convcli.filtering.arrays import through
+
+        return through(Chain([self], algorithm=algorithm), array, layout, dtype)
+
+    def draw(self, picture: ArrayLike | None = None, **settings: Any) -> Drawing:
+        """What one output sees of a picture, by default of a grey one of its input's size: `convcli.draw.field`."""
+        grey = np.full((*self.network.input_size, 3), 128, np.uint8) if picture is None else picture
+        return interactive.draw_field(self, grey, **settings)
 
     def on(self, spatial: Sequence[int], axes: str = "yx") -> Assembled:
         """The network on an input of these sizes. Raises `ShapeError` where it doesn't fit."""
@@ -182,8 +219,9 @@ class NetworkKernel(Kernel):
             raise ShapeError(f"network '{self.name}' takes {takes} channels, the input has {channels}")
         return channels if picture and picture.carries_colour and not self.makes_maps else out
 
-    def count(self, spatial: Sequence[int], channels: int = 1, axes: str | None = None) -> Count:
-        self.output_channels(channels)
+    def count(self, spatial: Sequence[int], channels: int | None = None, axes: str | None = None) -> Count:
+        """As of kernels, by default for as many channels as it takes."""
+        self.output_channels(self.network.channels if channels is None else channels)
         counts = [
             kernel.count(placed.size_in, placed.channels_in)
             for placed in self.on(spatial, axes or self.axes).layers

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from convcli.drawing.drawing import Drawing
-    from convcli.engine.dtypes import DTypeLike
+    from convcli.engine.dtypes import ArrayLike, DTypeLike
     from convcli.ops.base import Kernel
 else:
     np = late("numpy")
@@ -67,6 +67,13 @@ def draw(kernel: Kernel, **settings: Any) -> Drawing:
     from convcli.drawing import draw
 
     return draw.kernel(kernel, **settings)
+
+
+def draw_field(kernel: Kernel, picture: ArrayLike, **settings: Any) -> Drawing:
+    """What one of its outputs sees of a picture, as `convcli.draw.field` draws it, with the settings of that."""
+    from convcli.drawing import draw
+
+    return draw.field([kernel], picture, **settings)
 
 
 def to_numpy(kernel: Kernel, dtype: DTypeLike = "float64") -> npt.NDArray[Any]:

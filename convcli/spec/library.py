@@ -84,6 +84,11 @@ def located(source: str) -> str:
     return source if path is None else f"{path}:{after}" if after else str(path)
 
 
+def in_yaml(source: str) -> bool:
+    """Whether a `located` source may be a YAML file, and so a network."""
+    return ".yaml" in source or ".yml" in source
+
+
 def _spelled(name: str, known: Iterable[str]) -> str | None:
     """The one of the known that is a name but for capitals, and underscores for dashes."""
     from convcli.spec.words import plain

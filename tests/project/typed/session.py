@@ -33,6 +33,16 @@ def filtered() -> list[npt.NDArray[Any]]:
     ]  # fmt: skip
 
 
+def network(folder: Path) -> npt.NDArray[Any]:
+    """A network, which is a kernel that ends with any of its layers."""
+    loaded = convcli.load(folder / "net.yaml", until="conv3")
+    if isinstance(loaded, convcli.NetworkKernel):
+        assert_type(loaded.until("conv1"), convcli.NetworkKernel)
+        loaded.draw(picture, point=(3, 4)).save(folder / "field.png")
+        assert loaded.count((48, 64)).total_macs
+    return loaded.apply(picture, "hwc")
+
+
 def drawn(folder: Path) -> Drawing:
     """Drawings, shown and saved."""
     drawing = convcli.load("sobel-x").draw(title="Sobel")
