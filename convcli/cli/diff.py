@@ -68,7 +68,7 @@ def _compared(
     names = difference.pairs(first, second) if folders[0] else [("", first, second)]
     for name, left, right in names:
         try:
-            if not (left and right):
+            if folders[0] and not (left and right):
                 rows.append({"name": name, "note": f"only in {first if left else second}"})
                 code = max(code, 1)
                 continue

@@ -32,7 +32,7 @@ from convcli.spec import library
 from convcli.spec.nodes import TEXT_LIMIT, Node, Source, from_python
 from convcli.spec.overrides import parse_overrides
 from convcli.spec.plain import parse
-from convcli.spec.scalars import number, whole
+from convcli.spec.scalars import number, quoted, whole
 from convcli.spec.values import read
 
 TOP = ("about", "input", "weights", "picture", "defaults", "blocks", "layers")
@@ -228,8 +228,10 @@ class _Reader:
         return "", tuple(self.chain(branch, inside) for branch in node.value)
 
     def _block(self, node: Node, inside: tuple[str, ...]) -> tuple[str, tuple[tuple[Item, ...], ...]]:
+        if not isinstance(node.value, str):
+            raise node.error(f"'block' must be the name of a block, not {quoted(node)}")
         if node.value not in self._blocks:
-            hint = suggestion(str(node.value), self._blocks) or f"blocks: {', '.join(self._blocks) or 'none'}"
+            hint = suggestion(node.value, self._blocks) or f"blocks: {', '.join(self._blocks) or 'none'}"
             raise node.error(f"no block has the name '{node.value}'", hint)
         if node.value in inside:
             raise node.error(f"block '{node.value}' holds itself")

@@ -7,7 +7,7 @@ are the extra `convcli[networks]`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -170,7 +170,19 @@ def _onnx_model(path: Path, shown: Path) -> Any:
         raise KernelError(f"not an ONNX file: {_told(error)}", place=str(shown)) from error
     if not model.graph.node and not model.graph.initializer:
         raise KernelError("not an ONNX file: it holds no graph", place=str(shown))
+    if any(isinstance(name, bytes) for name in _names(model.graph)):
+        raise KernelError("not an ONNX file: a name in it is no UTF-8 text", place=str(shown))
     return model
+
+
+def _names(graph: Any) -> Iterator[str | bytes]:
+    """All names in a graph: bytes where they are no text."""
+    yield graph.name
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        yield value.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def _told(error: Exception) -> str:

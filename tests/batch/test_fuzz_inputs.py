@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from fuzz import corpus, structure, targets
+from fuzz import case as cases, corpus, structure, targets
 from fuzz.guard import Broken
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -24,12 +24,12 @@ from tests.support import ROOT
 @pytest.mark.parametrize("target", targets.TARGETS)
 def test_an_error_of_ours_or_a_right_result(target: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     work = tmp_path_factory.mktemp(target) / "work"
-    targets.furnish(work)
+    cases.furnish(work)
 
     @given(st.randoms(use_true_random=False))
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
     def case(random: Random) -> None:
-        targets.TARGETS[target](targets.Case(random=random, folder=work))
+        targets.TARGETS[target](cases.Case(random=random, folder=work))
 
     case()
 
@@ -53,9 +53,9 @@ def test_a_broken_word_is_noticed() -> None:
         ConvcliError("a", hint="b", snippet="one line"),
     ):
         with pytest.raises(Broken):
-            targets.checked_error(error)
+            cases.checked_error(error)
     with pytest.raises(Broken, match="exit code 0"):
-        targets.check_command(["list"], Path(), codes=(1, 2))
+        cases.check_command(["list"], Path(), codes=(1, 2))
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -162,6 +162,9 @@ def test_what_can_t_be_compared(tmp_path: Path) -> None:
         done = run("diff", a, tmp_path / name, *rest)
         assert (done.code, done.out, len(done.errors())) == (2, b"", 1), name
         assert fact.format(tmp_path) in done.err
+    for names in (("", a), (a, ""), ("", "")):
+        done = run("diff", *names)
+        assert (done.code, done.out) == (2, b"") and "an empty file name" in done.err
     done = run("diff", tmp_path / "a.npy", tmp_path / "a.npy", "--per-channel")
     assert done.code == 2 and "--per-channel is for pictures" in done.err
 

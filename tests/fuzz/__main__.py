@@ -17,8 +17,9 @@ import traceback
 from pathlib import Path
 from random import Random
 
-from .guard import Broken, kept, limit_address_space
-from .targets import TARGETS, Case, furnish
+from .case import Case, furnish
+from .guard import Broken, limit_address_space, limits
+from .targets import TARGETS
 
 #: Failures of one target after which it is given up.
 ENOUGH = 20
@@ -33,7 +34,7 @@ def main() -> int:
         "--first", type=int, default=0, help="number of the first case; the clock chooses it by default"
     )
     parser.add_argument("--case", type=int, help="run this case alone, with its traceback")
-    parser.add_argument("--save", type=Path, help="with --case: write what the case made to a file")
+    parser.add_argument("--save", type=Path, help="with --case: write the data of the case to a file")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     names = options.targets or list(TARGETS)
@@ -50,13 +51,13 @@ def main() -> int:
 
 
 def run_case(target: str, number: int, folder: Path) -> tuple[str, bytes]:
-    """One case: its outcome and what it made. Raises whatever it broke with."""
+    """One case: its outcome and its data. Raises whatever it broke with."""
     case = Case(random=Random(f"{target}/{number}"), folder=folder)
     try:
-        with kept(target):
-            return TARGETS[target](case), case.made
+        with limits(target):
+            return TARGETS[target](case), case.data
     except BaseException as error:
-        error.add_note(f"made: {case.made[:300]!r}")
+        error.add_note(f"data: {case.data[:300]!r}")
         raise
 
 
@@ -66,11 +67,11 @@ def one(target: str, number: int, save: Path | None) -> int:
         furnish(Path(folder, "work"))
         case = Case(random=Random(f"{target}/{number}"), folder=Path(folder, "work"))
         try:
-            with kept(target):
+            with limits(target):
                 outcome = TARGETS[target](case)
         finally:
             if save:
-                save.write_bytes(case.made)
+                save.write_bytes(case.data)
     print(outcome)
     return 0
 
@@ -124,8 +125,8 @@ def supervise(target: str, first: int, seconds: float) -> bool:
                 said.seek(0)
                 failures[number] = f"the process ended with code {worker.returncode}\n{said.read()[-3000:].strip()}"
         number += 1
-    shown = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
-    print(f"{target}: {sum(counts.values())} cases: {shown}; {len(failures)} failed", flush=True)
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+    print(f"{target}: {sum(counts.values())} cases: {outcomes}; {len(failures)} failed", flush=True)
     for case, failure in failures.items():
         print(f"\n{target}, case {case}: {failure}\n  again: python -m tests.fuzz {target} --case {case}", flush=True)
     return bool(failures)

@@ -39,7 +39,7 @@ def memory() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def kept(what: str) -> Iterator[None]:
+def limits(what: str) -> Iterator[None]:
     """Raise `Broken` where the block takes more memory; end the process with all stacks where it takes longer."""
     with contextlib.suppress(OSError):
         _RESET.write_text("5")  # the peak counts from now on

@@ -5,25 +5,20 @@ The word: a right result, or one ConvcliError of one line; from the command line
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import math
-import os
-import re
 import shutil
 import struct
-import sys
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from convcli import cli, npy
+from convcli import npy
 from convcli.channels import MOST
 from convcli.errors import ConvcliError
 from convcli.ops.base import Kernel
@@ -33,10 +28,10 @@ from convcli.pictures.sniff import READABLE
 from convcli.spec import library
 
 from . import commands, corpus, texts
-from .guard import Broken
+from .case import Case, check_command, checked_error, furnish, require
 from .mutations import mutant
+from .networks import run_networks
 
-FAILED = re.compile(r'Error: |\{.*"status": "failed"')
 DEPTHS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 #: Samples of an output that are not made for a test.
 LARGE = 1 << 22
@@ -44,32 +39,6 @@ LARGE = 1 << 22
 MOST_PIXELS = 1 << 24
 LAYOUTS = {1: "xc", 2: "yxc", 3: "zyxc"}
 ENDINGS = {"jpeg": "jpg", "tiff": "tif", "pnm": "ppm"}
-
-
-@dataclass
-class Case:
-    """One case: where its choices come from, the folder it may write in, and what it made of them, to be looked at."""
-
-    random: Random
-    folder: Path
-    made: bytes = field(default=b"")
-
-
-def require(condition: object, text: str) -> None:
-    """Raise `Broken` unless something holds."""
-    if not condition:
-        raise Broken(text)
-
-
-def checked_error(error: ConvcliError) -> str:
-    """The kind of outcome that an error is; raises `Broken` where it would be no line of text."""
-    lines = 1 + 2 * bool(error.snippet) + bool(error.hint)
-    require(error.fact and str(error).count("\n") == lines - 1, f"an error of other than {lines} lines: {error!s:.500}")
-    require(len(str(error)) < 3000, f"an error of {len(str(error))} characters: {error.fact[:200]!r}")
-    require(not re.search(" at 0x[0-9a-f]{8}", error.fact), f"an error with an address: {error.fact!r}")
-    for inner in ("object at", "Errno", "numpy.", "static_cast", "OpenCV("):
-        require(inner not in error.fact, f"an error about the program's insides: {error.fact!r}")
-    return "refused"
 
 
 # --- pictures -----------------------------------------------------------------------------------------------------
@@ -81,19 +50,19 @@ def run_images(case: Case) -> str:
     name = random.choice(list(corpus.pictures()))
     format, data = corpus.pictures()[name]
     others = [other for kind, other in corpus.pictures().values() if kind == format or random.random() < 0.1]
-    data = case.made = mutant(data, format, random, others)
+    data = case.data = mutant(data, format, random, others)
     if random.random() < 0.2:
         return _picture_command(case, data, format)
     if format == "png" and random.random() < 0.3:
         return _in_bands(data)
-    how: dict[str, Any] = {
+    options: dict[str, Any] = {
         "allow_truncated": random.random() < 0.3, "strict": random.random() < 0.2, "max_pixels": MOST_PIXELS
     }  # fmt: skip
     read: Callable[..., Any] = (
         reading.decode_all if random.random() < 0.3 else lambda *a, **k: [reading.decode(*a, **k)]
     )
     try:
-        pictures = list(read(data, place=name, **how))
+        pictures = list(read(data, place=name, **options))
     except ConvcliError as error:
         return checked_error(error)
     for picture in pictures:
@@ -113,7 +82,7 @@ def check_picture(picture: reading.Picture) -> None:
 
 
 def _in_bands(data: bytes) -> str:
-    """What is read in bands of rows is what the ordinary way reads; all else is left to it."""
+    """What is read in bands of rows is what the ordinary choice reads; all else is left to it."""
     try:
         source = png_rows.PngBands(data, least=0, max_pixels=MOST_PIXELS)
     except reading.NotInBandsError:
@@ -156,20 +125,20 @@ def run_kernels(case: Case) -> str:
     """A changed kernel file: loaded and run on a small picture, or through the command line."""
     random = case.random
     text = texts.kernel_text(random.choice(list(corpus.kernels().values())), random, list(corpus.kernels().values()))
-    case.made = text.encode("utf-8", "surrogatepass")
+    case.data = text.encode("utf-8", "surrogatepass")
     path = case.folder / "kernel.yaml"
-    path.write_bytes(case.made)
-    way = random.random()
-    if way < 0.15:
+    path.write_bytes(case.data)
+    choice = random.random()
+    if choice < 0.15:
         command = random.choice(
             (["show", "kernel.yaml"], ["compare", "kernel.yaml"], ["show", "--json", "kernel.yaml"])
         )
         return ("shown", "unfit", "refused")[check_command(command, case.folder, codes=(0, 1, 2))]
-    if way < 0.3 and not enlarges(path):
+    if choice < 0.3 and not enlarges(path):
         arguments = ["apply", "small.png", "-k", "kernel.yaml", "-o", "out.npy", "--overwrite"]
         return ("applied", "unfit", "refused")[check_command(arguments, case.folder, codes=(0, 1, 2))]
     try:
-        kernel = library.load(str(path) if way < 0.9 else text)
+        kernel = library.load(str(path) if choice < 0.9 else text)
     except ConvcliError as error:
         require(error.exit_code == 2, f"exit code {error.exit_code} for a wrong kernel")
         return checked_error(error)
@@ -212,19 +181,19 @@ def run_arrays(case: Case) -> str:
         data = mutant(data, name[:3], random, list(corpus.arrays().values()))
     else:
         data = _archive(mutant(data, "npy", random), random)
-    case.made = data
+    case.data = data
     ending = "npz" if data.startswith(b"PK") else "npy"
     member = (
         random.choice(("", "", "::weights", "::only", "::nothing", "::", "::weights.npy")) if ending == "npz" else ""
     )
     path = case.folder / f"in.{ending}"
     path.write_bytes(data)
-    way = random.random()
-    if way < 0.15:
+    choice = random.random()
+    if choice < 0.15:
         arguments = ["apply", f"in.{ending}{member}", "-k", "{axes: x, weights: [1, 2, 1]}", "-o", "out.npy"]
         return ("applied", "refused")[check_command([*arguments, "--overwrite"], case.folder, codes=(0, 1))]
     try:
-        if way < 0.5:
+        if choice < 0.5:
             kernel = library.load({"weights": f"{path}{member}"})
             return f"weights of rank {len(kernel.axes)}"
         array = npy.read_npy(data, place=f"in.{ending}{member}")
@@ -258,66 +227,15 @@ def run_commands(case: Case) -> str:
     shutil.rmtree(case.folder)  # what cases before it wrote
     furnish(case.folder)
     arguments = commands.command_line(case.random)
-    case.made = json.dumps(arguments).encode()
+    case.data = json.dumps(arguments).encode()
     code = check_command(arguments, case.folder, codes=(0, 1, 2))
     return f"exit {code}"
-
-
-def check_command(arguments: list[str], folder: Path, *, codes: tuple[int, ...]) -> int:
-    """Run the command line in `folder` and check its exit code and what it says; the exit code."""
-    out, err = io.BytesIO(), io.BytesIO()
-    with _inside(folder, out, err):
-        code = cli.run(arguments)
-    said = err.getvalue().decode()  # anything but UTF-8 is an error, too
-    require(code in codes, f"exit code {code} of {arguments}: {said}")
-    errors = [line for line in said.splitlines() if FAILED.match(line)]
-    require(
-        bool(errors) == (code != 0 and bool(arguments)),
-        f"exit code {code} of {arguments}, {len(errors)} errors: {said!r}",
-    )
-    require(not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", said), f"raw control characters: {said!r}")
-    require("Traceback" not in said, said)
-    left = [path.name for path in folder.rglob(".convcli-*")]
-    require(not left, f"left behind: {left}")
-    return code
-
-
-@contextlib.contextmanager
-def _inside(folder: Path, out: io.BytesIO, err: io.BytesIO) -> Iterator[None]:
-    """The folder as the current one, and the standard streams as files in memory, as strict as a terminal's."""
-    before, streams = Path.cwd(), (sys.stdin, sys.stdout, sys.stderr)
-    os.chdir(folder)
-    sys.stdin = io.TextIOWrapper(io.BytesIO(corpus.pictures()["png rgb"][1]), "utf-8")
-    sys.stdout = io.TextIOWrapper(out, "utf-8", write_through=True)
-    sys.stderr = io.TextIOWrapper(err, "utf-8", errors="backslashreplace", write_through=True)
-    try:
-        yield
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            stream.detach()
-        sys.stdin, sys.stdout, sys.stderr = streams
-        os.chdir(before)
-
-
-def furnish(folder: Path) -> None:
-    """The files that cases name."""
-    (folder / "folder").mkdir(parents=True, exist_ok=True)
-    (folder / "good.png").write_bytes(corpus.pictures()["png rgb"][1])
-    (folder / "small.png").write_bytes(corpus.opencv(corpus.scene(9, 11), ".png"))
-    (folder / "good.jpg").write_bytes(corpus.pictures()["jpeg exif"][1])
-    (folder / "array.npy").write_bytes(corpus.arrays()["npy u1"])
-    (folder / "weights.npy").write_bytes(corpus.arrays()["npy <f8"])
-    (folder / "a.npz").write_bytes(corpus.arrays()["npz stored"])
-    (folder / "page.html").write_text("<!DOCTYPE html><title>404</title>")
-    (folder / "kernel.yaml").write_text("about: A kernel.\nweights: [[0, 1, 0], [1, 4, 1], [0, 1, 0]]\ndivisor: sum\n")
-    for path in [*(corpus.SAMPLES / "kernels").glob("*.npy"), *corpus.KERNELS.glob("*.npy")]:
-        (folder / path.name).write_bytes(path.read_bytes())
 
 
 TARGETS: dict[str, Callable[[Case], str]] = {
     "images": run_images,
     "kernels": run_kernels,
     "arrays": run_arrays,
+    "networks": run_networks,
     "commands": run_commands,
 }

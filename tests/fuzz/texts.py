@@ -26,12 +26,24 @@ LINES = (
     "border: wrap", "divisor: sum", "divisor: 1e-300", "bias: 1e18", "bias: [1, 2]", "flip: true", "axes: x",
     "axes: zyx", "output_padding: 1", "offsets: {swirl: {angle: 90}}", "mask: {fill: 1, size: [9, 8, 8]}", "taps: [1]",
     "weights: [[1]]", "pointwise: [[1, 0], [0, 1]]", "depthwise: [[1]]", "---", "...", "<<: {a: 1}", "? [1]", "# words",
+    "amount: 50%", "threshold: 0.1", "unsharp: true", "rotate: 45", "activation: relu", "combine: magnitude",
     "about: |\n  more", "\t- 1", "%YAML 1.1", "&a a: *a", "constraint: 1", "\x07", "\ufeff", "\u2028", "weights:",
+)  # fmt: skip
+
+LAYERS = (
+    "  - {dense: 4}", "  - {dense: 4, kernel_size: 3, weights: weights.npy}", "  - {depthwise: 1, kernel_size: 5}",
+    "  - {pointwise: 3, weights: enlarge-2x.npz::conv5.weight}", "  - {transposed: 2, kernel_size: 2, stride: 2}",
+    "  - {pool: max, ceil: true}", "  - {global_pool: max}", "  - {upsample: 99999}", "  - {depth_to_space: 2}",
+    "  - {activate: clip}", "  - {add: a}", "  - {concat: [a, b, a]}", "  - {subtract: a}", "  - {fc: 10}",
+    "  - {deformable: 3, kernel_size: 3}", "  - {repeat: 1000000, layers: [{dense: 8}]}", "  - sharpen", "  - swirl",
+    "  - {dense: 4, repeat: 99999}", "  - net.yaml", "  - {kernel: gaussian}", "input: 0x0x0", "input: 99999x99999x64",
+    "defaults: {border: wrap, stride: 2}", "picture: {channels: luma, range: unit}", "picture: {mean: [1, 2]}",
+    "weights: enlarge-2x.npz", "weights: absent.safetensors", "layers: []", "layers: {}", "until: a", "outputs: [a]",
 )  # fmt: skip
 
 
 def kernel_text(text: str, random: Random, others: Sequence[str]) -> str:
-    """`text` with one to five changes."""
+    """`text`, of a kernel or a network, with one to five changes."""
     for _ in range(random.choice((1, 1, 2, 3, 5))):
         change = random.choice((_value, _value, _value, _line, _line, _line, _characters, _nested, _spliced))
         text = _spliced(text, random, others) if change is _spliced else change(text, random)
@@ -39,7 +51,7 @@ def kernel_text(text: str, random: Random, others: Sequence[str]) -> str:
 
 
 def _value(text: str, random: Random) -> str:
-    places = [found.span() for found in _SCALAR.finditer(text)]
+    places = [match.span() for match in _SCALAR.finditer(text)]
     if not places:
         return text + random.choice(VALUES)
     start, end = random.choice(places)
@@ -52,7 +64,7 @@ def _line(text: str, random: Random) -> str:
     at = random.randrange(len(lines))
     kind = random.randrange(5)
     if kind < 2:
-        lines.insert(at, random.choice(LINES))
+        lines.insert(at, random.choice(LAYERS if "layers:" in text and random.random() < 0.8 else LINES))
     elif kind == 2:
         del lines[at]
     elif kind == 3:
@@ -70,7 +82,7 @@ def _characters(text: str, random: Random) -> str:
 
 def _nested(text: str, random: Random) -> str:
     """A number wrapped up many times."""
-    places = [found.span() for found in _SCALAR.finditer(text)] or [(0, 0)]
+    places = [match.span() for match in _SCALAR.finditer(text)] or [(0, 0)]
     start, end = random.choice(places)
     depth = random.choice((1, 2, 5, 31, 40, 5000))
     left, right = random.choice((("[", "]"), ("{a: ", "}"), ("[1, ", ""), ("? ", "")))

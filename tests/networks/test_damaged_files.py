@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from networks import shared
 from networks.test_onnx_import import GRAPHS
+from onnx import helper
 from safetensors.numpy import save_file
 
-from convcli.errors import ConvcliError
+from convcli.errors import ConvcliError, KernelError
 from convcli.networks import assemble, runnable
 from convcli.networks.onnx import reading
+from convcli.ops import weight_files
 from convcli.spec import check
 
 NET = """input: 12x10x3
@@ -101,3 +103,14 @@ def test_changed_files(seed: int, tmp_path: Path, rounds: int = 4) -> None:
                 assert str(error).partition("\n")[0], name
         path.write_bytes(sound)
         read()
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    node = helper.make_node("Conv", ["x", "weights"], ["y"], name="first")
+    sound = shared.model([node], {"weights": np.ones((2, 3, 3, 3), np.float32)}).SerializeToString()
+    for name in (b"net", b"first", b"Conv", b"weights", b"y"):
+        path = tmp_path / "model.onnx"
+        path.write_bytes(sound.replace(name, b"\xff" + name[1:], 1))
+        for read in (lambda path: reading.read(path, size=(8, 8)), weight_files.members):
+            with pytest.raises(KernelError, match=r"model\.onnx: not an ONNX file: a name in it is no UTF-8 text"):
+                read(path)

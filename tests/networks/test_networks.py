@@ -222,6 +222,7 @@ MISTAKES: dict[str, tuple[str, list[str], bool]] = {
     ),
     "no such layer": (f"{TOP}  - {{dense: 4, name: a}}\n  - {{add: b}}\n", [":4:11:", "'b'", "named layers: a"], True),
     "no such block": (f"{TOP}  - {{block: stage}}\n", [":3:13:", "no block has the name 'stage'"], True),
+    "a block of layers": (f"{TOP}  - {{block: {{dense: 4}}}}\n", [":3:13:", "the name of a block, not a"], False),
     "a block in itself": (
         "input: 8x8x3\nblocks: {a: [{block: b}], b: [{block: a}]}\nlayers: [{block: a}]\n", [":2:39:", "holds itself"],
         True,

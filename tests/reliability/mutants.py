@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
-from ..fuzz import corpus, guard, targets, texts
+from ..fuzz import case, corpus, guard, targets, texts
 from ..fuzz.mutations import mutant
 
 ROOT = corpus.ROOT
@@ -86,7 +86,7 @@ def _count(tally: Tally, number: int, code: int, seconds: float, mebibytes: int,
         tally.failures.append(f"mutant {number}: {failure}")
 
 
-def made(kind: str, number: int, folder: Path) -> tuple[list[str], tuple[int, ...]]:
+def written(kind: str, number: int, folder: Path) -> tuple[list[str], tuple[int, ...]]:
     """Write a mutant into `folder`; the command line that reads it, and the exit codes it may have."""
     random = Random(f"{kind}/{number}")
     (folder / "out.tif").unlink(missing_ok=True)
@@ -111,7 +111,7 @@ def checked_output(folder: Path, code: int, arguments: list[str]) -> None:
     """The output is there and sound, or not there at all."""
     out = folder / "out.tif"
     wanted = code == 0 and arguments[0] == "apply"
-    targets.require(out.exists() == wanted, f"exit code {code}, output {'there' if out.exists() else 'missing'}")
+    case.require(out.exists() == wanted, f"exit code {code}, output {'there' if out.exists() else 'missing'}")
     if wanted:
         targets.check_picture(targets.reading.decode(out.read_bytes(), place="out.tif"))
 
@@ -122,13 +122,13 @@ def work(kind: str, numbers: list[int], pipe: Connection) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "work")
-        targets.furnish(folder)
+        case.furnish(folder)
         for number in list(numbers):
-            arguments, codes = made(kind, number, folder)
+            arguments, codes = written(kind, number, folder)
             code, failure, started, before = -1, "", time.monotonic(), guard.memory()[0]
             try:
-                with guard.kept("it"):
-                    code = targets.check_command(arguments, folder, codes=codes)
+                with guard.limits("it"):
+                    code = case.check_command(arguments, folder, codes=codes)
                 checked_output(folder, code, arguments)
             except (Exception, SystemExit) as error:
                 failure = f"{type(error).__name__}: {error}"[:500]
@@ -140,8 +140,8 @@ def in_a_process(kind: str, number: int) -> tuple[int, float, int, str]:
     """In a process of its own: exit code, seconds, peak memory in MiB, and what went wrong."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "work")
-        targets.furnish(folder)
-        arguments, codes = made(kind, number, folder)
+        case.furnish(folder)
+        arguments, codes = written(kind, number, folder)
         started = time.monotonic()
         with (Path(name) / "said").open("w+") as stderr:
             process = subprocess.Popen(
@@ -159,8 +159,8 @@ def in_a_process(kind: str, number: int) -> tuple[int, float, int, str]:
         seconds, mebibytes = time.monotonic() - started, ended[2].ru_maxrss // 1024
         errors = [line for line in said.splitlines() if line.startswith("Error: ")]
         try:
-            targets.require(code in codes, f"exit code {code}: {said}")
-            targets.require(bool(errors) == (code != 0) and "Traceback" not in said, f"exit code {code}: {said}")
+            case.require(code in codes, f"exit code {code}: {said}")
+            case.require(bool(errors) == (code != 0) and "Traceback" not in said, f"exit code {code}: {said}")
             checked_output(folder, code, arguments)
         except guard.Broken as error:
             return code, seconds, mebibytes, str(error)[:500]
