@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -50,11 +50,13 @@ class Brief(click.Command):
         return parser
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # Of a long option with one dash click would take each letter for an option: `-output b.jpg` for `-o utput`.
+        # Of a word with one dash click would take each letter for an option: `-output b.jpg` for `-o utput`.
+        short = {name[1]: one for one in self.get_params(ctx) for name in one.opts if re.fullmatch("-[^-]", name)}
         for argument in args:
             if argument == "--" or not (ctx.allow_interspersed_args or argument.startswith("-")):
                 break  # what follows is no option, or a command's
-            if re.match("-[A-Za-z][A-Za-z-]", argument) and self._is_long(argument[1:].partition("=")[0], ctx):
+            word = re.fullmatch("-([A-Za-z][A-Za-z-]+)(=.*)?", argument)
+            if word and (self._is_long(word[1], ctx) or not _is_bundle(word[1], short)):
                 raise click.NoSuchOption(argument, ctx=ctx)
         return super().parse_args(ctx, args)
 
@@ -64,6 +66,17 @@ class Brief(click.Command):
 
         long = f"--{word}" in {option for parameter in self.get_params(ctx) for option in parameter.opts}
         return long or lookup(word, OPTIONS) is not None
+
+
+def _is_bundle(letters: str, short: Mapping[str, click.Parameter]) -> bool:
+    """Whether letters are short options, the last of which may have its value behind it."""
+    for letter in letters:
+        option = short.get(letter)
+        if option is None:
+            return False
+        if isinstance(option, click.Option) and not option.is_flag:
+            return True
+    return True
 
 
 class Command(Brief):

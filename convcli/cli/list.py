@@ -20,8 +20,9 @@ GROUPS = ("blur", "sharpen", "edges", "resize", "warp", "paint", "colour", "lear
 
 @click.command("list", cls=Command)
 @click.argument("words", nargs=-1)
+@click.option("--formats", is_flag=True, help="List the formats of files instead, and what each can hold.")
 @report_format
-def command(words: Sequence[str], format_: str) -> None:
+def command(words: Sequence[str], formats: bool, format_: str) -> None:
     """List the kernels: what each takes, its taps, weights, and what it is for.
 
     With WORDS those whose name, group or description has them all. Your own kernels, which files in the folders of
@@ -30,14 +31,20 @@ def command(words: Sequence[str], format_: str) -> None:
     \b
     convcli list
     convcli list blur
+    convcli list --formats
     convcli list --format json | jq -r '.rows[].name'
     """
     from convcli.cli.words import group
     from convcli.reports import Column, Table, write
     from convcli.reports.screen import styled
 
-    rows = [*kernels(), *_own_kernels()]
     words = [word for word in map(group, words) if word]
+    if formats or words == ["--formats"]:
+        from convcli.cli.formats import table
+
+        write(table(), format_, sys.stdout)
+        return
+    rows = [*kernels(), *_own_kernels()]
     shown = [row for row in rows if all(_is_about(row, word) for word in words)]
     if not shown:
         raise _no_kernel(words)

@@ -13,14 +13,18 @@ from convcli.cli.options import OVERRIDES
 from convcli.cli.problems import kernel_places
 from convcli.errors import closest
 from convcli.spec.fillings import field, filled
-from convcli.spec.words import lookup
+from convcli.spec.library import names
+from convcli.spec.words import NO_CONVOLUTIONS, lookup
 
 
 def option(line: list[str], error: click.NoSuchOption, group: click.Group) -> Step | None:
     """A line with an option that there is not."""
     name = error.option_name
     if not line or line[0].startswith("-"):
-        row = lookup(name.lstrip("-"), words.COMMANDS)
+        word = name.lstrip("-")
+        if word in group.list_commands(click.Context(group)):
+            return f"that is {word}", [word, *line[1:]]
+        row = lookup(word, words.COMMANDS)
         return (row.note, [row.answer]) if row else ("options follow a command", ["apply", *line])
     place = _place(line, name)
     if place is None:
@@ -40,8 +44,26 @@ def option(line: list[str], error: click.NoSuchOption, group: click.Group) -> St
         note, answer, count = fitting
         right_line = _put(line[:place], answer, line[place + 1 + (0 if equals else count) :], group)
         return (note, right_line) if right_line is not None else None
+    if step := _kernel(line, place, word, "".join(behind[:1])):
+        return step
     near = closest(typed, own)
+    if not near and (row := lookup(word, words.OPTIONS)):
+        return row.note, line
     return (f"did you mean {near}?", [*line[:place], near + equals + value, *line[place + 1 :]]) if near else None
+
+
+def _kernel(line: list[str], place: int, word: str, value: str) -> Step | None:
+    """A line of apply with a kernel, or a filter that none is, as an option: `-swirl 90`, `-despeckle`."""
+    if line[0] != "apply":
+        return None
+    number = value if re.match(r"[\d.]", value) and "=" not in line[place] else ""
+    rest = line[place + 1 + bool(number) :]
+    if other := lookup(word, NO_CONVOLUTIONS):
+        note = f"that is not a convolution: {other.note}"
+        return note, [*line[:place], "-k", other.answer, *rest] if other.answer else line
+    if word not in names():
+        return None
+    return "that is a kernel", [*line[:place], "-k", f"{word}:{number}" if number else word, *rest]
 
 
 def _answers(word: str, behind: list[str], own: set[str]) -> Iterator[tuple[str, str, int]]:

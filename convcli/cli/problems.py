@@ -136,6 +136,9 @@ def stray(inputs: Sequence[str], ctx: click.Context | None) -> None:
 
 def near_file(name: str) -> str:
     """The file or folder of nearly this name, or an empty string; of folders that are large nothing is known."""
+    whole, bracket, _ = name.partition("[")
+    if bracket and os.path.lexists(whole):  # ImageMagick's photo.tif[0]
+        return whole
     folder, base = os.path.split(name)
     try:
         with os.scandir(folder or ".") as entries:

@@ -56,7 +56,7 @@ def command(
     if kernel is None:
         from convcli.cli.list import command as listing
 
-        click.get_current_context().invoke(listing, words=(), format_="json" if as_json else "table")
+        click.get_current_context().invoke(listing, words=(), formats=False, format_="json" if as_json else "table")
         return
     for name in ("size", "dtype", "algorithm"):
         if options[name] and not planned:

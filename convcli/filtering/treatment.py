@@ -69,5 +69,9 @@ PLAIN: Final = Treatment()
 
 
 def parse_channels(text: str) -> tuple[str, ...]:
-    """Names of channels joined by commas, in small letters: "r,g" is ("r", "g")."""
-    return tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))
+    """Names of channels joined by commas, in small letters: "r,g" is ("r", "g"), and so is "RG"; "a" is alpha."""
+    names: list[str] = []
+    for name in text.lower().split(","):
+        letters = list(name.strip()) if {*name.strip()} <= {*"rgba"} else [name.strip()]
+        names += ["alpha" if letter == "a" else letter for letter in letters]
+    return tuple(dict.fromkeys(names))

@@ -23,7 +23,7 @@ def filled(answer: str, name: str, values: Sequence[str]) -> str | None:
     >>> filled(":radius={half}", "size", ["5"])
     ':radius=2'
     """
-    value = values[-1] if values else ""
+    value = " ".join(values)
     parts = {key: fill(value) for key, fill in FILLINGS.items() if f"{{{key}}}" in answer}
     return None if None in parts.values() else answer.format(name=name, **parts)
 
@@ -64,6 +64,29 @@ def _sizes(value: str) -> str:
     return sizes[0] if len({*sizes}) == 1 else f"[{','.join(sizes)}]"
 
 
+def _sharpen(value: str) -> str:
+    """As ImageMagick writes it, 0x1, it is an unsharp mask; else the matrix."""
+    number = re.fullmatch(r"[\d.]*x([\d.]+)", value)
+    return f"unsharp:sigma={number[1]},amount=.863" if number else "sharpen"
+
+
+def _motion(value: str) -> str:
+    """ImageMagick's radius x sigma + angle."""
+    number = re.fullmatch(r"[\d.]*x([\d.]+)(?:\+([\d.]+))?", value)
+    return f"motion:length={2 * float(number[1]) + 1:.0f},angle={number[2] or 0}" if number else "motion"
+
+
+def _morphology(value: str) -> str:
+    """What ImageMagick makes by a method with a kernel; convolving turns a matrix."""
+    method, _, kernel = value.partition(" ")
+    if kernel.lower() in ("sobel", "prewitt", "scharr"):  # one direction of them
+        return f"{kernel.lower()}-x"
+    row = lookup(kernel, KERNELS)
+    if kernel[:1].isdigit() and method.lower() == "convolve":
+        return f"{kernel}:flip=true"
+    return row.answer if row else kernel
+
+
 def _chain(value: str) -> str | None:
     """The kernel of a filter of ffmpeg, `gblur=sigma=2:steps=1`."""
     name, _, rest = value.partition("=")
@@ -88,6 +111,10 @@ FILLINGS: dict[str, Callable[[str], str | None]] = {
     "region": lambda value: re.sub(r"(\d+),(\d+),(\d+),(\d+)", r"\3x\4+\1+\2", value),
     "depth": lambda value: {"float32": "float", "float64": "float", "uint8": "8", "uint16": "16"}.get(value, value),
     "sigma": _sigma,
+    "sharpen": _sharpen,
+    "motion": _motion,
+    "morphology": _morphology,
+    "pixels": lambda value: "symmetric" if value.lower() == "mirror" else _border(value),
     "geometry": lambda value: f":{value}" if value else "",
     "chain": _chain,
     "factor": _factor,

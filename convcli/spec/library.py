@@ -213,7 +213,7 @@ def _file_named(name: str) -> Path:
         from convcli.spec.words import KERNELS, NO_CONVOLUTIONS, lookup
 
         if other := lookup(name, NO_CONVOLUTIONS):
-            hint = f"-k {other.answer} does something like it" if other.answer else "convcli list"
+            hint = other.answer and f"-k {other.answer} does something like it"
             raise KernelError(f"'{name}' is not a convolution: {other.note}", hint=hint)
         word = lookup(name, KERNELS)
         hint = (

@@ -283,6 +283,6 @@ def _unknown_override(key: str, node: Node, values: Mapping[str, Any], kernel_ty
     if key in ("radius", "sigma") and "size" in parameters:
         hint = "its size per axis: size=[3,5] is height and width"
     if not hint:
-        rules = f"; of its rule: {', '.join(parameters)}" if parameters else ""
-        hint = f"fields of type {kernel_type.type}: {', '.join(kernel_type.FIELDS)}{rules}"
+        rules = f"its rule takes {', '.join(parameters)}; " if parameters else ""
+        hint = f"{rules}fields of type {kernel_type.type}: {', '.join(kernel_type.FIELDS)}"
     return node.error(f"kernel '{values['name']}' has no field or parameter '{key}'", hint)

@@ -23,7 +23,7 @@ KERNELS = (
          "box, disk and motion blur, too"),
     Word("box-blur boxblur mean average averaging uniform avgblur blur-more", "box", ""),
     Word("bokeh lens-blur defocus circle pillbox", "disk", ""),
-    Word("motion-blur linear-blur", "motion", ""),
+    Word("motion-blur linear-blur comet", "motion", ""),
     Word("sharp sharpening sharpness", "sharpen", ""),
     Word("unsharp-mask usm unsharpmask", "unsharp", ""),
     Word("edges edge-detect edgedetect edge-detection find-edges outline contour contours", "sobel", ""),
@@ -77,13 +77,15 @@ PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "gif", "bmp", "ppm", "p
 
 #: Filters that no kernel is, each with what does something like it, if there is such.
 NO_CONVOLUTIONS = (
-    Word("median medianblur median-filter despeckle", "smooth-edges", "it sorts the samples under its window"),
-    Word("bilateral bilateralfilter surface-blur selective-blur nlmeans nlm kuwahara", "smooth-edges",
-         "its weights follow from what the samples are"),
+    Word("median medianblur median-filter despeckle statistic", "smooth-edges",
+         "it sorts the samples under its window"),
+    Word("bilateral bilateralfilter bilateral-blur surface-blur selective-blur adaptive-blur nlmeans nlm kuwahara",
+         "smooth-edges", "its weights follow from what the samples are"),
     Word("canny", "gradient", "it thins and links the edges that a gradient tells"),
     Word("erode erosion dilate dilation-morphology opening closing tophat blackhat", "",
          "it takes the least or the largest sample under its window"),
-    Word("threshold otsu binarize binarise negate invert posterize solarize", "", "it looks at one sample at a time"),
+    Word("threshold otsu binarize binarise negate invert posterize solarize modulate brightness", "",
+         "it looks at one sample at a time"),
     Word("equalize equalise clahe contrast levels curves", "", "it looks at how many samples are how light"),
     Word("medianfilter minfilter maxfilter rankfilter", "smooth-edges", "it sorts the samples under its window"),
     Word("maxpool max-pool maxpool2d avgpool linear attention batchnorm relu softmax lstm", "",

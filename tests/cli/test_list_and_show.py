@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -221,3 +222,23 @@ def test_every_command_has_help_with_examples() -> None:
     assert re.fullmatch(r"convcli \d+\.\d+\.\d+\n", run("--version").out.decode())
     bare = run()
     assert bare.code == 2 and b"Commands:" in bare.out
+
+
+def test_list_of_formats_says_what_each_writes(tmp_path: Path) -> None:
+    """What a row says can be written is, and reads as it was; what it doesn't say is refused."""
+    told = json.loads(run("list", "formats", "--json").out)["rows"]
+    assert run("list", "--formats").out == run("list", "formats").out
+    assert [row["format"] for row in told if row["written"] == "no"] == ["heif", "hdr", "ras"]
+    words = {"grey": 1, "RGB": 3, "RGBA": 4}
+    for row in told:
+        extensions = row["extensions"].split()
+        if row["written"] == "no" or row["format"] == "npy":
+            continue
+        for dtype in ("uint8", "uint16", "int16", "float32"):
+            for name, count in words.items():
+                array = tmp_path / "x.npy"
+                np.save(array, (np.random.default_rng(1).random((40, 40, count)) * 99).astype(dtype))
+                holds = dtype in row["depths"].split() and name in row["channels"].split()
+                done = run("apply", array, "-k", "identity", "-o", tmp_path / f"y{extensions[0]}", "-f", "--quiet")
+                widened = done.code == 0 and not holds and dtype in row["depths"].split()
+                assert (done.code == 0) == holds or (widened and row["format"] != "png"), (row, dtype, name, done.err)

@@ -200,7 +200,7 @@ GUESSES = {
     "list --names": "list",
     "man apply": "help apply",
     "man convcli": "man",
-    "magick a.jpg -morphology Convolve Sobel b.png": "apply a.jpg -k Sobel -o b.png",
+    "magick a.jpg -morphology Convolve Sobel b.png": "apply a.jpg -k sobel-x -o b.png",
     "apply a.jpg --matrix [[1,2,1]] -o b.png": "apply a.jpg -k '[[1,2,1]]' -o b.png",
     "apply a.jpg --box-blur 3 -o b.png": "apply a.jpg -k box:size=3 -o b.png",
     # values
@@ -230,6 +230,23 @@ GUESSES = {
     "apply a.jpg -k sobel-x -k box --combine add -o b.png": "apply a.jpg -k sobel-x -k box --combine sum -o b.png",
     "apply a.jpg -k box --algorithm fft -o b.png": "apply a.jpg -k box --algorithm fourier -o b.png",
     "show box:stride=2x2": "show box:stride=2",
+    # whole lines of ImageMagick
+    "apply a.jpg -sharpen 0x1 -o b.jpg": "apply a.jpg -k unsharp:sigma=1,amount=.863 -o b.jpg",
+    "apply a.jpg -motion-blur 0x12+45 -o b.jpg": "apply a.jpg -k motion:length=25,angle=45 -o b.jpg",
+    "apply a.jpg -swirl 90 -o b.jpg": "apply a.jpg -k swirl:90 -o b.jpg",
+    "apply a.jpg --kirsch -o b.png": "apply a.jpg -k kirsch -o b.png",
+    "apply a.jpg -median 3 -o b.png": "apply a.jpg -k smooth-edges -o b.png",
+    "apply a.jpg -despeckle -o b.png": "apply a.jpg -k smooth-edges -o b.png",
+    "apply a.jpg -canny 0x1+10%+30% -o b.png": "apply a.jpg -k gradient -o b.png",
+    "apply a.jpg -virtual-pixel mirror -k box -o b.png": "apply a.jpg --border symmetric -k box -o b.png",
+    "apply a.jpg -set option:convolve:scale 50% -k box -o b.png": "apply a.jpg -k box -o b.png",
+    "im a.jpg -morphology Convolve '3x1: 0,0,1' b.png": "apply a.jpg -k '3x1: 0,0,1:flip=true' -o b.png",
+    "im a.jpg -morphology Correlate '3x1: 0,0,1' b.png": "apply a.jpg -k '3x1: 0,0,1' -o b.png",
+    "apply a.jpg[0] -k box -o b.png": "apply a.jpg -k box -o b.png",
+    "apply a.jpg -k box -channel RG -o b.png": "apply a.jpg -k box --channels RG -o b.png",
+    "-list format": "list format",
+    "-list kernel": "list kernel",
+    "-help": "help",
     # kernels where they are arguments
     "show sharpen --sigma 2": "show unsharp:sigma=2",
     "draw kernel sharpen --sigma 2 -o k.svg": "draw kernel unsharp:sigma=2 -o k.svg",
@@ -260,6 +277,9 @@ OPEN = [
     "apply -k sharpen -o b.jpg",
     "apply",
     "apply a.jpg -k sharpen -o b.jpg --depth 12",
+    "apply a.jpg -charcoal 2 -k sharpen -o b.jpg",
+    "apply a.jpg -negate -k sharpen -o b.jpg",
+    "apply a.jpg -resize 640x480 -k sharpen -o b.jpg",
 ]
 #: Files that are not there, nor any of such a name: no line would work.
 MISSING = [
