@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         correlate,
         correlated,
         layouts_of_bank,
+        room_for,
         sum_pairs,
     )
     from convcli.engine.bank.call import bank_call
@@ -81,6 +82,7 @@ __all__ = [
     "resized_call",
     "resized_cuts",
     "results",
+    "room_for",
     "rounding",
     "scratch",
     "scratch_space",
@@ -97,7 +99,7 @@ __getattr__ = lazily(
     __name__,
     {
         "engine.bank.bank": "Filters algorithm_of_bank bank_cuts bank_is_by_planes bank_rows correlate"
-        " correlated layouts_of_bank sum_pairs",
+        " correlated layouts_of_bank room_for sum_pairs",
         "engine.bank.call": "bank_call",
         "engine.bank.shifts": "stamped_bank",
         "engine.borders": "check_border read_window",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
+from convcli.engine.geometry import Gather, Grid
 from convcli.engine.plan import Algorithm, Constraints
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.engine import Cuts, Sink, Tile
+    from convcli.engine import Call, Cuts, Filters, Signature, Sink, Tile
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 else:
     np = late("numpy")
@@ -145,17 +147,50 @@ class DepthwiseSeparable(Kernel):
         shared = {field: getattr(self, field) for field in ("name", "axes", "stride", "dilation", "padding", "border")}
         return Dense(weights=weights, **shared)
 
+    def _steps(self, axes: str, dtype: DTypeLike, channels: int) -> tuple[Floats | Filters, Filters]:
+        """A kernel for all channels, or a bank of one each; then the bank of single taps that mixes them."""
+
+        def make() -> tuple[Floats | Filters, Filters]:
+            weights = spread_over(self.effective, axes, self.axes).astype(dtype)
+            mix = self.mix.astype(dtype).reshape(*self.mix.shape, *(1,) * len(axes))
+            return weights if self.shared else engine.Filters(weights, channels), engine.Filters(mix, 1)
+
+        return self.remembered(("steps", axes, dtype, channels), make)
+
+    def call(self, x: Signature) -> Call | None:
+        windows = self.windows(x.shape[:-1], x.axes)
+        kernels, mix = self._steps(x.axes, x.work, x.shape[-1])
+        if isinstance(kernels, engine.Filters):
+            first = engine.bank_call(x, kernels, windows, self.border)
+        else:
+            first = engine.plane_call(x, kernels, windows, self.border)
+        shape = (*(window.length for window in windows), mix.shape[1])
+        between = dataclasses.replace(x, shape=shape, dtype=np.dtype(x.work), algorithm=None)
+        second = engine.bank_call(between, mix, [Gather(1, 1, 1, 0, n) for n in shape[:-1]], self.border)
+        if x.native or first is None or second is None:
+            return None
+        filtered, mixed = first, second
+
+        def call(array: Array, out: Array | None) -> Array:
+            room = engine.room_for(shape[:-1], shape[-1], x.work, planes=x.planes, name="between")
+            return mixed(filtered(array, room), out)
+
+        return call
+
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
-        weights = spread_over(self.effective, axes, self.axes).astype(dtype)
-        kernels = weights if self.shared else engine.Filters(weights, x.shape[-1])
-        mix = self.mix.T.astype(dtype)
+        kernels, mix = self._steps(axes, dtype, x.shape[-1])
         windows = self.windows(x.shape[:-1], axes)
-        tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink)
+        tiling = engine.Tiling(
+            x=x, windows=windows, border=self.border, dtype=dtype, sink=sink, channels=max(mix.shape[:2])
+        )
+        target = sink.target(dtype)
 
         def compute(tile: Tile) -> Floats:
-            facts = tiling.facts(tile.data, constraints.algorithm)
-            planes = engine.correlate(tile.data, kernels, tiling.grid(tile.region), facts)
-            mixed: Floats = planes.reshape(-1, len(mix)) @ mix
-            return mixed.reshape(*planes.shape[:-1], -1)
+            grid, facts = tiling.grid(tile.region), tiling.facts(tile.data, constraints.algorithm)
+            into = None if target is None else target[slice(*tile.region[0])]
+            planes, ones = engine.planar(tile.data), (1,) * len(axes)
+            room = engine.room_for(grid.lengths, mix.shape[1], dtype, planes=planes, name="between")
+            between = engine.correlate(tile.data, kernels, grid, facts, room)
+            return engine.correlate(between, mix, Grid(ones, ones, grid.lengths), facts, into)
 
         return tiling.by_tiles(compute)

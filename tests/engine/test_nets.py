@@ -29,12 +29,12 @@ def test_the_model_is_onnx(shape: tuple[int, ...], groups: int, stride: Any, dil
     rng = np.random.default_rng(1)
     weights, size = rng.standard_normal(shape).astype(np.float32), (shape[1] * groups, 20, 141)
     lengths = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(size[1:], shape[2:], stride, dilation, strict=True)]
-    data = net.model([net.Layer(weights, groups, stride, dilation, ((0, 0), (0, 0)))], size, lengths)
+    data = net.model(weights, groups, size, Grid(stride, dilation, lengths), ((0, 0), (0, 0)))
     onnx.checker.check_model(onnx.load_model_from_string(data), full_check=True)
     x = rng.standard_normal(size).astype(np.float32)
     expected = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, {"x": x[None]})[0][0]
     nets, grid, (first, apart) = (
-        net.Nets((weights, groups)),
+        net.Nets(weights, groups),
         Grid(stride, dilation, lengths),
         np.empty((2, *expected.shape), "f4"),
     )
@@ -125,7 +125,7 @@ def test_few_networks_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     read = cv2.dnn.readNetFromONNX
     monkeypatch.setattr(cv2.dnn, "readNetFromONNX", lambda data: made.append(len(data)) or read(data))
-    nets = net.Nets((np.ones((8, 4, 3, 3), np.float32), 2))
+    nets = net.Nets(np.ones((8, 4, 3, 3), np.float32), 2)
     for size in (10, 10, 10, *range(10, 30)):
         y = np.empty((8, size - 2, size - 2), np.float32)
         assert nets.correlate(np.ones((8, size, size), np.float32), Grid((1, 1), (1, 1), y.shape[1:]), y)

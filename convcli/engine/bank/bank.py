@@ -84,7 +84,7 @@ class Filters:
         """For networks of one layer."""
         from convcli.engine.bank.net import Nets
 
-        return Nets((self.weights, self.groups))
+        return Nets(self.weights, self.groups)
 
     @cached_property
     def columns(self) -> Floats:
