@@ -9,9 +9,10 @@ import base64
 import dataclasses
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Final, TextIO
+from zlib import crc32
 
 import numpy as np
 
@@ -21,7 +22,8 @@ from convcli.drawing.parts import Look
 from convcli.drawing.scene import Scene, Text
 from convcli.drawing.theme import rgb
 from convcli.errors import UsageError
-from convcli.pictures.encoding import encode
+from convcli.pictures.encoding import encode, encode_frames
+from convcli.pictures.format import Animation
 from convcli.reports.blocks import write_blocks, write_cells
 from convcli.reports.screen import terminal_width
 
@@ -51,10 +53,21 @@ def protocol(environment: Mapping[str, str] = os.environ) -> str:
     return "blocks"
 
 
+def moves(kind: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the terminal shows all frames of a file, of those that have a protocol."""
+    term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
+    still = ("vscode", "mintty", "rio") if kind == "iterm" else ("ghostty",)
+    return kind in ("kitty", "iterm") and program not in still and not any(name in term for name in still)
+
+
+def _columns(pixels: Any) -> int:
+    return min(terminal_width(), _WIDEST, max(20, int(pixels.shape[1]) // _CELL[0]))
+
+
 def show(pixels: Any, stream: TextIO, asked: str = "auto") -> None:
     """Writes a picture, (height, width, 3), no wider than the terminal. Raises UsageError where NO_COLOR forbids it."""
     kind = protocol() if asked == "auto" else asked
-    columns = min(terminal_width(), _WIDEST, max(20, pixels.shape[1] // _CELL[0]))
+    columns = _columns(pixels)
     high = columns * pixels.shape[0] / pixels.shape[1]
     if kind == "blocks":
         if os.environ.get("NO_COLOR"):
@@ -75,19 +88,35 @@ def show_drawing(drawing: Drawing, stream: TextIO, asked: str = "auto") -> bool:
 
     Returns whether all of its steps were seen, and not the last alone.
     """
-    last = drawing.frame(drawing.frames)
-    if (protocol() if asked == "auto" else asked) != "blocks" or os.environ.get("NO_COLOR"):
+    last, kind = drawing.frame(drawing.frames), protocol() if asked == "auto" else asked
+    if drawing.frames > 1 and moves(kind):
+        _show_moving(drawing, stream, kind)
+        return True
+    if kind != "blocks" or os.environ.get("NO_COLOR"):
         show(last.pixels()[0], stream, asked)
         return drawing.frames == 1
     columns = min(terminal_width(), _WIDEST)
     lines = max(1, round(columns * last.scene.height / last.scene.width / 2))
-    moves = lines < get_terminal_size().lines
-    for number in range(1, drawing.frames if moves else 1):
+    fits = lines < get_terminal_size().lines
+    for number in range(1, drawing.frames if fits else 1):
         _write(drawing.frame(number), columns, lines, stream)
         time.sleep(drawing.scene.seconds)
         stream.write(f"\x1b[{lines}A")
     _write(last, columns, lines, stream)
-    return moves or drawing.frames == 1
+    return fits or drawing.frames == 1
+
+
+def _show_moving(drawing: Drawing, stream: TextIO, kind: str) -> None:
+    """Writes all frames, the last one first: what shows no others shows the complete one."""
+    frames, durations = drawing.pixels(), drawing.scene.durations
+    frames, durations = [frames[-1], *frames[:-1]], [durations[-1], *durations[:-1]]
+    if kind == "kitty":
+        pngs = [encode(frame, format="png", place="the drawing") for frame in frames]
+        stream.write(kitty_frames(pngs, durations, _columns(frames[0])))
+    else:
+        animation = Animation(frames=reduced(frames), durations=durations)
+        stream.write(iterm(encode_frames(animation, format="gif", place="the drawing"), _columns(frames[0])))
+    stream.flush()
 
 
 def _write(still: Drawing, columns: int, lines: int, stream: TextIO) -> None:
@@ -100,17 +129,23 @@ def _write(still: Drawing, columns: int, lines: int, stream: TextIO) -> None:
 
 
 def _letters(scene: Scene, columns: int, lines: int, *, dark: bool) -> dict[tuple[int, int], tuple[str, Any]]:
-    """The characters of a scene's text by line and column, large text first; what would hide other is left out."""
+    """The characters of a scene's text by line and column, large text first; what would hide other goes on the line
+    below, or is left out."""
     letters: dict[tuple[int, int], tuple[str, Any]] = {}
     texts = [item for item in scene.items if isinstance(item, Text)]
     for item in sorted(texts, key=lambda text: -text.size):
-        line, long = int((item.y - item.size * 0.36) / scene.height * lines), len(item.text)
+        text = item.text if len(item.text) <= columns else f"{item.text[: columns - 1]}…"
+        line, long = int((item.y - item.size * 0.36) / scene.height * lines), len(text)
         start = item.x / scene.width * columns - {"start": 0, "middle": long / 2, "end": long}[item.anchor]
         first = min(max(0, round(start)), max(0, columns - long))
-        places = [(line, column) for column in range(first, min(first + long, columns))]
-        if not any(place in letters for place in [*places, (line, first - 1), (line, first + long)]):
+        across = range(first, min(first + long, columns))
+        free = (
+            down for down in (line, min(line + 1, lines - 1))
+            if not any((down, column) in letters for column in (first - 1, *across, first + long))
+        )  # fmt: skip
+        if (down := next(free, None)) is not None:
             ink = rgb(item.role, dark=dark)
-            letters |= {place: (letter, ink) for place, letter in zip(places, item.text, strict=False)}
+            letters |= {(down, column): (letter, ink) for column, letter in zip(across, text, strict=False)}
     return letters
 
 
@@ -128,17 +163,29 @@ def show_weights(weights: Floats, stream: TextIO) -> bool:
 
 
 def kitty(png: bytes, columns: int) -> str:
-    data = base64.b64encode(png).decode()
-    pieces = [data[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
-    heads = [f"a=T,f=100,c={columns},q=2,", *["q=2,"] * (len(pieces) - 1)]
-    ends = [*[1] * (len(pieces) - 1), 0]
-    parts = zip(heads, ends, pieces, strict=True)
-    return "".join(f"\x1b_G{head}m={more};{piece}\x1b\\" for head, more, piece in parts) + "\n"
+    return _pieces(png, f"a=T,f=100,c={columns},q=2,", "q=2,") + "\n"
 
 
-def iterm(png: bytes, columns: int) -> str:
-    data = base64.b64encode(png).decode()
-    return f"\x1b]1337;File=inline=1;size={len(png)};width={columns};preserveAspectRatio=1:{data}\x07\n"
+def kitty_frames(pngs: Sequence[bytes], durations: Sequence[int], columns: int) -> str:
+    """An animation: the first frame as a picture, the others added to it, each with its milliseconds, without end."""
+    number = crc32(pngs[0]) or 1
+    text = _pieces(pngs[0], f"a=T,i={number},f=100,c={columns},q=2,", "q=2,")
+    for png, duration in zip(pngs[1:], durations[1:], strict=True):
+        text += _pieces(png, f"a=f,i={number},f=100,z={duration},q=2,", "a=f,q=2,")
+    return f"{text}\x1b_Ga=a,i={number},r=1,z={durations[0]},q=2\x1b\\\x1b_Ga=a,i={number},s=3,v=1,q=2\x1b\\\n"
+
+
+def _pieces(data: bytes, first: str, others: str) -> str:
+    """Data in commands as long as kitty takes them, with the keys of the first one and of those that go on."""
+    text = base64.b64encode(data).decode()
+    pieces = [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
+    last = len(pieces) - 1
+    return "".join(f"\x1b_G{others if k else first}m={int(k < last)};{piece}\x1b\\" for k, piece in enumerate(pieces))
+
+
+def iterm(file: bytes, columns: int) -> str:
+    data = base64.b64encode(file).decode()
+    return f"\x1b]1337;File=inline=1;size={len(file)};width={columns};preserveAspectRatio=1:{data}\x07\n"
 
 
 def sixel(pixels: Any) -> str:

@@ -45,6 +45,61 @@ def test_pictures_of_kitty_and_iterm_are_pngs() -> None:
         np.testing.assert_array_equal(read(base64.b64decode(data)), pixels)
 
 
+MOVING = convcli.draw.steps("[[1, 2]]", values=[[1, 2, 3]])
+
+
+def test_kitty_gets_all_frames_the_complete_one_first() -> None:
+    stream = io.StringIO()
+    assert terminal.show_drawing(MOVING, stream, "kitty")
+    commands = [
+        (dict(key.split("=") for key in keys.split(",")), data)
+        for keys, _, data in re.findall(r"\x1b_G([^;\x1b]*)(;([^\x1b]*))?\x1b\\", stream.getvalue())
+    ]
+    files: list[tuple[dict[str, str], str]] = []
+    for keys, data in commands[:-2]:
+        if "f" in keys:
+            files.append((keys, data))
+        else:  # a picture goes on
+            assert keys.get("a", "T") == files[-1][0]["a"]
+            files[-1] = files[-1][0], files[-1][1] + data
+    assert [keys["a"] for keys, _ in files] == ["T", "f", "f"] and len({keys["i"] for keys, _ in files}) == 1
+    order = [MOVING.pixels()[k] for k in (2, 0, 1)]
+    for (_, data), pixels in zip(files, order, strict=True):
+        np.testing.assert_array_equal(read(base64.b64decode(data)), pixels)
+    durations = MOVING.scene.durations
+    assert [keys["z"] for keys, _ in files[1:]] == [str(duration) for duration in durations[:-1]]
+    (first, _), (run_, _) = commands[-2:]
+    assert (first["a"], first["r"], first["z"]) == ("a", "1", str(durations[-1]))
+    assert (run_["a"], run_["s"], run_["v"]) == ("a", "3", "1")
+
+
+def test_iterm_gets_a_gif_that_begins_with_the_complete_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM_PROGRAM", "iTerm.app")
+    stream = io.StringIO()
+    assert terminal.show_drawing(MOVING, stream, "iterm")
+    found = re.search(r"1337;[^:]*:([^\x07]*)\x07", stream.getvalue())
+    assert found
+    with Image.open(io.BytesIO(base64.b64decode(found[1]))) as image:
+        assert image.format == "GIF" and getattr(image, "n_frames", 1) == 3
+        shown = np.asarray(image.convert("RGB")).astype(int)
+    assert np.abs(shown - MOVING.pixels()[2]).mean() < 1 < np.abs(shown - MOVING.pixels()[0]).mean()
+
+
+@pytest.mark.parametrize(
+    ("kind", "environment", "expected"),
+    [
+        ("kitty", {"TERM": "xterm-kitty"}, True),
+        ("kitty", {"TERM": "xterm-ghostty", "TERM_PROGRAM": "ghostty"}, False),
+        ("iterm", {"TERM_PROGRAM": "WezTerm"}, True),
+        ("iterm", {"TERM_PROGRAM": "vscode"}, False),
+        ("sixel", {"TERM": "foot"}, False),
+        ("blocks", {}, False),
+    ],
+)
+def test_frames_are_sent_where_they_are_all_shown(kind: str, environment: dict[str, str], expected: bool) -> None:
+    assert terminal.moves(kind, environment) is expected
+
+
 def test_sixels_are_the_picture() -> None:
     pixels = np.zeros((13, 20, 3), np.uint8)
     pixels[2:9, 3:15] = 213, 94, 0
@@ -140,3 +195,15 @@ def test_show_draws_slices_and_refuses_banks() -> None:
     assert run("show", "--draw", "luma").errors() == ["Error: kernel 'luma' is a filter bank"]
     assert run("show", "--draw", "sharpen", "--json").code == 2
     assert convcli.load("luma").channels
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_no_text_of_a_drawing_is_lost_without_a_sign(columns: int) -> None:
+    """Lines that are closer than the terminal's are moved, and what is longer than these ends in dots."""
+    layers = convcli.draw.layers().scene
+    written = terminal._letters(layers, columns, round(columns * layers.height / layers.width / 2), dark=False)
+    lines = ["".join(written[place][0] for place in sorted(written) if place[0] == row) for row in range(columns)]
+    assert sum("7×7×3" in line for line in lines) == 3  # the sentence above, and both inputs
+    lens = convcli.draw.offsets("lens", noise(48, 64, 3)).scene
+    cut = terminal._letters(lens, columns, 40, dark=False).values()
+    assert ("…" in {letter for letter, _ in cut}) is (columns < 100)
