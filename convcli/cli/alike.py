@@ -60,9 +60,9 @@ def _cause(report: Report) -> str:
     return report.error.removeprefix(f"{report.place}: ")
 
 
-def _summary(report: Report, count: int, told: int) -> str:
+def _summary(report: Report, count: int, listed: int) -> str:
     """Many failures, the first of which is `report`, in one."""
     if count == 1:
         return report.error
-    others = f"{count - 1} {'more' if told else 'others'}"
+    others = f"{count - 1} {'more' if listed else 'others'}"
     return f"{report.place or report.input} and {others}: {_cause(report)}"

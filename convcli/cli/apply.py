@@ -175,7 +175,7 @@ def _preview(inputs: Sequence[Input], names: str, settings: Settings, options: M
             words["quiet"] = True
         code = _run(plan_jobs(inputs, file, names, None, all_frames=False), settings, course(options), **words)
         if code == 0:
-            terminal.show(images.shown(reading.from_file(file).pixels), sys.stdout)
+            terminal.show(images.eight_bits(reading.from_file(file).pixels), sys.stdout)
     return code
 
 

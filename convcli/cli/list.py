@@ -45,8 +45,8 @@ def command(words: Sequence[str], formats: bool, format_: str) -> None:
         write(table(), format_, sys.stdout)
         return
     rows = [*kernels(), *_own_kernels()]
-    shown = [row for row in rows if all(_is_about(row, word) for word in words)]
-    if not shown:
+    matching = [row for row in rows if all(_is_about(row, word) for word in words)]
+    if not matching:
         raise _no_kernel(words)
     brief = format_ == "table" and styled(sys.stdout)
     readable = format_ not in ("csv", "json")
@@ -58,13 +58,14 @@ def command(words: Sequence[str], formats: bool, format_: str) -> None:
         Column(key="taps", title="Taps", right=True, priority=3),
         Column(key="parameters", title="Weights", right=True, priority=4),
         Column(key="about", title="About", wraps=True),
-        *([Column(key="file", title="File", wraps=True)] if any(row.get("file") for row in shown) else []),
+        *([Column(key="file", title="File", wraps=True)] if any(row.get("file") for row in matching) else []),
     )
     if brief:
-        shown = [row | {"about": headline(row["about"])} for row in shown]
+        matching = [row | {"about": headline(row["about"])} for row in matching]
     if readable:
-        shown = [row | ({"group": ""} if row["group"] == before else {}) for row, before in _with_group_before(shown)]
-    write(Table(columns=columns, rows=shown), format_, sys.stdout)
+        pairs = _with_group_before(matching)
+        matching = [row | ({"group": ""} if row["group"] == before else {}) for row, before in pairs]
+    write(Table(columns=columns, rows=matching), format_, sys.stdout)
 
 
 def kernels() -> list[dict[str, Any]]:

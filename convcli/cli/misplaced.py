@@ -66,13 +66,13 @@ def extra(line: list[str]) -> Step | None:
 
 def _sheet(line: list[str]) -> Step | None:
     """The line that draws what the kernels of another make of its picture."""
-    given = _plain(line)
-    pictures = [word for word in given if _is_picture(word)]
-    kernels = [kernel for word in given if not _is_picture(word) and (kernel := kernel_meant(word))] or ["sharpen"]
+    words = _plain(line)
+    pictures = [word for word in words if _is_picture(word)]
+    kernels = [kernel for word in words if not _is_picture(word) and (kernel := kernel_meant(word))] or ["sharpen"]
     if len(pictures) != 1:
         return None
     chain = [argument for kernel in kernels for argument in ("-k", kernel)]
-    rest = line[1 + len(given) :]
+    rest = line[1 + len(words) :]
     output = [] if {"-o", "--output"} & {*rest} else ["-o", f"{PurePath(pictures[0]).stem}-sheet.png"]
     return "what kernels make of a picture is a sheet", ["draw", "sheet", pictures[0], *chain, *rest, *output]
 

@@ -93,7 +93,7 @@ def _write_facts(source: str, kernel: Kernel, options: Mapping[str, Any], *, as_
     if as_json:
         write_json(described | {"takes": [dataclasses.asdict(one) for one in takes]}, sys.stdout)
     else:
-        datasheet.write(described, [(one.name, *one.told) for one in takes], sys.stdout)
+        datasheet.write(described, [(one.name, *one.described) for one in takes], sys.stdout)
 
 
 def _plan(kernel: Kernel, options: Mapping[str, Any]) -> KernelPlan:

@@ -171,17 +171,17 @@ def _loaded(source: KernelLike) -> Kernel:
 
 def _kernel_or_network(source: KernelLike) -> Kernel:
     """A kernel in any form that `load` takes, or the network in a file, with its numbers checked."""
-    if found := network(source):
-        check(found)
-        return found
+    if source_network := network(source):
+        check(source_network)
+        return source_network
     return _loaded(source)
 
 
 def _picture(source: Any) -> Any:
     """A picture as (height, width, 3) bytes; raises UsageError for what can't be one."""
-    from convcli.drawing.images import shown
+    from convcli.drawing.images import eight_bits
 
-    return shown(_array(source))
+    return eight_bits(_array(source))
 
 
 def _array(source: Any) -> Any:

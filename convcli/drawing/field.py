@@ -136,10 +136,10 @@ def _folded(seen: Seen, size: Sequence[int], border: str) -> Seen:
     for axis, (first, n) in enumerate(zip(corner, size, strict=True)):
         if first >= 0 and first + grid.shape[axis] <= n:
             continue
-        shown = source_indices(np.arange(first, first + grid.shape[axis]), n, border)
+        indices = source_indices(np.arange(first, first + grid.shape[axis]), n, border)
         folded = np.zeros([n if k == axis else m for k, m in enumerate(grid.shape)])
-        there = shown >= 0
-        np.add.at(np.moveaxis(folded, axis, 0), shown[there], np.moveaxis(grid, axis, 0)[there])
+        there = indices >= 0
+        np.add.at(np.moveaxis(folded, axis, 0), indices[there], np.moveaxis(grid, axis, 0)[there])
         grid, corner = folded, (corner[0] * axis, corner[1] * (1 - axis))
     return grid, corner
 

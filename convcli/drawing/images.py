@@ -47,7 +47,7 @@ def embedded(item: Picture) -> tuple[str, bytes]:
     return "png", pictures.encode(pixels, format="png", place="the drawing", options={"png_compression": 9})
 
 
-def shown(picture: Any) -> Pixels:
+def eight_bits(picture: Any) -> Pixels:
     """A picture (height, width, channels) of any dtype as RGB of 8 bits; alpha is left out."""
     array = np.asarray(picture)
     return coloured(array, 1.0 if array.dtype.kind in "fb" else float(np.iinfo(array.dtype).max))
@@ -56,5 +56,5 @@ def shown(picture: Any) -> Pixels:
 def coloured(array: Any, top: float = 255) -> Pixels:
     """Samples (height, width, channels) from 0 to `top` as RGB of 8 bits; grey is repeated, alpha left out."""
     pixels = np.asarray(array, np.float64) * (255 / top)
-    shown = pixels[..., [0, 0, 0]] if pixels.shape[2] < 3 else pixels[..., :3]
-    return np.clip(np.rint(np.nan_to_num(shown)), 0, 255).astype(np.uint8)
+    colours = pixels[..., [0, 0, 0]] if pixels.shape[2] < 3 else pixels[..., :3]
+    return np.clip(np.rint(np.nan_to_num(colours)), 0, 255).astype(np.uint8)

@@ -75,23 +75,23 @@ def figure(
 
 def facts(weights: Floats) -> list[str]:
     """What is said of weights in a line."""
-    told = [f"{'×'.join(map(str, weights.shape))} taps, sum {number(weights.sum())}"]
+    said = [f"{'×'.join(map(str, weights.shape))} taps, sum {number(weights.sum())}"]
     if weights.ndim == 2 and min(weights.shape) > 1 and weights.any():
         rank = np.linalg.matrix_rank(weights, tol=1e-9 * np.abs(weights).max())
-        told.append("rank 1: separable" if rank == 1 else f"rank {rank}")
-    return told
+        said.append("rank 1: separable" if rank == 1 else f"rank {rank}")
+    return said
 
 
 def beside(kernel: Kernel) -> str:
     """What else makes the result, besides weights that lie side by side."""
-    told = [f"{name} {once(steps)}" for name in ("stride", "dilation") if max(steps := getattr(kernel, name)) > 1]
+    said = [f"{name} {once(steps)}" for name in ("stride", "dilation") if max(steps := getattr(kernel, name)) > 1]
     if max(kernel.dilation) > 1:
-        told.append(f"so that taps span {times(kernel.extent)}")
+        said.append(f"so that taps span {times(kernel.extent)}")
     if isinstance(kernel, Deformable):
-        told.append("read at offsets, which draw offsets and draw taps show on a picture")
+        said.append("read at offsets, which draw offsets and draw taps show on a picture")
     if kernel.bias:
-        told.append(f"bias {number(kernel.bias.array.reshape(-1)[0])}" if kernel.bias.size == 1 else "biases")
-    return ", ".join([*told, *([f"then {kernel.activation}"] if kernel.activation else [])])
+        said.append(f"bias {number(kernel.bias.array.reshape(-1)[0])}" if kernel.bias.size == 1 else "biases")
+    return ", ".join([*said, *([f"then {kernel.activation}"] if kernel.activation else [])])
 
 
 def _described(kernel: Kernel, weights: Floats) -> str:

@@ -138,9 +138,9 @@ def _arrows(down: Floats, right: Floats, share: float, y: float, size: tuple[int
     return [*dots, *under, *bright]
 
 
-def _part(start: float, way: float, low: float, high: float) -> float:
+def _part(start: float, distance: float, low: float, high: float) -> float:
     """How much of a way along an axis lies between `low` and `high`, at most 1."""
-    return min(1.0, ((high if way > 0 else low) - start) / way) if way else 1.0
+    return min(1.0, ((high if distance > 0 else low) - start) / distance) if distance else 1.0
 
 
 def _wheel(x: float, y: float, longest: float) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from convcli.drawing.images import shown
+from convcli.drawing.images import eight_bits
 from convcli.drawing.parts import PAD, Look, cut, header, heading, heat_pixels, number, scale_bar, width_of, wrapped
 from convcli.drawing.scene import Picture, Scene, Text
 from convcli.errors import UsageError
@@ -49,7 +49,7 @@ def figure(
     """
     if range not in RANGES:
         raise UsageError(f"unknown range '{range}'", hint=f"one of: {', '.join(RANGES)}")
-    panels = [Panel(pixels=shown(picture), name="the picture itself")]
+    panels = [Panel(pixels=eight_bits(picture), name="the picture itself")]
     for kernel in kernels:
         panels += _panels(kernel, picture, range)
         if len(panels) > MOST + 1:
@@ -100,11 +100,11 @@ def _panels(kernel: Kernel, picture: Any, range: str) -> list[Panel]:
     if mode == "float":
         result, remark = _around_grey(result, picture.dtype)
     if result.shape[2] in (1, 3):
-        return [Panel(pixels=shown(result), name=name, remark=remark)]
+        return [Panel(pixels=eight_bits(result), name=name, remark=remark)]
     if result.shape[2] > MOST:
         raise UsageError(f"kernel '{kernel.name}' makes {result.shape[2]} channels; at most {MOST} panels are drawn")
     return [
-        Panel(pixels=shown(result[..., k : k + 1]), name=f"{name}, channel {k}", remark=remark)
+        Panel(pixels=eight_bits(result[..., k : k + 1]), name=f"{name}, channel {k}", remark=remark)
         for k in np.arange(result.shape[2])
     ]
 
@@ -141,7 +141,7 @@ def difference(kernel: Kernel, picture: Any, *, title: str | None = None) -> Sce
     if after.shape[:2] != picture.shape[:2]:
         before, now = ("x".join(map(str, array.shape[:2])) for array in (picture, after))
         raise UsageError(f"kernel '{kernel.name}' makes {now} of {before}: there is no difference of other sizes")
-    both = [shown(array) for array in (picture, after)]
+    both = [eight_bits(array) for array in (picture, after)]
     change = both[1].astype(np.float64).mean(axis=2) - both[0].astype(np.float64).mean(axis=2)
     peak = max(1.0, round(float(np.percentile(np.abs(change), 98))))
     return _compared(kernel, both, change, peak, title)

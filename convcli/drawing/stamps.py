@@ -159,9 +159,9 @@ class _Stamps:
             ends = [*(frame for frame, _, _ in steps[1:]), len(self.samples)]
             for (frame, total, count), end in zip(steps, ends, strict=True):
                 text = str(count) if self.values is None else brief(total)
-                told = str(count) if self.values is None else f"{total:.6g}"
+                label = str(count) if self.values is None else f"{total:.6g}"
                 what = "output" if self.values is not None else "stamps on output"
-                note = f"{what}[{r - self.before[0]}, {c - self.before[1]}] = {told}" if there else "cut off"
+                note = f"{what}[{r - self.before[0]}, {c - self.before[1]}] = {label}" if there else "cut off"
                 strength = 1.0 if self.values is not None else min(1.0, 0.25 + 0.25 * count)
                 if there:
                     look = {"fill": "output", "opacity": strength, "stroke": "outputline"}

@@ -194,7 +194,7 @@ class _Steps:
         gaps = [window.dilation for window in self.motion.windows]
         (high, wide), kernels = self.motion.span(), self.motion.weights
         for plane, top in self._planes():
-            moves = [[(x * size, y * size) for x, y in way] for way in self.motion.moves(plane)]
+            moves = [[(x * size, y * size) for x, y in places] for places in self.motion.moves(plane)]
             turned = kernels[plane, ::-1, ::-1] if self.motion.transposed else kernels[plane]
             taps: list[list[Any]] = []
             for (r, c), weight in np.ndenumerate(turned):
@@ -216,7 +216,7 @@ class _Steps:
                     tap.append(Text(x=x + size - 4, y=y + size - 4.5, bold=True, **text))  # type: ignore[arg-type]
                 taps.append(tap)
             if self.motion.deformed:
-                items += [Group(items=tuple(tap), moves=tuple(way)) for tap, way in zip(taps, moves, strict=True)]
+                items += [Group(items=tuple(tap), moves=tuple(places)) for tap, places in zip(taps, moves, strict=True)]
                 continue
             hull = Box(x=self.x0, y=top, w=wide * size, h=high * size, stroke="tapline", width=2, radius=4)
             items.append(Group(items=(*(part for tap in taps for part in tap), hull), moves=tuple(moves[0])))
@@ -234,8 +234,8 @@ class _Steps:
         words = []
         if "border" in kinds:
             border, outside = self.motion.kernel.border, constant(self.motion.kernel.border)
-            shown = f"what border {border} shows there" if outside is None else f"padding, {outside:g}"
-            words.append(f"dashed: {shown}")
+            meaning = f"what border {border} shows there" if outside is None else f"padding, {outside:g}"
+            words.append(f"dashed: {meaning}")
         if "gap" in kinds:
             words.append("small: zeros put between" + "; dots: samples" * (self.motion.values is None))
         if self.motion.deformed:

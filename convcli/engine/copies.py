@@ -24,7 +24,7 @@ def copied(x: Array, windows: Sequence[Gather], border: str, dtype: DTypeLike, s
     """
     tiling = Tiling(x=x, windows=windows, border=border, dtype=x.dtype, sink=sink)
     steps = tuple(slice(None, None, window.stride) for window in windows)
-    kept = sink.keeps(x.dtype)
+    keeps = sink.keeps(x.dtype)
 
     def moved(region: Region) -> Array:
         ranges = [window.reads(*part) for window, part in zip(windows, region, strict=True)]
@@ -34,6 +34,6 @@ def copied(x: Array, windows: Sequence[Gather], border: str, dtype: DTypeLike, s
             shape = [*(stop - start for start, stop in ranges), x.shape[-1]]
             window = read_window(x, ranges, border, x.dtype, out=scratch("window", shape, x.dtype))
         samples = window[steps]
-        return samples if kept else samples.astype(dtype)
+        return samples if keeps else samples.astype(dtype)
 
     return tiling.by_regions(moved)

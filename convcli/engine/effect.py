@@ -124,11 +124,11 @@ class _Shares:
             return cls() if gain else None
         top = share.dtype.type(1 if share.dtype.kind == "f" else limits(share.dtype)[1])
         none = share < (NOTHING if share.dtype.kind == "f" else 1)
-        hidden, shown = np.count_nonzero(none), np.count_nonzero(share == top)
+        hidden, full = np.count_nonzero(none), np.count_nonzero(share == top)
         if hidden == share.size:
             return None
         partial = None
-        if hidden + shown < share.size:
+        if hidden + full < share.size:
             partial = np.divide(share, top, out=scratch("shares", share.shape, dtype), dtype=dtype)
             partial *= partial.dtype.type(gain)
         return cls(none.view(np.uint8) if hidden else None, partial)

@@ -137,8 +137,8 @@ class Chain:
         is left over, and why they are not run in bands."""
         notes, edges = [], [kernel.name for kernel in self.kernels if kernel.sums_to_zero]
         if len(edges) > 1:
-            how = "--combine magnitude makes one of both"
-            notes.append(f"{edges[0]} and {edges[1]} run one after the other, as edges of edges; {how}")
+            other = "--combine magnitude makes one of both"
+            notes.append(f"{edges[0]} and {edges[1]} run one after the other, as edges of edges; {other}")
         for kernel, stage in zip(self.kernels, stages, strict=True):
             notes += [f"kernel '{kernel.name}': {note}" for note in kernel.notes]
             if network := as_network(kernel):

@@ -87,12 +87,12 @@ def laid_out(
         assert own is not None
         bias = None if kernel.bias is None else kernel.bias.array.reshape(-1).astype(work)
         curve = kernel.activation.curve(work) if kernel.activation else None
-        made = Part(Pointwise(partial(_made_up, own.astype(work), bias, curve), [Part(sums), Part(weights)],
+        results = Part(Pointwise(partial(_made_up, own.astype(work), bias, curve), [Part(sums), Part(weights)],
                               stage.channels_out, work))  # fmt: skip
         if kernel.has_effect:
             mixing = partial(_mixed, Mixing(gain=kernel.gain, threshold=kernel.threshold, white=white))
-            made = Part(Pointwise(mixing, [known, there, made], stage.channels_out, work))
-        part = made
+            results = Part(Pointwise(mixing, [known, there, results], stage.channels_out, work))
+        part = results
     return part
 
 

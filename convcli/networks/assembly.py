@@ -129,9 +129,9 @@ class _Builder:
         kernel = placed.kernel
         assert isinstance(kernel, Deformable)
         assert isinstance(kernel.offsets, Supplied)
-        made, needed = (*offsets.size, offsets.channels), (*placed.size_out, kernel.offsets.planes)
-        if made != needed:
-            fact = f"the offsets are {'x'.join(map(str, made))}; the layer takes {'x'.join(map(str, needed))}"
+        offered, needed = (*offsets.size, offsets.channels), (*placed.size_out, kernel.offsets.planes)
+        if offered != needed:
+            fact = f"the offsets are {'x'.join(map(str, offered))}; the layer takes {'x'.join(map(str, needed))}"
             raise FieldError("offsets", fact, hint="its kernel_size, stride, padding, mask and offset_groups say so")
         self.layers[-1] = replace(placed, inputs=(*placed.inputs, *offsets.sources))
 

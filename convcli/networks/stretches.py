@@ -153,8 +153,8 @@ def _stretch(layers: Sequence[Placed], first: int, last: int, source: int, share
     key = first, tuple(tuple(step.attributes.items()) for step in steps)
     if key not in shared:
         shared[key] = stretch.Stretch(steps, layers[first].channels_in)
-    made: stretch.Stretch = shared[key]
-    return made
+    stretched: stretch.Stretch = shared[key]
+    return stretched
 
 
 def _step(placed: Placed, inputs: Sequence[int], numbers_of: Callable[[Dense], Numbers]) -> stretch.Step:

@@ -123,10 +123,10 @@ class Shelf:
 
     def _take(self, name: str, field: str) -> Tensor:
         if name not in self._arrays:
-            shown = ", ".join(list(self._arrays)[:_LISTED])
+            listed = ", ".join(list(self._arrays)[:_LISTED])
             more = f" and {len(self._arrays) - _LISTED} more" if len(self._arrays) > _LISTED else ""
             hint = suggestion(name, self._arrays) or "the file's own names: name a layer as its arrays are"
-            raise FieldError(field, f"the file of weights has no '{name}'; it holds {shown}{more}", hint=hint)
+            raise FieldError(field, f"the file of weights has no '{name}'; it holds {listed}{more}", hint=hint)
         if name in self._taken:
             raise FieldError(field, f"'{name}' is taken by a layer above already", hint="names tell layers apart")
         self._taken.add(name)
@@ -138,6 +138,6 @@ class Shelf:
         names = [name for name in self._arrays if name not in self._taken and not name.endswith(_COUNTERS)]
         if not names:
             return ()
-        shown = ", ".join(names[:_LISTED])
+        listed = ", ".join(names[:_LISTED])
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return (f"no layer takes {shown}{more} of the file of weights",)
+        return (f"no layer takes {listed}{more} of the file of weights",)

@@ -58,10 +58,10 @@ class BranchCall:
             if layer.channels[1] != after.channels[0]:  # type: ignore[index]
                 fact = f"the layer before it makes {layer.channels[1]} channels; its weights take {after.channels[0]}"  # type: ignore[index]
                 raise FieldError(self._path(path, number, "weights"), fact)
-        for number, given in enumerate(self.layers):
+        for number, own in enumerate(self.layers):
             ends = {"range": 0, "limit": len(layers) - 1, "packed": len(layers) - 1}
             for key, place in ends.items():
-                if given[key] is not None and number != place:
+                if own[key] is not None and number != place:
                     fact = f"'{key}' belongs to the {'first' if place == 0 else 'last'} layer of a branch"
                     raise FieldError(self._path(path, number, key), fact)
         first, last = self.layers[0], self.layers[-1]
@@ -72,11 +72,11 @@ class BranchCall:
 
     def _layer(self, number: int, fields: Mapping[str, Any], path: str) -> Dense:
         """A layer; stride, dilation and padding of the last one are the kernel's where it doesn't say its own."""
-        given = self.layers[number]
+        said = self.layers[number]
         last = number == len(self.layers) - 1
-        own = {"name": f"{path} branch", "about": "", "axes": "yx", **given}
+        own = {"name": f"{path} branch", "about": "", "axes": "yx", **said}
         for key in ("stride", "dilation", "padding", "border"):
-            if given[key] is None:
+            if said[key] is None:
                 own[key] = fields[key] if last or key == "border" else f.COMMON[key].default
         try:
             layer = Dense.build(own)
@@ -153,9 +153,9 @@ class Branch:
         """Raises `ShapeError` where a picture has other channels, or something else comes out than is wanted."""
         if self.inputs not in (1, channels):
             raise ShapeError(f"{name} takes {self.inputs} channels, the input has {channels}")
-        made = self.sizes(size)[-1]
-        if made != outputs:
-            made_, needed = (f"{width}x{height}" for height, width in (made, outputs))
+        size_out = self.sizes(size)[-1]
+        if size_out != outputs:
+            made_, needed = (f"{width}x{height}" for height, width in (size_out, outputs))
             hint = "stride and padding of its layers have to make the same of a picture as the kernel's"
             raise ShapeError(
                 f"{name} makes {made_} places of {size[1]}x{size[0]} pixels; {needed} are needed", hint=hint
@@ -185,10 +185,10 @@ class Branch:
     def predicted(self, picture: Array, rows: tuple[int, int], white: float, dtype: DTypeLike) -> Floats:
         """`(planes, height of rows, width)` for the half-open `rows` of outputs, by a picture `(h, w, channels)`."""
         sizes = self.sizes(picture.shape[:2])
-        made = self._rows(
+        planes = self._rows(
             len(self.layers), rows, picture, sizes, RANGES[self.range] / white if self.range else 1, dtype
         )
-        return np.ascontiguousarray(np.moveaxis(made, -1, 0))
+        return np.ascontiguousarray(np.moveaxis(planes, -1, 0))
 
     def _rows(
         self, level: int, rows: tuple[int, int], picture: Array, sizes: Sequence[tuple[int, int]], factor: float,
@@ -248,8 +248,8 @@ class Supplied(Branch):
 
     def check_fit(self, channels: int, size: tuple[int, int], outputs: tuple[int, int], name: str) -> None:
         if (channels, size) != (self.count, outputs):
-            made, needed = ("x".join(map(str, shape)) for shape in ((*size, channels), (*outputs, self.count)))
-            raise ShapeError(f"{name} is {made}; {needed} are needed")
+            has, needed = ("x".join(map(str, shape)) for shape in ((*size, channels), (*outputs, self.count)))
+            raise ShapeError(f"{name} is {has}; {needed} are needed")
 
     def predicted(self, picture: Array, rows: tuple[int, int], white: float, dtype: DTypeLike) -> Floats:
         return np.array(np.moveaxis(picture[slice(*rows)], -1, 0), dtype, order="C")

@@ -259,14 +259,14 @@ class Combined(Kernel):
         return engine.Cuts(work, [(0, sink.out.shape[0])])
 
 
-def _factors(given: Any, count: int, by: str) -> tuple[float, ...]:
+def _factors(tensor: Any, count: int, by: str) -> tuple[float, ...]:
     if not count:
         raise FieldError("of", "'of' names no kernels", hint="of: [sobel-x, sobel-y]")
-    if given is None:
+    if tensor is None:
         return (1.0,) * count
-    if given.shape != (count,):
-        raise FieldError("factors", f"{given.size} factors for {count} kernels", hint="one number for each")
-    factors = tuple(float(factor) for factor in given.array)
+    if tensor.shape != (count,):
+        raise FieldError("factors", f"{tensor.size} factors for {count} kernels", hint="one number for each")
+    factors = tuple(float(factor) for factor in tensor.array)
     if by == "mean" and abs(math.fsum(factors)) < 1e-12 * math.fsum(map(abs, factors)):
         raise FieldError("factors", "the factors of a mean sum to 0", hint="by: sum")
     return factors

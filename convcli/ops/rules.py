@@ -56,14 +56,14 @@ class Rule:
 
 @record(kw_only=False)
 class RuleCall:
-    """A rule named in a kernel file with the parameters given there, not yet resolved to a shape."""
+    """A rule named in a kernel file with its `parameters` there, not yet resolved to a shape."""
 
     rule: Rule
-    given: Mapping[str, Any]
+    parameters: Mapping[str, Any]
 
     def rank(self, default: int) -> int:
         """The rank that per-axis parameters ask for, else `default` (or the only rank the rule has)."""
-        lengths = {len(value) for value in self.given.values() if isinstance(value, Sequence)}
+        lengths = {len(value) for value in self.parameters.values() if isinstance(value, Sequence)}
         if lengths:
             return max(lengths)
         return default if default in self.rule.ranks else self.rule.ranks[0]
@@ -89,8 +89,8 @@ class RuleCall:
 
     def _value(self, name: str, rank: int, path: str) -> Any:
         parameter = self.rule.parameters[name]
-        value = self.given.get(name, parameter.default)
-        where = (path, self.rule.name, name) if name in self.given else (path, self.rule.name)
+        value = self.parameters.get(name, parameter.default)
+        where = (path, self.rule.name, name) if name in self.parameters else (path, self.rule.name)
         if value is None:
             if parameter.optional:
                 return None
@@ -118,7 +118,7 @@ class RuleCall:
 
     def describe(self) -> str:
         """The call in one line: `gaussian(sigma=1.5)`."""
-        listed = ", ".join(f"{name}={_short(value)}" for name, value in self.given.items())
+        listed = ", ".join(f"{name}={_short(value)}" for name, value in self.parameters.items())
         return f"{self.rule.name}({listed})"
 
 

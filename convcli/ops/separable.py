@@ -271,7 +271,7 @@ def _axes_of_rule(taps: Any) -> str | None:
 def _along(rule: RuleCall, index: int, axes: str) -> RuleCall:
     """The rule with those of its parameters that are values per axis reduced to the ones of one axis."""
     values = {}
-    for name, value in rule.given.items():
+    for name, value in rule.parameters.items():
         if isinstance(value, Sequence) and len(value) > 1:
             values[name] = per_axis(value, axes, "taps")[index]
         else:

@@ -48,8 +48,8 @@ class Members:
         if not name and len(self.shapes) == 1:
             name = next(iter(self.shapes))
         if name not in self.shapes:
-            shown = ", ".join(list(self.shapes)[:LISTED]) or "no arrays"
-            known = f"{shown} and {len(self.shapes) - LISTED} more" if len(self.shapes) > LISTED else shown
+            listed = ", ".join(list(self.shapes)[:LISTED]) or "no arrays"
+            known = f"{listed} and {len(self.shapes) - LISTED} more" if len(self.shapes) > LISTED else listed
             fact = f"it has no member '{name}'; it holds {known}" if name else f"it holds {known}"
             example = f"say which: {self.path.name}::{next(iter(self.shapes))}" if self.shapes else ""
             raise KernelError(fact, place=str(self.path), hint=suggestion(name, self.shapes) or example)
@@ -77,9 +77,9 @@ def members(path: Path) -> Members:
 
 
 @lru_cache(maxsize=8)
-def _members(path: Path, shown: Path, *version: int) -> Members:
+def _members(path: Path, place: Path, *version: int) -> Members:
     """Kept while the file is the same: a network asks for many arrays of one file."""
-    return _onnx(path, shown) if path.suffix == ".onnx" else _safetensors(path, shown)
+    return _onnx(path, place) if path.suffix == ".onnx" else _safetensors(path, place)
 
 
 def missing(library: str, path: Path) -> KernelError:
@@ -88,23 +88,23 @@ def missing(library: str, path: Path) -> KernelError:
     return KernelError(fact, place=str(path), hint="pip install 'convcli[networks]'")
 
 
-def _safetensors(path: Path, shown: Path) -> Members:
+def _safetensors(path: Path, place: Path) -> Members:
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError:
-        raise missing("safetensors", shown) from None
+        raise missing("safetensors", place) from None
     with streams.opened(path) as file:
         length, size = int.from_bytes(streams.piece(file, 8).ljust(8, b"\0"), "little"), path.stat().st_size
     if length > min(HEADER_LIMIT, size - 8):
         fact = f"its header promises {length:,} bytes, {max(0, size - 8):,} follow; at most {HEADER_LIMIT:,} are read"
-        raise KernelError(fact, place=str(shown))
+        raise KernelError(fact, place=str(place))
     try:
         with safe_open(path, framework="numpy") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118, no mapping
             shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
             kinds = {name: str(part.get_dtype()) for name, part in slices.items()}
     except (SafetensorError, ValueError, OverflowError) as error:
-        raise KernelError(f"a damaged .safetensors file: {_told(error)}", place=str(shown)) from error
+        raise KernelError(f"a damaged .safetensors file: {_told(error)}", place=str(place)) from error
 
     def numbers(name: str) -> npt.NDArray[Any]:
         if kinds[name] not in _DTYPES:
@@ -118,7 +118,7 @@ def _safetensors(path: Path, shown: Path) -> Members:
             raise ValueError(_told(error)) from error
         return array
 
-    return Members(path=shown, shapes=shapes, numbers=numbers)
+    return Members(path=place, shapes=shapes, numbers=numbers)
 
 
 def _of_bfloat16(path: Path, name: str) -> npt.NDArray[Any]:
@@ -135,8 +135,8 @@ def _of_bfloat16(path: Path, name: str) -> npt.NDArray[Any]:
     return widened
 
 
-def _onnx(path: Path, shown: Path) -> Members:
-    model = _onnx_model(path, shown)
+def _onnx(path: Path, place: Path) -> Members:
+    model = _onnx_model(path, place)
     from onnx import numpy_helper
 
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -153,25 +153,25 @@ def _onnx(path: Path, shown: Path) -> Members:
         return array.astype("f4") if array.dtype.name == "bfloat16" else array
 
     shapes = {name: tuple(t.dims) for name, t in stored.items()}
-    return Members(path=shown, shapes=shapes, numbers=numbers, model=model)
+    return Members(path=place, shapes=shapes, numbers=numbers, model=model)
 
 
-def _onnx_model(path: Path, shown: Path) -> Any:
+def _onnx_model(path: Path, place: Path) -> Any:
     """The model in an .onnx file, without numbers that it keeps in other files. Raises `KernelError`."""
     try:
         import onnx
     except ImportError:
-        raise missing("onnx", shown) from None
+        raise missing("onnx", place) from None
     try:
         model = onnx.load(path, load_external_data=False)
     except OSError as error:
-        raise KernelError(reason(error), place=str(shown)) from error
+        raise KernelError(reason(error), place=str(place)) from error
     except Exception as error:  # protobuf's, and what the library makes of it
-        raise KernelError(f"not an ONNX file: {_told(error)}", place=str(shown)) from error
+        raise KernelError(f"not an ONNX file: {_told(error)}", place=str(place)) from error
     if not model.graph.node and not model.graph.initializer:
-        raise KernelError("not an ONNX file: it holds no graph", place=str(shown))
+        raise KernelError("not an ONNX file: it holds no graph", place=str(place))
     if any(isinstance(name, bytes) for name in _names(model.graph)):
-        raise KernelError("not an ONNX file: a name in it is no UTF-8 text", place=str(shown))
+        raise KernelError("not an ONNX file: a name in it is no UTF-8 text", place=str(place))
     return model
 
 

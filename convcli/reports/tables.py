@@ -95,8 +95,8 @@ class Table:
 
     def notes_on(self, columns: Sequence[Column]) -> list[str]:
         """The notes that stand below a table of these columns alone."""
-        shown = {column.key for column in columns}
-        return [note for note in self.notes if not isinstance(note, Footnote) or shown & {*note.keys}]
+        keys = {column.key for column in columns}
+        return [note for note in self.notes if not isinstance(note, Footnote) or keys & {*note.keys}]
 
     def cells(self) -> list[list[str]]:
         """All lines as people read them."""

@@ -42,5 +42,5 @@ def _no_activation(node: Node, word: str, name: str) -> KernelError:
     hint = f"{name}: {known[plain]}" if plain in known else f"one of: {', '.join(FORMS.values())}"
     if plain in ("linear", "none", "identity"):
         hint = f"leave '{name}' out"
-    shown = f"'{word}'" if word else node.kind
-    return node.error(f"'{name}' can't be {shown}{' alone' if word in FORMS else ''}", hint)
+    value = f"'{word}'" if word else node.kind
+    return node.error(f"'{name}' can't be {value}{' alone' if word in FORMS else ''}", hint)

@@ -38,5 +38,5 @@ def _layer(node: Node, read: Read) -> Mapping[str, Any]:
             raise node.key_error(key, f"unknown field '{key}' of a branch", hint)
     if "weights" not in node.value:
         raise node.error("'weights' is missing; a layer of a branch needs it")
-    given = node.value
-    return {key: read(given[key], field, key) if key in given else field.default for key, field in FIELDS.items()}
+    entries = node.value
+    return {key: read(entries[key], field, key) if key in entries else field.default for key, field in FIELDS.items()}

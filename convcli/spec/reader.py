@@ -230,7 +230,7 @@ def _into_rules(values: dict[str, Any], overrides: Mapping[str, Node]) -> str:
         if isinstance(value, RuleCall):
             mine = {key: parameter(node, key) for key, node in overrides.items() if key in value.rule.parameters}
             left.difference_update(mine)
-            return RuleCall(value.rule, {**value.given, **mine})
+            return RuleCall(value.rule, {**value.parameters, **mine})
         if isinstance(value, Unbuilt):
             theirs = {key: node for key, node in overrides.items() if value.takes(key)}
             left.difference_update(theirs)

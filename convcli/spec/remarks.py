@@ -34,7 +34,7 @@ def cut_off(calls: Iterable[RuleCall], overrides: Mapping[str, Node]) -> list[st
         return []
     notes = []
     for call in calls:
-        radius, sigma = call.given.get("radius"), call.given.get("sigma")
+        radius, sigma = call.parameters.get("radius"), call.parameters.get("sigma")
         if isinstance(radius, int | float) and isinstance(sigma, int | float) and sigma > 0:
             share = 100 * math.erfc((radius + 0.5) / (sigma * math.sqrt(2)))
             if share >= CUT_OFF:

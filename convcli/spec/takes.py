@@ -23,7 +23,7 @@ class Taken:
     meaning: str
 
     @property
-    def told(self) -> tuple[str, str]:
+    def described(self) -> tuple[str, str]:
         """The value, with the default where that is another, and the meaning."""
         same = self.value == self.default or (self.default == "auto" and self.value.startswith("auto"))
         return (self.value if same else f"{self.value} (default {self.default})"), self.meaning
@@ -46,18 +46,18 @@ def taken(source: str, kernel: Kernel, extra: Mapping[str, Node] | None = None) 
 
 def summary(source: str) -> str:
     """The names of parameters with their values: `sigma=1.5, radius`."""
-    shown: dict[str, str] = {}
+    values: dict[str, str] = {}
     unbuilt = written(source)
     for _, name, _, value in _parameters(unbuilt):
-        shown.setdefault(name, name if value is None else f"{name}={_written(value)}")
+        values.setdefault(name, name if value is None else f"{name}={_written(value)}")
     strides = [name for name in ("stride",) if name in unbuilt.node.value]
-    return ", ".join([*shown.values(), *(f"{name}={_written(unbuilt.node.value[name].value)}" for name in strides)])
+    return ", ".join([*values.values(), *(f"{name}={_written(unbuilt.node.value[name].value)}" for name in strides)])
 
 
 def _parameters(unbuilt: Unbuilt) -> list[tuple[tuple[int, str], str, Parameter, Any]]:
     """Of each rule and parameter: a key, its name, what it is, and the value that was said, or its own default."""
     return [
-        ((number, name), name, parameter, call.given.get(name, parameter.default))
+        ((number, name), name, parameter, call.parameters.get(name, parameter.default))
         for number, call in enumerate(unbuilt.calls())
         for name, parameter in _named(call)
     ]

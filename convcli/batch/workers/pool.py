@@ -110,7 +110,7 @@ class Workers:
             self._asking.append((worker, content))
         elif kind == "made":
             self._granted.pop(worker, None)
-            worker.take(content, made=True)
+            worker.take(content, to_finish=True)
         else:
             for number, result in content:
                 if number in worker.items:

@@ -52,11 +52,11 @@ class _Process:
         self.items[number], self._sizes[number] = item, len(data)
         return True
 
-    def take(self, number: int, *, made: bool = False) -> None:
+    def take(self, number: int, *, to_finish: bool = False) -> None:
         """An item is done, or only `made`."""
         item = self.items.pop(number, None)
         self._sizes.pop(number, None)
-        if made:
+        if to_finish:
             self.finishing[number] = item
         else:
             self.finishing.pop(number, None)

@@ -120,7 +120,7 @@ def _planes_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
         return None
     kernels = [np.ascontiguousarray(weights) for weights in filters.weights[:, 0]]
     anchor, rule = (windows[1].before, windows[0].before), whole.RULES[border]
-    kept = tuple(slice(0, (n - 1) * step + 1, step) for n, step in zip(lengths, steps, strict=True))
+    every = tuple(slice(0, (n - 1) * step + 1, step) for n, step in zip(lengths, steps, strict=True))
     direct = tuple(lengths) == x.shape[:2] and max(steps) == 1
     pieces = [(0, outputs // 2), (outputs // 2, outputs)] if outputs * math.prod(x.shape[:2]) > PAIR else [(0, outputs)]
 
@@ -142,7 +142,7 @@ def _planes_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
                     continue
                 full = scratch("full", plane.shape, x.work)
                 cv2.filter2D(plane, -1, kernels[channel], dst=full, anchor=anchor, borderType=rule)
-                np.copyto(results[channel], full[kept])
+                np.copyto(results[channel], full[every])
 
         run_all(make, pieces)
         if not planar(y):

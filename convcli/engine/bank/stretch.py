@@ -103,20 +103,20 @@ class Stretch:
         names = {ENTERS: "x"}
         nodes, tensors = [], []
         for number, step in enumerate(self.steps):
-            made = f"r{number}"
+            output = f"r{number}"
             inputs = [names[source] for source in step.inputs]
             for part, array in (("w", step.weights), ("b", step.bias)):
                 if array is not None:
                     tensors.append(messages.tensor(f"{part}{number}", array))
                     inputs.append(f"{part}{number}")
-            nodes.append(messages.node(step.operator, inputs, made, step.attributes))
+            nodes.append(messages.node(step.operator, inputs, output, step.attributes))
             if step.curve:
                 operator, numbers = _bending(step.curve, step.channels)
                 tensors += [messages.tensor(f"n{number}.{place}", one) for place, one in enumerate(numbers)]
                 bends = [f"n{number}.{place}" for place in range(len(numbers))]
-                nodes.append(messages.node(operator, [made, *bends], f"a{number}", {}))
-                made = f"a{number}"
-            names[number] = made
+                nodes.append(messages.node(operator, [output, *bends], f"a{number}", {}))
+                output = f"a{number}"
+            names[number] = output
         last = self.steps[-1]
         ends = [("x", (1, *size)), (names[len(self.steps) - 1], (1, last.channels, *last.size))]
         return messages.model(nodes, tensors, ends)

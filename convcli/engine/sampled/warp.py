@@ -120,8 +120,8 @@ class Local:
 
     def settled(self) -> Local:
         """The same with all places made, for picture after picture."""
-        made = [[places.copy() for places in self.taps(group, slice(None))] for group in range(self.shape[0])]
-        self._shifts, self._settled = [np.stack(places) for places in zip(*made, strict=True)], True
+        copies = [[places.copy() for places in self.taps(group, slice(None))] for group in range(self.shape[0])]
+        self._shifts, self._settled = [np.stack(places) for places in zip(*copies, strict=True)], True
         return self
 
 

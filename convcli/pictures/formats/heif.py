@@ -165,5 +165,5 @@ def _pictures(file: Items) -> list[int]:
     """The items that are pictures by themselves, the primary one first, then in the file's order."""
     # From a thumbnail, a depth or gain map, an alpha channel to the picture that it belongs to.
     parts = {item for kind, item, _ in file.references if kind in (b"thmb", b"auxl")}
-    shown = (n for n, item in file.items.items() if item.kind in _CODED and not item.hidden and n not in parts)
-    return list(dict.fromkeys((file.primary, *shown)))
+    visible = (n for n, item in file.items.items() if item.kind in _CODED and not item.hidden and n not in parts)
+    return list(dict.fromkeys((file.primary, *visible)))

@@ -38,10 +38,10 @@ def encode_frames(animation: Animation, target: Target) -> bytes:
 
 def losses(frames: Sequence[Pixels]) -> tuple[str, ...]:
     """What pictures lose in a GIF file, in words."""
-    shown = [coloured(frame) for frame in frames]
-    count, room = len(seen(shown)), _MOST - any(map(_has_holes, shown))
+    pictures = [coloured(frame) for frame in frames]
+    count, room = len(seen(pictures)), _MOST - any(map(_has_holes, pictures))
     notes = [f"{count:,} colours are reduced to {room}"] if count > room else []
-    if any(frame.shape[2] == 4 and ((frame[..., 3] > 0) & (frame[..., 3] < 255)).any() for frame in shown):
+    if any(frame.shape[2] == 4 and ((frame[..., 3] > 0) & (frame[..., 3] < 255)).any() for frame in pictures):
         notes.append("alpha is opaque or not in gif files: from one half on it is")
     return tuple(notes)
 
@@ -83,8 +83,10 @@ def _exact(numbers: Pixels) -> Callable[[Pixels], Pixels]:
     """What gives the places of colours that are all in the palette."""
 
     def places(frame: Pixels) -> Pixels:
-        found = np.searchsorted(numbers, numbered(frame[..., :3]))
-        return np.minimum(found, 255).astype(np.uint8).reshape(frame.shape[:2])  # what isn't there is not seen, either
+        indices = np.searchsorted(numbers, numbered(frame[..., :3]))
+        return (
+            np.minimum(indices, 255).astype(np.uint8).reshape(frame.shape[:2])
+        )  # what isn't there is not seen, either
 
     return places
 

@@ -193,10 +193,10 @@ def _decoded(source: Source) -> Decoded:
         source = replace(source, data=first)
         facts = layout(first)
     page = facts.page
-    told = () if facts.broken else stacks.unlisted(page, facts.pages)
+    unlisted = () if facts.broken else stacks.unlisted(page, facts.pages)
     if facts.refusal:
         decoded = extra.decode(source, facts.refusal, decode)
-        return replace(decoded, frames=facts.pages, notes=(*decoded.notes, *told))
+        return replace(decoded, frames=facts.pages, notes=(*decoded.notes, *unlisted))
     if facts.by_opencv:
         decoded = _by_decoder(source, facts)
     else:
@@ -208,7 +208,7 @@ def _decoded(source: Source) -> Decoded:
     if facts.broken:  # not before: what a decoder complains of is an error
         source.complaints.append(f"{facts.broken}: {facts.pages} of its pages can be reached")
     return Decoded(
-        pixels=decoded.pixels, frames=facts.pages, notes=(*decoded.notes, *told),
+        pixels=decoded.pixels, frames=facts.pages, notes=(*decoded.notes, *unlisted),
         channels=decoded.channels or facts.channels,
     )  # fmt: skip
 

@@ -99,8 +99,8 @@ def _looked_up(page: Directory, indices: Pixels, bits: int) -> Pixels:
         span = f"{min(entries):,} to {max(entries):,}"
         raise ImageError(f"damaged TIFF: its palette goes from {span}, 16 bits from 0 to 65,535")
     palette = np.array(entries, np.uint16).reshape(3, size).T
-    shown: Pixels = (palette if palette.max() < 256 else palette >> 8).astype(np.uint8)
-    return shown[indices]
+    colours: Pixels = (palette if palette.max() < 256 else palette >> 8).astype(np.uint8)
+    return colours[indices]
 
 
 def _as_bytes(samples: Pixels) -> Pixels:

@@ -24,8 +24,8 @@ def described(page: Directory) -> int:
     if text.startswith(b'{"shape":'):
         return _of_shape(text, page.first(tags.WIDTH, 0) * page.first(tags.HEIGHT, 0) * samples)
     if text.startswith(b"ImageJ="):
-        found = _IMAGEJ.search(text)
-        return max(1, int(found[1])) if found else 1
+        match = _IMAGEJ.search(text)
+        return max(1, int(match[1])) if match else 1
     pixels = _OME.search(text) if _is_ome(text) else None
     count = math.prod(map(int, _OME_SIZES.findall(pixels[0]))) if pixels else 1
     return max(1, count // samples if count % samples == 0 else count)  # colours are counted as channels
