@@ -233,7 +233,9 @@ def values(text: str, corner: tuple[int, ...] | None, *, bank: bool, max_pixels:
         import json
 
         try:
-            array = np.asarray(json.loads(text), np.float64)
+            rows = json.loads(text)
+            _check_rows(rows)
+            array = np.asarray(rows, np.float64)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             fact = " ".join(str(error).split())[:100]
             raise UsageError(f"--values: no rows of numbers ({fact})", hint="'[[2, 3], [1, 2]]'") from None
@@ -250,6 +252,21 @@ def values(text: str, corner: tuple[int, ...] | None, *, bank: bool, max_pixels:
             raise UsageError(fact)
         array = array[tuple(slice(n) for n in corner)]
     return array
+
+
+def _check_rows(rows: object) -> None:
+    """Raises UsageError where rows, or rows of these, are not equally long."""
+    if not isinstance(rows, list):
+        return
+    lengths = [len(row) if isinstance(row, list) else None for row in rows]
+    for number, length in enumerate(lengths, 1):
+        if length != lengths[0]:
+            own, first = (
+                "is a number" if n is None else f"has {n} number{'s' * (n != 1)}" for n in (length, lengths[0])
+            )
+            raise UsageError(f"--values: row {number} {own}, row 1 {first}", hint="'[[2, 3], [1, 2]]'")
+    for row in rows:
+        _check_rows(row)
 
 
 def _array(name: str) -> Array:

@@ -80,7 +80,7 @@ class Drawing:
         scale = self.scale or (2 if self.frames == 1 else 1.5)
         size = self.scene.width * self.scene.height * scale**2
         if size * raster.FINER**2 > MOST_PIXELS or size * self.frames > MOST_PIXELS:
-            fact = f"{self.frames} frames of {size / 1e6:.0f} megapixels"
+            fact = f"{self.frames} frame{'s' * (self.frames > 1)} of {size / 1e6:.0f} megapixels"
             raise UsageError(fact, hint="less --scale, or .svg")
         return raster.frames(self.scene, scale, dark=self.theme == "dark")
 

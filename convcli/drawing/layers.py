@@ -19,7 +19,7 @@ _COLOURS: Final = ("c4", "c3", "c1")
 #: The side of a cell, the skew of depth per cell, and the deepest block in cells; the most of each number.
 UNIT, _ACROSS, _UP, _DEEP = 18.0, 0.42, 0.30, 13
 _LEAST: Final = 34.0  # text beside a row of small blocks reaches so far above and below its middle
-MOST_SIDE, MOST_TAPS, MOST_CHANNELS = 12, 7, 8
+MOST_SIDE, MOST_TAPS = 12, 7
 
 
 @record
@@ -106,8 +106,8 @@ def figure(
     text = "Standard and depthwise separable convolution" if title is None else title
     shapes = f"{size[0]}×{size[1]}×{inputs} → {high}×{wide}×{outputs}"
     lines = [f"{inputs} → {outputs} channels, {taps}×{taps} taps, no padding: {shapes}"]
-    if outputs > _DEEP:
-        lines.append(f"outputs are drawn {_DEEP} channels deep")
+    if max(inputs, outputs) > _DEEP:
+        lines.append(f"more than {_DEEP} channels are drawn {_DEEP} deep")
     items, y, width = header(text, lines)
     y += 28
     ways = _ways(size, inputs, outputs, taps)
@@ -133,10 +133,13 @@ def figure(
 
 def _check(size: Sequence[int], inputs: int, outputs: int, taps: int) -> None:
     """Raises UsageError for more than can be drawn, and for less than there is to draw."""
-    limits = {"side": (max(size), MOST_SIDE), "taps": (taps, MOST_TAPS), "input channels": (inputs, MOST_CHANNELS)}
-    for name, (value, most) in limits.items():
-        if value > most:
-            raise UsageError(f"{value} {name}; layers are drawn with at most {most}")
+    for side, most, what, option in (
+        (max(size), MOST_SIDE, f"an input of {'x'.join(map(str, size))}", "--size 7x7"),
+        (taps, MOST_TAPS, f"{taps}x{taps} taps", "--kernel-size 3"),
+    ):
+        if side > most:
+            fact = f"{what}: layers are drawn of at most {most} cells a side"
+            raise UsageError(fact, hint=f"{option}; convcli compare counts any size")
     if len(size) != 2 or taps > min(size) or min(inputs, outputs) < 1:
         raise UsageError(f"{taps}x{taps} taps on {'x'.join(map(str, size))}: there would be no output")
 
@@ -178,11 +181,14 @@ def _ways(size: Sequence[int], inputs: int, outputs: int, taps: int) -> tuple[tu
     """Both rows: their headings and parts."""
     colours = _COLOURS[:inputs] if inputs <= 3 else ()
     high, wide = (n - taps + 1 for n in size)
-    source = Block(rows=size[0], columns=size[1], depth=inputs, role="input", slices=colours)
-    middle = Block(rows=high, columns=wide, depth=inputs, role="input", slices=colours)
+    deep = min(inputs, _DEEP)
+    source = Block(rows=size[0], columns=size[1], depth=deep, role="input", slices=colours)
+    middle = Block(rows=high, columns=wide, depth=deep, role="input", slices=colours)
     result = Block(rows=high, columns=wide, depth=min(outputs, _DEEP), role="output")
-    filter, mixture = (Block(rows=n, columns=n, depth=inputs, role="tap") for n in (taps, 1))
-    each = [Block(rows=taps, columns=taps, depth=1, role="tap", slices=colours[k : k + 1]) for k in range(inputs)]
+    filter, mixture = (Block(rows=n, columns=n, depth=deep, role="tap") for n in (taps, 1))
+    each = [
+        Block(rows=taps, columns=taps, depth=1, role="tap", slices=colours[k : k + 1]) for k in range(min(inputs, 6))
+    ]
     filters, mixtures = min(outputs, 5), min(outputs, 7)
     # Kernels of many channels overlap, each a little further to the right.
     overlap = (0.0, taps * UNIT + 8) if inputs <= 3 else (taps * UNIT * 0.3, taps * UNIT * 0.35)
@@ -190,8 +196,8 @@ def _ways(size: Sequence[int], inputs: int, outputs: int, taps: int) -> tuple[tu
     filtered = Part(name="filtered", shape=f"{high}×{wide}×{inputs}", blocks=(middle,))
     output = Part(name="output", shape=f"{high}×{wide}×{outputs}", blocks=(result,))
     kernels = Part(
-        name=_many(inputs, "kernel"), shape=f"{taps}×{taps}×1 each", blocks=tuple(each), right=overlap[0],
-        down=overlap[1],
+        name=_many(inputs, "kernel"), shape=f"{taps}×{taps}×1 each" + _drawn(len(each), inputs),
+        blocks=tuple(each), right=overlap[0], down=overlap[1],
     )  # fmt: skip
     standard = Part(
         name=_many(outputs, "filter"), shape=f"{taps}×{taps}×{inputs} each" + _drawn(filters, outputs),

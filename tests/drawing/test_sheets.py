@@ -113,7 +113,7 @@ def test_difference_is_that_of_the_bytes() -> None:
     assert f"mean of |difference|: {mean:.2f}" in texts(drawing)
 
 
-@pytest.mark.parametrize(("inputs", "outputs", "taps"), [(3, 128, 3), (1, 1, 1), (5, 8, 5), (8, 2, 7)])
+@pytest.mark.parametrize(("inputs", "outputs", "taps"), [(3, 128, 3), (1, 1, 1), (5, 8, 5), (8, 2, 7), (512, 40, 3)])
 def test_layers_tell_what_both_ways_cost(inputs: int, outputs: int, taps: int) -> None:
     drawing = convcli.draw.layers((9, 8), inputs, outputs, taps)
     weights = taps * taps * inputs * outputs, taps * taps * inputs + inputs * outputs
@@ -186,9 +186,9 @@ def test_several_sizes_of_a_type_are_a_curve(timed: bool) -> None:
         (lambda: convcli.draw.sheet(["sharpen"], PICTURE, range="far"), "unknown range 'far'"),
         (lambda: convcli.draw.sheet([{"weights": np.ones((2, 4, 1, 1))}], PICTURE), "a filter bank for 4 channels"),
         (lambda: convcli.draw.difference("downsample-2x", PICTURE), "there is no difference of other sizes"),
-        (lambda: convcli.draw.layers((7, 7), 99), "99 input channels"),
+        (lambda: convcli.draw.layers((7, 99)), "an input of 7x99: layers are drawn of at most 12 cells a side"),
         (lambda: convcli.draw.layers((2, 2)), "there would be no output"),
-        (lambda: convcli.draw.layers((70, 7)), "70 side"),
+        (lambda: convcli.draw.layers((70, 7)), "an input of 70x7"),
         (lambda: convcli.draw.costs({**REPORT, "rows": REPORT["rows"] * 31}), "62 rows; at most 60"),
     ],
 )  # fmt: skip
