@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from convcli.errors import KernelError
+from convcli.networks.onnx import known
+from convcli.records import late
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,9 +19,16 @@ if TYPE_CHECKING:
     from convcli.ops.weight_files import Members
 
     Numbers = npt.NDArray[np.floating[Any]]
+else:
+    np = late("numpy")
 
 #: The name of a network's input in network files.
 INPUT = "input"
+#: Kinds of layers that have weights, into which factors and biases are folded.
+WEIGHTED: Final = ("dense", "deformable", "transposed", "fc")
+_ENLARGING: Final = ("upsample", "transposed", "depth_to_space")
+#: How Transpose puts channels first, and last.
+FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
 @dataclass
@@ -41,6 +50,11 @@ class Pad:
     border: str
 
 
+def is_order(node: Any, order: Sequence[int]) -> bool:
+    """Whether a Transpose puts axes in this order."""
+    return any(entry.name == "perm" and tuple(entry.ints) == tuple(order) for entry in node.attribute)
+
+
 class Unsupported(Exception):
     """A node that no layer of a network file stands for; the reason is its text."""
 
@@ -48,12 +62,15 @@ class Unsupported(Exception):
 class Graph:
     """The layers made of an ONNX graph's nodes, and the arrays that they take."""
 
-    def __init__(self, graph: Any, stored: Members) -> None:
+    def __init__(self, stored: Members, size: tuple[int, int] | None = None) -> None:
+        graph = stored.model.graph
         self.place = place = str(stored.path)
+        self._size = size
         self.layers: list[Layer] = []
         self.arrays: dict[str, Numbers] = {}
         self._stored = stored
         self.computed: dict[str, Any] = {}
+        self._shapes: Mapping[str, tuple[int, ...]] | None = None
         entering = [value for value in graph.input if not self.is_constant(value.name)]
         if len(entering) != 1:
             names = ", ".join(value.name for value in entering) or "none"
@@ -63,8 +80,59 @@ class Graph:
         self._pads: dict[str, Pad] = {}
         #: Values of one row per picture, which a layer makes of what has rows and columns.
         self.flat: set[str] = set()
+        #: Values whose channels are the last axis, as TensorFlow has them.
+        self.last: set[str] = set()
+        #: Of rows per picture that were made of such: their rows, columns and channels.
+        self.interleaved: dict[str, tuple[int, ...]] = {}
+        readers = [node for node in graph.node if self.entering.name in node.input]
+        if readers and all(node.op_type == "Transpose" and is_order(node, FIRST) for node in readers):
+            self.last.add(self.entering.name)
+        self._channels = {INPUT: self.sides[3 if self.last else 1] if len(self.sides) == 4 else 0}
+        self.notes: list[str] = []
         self.uses = Counter(name for node in graph.node for name in node.input)
         self.uses.update(value.name for value in graph.output)
+
+    @property
+    def enters_last(self) -> bool:
+        """Whether the input has its channels last."""
+        return self.entering.name in self.last
+
+    @property
+    def sides(self) -> list[int]:
+        """The input's sides as the file has them, height and width as they are asked for; 0 where there are none."""
+        sides = [side.dim_value for side in self.entering.type.tensor_type.shape.dim]
+        if len(sides) == 4 and self._size:
+            place = 1 if self.enters_last else 2
+            sides[place : place + 2] = self._size
+        return sides
+
+    def shape(self, value: str) -> tuple[int, ...]:
+        """The shape of a value, where it is fixed. Raises `Unsupported`."""
+        if self.is_constant(value):
+            return tuple(np.shape(self.constant(value)))
+        if self._shapes is None:
+            self._shapes = known.shapes(self._stored.model, self.sides)
+        if value not in self._shapes:
+            raise Unsupported(f"the shape of '{value}' is not fixed; --size HxW fixes that of the input")
+        return self._shapes[value]
+
+    def channels(self, layer: str) -> int:
+        """The channels that a layer makes."""
+        return self._channels[layer]
+
+    def evaluate(self, node: Any) -> bool:
+        """Whether a node makes numbers of what is constant, which are known then."""
+        if node.op_type == "Shape" and node.domain in ("", "ai.onnx"):
+            first, last = (next((a.i for a in node.attribute if a.name == name), None) for name in ("start", "end"))
+            self.computed[node.output[0]] = np.array(self.shape(node.input[0])[first:last], np.int64)
+            return True
+        if not node.input or not all(map(self.is_constant, filter(None, node.input))):
+            return False
+        made = known.evaluated(node, self._stored.model.opset_import, self.constant)
+        if made is None or made.dtype.kind not in "buif":
+            return False
+        self.computed[node.output[0]] = made
+        return True
 
     def constant(self, name: str) -> Any:
         """The numbers of a constant input. Raises `Unsupported`."""
@@ -122,6 +190,9 @@ class Graph:
         )
         self.layers.append(layer)
         self._made[output] = layer.name
+        read = [self._channels[source] for source in layer.sources]
+        made = sum(read) if kind == "concat" else value if kind in WEIGHTED else read[0]
+        self._channels[layer.name] = read[0] // max(1, value**2) if kind == "depth_to_space" else made
         return layer
 
     def replaced(self, output: str, layer: Layer) -> None:
@@ -138,9 +209,9 @@ class Graph:
     def has_rows(self, name: str) -> bool:
         """Whether what a layer makes may have more rows and columns than one."""
         layers = {layer.name: layer for layer in self.layers}
-        while name in layers and layers[name].kind not in ("fc", "global_pool"):
+        while name in layers and layers[name].kind not in ("fc", "global_pool", *_ENLARGING):
             name = layers[name].sources[0]
-        return name not in layers
+        return name not in layers or layers[name].kind in _ENLARGING
 
     def _own_name(self, name: str) -> str:
         plain = re.sub(r"[^A-Za-z0-9_.]+", "_", name).strip("_.") or "layer"

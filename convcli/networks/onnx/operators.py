@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from convcli.networks.onnx import weighted
 from convcli.networks.onnx.attributes import Attributes, layer_name, padding_of, square
-from convcli.networks.onnx.graph import Graph, Pad, Unsupported
+from convcli.networks.onnx.graph import FIRST, LAST, Graph, Pad, Unsupported
 from convcli.records import late
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def activation(graph: Graph, node: Any, attributes: Attributes) -> None:
         _bend({"leaky_relu": float(attributes.get("alpha", 0.01))})(graph, node)
     elif kind == "PRelu":
         slopes = graph.constant(node.input[1])
-        if not weighted.is_per_channel(slopes, flat=node.input[0] in graph.flat):
+        value = node.input[0]
+        if not weighted.is_per_channel(slopes, flat=value in graph.flat, last=value in graph.last):
             raise Unsupported(f"slopes of shape {slopes.shape}: one, or one per channel")
         _bend("prelu", slopes.reshape(-1))(graph, node)
     elif kind == "Clip":
@@ -58,25 +59,26 @@ def _clip(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 def joined(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """Add and Sub of two layers, or of one and a number per channel; Concat of channels."""
+    """Add and Sub of two layers; Concat of channels."""
     kind = {"Add": "add", "Sub": "subtract", "Concat": "concat"}[node.op_type]
+    constant = [name for name in node.input if graph.is_constant(name)]
     if kind == "concat":
-        rank = 2 if node.input[0] in graph.flat else 4
-        if attributes["axis"] not in (1, 1 - rank):
-            raise Unsupported(f"axis {attributes['axis']}: channels, axis 1, are joined here")
+        rank, axis = (2, 1) if node.input[0] in graph.flat else (4, 3 if node.input[0] in graph.last else 1)
+        if attributes["axis"] not in (axis, axis - rank):
+            raise Unsupported(f"axis {attributes['axis']}: channels, axis {axis}, are joined here")
+        if constant:
+            raise Unsupported(f"a constant, '{constant[0]}', beside the others")
         if len(node.input) == 1:
             graph.alias(node.output[0], node.input[0])
             return
-    constant = [name for name in node.input if graph.is_constant(name)]
-    if not constant:
-        if len({name in graph.flat for name in node.input}) > 1:
-            raise Unsupported("one row per picture, and a picture")
-        sources = [graph.source(name) for name in node.input]
-        graph.add(node.output[0], kind, sources, sources, layer_name(node))
+    elif constant:
+        weighted.arithmetic(graph, node, attributes)
         return
-    if kind == "concat" or (kind == "subtract" and constant[0] == node.input[0]):
-        raise Unsupported(f"a constant, '{constant[0]}', before the others")
-    weighted.shift(graph, node, constant[0], -1.0 if kind == "subtract" else 1.0)
+    for group, what in ((graph.flat, "one row per picture"), (graph.last, "channels last")):
+        if len({name in group for name in node.input}) > 1:
+            raise Unsupported(f"{what}, and a picture")
+    sources = [graph.source(name) for name in node.input]
+    graph.add(node.output[0], kind, sources, sources, layer_name(node))
 
 
 def pool(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -107,6 +109,21 @@ def same(graph: Graph, node: Any, attributes: Attributes) -> None:
     graph.alias(node.output[0], node.input[0])
 
 
+def reduced(graph: Graph, node: Any, attributes: Attributes) -> None:
+    """The mean, or the greatest, of all rows and columns: a global pool."""
+    value = node.input[0]
+    axes = attributes.get("axes", graph.constant(node.input[1]) if len(node.input) > 1 and node.input[1] else [])
+    places = sorted(int(axis) % 4 for axis in np.reshape(axes, -1))
+    if places != ([1, 2] if value in graph.last else [2, 3]):
+        raise Unsupported(f"along the axes {places}: rows and columns are")
+    word = "max" if node.op_type == "ReduceMax" else "average"
+    graph.add(node.output[0], "global_pool", word, [graph.source(value)], layer_name(node))
+    if not attributes.get("keepdims", 1):
+        graph.flat.add(node.output[0])
+    elif value in graph.last:
+        graph.last.add(node.output[0])
+
+
 def flattened(graph: Graph, node: Any, attributes: Attributes) -> None:
     if attributes.get("axis", 1) not in (1, -1 if node.input[0] in graph.flat else -3):
         raise Unsupported(f"axis {attributes['axis']}: one row per picture is taken")
@@ -114,16 +131,57 @@ def flattened(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 def _flatten(graph: Graph, node: Any) -> None:
-    graph.alias(node.output[0], graph.unpadded(node.input[0]))
-    graph.flat.add(node.output[0])
+    """Rows, columns and channels as one row per picture, in their order."""
+    value, row = node.input[0], node.output[0]
+    if value in graph.last and graph.has_rows(graph.source(value)):
+        graph.interleaved[row] = graph.shape(value)[1:]
+    graph.alias(row, graph.unpadded(value))
+    graph.flat.add(row)
 
 
 def reshaped(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """To one row per picture, as Gemm reads it."""
-    shape = [int(side) for side in graph.constant(node.input[1]).reshape(-1)]
-    if len(shape) != 2 or shape[0] not in (0, 1, -1):
+    """To one row per picture, as Gemm reads it; of such back to a single pixel."""
+    shape = [int(side) for side in np.reshape(graph.constant(node.input[1]), -1)]
+    pixel = len(shape) == 4 and shape[2:] == [1, 1] and node.input[0] in graph.flat
+    if shape[:1] not in ([0], [1], [-1]) or not (len(shape) == 2 or pixel):
         raise Unsupported(f"to the shape {shape}: one row per picture, before Gemm, is taken")
-    _flatten(graph, node)
+    if not pixel:
+        _flatten(graph, node)
+    else:
+        _as_pixel(graph, node)
+
+
+def _as_pixel(graph: Graph, node: Any) -> None:
+    """One row per picture, a number for each channel, as a picture of one pixel."""
+    if graph.has_rows(graph.source(node.input[0])):
+        raise Unsupported("rows and columns as channels")
+    graph.alias(node.output[0], node.input[0])
+
+
+def squeezed(graph: Graph, node: Any, attributes: Attributes) -> None:
+    """Squeeze of rows and columns where there is one of each, and Unsqueeze, which is its opposite."""
+    value, opposite = node.input[0], node.op_type == "Unsqueeze"
+    axes = attributes.get("axes", graph.constant(node.input[1]) if len(node.input) > 1 and node.input[1] else [])
+    places = sorted(int(axis) % 4 for axis in np.reshape(axes, -1))
+    if places != ([1, 2] if value in graph.last else [2, 3]) or (value in graph.flat) != opposite:
+        raise Unsupported(f"the axes {places}: those of rows and columns are taken")
+    if opposite:
+        _as_pixel(graph, node)
+    elif graph.has_rows(graph.source(value)):
+        raise Unsupported("there may be more rows and columns than one")
+    else:
+        _flatten(graph, node)
+
+
+def transposed_axes(graph: Graph, node: Any, attributes: Attributes) -> None:
+    """Channels last, and first again."""
+    value, order = node.input[0], tuple(attributes.get("perm", (3, 2, 1, 0)))
+    if order not in (LAST, FIRST) or (value in graph.last) != (order == FIRST):
+        now = "last" if value in graph.last else "first"
+        raise Unsupported(f"the order {list(order)} of a picture with channels {now}")
+    graph.alias(node.output[0], graph.unpadded(value))
+    if order == LAST:
+        graph.last.add(node.output[0])
 
 
 def depth_to_space(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -134,15 +192,7 @@ def depth_to_space(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 def resized(graph: Graph, node: Any, attributes: Attributes) -> None:
     """Resize and Upsample by one whole factor."""
-    scales = attributes.get("scales")
-    if scales is None:
-        where = 1 if node.op_type == "Upsample" else 2
-        if len(node.input) <= where or not node.input[where]:
-            raise Unsupported("to given sizes: whole scales are taken")
-        scales = graph.constant(node.input[where]).reshape(-1)
-    scales = [float(scale) for scale in scales]
-    if attributes.get("axes") in ([2, 3], [-2, -1]):
-        scales = [1.0, 1.0, *scales]
+    scales = _scales(graph, node, attributes)
     if len(scales) != 4 or scales[:2] != [1, 1] or scales[2] != scales[3] or scales[2] != int(scales[2]):
         raise Unsupported(f"by the scales {scales}: one whole factor for rows and columns is taken")
     mode = attributes.get("mode", b"nearest").decode()
@@ -159,6 +209,24 @@ def resized(graph: Graph, node: Any, attributes: Attributes) -> None:
         raise Unsupported(f"mode {mode}, {centres}, {rounding}")
     source = graph.source(node.input[0])
     graph.add(node.output[0], "upsample", int(scales[2]), [source], layer_name(node), bilinear=linear)
+
+
+def _scales(graph: Graph, node: Any, attributes: Attributes) -> list[float]:
+    """What the sides are multiplied by, also where their sizes are given."""
+    scales = attributes.get("scales")
+    where = 1 if node.op_type == "Upsample" else 2
+    inputs = [*node.input, "", "", "", ""]
+    if scales is None and inputs[where]:
+        scales = np.reshape(graph.constant(inputs[where]), -1)
+    if scales is None or not len(scales):
+        if not inputs[3] or attributes.get("keep_aspect_ratio_policy", b"stretch") != b"stretch":
+            raise Unsupported("without scales")
+        sizes, before = np.reshape(graph.constant(inputs[3]), -1), graph.shape(node.input[0])
+        scales = sizes / np.array(before[-len(sizes) :], np.float64)
+        size = "x".join(str(int(side)) for side in sizes[-1:-3:-1])
+        graph.notes.append(f"node '{node.name or node.output[0]}' makes {size} pixels; here it multiplies any size")
+    scales = [float(scale) for scale in scales]
+    return [1.0, 1.0, *scales] if attributes.get("axes") in ([2, 3], [-2, -1]) else scales
 
 
 def padded(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -187,6 +255,9 @@ def constant(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
+    "Mul": weighted.arithmetic, "Div": weighted.arithmetic, "Neg": weighted.arithmetic,
+    "HardSigmoid": weighted.arithmetic, "ReduceMean": reduced, "ReduceMax": reduced,
+    "Squeeze": squeezed, "Unsqueeze": squeezed, "Transpose": transposed_axes,
     "Conv": weighted.convolution, "DeformConv": weighted.deformable, "ConvTranspose": weighted.transposed,
     "Gemm": weighted.fully_connected, "MatMul": weighted.fully_connected,
     "BatchNormalization": weighted.batch_norm, "Relu": activation, "LeakyRelu": activation, "PRelu": activation,
@@ -195,8 +266,13 @@ OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
     "Flatten": flattened, "Identity": same, "Dropout": same, "Reshape": reshaped, "DepthToSpace": depth_to_space,
     "Resize": resized, "Upsample": resized, "Pad": padded, "Constant": constant,
 }  # fmt: skip
-#: Operators that take one row per picture, too, and make one of it.
-ON_ROWS: Final = frozenset({
-    "Gemm", "MatMul", "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "Abs", "Clip", "Add",
-    "Sub", "Concat", "Flatten", "Reshape", "Identity", "Dropout",
+_ANYWHERE: Final = frozenset({
+    "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "Abs", "Clip", "HardSigmoid", "Add", "Sub", "Mul", "Div", "Neg",
+    "Concat", "Identity", "Dropout",
 })  # fmt: skip
+#: Operators that take one row per picture, too, and those that say themselves what they make of it.
+ON_ROWS: Final = _ANYWHERE | {"Gemm", "MatMul", "BatchNormalization", "Flatten", "Reshape", "Unsqueeze"}
+OFF_ROWS: Final = frozenset({"Flatten", "Reshape", "Unsqueeze"})
+#: Operators that take channels last, too, and those that say themselves how their results lie.
+ON_LAST: Final = _ANYWHERE | {"Transpose", "Flatten", "Reshape", "ReduceMean", "ReduceMax", "Squeeze"}
+OFF_LAST: Final = ON_LAST - _ANYWHERE

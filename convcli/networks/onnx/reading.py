@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from convcli.errors import KernelError
 from convcli.networks import file
 from convcli.networks.network import Network
 from convcli.networks.onnx.graph import INPUT, Graph, Layer, Unsupported
-from convcli.networks.onnx.operators import ON_ROWS, OPERATORS
+from convcli.networks.onnx.operators import OFF_LAST, OFF_ROWS, ON_LAST, ON_ROWS, OPERATORS
 from convcli.ops import tensors
 from convcli.ops.weight_files import members
 from convcli.records import late, record
@@ -57,7 +58,7 @@ def read(path: Path, *, size: tuple[int, int] | None = None, strict: bool = True
     """
     stored = members(path)
     model = stored.model
-    graph = Graph(model.graph, stored)
+    graph = Graph(stored, size)
     left: list[str] = []
     for node in model.graph.node:
         _take(graph, node, left, strict=strict)
@@ -65,7 +66,7 @@ def read(path: Path, *, size: tuple[int, int] | None = None, strict: bool = True
         raise KernelError("it holds no layer that is known here", place=str(path))
     if not model.graph.output:
         raise KernelError("it names no output", place=str(path))
-    notes = list[str]()
+    notes = graph.notes
     if len(model.graph.output) > 1:
         notes.append(f"it has {len(model.graph.output)} outputs; the network ends with the last layer")
     elif strict:
@@ -73,7 +74,7 @@ def read(path: Path, *, size: tuple[int, int] | None = None, strict: bool = True
     if left:
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
         notes.append(f"counted as nothing: {', '.join(left[:_NAMED])}{more}")
-    return Imported(text=_text(graph, model, size), arrays=dict(graph.arrays), notes=tuple(notes))
+    return Imported(text=_text(graph, model), arrays=dict(graph.arrays), notes=tuple(notes))
 
 
 def _take(graph: Graph, node: Any, left: list[str], *, strict: bool) -> None:
@@ -82,16 +83,25 @@ def _take(graph: Graph, node: Any, left: list[str], *, strict: bool) -> None:
 
     if node.op_type == "Constant" or all(map(graph.is_known, filter(None, node.input))):
         try:
+            if graph.evaluate(node):
+                return
             if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
                 raise Unsupported("no layer here does that")
             rows = not graph.flat.isdisjoint(node.input)
             if rows and node.op_type not in ON_ROWS:
                 raise Unsupported("it reads one row per picture, as Flatten makes one")
+            if not graph.interleaved.keys().isdisjoint(node.input) and node.op_type not in ("Gemm", "MatMul"):
+                raise Unsupported("it reads a row of pixels whose channels are last, which only Gemm does here")
+            last = not graph.last.isdisjoint(node.input)
+            if last and node.op_type not in ON_LAST:
+                raise Unsupported("it reads channels last")
             attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
             with np.errstate(all="ignore"):  # what isn't finite is found when the weights are checked
                 OPERATORS[node.op_type](graph, node, attributes)
-            if rows:
+            if rows and node.op_type not in OFF_ROWS:
                 graph.flat.add(node.output[0])
+            if last and node.op_type not in OFF_LAST:
+                graph.last.add(node.output[0])
             return
         except (Unsupported, *_MALFORMED) as error:
             malformed = f"its inputs or attributes are not those of the operator ({error})"
@@ -108,7 +118,12 @@ def _name(node: Any) -> str:
 
 
 def _refusal(graph: Graph, node: Any, reason: str) -> KernelError:
-    fact = f"node '{_name(node)}' ({node.op_type}): {reason}"
+    shapes = []
+    for name in filter(None, node.input):
+        with suppress(Unsupported):
+            shapes.append("x".join(map(str, graph.shape(name))) or "a number")
+    reads = f"; it reads {' and '.join(shapes)}" if shapes else ""
+    fact = f"node '{_name(node)}' ({node.op_type}): {reason}{reads}"
     return KernelError(fact, place=graph.place, hint=f"operators that are read: {', '.join(OPERATORS)}")
 
 
@@ -125,13 +140,13 @@ def _end(graph: Graph, output: str) -> list[str]:
     return []
 
 
-def _text(graph: Graph, model: Any, size: tuple[int, int] | None) -> str:
+def _text(graph: Graph, model: Any) -> str:
     """The file, a line for each layer."""
-    shape = [side.dim_value for side in graph.entering.type.tensor_type.shape.dim]
-    if len(shape) != 4 or shape[1] < 1:
+    shape = graph.sides
+    if len(shape) != 4 or graph.channels(INPUT) < 1:
         fact = f"its input '{graph.entering.name}' has shape {shape}: (batch, channels, height, width) is read"
         raise KernelError(fact, place=graph.place)
-    height, width = size or shape[2:]
+    height, width = shape[1:3] if graph.enters_last else shape[2:]
     if height < 1 or width < 1:
         raise KernelError("it says no size of its input", place=graph.place, hint="--size HxW")
     lines, above = [], INPUT
@@ -139,7 +154,7 @@ def _text(graph: Graph, model: Any, size: tuple[int, int] | None) -> str:
         lines.append(f"  - {_line(layer, above)}")
         above = layer.name
     about = f"{model.graph.name or 'A network'}, read from ONNX." if model.graph.name.isprintable() else "From ONNX."
-    head = [f"about: {_flow(about)}", f"input: {height}x{width}x{shape[1]}", "layers:"]
+    head = [f"about: {_flow(about)}", f"input: {height}x{width}x{graph.channels(INPUT)}", "layers:"]
     return "\n".join([*head, *lines, ""])
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from convcli.networks.onnx.attributes import Attributes, layer_name, padding_of, square
-from convcli.networks.onnx.graph import Graph, Layer, Unsupported
+from convcli.networks.onnx.graph import WEIGHTED, Graph, Layer, Unsupported
 from convcli.records import late
 
 if TYPE_CHECKING:
     import numpy as np
 else:
     np = late("numpy")
-
-#: Kinds of layers that have weights, into which factors and biases are folded.
-WEIGHTED: Final = ("dense", "deformable", "transposed", "fc")
 
 
 def _weigh(graph: Graph, layer: Layer, weights: Any, bias: Any = None) -> None:
@@ -88,6 +85,8 @@ def fully_connected(graph: Graph, node: Any, attributes: Attributes) -> None:
     weights = weights * attributes.get("alpha", 1.0)
     if not attributes.get("transB"):
         weights = weights.T
+    if sides := graph.interleaved.get(node.input[0]):
+        weights = weights.reshape(-1, *sides).transpose(0, 3, 1, 2).reshape(len(weights), -1)
     bias = None
     if len(node.input) > 2 and node.input[2]:
         bias = np.broadcast_to(graph.constant(node.input[2]) * attributes.get("beta", 1.0), (1, len(weights)))
@@ -103,21 +102,26 @@ def batch_norm(graph: Graph, node: Any, attributes: Attributes) -> None:
     scale, shift, mean, variance = (np.asarray(graph.constant(name), np.float64) for name in node.input[1:5])
     if len({array.shape for array in (scale, shift, mean, variance)}) > 1:
         raise Unsupported("scale, bias, mean and variance of different shapes")
+    if scale.shape != (channels := graph.channels(graph.source(node.input[0])),):
+        raise Unsupported(f"{scale.size} numbers for {channels} channels")
     factor = scale / np.sqrt(variance + attributes.get("epsilon", 1e-5))
-    scaled(graph, node, factor, shift - mean * factor)
+    scaled(graph, node, node.input[0], factor, shift - mean * factor)
 
 
-def scaled(graph: Graph, node: Any, factor: Any, shift: Any) -> None:
-    """Each channel times a factor, plus a shift."""
-    layer = graph.foldable(node.input[0])
+def scaled(graph: Graph, node: Any, value: str, factor: Any, shift: Any) -> Layer:
+    """Each channel of a value times a factor, plus a shift: one number, or one per channel."""
+    layer = graph.foldable(value)
+    source = graph.source(value)
+    channels = graph.channels(source)
+    for numbers in (factor, shift):
+        if np.size(numbers) not in (1, channels):
+            raise Unsupported(f"{np.size(numbers)} numbers for {channels} channels")
+    factor, shift = (np.broadcast_to(np.reshape(numbers, -1), channels) for numbers in (factor, shift))
     if layer is None or layer.kind not in WEIGHTED:
-        source = graph.source(node.input[0])
         layer = graph.add(node.output[0], "depthwise", 1, [source], layer_name(node), kernel_size=1)
-        _weigh(graph, layer, factor.reshape(-1, 1, 1, 1), shift)
-        return
+        _weigh(graph, layer, factor.reshape(-1, 1, 1, 1), shift if shift.any() else None)
+        return layer
     weights = graph.arrays[f"{layer.name}.weight"].astype(np.float64)
-    if factor.shape != (layer.value,):
-        raise Unsupported(f"{factor.size} numbers for {layer.value} channels")
     if layer.kind == "transposed":
         groups = layer.fields["groups"]
         split = weights.reshape(groups, -1, *weights.shape[1:])
@@ -127,23 +131,43 @@ def scaled(graph: Graph, node: Any, factor: Any, shift: Any) -> None:
     before = graph.arrays.get(f"{layer.name}.bias")
     _weigh(graph, layer, weights, shift if before is None else before.astype(np.float64) * factor + shift)
     graph.replaced(node.output[0], layer)
+    return layer
 
 
-def is_per_channel(numbers: Any, *, flat: bool) -> bool:
+def is_per_channel(numbers: Any, *, flat: bool, last: bool = False) -> bool:
     """Whether an operator takes one of the numbers for each channel, or a single one for all."""
-    return bool(numbers.size == 1 or numbers.shape[-1 if flat else -3 :] == (numbers.size, *(() if flat else (1, 1))))
+    own = numbers.shape[-1:] if flat or last else numbers.shape[-3:]
+    fits = numbers.size == 1 or own == (numbers.size, *(() if flat or last else (1, 1)))
+    return bool(fits and numbers.ndim <= (2 if flat else 4))
 
 
-def shift(graph: Graph, node: Any, constant: str, sign: float) -> None:
-    """A bias, as a node of its own."""
-    added = sign * np.asarray(graph.constant(constant), np.float64)
-    value = next((name for name in node.input if not graph.is_constant(name)), "")
-    layer = graph.foldable(value)
-    if layer is None or layer.kind not in WEIGHTED or not is_per_channel(added, flat=value in graph.flat):
-        raise Unsupported(f"a constant of shape {added.shape}: a bias of the layer before it is taken")
-    if added.size not in (1, layer.value):
-        raise Unsupported(f"a constant of {added.size} numbers for {layer.value} channels")
-    added = np.broadcast_to(added.reshape(-1), (layer.value,))
-    before = graph.arrays.get(f"{layer.name}.bias", np.zeros(1))
-    _weigh(graph, layer, graph.arrays[f"{layer.name}.weight"], before.astype(np.float64) + added)
-    graph.replaced(node.output[0], layer)
+def arithmetic(graph: Graph, node: Any, attributes: Attributes) -> None:
+    """Add, Sub, Mul and Div of what a layer makes and a constant, Neg, and HardSigmoid, which is cut off, too."""
+    constant = [place for place, name in enumerate(node.input) if graph.is_constant(name)]
+    value = next((name for name in node.input if not graph.is_constant(name)), node.input[0])
+    if node.op_type == "Neg":
+        scaled(graph, node, value, -1.0, 0.0)
+    elif node.op_type == "HardSigmoid":
+        layer = scaled(graph, node, value, float(attributes.get("alpha", 0.2)), float(attributes.get("beta", 0.5)))
+        layer.fields["activation"] = {"clip": [0.0, 1.0]}
+    elif len(node.input) != 2 or len(constant) != 1:
+        what = "constants alone" if constant else "what two layers make"
+        raise Unsupported(f"{what}: numbers of one layer and a constant are multiplied")
+    else:
+        numbers = np.asarray(graph.constant(node.input[constant[0]]), np.float64)
+        if not is_per_channel(numbers, flat=value in graph.flat, last=value in graph.last):
+            raise Unsupported(f"a constant of shape {numbers.shape}: one number, or one per channel, is taken")
+        scaled(graph, node, value, *_straight(node.op_type, numbers.reshape(-1), before=constant == [0]))
+
+
+def _straight(operator: str, numbers: Any, *, before: bool) -> tuple[Any, Any]:
+    """The factor and the shift that an operator with constant numbers is, which stand `before` or behind the other."""
+    if operator == "Mul":
+        return numbers, 0.0
+    if operator == "Div":
+        if before or not numbers.all():
+            raise Unsupported("a constant over what a layer makes" if before else "it divides by 0")
+        return 1 / numbers, 0.0
+    if operator == "Sub":
+        return (-1.0, numbers) if before else (1.0, -numbers)
+    return 1.0, numbers
