@@ -70,7 +70,7 @@ def _filtered(x: Array, axes: str, chain: Chain, kind: np.dtype[Any]) -> Array:
     """The chain on `x` `(*spatial, channels)`, rounded and clipped to `kind`."""
     from dataclasses import replace
 
-    from convcli.engine import Sink, least_change, results, settled, work_dtype
+    from convcli.engine import Sink, least_change, results, work_dtype
     from convcli.filtering import filter_pixels
 
     kernels, effect = list(chain.kernels), chain.effect
@@ -84,7 +84,7 @@ def _filtered(x: Array, axes: str, chain: Chain, kind: np.dtype[Any]) -> Array:
         ]
         x = x.astype(work)
     chain = replace(chain, kernels=kernels, range=mode, effect=effect)
-    done = filter_pixels(settled(x), chain, axes=axes, counted=False).array
+    done = filter_pixels(x, chain, axes=axes, counted=False).array
     if done.dtype == kind:
         return done
     out: Array = results(done.shape, kind)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec
 import numpy as np
 
 from convcli.channels import Channels
+from convcli.engine.dtypes import settled
 from convcli.engine.memory import results
 from convcli.engine.threads import run_all
 from convcli.filtering import paging
@@ -73,7 +74,8 @@ def filter_pixels(
 def filtered(picture: Picture, pixels: Array) -> Filtered:
     """All of a picture at once; in steps where it is large, and more is made of it than the result."""
     begun = time.perf_counter()
-    source = InMemory(pixels)
+    # What lies in another order would be filtered by other calls, which round the last digit otherwise.
+    source = InMemory(settled(pixels))
     result = build(picture, source)
     arrays: list[Array] = []
     make = in_rows if goes_in_rows(result, pixels) else whole
