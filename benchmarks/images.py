@@ -158,14 +158,20 @@ def contenders(one: Filter, shape: tuple[int, int, int], dtype: str) -> Made:
 
 
 def _rounds_otherwise(one: Filter, x: Array, call: Call) -> str:
-    """How far a call on integers is from rounding the exact sums; empty where it rounds them to the nearest."""
+    """How far a call on integers is from rounding the exact sums; empty where it rounds them to the nearest, and half
+    to even as everything here does."""
     if x.dtype.kind == "f":
         return ""
     exact = np.clip(ours(one.kernel, x.astype(np.float64))(), 0, np.iinfo(x.dtype).max)
     inner = (slice(one.frame or None, -one.frame or None),) * 2
-    off = np.abs(call(x).reshape(exact.shape) - exact)[inner]
+    found = call(x).reshape(exact.shape)
+    off = np.abs(found - exact)[inner]
     share = float(np.mean(off > NEAREST))
-    return f"up to {off.max():.2f} from the exact sums, {share:.1%} not their nearest" if share > OFTEN else ""
+    if share > OFTEN:
+        return f"up to {off.max():.2f} from the exact sums, {share:.1%} not their nearest"
+    halves = exact[inner] % 1 == 0.5
+    up = (found[inner][halves] > np.rint(exact[inner][halves])).sum() / max(1, halves.sum())
+    return f"{up:.0%} of the halves rounded up, away from the even number" if up > OFTEN else ""
 
 
 def _in_floats(call: Call, x: Array) -> Array:

@@ -38,9 +38,9 @@ BETWEEN = 0.2
 #: Nanoseconds per sample of a small picture by the Fourier transform that `filter2D` makes of itself.
 TRANSFORMED = 20.0
 #: Nanoseconds for what bands and their threads take on the smallest picture.
-BANDS = 250_000
+BANDS = 100_000
 #: Nanoseconds on one core up to which all of a picture is filtered by one call, without bands or threads.
-CALL_LIMIT = 600_000
+CALL_LIMIT = 300_000
 #: Nanoseconds for the calls that Fourier tiles take on the smallest picture.
 FIXED = 150_000
 #: Nanoseconds per sample of the transforms of rows, and more for each doubling of their length beyond that one.

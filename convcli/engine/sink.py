@@ -100,7 +100,7 @@ class Sink:
         self._unchanged = storage.unchanged
         self._final = bias is None and curve is None
         self._reach = storage.reach if self._unchanged and self._final else None
-        self._counted = storage.counted and not (out.dtype == "uint8" and _is_within(self._reach))
+        self._counted = storage.counted and not _is_within(self._reach, out.dtype)
 
     def finishing(self, bias: Floats | None, curve: Curve | None) -> Sink:
         """The same output for results to which a bias is to be added and a curve applied."""
@@ -146,14 +146,14 @@ class Sink:
     @property
     def exact(self) -> bool:
         """Whether integers have to be what rounding floats makes, to the last bit, whether they are counted or not."""
-        return self._storage.alike and not _is_within(self._reach)
+        return self._storage.alike and not _is_within(self._reach, self.out.dtype)
 
     def keeps(self, dtype: DTypeLike, *, cut: bool = False) -> bool:
         """Whether samples of `dtype` are kept as they are, to the last bit: nothing is done with them first.
 
-        With `cut` some of the bytes were cut off, which is not to be where they are counted.
+        With `cut` some integers were cut off, which is not to be where they are counted.
         """
-        uncounted = not (cut and self._counted and self.out.dtype == np.uint8)
+        uncounted = not (cut and self._counted and self.out.dtype.kind in "ui")
         return self.out.dtype == dtype and self._unchanged and self._final and not self._blend and uncounted
 
     def store(self, band: Array, start: int, left: int | None = None) -> None:
@@ -204,7 +204,7 @@ def rounding(dtype: DTypeLike, reach: tuple[float, float]) -> Callable[[Floats],
     if max(-reach[0], reach[1]) >= OVERFLOW:
         return None
     if dtype == np.uint8:
-        if _is_within(reach):
+        if _is_within(reach, np.dtype(np.uint8)):
             return cv2.convertScaleAbs
         return lambda flat: cv2.convertScaleAbs(rectify(flat))
     depth, zero = _DEPTHS.get(np.dtype(dtype)), cast("Any", 0.0)
@@ -214,11 +214,15 @@ def rounding(dtype: DTypeLike, reach: tuple[float, float]) -> Callable[[Floats],
 
 def keeps_bytes(least: float, greatest: float) -> bool:
     """Whether numbers that reach so far are rounded to bytes without any being cut off, errors of float32 included."""
-    return least > -0.4 and greatest < 255.4
+    return _is_within((least, greatest), np.dtype(np.uint8))
 
 
-def _is_within(reach: tuple[float, float] | None) -> bool:
-    return reach is not None and keeps_bytes(*reach)
+def _is_within(reach: tuple[float, float] | None, dtype: np.dtype[Any]) -> bool:
+    """The same for integers of `dtype`; not of so many bits that floats have gaps there."""
+    if reach is None or dtype.kind not in "ui" or dtype.itemsize > 2:
+        return False
+    low, high = limits(dtype)
+    return reach[0] > low - 0.4 and reach[1] < high + 0.4
 
 
 def store_rounded(
@@ -234,7 +238,7 @@ def store_rounded(
     flat, stored = _rows(band), _rows(target)
     if flat.shape != stored.shape:
         flat, stored = band, target
-    if target.dtype == np.uint8 and flat.ndim == stored.ndim == 2 and _is_within(reach):
+    if target.dtype == np.uint8 and flat.ndim == stored.ndim == 2 and _is_within(reach, target.dtype):
         _round_magnitudes(flat, stored)
         return 0, 0, 0
     low, high = limits(target.dtype)

@@ -11,6 +11,8 @@ import pytest
 
 import convcli
 from convcli.engine.channel import resized
+from convcli.filtering.chain import Chain
+from convcli.filtering.steps import filter_pixels
 from tests import reference
 
 SHAPES = [(1, 1), (2, 3), (7, 8, 2), (17, 33), (9, 30, 5), (31, 17, 3)]
@@ -49,7 +51,7 @@ def test_outputs_are_those_of_the_definition(
     stamp: str, stride: Any, border: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As calls, of pixels and of planes, and in bands of few rows: the same bits."""
-    for shape, dtype in itertools.product(SHAPES, ["uint8", "int16", "float32", "float64"]):
+    for shape, dtype in itertools.product(SHAPES, ["uint8", "int16", "uint16", "float32", "float64"]):
         kernel = convcli.load({"type": "transposed", "weights": STAMPS[stamp], "stride": stride, "border": border})
         x = picture(shape, dtype)
         y, exact = kernel.apply(x), defined(kernel, x)
@@ -129,3 +131,25 @@ def test_pictures_of_many_channels_are_rounded(name: str, channels: int) -> None
     x, kernel = picture((12, 15, channels), "uint16"), convcli.load(name)
     apart = [kernel.apply(np.ascontiguousarray(x[..., c])) for c in range(channels)]
     assert np.abs(kernel.apply(x).astype(float) - np.stack(apart, axis=-1)).max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(40, 300, 3), (700, 900)])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_integers_are_resized_as_such(dtype: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """To what rounding floats makes of them, cut off and counted; bytes by linear shares as floats."""
+    seen, resize = [], cv2.resize
+    monkeypatch.setattr(cv2, "resize", lambda x, *a, **k: seen.append(str(x.dtype)) or resize(x, *a, **k))
+    x = np.random.default_rng(3).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+    x[:10], x[10:20] = 0, np.iinfo(dtype).max
+    for name in ("bilinear", "cubic"):
+        kernel = convcli.load(f"upsample-{name}-2x")
+        floats = kernel.apply(x, dtype="float32")
+        seen.clear()
+        y = kernel.apply(x)
+        assert set(seen) == {"float32" if (name, dtype) == ("bilinear", "uint8") else dtype}
+        # Where a column lies decides on the last bit of cubic sums.
+        off = 0 if name == "bilinear" else np.spacing(np.float32(4 * np.iinfo(dtype).max))
+        assert np.abs(y - np.clip(floats, 0, np.iinfo(dtype).max)).max() <= 0.5 + off
+        counted = filter_pixels(x.reshape(*shape[:2], -1), Chain([kernel]))
+        assert np.abs(counted.array.reshape(y.shape).astype(int) - y).max() <= (name == "cubic")
+        assert (counted.below, counted.above) == ((floats < -0.5).sum(), (floats > np.iinfo(dtype).max + 0.5).sum())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from convcli.engine.channel.calls import by_planes
+from convcli.engine.channel.calls import PlainCall, by_planes
 from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.channel.whole import RULES, floats
 from convcli.engine.dtypes import planar
@@ -64,6 +64,11 @@ class Resizing:
         """Whether samples are moved, and nothing is computed."""
         return not self.reach
 
+    def bears(self, dtype: np.dtype[Any]) -> bool:
+        """Whether `resize` makes of samples of `dtype` what rounding half to even makes of the floats: not of bytes by
+        linear shares, whose half it rounds up."""
+        return dtype in _MOVED if self.moves else dtype == np.uint16 or (dtype == np.uint8 and self.reach > 1)
+
     def fill(self, x: Array, rows: tuple[int, int], y: Array) -> None:
         """The outputs of the input `rows` of `x` `(h, w, channels)`, into `y`, whose pixels lie side by side."""
         (top, bottom), (height, width), (down, across), r = rows, self.size, self.strides, self.reach
@@ -74,32 +79,54 @@ class Resizing:
                 y[copy::down] = y[::down]
             return
         low, high = max(0, top - r), min(height, bottom + r)
+        above, below = r - top + low, r - high + bottom
         source = one_channel(floats(x[low:high], y.dtype, "source"))
-        if self.border != "replicate" and width <= NARROW:
-            whole = self._resized(one_channel(self._padded(source, r - top + low, r - high + bottom, r, r)))
+        if not self._follows and (width <= NARROW or bottom - top < 3 * r):
+            whole = self._resized(one_channel(self._padded(source, above, below, r, r)))
             y[...] = whole[r * down : -r * down, r * across : -r * across].reshape(y.shape)
             return
         self._resize(source[top - low : bottom - low], y)
-        clamped = self.border == "replicate"
-        tall, wide = down * min(r, bottom - top), across * min(r, width)
-        if top or not clamped:
-            strip = self._strip(source[: top - low + 3 * r], (r - top + low, 0))
-            y[:tall] = strip[r * down : r * down + tall]
-        if bottom < height or not clamped:
-            strip = self._strip(source[max(0, bottom - low - 3 * r) :], (0, r - high + bottom))
-            y[-tall:] = strip[len(strip) - r * down - tall : len(strip) - r * down]
-        if not clamped:
-            above, below, lacking = r - top + low, r - high + bottom, max(0, 3 * r - width)
-            left = self._padded(source[:, : 3 * r], above, below, r, lacking)
-            right = self._padded(source[:, -3 * r :], above, below, lacking, r)
-            strip = self._resized(one_channel(np.concatenate([left, right], axis=1)))
-            strip = strip[r * down : len(y) + r * down]
-            y[:, :wide] = strip[:, r * across : r * across + wide]
-            y[:, -wide:] = strip[:, 7 * r * across - wide : 7 * r * across]
+        cut = top > 0, bottom < height
+        if not self._follows or any(cut):
+            strips = self._strips(source, (above, below), down)
+            for side, strip, seen in zip((slice(r * down), slice(-r * down, None)), strips, cut, strict=True):
+                if seen or not self._follows:
+                    y[side] = strip
+        if not self._follows:
+            y[:, : r * across], y[:, -r * across :] = self._columns(source, (above, below), len(y))
+        elif self.border == "reflect":
+            self._mirror(y, down, (not cut[0], not cut[1]))
+            self._mirror(y.swapaxes(0, 1), across, (True, True))
 
-    def _strip(self, source: Array, beyond: tuple[int, int]) -> Array:
-        """What is made of some rows, and of so many beyond the picture."""
-        return self._resized(self._padded(source, *beyond, 0, 0) if max(beyond) else source)
+    @property
+    def _follows(self) -> bool:
+        """Whether outputs at the edge, by the border rule, are those that `resize` makes there, or such beside them:
+        what is seen around the outermost sample is the same on both sides."""
+        return self.border == "replicate" or (self.reach == 1 and self.border in ("reflect", "symmetric"))
+
+    def _mirror(self, y: Array, step: int, ends: tuple[bool, bool]) -> None:
+        """Of the outputs around the outermost samples those outside are what those inside are."""
+        for output in range(step // 2):
+            if ends[0]:
+                y[output] = y[step - 1 - output]
+            if ends[1]:
+                y[-1 - output] = y[output - step]
+
+    def _strips(self, source: Array, beyond: tuple[int, int], down: int) -> tuple[Array, Array]:
+        """The first and last rows of outputs, from `source` and so many rows beyond it."""
+        r, step, (above, below) = self.reach, self.reach * down, beyond
+        first, last = source[: 3 * r - above], source[below - 3 * r :]
+        both = np.concatenate([self._padded(first, above, 0, 0, 0), self._padded(last, 0, below, 0, 0)])
+        strip = self._resized(one_channel(both))
+        return strip[step : 2 * step], strip[4 * step : 5 * step]
+
+    def _columns(self, source: Array, beyond: tuple[int, int], height: int) -> tuple[Array, Array]:
+        """The same of columns, of outputs of such a height."""
+        r, step, above = self.reach, self.reach * self.strides[1], self.reach * self.strides[0]
+        left = self._padded(source[:, : 2 * r], *beyond, r, 0)
+        right = self._padded(source[:, -2 * r :], *beyond, 0, r)
+        strip = self._resized(one_channel(np.concatenate([left, right], axis=1)))[above : above + height]
+        return strip[:, step : 2 * step], strip[:, 4 * step : 5 * step]
 
     def _padded(self, source: Array, *sides: int) -> Any:
         """With so many rows above and below, columns left and right that the border rule shows there."""
@@ -122,20 +149,18 @@ def resized_call(x: Signature, taps: Floats, windows: Sequence[Scatter], border:
     resizing = _resizing(taps, windows, x.shape, border)
     if resizing is None or not is_call(RESIZED * math.prod(resizing.strides) * math.prod(x.shape)):
         return None
-    if resizing.moves != x.native or (x.native and x.dtype not in _MOVED):
+    if (x.native and not resizing.bears(x.dtype)) or (resizing.moves and not x.native):
         return None
-    (height, width), dtype = x.shape[:2], x.dtype if x.native else np.dtype(x.work)
+    height, dtype = x.shape[0], x.dtype if x.native else np.dtype(x.work)
+    sides = (length * step for length, step in zip(x.shape, resizing.strides, strict=False))
+    shape = (*sides, 1 if x.planes else x.shape[2])
 
-    def call(picture: Array, out: Array | None) -> Array:
-        shape = (resizing.strides[0] * height, resizing.strides[1] * width, picture.shape[2])
-        direct = out is not None and opencv_layout(one_channel(out))
-        y = out if out is not None and direct else scratch("resized", shape, dtype)
-        resizing.fill(one_channel(picture), (0, height), one_channel(y))
-        if out is None or direct:
-            return y
-        np.copyto(out, y)
-        return out
+    def filtered(picture: Array, dst: Array | None = None) -> Array:
+        y = np.empty(shape, dtype) if dst is None else dst
+        resizing.fill(picture if picture.ndim == 3 else picture[..., None], (0, height), y)
+        return y if picture.ndim == 3 else y[..., 0]
 
+    call = PlainCall(filtered, shape)
     if x.planes:
         return lambda picture, out: by_planes(call, picture, out)
     return call if x.shape[2] <= CHANNELS else None
@@ -144,7 +169,7 @@ def resized_call(x: Signature, taps: Floats, windows: Sequence[Scatter], border:
 def resized_cuts(x: Array, taps: Floats, windows: Sequence[Scatter], border: str, sink: Sink) -> Cuts | None:
     """An enlargement in bands of rows; None where it is another kernel.
 
-    Moved samples stay what they are, of any dtype, where the sink keeps them so.
+    Samples stay of their dtype where `resize` bears that and the sink keeps them so.
     """
     if planar(x):
         parts = [resized_cuts(x[..., c : c + 1], taps, windows, border, sink.channel(c)) for c in range(x.shape[-1])]
@@ -153,8 +178,8 @@ def resized_cuts(x: Array, taps: Floats, windows: Sequence[Scatter], border: str
     resizing = _resizing(taps, windows, x.shape, border)
     if resizing is None or x.shape[2] > CHANNELS:
         return None
-    moved = resizing.moves and x.dtype in _MOVED and sink.keeps(x.dtype)
-    out, dtype = (sink.out, x.dtype) if moved else (sink.target(taps.dtype), taps.dtype)
+    native = resizing.bears(x.dtype) and sink.keeps(x.dtype, cut=resizing.reach > 1)
+    out, dtype = (sink.out, x.dtype) if native else (sink.target(taps.dtype), taps.dtype)
     if out is not None and not opencv_layout(one_channel(out)):
         out = None
     image, (down, across), (height, width) = one_channel(x), resizing.strides, resizing.size
