@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from convcli.engine.bank.bank import correlate_bank, join_to, laid, net_by_planes, part, room_for
+from convcli.engine.bank.plan import BAND
 from convcli.engine.borders import read_window
 from convcli.engine.channel import whole
 from convcli.engine.dtypes import planar
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from convcli.engine.geometry import Grid, Window
     from convcli.engine.plan import Plan
 
-#: Samples of all planes that are worth a second thread.
-PAIR = 1 << 20
 #: Bytes of an input and its result that are filtered by one call.
 CALL_BYTES = 1 << 23
 
@@ -41,7 +40,7 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
     grid = grid_of(windows)
     plan = filters.plan(grid, planes=x.planes)
     if plan.algorithm == "planes" and not x.native:
-        return _planes_call(x, filters, windows, border)
+        return _planes_call(x, filters, windows, border, plan)
     shape = (*grid.lengths, len(filters.weights))
     itemsize = np.dtype(x.work).itemsize
     if x.native or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
@@ -105,7 +104,7 @@ def _net_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
     return call
 
 
-def _planes_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str) -> Call | None:
+def _planes_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call | None:
     """A kernel per channel, each by a call of `filter2D`; None where that is not what the filters are."""
     (outputs, inputs, *taps), steps = filters.shape, [window.stride for window in windows]
     plain = inputs == 1 and len(taps) == 2 and len(x.shape) == 3 and max(window.dilation for window in windows) == 1
@@ -122,7 +121,8 @@ def _planes_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
     anchor, rule = (windows[1].before, windows[0].before), whole.RULES[border]
     every = tuple(slice(0, (n - 1) * step + 1, step) for n, step in zip(lengths, steps, strict=True))
     direct = tuple(lengths) == x.shape[:2] and max(steps) == 1
-    pieces = [(0, outputs // 2), (outputs // 2, outputs)] if outputs * math.prod(x.shape[:2]) > PAIR else [(0, outputs)]
+    worth = plan.cost * math.prod(lengths) >= 2 * BAND
+    pieces = [(0, outputs // 2), (outputs // 2, outputs)] if worth else [(0, outputs)]
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(lengths, outputs, x.work, planes=x.planes) if out is None else out
