@@ -128,7 +128,8 @@ class Plan:
 
     `rows` are the output rows a band should have, `tile` the Fourier tile (height, width). `folded` passes are made by
     `sepFilter2D`, which adds up the samples of mirrored taps first; a `native` plan makes bytes of bytes. `call` says
-    that one thread does all of the picture at once, without bands, where OpenCV can continue it over the edge.
+    that one thread does all of the picture at once, without bands, where OpenCV can continue it over the edge. Of
+    `shares` of a bank each makes some outputs, of all rows.
     """
 
     algorithm: str
@@ -139,6 +140,7 @@ class Plan:
     folded: bool = False
     native: bool = False
     call: bool = False
+    shares: int = 1
 
     def __str__(self) -> str:
         return f"{self.algorithm} ({self.reason})"

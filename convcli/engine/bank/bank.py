@@ -80,6 +80,13 @@ class Filters:
         return plan_bank(work_of(self.shape, self.groups, grid, planes=planes, single=single))
 
     @cached_property
+    def halves(self) -> list[tuple[slice, Filters]]:
+        """The first half of the outputs, and the second, of a bank without groups."""
+        middle = len(self.weights) // 2
+        parts = slice(0, middle), slice(middle, None)
+        return [(part, Filters(self.weights[part], self.groups)) for part in parts]
+
+    @cached_property
     def nets(self) -> Nets:
         """For networks of one layer."""
         from convcli.engine.bank.net import Nets

@@ -51,21 +51,24 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
 
 
 def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call:
-    """Two bands where each is worth a thread, one by one else."""
+    """Two bands where each is worth a thread, of all outputs, or of half of them; one by one else."""
     grid = grid_of(windows)
     shape, itemsize = (*grid.lengths, len(filters.weights)), np.dtype(x.work).itemsize
     rest = tuple((0, n) for n in grid.lengths[1:])
+    shares = filters.halves if plan.shares > 1 else [(slice(None), filters)]
+    cuts = bands(x.shape, windows, itemsize, plan.rows, shape[-1], small=True) if len(shares) == 1 else [(0, shape[0])]
     pieces = []
-    for cut in bands(x.shape, windows, itemsize, plan.rows, shape[-1], small=True):
+    for cut in cuts:
         ranges = [window.reads(*part) for window, part in zip(windows, (cut, *rest), strict=True)]
         inside = all(start >= 0 and stop <= n for (start, stop), n in zip(ranges, x.shape, strict=False))
-        pieces.append((slice(*cut), ranges, grid_of(windows, (cut, *rest)), inside and x.dtype == x.work))
+        own = grid_of(windows, (cut, *rest))
+        pieces += [(slice(*cut), ranges, own, inside and x.dtype == x.work, share) for share in shares]
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(grid.lengths, shape[-1], x.work, planes=x.planes) if out is None else out
 
-        def make(piece: tuple[slice, Sequence[tuple[int, int]], Grid, bool]) -> None:
-            rows, ranges, own, inside = piece
+        def make(piece: tuple[slice, Sequence[tuple[int, int]], Grid, bool, tuple[slice, Filters]]) -> None:
+            rows, ranges, own, inside, (outputs, part) = piece
             if inside:
                 data = array[tuple(slice(*part) for part in ranges)]
             else:
@@ -73,7 +76,7 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
                 window = room_for(sizes, x.shape[-1], x.work, planes=x.planes, name="window")
                 data = read_window(array, ranges, border, x.work, out=window)
             facts = Facts(laid(data), plain=x.dtype.kind != "f")
-            correlate_bank(data, filters, own, facts=facts, into=y[rows], chosen=plan.algorithm)
+            correlate_bank(data, part, own, facts=facts, into=y[rows][..., outputs], chosen=plan.algorithm)
 
         # A single piece gets no threads of ours: those of BLAS would make its bits depend on their number.
         with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):

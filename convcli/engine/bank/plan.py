@@ -79,8 +79,8 @@ CALL_BYTES = 1 << 23
 NET, DEEP = 15_000, 64
 #: Nanoseconds for the calls that a group takes.
 GROUP = 20_000
-#: Nanoseconds of work that are worth a band of its own.
-BAND = 100_000
+#: Nanoseconds of work that are worth a band of its own, and until another thread begins one.
+BAND, THREAD = 100_000, 30_000
 #: Bytes that a band lays out: within the last cache's share of a core.
 BAND_BYTES = 3 << 20
 #: Rows of a band by Winograd: whole tiles.
@@ -230,11 +230,19 @@ def _winograd(work: Bank, speeds: Speeds) -> Plan:
     values = (36 * work.inputs + 32 * work.outputs) * gathered
     tile = values + transforms + 36 * _product(speeds, work.outputs, work.inputs)
     weights = 36 * work.outputs * work.inputs * speeds.streamed
-    cost = (tiles * tile + weights + phases * speeds.transforms) / work.samples
-    height = work.lengths[0]
-    step = 4 * work.dilation[0]
-    rows = min(WINOGRAD_ROWS, -(-height // 2))
-    return Plan(algorithm="winograd", reason="tiles of 4x4", cost=cost, rows=-(-rows // step) * step)
+    once = phases * speeds.transforms
+    cost = (tiles * tile + weights + once) / work.samples
+    height, step = work.lengths[0], 4 * work.dilation[0]
+    rows = -(-min(WINOGRAD_ROWS, -(-height // 2)) // step) * step
+    # Two threads share rows, or, where there are more weights than tiles, outputs; few are made by one.
+    read = 36 * work.inputs * (gathered + 36 * speeds.product)
+    ways = {
+        (rows, 1): rows / height * tiles * tile + weights + once + THREAD,
+        (height, 2): tiles * (tile + read) / 2 + weights / 2 + once + THREAD,
+        (height, 1): tiles * tile + weights + once,
+    }
+    rows, shares = min(ways, key=lambda way: ways[way]) if work.bytes <= CALL_BYTES else (rows, 1)
+    return Plan(algorithm="winograd", reason="tiles of 4x4", cost=cost, rows=rows, shares=shares)
 
 
 _REASONS = {
@@ -253,4 +261,6 @@ def _plan(work: Bank, algorithm: str, cost: float, laid: int) -> Plan:
     worth = int(cost * work.samples / BAND)
     most = max(1, BAND_BYTES // max(1, 4 * laid * row))
     rows = 0 if not laid else height if worth < 2 else min(most, -(-height // 2))
-    return Plan(algorithm=algorithm, reason=_REASONS[algorithm], cost=cost, rows=rows)
+    # Where weights are more than what is laid out for them, threads share those.
+    shares = 2 if worth >= 2 and work.groups == 1 and work.outputs > work.samples and rows else 1
+    return Plan(algorithm=algorithm, reason=_REASONS[algorithm], cost=cost, rows=rows, shares=shares)
