@@ -54,6 +54,16 @@ def planar(x: Array) -> bool:
     return x[..., 0].flags.c_contiguous and x.strides[-1] >= whole
 
 
+def channels_first(x: Array) -> Array:
+    """`(*spatial, channels)` as `(channels, *spatial)`: a view. `numpy.moveaxis` takes ten times as long."""
+    return x.transpose(-1, *range(x.ndim - 1))
+
+
+def channels_last(planes: Array) -> Array:
+    """`(channels, *spatial)` as `(*spatial, channels)`: a view."""
+    return planes.transpose(*range(1, planes.ndim), 0)
+
+
 def settled(x: Array) -> Array:
     """`x` itself where it lies pixel after pixel or as planes, else a copy that does.
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convcli.engine.dtypes import channels_last
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -63,7 +65,7 @@ def results(shape: Sequence[int], dtype: DTypeLike) -> Array:
 
 def by_planes(shape: Sequence[int], dtype: DTypeLike) -> Array:
     """As `results`, with the channels, the last axis, laid out as planes."""
-    return np.moveaxis(results((shape[-1], *shape[:-1]), dtype), 0, -1)
+    return channels_last(results((shape[-1], *shape[:-1]), dtype))
 
 
 def aligned(size: int) -> npt.NDArray[np.uint8]:

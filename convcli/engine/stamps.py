@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convcli.engine.dtypes import planar
+from convcli.engine.dtypes import channels_first, planar
 from convcli.engine.memory import scratch
 from convcli.engine.plan import is_call
 from convcli.records import record
@@ -103,7 +103,7 @@ def stamp(
             else:
                 y[tuple(phase.outputs for phase in combination)] = result
         if results and planes:
-            _merge_planes([np.moveaxis(part, -1, 0) for part in results], np.moveaxis(y[outer[0].outputs], -1, 0), last)
+            _merge_planes([channels_first(part) for part in results], channels_first(y[outer[0].outputs]), last)
         elif results:
             _merge(results, y[outer[0].outputs], last)
     return y

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from convcli.engine.borders import read_window
-from convcli.engine.dtypes import planar
+from convcli.engine.dtypes import channels_last, planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
@@ -85,7 +85,7 @@ class Tiling:
                 # Banks read it where it lies.
                 return compute(Tile(self.x[tuple(slice(*part) for part in ranges)], origin, region))
             if by_planes:
-                window = np.moveaxis(scratch("window", [self.x.shape[-1], *shape], self.dtype), 0, -1)
+                window = channels_last(scratch("window", [self.x.shape[-1], *shape], self.dtype))
             else:
                 window = scratch("window", [*shape, self.x.shape[-1]], self.dtype)
             data = read_window(self.x, ranges, self.border, self.dtype, out=window)

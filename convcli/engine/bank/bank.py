@@ -12,7 +12,7 @@ import numpy as np
 from convcli.engine.bank.plan import Bank, plan_bank
 from convcli.engine.channel.direct import opencv_layout
 from convcli.engine.channel.planes import correlate_planes
-from convcli.engine.dtypes import planar
+from convcli.engine.dtypes import channels_first, channels_last, planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
@@ -202,13 +202,13 @@ def correlate_bank(
         x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(grid.lengths, grid.stride, strict=True))]
         pointwise.mix(x, filters.weights, filters.groups, y)
     elif chosen == "columns":
-        source = pixels(x) if columns.by_pixels(inputs, filters.groups) else np.moveaxis(part(x), 0, -1)
+        source = pixels(x) if columns.by_pixels(inputs, filters.groups) else channels_last(part(x))
         columns.multiply_columns(source, filters.columns, taps, grid, y)
     elif chosen == "multiply-adds":
         apart = room_for(grid.lengths, outputs, x.dtype, planes=False) if planar(y) else y
         multiply_adds.multiply_add(pixels(x), filters.rows(grid.lengths[-1]), grid, apart)
         if apart is not y:
-            np.copyto(y, np.moveaxis(part(apart, "turned"), 0, -1))
+            np.copyto(y, channels_last(part(apart, "turned")))
     else:
         apart = y if planar(y) else room_for(grid.lengths, outputs, x.dtype, planes=True)
         if chosen == "winograd":
@@ -223,7 +223,7 @@ def correlate_bank(
 def net_by_planes(nets: Nets, planes: Floats, grid: Grid, y: Floats, pads: Pads = ((0, 0), (0, 0))) -> bool:
     """Fills `y` `(*lengths, out)` by networks for planes, see `Nets.correlate`; False where it does not."""
     apart = y if planar(y) or y.shape[-1] == 1 else room_for(grid.lengths, y.shape[-1], y.dtype, planes=True)
-    done = nets.correlate(planes, grid, np.moveaxis(apart, -1, 0), pads)
+    done = nets.correlate(planes, grid, channels_first(apart), pads)
     if done and apart is not y:
         join_to(apart, y)
     return done
@@ -244,17 +244,17 @@ def sum_pairs(
                 results[m] += part_sum
             else:
                 results[m] = part_sum
-    return np.moveaxis(results, 0, -1) if planar(x) else join(results)
+    return channels_last(results) if planar(x) else join(results)
 
 
 def laid(x: Floats) -> Floats:
     """`(*spatial, channels)`, with the channels in front where they lie as planes: in the order of memory."""
-    return np.moveaxis(x, -1, 0) if planar(x) else x
+    return channels_first(x) if planar(x) else x
 
 
 def part(x: Floats, name: str = "planes") -> Floats:
     """`(*spatial, channels)` as planes, `(channels, *spatial)` contiguous."""
-    moved = np.moveaxis(x, -1, 0)
+    moved = channels_first(x)
     if moved.flags.c_contiguous:
         return moved
     planes = scratch(name, moved.shape, x.dtype)
@@ -274,7 +274,7 @@ def pixels(x: Floats) -> Floats:
     if x.strides[-1] == x.itemsize:
         np.copyto(whole, x)
         return whole
-    cv2.transpose(np.ascontiguousarray(np.moveaxis(x, -1, 0)).reshape(x.shape[-1], -1), whole.reshape(-1, x.shape[-1]))
+    cv2.transpose(np.ascontiguousarray(channels_first(x)).reshape(x.shape[-1], -1), whole.reshape(-1, x.shape[-1]))
     return whole
 
 
@@ -284,7 +284,7 @@ def join(planes: Floats) -> Floats:
         only: Floats = planes[0][..., None]
         return only
     y = scratch("joined", (*planes.shape[1:], planes.shape[0]), planes.dtype)
-    join_to(np.moveaxis(planes, 0, -1), y)
+    join_to(channels_last(planes), y)
     return y
 
 
@@ -293,9 +293,9 @@ def join_to(planes: Floats, y: Floats) -> None:
     channels = y.shape[-1]
     whole = y.flags.c_contiguous and planar(planes)
     if 1 < channels <= 4 and y.ndim == 3 and planar(planes) and opencv_layout(y):
-        cv2.merge(list(np.moveaxis(planes, -1, 0)), y)
+        cv2.merge(list(channels_first(planes)), y)
     elif whole:
-        cv2.transpose(np.moveaxis(planes, -1, 0).reshape(channels, -1), y.reshape(-1, channels))
+        cv2.transpose(channels_first(planes).reshape(channels, -1), y.reshape(-1, channels))
     else:
         np.copyto(y, planes)
 
@@ -303,5 +303,5 @@ def join_to(planes: Floats, y: Floats) -> None:
 def room_for(lengths: Sequence[int], channels: int, dtype: DTypeLike, *, planes: bool, name: str = "bank") -> Floats:
     """Where `(*lengths, channels)` go, as planes or as pixels."""
     if planes:
-        return np.moveaxis(scratch(f"{name} planes", (channels, *lengths), dtype), 0, -1)
+        return channels_last(scratch(f"{name} planes", (channels, *lengths), dtype))
     return scratch(name, (*lengths, channels), dtype)

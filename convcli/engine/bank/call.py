@@ -14,7 +14,7 @@ from convcli.engine.bank.bank import correlate_bank, join_to, laid, net_by_plane
 from convcli.engine.bank.plan import BAND
 from convcli.engine.borders import read_window
 from convcli.engine.channel import whole
-from convcli.engine.dtypes import planar
+from convcli.engine.dtypes import channels_first, channels_last, planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import constant, grid_of
 from convcli.engine.memory import scratch
@@ -135,7 +135,7 @@ def _planes_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
         if source is not array:
             np.copyto(source, array)
         planes = part(source, "source planes")
-        results = np.moveaxis(y, -1, 0) if planar(y) else scratch("result planes", (outputs, *lengths), x.work)
+        results = channels_first(y) if planar(y) else scratch("result planes", (outputs, *lengths), x.work)
 
         def make(piece: tuple[int, int]) -> None:
             for channel in range(*piece):
@@ -149,7 +149,7 @@ def _planes_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
 
         run_all(make, pieces)
         if not planar(y):
-            join_to(np.moveaxis(results, 0, -1), y)
+            join_to(channels_last(results), y)
         return y
 
     return call

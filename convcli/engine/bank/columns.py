@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convcli.engine.dtypes import planar
+from convcli.engine.dtypes import channels_first, planar
 from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def multiply_columns(x: Floats, matrix: Floats, taps: Sequence[int], grid: Grid,
         if pixels:
             _multiply_pixels(matrix[0], _of_pixels(corner, results.shape, taps, stride, dilation), results)
             continue
-        source = np.moveaxis(corner, -1, 0)
+        source = channels_first(corner)
         if flat:
             columns = _of_rows(source, results.shape, taps, dilation).reshape(groups, depth, -1)
             _multiply_apart(matrix, columns, results, x.shape[2])
@@ -147,7 +147,7 @@ def _multiply_apart(matrix: Floats, columns: Floats, y: Floats, pitch: int) -> N
     groups, per_group, _ = matrix.shape
     results = scratch("products", (groups, per_group, height * pitch), y.dtype)
     np.matmul(matrix, columns, out=results[..., : columns.shape[-1]])
-    np.copyto(np.moveaxis(y[0], -1, 0), results.reshape(outputs, height, pitch)[..., :width])
+    np.copyto(channels_first(y[0]), results.reshape(outputs, height, pitch)[..., :width])
 
 
 def _of_pixels(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.bank.bank import part
+from convcli.engine.dtypes import channels_first, channels_last
 from convcli.engine.memory import scratch
 from convcli.engine.stamps import is_tiled, stamp
 from convcli.engine.tiles import Tile
@@ -55,7 +56,7 @@ def add_shifted(x: Floats, matrix: Floats, taps: Sequence[int], grid: Grid, y: F
     along = [a * by for a, by in zip(apart.strides[1:], grid.stride, strict=True)]
     shape = (outputs, *taps, *grid.lengths)
     view = as_strided(apart, shape, (step * math.prod(taps), *moved, *along))
-    np.add.reduce(view, axis=tuple(range(1, 1 + rank)), out=np.moveaxis(y, -1, 0))
+    np.add.reduce(view, axis=tuple(range(1, 1 + rank)), out=channels_first(y))
 
 
 def stamped_bank(
@@ -116,4 +117,4 @@ def _sum_taps(
     view = as_strided(own, shape, (channel, *apart, *along))
     sums = scratch(name, (shape[0], *lengths), source.dtype)
     np.add.reduce(view, axis=tuple(range(1, 1 + rank)), out=sums)
-    return np.moveaxis(sums, 0, -1)
+    return channels_last(sums)

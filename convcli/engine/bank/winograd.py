@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from convcli.engine.dtypes import channels_first
 from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _multiply(planes: Floats, spectra: Floats, y: Floats) -> None:
     down = max(1, (min(most, small) if small >= LEAST_TILES else most) // across)
     # Even shares.
     down = -(-high // -(-high // down))
-    by_planes = np.moveaxis(y, -1, 0)
+    by_planes = channels_first(y)
     into, back = _planar(y.dtype.str)
     for top in range(0, height, down * STEP):
         rows = min(down, -(-(height - top) // STEP))
