@@ -75,6 +75,14 @@ def test_plans_are_the_cheapest_options_and_say_why(kind: Processor) -> None:
         assert all(plan.algorithm in ALGORITHMS and plan.reason for plan in plans)
 
 
+@pytest.mark.parametrize("kind", [NARROW, WIDE], ids=lambda kind: kind.name)
+def test_threads_share_rows_or_outputs_whichever_are_more(kind: Processor) -> None:
+    shared = {size: plan_bank(bank(channels, channels, 3, size), kind) for channels, size in ((512, 14), (64, 56))}
+    assert [(plan.shares, plan.rows) for plan in shared.values()] == [(2, 14), (1, 28)]
+    assert plan_bank(bank(512, 512, 1, 14), kind).shares == 2
+    assert plan_bank(bank(128, 128, 3, 256), kind).shares == plan_bank(bank(64, 64, 1, 14), kind).shares == 1
+
+
 def test_what_is_said_of_a_bank_names_the_processor() -> None:
     kernel = convcli.load({"weights": [[[[1.0] * 3] * 3] * 64] * 64})
     said = kernel.algorithm((56, 56), 64)
