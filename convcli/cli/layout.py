@@ -52,9 +52,12 @@ class Brief(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Of a word with one dash click would take each letter for an option: `-output b.jpg` for `-o utput`.
         short = {name[1]: one for one in self.get_params(ctx) for name in one.opts if re.fullmatch("-[^-]", name)}
-        for argument in args:
+        takes = {name for one in self.get_params(ctx) if not is_flag(one) for name in one.opts}
+        for before, argument in zip(["", *args], args, strict=False):
             if argument == "--" or not (ctx.allow_interspersed_args or argument.startswith("-")):
                 break  # what follows is no option, or a command's
+            if before in takes:  # its value
+                continue
             word = re.fullmatch("-([A-Za-z][A-Za-z-]+)(=.*)?", argument)
             if word and (self._is_long(word[1], ctx) or not _is_bundle(word[1], short)):
                 raise click.NoSuchOption(argument, ctx=ctx)
@@ -74,9 +77,14 @@ def _is_bundle(letters: str, short: Mapping[str, click.Parameter]) -> bool:
         option = short.get(letter)
         if option is None:
             return False
-        if isinstance(option, click.Option) and not option.is_flag:
+        if not is_flag(option):
             return True
     return True
+
+
+def is_flag(parameter: click.Parameter) -> bool:
+    """Whether a parameter is an option that no value has to follow."""
+    return isinstance(parameter, click.Option) and (parameter.is_flag or parameter._flag_needs_value)
 
 
 class Command(Brief):

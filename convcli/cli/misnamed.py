@@ -35,6 +35,8 @@ def option(line: list[str], error: click.NoSuchOption, group: click.Group) -> St
     if not typed.startswith("--") and f"--{word}" in own:
         right = f"--{line[place].lstrip('-')}"
         return f"long options have two dashes, --{word}", [*line[:place], right, *line[place + 1 :]]
+    if (dashed := typed.replace("_", "-")) in own:
+        return f"that is {dashed}", [*line[:place], dashed + equals + value, *line[place + 1 :]]
     behind = [value] if equals else line[place + 1 :]
     fitting = next(_answers(word, behind, own), None)
     longer = [option for option in own if option.startswith(f"{typed}-")]
@@ -43,7 +45,7 @@ def option(line: list[str], error: click.NoSuchOption, group: click.Group) -> St
     if fitting is not None:
         note, answer, count = fitting
         right_line = _put(line[:place], answer, line[place + 1 + (0 if equals else count) :], group)
-        return (note, right_line) if right_line is not None else None
+        return note, line if right_line is None else right_line
     if step := _kernel(line, place, word, "".join(behind[:1])):
         return step
     near = closest(typed, own)

@@ -13,8 +13,9 @@ import click
 
 from convcli.cli.problems import kernel_meant
 from convcli.cli.words import FIGURES
+from convcli.costs.subjects import TEXTBOOK
 from convcli.errors import closest
-from convcli.spec.words import PICTURES, lookup
+from convcli.spec.words import LAYERS, PICTURES, lookup
 
 Step = tuple[str, list[str]]
 
@@ -90,6 +91,22 @@ def figure(line: list[str], group: click.Group) -> Step | None:
     if rest[:1] and answer[0] == "draw" and len(answer) > 2 and not rest[0].startswith("-"):
         answer = answer[:2] if kernel_meant(rest[0]) else answer
     return row.note if row else f"did you mean {near}?", [*answer, *rest]
+
+
+def layer(line: list[str], place: int) -> Step | None:
+    """A line of compare with a layer as torch writes it, `Conv2d(3, 64, 3)`, or another word or size of one."""
+    before, after, source = line[:place], line[place + 1 :], line[place]
+    if size := re.fullmatch(r"(\d)x\1", source):
+        return "that is --kernel-size", [*before, "--kernel-size", size[1], *after]
+    call = re.fullmatch(
+        r"([\w.]+)\((?:in_channels=)?(\d+),\s*(?:out_channels=)?(\d+),\s*(?:kernel_size=)?(\d+).*\)", source
+    )
+    row = lookup(call[1].removeprefix("nn."), LAYERS) if call else None
+    if call and row:
+        channels = ["--in-channels", call[2], "--out-channels", call[3], "--kernel-size", call[4]]
+        return f"that is {row.answer}", [*before, row.answer, *channels, *after]
+    near = closest(re.split("[:(]", source)[0], TEXTBOOK)
+    return (f"that is {near}", [*before, near, *after]) if near else None
 
 
 def to_file(line: list[str], group: click.Group) -> Step:

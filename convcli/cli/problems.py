@@ -13,7 +13,7 @@ import click
 
 from convcli.batch.names.finding import is_pattern
 from convcli.batch.names.inputs import file_of
-from convcli.cli.layout import CHECKED
+from convcli.cli.layout import CHECKED, is_flag
 from convcli.errors import ConvcliError, UsageError, closest
 from convcli.spec.words import KERNELS, PICTURES, lookup
 
@@ -90,7 +90,7 @@ def _kernels_problem(ctx: click.Context) -> Exception | None:
 def _inputs(ctx: click.Context) -> list[str]:
     """The files that a line reads pictures from."""
     params = ctx.params
-    return [*params.get("inputs", ()), *filter(None, map(params.get, ("picture", "image", "first", "second")))]
+    return [*params.get("inputs", ()), *filter(None, map(params.get, ("picture", "image", "first", "second", "model")))]
 
 
 def kernel_places(line: list[str], group: click.Group) -> list[int]:
@@ -111,7 +111,7 @@ def kernel_places(line: list[str], group: click.Group) -> list[int]:
     for place in range(start, len(line)):
         option = options.get(line[place])
         if waiting is None and line[place].startswith("-") and line[place] != "-":
-            waiting = option if option and not (option.is_flag or option._flag_needs_value) else None
+            waiting = option if option and not is_flag(option) else None
             continue
         current, waiting = waiting or arguments[:1][0] if waiting or arguments else None, None
         if isinstance(current, click.Argument) and current.nargs > 0:

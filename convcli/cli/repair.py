@@ -19,6 +19,7 @@ from convcli.cli.misplaced import (
     extra,
     figure,
     is_input,
+    layer,
     names_output,
     picture_for_kernel,
     to_file,
@@ -26,12 +27,11 @@ from convcli.cli.misplaced import (
     with_output,
 )
 from convcli.cli.problems import NowhereError, StrayError, kernel_meant, kernel_places, problem_of, stray
+from convcli.costs.subjects import layer_names
 from convcli.errors import ConvcliError, UsageError, closest
 from convcli.spec.fillings import field
 from convcli.spec.words import KERNELS, RICHER, lookup
 
-#: Layers that `compare` has rows of.
-LAYERS = ("standard", "spatially separable", "depthwise separable", "dilated", "transposed", "deformable", "pointwise")
 #: Mistakes of one line that are put right.
 _MOST = 16
 
@@ -130,6 +130,8 @@ def _missing(line: list[str], error: click.MissingParameter) -> tuple[str, list[
         path = PurePath(line[1])
         other = str(path.with_stem(f"{path.stem}-filtered"))
         return ("two are compared", [*line, other]) if os.path.isfile(other) else ("two are compared", line)
+    if option == "output" and line[0] == "import":
+        return "-o says where to", [*line, "-o", f"{PurePath(line[1]).stem}.yaml"]
     if option not in ("kernels", "output") or line[0] != "apply":
         return None
     inputs = _parsed(line, error).get("inputs") or ()
@@ -162,15 +164,15 @@ def _kernel_step(line: list[str], group: click.Group) -> tuple[str, list[str]] |
 
     for place in kernel_places(line, group):
         source = line[place]
+        if line[0] == "compare" and layer_names(source):
+            continue
         try:
             read(source)
         except ConvcliError:
             if (step := picture_for_kernel(line, place)) or (place == 1 and (step := figure(line, group))):
                 return step
-            if line[0] == "compare" and (layer := closest(source, LAYERS)):
-                return f"that is {layer}", [*line[:place], layer, *line[place + 1 :]]
-            if number := re.fullmatch(r"(\d)x\1", source) if line[0] == "compare" else None:
-                return "that is --kernel-size", [*line[:place], "--kernel-size", number[1], *line[place + 1 :]]
+            if line[0] == "compare" and (step := layer(line, place)):
+                return step
             several = [kernel_meant(part) for part in re.split(r"\s*[,+|]\s*", source)]
             if len(several) > 1 and None not in several and line[0] in ("apply", "compare"):
                 chain = [part for kernel in several for part in ("-k", str(kernel))][1:]

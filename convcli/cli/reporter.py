@@ -216,7 +216,7 @@ def _keeping(report: Report) -> str:
     low, high = report.clipped_low, report.clipped_high
     darkened = report.range == "clip" and low > 4 * high
     keeps_size = report.range == "clip" and all(stage.size_in == stage.size_out for stage in report.stages)
-    keeps_size &= _clipped(report) < 0.5 and report.stages[-1].type != "combined"  # which is of edges, mostly
+    keeps_size &= high < 0.5 and report.stages[-1].type != "combined"  # which is of edges, mostly
     lessened = keeps_size and {stage.channels_in for stage in report.stages} == {report.stages[-1].channels_out}
     first = (
         "--range abs, offset or rescale keeps them" if darkened

@@ -57,7 +57,7 @@ def subjects(request: Request) -> Lineup:
     """Reads everything that `request` names. Raises `ConvcliError` for what is wrong or can't be."""
     if request.image and request.size:
         raise UsageError("--image and --size both say the size of the input", hint="leave one out")
-    if any(map(_layer_names, request.sources)):  # kernels beside layers become layers, too
+    if any(map(layer_names, request.sources)):  # kernels beside layers become layers, too
         request = replace(request, out_channels=request.out_channels or CHANNELS_OUT)
     pixels = _pixels(request.image) if request.image else None
     size = tuple(pixels.shape[:2]) if pixels is not None else _size(request.size) if request.size else None
@@ -168,7 +168,7 @@ class _Kernels:
 
     def subjects(self, source: KernelLike) -> Sequence[Subject]:
         """One kernel, as it is or as a layer; or the layers of a name."""
-        names = _layer_names(source)
+        names = layer_names(source)
         return self._named(names) if names else [self._subject(source)]
 
     def _subject(self, source: KernelLike) -> Subject:
@@ -209,7 +209,7 @@ class _Kernels:
             raise UsageError(error.fact, place=place, hint=error.hint) from error
 
 
-def _layer_names(source: KernelLike) -> list[str]:
+def layer_names(source: KernelLike) -> list[str]:
     """The textbook's layers that a word stands for, as in the table of all; none where it is a kernel's name."""
     if not isinstance(source, str) or not re.fullmatch(r"[A-Za-z][\w -]*", source):
         return []

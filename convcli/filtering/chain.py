@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 LARGEST = 1 << 30
 
 
+#: Sums of weights above this are told of where results are cut off at white.
+BRIGHT = 1.5
+
+
 @record
 class Stage:
     """One kernel of a chain on one input."""
@@ -144,6 +148,18 @@ class Chain:
             if network := as_network(kernel):
                 notes += network.remarks(stage.size_in)
         return tuple(dict.fromkeys(notes))
+
+
+def brightened(kernels: Sequence[Kernel]) -> tuple[str, ...]:
+    """A note on weights that sum to far above 1, which makes all brighter: mostly a divisor was forgotten."""
+    for kernel in kernels:
+        sums = kernel.sums
+        if sums is not None and (least := float(sums.min())) > BRIGHT and kernel.divisor != "sum":
+            fact = f"the weights of {kernel.name} sum to {least:g}, and all gets that much brighter"
+            # Of a transposed kernel each output gets but some of the weights.
+            divisor = f"{least * float(kernel.divisor):g}" if kernel.type == "transposed" else "sum"
+            return (f"{fact}; its field divisor: {divisor} (or :divisor={divisor}) keeps brightness",)
+    return ()
 
 
 def as_network(kernel: Kernel) -> NetworkKernel | None:

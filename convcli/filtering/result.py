@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.sink import PLAIN, Sink, Storage
 from convcli.filtering import opacity
-from convcli.filtering.chain import as_network
+from convcli.filtering.chain import as_network, brightened
 from convcli.filtering.graph import Convolved, InMemory, Node
 from convcli.filtering.ranges import Ends, nonfinite, span, stretched
 from convcli.records import late, record
@@ -54,7 +55,9 @@ class Result(ABC):
         """What is to be said of how it was made, once it is."""
         limited = (node.limited for node in self._looking if node.limited)
         dark = self.picture.output.darkness(self.picture.tally.greatest)
-        return tuple(dict.fromkeys((*self.picture.notes, *limited, *dark)))
+        many = self.picture.tally.above > math.prod(self.picture.shape) / 10
+        bright = brightened(self.picture.chain.kernels) if many else ()
+        return tuple(dict.fromkeys((*self.picture.notes, *limited, *dark, *bright)))
 
     def hidden(self, start: int, stop: int) -> bool:
         """Whether some of these rows are so transparent that the rows of `behind` are needed, too."""

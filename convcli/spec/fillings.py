@@ -124,5 +124,5 @@ FILLINGS: dict[str, Callable[[str], str | None]] = {
     "sizes": _sizes,
     "padding": lambda value: {"full": None, "none": "valid", "SAME": "same_upper"}.get(value, _sizes(value)),
     "kernel": lambda value: row.answer if (row := lookup(value, KERNELS)) else value,
-    "hxw": lambda value: "x".join(re.findall(r"\d+", value)[-2:]) or None,
+    "hxw": lambda value: "x".join(re.findall(r"\d+", value)[-2:]) if re.fullmatch(r"[\d\sx*,()\[\]]+", value) else None,
 }

@@ -38,7 +38,10 @@ KERNELS = (
     Word("separable", "gaussian", "it is two rows of taps"),
     Word("transposed convtranspose2d deconv", "upsample-bilinear-2x", ""),
     Word("deformable deform-conv2d", "swirl", "also lens, ripple, jitter"),
-    Word("depthwise depthwise-separable", "grey", "each channel alone is what every kernel does"),
+    Word("depthwise depthwise-separable", "{type: depthwise_separable, depthwise: {fill: 1, size: 3}, axes: yx,"
+         " divisor: sum, pointwise: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}", "a kernel per channel, then a mix"),
+    Word("conv conv2d standard dense convolution", "sharpen", "every kernel is one"),
+    Word("dilated atrous", "dilated-laplacian", "any kernel takes dilation=2"),
     Word("downsample downscale shrink half halve reduce resize decimate thumbnail", "downsample-2x",
          "by 3: downsample-2x:stride=3"),
     Word("upsample upscale enlarge double bilinear", "upsample-bilinear-2x", "upsample-cubic-2x is sharper"),

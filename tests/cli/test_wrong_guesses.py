@@ -257,6 +257,20 @@ GUESSES = {
     "compare -k 5": "compare --kernel-size 5",
     "draw steps -k sharpen -o s.svg": "draw steps sharpen -o s.svg",
     "export sharpen": "show --json sharpen",
+    # layers, as torch has them
+    "compare dilated transposed depthwise": "compare dilated transposed 'depthwise separable'",
+    "compare standard dilated:rate=2": "compare standard 'dilated 2'",
+    "compare Conv2d(3,64,5)": "compare standard --in-channels 3 --out-channels 64 --kernel-size 5",
+    "compare 'nn.Conv2d(in_channels=3, out_channels=8, kernel_size=4)'": (
+        "compare standard --in-channels 3 --out-channels 8 --kernel-size 4"
+    ),
+    "compare --input 64x56x56": "compare --size 56x56",
+    "compare --cin 8 --cout 16": "compare --in-channels 8 --out-channels 16",
+    "compare --kernel_size 5": "compare --kernel-size 5",
+    "show depthwise": "show '{type: depthwise_separable, depthwise: {fill: 1, size: 3}, axes: yx, divisor: sum,"
+    " pointwise: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}'",
+    "show conv2d": "show sharpen",
+    "apply a.jpg -k dilated -o b.png": "apply a.jpg -k dilated-laplacian -o b.png",
     # where a drawing goes
     "draw steps box": "draw steps box -o steps.svg",
     "draw box": "draw box -o kernel.svg",
@@ -273,6 +287,7 @@ GUESSES = {
 OPEN = [
     "apply a.jpg -k sharpen -o b.jpg --frobnicate",
     "compare --zzz",
+    "compare --stride 2",
     "frobnicate",
     "apply -k sharpen -o b.jpg",
     "apply",

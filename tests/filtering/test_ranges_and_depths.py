@@ -144,3 +144,27 @@ def test_rows_know_the_greatest_of_all(tmp_path: Path) -> None:
         done = run(*line, "--report")
         assert "in 2 bands" in done.err or "in 3 bands" in done.err
         assert ("its greatest sample is 16 of 255" in done.err) == told
+
+
+@pytest.mark.parametrize(
+    ("kernel", "total"),
+    [
+        ("[[1, 2, 1], [2, 4, 2], [1, 2, 1]]", 16),
+        ("[[1, 2, 1], [2, 4, 2], [1, 2, 1]]:divisor=sum", None),
+        ("{type: separable, taps: [1, 1, 1]}", 9),
+        ("[[-1, -1, -1], [-1, 9, -1], [-1, -1, -1]]", None),
+        ("sobel-x", None),
+        ("{weights: [[1]], bias: 200}", None),
+        ("{type: transposed, weights: {fill: 1, size: [4, 4]}, stride: 2}", 4),
+    ],
+)
+def test_a_divisor_that_was_forgotten_is_told_where_it_shows(kernel: str, total: float | None) -> None:
+    for level, bright in ((200, True), (3, False)):
+        notes = filter_pixels(np.full((20, 30, 3), level, np.uint8), Chain([convcli.load(kernel)])).notes
+        told = [note for note in notes if "divisor: " in note]
+        assert len(told) == (bright and total is not None), notes
+        for note in told:
+            assert f" sum to {total:g}," in note
+            divisor = convcli.load(kernel + note[note.index(":divisor") : note.index(")")])
+            flat = divisor.apply(np.full((20, 30, 3), 200, np.uint8))
+            assert (flat[4:-4, 4:-4] == 200).all(), "what it advises keeps brightness"
