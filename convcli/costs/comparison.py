@@ -31,11 +31,8 @@ FLOPS = Footnote(
 TRANSPOSED = Footnote("Transposed layers are counted at their input: each sample stamps every tap once.", *FLOPS.keys)
 DEFORMABLE = Footnote(
     "Deformable layers: with the branches that predict offsets and mask, and the bilinear sampling.",
-    "params_weights",
-    "params_biases",
-    "params_ratio",
-    *FLOPS.keys,
-)
+    "params_weights", "params_biases", "params_ratio", *FLOPS.keys,
+)  # fmt: skip
 UNBENT = Footnote("The field of a deformable kernel is the one without offsets.", "receptive_field")
 
 

@@ -100,13 +100,9 @@ class KernelPlan:
 
 
 def plan(
-    kernel: str | Path | Mapping[str, Any] | Kernel,
-    shape: Sequence[int],
-    dtype: npt.DTypeLike = "uint8",
-    layout: str | None = None,
-    *,
-    algorithm: str | None = None,
-) -> KernelPlan:
+    kernel: str | Path | Mapping[str, Any] | Kernel, shape: Sequence[int], dtype: npt.DTypeLike = "uint8",
+    layout: str | None = None, *, algorithm: str | None = None,
+) -> KernelPlan:  # fmt: skip
     """How `kernel` (in any form that `load` takes) runs on an array of this shape, dtype and layout.
 
     Nothing is computed or measured: times are estimates from counts of operations, good for ranking. They hold for

@@ -98,7 +98,7 @@ def _panels(kernel: Kernel, picture: Any, range: str) -> list[Panel]:
     result = np.asarray(filter_pixels(picture, Chain([kernel], mode), counted=False).array)
     remark = "" if range == "auto" or mode == "clip" else mode
     if mode == "float":
-        result, remark = _around_grey(result, picture.dtype)
+        result, remark = _around_grey(result)
     if result.shape[2] in (1, 3):
         return [Panel(pixels=eight_bits(result), name=name, remark=remark)]
     if result.shape[2] > MOST:
@@ -128,7 +128,7 @@ def _peak(result: Floats) -> float:
     return float(np.percentile(finite, _PERCENTILE)) if finite.size else 0.0
 
 
-def _around_grey(result: Floats, dtype: Any) -> tuple[Any, str]:
+def _around_grey(result: Floats) -> tuple[Any, str]:
     """Results with 0 as grey, and how far from 0 black and white are."""
     peak = _peak(result) or 1.0
     grey = np.clip(np.rint(128 + np.nan_to_num(result) * (127 / peak)), 0, 255).astype(np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
 from convcli.engine.geometry import Gather, Window, extent
@@ -45,13 +45,6 @@ BY = f.Field(
     required=True,
 )
 FACTORS = f.Field("array", "A number per kernel that its result is multiplied by.")
-
-
-class Unread(Protocol):
-    """A part as a kernel file has it."""
-
-    def kernel(self) -> Kernel:
-        """Raises `KernelError`."""
 
 
 @record

@@ -113,7 +113,6 @@ def test_a_join_with_an_earlier_layer() -> None:
 LAYERS = ("{dense: 8}", "{dense: 8, groups: 2}", "{pointwise: 8}", "{depthwise: 1}", "{separable: 8}",
           "{depthwise_separable: 8}", "{deformable: 8}", "{dense: 8, kernel_size: [1, 3]}",
           "{transposed: 8, stride: 2}", "{pool: max}", "{fc: 8}")  # fmt: skip
-ALREADY = "already"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable
-from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -138,9 +137,3 @@ _REVERSED = bytes(int(f"{n:08b}"[::-1], 2) for n in range(256))
 def reversed_bits(data: bytes) -> bytes:
     """FillOrder 2: each byte's bits in the other order."""
     return data.translate(_REVERSED)
-
-
-def read_float24(codes: Any) -> Pixels:
-    """The float32 that 24 bits stand for, where it is a normal number."""
-    codes = np.asarray(codes, np.uint32)
-    return (codes >> 23 << 31 | ((codes >> 16 & 127) + (127 - 63)) << 23 | (codes & 0xFFFF) << 7).view(np.float32)

@@ -98,7 +98,7 @@ class Writer:
             entries[297] = shorts(self._order, min(number, 65535), min(count, 65535))
         if number == 0:
             entries |= _described(self._metadata, self._order)
-        others = _from_block(self._block, self._order) if number == 0 else []
+        others = _from_block(self._block) if number == 0 else []
         packed, start = pack(entries, self._at, order=self._order, big=self._big, entries=others)
         self._write(packed)
         self._file.seek(self._link)
@@ -166,7 +166,7 @@ def _described(metadata: Metadata, order: str) -> dict[int, Value]:
     return tags
 
 
-def _from_block(block: bytes, order: str) -> list[bytes]:
+def _from_block(block: bytes) -> list[bytes]:
     """The entries of an EXIF block's first directory that tell of the picture, as they are."""
     if not block:
         return []
