@@ -31,6 +31,7 @@ from convcli.cli.options import GroupedCommand, kernel_overrides
 from convcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from convcli.drawing.draw import Range
     from convcli.ops import Kernel
 
 _count = click.IntRange(min=1)
@@ -209,7 +210,7 @@ def field(picture: str, kernels: tuple[str, ...], at: str | None, **options: Any
 @kernel_overrides
 @output_options
 def sheet(
-    picture: str, kernels: tuple[str, ...], difference: bool, range_: str, columns: int | None, **options: Any
+    picture: str, kernels: tuple[str, ...], difference: bool, range_: Range, columns: int | None, **options: Any
 ) -> None:
     """Draw what several kernels make of a picture, side by side.
 

@@ -87,7 +87,7 @@ def _check_kernel(word: str) -> None:
 
 def look(options: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a `Drawing` by the options' values."""
-    return {"theme": options["theme"], "scale": options["scale"]}
+    return {name: options[name] for name in ("theme", "scale", "width")}
 
 
 def check_output(options: Mapping[str, Any], *, still: bool = False) -> None:
@@ -132,14 +132,10 @@ def _check_effects(options: Mapping[str, Any]) -> None:
 
 def write(drawing: Drawing, options: Mapping[str, Any]) -> None:
     """Writes the drawing as the options say. Raises `ConvcliError`; then there is no file of it."""
-    import dataclasses
-
     from convcli.batch import files
     from convcli.drawing.drawing import format_of
 
     output, overwrite = options["output"], options["overwrite"]
-    if options["width"]:
-        drawing = dataclasses.replace(drawing, scale=options["width"] / drawing.scene.width)
     if output is None:
         _preview(drawing, options["terminal"])
         return

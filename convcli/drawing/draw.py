@@ -6,8 +6,9 @@ convcli.draw.steps({"weights": [[1, 2], [3, 4]], "stride": 2}, size=(5, 5))     
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 
@@ -16,14 +17,21 @@ from convcli.errors import UsageError
 from convcli.networks.sources import network
 from convcli.ops.arrays import real_array
 from convcli.ops.interactive import whole
-from convcli.spec.library import check, load, split
+from convcli.spec.library import check, lists_kernels, load, split
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from convcli.engine.dtypes import ArrayLike
     from convcli.ops import Kernel
     from convcli.spec.library import KernelLike
+
+__all__ = ["Drawing", "costs", "difference", "field", "kernel", "layers", "offsets", "sheet", "steps", "taps"]
+
+#: What becomes of negative and over-bright results in a sheet.
+Range: TypeAlias = Literal["auto", "clip", "abs", "offset", "rescale"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def kernel(
@@ -33,10 +41,11 @@ def kernel(
     """A kernel's weights, in any form that `load` takes: a map with numbers (to 15 taps a side unless asked for),
     factors and gain; a bank as a grid of so many `columns`; slices of a 3-D kernel; stems of a 1-D one.
 
-    `title` is written above, "" nothing; `look` is `theme` and `scale` of a `Drawing`.
+    `title` is written above, "" nothing; `look` is `theme`, `scale` or `width` of a `Drawing`.
     """
     from convcli.drawing import kernels
 
+    _check_columns(columns)
     return Drawing(scene=kernels.figure(whole(_loaded(source)), title=title, numbers=numbers, columns=columns), **look)
 
 
@@ -70,6 +79,8 @@ def steps(
         only = None if frame is None else frame - 1
         scene = moving.figure(kernel, size, array, title=title, filter=filter, only=only)
     if seconds is not None:
+        if not 0 < seconds < math.inf:
+            raise UsageError(f"a step can't take {seconds} seconds", hint="seconds=0.7")
         scene = dataclasses.replace(scene, seconds=seconds)
     drawn = Drawing(scene=scene, **look)
     return drawn if frame is None else drawn.frame(frame)
@@ -97,7 +108,7 @@ def offsets(
 
 
 def field(
-    sources: Sequence[KernelLike], picture: ArrayLike, point: Sequence[int] | None = None, *, title: str | None = None,
+    sources: KernelLike, picture: ArrayLike, point: Sequence[int] | None = None, *, title: str | None = None,
     **look: Unpack[Look],
 ) -> Drawing:  # fmt: skip
     """What the output at `point` (y, x; default: the middle) of several kernels or networks, one after the other, sees.
@@ -106,15 +117,15 @@ def field(
     """
     from convcli.drawing import field as receptive
 
-    kernels = [whole(_kernel_or_network(source)) for source in sources]
+    kernels = [whole(_kernel_or_network(source)) for source in _several(sources)]
     if not kernels:
         raise UsageError("no kernels, no field", hint="-k KERNEL")
     return Drawing(scene=receptive.figure(kernels, _picture(picture), point, title=title), **look)
 
 
 def sheet(
-    sources: Sequence[KernelLike], picture: ArrayLike, *, title: str | None = None, columns: int | None = None,
-    range: str = "auto", **look: Unpack[Look],
+    sources: KernelLike, picture: ArrayLike, *, title: str | None = None, columns: int | None = None,
+    range: Range = "auto", **look: Unpack[Look],
 ) -> Drawing:  # fmt: skip
     """A picture and what each kernel makes of it, side by side; each channel of a filter bank is a panel.
 
@@ -125,7 +136,8 @@ def sheet(
     """
     from convcli.drawing import sheets
 
-    kernels = [_kernel_or_network(source) for source in sources]
+    _check_columns(columns)
+    kernels = [_kernel_or_network(source) for source in _several(sources)]
     scene = sheets.figure(kernels, _array(picture), title=title, columns=columns, range=range)
     return Drawing(scene=scene, **look)
 
@@ -157,6 +169,16 @@ def costs(
         baseline = report[0]["name"] if len(report) > 1 else None
         report = {"title": "", "baseline": baseline, "rows": report}
     return Drawing(scene=rows.figure(report, title=title), **look)
+
+
+def _several(sources: KernelLike) -> Sequence[KernelLike]:
+    """Several kernels, or the one that a name, a mapping or rows of numbers are."""
+    return sources if isinstance(sources, list | tuple) and (not sources or lists_kernels(sources)) else [sources]
+
+
+def _check_columns(columns: int | None) -> None:
+    if columns is not None and columns < 1:
+        raise UsageError(f"{columns} columns hold nothing", hint="columns=3")
 
 
 def labelled(source: object, kernel: Kernel) -> Kernel:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict
 
 from convcli.drawing import svg
 from convcli.drawing.scene import Scene
-from convcli.errors import ImageError, UsageError, reason
+from convcli.errors import ImageError, UsageError, printable, reason
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -30,11 +32,16 @@ _OPTIONS: Final = {
 }  # fmt: skip
 
 
+#: Light or dark paper, or both in one SVG, as the viewer likes.
+Theme: TypeAlias = Literal["auto", "light", "dark"]
+
+
 class Look(TypedDict, total=False):
     """The settings of a drawing."""
 
-    theme: str
+    theme: Theme
     scale: float | None
+    width: int | None
 
 
 @record(eq=False)
@@ -42,16 +49,25 @@ class Drawing:
     """A figure, perhaps of several frames. A notebook shows it by itself.
 
     `theme` is light, dark or auto: in SVG both, as the viewer likes, else light. `scale` is pixels per unit: by
-    default 1 of SVG, 2 of other stills, 1.5 of what moves.
+    default 1 of SVG, 2 of other stills, 1.5 of what moves; or `width` is the pixels across.
     """
 
     scene: Scene
-    theme: str = "auto"
+    theme: Theme = "auto"
     scale: float | None = None
+    width: int | None = None
 
     def __post_init__(self) -> None:
         if self.theme not in svg.THEMES:
             raise UsageError(f"unknown theme '{self.theme}'", hint=f"one of: {', '.join(svg.THEMES)}")
+        if self.scale is not None and self.width is not None:
+            raise UsageError("scale and width both say a size", hint="leave one out")
+        for name, size in (("scale", self.scale), ("width", self.width)):
+            if size is not None and not 0 < size < math.inf:
+                raise UsageError(f"{name} {size} is no size of a drawing", hint=f"{name} 2")
+
+    def __repr__(self) -> str:
+        return f"<Drawing '{printable(self.scene.title)}', {self.frames} frame{'s' * (self.frames > 1)}>"
 
     @property
     def frames(self) -> int:
@@ -64,11 +80,15 @@ class Drawing:
         return self._with(self.scene.at(number - 1))
 
     def _with(self, scene: Scene) -> Drawing:
-        return Drawing(scene=scene, theme=self.theme, scale=self.scale)
+        return replace(self, scene=scene)
+
+    def _scale(self, default: float) -> float:
+        """Pixels per unit."""
+        return self.width / self.scene.width if self.width else self.scale or default
 
     def svg(self) -> str:
         """The drawing as SVG."""
-        return svg.encode(self.scene, self.theme, self.scale or 1).decode()
+        return svg.encode(self.scene, self.theme, self._scale(1)).decode()
 
     def _repr_svg_(self) -> str:
         return self.svg()
@@ -77,7 +97,7 @@ class Drawing:
         """All frames as `(height, width, 3)` RGB. Raises UsageError where these are more than 2^29 pixels."""
         from convcli.drawing import raster
 
-        scale = self.scale or (2 if self.frames == 1 else 1.5)
+        scale = self._scale(2 if self.frames == 1 else 1.5)
         size = self.scene.width * self.scene.height * scale**2
         if size * raster.FINER**2 > MOST_PIXELS or size * self.frames > MOST_PIXELS:
             fact = f"{self.frames} frame{'s' * (self.frames > 1)} of {size / 1e6:.0f} megapixels"

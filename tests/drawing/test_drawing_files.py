@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +18,7 @@ from PIL import Image, ImageSequence
 import convcli
 from convcli.drawing import Drawing, theme
 from convcli.drawing.scene import Box, Text
-from convcli.errors import ConvcliError
+from convcli.errors import ConvcliError, UsageError
 from tests.drawing.parsed import NS, root
 
 KERNEL = {"weights": [[1, -2, 3], [4, 5, -6], [7, 8, 9]], "padding": 1, "stride": 2, "border": "zero"}
@@ -161,3 +163,41 @@ def test_numbers_on_cells_can_be_read_at_every_strength(hue: str, dark: bool) ->
         role = theme.over(hue, float(opacity)) if opacity > 0.25 else "ink"
         ground = theme.mixed(hue, float(opacity), dark=dark)
         assert theme.contrast(theme.colour(role, dark=dark), ground) >= 4.5
+
+
+def test_a_width_in_pixels_is_that_of_files(moving: Drawing) -> None:
+    still = convcli.draw.kernel("sharpen", width=321)
+    assert still.pixels()[0].shape[1] == 321
+    assert root(still).get("width") == "321"
+    small = dataclasses.replace(moving, scale=None, width=200)
+    assert {frame.shape[1] for frame in small.pixels()} == {200} and small.frame(2).pixels()[0].shape[1] == 200
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: convcli.draw.kernel("sharpen", scale=0), lambda: convcli.draw.kernel("sharpen", scale=float("nan")),
+        lambda: convcli.draw.kernel("sharpen", width=-5), lambda: convcli.draw.kernel("sharpen", scale=1, width=9),
+        lambda: convcli.draw.kernel("sharpen", theme="grey"), lambda: convcli.draw.kernel("luma", columns=0),
+        lambda: convcli.draw.sheet("box", np.zeros((4, 4)), columns=-1),
+        lambda: convcli.draw.steps("box", (3, 3), seconds=0),
+    ],
+)  # fmt: skip
+def test_settings_that_make_no_drawing_are_refused_with_a_hint(draw: Any) -> None:
+    with pytest.raises(UsageError) as error:
+        draw()
+    assert error.value.hint
+
+
+def test_names_of_figures_are_listed_and_drawings_are_told_in_a_line() -> None:
+    assert dir(convcli.draw) == sorted(convcli.draw.__all__)
+    assert all(callable(getattr(convcli.draw, name)) for name in dir(convcli.draw))
+    assert repr(convcli.draw.steps("sharpen", (2, 2))) == "<Drawing 'Convolution arithmetic: sharpen', 4 frames>"
+    assert repr(convcli.draw.kernel("box")) == "<Drawing 'Kernel box', 1 frame>"
+
+
+@pytest.mark.parametrize("source", ["box", {"weights": [[1, 2]]}, [[1, 2], [3, 4]], np.ones((3, 3))], ids=str)
+def test_one_kernel_needs_no_list(source: Any) -> None:
+    picture = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    for figure in (convcli.draw.sheet, convcli.draw.field):
+        assert figure(source, picture).svg() == figure([convcli.load(source)], picture).svg()
