@@ -41,6 +41,9 @@ def main() -> None:
     gc.set_threshold(100_000)
     # Our threads share the work; threads of OpenBLAS's own would be started with numpy and then wait in vain.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # As numpy sets it for a moment where it isn't set: while a thread loads libraries, which look into the environment
+    # as they start, nothing may change that: on a busy machine one run of some hundred ended in a crash.
+    os.environ.setdefault("OPENBLAS_MAIN_FREE", "1")
     from convcli.loading import OF_COMMANDS, without
 
     with without(OF_COMMANDS):
