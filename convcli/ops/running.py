@@ -9,7 +9,6 @@ from convcli import engine
 from convcli.engine.geometry import check_span
 from convcli.engine.plan import Constraints
 from convcli.ops.arrays import real_array, sample_dtype
-from convcli.ops.layouts import Layout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,6 +57,8 @@ def runner(
     kernel: Kernel, like: Array, layout: str | None, kind: np.dtype[Any], algorithm: str | None
 ) -> Callable[[Array], Array]:
     """What is done with arrays of the shape, strides and dtype of `like`, whose results are of `kind`."""
+    from convcli.ops.layouts import Layout
+
     constraints = Constraints(algorithm=algorithm)
     kernel = kernel.folded
     placed = Layout.of(like, layout, kernel.channels[0] if kernel.channels else None)

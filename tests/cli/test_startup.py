@@ -131,7 +131,7 @@ def test_a_run_without_report_loads_little(tmp_path: Path) -> None:
             "batch.report_file"}  # fmt: skip
     assert all(find_spec(f"convcli.{name}") for name in idle), "a module was renamed: name it here as it is now"
     assert not own & {f"convcli.{name}" for name in idle}
-    of_ops = {"arithmetic", "base", "dense", "fields", "interactive", "placed", "rules", "running", "tensors",
+    of_ops = {"arithmetic", "arrays", "base", "dense", "fields", "interactive", "placed", "rules", "running", "tensors",
               "weights"}  # fmt: skip
     assert {name.removeprefix("convcli.ops.") for name in own if name.startswith("convcli.ops.")} == of_ops
     others = modules - below - own
