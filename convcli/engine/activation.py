@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine.dtypes import per_channel, rectify
+from convcli.engine.dtypes import per_channel, planar, rectify
 from convcli.engine.memory import scratch
 from convcli.records import record
 
@@ -38,6 +38,8 @@ class Curve:
 
     def bend(self, band: Floats, *, planes: bool = False) -> None:
         """Does it in place to `(*spatial, channels)`; `planes`: the channels are the first of three axes."""
+        if not planes and band.ndim == 3 and planar(band):
+            band, planes = np.moveaxis(band, -1, 0), True
         if self.name == "relu":
             rectify(band)
         elif self.name == "slope":

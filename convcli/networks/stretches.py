@@ -27,7 +27,7 @@ else:
 _MOST_LAYERS: Final = 128
 _MAP_BYTES: Final = 1 << 24
 #: Nanoseconds for the calls that a stretch takes.
-_CALLS: Final = 60_000
+_CALLS: Final = 30_000
 #: Nanoseconds for a sample of a layer without weights, alone.
 _ALONE: Final = 0.6
 

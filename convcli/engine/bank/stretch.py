@@ -32,12 +32,12 @@ ENTERS: Final = -1
 CURVES: Final = ("relu", "slope", "clip")
 #: Nanoseconds of one core for a multiply-add, of single taps and of others: OpenCV has channels in blocks of eight.
 _POINT, _WINDOW, _BLOCK = 0.0165, 0.028, 8
-#: The same of a kernel per channel, and for a sample that a pool or join reads.
-_SINGLE, _READ = 0.05, 0.15
-#: Nanoseconds for a sample that enters or leaves.
-COPIED: Final = 0.25
-#: The same for a bias and an activation of a layer at a time, and for its calls.
-_BENT, _CALLS = 0.3, 45_000
+#: The same of a kernel per channel, and for a sample that a layer reads or makes.
+_SINGLE, _MAPPED = 0.05, 0.25
+#: Nanoseconds for a sample that enters or leaves: it goes from pixels to planes or back.
+COPIED: Final = 0.5
+#: The same for a bias and an activation of a layer at a time, for a weight that comes from memory, and for its calls.
+_BENT, _FETCHED, _CALLS = 0.2, 1.0, 100_000
 #: Nanoseconds of work that are worth threads of OpenCV's.
 _THREADS = 3e6
 #: The greatest result that may come: not far below what float32 holds.
@@ -155,20 +155,22 @@ def cost_within(shape: Sequence[int], groups: int, grid: Grid) -> float:
     """Nanoseconds that a bank of weights of this shape takes in a stretch."""
     outputs, inputs, *taps = shape
     area, samples = math.prod(taps), math.prod(grid.lengths)
+    mapped = samples * (outputs + inputs * groups * math.prod(grid.stride)) * _MAPPED
     if inputs == 1 and outputs == groups:
-        return samples * outputs * area * _SINGLE
+        return samples * outputs * area * _SINGLE + mapped
     blocks = 1.0
     for channels in (inputs, outputs // groups):
         blocks *= _BLOCK * math.ceil(channels / _BLOCK)
-    return samples * groups * blocks * area * (_POINT if area == 1 else _WINDOW)
+    return samples * groups * blocks * area * (_POINT if area == 1 else _WINDOW) + mapped
 
 
 def cost_alone(shape: Sequence[int], groups: int, grid: Grid, *, bent: bool) -> float:
     """Nanoseconds that the same takes as a layer of its own, which is `bent` where it has a bias or an activation."""
     work = work_of(shape, groups, grid, planes=False)
-    return (plan_bank(work).cost + bent * _BENT * shape[0]) * math.prod(grid.lengths) + _CALLS
+    each = plan_bank(work).cost + bent * _BENT * shape[0]
+    return each * math.prod(grid.lengths) + _FETCHED * math.prod(shape) + _CALLS
 
 
 def cost_of_reading(samples: int) -> float:
     """Nanoseconds that a pool or join of so many samples, all taps counted, takes in a stretch."""
-    return _READ * samples
+    return _MAPPED * samples
