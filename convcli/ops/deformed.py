@@ -15,7 +15,7 @@ from convcli.errors import ShapeError, UsageError
 from convcli.ops.branches import Branch
 from convcli.ops.offsets import check_shape
 from convcli.ops.rules import RuleCall
-from convcli.ops.sampling import Deformation, Sampling
+from convcli.ops.sampling import Deformation, Places, Sampling
 from convcli.ops.sources import fixed_sources, sources_of
 from convcli.ops.tensors import Tensor
 
@@ -33,14 +33,14 @@ FIELDS = 16
 
 def call(kernel: Deformable, x: Signature) -> Call | None:
     """All of a small picture at once, by offsets that are the same for every picture."""
-    sampling = _sampling(kernel, x.shape, x.axes, x.work, holds=True)
+    sampling = _sampling(kernel, x.shape, x.axes, x.work, Places())
     sources = fixed_sources(kernel, x.shape[-3:-1])
     return partial(sampling.call, lambda rows: sources) if sampling.total <= CALL_LIMIT else None
 
 
 def cuts(kernel: Deformable, x: Array, axes: str, dtype: DTypeLike, sink: Sink) -> Cuts:
     """In bands of rows, volumes slice by slice; without bias and activation."""
-    sampling = _sampling(kernel, x.shape, axes, dtype)
+    sampling = _sampling(kernel, x.shape, axes, dtype, _places(kernel, x.shape[-3:-1], dtype))
     windows = sampling.kernel.windows
     guide = x if kernel.guide is None else kernel.guide
     size = windows[0].length, windows[1].length
@@ -73,20 +73,36 @@ def _held(kernel: Deformable) -> int:
     return max([FIELDS * (kernel.oriented is not None), *(branch.planes for branch in branches)])
 
 
-def _sampling(
-    kernel: Deformable, shape: Sequence[int], axes: str, dtype: DTypeLike, *, holds: bool = False
-) -> Sampling:
+def _sampling(kernel: Deformable, shape: Sequence[int], axes: str, dtype: DTypeLike, places: Places | None) -> Sampling:
     """How pictures of a shape are sampled; raises `ShapeError` where offsets or mask were made for another."""
     windows = kernel.windows(shape[:-1], axes)[-2:]
     _check_fit(kernel, tuple(shape), (windows[0].length, windows[1].length))
     deformation = Deformation(
         weights=kernel.effective, windows=windows, groups=kernel.groups, offset_groups=kernel.offset_groups,
         channels_out=kernel.output_channels(shape[-1]), border=kernel.border,
-        parts=kernel.remembered(("parts", tuple(shape[-3:-1]), dtype), dict), fixed=not kernel.looks,
-        by_rule=isinstance(kernel.offsets, RuleCall) and not kernel.oriented,
-        masked=kernel.mask is not None or kernel.packed,
+        parts=kernel.remembered(("parts", tuple(shape[-3:-1]), dtype), dict), places=places, fixed=not kernel.looks,
+        by_rule=_is_by_rule(kernel), masked=kernel.mask is not None or kernel.packed,
     )  # fmt: skip
-    return Sampling(deformation, shape[-3:], dtype, holds=holds)
+    return Sampling(deformation, shape[-3:], dtype)
+
+
+def _is_by_rule(kernel: Deformable) -> bool:
+    """Whether offsets are a rule of the place."""
+    return isinstance(kernel.offsets, RuleCall) and not kernel.oriented
+
+
+def _places(kernel: Deformable, size: Sequence[int], dtype: DTypeLike) -> Places | None:
+    """Those that a rule makes, from the second picture of a `size` (height, width) on, which seldom comes alone."""
+    if not _is_by_rule(kernel) or kernel.recorded:
+        return None
+    key = tuple(size), np.dtype(dtype)
+    last: dict[str, Any] = kernel.remembered("places", dict)
+    if last.get("of") == key:
+        places: Places = last.setdefault("places", Places())
+        return places
+    last.clear()
+    last["of"] = key
+    return None
 
 
 def _check_fit(kernel: Deformable, shape: tuple[int, ...], size: tuple[int, int]) -> None:

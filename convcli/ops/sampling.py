@@ -31,14 +31,11 @@ from convcli.ops.sources import Block
 from convcli.records import record
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.engine.geometry import Window
     from convcli.engine.tiles import Region
     from convcli.ops.sources import Factors, Shifting
 
-    Places = npt.NDArray[np.float64]
     #: Offsets and mask of a half-open range of rows, made from the picture that is looked at where they are not fixed.
     Sources = Callable[[tuple[int, int]], tuple[Shifting, Factors | None]]
 
@@ -52,10 +49,29 @@ WIDE = 8 * BLOCK
 #: Up to so many samples two bands are enough.
 FEW = 1 << 20
 
+#: Bytes of places that are kept from one picture to the next.
+KEPT_BYTES = 1 << 26
+
 #: A block as four numbers, and whether bytes are moved.
 Corners = tuple[int, int, int, int, bool]
 #: A part of a block, and where its taps read; None where `remap` can't read there.
 Read = tuple[Part, Local | None]
+
+
+class Places:
+    """What the taps of blocks read, for the next picture of one size: of as many blocks as `KEPT_BYTES` are enough for.
+
+    Two threads may make those of the same block: they are the same.
+    """
+
+    def __init__(self) -> None:
+        self.reads: dict[Corners, list[Read]] = {}
+        self._room = KEPT_BYTES
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes more are kept."""
+        self._room -= size
+        return self._room >= 0
 
 
 @record(eq=False)
@@ -63,7 +79,8 @@ class Deformation:
     """A deformable kernel as pictures of one size are sampled by it.
 
     `weights` are the effective ones, `windows` those of the rows and columns without offsets. `parts` keeps how blocks
-    are cut from one picture to the next, where offsets are the same for every picture.
+    are cut from one picture to the next, where offsets are the same for every picture; `places`, where they are made by
+    a rule, what the taps of blocks read.
     """
 
     weights: Array
@@ -73,6 +90,7 @@ class Deformation:
     channels_out: int
     border: str
     parts: dict[Corners, list[Part]]
+    places: Places | None
     #: Whether offsets are the same for every picture, and whether they are a rule of the place.
     fixed: bool
     by_rule: bool
@@ -80,12 +98,9 @@ class Deformation:
 
 
 class Sampling:
-    """Pictures `(height, width, channels)` of one size under a deformable kernel, in float32 or float64.
+    """Pictures `(height, width, channels)` of one size under a deformable kernel, in float32 or float64."""
 
-    Places are made for each picture anew unless it `holds` them.
-    """
-
-    def __init__(self, kernel: Deformation, size: Sequence[int], dtype: DTypeLike, *, holds: bool = False) -> None:
+    def __init__(self, kernel: Deformation, size: Sequence[int], dtype: DTypeLike) -> None:
         self.kernel, self.size, self.dtype = kernel, tuple(size[:2]), np.dtype(dtype)
         taps = kernel.weights.shape[-2:]
         self.weights = kernel.weights.reshape(*kernel.weights.shape[:-2], -1).astype(dtype)
@@ -101,8 +116,6 @@ class Sampling:
         self.total = self.samples * math.prod(lengths)
         self._all = (0, lengths[0]), (0, lengths[1])
         self._record: Array | None = None
-        self._holds = holds
-        self._held: dict[Corners, list[Read]] = {}
 
     @property
     def rows(self) -> int:
@@ -153,8 +166,9 @@ class Sampling:
     def reads(self, block: Block, offsets: Shifting, *, moved: bool) -> Iterable[Read]:
         """The parts of a block with their places; `moved`: of bytes that are only moved."""
         key = block[0].start, block[0].stop, block[1].start, block[1].stop, moved
-        if key in self._held:
-            return self._held[key]
+        places = self.kernel.places
+        if places and key in places.reads:
+            return places.reads[key]
         shifts = self.shifts(block, offsets)
         parts = self.kernel.parts.get(key) if self.kernel.fixed else None
         shape, span = (BYTES_FAR, BYTES_SPAN) if moved else (FAR, SPAN)
@@ -165,10 +179,10 @@ class Sampling:
                 self.kernel.parts[key] = parts
         narrow = [self.dtype == np.float32 and is_narrow(part, self.size, span) for part in parts]
         reads = ((part, Local(part, shifts) if one else None) for part, one in zip(parts, narrow, strict=True))
-        if not self._holds:
+        if not places or not places.has_room(8 * math.prod(shifts.down.shape)):
             return reads
-        self._held[key] = [(part, local and local.settled()) for part, local in reads]
-        return self._held[key]
+        places.reads[key] = [(part, local and local.settled()) for part, local in reads]
+        return places.reads[key]
 
     def shifts(self, block: Block, offsets: Shifting) -> Shifts:
         """How far from their places the taps of a block read."""

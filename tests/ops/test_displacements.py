@@ -11,6 +11,7 @@ from scipy import ndimage
 
 import convcli
 from convcli.engine.borders import source_indices
+from convcli.ops import sampling, sources
 
 #: The error of float32 that the project allows, on a picture of noise from 0 to 1: the steepest there is.
 FLOAT32 = 1e-5
@@ -151,3 +152,27 @@ def test_kernels_of_very_many_taps_take_bounded_memory() -> None:
     finally:
         tracemalloc.stop()
     assert y.shape == x.shape and np.isfinite(y).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("rule", ["swirl", "lens", "jitter"])
+def test_places_of_the_picture_before_are_read_again(
+    rule: str, dtype: str, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only those of one size, of as many blocks as there is room for; the results are the same to the last bit."""
+    made: list[int] = []
+    own = sources.displaced
+    for size in (600, 700):
+        x = (255 * np.random.default_rng(size).random((size, 500, channels))).astype(dtype)
+        first = convcli.load({"type": "deformable", "weights": [[1]], "offsets": {rule: {}}}).apply(x)
+        for room, fields in ((1 << 26, 0), (1 << 21, 1)):
+            kernel = convcli.load({"type": "deformable", "weights": [[1]], "offsets": {rule: {}}})
+            monkeypatch.setattr(sampling, "KEPT_BYTES", room)
+            assert all(np.array_equal(kernel.apply(x), first) for _ in range(3))
+            assert np.array_equal(kernel.apply(x[:-1]), kernel.apply(x[:-1]))
+            monkeypatch.setattr(sources, "displaced", lambda *arguments: (made.append(1), own(*arguments))[1])
+            kernel.apply(x[:-1])
+            monkeypatch.undo()
+            assert bool(made) == bool(fields)
+            made.clear()
