@@ -73,7 +73,7 @@ def _add(hashed: Any, value: Any) -> None:
 def _contents(value: Any) -> dict[str, Any]:
     """The fields of a dataclass that count, and its type. Of a rule its name counts: its numbers are the version's."""
     kind = type(value).__qualname__
-    if hasattr(value, "parameters"):
+    if hasattr(value, "parameters") and hasattr(value, "name"):
         return {"": kind, "name": value.name}
     members = {member.name for member in dataclasses.fields(value)} - getattr(value, "ASIDE", _ASIDE)
     return {"": kind} | {name: getattr(value, name) for name in members}
