@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         sum_pairs,
     )
     from convcli.engine.bank.call import bank_call
-    from convcli.engine.bank.shifts import stamped_bank
+    from convcli.engine.bank.stamped import StampedBank, is_by_phases
     from convcli.engine.borders import check_border, read_window
     from convcli.engine.channel.calls import PlainCall, plane_call
     from convcli.engine.channel.choice import algorithm_for
@@ -53,6 +53,7 @@ __all__ = [
     "PlainCall",
     "Signature",
     "Sink",
+    "StampedBank",
     "Storage",
     "Tile",
     "Tiling",
@@ -72,6 +73,7 @@ __all__ = [
     "correlate_planes",
     "correlated",
     "in_samples",
+    "is_by_phases",
     "layouts_of_bank",
     "least_change",
     "limits",
@@ -88,7 +90,6 @@ __all__ = [
     "scratch_space",
     "settled",
     "stamp",
-    "stamped_bank",
     "sum_pairs",
     "tiled_call",
     "whole_cuts",
@@ -101,7 +102,7 @@ __getattr__ = lazily(
         "engine.bank.bank": "Filters algorithm_of_bank bank_cuts bank_is_by_planes bank_rows correlate"
         " correlated layouts_of_bank room_for sum_pairs",
         "engine.bank.call": "bank_call",
-        "engine.bank.shifts": "stamped_bank",
+        "engine.bank.stamped": "StampedBank is_by_phases",
         "engine.borders": "check_border read_window",
         "engine.channel.calls": "PlainCall plane_call",
         "engine.channel.correlation": "Correlation",

@@ -170,6 +170,9 @@ class Transposed(Kernel):
             return Algorithm(phases, f"{phases}, no zeros stuffed")
         if self._picked is not None:
             return Algorithm("depth to space", "depth to space: samples are moved")
+        outputs, inputs = self.effective.shape[:2]
+        if engine.is_by_phases(outputs, inputs, self.groups):
+            return Algorithm("phases", f"{phases}, each a bank of its own")
         return Algorithm("shifts", f"shifts (one product for all taps, {phases})")
 
     def turned(self, spatial: Sequence[int], channels: int, *, reads: bool, writes: bool) -> float:
@@ -224,7 +227,10 @@ class Transposed(Kernel):
             rows = max(1, min(BAND_BYTES // row, -(-windows[0].length // bands)))
         if self.channels is not None:
             tiling = dataclasses.replace(tiling, rows=rows, channels=channels)
-            return engine.stamped_bank(tiling, windows, weights, self.groups, self._picked)
+            bank = self.remembered(
+                ("bank", axes, dtype), lambda: engine.StampedBank(weights, self.groups, self._picked)
+            )
+            return bank.cuts(tiling, windows)
         if cuts := engine.resized_cuts(x, weights, windows, self.border, sink):
             return cuts
         stamped = self._stamped(weights, windows, x.shape[-1])

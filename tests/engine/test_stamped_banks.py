@@ -62,6 +62,20 @@ def test_against_onnxruntime(name: str, size: int) -> None:
         assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("layout", ["cyx", "yxc"])
+@pytest.mark.parametrize("shape", [(3, 3, 9, 9), (4, 9, 5, 4), (3, 40, 4, 4), (64, 64, 4, 4)])
+def test_phases_of_large_maps_are_banks_of_their_own(shape: tuple[int, ...], layout: str) -> None:
+    """Also those that are filtered by pairs of planes, in memory that all phases share."""
+    rng = np.random.default_rng(4)
+    weights = rng.standard_normal(shape).astype(np.float32)
+    x = rng.standard_normal((shape[0], 121, 130)).astype(np.float32)
+    expected = transposed(x, weights, 1, (2, 2), (1, 1), 0)
+    kernel = convcli.load({"type": "transposed", "weights": weights, "stride": 2, "padding": 0, "border": "zero"})
+    order = (0, 1, 2) if layout == "cyx" else (1, 2, 0)
+    y = kernel.apply(np.ascontiguousarray(x.transpose(order)), layout).transpose(np.argsort(order))
+    assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
 def test_one_product_serves_all_taps(monkeypatch: pytest.MonkeyPatch) -> None:
     macs: list[int] = []
     matmul = np.matmul

@@ -266,11 +266,11 @@ def part(x: Floats, name: str = "planes") -> Floats:
     return planes
 
 
-def pixels(x: Floats) -> Floats:
+def pixels(x: Floats, name: str = "pixels") -> Floats:
     """`(*spatial, channels)` as pixels one after the other."""
     if x.flags.c_contiguous:
         return x
-    whole = scratch("pixels", x.shape, x.dtype)
+    whole = scratch(name, x.shape, x.dtype)
     if x.strides[-1] == x.itemsize:
         np.copyto(whole, x)
         return whole
