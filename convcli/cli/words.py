@@ -5,7 +5,7 @@ The answers are read as those of `convcli.spec.words`. Nothing loads this before
 
 from __future__ import annotations
 
-from convcli.spec.words import Word, lookup
+from convcli.spec.words import DEPTHS, Word, lookup
 
 COMMANDS = (
     Word("convert magick mogrify filter run process conv convolve im ffmpeg vips gm", "apply", "apply filters"),
@@ -101,7 +101,16 @@ OPTIONS = (
     Word("metric", "", "all measures are there: RMSE, PSNR, largest and mean", 1),
     Word("psnr rmse mse mae metrics", "", "that is always there"),
     Word("threshold tol fuzz atol", "--tolerance {value}", "that is --tolerance", 1),
-    Word("bit-depth bits dtype", "--depth {depth}", "that is --depth", 1),
+    Word("bit-depth bits dtype ot output-type", "--depth {depth}", "that is --depth", 1),
+    Word("compress compression", "-O tiff_compression={compression}", "settings of encoders are -O", 1),
+    Word("co", "-O {creation}", "settings of encoders are -O", 1),
+    Word("ignore-nan skip-nan nan-aware nanmean mask-nan", "--nodata nan", "that is --nodata nan"),
+    Word("no-data-value nodata-value srcnodata dstnodata a-nodata missing fill-value", "--nodata {number}",
+         "that is --nodata", 1),
+    Word("channels-first bands-first chw bsq", "--layout chw", "that is --layout"),
+    Word("channels-last bands-last hwc bip", "--layout hwc", "that is --layout"),
+    Word("data-format axes order", "--layout {value}", "that is --layout", 1),
+    Word("bands band b", "", "all bands are filtered, each alone; a filter bank of 1x1 taps makes some of all", 1),
     Word("bg", "--background {value}", "that is --background", 1),
     Word("show open view display", "-o -", "-o - shows the picture on a terminal"),
     Word("roi crop", "--region {region}", "what is filtered of a picture is --region", 1),
@@ -150,9 +159,7 @@ CHOICES = (
     Word("bias grey gray", "offset", ""),
     Word("raw none signed", "float", ""),
     Word("clamp saturate", "clip", ""),
-    Word("uint8 8bit 8-bit byte", "8", ""),
-    Word("uint16 16bit 16-bit", "16", ""),
-    Word("float32 float64 32 f32", "float", ""),
+    *DEPTHS,
     Word("add plus", "sum", ""),
     Word("subtract minus", "difference", ""),
     Word("average avg", "mean", ""),

@@ -23,22 +23,26 @@ _SPATIAL = "nzyx"
 _OTHERS = str.maketrans("dhw", "zyx")
 #: More channels than a picture has, with alpha.
 _MANY = 5
+#: Bands that come first are so many times fewer than rows and columns.
+_SHORTER = 4
 
 
 def default(shape: Sequence[int], expected: int | None = None) -> str:
     """The layout of an array of this shape that nobody says anything of.
 
     Raises `UsageError` where its rank has none, and where the channels seem to be another axis than the last: that one
-    is longer than a picture has channels, and one before rows and columns is not. Where a filter bank expects as many
-    channels as the last axis is long, that is what they are.
+    is longer than a picture has channels, and one before rows and columns is not, or is that much shorter than both.
+    Where a filter bank expects as many channels as the last axis is long, that is what they are.
 
-    >>> default((480, 640, 3)), default((3, 480, 3)), default((4, 4, 512), 512), default((3, 480))
+    >>> default((480, 640, 3)), default((3, 480, 3)), default((7, 7, 512)), default((3, 480))
     ('yxc', 'yxc', 'yxc', 'yx')
     """
     if len(shape) not in DEFAULTS:
         raise UsageError(f"an array of rank {len(shape)} has no default layout", hint="ranks 1 to 4 have one")
     axes = DEFAULTS[len(shape)]
     first = next((place for place in range(len(shape) - 3, -1, -1) if 0 < shape[place] < _MANY), None)
+    if len(shape) == 3 and 0 < _SHORTER * shape[0] <= min(shape[1:]):
+        first = 0
     if first is None or shape[-1] < _MANY or shape[-1] == expected:
         return axes
     like = {3: ("cyx",), 4: ("czyx", "zcyx")}[len(shape)][first]

@@ -83,7 +83,11 @@ def chosen_settings(format: str, options: Mapping[str, Any] | None) -> dict[str,
         owner, _, name = key.rpartition("_")
         known = [f"{row.name}_{name}" for row in _SETTABLE for name in row.settings]
         if key != "quality" and key not in known:
-            hint = suggestion(key, known) or "known: quality " + " ".join(known)
+            hint = (
+                " or ".join(one for one in known if one.endswith(f"_{key}"))
+                or suggestion(key, known)
+                or "known: quality " + " ".join(known)
+            )
             raise UsageError(f"no encoder has a setting '{key}'", hint=hint)
         if name in values and owner in ("", format):
             values[name] = _checked(key, format, name, value)

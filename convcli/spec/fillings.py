@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from convcli.engine import geometry
 from convcli.errors import closest
-from convcli.spec.words import BORDERS, FIELDS, KERNELS, lookup
+from convcli.spec.words import BORDERS, DEPTHS, FIELDS, KERNELS, lookup
 
 
 def field(text: str) -> str:
@@ -87,6 +87,12 @@ def _morphology(value: str) -> str:
     return row.answer if row else kernel
 
 
+def _creation(value: str) -> str | None:
+    """GDAL's creation option, `COMPRESS=DEFLATE`."""
+    name, _, setting = value.partition("=")
+    return f"tiff_compression={FILLINGS['compression'](setting)}" if name.lower() == "compress" else None
+
+
 def _chain(value: str) -> str | None:
     """The kernel of a filter of ffmpeg, `gblur=sigma=2:steps=1`."""
     name, _, rest = value.partition("=")
@@ -109,7 +115,9 @@ FILLINGS: dict[str, Callable[[str], str | None]] = {
     "half": _half,
     "size": _size,
     "region": lambda value: re.sub(r"(\d+),(\d+),(\d+),(\d+)", r"\3x\4+\1+\2", value),
-    "depth": lambda value: {"float32": "float", "float64": "float", "uint8": "8", "uint16": "16"}.get(value, value),
+    "depth": lambda value: row.answer if (row := lookup(value, DEPTHS)) else value,
+    "compression": lambda value: "deflate" if value.lower() in ("deflate", "zip", "zlib", "lzw") else "none",
+    "creation": _creation,
     "sigma": _sigma,
     "sharpen": _sharpen,
     "motion": _motion,

@@ -52,6 +52,7 @@ KERNELS = (
     Word("none noop no-op delta dirac null copy", "identity", ""),
     Word("emboss-3x3 relief bevel", "emboss", ""),
     Word("denoise noise-reduction", "smooth-edges", "it blurs along edges"),
+    Word("slope steepness", "gradient", "in levels per pixel"),
     Word("oil paint painting", "brush", ""),
 )  # fmt: skip
 
@@ -96,6 +97,7 @@ NO_CONVOLUTIONS = (
     Word("sepia vintage", "", "write how channels mix: weights of a filter bank, as kernel 'grey' does"),
     Word("resnet resnet18 resnet50 vgg vgg16 mobilenet unet efficientnet yolo alexnet", "",
          "it is a network, which a file holds: compare net.yaml, or import net.onnx"),
+    Word("hillshade shade shaded-relief", "emboss", "it is the cosine of an angle with the slope"),
     Word("rotate crop", "", "it moves samples, and weighs none"),
 )  # fmt: skip
 
@@ -129,6 +131,14 @@ BORDERS = (
     Word("half-sample grid-mirror border-reflect", "symmetric", ""),
     Word("white", "255", "a number of samples"),
     Word("grey gray", "128", "a number of samples"),
+)
+
+
+#: Depths by other programs' words.
+DEPTHS = (
+    Word("uint8 8bit 8-bit byte u8", "8", ""),
+    Word("uint16 16bit 16-bit u16", "16", ""),
+    Word("float32 float64 float 32 f32", "float", ""),
 )
 
 

@@ -7,6 +7,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from convcli import errors
@@ -271,6 +272,15 @@ GUESSES = {
     " pointwise: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}'",
     "show conv2d": "show sharpen",
     "apply a.jpg -k dilated -o b.png": "apply a.jpg -k dilated-laplacian -o b.png",
+    # those who measure
+    "apply a.jpg -k box -o b.png -ot Byte": "apply a.jpg -k box -o b.png --depth 8",
+    "apply a.jpg -k box -o b.png --dtype UInt16": "apply a.jpg -k box -o b.png --depth 16",
+    "apply a.jpg -k box -o b.tif -co COMPRESS=LZW": "apply a.jpg -k box -o b.tif -O tiff_compression=deflate",
+    "apply a.jpg -k box -o b.tif --compress deflate": "apply a.jpg -k box -o b.tif -O tiff_compression=deflate",
+    "apply f.npy -k box -o g.npy --ignore-nan": "apply f.npy -k box -o g.npy --nodata nan",
+    "apply f.npy -k box -o g.npy -a_nodata -9999": "apply f.npy -k box -o g.npy --nodata -9999",
+    "apply f.npy -k box -o g.npy --channels-first": "apply f.npy -k box -o g.npy --layout chw",
+    "apply f.npy -k slope -o g.npy": "apply f.npy -k gradient -o g.npy",
     # where a drawing goes
     "draw steps box": "draw steps box -o steps.svg",
     "draw box": "draw box -o kernel.svg",
@@ -315,6 +325,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     (folder / "photos").mkdir()
     save(folder / "a.jpg", noise(32, 40, 3))
+    np.save(folder / "f.npy", noise(20, 30, 3).astype(np.float32))
     save(folder / "picture.jpg", noise(32, 40, 3, seed=3))
     save(folder / "c.png", noise(32, 40, 4, seed=1))
     save(folder / "photos" / "one.png", noise(24, 24, 3, seed=2))

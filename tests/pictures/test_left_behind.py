@@ -167,7 +167,11 @@ def test_kinds_that_can_not_be_read_are_named() -> None:
     [
         (34735, (3, 4, struct.pack("<4H", 1, 1, 0, 0)), "place on the map (GeoTIFF) dropped"),
         (33550, (12, 3, bytes(24)), "place on the map (GeoTIFF) dropped"),
-        (42113, (2, 6, b"-9999\0"), "value of missing samples (nodata), which are filtered as all others, dropped"),
+        (
+            42113,
+            (2, 6, b"-9999\0"),
+            "nodata value -9999 dropped; --nodata -9999 leaves out such samples, which are filtered else",
+        ),
         (42112, (2, 4, b"<a>\0"), "GDAL records dropped"),
         (50839, (1, 4, b"IJIJ"), "ImageJ records dropped"),
         (52545, (7, 4, b"jumb"), "content credentials (C2PA) dropped"),

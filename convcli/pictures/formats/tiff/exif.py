@@ -17,6 +17,7 @@ from convcli.pictures.formats.tiff.directories import Value, longs, shorts
 
 ICC_PROFILE, XMP_PACKET = 34675, 700
 EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 34665, 34853, 40965
+NODATA = 42113
 PIXELS_ACROSS, PIXELS_DOWN, MAKER_NOTE = 0xA002, 0xA003, 0x927C
 _THUMBNAILS: Final = ((513, 514), directories.STRIPS)
 
@@ -29,7 +30,6 @@ POINTERS: Final = frozenset({EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY})
 _LOST: Final = {
     "Photoshop and IPTC records": {33723, 34377},
     "place on the map (GeoTIFF)": {33550, 33922, 34264, 34735},
-    "value of missing samples (nodata), which are filtered as all others,": {42113},
     "GDAL records": {42112},
     "ImageJ records": {50838, 50839},
     "content credentials (C2PA)": {52545},
@@ -44,13 +44,17 @@ EMPTY: Final = b"II*\0\x08\0\0\0" + bytes(6)
 def metadata(data: bytes) -> Metadata:
     """What the first page of a TIFF file carries besides its pixels."""
     page = directories.listed(data)[0][0]
+    lost = [f"{name} dropped" for name, among in _LOST.items() if among & page.entries.keys()]
+    if NODATA in page.entries:
+        value = page.raw(NODATA).rstrip(b"\0 ").decode("ascii", "replace")
+        lost.append(f"nodata value {value} dropped; --nodata {value} leaves out such samples, which are filtered else")
     return Metadata(
         icc=page.raw(ICC_PROFILE),
         exif=gathered(page),
         xmp=page.raw(XMP_PACKET),
         dpi=directories.resolution(page),
         pictures=stacks.described(page),
-        lost=tuple(f"{name} dropped" for name, among in _LOST.items() if among & page.entries.keys()),
+        lost=tuple(lost),
     )
 
 
