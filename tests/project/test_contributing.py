@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from convcli.engine import plan
 from convcli.ops import dense
@@ -32,3 +33,9 @@ def test_the_parts_that_it_names_are_there() -> None:
     assert all(hasattr(plan, name) for name in ("options", "ALGORITHMS"))
     for line in TEXT.splitlines():
         assert len(line) <= 130, line
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """pytest imports them by their names alone."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("*.py"))
+    assert [name for name, count in names.items() if count > 1 and name.startswith(("test_", "conftest"))] == []
