@@ -49,7 +49,7 @@ def _about(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _bars(rows: Sequence[Mapping[str, Any]], baseline: str | None, name: str) -> Scene:
     base = next((row for row in rows if row["name"] == baseline), None)
-    lines = [f"dashed: {baseline}, to which the ratios at the right are"] if base and len(rows) > 1 else []
+    lines = [f"dashed: {baseline}; at the right of each bar its ratio to that"] if base and len(rows) > 1 else []
     heads, top, wide = header(name, lines)
     names = [wrapped(str(row["name"]), 1)[0] for row in rows]
     left = PAD + max(width_of(text, 13) for text in names) + 12

@@ -41,6 +41,8 @@ _MOST_LISTED: Final = 81
 _GAP: Final = 8
 #: Places of taps that are written below a line.
 _LABELS: Final = 15
+#: The side of cells from which on factors have their names in the corner between them.
+_NAMED: Final = 30
 #: How wide slices without numbers are.
 _SLICE: Final = 200
 #: How wide the text below a picture of the gain is.
@@ -118,7 +120,7 @@ def _matrix(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[
     for line, label in enumerate(labels):
         items.append(Text(x=x, y=bottom + 18 + 16 * line, text=label, role="faint", anchor="start"))
     end = x + max(map(width_of, labels))
-    bar, right = scale_bar(right + 14, y, bottom - y, look)
+    bar, right = scale_bar(right + 14, y, bottom - y, look, pixels=max(weights.shape) > MOST_CELLS)
     items += bar
     if isinstance(kernel, Deformable):  # what it does to a frequency differs from place to place
         return items, max(right + PAD, wide, end + PAD), bottom + 18 * len(labels) + PAD
@@ -151,6 +153,9 @@ def _weights(weights: Floats, x: float, y: float, look: Look) -> tuple[list[Any]
             own = Look.of(taps, numbers=look.factor > 0)
             scales.append(f"{axis}{own.scale}")
             items += heat(taps, left, top, size, own, lambda r, c, axis=axis: f"{axis}[{r + c}]")
+        if size > _NAMED:
+            for axis, left, top in (("x", size - 9, size / 2 + 5), ("y", size / 2, size - 5)):
+                items.append(Text(x=x + left, y=y + top, text=axis, size=13, role="faint"))
         x, y = x + size + _GAP, y + size + _GAP
     items += heat(weights, x, y, size, look, lambda r, c: f"w[{r}, {c}]")
     product = f"the product of {' and '.join(scales)}" if scales else ""
@@ -210,7 +215,9 @@ def _side_by_side(
             Text(x=max(middle, x + width_of(label) / 2), y=down + sides[0] * size + 18, text=label, role="faint")
         )
     bottom = y + math.ceil(len(matrices) / per_row) * (sides[0] * size + 40)
-    bar, right = scale_bar(PAD + min(len(matrices), per_row) * wide - 10, y, sides[0] * size, look)
+    bar, right = scale_bar(
+        PAD + min(len(matrices), per_row) * wide - 10, y, sides[0] * size, look, pixels=longest > MOST_CELLS
+    )
     items += [*bar, Text(x=PAD, y=bottom + 2, text=look.label, role="faint", anchor="start")]
     return items, max(right + PAD, widest), bottom + 6 + PAD
 

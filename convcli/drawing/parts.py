@@ -219,13 +219,16 @@ def heat_pixels(weights: Floats, peak: float) -> Floats:
     return pixels
 
 
-def scale_bar(x: float, y: float, h: float, look: Look) -> tuple[list[Any], float]:
-    """The scale of the diverging map as far as there are numbers, and where it ends at the right."""
+def scale_bar(x: float, y: float, h: float, look: Look, *, pixels: bool = False) -> tuple[list[Any], float]:
+    """The scale of the diverging map as far as there are numbers, and where it ends at the right.
+
+    That of `pixels` is on white, as they are, on any paper.
+    """
     low, high = look.signs
     if low == high:
         return [], x
     steps, w = 24, 10
-    items: list[Any] = []
+    items: list[Any] = [Box(x=x, y=y, w=w, h=h, fill="white")] * pixels
     for k in range(steps):
         role, opacity = signed(high - (high - low) * (k + 0.5) / steps, 1)
         items.append(Box(x=x, y=y + h * k / steps, w=w, h=h / steps + 0.3, fill=role, opacity=opacity))

@@ -159,7 +159,7 @@ def _compared(kernel: Kernel, both: Sequence[Any], change: Floats, peak: float, 
     ]  # fmt: skip
     for place, panel in enumerate(panels):
         items += _panel(panel, PAD + place * (w + _GAP), top, w, high)
-    bar, right = scale_bar(PAD + 3 * (w + _GAP), top + 6, high - 12, Look(peak=peak))
+    bar, right = scale_bar(PAD + 3 * (w + _GAP), top + 6, high - 12, Look(peak=peak), pixels=True)
     about = f"{kernel.about} Before, after, and the difference of each pixel's mean in 255ths; {remark}."
     return Scene(
         width=max(right + PAD, wide), height=math.ceil(top + high + _LINE + 8), items=(*items, *bar),

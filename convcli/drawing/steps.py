@@ -22,6 +22,7 @@ CELL, CELL_WITH_NUMBERS = 34.0, 44.0
 #: Seconds of a step, without and with numbers.
 SECONDS, SECONDS_WITH_NUMBERS = 0.6, 0.9
 _BETWEEN: Final = 22  # two channels
+_PALE: Final = 0.35  # the opacity of taps of weight 0
 
 
 def figure(
@@ -52,7 +53,9 @@ class _Steps:
             first = self.motion.first
             last = first + len(self.motion.weights) - 1
             which = f"channel {last}" if last == first else f"channels {first} to {last}"
-            lines.append(f"filter {self.motion.filter} of {kernel.channels[1]}, which reads {which}")
+            one = kernel.channels[1] == 1
+            name = "its filter" if one else f"filter {self.motion.filter} of 0 to {kernel.channels[1] - 1}"
+            lines.append(f"{name} reads {which}")
         heads, top, wide = header(name, lines)
         self.x0, self.y0 = float(PAD), top + 26
         self.high = self.motion.strips[0].span * self.cell
@@ -188,39 +191,38 @@ class _Steps:
         return items
 
     def _taps(self) -> list[Any]:
-        """The taps over each channel, as groups that move."""
+        """The taps over each channel, as groups that move: deformable ones each by itself."""
         items: list[Any] = []
-        size = self.cell
-        gaps = [window.dilation for window in self.motion.windows]
+        size, deformed = self.cell, bool(self.motion.deformed)
+        gaps = [0, 0] if deformed else [window.dilation for window in self.motion.windows]
         (high, wide), kernels = self.motion.span(), self.motion.weights
         for plane, top in self._planes():
-            moves = [[(x * size, y * size) for x, y in places] for places in self.motion.moves(plane)]
+            moves = [tuple((x * size, y * size) for x, y in places) for places in self.motion.moves(plane)]
             turned = kernels[plane, ::-1, ::-1] if self.motion.transposed else kernels[plane]
-            taps: list[list[Any]] = []
-            for (r, c), weight in np.ndenumerate(turned):
-                x = self.x0 + (0 if self.motion.deformed else c * gaps[1] * size)
-                y = top + (0 if self.motion.deformed else r * gaps[0] * size)
-                tap: list[Any] = [cell(x, y, size, fill="tap", stroke="tapline", opacity=0.92)]
-                if self.motion.deformed:  # they may lie over each other, and across numbers
-                    note = f"tap {r}, {c}: weight {weight:.6g}"
-                    look: dict[str, Any] = {
-                        "r": size * 0.28,
-                        "fill": "tap",
-                        "stroke": "tapline",
-                        "opacity": 0.7,
-                        "note": note,
-                    }
-                    tap = [Dot(x=x + size / 2, y=y + size / 2, **look)]
-                elif self.motion.values is not None:
-                    text = {"text": number(weight), "size": max(8, size * 0.24), "anchor": "end", "role": "tapline"}
-                    tap.append(Text(x=x + size - 4, y=y + size - 4.5, bold=True, **text))  # type: ignore[arg-type]
-                taps.append(tap)
-            if self.motion.deformed:
-                items += [Group(items=tuple(tap), moves=tuple(places)) for tap, places in zip(taps, moves, strict=True)]
+            places = ((self.x0 + c * gaps[1] * size, top + r * gaps[0] * size) for r, c in np.ndindex(turned.shape))
+            taps = [self._tap(*place, *one) for place, one in zip(places, np.ndenumerate(turned), strict=True)]
+            if deformed:
+                items += [Group(items=tuple(tap), moves=own) for tap, own in zip(taps, moves, strict=True)]
                 continue
             hull = Box(x=self.x0, y=top, w=wide * size, h=high * size, stroke="tapline", width=2, radius=4)
-            items.append(Group(items=(*(part for tap in taps for part in tap), hull), moves=tuple(moves[0])))
+            items.append(Group(items=(*(part for tap in taps for part in tap), hull), moves=moves[0]))
         return items
+
+    def _tap(self, x: float, y: float, at: tuple[int, ...], weight: float) -> list[Any]:
+        """A tap on the cell at (x, y): those of weight 0 are pale, or of deformable kernels rings."""
+        size, note = self.cell, f"tap {at[0]}, {at[1]}: weight {weight:.6g}"
+        if self.motion.deformed:  # they may lie over each other, and across numbers
+            fill, half = "tap" if weight else "", size / 2
+            return [
+                Dot(x=x + half, y=y + half, r=size * 0.28, fill=fill, stroke="tapline", opacity=0.7, note=note)
+            ]  # fmt: skip
+        if self.motion.values is None:
+            return [cell(x, y, size, fill="tap", stroke="tapline", opacity=0.92 if weight else _PALE)]
+        small = max(8, size * 0.24)
+        number = Text(
+            x=x + size - 4, y=y + size - 4.5, text=brief(weight), size=small, anchor="end", role="tapline", bold=True
+        )
+        return [cell(x, y, size, fill="tap", stroke="tapline", opacity=0.92), number]
 
     def _marks(self) -> list[Any]:
         """The frame around the output of the step."""
@@ -242,6 +244,8 @@ class _Steps:
             words.append("dots: taps, which lie between samples and mix these bilinearly")
             if any(strip.left_out() for strip in self.motion.strips):
                 words.append("three points: rows or columns that no tap reads are left out")
+        if not self.motion.weights.all() and (self.motion.deformed or self.motion.values is None):
+            words.append("rings: taps of weight 0" if self.motion.deformed else "pale taps: weights of 0")
         if self.motion.masked and self.motion.values is not None:
             words.append("what they read is multiplied by the mask before it is weighed")
         items = [
