@@ -49,7 +49,8 @@ def option(line: list[str], error: click.NoSuchOption, group: click.Group) -> St
     if step := _kernel(line, place, word, "".join(behind[:1])):
         return step
     near = closest(typed, own)
-    if not near and (row := lookup(word, words.OPTIONS)):
+    row = lookup(word, words.OPTIONS)
+    if not near and row and (not row.answer.startswith("-") or row.answer.split()[0] in own):
         return row.note, line
     return (f"did you mean {near}?", [*line[:place], near + equals + value, *line[place + 1 :]]) if near else None
 

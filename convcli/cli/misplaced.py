@@ -65,6 +65,16 @@ def extra(line: list[str]) -> Step | None:
     return None
 
 
+def with_kernels(line: list[str]) -> Step | None:
+    """A line of draw whose kernels are words beside the picture."""
+    figure, picture, *others = [*_plain(line), "", ""][: max(len(_plain(line)), 2)]
+    kernels = [kernel_meant(word) for word in others] or ["sharpen"]
+    if not picture or None in kernels:
+        return None
+    chain = [argument for kernel in kernels for argument in ("-k", str(kernel))]
+    return "each kernel has its -k", ["draw", figure, picture, *chain, *line[1 + len(_plain(line)) :]]
+
+
 def _sheet(line: list[str]) -> Step | None:
     """The line that draws what the kernels of another make of its picture."""
     words = _plain(line)
@@ -88,6 +98,9 @@ def figure(line: list[str], group: click.Group) -> Step | None:
     if row is None and (not near or kernel_meant(word)):
         return None
     answer = row.answer.split() if row else ["draw", near]
+    if "--draw" in answer and "-o" in rest[:-1]:  # the file is that of the drawing
+        place = rest.index("-o")
+        answer, rest = [*answer[:-1], rest[place + 1]], [*rest[:place], *rest[place + 2 :]]
     if rest[:1] and answer[0] == "draw" and len(answer) > 2 and not rest[0].startswith("-"):
         answer = answer[:2] if kernel_meant(rest[0]) else answer
     return row.note if row else f"did you mean {near}?", [*answer, *rest]

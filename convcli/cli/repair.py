@@ -24,6 +24,7 @@ from convcli.cli.misplaced import (
     picture_for_kernel,
     to_file,
     with_kernel,
+    with_kernels,
     with_output,
 )
 from convcli.cli.problems import NowhereError, StrayError, kernel_meant, kernel_places, problem_of, stray
@@ -132,6 +133,8 @@ def _missing(line: list[str], error: click.MissingParameter) -> tuple[str, list[
         return ("two are compared", [*line, other]) if os.path.isfile(other) else ("two are compared", line)
     if option == "output" and line[0] == "import":
         return "-o says where to", [*line, "-o", f"{PurePath(line[1]).stem}.yaml"]
+    if option == "kernels" and line[0] == "draw":
+        return with_kernels(line)
     if option not in ("kernels", "output") or line[0] != "apply":
         return None
     inputs = _parsed(line, error).get("inputs") or ()
@@ -174,9 +177,10 @@ def _kernel_step(line: list[str], group: click.Group) -> tuple[str, list[str]] |
             if line[0] == "compare" and (step := layer(line, place)):
                 return step
             several = [kernel_meant(part) for part in re.split(r"\s*[,+|]\s*", source)]
-            if len(several) > 1 and None not in several and line[0] in ("apply", "compare"):
+            behind = line[place - 1] in ("-k", "--kernel")
+            if len(several) > 1 and None not in several and (behind or line[0] == "compare"):
                 chain = [part for kernel in several for part in ("-k", str(kernel))][1:]
-                chain = chain if line[0] == "apply" else chain[::2]
+                chain = chain if behind else chain[::2]
                 return "each kernel stands alone", [*line[:place], *chain, *line[place + 1 :]]
             right = kernel_meant(source)
             if right == source:

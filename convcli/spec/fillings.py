@@ -129,6 +129,8 @@ FILLINGS: dict[str, Callable[[str], str | None]] = {
     "grey": lambda value: "grey" if value.lower() in ("gray", "grey", "lineargray", "luma") else None,
     "border": _border,
     "number": _number,
+    "inverse": lambda value: f"{1 / float(number):.3g}" if (number := _number(value)) and float(number) else None,
+    "across": lambda value: number[1] if (number := re.fullmatch(r"(\d{2,})(?:x\d+)?(?:px)?", value)) else None,
     "sizes": _sizes,
     "padding": lambda value: {"full": None, "none": "valid", "SAME": "same_upper"}.get(value, _sizes(value)),
     "kernel": lambda value: row.answer if (row := lookup(value, KERNELS)) else value,

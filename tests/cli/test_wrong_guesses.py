@@ -281,6 +281,17 @@ GUESSES = {
     "apply f.npy -k box -o g.npy -a_nodata -9999": "apply f.npy -k box -o g.npy --nodata -9999",
     "apply f.npy -k box -o g.npy --channels-first": "apply f.npy -k box -o g.npy --layout chw",
     "apply f.npy -k slope -o g.npy": "apply f.npy -k gradient -o g.npy",
+    # figures for slides
+    "draw sheet a.jpg -k sharpen,sobel -o s.png": "draw sheet a.jpg -k sharpen -k sobel -o s.png",
+    "draw sheet a.jpg sharpen edges -o s.png": "draw sheet a.jpg -k sharpen -k sobel -o s.png",
+    "draw field a.jpg -o s.png": "draw field a.jpg -k sharpen -o s.png",
+    "draw kernel sharpen --dark -o k.svg": "draw kernel sharpen --theme dark -o k.svg",
+    "draw kernel sharpen --theme white -o k.svg": "draw kernel sharpen --theme light -o k.svg",
+    "draw kernel sharpen --size 800x600 -o k.png": "draw kernel sharpen --width 800 -o k.png",
+    "draw kernel sharpen --caption Taps -o k.svg": "draw kernel sharpen --title Taps -o k.svg",
+    "draw steps sharpen --fps 2 -o s.gif": "draw steps sharpen --seconds 0.5 -o s.gif",
+    "draw steps sharpen --frames 3 -o s.png": "draw steps sharpen --frame 3 -o s.png",
+    "draw costs -o c.svg": "compare --draw c.svg",
     # where a drawing goes
     "draw steps box": "draw steps box -o steps.svg",
     "draw box": "draw box -o kernel.svg",
