@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from convcli.engine.facts import Facts
     from convcli.engine.memory import by_planes, results, scratch, scratch_space
     from convcli.engine.sink import Sink, Storage, rounding
-    from convcli.engine.stamps import stamp, tiled_call
+    from convcli.engine.stamps import are_apart, stamp, stamp_apart, tiled_call
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
     from convcli.engine.totals import Total
@@ -60,6 +60,7 @@ __all__ = [
     "Total",
     "algorithm_for",
     "algorithm_of_bank",
+    "are_apart",
     "band_rows",
     "bank_call",
     "bank_cuts",
@@ -90,6 +91,7 @@ __all__ = [
     "scratch_space",
     "settled",
     "stamp",
+    "stamp_apart",
     "sum_pairs",
     "tiled_call",
     "whole_cuts",
@@ -117,7 +119,7 @@ __getattr__ = lazily(
         "engine.facts": "Facts",
         "engine.memory": "by_planes results scratch scratch_space",
         "engine.sink": "Sink Storage rounding",
-        "engine.stamps": "stamp tiled_call",
+        "engine.stamps": "are_apart stamp stamp_apart tiled_call",
         "engine.threads": "Cuts",
         "engine.tiles": "Tile Tiling",
         "engine.totals": "Total",

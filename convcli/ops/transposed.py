@@ -245,6 +245,8 @@ class Transposed(Kernel):
         self, weights: Floats, windows: Sequence[Scatter], channels: int
     ) -> Callable[[Tile, Facts, Floats | None], Floats]:
         """What makes the outputs of a tile, every channel alone."""
+        if engine.are_apart(windows):
+            return lambda tile, facts, into: engine.stamp_apart(tile, windows, channels, weights, into)
         ones = (1,) * len(windows)
 
         def stamped(tile: Tile, facts: Facts, into: Floats | None) -> Floats:

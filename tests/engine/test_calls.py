@@ -22,6 +22,7 @@ KERNELS: dict[str, dict[str, Any]] = {
     "large": {"weights": RNG.standard_normal((11, 11)) / 50},
     "transformed": {"weights": RNG.standard_normal((15, 12)) / 50},
     "dilated": {"weights": RNG.standard_normal((3, 3)), "dilation": [2, 3]},
+    "far": {"weights": RNG.standard_normal((3, 3)), "dilation": [9, 11]},
     "strided": {"weights": RNG.standard_normal((3, 3)), "stride": [2, 3]},
     "padded": {"weights": RNG.standard_normal((5, 5)), "padding": [1, 2]},
     "even": {"weights": RNG.standard_normal((4, 2))},

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import convcli
 from convcli.engine import memory
@@ -39,10 +40,29 @@ def applied(fields: dict[str, Any], x: Any, layout: str | None = None, *, algori
 
 def test_dilated_kernels_multiply_no_zeros(filtered: Counter[str]) -> None:
     x = np.ones((600, 500), np.float32)
-    applied({"weights": np.ones((3, 3)), "dilation": 16}, x)
+    applied({"weights": np.ones((6, 3)), "dilation": 8}, x)
     # One class of rows per phase and band; beyond the outputs only the columns of the halo are computed.
-    assert filtered["products"] <= 9 * (1 + 32 / 500) * (1 + 2 * 2 * 16 / 150) * x.size
-    assert filtered["calls"] == 16 * 4
+    assert filtered["products"] <= 18 * (1 + 16 / 500) * (1 + 2 * 5 * 8 / 150) * x.size
+    assert filtered["calls"] == 8 * 4
+
+
+@pytest.mark.parametrize(("shape", "nonzero"), [((300, 400), 9), ((900, 1000, 3), 9), ((300, 400), 4)])
+def test_few_taps_far_apart_are_a_multiply_add_each(
+    shape: tuple[int, ...], nonzero: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cv2
+
+    added, add = [], cv2.scaleAdd
+    monkeypatch.setattr(cv2, "scaleAdd", lambda part, *others: added.append(part.size) or add(part, *others))
+    taps = np.zeros(9)
+    taps[:nonzero] = np.arange(1, nonzero + 1) / 45
+    x = np.random.default_rng(6).random(shape, dtype=np.float32)
+    y = applied({"weights": taps.reshape(3, 3), "dilation": 13, "border": "zero"}, x)
+    assert sum(added) == (nonzero - 1) * x.size
+    weights = taps.reshape(3, 3, *[1] * (x.ndim - 2))
+    spread = np.zeros((27, 27, *weights.shape[2:]))
+    spread[::13, ::13] = weights
+    assert np.abs(y - ndimage.correlate(x.astype(np.float64), spread, mode="constant")).max() <= 1e-5
 
 
 def test_strided_kernels_read_only_wanted_rows(filtered: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine.channel import whole
-from convcli.engine.channel.choice import SUMMED, plan_for, spread
+from convcli.engine.channel import shifted, whole
+from convcli.engine.channel.choice import SUMMED, plan_for, plan_strided, spread
 from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.channel.factors import factorise
 from convcli.engine.geometry import Gather
@@ -21,7 +21,7 @@ from convcli.engine.processor import processor
 
 if TYPE_CHECKING:
     from convcli.engine.channel.whole import Filter
-    from convcli.engine.dtypes import Array, Call, Floats, Signature
+    from convcli.engine.dtypes import Array, Call, DTypeLike, Floats, Signature
     from convcli.engine.geometry import Window
 
 #: The longest side of a picture whose matrices of taps and border stay in the cache, and nanoseconds for their calls.
@@ -77,11 +77,11 @@ def _cost_of_matrices(x: Signature, rank: int, windows: Sequence[Window]) -> flo
 
 def _native_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
     """Integers from integers, as rounded floats would be: their means, and bytes by few taps that are integers."""
-    plain = whole.fits(x.shape, taps.shape, windows, border, parts=False) and whole.is_same_size(x.shape, windows)
+    plain = whole.fits(x.shape, taps.shape, windows, border, parts=False)
     if not plain or max(window.dilation for window in windows) > 1:
         return None
-    samples = math.prod(x.shape)
-    if whole.blurs(taps, x.dtype, x.algorithm):
+    samples, same = math.prod(x.shape), whole.is_same_size(x.shape, windows)
+    if same and whole.blurs(taps, x.dtype, x.algorithm):
         blur = whole.blur_filter(taps, windows, border)
         return PlainCall(blur, x.shape) if is_call(whole.BLURRING * samples) else None
     if x.dtype != np.uint8 or not whole.bears_bytes(taps) or (x.exact and not whole.are_integers(taps)):
@@ -89,11 +89,15 @@ def _native_call(x: Signature, taps: Floats, windows: Sequence[Window], border: 
     plan = plan_for(taps, x.shape, algorithm=x.algorithm, calls=True, native=True)
     if not plan.native or not is_call(plan.cost * samples):
         return None
-    return PlainCall(whole.filter_of(plan, taps, windows, border), x.shape)
+    call = PlainCall(whole.filter_of(plan, taps, windows, border), x.shape)
+    return call if same else _some_of(call, x.shape, x.dtype, windows)
 
 
 def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> tuple[float, Call] | None:
     """A call of OpenCV's filters and its nanoseconds; None where bands are faster."""
+    if shifted.fits(x, taps, windows) and x.algorithm is None:
+        cost = shifted.cost(taps) * math.prod(x.shape)
+        return (cost, shifted.shifted_call(x, taps, windows, border)) if is_call(cost) else None
     together = spread(taps, [window.dilation for window in windows])
     if together is None or not whole.fits(x.shape, together.shape, windows, border, parts=False):
         return None
@@ -103,26 +107,31 @@ def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border
         cost = whole.HALVED * samples
         return (cost, _called(x, shape, whole.halving_filter(border))) if is_call(cost) else None
     plan = plan_for(taps, x.shape, algorithm=x.algorithm, integers=x.dtype in SUMMED, calls=True)
-    # Of a strided kernel only some results are wanted, which bands make alone.
-    unwanted = 1 if max(window.stride for window in windows) == 1 else 2
-    cost = unwanted * plan.cost * samples
+    # Of a strided kernel only some results are wanted, which bands may make alone.
+    steps, gaps = zip(*((window.stride, window.dilation) for window in windows), strict=True)
+    banded = plan_strided(taps, steps, gaps, x.algorithm)
+    same = max(steps) == 1 or (banded is not None and banded.algorithm in ("direct", "passes"))
+    cost = (1 if same else 2) * plan.cost * samples
     if not plan.call or not is_call(cost):
         return None
     as_read = x.dtype == x.work or (plan.algorithm == "sums" and x.dtype in SUMMED)
-    filtered = whole.filter_of(plan, taps, windows, border)
-    if shape == x.shape:
-        return cost, _called(x, shape, filtered, as_read=as_read)
+    filtered = whole.filter_of(plan, taps, windows, border, finite=x.dtype.kind != "f")
     full = _called(x, x.shape, filtered, as_read=as_read)
+    return cost, full if shape == x.shape else _some_of(full, x.shape, x.work, windows)
+
+
+def _some_of(full: Call, shape: tuple[int, ...], dtype: DTypeLike, windows: Sequence[Window]) -> Call:
+    """Of all results, of a `shape`, those that a stride leaves."""
     steps = tuple(slice(0, (window.length - 1) * window.stride + 1, window.stride) for window in windows)
 
     def call(picture: Array, out: Array | None) -> Array:
-        y = full(picture, scratch("full", x.shape, x.work))[steps]
+        y = full(picture, scratch("all", shape, dtype))[steps]
         if out is None:
             return y
         np.copyto(out, y)
         return out
 
-    return cost, call
+    return call
 
 
 def _called(x: Signature, shape: tuple[int, ...], filtered: Filter, *, as_read: bool = False) -> Call:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine.channel import fused, phases, whole
+from convcli.engine.channel import fused, phases, shifted, whole
 from convcli.engine.channel.choice import SUMMED, plan_for, plan_strided, spread
 from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import direct, one_channel, opencv_layout
@@ -107,6 +107,8 @@ def whole_cuts(work: Correlation) -> Cuts | None:
         return Cuts.joined(joined) if len(joined) == len(parts) else None
     if any(window.stride > 1 for window in work.windows):
         return _strided(work)
+    if shifted.fits(x, taps, work.windows) and work.constraints.algorithm is None:
+        return shifted.shifted(work)
     together = spread(taps, [window.dilation for window in work.windows])
     return None if together is None else _plain(work.by(together))
 

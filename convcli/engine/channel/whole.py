@@ -92,11 +92,12 @@ def is_same_size(shape: Sequence[int], windows: Sequence[Window]) -> bool:
     return all(window.length == n and window.stride == 1 for window, n in zip(windows, shape, strict=False))
 
 
-def filter_of(plan: Plan, taps: Floats, windows: Sequence[Window], border: str) -> Filter:
-    """The calls of OpenCV that `plan`, one that has such, is made of."""
+def filter_of(plan: Plan, taps: Floats, windows: Sequence[Window], border: str, *, finite: bool = False) -> Filter:
+    """The calls of OpenCV that `plan`, one that has such, is made of, on samples that are `finite` and of like size, or
+    that have to be looked at."""
     if plan.algorithm == "sums":
         return _sums_filter(taps, windows, border)
-    if plan.algorithm == "fourier":
+    if plan.algorithm == "fourier" and not finite:
         return _transformed_filter(taps, windows, border)
     factors = factorise(taps) if plan.algorithm == "passes" else None
     if factors is None:
