@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -223,23 +223,32 @@ def warp(name: str, height: int, width: int, channels: int, dtype: str) -> Made:
 
 
 def chain(layers: Sequence[Layer]) -> Made:
-    """Layers one after the other, each given what the last one returned, beside one model of onnxruntime's.
+    """A network of layers with biases, and relu between them, beside one model of onnxruntime's.
 
-    What lies between convolutions (activations, biases) is left out on both sides. Errors of the layers add up: results
-    may be ten times as far apart as those of one.
+    Errors of the layers add up: results may be ten times as far apart as those of one.
     """
     planes = noise(layers[0].inputs, *layers[0].size)
     last = layers[0].last
     x = np.ascontiguousarray(np.moveaxis(planes, 0, -1)) if last else planes
-    kernels = [(convcli.load(one.fields()), one.layout) for one in layers]
+    items, nodes = [], []
+    for one in layers:
+        kind = "transposed" if one.transposed else "depthwise" if one.groups > 1 else "dense"
+        bias = weights(one.outputs)
+        items.append({
+            kind: 1 if kind == "depthwise" else one.outputs, "kernel_size": one.taps, "stride": one.stride,
+            "dilation": one.dilation, "padding": one.padding, "weights": one.weights(), "bias": bias,
+            "activation": "relu",
+        })  # fmt: skip
+        node = one.node()
+        nodes += [replace(node, constants=[*node.constants, bias]), peers.Node(op="Relu")]
+    items[-1]["activation"] = "none"
+    height, width = layers[0].size
+    network = convcli.load({"input": f"{height}x{width}x{layers[0].inputs}", "layers": items})
 
     def run() -> Array:
-        y = x
-        for kernel, layout in kernels:
-            y = kernel.apply(y, layout)
-        return y
+        return network.apply(x, layers[0].layout)
 
-    file = peers.model([one.node() for one in layers], [planes[None]])
+    file = peers.model(nodes[:-1], [planes[None]])
     runs: dict[str, Callable[[], object] | str] = {
         US: run, "onnxruntime": peers.onnx_run(file, [planes[None]]), "cv2.dnn": peers.dnn_run(file, planes[None])
     }  # fmt: skip

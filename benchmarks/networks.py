@@ -1,4 +1,4 @@
-"""Real networks beside onnxruntime: their convolutions as a sequence, and whole, where their weights are.
+"""Real networks beside onnxruntime, as convcli.load makes them: of random weights, and of their own where these are.
 
 Weights are not part of the project: `--networks FOLDER` names a folder that has the files of `WHOLE`.
 """
@@ -97,7 +97,7 @@ def scenarios(folder: Path | None) -> Iterator[Scenario]:
             layout = "channels last" if last else "planes"
             layers = [replace(layer, last=last) for layer in one.layers()]
             yield Scenario(
-                section="networks", name=one.name, conditions=f"convolutions, {extent}, {layout}", goals=(GOAL,),
+                section="networks", name=one.name, conditions=f"random weights, {extent}, {layout}", goals=(GOAL,),
                 make=partial(_sequence, layers), quick=one.quick and not last, rounds=9, patience=2,
             )  # fmt: skip
         if one.name in WHOLE:

@@ -35,7 +35,7 @@ P = ParamSpec("P")
 
 #: Bytes of a picture in memory that is worth being filtered in steps.
 IN_STEPS: Final = 1 << 22
-#: Bytes of a network's maps that are worth it.
+#: Bytes of a network's maps that are worth it: of fewer, layers are computed together (`networks.runnable`).
 MAPS_IN_STEPS: Final = 1 << 26
 #: Bytes that the rows of one step take in all arrays that are made on the way.
 _STEP_BYTES: Final = 1 << 22

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 else:
     np = late("numpy")
 
+#: Bytes of maps, at a time, up to which they may be there whole.
+WHOLE_BYTES = 1 << 26
 #: Bytes of a number between layers.
 ITEM_BYTES = 4
 
@@ -116,7 +118,12 @@ class NetworkKernel(Kernel):
             raise ShapeError(f"on {size[1]}x{size[0]} pixels: {error.fact}", place=error.place, hint=hint) from error
 
     def together(self, size: Sequence[int]) -> dict[int, Together]:
-        """The layers that are computed together on an input of this size (height, width last), by the last of them."""
+        """The layers that are computed together on an input of this size (height, width last), by the last of them.
+
+        None where maps are large: a stretch takes all of a map, and so of what it is made of, which goes in bands then.
+        """
+        if self.map_bytes(size) > WHOLE_BYTES and not self.sees_all:
+            return {}
         layers = self.on(size[-2:]).layers
         shared: stretches.Shared = self.remembered("together", dict)
         return self.remembered(("together", tuple(size[-2:])), lambda: stretches.plan(layers, shared))

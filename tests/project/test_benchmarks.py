@@ -255,7 +255,7 @@ def test_functions_are_called_again_until_a_turn_is_long_enough(monkeypatch: pyt
     [
         (["--quick", "--only", "^start-up: --h", "--repeat", "1", "--svg", "c.svg", "--json", "f.json"], 0, "click"),
         (["--list", "--only", "^batch"], 0, "batch: 200 JPEGs"),
-        (["--list", "--as-avx2", "--only", "^networks: IRCNN"], 0, "IRCNN, convolutions"),
+        (["--list", "--as-avx2", "--only", "^networks: IRCNN"], 0, "IRCNN, random weights"),
         (["--only", "no such thing"], 2, "see --list"),
         (["--only", "("], 2, "--only"),
         (["--no-run"], 2, "--json"),

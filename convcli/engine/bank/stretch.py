@@ -38,6 +38,8 @@ _SINGLE, _MAPPED = 0.05, 0.25
 COPIED: Final = 0.5
 #: The same for a bias and an activation of a layer at a time, for a weight that comes from memory, and for its calls.
 _BENT, _FETCHED, _CALLS = 0.2, 1.0, 100_000
+#: The same for a sample of a column whose neighbours lie a stride apart.
+_APART = 0.8
 #: Nanoseconds of work that are worth threads of OpenCV's.
 _THREADS = 3e6
 #: The greatest result that may come: not far below what float32 holds.
@@ -168,6 +170,8 @@ def cost_alone(shape: Sequence[int], groups: int, grid: Grid, *, bent: bool) -> 
     """Nanoseconds that the same takes as a layer of its own, which is `bent` where it has a bias or an activation."""
     work = work_of(shape, groups, grid, planes=False)
     each = plan_bank(work).cost + bent * _BENT * shape[0]
+    if max(grid.stride) > 1 and groups == 1 and work.area > 1:
+        each += _APART * work.depth
     return each * math.prod(grid.lengths) + _FETCHED * math.prod(shape) + _CALLS
 
 
