@@ -237,7 +237,7 @@ class OneFile:
         )
         report = Report(
             input=self._job.input, output=self._job.output, status="done", dtype_out=str(pictures[0].dtype),
-            stages=pictures[0].stages, clipped_low=below / samples, clipped_high=above / samples, nonfinite=nonfinite,
+            stages=pictures[0].computed, clipped_low=below / samples, clipped_high=above / samples, nonfinite=nonfinite,
             range=pictures[0].output.mode, range_reason=pictures[0].output.reason,
             notes=tuple(dict.fromkeys((*self._entry.names, *notes))), **facts,
         )  # fmt: skip

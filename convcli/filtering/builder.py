@@ -70,11 +70,8 @@ def _built(picture: Picture, source: Node, opaque: Callable[[], bool]) -> Result
     builder = _Builder(picture, source)
     if picture.is_identity:
         return Copied(picture, [builder.source])
-    effect = picture.chain.effect
-    if effect and picture.is_like(builder.source.shape, builder.source.dtype):
-        place = parts.place_of(picture.chain, picture.stages, effect, picture.axes)
-        if place:
-            return _on_part(picture, builder.source, opaque, place)
+    if place := picture.place:
+        return _on_part(picture, builder.source, opaque, place)
     # What a border of zeros shows is transparent, too.
     zeros = any(kernel.border == "zero" and not as_network(kernel) for kernel in picture.chain.kernels)
     return builder.result(transparent=picture.has_alpha and (zeros or not opaque()))

@@ -54,7 +54,7 @@ class Effect:
             fact = f"a mask has rows and columns; the array has the axes {','.join(axes)}"
             raise ShapeError(fact, hint="leave --region and --where out")
         height, width = shape[-3:-1]
-        rows, columns = self.region.inside(height, width) if self.region else (slice(0, height), slice(0, width))
+        rows, columns = self._sides(height, width)
         if self.where is None:
             down, across = (line(n, one, self.feather) for n, one in ((height, rows), (width, columns)))
             node: Node = Rectangle(down, across)
@@ -65,25 +65,31 @@ class Effect:
         plane = _whole(node)
         return InMemory(np.broadcast_to(plane, (*shape[:-3], *plane.shape)))
 
-    def reaches(self, height: int, width: int) -> tuple[slice, slice]:
-        """The rows and columns in which a region's shares, soft edges included, are not 0."""
-        assert self.region is not None
-        rows, columns = (
-            np.flatnonzero(line(n, inside, self.feather))
-            for n, inside in zip((height, width), self.region.inside(height, width), strict=True)
-        )
-        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    def reaches(self, height: int, width: int) -> tuple[slice, slice] | None:
+        """The rows and columns in which a mask's shares, soft edges included, are not 0; None where all are 0."""
+        rows, columns = self._sides(height, width)
+        if self.where is not None:
+            shares = self._shares(height, width)[rows, columns]
+            if not shares.any():
+                return None
+            rows, columns = (_above_0(shares.max(axis=axis), one.start) for axis, one in ((1, rows), (0, columns)))
+        return _above_0(line(height, rows, self.feather)), _above_0(line(width, columns, self.feather))
 
     def within(self, rows: slice, columns: slice, height: int, width: int) -> Effect:
         """The same on some rows and columns of a picture of this size. Raises ShapeError where a mask doesn't fit."""
-        assert self.region is not None
-        down, across = self.region.inside(height, width)
-        region = Region(
-            width=across.stop - across.start, height=down.stop - down.start, x=across.start - columns.start,
-            y=down.start - rows.start,
-        )  # fmt: skip
+        region = self.region
+        if region:
+            down, across = region.inside(height, width)
+            region = Region(
+                width=across.stop - across.start, height=down.stop - down.start, x=across.start - columns.start,
+                y=down.start - rows.start,
+            )  # fmt: skip
         where = self.where and tensors.of_array(self._shares(height, width)[rows, columns])
         return replace(self, region=region, where=where)
+
+    def _sides(self, height: int, width: int) -> tuple[slice, slice]:
+        """The rows and columns of the region, or of all of a picture."""
+        return self.region.inside(height, width) if self.region else (slice(0, height), slice(0, width))
 
     def _shares(self, height: int, width: int) -> Array:
         assert self.where is not None
@@ -100,6 +106,12 @@ class Effect:
             inside, whole = np.zeros_like(inside), inside
             inside[rows, columns] = whole[rows, columns]
         return softened(inside, self.feather)
+
+
+def _above_0(shares: Array, first: int = 0) -> slice:
+    """From the first to the last of them, which count from `first`."""
+    places = np.flatnonzero(shares)
+    return slice(first + int(places[0]), first + int(places[-1]) + 1)
 
 
 def check(before: Sequence[int], after: Sequence[int], mode: str, *, linear: bool) -> None:

@@ -29,17 +29,19 @@ _MOST: Final = 0.9
 
 
 def place_of(chain: Chain, stages: Sequence[Stage], effect: Effect, axes: str) -> Place | None:
-    """The rows and columns of a picture that its samples in the region of `effect` follow from.
+    """The rows and columns of a picture that its samples in the mask of `effect` follow from.
 
     None where that is most of it, or it can't be told: of kernels that look at where they are, and of networks.
     """
     spatial = stages[0].size_in
-    if effect.region is None or axes != "yx" or any(stage.size_out != spatial for stage in stages):
+    if not effect.has_mask or axes != "yx" or any(stage.size_out != spatial for stage in stages):
         return None
     if any(as_network(kernel) or not kernel.bare.is_local for kernel in chain.kernels):
         return None
-    sides = []
-    for axis, inside in enumerate(effect.reaches(*spatial)):
+    sides, reaches = [], effect.reaches(*spatial)
+    if reaches is None:
+        return None
+    for axis, inside in enumerate(reaches):
         first, last = inside.start, inside.stop
         for kernel in reversed(chain.kernels):
             first, last = _read(kernel, axis, spatial, (first, last))

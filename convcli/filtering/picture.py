@@ -10,6 +10,7 @@ import numpy as np
 
 from convcli import streams
 from convcli.channels import Channels
+from convcli.engine.dtypes import work_dtype
 from convcli.engine.sink import Tally
 from convcli.errors import ShapeError
 from convcli.filtering.chain import Chain, Stage, as_network
@@ -19,10 +20,11 @@ from convcli.records import late, record
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import DTypeLike
-    from convcli.filtering import effect as effects, nodata
+    from convcli.filtering import effect as effects, nodata, part as parts
     from convcli.filtering.selection import Selection
 else:
     effects, nodata = late("convcli.filtering.effect"), late("convcli.filtering.nodata")
+    parts = late("convcli.filtering.part")
 
 #: What is said of a grey picture that goes to a filter bank for three channels.
 REPEATED = "a grey picture, filtered as three equal channels"
@@ -180,6 +182,24 @@ class Picture:
     def uses_alpha(self) -> bool:
         """Whether what is selected is made with alpha."""
         return bool(self._stored.alpha) and (self.treatment.background is not None or self.reads_premultiplied)
+
+    @property
+    def place(self) -> parts.Place | None:
+        """The rows and columns that are computed, where all others stay as they are; None where all are computed."""
+        divided = self.drops_alpha and self.reads_premultiplied
+        dtype = work_dtype(self.source_dtype) if divided else self.source_dtype
+        if not self.chain.effect or not self.is_like(self._enters, dtype):
+            return None
+        return parts.place_of(self.chain, self.stages, self.chain.effect, self.axes)
+
+    @property
+    def computed(self) -> tuple[Stage, ...]:
+        """The stages with the multiply-accumulates of what is computed."""
+        if not (place := self.place):
+            return self.stages
+        size = tuple(side.stop - side.start for side in place)
+        computed = self.chain.stages(size, self.axes, self.entering[-1])
+        return tuple(replace(stage, macs=part.macs) for stage, part in zip(self.stages, computed, strict=True))
 
     def is_like(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> bool:
         """Whether samples of a source of this shape and dtype that stay as they are, are those of the result."""

@@ -15,6 +15,7 @@ from convcli.channels import Channels
 from convcli.errors import ConvcliError
 from convcli.filtering import Chain, Treatment, filter_pixels, paging, steps
 from convcli.filtering.effect import Effect, Region
+from convcli.filtering.picture import Outline, Picture
 from convcli.ops import tensors
 from tests.support import read, run, save
 
@@ -127,6 +128,32 @@ def test_a_part_is_filtered_as_all_of_it_is(
             whole = filter_pixels(x, chain, treatment, channels=Channels.of(channels))
         assert np.array_equal(part.array, whole.array), number
         assert (part.below, part.above, part.notes) == (whole.below, whole.above, whole.notes)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("feather", [0, 2])
+@pytest.mark.parametrize(
+    "spot", [(slice(20, 30), slice(40, 60)), (slice(0, 4), slice(0, 70)), (slice(59, 60), slice(0, 1))]
+)
+def test_what_a_mask_shows_alone_is_filtered(
+    spot: tuple[slice, slice], feather: float, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, mask = picture(dtype), np.zeros((60, 70), np.uint8)
+    mask[spot] = RNG.integers(1, 256, mask[spot].shape)
+    for kernels in (["gaussian:sigma=2", "sharpen"], ["box:size=3"]):
+        effect = Effect(where=tensors.of_array(mask), feather=feather, threshold=0.02, amount=0.7)
+        chain = Chain([convcli.load(kernel) for kernel in kernels], effect=effect)
+        outlined = Picture(Outline(shape=x.shape, dtype=x.dtype), chain)
+        place = outlined.place
+        assert place and not np.delete(mask, np.s_[place[0]], 0).any() and not np.delete(mask, np.s_[place[1]], 1).any()
+        pixels = (place[0].stop - place[0].start) * (place[1].stop - place[1].start)
+        for stage, whole in zip(outlined.computed, outlined.stages, strict=True):
+            assert stage.macs * 60 * 70 == whole.macs * pixels and stage.size_in == whole.size_in == (60, 70)
+        part = filter_pixels(x, chain).array
+        with monkeypatch.context() as patch:
+            patch.setattr("convcli.filtering.part.place_of", lambda *_: None)
+            whole_array = filter_pixels(x, chain).array
+        assert np.abs(part.astype(np.float64) - whole_array).max() <= (1e-6 if dtype == "float32" else 0)
 
 
 @pytest.mark.parametrize("text, rows, columns", [
