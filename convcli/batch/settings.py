@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from convcli.batch.names.finding import Places, identity
@@ -57,9 +58,16 @@ class Settings:
 
     def chain(self, format_out: str = "") -> Chain:
         """What runs on every picture and array that goes to a file of this format."""
-        to_array = format_out == "npy"
+        return self._chains[format_out == "npy"]
+
+    @cached_property
+    def _chains(self) -> Mapping[bool, Chain]:
+        """The chains whose results don't go to arrays, and do: kept, since many small files would each make theirs."""
         fields = {name: getattr(self, name) for name in ("depth", "effect", "nodata")}
-        return Chain(self.kernels, self.range, self.algorithm, to_array=to_array, **fields)
+        return {
+            to_array: Chain(self.kernels, self.range, self.algorithm, to_array=to_array, **fields)
+            for to_array in (False, True)
+        }
 
     def recorded(self, *, resumes: bool, version: str) -> Settings:
         """The same for a run that knows its work again, by its content, when it `resumes` another."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from convcli.engine.geometry import Gather
@@ -104,7 +105,7 @@ class Arithmetic(Placed):
         """As `sums`, without the effect."""
         return None
 
-    @property
+    @cached_property
     def sums_to_zero(self) -> bool:
         """Whether flat areas become 0, as edge detectors make of them."""
         return self.is_linear and self.sums is not None and not self.sums.any()

@@ -77,7 +77,10 @@ class Writer:
         def work(number: int) -> None:
             strips[number] = self._encoded(pieces[number])
 
-        run_all(work, range(len(pieces)))
+        if len(pieces) == 1:  # a small picture, whose threads would take longer to be asked
+            work(0)
+        else:
+            run_all(work, range(len(pieces)))
         for number in range(len(pieces)):
             self._join(strips[number])
 
