@@ -16,11 +16,11 @@ def table() -> Table:
     columns = (
         Column(key="format", title="Format"),
         Column(key="extensions", title="Extensions", wraps=True),
-        Column(key="written", title="Written", priority=4),
-        Column(key="depths", title="Depths", priority=1, wraps=True),
-        Column(key="channels", title="Channels", priority=2, wraps=True),
+        Column(key="written", title="Written", priority=1),
+        Column(key="depths", title="Depths", priority=2, wraps=True),
+        Column(key="channels", title="Channels", priority=3, wraps=True),
         Column(key="several", title="Several", priority=5),
-        Column(key="settings", title="Settings (-O)", priority=3, wraps=True),
+        Column(key="settings", title="Settings (-O)", priority=4, wraps=True),
     )
     return Table(columns=columns, rows=[_row(one) for one in FORMATS.values()])
 

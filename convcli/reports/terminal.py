@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 BAR_SHORTEST = 6
 BAR_LONGEST = 20
 
+#: Characters that a column which wraps is given at least.
+_LEAST_WRAPPED = 20
+
 
 def write(table: Table, format_: str, stream: TextIO) -> None:
     """`table` in `format_` on `stream`; "table" is plain text where the stream is no terminal."""
@@ -51,7 +54,7 @@ def _least_width(table: Table, columns: Sequence[Column]) -> int:
     for column in columns:
         cells = [column.title, *table.texts(column)]
         needed = max(len(cell) for cell in cells)
-        total += min(needed, 24) if column.wraps else needed
+        total += min(needed, _LEAST_WRAPPED) if column.wraps else needed
     return total + 2 * (len(columns) - 1)
 
 

@@ -226,8 +226,8 @@ def _file_named(name: str) -> Path:
             hint = f"-k {meant.answer if meant else base}:{value.removeprefix('sigma=')}"
         if os.path.isfile(name):
             hint = f"for the file of that name write ./{name}"
-        elif os.path.isfile(f"{name}.yaml"):
-            hint = f"for the file write {name}.yaml"
+        elif files := [name + ending for ending in (".yaml", *ARRAYS, *MATRICES) if os.path.isfile(name + ending)]:
+            hint = f"for the file write {files[0]}"
         raise KernelError(f"unknown kernel '{name}'", hint=hint)
     return folder() / f"{name}.yaml"
 

@@ -379,6 +379,17 @@ def test_no_hint_names_a_file_that_is_not_there(guess: str, pictures: Path, monk
     assert "hint" not in wrong.err and "no such file" in wrong.err, wrong.err
 
 
+@pytest.mark.parametrize("ending", [".yaml", ".npy", ".csv"])
+def test_a_file_without_its_ending(ending: str, here: Path) -> None:
+    Path("mine.yaml").write_text("weights: [[1]]\n")
+    Path("mine.csv").write_text("1\n")
+    np.save("mine.npy", np.ones((3, 3)))
+    for other in {".yaml", ".npy", ".csv"} - {ending}:
+        Path(f"mine{other}").unlink()
+    assert f"hint: for the file write mine{ending}\n" in run("show", "mine").err
+    assert run("show", f"mine{ending}").code == 0
+
+
 def test_every_brace_of_the_table_is_filled() -> None:
     every = {**vars(command_words), **vars(words)}
     tables = [value for name, value in every.items() if name.isupper() and isinstance(value, tuple)]
