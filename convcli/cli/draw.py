@@ -69,7 +69,8 @@ def _figure(name: str) -> Callable[[Callable[..., None]], click.Command]:
 def kernel(kernel: str, numbers: bool | None, columns: int | None, **options: Any) -> None:
     """Draw the weights of a kernel, its factors, its gain by frequency.
 
-    A filter bank is a grid of its filters; of a 3-D kernel there are slices, of a 1-D one stems.
+    A filter bank is a grid of its filters, a small one with its numbers; of a 3-D kernel there are slices, of a
+    1-D one stems.
 
     \b
     convcli draw kernel sharpen -o sharpen.svg

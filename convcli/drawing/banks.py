@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Filters that are drawn.
 MOST_FILTERS: Final = 1024
+#: Matrices that are drawn number by number, and taps along their sides, at most.
+_MATRICES, _TAPS = 24, 5
 _GAP: Final = 6
 _SIDE: Final = 64
 
@@ -32,7 +34,7 @@ def figure(kernel: Kernel, weights: Floats, *, title: str | None = None, columns
     zoom = max(2, min(20, round(_SIDE / max(high, wide))))
     columns = columns or max(1, round(math.sqrt(filters * 1.6 * high / wide)))
     size = "×".join(map(str, (*kernel.taps, inputs)))
-    lines = [f"{filters} filters of {size}, each scaled to its own largest weight", _meaning(inputs)]
+    lines = [f"{counted(filters)} of {size}, each scaled to its own largest weight", _meaning(inputs)]
     if len(shape) == 3:
         lines.append(f"the {shape[0]} slices along z one below the other")
     heads, top, width = header(heading(kernel, title), [*wrapped(kernel.about), *lines])
@@ -49,6 +51,22 @@ def figure(kernel: Kernel, weights: Floats, *, title: str | None = None, columns
         width=width, height=top + rows * (high * zoom + _GAP) - _GAP + PAD, items=tuple(items),
         title=f"Filters of {heading(kernel, title)}", about=f"{kernel.about} {'; '.join(lines)}.".strip(),
     )  # fmt: skip
+
+
+def counted(filters: int) -> str:
+    return "1 filter" if filters == 1 else f"{filters} filters"
+
+
+def matrices(weights: Floats, groups: int) -> dict[str, tuple[str, Floats]]:
+    """The weights of a small bank by filter and channel, with how notes on their cells begin; none of a large one."""
+    filters, inputs = weights.shape[:2]
+    if filters * inputs > _MATRICES or max(weights.shape[2:]) > _TAPS or weights.ndim > 4:
+        return {}
+    return {
+        f"filter {k}, channel {k * groups // filters * inputs + c}": (f"w[{k}, {c}, ", one.reshape(-1, one.shape[-1]))
+        for k, filter in enumerate(weights)
+        for c, one in enumerate(filter)
+    }
 
 
 def _meaning(inputs: int) -> str:

@@ -39,7 +39,8 @@ def kernel(
     **look: Unpack[Look],
 ) -> Drawing:  # fmt: skip
     """A kernel's weights, in any form that `load` takes: a map with numbers (to 15 taps a side unless asked for),
-    factors and gain; a bank as a grid of so many `columns`; slices of a 3-D kernel; stems of a 1-D one.
+    factors and gain; a small bank alike, another as a grid of so many `columns`; slices of a 3-D kernel; stems of a
+    1-D one.
 
     `title` is written above, "" nothing; `look` is `theme`, `scale` or `width` of a `Drawing`.
     """

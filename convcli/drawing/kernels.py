@@ -45,6 +45,7 @@ _LABELS: Final = 15
 _NAMED: Final = 30
 #: How wide slices without numbers are.
 _SLICE: Final = 200
+_ACROSS: Final = 900
 #: How wide the text below a picture of the gain is.
 _TEXT: Final = 250
 
@@ -59,12 +60,15 @@ def figure(
     if isinstance(kernel, Combined):
         return _combined(kernel, heading(kernel, title), numbers is not False)
     weights = kernel.dense_weights()
-    if kernel.channels and numbers:
+    small = banks.matrices(weights, getattr(kernel, "groups", 1)) if kernel.channels and not columns else {}
+    if kernel.channels and numbers and not small:
         raise UsageError(
-            "numbers are written into the cells of a kernel; this is a bank of them", hint="leave them out"
+            "numbers are written into the cells of a kernel or of few; this is a bank", hint="leave them out"
         )
     if not kernel.channels and columns:
         raise UsageError(f"columns are those of a filter bank; kernel '{kernel.name}' is none", hint="leave them out")
+    if small and numbers is not False:
+        return _bank(kernel, small, weights, heading(kernel, title))
     if kernel.channels:
         return banks.figure(kernel, weights, title=title, columns=columns)
     if numbers is None:
@@ -97,9 +101,14 @@ def beside(kernel: Kernel) -> str:
 
 
 def _described(kernel: Kernel, weights: Floats) -> str:
+    return " ".join(
+        filter(None, (kernel.about, f"{'; '.join(facts(weights))}.", f"Weights, row by row: {_listed(weights)}."))
+    )
+
+
+def _listed(weights: Floats) -> str:
     rows = weights.reshape(-1, weights.shape[-1])
-    listed = "; ".join(" ".join(map(number, row)) for row in rows) if weights.size <= _MOST_LISTED else "too many here"
-    return " ".join(filter(None, (kernel.about, f"{'; '.join(facts(weights))}.", f"Weights, row by row: {listed}.")))
+    return "; ".join(" ".join(map(number, row)) for row in rows) if weights.size <= _MOST_LISTED else "too many here"
 
 
 def _cell(sides: tuple[int, ...], *, numbers: bool) -> float:
@@ -179,6 +188,16 @@ def _slices(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[
     return _side_by_side(kernel, matrices, look, name, [*facts(weights), beside(kernel)])
 
 
+def _bank(kernel: Kernel, matrices: Mapping[str, tuple[str, Floats]], weights: Floats, name: str) -> Scene:
+    """A small filter bank, a row for each filter, all in the same colours."""
+    size = "×".join(map(str, (*kernel.taps, weights.shape[1])))
+    look = Look.of(weights.reshape(1, -1), numbers=True)
+    lines = [f"{banks.counted(len(weights))} of {size}", beside(kernel)]
+    items, width, height = _side_by_side(kernel, matrices, look, name, lines, per_row=weights.shape[1])
+    about = f"{kernel.about} {lines[0]}. Weights, filter by filter: {_listed(weights)}.".strip()
+    return Scene(width=width, height=height, title=f"Kernel {name}", about=about, items=tuple(items))
+
+
 def _combined(kernel: Combined, name: str, numbers: bool) -> Scene:
     """The kernels whose results become one, all in the same colours."""
     parts = {label: weights.reshape(-1, weights.shape[-1]) for label, weights in kernel.parts().items()}
@@ -192,17 +211,19 @@ def _combined(kernel: Combined, name: str, numbers: bool) -> Scene:
 
 
 def _side_by_side(
-    kernel: Kernel, matrices: Mapping[str, tuple[str, Floats]], look: Look, name: str, lines: list[str]
-) -> tuple[list[Any], float, float]:
-    """Matrices by their labels, each with how notes on its cells begin, in rows."""
+    kernel: Kernel, matrices: Mapping[str, tuple[str, Floats]], look: Look, name: str, lines: list[str],
+    per_row: int = 0,
+) -> tuple[list[Any], float, float]:  # fmt: skip
+    """Matrices by their labels, each with how notes on its cells begin, in rows, `per_row` where so many have room."""
     sides = [max(one.shape[axis] for _, one in matrices.values()) for axis in (0, 1)]
     longest = max(sides)
     size = min(46.0, _cell((sides[0], sides[1]), numbers=True)) if look.factor else min(34, _SLICE / longest)
     items, top, widest = header(name, [*wrapped(kernel.about), *lines])
     labels = max(map(width_of, matrices))
     y, wide = top + 22, max(sides[1] * size, labels) + 26
-    per_row = max(1, int(900 // wide))
-    per_row = math.ceil(len(matrices) / math.ceil(len(matrices) / per_row))
+    if not 0 < per_row * wide <= _ACROSS:
+        per_row = max(1, int(_ACROSS // wide))
+        per_row = math.ceil(len(matrices) / math.ceil(len(matrices) / per_row))
     for place, (label, (note, weights)) in enumerate(matrices.items()):
         row, column = divmod(place, per_row)
         x, down = PAD + column * wide, y + row * (sides[0] * size + 40)

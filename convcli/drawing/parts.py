@@ -171,6 +171,7 @@ class Look:
         rounded = factor == 1 and not np.allclose(weights, np.rint(weights))
         if rounded:
             factor = 10.0 ** max(0, 3 - math.ceil(math.log10(peak * 1.0000001)))
+            rounded = not np.allclose(weights * factor, np.rint(weights * factor), rtol=0, atol=1e-6)
         return cls(peak=peak, signs=signs, factor=factor, rounded=rounded)
 
     def text(self, value: Any) -> str:

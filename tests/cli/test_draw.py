@@ -177,7 +177,11 @@ def test_compare_draws_its_rows(tmp_path: Path) -> None:
         (["kernel", "sharpen", "-o", "a.svg", "--terminal", "sixel"], 2, "Error: --terminal is for what a terminal"),
         (["kernel", "sharpen", "-o", "-", "--format", "svg", "--overwrite"], 2, "Error: --overwrite is for files"),
         (["kernel", "sharpen", "-o", "a.svg", "--columns", "2"], 2, "Error: columns are those of a filter bank"),
-        (["kernel", "luma", "-o", "a.svg", "--numbers"], 2, "Error: numbers are written into the cells of a kernel"),
+        (
+            ["kernel", "luma", "-o", "a.svg", "--numbers", "--columns", "2"],
+            2,
+            "Error: numbers are written into the cells of a kernel",
+        ),
         (["kernel", "sharpen", "-o", "a.svg", "--border", "far"], 2, "Error: --border"),
         (["steps", "box", "-o", "a.svg", "--frame", "1", "--seconds", "2"], 2, "Error: --seconds is how long"),
         (["steps", "box", "-o", "f{frame}.svg", "--frame", "1"], 2, "Error: {frame} makes a file of each step"),

@@ -22,7 +22,7 @@ NAMES = ("sharpen", "sobel-x", "binomial-5", "laplacian-of-gaussian:sigma=0.8", 
 def test_cells_tell_the_weights(name: str) -> None:
     kernel = convcli.load(name)
     if kernel.channels:
-        pytest.skip("a bank is drawn as a grid")
+        pytest.skip("a bank is drawn by filters")
     told = notes(kernel.draw(), "w")
     assert len(told) == kernel.to_numpy().size
     for place, weight in np.ndenumerate(kernel.to_numpy()):
@@ -124,7 +124,7 @@ def test_the_scale_reaches_as_far_as_weights_do(weights: list[list[int]], labels
 @pytest.mark.parametrize(
     ("weights", "cells", "label"),
     [
-        ([[1e-7, -2e-7], [3e-9, 0]], ["100", "−200", "3", "0"], "weights × 1e9 (rounded)"),
+        ([[1e-7, -2e-7], [3e-9, 0]], ["100", "−200", "3", "0"], "weights × 1e9"),
         ([[1e6, -2], [12345, 0]], ["1e6", "−2", "12345", "0"], "weights"),
         ([[0.123456, -2.5], [1 / 3, 1e3]], [".123", "−2.5", ".333", "1000"], "weights, to three digits"),
         ([[0.25, -0.5], [0, 1]], ["1", "−2", "0", "4"], "weights × 4"),
@@ -165,9 +165,31 @@ def test_a_bank_has_a_cell_for_each_filter_with_its_range() -> None:
     assert len({item.y for item in drawn.scene.items if item.note}) == 3
 
 
+@pytest.mark.parametrize(
+    ("source", "channels"),
+    [
+        ("luma", [[0, 1, 2]]),
+        ({"weights": np.arange(-8, 8).reshape(4, 1, 2, 2), "groups": 2}, [[0], [0], [1], [1]]),
+        ({"weights": np.arange(16).reshape(2, 4, 1, 2), "groups": 1}, [[0, 1, 2, 3]] * 2),
+        ({"axes": "x", "weights": [[[1, 2, 1]], [[-1, 0, 1]]]}, [[0], [0]]),
+        ({"type": "depthwise_separable", "depthwise": [[1, 2], [3, 4]], "pointwise": [[1, -2], [3, 1]]}, [[0, 1]] * 2),
+    ],
+    ids=str,
+)
+def test_small_banks_are_written_down(source: Any, channels: list[list[int]]) -> None:
+    kernel = convcli.load(source)
+    weights = kernel.dense_weights()
+    flat = weights.reshape(*weights.shape[:2], -1, weights.shape[-1])
+    drawn = notes(kernel.draw(), "w")
+    assert drawn == pytest.approx(dict(np.ndenumerate(flat)), rel=1e-5)
+    labels = [text for text in texts(kernel.draw()) if text.startswith("filter ")]
+    assert labels == [f"filter {k}, channel {c}" for k, row in enumerate(channels) for c in row]
+    assert not notes(kernel.draw(numbers=False), "w")
+
+
 @pytest.mark.parametrize("inputs", [1, 2, 3, 5])
 def test_banks_of_any_number_of_channels_say_what_colours_mean(inputs: int) -> None:
-    drawn = convcli.draw.kernel({"weights": np.ones((2, inputs, 3, 3))})
+    drawn = convcli.draw.kernel({"weights": np.ones((25, inputs, 3, 3))})
     assert any("red, green and blue" in text for text in texts(drawn)) is (inputs == 3)
     assert any("the mean of" in text for text in texts(drawn)) is (inputs in (2, 5))
 
