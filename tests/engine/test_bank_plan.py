@@ -24,7 +24,7 @@ def bank(outputs: int, inputs: int, taps: int, size: int, **more: int) -> Bank:
 #: A bank, how AVX2 computes it, and AVX-512.
 TABLE = [
     (bank(64, 64, 3, 14), "net", "columns"),
-    (bank(64, 64, 3, 28), "winograd", "winograd"),
+    (bank(64, 64, 3, 28), "net", "winograd"),
     (bank(64, 64, 3, 56), "winograd", "winograd"),
     (bank(64, 64, 3, 256), "winograd", "winograd"),
     (bank(256, 256, 3, 28), "winograd", "winograd"),

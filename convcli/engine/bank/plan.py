@@ -60,17 +60,17 @@ class Speeds:
 SPEEDS = {
     NARROW.name: Speeds(
         product=0.017, few_rows=0.1, shallow=0.15, column=0.2, shifted=0.4, multiply_add=0.13, single=0.06,
-        blocked=0.03, deep=0.0165, strided=1.3, copied=0.3, turned=0.3, parted=6.0, gathered=0.65, streamed=0.3,
-        call=6_000, transforms=40_000,
+        blocked=0.03, deep=0.0165, strided=1.3, copied=0.3, turned=0.3, parted=6.0, gathered=0.75, streamed=0.4,
+        call=6_000, transforms=100_000,
     ),
     WIDE.name: Speeds(
         product=0.0085, few_rows=0.05, shallow=0.2, column=0.15, shifted=0.3, multiply_add=0.13, single=0.06,
         blocked=0.03, deep=0.0165, strided=1.3, copied=0.3, turned=0.3, parted=6.0, gathered=0.3, streamed=0.2,
-        call=6_000, transforms=50_000,
+        call=6_000, transforms=100_000,
     ),
 }  # fmt: skip
 #: Nanoseconds for a call of `filter2D` on a plane, and to keep a sample of its result.
-PLANE_CALL, PICKED = 1_500, 0.3
+PLANE_CALL, PICKED = 2_300, 0.3
 #: The share of its time on large pictures that `filter2D` takes on planes that the caches hold.
 CACHED = 0.65
 #: Bytes of an input and its result that are filtered by one call.
