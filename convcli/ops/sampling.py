@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,22 +12,20 @@ import numpy as np
 from convcli.engine.bank.bank import join
 from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch
-from convcli.engine.sampled.samples import BLOCK, mix, sample
-from convcli.engine.sampled.warp import (
+from convcli.engine.sampled.parts import (
     BYTES_FAR,
     BYTES_SPAN,
     FAR,
     SPAN,
-    Local,
     Part,
     Shifts,
     far_parts,
     is_narrow,
     near_part,
-    read_pixels,
-    read_planes,
-    window_of,
-)
+    tight,
+)  # fmt: skip
+from convcli.engine.sampled.samples import BLOCK, mix, sample
+from convcli.engine.sampled.warp import Local, read_pixels, read_planes, window_of
 from convcli.ops.sources import Block
 from convcli.records import record
 
@@ -146,11 +145,16 @@ class Sampling:
             y = scratch("band", shape, self.dtype)
         else:
             y = np.moveaxis(scratch("band", (shape[2], *shape[:2]), self.dtype), 0, -1)
-        for rows, columns in self._cut(region):
+        for rows, columns in self._blocks if region == self._all else self._cut(region):
             _Block(self, image, (rows, columns), own).fill(y[rows.start - top : rows.stop - top, columns], whole=whole)
         if own[0].lost is not None:
             y[own[0].lost] = np.nan
         return y if whole or planar(image) or target is not None else join(np.moveaxis(y, -1, 0))
+
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        """Those of all of a picture, of which many may come."""
+        return list(self._cut(self._all))
 
     def _cut(self, region: Region) -> Iterator[Block]:
         """A region in blocks whose places and samples are few enough."""
@@ -174,7 +178,10 @@ class Sampling:
         shape, span = (BYTES_FAR, BYTES_SPAN) if moved else (FAR, SPAN)
         if parts is None:
             near = near_part(shifts, self.size) if self.dtype == np.float32 and not moved else None
-            parts = [near] if near else far_parts(shifts.places(), self.size, shape, span=span)
+            if near:
+                parts = [tight(near, shifts) if self.kernel.fixed else near]
+            else:
+                parts = far_parts(shifts.places(), self.size, shape, span=span)
             if self.kernel.fixed:
                 self.kernel.parts[key] = parts
         narrow = [self.dtype == np.float32 and is_narrow(part, self.size, span) for part in parts]

@@ -14,6 +14,7 @@ import convcli
 from convcli.engine import memory
 from convcli.engine.channel import planes
 from convcli.engine.sampled import warp
+from convcli.engine.sampled.parts import SPAN
 from convcli.ops import sampling
 
 
@@ -167,7 +168,7 @@ def test_a_band_is_sampled_in_long_calls(monkeypatch: pytest.MonkeyPatch) -> Non
     calls = counting(monkeypatch, cv2, "remap")
     kernel.apply(x)
     # Blocks of 48 rows or more, in cuts whose windows are narrow: a row of taps of each is one call.
-    parts = -(-1024 // (warp.SPAN - 2 - 4 - 4 - 1))
+    parts = -(-1024 // (SPAN - 2 - 4 - 4 - 1))
     assert calls["remap"] <= 3 * parts * (1024 // 48 + 1)
 
 
@@ -273,3 +274,17 @@ def test_blocks_far_from_their_places_are_exact() -> None:
     expected = ndimage.map_coordinates(x, [down, right], order=1, mode="nearest")
     assert np.abs(y - expected).max() <= 1e-9
     assert np.abs(single - expected).max() <= 1e-5
+
+
+@pytest.mark.parametrize("rule", ["swirl", "lens"])
+@pytest.mark.parametrize("shape", [(64, 64), (200, 90), (40, 900)])
+def test_what_a_rule_reads_inside_of_a_picture_is_not_copied(
+    rule: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows end at the last neighbour that has a share: at the edges, which these rules leave, no border is read."""
+    x = np.random.default_rng(1).random(shape, np.float32)
+    windows = counting(monkeypatch, warp, "read_window")
+    kernel = convcli.load({"type": "deformable", "weights": [[1]], "offsets": {rule: {}}})
+    y = kernel.apply(x)
+    assert windows["read_window"] == 0
+    assert np.abs(y - kernel.apply(x.astype(np.float64))).max() < 1e-5

@@ -1,0 +1,157 @@
+"""Blocks of outputs in parts, each of which reads in one window: near its outputs, or wherever its places lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from convcli.engine.memory import scratch
+from convcli.engine.sampled.samples import BLOCK
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from convcli.engine.dtypes import Array
+
+    Places = npt.NDArray[np.float64]
+    Range = tuple[int, int]
+    #: Columns of outputs, and of the window that they read.
+    Sources = Sequence[tuple[slice, slice]]
+
+#: The widest window that places are counted in: below 256 float32 knows them to 1/100,000 of a pixel.
+SPAN = 2 * BLOCK
+#: Windows lie no further out than whole numbers that float32 tells apart.
+FARTHEST = 1 << 22
+#: The narrowest part that is worth a call of its own.
+NARROW = 64
+#: Outputs whose taps read far away go in parts of so many rows and columns: turned by any angle their window is
+#: narrower than `SPAN`, and most of it lies below 128, where float32's steps are half as large.
+FAR = (128, 96)
+#: The same for bytes that are moved: an error of 1/30,000 of a pixel is a hundredth of what rounding them is.
+BYTES_SPAN, BYTES_FAR = 4 * BLOCK, (BLOCK, 2 * BLOCK)
+#: Rows of a part that is not made smaller.
+SMALLEST = 16
+
+
+class Shifts(NamedTuple):
+    """Where taps read: at `down + rows` and `right + columns`.
+
+    `down` and `right` are `(groups, kh, kw, h, w)`, `rows` the places without them, `(kh, h)`, and `columns`,
+    `(kw, w)`: whole numbers.
+    """
+
+    down: Array
+    right: Array
+    rows: Places
+    columns: Places
+
+    def places(self) -> tuple[Places, Places]:
+        """Rows and columns that are read, `(groups, kh, kw, h, w)` each, in scratch memory."""
+        rows, columns = scratch("rows and columns", (2, *self.down.shape), np.float64)
+        np.add(self.down, self.rows[:, None, :, None], out=rows)
+        np.add(self.right, self.columns[:, None, :], out=columns)
+        return rows, columns
+
+
+class Part(NamedTuple):
+    """Outputs of a block that read in one `window`, half-open ranges of rows and columns.
+
+    Their columns go in `cuts`, each with the range of columns in which it reads and from which its places count.
+    """
+
+    rows: slice
+    columns: slice
+    window: tuple[Range, Range]
+    cuts: Sequence[tuple[slice, Range]]
+
+    def sources(self) -> Sources:
+        """The cuts, and the columns of the window that they read."""
+        left = self.window[1][0]
+        return [(cut, slice(start - left, stop - left)) for cut, (start, stop) in self.cuts]
+
+
+def tight(part: Part, shifts: Shifts) -> Part:
+    """A part of all of a block whose window reaches no further than its taps read: at the edges it needs no copy."""
+    rows, columns = shifts.places()
+    cuts = [(cut, _between(float(columns[..., cut].min()), float(columns[..., cut].max()))) for cut, _ in part.cuts]
+    across = min(start for _, (start, _) in cuts), max(stop for _, (_, stop) in cuts)
+    return part._replace(window=(_between(float(rows.min()), float(rows.max())), across), cuts=cuts)
+
+
+def near_part(shifts: Shifts, size: Sequence[int]) -> Part | None:
+    """All of a block, in cuts as wide as places may count; None where taps read too far from their outputs."""
+    down, right = ((float(shift.min()), float(shift.max())) for shift in (shifts.down, shifts.right))
+    height, width = shifts.down.shape[-2:]
+    step = float(shifts.columns[0, -1] - shifts.columns[0, 0]) / max(1, width - 1)
+    room = SPAN - (float(shifts.columns[-1, 0] - shifts.columns[0, 0]) + right[1] - right[0] + 4)
+    wide = width if step == 0 else int(room / step)
+    if room <= 0 or wide < min(width, NARROW):
+        return None
+    cuts = [(cut, _range(shifts.columns[:, cut], right)) for cut in _slices(width, wide)]
+    columns = min(start for _, (start, _) in cuts), max(stop for _, (_, stop) in cuts)
+    part = Part(slice(0, height), slice(0, width), (_range(shifts.rows, down), columns), cuts)
+    return part if is_narrow(part, size) else None
+
+
+def far_parts(
+    places: tuple[Places, Places], size: Sequence[int], shape: tuple[int, int] = FAR, first: tuple[int, int] = (0, 0),
+    *, span: int = SPAN,
+) -> list[Part]:  # fmt: skip
+    """A block in parts of about this `shape` that may read anywhere, smaller ones where windows are wider than `span`.
+
+    `first` are the row and the column of the block from which on `places` are those of outputs.
+    """
+    height, width = places[0].shape[-2:]
+    parts = []
+    for rows in _slices(height, shape[0]):
+        cuts = _slices(width, shape[1])
+        starts = [cut.start for cut in cuts]
+        ranges = []
+        for place in places:
+            columns = place[..., rows, :].reshape(-1, width)
+            low = np.minimum.reduceat(columns.min(axis=0), starts).tolist()
+            high = np.maximum.reduceat(columns.max(axis=0), starts).tolist()
+            ranges.append([_between(*ends) for ends in zip(low, high, strict=True)])
+        for cut, window in zip(cuts, zip(*ranges, strict=True), strict=True):
+            all_of_it = [(slice(0, cut.stop - cut.start), window[1])]
+            part = Part(_moved(rows, first[0]), _moved(cut, first[1]), window, all_of_it)
+            if is_narrow(part, size, span) or shape[0] <= SMALLEST:
+                parts.append(part)
+            else:
+                own = places[0][..., rows, cut], places[1][..., rows, cut]
+                half = shape[0] // 2, shape[1] // 2
+                parts += far_parts(own, size, half, (part.rows.start, part.columns.start), span=span)
+    return parts
+
+
+def _moved(cut: slice, by: int) -> slice:
+    return slice(cut.start + by, cut.stop + by)
+
+
+def is_narrow(part: Part, size: Sequence[int], span: int = SPAN) -> bool:
+    """Whether places that count from the corners of a part are known well enough, and it isn't far larger than the
+    picture."""
+    ranges = [(part.window[0], size[0]), *((source, size[1]) for _, source in part.cuts)]
+    return all(stop - start <= min(span, n + BLOCK // 4) and abs(start) <= FARTHEST for (start, stop), n in ranges)
+
+
+def _range(nominal: Places, around: tuple[float, float]) -> tuple[int, int]:
+    """The half-open range of samples that are read along an axis."""
+    return _between(float(nominal.min()) + around[0], float(nominal.max()) + around[1])
+
+
+def _between(least: float, greatest: float) -> Range:
+    """The half-open range of the neighbours of places; of a whole number it is its own, and the next one has no share.
+
+    So places on the last row of a picture don't read the border, for which it would be copied.
+    """
+    return math.floor(least), math.ceil(greatest) + 1
+
+
+def _slices(count: int, longest: int) -> list[slice]:
+    """`count` things in even shares, none of them larger than `longest`."""
+    shares = -(-count // longest)
+    return [slice(count * i // shares, count * (i + 1) // shares) for i in range(shares)]
