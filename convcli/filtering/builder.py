@@ -257,7 +257,9 @@ class _Builder:
         dtype: DTypeLike | None = None, guide: Part | None = None,
     ) -> Convolved:  # fmt: skip
         node = Convolved(part, kernel, shape, storage, dtype, guide)
-        node.axes, node.algorithm, node.white = self._picture.axes, self._picture.chain.algorithm, self._picture.white
+        # A network's nodes may be of one picture of several.
+        node.axes = self._picture.axes[1 - len(shape) :]
+        node.algorithm, node.white = self._picture.chain.algorithm, self._picture.white
         if kernel.looks and guide is None:
             self._looking.append(node)
         return node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from convcli.engine.bank import bank
+from convcli.engine.dtypes import settled
 from convcli.engine.geometry import Window
 from convcli.engine.threads import Cut, Cuts, run_all
 from convcli.filtering.graph import InMemory, Node, Part, Pointwise, order
@@ -159,12 +161,39 @@ class Chained(Node):
         return {self._part.node: [(0, self._part.node.shape[0])]}
 
 
+class EachAlone(Node):
+    """Pictures one after the other, each made of one of another node's by nodes of its own, which `alone` lays out: a
+    large stack takes the memory of as many of its pictures as there are threads."""
+
+    def __init__(self, part: Part, shape: Sequence[int], dtype: DTypeLike, alone: Callable[[Node], Node]) -> None:
+        super().__init__(shape, dtype, [part.node])
+        self._part, self._alone = part, alone
+
+    def _cuts(self, *, fine: bool) -> Cuts:
+        x, out, alone = self._part.array, self.array, self._alone
+
+        def work(cut: Cut) -> None:
+            for picture, target in zip(_flat(x[slice(*cut)]), _flat(out[slice(*cut)]), strict=True):
+                target[...] = _made_whole(alone(InMemory(settled(picture))))
+
+        return Cuts(work, [(n, n + 1) for n in range(len(out))])
+
+    def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
+        return {self._part.node: [cut]}
+
+
 def _made_whole(target: Node) -> Array:
-    """All of a node's array, made at once, as is all that it is made of."""
-    for node in order([target]):
+    """All of a node's array; whatever it is made of is made at once, and given up when no other is made of it."""
+    nodes = order([target])
+    readers = Counter(source for node in nodes for source in node.sources)
+    for node in nodes:
         if not node.begun:
             node.begin(Held, fine=False)
             run_all(node.work, node.cuts)
+        for source in node.sources:
+            readers[source] -= 1
+            if not readers[source]:
+                source.drop()
     return target.array
 
 

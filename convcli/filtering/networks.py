@@ -12,7 +12,7 @@ from convcli.engine.dtypes import work_dtype
 from convcli.errors import ShapeError
 from convcli.filtering import colour
 from convcli.filtering.graph import Node, Part, Pointwise
-from convcli.filtering.layers import Chained, Pooled, Shuffled, joined
+from convcli.filtering.layers import Chained, EachAlone, Pooled, Shuffled, joined
 from convcli.networks import INPUT, Placed
 from convcli.ops import Kernel
 from convcli.ops.activation import Activation
@@ -38,6 +38,10 @@ def laid_out(network: NetworkKernel, part: Part, axes: str, white: float, convol
     shape, dtype, entrance = part.node.shape, work_dtype(part.node.dtype), network.network.picture
     layers = network.on(shape[:-1], axes).layers
     outer = shape[:-3]
+    if network.runs_one_by_one(shape[:-1]):
+        alone = partial(_one_picture, network, axes[-2:], white, convolve)
+        shape = (*outer, *layers[-1].size_out, network.output_channels(part.channels))
+        return Part(EachAlone(part, shape, dtype, alone))
     entering = _enter(part, entrance, white, dtype) if entrance else Part(_floats(part, dtype))
     together = network.together(shape[:-1]) if dtype == np.float32 and not outer else {}
     within = {number for one in together.values() for number in range(one.first, one.last)}
@@ -54,6 +58,11 @@ def laid_out(network: NetworkKernel, part: Part, axes: str, white: float, convol
     if entrance is None or network.makes_maps:
         return Part(result)
     return _leave(part, Part(result), entrance, white, convolve)
+
+
+def _one_picture(network: NetworkKernel, axes: str, white: float, convolve: Convolve, entering: Node) -> Node:
+    """The node of what the network makes of a node that is a single picture."""
+    return laid_out(network, Part(entering), axes, white, convolve).node
 
 
 def _node(placed: Placed, parts: Sequence[Part], shape: Sequence[int], convolve: Convolve) -> Node:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 from convcli.engine.plan import Algorithm
+from convcli.engine.threads import thread_count
 from convcli.errors import FieldError, KernelError, ShapeError
 from convcli.networks import file, stretches
 from convcli.networks.assembly import assemble
@@ -185,7 +186,17 @@ class NetworkKernel(Kernel):
 
     def map_bytes(self, size: Sequence[int]) -> int:
         """Bytes that its maps take at a time on an input of this size (height, width last), where they are whole."""
-        return math.prod(size[:-2]) * peak_bytes(self.on(size[-2:]))
+        assembled, pictures = self.on(size[-2:]), math.prod(size[:-2])
+        if not self.runs_one_by_one(size):
+            return pictures * peak_bytes(assembled)
+        return min(pictures, thread_count()) * peak_bytes(assembled) + pictures * _bytes(assembled.layers[-1])
+
+    def runs_one_by_one(self, size: Sequence[int]) -> bool:
+        """Whether pictures of a stack of this size are run one by one: where their maps are large, but not where taps
+        are laid by the picture."""
+        looks = any(kernel.looks for placed in self._nominal.layers for kernel in placed.kernels.values())
+        pictures = math.prod(size[:-2])
+        return not looks and pictures > 1 and pictures * peak_bytes(self.on(size[-2:])) > WHOLE_BYTES
 
     @property
     def sight(self) -> int:

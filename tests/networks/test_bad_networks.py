@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-import convcli
 from convcli.errors import KernelError
+from convcli.spec import read
 from tests.support import noise, run, save
 
 HEAD = "weights: w.safetensors\npicture: {channels: luma, range: unit}\nlayers:\n"
@@ -126,9 +126,10 @@ def test_colours_that_can_not_be_fitted_are_refused(folder: Path) -> None:
 
 
 def test_a_network_file_is_no_kernel_file(folder: Path) -> None:
+    """Where a kernel is taken alone."""
     (folder / "net.yaml").write_text(HEAD + CONV)
     with pytest.raises(KernelError, match="this is a network file, no kernel"):
-        convcli.load(folder / "net.yaml")
+        read(folder / "net.yaml")
 
 
 def test_options_for_kernels_are_none_for_networks(folder: Path) -> None:
@@ -146,7 +147,9 @@ def test_more_memory_than_there_is_is_said_before_it_is_taken(folder: Path, monk
     assert result.code == 1 and "MB at a time" in result.err and "are free" in result.err
 
 
-def test_all_maps_of_a_stack_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_maps_of_a_stack_are_counted_for_as_many_pictures_as_run_at_a_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from convcli import streams
 
     (folder / "net.yaml").write_text(

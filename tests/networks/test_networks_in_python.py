@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 import yaml
 
 import convcli
+from convcli.engine.threads import thread_count
+from convcli.networks import runnable
 from tests.support import ROOT, noise, run
 
 ENLARGE = ROOT / "samples" / "networks" / "enlarge-2x.yaml"
@@ -155,3 +158,31 @@ def test_errors_have_the_words_of_the_shell(tmp_path: Path) -> None:
         with pytest.raises(convcli.ConvcliError) as caught:
             convcli.apply(x, source)
         assert done.code and caught.value.fact in done.err
+
+
+def test_large_stacks_are_run_picture_by_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit as each alone, volumes too, whose slices no layer mixes; in the memory of as many as run at a
+    time."""
+    network = convcli.load(ENLARGE)
+    assert isinstance(network, convcli.NetworkKernel)
+    x = samples(2, 3, 20, 30)
+    monkeypatch.setattr(runnable, "WHOLE_BYTES", network.map_bytes((1, 20, 30)))
+    y = network.apply(x, "nzyx")
+    assert y.shape == (2, 3, 40, 60)
+    assert all(np.array_equal(y[n, z], network.apply(x[n, z])) for n in range(2) for z in range(3))
+    results = 4 * 40 * 60
+    alone = network.map_bytes((1, 20, 30))
+    assert network.map_bytes((2, 3, 20, 30)) == min(6, thread_count()) * alone + 6 * results
+    stack = np.zeros((40, 20, 30), np.uint8)
+    assert _peak(network, stack) < _peak(network, stack[:4]) + 40 * results * 2
+
+
+def _peak(network: Any, stack: Any) -> int:
+    """Bytes that numpy has at a time for results, besides what was there."""
+    network.apply(stack[:1], "nyx")
+    tracemalloc.start()
+    try:
+        network.apply(stack, "nyx")
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
