@@ -33,10 +33,11 @@ NATIVE_AREA = 9
 CONVERTED = 0.25
 #: Nanoseconds that `filter2D` takes more per sample where there is only one row.
 LINE = 1.3
-#: Nanoseconds per sample of two passes beyond the taps: the band between them.
-BETWEEN = 0.2
 #: Nanoseconds per sample of a small picture by the Fourier transform that `filter2D` makes of itself.
 TRANSFORMED = 20.0
+#: Nanoseconds for a call of OpenCV, whatever it makes, and per sample to add up the passes of another rank, whose
+#: results lie in memory that is fresh.
+CALLED, ADDED = 3_500, 1.5
 #: Nanoseconds for what bands and their threads take on the smallest picture.
 BANDS = 100_000
 #: Nanoseconds on one core up to which all of a picture is filtered by one call, without bands or threads.
@@ -171,14 +172,16 @@ def is_call(nanoseconds: float) -> bool:
 def call_cost(plan: Plan, work: Plane) -> float:
     """What `plan` costs by plain calls of OpenCV on all of a picture; infinite where there are none for it."""
     (kh, kw), kind, rank = work.taps, work.processor, max(work.rank, 1)
+    one = CALLED / (work.height * work.width * work.channels)
     if plan.folded:
-        return plan.cost
+        return plan.cost + one
     if plan.algorithm == "passes" and max(kh, kw) < FOURIER_AREA:
-        return rank * sum(_short(cost, taps) for cost, taps in ((kind.column, kh), (kind.row, kw)) if taps > 1)
+        passes = [_short(cost, taps) + one for cost, taps in ((kind.column, kh), (kind.row, kw)) if taps > 1]
+        return rank * (sum(passes) + ADDED * (rank > 1))
     if plan.algorithm == "fourier" and kh * kw >= FOURIER_AREA and min(kh, kw) > 1:
-        return TRANSFORMED
+        return TRANSFORMED + one
     called = plan.algorithm == "sums" or (plan.algorithm == "direct" and kh * kw < FOURIER_AREA)
-    return plan.cost if called else math.inf
+    return plan.cost + one if called else math.inf
 
 
 def options(work: Plane) -> Iterator[Plan]:
@@ -195,7 +198,7 @@ def options(work: Plane) -> Iterator[Plan]:
     if rank < full or full == 1:
         across = across_cost(kw, work)
         # One row of taps alone is a single pass.
-        between = BETWEEN if full > 1 else 0.0
+        between = kind.between if full > 1 else 0.0
         cost = rank * (down_cost(kh, kind, work.finite) + across + between)
         folded = folded_cost(work)
         reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
@@ -205,7 +208,7 @@ def options(work: Plane) -> Iterator[Plan]:
         yield Plan(algorithm="passes", reason=reason, cost=min(cost, folded), folded=call, native=native)
     if work.bounded and 1.5 * max(kh, kw) <= (LINE_FAST if full == 1 else FAST)[-1]:
         tile = fourier_tile(work)
-        cost = fourier_cost(tile, work) + FIXED / (work.height * work.width)
+        cost = kind.transforms * fourier_cost(tile, work) + FIXED / (work.height * work.width)
         reason = f"{kh}x{kw} taps, tiles of {tile[0]}x{tile[1]}"
         # Rows that are transformed alone may be cut anywhere.
         rows = tile[0] - kh + 1 if tile[0] > 1 else 0

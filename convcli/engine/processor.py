@@ -22,8 +22,9 @@ class Processor:
     `sepFilter2D` with as many mirrored taps a side, which are `folded`, on floats and from bytes to bytes; of running
     sums of floats and of integers (`sums`), whatever the taps; and of matrix products along columns and rows.
 
-    `strided` products take time to lay out a sample, for a multiply-add, and to add up a result; square ones for each
-    `multiply_add`.
+    `between` two passes lies a band, which takes time for each sample, too. `transforms` of tiles take so many times
+    what they take on Zen 3. `strided` products take time to lay out a sample, for a multiply-add, and to add up a
+    result; square ones for each `multiply_add`.
     `blocks` are the outputs of a product along columns, by the most taps for which they are best.
     """
 
@@ -35,6 +36,8 @@ class Processor:
     sums: tuple[float, float]
     column_product: Line
     row_product: Line
+    between: float
+    transforms: float
     strided: tuple[float, float, float]
     multiply_add: float
     blocks: tuple[tuple[int, int], ...]
@@ -59,15 +62,17 @@ def line(cost: Line, taps: float) -> float:
 
 #: OpenBLAS takes small operands as they lie: products are cheap from few taps on. Measured on Zen 5.
 WIDE = Processor(
-    name="AVX-512", direct=(0.3, 0.0385), row=(0.06, 0.0285), column=(0.05, 0.037), folded=((0.0, 0.085), (0.0, 0.065)),
-    sums=(0.9, 0.5), column_product=(0.09, 0.0105), row_product=(0.25, 0.011), strided=(0.4, 0.018, 0.3),
+    name="AVX-512", direct=(0.2, 0.0345), row=(0.06, 0.0285), column=(0.05, 0.037), folded=((0.0, 0.085), (0.0, 0.065)),
+    sums=(0.9, 0.5), column_product=(0.09, 0.0105), row_product=(0.25, 0.011), between=0.6, transforms=0.55,
+    strided=(0.4, 0.018, 0.3),
     multiply_add=0.017,
     blocks=((11, 4), (1 << 30, 8)),
 )  # fmt: skip
 #: OpenBLAS rearranges all operands first: OpenCV is faster up to more taps. Measured on Zen 3.
 NARROW = Processor(
     name="AVX2", direct=(0.2, 0.0375), row=(0.17, 0.036), column=(0.12, 0.055), folded=((0.05, 0.08), (0.0, 0.065)),
-    sums=(1.3, 0.5), column_product=(0.45, 0.029), row_product=(1.45, 0.0225), strided=(0.8, 0.036, 0.6),
+    sums=(1.3, 0.5), column_product=(0.45, 0.029), row_product=(1.45, 0.0225), between=0.2, transforms=1.0,
+    strided=(0.8, 0.036, 0.6),
     multiply_add=0.035,
     blocks=((9, 4), (24, 8), (48, 16), (1 << 30, 24)),
 )  # fmt: skip
