@@ -16,7 +16,7 @@ from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
 from convcli.ops.dense import check_groups_of_kernel, effective_weights
 from convcli.ops.tensors import Tensor
-from convcli.ops.weights import check_outputs, common, per_axis, resolve_weights, spread_over, sums
+from convcli.ops.weights import check_outputs, common, per_axis, resolve_weights, spread_over
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -134,19 +134,25 @@ class Transposed(Kernel):
     def _reach(self, low: float, high: float) -> tuple[float, float] | None:
         if self.channels is not None:
             return None
-        ends = [(plus * low + minus * high, plus * high + minus * low) for plus, minus in self._shares]
-        return min(end[0] for end in ends), max(end[1] for end in ends)
+        above, below = np.clip(self.effective, 0, None), np.clip(self.effective, None, 0)
+        plus, minus = self._phase_sums(above)[0], self._phase_sums(below)[0]
+        return float((plus * low + minus * high).min()), float((plus * high + minus * low).max())
 
     @cached_property
-    def _shares(self) -> list[tuple[float, float]]:
-        """The sums of the weights above and below 0 that meet in an output, for each phase of outputs."""
+    def _phases(self) -> tuple[npt.NDArray[np.intp], bool]:
+        """The phase of outputs that each tap meets, as they are numbered, and whether all phases have taps."""
         residues = [np.arange(k) * d % s for k, d, s in zip(self.taps, self.dilation, self.stride, strict=True)]
-        sums = []
-        for phase in np.ndindex(*self.stride):
-            places = np.ix_(*(of_tap == own for of_tap, own in zip(residues, phase, strict=True)))
-            weights = self.effective[places]
-            sums.append((float(weights[weights > 0].sum()), float(weights[weights < 0].sum())))
-        return sums
+        numbers = [np.unique(axis, return_inverse=True) for axis in residues]
+        counts = [len(values) for values, _ in numbers]
+        phases = np.ravel_multi_index(np.ix_(*(places for _, places in numbers)), counts)
+        return phases.reshape(-1), counts == list(self.stride)
+
+    def _phase_sums(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """`(out, phases)` sums of those weights that meet in an output; 0 for all phases without taps."""
+        phases, whole = self._phases
+        rows = weights.reshape(-1, weights.shape[1] if self.channels else 1, phases.size).sum(1)
+        count = int(phases.max()) + 1 + (not whole)
+        return np.stack([np.bincount(phases, row, count) for row in rows])
 
     def window(self, n: int, index: int) -> Window:
         if self.output_shape_asked:
@@ -204,16 +210,12 @@ class Transposed(Kernel):
 
     @cached_property
     def own_sums(self) -> npt.NDArray[np.float64] | None:
-        weights, rank = self.effective, len(self.axes)
-        places: list[Any] = [
-            (..., *(slice(first, None, step) for first, step in zip(place, self.stride, strict=True)))
-            for place in np.ndindex(*self.stride)
-        ]
-        phases = [weights[place] for place in places]
-        if max(self.dilation) > 1 or any(0 in phase.shape for phase in phases):
+        if not self._phases[1]:
             return None
-        alone = [sums(phase, range(1 if self.channels else 0, rank + 2 * bool(self.channels))) for phase in phases]
-        return alone[0] if all(np.allclose(other, alone[0], rtol=1e-9) for other in alone) else None
+        alone = self._phase_sums(self.effective)
+        alone[abs(alone) <= 1e-9 * self._phase_sums(abs(self.effective))] = 0
+        first = alone[:, 0] if self.channels else alone[0, 0]
+        return np.asarray(first) if np.allclose(alone.T, first, rtol=1e-9) else None
 
     def _cuts(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts:
         weights, windows = self._stamp(axes, dtype), self._scattered(x.shape[:-1], axes)

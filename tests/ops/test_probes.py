@@ -94,3 +94,24 @@ def test_ones_probe_of_depthwise_separable() -> None:
 def test_biases_are_counted_apart() -> None:
     count = convcli.load({"weights": np.ones((8, 3, 3, 3)), "bias": np.zeros(8)}).count((9, 10), 3)
     assert (count.weights, count.biases, count.parameters) == (216, 8, 224)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, (2, 1)])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(4, 4), (3, 3), (1, 1), (3, 2, 4, 2)])
+def test_sums_of_a_transposed_kernel_are_what_ones_become(shape: Any, dilation: int, stride: Any) -> None:
+    """Where all outputs inside are alike, what they are is the sum that is named; else there is none."""
+    weights = np.random.default_rng(0).normal(size=shape) if 3 in shape else np.ones(shape)
+    kernel = convcli.load({"type": "transposed", "weights": weights, "stride": stride, "dilation": dilation})
+    ones = kernel.apply(np.ones((24, 24, *shape[:1]) if len(shape) == 4 else (24, 24)), dtype="float64")
+    inside = ones[12:24, 12:24]
+    alike = bool(np.allclose(inside, inside[:1, :1]) and inside.any())
+    assert (kernel.own_sums is not None) == alike
+    if alike:
+        np.testing.assert_allclose(np.broadcast_to(kernel.own_sums, inside.shape), inside, rtol=1e-9)
+
+
+def test_strides_of_thousands_have_sums() -> None:
+    nearest = convcli.load("upsample-nearest-2x:stride=500")
+    assert (nearest.sums, nearest.reach(0, 255)) == (1, (0, 255))
+    assert convcli.load({"type": "transposed", "weights": [[1, -2]], "stride": 2**31 - 1}).reach(0, 1) == (-2, 1)
