@@ -93,6 +93,8 @@ def closest(word: str, known: Iterable[str]) -> str:
         most = (letters + 1) // 3
         if (letters >= 3 and other.startswith(plain)) or plain.startswith(f"{other}:"):
             slips = 0 if other == plain else 1
+        elif other.replace("-", "") == plain.replace("-", ""):
+            slips = 0
         elif abs(len(plain) - len(other)) > most:  # each slip changes the length by one at most
             continue
         else:

@@ -89,7 +89,8 @@ def _put(before: list[str], answer: str, after: list[str], group: click.Group) -
     """A line with an answer at its place; a field goes to the last kernel, `*N` runs it N times."""
     if not answer.startswith((":", "*")):
         option, _, value = answer.partition(" ") if answer.startswith("-") else (answer, "", "")
-        return [*before, *filter(None, (option, value)), *after]
+        several = [part for one in value.split(" -k ") for part in (option, one) if part]  # a chain of kernels
+        return [*before, *several, *after]
     line = [*before, *after]
     places = kernel_places(line, group)
     if not places:

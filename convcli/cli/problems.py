@@ -21,6 +21,8 @@ from convcli.spec.words import KERNELS, PICTURES, lookup
 _KERNELS = ("kernels", "kernel", "sources")
 #: Files of a folder that none is looked for among.
 _LARGE = 1000
+#: Letters of a file's name that another one may be mistaken for: of shorter ones too many are like it.
+_SHORTEST = 4
 
 
 class StrayError(click.UsageError):
@@ -147,7 +149,8 @@ def near_file(name: str) -> str:
         return ""
     wanted = PurePath(base)
     stems = {one.stem: one.name for one in map(PurePath, names) if _like(one, wanted)}
-    near = stems.get(closest(wanted.stem, stems), "") if len(names) < _LARGE else ""
+    enough = len(wanted.stem) >= _SHORTEST and len(names) < _LARGE
+    near = stems.get(closest(wanted.stem, stems), "") if enough else ""
     return f"{folder}{os.sep if folder else ''}{near}" if near else ""
 
 
@@ -161,8 +164,10 @@ def kernel_meant(word: str) -> str | None:
     """The kernel that a word means, with its fields."""
     from convcli.spec.library import names, own, split
 
-    # gaussian(3), gaussian:sigma:3, gaussian=3
-    if call := re.fullmatch(r"([A-Za-z][\w-]*)[(:=](?:([a-z_]+)[:=])?(\d[\d.x+%]*)\)?", word):
+    # cv2.GaussianBlur, ImageFilter.SHARPEN
+    word = re.sub(r"^([A-Za-z]\w*\.)+(?=[A-Za-z]\w*($|[(:]))", "", word)
+    # gaussian(3), gaussian:sigma:3, gaussian=3, gaussian,3
+    if call := re.fullmatch(r"([A-Za-z][\w-]*)[(:=,](?:([a-z_]+)[:=])?(\d[\d.x+%]*)\)?", word):
         base, field, value = call.groups()
         word = f"{base}:{f'{field}={value}' if field else value}"
     base, _ = split(word)
@@ -170,5 +175,7 @@ def kernel_meant(word: str) -> str | None:
     known = [*names(), *own()]
     if base in known:
         return word
+    if (joined := word.replace(":", "-")) in known:  # sobel:x
+        return joined
     name = row.answer if row else closest(base, known)
     return name + word[len(base) :] if name else None

@@ -118,7 +118,9 @@ def _command(line: list[str], group: click.Group) -> tuple[str, list[str]] | Non
     kernel = kernel_meant(word)
     if kernel is None:
         return None
-    if len(rest) > 2 and re.fullmatch(r"[\d.]+", rest[-1]):  # vips gaussblur in.jpg out.jpg 2
+    if (
+        len(rest) > 2 and re.fullmatch(r"[\d.]+", rest[-1]) and not rest[-2].startswith("-")
+    ):  # vips gaussblur in.jpg out.jpg 2
         *rest, number = rest
         kernel += f":sigma={number}" if kernel == "gaussian" else ""
     return f"{word} is a kernel, for apply -k", with_kernel(["apply", *rest], kernel)

@@ -94,10 +94,24 @@ def _creation(value: str) -> str | None:
 
 
 def _chain(value: str) -> str | None:
-    """The kernel of a filter of ffmpeg, `gblur=sigma=2:steps=1`."""
-    name, _, rest = value.partition("=")
+    """The kernels of a chain of ffmpeg's filters, `gblur=sigma=2,sobel`; None where one has values that none takes."""
+    kernels = [_filter(*one.partition("=")[::2]) for one in re.split(",(?=[a-z])", value)]
+    return None if None in kernels else " -k ".join(map(str, kernels))
+
+
+def _filter(name: str, values: str) -> str | None:
+    """The kernel of one filter of ffmpeg; of a convolution that of the first plane."""
+    if name == "gblur":
+        return f"gaussian{_sigma(values.removeprefix('sigma='))}"
+    if name == "boxblur":
+        radius = re.match(r"(?:luma_radius=|lr=)?(\d+)", values or "2")
+        return f"box:size={2 * int(radius[1]) + 1}" if radius else None
+    if name == "unsharp" and (amount := re.match(r"\d+:\d+:([\d.]+)", values)):
+        return f"unsharp:amount={amount[1]}"
+    if name == "convolution" and re.match(r"-?\d", values):
+        return values.partition(":")[0]
     row = lookup(name, KERNELS)
-    return f"{row.answer if row else name}{_sigma(rest.removeprefix('sigma=')) if name == 'gblur' else ''}"
+    return None if values else row.answer if row else name
 
 
 def _factor(value: str) -> str | None:

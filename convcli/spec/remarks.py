@@ -14,6 +14,8 @@ from convcli.spec.nodes import Node
 MATRICES = ("weights", "depthwise")
 #: Percent of a Gaussian whose loss is told of.
 CUT_OFF = 1
+#: Also where both were said.
+MUCH = 20
 
 
 def squared(values: dict[str, Any]) -> list[str]:
@@ -29,15 +31,16 @@ def squared(values: dict[str, Any]) -> list[str]:
 
 
 def cut_off(calls: Iterable[RuleCall], overrides: Mapping[str, Node]) -> list[str]:
-    """What a radius that was asked for leaves out of a Gaussian whose sigma was not."""
-    if "radius" not in overrides or "sigma" in overrides:
+    """What a radius that was asked for leaves out of a Gaussian; where its sigma was, too, only if that is much."""
+    if "radius" not in overrides:
         return []
+    least = MUCH if "sigma" in overrides else CUT_OFF
     notes = []
     for call in calls:
         radius, sigma = call.parameters.get("radius"), call.parameters.get("sigma")
         if isinstance(radius, int | float) and isinstance(sigma, int | float) and sigma > 0:
             share = 100 * math.erfc((radius + 0.5) / (sigma * math.sqrt(2)))
-            if share >= CUT_OFF:
+            if share >= least:
                 fits = f"sigma={radius / 4:g} fits" if radius else "leave radius out"
                 notes.append(f"radius {radius:g} cuts {share:.2g} % off a Gaussian of sigma {sigma:g}; {fits}")
     return list(dict.fromkeys(notes))

@@ -272,6 +272,17 @@ GUESSES = {
     " pointwise: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}'",
     "show conv2d": "show sharpen",
     "apply a.jpg -k dilated -o b.png": "apply a.jpg -k dilated-laplacian -o b.png",
+    # filters of ffmpeg, OpenCV and Pillow
+    "-i a.jpg -vf gblur=sigma=2,sobel b.png": "apply a.jpg -k gaussian:sigma=2 -k sobel -o b.png",
+    "-i a.jpg -vf boxblur=3 b.png": "apply a.jpg -k box:size=7 -o b.png",
+    "-i a.jpg -vf unsharp=5:5:1.5 b.png": "apply a.jpg -k unsharp:amount=1.5 -o b.png",
+    "-i a.jpg -vf convolution='0 1 0 1 5 1 0 1 0:0 1' b.png": "apply a.jpg -k '0 1 0 1 5 1 0 1 0' -o b.png",
+    "apply a.jpg -k cv2.GaussianBlur -o b.png": "apply a.jpg -k gaussian -o b.png",
+    "apply a.jpg -k ImageFilter.SHARPEN -o b.png": "apply a.jpg -k sharpen -o b.png",
+    "apply a.jpg -k gaussian,5 -o b.png": "apply a.jpg -k gaussian:5 -o b.png",
+    "apply a.jpg -k sobelx -o b.png": "apply a.jpg -k sobel-x -o b.png",
+    "apply a.jpg -k sobel:x -o b.png": "apply a.jpg -k sobel-x -o b.png",
+    "sharpen a.jpg b.png --sigma 1.5": "apply a.jpg -k unsharp:sigma=1.5 -o b.png",
     # those who measure
     "apply a.jpg -k box -o b.png -ot Byte": "apply a.jpg -k box -o b.png --depth 8",
     "apply a.jpg -k box -o b.png --dtype UInt16": "apply a.jpg -k box -o b.png --depth 16",

@@ -135,6 +135,9 @@ def test_a_radius_that_cuts_a_gaussian_off_is_told_of() -> None:
     def said(name: str) -> tuple[str, ...]:
         return convcli.load(name).notes
 
+    # Where both were said, a little is not told; kernels of 5x5 taps, as others write them, are.
+    assert said("gaussian:5x5") == ("radius 5 cuts 27 % off a Gaussian of sigma 5; sigma=1.25 fits",)
+    assert said("gaussian:sigma=2,radius=3") == said("gaussian:0x5") == ()
     assert said("gaussian:radius=2") == ("radius 2 cuts 9.6 % off a Gaussian of sigma 1.5; sigma=0.5 fits",)
     assert said("gradient:radius=1") == ("radius 1 cuts 13 % off a Gaussian of sigma 1; sigma=0.25 fits",)
     for quiet in (
