@@ -89,14 +89,14 @@ def _x(ratio: float) -> float:
 
 def _dots(row: Row) -> Iterator[tuple[str, Figures]]:
     """The contenders that are drawn, by the name they are drawn under: of those with one name the fastest."""
-    found: dict[str, tuple[float, Figures]] = {}
+    actual: dict[str, tuple[float, Figures]] = {}
     for name, figures in row.figures.items():
-        shown = _shown(name)
-        if name != US and figures.counts and figures.ratio and shown in MARKS:
-            found[shown] = max(
-                found.get(shown, (0.0, figures)), (figures.ratio.median, figures), key=lambda one: one[0]
+        displayed = _shown(name)
+        if name != US and figures.counts and figures.ratio and displayed in MARKS:
+            actual[displayed] = max(
+                actual.get(displayed, (0.0, figures)), (figures.ratio.median, figures), key=lambda one: one[0]
             )
-    yield from ((shown, figures) for shown, (_, figures) in found.items())
+    yield from ((displayed, figures) for displayed, (_, figures) in actual.items())
 
 
 def _shown(name: str) -> str:

@@ -85,12 +85,12 @@ def _scenario(one: Command) -> Scenario:
         contenders: dict[str, Contender | str] = {US: convcli(shop, task.kernel, source, f"{US}.{ending}")}
         for program in PROGRAMS:
             target = shop.folder / f"{program.name.replace(' ', '-')}.{ending}"
-            found = words(program, task, source, target)
-            if one.alone and program.name not in VIPS and found != "not installed":
-                found = f"left out at {one.size:g} MP"
-            if found == "as vips":
+            actual = words(program, task, source, target)
+            if one.alone and program.name not in VIPS and actual != "not installed":
+                actual = f"left out at {one.size:g} MP"
+            if actual == "as vips":
                 continue
-            contender = found if isinstance(found, str) else of_command(shop, found, target)
+            contender = actual if isinstance(actual, str) else of_command(shop, actual, target)
             if task.unlike and isinstance(contender, Contender):
                 contender = Contender(turn=contender.turn, output=contender.output)
             contenders[program.name] = contender
@@ -159,8 +159,8 @@ def _tiny(shop: Workshop) -> Made:
         contenders[f"import {name}"] = Contender(turn=shop.command(_importing(name)))
     for program in PROGRAMS[:1] + PROGRAMS[2:]:
         target = shop.folder / f"tiny-{program.name}.png"
-        found = words(program, SHARPEN, source, target)
-        contenders[program.name] = found if isinstance(found, str) else of_command(shop, found, target)
+        actual = words(program, SHARPEN, source, target)
+        contenders[program.name] = actual if isinstance(actual, str) else of_command(shop, actual, target)
     return Made(contenders=contenders)
 
 

@@ -39,7 +39,7 @@ class Network:
 
     def layers(self) -> list[Layer]:
         """The layers with the shapes that they get."""
-        made, channels, size = [], self.inputs, self.size
+        output, channels, size = [], self.inputs, self.size
         for outputs, taps, *more in self.lines:
             fields = dict(more[0]) if more else {}
             transposed = bool(fields.pop("transposed", 0))
@@ -48,10 +48,10 @@ class Network:
                 inputs=channels, outputs=outputs or channels, taps=taps, size=size, groups=groups,
                 transposed=transposed, **fields,  # type: ignore[arg-type]
             )  # fmt: skip
-            made.append(one)
+            output.append(one)
             channels = one.outputs
             size = tuple(n * one.stride if transposed else -(-n // one.stride) for n in size)  # type: ignore[assignment]
-        return made
+        return output
 
 
 def _separated(*rows: tuple[int, int]) -> tuple[Line, ...]:

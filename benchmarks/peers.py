@@ -50,19 +50,19 @@ def model(nodes: Sequence[Node], inputs: Sequence[Array]) -> bytes | None:
     from onnx import TensorProto, helper, numpy_helper
 
     names = ["x", "offset", "mask"][: len(inputs)]
-    made, constants, last = [], [], "x"
+    output, constants, last = [], [], "x"
     for number, node in enumerate(nodes):
         own = [f"{number}.{place}" for place in range(len(node.constants))]
         constants += [numpy_helper.from_array(array, name) for array, name in zip(node.constants, own, strict=True)]
         order = [last, *own] if len(inputs) == 1 else ["x", *own, "offset", *["", "mask"][: 2 * (len(inputs) - 2)]]
         last = f"y{number}"
-        made.append(helper.make_node(node.op, order, [last], **node.attributes))
-    given = [
+        output.append(helper.make_node(node.op, order, [last], **node.attributes))
+    supplied = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, array.shape)
         for name, array in zip(names, inputs, strict=True)
     ]
     result = helper.make_tensor_value_info(last, TensorProto.FLOAT, [f"n{i}" for i in range(inputs[0].ndim)])
-    graph = helper.make_graph(made, "g", given, [result], constants)
+    graph = helper.make_graph(output, "g", supplied, [result], constants)
     file = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)])
     file.ir_version = 9
     return bytes(file.SerializeToString())
@@ -111,10 +111,10 @@ def torch_run(function: str, x: Array, weights: Array, **options: Any) -> Run | 
         layouts.append(tuple(tensor.contiguous(memory_format=torch.channels_last) for tensor in tensors))
     call = getattr(torch.nn.functional, function)
 
-    def run_of(given: Any, w: Any) -> Run:
+    def run_of(supplied: Any, w: Any) -> Run:
         def run() -> Any:
             with torch.inference_mode():
-                return call(given, w, **options)
+                return call(supplied, w, **options)
 
         return run
 

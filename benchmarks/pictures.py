@@ -45,14 +45,14 @@ def photograph(megapixels: float, seed: int = 0) -> Array:
 
 def clouds(rng: np.random.Generator, height: int, width: int, channels: int) -> Array:
     """Noise (height, width[, channels]) whose amplitude falls by 15 % an octave, of standard deviation near 1."""
-    found = np.zeros((height, width, channels) if channels > 1 else (height, width), np.float32)
+    actual = np.zeros((height, width, channels) if channels > 1 else (height, width), np.float32)
     cells, amplitude = 3, 1.0
     while cells < max(height, width) / 2:
         shape = (cells * height // width + 2, cells + 2, channels)
         grid = rng.standard_normal(shape, np.float32)
-        found += amplitude * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+        actual += amplitude * cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
         cells, amplitude = cells * 2, amplitude * 0.85
-    return found / 1.9
+    return actual / 1.9
 
 
 def save(path: Path, picture: Array, *, quickly: bool = False) -> Path:
@@ -79,9 +79,9 @@ def save(path: Path, picture: Array, *, quickly: bool = False) -> Path:
 def read(path: Path) -> Array:
     """The samples of a file as they are stored."""
     try:
-        found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        actual = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     except cv2.error:
-        found = None
-    if found is None:
+        actual = None
+    if actual is None:
         raise OSError(f"no {path.suffix[1:]} file that OpenCV reads")
-    return found
+    return actual

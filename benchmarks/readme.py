@@ -64,10 +64,10 @@ def section(run: Run) -> str:
 
 def seconds(rows: Sequence[Row]) -> str:
     """Rows by program, in seconds with the megabytes written; the fastest of a row is bold."""
-    shown = [name for name, names in COLUMNS.items() if any(_cell(row, names)[0] for row in rows)]
-    lines = [f"| seconds (MB written) | {' | '.join(shown)} |", "|---" * (len(shown) + 1) + "|"]
+    displayed = [name for name, names in COLUMNS.items() if any(_cell(row, names)[0] for row in rows)]
+    lines = [f"| seconds (MB written) | {' | '.join(displayed)} |", "|---" * (len(displayed) + 1) + "|"]
     for row in rows:
-        cells = [_cell(row, COLUMNS[name]) for name in shown]
+        cells = [_cell(row, COLUMNS[name]) for name in displayed]
         best = min((time for time, _ in cells if time), default=None)
         texts = [f"**{text}**" if time and time == best else text for time, text in cells]
         lines.append(f"| {row.conditions}, {row.name} | {' | '.join(texts)} |")
@@ -76,8 +76,8 @@ def seconds(rows: Sequence[Row]) -> str:
 
 def _cell(row: Row, names: Sequence[str]) -> tuple[float | None, str]:
     """The fastest of `names` that gave the same result, and its text."""
-    found = [row.figures[name] for name in names if name in row.figures and row.figures[name].counts]
-    best = min(found, key=lambda one: one.seconds.median if one.seconds else 0.0, default=None)
+    actual = [row.figures[name] for name in names if name in row.figures and row.figures[name].counts]
+    best = min(actual, key=lambda one: one.seconds.median if one.seconds else 0.0, default=None)
     if best is None or best.seconds is None:
         return None, "-"
     text = f"{best.seconds.median:.2f}"

@@ -45,19 +45,19 @@ def shown_facts(run: Run) -> dict[str, str]:
 
 def slower(run: Run) -> str:
     """Every row above 1.0, one line for each kernel or task, the worst first; goals that are missed in bold."""
-    found, counted = goals.losses(run)
-    if not found:
+    actual, counted = goals.losses(run)
+    if not actual:
         return f"Nowhere: no ratio of {counted} rows is above 1.0."
     grouped: dict[str, list[goals.Loss]] = {}
-    for loss in found:
+    for loss in actual:
         grouped.setdefault(f"{SECTIONS[loss.row.section]}: {loss.row.name}", []).append(loss)
     totals: dict[str, int] = {}
     for row in run.rows:
         name = f"{SECTIONS[row.section]}: {row.name}"
         totals[name] = totals.get(name, 0) + (goals.strongest(row, row.figures) is not None)
     lines = [
-        f"In {len(found)} of {counted} rows our time over that of the fastest of the others is above 1.0, and "
-        f"{sum(loss.missed for loss in found)} of them miss a goal, in bold.\n",
+        f"In {len(actual)} of {counted} rows our time over that of the fastest of the others is above 1.0, and "
+        f"{sum(loss.missed for loss in actual)} of them miss a goal, in bold.\n",
         "| what | rows | who is faster, our ratio to them, and where |",
         "|---|---|---|",
     ]
@@ -96,10 +96,10 @@ def goal_table(run: Run) -> str:
 def summary(run: Run) -> str:
     """How many goals are met and which are not, in a sentence or two."""
     judged = goals.judged(run)
-    found = [one for one in judged if one.of]
-    missed = [one for one in found if one.met < one.of]
+    actual = [one for one in judged if one.of]
+    missed = [one for one in actual if one.met < one.of]
     absent = [one for one in judged if not one.of]
-    text = f"Goals met: {len(found) - len(missed)} of {len(found)}."
+    text = f"Goals met: {len(actual) - len(missed)} of {len(actual)}."
     if missed:
         worst = [f"{one.what} ({one.worst.ratio.median:.2f})" for one in missed if one.worst]
         text += " Missed: " + "; ".join(worst) + "."
@@ -217,13 +217,13 @@ def _memory(rows: Iterable[Row]) -> Iterator[str]:
 
 def _planner(rows: Sequence[Row]) -> Iterator[str]:
     """How the ratios lie, and the cases that are furthest from the best."""
-    found = [(one.ratio, row) for row in rows if (one := goals.reached(row.goals[0], row))]
-    found.sort(key=lambda pair: -pair[0].median)
-    if found:
-        spread = Spread.of(ratio.median for ratio, _ in found)
-        yield f"{len(found)} cases; the choice over the best that can be forced: {_ratio(spread)}. The worst:\n"
+    actual = [(one.ratio, row) for row in rows if (one := goals.reached(row.goals[0], row))]
+    actual.sort(key=lambda pair: -pair[0].median)
+    if actual:
+        spread = Spread.of(ratio.median for ratio, _ in actual)
+        yield f"{len(actual)} cases; the choice over the best that can be forced: {_ratio(spread)}. The worst:\n"
     yield "| kernel | samples | choice over the best | the best |"
     yield "|---|---|---|---|"
-    for ratio, row in found[:12]:
+    for ratio, row in actual[:12]:
         best = goals.strongest(row, row.goals[0].against)
         yield f"| {row.name} | {row.conditions} | {_ratio(ratio)} | {best} |"

@@ -40,8 +40,8 @@ def function(run: Callable[[], object], *, last: bool = False) -> Contender:
         return _calls(run, repeats)
 
     def result() -> Array:
-        found = np.asarray(state["result"])
-        return np.moveaxis(found, -1, 0) if last and found.ndim == 3 else found
+        actual = np.asarray(state["result"])
+        return np.moveaxis(actual, -1, 0) if last and actual.ndim == 3 else actual
 
     return Contender(turn=turn, result=result)
 
@@ -54,23 +54,23 @@ def _calls(run: Callable[[], object], repeats: int) -> Turn:
     return Turn(wall=wall / repeats, cpu=cpu / repeats)
 
 
-def measure(scenario: Scenario, made: Made, *, rounds: int) -> dict[str, Figures]:
+def measure(scenario: Scenario, outcome: Made, *, rounds: int) -> dict[str, Figures]:
     """Times the contenders of `scenario`. The first round warms up, is compared with ours, and counts only for those
     who took all their patience in it.
 
     Raises whatever our own contender raises; another one that fails gets a note instead of figures.
     """
-    found = {name: Figures(note=why) for name, why in made.contenders.items() if isinstance(why, str)}
-    if US in found:
-        return {US: found[US]}
-    present = {name: one for name, one in made.contenders.items() if isinstance(one, Contender)}
+    actual = {name: Figures(note=why) for name, why in outcome.contenders.items() if isinstance(why, str)}
+    if US in actual:
+        return {US: actual[US]}
+    present = {name: one for name, one in outcome.contenders.items() if isinstance(one, Contender)}
     first = {US: present[US].turn()} if US in present else {}
     for name, contender in present.items():
         if name != US:
             try:
                 first[name] = contender.turn()
             except Exception as error:
-                found[name] = Figures(note=f"failed: {said(error)}")
+                actual[name] = Figures(note=f"failed: {said(error)}")
     turns = _turns({name: present[name] for name in first}, first, rounds, scenario.patience)
     ours = turns[US]
     result = present[US].result
@@ -86,11 +86,11 @@ def measure(scenario: Scenario, made: Made, *, rounds: int) -> dict[str, Figures
             cpu_ratio=statistics.median(own.cpu / max(other.cpu, 1e-9) for own, other in pairs),
             peak=max((turn.peak for turn in counted if turn.peak), default=None),
         )
-        found[name] = _compared(scenario, made, mine, present[name], figures) if name != US else figures
+        actual[name] = _compared(scenario, outcome, mine, present[name], figures) if name != US else figures
         output = present[name].output
         if output is not None and output.is_file():
-            found[name] = replace(found[name], size=output.stat().st_size / 1e6)
-    return {name: found[name] for name in made.contenders}
+            actual[name] = replace(actual[name], size=output.stat().st_size / 1e6)
+    return {name: actual[name] for name in outcome.contenders}
 
 
 def _ratio(pairs: Sequence[tuple[Turn, Turn]]) -> Spread:
@@ -129,7 +129,7 @@ def _turns(
     return taken
 
 
-def _compared(scenario: Scenario, made: Made, ours: Array | None, them: Contender, figures: Figures) -> Figures:
+def _compared(scenario: Scenario, outcome: Made, ours: Array | None, them: Contender, figures: Figures) -> Figures:
     """The figures with the difference of the results, and a note where it is more than may be."""
     if ours is None or them.result is None:
         return figures
@@ -140,12 +140,12 @@ def _compared(scenario: Scenario, made: Made, ours: Array | None, them: Contende
     ours, theirs = ours.reshape(_squeezed(ours)), theirs.reshape(_squeezed(theirs))
     if ours.shape != theirs.shape:
         return replace(figures, note=f"another result: of shape {theirs.shape}, ours {ours.shape}")
-    if (made.largest or not scenario.relative) and ours.dtype != theirs.dtype:
+    if (outcome.largest or not scenario.relative) and ours.dtype != theirs.dtype:
         return replace(figures, note=f"another result: of {theirs.dtype}, ours {ours.dtype}")
     if them.otherwise:
         return replace(figures, note=f"another result: {them.otherwise}")
-    if made.largest:
-        distance = apart(ours, theirs, largest=made.largest, frame=made.frame)
+    if outcome.largest:
+        distance = apart(ours, theirs, largest=outcome.largest, frame=outcome.frame)
         note = "" if distance <= 1 else f"another result: {distance:.2g} times the bound apart"
         return replace(figures, difference=distance, note=note)
     distance = difference(ours, theirs, relative=scenario.relative)
@@ -181,28 +181,28 @@ def difference(ours: Array, theirs: Array, *, relative: bool) -> float:
     return total / max(scale, 1e-30)
 
 
-def row(scenario: Scenario, figures: Mapping[str, Figures], made: Made, rates: Mapping[str, float]) -> Row:
+def row(scenario: Scenario, figures: Mapping[str, Figures], outcome: Made, rates: Mapping[str, float]) -> Row:
     """The row of a report, with the limit of memory as a contender and the floor of the machine."""
-    found = dict(figures)
-    peak = found[US].peak
-    if made.limit is not None and peak is not None:
-        limit = made.limit()
-        found["limit"] = Figures(peak=limit, ratio=Spread.of([peak / limit]))
-    floor, floor_of = _floor(made, rates) if made.moved else (None, "")
+    actual = dict(figures)
+    peak = actual[US].peak
+    if outcome.limit is not None and peak is not None:
+        limit = outcome.limit()
+        actual["limit"] = Figures(peak=limit, ratio=Spread.of([peak / limit]))
+    floor, floor_of = _floor(outcome, rates) if outcome.moved else (None, "")
     return Row(
         section=scenario.section,
         name=scenario.name,
         conditions=scenario.conditions,
-        figures=found,
+        figures=actual,
         goals=scenario.goals,
         floor=floor,
         floor_of=floor_of,
     )
 
 
-def _floor(made: Made, rates: Mapping[str, float]) -> tuple[float, str]:
+def _floor(outcome: Made, rates: Mapping[str, float]) -> tuple[float, str]:
     """The most that the machine itself takes for reading the inputs and writing the result, or for the sums."""
-    us = made.contenders[US]
+    us = outcome.contenders[US]
     written = us.result().nbytes if isinstance(us, Contender) and us.result else 0
-    copy, sums = (made.moved + written) / 2 / rates["copy"], made.flops / rates["sgemm"]
+    copy, sums = (outcome.moved + written) / 2 / rates["copy"], outcome.flops / rates["sgemm"]
     return (sums, "sgemm") if sums > copy else (copy, "copy")

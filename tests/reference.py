@@ -56,9 +56,9 @@ def read(x: Array, positions: Sequence[Sequence[int]], border: str) -> Array:
     """`x` of shape (channels, *spatial) at the grid of `positions`, one list per spatial axis."""
     x = np.asarray(x, np.float64)
     for axis, wanted in enumerate(positions, start=1):
-        found = [source(int(p), x.shape[axis], border) for p in wanted]
-        x = np.take(x, [0 if f is None else f for f in found], axis=axis)
-        outside = np.array([f is None for f in found], bool).reshape((-1,) + (1,) * (x.ndim - axis - 1))
+        actual = [source(int(p), x.shape[axis], border) for p in wanted]
+        x = np.take(x, [0 if f is None else f for f in actual], axis=axis)
+        outside = np.array([f is None for f in actual], bool).reshape((-1,) + (1,) * (x.ndim - axis - 1))
         x = np.where(outside, number(border), x)
     return x
 

@@ -48,8 +48,8 @@ class Pair:
 @pytest.mark.parametrize("make", [point, deeper])
 def test_values_are_those_of_a_dataclass(make: Callable[[Any], Any]) -> None:
     ours, theirs = (make(maker) for maker in MAKERS)
-    given = {"y": 1, "z": 3} if make is deeper else {"y": 1}
-    for values in (given, {**given, "x": 4, "tags": ["a"]}, {**given, "secret": "s"}):
+    supplied = {"y": 1, "z": 3} if make is deeper else {"y": 1}
+    for values in (supplied, {**supplied, "x": 4, "tags": ["a"]}, {**supplied, "secret": "s"}):
         mine, other = ours(**values), theirs(**values)
         assert repr(mine) == repr(other)
         assert hash(mine) == hash(other)
@@ -58,7 +58,7 @@ def test_values_are_those_of_a_dataclass(make: Callable[[Any], Any]) -> None:
         assert mine == ours(**values) != dataclasses.replace(mine, x=9)
         assert mine != other
         assert copy.deepcopy(mine) == mine
-    assert ours(**given).tags is not ours(**given).tags
+    assert ours(**supplied).tags is not ours(**supplied).tags
     assert ours.__match_args__ == theirs.__match_args__
 
 

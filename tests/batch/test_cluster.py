@@ -32,15 +32,15 @@ def dask(kind: str, *arguments: str, cwd: Path) -> subprocess.Popen[bytes]:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """The address of a scheduler with two workers of one thread each, and the folder where their logs are."""
     folder = tmp_path_factory.mktemp("cluster")
-    found = folder / "scheduler.json"
-    parts = [dask("scheduler", "--port", "0", "--scheduler-file", str(found), cwd=folder)]
+    actual = folder / "scheduler.json"
+    parts = [dask("scheduler", "--port", "0", "--scheduler-file", str(actual), cwd=folder)]
     try:
-        options = ("--scheduler-file", str(found), "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
+        options = ("--scheduler-file", str(actual), "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
         parts += [dask("worker", *options, cwd=folder) for _ in range(2)]
         until = time.monotonic() + 60
-        while not found.exists() and time.monotonic() < until:
+        while not actual.exists() and time.monotonic() < until:
             time.sleep(0.05)
-        yield json.loads(found.read_text())["address"], folder
+        yield json.loads(actual.read_text())["address"], folder
     finally:
         for part in parts:
             part.kill()  # asked to end, a worker waits for its scheduler, which may be gone
@@ -103,15 +103,15 @@ def test_the_same_as_here_also_where_a_worker_dies(cluster: tuple[str, Path], he
 
 def worker_ids(folder: Path) -> list[int]:
     """The processes of the workers, which run in that folder."""
-    found = []
+    actual = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
         if b"distributed.cli.dask_worker" in words and os.fsencode(folder / "scheduler.json") in words:
-            found.append(int(path.parent.name))
-    return sorted(found)
+            actual.append(int(path.parent.name))
+    return sorted(actual)
 
 
 def test_without_an_answer_there_is_one_line(here: Path) -> None:

@@ -59,15 +59,15 @@ def started(scheduler: str, more: str = "", *options: str, answer: float = 30) -
 @contextlib.contextmanager
 def started_cluster(folder: Path, workers: int = 1) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """The address of a scheduler, and its process with those of its workers."""
-    found = folder / "scheduler.json"
-    parts = [dask("scheduler", "--port", "0", "--scheduler-file", str(found), cwd=folder)]
+    actual = folder / "scheduler.json"
+    parts = [dask("scheduler", "--port", "0", "--scheduler-file", str(actual), cwd=folder)]
     try:
-        options = ("--scheduler-file", str(found), "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
+        options = ("--scheduler-file", str(actual), "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
         parts += [dask("worker", *options, cwd=folder) for _ in range(workers)]
         until = time.monotonic() + 60
-        while time.monotonic() < until and not (found.exists() and _registered(folder) == workers):
+        while time.monotonic() < until and not (actual.exists() and _registered(folder) == workers):
             time.sleep(0.05)
-        yield json.loads(found.read_text())["address"], parts
+        yield json.loads(actual.read_text())["address"], parts
     finally:
         for part in parts:
             part.kill()

@@ -35,14 +35,14 @@ def snapshot(folder: Path) -> list[tuple[str, int, int]]:
 # --- collisions -------------------------------------------------------------------------------------------------------
 
 
-def found(*names: str, output: str) -> list[str]:
+def actual(*names: str, output: str) -> list[str]:
     jobs = plan_jobs([Input(name=name) for name in names], output, "k", None)
     return [collision.fact for collision in collisions.find(jobs)]
 
 
 def test_all_collisions_are_found(here: Path) -> None:
     names = ["x/1.png", "y/1.png", "x/2.png", "z/1.png", "y/2.png", "x/3.png"]
-    assert found(*names, output="out/") == [
+    assert actual(*names, output="out/") == [
         "x/1.png and y/1.png would both be written to out/1.png",
         "x/1.png and z/1.png would both be written to out/1.png",
         "x/2.png and y/2.png would both be written to out/2.png",
@@ -50,7 +50,7 @@ def test_all_collisions_are_found(here: Path) -> None:
     result = run("apply", *names, "-k", "identity", "-o", "out/")
     assert result.code == 2 and not Path("out").exists()
     assert result.err.startswith("Error: x/1.png and y/1.png would both be written to out/1.png (and 2 more like it)\n")
-    assert found(*names, output="out/{parent}/{stem}{ext}") == []
+    assert actual(*names, output="out/{parent}/{stem}{ext}") == []
 
 
 @posix
@@ -58,24 +58,24 @@ def test_collisions_through_links(here: Path) -> None:
     Path("out").mkdir()
     Path("way").symlink_to("out")
     Path("out/b.png").symlink_to("a.png")  # leads nowhere yet
-    assert found("x/a.png", "y/b.png", output="out/") == ["x/a.png and y/b.png would both be written to out/b.png"]
-    assert found("out/a.png", "way/a.png", output="{parent}/{stem}.tif") == [
+    assert actual("x/a.png", "y/b.png", output="out/") == ["x/a.png and y/b.png would both be written to out/b.png"]
+    assert actual("out/a.png", "way/a.png", output="{parent}/{stem}.tif") == [
         "out/a.png and way/a.png would both be written to way/a.tif"
     ]
     Path("l.png").symlink_to("in/a.png")
     message = "in/b/a.png would be written to in/a.png, which is an input, too"
-    assert found("in/b/a.png", "l.png", output="{parent}/../{stem}{ext}")[0].startswith(message[:30])
-    assert found("in/b/a.png", "in/a.png", output="in/{stem}{ext}")[0] == message
+    assert actual("in/b/a.png", "l.png", output="{parent}/../{stem}{ext}")[0].startswith(message[:30])
+    assert actual("in/b/a.png", "in/a.png", output="in/{stem}{ext}")[0] == message
 
 
 def test_capitals_count_where_the_file_system_says_so(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "probe").touch()
     folds = (here / "PROBE").exists()
-    assert bool(found("x/a.png", "y/A.PNG", output="out/")) == folds
+    assert bool(actual("x/a.png", "y/A.PNG", output="out/")) == folds
     monkeypatch.setattr(os.path, "samefile", lambda one, other: one.casefold() == other.casefold())
-    (fact,) = found("x/a.png", "y/A.PNG", output="out/")
+    (fact,) = actual("x/a.png", "y/A.PNG", output="out/")
     assert fact.startswith("x/a.png and y/A.PNG would both be written to out/A.PNG: capitals don't count")
-    assert found("x/a.png", "y/B.png", output="out/") == []
+    assert actual("x/a.png", "y/B.png", output="out/") == []
 
 
 # --- shares -----------------------------------------------------------------------------------------------------------
@@ -142,9 +142,9 @@ def test_what_would_be_refused(here: Path) -> None:
     Path("out/d.png").mkdir()
     os.mkfifo("e.png")
     Path("f.hdr").touch()
-    given = ["in/a.png", "d.png", "in/b/c.jpg", "absent.png", "e.png", "f.hdr", "*.webp", "in/b/a.png/x.png"]
+    supplied = ["in/a.png", "d.png", "in/b/c.jpg", "absent.png", "e.png", "f.hdr", "*.webp", "in/b/a.png/x.png"]
     before = snapshot(here)
-    result = run("apply", *given, "-k", "identity", "-o", "out/", "--dry-run")
+    result = run("apply", *supplied, "-k", "identity", "-o", "out/", "--dry-run")
     assert (result.code, result.err, snapshot(here)) == (1, "", before)
     lines = result.out.decode().splitlines()
     assert lines[:9] == [
@@ -160,7 +160,7 @@ def test_what_would_be_refused(here: Path) -> None:
     ]
     assert "  hint: --overwrite replaces it" in lines[9:]
     # A run says the same.
-    done = run("apply", *given, "-k", "identity", "-o", "out/")
+    done = run("apply", *supplied, "-k", "identity", "-o", "out/")
     assert done.code == 1 and len(done.errors()) == 7
     assert [path.name for path in Path("out").iterdir() if path.stat().st_size and path.is_file()] == ["c.jpg"]
 

@@ -52,21 +52,21 @@ FACTS = {
 
 
 @pytest.mark.parametrize("name", FACTS)
-@pytest.mark.parametrize("way", ["by name", "as stdin", "resumed", "compared"])
-def test_what_begins_as_no_picture_is_read_no_further(here: Path, name: str, way: str) -> None:
+@pytest.mark.parametrize("manner", ["by name", "as stdin", "resumed", "compared"])
+def test_what_begins_as_no_picture_is_read_no_further(here: Path, name: str, manner: str) -> None:
     if not os.access(name, os.R_OK):
         pytest.skip("not readable here")
     fact = FACTS[name]
-    if way == "as stdin":
+    if manner == "as stdin":
         with Path(name).open("rb") as file:
             result = bounded("apply", "-", "-k", "identity", "-o", "out.png", stdin=file.fileno())
-    elif way == "compared":
+    elif manner == "compared":
         result = bounded("compare", "box", "--image", name)
         fact = fact.removeprefix("can't be read: ")
     else:
-        more = ["--report-file", "r.jsonl", "--resume"] if way == "resumed" else []
+        more = ["--report-file", "r.jsonl", "--resume"] if manner == "resumed" else []
         result = bounded("apply", name, "-k", "identity", "-o", "out.png", *more)
-    place = "stdin" if way == "as stdin" else name
+    place = "stdin" if manner == "as stdin" else name
     assert (result.code, result.err.splitlines()[0]) == (1, f"Error: {place}: {fact}")
 
 

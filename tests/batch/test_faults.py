@@ -147,8 +147,8 @@ def test_odd_names_are_processed_and_shown_escaped(here: Path, name: bytes) -> N
 
 
 def ascii_of(name: bytes) -> str:
-    shown = os.fsdecode(name)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+    displayed = os.fsdecode(name)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in displayed)
 
 
 @posix

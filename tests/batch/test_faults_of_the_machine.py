@@ -146,8 +146,8 @@ def test_what_opencv_is_told_by_the_environment_does_not_count(here: Path, name:
     for ending in ("webp", "avif"):
         save(Path(f"more.{ending}"), noise(120, 100, 3))
     names = ("good.png", "more.webp", "more.avif")
-    for way in (("-j", "1"), ("-j", "2")):
-        result = spawn("apply", *names, "-k", "box", "-o", "out/", *way, "--overwrite", env={name: value})
+    for jobs in (("-j", "1"), ("-j", "2")):
+        result = spawn("apply", *names, "-k", "box", "-o", "out/", *jobs, "--overwrite", env={name: value})
         assert (result.code, result.err, result.out) == (0, "", b"")
     result = spawn("compare", "box", "--image", "good.png", env={name: value})
     assert (result.code, result.err) == (0, "")
@@ -173,14 +173,14 @@ def test_numbers_that_are_none(value: str, option: str) -> None:
 
 @posix
 @pytest.mark.parametrize("blocks", [0, 1])
-@pytest.mark.parametrize("way", ["-j1", "-j2"])
-def test_a_report_that_the_disk_has_no_room_for(here: Path, blocks: int, way: str) -> None:
+@pytest.mark.parametrize("jobs", ["-j1", "-j2"])
+def test_a_report_that_the_disk_has_no_room_for(here: Path, blocks: int, jobs: str) -> None:
     """Whole lines stay, and a file without any does not, so that the same command can be run again."""
     for name in ("a.png", "b.png", "c.png"):
         save(Path(name), noise(2, 2))
     script = f'ulimit -f {3 * blocks}; exec "$@"'  # blocks of 512 bytes, or 1024
     program = command(
-        "apply", "a.png", "b.png", "c.png", "-k", "identity", "-o", "out/", way, "--report-file", "r.jsonl"
+        "apply", "a.png", "b.png", "c.png", "-k", "identity", "-o", "out/", jobs, "--report-file", "r.jsonl"
     )
     done = subprocess.run(["sh", "-c", script, "sh", *program], capture_output=True, env=environment(), check=False)
     assert done.returncode == 1 and b"Traceback" not in done.stderr

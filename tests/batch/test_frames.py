@@ -32,10 +32,10 @@ BOX = "{axes: zyx, weights: {box: {size: 3}}, divisor: sum}"
 ALONG_Z = "{axes: z, weights: [1, 1, 1], divisor: sum}"
 
 
-def film(name: str, frames: Pixels | list[Pixels], **how: Any) -> Path:
+def film(name: str, frames: Pixels | list[Pixels], **variant: Any) -> Path:
     """Frames as a file of pages or an animation, written by Pillow."""
     pictures = [Image.fromarray(frame) for frame in frames]
-    pictures[0].save(name, save_all=True, append_images=pictures[1:], **how)
+    pictures[0].save(name, save_all=True, append_images=pictures[1:], **variant)
     return Path(name)
 
 
@@ -84,9 +84,9 @@ def test_kernels_in_the_plane_run_on_each_slice(here: Path) -> None:
 def test_a_film_stays_one(here: Path, extension: str) -> None:
     frames = noise(6, 16, 24, 3)
     source = film(f"a{extension}", frames, duration=[40, 50, 60, 70, 80, 90], loop=2, lossless=True)
-    how = ("--all-frames", "--quiet", "-O", "webp_lossless=1")
-    assert run("apply", source, "-k", BOX, "-o", f"b{extension}", *how).code == 0
-    assert run("apply", source, "-k", BOX, "--stride", "2", "-o", f"c{extension}", *how).code == 0
+    variant = ("--all-frames", "--quiet", "-O", "webp_lossless=1")
+    assert run("apply", source, "-k", BOX, "-o", f"b{extension}", *variant).code == 0
+    assert run("apply", source, "-k", BOX, "--stride", "2", "-o", f"c{extension}", *variant).code == 0
     same, half = (list(reading.decode_all(Path(f"{name}{extension}").read_bytes(), place="")) for name in "bc")
     assert [picture.duration for picture in same] == [40, 50, 60, 70, 80, 90] and same[0].loops == 2
     assert np.abs(np.stack([picture.pixels for picture in same]) - mean(frames)).max() <= 0.5 + 1e-4
@@ -96,12 +96,12 @@ def test_a_film_stays_one(here: Path, extension: str) -> None:
 
 def test_frames_that_make_no_volume(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "filtered", None)  # nothing is filtered
-    for other, shown in ((noise(6, 9, 3), "9 x 6 RGB uint8"), (noise(6, 8), "8 x 6 grey uint8")):
+    for other, displayed in ((noise(6, 9, 3), "9 x 6 RGB uint8"), (noise(6, 8), "8 x 6 grey uint8")):
         source = film("a.tif", [noise(6, 8, 3), noise(6, 8, 3), other])
         result = run("apply", source, "-k", BOX, "-o", "b.tif", "--all-frames")
         assert result.code == 1
         assert result.err.startswith(
-            f"Error: a.tif: frame 1 is 8 x 6 RGB uint8, frame 3 is {shown}: they make no volume"
+            f"Error: a.tif: frame 1 is 8 x 6 RGB uint8, frame 3 is {displayed}: they make no volume"
         )
     result = run("apply", source, "-k", "sharpen", "-k", ALONG_Z, "-o", "b.tif")
     assert (result.code, Path("b.tif").exists()) == (1, False)
@@ -123,8 +123,8 @@ def test_alpha_counts_along_z(here: Path) -> None:
     result = volume(film("c.tif", frames), "-k", ALONG_Z)
     assert (result[:, :, :, :3] == (0, 0, 200)).all()  # does not bleed into its neighbours in time
     assert np.array_equal(result[:, 0, 0, 3], [255, 170, 170, 170, 255])
-    kept = volume(Path("c.tif"), "-k", ALONG_Z, "--alpha", "keep")
-    assert np.array_equal(kept[..., 3], frames[..., 3])
+    remaining = volume(Path("c.tif"), "-k", ALONG_Z, "--alpha", "keep")
+    assert np.array_equal(remaining[..., 3], frames[..., 3])
     assert volume(Path("c.tif"), "-k", ALONG_Z, "--alpha", "drop").shape == (5, 16, 24, 3)
     white = volume(Path("c.tif"), "-k", ALONG_Z, "--background", "white")
     assert np.array_equal(white[1, 0, 0], [85, 85, 218])
@@ -155,8 +155,8 @@ def test_a_file_for_every_frame(here: Path) -> None:
     assert (result.code, result.err) == (0, "")
     names = sorted(path.name for path in Path("f").iterdir())
     assert names == [f"a-{number:02}.png" for number in range(1, 12)]
-    found = np.stack([decoded(Path("f") / name) for name in names])
-    assert np.abs(found - mean(frames, (3, 1, 1))).max() <= 0.5 + 1e-4
+    actual = np.stack([decoded(Path("f") / name) for name in names])
+    assert np.abs(actual - mean(frames, (3, 1, 1))).max() <= 0.5 + 1e-4
     assert run("apply", source, "-k", "sharpen", "-o", "g{frame:04d}.npy", "--all-frames", "-q").code == 0
     assert run("apply", source, "-k", "sharpen", "-o", "h{frame}.npy", "--all-frames", "-q").code == 0
     assert np.array_equal(np.load("g0011.npy"), convcli.apply(frames[10], "sharpen", dtype=np.float32))
@@ -277,10 +277,10 @@ def test_the_outcome_is_known_beforehand(channels: int) -> None:
     ):
         pixels = noise(*deep, 6, 8, channels).astype(dtype)
         try:
-            made = filter_pixels(pixels, Chain(kernels, mode), treatment)
+            outcome = filter_pixels(pixels, Chain(kernels, mode), treatment)
         except ShapeError:
             continue
-        expected = made.array.shape, made.array.dtype, made.stages[-1].channels_out
+        expected = outcome.array.shape, outcome.array.dtype, outcome.stages[-1].channels_out
         outline = Outline(shape=pixels.shape, dtype=pixels.dtype)
         picture = Picture(outline, Chain(kernels, mode), treatment)
         assert (picture.shape, picture.dtype, picture.leaves) == expected

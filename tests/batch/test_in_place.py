@@ -69,14 +69,14 @@ def test_links_and_other_names_are_told(here: Path) -> None:
     before = save(Path("a.png"), noise(9, 8, 3)).read_bytes()
     Path("link.png").symlink_to("a.png")
     result = run("apply", "link.png", "-k", "box", "--in-place", ".bak")
-    told = f"Warning: link.png: it is a link: the picture that it leads to was replaced, {here / 'a.png'}\n"
-    assert (result.code, result.err) == (0, told)
+    said = f"Warning: link.png: it is a link: the picture that it leads to was replaced, {here / 'a.png'}\n"
+    assert (result.code, result.err) == (0, said)
     assert Path("link.png").is_symlink() and Path("a.png.bak").read_bytes() == before != Path("a.png").read_bytes()
     Path("hard.png").hardlink_to("a.png")
     before = Path("a.png").read_bytes()
     result = run("apply", "a.png", "-k", "box", "--in-place")
-    told = "Warning: a.png: 1 other name of this file still leads to the original\n"
-    assert (result.code, result.err) == (0, told)
+    said = "Warning: a.png: 1 other name of this file still leads to the original\n"
+    assert (result.code, result.err) == (0, said)
     assert Path("hard.png").read_bytes() == before != Path("a.png").read_bytes()
     result = run("apply", "a.png", "link.png", "-k", "box", "--in-place")
     assert (result.code, result.err.splitlines()[0]) == (
@@ -225,10 +225,10 @@ def test_outputs_that_exist_are_left(here: Path, jobs: str) -> None:
     Path("out/3.png").symlink_to("nowhere")
     arguments = ["apply", *names, "-k", "box", "-o", "out/", "-j", jobs, "--skip-existing"]
     result = run(*arguments, "--json")
-    told = [json.loads(line) for line in result.err.splitlines()]
+    said = [json.loads(line) for line in result.err.splitlines()]
     skipped = ("skipped", "its output exists already")
     assert result.code == 0
-    assert [(line["status"], line["reason"]) for line in told] == [
+    assert [(line["status"], line["reason"]) for line in said] == [
         skipped if n in (2, 3) else ("done", "") for n in range(6)
     ]
     assert Path("out/2.png").read_text() == "mine" and Path("out/3.png").is_symlink()

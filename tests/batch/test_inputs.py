@@ -34,16 +34,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def names(found: list[Input]) -> list[str]:
-    return [item.name.replace(os.sep, "/") for item in found]
+def names(actual: list[Input]) -> list[str]:
+    return [item.name.replace(os.sep, "/") for item in actual]
 
 
-def select(*given: str, output: str = "out/", **more: bool) -> list[Input]:
-    return collect(Selection(names=given, **more), output=output)  # type: ignore[arg-type]
+def select(*supplied: str, output: str = "out/", **more: bool) -> list[Input]:
+    return collect(Selection(names=supplied, **more), output=output)  # type: ignore[arg-type]
 
 
-def planned(*given: str, output: str = "out/", **more: bool) -> list[tuple[str, str]]:
-    jobs = plan_jobs(select(*given, output=output, **more), output, "k", None)
+def planned(*supplied: str, output: str = "out/", **more: bool) -> list[tuple[str, str]]:
+    jobs = plan_jobs(select(*supplied, output=output, **more), output, "k", None)
     return [(job.input, job.output) for job in jobs]
 
 
@@ -87,9 +87,9 @@ def test_links(here: Path) -> None:
     Path("in/9/linked.png").symlink_to(here / "elsewhere" / "far.png")
     Path("in/9/dangling.png").symlink_to("nowhere")
     Path("in/9/itself.png").symlink_to("itself.png")
-    found = names(select("in/9", recursive=True))
+    actual = names(select("in/9", recursive=True))
     # Links to files are files, those that lead nowhere fail when they are read; folders behind links are not entered.
-    assert found == ["in/9/dangling.png", "in/9/itself.png", "in/9/linked.png", "in/9/q.tif"]
+    assert actual == ["in/9/dangling.png", "in/9/itself.png", "in/9/linked.png", "in/9/q.tif"]
     assert len(select("in", recursive=True)) == 7 + 3
     assert len(select("in/**/*.png")) == 3 + 3
     Path("link").symlink_to("in")
@@ -141,9 +141,9 @@ def test_results_beside_their_inputs_are_no_inputs(here: Path) -> None:
 def test_a_closed_folder_is_told(here: Path) -> None:
     Path("in/a").chmod(0)
     try:
-        found = select("in", recursive=True)
-        (closed,) = [item for item in found if item.fault]
-        assert closed.fault and "permission denied" in str(closed.fault) and len(found) == 6
+        actual = select("in", recursive=True)
+        (closed,) = [item for item in actual if item.fault]
+        assert closed.fault and "permission denied" in str(closed.fault) and len(actual) == 6
     finally:
         Path("in/a").chmod(0o700)
 
@@ -154,10 +154,10 @@ def test_a_deep_tree(tmp_path: Path) -> None:
         deep = deep / "d"
     deep.mkdir(parents=True)
     (deep / "x.png").touch()
-    (found,) = pictures_in(str(tmp_path), recursive=True)
-    assert found.name == str(deep / "x.png") and found.under.count("d") == 400
-    (found,) = matches(str(tmp_path / "**" / "*.png"))
-    assert found.name == str(deep / "x.png")
+    (actual,) = pictures_in(str(tmp_path), recursive=True)
+    assert actual.name == str(deep / "x.png") and actual.under.count("d") == 400
+    (actual,) = matches(str(tmp_path / "**" / "*.png"))
+    assert actual.name == str(deep / "x.png")
 
 
 # --- patterns ---------------------------------------------------------------------------------------------------------
@@ -173,9 +173,9 @@ def test_patterns_match_as_pythons_do(here: Path, pattern: str) -> None:
     matched = glob.glob(pattern, recursive=True)  # noqa: PTH207 - pathlib's matches hidden names
     expected = {os.path.normpath(name) for name in matched if not Path(name).is_dir()}
     for start in ("", f"{here}/"):
-        found = [os.path.normpath(os.path.relpath(item.name, here)) for item in matches(start + pattern)]
-        assert len(found) == len(set(found))
-        assert set(found) == expected
+        actual = [os.path.normpath(os.path.relpath(item.name, here)) for item in matches(start + pattern)]
+        assert len(actual) == len(set(actual))
+        assert set(actual) == expected
 
 
 def test_patterns_are_expanded_in_order_and_mirrored(here: Path) -> None:
@@ -208,8 +208,8 @@ def test_a_pattern_that_matches_nothing_is_an_error(here: Path) -> None:
 
 def listed(data: bytes, *more: str, stdin: bool = True) -> Result:
     Path("list").write_bytes(data)
-    how = ["--files-from", "-" if stdin else "list", *more]
-    return run("apply", *how, "-k", "identity", "-o", "out/", stdin=data if stdin else b"")
+    variant = ["--files-from", "-" if stdin else "list", *more]
+    return run("apply", *variant, "-k", "identity", "-o", "out/", stdin=data if stdin else b"")
 
 
 @pytest.mark.parametrize("stdin", [True, False])
@@ -224,8 +224,8 @@ def test_lists_of_names(here: Path, stdin: bool) -> None:
 
 def test_lists_join_the_other_inputs(here: Path) -> None:
     Path("list0").write_bytes(b"in/a/scene.jpg\0\0in/p\n.png\0")
-    found = names(collect(Selection(names=["in"], files_from="list0", null=True), output="o/"))
-    assert found == ["in/P1.PNG", "in/p9.png", "in/p10.png", "in/a/scene.jpg", "in/p\n.png"]
+    actual = names(collect(Selection(names=["in"], files_from="list0", null=True), output="o/"))
+    assert actual == ["in/P1.PNG", "in/p9.png", "in/p10.png", "in/a/scene.jpg", "in/p\n.png"]
 
 
 @posix

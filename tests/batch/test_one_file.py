@@ -48,30 +48,30 @@ def paths(data: bytes, folder: Path, name: str) -> tuple[Job, Path]:
 
 
 def in_bands(
-    data: bytes, folder: Path, kernels: Sequence[str | Kernel], mode: str = "clip", **how: Any
+    data: bytes, folder: Path, kernels: Sequence[str | Kernel], mode: str = "clip", **more: Any
 ) -> tuple[Report | str, bytes]:
     """What the run in bands reports, and its output."""
     job, out = paths(data, folder, "banded")
     chain = [load(kernel) for kernel in kernels]
-    report = run_in_bands(job, Settings(kernels=chain, range=mode, pictures=PictureSettings(**how)))
+    report = run_in_bands(job, Settings(kernels=chain, range=mode, pictures=PictureSettings(**more)))
     return report, out.read_bytes() if out.exists() else b""
 
 
 def whole(
-    data: bytes, folder: Path, kernels: Sequence[str | Kernel], mode: str = "clip", **how: Any
+    data: bytes, folder: Path, kernels: Sequence[str | Kernel], mode: str = "clip", **more: Any
 ) -> tuple[Report, bytes]:
     job, out = paths(data, folder, "whole")
     chain = [load(kernel) for kernel in kernels]
-    settings = Settings(kernels=chain, range=mode, overwrite=True, pictures=PictureSettings(**how))
+    settings = Settings(kernels=chain, range=mode, overwrite=True, pictures=PictureSettings(**more))
     return run_job(job, settings), out.read_bytes()
 
 
-def check_same(data: bytes, folder: Path, kernels: Sequence[str | Kernel], mode: str = "clip", **how: Any) -> Report:
+def check_same(data: bytes, folder: Path, kernels: Sequence[str | Kernel], mode: str = "clip", **more: Any) -> Report:
     """Asserts that both ways give the same file and, times and places aside, the same report."""
-    report, found = in_bands(data, folder, kernels, mode, **how)
+    report, actual = in_bands(data, folder, kernels, mode, **more)
     assert isinstance(report, Report), report
-    expected, wanted = whole(data, folder, kernels, mode, **how)
-    assert found == wanted
+    expected, wanted = whole(data, folder, kernels, mode, **more)
+    assert actual == wanted
     own = {"output": expected.output, "bands": 1, "decode_s": 0.0, "filter_s": 0.0, "encode_s": 0.0}
     assert dataclasses.replace(report, **own) == dataclasses.replace(expected, **own)
     return report

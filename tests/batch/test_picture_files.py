@@ -29,9 +29,9 @@ def save(path: Path, pixels: Pixels, **settings: Any) -> Path:
 
 
 def opened(path: Path) -> Image.Image:
-    shown = Image.open(io.BytesIO(path.read_bytes()))
-    shown.load()
-    return shown
+    displayed = Image.open(io.BytesIO(path.read_bytes()))
+    displayed.load()
+    return displayed
 
 
 def notes(error: str) -> list[str]:
@@ -44,10 +44,10 @@ def test_metadata_go_with_the_picture(tmp_path: Path) -> None:
     source = save(tmp_path / "a.jpg", photograph(), icc_profile=SRGB, exif=tags, dpi=(300, 300))
     result = run("apply", source, "-k", "gaussian", "-o", tmp_path / "b.png", "--json")
     assert result.code == 0 and notes(result.err) == []
-    shown = opened(tmp_path / "b.png")
-    assert shown.size == (48, 64) and shown.info["icc_profile"] == SRGB
-    assert dict(shown.getexif()) == {0x0112: 1, 0x010F: "A maker"}
-    assert shown.info["dpi"] == pytest.approx((300, 300), abs=0.05)
+    displayed = opened(tmp_path / "b.png")
+    assert displayed.size == (48, 64) and displayed.info["icc_profile"] == SRGB
+    assert dict(displayed.getexif()) == {0x0112: 1, 0x010F: "A maker"}
+    assert displayed.info["dpi"] == pytest.approx((300, 300), abs=0.05)
     result = run("apply", source, "-k", "gaussian", "-o", tmp_path / "b.ppm", "--json")
     assert notes(result.err) == ["ICC profile, EXIF, resolution dropped: not kept in pnm files"]
     result = run("apply", source, "-k", "{weights: [[[[1]], [[1]], [[1]]]], divisor: 3}", "-o", tmp_path / "g.png")
@@ -119,8 +119,8 @@ def test_alpha_to_jpeg(tmp_path: Path) -> None:
     for more in (["--background", "white"], ["--alpha", "drop"]):
         assert run("apply", source, "-k", "box", "-o", tmp_path / "b.jpg", "--overwrite", *more).code == 0
         assert opened(tmp_path / "b.jpg").mode == "RGB"
-    kept = run("apply", source, "-k", "box", "-o", tmp_path / "c.png", "--alpha", "keep")
-    assert kept.code == 0 and np.array_equal(np.asarray(opened(tmp_path / "c.png"))[..., 3], pixels[..., 3])
+    remaining = run("apply", source, "-k", "box", "-o", tmp_path / "c.png", "--alpha", "keep")
+    assert remaining.code == 0 and np.array_equal(np.asarray(opened(tmp_path / "c.png"))[..., 3], pixels[..., 3])
 
 
 def test_channels_and_light(tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ def test_channels_and_light(tmp_path: Path) -> None:
 def test_another_profile_has_another_curve(tmp_path: Path) -> None:
     other = bytearray(600)
     other[:4], other[16:20], other[36:40] = (600).to_bytes(4, "big"), b"RGB ", b"acsp"
-    for icc, told in ((SRGB, 0), (bytes(other), 1)):
+    for icc, said in ((SRGB, 0), (bytes(other), 1)):
         source = save(tmp_path / "a.png", photograph(), icc_profile=icc)
         result = run("apply", source, "-k", "box", "-o", tmp_path / "b.png", "--overwrite", "--linear")
-        assert result.code == 0 and result.err.count("linear light by sRGB's curve") == told
+        assert result.code == 0 and result.err.count("linear light by sRGB's curve") == said
 
 
 def test_settings_of_encoders(tmp_path: Path) -> None:

@@ -116,10 +116,10 @@ def test_an_input_that_changes_meanwhile_is_not_recorded_as_what_it_was(
     hashed = resume.file_digest
 
     def disturbed(path: str) -> str:
-        found = hashed(path)
+        actual = hashed(path)
         if path == "b.png":
             save(Path(path), noise(12, 10, 3, seed=9))
-        return found
+        return actual
 
     monkeypatch.setattr(resume, "file_digest", disturbed)
     result = apply("--jobs", "1")

@@ -33,20 +33,20 @@ def test_bytes_and_order_do_not_depend_on_the_number_of_processes(here: Path) ->
     large = save(Path("large.png"), noise(1500, 1200, 3))
     names = [large, *(SAMPLES / name for name in ("scene.jpg", "logo.png", "float.tif")), Path("page.png")]
     names += [save(Path(f"{number}.png"), noise(20 + number, 30, 3, seed=number)) for number in range(12)]
-    told, made = {}, {}
+    said, output = {}, {}
     for jobs in ("1", "2", "5"):
         arguments = [*names, "-k", "gaussian:sigma=2", "-k", "unsharp", "-o", f"out{jobs}/", "-j", jobs, "--json"]
         result = spawn("apply", *arguments, "--report-file", f"{jobs}.jsonl")
         assert result.code == 1
-        told[jobs] = [
+        said[jobs] = [
             (line["input"], line["status"], line["error"]) for line in map(json.loads, result.err.splitlines())
         ]
         assert [line["input"] for line in lines(f"{jobs}.jsonl")] == [str(name) for name in names]
-        made[jobs] = {path.name: path.read_bytes() for path in Path(f"out{jobs}").iterdir()}
-    assert told["1"] == told["2"] == told["5"]
-    assert [name for name, *_ in told["1"]] == [str(name) for name in names]
-    assert made["1"] == made["2"] == made["5"]
-    assert len(made["1"]) == len(names) - 1
+        output[jobs] = {path.name: path.read_bytes() for path in Path(f"out{jobs}").iterdir()}
+    assert said["1"] == said["2"] == said["5"]
+    assert [name for name, *_ in said["1"]] == [str(name) for name in names]
+    assert output["1"] == output["2"] == output["5"]
+    assert len(output["1"]) == len(names) - 1
 
 
 def test_processes_that_are_started_afresh(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,9 +164,9 @@ def started(folder: Path, count: int, *options: str) -> tuple[subprocess.Popen[b
         start_new_session=True,
     )  # fmt: skip
     wait_until(lambda: len(children(process.pid)) == 2)
-    found = children(process.pid)
-    wait_until(lambda: all(busy_seconds(pid) > 0.05 for pid in found))
-    return process, found
+    actual = children(process.pid)
+    wait_until(lambda: all(busy_seconds(pid) > 0.05 for pid in actual))
+    return process, actual
 
 
 def wait_until(holds: Any, seconds: float = 20) -> None:
@@ -183,8 +183,8 @@ def gone(pids: list[int]) -> bool:
 @linux
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_process_that_dies_takes_one_input_with_it(tmp_path: Path, number: signal.Signals) -> None:
-    process, found = started(tmp_path, 12, "--report-file", "r.jsonl")
-    os.kill(found[0], number)
+    process, actual = started(tmp_path, 12, "--report-file", "r.jsonl")
+    os.kill(actual[0], number)
     _, err = process.communicate(timeout=60)
     records = lines(str(tmp_path / "r.jsonl"))
     (failed,) = [record for record in records if record["status"] == "failed"]
@@ -212,10 +212,10 @@ def has_open(pid: int, start: str) -> bool:
 
 @linux
 def test_what_a_process_was_writing_when_it_died_is_removed(tmp_path: Path) -> None:
-    process, found = started(tmp_path, 40)
-    wait_until(lambda: has_open(found[0], temporaries.TEMPORARY_PREFIX))
+    process, actual = started(tmp_path, 40)
+    wait_until(lambda: has_open(actual[0], temporaries.TEMPORARY_PREFIX))
     assert len(leftovers(tmp_path)) >= 1
-    os.kill(found[0], signal.SIGKILL)
+    os.kill(actual[0], signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, b"was killed by SIGKILL" in err) == (1, True)
     assert leftovers(tmp_path) == []
@@ -233,7 +233,7 @@ def _again(folder: Path) -> tuple[int, bytes, str]:
     [(signal.SIGINT, True, 130), (signal.SIGINT, False, 130), (signal.SIGTERM, False, 143)],
 )
 def test_a_signal_ends_all_processes(tmp_path: Path, number: signal.Signals, to_all: bool, code: int) -> None:
-    process, found = started(tmp_path, 40, "--report-file", "r.jsonl")
+    process, actual = started(tmp_path, 40, "--report-file", "r.jsonl")
     if to_all:  # as a terminal does on Ctrl-C
         os.killpg(process.pid, number)
     else:
@@ -241,7 +241,7 @@ def test_a_signal_ends_all_processes(tmp_path: Path, number: signal.Signals, to_
     _, err = process.communicate(timeout=20)
     assert process.returncode in (code, -number)
     assert err.decode().split()[:4] == ["Stopped.", "hint:", "goes", "on"] and b" --resume\n" in err
-    assert gone(found)
+    assert gone(actual)
     assert leftovers(tmp_path) == []
     for path in (tmp_path / "out").iterdir():
         assert read(path).shape == (700, 900, 3)
@@ -249,10 +249,10 @@ def test_a_signal_ends_all_processes(tmp_path: Path, number: signal.Signals, to_
 
 @linux
 def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
-    process, found = started(tmp_path, 40)
+    process, actual = started(tmp_path, 40)
     process.kill()
     process.communicate(timeout=20)
-    wait_until(lambda: gone(found))
+    wait_until(lambda: gone(actual))
 
 
 # --- what fails late --------------------------------------------------------------------------------------------------

@@ -56,9 +56,9 @@ def test_what_lives_stays_and_what_is_dead_goes(tmp_path: Path) -> None:
 
 @posix
 def test_links_and_pipes_by_such_a_name_are_left_alone(tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
-    kept.write_bytes(b"precious")
-    (tmp_path / ".convcli-1.part").symlink_to(kept)
+    remaining = tmp_path / "kept"
+    remaining.write_bytes(b"precious")
+    (tmp_path / ".convcli-1.part").symlink_to(remaining)
     os.mkfifo(tmp_path / ".convcli-2.part")  # without a reader it can't be opened, nor waited for
     (tmp_path / ".convcli-3.part").mkdir()
     assert temporaries.sweep(tmp_path) == 0

@@ -41,9 +41,9 @@ def test_formats_that_are_taken_are_what_python_makes_of_them(name: str) -> None
         template = f"a-{{{name}:{spec}}}.png"
         if _is_good(template):
             taken += 1
-            made = template.format(**{name: value})
-            assert made == f"a-{format(value, spec)}.png"
-            assert len(made) <= 255 + 6 and "/" not in made
+            outcome = template.format(**{name: value})
+            assert outcome == f"a-{format(value, spec)}.png"
+            assert len(outcome) <= 255 + 6 and "/" not in outcome
     assert taken >= 8
 
 

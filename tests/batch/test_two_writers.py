@@ -119,20 +119,20 @@ def test_an_answer_that_a_network_lost(tmp_path: Path, monkeypatch: pytest.Monke
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("out", b"mine")]
 
 
-@pytest.mark.parametrize("made", ["file", "folder", "link"])
-def test_what_came_meanwhile_stays(tmp_path: Path, made: str) -> None:
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_came_meanwhile_stays(tmp_path: Path, kind: str) -> None:
     target = tmp_path / "out"
     with pytest.raises(ImageError, match="it exists already") as caught, placed(str(target), lambda _: False) as file:
         file.write(b"mine")
-        if made == "folder":
+        if kind == "folder":
             target.mkdir()
-        elif made == "link":
+        elif kind == "link":
             target.symlink_to(tmp_path / "nowhere")
         else:
             target.write_bytes(b"theirs")
     assert caught.value.hint == "--overwrite replaces it"
     assert list(tmp_path.iterdir()) == [target]
-    assert made != "file" or target.read_bytes() == b"theirs"
+    assert kind != "file" or target.read_bytes() == b"theirs"
 
 
 @posix
@@ -165,8 +165,8 @@ def test_runs_from_the_shell(here: Path, shape: tuple[int, ...], overwrite: bool
         assert (codes, set(said)) == ([0] * runs, {""})
     else:
         assert sorted(codes) == [0] + [1] * (runs - 1)
-        told = "Error: new.png: it exists already\n  hint: --overwrite replaces it\n"
-        assert [text for text in said if text] == [told] * (runs - 1)
+        words = "Error: new.png: it exists already\n  hint: --overwrite replaces it\n"
+        assert [text for text in said if text] == [words] * (runs - 1)
         alone = command("apply", "in.png", "-k", kernels[codes.index(0) % 4], "-o", "alone.png", "-q")
         assert subprocess.run(alone, env=environment(), check=False).returncode == 0
         assert Path("alone.png").read_bytes() == Path("new.png").read_bytes()

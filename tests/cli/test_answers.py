@@ -33,8 +33,8 @@ def unsaid_width(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_texts_are_what_the_commands_print() -> None:
-    kept = {path.stem: path.read_text(encoding="utf-8") for path in Path(answers.FOLDER).iterdir()}
-    assert kept == dict(computed()), "python -m tests.cli.answers"
+    remaining = {path.stem: path.read_text(encoding="utf-8") for path in Path(answers.FOLDER).iterdir()}
+    assert remaining == dict(computed()), "python -m tests.cli.answers"
 
 
 @pytest.mark.parametrize("line", LINES, ids=" ".join)

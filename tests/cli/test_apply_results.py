@@ -109,8 +109,8 @@ def test_floats_in_and_out(here: Path) -> None:
     assert failed.code == 1
     assert failed.err.startswith("Error: o.png: png can't hold float32 pixels, only uint8, uint16\n  hint: ")
     pixels[2, 3] = np.nan, np.inf, -np.inf
-    kept = apply(pixels, "-k", "identity", name="in.tif", out="o.tif")
-    assert np.array_equal(kept, pixels, equal_nan=True)
+    remaining = apply(pixels, "-k", "identity", name="in.tif", out="o.tif")
+    assert np.array_equal(remaining, pixels, equal_nan=True)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -31,8 +31,8 @@ def test_an_animation_goes_to_a_file_and_to_stdout_alike(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("source", ["sobel-x", "gaussian:sigma=1", "[[1, 2], [3, 4]]", "{weights: [1, 2]}"])
 def test_a_kernel_alone_is_drawn_by_its_weights(source: str) -> None:
-    shown = run("draw", source, "-o", "-", "--format", "svg")
-    assert shown.code == 0 and shown.out == run("draw", "kernel", source, "-o", "-", "--format", "svg").out
+    displayed = run("draw", source, "-o", "-", "--format", "svg")
+    assert displayed.code == 0 and displayed.out == run("draw", "kernel", source, "-o", "-", "--format", "svg").out
 
 
 def test_options_override_fields_of_kernels() -> None:
@@ -76,11 +76,11 @@ def test_values_come_as_rows_arrays_and_corners_of_pictures(source: str, tmp_pat
     x = np.arange(30, dtype=np.uint8).reshape(5, 6)
     np.save(tmp_path / "x.npy", x)
     save(tmp_path / "x.png", x)
-    given = {"rows": str(x[:3, :4].tolist()), "npy": tmp_path / "x.npy", "picture": tmp_path / "x.png"}[source]
+    supplied = {"rows": str(x[:3, :4].tolist()), "npy": tmp_path / "x.npy", "picture": tmp_path / "x.png"}[source]
     size = [] if source == "rows" else ["--size", "3x4"]
-    out = run("draw", "steps", "[[1]]", "--values", given, *size, "-o", "-", "--format", "svg").out.decode()
-    told = re.findall(r"output\[(\d), (\d)\] = (\d+)", out)
-    assert {(int(r), int(c)): int(v) for r, c, v in told} == dict(np.ndenumerate(x[:3, :4]))
+    out = run("draw", "steps", "[[1]]", "--values", supplied, *size, "-o", "-", "--format", "svg").out.decode()
+    said = re.findall(r"output\[(\d), (\d)\] = (\d+)", out)
+    assert {(int(r), int(c)): int(v) for r, c, v in said} == dict(np.ndenumerate(x[:3, :4]))
 
 
 def test_a_bank_takes_the_colours_of_a_picture() -> None:

@@ -57,48 +57,48 @@ def test_a_missing_library_is_told_once(here: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_few_are_told_each_in_their_order() -> None:
-    told: list[str] = []
-    alike = Alike(told.append)
+    said: list[str] = []
+    alike = Alike(said.append)
     for number in range(9):
         alike.add(failure(f"{number}.png", "damaged"))
         alike.add(failure(f"{number}.gif", "truncated" if number else "empty"))
     alike.tell()
-    assert told == [
+    assert said == [
         f"Error: {number}.{kind}: {fact}\n" for number in range(9)
         for kind, fact in (("png", "damaged"), ("gif", "truncated" if number else "empty"))
     ]  # fmt: skip
     alike.tell(last=True)
-    assert len(told) == 18
+    assert len(said) == 18
 
 
 def test_others_of_a_cause_that_is_known_are_counted_until_the_end() -> None:
-    told, now = list[str](), [0.0]
-    alike = Alike(told.append, lambda: now[0])
+    said, now = list[str](), [0.0]
+    alike = Alike(said.append, lambda: now[0])
     for number in range(20):
         alike.add(failure(f"{number}.png", "damaged"))
     alike.pause()
-    assert told == []  # others may come
+    assert said == []  # others may come
     now[0] = 1.5
     alike.pause()
-    assert told == ["Error: 0.png and 19 others: damaged\n"]
+    assert said == ["Error: 0.png and 19 others: damaged\n"]
     alike.add(failure("a.gif", "truncated"))
     for number in range(20, 50):
         now[0] += 1
         alike.add(failure(f"{number}.png", "damaged"))
         alike.pause()
-    assert told[1:] == ["Error: a.gif: truncated\n"]
+    assert said[1:] == ["Error: a.gif: truncated\n"]
     alike.tell(last=True)
-    assert told[2:] == ["Error: 20.png and 29 more: damaged\n"]
+    assert said[2:] == ["Error: 20.png and 29 more: damaged\n"]
 
 
 def test_causes_that_become_many_later() -> None:
-    told: list[str] = []
-    alike = Alike(told.append)
+    said: list[str] = []
+    alike = Alike(said.append)
     for number in range(14):
         alike.add(failure(f"{number}.png", "damaged"))
         alike.tell()
     alike.tell(last=True)
-    assert told == [*(f"Error: {number}.png: damaged\n" for number in range(9)), "Error: 9.png: damaged\n",
+    assert said == [*(f"Error: {number}.png: damaged\n" for number in range(9)), "Error: 9.png: damaged\n",
                     "Error: 10.png and 3 more: damaged\n"]  # fmt: skip
 
 

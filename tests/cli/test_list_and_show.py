@@ -43,7 +43,7 @@ def test_list_in_all_formats() -> None:
         assert any(row["name"] in line.split()[:2] for line in text["plain"].splitlines())
 
 
-def told(kernel: str, *arguments: str) -> dict[str, Any]:
+def facts_of(kernel: str, *arguments: str) -> dict[str, Any]:
     result = run("show", kernel, "--json", *arguments)
     assert (result.code, result.err) == (0, "")
     facts: dict[str, Any] = json.loads(result.out)
@@ -52,18 +52,18 @@ def told(kernel: str, *arguments: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_show_tells_the_weights_and_what_follows_from_them(name: str) -> None:
-    facts = told(name)
+    facts = facts_of(name)
     kernel = convcli.load(name)
     assert (facts["name"], facts["type"], facts["about"]) == (name, kernel.type, kernel.about)
     for part, weights in kernel.parts().items():
-        shown = facts["parts"][part]
-        assert np.array_equal(np.array(shown["weights"]), weights)
-        assert shown["sum"] == pytest.approx(weights.sum(), abs=1e-11)
-        assert (shown["least"], shown["greatest"]) == (weights.min(), weights.max())
+        displayed = facts["parts"][part]
+        assert np.array_equal(np.array(displayed["weights"]), weights)
+        assert displayed["sum"] == pytest.approx(weights.sum(), abs=1e-11)
+        assert (displayed["least"], displayed["greatest"]) == (weights.min(), weights.max())
         if weights.ndim == 2:
-            assert shown["rank"] == np.linalg.matrix_rank(weights, tol=1e-7 * np.linalg.norm(weights, 2))
-            assert ("even left-right" in shown["symmetry"]) == np.allclose(weights, weights[:, ::-1], atol=1e-12)
-            assert ("odd up-down" in shown["symmetry"]) == np.allclose(weights, -weights[::-1], atol=1e-12)
+            assert displayed["rank"] == np.linalg.matrix_rank(weights, tol=1e-7 * np.linalg.norm(weights, 2))
+            assert ("even left-right" in displayed["symmetry"]) == np.allclose(weights, weights[:, ::-1], atol=1e-12)
+            assert ("odd up-down" in displayed["symmetry"]) == np.allclose(weights, -weights[::-1], atol=1e-12)
     assert facts["params_weights"] == kernel.weight_count
     text = run("show", name).out.decode()
     assert text.startswith(f"{name}: {kernel.about}\n")
@@ -106,7 +106,7 @@ def test_show_of_one_kernel() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_show_tells_what_a_kernel_takes(name: str) -> None:
     """What is told with its value, said again, makes the same kernel."""
-    takes = told(name)["takes"]
+    takes = facts_of(name)["takes"]
     again = ",".join(f"{one['name']}={one['value']}" for one in takes if not one["value"].startswith("auto"))
     if name not in ("brush", "smooth-edges"):  # two of their rules have a sigma
         assert convcli.load(f"{name}:{again}" if again else name) == convcli.load(name)
@@ -116,7 +116,7 @@ def test_show_tells_what_a_kernel_takes(name: str) -> None:
 
 
 def test_show_tells_how_far_offsets_reach() -> None:
-    said = told("swirl")["offsets"]
+    said = facts_of("swirl")["offsets"]
     reach = float(re.search(r"up to ([\d.]+) pixels away on a picture of 640x480", said)[1])
     moved = np.hypot(*convcli.load("swirl").displacements((480, 640), slice(None), slice(None)))
     assert moved.max() <= reach * 1.01 <= 1.5 * moved.max()
@@ -151,9 +151,9 @@ def test_list_searches(words: list[str], names: set[str]) -> None:
 
 
 def test_show_of_a_checkerboard() -> None:
-    facts = told("upsample-nearest-2x:weights=[[1, 1, 1], [1, 1, 1], [1, 1, 1]]")
+    facts = facts_of("upsample-nearest-2x:weights=[[1, 1, 1], [1, 1, 1], [1, 1, 1]]")
     assert (facts["taps_per_output"], facts["phase_sums"]) == ([1, 2, 4], [1, 2, 4])
-    assert told("upsample-bilinear-2x")["phase_sums"] == [1]
+    assert facts_of("upsample-bilinear-2x")["phase_sums"] == [1]
 
 
 @pytest.mark.parametrize(
@@ -175,14 +175,16 @@ def test_phases_one_by_one(size: tuple[int, ...], stride: tuple[int, ...], dilat
 
 
 def test_show_of_a_bank_counts_for_its_channels() -> None:
-    facts = told(str(SAMPLES / "kernels" / "conv1.yaml"))
+    facts = facts_of(str(SAMPLES / "kernels" / "conv1.yaml"))
     assert (facts["channels"], facts["input_channels"], facts["params_weights"]) == ([3, 8], 3, 8 * 3 * 7 * 7)
     assert facts["macs_per_output"] == {"convolution": 8 * 3 * 7 * 7}
-    assert told("gaussian", "--channels", "5")["macs_per_output"] == {"along x": 65, "along y": 65}
+    assert facts_of("gaussian", "--channels", "5")["macs_per_output"] == {"along x": 65, "along y": 65}
 
 
 def test_show_takes_the_overrides_of_apply() -> None:
-    facts = told("box:size=3", "--stride", "2", "--padding", "[[1, 0], [2, 1]]", "--border", "wrap", "--dilation", "2")
+    facts = facts_of(
+        "box:size=3", "--stride", "2", "--padding", "[[1, 0], [2, 1]]", "--border", "wrap", "--dilation", "2"
+    )
     assert (facts["stride"], facts["padding"], facts["border"]) == ([2, 2], [[1, 0], [2, 1]], "wrap")
     assert (facts["dilation"], facts["extent"]) == ([2, 2], [5, 5])
 
@@ -226,11 +228,11 @@ def test_every_command_has_help_with_examples() -> None:
 
 def test_list_of_formats_says_what_each_writes(tmp_path: Path) -> None:
     """What a row says can be written is, and reads as it was; what it doesn't say is refused."""
-    told = json.loads(run("list", "formats", "--json").out)["rows"]
+    messages = json.loads(run("list", "formats", "--json").out)["rows"]
     assert run("list", "--formats").out == run("list", "formats").out
-    assert [row["format"] for row in told if row["written"] == "no"] == ["heif", "hdr", "ras"]
+    assert [row["format"] for row in messages if row["written"] == "no"] == ["heif", "hdr", "ras"]
     words = {"grey": 1, "RGB": 3, "RGBA": 4}
-    for row in told:
+    for row in messages:
         extensions = row["extensions"].split()
         if row["written"] == "no" or row["format"] == "npy":
             continue

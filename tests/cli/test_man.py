@@ -18,7 +18,7 @@ from tests.cli.test_help import COMMANDS, command
 from tests.support import ROOT, environment, on_terminal, run
 
 
-def shown(page: Path, width: int = 80) -> str:
+def displayed(page: Path, width: int = 80) -> str:
     """What man makes of a page; fails where it has warnings."""
     program = shutil.which("man")
     if program is None:
@@ -41,7 +41,7 @@ def test_wheels_install_it() -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_man_shows_all_commands_and_options(width: int) -> None:
-    text = shown(MANUAL, width)
+    text = displayed(MANUAL, width)
     flat = " ".join(text.split())
     for words in COMMANDS[1:]:
         assert re.search(rf"^   convcli {' '.join(words)}$", text, re.MULTILINE), words
@@ -68,7 +68,7 @@ def test_what_roff_would_take_for_itself_is_text(tmp_path: Path) -> None:
 
     page = tmp_path / "x.1"
     page.write_text(man.page(group), encoding="utf-8")
-    text = shown(page)
+    text = displayed(page)
     assert ".Dots first, and 'quotes' \\fB" in text
     assert ".TH x" in text and "'a' \\n --b ^~`\"" in text
 

@@ -17,17 +17,17 @@ NETWORKS = SAMPLES / "networks"
 VALIDATOR = jsonschema.Draft202012Validator(comparison_schema())
 
 
-def told(*arguments: str | Path) -> dict[str, Any]:
+def said(*arguments: str | Path) -> dict[str, Any]:
     """The JSON of a comparison, which follows its schema."""
     result = run("compare", *arguments, "--format", "json")
     assert (result.code, result.err) == (0, "")
-    found: dict[str, Any] = json.loads(result.out)
-    VALIDATOR.validate(found)
-    return found
+    actual: dict[str, Any] = json.loads(result.out)
+    VALIDATOR.validate(actual)
+    return actual
 
 
-def named(found: dict[str, Any], key: str, part: str = "rows") -> dict[str, Any]:
-    return {row["name"]: row[key] for row in found[part]}
+def named(actual: dict[str, Any], key: str, part: str = "rows") -> dict[str, Any]:
+    return {row["name"]: row[key] for row in actual[part]}
 
 
 def table(*arguments: str | Path) -> list[dict[str, str]]:

@@ -105,29 +105,29 @@ def test_the_printed_columns_sum_to_the_printed_total() -> None:
 
 def test_csv_sums_to_the_total_in_json() -> None:
     rows = list(csv.DictReader(io.StringIO((GOLDEN / "mobilenet.csv").read_text())))
-    found = json.loads((GOLDEN / "mobilenet.json").read_text())
-    (total,) = found["rows"]
+    actual = json.loads((GOLDEN / "mobilenet.json").read_text())
+    (total,) = actual["rows"]
     for key in ("params_weights", "params_biases", "macs", "flops", "output_bytes", "macs_kernel", "macs_branch"):
-        assert sum(int(row[key]) for row in rows) == total[key] == sum(row[key] for row in found["layers"]), key
+        assert sum(int(row[key]) for row in rows) == total[key] == sum(row[key] for row in actual["layers"]), key
     assert sum(float(row["macs_share"]) for row in rows) == pytest.approx(1)
     assert sum(float(row["time_median_s"] or 0) for row in rows) == pytest.approx(total["time_median_s"])
     for key in ("params_weights", "macs"):
-        assert sum(operation[key] for operation in found["operations"]) == total[key]
-    assert sum(operation["params_share"] for operation in found["operations"]) == pytest.approx(1)
+        assert sum(operation[key] for operation in actual["operations"]) == total[key]
+    assert sum(operation["params_share"] for operation in actual["operations"]) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", ["textbook-timed", "mobilenet", "mobilenets"])
 def test_parts_and_ratios_follow_from_the_other_columns(name: str) -> None:
-    found = json.loads((GOLDEN / f"{name}.json").read_text())
-    rows: list[dict[str, Any]] = [*found["rows"], *found["layers"]]
-    base = next((row for row in rows if row["name"] == found["baseline"]), None)
+    actual = json.loads((GOLDEN / f"{name}.json").read_text())
+    rows: list[dict[str, Any]] = [*actual["rows"], *actual["layers"]]
+    base = next((row for row in rows if row["name"] == actual["baseline"]), None)
     for row in rows:
         assert row["macs"] == row["macs_kernel"] + row["macs_branch"] + row["macs_sampling"]
         assert row["flops"] == 2 * row["macs"]
         height, width = row["size_out"]
         if row["type"] != "network":
             assert row["output_bytes"] == 4 * height * width * row["channels_out"]
-        if base and row in found["rows"]:
+        if base and row in actual["rows"]:
             mine, its = (r["params_weights"] + r["params_biases"] for r in (row, base))
             assert row["params_ratio"] == pytest.approx(mine / its)
             assert row["macs_ratio"] == pytest.approx(row["macs"] / base["macs"])
@@ -160,9 +160,9 @@ def test_the_first_run_is_a_warm_up_and_steady_times_end_the_repeats() -> None:
 
 def test_unsteady_times_go_on_until_the_budget_ends() -> None:
     clock = Clock(*([1.0, 2.0] * 50))
-    found = measure(clock.work, 30, lambda: clock.now)
-    assert found.repeats == 20
-    assert found.spread_s == 1.0
+    actual = measure(clock.work, 30, lambda: clock.now)
+    assert actual.repeats == 20
+    assert actual.spread_s == 1.0
 
 
 def test_a_run_longer_than_the_budget_is_timed_once() -> None:

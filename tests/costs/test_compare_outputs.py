@@ -16,14 +16,14 @@ import pytest
 
 from convcli.costs.columns import DATA
 from convcli.costs.schema import comparison as comparison_schema
-from tests.costs.compared_costs import NETWORKS, VALIDATOR, table, told
+from tests.costs.compared_costs import NETWORKS, VALIDATOR, said, table
 from tests.support import command, environment, run, spawn
 
 
 def test_formats_hold_the_same() -> None:
-    rows, found = table(), told()["rows"]
-    assert list(rows[0]) == list(found[0]) == [measure.key for measure in DATA]
-    assert [row["macs"] for row in rows] == [str(row["macs"]) for row in found]
+    rows, actual = table(), said()["rows"]
+    assert list(rows[0]) == list(actual[0]) == [measure.key for measure in DATA]
+    assert [row["macs"] for row in rows] == [str(row["macs"]) for row in actual]
     assert rows[0]["size_out"] == "224x224"
     markdown = run("compare", "--format", "markdown").out.decode()
     assert "| standard | dense |" not in markdown  # the name says the type
@@ -91,22 +91,22 @@ def test_errors(arguments: tuple[str | Path, ...], code: int, parts: list[str]) 
 
 
 def test_times() -> None:
-    found = told("--size", "16x16", "--time", "--budget", "0.02")
-    for row in found["rows"]:
+    actual = said("--size", "16x16", "--time", "--budget", "0.02")
+    for row in actual["rows"]:
         median = row["time_median_s"]
         assert median > 0
         assert row["time_repeats"] >= 1
         assert row["speed_mp_per_s"] == pytest.approx(256 / median / 1e6)
         assert row["speed_gmac_per_s"] == pytest.approx(row["macs"] / median / 1e9)
-    assert set(found["machine"]["packages"]) == {"numpy", "OpenCV"}
-    assert found["machine"]["threads"] >= 1
+    assert set(actual["machine"]["packages"]) == {"numpy", "OpenCV"}
+    assert actual["machine"]["threads"] >= 1
 
 
 def test_times_of_a_network_add_up() -> None:
-    found = told(NETWORKS / "mobilenet.yaml", "--width", "0.25", "--size", "32", "--time", "--budget", "0.01")
-    times = [row["time_median_s"] for row in found["layers"]]
-    assert [time is None for time in times] == [row["macs"] == 0 for row in found["layers"]]
-    assert found["rows"][0]["time_median_s"] == pytest.approx(sum(filter(None, times)))
+    actual = said(NETWORKS / "mobilenet.yaml", "--width", "0.25", "--size", "32", "--time", "--budget", "0.01")
+    times = [row["time_median_s"] for row in actual["layers"]]
+    assert [time is None for time in times] == [row["macs"] == 0 for row in actual["layers"]]
+    assert actual["rows"][0]["time_median_s"] == pytest.approx(sum(filter(None, times)))
 
 
 def test_one_unit_per_table() -> None:
@@ -145,12 +145,12 @@ def test_ctrl_c_prints_what_is_done() -> None:
     finally:
         process.kill()
     assert (process.returncode, err) == (130, b"Stopped.\n")
-    found = json.loads(out)
-    VALIDATOR.validate(found)
-    timed = [row["time_median_s"] is not None for row in found["rows"]]
+    actual = json.loads(out)
+    VALIDATOR.validate(actual)
+    timed = [row["time_median_s"] is not None for row in actual["rows"]]
     assert timed == sorted(timed, reverse=True)  # the first ones
     assert not timed[-1]
-    assert f"Stopped: {sum(timed)} of 8 rows were timed." in found["notes"]
+    assert f"Stopped: {sum(timed)} of 8 rows were timed." in actual["notes"]
 
 
 def test_help_has_examples() -> None:

@@ -110,22 +110,22 @@ def test_forced_algorithms_agree_and_refusals_are_told() -> None:
 
 
 def test_show_plan(capsys: pytest.CaptureFixture[str]) -> None:
-    def shown(*arguments: str) -> str:
+    def displayed(*arguments: str) -> str:
         assert run(["show", "--plan", *arguments]) == 0
         return capsys.readouterr().out
 
-    text = shown("gaussian:sigma=3", "--size", "3000x4000x3")
+    text = displayed("gaussian:sigma=3", "--size", "3000x4000x3")
     assert "computed by  passes (25 + 25 taps)" in text
     assert all(f"{algorithm} (" in text for algorithm in ALGORITHMS if algorithm != "sums")
-    found = json.loads(shown("sharpen", "--format", "json", "--dtype", "float32"))
-    assert (found["algorithm"], found["shape"], found["dtype"]) == ("direct", [1000, 1000], "float32")
-    assert {option["algorithm"] for option in found["options"]} == {"direct", "fourier"}
-    text = shown("sharpen", "--algorithm", "passes")
+    actual = json.loads(displayed("sharpen", "--format", "json", "--dtype", "float32"))
+    assert (actual["algorithm"], actual["shape"], actual["dtype"]) == ("direct", [1000, 1000], "float32")
+    assert {option["algorithm"] for option in actual["options"]} == {"direct", "fourier"}
+    text = displayed("sharpen", "--algorithm", "passes")
     assert "note         passes can't compute sharpen here; used: direct (5 taps)" in text
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "fact"),
     [
         (["show", "sharpen", "--size", "3x3"], "--size belongs to --plan"),
         (["show", "sharpen", "--plan", "--size", "3y"], "'3y' is no size for --size"),
@@ -137,9 +137,9 @@ def test_show_plan(capsys: pytest.CaptureFixture[str]) -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_planned_is_told(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_planned_is_told(arguments: list[str], fact: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
-    assert told in capsys.readouterr().err
+    assert fact in capsys.readouterr().err
 
 
 def test_apply_and_compare_with_an_algorithm(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,8 +149,8 @@ def test_apply_and_compare_with_an_algorithm(tmp_path: Any, capsys: pytest.Captu
         out = tmp_path / f"{algorithm}.npy"
         words = ["apply", str(tmp_path / "x.npy"), "-k", "gaussian:sigma=2", "-o", str(out), "--json"]
         assert run([*words, "--algorithm", algorithm]) == 0
-        told = json.loads(capsys.readouterr().err)
-        assert told["stages"][0]["algorithm"].startswith(algorithm) and not told["notes"]
+        fact = json.loads(capsys.readouterr().err)
+        assert fact["stages"][0]["algorithm"].startswith(algorithm) and not fact["notes"]
         results[algorithm] = np.load(out)
     assert all(np.abs(y - results["direct"]).max() < 1e-6 for y in results.values())
     words = ["apply", str(tmp_path / "x.npy"), "-k", "sharpen", "-o", str(tmp_path / "s.npy"), "--algorithm", "passes"]
@@ -158,7 +158,7 @@ def test_apply_and_compare_with_an_algorithm(tmp_path: Any, capsys: pytest.Captu
     assert "passes can't compute sharpen here; used: direct" in capsys.readouterr().err
     words = ["compare", "sharpen", "gaussian", "--size", "64x64", "--time", "--budget", "0.01", "--format", "json"]
     assert run([*words, "--algorithm", "passes"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [note for note in found["notes"] if "can't compute" in note] == [
+    actual = json.loads(capsys.readouterr().out)
+    assert [note for note in actual["notes"] if "can't compute" in note] == [
         "passes can't compute sharpen here; used: direct (5 taps)"
     ]

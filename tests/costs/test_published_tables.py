@@ -44,8 +44,8 @@ def total(name: str, **changes: Any) -> Cost:
 
 
 def layer(kind: str, channels: int, out: int, side: int, **fields: Any) -> Cost:
-    made = Layer(type=kind, channels_out=out, **fields)
-    return cost(place_layer(made, Flow(size=(side, side), channels=channels), ""))
+    output = Layer(type=kind, channels_out=out, **fields)
+    return cost(place_layer(output, Flow(size=(side, side), channels=channels), ""))
 
 
 def millions(number: float, digits: int = 1) -> float:
@@ -54,8 +54,8 @@ def millions(number: float, digits: int = 1) -> float:
 
 def test_the_heart_of_the_textbook_table() -> None:
     """3 -> 128 channels of 3x3: 3,456 weights, or 411 depthwise separable: 27 + 384."""
-    found = {subject.name: cost(subject.layers[0]) for subject in subjects(Request()).subjects}
-    assert {name: each.params_weights for name, each in found.items()} == {
+    actual = {subject.name: cost(subject.layers[0]) for subject in subjects(Request()).subjects}
+    assert {name: each.params_weights for name, each in actual.items()} == {
         "standard": 3456,
         "spatially separable": (3 + 3) * 3 * 128,
         "depthwise separable": 411,
@@ -65,17 +65,17 @@ def test_the_heart_of_the_textbook_table() -> None:
         "deformable v2": 3456 + 9 * 3 * 27,
         "pointwise 1x1": 384,
     }
-    assert (found["deformable v1"].params_biases, found["deformable v2"].params_biases) == (18, 27)
-    assert found["standard"].macs == 3456 * 224 * 224
-    assert found["transposed 2x"].macs == 3456 * 224 * 224  # at the input: not 448 x 448
-    assert found["transposed 2x"].size_out == (448, 448)
+    assert (actual["deformable v1"].params_biases, actual["deformable v2"].params_biases) == (18, 27)
+    assert actual["standard"].macs == 3456 * 224 * 224
+    assert actual["transposed 2x"].macs == 3456 * 224 * 224  # at the input: not 448 x 448
+    assert actual["transposed 2x"].size_out == (448, 448)
 
 
 def test_mobilenet_table_2() -> None:
     """Shares by kind of operation, weights only. The paper's 1.19 % of MACs for the 3x3 layer is a slip for 1.91 %."""
-    found = operations(assemble(sample("mobilenet")).layers)
-    weights, macs = (sum(pair[i] for pair in found.values()) for i in (0, 1))
-    shares = {name: (round(100 * m / macs, 2), round(100 * w / weights, 2)) for name, (w, m) in found.items()}
+    actual = operations(assemble(sample("mobilenet")).layers)
+    weights, macs = (sum(pair[i] for pair in actual.values()) for i in (0, 1))
+    shares = {name: (round(100 * m / macs, 2), round(100 * w / weights, 2)) for name, (w, m) in actual.items()}
     assert shares == {
         "1x1": (94.86, 74.59),
         "3x3 depthwise": (3.06, 1.06),
@@ -98,11 +98,11 @@ def test_mobilenet_table_3(
 ) -> None:
     text = f"input: 14x14x{int(512 * width)}\nlayers: [{{{kind}: 512}}]"
     network = from_text(text).changed(width=width, resolution=None if side == 14 else 0.714)
-    found = compared(network).rows[0]
-    assert found.size_out == (side, side)
-    assert (millions(found.macs, 2), millions(found.params_weights, 3)) == (macs, params)
-    assert found.macs / 1e6 == pytest.approx(published[0], rel=2e-3)
-    assert found.params_weights / 1e6 == pytest.approx(published[1], abs=5e-3)
+    actual = compared(network).rows[0]
+    assert actual.size_out == (side, side)
+    assert (millions(actual.macs, 2), millions(actual.params_weights, 3)) == (macs, params)
+    assert actual.macs / 1e6 == pytest.approx(published[0], rel=2e-3)
+    assert actual.params_weights / 1e6 == pytest.approx(published[1], abs=5e-3)
 
 
 def test_mobilenet_table_4() -> None:
@@ -133,10 +133,10 @@ def test_mobilenet_table_5() -> None:
     [(0.75, 325.4, 2.57, (325, 2.6)), (0.5, 149.5, 1.32, (149, 1.3)), (0.25, 41.0, 0.46, (41, 0.5))],
 )
 def test_mobilenet_table_6(width: float, macs: float, params: float, published: tuple[float, float]) -> None:
-    found = total("mobilenet", width=width)
-    assert (millions(found.macs), millions(found.params_weights, 2)) == (macs, params)
-    assert abs(found.macs / 1e6 - published[0]) < 1
-    assert round(found.params_weights / 1e6, 1) == published[1]
+    actual = total("mobilenet", width=width)
+    assert (millions(actual.macs), millions(actual.params_weights, 2)) == (macs, params)
+    assert abs(actual.macs / 1e6 - published[0]) < 1
+    assert round(actual.params_weights / 1e6, 1) == published[1]
 
 
 @pytest.mark.parametrize(
@@ -153,16 +153,16 @@ def test_mobilenet_table_7(side: int, factor: float, macs: float, published: int
 
 def test_vgg_16() -> None:
     """138,357,544 parameters with biases, 15.5 GMACs."""
-    found = total("vgg16")
-    assert found.params == 138_357_544
-    assert round(found.macs / 1e9, 3) == 15.470
+    actual = total("vgg16")
+    assert actual.params == 138_357_544
+    assert round(actual.macs / 1e9, 3) == 15.470
 
 
 def test_alexnet() -> None:
     """60 million parameters: 60,965,224 with biases, two groups and an input of 227; 724.4M MACs."""
-    found = total("alexnet")
-    assert found.params == 60_965_224
-    assert millions(found.macs) == 724.4
+    actual = total("alexnet")
+    assert actual.params == 60_965_224
+    assert millions(actual.macs) == 724.4
 
 
 @pytest.mark.parametrize(
@@ -177,10 +177,10 @@ def test_alexnet() -> None:
 def test_deeplab_table(name: str, params: int, published: float, view: int, field: int) -> None:
     """21 classes, biases. The paper's field of view is nominal, (k-1) * rate * 8 + 32; ours is the true one."""
     comparison = compared(sample(name))
-    found = comparison.rows[0]
-    assert found.params == params
-    assert millions(found.params) == published
-    assert found.receptive_field == (field, field)
+    actual = comparison.rows[0]
+    assert actual.params == params
+    assert millions(actual.params) == published
+    assert actual.receptive_field == (field, field)
     (fc6,) = (each for each in comparison.layers if each.name == "fc6")
     assert (fc6.extent[0] - 1) * 8 + 32 == view
 
@@ -196,23 +196,23 @@ def test_inception_factorisations() -> None:
 
 def test_deformable_offset_branch() -> None:
     """3 layers of 512 channels with 1 offset group: 3 * (9*512*18 + 18) parameters (Dai et al. 2017)."""
-    found = total("deformable-resnet-stage")
-    assert found.branch_weights + found.branch_biases == 248_886 == 3 * (9 * 512 * 18 + 18)
-    assert found.params_biases == found.branch_biases
-    assert found.macs_branch == 3 * 9 * 512 * 18 * 14 * 14
-    assert found.macs_sampling == 3 * 4 * 512 * 9 * 14 * 14
+    actual = total("deformable-resnet-stage")
+    assert actual.branch_weights + actual.branch_biases == 248_886 == 3 * (9 * 512 * 18 + 18)
+    assert actual.params_biases == actual.branch_biases
+    assert actual.macs_branch == 3 * 9 * 512 * 18 * 14 * 14
+    assert actual.macs_sampling == 3 * 4 * 512 * 9 * 14 * 14
 
 
 def test_ultraface() -> None:
     """52 convolutions; what batch norms, ReLU and softmax add to other counters' 192.8 M is none of theirs."""
-    found = total("ultraface-rfb-320")
-    assert (found.macs, found.params_weights + found.params_biases) == (100_418_560, 271_484)
+    actual = total("ultraface-rfb-320")
+    assert (actual.macs, actual.params_weights + actual.params_biases) == (100_418_560, 271_484)
 
 
 def test_transposed_is_counted_at_its_input() -> None:
     """k4 s2: a quarter of what counters say that use the output's size."""
-    found = layer("transposed", 16, 8, 10, taps=(4, 4), stride=(2, 2))
-    assert found.macs * 4 == found.params_weights * 20 * 20
+    actual = layer("transposed", 16, 8, 10, taps=(4, 4), stride=(2, 2))
+    assert actual.macs * 4 == actual.params_weights * 20 * 20
 
 
 @pytest.mark.parametrize(("taps", "counts"), [(3, [1, 2, 4]), (4, [4])])

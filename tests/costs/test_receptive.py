@@ -37,8 +37,8 @@ def reached(chain: list[Placed]) -> Seen:
         rows, columns = np.divmod(np.flatnonzero(output > 1e-9), SIDE)
         if rows.size:
             field = (int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1)
-            found = Seen(field, rows.size / (field[0] * field[1]))
-            best = max(best, found, key=lambda s: (s.field[0] * s.field[1], s.coverage or 0))
+            actual = Seen(field, rows.size / (field[0] * field[1]))
+            best = max(best, actual, key=lambda s: (s.field[0] * s.field[1], s.coverage or 0))
     return best
 
 
@@ -70,16 +70,16 @@ def test_impulses_reach_what_is_said(data: st.DataObject) -> None:
 )
 def test_stacked_dilations(rates: tuple[int, ...], field: int, percent: int) -> None:
     """Wang et al. 2018, arXiv:1702.08502: rates with a common factor leave holes."""
-    found = seen(*(f"{{dense: 1, dilation: {rate}}}" for rate in rates))
-    assert found.field == (field, field)
-    assert round(100 * (found.coverage or 0)) == percent
+    actual = seen(*(f"{{dense: 1, dilation: {rate}}}" for rate in rates))
+    assert actual.field == (field, field)
+    assert round(100 * (actual.coverage or 0)) == percent
 
 
 def test_branches_are_joined() -> None:
     """Parallel rates of 1, 6 and 12 on 3x3 taps: 25x25 samples from first to last, of which 9 + 8 + 8 are read."""
-    found = seen("{concat: [[{dense: 1}], [{dense: 1, dilation: 6}], [{dense: 1, dilation: 12}]]}")
-    assert found.field == (25, 25)
-    assert found.coverage == pytest.approx((9 + 8 + 8) / 625)
+    actual = seen("{concat: [[{dense: 1}], [{dense: 1, dilation: 6}], [{dense: 1, dilation: 12}]]}")
+    assert actual.field == (25, 25)
+    assert actual.coverage == pytest.approx((9 + 8 + 8) / 625)
 
 
 def test_a_short_cut_adds_nothing_that_its_branch_does_not_see() -> None:
@@ -124,13 +124,13 @@ def far_apart(far: int) -> tuple[Seen, Seen]:
 
 
 def test_positions_that_lie_far_apart_take_no_memory() -> None:
-    assert [found.field for found in far_apart(8)] == [(4 * 8 + 3,) * 2, (8 + 3, 3)]
+    assert [actual.field for actual in far_apart(8)] == [(4 * 8 + 3,) * 2, (8 + 3, 3)]
     far = 1 << 31
     tracemalloc.start()
-    found = far_apart(far)
+    actual = far_apart(far)
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
-    assert found == (Seen((4 * far + 3,) * 2, None), Seen((far + 3, 3), None))
+    assert actual == (Seen((4 * far + 3,) * 2, None), Seen((far + 3, 3), None))
 
 
 def test_count_of_overlapping_blocks() -> None:

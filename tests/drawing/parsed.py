@@ -16,17 +16,17 @@ def root(drawing: Drawing) -> ET.Element:
 
 def notes(drawing: Drawing, name: str) -> dict[tuple[int, ...], float]:
     """The values that cells tell under a name: `w[0, 1] = -2` is {(0, 1): -2.0}."""
-    found = {}
+    actual = {}
     for title in root(drawing).iter(f"{NS}title"):
         match = re.fullmatch(rf"{name}\[([-\d, ]+)\] = (\S+)", title.text or "")
         if match:
-            found[tuple(map(int, match[1].split(",")))] = float(match[2])
-    return found
+            actual[tuple(map(int, match[1].split(",")))] = float(match[2])
+    return actual
 
 
 def texts(drawing: Drawing) -> list[str]:
-    found = root(drawing).iter(f"{NS}text")
-    return [(text.text or "") + "".join(child.tail or "" for child in text) for text in found]
+    actual = root(drawing).iter(f"{NS}text")
+    return [(text.text or "") + "".join(child.tail or "" for child in text) for text in actual]
 
 
 def value(text: str) -> float:

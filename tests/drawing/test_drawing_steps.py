@@ -150,12 +150,12 @@ def test_of_the_border_only_what_taps_read_is_drawn_and_rows_that_none_reads_are
     check(drawing, kernel.apply(x, "yx", dtype=np.float64))
     for frame, point in enumerate(np.ndindex(4, 5)):
         still = drawing.frame(frame + 1)
-        (y, x_), shown = kernel.reads(point, (4, 5))[0], notes(still, "input")
+        (y, x_), displayed = kernel.reads(point, (4, 5))[0], notes(still, "input")
         read = {(int(r), int(c)) for r in (np.floor(y), np.ceil(y)) for c in (np.floor(x_), np.ceil(x_))}
-        assert {place for place in shown if not (0 <= place[0] < 4 and 0 <= place[1] < 5)} == read - set(
+        assert {place for place in displayed if not (0 <= place[0] < 4 and 0 <= place[1] < 5)} == read - set(
             np.ndindex(4, 5)
         )
-        assert len(shown) == 20 + len(read - set(np.ndindex(4, 5)))
+        assert len(displayed) == 20 + len(read - set(np.ndindex(4, 5)))
         # The dot lies on the cells of what it mixes, as much on each as it takes of it.
         boxes = {i.note.split(" = ")[0]: i for i in still.scene.items if isinstance(i, Box) and i.note}
         (dot,) = (i for i in still.scene.items if isinstance(i, Dot) and i.note.startswith("tap"))

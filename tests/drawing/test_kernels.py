@@ -23,10 +23,10 @@ def test_cells_tell_the_weights(name: str) -> None:
     kernel = convcli.load(name)
     if kernel.channels:
         pytest.skip("a bank is drawn by filters")
-    told = notes(kernel.draw(), "w")
-    assert len(told) == kernel.to_numpy().size
+    words = notes(kernel.draw(), "w")
+    assert len(words) == kernel.to_numpy().size
     for place, weight in np.ndenumerate(kernel.to_numpy()):
-        assert told[place] == pytest.approx(weight, rel=1e-5, abs=1e-12)
+        assert words[place] == pytest.approx(weight, rel=1e-5, abs=1e-12)
 
 
 def test_numbers_in_cells_are_weights_times_what_is_said_below() -> None:
@@ -152,16 +152,16 @@ def test_titles_tell_what_was_overridden() -> None:
 def test_lines_are_stems_and_volumes_slices() -> None:
     line, volume = (convcli.load(f"{{type: separable, taps: [1, 2, 1], axes: {axes}}}") for axes in ("x", "zyx"))
     assert notes(line.draw(), "w") == {(0,): 1, (1,): 2, (2,): 1}
-    told = notes(volume.draw(), "w")
-    assert told == dict(np.ndenumerate(volume.dense_weights()))
+    words = notes(volume.draw(), "w")
+    assert words == dict(np.ndenumerate(volume.dense_weights()))
     assert [text for text in texts(volume.draw()) if text.startswith("z = ")] == ["z = −1", "z = 0", "z = +1"]
 
 
 def test_a_bank_has_a_cell_for_each_filter_with_its_range() -> None:
     weights = np.random.default_rng(0).normal(size=(10, 3, 5, 5))
     drawn = convcli.draw.kernel({"weights": weights}, columns=4)
-    told = [item.note for item in drawn.scene.items if item.note]
-    assert told == [f"filter {k}: from {one.min():.6g} to {one.max():.6g}" for k, one in enumerate(weights)]
+    words = [item.note for item in drawn.scene.items if item.note]
+    assert words == [f"filter {k}: from {one.min():.6g} to {one.max():.6g}" for k, one in enumerate(weights)]
     assert len({item.y for item in drawn.scene.items if item.note}) == 3
 
 

@@ -28,10 +28,10 @@ def test_dots_are_where_taps_read(source: Any) -> None:
     picture = next(item for item in scene.items if isinstance(item, Picture))
     zoom, drawn = picture.w / 120, []
     for dot in scene.items:
-        if isinstance(dot, Dot) and (told := re.fullmatch(r"tap \d+: weight (\S+), reads y (\S+), x (\S+)", dot.note)):
+        if isinstance(dot, Dot) and (said := re.fullmatch(r"tap \d+: weight (\S+), reads y (\S+), x (\S+)", dot.note)):
             place = (dot.y - picture.y) / zoom - 0.5, (dot.x - picture.x) / zoom - 0.5
-            np.testing.assert_allclose(place, (float(told[2]), float(told[3])), atol=1e-3)
-            assert (dot.fill == "pos") is (float(told[1]) > 0)
+            np.testing.assert_allclose(place, (float(said[2]), float(said[3])), atol=1e-3)
+            assert (dot.fill == "pos") is (float(said[1]) > 0)
             drawn.append(place)
     weights = kernel.dense_weights()
     weights = np.abs(weights).mean(axis=(0, 1)) if kernel.channels else weights
@@ -103,9 +103,9 @@ def test_offsets_are_the_kernels(stride: int) -> None:
     for tap in range(3):
         down, right = offsets.field(kernel, (96, 120), tap)  # type: ignore[arg-type]
         np.testing.assert_array_equal((down, right), array[2 * tap : 2 * tap + 2])
-        told = [item.note for item in convcli.draw.offsets(kernel, PICTURE, tap=tap).scene.items if item.note]
-        assert len(told) > 100
-        for note in told:
+        said = [item.note for item in convcli.draw.offsets(kernel, PICTURE, tap=tap).scene.items if item.note]
+        assert len(said) > 100
+        for note in said:
             y, x, dy, dx = map(float, re.fullmatch(r"y (\d+), x (\d+): (\S+) down, (\S+) right", note).groups())  # type: ignore[union-attr]
             assert (dy, dx) == pytest.approx((down[int(y), int(x)], right[int(y), int(x)]), rel=1e-5)
 

@@ -77,12 +77,12 @@ def test_iterm_gets_a_gif_that_begins_with_the_complete_frame(monkeypatch: pytes
     monkeypatch.setenv("TERM_PROGRAM", "iTerm.app")
     stream = io.StringIO()
     assert terminal.show_drawing(MOVING, stream, "iterm")
-    found = re.search(r"1337;[^:]*:([^\x07]*)\x07", stream.getvalue())
-    assert found
-    with Image.open(io.BytesIO(base64.b64decode(found[1]))) as image:
+    actual = re.search(r"1337;[^:]*:([^\x07]*)\x07", stream.getvalue())
+    assert actual
+    with Image.open(io.BytesIO(base64.b64decode(actual[1]))) as image:
         assert image.format == "GIF" and getattr(image, "n_frames", 1) == 3
-        shown = np.asarray(image.convert("RGB")).astype(int)
-    assert np.abs(shown - MOVING.pixels()[2]).mean() < 1 < np.abs(shown - MOVING.pixels()[0]).mean()
+        displayed = np.asarray(image.convert("RGB")).astype(int)
+    assert np.abs(displayed - MOVING.pixels()[2]).mean() < 1 < np.abs(displayed - MOVING.pixels()[0]).mean()
 
 
 @pytest.mark.parametrize(

@@ -158,15 +158,15 @@ def test_the_multiplications_of_winograd(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_transform_of_a_bank_is_made_once_for_many_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: Counter[str] = Counter()
+    output: Counter[str] = Counter()
     transformed = winograd.transformed
 
     def counted(weights: Any) -> Any:
-        made["spectra"] += 1
+        output["spectra"] += 1
         return transformed(weights)
 
     monkeypatch.setattr(winograd, "transformed", counted)
     kernel = convcli.load({"weights": np.ones((96, 96, 3, 3))})
     for size in (40, 50, 40):
         kernel.apply(np.ones((96, size, size), np.float32), "cyx")
-    assert made["spectra"] == 1
+    assert output["spectra"] == 1

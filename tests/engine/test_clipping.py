@@ -53,15 +53,15 @@ def test_counts_are_those_of_the_exact_result(name: str, size: str, border: str)
     # A whole number over the divisor, so that ties are ties.
     exact = ndimage.correlate(x.astype(np.float64), np.asarray(weights, float)[..., None], mode=rule) / divisor
 
-    found = filter_pixels(x, Chain([kernel]))
+    actual = filter_pixels(x, Chain([kernel]))
 
-    assert (found.below, found.above) == ((exact < -0.5).sum(), (exact > 255.5).sum())
+    assert (actual.below, actual.above) == ((exact < -0.5).sum(), (exact > 255.5).sum())
     wanted = np.clip(np.rint(exact), 0, 255)
     ties = np.abs(exact - np.floor(exact) - 0.5) < 1e-4
-    assert np.abs(found.array - wanted)[~ties].max() == 0
-    assert np.abs(found.array - wanted).max() <= 1
+    assert np.abs(actual.array - wanted)[~ties].max() == 0
+    assert np.abs(actual.array - wanted).max() <= 1
     # Nobody who doesn't ask for counts gets other pixels.
-    assert np.array_equal(filter_pixels(x, Chain([kernel]), counted=False).array, found.array)
+    assert np.array_equal(filter_pixels(x, Chain([kernel]), counted=False).array, actual.array)
 
 
 @pytest.mark.parametrize("mode", ["abs", "offset"])
@@ -72,10 +72,10 @@ def test_other_ranges_count_as_before(mode: str) -> None:
     exact = ndimage.correlate(x.astype(np.float64), weights[..., None], mode="mirror")
     exact = np.abs(exact) if mode == "abs" else exact + 128
 
-    found = filter_pixels(x, Chain([kernel], mode))
+    actual = filter_pixels(x, Chain([kernel], mode))
 
-    assert (found.below, found.above) == ((exact < 0).sum(), (exact > 255).sum())
-    assert np.array_equal(found.array, np.clip(exact, 0, 255))
+    assert (actual.below, actual.above) == ((exact < 0).sum(), (exact > 255).sum())
+    assert np.array_equal(actual.array, np.clip(exact, 0, 255))
 
 
 @pytest.mark.parametrize("down", [[1, 2, 1], [-1, 3, -1], [-2, -1]])
@@ -96,12 +96,12 @@ def test_separable_kernels_on_bytes_are_cut_off_and_counted(channels: int) -> No
         exact = x.astype(np.float64)
         for axis in (0, 1):
             exact = ndimage.correlate1d(exact, taps, axis, mode="nearest")
-        found = filter_pixels(x, Chain([kernel]))
+        actual = filter_pixels(x, Chain([kernel]))
         near = np.minimum(np.abs(exact + 0.5), np.abs(exact - 255.5)) < 1e-3
-        assert abs(found.below - (exact < -0.5).sum()) <= near.sum()
-        assert abs(found.above - (exact > 255.5).sum()) <= near.sum()
-        assert np.abs(found.array - np.clip(np.rint(exact), 0, 255)).max() <= 1
-        assert np.array_equal(kernel.apply(x), found.array)
+        assert abs(actual.below - (exact < -0.5).sum()) <= near.sum()
+        assert abs(actual.above - (exact > 255.5).sum()) <= near.sum()
+        assert np.abs(actual.array - np.clip(np.rint(exact), 0, 255)).max() <= 1
+        assert np.array_equal(kernel.apply(x), actual.array)
 
 
 def test_single_columns_that_a_stride_leaves_are_rounded() -> None:

@@ -26,7 +26,7 @@ def around(dtype: str, floats: str) -> Any:
     with np.errstate(over="ignore"):
         middles = [kind(end + step) for end in ends(dtype) for step in (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5)]
     middles += [kind(value) for value in (0, 0.5, 1.5, -0.5, 2**24 + 1, 2**53, 1e18, -1e18, 1e30, -1e30)]
-    beside = [np.nextafter(value, kind(way)) for value in middles for way in (-np.inf, np.inf)]
+    beside = [np.nextafter(value, kind(route)) for value in middles for route in (-np.inf, np.inf)]
     return np.array([*middles, *beside, *np.random.default_rng(0).normal(0, 1e5, 40)], floats)
 
 
@@ -74,5 +74,5 @@ def test_results_end_at_the_limits(source: str, target: str, weight: float) -> N
     work = np.float32 if np.dtype(source).itemsize <= 2 else np.float64
     exact = x.astype(work) * work(weight)
     assert [int(one) for one in result.ravel()] == [rounded(float(value), target) for value in exact.ravel()]
-    kept = filter_pixels(x[..., None], Chain([convcli.load({"weights": [[weight]]})]), axes="yx")
-    assert np.array_equal(kept.array[..., 0], convcli.apply(x, {"weights": [[weight]]}))
+    remaining = filter_pixels(x[..., None], Chain([convcli.load({"weights": [[weight]]})]), axes="yx")
+    assert np.array_equal(remaining.array[..., 0], convcli.apply(x, {"weights": [[weight]]}))

@@ -19,8 +19,8 @@ MODES = {"reflect": "mirror", "symmetric": "reflect", "replicate": "nearest", "w
 
 
 def weights(taps: int) -> Any:
-    made = np.random.default_rng(taps).standard_normal(taps)
-    return made / np.abs(made).sum()
+    output = np.random.default_rng(taps).standard_normal(taps)
+    return output / np.abs(output).sum()
 
 
 @pytest.mark.parametrize("border", BORDERS)
@@ -31,8 +31,8 @@ def test_a_line_is_what_scipy_makes_of_it(length: int, taps: int, border: str) -
     expected = ndimage.correlate1d(x, weights(taps), mode=MODES[border], origin=taps % 2 - 1)
     kernel = convcli.load({"weights": weights(taps), "axes": "x", "border": border})
     for dtype, least in ((np.float64, 1e-13), (np.float32, 1e-6)):
-        found = kernel.apply(x.astype(dtype), algorithm="passes")
-        assert np.abs(found - expected).max() <= least * np.abs(x).max()
+        actual = kernel.apply(x.astype(dtype), algorithm="passes")
+        assert np.abs(actual - expected).max() <= least * np.abs(x).max()
 
 
 @pytest.mark.parametrize("taps", [3, 15, 64])
@@ -42,9 +42,9 @@ def test_what_is_not_finite_reaches_as_far_as_the_kernel(taps: int, bad: float) 
     places = np.array([3, line.BAND + 5000, x.size - 1])
     x[places] = bad
     kernel = convcli.load({"weights": [1] * taps, "axes": "x", "border": "zero"})
-    found = np.flatnonzero(~np.isfinite(kernel.apply(x, algorithm="passes")))
+    actual = np.flatnonzero(~np.isfinite(kernel.apply(x, algorithm="passes")))
     reached = np.unique(places[:, None] + np.arange(taps) - taps // 2)
-    assert found.tolist() == reached[(reached >= 0) & (reached < x.size)].tolist()
+    assert actual.tolist() == reached[(reached >= 0) & (reached < x.size)].tolist()
 
 
 def test_threads_change_no_bit_and_only_the_ends_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,11 +57,11 @@ def test_threads_change_no_bit_and_only_the_ends_are_copied(monkeypatch: pytest.
 
     monkeypatch.setattr(line, "read_window", counted)
     x = np.random.default_rng(1).random(6 * line.BAND + 99, np.float32)
-    kernel, found = convcli.load({"weights": weights(15), "axes": "x"}), []
+    kernel, actual = convcli.load({"weights": weights(15), "axes": "x"}), []
     for count in (1, 2, 5):
         monkeypatch.setattr(threads, "_most", count)
-        found.append(kernel.apply(x).tobytes())
-    assert len(set(found)) == 1
+        actual.append(kernel.apply(x).tobytes())
+    assert len(set(actual)) == 1
     assert copied["samples"] <= 3 * (2 * line.BAND + 30)
 
 

@@ -122,14 +122,14 @@ def test_threads_of_others_may_share_a_kernel() -> None:
 def test_few_networks_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     import cv2
 
-    made: list[int] = []
+    output: list[int] = []
     read = cv2.dnn.readNetFromONNX
-    monkeypatch.setattr(cv2.dnn, "readNetFromONNX", lambda data: made.append(len(data)) or read(data))
+    monkeypatch.setattr(cv2.dnn, "readNetFromONNX", lambda data: output.append(len(data)) or read(data))
     nets = net.Nets(np.ones((8, 4, 3, 3), np.float32), 2)
     for size in (10, 10, 10, *range(10, 30)):
         y = np.empty((8, size - 2, size - 2), np.float32)
         assert nets.correlate(np.ones((8, size, size), np.float32), Grid((1, 1), (1, 1), y.shape[1:]), y)
-    assert len(made) == 20 and sum(map(len, nets._idle.values())) <= net.SIZES
+    assert len(output) == 20 and sum(map(len, nets._idle.values())) <= net.SIZES
 
 
 def test_borders_other_than_zero_are_read_as_everywhere() -> None:

@@ -111,7 +111,7 @@ def test_depth_to_space_moves_samples(order: str, layout: str, monkeypatch: pyte
     )
     expected = split.transpose(0, 3, 1, 4, 2).reshape(3, 26, 34)
     monkeypatch.setattr(np, "matmul", None)
-    given = x if layout == "cyx" else np.ascontiguousarray(x.transpose(1, 2, 0))
-    y = np.moveaxis(kernel.apply(given, layout), layout.index("c"), 0)
+    supplied = x if layout == "cyx" else np.ascontiguousarray(x.transpose(1, 2, 0))
+    y = np.moveaxis(kernel.apply(supplied, layout), layout.index("c"), 0)
     assert np.array_equal(y, expected, equal_nan=True)
     assert kernel.algorithm((13, 17), 12).name == "depth to space"

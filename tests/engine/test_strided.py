@@ -55,9 +55,9 @@ def test_every_so_manieth_sample(
     kernel = convcli.load({"weights": weights, "stride": list(stride), "border": border})
     x = rng.uniform(1, 200, shape)
     for dtype, bound in (("float32", 1e-5), ("float64", 1e-13), ("uint8", 1e-5)):
-        given = x.astype(dtype)
-        y = kernel.apply(given, dtype=np.float32 if dtype == "uint8" else None)
-        wanted = expected(given, weights, stride, border)
+        supplied = x.astype(dtype)
+        y = kernel.apply(supplied, dtype=np.float32 if dtype == "uint8" else None)
+        wanted = expected(supplied, weights, stride, border)
         assert y.shape == wanted.shape
         assert np.abs(y - wanted).max() <= bound * np.abs(wanted).max(), dtype
 

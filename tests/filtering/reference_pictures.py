@@ -197,8 +197,8 @@ def treat(pixels: Array, kind: Kind, chain: Sequence[Filter], asked: Asked) -> E
     if whole and colours.shape[-1] == 1 and chain[0].expected == 3:
         entering = np.repeat(colours, 3, -1)
     results, share = _filtered(entering, alpha, chain, top)
-    kept = bool(alpha.size) and (asked.alpha == "keep" or (asked.channels != "all" and "alpha" not in asked.channels))
-    if (kept or not whole) and results.shape[:2] != pixels.shape[:2]:
+    stays = bool(alpha.size) and (asked.alpha == "keep" or (asked.channels != "all" and "alpha" not in asked.channels))
+    if (stays or not whole) and results.shape[:2] != pixels.shape[:2]:
         raise RefusedError("shape")
     if not whole and results.shape != entering.shape:
         raise RefusedError("shape")
@@ -219,7 +219,7 @@ def treat(pixels: Array, kind: Kind, chain: Sequence[Filter], asked: Asked) -> E
     if not whole and asked.channels != "luma" and not (asked.background and kind.alpha):
         picture.untouched = [(c, c) for c in range(kind.colours) if c not in places]
     if alpha.size:
-        _add_alpha(picture, alpha if kept else np.clip(share, 0, 1), top, kept=kept)
+        _add_alpha(picture, alpha if stays else np.clip(share, 0, 1), top, stays=stays)
     if asked.range == "float" and pixels.dtype.kind != "f":
         picture.dtype = np.dtype(np.float32)
         picture.errors = picture.errors + 2.0**-24 * abs(picture.values)
@@ -260,8 +260,8 @@ def _filtered(x: Array, alpha: Array, chain: Sequence[Filter], top: float) -> tu
         if not alpha.size:
             share = np.ones((*straight.shape[:2], 1))
         premultiplied = premultiplied + kernel.bias * share
-    shown = share > HIDDEN
-    return np.where(shown, premultiplied / np.where(shown, share, 1), straight), share
+    displayed = share > HIDDEN
+    return np.where(displayed, premultiplied / np.where(displayed, share, 1), straight), share
 
 
 def _ranged(y: Array, mode: str, dtype: np.dtype[Any]) -> tuple[Array, float]:
@@ -286,8 +286,8 @@ def _errors(dtype: np.dtype[Any], chain: Sequence[Filter], share: Array, light: 
     return errors
 
 
-def _add_alpha(picture: Expected, alpha: Array, top: float, *, kept: bool) -> None:
-    if kept:
+def _add_alpha(picture: Expected, alpha: Array, top: float, *, stays: bool) -> None:
+    if stays:
         picture.untouched.append((picture.values.shape[-1], -1))
     errors = np.full_like(alpha, ERROR * 2.0**-24 * top)
     picture.values = np.concatenate((picture.values, alpha * top), -1)

@@ -98,18 +98,18 @@ def fault(chosen: dict[str, Any], pixels: Pixels, wanted: Expected | str, patch:
     """What is wrong with the result; nothing where it is right, or refused as it should be."""
     patch.setattr(steps, "goes_in_rows", lambda picture, pixels: False)
     try:
-        found = filtered(chosen, pixels)
+        actual = filtered(chosen, pixels)
     except (UsageError, ShapeError) as error:
         refused = "usage" if isinstance(error, UsageError) else "shape"
         return "" if refused == wanted else f"refused ({error}), not {wanted if isinstance(wanted, str) else 'made'}"
     if isinstance(wanted, str):
         return f"made, not refused ({wanted})"
-    array = found.array
+    array = actual.array
     if (array.shape, array.dtype) != (wanted.values.shape, wanted.dtype):
         return f"{array.dtype} {array.shape}, not {wanted.dtype} {wanted.values.shape}"
     patch.setattr(steps, "goes_in_rows", lambda picture, pixels: True)
     in_steps = filtered(chosen, pixels)
-    if not np.array_equal(array, in_steps.array) or (found.below, found.above) != (in_steps.below, in_steps.above):
+    if not np.array_equal(array, in_steps.array) or (actual.below, actual.above) != (in_steps.below, in_steps.above):
         return "another result in steps"
     for place, before in wanted.untouched:
         if not np.array_equal(array[..., place], pixels[..., before].astype(array.dtype)):
@@ -131,6 +131,6 @@ def test_every_pair_of_options(names: tuple[str, str], monkeypatch: pytest.Monke
     random, faults = np.random.default_rng(len(names[0]) + 20 * len(names[1])), {}
     for values in list(itertools.product(*(OPTIONS[name] for name in names))) * REPEATS:
         case = drawn(dict(zip(names, values, strict=True)), random)
-        if found := fault(*case, monkeypatch):
-            faults[str(case[0])] = found
+        if actual := fault(*case, monkeypatch):
+            faults[str(case[0])] = actual
     assert not faults

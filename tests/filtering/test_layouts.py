@@ -67,13 +67,13 @@ def test_no_other_layouts_turn_fewer_samples(name: str, planes: bool) -> None:
 def test_arrays_between_stages_lie_as_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     kernels = [convcli.load(kernel) for kernel in CHAINS["deep"]]
     chain = Chain(kernels)
-    planned, made = chain.planes(chain.stages((300, 280), "yx", 3), False), []
+    planned, output = chain.planes(chain.stages((300, 280), "yx", 3), False), []
     begin = graph.Node.begin
 
     def watched(node: graph.Node, *arguments: Any, **options: Any) -> None:
         begin(node, *arguments, **options)
-        made.append(graph.planar(node.array))
+        output.append(graph.planar(node.array))
 
     monkeypatch.setattr(graph.Node, "begin", watched)
     filter_pixels(np.ones((300, 280, 3), np.float32), chain, axes="yx")
-    assert made == planned and True in planned
+    assert output == planned and True in planned

@@ -133,8 +133,8 @@ def test_runs_are_told_apart_by_branches_too() -> None:
 
 def test_show_tells_where_offsets_come_from() -> None:
     assert "along(sigma=1, around=3)" in run("show", "brush").out.decode()
-    shown = json.loads(run("show", "swirl", "--format", "json").out)
-    assert "swirl(" in json.dumps(shown)
+    displayed = json.loads(run("show", "swirl", "--format", "json").out)
+    assert "swirl(" in json.dumps(displayed)
 
 
 def test_offsets_of_a_picture_that_was_done_are_told_to_be_missing(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ RNG = np.random.default_rng(17)
 RAMP = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
 
 
-def kept(pixels: Any, *kernels: str, **fields: Any) -> Any:
+def remaining(pixels: Any, *kernels: str, **fields: Any) -> Any:
     return filter_pixels(pixels, Chain([convcli.load(kernel) for kernel in kernels], **fields)).array
 
 
@@ -25,15 +25,15 @@ def test_edges_are_bright_both_ways_and_nothing_else_changes() -> None:
     x = RNG.integers(0, 256, (40, 50, 3), np.uint8)
     for edge in ("sobel-x", "laplacian", "{type: separable, taps: {y: [1, 2, 1], x: [-1, 0, 1]}}"):
         signed = convcli.load(edge).apply(x, dtype="float64")
-        assert np.array_equal(kept(x, edge), np.clip(np.rint(abs(signed)), 0, 255))
-        assert np.array_equal(kept(x, edge), kept(x, edge, range="abs"))
+        assert np.array_equal(remaining(x, edge), np.clip(np.rint(abs(signed)), 0, 255))
+        assert np.array_equal(remaining(x, edge), remaining(x, edge, range="abs"))
     for other in ("sharpen", "gaussian", "emboss", "{weights: [[-1, 0, 1]], bias: 128}"):
-        assert np.array_equal(kept(x, other), kept(x, other, range="clip"))
+        assert np.array_equal(remaining(x, other), remaining(x, other, range="clip"))
     # Of a chain the last kernel counts; floats keep their signs.
-    assert np.array_equal(kept(x, "sobel-x", "gaussian"), kept(x, "sobel-x", "gaussian", range="clip"))
+    assert np.array_equal(remaining(x, "sobel-x", "gaussian"), remaining(x, "sobel-x", "gaussian", range="clip"))
     floats = x.astype(np.float32)
-    assert np.array_equal(kept(floats, "sobel-x"), kept(floats, "sobel-x", range="float"))
-    assert kept(floats, "sobel-x").min() < 0
+    assert np.array_equal(remaining(floats, "sobel-x"), remaining(floats, "sobel-x", range="float"))
+    assert remaining(floats, "sobel-x").min() < 0
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_array_files_keep_what_integers_would_lose(tmp_path: Path, kernel: str, 
 
 def test_sixteen_bits_become_eight_exactly_rounded_and_back() -> None:
     exact = np.rint(RAMP.astype(np.float64) * 255 / 65535)
-    eight = kept(RAMP, "identity", depth="8")
+    eight = remaining(RAMP, "identity", depth="8")
     assert eight.dtype == np.uint8 and np.array_equal(eight, exact)
-    assert np.array_equal(kept(eight, "identity", depth="16"), exact * 257)
-    unit = kept(RAMP, "identity", depth="float")
+    assert np.array_equal(remaining(eight, "identity", depth="16"), exact * 257)
+    unit = remaining(RAMP, "identity", depth="float")
     assert unit.dtype == np.float32 and np.abs(unit - RAMP / 65535.0).max() < 1e-7
-    assert np.array_equal(kept(unit, "identity", depth="16"), RAMP)
+    assert np.array_equal(remaining(unit, "identity", depth="16"), RAMP)
     # One rounding, after the filter.
     blurred = convcli.load("gaussian").apply(RAMP, dtype="float64")
-    assert np.array_equal(kept(RAMP, "gaussian", depth="8"), np.rint(blurred * 255 / 65535))
+    assert np.array_equal(remaining(RAMP, "gaussian", depth="8"), np.rint(blurred * 255 / 65535))
 
 
 @pytest.mark.parametrize("mode", ["clip", "abs", "offset", "rescale"])
@@ -123,27 +123,27 @@ def test_what_was_chosen_is_told(tmp_path: Path) -> None:
 def test_samples_that_come_out_dark_are_told(dtype: str, alpha: bool) -> None:
     top = np.iinfo(dtype).max
     treatment = Treatment() if alpha else Treatment(alpha="none")
-    for share, told in ((0.01, True), (0.12, True), (0.2, False), (1.0, False)):
+    for share, said in ((0.01, True), (0.12, True), (0.2, False), (1.0, False)):
         pixels = np.full((20, 30, 4), top, dtype)
         pixels[..., :3] = int(top * share)
         if not alpha:
             pixels = pixels[..., :3]
         for fields in ({"depth": "8"}, {"depth": "8", "range": "rescale"}, {}, {"depth": "float"}):
             notes = filter_pixels(pixels, Chain([convcli.load("box")], **fields), treatment).notes
-            assert bool(notes) == (told and fields == {"depth": "8"})
+            assert bool(notes) == (said and fields == {"depth": "8"})
             for note in notes:
                 assert note.startswith(f"its greatest sample is {round(255 * share)} of 255, since white of {dtype} is")
 
 
 def test_rows_know_the_greatest_of_all(tmp_path: Path) -> None:
     dark = RNG.integers(0, 4000, (1500, 1500), np.uint16)
-    for brightest, told in ((4000, True), (65535, False)):
+    for brightest, said in ((4000, True), (65535, False)):
         dark[700:720, 700:720] = brightest
         save(tmp_path / "x.tif", dark)
         line = ["apply", str(tmp_path / "x.tif"), "-k", "box", "--depth", "8", "-o", str(tmp_path / "y.tif"), "-f"]
         done = run(*line, "--report")
         assert "in 2 bands" in done.err or "in 3 bands" in done.err
-        assert ("its greatest sample is 16 of 255" in done.err) == told
+        assert ("its greatest sample is 16 of 255" in done.err) == said
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_rows_know_the_greatest_of_all(tmp_path: Path) -> None:
 def test_a_divisor_that_was_forgotten_is_told_where_it_shows(kernel: str, total: float | None) -> None:
     for level, bright in ((200, True), (3, False)):
         notes = filter_pixels(np.full((20, 30, 3), level, np.uint8), Chain([convcli.load(kernel)])).notes
-        told = [note for note in notes if "divisor: " in note]
-        assert len(told) == (bright and total is not None), notes
-        for note in told:
+        said = [note for note in notes if "divisor: " in note]
+        assert len(said) == (bright and total is not None), notes
+        for note in said:
             assert f" sum to {total:g}," in note
             divisor = convcli.load(kernel + note[note.index(":divisor") : note.index(")")])
             flat = divisor.apply(np.full((20, 30, 3), 200, np.uint8))

@@ -43,12 +43,12 @@ def test_the_same_as_at_once(treatment: Treatment, dtype: str, mode: str, monkey
     pixels[90:140, :, 3] = 0
     kernels = [load("gaussian:sigma=2"), load("sharpen")]
     monkeypatch.setattr(steps, "goes_in_rows", lambda result, pixels: True)
-    found = steps.filter_pixels(pixels.copy(), Chain(kernels, mode), treatment)
+    actual = steps.filter_pixels(pixels.copy(), Chain(kernels, mode), treatment)
     monkeypatch.setattr(steps, "goes_in_rows", lambda result, pixels: False)
     wanted = steps.filter_pixels(pixels.copy(), Chain(kernels, mode), treatment)
-    assert np.array_equal(found.array, wanted.array) and found.array.dtype == wanted.array.dtype
+    assert np.array_equal(actual.array, wanted.array) and actual.array.dtype == wanted.array.dtype
     same = {"array": None, "seconds": 0.0}
-    assert dataclasses.replace(found, **same) == dataclasses.replace(wanted, **same)
+    assert dataclasses.replace(actual, **same) == dataclasses.replace(wanted, **same)
 
 
 def test_only_large_pictures_that_need_floats() -> None:

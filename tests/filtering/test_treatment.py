@@ -121,9 +121,9 @@ def test_alpha_filtered_kept_dropped(channels: int) -> None:
     pixels = picture(channels)
     plain = filter_pixels(pixels, Chain(BLUR)).array
     assert np.array_equal(filter_pixels(pixels, Chain(BLUR, "clip"), PLAIN).array, plain)
-    kept = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(alpha="keep")).array
-    assert np.array_equal(kept[..., -1], pixels[..., -1])
-    assert np.array_equal(kept[..., :-1], plain[..., :-1])
+    remaining = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(alpha="keep")).array
+    assert np.array_equal(remaining[..., -1], pixels[..., -1])
+    assert np.array_equal(remaining[..., :-1], plain[..., :-1])
     dropped = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(alpha="drop")).array
     assert np.array_equal(dropped, filter_pixels(pixels[..., :-1], Chain(BLUR)).array)
     alone = filter_pixels(pixels, Chain(BLUR, "clip"), Treatment(channels=("alpha",))).array
@@ -131,8 +131,8 @@ def test_alpha_filtered_kept_dropped(channels: int) -> None:
     assert np.array_equal(alone[..., -1], plain[..., -1])
     opaque = pixels.copy()
     opaque[..., -1] = 255
-    kept = filter_pixels(opaque, Chain(BLUR, "clip"), Treatment(alpha="keep")).array
-    assert np.array_equal(kept, filter_pixels(opaque, Chain(BLUR)).array)
+    remaining = filter_pixels(opaque, Chain(BLUR, "clip"), Treatment(alpha="keep")).array
+    assert np.array_equal(remaining, filter_pixels(opaque, Chain(BLUR)).array)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

@@ -36,12 +36,12 @@ def structure(data: bytes, format: str) -> Structure:
     fields: list[Field] = []
     parts: list[tuple[int, int]] = []
     try:
-        for found in walk(data) if walk else ():
-            if isinstance(found, Field):
-                if found.at >= 0 and max(found.at + found.size, found.end) <= len(data):
-                    fields.append(found)
+        for actual in walk(data) if walk else ():
+            if isinstance(actual, Field):
+                if actual.at >= 0 and max(actual.at + actual.size, actual.end) <= len(data):
+                    fields.append(actual)
             else:
-                parts.append(found)
+                parts.append(actual)
     except (struct.error, IndexError, OverflowError):
         return Structure(tuple(fields), tuple(parts))
     return Structure(tuple(fields), tuple(parts))
@@ -93,8 +93,8 @@ def _jpeg(data: bytes) -> Iterator[Found]:
         at += 2 + length
         if marker == 0xDA:
             break
-    for found in re.finditer(rb"\xff[\x01-\xfe]", data[at:]):
-        yield Field(at + found.start() + 1, 1)
+    for actual in re.finditer(rb"\xff[\x01-\xfe]", data[at:]):
+        yield Field(at + actual.start() + 1, 1)
 
 
 def _tiff(data: bytes, base: int = 0) -> Iterator[Found]:
@@ -224,21 +224,21 @@ def _ras(data: bytes) -> Iterator[Found]:
 def _text(data: bytes) -> Iterator[Found]:
     """The numbers and lines of a header in text."""
     head = data[:200]
-    for found in re.finditer(rb"\d+", head):
-        yield Field(found.start(), 0, "", found.end())
-    for found in re.finditer(rb"[^\n]*\n", head):
-        yield found.span()
+    for actual in re.finditer(rb"\d+", head):
+        yield Field(actual.start(), 0, "", actual.end())
+    for actual in re.finditer(rb"[^\n]*\n", head):
+        yield actual.span()
 
 
 def _zip(data: bytes) -> Iterator[Found]:
     """Local headers, directory entries and the end record of a zip archive, and .npy headers inside."""
     for signature, words in ((b"PK\3\4", 30), (b"PK\1\2", 46), (b"PK\5\6", 22)):
-        for found in re.finditer(re.escape(signature), data):
-            yield found.start(), min(found.start() + words, len(data))
+        for actual in re.finditer(re.escape(signature), data):
+            yield actual.start(), min(actual.start() + words, len(data))
             for byte in range(4, words - 1):
-                yield Field(found.start() + byte, 2, "little")
+                yield Field(actual.start() + byte, 2, "little")
             for byte in range(4, words - 3):
-                yield Field(found.start() + byte, 4, "little")
+                yield Field(actual.start() + byte, 4, "little")
 
 
 def _npy(data: bytes) -> Iterator[Found]:

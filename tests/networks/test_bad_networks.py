@@ -98,11 +98,11 @@ def test_one_line_before_any_picture_is_read(name: str, folder: Path) -> None:
     result = run("apply", folder / "a.png", "-k", kernel, "-o", folder / "out.png")
     assert result.code == 2, result.err
     assert result.err.count("Error:") == 1 and "Traceback" not in result.err
-    told = {
+    said = {
         ":until=nothing": ["no layer has the name 'nothing'", "layers: conv"],
         ":resolution=0.5": ["not at 0.5 times"],
     }
-    for part in told.get(after, says):
+    for part in said.get(after, says):
         assert part in result.err
     assert not (folder / "out.png").exists()
 

@@ -115,8 +115,8 @@ def test_opacity_is_enlarged_beside_the_colours(small: Path, tmp_path: Path) -> 
     assert np.abs(np.diff(result[30, 4:-4, 3].astype(int))).max() <= 12
     opaque = np.full((30, 30, 3), 120, np.uint8)
     run("apply", save(tmp_path / "c.png", opaque), "-k", str(small), "-o", tmp_path / "d.png")
-    shown = result[..., 3] > 8
-    assert np.abs(result[..., :3].astype(int) - read(tmp_path / "d.png"))[shown].max() <= 3
+    displayed = result[..., 3] > 8
+    assert np.abs(result[..., :3].astype(int) - read(tmp_path / "d.png"))[displayed].max() <= 3
 
 
 def test_in_bands_it_is_the_same_to_the_last_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

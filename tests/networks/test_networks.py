@@ -33,55 +33,55 @@ def shapes(assembled: Assembled) -> dict[str, tuple[int, ...]]:
 
 
 def test_a_chain() -> None:
-    found = net("{dense: 16, kernel_size: 5, stride: 2}", "{pool: max}", "global_pool", "{fc: 10}")
-    assert shapes(found) == {"1": (16, 16, 16), "2": (8, 8, 16), "3": (1, 1, 16), "4": (1, 1, 10)}
-    assert [placed.type for placed in found.layers] == ["dense", "pool max", "pool average", "fc"]
-    assert [placed.inputs for placed in found.layers] == [(-1,), (0,), (1,), (2,)]
+    actual = net("{dense: 16, kernel_size: 5, stride: 2}", "{pool: max}", "global_pool", "{fc: 10}")
+    assert shapes(actual) == {"1": (16, 16, 16), "2": (8, 8, 16), "3": (1, 1, 16), "4": (1, 1, 10)}
+    assert [placed.type for placed in actual.layers] == ["dense", "pool max", "pool average", "fc"]
+    assert [placed.inputs for placed in actual.layers] == [(-1,), (0,), (1,), (2,)]
 
 
 def test_every_kind_of_layer() -> None:
-    found = net(
+    actual = net(
         "{dense: 8}", "{depthwise: 2}", "{pointwise: 6}", "{separable: 4}", "{depthwise_separable: 8}",
         "{transposed: 4, stride: 2}", "{deformable: 6, mask: true, offset_groups: 2}", "{upsample: 2}",
         "{pool: average, kernel_size: 4, stride: 3, padding: 1}", "{global_pool: max}", "{fc: 5}",
         "{add: [[{dense: 2}], [{pointwise: 2}]]}", "{concat: [[], [], []]}",
     )  # fmt: skip
-    assert [size[-1] for size in shapes(found).values()] == [8, 16, 6, 4, 8, 4, 6, 6, 6, 6, 5, 2, 2, 2, 6]
-    assert shapes(found)["9"] == (43, 43, 6)
+    assert [size[-1] for size in shapes(actual).values()] == [8, 16, 6, 4, 8, 4, 6, 6, 6, 6, 5, 2, 2, 2, 6]
+    assert shapes(actual)["9"] == (43, 43, 6)
 
 
 def test_names_and_repeats() -> None:
-    found = net(
+    actual = net(
         "{dense: 4, repeat: 2}", "{dense: 4, name: conv}", "{dense: 4, name: conv}",
         "{dense: 4, name: body, repeat: 2}",
         "{block: pair}", "{block: pair, name: stage, repeat: 2}", "{layers: [{dense: 4}, {dense: 4}], repeat: 2}",
         "{add: [[{dense: 4}, {dense: 4, name: last}], []], name: join}",
         top="blocks: {pair: [{dense: 4}, {pointwise: 4, name: mix}]}\n",
     )  # fmt: skip
-    assert list(shapes(found)) == [
+    assert list(shapes(actual)) == [
         *("1", "2", "conv", "conv.2", "body.1", "body.2", "3", "mix", "stage.1/1", "stage.1/mix", "stage.2/1"),
         *("stage.2/mix", "4", "5", "6", "7", "join/a1", "join/a.last", "join"),
     ]
 
 
 def test_defaults_hold_for_convolutions_only() -> None:
-    found = net(
+    actual = net(
         "{dense: 4}",
         "{dense: 4, bias: false}",
         "{pool: max}",
         "{fc: 2}",
         top="defaults: {bias: true, kernel_size: 5}\n",
     )
-    kernels = [placed.kernel for placed in found.layers]
+    kernels = [placed.kernel for placed in actual.layers]
     assert [kernel and (kernel.taps, kernel.bias is not None) for kernel in kernels] == [
         ((5, 5), True), ((5, 5), False), None, ((16, 16), True)
     ]  # fmt: skip
-    assert found.layers[2].size_out == (16, 16)
+    assert actual.layers[2].size_out == (16, 16)
 
 
 def test_width_scales_convolutions_and_spares_what_is_fixed() -> None:
-    found = net("{dense: 33}", "{depthwise: 1}", "{dense: 21, fixed: true}", "{pointwise: 1}", "{fc: 7}", width=0.5)
-    assert [size[-1] for size in shapes(found).values()] == [16, 16, 21, 1, 7]
+    actual = net("{dense: 33}", "{depthwise: 1}", "{dense: 21, fixed: true}", "{pointwise: 1}", "{fc: 7}", width=0.5)
+    assert [size[-1] for size in shapes(actual).values()] == [16, 16, 21, 1, 7]
 
 
 def test_resolution_scales_the_input() -> None:
@@ -105,9 +105,9 @@ layers:
 
 
 def test_a_join_with_an_earlier_layer() -> None:
-    found = net("{dense: 4, name: early}", "{dense: 4}", "{add: early}", "{concat: early}")
-    assert shapes(found)["3"] == (32, 32, 8)
-    assert [placed.inputs for placed in found.layers] == [(-1,), (0,), (1, 0), (2, 0)]
+    actual = net("{dense: 4, name: early}", "{dense: 4}", "{add: early}", "{concat: early}")
+    assert shapes(actual)["3"] == (32, 32, 8)
+    assert [placed.inputs for placed in actual.layers] == [(-1,), (0,), (1, 0), (2, 0)]
 
 
 LAYERS = ("{dense: 8}", "{dense: 8, groups: 2}", "{pointwise: 8}", "{depthwise: 1}", "{separable: 8}",
@@ -116,7 +116,7 @@ LAYERS = ("{dense: 8}", "{dense: 8, groups: 2}", "{pointwise: 8}", "{depthwise: 
 
 
 @pytest.mark.parametrize(
-    ("target", "swapped", "kept"),
+    ("target", "swapped", "left_alone"),
     [
         ("dense", "5-7", ["1-4, 8 (dense already)", "11 (fully connected)", "9 (transposed, it enlarges)"]),
         (
@@ -141,12 +141,12 @@ LAYERS = ("{dense: 8}", "{dense: 8, groups: 2}", "{pointwise: 8}", "{depthwise: 
         ),
     ],
 )  # fmt: skip
-def test_swaps_say_what_and_why_not(target: str, swapped: str, kept: list[str]) -> None:
+def test_swaps_say_what_and_why_not(target: str, swapped: str, left_alone: list[str]) -> None:
     done, left = summary(net(*LAYERS, swap=target).swaps, target)
     count = len(swapped.replace("5-7", "5, 6, 7").split(", "))
     assert done == f"Swapped to {target}: {count} of 10 layers ({swapped})."
     assert left.startswith("Not swapped: ")
-    assert sorted(left.removeprefix("Not swapped: ").removesuffix(".").split("; ")) == sorted(kept)
+    assert sorted(left.removeprefix("Not swapped: ").removesuffix(".").split("; ")) == sorted(left_alone)
 
 
 def test_a_swap_keeps_channels_stride_and_dilation() -> None:

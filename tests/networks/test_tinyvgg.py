@@ -18,7 +18,7 @@ from tests.support import SAMPLES, read, run, save
 def arrays() -> dict[str, Any]:
     """Its weights as PyTorch and ONNX order them; TensorFlow has (taps, in, out), and flattens channels last."""
     described = json.loads(shared.weights("tinyvgg_model.json").read_text())
-    data, found, start = np.fromfile(shared.weights("tinyvgg.bin"), "<f4"), {}, 0
+    data, actual, start = np.fromfile(shared.weights("tinyvgg.bin"), "<f4"), {}, 0
     for entry in described["weightsManifest"][0]["weights"]:
         size = int(np.prod(entry["shape"]))
         array = data[start : start + size].reshape(entry["shape"])
@@ -28,9 +28,9 @@ def arrays() -> dict[str, Any]:
             array = array.transpose(3, 2, 0, 1)
         elif array.ndim == 2:
             array = array.reshape(13, 13, 10, 10).transpose(3, 2, 0, 1).reshape(10, -1)
-        found[f"{layer}.{'weight' if kind == 'kernel' else 'bias'}"] = np.ascontiguousarray(array)
+        actual[f"{layer}.{'weight' if kind == 'kernel' else 'bias'}"] = np.ascontiguousarray(array)
     assert start == data.size
-    return found
+    return actual
 
 
 def onnx_model(weights: dict[str, Any]) -> Any:

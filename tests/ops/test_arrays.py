@@ -81,8 +81,8 @@ def plain(values: Any) -> Any:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_is_filtered_as_numpys_array(form: str) -> None:
     values = X if form not in ("pandas",) else plain(X)
-    given = FORMS[form](values)
-    result = convcli.apply(given, "sharpen")
+    supplied = FORMS[form](values)
+    result = convcli.apply(supplied, "sharpen")
     assert type(result) is np.ndarray
     wanted = values if "lists" not in form and form != "tuples" else values.astype(np.int64)
     assert np.array_equal(result, convcli.apply(wanted, "sharpen")) and result.dtype == wanted.dtype
@@ -91,8 +91,8 @@ def test_every_form_is_filtered_as_numpys_array(form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_makes_weights(form: str) -> None:
     wanted = convcli.apply(X, {"weights": WEIGHTS}, dtype=float)
-    given = FORMS[form](WEIGHTS)
-    assert np.array_equal(convcli.apply(X, {"weights": given}, dtype=float), wanted)
+    supplied = FORMS[form](WEIGHTS)
+    assert np.array_equal(convcli.apply(X, {"weights": supplied}, dtype=float), wanted)
     taps = {"type": "separable", "taps": {"y": FORMS[form](WEIGHTS)[0] if form == "lists" else WEIGHTS[0], "x": [1]}}
     assert convcli.load(taps).taps == (3, 1)
 

@@ -33,9 +33,9 @@ def session(nodes: list[Any], arrays: dict[str, Any]) -> Any:
     return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
-def by_onnxruntime(x: Any, weights: Any, branch: tuple[Any, Any], how: dict[str, Any]) -> Any:
+def by_onnxruntime(x: Any, weights: Any, branch: tuple[Any, Any], form: dict[str, Any]) -> Any:
     """Version 2 where the branch makes 3 planes per tap."""
-    groups, offset_groups, stride, dilation = (how[key] for key in ("groups", "offset_groups", "stride", "dilation"))
+    groups, offset_groups, stride, dilation = (form[key] for key in ("groups", "offset_groups", "stride", "dilation"))
     side = weights.shape[-1]
     offsets = 2 * offset_groups * side * side
     masked = branch[0].shape[0] > offsets
@@ -184,8 +184,8 @@ def test_counts_are_those_of_its_convolutions() -> None:
     total = 0.0
     for layer in layers:
         ones = np.ones((*size, layer["weights"].shape[1]))
-        made = convcli.load({"weights": layer["weights"], "border": "replicate"}).apply(ones)
-        total += made.sum()
+        output = convcli.load({"weights": layer["weights"], "border": "replicate"}).apply(ones)
+        total += output.sum()
     assert (count.weights, count.biases) == (9 + 45 + 135, 27)
     assert count.macs["offset branch"] == total and count.macs["mask"] == 9 * 3 * 180
     assert kernel.weights_by_part == {"convolution": 9, "offset branch": 180}

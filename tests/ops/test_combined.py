@@ -201,8 +201,8 @@ def test_it_is_counted_compared_and_planned() -> None:
     assert convcli.load("kirsch").count((100, 50), 3).total_macs == 8 * 9 * 100 * 50 * 3
     row = compare(subjects(Request(sources=["sobel", "sobel-x"], size="64x64"))).rows[0]
     assert (row.params_weights, row.macs, row.receptive_field) == (12, 12 * 64 * 64 * 3, (3, 3))
-    shown = run("show", "sobel", "--format", "json").out.decode()
-    assert '"sobel-x": 6.0' in shown
+    displayed = run("show", "sobel", "--format", "json").out.decode()
+    assert '"sobel-x": 6.0' in displayed
     assert "for 2 kernels" in run("show", "--plan", "sobel").out.decode()
 
 

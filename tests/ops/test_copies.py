@@ -49,8 +49,8 @@ def any_bits(dtype: str, *shape: int) -> Any:
     return x
 
 
-def same_bits(found: Any, wanted: Any) -> bool:
-    return bool(found.dtype == wanted.dtype and found.shape == wanted.shape and found.tobytes() == wanted.tobytes())
+def same_bits(actual: Any, wanted: Any) -> bool:
+    return bool(actual.dtype == wanted.dtype and actual.shape == wanted.shape and actual.tobytes() == wanted.tobytes())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -209,19 +209,19 @@ WEIGHTS = {
 def test_counts_by_formula(kind: str, data: st.DataObject) -> None:
     layer, c, size = data.draw(layers(kind, groups=kind != "depthwise_separable"))
     layer = Layer(**{**vars(layer), "padding": ("same", "same"), "stride": (1, 1)})
-    found = cost(place_layer(layer, Flow(size=size, channels=c), "layer"))
+    actual = cost(place_layer(layer, Flow(size=size, channels=c), "layer"))
     (kh, kw), m, area = layer.taps, layer.channels_out, math.prod(size)
     branch = 2 * kh * kw if kind == "deformable" else 0
-    assert found.params_weights == WEIGHTS[kind](kh, kw, c, m, layer.groups)
-    assert found.params_biases == m * layer.bias + branch
+    assert actual.params_weights == WEIGHTS[kind](kh, kw, c, m, layer.groups)
+    assert actual.params_biases == m * layer.bias + branch
     sampling = 4 * c * kh * kw * area if kind == "deformable" else 0
-    assert found.macs_sampling == sampling
-    assert found.macs == found.params_weights * area + sampling
-    assert found.macs == found.macs_kernel + found.macs_branch + found.macs_sampling
-    assert found.flops == 2 * found.macs
-    assert found.output_bytes == 4 * m * area
-    parameters = found.params_weights + found.params_biases
-    assert found.intensity == pytest.approx(found.flops / (4 * (c * area + m * area + parameters)))
+    assert actual.macs_sampling == sampling
+    assert actual.macs == actual.params_weights * area + sampling
+    assert actual.macs == actual.macs_kernel + actual.macs_branch + actual.macs_sampling
+    assert actual.flops == 2 * actual.macs
+    assert actual.output_bytes == 4 * m * area
+    parameters = actual.params_weights + actual.params_biases
+    assert actual.intensity == pytest.approx(actual.flops / (4 * (c * area + m * area + parameters)))
 
 
 def test_dilation_changes_the_extent_and_not_the_count() -> None:

@@ -58,14 +58,14 @@ RULES: list[tuple[Any, dict[str, float]]] = [
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 9), (64, 65), (130, 300), (333, 258)], ids=str)
-@pytest.mark.parametrize(("rule", "given"), RULES, ids=lambda part: getattr(part, "__name__", str(part)))
-def test_rules_are_their_formulas(rule: Any, given: dict[str, float], shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("rule", "parameters"), RULES, ids=lambda part: getattr(part, "__name__", str(part)))
+def test_rules_are_their_formulas(rule: Any, parameters: dict[str, float], shape: tuple[int, int]) -> None:
     values = np.random.default_rng(0).random(shape)
     rows, columns = np.mgrid[: shape[0], : shape[1]].astype(float)
-    places = rule(rows, columns, shape, **given)
+    places = rule(rows, columns, shape, **parameters)
     expected = ndimage.map_coordinates(values.astype(np.float32).astype(float), places, order=1, mode="nearest")
     kernel = convcli.load(
-        {"type": "deformable", "weights": [[1]], "offsets": {rule.__name__: given}, "border": "replicate"}
+        {"type": "deformable", "weights": [[1]], "offsets": {rule.__name__: parameters}, "border": "replicate"}
     )
     assert np.abs(kernel.apply(values.astype(np.float32)) - expected).max() <= FLOAT32
     assert np.abs(kernel.apply(values.astype(np.float32).astype(float)) - expected).max() <= 1e-6
@@ -77,9 +77,11 @@ def test_places_are_known_far_from_the_corner_of_a_large_picture(rule: str, chan
     """A narrow strip of it is enough: where float32 counts in steps of 1/2,048 of a pixel."""
     shape = (40, 9000)
     values = np.random.default_rng(0).random((*shape, channels), np.float32)
-    given: dict[str, float] = {"swirl": {"angle": 90, "radius": 8}, "lens": {"strength": 0.4, "radius": 9}}[rule]
-    places = {"swirl": swirl, "lens": lens}[rule](*np.mgrid[: shape[0], : shape[1]].astype(float), shape, **given)
-    kernel = convcli.load({"type": "deformable", "weights": [[1]], "offsets": {rule: given}, "border": "replicate"})
+    parameters: dict[str, float] = {"swirl": {"angle": 90, "radius": 8}, "lens": {"strength": 0.4, "radius": 9}}[rule]
+    places = {"swirl": swirl, "lens": lens}[rule](*np.mgrid[: shape[0], : shape[1]].astype(float), shape, **parameters)
+    kernel = convcli.load(
+        {"type": "deformable", "weights": [[1]], "offsets": {rule: parameters}, "border": "replicate"}
+    )
     y = kernel.apply(values)
     for c in range(channels):
         expected = ndimage.map_coordinates(values[..., c].astype(float), places, order=1, mode="nearest")
@@ -161,7 +163,7 @@ def test_places_of_the_picture_before_are_read_again(
     rule: str, dtype: str, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only those of one size, of as many blocks as there is room for; the results are the same to the last bit."""
-    made: list[int] = []
+    output: list[int] = []
     own = sources.displaced
     for size in (600, 700):
         x = (255 * np.random.default_rng(size).random((size, 500, channels))).astype(dtype)
@@ -171,8 +173,8 @@ def test_places_of_the_picture_before_are_read_again(
             monkeypatch.setattr(sampling, "KEPT_BYTES", room)
             assert all(np.array_equal(kernel.apply(x), first) for _ in range(3))
             assert np.array_equal(kernel.apply(x[:-1]), kernel.apply(x[:-1]))
-            monkeypatch.setattr(sources, "displaced", lambda *arguments: (made.append(1), own(*arguments))[1])
+            monkeypatch.setattr(sources, "displaced", lambda *arguments: (output.append(1), own(*arguments))[1])
             kernel.apply(x[:-1])
             monkeypatch.undo()
-            assert bool(made) == bool(fields)
-            made.clear()
+            assert bool(output) == bool(fields)
+            output.clear()

@@ -93,10 +93,10 @@ def test_float16_is_rounded_once(drawn: Drawn, channels: int) -> None:
 
 @examples(60)
 @given(st.permutations("zyxc"), st.integers(1, 15), st.integers(0, 2**32 - 1), st.booleans())
-def test_layouts_and_axes_carried_along(letters: list[str], kept: int, seed: int, one_axis: bool) -> None:
+def test_layouts_and_axes_carried_along(letters: list[str], remaining: int, seed: int, one_axis: bool) -> None:
     """Letters in any order; axes that the kernel does not move along are carried through it."""
     rng = np.random.default_rng(seed)
-    layout = "".join(letter for n, letter in enumerate(letters) if kept >> n & 1)
+    layout = "".join(letter for n, letter in enumerate(letters) if remaining >> n & 1)
     moving = [axis for axis in "zyx" if axis in layout]
     if not moving:
         return

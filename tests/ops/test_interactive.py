@@ -36,8 +36,8 @@ def test_every_kernel_is_a_line_and_a_drawing(name: str) -> None:
 def test_what_changes_the_geometry_is_told() -> None:
     fields = {"stride": 2, "padding": [[1, 0], [0, 0]], "border": "wrap", "bias": np.ones(2), "activation": "relu"}
     kernel = convcli.load(np.ones((2, 3, 3, 3)), **fields)
-    told = "3 -> 2 channels, stride 2x2, padding 1+0, 0+0, border wrap, 2 biases, relu"
-    assert repr(kernel) == f"<Kernel inline: dense, 3x3 taps along y,x, {told}>"
+    said = "3 -> 2 channels, stride 2x2, padding 1+0, 0+0, border wrap, 2 biases, relu"
+    assert repr(kernel) == f"<Kernel inline: dense, 3x3 taps along y,x, {said}>"
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_layouts_hold_through_a_chain() -> None:
         np.moveaxis(convcli.apply(np.moveaxis(x, 0, 2), ["gaussian", "sharpen"]), 2, 0),
     )
     grey, bank = noise(12, 13), {"weights": np.ones((2, 1, 3, 3)) / 9}
-    made = convcli.apply(grey, [bank, "gaussian"], "yx")
-    np.testing.assert_array_equal(made, convcli.apply(grey, [bank, "gaussian"]))
-    assert made.shape == (12, 13, 2)
+    output = convcli.apply(grey, [bank, "gaussian"], "yx")
+    np.testing.assert_array_equal(output, convcli.apply(grey, [bank, "gaussian"]))
+    assert output.shape == (12, 13, 2)
 
 
 def test_costs_are_rows_that_others_take() -> None:

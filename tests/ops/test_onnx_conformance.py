@@ -48,13 +48,13 @@ def attributes_of(node: Any) -> dict[str, Any]:
 def generated(operator: str) -> list[Case]:
     """The cases of the node generators: each `export` method calls its module's `expect` with one of them."""
     module = importlib.import_module(f"onnx.backend.test.case.node.{operator.lower()}")
-    found: list[Case] = []
+    actual: list[Case] = []
 
     def expect(node: Any, inputs: Any, outputs: Any, name: str, **_: Any) -> None:
-        given = iter(inputs)
-        arrays = [next(given) if wanted else None for wanted in node.input]
+        supplied = iter(inputs)
+        arrays = [next(supplied) if wanted else None for wanted in node.input]
         fields = attributes_of(node)
-        found.append(
+        actual.append(
             Case(name=name, kind=operator, operator=node.op_type, attributes=fields, inputs=arrays, expected=outputs[0])
         )
 
@@ -63,12 +63,12 @@ def generated(operator: str) -> list[Case]:
         exporter = getattr(module, operator)
         for method in sorted(name for name in vars(exporter) if name.startswith("export")):
             getattr(exporter, method)()
-    return found
+    return actual
 
 
 def stored(kind: str) -> list[Case]:
     """The cases kept as files in the onnx package whose only node is one of the operators."""
-    found = []
+    actual = []
     for test in sorted(load_model_tests(kind=kind), key=lambda t: str(t.name)):
         folder = Path(str(test.model_dir))
         model = onnx.load(folder / "model.onnx")
@@ -80,7 +80,7 @@ def stored(kind: str) -> list[Case]:
         data = folder / "test_data_set_0"
         for n, name in enumerate(free):
             arrays[name] = numpy_helper.to_array(onnx.load_tensor(data / f"input_{n}.pb"))
-        found.append(
+        actual.append(
             Case(
                 name=test.name,
                 kind=kind,
@@ -90,7 +90,7 @@ def stored(kind: str) -> list[Case]:
                 expected=numpy_helper.to_array(onnx.load_tensor(data / "output_0.pb")),
             )
         )
-    return found
+    return actual
 
 
 @cache

@@ -40,8 +40,8 @@ def vectors() -> list[tuple[dict[str, Any], dict[str, Any]]]:
 )
 def test_border_examples(border: str, expected: str) -> None:
     line = np.array([[1, 2, 3, 4]])
-    shown = {"reflect": range(-2, 8)}.get(border, range(-3, 7))
-    assert "".join(str(int(v)) for v in ref.read(line, [shown], border)[0]) == expected
+    displayed = {"reflect": range(-2, 8)}.get(border, range(-3, 7))
+    assert "".join(str(int(v)) for v in ref.read(line, [displayed], border)[0]) == expected
 
 
 @pytest.mark.parametrize("border", ref.BORDERS)
@@ -202,11 +202,11 @@ def test_references_are_pytorch() -> None:
             continue
         rank, w = case["rank"], arrays["w"]
         stride, dilation = as_list(case.get("stride", 1), rank), as_list(case.get("dilation", 1), rank)
-        given = case.get("padding", 0)
-        if given == "same":
+        supplied = case.get("padding", 0)
+        if supplied == "same":
             padding = ref.same_padding(w.shape[2:], dilation)
         else:
-            padding = [(p, p) for p in as_list(0 if given == "valid" else given, rank)]
+            padding = [(p, p) for p in as_list(0 if supplied == "valid" else supplied, rank)]
         fields: dict[str, Any] = {"stride": stride, "dilation": dilation, "padding": padding}
         fields["groups"] = case.get("groups", 1)
         fields["border"] = TORCH_BORDERS[case.get("padding_mode", "zeros")]

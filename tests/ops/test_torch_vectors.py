@@ -38,8 +38,8 @@ def cases() -> list[tuple[dict[str, Any], dict[str, Any]]]:
 def name_of(case: tuple[dict[str, Any], dict[str, Any]]) -> str:
     """A readable id."""
     fields = {key: value for key, value in case[0].items() if key not in ("kind", "rank", "parameters")}
-    shown = "-".join(f"{key}={value}" for key, value in fields.items()).replace(" ", "")
-    return f"{case[0]['kind']}{case[0]['rank']}d-{shown}"
+    displayed = "-".join(f"{key}={value}" for key, value in fields.items()).replace(" ", "")
+    return f"{case[0]['kind']}{case[0]['rank']}d-{displayed}"
 
 
 def kernel_of(case: dict[str, Any], arrays: dict[str, Any]) -> Any:

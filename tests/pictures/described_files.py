@@ -64,11 +64,11 @@ def from_pillow(format: str, **more: Any) -> bytes:
 
 
 def opened(data: bytes) -> Image.Image:
-    shown = Image.open(io.BytesIO(data))
-    shown.load()
-    return shown
+    displayed = Image.open(io.BytesIO(data))
+    displayed.load()
+    return displayed
 
 
-def xmp_of(shown: Image.Image) -> bytes:
-    found = shown.info.get("xmp") or shown.info.get("XML:com.adobe.xmp") or b""
-    return found.encode() if isinstance(found, str) else found
+def xmp_of(displayed: Image.Image) -> bytes:
+    actual = displayed.info.get("xmp") or displayed.info.get("XML:com.adobe.xmp") or b""
+    return actual.encode() if isinstance(actual, str) else actual

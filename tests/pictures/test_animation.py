@@ -21,14 +21,14 @@ DURATIONS = [100, 50, 70, 200]
 
 def drawn(*, opaque: bool = False, count: int = 4) -> list[Pixels]:
     """A square on its way, over nothing or over grey."""
-    shown = []
+    displayed = []
     for number in range(count):
         frame = np.zeros((36, 48, 4), np.uint8)
         if opaque:
             frame[...] = (90, 90, 90, 255)
         frame[5:20, number * 8 : number * 8 + 12] = (255, 40 * number, 10, 255)
-        shown.append(frame)
-    return shown
+        displayed.append(frame)
+    return displayed
 
 
 def from_pillow(format: str, pictures: list[Pixels], **more: Any) -> bytes:
@@ -45,26 +45,26 @@ def from_pillow(format: str, pictures: list[Pixels], **more: Any) -> bytes:
     return out.getvalue()
 
 
-def shown(data: bytes) -> tuple[list[Pixels], list[float], int]:
+def displayed(data: bytes) -> tuple[list[Pixels], list[float], int]:
     """Frames, durations and plays by Pillow."""
     file = Image.open(io.BytesIO(data))
-    found, durations = [], []
+    actual, durations = [], []
     for number in range(getattr(file, "n_frames", 1)):
         file.seek(number)
         file.load()
         durations.append(float(file.info.get("duration", 0)))
-        found.append(np.asarray(file.convert("RGBA")))
-    return found, durations, int(file.info.get("loop", 0))
+        actual.append(np.asarray(file.convert("RGBA")))
+    return actual, durations, int(file.info.get("loop", 0))
 
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "AVIF"])
 def test_frames_as_shown(format: str) -> None:
-    found = list(reading.decode_all(from_pillow(format, drawn()), place=""))
-    assert [picture.duration for picture in found] == DURATIONS
-    assert {picture.frames for picture in found} == {4} and {picture.notes for picture in found} == {()}
+    actual = list(reading.decode_all(from_pillow(format, drawn()), place=""))
+    assert [picture.duration for picture in actual] == DURATIONS
+    assert {picture.frames for picture in actual} == {4} and {picture.notes for picture in actual} == {()}
     if format != "AVIF":  # whose sequences have no such count
-        assert {picture.loops for picture in found} == {3}
-    for picture, expected in zip(found, drawn(), strict=True):
+        assert {picture.loops for picture in actual} == {3}
+    for picture, expected in zip(actual, drawn(), strict=True):
         assert np.array_equal(picture.pixels[:, :, 3], expected[:, :, 3])
         visible = expected[:, :, 3] > 0
         assert np.abs(picture.pixels[visible].astype(int) - expected[visible]).max() <= 2
@@ -72,8 +72,8 @@ def test_frames_as_shown(format: str) -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "AVIF"])
 def test_opaque_frames_are_rgb(format: str) -> None:
-    found = list(reading.decode_all(from_pillow(format, drawn(opaque=True)), place=""))
-    assert {picture.pixels.shape for picture in found} == {(36, 48, 3)}
+    actual = list(reading.decode_all(from_pillow(format, drawn(opaque=True)), place=""))
+    assert {picture.pixels.shape for picture in actual} == {(36, 48, 3)}
 
 
 def test_pages_of_any_size_and_kind() -> None:
@@ -81,12 +81,12 @@ def test_pages_of_any_size_and_kind() -> None:
     grey, colour = Image.fromarray(drawn()[0][:, :, 0]), Image.fromarray(drawn()[1][:20, :, :3])
     deep = Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30))
     grey.save(out, "TIFF", save_all=True, append_images=[colour, deep], compression="tiff_lzw")
-    found = [picture.pixels for picture in reading.decode_all(out.getvalue(), place="")]
-    assert np.array_equal(found[0][:, :, 0], drawn()[0][:, :, 0])
-    assert np.array_equal(found[1], drawn()[1][:20, :, :3])
-    assert np.array_equal(found[2].ravel(), np.arange(600)) and found[2].dtype == np.uint16
-    again = encoding.encode_frames(Animation(frames=found), format="tiff", place="")
-    for picture, before in zip(reading.decode_all(again, place=""), found, strict=True):
+    actual = [picture.pixels for picture in reading.decode_all(out.getvalue(), place="")]
+    assert np.array_equal(actual[0][:, :, 0], drawn()[0][:, :, 0])
+    assert np.array_equal(actual[1], drawn()[1][:20, :, :3])
+    assert np.array_equal(actual[2].ravel(), np.arange(600)) and actual[2].dtype == np.uint16
+    again = encoding.encode_frames(Animation(frames=actual), format="tiff", place="")
+    for picture, before in zip(reading.decode_all(again, place=""), actual, strict=True):
         assert np.array_equal(picture.pixels, before)
 
 
@@ -104,9 +104,9 @@ def test_what_is_written_pillow_reads(format: str, opaque: bool) -> None:
     data = encoding.encode_frames(
         Animation(frames=pictures, durations=DURATIONS, loops=2), format=format, place="", options=options
     )
-    found, durations, loops = shown(data)
+    actual, durations, loops = displayed(data)
     assert durations == DURATIONS and loops == (0 if format == "avif" else 2)
-    for picture, expected in zip(found, drawn(opaque=opaque), strict=True):
+    for picture, expected in zip(actual, drawn(opaque=opaque), strict=True):
         assert np.array_equal(picture[:, :, 3], expected[:, :, 3])
         visible = expected[:, :, 3] > 0
         difference = np.abs(picture[visible].astype(int) - expected[visible])
@@ -119,19 +119,19 @@ def test_sixteen_bits_and_grey_in_png() -> None:
     deep = [np.random.default_rng(n).integers(0, 65536, (9, 7, 2)).astype(np.uint16) for n in range(3)]
     data = encoding.encode_frames(Animation(frames=deep, durations=[10, 20, 30]), format="png", place="")
     assert np.array_equal(reading.decode(data, place="").pixels, deep[0])
-    assert shown(data)[1] == [10, 20, 30]
+    assert displayed(data)[1] == [10, 20, 30]
 
 
 @pytest.mark.parametrize("format", ["png", "webp", "tiff"])
 def test_metadata_of_animations(format: str) -> None:
     icc = bytearray(700)
     icc[:4], icc[16:20], icc[36:40] = (700).to_bytes(4, "big"), b"RGB ", b"acsp"
-    given = Metadata(icc=bytes(icc), xmp=b"<x:xmpmeta/>", dpi=(300, 300))
-    data = encoding.encode_frames(Animation(frames=drawn()), format=format, place="", metadata=given)
-    found = reading.decode(data, place="").metadata
-    assert (found.icc, found.xmp, found.dpi) == (given.icc, given.xmp, given.dpi)
-    assert len(shown(data)[0]) == 4
-    assert fit(given, drawn()[0], "avif", animated=True)[1] == (
+    supplied = Metadata(icc=bytes(icc), xmp=b"<x:xmpmeta/>", dpi=(300, 300))
+    data = encoding.encode_frames(Animation(frames=drawn()), format=format, place="", metadata=supplied)
+    actual = reading.decode(data, place="").metadata
+    assert (actual.icc, actual.xmp, actual.dpi) == (supplied.icc, supplied.xmp, supplied.dpi)
+    assert len(displayed(data)[0]) == 4
+    assert fit(supplied, drawn()[0], "avif", animated=True)[1] == (
         "ICC profile, XMP, resolution dropped: not kept in avif sequence files",
     )
 

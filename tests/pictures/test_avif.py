@@ -80,8 +80,8 @@ def test_both_ranges(mode: str, limited: bool) -> None:
     data = pillow(values, range="limited" if limited else "full", subsampling=sampling)
     picture = reading.decode(data, place="")
     assert np.abs(picture.pixels.astype(int) - values).max() <= 4
-    shown = np.asarray(Image.open(io.BytesIO(data))).reshape(48, 64, -1)[..., : len(mode)]
-    assert np.abs(picture.pixels.astype(int) - shown).max() <= 1
+    displayed = np.asarray(Image.open(io.BytesIO(data))).reshape(48, 64, -1)[..., : len(mode)]
+    assert np.abs(picture.pixels.astype(int) - displayed).max() <= 1
     assert bool(picture.notes) == (mode == "L" and limited)
 
 

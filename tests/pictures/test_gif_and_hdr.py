@@ -77,15 +77,15 @@ def test_frames_over_each_other(disposal: int) -> None:
         frame(first, disposal=1), frame(second, at=(3, 2), transparent=1, disposal=disposal),
         frame(third, at=(6, 9), transparent=0, disposal=1),
     )  # fmt: skip
-    canvas, shown = SCREEN[first], []
+    canvas, displayed = SCREEN[first], []
     for part, (x, y), clear, restored in ((second, (3, 2), 1, disposal == 3), (third, (6, 9), 0, False)):
         after = canvas.copy()
         region = after[y : y + len(part), x : x + part.shape[1]]
         region[part != clear] = SCREEN[part][part != clear]
-        shown.append(after)
+        displayed.append(after)
         canvas = canvas if restored else after
     frames = [picture.pixels[..., :3] for picture in reading.decode_all(data, place="")]
-    for pixels, expected in zip(frames, (SCREEN[first], *shown), strict=True):
+    for pixels, expected in zip(frames, (SCREEN[first], *displayed), strict=True):
         assert np.array_equal(pixels, expected)
 
 
@@ -110,8 +110,13 @@ def test_what_a_gif_carries() -> None:
     note = b"\x21\xfe\x05hello\x06 there\0"
     xmp = b"\x21\xff\x0bXMP DataXMP<x/>" + b"\1" + bytes(range(255, -1, -1)) + b"\0"
     icc = b"\x21\xff\x0bICCRGBG1012\x04abcd\0"
-    given = reading.decode(gif(note, xmp, icc, frame(places())), place="").metadata
-    assert (given.texts, given.xmp, given.icc, given.lost) == ((("Comment", "hello there"),), b"<x/>", b"abcd", ())
+    carried = reading.decode(gif(note, xmp, icc, frame(places())), place="").metadata
+    assert (carried.texts, carried.xmp, carried.icc, carried.lost) == (
+        (("Comment", "hello there"),),
+        b"<x/>",
+        b"abcd",
+        (),
+    )
 
 
 # --- Radiance ------------------------------------------------------------------------------------------------------
@@ -162,19 +167,19 @@ def test_radiance_that_can_not_be_read_is_named(options: dict[str, Any], part: s
 @pytest.mark.parametrize("disposal", [1, 2])
 def test_colours_that_are_transparent_in_some_frames(controls: tuple[bool | None, ...], disposal: int) -> None:
     """Alpha stays whichever frames have it; a graphic control is for the next frame alone, and may be absent."""
-    canvas, frames, shown = np.zeros((13, 9, 4), np.uint8), [], []
+    canvas, frames, displayed = np.zeros((13, 9, 4), np.uint8), [], []
     for number, control in enumerate(controls):
         part = places(13 - 4 * number, 9, number)
         whole = frame(part, transparent=2 if control else None, disposal=disposal)
         frames.append(whole if control is not None else whole[8:])
         drawn, there = np.insert(SCREEN[part], 3, 255, axis=2), canvas[: len(part)]
         there[...] = np.where((part == 2)[..., None] & bool(control), there, drawn)
-        shown.append(canvas.copy())
+        displayed.append(canvas.copy())
         if disposal == 2:
             there[...] = 0
     data = gif(*frames)
     pictures = [reading.decode(data, place="").pixels, *(p.pixels for p in reading.decode_all(data, place=""))]
-    for picture, right in zip(pictures, [shown[0], *shown], strict=True):
+    for picture, right in zip(pictures, [displayed[0], *displayed], strict=True):
         if picture.shape[2] == 3:
             assert (right[..., 3] == 255).all() and np.array_equal(picture, right[..., :3])
             continue

@@ -42,16 +42,16 @@ def wide(pixels: Pixels) -> Pixels:
     grey = pixels.shape[2] < 3
     colours = pixels[..., [0, 0, 0]] if grey else pixels[..., :3]
     alpha = pixels[..., -1:] if pixels.shape[2] in (2, 4) else np.full_like(pixels[..., :1], 255)
-    shown = np.where(alpha >= 128, 255, 0).astype(np.uint8)
-    return np.concatenate([np.where(shown > 0, colours, 0), shown], axis=2)
+    displayed = np.where(alpha >= 128, 255, 0).astype(np.uint8)
+    return np.concatenate([np.where(displayed > 0, colours, 0), displayed], axis=2)
 
 
 def check(data: bytes, frames: list[Pixels]) -> None:
     """Both readers see the frames."""
     ours = [picture.pixels for picture in reading.decode_all(data, place="")]
-    for shown in (by_pillow(data)[0], ours):
-        assert len(shown) == len(frames)
-        for got, expected in zip(shown, frames, strict=True):
+    for displayed in (by_pillow(data)[0], ours):
+        assert len(displayed) == len(frames)
+        for got, expected in zip(displayed, frames, strict=True):
             full = wide(got)
             assert np.array_equal(full, wide(expected))
 
@@ -199,8 +199,8 @@ def test_the_command(here: Path) -> None:
     blurred = run("apply", "a.gif", "-k", "gaussian", "-o", "{stem}-{frame}.gif", "--all-frames", "-O", "gif_dither=0")
     assert blurred.code == 0 and len(list(Path().glob("a-*.gif"))) == 4
     Path("c.png").write_bytes(encoding.encode(scene(50, 60), format="png", place=""))
-    told = run("apply", "c.png", "-k", "identity", "-o", "c.gif")
-    assert told.code == 0 and "colours are reduced to 256" in told.err
+    said = run("apply", "c.png", "-k", "identity", "-o", "c.gif")
+    assert said.code == 0 and "colours are reduced to 256" in said.err
     quiet = run("apply", "c.gif", "-k", "identity", "-o", "-", "--format", "gif")
     assert quiet.code == 0 and "colours" not in quiet.err
     assert np.array_equal(by_pillow(quiet.out)[0], by_pillow(Path("c.gif").read_bytes())[0])

@@ -109,9 +109,9 @@ def test_the_exif_tag_alone_turns_nothing() -> None:
 def test_metadata_are_kept(here: Path) -> None:
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = heif(smooth(3), exif=exif_block(1), xmp=b"<x:xmpmeta>words</x:xmpmeta>", icc_profile=icc)
-    kept = reading.decode(data, place="").metadata
-    assert (kept.icc, kept.xmp, kept.lost) == (icc, b"<x:xmpmeta>words</x:xmpmeta>", ())
-    assert exif_block(1) == b"Exif\0\0" + kept.exif
+    remaining = reading.decode(data, place="").metadata
+    assert (remaining.icc, remaining.xmp, remaining.lost) == (icc, b"<x:xmpmeta>words</x:xmpmeta>", ())
+    assert exif_block(1) == b"Exif\0\0" + remaining.exif
     Path("a.heic").write_bytes(data)
     assert run("apply", "a.heic", "-k", "identity", "-o", "a.png").err.count("dropped") == 0
     with Image.open("a.png") as picture:

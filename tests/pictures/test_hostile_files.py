@@ -29,8 +29,8 @@ from tests.support import environment, noise, run, texts
 @pytest.mark.parametrize("name", ["jp2 lossless", "jp2 codestream", "hdr rle", "ras plain", "pfm colour", "avif still"])
 def test_more_formats_tell_their_size_before_they_are_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     format, data = corpus.pictures()[name]
-    found = header(data, format)
-    assert (found.height, found.width) == reading.decode(data, place="").pixels.shape[:2] == (36, 44)
+    actual = header(data, format)
+    assert (actual.height, actual.width) == reading.decode(data, place="").pixels.shape[:2] == (36, 44)
 
     def decoder(*_: object) -> None:
         raise AssertionError("decoded")
@@ -44,8 +44,8 @@ def test_a_size_in_another_box_is_not_believed() -> None:
     _, data = corpus.pictures()["jp2 lossless"]
     lie = b"\xff\x4f\xff\x51\0\x2f\0\0" + struct.pack(">4I", 1, 1, 0, 0)
     box = struct.pack(">I4s", 8 + len(lie), b"free") + lie
-    found = header(data[:32] + box + data[32:], "jp2")
-    assert (found.height, found.width) == (36, 44)
+    actual = header(data[:32] + box + data[32:], "jp2")
+    assert (actual.height, actual.width) == (36, 44)
     with pytest.raises(ImageError, match="damaged or truncated JPEG 2000"):
         reading.decode(data[:40], place="")
 
@@ -205,8 +205,8 @@ def test_very_many_weights_are_neither_decomposed_nor_listed(tmp_path: Path, mon
     weights = noise(1500, 1600)
     np.save("many.npy", weights)
     monkeypatch.setattr(np.linalg, "svd", lambda *_, **__: pytest.fail("a decomposition of seconds"))
-    told = run("show", "{weights: many.npy}", "--json")
-    part = json.loads(told.out)["parts"]["weights"]
+    said = run("show", "{weights: many.npy}", "--json")
+    part = json.loads(said.out)["parts"]["weights"]
     assert (part["shape"], part["sum"]) == ([1500, 1600], weights.sum())
     assert (part["rank"], part["separability"]) == (None, "not looked for in 1500x1600 taps")
     assert part["weights"] is None
@@ -215,9 +215,9 @@ def test_very_many_weights_are_neither_decomposed_nor_listed(tmp_path: Path, mon
 
 def test_a_long_separable_kernel_is_not_multiplied_out() -> None:
     kernel = convcli.load({"type": "separable", "taps": {"gaussian": {"sigma": 1000}}})
-    told = analysis.facts(kernel, 1)
-    assert {name: part["shape"] for name, part in told["parts"].items()} == {"along y": [8001], "along x": [8001]}
-    assert told["parts"]["along x"]["symmetry"] == ["even"]
+    said = analysis.facts(kernel, 1)
+    assert {name: part["shape"] for name, part in said["parts"].items()} == {"along y": [8001], "along x": [8001]}
+    assert said["parts"]["along x"]["symmetry"] == ["even"]
     assert run("show", "gaussian:sigma=1000").out.count(b"1 x 8001 weights: too wide\n") == 2
 
 

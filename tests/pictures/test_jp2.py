@@ -123,8 +123,8 @@ def test_luma_and_colour_differences(bits: int) -> None:
     apart = np.abs(pixels.astype(int) - scaled(np.rint(rgb.clip(0, top)).astype(np.uint16), bits))
     assert apart.max() <= 64 and (apart > 0).mean() < 0.001  # a half, rounded up or down
     if bits == 8:
-        shown = np.asarray(Image.fromarray(values.astype(np.uint8), "YCbCr").convert("RGB"))
-        assert np.abs(pixels.astype(int) - shown).max() <= 1
+        displayed = np.asarray(Image.fromarray(values.astype(np.uint8), "YCbCr").convert("RGB"))
+        assert np.abs(pixels.astype(int) - displayed).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -199,10 +199,10 @@ def test_what_jp2_files_carry() -> None:
     data += box(b"uuid", bytes.fromhex("b14bf8bd083d4b43a5ae8cd7d5a6ce03") + b"II*\0")
     picture = reading.decode(data, place="")
     assert picture.pixels.shape == (50, 40, 3)  # upright
-    kept = picture.metadata
-    assert (kept.icc, kept.exif, kept.xmp) == (icc, exif, b"<x/>")
-    assert kept.dpi == pytest.approx((11811 * INCH, 11811 * INCH), abs=0.01)
-    assert kept.lost == ("XML records dropped", "place on the map (GeoJP2) dropped")
+    remaining = picture.metadata
+    assert (remaining.icc, remaining.exif, remaining.xmp) == (icc, exif, b"<x/>")
+    assert remaining.dpi == pytest.approx((11811 * INCH, 11811 * INCH), abs=0.01)
+    assert remaining.lost == ("XML records dropped", "place on the map (GeoJP2) dropped")
 
 
 def test_hostile_boxes() -> None:

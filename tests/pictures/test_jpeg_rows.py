@@ -61,12 +61,14 @@ def photo(height: int, width: int, channels: int) -> Pixels:
     return cv2.GaussianBlur(noise(height, width, channels), (0, 0), 1.5).reshape(height, width, channels)
 
 
-def both(data: bytes, folder: Path, kernels: list[str], **how: Any) -> tuple[Report | str, Report]:
+def both(data: bytes, folder: Path, kernels: list[str], **form: Any) -> tuple[Report | str, Report]:
     """Reports of both ways; asserts that the files and, times and places aside, the reports are the same."""
     source = folder / "in.jpg"
     source.write_bytes(data)
-    mode = how.pop("range", "clip")
-    settings = Settings(kernels=[load(k) for k in kernels], range=mode, overwrite=True, pictures=PictureSettings(**how))
+    mode = form.pop("range", "clip")
+    settings = Settings(
+        kernels=[load(k) for k in kernels], range=mode, overwrite=True, pictures=PictureSettings(**form)
+    )
     jobs = [Job(input=str(source), output=str(folder / name), format="jpeg") for name in ("bands.jpg", "whole.jpg")]
     report, expected = run_in_bands(jobs[0], settings), run_job(jobs[1], settings)
     if isinstance(report, Report):

@@ -42,8 +42,8 @@ def small_strips(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def smooth(*shape: int) -> Pixels:
     """Noise that a coder of blocks has something to make of."""
-    found: Pixels = cv2.GaussianBlur(noise(*shape), (0, 0), 1.5).reshape(shape)
-    return found
+    actual: Pixels = cv2.GaussianBlur(noise(*shape), (0, 0), 1.5).reshape(shape)
+    return actual
 
 
 def by_opencv(pixels: Pixels, **options: Any) -> bytes:
@@ -70,11 +70,11 @@ def test_the_pixels_are_those_of_the_whole(subsampling: str, shape: tuple[int, .
     expected = by_opencv(pixels, jpeg_subsampling=subsampling)
     np.testing.assert_array_equal(decoded(data), decoded(expected))
     np.testing.assert_array_equal(np.array(Image.open(io.BytesIO(data))), np.array(Image.open(io.BytesIO(expected))))
-    found = marks(data)
-    assert found == [number % 8 for number in range(len(found))]
+    actual = marks(data)
+    assert actual == [number % 8 for number in range(len(actual))]
     # A marker, the bits up to it, and three differences that start at 0 again; behind it other bytes may be 0xff.
-    assert len(data) <= 1.001 * len(expected) + 6 + 16 * len(found)
-    assert (data == expected) is not found
+    assert len(data) <= 1.001 * len(expected) + 6 + 16 * len(actual)
+    assert (data == expected) is not actual
 
 
 @pytest.mark.parametrize("shape", [(700, 301, 3), (900, 277, 1)], ids=str)
@@ -140,13 +140,13 @@ def test_bands_of_a_png_give_the_same_jpeg(channels: int, tmp_path: Path, monkey
     source.write_bytes(png_file(smooth(900, 301, channels)))
     chain = [load("gaussian"), load("sharpen")]
     job = Job(input=str(source), output=str(tmp_path / "bands.jpg"), format="jpeg")
-    how = PictureSettings(options={"quality": 88})
-    report = run_in_bands(job, Settings(kernels=chain, pictures=how))
+    variant = PictureSettings(options={"quality": 88})
+    report = run_in_bands(job, Settings(kernels=chain, pictures=variant))
     assert isinstance(report, Report)
     assert report.bands > 1
     assert (report.format_in, report.format_out) == ("png", "jpeg")
     whole = Job(input=str(source), output=str(tmp_path / "whole.jpg"), format="jpeg")
-    run_job(whole, Settings(kernels=chain, pictures=how))
+    run_job(whole, Settings(kernels=chain, pictures=variant))
     assert Path(job.output).read_bytes() == Path(whole.output).read_bytes()
 
 

@@ -121,8 +121,8 @@ def test_a_block_that_goes_on_in_further_segments() -> None:
 
 def test_a_second_block_that_is_damaged() -> None:
     data = with_segments((0xE1, b"Exif\0\0" + block()), (0xE1, b"Exif\0\0MM\0*\xff\xff\xff\xff"))
-    given = reading.decode(data, place="").metadata
-    assert given.exif == block() and given.lost == ("a further EXIF block dropped: it is damaged",)
+    supplied = reading.decode(data, place="").metadata
+    assert supplied.exif == block() and supplied.lost == ("a further EXIF block dropped: it is damaged",)
     for length in range(8, len(others()), 5):
         merged, _ = segments.exif_of([block(), others()[:length]])
         exif.renewed(merged, width=5, height=6)

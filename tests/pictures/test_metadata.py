@@ -44,13 +44,13 @@ def test_all_survives_from_format_to_format(source: str, target: str) -> None:
     assert decoded.pixels.shape == (56, 40, 3)
     assert decoded.metadata.lost == ()
     enlarged = np.repeat(decoded.pixels, 2, axis=0)
-    kept, notes = fit(decoded.metadata, enlarged, target)
+    remaining, notes = fit(decoded.metadata, enlarged, target)
     assert notes == ()
     data = encoding.encode(enlarged, format=target, place="", metadata=decoded.metadata)
-    shown = opened(data)
-    assert shown.size == (40, 112)
-    assert shown.info["icc_profile"] == SRGB
-    tags = shown.getexif()
+    displayed = opened(data)
+    assert displayed.size == (40, 112)
+    assert displayed.info["icc_profile"] == SRGB
+    tags = displayed.getexif()
     assert tags.get(ORIENTATION, 1) == 1
     assert (tags[MAKE], tags[COPYRIGHT]) == ("A maker of cameras", "CC0")
     inner = tags.get_ifd(EXIF)
@@ -58,7 +58,7 @@ def test_all_survives_from_format_to_format(source: str, target: str) -> None:
     assert inner[EXPOSURE] == pytest.approx(1 / 125)
     assert tags.get_ifd(GPS) == {1: "N", 2: (48.0, 8.0, 14.5)}
     assert (inner.get(NOTE) == b"MAKERNOTE" * 4) == (source != "tiff")
-    packet = xmp_of(shown)
+    packet = xmp_of(displayed)
     assert b'tiff:Orientation="1"' in packet and b"exif:PixelXDimension = '40'" in packet and b'dc:title="T"' in packet
     assert b"<tiff:ImageWidth>40</" in packet and b"secret" not in packet
     again = reading.decode(data, place="")
@@ -66,21 +66,21 @@ def test_all_survives_from_format_to_format(source: str, target: str) -> None:
     if source in ("jpeg", "png", "tiff"):
         assert again.metadata.dpi == pytest.approx((300, 300), abs=0.05)
         if target in ("jpeg", "png", "tiff"):
-            assert shown.info["dpi"] == pytest.approx((300, 300), abs=0.05)
+            assert displayed.info["dpi"] == pytest.approx((300, 300), abs=0.05)
     if target != "tiff":
-        assert fit(again.metadata, enlarged, target)[0].exif == kept.exif == again.metadata.exif
+        assert fit(again.metadata, enlarged, target)[0].exif == remaining.exif == again.metadata.exif
 
 
 @pytest.mark.parametrize("target", ["jpeg", "png", "webp", "avif"])
 def test_opencv_reads_what_is_written(target: str) -> None:
-    given = Metadata(icc=SRGB, exif=block(), xmp=XMP)
-    data = encoding.encode(picture(), format=target, place="", metadata=given)
-    kept, _ = fit(given, picture(), target)
+    supplied = Metadata(icc=SRGB, exif=block(), xmp=XMP)
+    data = encoding.encode(picture(), format=target, place="", metadata=supplied)
+    remaining, _ = fit(supplied, picture(), target)
     _, kinds, blocks = cv2.imdecodeWithMetadata(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    found = {int(kind): np.asarray(value).tobytes() for kind, value in zip(kinds, blocks, strict=True)}
-    assert found[cv2.IMAGE_METADATA_EXIF] == kept.exif
-    assert found.get(cv2.IMAGE_METADATA_ICCP, SRGB) == SRGB
-    assert kept.xmp in found.get(cv2.IMAGE_METADATA_XMP, kept.xmp)
+    actual = {int(kind): np.asarray(value).tobytes() for kind, value in zip(kinds, blocks, strict=True)}
+    assert actual[cv2.IMAGE_METADATA_EXIF] == remaining.exif
+    assert actual.get(cv2.IMAGE_METADATA_ICCP, SRGB) == SRGB
+    assert remaining.xmp in actual.get(cv2.IMAGE_METADATA_XMP, remaining.xmp)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -129,11 +129,11 @@ def test_a_thumbnail_is_wiped_out() -> None:
     ],
 )
 def test_profiles_of_another_model_are_dropped(icc: bytes, channels: int, part: str) -> None:
-    kept, notes = fit(Metadata(icc=icc), picture(channels), "png")
+    remaining, notes = fit(Metadata(icc=icc), picture(channels), "png")
     assert notes == ((f"ICC profile dropped: {part}",) if part else ())
-    assert kept.icc == (b"" if part else icc)
+    assert remaining.icc == (b"" if part else icc)
     data = encoding.encode(picture(channels), format="png", place="", metadata=Metadata(icc=icc))
-    assert opened(data).info.get("icc_profile", b"") == kept.icc
+    assert opened(data).info.get("icc_profile", b"") == remaining.icc
 
 
 @pytest.mark.parametrize(

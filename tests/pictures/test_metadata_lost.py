@@ -16,18 +16,18 @@ from tests.pictures.described_files import CARRIERS, SRGB, XMP, block, from_pill
 
 
 def test_what_a_format_does_not_hold_is_said() -> None:
-    given = Metadata(icc=SRGB, exif=block(), xmp=XMP, dpi=(72, 72))
-    assert fit(given, picture(), "pnm") == (
+    supplied = Metadata(icc=SRGB, exif=block(), xmp=XMP, dpi=(72, 72))
+    assert fit(supplied, picture(), "pnm") == (
         NOTHING, ("ICC profile, EXIF, XMP, resolution dropped: not kept in pnm files",),
     )  # fmt: skip
-    kept, notes = fit(given, picture(), "bmp")
-    assert (kept.dpi, notes) == ((72, 72), ("ICC profile, EXIF, XMP dropped: not kept in bmp files",))
-    data = encoding.encode(picture(), format="bmp", place="", metadata=given)
+    remaining, notes = fit(supplied, picture(), "bmp")
+    assert (remaining.dpi, notes) == ((72, 72), ("ICC profile, EXIF, XMP dropped: not kept in bmp files",))
+    data = encoding.encode(picture(), format="bmp", place="", metadata=supplied)
     assert opened(data).info["dpi"] == pytest.approx((72, 72), abs=0.05)
     assert reading.decode(data, place="").metadata.dpi == pytest.approx((72, 72), abs=0.05)
     large = Metadata(exif=block() + bytes(70000), xmp=XMP + b" " * 70000)
-    kept, notes = fit(large, picture(), "jpeg")
-    assert kept == NOTHING
+    remaining, notes = fit(large, picture(), "jpeg")
+    assert remaining == NOTHING
     assert [note[:24] for note in notes] == [
         f"EXIF dropped: it has {len(large.exif) // 1000},",
         "XMP dropped: it has 70,2",
@@ -53,9 +53,9 @@ def test_a_large_profile_is_split_over_segments() -> None:
 def test_what_is_not_taken_up_is_said(marker: int, content: bytes, part: str) -> None:
     plain = from_pillow("jpeg")
     segment = bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
-    found = reading.decode(plain[:2] + segment + plain[2:], place="").metadata
-    assert len(found.lost) == 1 and part in found.lost[0]
-    assert fit(found, picture(), "png")[1] == found.lost
+    actual = reading.decode(plain[:2] + segment + plain[2:], place="").metadata
+    assert len(actual.lost) == 1 and part in actual.lost[0]
+    assert fit(actual, picture(), "png")[1] == actual.lost
 
 
 @pytest.mark.parametrize("dpi", [(300, 300), (72.5, 96), (1, 65535)])
@@ -70,8 +70,8 @@ def test_resolution_without_exif(target: str, dpi: tuple[float, float]) -> None:
 @pytest.mark.parametrize("format", CARRIERS)
 def test_without_metadata_nothing_is_added(format: str) -> None:
     data = encoding.encode(picture(), format=format, place="")
-    found = reading.decode(data, place="").metadata
-    assert (found.icc, found.exif, found.xmp, found.lost) == (b"", b"", b"", ())
+    actual = reading.decode(data, place="").metadata
+    assert (actual.icc, actual.exif, actual.xmp, actual.lost) == (b"", b"", b"", ())
 
 
 def test_damage_in_metadata_is_no_damage_of_the_picture() -> None:
@@ -83,19 +83,19 @@ def test_damage_in_metadata_is_no_damage_of_the_picture() -> None:
             data = bytearray(whole)
             for _ in range(4):
                 data[min(len(data) - 1, int(random.choice(spots) + random.integers(-8, 200)))] = random.integers(0, 256)
-            found = sniff.metadata(bytes(data), format)
-            kept, _ = fit(found, np.zeros((5, 6, 3), np.uint8), "png")
-            again, _ = fit(kept, np.zeros((5, 6, 3), np.uint8), "png")
-            assert again == kept
-            encoding.encode(picture(), format="tiff", place="", metadata=found)
+            actual = sniff.metadata(bytes(data), format)
+            remaining, _ = fit(actual, np.zeros((5, 6, 3), np.uint8), "png")
+            again, _ = fit(remaining, np.zeros((5, 6, 3), np.uint8), "png")
+            assert again == remaining
+            encoding.encode(picture(), format="tiff", place="", metadata=actual)
 
 
 def test_hostile_xmp_packets_take_no_time() -> None:
     start = time.process_time()
     for part in (b" ", b"<xmp:Thumbnails>", b"tiff:Orientation=", b'tiff:Orientation="', b"<tiff:ImageWidth>1"):
         packet = part * (3_000_000 // len(part))
-        kept, _ = fit(Metadata(xmp=packet), np.zeros((5, 6, 3), np.uint8), "png")
-        assert kept.xmp == packet
+        remaining, _ = fit(Metadata(xmp=packet), np.zeros((5, 6, 3), np.uint8), "png")
+        assert remaining.xmp == packet
     assert time.process_time() - start < 5
 
 
@@ -103,15 +103,15 @@ def test_hostile_exif_blocks() -> None:
     whole = block()
     for length in range(0, len(whole), 3):
         fit(Metadata(exif=whole[:length]), np.zeros((5, 6, 3), np.uint8), "png")
-    kept, notes = fit(Metadata(exif=b"II*\0\xff\xff\xff\xff"), np.zeros((5, 6, 3), np.uint8), "png")
-    assert kept.exif == b"" and notes == ("EXIF dropped: it is damaged, its directory lies beyond its end",)
+    remaining, notes = fit(Metadata(exif=b"II*\0\xff\xff\xff\xff"), np.zeros((5, 6, 3), np.uint8), "png")
+    assert remaining.exif == b"" and notes == ("EXIF dropped: it is damaged, its directory lies beyond its end",)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turns_and_mirrors_of_avif(orientation: int) -> None:
     """Pillow writes the orientation as boxes of the picture and not as EXIF."""
-    found, _ = avif.inspect(from_pillow("avif", exif=b"Exif\0\0" + block(orientation)))
-    assert (found.width, found.height, found.orientation) == (56, 40, orientation)
+    actual, _ = avif.inspect(from_pillow("avif", exif=b"Exif\0\0" + block(orientation)))
+    assert (actual.width, actual.height, actual.orientation) == (56, 40, orientation)
 
 
 @pytest.mark.parametrize("compression", ["none", "deflate"])

@@ -35,13 +35,13 @@ cli.run(["apply", sys.argv[1], "-k", "identity", "-o", sys.argv[2], *sys.argv[3:
 """
 
 
-@pytest.mark.parametrize(("options", "told"), [((), "None"), (("--max-pixels", "3000000000"), "3000000000")])
+@pytest.mark.parametrize(("options", "limit"), [((), "None"), (("--max-pixels", "3000000000"), "3000000000")])
 def test_a_limit_that_is_lifted_is_known_when_opencv_is_loaded(
-    options: tuple[str, ...], told: str, tmp_path: Path
+    options: tuple[str, ...], limit: str, tmp_path: Path
 ) -> None:
     line = [sys.executable, "-c", LOADED, str(SAMPLES / "pond.png"), str(tmp_path / "out.webp"), *options]
     out = subprocess.run(line, env=environment(), capture_output=True, text=True, check=True).stdout
-    assert set(out.split()) == {told}
+    assert set(out.split()) == {limit}
 
 
 def refused(name: str) -> int:

@@ -35,14 +35,14 @@ def libpng(data: bytes) -> Pixels:
 def chunks(data: bytes) -> list[tuple[bytes, bytes]]:
     """Every chunk, its CRC checked."""
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    at, found = 8, []
+    at, actual = 8, []
     while at < len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         content = data[at + 8 : at + 8 + length]
         assert struct.unpack_from(">I", data, at + 8 + length)[0] == zlib.crc32(kind + content)
-        found.append((kind, content))
+        actual.append((kind, content))
         at += 12 + length
-    return found
+    return actual
 
 
 def stream(data: bytes) -> bytes:
@@ -244,8 +244,8 @@ def test_structure_is_proved(data: bytes, part: str) -> None:
 
 def test_what_the_check_finds() -> None:
     extras = (b"acTL", struct.pack(">II", 7, 0)), (b"eXIf", b"MM\0*"), (b"iCCP", b"nonsense")
-    found = structure.inspect(rebuilt(HEAD, *extras, *BODY, END) + b"trailing")
-    assert (found.width, found.height, found.depth, found.colour) == (4, 4, 8, 2)
-    assert (found.frames, found.exif) == (7, b"MM\0*")
-    assert found.plain == rebuilt(HEAD, *BODY, END)
-    assert libpng(found.plain).shape == (4, 4, 3)
+    actual = structure.inspect(rebuilt(HEAD, *extras, *BODY, END) + b"trailing")
+    assert (actual.width, actual.height, actual.depth, actual.colour) == (4, 4, 8, 2)
+    assert (actual.frames, actual.exif) == (7, b"MM\0*")
+    assert actual.plain == rebuilt(HEAD, *BODY, END)
+    assert libpng(actual.plain).shape == (4, 4, 3)

@@ -130,9 +130,9 @@ def turned() -> bytes:
     return png_file(photo(60, 40, 3), behind=chunk(b"eXIf", block))
 
 
-def saved(mode: str, **how: Any) -> bytes:
+def saved(mode: str, **variant: Any) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(photo(60, 40, 3)).convert(mode).save(file, "png", **how)
+    Image.fromarray(photo(60, 40, 3)).convert(mode).save(file, "png", **variant)
     return file.getvalue()
 
 
@@ -266,18 +266,18 @@ print(code, int(re.search("VmHWM:[^0-9]*([0-9]+)", open("/proc/self/status").rea
 
 
 def test_made_ahead() -> None:
-    made = []
+    output = []
 
     def items() -> Iterator[int]:
         for number in range(100):
-            made.append(number)
+            output.append(number)
             yield number
         raise KeyError("end")
 
     source = png_stream.Ahead(items(), 3)
     assert [next(source) for _ in range(10)] == list(range(10))
     source.close()
-    assert len(made) <= 14
+    assert len(output) <= 14
     whole = png_stream.Ahead(items(), 3)
     assert [next(whole) for _ in range(100)] == list(range(100))
     for _ in range(2):

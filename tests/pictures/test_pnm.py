@@ -57,8 +57,8 @@ def test_every_maximum(top: int, kind: int, channels: int) -> None:
     note = f"its values up to {top} are scaled to {full}"
     assert texts(picture.notes) == (() if top == full else (note,))
     if kind in (2, 5, 6) and top == full and channels * 255 >= full:
-        shown = np.asarray(Image.open(io.BytesIO(form(values, kind, top)))).reshape(values.shape)
-        assert np.array_equal(shown, values)
+        displayed = np.asarray(Image.open(io.BytesIO(form(values, kind, top)))).reshape(values.shape)
+        assert np.array_equal(displayed, values)
 
 
 @pytest.mark.parametrize("kind", [2, 3, 5, 6])

@@ -66,23 +66,23 @@ def test_texts_of_a_png_stay_in_a_png() -> None:
     info.add_itxt("Copyright", "© Zoë", zip=True)
     out = io.BytesIO()
     Image.fromarray(samples()).save(out, "PNG", pnginfo=info)
-    given = reading.decode(out.getvalue(), place="").metadata
-    assert given.lost == () and given.texts == (*TEXTS, ("Copyright", "© Zoë"))
-    data = encoding.encode(samples(), format="png", place="", metadata=given)
-    assert opened(data).info == Image.open(out).info | dict(given.texts)
-    assert reading.decode(data, place="").metadata == given
+    carried = reading.decode(out.getvalue(), place="").metadata
+    assert carried.lost == () and carried.texts == (*TEXTS, ("Copyright", "© Zoë"))
+    data = encoding.encode(samples(), format="png", place="", metadata=carried)
+    assert opened(data).info == Image.open(out).info | dict(carried.texts)
+    assert reading.decode(data, place="").metadata == carried
 
 
 @pytest.mark.parametrize("target", ["jpeg", "webp", "tiff", "avif", "bmp", "jp2", "pnm"])
 def test_texts_that_stay_behind_are_told(target: str) -> None:
     texts = (*TEXTS, ("Description", "d"), ("Software", "s"), ("Warning", "w"))
-    kept, notes = fit(Metadata(texts=texts), picture(), target)
+    remaining, notes = fit(Metadata(texts=texts), picture(), target)
     listed = (
         "Title, Author, parameters, Description, ..." if target == "jpeg" else "Title, Comment, Author, parameters, ..."
     )
     assert notes == (f"texts ({listed}) dropped: not kept in {target} files",)
-    assert kept == Metadata(texts=(TEXTS[1],) if target == "jpeg" else ())
-    assert fit(kept, picture(), target) == (kept, ())
+    assert remaining == Metadata(texts=(TEXTS[1],) if target == "jpeg" else ())
+    assert fit(remaining, picture(), target) == (remaining, ())
     for silent in (("Software", "s"), ("Comment", "Created with GIMP")):
         assert fit(Metadata(texts=(silent,)), picture(), "webp") == (NOTHING, ())
 
@@ -91,13 +91,13 @@ def test_comments_of_a_jpeg() -> None:
     data = with_segments(
         (0xFE, b"hello there"), (0xFE, "Grüße".encode() + b"\0"), (0xFE, "é".encode("latin-1")), (0xFE, b"")
     )
-    given = reading.decode(data, place="").metadata
-    assert given.texts == (("Comment", "hello there"), ("Comment", "Grüße"), ("Comment", "é")) and given.lost == ()
-    written = encoding.encode(picture(), format="jpeg", place="", metadata=given)
-    assert reading.decode(written, place="").metadata.texts == given.texts
+    carried = reading.decode(data, place="").metadata
+    assert carried.texts == (("Comment", "hello there"), ("Comment", "Grüße"), ("Comment", "é")) and carried.lost == ()
+    written = encoding.encode(picture(), format="jpeg", place="", metadata=carried)
+    assert reading.decode(written, place="").metadata.texts == carried.texts
     assert opened(written).info["comment"] in (b"hello there", "é".encode())
-    shown = opened(encoding.encode(picture(), format="png", place="", metadata=given))
-    assert shown.info["Comment"] == "é"  # Pillow keeps the last of one name
+    displayed = opened(encoding.encode(picture(), format="png", place="", metadata=carried))
+    assert displayed.info["Comment"] == "é"  # Pillow keeps the last of one name
     long = Metadata(texts=(("Comment", "x" * 65534),))
     assert fit(long, picture(), "jpeg") == (NOTHING, ("texts (Comment) dropped: not kept in jpeg files",))
     assert fit(Metadata(texts=(("Comment", "x" * 65533),)), picture(), "jpeg")[1] == ()
@@ -116,16 +116,16 @@ def test_comments_go_through_the_command(here: Path, options: tuple[str, ...]) -
 
 def test_texts_that_inflate_without_bound() -> None:
     bomb = b"k\0\0" + zlib.compress(b"x" * (1 << 25))
-    given = reading.decode(png(*[(b"zTXt", bomb)] * 5), place="").metadata
-    assert sum(len(text) for _, text in given.texts) <= 1 << 26
-    assert given.lost == ("further texts dropped",)
+    carried = reading.decode(png(*[(b"zTXt", bomb)] * 5), place="").metadata
+    assert sum(len(text) for _, text in carried.texts) <= 1 << 26
+    assert carried.lost == ("further texts dropped",)
 
 
 @pytest.mark.parametrize("content", [b"k\0\0rubbish", b"k\0", b""])
 def test_damaged_texts_are_told(content: bytes) -> None:
-    given = reading.decode(png((b"zTXt", content), (b"tEXt", b"Title\0t")), place="").metadata
-    assert given.texts[-1] == ("Title", "t")
-    assert given.lost == (("a damaged text dropped",) if b"rubbish" in content else given.lost)
+    carried = reading.decode(png((b"zTXt", content), (b"tEXt", b"Title\0t")), place="").metadata
+    assert carried.texts[-1] == ("Title", "t")
+    assert carried.lost == (("a damaged text dropped",) if b"rubbish" in content else carried.lost)
 
 
 # --- profiles that are written as texts ----------------------------------------------------------------------------
@@ -144,9 +144,9 @@ def test_exif_in_digits_turns_a_png_upright(orientation: int, name: str, kind: b
     expected = upright.transpose(Image.Transpose(turn)) if turn is not None else upright
     assert np.array_equal(picture.pixels, np.asarray(expected))
     assert picture.metadata.exif == block[6:] and picture.metadata.lost == ()
-    kept = fit(picture.metadata, picture.pixels, "png")[0]
-    shown = opened(encoding.encode(picture.pixels, format="png", place="", metadata=kept))
-    assert shown.getexif()[0x010E] == "a picture" and shown.getexif()[0x0112] == 1
+    remaining = fit(picture.metadata, picture.pixels, "png")[0]
+    displayed = opened(encoding.encode(picture.pixels, format="png", place="", metadata=remaining))
+    assert displayed.getexif()[0x010E] == "a picture" and displayed.getexif()[0x0112] == 1
 
 
 def test_the_exif_chunk_counts_before_digits() -> None:
@@ -158,9 +158,9 @@ def test_the_exif_chunk_counts_before_digits() -> None:
 
 def test_other_profiles_in_digits() -> None:
     data = png(raw("icc", SRGB), raw("xmp", XMP), raw("iptc", b"8BIM"), raw("mine", b"abc"))
-    given = reading.decode(data, place="").metadata
-    assert (given.icc, given.xmp, given.texts) == (SRGB, XMP, ())
-    assert given.lost == ("Photoshop and IPTC records dropped", "a profile (mine) dropped")
+    carried = reading.decode(data, place="").metadata
+    assert (carried.icc, carried.xmp, carried.texts) == (SRGB, XMP, ())
+    assert carried.lost == ("Photoshop and IPTC records dropped", "a profile (mine) dropped")
     xmp = reading.decode(png(raw("APP1", b"http://ns.adobe.com/xap/1.0/\0" + XMP)), place="").metadata
     assert (xmp.xmp, xmp.exif, xmp.lost) == (XMP, b"", ())
     for words in (

@@ -42,7 +42,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
 @pytest.mark.parametrize(
-    "how",
+    "structure",
     [
         {"rows": 5},
         {"rows": 5, "big": True, "scattered": True},
@@ -56,17 +56,17 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ids=str,
 )
 @pytest.mark.parametrize("channels", [1, 3])
-def test_files_by_the_specification(how: dict[str, Any], dtype: str, channels: int, tmp_path: Path) -> None:
+def test_files_by_the_specification(structure: dict[str, Any], dtype: str, channels: int, tmp_path: Path) -> None:
     pixels = photo(150, 131, channels, dtype="float32" if dtype.startswith("float") else "uint8").astype(dtype)
-    check_same(tiff_file(pixels, **how), tmp_path, ["sharpen"])
+    check_same(tiff_file(pixels, **structure), tmp_path, ["sharpen"])
     with closing(tiff_rows.TiffBands(str(tmp_path / "in.tif"), least=0, max_pixels=1 << 20)) as source:
         assert len(source.cuts) > 1
 
 
-@pytest.mark.parametrize("how", [{"rows": 4}, {"tile": 32}, {"rows": 4, "deflated": True}], ids=str)
+@pytest.mark.parametrize("structure", [{"rows": 4}, {"tile": 32}, {"rows": 4, "deflated": True}], ids=str)
 @pytest.mark.parametrize("channels", [2, 4])
-def test_alpha_in_every_layout(how: dict[str, Any], channels: int, tmp_path: Path) -> None:
-    check_same(tiff_file(photo(100, 90, channels), **how), tmp_path, ["gaussian"])
+def test_alpha_in_every_layout(structure: dict[str, Any], channels: int, tmp_path: Path) -> None:
+    check_same(tiff_file(photo(100, 90, channels), **structure), tmp_path, ["gaussian"])
 
 
 def test_separate_planes_and_inverted_grey(tmp_path: Path) -> None:

@@ -16,17 +16,23 @@ def scripted(*walls: float, result: float = 0) -> Contender:
 
 
 def scenario(**fields: object) -> Scenario:
-    given = {"section": "library", "name": "n", "conditions": "c", "make": lambda shop: Made(contenders={})}
-    return Scenario(**{**given, **fields})  # type: ignore[arg-type]
+    usual = {"section": "library", "name": "n", "conditions": "c", "make": lambda shop: Made(contenders={})}
+    return Scenario(**{**usual, **fields})  # type: ignore[arg-type]
 
 
-def found(rounds: int, **contenders: Contender | str) -> dict[str, Figures]:
+def actual(rounds: int, **contenders: Contender | str) -> dict[str, Figures]:
     return measure(scenario(tolerance=0.1, patience=30), Made(contenders=contenders), rounds=rounds)
 
 
 def figures(ratio: float, **fields: object) -> Figures:
-    given = {"seconds": Spread.of([1 / ratio]), "cpu": 1.0, "runs": 3, "ratio": Spread.of([ratio]), "cpu_ratio": ratio}
-    return Figures(**{**given, **fields})  # type: ignore[arg-type]
+    usual = {
+        "seconds": Spread.of([1 / ratio]),
+        "cpu": 1.0,
+        "runs": 3,
+        "ratio": Spread.of([ratio]),
+        "cpu_ratio": ratio,
+    }
+    return Figures(**{**usual, **fields})  # type: ignore[arg-type]
 
 
 def row(name: str, goals: tuple[Goal, ...] = (), **peers: Figures) -> Row:

@@ -63,8 +63,8 @@ def test_every_row_above_one_comes_first_the_worst_leading() -> None:
         row("z", a=figures(7)),
         replace(row("p", (goal,), a=figures(1.1)), section="planner"),
     ]
-    found, counted = goals.losses(run_of(*rows))
-    assert [(loss.row.name, loss.ratio.median, loss.missed) for loss in found] == [
+    actual, counted = goals.losses(run_of(*rows))
+    assert [(loss.row.name, loss.ratio.median, loss.missed) for loss in actual] == [
         ("z", 7, False), ("x", 1.4, True), ("x", 1.1, False)
     ]  # fmt: skip
     assert counted == 4

@@ -20,31 +20,33 @@ from benchmarks.layers import GROUPS
 from benchmarks.model import US, Contender, Figures, Goal, Made, Spread, Turn, from_json, to_json
 from benchmarks.networks import NETWORKS
 from benchmarks.timing import apart, difference, function, measure
-from tests.project.benchmark_rows import figures, found, row, run_of, scenario, scripted
+from tests.project.benchmark_rows import actual, figures, row, run_of, scenario, scripted
 from tests.support import ROOT
 
 
 def test_ratios_are_medians_of_pairs_after_a_warm_up() -> None:
     # Warm-up 9 and 8; then the pairs 1/2, 3/4, 2/10: their median is not the ratio of the medians.
-    got = found(3, convcli=scripted(9, 1, 3, 2), other=scripted(8, 2, 4, 10))
+    got = actual(3, convcli=scripted(9, 1, 3, 2), other=scripted(8, 2, 4, 10))
     assert got["other"].ratio == Spread(median=0.5, low=0.35, high=0.625)
     assert got["other"].seconds == Spread(median=4, low=3, high=7)
     assert (got["convcli"].runs, got["other"].runs, got["other"].peak) == (3, 3, 100)
 
 
 def test_brief_calls_are_compared_by_their_minima() -> None:
-    got = found(3, convcli=scripted(9, 4e-4, 3e-4, 5e-4), other=scripted(8, 2e-4, 4e-4, 1e-4))
+    got = actual(3, convcli=scripted(9, 4e-4, 3e-4, 5e-4), other=scripted(8, 2e-4, 4e-4, 1e-4))
     assert got["other"].ratio == Spread.of([pytest.approx(3)])
 
 
 def test_the_slow_get_one_turn_paired_with_our_first() -> None:
-    got = found(2, convcli=scripted(10, 1, 1), other=scripted(40))
+    got = actual(2, convcli=scripted(10, 1, 1), other=scripted(40))
     assert got["other"].ratio == Spread.of([0.25])
     assert got["other"].runs == 1
 
 
 def test_another_result_does_not_count() -> None:
-    got = found(1, convcli=scripted(1), near=scripted(1, result=0.5), far=scripted(1, result=2), absent="not installed")
+    got = actual(
+        1, convcli=scripted(1), near=scripted(1, result=0.5), far=scripted(1, result=2), absent="not installed"
+    )
     assert got["near"].counts
     assert got["near"].difference == pytest.approx(0.05)
     assert not got["far"].counts
@@ -54,25 +56,25 @@ def test_another_result_does_not_count() -> None:
 
 def test_pictures_of_another_type_do_not_count() -> None:
     contenders = {US: scripted(1), "other": scripted(1, result=0.0)}
-    given = scenario(relative=False, tolerance=1)
-    assert measure(given, Made(contenders=contenders), rounds=1)["other"].counts is False
+    supplied = scenario(relative=False, tolerance=1)
+    assert measure(supplied, Made(contenders=contenders), rounds=1)["other"].counts is False
 
 
 def test_a_peer_that_fails_is_named_and_ours_may_not() -> None:
     def broken() -> Turn:
         raise CommandError("first\nno such option")
 
-    got = found(1, convcli=scripted(1), other=Contender(turn=broken))
+    got = actual(1, convcli=scripted(1), other=Contender(turn=broken))
     assert got["other"].note == "failed: no such option"
     with pytest.raises(CommandError):
-        found(1, convcli=Contender(turn=broken))
+        actual(1, convcli=Contender(turn=broken))
 
 
 def test_a_result_that_cannot_be_read_does_not_count() -> None:
     def unreadable() -> np.ndarray:  # type: ignore[type-arg]
         raise OSError("no ppm file")
 
-    got = found(1, convcli=scripted(1), other=replace(scripted(1), result=unreadable))
+    got = actual(1, convcli=scripted(1), other=replace(scripted(1), result=unreadable))
     assert got["other"].note == "another result: no ppm file"
 
 
@@ -151,8 +153,8 @@ def test_arrays_are_held_to_the_bounds_of_the_project() -> None:
     def turn(result: np.ndarray) -> Contender:  # type: ignore[type-arg]
         return Contender(turn=lambda: Turn(wall=1, cpu=1), result=lambda: result)
 
-    made = Made(contenders={US: turn(ours), "other": turn(theirs)}, largest=100)
-    assert measure(scenario(), made, rounds=1)["other"].note == "another result: 2 times the bound apart"
+    output = Made(contenders={US: turn(ours), "other": turn(theirs)}, largest=100)
+    assert measure(scenario(), output, rounds=1)["other"].note == "another result: 2 times the bound apart"
 
 
 def test_what_cannot_run_yet_is_a_row_with_its_reason() -> None:
@@ -165,8 +167,8 @@ def test_what_cannot_run_yet_is_a_row_with_its_reason() -> None:
     ("dtype", "shape"), [("uint8", (64, 80, 3)), ("float32", (64, 80, 1)), ("uint16", (64, 80, 4))]
 )
 def test_a_plain_call_gives_the_same_result(filter_: images.Filter, dtype: str, shape: tuple[int, int, int]) -> None:
-    made = images.contenders(filter_, shape, dtype)
-    got = measure(scenario(), made, rounds=1)
+    output = images.contenders(filter_, shape, dtype)
+    got = measure(scenario(), output, rounds=1)
     assert any(figures.counts for name, figures in got.items() if name.partition(",")[0] in filter_.calls), got
 
 

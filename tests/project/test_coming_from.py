@@ -25,8 +25,8 @@ FRAME = 8
 
 def pairs(page: str) -> list[tuple[str, str, str]]:
     """The rows that have code on both sides: theirs, ours, and the mean difference in the third cell."""
-    found = [(code(row[0]), code(row[1]), row[2]) for row in rows(DOCS / f"from-{page}.md") if len(row) == 3]
-    return [row for row in found if row[1]]
+    actual = [(code(row[0]), code(row[1]), row[2]) for row in rows(DOCS / f"from-{page}.md") if len(row) == 3]
+    return [row for row in actual if row[1]]
 
 
 def picture(folder: Path) -> Any:
@@ -54,10 +54,10 @@ def test_commands_make_the_same(page: str, tmp_path: Path) -> None:
     for block in (block for block in blocks(DOCS / f"from-{page}.md") if block.language == "console"):
         for folder in (theirs, ours):
             check(block, folder)
-    found = pairs(page)
-    assert found
+    actual = pairs(page)
+    assert actual
     absent = set()
-    for other, mine, difference in found:
+    for other, mine, difference in actual:
         status, printed = ran(mine, ours)
         assert status == 0, f"{mine}\n{printed}"
         if not other or difference == "-":
@@ -77,15 +77,15 @@ def test_commands_make_the_same(page: str, tmp_path: Path) -> None:
 def test_calls_make_the_same(page: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row is two expressions, of what the page's first block defines."""
     monkeypatch.chdir(samples(tmp_path))
-    found = pairs(page)
-    assert found
+    actual = pairs(page)
+    assert actual
     try:
         importlib.import_module(module)
     except ImportError:
         pytest.skip(f"{module} is not installed")
     names: dict[str, Any] = {}
     exec(next(block.text for block in blocks(DOCS / f"from-{page}.md") if block.language == "python"), names)
-    for other, mine, difference in found:
+    for other, mine, difference in actual:
         values = [np.asarray(eval(text, names), np.float64) for text in (other, mine)]
         assert values[0].shape == values[1].shape, mine
         measured = np.abs(values[0] - values[1]).max()

@@ -25,9 +25,9 @@ def test_a_picture_is_what_its_command_makes(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    made = tmp_path / "made.svg"
-    assert run(*arguments[:-1], made).code == 0
-    before, after = (path.read_text() for path in (ROOT / arguments[-1], made))
+    output = tmp_path / "made.svg"
+    assert run(*arguments[:-1], output).code == 0
+    before, after = (path.read_text() for path in (ROOT / arguments[-1], output))
     outline = [re.sub(r"c[0-9a-f]{8}", "", re.sub(_DATA, "", text)) for text in (before, after)]
     assert outline[0] == outline[1], "python docs/remake.py"
     for old, new in zip(*(re.findall(_DATA, text) for text in (before, after)), strict=True):
@@ -37,7 +37,7 @@ def test_a_picture_is_what_its_command_makes(
 
 
 def test_every_picture_is_shown_and_made() -> None:
-    made = [argument[-1] for argument in COMMANDS]
-    shown = [f"docs/{name}" for name in re.findall(r"^!\[[^\]]+\]\((.+)\)$", remake.PAGE.read_text(), re.M)]
-    assert made == shown
-    assert {str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "drawings").iterdir()} == set(made)
+    output = [argument[-1] for argument in COMMANDS]
+    displayed = [f"docs/{name}" for name in re.findall(r"^!\[[^\]]+\]\((.+)\)$", remake.PAGE.read_text(), re.M)]
+    assert output == displayed
+    assert {str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "drawings").iterdir()} == set(output)

@@ -27,9 +27,9 @@ def test_the_page_is_what_the_script_writes() -> None:
 def test_pictures_are_what_the_commands_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     for command in COMMANDS:
-        made = tmp_path / Path(command[-1]).name
-        assert run(*command[:-1], made).code == 0
-        difference = np.abs(read(made).astype(int) - read(ROOT / command[-1]).astype(int))
+        output = tmp_path / Path(command[-1]).name
+        assert run(*command[:-1], output).code == 0
+        difference = np.abs(read(output).astype(int) - read(ROOT / command[-1]).astype(int))
         assert difference.mean() < 0.5, f"{command[-1]}: python docs/remake.py"
 
 

@@ -38,5 +38,5 @@ def test_links_are_absolute_or_words(pypi: ModuleType) -> None:
 def test_the_readme_has_no_relative_link_left(pypi: ModuleType) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for source in (None, "https://example.org/convcli"):
-        shown = re.sub(r"^```.*?^```$", "", pypi.readme(text, source), flags=re.MULTILINE | re.DOTALL)
-        assert all("".join(link).startswith("https://") for link in re.findall(r'\]\(([^)]+)\)|src="([^"]+)', shown))
+        prose = re.sub(r"^```.*?^```$", "", pypi.readme(text, source), flags=re.MULTILINE | re.DOTALL)
+        assert all("".join(link).startswith("https://") for link in re.findall(r'\]\(([^)]+)\)|src="([^"]+)', prose))

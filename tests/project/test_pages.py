@@ -64,8 +64,8 @@ def typed(block: Block, page: Path, names: dict[str, Any]) -> None:
     """A session of Python's, which goes on with the `names` of the page's sessions before, prints what it shows."""
     test = doctest.DocTestParser().get_doctest(block.text, {}, page.name, str(page), block.line)
     test.globs = names
-    told: list[str] = []
-    assert test.examples and not doctest.DocTestRunner().run(test, out=told.append, clear_globs=False).failed, told
+    said: list[str] = []
+    assert test.examples and not doctest.DocTestRunner().run(test, out=said.append, clear_globs=False).failed, said
 
 
 def loads(text: str, path: Path) -> None:

@@ -59,8 +59,8 @@ def test_samples_are_what_the_script_makes() -> None:
 
 
 def test_samples_stay_small() -> None:
-    kept = [path for path in SAMPLES.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    assert sum(path.stat().st_size for path in kept) < 2_000_000
+    remaining = [path for path in SAMPLES.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert sum(path.stat().st_size for path in remaining) < 2_000_000
 
 
 def test_samples_hold_what_the_readme_says() -> None:
@@ -85,10 +85,10 @@ def test_samples_hold_what_the_readme_says() -> None:
 
 
 def test_every_example_kernel_is_tested_and_in_the_readme() -> None:
-    found = {path.stem for path in (SAMPLES / "kernels").glob("*.yaml")}
-    assert found == set(EXAMPLES)
+    actual = {path.stem for path in (SAMPLES / "kernels").glob("*.yaml")}
+    assert actual == set(EXAMPLES)
     text = (SAMPLES / "README.md").read_text(encoding="utf-8")
-    assert all(f"`{name}.yaml`" in text for name in found)
+    assert all(f"`{name}.yaml`" in text for name in actual)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -174,8 +174,8 @@ def test_the_batch_script_runs(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
     assert "all done" in done.stdout
     assert done.stderr == ""
-    made = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    assert {line.removeprefix("made ") for line in done.stdout.splitlines() if line.startswith("made ")} == made
+    output = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert {line.removeprefix("made ") for line in done.stdout.splitlines() if line.startswith("made ")} == output
     assert read(out / "pond-4x.png").shape == (768, 1024, 3)
     assert read(out / "blurred" / "slanted-edge.png").dtype == np.uint16
     assert read(out / "blurred" / "logo.png").shape == (200, 200, 4)

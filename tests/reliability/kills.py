@@ -52,15 +52,15 @@ def report(count: int, seed: int) -> tuple[str, list[str]]:
         folder = Path(name)
         inputs = furnish(folder)
         reference, seconds = finished(folder, inputs)
-        for number, (way, options) in enumerate(ways().items()):
+        for number, (route, options) in enumerate(ways().items()):
             kills = count // len(ways()) + (number < count % len(ways()))
-            random = Random(f"{seed}/{way}")
-            found = torn = left = complete = after = 0
+            random = Random(f"{seed}/{route}")
+            actual = torn = left = complete = after = 0
             for turn in range(kills):
-                print(f"kill {turn + 1} of {kills}, {way}", file=sys.stderr, flush=True)
-                killed(folder, inputs, options, random.uniform(0.05, seconds), group="group" in way)
+                print(f"kill {turn + 1} of {kills}, {route}", file=sys.stderr, flush=True)
+                killed(folder, inputs, options, random.uniform(0.05, seconds), group="group" in route)
                 outputs = {path.name: path.read_bytes() for path in (folder / "out").glob("[!.]*")}
-                found += len(outputs)
+                actual += len(outputs)
                 torn += sum(reference[name] != data or not sound(data) for name, data in outputs.items())
                 left += len(parts(folder))
                 again = command(inputs, [*options, "--resume" if has("--resume") else "--overwrite"])
@@ -68,13 +68,13 @@ def report(count: int, seed: int) -> tuple[str, list[str]]:
                 now = {path.name: path.read_bytes() for path in (folder / "out").glob("[!.]*")}
                 complete += done.returncode == 0 and now == reference
                 if done.returncode or now != reference:
-                    failures.append(f"{way}, kill {turn + 1}: exit {done.returncode}: {done.stderr[-300:]!r}")
+                    failures.append(f"{route}, kill {turn + 1}: exit {done.returncode}: {done.stderr[-300:]!r}")
                 after += len(parts(folder))
                 shutil.rmtree(folder / "out")
                 (folder / "run.jsonl").unlink(missing_ok=True)
             if torn or after:
-                failures.append(f"{way}: {torn} torn outputs, {after} leftovers after the next run")
-            lines.append(f"| {way} | {kills} | {found} | {torn} | {left} | {complete} of {kills} | {after} |")
+                failures.append(f"{route}: {torn} torn outputs, {after} leftovers after the next run")
+            lines.append(f"| {route} | {kills} | {actual} | {torn} | {left} | {complete} of {kills} | {after} |")
     return "\n".join(lines) + "\n", failures
 
 

@@ -115,11 +115,11 @@ def test_the_caret_stands_under_the_column(name: str) -> None:
         assert name in ("empty.yaml", "not-utf-8.yaml", "utf-16.yaml")
         return
     line, column = int(place[1]), int(place[2])
-    shown, caret = more[:2]
+    displayed, caret = more[:2]
     assert caret.strip() == "^"
     character = printable(lines[line - 1][column - 1 : column].replace("\t", " "))[:1]
     if name != "yaml-tab-indent.yaml":  # where the line begins with the mistake, and is shown without its tab
-        assert shown[caret.index("^") :][:1] == character
+        assert displayed[caret.index("^") :][:1] == character
 
 
 def test_every_message_says_what_and_not_how_the_program_works() -> None:

@@ -171,13 +171,13 @@ def kernels(draw: st.DrawFn, wrong: bool) -> dict[str, Any]:
     kernel |= {"type": kind} if kind != "dense" or draw(st.booleans()) else {}
     if not wrong:
         return kernel
-    how = draw(st.sampled_from(["value", "value", "value", "missing", "unknown", "type"]))
-    if how == "value":
+    variant = draw(st.sampled_from(["value", "value", "value", "missing", "unknown", "type"]))
+    if variant == "value":
         name = draw(st.sampled_from(sorted(set(fields) - {"output_padding"})))  # which may be 0
         kernel[name] = draw(st.sampled_from(VALUES[fields[name]][1]))
-    elif how == "missing":
+    elif variant == "missing":
         del kernel[draw(st.sampled_from(needed))]
-    elif how == "unknown":
+    elif variant == "unknown":
         kernel[draw(st.sampled_from(["wieghts", "rate", "Stride", "kernel", ""]))] = 1
     else:
         kernel["type"] = draw(st.sampled_from(["conv", "", None, 1, True, ["dense"]]))
@@ -210,7 +210,7 @@ def test_a_field_that_is_wrong_is_refused_by_both(kernel: dict[str, Any]) -> Non
 @pytest.mark.parametrize("kind", VALUES)
 def test_all_values_are_used_in_kernels_that_load(kind: str) -> None:
     """The generator's right values are right: each loads in some kernel."""
-    made: dict[str, list[dict[str, Any]]] = {
+    output: dict[str, list[dict[str, Any]]] = {
         "weights": [{"weights": None}],
         "taps": [{"type": "separable", "taps": None}],
         "array": [
@@ -235,7 +235,7 @@ def test_all_values_are_used_in_kernels_that_load(kind: str) -> None:
         "turn": "rotate",
         "share": "amount",
     }
-    templates = made.get(kind) or [{"weights": [[1, 0, 0]] * 3, names[kind]: None}]
+    templates = output.get(kind) or [{"weights": [[1, 0, 0]] * 3, names[kind]: None}]
     for value in VALUES[kind][0]:
         filled = [{name: value if was is None else was for name, was in template.items()} for template in templates]
         fits = any(map(accepted, filled))

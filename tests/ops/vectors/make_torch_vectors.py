@@ -146,12 +146,12 @@ def main() -> None:
     assert torch.__version__.split("+")[0] == TORCH, torch.__version__
     torch.use_deterministic_algorithms(True)
     plan = [("dense", case) for case in DENSE] + [("transposed", case) for case in SCATTERED]
-    made = [layer_case(kind, number, case) for number, (kind, case) in enumerate(plan)]
-    made += [resize_case(number, *case) for number, case in enumerate(UPSAMPLED, start=len(made))]
-    arrays = {f"{n}/{name}": array for n, (_, parts) in enumerate(made) for name, array in parts.items()}
-    cases = json.dumps([description for description, _ in made]).encode()
+    output = [layer_case(kind, number, case) for number, (kind, case) in enumerate(plan)]
+    output += [resize_case(number, *case) for number, case in enumerate(UPSAMPLED, start=len(output))]
+    arrays = {f"{n}/{name}": array for n, (_, parts) in enumerate(output) for name, array in parts.items()}
+    cases = json.dumps([description for description, _ in output]).encode()
     np.savez_compressed(TARGET, cases=np.frombuffer(cases, np.uint8), **arrays)
-    print(f"{len(made)} cases, {TARGET.stat().st_size} bytes")
+    print(f"{len(output)} cases, {TARGET.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def main() -> int:
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             tally = SECTIONS[name](Path(folder))
-        counts = {(way, outcome): tally.count(way, outcome) for way, outcome in COLUMNS}
+        counts = {(route, outcome): tally.count(route, outcome) for route, outcome in COLUMNS}
         sums.update(counts)
         print(
             _line(name, counts), f" {tally.several} in several bands, {time.perf_counter() - start:.1f} s", flush=True

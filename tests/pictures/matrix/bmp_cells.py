@@ -34,26 +34,26 @@ class Bitmap:
     top_down: bool = False
 
 
-def bmp(how: Bitmap, size: tuple[int, int], body: bytes) -> bytes:
+def bmp(form: Bitmap, size: tuple[int, int], body: bytes) -> bytes:
     height, width = size
-    height = -height if how.top_down else height
-    if how.header == 12:
-        head = struct.pack("<IHHHH", 12, width, height, 1, how.bits)
+    height = -height if form.top_down else height
+    if form.header == 12:
+        head = struct.pack("<IHHHH", 12, width, height, 1, form.bits)
     else:
-        colours = 0 if how.palette is None else len(how.palette)
-        head = struct.pack("<IiiHHIIiiII", how.header, width, height, 1, how.bits, how.compression, len(body), 2835,
-                           2835, colours if colours != 1 << how.bits else 0, 0)  # fmt: skip
-        if how.header >= 52 and how.header != 64:
-            masks = (*how.masks, *(0,) * (4 - len(how.masks)))
-            head += struct.pack("<4I", *masks)[: how.header - 40]
-            head += b"BGRs" if how.header > 56 else b""  # sRGB
-        head = head[: how.header].ljust(how.header, b"\0")
-        if how.header == 40:
-            head += struct.pack(f"<{len(how.masks)}I", *how.masks)
+        colours = 0 if form.palette is None else len(form.palette)
+        head = struct.pack("<IiiHHIIiiII", form.header, width, height, 1, form.bits, form.compression, len(body), 2835,
+                           2835, colours if colours != 1 << form.bits else 0, 0)  # fmt: skip
+        if form.header >= 52 and form.header != 64:
+            masks = (*form.masks, *(0,) * (4 - len(form.masks)))
+            head += struct.pack("<4I", *masks)[: form.header - 40]
+            head += b"BGRs" if form.header > 56 else b""  # sRGB
+        head = head[: form.header].ljust(form.header, b"\0")
+        if form.header == 40:
+            head += struct.pack(f"<{len(form.masks)}I", *form.masks)
     table = b""
-    if how.palette is not None:
-        entries = np.zeros((len(how.palette), 3 if how.header == 12 else 4), np.uint8)
-        entries[:, :3] = how.palette[:, ::-1]
+    if form.palette is not None:
+        entries = np.zeros((len(form.palette), 3 if form.header == 12 else 4), np.uint8)
+        entries[:, :3] = form.palette[:, ::-1]
         table = entries.tobytes()
     start = 14 + len(head) + len(table)
     return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + head + table + body
@@ -70,18 +70,18 @@ def rows(words: Pixels, bits: int, *, top_down: bool = False) -> bytes:
     return (padded if top_down else padded[::-1]).tobytes()
 
 
-def _reasons(how: Bitmap) -> tuple[str, ...]:
-    header = [f"header.*{how.header}|{how.header}[- ]byte|OS/2"] if how.header in (12, 16, 64) else []
-    return (*header, f"{how.bits}[- ]bit", "compression") if header or how.compression > RLE4 else ()
+def _reasons(form: Bitmap) -> tuple[str, ...]:
+    header = [f"header.*{form.header}|{form.header}[- ]byte|OS/2"] if form.header in (12, 16, 64) else []
+    return (*header, f"{form.bits}[- ]bit", "compression") if header or form.compression > RLE4 else ()
 
 
-def _cell(name: str, how: Bitmap, size: tuple[int, int], body: bytes, *right: Pixels) -> Cell:
-    data = bmp(how, size, body)
+def _cell(name: str, form: Bitmap, size: tuple[int, int], body: bytes, *right: Pixels) -> Cell:
+    data = bmp(form, size, body)
     readings = []
     for pixels in right:
         colours = 3 if pixels.shape[2] > 2 else 1
         readings.append(Reading(pixels=pixels, colours=colours, extra=("straight",) * (pixels.shape[2] - colours)))
-    return Cell(name=name, file=lambda: data, readings=tuple(readings), reasons=_reasons(how), extension=".bmp",
+    return Cell(name=name, file=lambda: data, readings=tuple(readings), reasons=_reasons(form), extension=".bmp",
                 format="bmp")  # fmt: skip
 
 
@@ -95,13 +95,13 @@ def palettes() -> Iterator[Cell]:
             palette = rng.integers(0, 256, (count, 3)).astype(np.uint8)
             palette = palette[:, :1].repeat(3, 1) if kind == "grey" else palette
             values = rng.integers(0, count, size)
-            how = Bitmap(header=header, bits=bits, palette=palette, top_down=top_down)
+            form = Bitmap(header=header, bits=bits, palette=palette, top_down=top_down)
             name = f"header {header}, {bits} bits, {count} {kind}, {size}" + " top down" * top_down
             if share > 1 and header < 40:  # these don't say how many they have
                 continue
             right = palette[values]
             grey = [np.ascontiguousarray(right[..., :1])] if kind == "grey" else []
-            yield _cell(name, how, size, rows(values, bits, top_down=top_down), right, *grey)
+            yield _cell(name, form, size, rows(values, bits, top_down=top_down), right, *grey)
 
 
 def colours() -> Iterator[Cell]:
@@ -124,17 +124,17 @@ def colours() -> Iterator[Cell]:
             continue  # these have no masks, or none of alpha
         words = np.random.default_rng(bits).integers(0, 1 << bits, size)
         compression = 0 if not fields else ALPHA_FIELDS if header == 40 and len(fields) == 4 else FIELDS
-        how = Bitmap(header=header, bits=bits, compression=compression, masks=fields, top_down=top_down)
+        form = Bitmap(header=header, bits=bits, compression=compression, masks=fields, top_down=top_down)
         usual = {16: (0x7C00, 0x03E0, 0x001F), 24: (0xFF0000, 0xFF00, 0xFF), 32: (0xFF0000, 0xFF00, 0xFF)}
         right = [_fields(words, fields or usual[bits])]
         if name == "32":  # what its fourth byte means is not said: padding, or opacity as some programs write it
             right.append(_fields(words, (*usual[bits], 0xFF000000)))
         text = f"header {header}, {name}, {size}" + " top down" * top_down
-        yield _cell(text, how, size, rows(words, bits, top_down=top_down), *right)
+        yield _cell(text, form, size, rows(words, bits, top_down=top_down), *right)
         if bits == 32 and len(fields) != 3:
             words &= ~fields[3] if fields else 0xFFFFFF
             opaque = _fields(words, fields[:3] or usual[bits])
-            yield _cell(f"{text}, alpha all 0", how, size, rows(words, bits, top_down=top_down), opaque)
+            yield _cell(f"{text}, alpha all 0", form, size, rows(words, bits, top_down=top_down), opaque)
 
 
 def _fields(words: Pixels, masks: tuple[int, ...]) -> Pixels:
@@ -154,7 +154,7 @@ def runs() -> Iterator[Cell]:
     for bits, header, size in product((4, 8), (40, 64, 108, 124), [(5, 7), (6, 16), (3, 33)]):
         rng = np.random.default_rng(bits)
         palette = rng.integers(0, 256, (1 << bits, 3)).astype(np.uint8)
-        how = Bitmap(header=header, bits=bits, compression=RLE4 if bits == 4 else RLE8, palette=palette)
+        form = Bitmap(header=header, bits=bits, compression=RLE4 if bits == 4 else RLE8, palette=palette)
         values = rng.integers(0, 1 << bits, size).repeat(3, 1)[:, : size[1]]
         width = size[1]
         lines = [_literals(row, bits) for row in values[::-1]]
@@ -172,9 +172,9 @@ def runs() -> Iterator[Cell]:
         short[:, width // 2 :] = 0
         coded["rows that end early"] = b"\0\0".join(_runs(row[: width // 2]) for row in values[::-1]) + b"\0\1", short
         for name, (body, right) in coded.items():
-            yield _cell(f"RLE{bits}, header {header}, {size}, {name}", how, size, body, palette[right])
+            yield _cell(f"RLE{bits}, header {header}, {size}, {name}", form, size, body, palette[right])
         body = b"\0\0".join(_runs(row) + b"\5\1" for row in values[::-1]) + b"\0\1"
-        long = _cell(f"RLE{bits}, header {header}, {size}, rows too long", how, size, body, palette[values])
+        long = _cell(f"RLE{bits}, header {header}, {size}, rows too long", form, size, body, palette[values])
         yield replace(long, reasons=("damaged", *long.reasons))
 
 
@@ -209,10 +209,10 @@ def inside() -> Iterator[Cell]:
              "48 bits": (RGB, 48, "48[- ]bit"), "64 bits": (RGB, 64, "64[- ]bit"), "3 bits": (RGB, 3, "3[- ]bit"),
              "0 bits": (RGB, 0, "0[- ]bit")}  # fmt: skip
     for (name, (compression, bits, reason)), header in product(kinds.items(), (40, 108, 124)):
-        how = Bitmap(header=header, bits=bits, compression=compression)
+        form = Bitmap(header=header, bits=bits, compression=compression)
         right = (Reading(pixels=picture, colours=3),) if name == "PNG" else ()
         body = file.getvalue() if name == "PNG" else bytes(4000)
-        data = bmp(how, (6, 8), body)
+        data = bmp(form, (6, 8), body)
         yield Cell(name=f"{name}, header {header}", file=lambda data=data: data, readings=right, reasons=(reason,),
                    extension=".bmp", format="bmp")  # fmt: skip
 
@@ -228,10 +228,10 @@ def by_pillow() -> Iterator[Cell]:
         other = {"RGBA": [right[..., :3]], "1": [right[..., :1]], "L": [right[..., :1]]}  # as padding; as grey
         readings = [right, *other.get(mode, [])]
         data = file.getvalue()
-        found = tuple(
+        actual = tuple(
             Reading(pixels=r, colours=min(3, r.shape[2]), extra=("straight",) * (r.shape[2] == 4)) for r in readings
         )
-        yield Cell(name=f"Pillow {mode}", file=lambda data=data: data, readings=found, extension=".bmp", format="bmp")
+        yield Cell(name=f"Pillow {mode}", file=lambda data=data: data, readings=actual, extension=".bmp", format="bmp")
 
 
 def cells() -> Iterator[Cell]:

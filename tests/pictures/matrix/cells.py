@@ -41,12 +41,12 @@ class Reading:
     colours: int
     extra: tuple[str, ...] = ()
     within: float = 0
-    told: str = ""
+    note: str = ""
 
     def difference(self, pixels: Pixels, channels: tuple[int, tuple[str, ...]] | None, notes: str = "") -> str:
         """How a picture, read with notes, differs from it; empty where it does not."""
         words = self._differs(pixels, channels)
-        return words or ("" if re.search(self.told, notes) else f"no note says {self.told!r}: {notes!r}")
+        return words or ("" if re.search(self.note, notes) else f"no note says {self.note!r}: {notes!r}")
 
     def _differs(self, pixels: Pixels, channels: tuple[int, tuple[str, ...]] | None) -> str:
         mine = self.pixels
@@ -96,15 +96,15 @@ class Tally:
     bands: list[tuple[Cell, Result]] = field(default_factory=list)
     several: int = 0  # that came in more than one band
 
-    def count(self, way: Literal["whole", "bands"], outcome: Outcome) -> int:
-        return sum(result.outcome == outcome for _, result in getattr(self, way))
+    def count(self, route: Literal["whole", "bands"], outcome: Outcome) -> int:
+        return sum(result.outcome == outcome for _, result in getattr(self, route))
 
     def wrong(self) -> Iterator[str]:
         """A line for each cell and way that is wrong."""
-        for way in ("whole", "bands"):
-            for cell, result in getattr(self, way):
+        for route in ("whole", "bands"):
+            for cell, result in getattr(self, route):
                 if result.outcome == "wrong":
-                    yield f"{cell.name} [{way}]: {result.words}"
+                    yield f"{cell.name} [{route}]: {result.words}"
 
 
 def run(cells: Iterator[Cell], folder: Path) -> Tally:

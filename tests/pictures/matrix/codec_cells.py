@@ -32,11 +32,11 @@ def smooth(size: tuple[int, int], channels: int, top: int = 255) -> Pixels:
     return np.rint(mixed * top).astype(np.uint16 if top > 255 else np.uint8)
 
 
-def _reading(pixels: Pixels, within: float = 0, told: str = "") -> Reading:
+def _reading(pixels: Pixels, within: float = 0, note: str = "") -> Reading:
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     colours = 3 if pixels.shape[2] > 2 else 1
     extra = ("straight",) * (pixels.shape[2] - colours)
-    return Reading(pixels=np.ascontiguousarray(pixels), colours=colours, extra=extra, within=within, told=told)
+    return Reading(pixels=np.ascontiguousarray(pixels), colours=colours, extra=extra, within=within, note=note)
 
 
 def _cell(name: str, data: bytes, format: str, *readings: Reading, reasons: tuple[str, ...] = ()) -> Cell:
@@ -55,25 +55,25 @@ def jpeg() -> Iterator[Cell]:
                 right = np.array(back)
             text = f"{mode} {subsampling} {size} quality {quality} {'progressive' * progressive}"
             yield _cell(text, file.getvalue(), "jpeg", _reading(_inks(right) if mode == "CMYK" else right, 2))
-    for size, (name, (colours, how)) in product(_SIZES, _WAYS.items()):
+    for size, (name, (colours, variant)) in product(_SIZES, _WAYS.items()):
         pixels = smooth(size, colours)
-        data = bytes(imagecodecs.jpeg8_encode(pixels.squeeze(), 95, **how))
+        data = bytes(imagecodecs.jpeg8_encode(pixels.squeeze(), 95, **variant))
         right = np.asarray(imagecodecs.jpeg8_decode(data, outcolorspace="cmyk" if colours == 4 else None))
         # With a mark by Adobe 255 is no ink, as all programs write and read that; without it, ink is ink.
         yield _cell(f"{name} {size}", data, "jpeg", _reading(_inks(255 - right) if colours == 4 else right, 3))
         if name == "CMYK":
             at = data.index(b"\xff\xee\0\x0eAdobe")
             # Practice differs, which is told: libjpeg's users take it for inverted, too.
-            inverted = _reading(_inks(255 - right), 3, told="inverted")
+            inverted = _reading(_inks(255 - right), 3, note="inverted")
             bare = data[:at] + data[at + 16 :]
             yield _cell(f"{name} {size}, no mark", bare, "jpeg", _reading(_inks(right), 3), inverted)
     processes: list[tuple[int, dict[str, Any]]] = [(12, {}), *((bits, {"lossless": True}) for bits in (8, 12, 16))]
-    for size, (bits, how) in product(_SIZES, processes):
+    for size, (bits, variant) in product(_SIZES, processes):
         pixels = smooth(size, 3, (1 << bits) - 1)
-        data = bytes(imagecodecs.jpeg8_encode(pixels, bitspersample=bits, **how))
-        words = "lossless" * bool(how)
+        data = bytes(imagecodecs.jpeg8_encode(pixels, bitspersample=bits, **variant))
+        words = "lossless" * bool(variant)
         right = full_range(pixels.astype(np.uint64), bits, 8 if bits == 8 else 16).astype(pixels.dtype)
-        yield _cell(f"{bits} bits {words} {size}", data, "jpeg", _reading(right, 0 if how else 900),
+        yield _cell(f"{bits} bits {words} {size}", data, "jpeg", _reading(right, 0 if variant else 900),
                     reasons=(f"{bits}[- ]bit", "lossless", "SOF|process|kind of JPEG"))  # fmt: skip
 
 
@@ -132,14 +132,14 @@ def jp2() -> Iterator[Cell]:
             imagecodecs.jpeg2k_encode(pixels.squeeze(), reversible=True, bitspersample=bits, codecformat=codec)
         )
         scaled = full_range(pixels.astype(np.uint64), bits, 8 if bits <= 8 else 16).astype(pixels.dtype)
-        told = "scaled" if 8 < bits < 16 else ""
-        readings = [_reading(scaled, 0, told)] if colours < 5 else []
+        note = "scaled" if 8 < bits < 16 else ""
+        readings = [_reading(scaled, 0, note)] if colours < 5 else []
         if colours != 3:  # what more components are is told by boxes alone, which these files lack
             extra = ("band",) * (colours - 1)
-            readings.append(Reading(pixels=scaled, colours=1, extra=extra, told=told))
+            readings.append(Reading(pixels=scaled, colours=1, extra=extra, note=note))
         if colours > 3:
             extra = ("band",) * (colours - 3)
-            readings.append(Reading(pixels=scaled, colours=3, extra=extra, told=told))
+            readings.append(Reading(pixels=scaled, colours=3, extra=extra, note=note))
         yield _cell(f"{codec} {size} {bits} bits {colours} components", data, "jp2", *readings,
                     reasons=(f"{bits}[- ]bit", f"{colours} (components|channels)", "components"))  # fmt: skip
     for size, colours, dtype in product(_SIZES, (1, 3), (np.int8, np.int16)):
@@ -157,20 +157,20 @@ def gif() -> Iterator[Cell]:
         ("2 colours", lambda pixels: Image.fromarray(pixels[..., :3]).quantize(2), {}),
         ("transparent", lambda pixels: Image.fromarray(pixels[..., :3]).quantize(16), {"transparency": 3}),
     ]
-    for size, (name, make, how), interlaced, frames in product([*_SIZES, (1, 1)], options, (0, 1), (1, 3)):
+    for size, (name, make, variant), interlaced, frames in product([*_SIZES, (1, 1)], options, (0, 1), (1, 3)):
         pictures = [make(np.roll(smooth(size, 3), 5 * number, axis=0)) for number in range(frames)]
         file = io.BytesIO()
         more = {"save_all": True, "append_images": pictures[1:]} if frames > 1 else {}
-        pictures[0].save(file, "GIF", interlace=interlaced, **how, **more)
+        pictures[0].save(file, "GIF", interlace=interlaced, **variant, **more)
         with Image.open(io.BytesIO(file.getvalue())) as back:
             count = getattr(back, "n_frames", 1)
             right = np.array(back.convert("RGBA"))
         opaque = [right[..., :3]] if right[..., 3].min() == 255 else []
         grey = [right[..., :1]] if name == "grey" else []
-        told = f"frame 1 of {count}" if count > 1 else ""
-        seen = _Hidden(**vars(_reading(right, 0, told)))
+        note = f"frame 1 of {count}" if count > 1 else ""
+        seen = _Hidden(**vars(_reading(right, 0, note)))
         yield _cell(f"{name} {size} {'interlaced' * interlaced} {frames} frames", file.getvalue(), "gif", seen,
-                    *(_reading(one, 0, told) for one in (*opaque, *grey)))  # fmt: skip
+                    *(_reading(one, 0, note) for one in (*opaque, *grey)))  # fmt: skip
 
 
 class _Hidden(Reading):

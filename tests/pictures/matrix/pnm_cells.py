@@ -27,8 +27,8 @@ def pnm() -> Iterator[Cell]:
             words = [f"P{kind}", str(size[1]), str(size[0]), *([] if kind in (1, 4) else [str(maximum)])]
             head = between.join(word.encode() for word in words) + b"\n"
             body = _text(values, kind) if kind < 4 else _raw(values, maximum, kind == 4)
-            shown = 1 - values if kind in (1, 4) else values
-            yield _cell(f"P{kind} {size} up to {maximum}, {name}", head + body, shown, maximum)
+            displayed = 1 - values if kind in (1, 4) else values
+            yield _cell(f"P{kind} {size} up to {maximum}, {name}", head + body, displayed, maximum)
 
 
 def _text(values: Pixels, kind: int) -> bytes:
@@ -94,9 +94,9 @@ def pfm() -> Iterator[Cell]:
         values[-1, -1] = np.inf
         order = "<" if scale < 0 else ">"
         data = f"P{kind}\n{size[1]} {size[0]}\n{scale}\n".encode() + values[::-1].astype(f"{order}f4").tobytes()
-        told = "" if abs(scale) == 1 else "scale"
-        scaled = Reading(pixels=values / np.float32(abs(scale)), colours=samples, told=told)  # as Netpbm has it
-        stored = Reading(pixels=values, colours=samples, told=told)
+        note = "" if abs(scale) == 1 else "scale"
+        scaled = Reading(pixels=values / np.float32(abs(scale)), colours=samples, note=note)  # as Netpbm has it
+        stored = Reading(pixels=values, colours=samples, note=note)
         yield Cell(
             name=f"PFM {kind} {size} scale {scale}", file=lambda data=data: data, readings=(scaled, stored),
             extension=".pfm", format="pfm",

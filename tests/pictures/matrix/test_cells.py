@@ -33,7 +33,7 @@ def test_each_kind_of_mistake_is_found(tmp_path: Path) -> None:
         "a depth": other(reading, pixels=reading.pixels.astype(np.uint16)),
         "a channel too many": other(reading, pixels=reading.pixels[..., :3], extra=()),
         "a meaning": other(reading, extra=("band",)),
-        "what is not told": other(reading, told="scaled"),
+        "what is not told": other(reading, note="scaled"),
         "no word of it": replace(RIGHT, notes="scaled"),
         "what is to be refused": replace(RIGHT, readings=()),
         "a refusal without a reason": replace(RIGHT, file=lambda: b"II*\0", reasons=("CMYK",)),

@@ -25,14 +25,14 @@ def pillow(data: bytes) -> Pixels | None:
         return None
 
 
-def shown(pixels: Pixels) -> Pixels:
+def displayed(pixels: Pixels) -> Pixels:
     """Grey as RGB, and what is transparent without a colour."""
     channels = {1: [0, 0, 0], 2: [0, 0, 0, 1], 3: [0, 1, 2], 4: [0, 1, 2, 3]}[pixels.shape[2]]
     return pixels[..., channels]
 
 
 def agrees(pixels: Pixels, right: Pixels, within: int) -> bool:
-    wide = shown(right)
+    wide = displayed(right)
     if pixels.shape != wide.shape:
         return False
     if pixels.dtype == np.uint8 and right.dtype == np.uint16:
@@ -64,7 +64,7 @@ def test_png(by: object) -> None:
         if pixels is None or "tRNS" in cell.name:
             continue
         pixels = pixels.reshape(*pixels.shape[:2], -1)
-        assert agrees(shown(pixels), right, 0), cell.name
+        assert agrees(displayed(pixels), right, 0), cell.name
 
 
 def test_pnm() -> None:

@@ -153,10 +153,10 @@ def palettes() -> Iterator[tuple[str, Page]]:
     for bits in range(1, 17):
         for name, more in further.items():
             for eight in (False, True):
-                for number, way in enumerate(ways if bits <= 8 or name == "alone" else ways[:2]):
-                    if way.get("planar") and "samples" not in more:
+                for number, form in enumerate(ways if bits <= 8 or name == "alone" else ways[:2]):
+                    if form.get("planar") and "samples" not in more:
                         continue
-                    page = Page(size=(17, 33), bits=bits, photometric=3, **more, **way)
+                    page = Page(size=(17, 33), bits=bits, photometric=3, **more, **form)
                     page = replace(page, map=colour_map(page, eight=eight))
                     yield f"u{bits} palette {name}, map of {8 if eight else 16} bits, way {number}", page
 
@@ -169,9 +169,9 @@ def orientations() -> Iterator[tuple[str, Page]]:
             continue
         for kind, bits in kinds:
             for orientation in range(1, 9):
-                way = [{}, {"rows": 2}, {"tile": (16, 16)}, {"planar": meaning.get("samples", 1) > 1}][orientation % 4]
-                page = Page(kind=kind, bits=bits, orientation=orientation, **meaning, **way)
-                yield f"{kind}{bits} {name} orientation {orientation} {way}", page
+                form = [{}, {"rows": 2}, {"tile": (16, 16)}, {"planar": meaning.get("samples", 1) > 1}][orientation % 4]
+                page = Page(kind=kind, bits=bits, orientation=orientation, **meaning, **form)
+                yield f"{kind}{bits} {name} orientation {orientation} {form}", page
 
 
 def photometrics() -> Iterator[tuple[str, Page]]:
@@ -194,12 +194,12 @@ def photometrics() -> Iterator[tuple[str, Page]]:
     ways: list[dict[str, Any]] = [{}, {"rows": 2, "order": ">"}, {"tile": (16, 16), "compression": 5}, {"planar": True}]
     for name, meaning in meanings.items():
         for kind, bits in kinds:
-            for number, way in enumerate(ways):
-                if way.get("planar") and "samples" not in meaning:
+            for number, form in enumerate(ways):
+                if form.get("planar") and "samples" not in meaning:
                     continue
                 if name in ("cielab", "icclab") and kind == "u" and bits in (8, 16):
                     continue  # these are in `tiff_codecs.lab`, in a gamut
-                page = Page(size=(17, 20), kind=kind, bits=bits, **meaning, **way)
+                page = Page(size=(17, 20), kind=kind, bits=bits, **meaning, **form)
                 if meaning["photometric"] == 6:
                     page = replace(page, tags={530: page.packed(3, 1, 1)})
                 yield f"{kind}{bits} {name} way {number}", page

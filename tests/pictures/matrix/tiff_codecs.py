@@ -46,7 +46,7 @@ def by_tifffile() -> Iterator[Cell]:
     for codec, number in _CODES.items():
         for kind, bits in [("u", 8), ("u", 16), ("i", 16), ("u", 32), ("f", 16), ("f", 32), ("f", 64), ("u", 64)]:
             for name, meaning in _MEANINGS.items():
-                for way, layout in enumerate([{"rows": 8}, {"tile": (16, 16), "big": True}, {"planar": True}]):
+                for route, layout in enumerate([{"rows": 8}, {"tile": (16, 16), "big": True}, {"planar": True}]):
                     page = Page(size=(33, 20), kind=kind, bits=bits, compression=number, **meaning, **layout)
                     for predictor in [1, 3 if kind == "f" else 2] if codec in ("lzma", "zstd", "lzw") else [1]:
                         if codec == "jpeg" or (page.planar and page.samples == 1):
@@ -54,7 +54,7 @@ def by_tifffile() -> Iterator[Cell]:
                         page = replace(page, predictor=predictor)
                         data = _written(page, codec)
                         if data:
-                            text = f"{codec} {kind}{bits} {name} way {way} predictor {predictor}"
+                            text = f"{codec} {kind}{bits} {name} way {route} predictor {predictor}"
                             yield cell(text, page, file=lambda data=data: data)
 
 
@@ -136,8 +136,8 @@ def _of_pillow(picture: Image.Image, data: bytes, compression: str, photometric:
         page = Page(samples=len(picture.getbands()), photometric=photometric)
         if picture.mode == "P":
             return (Reading(pixels=np.array(picture.convert("RGB")), colours=3),)
-        found = rules.readings(page, np.array(picture).astype(np.uint64))
-        return tuple(replace(reading, within=within + reading.within) for reading in found)
+        actual = rules.readings(page, np.array(picture).astype(np.uint64))
+        return tuple(replace(reading, within=within + reading.within) for reading in actual)
     pixels = np.array(picture)
     pixels = pixels.astype(np.uint8) * 255 if pixels.dtype == bool else pixels
     pixels = pixels.reshape(*pixels.shape[:2], -1)
@@ -157,10 +157,10 @@ def subsampled() -> Iterator[Cell]:
         page = Page(size=(16, 24), samples=3, photometric=6, order=order, rows=rows, compression=compression, tags=tags)
         chroma = full[::down, ::across]
         values = np.concatenate([luma[..., None], chroma.repeat(down, 0).repeat(across, 1)], axis=2).astype(np.uint64)
-        found = tuple(replace(r, within=4 * max(across, down) + 2) for r in rules.readings(page, values))
+        actual = tuple(replace(r, within=4 * max(across, down) + 2) for r in rules.readings(page, values))
         units = [_units(luma[y : y + rows], chroma[y // down :], across, down) for y in range(0, 16, rows)]
         data = tiff_page(page, values, blocks=[coding.LOSSLESS[compression](unit) for unit in units])
-        yield cell(f"{across}x{down} {order} compression {compression} rows {rows}", page, readings=found,
+        yield cell(f"{across}x{down} {order} compression {compression} rows {rows}", page, readings=actual,
                    file=lambda data=data: data, reasons=("YCbCr|subsampl|kind 6",))  # fmt: skip
 
 
@@ -178,12 +178,12 @@ def lab() -> Iterator[Cell]:
     rng = np.random.default_rng(0)
     for photometric in (8, 9):
         for bits in (8, 16):
-            for way in ({}, {"rows": 2, "order": ">"}, {"tile": (16, 16), "compression": 5}):
-                page = Page(size=(9, 8), samples=3, bits=bits, photometric=photometric, **way)
+            for route in ({}, {"rows": 2, "order": ">"}, {"tile": (16, 16), "compression": 5}):
+                page = Page(size=(9, 8), samples=3, bits=bits, photometric=photometric, **route)
                 values = np.concatenate([rng.integers(80, 180, (9, 8, 1)), rng.integers(-20, 20, (9, 8, 2))], axis=2)
                 stored = values + np.array([0, 128, 128]) * (photometric == 9)
                 stored = (stored % 256 if bits == 8 else stored * np.array([257, 256, 256]) % 65536).astype(np.uint64)
-                yield cell(f"photometric {photometric} u{bits} {way}", page, readings=lab_as_rgb(values),
+                yield cell(f"photometric {photometric} u{bits} {route}", page, readings=lab_as_rgb(values),
                            file=lambda page=page, stored=stored: tiff_page(page, stored))  # fmt: skip
 
 
@@ -244,17 +244,17 @@ def jpeg() -> Iterator[Cell]:
         "cmyk": ({"samples": 4, "photometric": 5}, "cmyk", None),
     }  # fmt: skip
     ways: list[dict[str, Any]] = [{}, {"rows": 16, "order": ">"}, {"tile": (16, 16)}, {"tile": (32, 16), "big": True}]
-    for (name, (meaning, inside, sampling)), (number, way) in product(kinds.items(), enumerate(ways)):
-        page = Page(size=(32, 48), compression=7, **meaning, **way)
+    for (name, (meaning, inside, sampling)), (number, route) in product(kinds.items(), enumerate(ways)):
+        page = Page(size=(32, 48), compression=7, **meaning, **route)
         values = smooth[..., : page.samples].astype(np.uint64)
         # What goes in as RGB comes out as RGB: YCbCr is the codec's own affair.
         plain = rules.readings(replace(page, photometric=2) if sampling else page, values)
-        found = tuple(replace(reading, within=reading.within + (9 if sampling else 3)) for reading in plain)
+        actual = tuple(replace(reading, within=reading.within + (9 if sampling else 3)) for reading in plain)
         if sampling:
             page = replace(page, tags={530: page.packed(3, *_SIDES[sampling])})
         codec = partial(_jpeg, source="rgb" if sampling else inside, inside=inside, sampling=sampling)
         data = tiff_page(replace(page, codec=codec), values)
-        yield cell(f"{name} way {number}", page, readings=found, file=lambda data=data: data)
+        yield cell(f"{name} way {number}", page, readings=actual, file=lambda data=data: data)
 
 
 _SIDES = {"444": (1, 1), "422": (2, 1), "420": (2, 2)}

@@ -203,8 +203,8 @@ def mixed() -> Iterator[Cell]:
             count = page.samples - rules.TAKES[page.photometric or 0]
             if len(extra) != count:  # the first or the last of them may count, or those that fit without it
                 ways = [page, odd, replace(page, extra=extra[-count:] if count else ())]
-                found = [reading for way in ways for reading in rules.readings(way, samples_of(page))]
-                yield _as(page, f"{name}, {len(extra)} extra samples {extra}", odd, readings=tuple(found),
+                actual = [reading for route in ways for reading in rules.readings(route, samples_of(page))]
+                yield _as(page, f"{name}, {len(extra)} extra samples {extra}", odd, readings=tuple(actual),
                           reasons=("extra",))  # fmt: skip
     inks = Page(samples=4, photometric=5, tags={332: Page().packed(_SHORT, 2)})
     yield cell("four inks that are not CMYK", inks, readings=(), reasons=("ink|CMYK",))
