@@ -16,6 +16,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 import convcli
+import convcli.drawing
 from convcli.drawing import Drawing, theme
 from convcli.drawing.scene import Box, Text
 from convcli.errors import ConvcliError, UsageError
@@ -201,3 +202,17 @@ def test_one_kernel_needs_no_list(source: Any) -> None:
     picture = np.arange(48, dtype=np.uint8).reshape(6, 8)
     for figure in (convcli.draw.sheet, convcli.draw.field):
         assert figure(source, picture).svg() == figure([convcli.load(source)], picture).svg()
+
+
+def test_all_that_figures_write_is_in_the_font_of_pixels() -> None:
+    """What OpenCV's font lacks it draws as a question mark."""
+    font = cv2.FontFace("sans")
+
+    def drawn(character: str) -> bytes:
+        paper = np.full((40, 60, 3), 255, np.uint8)
+        return bytes(cv2.putText(paper, character, (10, 30), (0, 0, 0), font, 24, 400)[1])
+
+    sources = Path(convcli.drawing.__file__).parent.glob("*.py")
+    written = {character for path in sources for character in path.read_text() if not character.isascii()}
+    assert written >= set("×−→÷⌈⌋½¼∗…")
+    assert not [character for character in written if drawn(character) == drawn("?")]

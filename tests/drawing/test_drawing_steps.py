@@ -258,3 +258,27 @@ def test_one_of_many_steps_can_be_drawn() -> None:
     still = convcli.draw.steps("sharpen", (30, 30), frame=452)
     assert still.frames == 1
     assert "animation" not in still.svg()
+
+
+def test_taps_of_weight_0_look_unlike_others() -> None:
+    plain = convcli.draw.steps([[0, 1], [1, 0]], (2, 2)).scene
+    group = next(item for item in plain.items if isinstance(item, Group))
+    opacities = [item.opacity for item in group.items if isinstance(item, Box) and item.fill == "tap"]
+    assert opacities[0] == opacities[3] < opacities[1] == opacities[2]
+    assert any(isinstance(item, Text) and item.text == "pale taps: weights of 0" for item in plain.items)
+    source = {"type": "deformable", "weights": [[0, 1]], "offsets": {"jitter": {"amplitude": 0.4}}}
+    moving = [item.items[0] for item in convcli.draw.steps(source, (2, 3)).scene.items if isinstance(item, Group)]
+    assert [dot.fill for dot in moving if isinstance(dot, Dot)] == ["", "tap"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "groups", "filter", "line"),
+    [
+        ((1, 3, 1, 1), 1, 0, "its filter reads channels 0 to 2"),
+        ((4, 1, 2, 2), 2, 3, "filter 3 of 0 to 3 reads channel 1"),
+    ],
+)
+def test_figures_say_which_channels_a_filter_reads(shape: Any, groups: int, filter: int, line: str) -> None:
+    source = {"weights": np.ones(shape), "groups": groups}
+    scene = convcli.draw.steps(source, (2, 2), filter=filter).scene
+    assert line in [item.text for item in scene.items if isinstance(item, Text)]
