@@ -152,7 +152,7 @@ def arithmetic(graph: Graph, node: Any, attributes: Attributes) -> None:
         layer.fields["activation"] = {"clip": [0.0, 1.0]}
     elif len(node.input) != 2 or len(constant) != 1:
         what = "constants alone" if constant else "what two layers make"
-        raise Unsupported(f"{what}: numbers of one layer and a constant are multiplied")
+        raise Unsupported(f"it reads {what}, and is known of a layer and a constant")
     else:
         numbers = np.asarray(graph.constant(node.input[constant[0]]), np.float64)
         if not is_per_channel(numbers, flat=value in graph.flat, last=value in graph.last):
