@@ -372,3 +372,64 @@ def test_numbers_that_are_no_shares_are_refused(mask: Any, words: str, tmp_path:
     assert done.code and words in done.err and not (tmp_path / "o.png").exists()
     with pytest.raises(ConvcliError, match=re.escape(words)):
         convcli.apply(x, "gaussian", where=mask)
+
+
+MASK = np.zeros((60, 70), np.uint8)
+MASK[5:25, 30:60], MASK[40:, :20], MASK[12, 40] = 255, 100, 1
+EFFECTS: dict[str, dict[str, Any]] = {
+    "threshold": {"threshold": 0.05}, "amount": {"amount": -1.5}, "both": {"amount": 0.4, "threshold": 0.02},
+    "region": {"region": "30x20+30+5"}, "feathered": {"region": "30x20+30+5", "feather": 2.0, "amount": 0.5},
+    "mask": {"where": MASK}, "soft mask": {"where": MASK, "feather": 1.5, "threshold": 0.05},
+    "all": {"where": MASK, "region": "50%x80%+10+5", "feather": 1.0, "amount": 1.5, "threshold": 0.02},
+}  # fmt: skip
+
+
+def shares_of(options: dict[str, Any]) -> Any:
+    """The mask of some options in float64."""
+    mask = np.ones((60, 70)) if "where" not in options else options["where"] / 255
+    if "region" in options:
+        inside = np.zeros((60, 70))
+        inside[Region.parse(options["region"]).inside(60, 70)] = 1
+        mask = mask * inside
+    if sigma := options.get("feather"):
+        mask = ndimage.gaussian_filter(mask, sigma, mode="nearest", radius=int(4 * sigma + 0.5))
+    return mask[..., None]
+
+
+@pytest.mark.skipif(not paging.available(), reason="pictures go in bands where memory can be given back")
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("name", EFFECTS)
+@pytest.mark.parametrize("kernels", [["gaussian:sigma=2"], ["gaussian", "sharpen"]], ids=str)
+def test_bands_and_the_whole_are_the_formula(
+    kernels: list[str], name: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, options = picture(dtype), EFFECTS[name]
+    white = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
+    y, least = plain(x, kernels), options.get("threshold", 0) * white
+    wanted = formula(x, y, options.get("amount", 1), least, shares_of(options))
+    near = abs(abs(y - x) - least) < 1e-4 * white if least else False
+    whole = convcli.apply(x, kernels, **options)
+    monkeypatch.setattr(steps, "goes_in_rows", lambda picture, pixels: True)
+    monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 12)
+    bands = convcli.apply(x, kernels, **options)
+    assert np.array_equal(bands, whole)
+    if dtype != "float32":
+        wanted = np.clip(wanted, 0, white)
+    off = np.where(near, 0, abs(np.float64(whole) - wanted))
+    assert off.max() <= 2e-5 * white + 0.5 * (dtype != "float32")
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_shell_python_and_kernel_files_agree(name: str, tmp_path: Path) -> None:
+    x, options = picture("uint16"), EFFECTS[name]
+    save(tmp_path / "a.png", x)
+    save(tmp_path / "mask.png", MASK[..., None])
+    words = [f"--{key}={tmp_path / 'mask.png' if key == 'where' else value}" for key, value in options.items()]
+    done = run("apply", str(tmp_path / "a.png"), "-k", "gaussian:sigma=2", *words, "-o", str(tmp_path / "o.png"))
+    assert done.code == 0, done.err
+    assert np.array_equal(read(tmp_path / "o.png"), convcli.apply(x, "gaussian:sigma=2", **options))
+    if not options.keys() - {"amount", "threshold"}:
+        fields = "".join(f"{key}: {value}\n" for key, value in options.items())
+        (tmp_path / "k.yaml").write_text(f"type: separable\ntaps: {{gaussian: {{sigma: 2}}}}\n{fields}")
+        for kernel in (str(tmp_path / "k.yaml"), convcli.load("gaussian:sigma=2").replace(**options)):
+            assert np.array_equal(convcli.load(kernel).apply(x), read(tmp_path / "o.png"))
