@@ -14,8 +14,9 @@ from convcli.engine.bank import bank
 from convcli.engine.bank.plan import plan_bank
 from convcli.engine.channel import fourier, passes
 from convcli.engine.geometry import Gather, Grid
-from convcli.engine.plan import ALGORITHMS, FAST, Plane, fourier_tile, plan_plane
+from convcli.engine.plan import ALGORITHMS, Plane, plan_plane
 from convcli.engine.processor import NARROW
+from convcli.engine.transforms import FAST, fourier_tile
 
 MEGAPIXELS = {"height": 1000, "width": 1000}
 

@@ -22,9 +22,10 @@ from convcli.engine.channel.fourier import kernel_spectrum
 from convcli.engine.channel.phases import correlate_small, is_small
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
-from convcli.engine.plan import FAST, FOURIER_AREA, Plane, direct_cost, fourier_cost, fourier_tile
+from convcli.engine.plan import FOURIER_AREA, Plane, direct_cost
 from convcli.engine.processor import processor
 from convcli.engine.threads import Cuts
+from convcli.engine.transforms import FAST, fourier_cost, fourier_tile
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats

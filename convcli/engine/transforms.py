@@ -1,0 +1,77 @@
+"""Tiles of Fourier transforms: which lengths are fast, what a tile costs, and which is best for a convolution."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from convcli.engine.plan import Plane
+
+#: Nanoseconds per sample of the transforms of rows, and more for each doubling of their length beyond that one.
+ROW_TRANSFORMS, ROW_LONGER, ROW_LENGTH = 2.4, 0.32, 1 << 11
+#: Nanoseconds more for each doubling of a transform of rows beyond a length that caches hold.
+FAR, CACHED = 4.0, 1 << 17
+#: Nanoseconds per sample to read the rows of a picture by bands, or its columns as rows, whose result is turned again.
+READ, TURNED = 1.0, 1.5
+#: Outputs of a call for transforms of rows.
+ROW_OUTPUTS = 1 << 17
+#: Nanoseconds for the calls that one Fourier tile takes, whatever its size.
+CALL = 25_000
+
+
+def fourier_cost(tile: tuple[int, int], work: Plane) -> float:
+    """Two transforms of every tile, shared by its useful outputs, and the calls for it."""
+    useful, outputs = 1.0, 1
+    for side, taps, length in zip(tile, work.taps, (work.height, work.width), strict=True):
+        if side > 1:
+            valid = side - taps + 1
+            useful *= -(-length // valid) * side / length
+            outputs *= min(valid, length)
+        else:
+            outputs *= min(length, 64)
+    size = tile[0] * tile[1]
+    if min(tile) == 1:
+        # Many rows, or pieces of one, go in a call.
+        outputs = min(work.height * work.width, ROW_OUTPUTS)
+        longer, far = (max(0.0, math.log2(size / length)) for length in (ROW_LENGTH, CACHED))
+        transforms = ROW_TRANSFORMS + ROW_LONGER * longer + FAR * far
+        laid = 0.0 if work.height == 1 else READ if tile[0] == 1 else TURNED
+        return useful * transforms + CALL / outputs + laid
+    return useful * (1.0 + 0.38 * max(1, size.bit_length() - 4)) + CALL / outputs
+
+
+@lru_cache(maxsize=256)
+def fourier_tile(work: Plane) -> tuple[int, int]:
+    """Sides of the Fourier tile: the pair of fast lengths with the least work; bands are whole tiles high."""
+    line = min(work.taps) == 1
+    heights = _lengths(work.taps[0], work.height, line)
+    widths = _lengths(work.taps[1], work.width, line)
+    pairs = [(height, width) for height in heights for width in widths]
+    return min(pairs, key=lambda pair: (fourier_cost(pair, work), pair))
+
+
+def _lengths(taps: int, length: int, line: bool) -> list[int]:
+    """Fast transform lengths for `taps` on `length` outputs: up to one that takes them all at once."""
+    if taps == 1:
+        return [1]
+    fast = LINE_FAST if line else FAST
+    whole = next((side for side in fast if side >= length + taps - 1), fast[-1])
+    least = min(whole, next((side for side in fast if side >= max(1.5 * taps, 32)), fast[-1]))
+    longest = 16 * max(taps, 256) if line else 384 if taps < 100 else 8 * taps
+    most = min(whole, max(2 * least, longest))
+    return [side for side in fast if least <= side <= most]
+
+
+#: Multiples of 8 with factors 2, 3 and 5 only: rows of a tile then start on cache lines, without which OpenCV's
+#: interleaving is ten times slower. Powers of two alias in the cache and are left out above 128.
+FAST = tuple(
+    side
+    for side in sorted(2**a * 3**b * 5**c for a in range(3, 22) for b in range(5) for c in range(4))
+    if side <= 1 << 21 and (side <= 128 or side & (side - 1))
+)
+
+#: The same for transforms of single rows: only powers of two are fast, where all numbers are real. The longest takes as
+#: many taps as a kernel may span.
+LINE_FAST = tuple(2**a for a in range(5, 26))
