@@ -19,10 +19,10 @@ if TYPE_CHECKING:
         correlate,
         correlated,
         layouts_of_bank,
-        room_for,
         sum_pairs,
     )
     from convcli.engine.bank.call import bank_call
+    from convcli.engine.bank.layouts import room_for
     from convcli.engine.bank.stamped import StampedBank, is_by_phases
     from convcli.engine.borders import check_border, read_window
     from convcli.engine.channel.calls import PlainCall, plane_call
@@ -102,8 +102,9 @@ __getattr__ = lazily(
     __name__,
     {
         "engine.bank.bank": "Filters algorithm_of_bank bank_cuts bank_is_by_planes bank_rows correlate"
-        " correlated layouts_of_bank room_for sum_pairs",
+        " correlated layouts_of_bank sum_pairs",
         "engine.bank.call": "bank_call",
+        "engine.bank.layouts": "room_for",
         "engine.bank.stamped": "StampedBank is_by_phases",
         "engine.borders": "check_border read_window",
         "engine.channel.calls": "PlainCall plane_call",

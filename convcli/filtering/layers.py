@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from convcli.engine.bank import bank
+from convcli.engine.bank import layouts
 from convcli.engine.dtypes import settled
 from convcli.engine.geometry import Window
 from convcli.engine.threads import Cut, Cuts, run_all
@@ -149,9 +149,9 @@ class Chained(Node):
         x, out, stretch, apart = self._part.array, self.array, self._stretch, self._apart
 
         def work(cut: Cut) -> None:
-            planes = bank.part(x, "entering planes")
+            planes = layouts.part(x, "entering planes")
             if stretch.bears(planes):
-                bank.join_to(np.moveaxis(stretch.run(planes), 0, -1), out)
+                layouts.join_to(np.moveaxis(stretch.run(planes), 0, -1), out)
             else:
                 out[...] = _made_whole(apart(InMemory(x)))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine.bank.bank import join
+from convcli.engine.bank.layouts import join
 from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch
 from convcli.engine.sampled.parts import (

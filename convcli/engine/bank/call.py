@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from convcli.engine.bank.bank import correlate_bank, join_to, laid, net_by_planes, part, room_for
+from convcli.engine.bank.bank import correlate_bank, net_by_planes
+from convcli.engine.bank.layouts import join_to, laid, part, room_for
 from convcli.engine.bank.plan import BAND
 from convcli.engine.borders import read_window
 from convcli.engine.channel import whole

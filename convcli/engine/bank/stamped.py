@@ -15,7 +15,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.bank import shifts
-from convcli.engine.bank.bank import Filters, correlate_bank, part, pixels, room_for
+from convcli.engine.bank.bank import Filters, correlate_bank
+from convcli.engine.bank.layouts import part, pixels, room_for
 from convcli.engine.dtypes import channels_last, planar
 from convcli.engine.geometry import Grid
 from convcli.engine.memory import scratch

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from convcli.engine.bank.bank import part as planes_of
+from convcli.engine.bank.layouts import part as planes_of
 from convcli.engine.borders import read_window
 from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.dtypes import planar

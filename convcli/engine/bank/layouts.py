@@ -1,0 +1,76 @@
+"""How channels lie in memory, as planes or as pixels: views of arrays, and copies where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from convcli.engine.channel.direct import opencv_layout
+from convcli.engine.dtypes import channels_first, channels_last, planar
+from convcli.engine.memory import scratch
+
+if TYPE_CHECKING:
+    from convcli.engine.dtypes import DTypeLike, Floats
+
+
+def laid(x: Floats) -> Floats:
+    """`(*spatial, channels)`, with the channels in front where they lie as planes: in the order of memory."""
+    return channels_first(x) if planar(x) else x
+
+
+def part(x: Floats, name: str = "planes") -> Floats:
+    """`(*spatial, channels)` as planes, `(channels, *spatial)` contiguous."""
+    moved = channels_first(x)
+    if moved.flags.c_contiguous:
+        return moved
+    planes = scratch(name, moved.shape, x.dtype)
+    if moved.strides[-1] == moved.itemsize:
+        np.copyto(planes, moved)
+        return planes
+    flat = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
+    cv2.transpose(flat, planes.reshape(x.shape[-1], -1))
+    return planes
+
+
+def pixels(x: Floats, name: str = "pixels") -> Floats:
+    """`(*spatial, channels)` as pixels one after the other."""
+    if x.flags.c_contiguous:
+        return x
+    whole = scratch(name, x.shape, x.dtype)
+    if x.strides[-1] == x.itemsize:
+        np.copyto(whole, x)
+        return whole
+    cv2.transpose(np.ascontiguousarray(channels_first(x)).reshape(x.shape[-1], -1), whole.reshape(-1, x.shape[-1]))
+    return whole
+
+
+def join(planes: Floats) -> Floats:
+    """Planes as `(*spatial, channels)`."""
+    if planes.shape[0] == 1:
+        only: Floats = planes[0][..., None]
+        return only
+    y = scratch("joined", (*planes.shape[1:], planes.shape[0]), planes.dtype)
+    join_to(channels_last(planes), y)
+    return y
+
+
+def join_to(planes: Floats, y: Floats) -> None:
+    """Copies `(*spatial, channels)` that lie as planes to `y`, where they lie pixel by pixel."""
+    channels = y.shape[-1]
+    whole = y.flags.c_contiguous and planar(planes)
+    if 1 < channels <= 4 and y.ndim == 3 and planar(planes) and opencv_layout(y):
+        cv2.merge(list(channels_first(planes)), y)
+    elif whole:
+        cv2.transpose(channels_first(planes).reshape(channels, -1), y.reshape(-1, channels))
+    else:
+        np.copyto(y, planes)
+
+
+def room_for(lengths: Sequence[int], channels: int, dtype: DTypeLike, *, planes: bool, name: str = "bank") -> Floats:
+    """Where `(*lengths, channels)` go, as planes or as pixels."""
+    if planes:
+        return channels_last(scratch(f"{name} planes", (channels, *lengths), dtype))
+    return scratch(name, (*lengths, channels), dtype)
