@@ -131,7 +131,7 @@ def shortened(text: str) -> str:
     """A part of a message with the middle of long words left out, and of all of it where it is still long.
 
     >>> shortened("no such file: " + "x" * 1000).count("x")
-    361
+    360
     """
     words = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: _ends(word[0], LONGEST_WORD), text)
     return words if len(words) <= LONGEST_PART else _ends(words, LONGEST_PART)

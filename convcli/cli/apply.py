@@ -93,10 +93,12 @@ def command(output: str | None, format_: str | None, dry_run: bool, **options: A
 
     suffix = _suffix(output, format_, options)
     selected, settings = selection(options), _settings(options)
-    if len(selected.names) <= _FEW and not all(map(os.path.lexists, selected.names)):
+    exist = list(map(os.path.lexists, selected.names)) if len(selected.names) <= _FEW else [True]
+    if not all(exist):
         from convcli.cli.problems import stray
 
-        stray(selected.names, click.get_current_context())
+        # Beside pictures that are there, one that isn't fails alone.
+        stray(selected.names, click.get_current_context(), slips=not any(exist))
     inputs = collect(selected, output=output or "")
     names = "+".join(kernel.name for kernel in settings.kernels)
     if output == STANDARD and not dry_run and sys.stdout.isatty() and _is_picture(inputs, format_):

@@ -33,6 +33,12 @@ class StrayError(click.UsageError):
         self.name, self.near = name, near
 
 
+class SlipError(StrayError):
+    """An input whose name is nearly a file's: like all that can't be read, not a wrong line."""
+
+    exit_code = 1
+
+
 class NowhereError(UsageError):
     """A drawing that goes nowhere: without -o, and not to a terminal."""
 
@@ -123,17 +129,17 @@ def kernel_places(line: list[str], group: click.Group) -> list[int]:
     return places
 
 
-def stray(inputs: Sequence[str], ctx: click.Context | None) -> None:
+def stray(inputs: Sequence[str], ctx: click.Context | None, *, slips: bool = True) -> None:
     """Raise StrayError for an input that is no file and by its name is something else, or a file with a slip."""
     for name in inputs:
         bare = re.fullmatch(r"\d+|[A-Za-z][\w:=,.-]*", name) is not None
         if name == "-" or os.path.lexists(name):
             continue
-        near = near_file(name)
+        near = near_file(name) if slips else ""
         if near in inputs:
             near = ""
         if near or (bare and (name.isdigit() or kernel_meant(name))):
-            raise StrayError(name, near, ctx)
+            raise (SlipError if near else StrayError)(name, near, ctx)
 
 
 def near_file(name: str) -> str:
@@ -144,7 +150,7 @@ def near_file(name: str) -> str:
     folder, base = os.path.split(name)
     try:
         with os.scandir(folder or ".") as entries:
-            names = [entry.name for entry in itertools.islice(entries, _LARGE)]
+            names = [entry.name for entry in itertools.islice(entries, _LARGE) if entry.name.isprintable()]
     except (OSError, ValueError):
         return ""
     wanted = PurePath(base)

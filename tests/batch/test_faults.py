@@ -138,12 +138,21 @@ def test_odd_names_are_processed_and_shown_escaped(here: Path, name: bytes) -> N
     assert [os.fsencode(path.name) for path in Path("out").iterdir()] == [name]
     first = result.err.splitlines()[0]
     assert first.startswith(ascii_of(name)) and " -> out/" in first
-    absent = spawn("apply", b"x" + name, "-k", "identity", "-o", "out/", "--overwrite")
+    other = 20 * b"x" + name
+    absent = spawn("apply", other, "-k", "identity", "-o", "out/", "--overwrite")
     assert absent.code == 1
     assert absent.err.startswith("Error: x") and "\x1b" not in absent.err
     assert len(absent.err.rstrip("\n").splitlines()) == 1
-    as_json = spawn("apply", name, b"x" + name, "-k", "identity", "-o", "out/", "--overwrite", "--json")
+    as_json = spawn("apply", name, other, "-k", "identity", "-o", "out/", "--overwrite", "--json")
     assert [json.loads(line)["status"] for line in as_json.err.splitlines()] == ["done", "failed"]
+
+
+def test_a_slip_in_the_only_name_gets_the_near_one_and_beside_others_fails_alone(here: Path) -> None:
+    slip = run("apply", "goood.png", "-k", "identity", "-o", "out/")
+    assert (slip.code, slip.err.splitlines()[-1]) == (1, "  hint: convcli apply good.png -k identity -o out/")
+    beside = run("apply", "goood.png", "good.png", "-k", "identity", "-o", "out/")
+    assert beside.code == 1 and Path("out/good.png").exists()
+    assert beside.errors()[0].startswith("Error: goood.png: no such file")
 
 
 def ascii_of(name: bytes) -> str:

@@ -177,5 +177,6 @@ def test_settings_of_encoders(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_options_stop_before_any_work(tmp_path: Path, arguments: list[str], part: str) -> None:
-    result = run("apply", tmp_path / "missing.png", "-k", "box", "-o", tmp_path / "b.png", *arguments)
+    (tmp_path / "a.png").write_bytes(b"what reading would fail at")
+    result = run("apply", tmp_path / "a.png", "-k", "box", "-o", tmp_path / "b.png", *arguments)
     assert result.code == 2 and part in result.err
