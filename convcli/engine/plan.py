@@ -35,7 +35,7 @@ CONVERTED = 0.25
 #: Nanoseconds that `filter2D` takes more per sample where there is only one row.
 LINE = 1.3
 #: Nanoseconds per sample of a small picture by the Fourier transform that `filter2D` makes of itself.
-TRANSFORMED = 20.0
+TRANSFORMED = 10.0
 #: Nanoseconds for a call of OpenCV, whatever it makes, and per sample to add up the passes of another rank, whose
 #: results lie in memory that is fresh.
 CALLED, ADDED = 3_500, 1.5

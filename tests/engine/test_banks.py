@@ -40,7 +40,7 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = 
     "per channel, large maps": ((4, 1, 3, 3), (300, 470), 4, 1, 1, "planes"),
     "per channel, lines": ((40, 1, 9), (300,), 40, 2, 1, "multiply-adds"),
     "per channel, volumes": ((40, 1, 3, 2, 3), (9, 20, 31), 40, 1, 1, "multiply-adds"),
-    "large kernels": ((3, 3, 13, 13), (70, 80), 1, 1, 1, "columns"),
+    "large kernels": ((8, 3, 13, 13), (70, 80), 1, 1, 1, "columns"),
     "many to few": ((3, 64, 3, 3), (61, 47), 1, 1, 1, "shifts"),
     "many to one": ((1, 64, 5, 5), (61, 247), 1, 1, 1, "shifts"),
     "many to few, dilated, in groups": ((4, 32, 3, 2), (61, 47), 2, 1, 2, "shifts"),

@@ -83,7 +83,7 @@ def _native_call(x: Signature, taps: Floats, windows: Sequence[Window], border: 
     samples, same = math.prod(x.shape), whole.is_same_size(x.shape, windows)
     if same and whole.blurs(taps, x.dtype, x.algorithm):
         blur = whole.blur_filter(taps, windows, border)
-        return PlainCall(blur, x.shape) if is_call(whole.BLURRING * samples) else None
+        return PlainCall(blur, x.shape) if is_call(whole.blurring_cost(taps) * samples) else None
     if x.dtype != np.uint8 or not whole.bears_bytes(taps) or (x.exact and not whole.are_integers(taps)):
         return None
     plan = plan_for(taps, x.shape, algorithm=x.algorithm, calls=True, native=True)

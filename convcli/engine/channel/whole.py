@@ -48,8 +48,10 @@ LEAST = 12_000_000
 AROUND = 9
 #: Taps up to which OpenCV's `blur` rounds the mean of integers right: a test looks at all sums next to a half.
 BLURRED = {np.dtype(np.uint8): 1 << 12, np.dtype(np.uint16): 81}
-#: Nanoseconds on one core for a sample of half a picture, and for one of a blurred one.
-HALVED, BLURRING = 0.25, 0.4
+#: Nanoseconds on one core for a sample of half a picture.
+HALVED = 0.25
+#: The same for one that is blurred, by few taps, which OpenCV adds up in vector registers, and by running sums.
+BLURRING, LONG_BLURRING = {3: 0.16, 5: 0.18}, 0.45
 #: OpenCV's number for each border rule that it knows.
 RULES = {"zero": 0, "replicate": 1, "symmetric": 2, "reflect": 4}
 
@@ -228,6 +230,11 @@ def blurs(taps: Floats, dtype: np.dtype[Any], asked: str | None) -> bool:
     """
     few = taps.size % 2 == 1 < taps.size <= BLURRED.get(dtype, 0) and asked in (None, "sums")
     return few and _is_mean(taps)
+
+
+def blurring_cost(taps: Floats) -> float:
+    """Nanoseconds on one core for a sample by `blur`."""
+    return max(BLURRING.get(side, LONG_BLURRING) for side in taps.shape)
 
 
 def _is_mean(taps: Floats) -> bool:
