@@ -42,7 +42,7 @@ CALLED, ADDED = 3_500, 1.5
 #: Nanoseconds for what bands and their threads take on the smallest picture.
 BANDS = 100_000
 #: Nanoseconds on one core up to which all of a picture is filtered by one call, without bands or threads.
-CALL_LIMIT = 300_000
+CALL_LIMIT = 390_000
 #: Nanoseconds for the calls that Fourier tiles take on the smallest picture.
 FIXED = 150_000
 

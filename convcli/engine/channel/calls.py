@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: The longest side of a picture whose matrices of taps and border stay in the cache, and nanoseconds for their calls.
 LONGEST, PRODUCTS = 256, 12_000
+#: How much more a call that makes results which a stride leaves out is like, beside bands that make none.
+UNWANTED = 1.25
 
 
 class PlainCall:
@@ -111,7 +113,7 @@ def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border
     steps, gaps = zip(*((window.stride, window.dilation) for window in windows), strict=True)
     banded = plan_strided(taps, steps, gaps, x.algorithm)
     same = max(steps) == 1 or (banded is not None and banded.algorithm in ("direct", "passes"))
-    cost = (1 if same else 2) * plan.cost * samples
+    cost = (1 if same else UNWANTED) * plan.cost * samples
     if not plan.call or not is_call(cost):
         return None
     as_read = x.dtype == x.work or (plan.algorithm == "sums" and x.dtype in SUMMED)
