@@ -98,18 +98,10 @@ def _spelled(name: str, known: Iterable[str]) -> str | None:
 
 
 def load(source: KernelLike, /, **fields: Any) -> Kernel:
-    """The kernel that `source` names or describes, with its numbers checked; `fields` override those that it has.
+    """As `networks.sources.load`, of kernels alone. Raises `KernelError` (a `ConvcliError`) with its place.
 
-    `source` is the name of a shipped kernel ("gaussian") or of one's own (in a folder of $CONVCLI_PATH), a name or file
-    with fields overridden ("gaussian:sigma=3", "my.yaml:stride=2,border=wrap"), a path to a kernel file, YAML text
-    ("[[0,1,0],[1,-4,1],[0,1,0]]", "{type: separable, taps: [1, 2, 1], divisor: sum}"), a matrix as ImageMagick, Octave,
-    numpy or ffmpeg write it ("3x3: 0,1,0 1,-4,1 0,1,0", "0 1 0; 1 -4 1; 0 1 0"), a file of one (vips' .mat, .csv, .txt,
-    .npy, .npz::name), or a mapping of fields, whose weights, bias, offsets and mask may be numpy arrays, or what numpy
-    makes one of (tensors, nested lists); or these weights alone. A list of 9, 25, 49 ... numbers is a square, unless
-    `axes: x` says that it is a row. Raises `KernelError` (a `ConvcliError`) for anything wrong, with its place.
-
-    >>> load("gaussian:sigma=2").taps, load("gaussian", sigma=2).taps, load([[1, 2, 1]], stride=2).taps
-    ((17, 17), (17, 17), (1, 3))
+    >>> load("gaussian:sigma=2").taps, load([[1, 2, 1]], stride=2).taps
+    ((17, 17), (1, 3))
     """
     if isinstance(source, Kernel):
         if fields:
