@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from convcli import streams
 from convcli.batch import files
 from convcli.batch.entry import place_of
 from convcli.batch.names.jobs import Job
@@ -25,6 +24,7 @@ from convcli.batch.report import Report
 from convcli.batch.resume import Earlier
 from convcli.batch.settings import Settings
 from convcli.errors import ConvcliError, ImageError, UsageError
+from convcli.files import streams
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -68,7 +68,7 @@ def read(name: str, *, max_pixels: int) -> Samples:
     inputs.check_input(name)
     data = inputs.read_input(name, max_pixels)
     if data.startswith(inputs.ARRAYS):
-        from convcli import npy
+        from convcli.files import npy
 
         array = npy.read_npy(data, place=place)
         if not array.size:

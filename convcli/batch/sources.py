@@ -19,10 +19,10 @@ from convcli.pictures import Animation, Metadata, Picture as Frame, decode, deco
 from convcli.records import late
 
 if TYPE_CHECKING:
-    from convcli import npy
     from convcli.engine.dtypes import Array
+    from convcli.files import npy
 else:
-    npy = late("convcli.npy")
+    npy = late("convcli.files.npy")
 
 BY_ARRAY: Final = "write a .npy file"
 

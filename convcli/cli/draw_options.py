@@ -266,8 +266,8 @@ def _check_rows(rows: object) -> None:
 
 
 def _array(name: str) -> Array:
-    from convcli import npy, streams
     from convcli.errors import ImageError, reason
+    from convcli.files import npy, streams
 
     try:
         with streams.opened(name, pipes=True) as file:

@@ -81,8 +81,8 @@ def mask_of(name: str) -> Tensor:
     from convcli.pictures import MAX_PIXELS, reading
 
     if name.partition("::")[0].endswith((".npy", ".npz")):
-        from convcli import npy
         from convcli.batch.names import inputs
+        from convcli.files import npy
 
         return shares(npy.read_npy(inputs.read_input(name, MAX_PIXELS), place=name), place=name)
     picture = reading.from_file(name)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli import streams
 from convcli.channels import Channels
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.sink import Tally
 from convcli.errors import ShapeError
+from convcli.files import streams
 from convcli.filtering.chain import Chain, Stage, as_network
 from convcli.filtering.ranges import Output, white
 from convcli.filtering.treatment import PLAIN, Treatment

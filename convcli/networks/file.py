@@ -20,8 +20,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from convcli import streams
 from convcli.errors import KernelError, suggestion
+from convcli.files import streams
 from convcli.networks import entrance, weights
 from convcli.networks.entrance import Entrance
 from convcli.networks.kinds import ACTIVATION, FROM, KINDS, NAME, POOLINGS, REPEAT, Kind, word

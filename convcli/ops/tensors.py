@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convcli import streams
 from convcli.errors import KernelError, reason, suggestion
+from convcli.files import streams
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def from_file(text: str, folder: Path) -> Tensor:
     Only the header is read here. Raises `KernelError` for a missing file or member, and for one that promises more
     than it holds.
     """
-    from convcli.npy import npy_header
+    from convcli.files.npy import npy_header
 
     name, named, member = text.partition("::")
     path = folder / name
@@ -181,7 +181,7 @@ def archived(path: Path) -> list[str]:
 def _from_archive(path: Path, member: str) -> Tensor:
     import zipfile
 
-    from convcli.npy import npy_header
+    from convcli.files.npy import npy_header
 
     members = archived(path)
     with streams.opened(path) as opened, zipfile.ZipFile(opened) as archive:
@@ -225,6 +225,6 @@ def _check_size(held: int, shape: tuple[int, ...], dtype: str, place: str) -> in
 
 def _unreadable() -> tuple[type[Exception], ...]:
     """`arrays.unreadable`, loaded only where something has gone wrong."""
-    from convcli.npy import unreadable
+    from convcli.files.npy import unreadable
 
     return unreadable()

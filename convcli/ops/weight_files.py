@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli import streams
 from convcli.errors import KernelError, reason, suggestion
+from convcli.files import streams
 from convcli.ops.tensors import MEMBER_LIMIT, Tensor
 from convcli.records import late, record
 

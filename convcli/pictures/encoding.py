@@ -32,7 +32,7 @@ def encode(
     Raises ImageError where the format can't hold the depth, the channels or the size; nothing is converted in silence.
     """
     if format == "npy":
-        from convcli import npy  # an array is seldom written
+        from convcli.files import npy  # an array is seldom written
 
         return npy.write_npy(pixels)
     pixels = pixels.reshape(*pixels.shape[:2], -1)

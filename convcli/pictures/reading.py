@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from convcli import streams
 from convcli.channels import Channels
 from convcli.errors import ImageError, reason
+from convcli.files import streams
 from convcli.pictures import sniff
 from convcli.pictures.codecs import displayed, swapped
 from convcli.pictures.format import (

@@ -236,7 +236,7 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         encode=Late("gif.writer.encode"), encode_frames=Late("gif.writer.encode_frames"),
         losses=Late("gif.writer.losses"),
     ),
-    Format(name="npy", extensions=(".npy",)),  # read and written by `convcli.npy`
+    Format(name="npy", extensions=(".npy",)),  # read and written by `convcli.files.npy`
     Format(
         name="heif", only_read=(".heic", ".heif", ".hif", ".heics", ".heifs"), recognised=_is_heif,
         header=Late("heif.header"), metadata=Late("heif.metadata"), decode=Late("heif.decode"),

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from convcli import answers, streams
+from convcli import answers
 from convcli.errors import KernelError, reason, suggestion
+from convcli.files import streams
 from convcli.ops import Kernel
 from convcli.ops.tensors import is_array
 from convcli.records import late

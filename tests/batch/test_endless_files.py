@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convcli import streams
+from convcli.files import streams
 from tests.support import Result, command, environment, noise, run, save
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/dev, /proc and limits of Linux")

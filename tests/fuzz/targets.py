@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from convcli import npy
 from convcli.channels import MOST
 from convcli.errors import ConvcliError
+from convcli.files import npy
 from convcli.ops.base import Kernel
 from convcli.pictures import reading
 from convcli.pictures.formats.png import rows as png_rows

@@ -139,7 +139,7 @@ def test_options_for_kernels_are_none_for_networks(folder: Path) -> None:
 
 
 def test_more_memory_than_there_is_is_said_before_it_is_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from convcli import streams
+    from convcli.files import streams
 
     monkeypatch.setattr(streams, "free_memory", lambda: 1000)
     (folder / "net.yaml").write_text(HEAD + "  - {dense: 4, name: conv}\n  - global_pool\n")
@@ -150,7 +150,7 @@ def test_more_memory_than_there_is_is_said_before_it_is_taken(folder: Path, monk
 def test_maps_of_a_stack_are_counted_for_as_many_pictures_as_run_at_a_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from convcli import streams
+    from convcli.files import streams
 
     (folder / "net.yaml").write_text(
         "input: 12x10x3\nweights: w.npz\nlayers: [{dense: 1, name: n, weights: 'w.npz::w'}]\n"

@@ -18,9 +18,9 @@ from fuzz import corpus, structure
 from PIL import Image
 
 import convcli
-from convcli import npy
 from convcli.costs import facts as analysis
 from convcli.errors import ConvcliError, ImageError, ShapeError
+from convcli.files import npy
 from convcli.pictures import encoding, reading
 from convcli.pictures.sniff import header
 from tests.support import environment, noise, run, texts

@@ -59,7 +59,7 @@ def test_padding_of_a_32_bit_bmp_is_not_alpha() -> None:
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        (("npy", "batch.files", *(f"pictures.{name}" for name in ("sniff", "table", "opencv"))), set()),
+        (("files.npy", "batch.files", *(f"pictures.{name}" for name in ("sniff", "table", "opencv"))), set()),
         (
             ("pictures.reading", "pictures.encoding", "pictures.formats.png.writer", "pictures.formats.tiff.rows"),
             {"numpy"},

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import convcli
-from convcli import npy
 from convcli.engine import geometry
 from convcli.errors import KernelError
+from convcli.files import npy
 from convcli.filtering import chain
 from convcli.networks import assembly
 from convcli.ops import rules, tensors, weight_files

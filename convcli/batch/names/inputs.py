@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
-from convcli import streams
 from convcli.batch.names.finding import Input, identity, is_pattern, matches, pictures_in
 from convcli.errors import ImageError, UsageError, reason
+from convcli.files import streams
 from convcli.records import record
 
 STANDARD: Final = "-"
@@ -184,7 +184,7 @@ def _most(start: bytes, max_pixels: int, place: str) -> int:
     """The most bytes of a file that starts so; raises ImageError where that is none that could be filtered."""
     beside, most = 1 << 28, 32 * max_pixels
     if start.startswith(ARRAYS[0]):
-        from convcli import npy
+        from convcli.files import npy
 
         with contextlib.suppress(ValueError):  # told when all is there
             shape, _, _, first = npy.npy_header(start)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from convcli import streams
+from convcli.files import streams
 
 #: Bytes per pixel on the way through: decoded, as floats while it is filtered, and the result (RGB).
 _PER_PIXEL: Final = 24
@@ -18,8 +18,8 @@ def needed(data: bytes, more: float = 0) -> int:
 
     `more` are those per pixel that a network's maps take.
     """
-    from convcli import npy
     from convcli.errors import ImageError
+    from convcli.files import npy
     from convcli.pictures import sniff
     from convcli.pictures.format import Header
 

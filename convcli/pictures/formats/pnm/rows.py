@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from convcli import streams
 from convcli.channels import Channels
 from convcli.errors import ImageError
+from convcli.files import streams
 from convcli.pictures.format import NOTHING, Metadata, NotInBandsError, Pixels, Source, Target
 from convcli.pictures.formats.pnm.decode import header, row, tuples
 

@@ -19,9 +19,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from convcli import streams
 from convcli.channels import Channels
 from convcli.errors import ImageError, reason
+from convcli.files import streams
 from convcli.pictures import sniff
 from convcli.pictures.format import Decoded, Metadata, NotInBandsError, Pixels, Source, TruncatedError, at
 from convcli.pictures.formats.tiff import directories as tags, stacks

@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, floating_dtypes, integer_dtypes, unsigned_integer_dtypes
 
 from convcli.errors import ImageError
-from convcli.npy import npy_header, read_npy, write_npy
+from convcli.files.npy import npy_header, read_npy, write_npy
 from convcli.pictures import decode
 from convcli.pictures.codecs import full_range
 from convcli.pictures.encoding import encode
