@@ -1,36 +1,51 @@
-"""Failures of a batch that have one cause: a few are told each, many in one line."""
+"""Errors and warnings of a batch that have one cause: a few are told each, many in one line."""
 
 from __future__ import annotations
 
 import collections
+import re
 import time
 from collections.abc import Callable
 from typing import Final
 
-from convcli.batch import Report
 from convcli.errors import printable
+from convcli.records import record
 
-#: So many failures of a cause are told each.
+#: So many messages of a cause are told each.
 _FEW: Final = 9
 #: Seconds for which one waits for others of its cause.
 _WAIT_S: Final = 1.0
 
 
+@record(kw_only=False)
+class Message:
+    """What is said of one input, by its name: of `kind` Error or Warning."""
+
+    kind: str
+    name: str
+    text: str
+
+    @property
+    def cause(self) -> tuple[str, str]:
+        """What messages of one cause have in common: all but their numbers."""
+        return self.kind, re.sub(r"\d[\d,.]*", "0", self.text)
+
+
 class Alike:
-    """Failures as they come, told by `say` in their order. Where a cause is told of as that of many, others of it are
+    """Messages as they come, told by `say` in their order. Where a cause is told of as that of many, others of it are
     only counted until the end."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
-        self._held: list[Report] = []
+        self._held: list[Message] = []
         self._since = 0.0
-        self._told: collections.Counter[str] = collections.Counter()
+        self._told: collections.Counter[tuple[str, str]] = collections.Counter()
 
-    def add(self, report: Report) -> None:
-        """Takes a failure."""
+    def add(self, message: Message) -> None:
+        """Takes a message."""
         if not self._held:
             self._since = self._clock()
-        self._held.append(report)
+        self._held.append(message)
 
     def pause(self) -> None:
         """Time has gone by: tells of those that have waited."""
@@ -39,30 +54,33 @@ class Alike:
 
     def tell(self, *, last: bool = False) -> None:
         """Tells of all that there are; of causes that are known to be those of many, at the `last`."""
-        counts = collections.Counter(map(_cause, self._held))
-        known = set() if last else {cause for cause in counts if self._told[cause] > _FEW}
-        untold = counts.keys() - known
+        groups: dict[tuple[str, str], list[Message]] = {}
+        for message in self._held:
+            groups.setdefault(message.cause, []).append(message)
+        known = set() if last else {cause for cause in groups if self._told[cause] > _FEW}
+        untold = groups.keys() - known
         held, self._held, self._since = self._held, [], self._clock()
-        for report in held:
-            cause = _cause(report)
+        for message in held:
+            cause = message.cause
             if cause in known:
-                self._held.append(report)
-            elif counts[cause] + self._told[cause] <= _FEW:
-                self._say(f"Error: {printable(report.error)}\n")
+                self._held.append(message)
+            elif len(groups[cause]) + self._told[cause] <= _FEW:
+                self._say(_line(message.kind, message.name, message.text))
             elif cause in untold:
-                self._say(f"Error: {printable(_summary(report, counts[cause], self._told[cause]))}\n")
+                self._say(_summary(groups[cause], self._told[cause]))
                 untold.remove(cause)
-        self._told.update({cause: count for cause, count in counts.items() if cause not in known})
+        self._told.update({cause: len(group) for cause, group in groups.items() if cause not in known})
 
 
-def _cause(report: Report) -> str:
-    """What is said of a failure beside its place."""
-    return report.error.removeprefix(f"{report.place}: ")
+def _line(kind: str, name: str, text: str) -> str:
+    return f"{kind}: {printable(f'{name}: {text}')}\n"
 
 
-def _summary(report: Report, count: int, listed: int) -> str:
-    """Many failures, the first of which is `report`, in one."""
-    if count == 1:
-        return report.error
-    others = f"{count - 1} {'more' if listed else 'others'}"
-    return f"{report.place or report.input} and {others}: {_cause(report)}"
+def _summary(messages: list[Message], listed: int) -> str:
+    """Many messages in one; where only their numbers differ, the first stands for all."""
+    first, count = messages[0], len(messages) - 1
+    name = first.name
+    if count:
+        differ = any(message.text != first.text for message in messages)
+        name += f" and {count} {'more' if listed else 'others'}{' (their numbers differ)' if differ else ''}"
+    return _line(first.kind, name, first.text)

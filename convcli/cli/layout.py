@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -17,6 +18,16 @@ CHECKED = "convcli.checked"
 _EXAMPLES = 4
 #: Characters that a text is not shortened below.
 _LEAST = 20
+
+
+class RepeatedError(click.UsageError):
+    """Two values of an option that takes one: which of them holds is not for us to say."""
+
+    def __init__(self, name: str, values: Sequence[object], ctx: click.Context) -> None:
+        self.parameters = [one for one in ctx.command.get_params(ctx) if one.name == name]
+        self.option = next(one for one in self.parameters if len(self.parameters) == 1 or not is_flag(one)).opts[0]
+        first, second = (value if isinstance(value, str) else "" for value in values)
+        super().__init__(f"{self.option} is '{first}' and '{second}' at once", ctx)
 
 
 class Brief(click.Command):
@@ -47,6 +58,9 @@ class Brief(click.Command):
             match(option, value, state)
 
         parser._match_long_opt = matched
+        for option in {*parser._long_opt.values(), *parser._short_opt.values()}:
+            if option.action in ("store", "store_const") and not isinstance(option.const, bool):
+                option.process = partial(_process_once, option, option.process, ctx)
         return parser
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -69,6 +83,15 @@ class Brief(click.Command):
 
         long = f"--{word}" in {option for parameter in self.get_params(ctx) for option in parameter.opts}
         return long or lookup(word, OPTIONS) is not None
+
+
+def _process_once(option: Any, process: Callable[[Any, Any], None], ctx: click.Context, value: Any, state: Any) -> None:
+    """Takes the value of an option; click would let the last of several win. Raises RepeatedError."""
+    before = [state.opts[option.dest]] if option.dest in state.opts else []
+    process(value, state)
+    values = [*before, state.opts[option.dest]]
+    if values[0] != values[-1]:
+        raise RepeatedError(option.dest, values, ctx)
 
 
 def _is_bundle(letters: str, short: Mapping[str, click.Parameter]) -> bool:

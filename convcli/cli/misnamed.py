@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import click
 
 from convcli.cli import words
+from convcli.cli.layout import RepeatedError, is_flag
 from convcli.cli.misplaced import Step, with_kernel
 from convcli.cli.options import OVERRIDES
 from convcli.cli.problems import kernel_places
@@ -141,6 +142,17 @@ def value(line: list[str], error: click.BadParameter) -> Step | None:
                 return "numbers have no unit", [*line[:place], option, number, *rest]
             if error.param.default is None or not error.param.required:
                 return f"without {option} it is chosen", [*line[:place], *rest]
+    return None
+
+
+def repeated(line: list[str], error: RepeatedError) -> Step | None:
+    """A line without the first value of an option that has two."""
+    flags = {name: is_flag(one) for one in error.parameters for name in one.opts}
+    for place, argument in enumerate(line):
+        name = next((name for name in flags if argument.partition("=")[0] == name), argument[:2])
+        if name in flags:
+            has_value = argument == name and not flags[name]
+            return "it takes one", [*line[:place], *line[place + 1 + has_value :]]
     return None
 
 

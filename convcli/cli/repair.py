@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from convcli.cli import misnamed, words
+from convcli.cli.layout import RepeatedError
 from convcli.cli.misplaced import (
     extra,
     figure,
@@ -75,6 +76,8 @@ def _step(line: list[str], error: Exception, group: click.Group) -> tuple[str, l
     """Why a line is wrong, and the line with that put right."""
     if isinstance(error, StrayError):
         return _stray(line, error)
+    if isinstance(error, RepeatedError):
+        return misnamed.repeated(line, error)
     if isinstance(error, click.NoSuchOption):
         return misnamed.option(line, error, group)
     if isinstance(error, click.MissingParameter):

@@ -13,7 +13,7 @@ from convcli.batch import Report
 from convcli.errors import one_line, printable
 
 if TYPE_CHECKING:
-    from convcli.cli.alike import Alike
+    from convcli.cli.alike import Alike, Message
     from convcli.reports.progress import Bar, Plain, Share
 
 #: A clipped share below this is not worth a warning.
@@ -73,9 +73,9 @@ class Reporter:
         """Takes the report of the next input."""
         if self._share:
             self._share.close()
-        if self._alike and report.status == "failed":
-            self._alike.add(report)
-            return
+        if self._alike:
+            for message in self._messages(report):
+                self._alike.add(message)
         if self._display is None and self._alike is None:  # straight, so that a terminal is seen as one
             self._write(report, sys.stderr)
             return
@@ -85,6 +85,16 @@ class Reporter:
             if self._alike:
                 self._alike.tell()
             self._say(text.getvalue())
+
+    def _messages(self, report: Report) -> list[Message]:
+        """The error of an input, or its warnings where they are wanted."""
+        from convcli.cli.alike import Message
+
+        if report.status == "failed":
+            name = report.place or report.input
+            return [Message("Error", name, report.error.removeprefix(f"{name}: "))]
+        texts = () if self._quiet or report.status != "done" else _warnings(report)
+        return [Message("Warning", _name(report.input, "stdin"), text) for text in texts]
 
     def _say(self, text: str) -> None:
         """Writes whole lines."""
@@ -99,10 +109,12 @@ class Reporter:
 
             write_json(report.as_dict(), stream, indent=None)
         elif report.status == "failed":
-            stream.write(f"Error: {printable(report.error)}\n")
+            if not self._alike:
+                stream.write(f"Error: {printable(report.error)}\n")
         elif report.status == "done":
             if not self._quiet:
-                _write_warnings(report, stream)
+                for text in () if self._alike else _warnings(report):
+                    stream.write(f"Warning: {_name(report.input, 'stdin')}: {printable(text)}\n")
                 self._count_clipped(report)
                 if self._single and self._worst:
                     _write_clipping(self._worst, 1, 1, stream)
@@ -186,16 +198,13 @@ def _write_line(report: Report, stream: TextIO) -> None:
     stream.write(f"{_names(report)}  {sizes}  {_times(report)}\n")
 
 
-def _write_warnings(report: Report, stream: TextIO) -> None:
+def _warnings(report: Report) -> list[str]:
     """What a user should know of a result beside clipping: samples that were no numbers, frames left out."""
-    name = _name(report.input, "stdin")
-    if report.nonfinite:
-        fact = "are NaN or infinite"
-        if not report.dtype_out.startswith("float"):
-            fact = "were NaN or infinite, which integers can't keep"
-        stream.write(f"Warning: {name}: {report.nonfinite} samples of the result {fact}\n")
-    for note in report.notes:
-        stream.write(f"Warning: {name}: {printable(note)}\n")
+    fact = "are NaN or infinite"
+    if not report.dtype_out.startswith("float"):
+        fact = "were NaN or infinite, which integers can't keep"
+    counted = [f"{report.nonfinite} samples of the result {fact}"] if report.nonfinite else []
+    return [*counted, *report.notes]
 
 
 def _write_clipping(worst: Report, count: int, total: int, stream: TextIO) -> None:

@@ -12,16 +12,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from convcli.batch import Report
-from convcli.cli.alike import Alike
+from convcli.cli.alike import Alike, Message
 from convcli.reports.progress import Share
 from tests.support import command, environment, noise, run, save
 
 
-def failure(name: str, fact: str) -> Report:
-    return Report(input=name, output="", status="failed", error=f"{name}: {fact}", place=name)
+def failure(name: str, fact: str) -> Message:
+    return Message("Error", name, fact)
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
@@ -43,6 +43,23 @@ def test_many_outputs_that_exist_are_one_line(here: Path, jobs: str) -> None:
         (f"out/{name}", f"out/{name}: it exists already") for name in names
     ]
     assert run(*arguments, "--skip-existing").code == 0
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_many_warnings_of_one_cause_are_one_line(here: Path, jobs: str) -> None:
+    """Samples of 12 bits in 16 come out dark: of each picture with its own greatest sample."""
+    for number in range(30):
+        save(Path(f"{number:02}.png"), np.full((4, 5), 4000 + 100 * number, np.uint16))
+    arguments = ["apply", ".", "-k", "box", "-o", "out/", "--depth", "8", "-j", jobs]
+    (warning,) = run(*arguments).err.splitlines()
+    assert warning.startswith(
+        "Warning: ./00.png and 29 others (their numbers differ): its greatest sample is 16 of 255"
+    )
+    assert run(*arguments, "--overwrite", "-q").err == ""
+    lines = [json.loads(line) for line in run(*arguments, "--overwrite", "--json").err.splitlines()]
+    assert len(lines) == 30 and all("greatest sample" in line["notes"][0] for line in lines)
+    few = run("apply", "00.png", "01.png", "-k", "box", "-o", "few/", "--depth", "8", "-j", jobs).err.splitlines()
+    assert [line[: len("Warning: 00.png: its")] for line in few] == ["Warning: 00.png: its", "Warning: 01.png: its"]
 
 
 def test_a_missing_library_is_told_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,14 @@ GUESSES = {
     "usage": "--help",
     "help aply": "help apply",
     "compare --in 3 --out 128": "compare --in-channels 3 --out-channels 128",
+    # two values of an option that takes one
+    "apply a.jpg -k sharpen -o b.png -o d.png": "apply a.jpg -k sharpen -o d.png",
+    "apply a.jpg -k sharpen --output=b.png -od.png": "apply a.jpg -k sharpen -od.png",
+    "apply a.jpg -k sharpen -j 2 -o b.png --jobs 4": "apply a.jpg -k sharpen -o b.png --jobs 4",
+    "apply a.jpg -k sharpen --border zero --border wrap -o b.png": "apply a.jpg -k sharpen --border wrap -o b.png",
+    "draw field a.jpg -k box --at 2,3 --at 4,5 -o f.svg": "draw field a.jpg -k box --at 4,5 -o f.svg",
+    "list --json --format csv": "list --format csv",
+    "compare --size 64 --size=32": "compare --size=32",
     # kernels
     "apply a.jpg -k upsample-3x -o b.png": "apply a.jpg -k upsample-bilinear-2x:stride=3 -o b.png",
     "apply a.jpg -k sharpen --strength 50% -o b.jpg": "apply a.jpg -k sharpen --amount 50% -o b.jpg",
