@@ -47,7 +47,7 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--no-run", action="store_true", help="measure nothing, report what is in the --json file")
     add("--markdown", metavar="FILE", type=Path, help="write the report to FILE, not to stdout")
     add("--svg", metavar="FILE", type=Path, help="draw the ratios")
-    add("--readme", action="store_true", help="rewrite the table in docs/speed.md, its chart and RESULTS.md")
+    add("--readme", action="store_true", help="rewrite the results and what docs/speed.md says of them")
     given = parser.parse_args(arguments)
     if given.no_run and not given.json:
         parser.error("--no-run reports what --json FILE holds")
@@ -80,7 +80,7 @@ def chosen(given: argparse.Namespace) -> list[Scenario]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 1 where a comparison of ours broke."""
     given = options(arguments)
-    if given.as_avx2 and not machine.AS_AVX2.items() <= os.environ.items():
+    if given.as_avx2 and not machine.as_avx2():
         # Libraries look at their environment when they are loaded, and these are.
         words = [sys.executable, "-m", "benchmarks", *(sys.argv[1:] if arguments is None else arguments)]
         os.execve(words[0], words, {**os.environ, **machine.AS_AVX2})
@@ -124,7 +124,8 @@ def measured(scenarios: Sequence[Scenario], given: argparse.Namespace) -> Run:
     facts = {
         "Machine": machine.machine(),
         "Versions": machine.versions(),
-        "Floors": floors.shown(rates),
+        "Instructions": machine.held(),
+        "Floors": floors.described(rates, floors.banks()),
     }
     piece = machine.piece(before, machine.Moment.now())
     print(machine.shown([piece]), file=sys.stderr)

@@ -111,12 +111,12 @@ class Layer:
             op="ConvTranspose" if self.transposed else "Conv", constants=[self.weights()], attributes=attributes
         )
 
-    def torch(self, x: Array) -> peers.Run | str:
+    def call(self, bias: Array | None = None) -> peers.Call:
         name = f"conv_transpose{len(self.size)}d" if self.transposed else f"conv{len(self.size)}d"
-        return peers.torch_run(
-            name, x, self.weights(), padding=self.padding, stride=self.stride, dilation=self.dilation,
-            groups=self.groups,
-        )  # fmt: skip
+        options = {
+            "padding": self.padding, "stride": self.stride, "dilation": self.dilation, "groups": self.groups,
+        }  # fmt: skip
+        return peers.Call(function=name, weights=self.weights(), bias=bias, options=options)
 
     @property
     def flops(self) -> float:
@@ -147,7 +147,8 @@ def layer(one: Layer, *, others: Others | None = None, dnn: bool = False) -> Mad
         run = ours(one.fields(), x, one.layout)
     file = peers.model([one.node()], [planes[None]])
     runs: dict[str, Callable[[], object] | str] = {
-        US: run, "onnxruntime": peers.onnx_run(file, [planes[None]]), "torch": one.torch(planes[None])
+        US: run, "onnxruntime": peers.onnx_run(file, [planes[None]]),
+        "torch": peers.torch_run([one.call()], planes[None]),
     }  # fmt: skip
     runs |= {"cv2.dnn": peers.dnn_run(file, planes[None])} if dnn else {}
     runs |= others(planes[0]) if others else {}
@@ -223,14 +224,14 @@ def warp(name: str, height: int, width: int, channels: int, dtype: str) -> Made:
 
 
 def chain(layers: Sequence[Layer]) -> Made:
-    """A network of layers with biases, and relu between them, beside one model of onnxruntime's.
+    """A network of layers with biases, and relu between them, beside one model of the others'.
 
     Errors of the layers add up: results may be ten times as far apart as those of one.
     """
     planes = noise(layers[0].inputs, *layers[0].size)
     last = layers[0].last
     x = np.ascontiguousarray(np.moveaxis(planes, 0, -1)) if last else planes
-    items, nodes = [], []
+    items, nodes, calls = [], [], []
     for one in layers:
         kind = "transposed" if one.transposed else "depthwise" if one.groups > 1 else "dense"
         bias = weights(one.outputs)
@@ -240,6 +241,7 @@ def chain(layers: Sequence[Layer]) -> Made:
             "activation": "relu",
         })  # fmt: skip
         node = one.node()
+        calls.append(one.call(bias))
         nodes += [replace(node, constants=[*node.constants, bias]), peers.Node(op="Relu")]
     items[-1]["activation"] = "none"
     height, width = layers[0].size
@@ -250,7 +252,8 @@ def chain(layers: Sequence[Layer]) -> Made:
 
     file = peers.model(nodes[:-1], [planes[None]])
     runs: dict[str, Callable[[], object] | str] = {
-        US: run, "onnxruntime": peers.onnx_run(file, [planes[None]]), "cv2.dnn": peers.dnn_run(file, planes[None])
+        US: run, "onnxruntime": peers.onnx_run(file, [planes[None]]), "cv2.dnn": peers.dnn_run(file, planes[None]),
+        "torch": peers.torch_run(calls, planes[None]),
     }  # fmt: skip
     flops = sum(one.flops for one in layers)
     return made(runs, x, largest=10 * float(np.abs(run()).max()), flops=flops, planes=not last)

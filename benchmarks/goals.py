@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from benchmarks import machine
 from benchmarks.model import US, Figures, Goal, Row, Run, Spread
 
 
@@ -122,21 +123,30 @@ class Loss:
     missed: bool
 
 
+def beside_torch(goal: Goal) -> tuple[Goal, ...]:
+    """On a run without AVX-512, which onnxruntime keeps: the goal against torch alone, which does without it, too."""
+    return (replace(goal, what=f"AVX2: {goal.what}", against=("torch",)),) if machine.as_avx2() else ()
+
+
 #: Sections whose ratios are not to others: the planner's is to the best that can be forced.
 _OWN = ("planner",)
 
 
-def losses(run: Run) -> tuple[list[Loss], int]:
-    """All rows with a ratio above 1.0, the worst first, and the number of rows that have a ratio at all."""
-    found, counted = [], 0
+def losses(run: Run, *, without: Sequence[str] = ()) -> tuple[list[Loss], list[Row]]:
+    """All rows with a ratio above 1.0, the worst first, and the rows that have a ratio at all.
+
+    Whoever is named in `without` is passed over.
+    """
+    slower: list[Loss] = []
+    counted: list[Row] = []
     for row in run.rows:
-        name = None if row.section in _OWN else strongest(row, row.figures)
+        name = None if row.section in _OWN else strongest(row, row.figures.keys() - set(without))
         if name is None:
             continue
-        counted += 1
+        counted.append(row)
         ratio = row.figures[name].ratio
         assert ratio is not None
         if ratio.median > 1:
             missed = any((one := reached(goal, row)) and not one.met for goal in row.goals)
-            found.append(Loss(row=row, name=name, ratio=ratio, missed=missed))
-    return sorted(found, key=lambda loss: -loss.ratio.median), counted
+            slower.append(Loss(row=row, name=name, ratio=ratio, missed=missed))
+    return sorted(slower, key=lambda loss: -loss.ratio.median), counted

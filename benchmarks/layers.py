@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks import functions, machine, peers
 from benchmarks.functions import Layer, noise
+from benchmarks.goals import beside_torch
 from benchmarks.images import SIZES, described
 from benchmarks.model import US, Array, Goal, Made, Scenario
 
@@ -252,7 +253,8 @@ def _volume(taps: int, size: tuple[int, int, int]) -> Made:
 def _case(
     section: str, name: str, conditions: str, made: Callable[[], Made], goals: tuple[Goal, ...], *, quick: bool = False
 ) -> Scenario:
+    beside = tuple(each for goal in goals if "torch" in goal.against for each in beside_torch(goal))
     return Scenario(
-        section=section, name=name, conditions=conditions, make=lambda shop: made(), goals=goals, quick=quick,
-        rounds=9, patience=0.8,
+        section=section, name=name, conditions=conditions, make=lambda shop: made(), goals=(*goals, *beside),
+        quick=quick, rounds=9, patience=0.8,
     )  # fmt: skip

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import cv2
+
 from benchmarks import programs
 from benchmarks.launch import ROOT
 from benchmarks.model import Piece
-from benchmarks.peers import threads
+from benchmarks.peers import installed, threads
+from convcli.engine import blas
 
 LIBRARIES = ("opencv-python", "numpy", "scipy", "onnxruntime", "onnx", "torch")
 #: The share of the machine that other programs may take before a run is called disturbed.
@@ -39,8 +42,7 @@ def _processor() -> str:
         model = next(
             (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), model
         )
-    text = " with ".join(filter(None, [model, instructions()]))
-    return text + (" (AVX-512 switched off)" if AS_AVX2.items() <= os.environ.items() else "")
+    return " with ".join(filter(None, [model, instructions()])) + SWITCHED_OFF * as_avx2()
 
 
 @cache
@@ -58,18 +60,41 @@ def wide() -> bool:
     return instructions() == "AVX-512"
 
 
-#: What makes libraries take a processor with AVX-512 for one without: OpenBLAS, OpenCV, numpy.
+#: What makes libraries take a processor with AVX-512 for one without: OpenBLAS, OpenCV, numpy, and torch with oneDNN
+#: and MKL in it. onnxruntime asks the processor itself.
 AS_AVX2 = {
     "OPENBLAS_CORETYPE": "Haswell",
-    "OPENCV_CPU_DISABLE": "AVX512_SKX",
+    "OPENCV_CPU_DISABLE": "AVX512-SKX",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
 }
+#: What the line of a machine says of such a run, and who has no switch.
+SWITCHED_OFF = " (AVX-512 switched off)"
+UNHELD = ("onnxruntime",)
+#: OpenCV's number for the instructions of Skylake-X, which its Python module has no name for.
+_CV_CPU_AVX512_SKX = 256
+
+
+def as_avx2() -> bool:
+    """Whether AVX-512 is switched off for this run."""
+    return AS_AVX2.items() <= os.environ.items()
+
+
+def held() -> str:
+    """Whose instructions each library takes, as it says itself."""
+    cores = {"numpy": instructions() or "others", "OpenBLAS": blas.core() or "not there"}
+    cores["OpenCV"] = "AVX-512" if cv2.checkHardwareSupport(_CV_CPU_AVX512_SKX) else "no AVX-512"
+    if installed("torch"):
+        cores["torch"] = str(importlib.import_module("torch").backends.cpu.get_cpu_capability())
+    text = ", ".join(f"{name} {core}" for name, core in cores.items())
+    return f"{text}; onnxruntime has no switch and does not say: its figure among the floors does"
 
 
 def versions() -> str:
     """Ours, Python's and everybody else's; who isn't installed is named as well."""
     from convcli import __version__
-    from convcli.engine import blas
 
     found = {"convcli": __version__, "Python": platform.python_version()}
     for name in LIBRARIES:
@@ -77,8 +102,6 @@ def versions() -> str:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
-    # Of half the speed where OPENBLAS_CORETYPE has it take those of an older processor.
-    found["numpy"] += f" (OpenBLAS's kernels for {core})" if (core := blas.core()) else ""
     found |= programs.versions()
     return ", ".join(f"{name} {version}".strip() for name, version in found.items())
 

@@ -16,12 +16,14 @@ import numpy as np
 
 from benchmarks import functions, peers
 from benchmarks.functions import Layer, noise
+from benchmarks.goals import beside_torch
 from benchmarks.model import US, Array, Contender, Goal, Made, Scenario, Workshop
 from benchmarks.timing import function
 from convcli.filtering import Chain, filter_pixels
 from convcli.networks import runnable
 
 GOAL = Goal(what="real networks, CPU", against=("onnxruntime",), most=1.3, cpu=True)
+GOALS = (GOAL, *beside_torch(GOAL))
 #: One line of a network: outputs, taps, and what else `Layer` has.
 Line = tuple[int, int] | tuple[int, int, Mapping[str, int]]
 
@@ -97,7 +99,7 @@ def scenarios(folder: Path | None) -> Iterator[Scenario]:
             layout = "channels last" if last else "planes"
             layers = [replace(layer, last=last) for layer in one.layers()]
             yield Scenario(
-                section="networks", name=one.name, conditions=f"random weights, {extent}, {layout}", goals=(GOAL,),
+                section="networks", name=one.name, conditions=f"random weights, {extent}, {layout}", goals=GOALS,
                 make=partial(_sequence, layers), quick=one.quick and not last, rounds=9, patience=2,
             )  # fmt: skip
         if one.name in WHOLE:

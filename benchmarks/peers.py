@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import cv2
@@ -98,27 +98,48 @@ def dnn_run(file: bytes | None, x: Array) -> Run | str:
     return run
 
 
-def torch_run(function: str, x: Array, weights: Array, **options: Any) -> Run | str:
-    """`torch.nn.functional`'s `function` in the faster of its layouts."""
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A function of `torch.nn.functional` by its name, with its arrays and other arguments."""
+
+    function: str
+    weights: Array
+    bias: Array | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def torch_run(calls: Sequence[Call], x: Array) -> Run | str:
+    """Calls one after the other, with relu between them, in the faster of torch's layouts."""
     if not installed("torch"):
         return ABSENT
     import torch
 
     torch.set_num_threads(threads())
-    tensors = torch.from_numpy(x), torch.from_numpy(weights)
-    layouts = [tensors]
-    if x.ndim == 4:
-        layouts.append(tuple(tensor.contiguous(memory_format=torch.channels_last) for tensor in tensors))
-    call = getattr(torch.nn.functional, function)
+    functional = torch.nn.functional
 
-    def run_of(supplied: Any, w: Any) -> Run:
+    def run_of(layout: Any) -> Run:
+        first = torch.from_numpy(x).contiguous(memory_format=layout)
+        steps = [
+            partial(
+                getattr(functional, call.function),
+                weight=torch.from_numpy(call.weights).contiguous(memory_format=layout),
+                bias=None if call.bias is None else torch.from_numpy(call.bias),
+                **call.options,
+            )
+            for call in calls
+        ]
+
         def run() -> Any:
             with torch.inference_mode():
-                return call(supplied, w, **options)
+                y = steps[0](first)
+                for step in steps[1:]:
+                    y = step(functional.relu(y, inplace=True))
+                return y
 
         return run
 
-    runs = [run_of(*pair) for pair in layouts]
+    layouts = [torch.contiguous_format, *([torch.channels_last] if x.ndim == 4 else [])]
+    runs = [run_of(layout) for layout in layouts]
     return min(runs, key=_seconds) if len(runs) > 1 else runs[0]
 
 

@@ -1,19 +1,20 @@
-"""The part of docs/speed.md that a run writes: between two comments, nothing else is touched."""
+"""The parts of docs/speed.md that runs write: each between two comments, nothing else is touched."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import chart, report
+from benchmarks import chart, machine, report
 from benchmarks.model import US, Row, Run
 
-START, END = "<!-- benchmarks: start -->", "<!-- benchmarks: end -->"
-#: The page that tells of a run, and the full report of it.
+#: Between which comments a run writes, and one without AVX-512 on a processor that has it.
+MARKS = ("<!-- benchmarks: start -->", "<!-- benchmarks: end -->")
+AVX2_MARKS = ("<!-- benchmarks as AVX2: start -->", "<!-- benchmarks as AVX2: end -->")
+#: The page that tells of both, and the full reports of them.
 PAGE = "docs/speed.md"
 RESULTS = "benchmarks/RESULTS.md"
-#: That of a machine with AVX-512, where the run was on one without.
-EARLIER = "benchmarks/RESULTS-AVX-512.md"
+AVX2_RESULTS = "benchmarks/RESULTS-AVX2.md"
 #: Columns of the table, and the contenders of which each shows the fastest.
 COLUMNS = {
     "convcli": (US,),
@@ -27,23 +28,34 @@ COLUMNS = {
 
 
 def written(text: str, run: Run) -> str:
-    """`text` with what stands between the marks replaced.
+    """`text` with what stands between the marks of such a run replaced.
 
     Raises ValueError where the marks aren't there, once each.
     """
-    if text.count(START) != 1 or text.count(END) != 1 or text.index(START) > text.index(END):
-        raise ValueError(f"no place for the table: it goes between {START} and {END}")
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}\n{section(run)}\n{END}{after}"
+    start, end = AVX2_MARKS if _as_avx2(run) else MARKS
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
+        raise ValueError(f"no place for the table: it goes between {start} and {end}")
+    before, _, rest = text.partition(start)
+    _, _, after = rest.partition(end)
+    return f"{before}{start}\n{paragraph(run) if _as_avx2(run) else section(run)}\n{end}{after}"
 
 
 def rewrite(folder: Path, run: Run) -> None:
-    """Rewrites the page of the project in `folder`, the report and the chart that it refers to."""
+    """Rewrites the page of the project in `folder`, and the report and chart that it refers to."""
     path = folder / PAGE
     path.write_text(written(path.read_text(encoding="utf-8"), run), encoding="utf-8")
-    (folder / RESULTS).write_text(report.whole(run), encoding="utf-8")
-    (folder / "benchmarks" / "ratios.svg").write_text(chart.drawn(run), encoding="utf-8")
+    (folder / (AVX2_RESULTS if _as_avx2(run) else RESULTS)).write_text(report.whole(run), encoding="utf-8")
+    if not _as_avx2(run):
+        (folder / "benchmarks" / "ratios.svg").write_text(chart.drawn(run), encoding="utf-8")
+
+
+def _as_avx2(run: Run) -> bool:
+    return machine.SWITCHED_OFF in run.facts["Machine"]
+
+
+def paragraph(run: Run) -> str:
+    """In how many rows others are faster without AVX-512."""
+    return f"As a processor with AVX2 alone: {report.counts(run)} [All figures](../{AVX2_RESULTS})."
 
 
 def section(run: Run) -> str:
@@ -56,8 +68,6 @@ def section(run: Run) -> str:
         parts.append(seconds(rows))
     parts.append(f"[All figures](../{RESULTS}).")
     parts.append(f"### Where others are faster\n\n{report.slower(run)}\n\n### Measured on")
-    if "AVX-512" not in run.facts["Machine"]:
-        parts.append(f"On a processor with AVX-512 ratios are others: [an earlier run](../{EARLIER}).")
     parts.append("<br>\n".join(f"{name}: {value}" for name, value in report.shown_facts(run).items()))
     return "\n\n".join(parts)
 

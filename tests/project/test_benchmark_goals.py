@@ -67,7 +67,7 @@ def test_every_row_above_one_comes_first_the_worst_leading() -> None:
     assert [(loss.row.name, loss.ratio.median, loss.missed) for loss in actual] == [
         ("z", 7, False), ("x", 1.4, True), ("x", 1.1, False)
     ]  # fmt: skip
-    assert counted == 4
+    assert len(counted) == 4
     text = report.whole(run_of(*rows))
     assert text.index("Where others are faster") < text.index("## Goals")
     assert "| Whole commands: x | 2 of 2 | a **1.40** (2 MP PNG), 1.10 (12 MP PNG) |" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -128,17 +129,29 @@ def test_the_chart_is_svg_with_a_dot_for_each_that_counts() -> None:
     assert any(element.text == "12 MP PNG, a < b" for element in root.iter("{http://www.w3.org/2000/svg}text"))
 
 
-def test_only_what_is_between_the_marks_is_rewritten() -> None:
-    text = f"before\n{readme.START}\nold\n{readme.END}\nafter\n"
-    run = run_of(row("x", vips=figures(0.5)))
-    new = readme.written(text, run)
+@pytest.mark.parametrize("switched", ["", machine.SWITCHED_OFF], ids=["as it is", "as AVX2"])
+def test_only_what_is_between_the_marks_is_rewritten(switched: str, tmp_path: Path) -> None:
+    """A run without AVX-512 has marks and a report of its own, and leaves those of the processor as they are."""
+    start, end = readme.AVX2_MARKS if switched else readme.MARKS
+    path = tmp_path / readme.PAGE
+    path.parent.mkdir()
+    (tmp_path / readme.RESULTS).parent.mkdir()
+    path.write_text(f"before\n{start}\nearlier figures\n{end}\nafter\n", encoding="utf-8")
+    run = run_of(row("x", vips=figures(0.5)), replace(row("y", onnxruntime=figures(1.5)), section="layers"))
+    run = replace(run, facts={**run.facts, "Machine": f"a processor{switched}"})
+    readme.rewrite(tmp_path, run)
+    new = path.read_text(encoding="utf-8")
     assert new.startswith("before\n")
     assert new.endswith("\nafter\n")
-    assert "old" not in new
+    assert "earlier figures" not in new
+    assert "In 1 of 2 rows" in new and "Whole commands 0 of 1, Layers, lines and volumes 1 of 1" in new
+    assert ("Without onnxruntime, which keeps AVX-512, it is 0 of 1." in new) == bool(switched)
     assert readme.written(new, run) == new
+    reports = {file.name for file in (tmp_path / "benchmarks").iterdir()}
+    assert reports == ({"RESULTS-AVX2.md"} if switched else {"RESULTS.md", "ratios.svg"})
     with pytest.raises(ValueError, match="no place"):
         readme.written("nothing", run)
-    assert (ROOT / readme.PAGE).read_text(encoding="utf-8").count(readme.START) == 1
+    assert (ROOT / readme.PAGE).read_text(encoding="utf-8").count(start) == 1
 
 
 def test_arrays_are_held_to_the_bounds_of_the_project() -> None:
@@ -203,6 +216,19 @@ def test_the_shapes_of_networks_follow_from_their_layers() -> None:
 def test_the_processor_is_named_by_what_numpy_uses_of_it() -> None:
     assert machine.instructions() in machine.machine()
     assert machine.wide() == (machine.instructions() == "AVX-512")
+
+
+def test_without_avx512_no_library_takes_it_but_onnxruntime() -> None:
+    """A variable that a library does not know leaves it as it is, without a word that is heard."""
+    code = "from benchmarks import machine; print(machine.as_avx2(), machine.wide(), machine.held())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **machine.AS_AVX2}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    held, _, unheld = done.stdout.partition(";")
+    assert held.startswith("True False numpy AVX2, OpenBLAS Haswell, OpenCV no AVX-512")
+    assert "AVX512" not in held and unheld.startswith(" onnxruntime")
+    assert "unknown" not in done.stderr
 
 
 def test_comparisons_have_titles_of_their_own_and_contenders_that_goals_name() -> None:
