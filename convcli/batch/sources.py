@@ -226,17 +226,17 @@ class ArrayFile:
     format_in = "npy"
     frames_in = frames_out = 1
     frames_left = 0
-    notes: tuple[str, ...] = ()
 
     def __init__(
         self, data: bytes, chain: Chain, layout: str | None, options: Mapping[str, Any], *, place: str
     ) -> None:
         """Raises ImageError for what holds no array, UsageError or ShapeError where layout or kernel don't fit."""
-        from convcli.ops.layouts import Layout
+        from convcli.ops.layouts import Layout, doubt
 
         self._array = npy.read_npy(data, place=place)
-        bank = chain.kernels[0].channels
-        self._layout = Layout.of(self._array, layout, bank[0] if bank else None)
+        expected = (chain.kernels[0].channels or (None,))[0]
+        self._layout = Layout.of(self._array, layout, expected)
+        self.notes = tuple(filter(None, [doubt(self._array.shape, expected)])) if layout is None else ()
         self._x = self._layout.canonical(self._array)
         outline = Outline(shape=self._x.shape, dtype=self._x.dtype, axes=self._layout.spatial)
         self.pictures = [Picture(outline, chain)]

@@ -17,7 +17,7 @@ from convcli.cli.batch_options import batch_options, course
 from convcli.cli.effect_options import effect, effect_options
 from convcli.cli.input_options import input_options, selection
 from convcli.cli.kernel_options import check_kernels, kernel_options, read_kernels
-from convcli.cli.options import GroupedCommand, headed, together
+from convcli.cli.options import GroupedCommand, Output, headed, together
 from convcli.cli.picture_options import picture_options, picture_settings
 from convcli.errors import UsageError
 
@@ -37,7 +37,7 @@ def _wanted(ctx: click.Context, option: click.Parameter, value: str | None) -> s
 _option = headed("Output")
 output_options = together(
     _option(
-        "-o", "--output", metavar="OUTPUT", callback=_wanted,
+        "-o", "--output", type=Output(), metavar="OUTPUT", callback=_wanted,
         help=f"A file, a folder/, - for stdout, or a template of {', '.join(f'{{{f}}}' for f in FIELDS)}.",
     ),
     _option(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from convcli.cli.layout import Command
-from convcli.cli.options import FORMATS, Positive, algorithm
+from convcli.cli.options import FORMATS, Output, Positive, algorithm
 from convcli.networks.swaps import TARGETS
 
 if TYPE_CHECKING:
@@ -53,8 +53,16 @@ OFTEN = ("size", "in-channels", "out-channels", "time", "image", "as", "sort", "
     help="How the report is written; by default a table, or what the ending of --output says.",
 )  # fmt: skip
 @click.option("--json", "format_", flag_value="json", help="The same as --format json.")
-@click.option("-o", "--output", metavar="FILE", help="Write the report to a file: .json, .csv, .md or .txt.")
-@click.option("--draw", "drawing", metavar="FILE", help="Draw the rows: bars, with --time dots; .svg .png .webp ...")
+@click.option(
+    "-o", "--output", type=Output(), metavar="FILE", help="Write the report to a file: .json, .csv, .md or .txt."
+)
+@click.option(
+    "--draw",
+    "drawing",
+    type=Output(),
+    metavar="FILE",
+    help="Draw the rows: bars, with --time dots; .svg .png .webp ...",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the files of --output and --draw.")
 def command(
     timed: bool, budget: float, format_: str | None, output: str | None, drawing: str | None, **options: Any

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convcli.cli.layout import Command
-from convcli.cli.options import report_format
+from convcli.cli.options import Output, report_format
 from convcli.errors import ConvcliError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @click.argument("second", metavar="B")
 @click.option("-t", "--tolerance", default="0", metavar="N", help="Samples may differ by N, or by N% of white.")
 @click.option("--per-channel", is_flag=True, help="A row for each channel of pictures, too.")
-@click.option("-o", "--output", metavar="FILE", help="Draw the differences, the largest white: diff.png.")
+@click.option(
+    "-o", "--output", type=Output(), metavar="FILE", help="Draw the differences, the largest white: diff.png."
+)
 @click.option("--overwrite", is_flag=True, help="Replace the file of --output.")
 @click.option("--max-pixels", type=click.IntRange(min=1), metavar="N", help="Refuse larger pictures; 2^30 by default.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the exit code: 0 alike, 1 different, 2 not to be compared.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convcli.cli.layout import Group
-from convcli.cli.options import Positive, headed, together
+from convcli.cli.options import Output, Positive, headed, together
 from convcli.cli.problems import check_destination
 from convcli.errors import UsageError
 from convcli.loading import load_numpy
@@ -42,7 +42,7 @@ moving_options = together(
 )
 output_options = together(
     _drawing_option(
-        "-o", "--output", metavar="FILE",
+        "-o", "--output", type=Output(), metavar="FILE",
         help="A file (.svg .gif .png .webp .avif .jpg), - for stdout, or 'f/{frame}.png': a file for each step.",
     ),
     _drawing_option("--format", "format_", type=click.Choice(FORMATS), help="Format of what goes to stdout."),

@@ -10,7 +10,7 @@ import click
 from convcli.cli import words
 from convcli.cli.layout import RepeatedError, is_flag
 from convcli.cli.misplaced import Step, with_kernel
-from convcli.cli.options import OVERRIDES
+from convcli.cli.options import OVERRIDES, Output
 from convcli.cli.problems import kernel_places
 from convcli.errors import closest
 from convcli.spec.fillings import field, filled
@@ -134,6 +134,9 @@ def value(line: list[str], error: click.BadParameter) -> Step | None:
         if option in error.param.opts:
             rest = line[place + 1 if equals else place + 2 :]
             text = text if equals else "".join(line[place + 1 : place + 2])
+            if isinstance(error.param.type, Output):
+                words = Output.without_prefix(text)
+                return f"that is {' '.join(words)}", [*line[:place], option, *words, *rest]
             if choices:
                 near = _choice(text, choices)
                 return (f"did you mean {near}?", [*line[:place], option, near, *rest]) if near else None

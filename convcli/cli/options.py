@@ -12,6 +12,7 @@ Options that belong together and to one command are one decorator, `together`: `
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -38,6 +39,31 @@ class Positive(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number above 0", param, ctx)
         return number
+
+
+class Output(click.ParamType[str]):
+    """A file's name, before which no format stands as ImageMagick has it: `png:out.png` would be the file's name."""
+
+    name = "file"
+    _FORMATS = "png|jpe?g|tiff?|webp|avif|gif|bmp|p[bgpn]m|pfm|jp2|svg|npy|csv|json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if prefixed := re.match(f"({self._FORMATS})\\d*:", value, re.IGNORECASE):
+            self.fail(f"the ending of a file's name says its format, not '{prefixed[0]}' before it", param, ctx)
+        return str(value)
+
+    @classmethod
+    def without_prefix(cls, value: str) -> list[str]:
+        """The words of a command line for an output with a format before it.
+
+        >>> Output.without_prefix("png:out.png"), Output.without_prefix("JPEG:out"), Output.without_prefix("png:-")
+        (['out.png'], ['out.jpeg'], ['-', '--format', 'png'])
+        """
+        prefix, _, rest = value.partition(":")
+        format = prefix.lower().rstrip("0123456789")
+        if rest == "-":
+            return ["-", "--format", format]
+        return [rest if "." in rest else f"{rest}.{format}"]
 
 
 class Grouped(click.Option):

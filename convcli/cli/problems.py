@@ -147,6 +147,9 @@ def near_file(name: str) -> str:
     whole, bracket, _ = name.partition("[")
     if bracket and os.path.lexists(whole):  # ImageMagick's photo.tif[0]
         return whole
+    prefix, _, rest = name.partition(":")
+    if rest and prefix.isalnum() and os.path.lexists(rest):  # and its png:photo
+        return rest
     folder, base = os.path.split(name)
     try:
         with os.scandir(folder or ".") as entries:

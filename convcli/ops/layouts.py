@@ -25,6 +25,8 @@ _OTHERS = str.maketrans("dhw", "zyx")
 _MANY = 5
 #: Bands that come first are so many times fewer than rows and columns.
 _SHORTER = 4
+#: And channels at the end are so many times fewer than rows or columns of most pictures.
+_FEWER = 2
 
 
 def default(shape: Sequence[int], expected: int | None = None) -> str:
@@ -49,6 +51,21 @@ def default(shape: Sequence[int], expected: int | None = None) -> str:
     others = " or ".join((axes, *(["zyx"] if len(shape) == 3 else [])))
     fact = f"an array of shape {tuple(shape)} looks like {like}; as {axes} it would have {shape[-1]} channels"
     raise UsageError(fact, hint=f"say layout='{like}' (--layout {like}), or {others} if it is that")
+
+
+def doubt(shape: Sequence[int], expected: int | None = None) -> str:
+    """What to say where the last axis of an array, channels by `default`, is about as long as an axis of space.
+
+    >>> doubt((40, 50, 60))
+    '60 channels of 40 x 50 samples: an array of shape (40, 50, 60) is read as yxc; --layout zyx makes it a volume'
+    >>> doubt((480, 640, 8)), doubt((7, 7, 512), expected=512), doubt((480, 640))
+    ('', '', '')
+    """
+    axes, sides = DEFAULTS.get(len(shape), ""), shape[:-1]
+    if "c" not in axes or shape[-1] in (expected, *range(_MANY)) or _FEWER * shape[-1] <= min(sides):
+        return ""
+    fact = f"{shape[-1]} channels of {' x '.join(map(str, sides))} samples: an array of shape {tuple(shape)}"
+    return f"{fact} is read as {axes}; --layout {'zyx makes it a volume' if len(shape) == 3 else f'{axes} says so'}"
 
 
 def letters(axes: str) -> str:

@@ -49,6 +49,13 @@ GUESSES = {
     "usage": "--help",
     "help aply": "help apply",
     "compare --in 3 --out 128": "compare --in-channels 3 --out-channels 128",
+    # formats before names, as ImageMagick has them
+    "apply a.jpg -k sharpen -o png:b.png": "apply a.jpg -k sharpen -o b.png",
+    "apply a.jpg -k sharpen --output=JPEG:b": "apply a.jpg -k sharpen --output b.jpeg",
+    "apply jpg:a.jpg -k sharpen -o PNG32:b.png": "apply a.jpg -k sharpen -o b.png",
+    "draw kernel sharpen -o png:b.png": "draw kernel sharpen -o b.png",
+    "draw kernel sharpen -o png:-": "draw kernel sharpen -o - --format png",
+    "compare --draw svg:c.svg": "compare --draw c.svg",
     # two values of an option that takes one
     "apply a.jpg -k sharpen -o b.png -o d.png": "apply a.jpg -k sharpen -o d.png",
     "apply a.jpg -k sharpen --output=b.png -od.png": "apply a.jpg -k sharpen -od.png",

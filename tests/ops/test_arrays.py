@@ -283,3 +283,26 @@ def test_chains_take_arrays_however_they_lie(shape: tuple[int, ...]) -> None:
         expected = convcli.apply(pixels, chain)
         for view in (planes, np.asfortranarray(pixels), pixels[::-1].copy()[::-1], np.repeat(pixels, 2, 1)[:, ::2]):
             np.testing.assert_allclose(convcli.apply(view, chain), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "shape, arguments, doubted",
+    [
+        ((40, 50, 60), [], True),
+        ((40, 50, 60), ["--layout", "yxc"], False),
+        ((40, 50, 60), ["--layout", "zyx"], False),
+        ((7, 7, 64), [], True),
+        ((60, 70, 8), [], False),
+        ((4, 5, 3), [], False),
+        ((9, 8), [], False),
+    ],
+)  # fmt: skip
+def test_channels_as_many_as_rows_are_told_of(
+    here: Path, shape: tuple[int, ...], arguments: list[str], doubted: bool
+) -> None:
+    """A volume would be filtered plane by plane along another axis, without a word; what is asked for is done."""
+    np.save("x.npy", np.ones(shape, np.float32))
+    result = run("apply", "x.npy", "-k", "box", "-o", "y.npy", *arguments)
+    expected = f"Warning: x.npy: {shape[-1]} channels of {shape[0]} x {shape[1]} samples: an array of shape {shape} "
+    assert result.code == 0
+    assert result.err == (f"{expected}is read as yxc; --layout zyx makes it a volume\n" if doubted else "")
