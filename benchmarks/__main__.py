@@ -48,14 +48,14 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--markdown", metavar="FILE", type=Path, help="write the report to FILE, not to stdout")
     add("--svg", metavar="FILE", type=Path, help="draw the ratios")
     add("--readme", action="store_true", help="rewrite the results and what docs/speed.md says of them")
-    given = parser.parse_args(arguments)
-    if given.no_run and not given.json:
+    settings = parser.parse_args(arguments)
+    if settings.no_run and not settings.json:
         parser.error("--no-run reports what --json FILE holds")
     try:
-        re.compile(given.only)
+        re.compile(settings.only)
     except re.error as error:
         parser.error(f"--only: {error}")
-    return given
+    return settings
 
 
 def every(*, quick: bool, huge: bool, folder: Path | None = None) -> list[Scenario]:
@@ -72,42 +72,42 @@ def every(*, quick: bool, huge: bool, folder: Path | None = None) -> list[Scenar
     ]
 
 
-def chosen(given: argparse.Namespace) -> list[Scenario]:
-    scenarios = every(quick=given.quick, huge=given.huge, folder=given.networks)
-    return [one for one in scenarios if re.search(given.only, one.title) and (one.quick or not given.quick)]
+def chosen(settings: argparse.Namespace) -> list[Scenario]:
+    scenarios = every(quick=settings.quick, huge=settings.huge, folder=settings.networks)
+    return [one for one in scenarios if re.search(settings.only, one.title) and (one.quick or not settings.quick)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0, or 1 where a comparison of ours broke."""
-    given = options(arguments)
-    if given.as_avx2 and not machine.as_avx2():
+    settings = options(arguments)
+    if settings.as_avx2 and not machine.as_avx2():
         # Libraries look at their environment when they are loaded, and these are.
         words = [sys.executable, "-m", "benchmarks", *(sys.argv[1:] if arguments is None else arguments)]
         os.execve(words[0], words, {**os.environ, **machine.AS_AVX2})
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    scenarios = [] if given.no_run else chosen(given)
-    if given.list:
+    scenarios = [] if settings.no_run else chosen(settings)
+    if settings.list:
         sys.stdout.write("".join(f"{one.title}\n" for one in scenarios))
         return 0
-    if not scenarios and not given.no_run:
-        print(f"Error: no comparison has {given.only!r} in its title; see --list", file=sys.stderr)
+    if not scenarios and not settings.no_run:
+        print(f"Error: no comparison has {settings.only!r} in its title; see --list", file=sys.stderr)
         return 2
-    run = measured(scenarios, given) if scenarios else None
-    if given.json:
-        run = kept(given.json, run)
+    run = measured(scenarios, settings) if scenarios else None
+    if settings.json:
+        run = stored(settings.json, run)
     assert run is not None
-    if given.markdown:
-        given.markdown.write_text(report.whole(run), encoding="utf-8")
-    elif not given.readme:
+    if settings.markdown:
+        settings.markdown.write_text(report.whole(run), encoding="utf-8")
+    elif not settings.readme:
         print(report.whole(run))
-    if given.svg:
-        given.svg.write_text(chart.drawn(run), encoding="utf-8")
-    if given.readme:
+    if settings.svg:
+        settings.svg.write_text(chart.drawn(run), encoding="utf-8")
+    if settings.readme:
         readme.rewrite(launch.ROOT, run)
     return 1 if any(one.figures[US].note.startswith("failed") for one in run.rows) else 0
 
 
-def measured(scenarios: Sequence[Scenario], given: argparse.Namespace) -> Run:
+def measured(scenarios: Sequence[Scenario], settings: argparse.Namespace) -> Run:
     """Measures one after the other, with progress on stderr; one of ours that fails is a row with a note."""
     before = machine.Moment.now()
     rates = floors.rates()
@@ -118,7 +118,7 @@ def measured(scenarios: Sequence[Scenario], given: argparse.Namespace) -> Run:
         try:
             for number, one in enumerate(scenarios, 1):
                 print(f"[{number}/{len(scenarios)}] {one.title}", file=sys.stderr, flush=True)
-                rows.append(attempt(one, shop, given.repeat, rates))
+                rows.append(attempt(one, shop, settings.repeat, rates))
         except KeyboardInterrupt:
             print("Stopped: only what was measured until now is reported.", file=sys.stderr)
     facts = {
@@ -128,14 +128,16 @@ def measured(scenarios: Sequence[Scenario], given: argparse.Namespace) -> Run:
         "Floors": floors.described(rates, floors.banks()),
     }
     piece = machine.piece(before, machine.Moment.now())
-    print(machine.shown([piece]), file=sys.stderr)
-    return Run(quick=given.quick, facts=facts, pieces=(piece,), rows=tuple(rows))
+    print(machine.circumstances([piece]), file=sys.stderr)
+    return Run(quick=settings.quick, facts=facts, pieces=(piece,), rows=tuple(rows))
 
 
 def attempt(one: Scenario, shop: Workshop, repeat: int, rates: dict[str, float]) -> Row:
     try:
-        made = one.make(shop)
-        return row(one, measure(one, made, rounds=repeat if repeat and one.rounds > 1 else one.rounds), made, rates)
+        contest = one.make(shop)
+        return row(
+            one, measure(one, contest, rounds=repeat if repeat and one.rounds > 1 else one.rounds), contest, rates
+        )
     except Exception as error:
         print(f"  failed: {error}", file=sys.stderr)
         figures = {US: Figures(note=f"failed: {said(error)}")}
@@ -150,7 +152,7 @@ def picture(folder: Path, size: float, kind: str) -> Path:
     return path
 
 
-def kept(path: Path, run: Run | None) -> Run:
+def stored(path: Path, run: Run | None) -> Run:
     """The figures of the file with those of `run`, which are kept there.
 
     Exits with a message where the file is of another machine, or quick and the run isn't.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from benchmarks import pictures
 from benchmarks.launch import ours
-from benchmarks.model import US, Array, Contender, Goal, Made, Scenario, Workshop
-from benchmarks.programs import SHARPEN, found
+from benchmarks.model import US, Array, Contender, Contest, Goal, Scenario, Workshop
+from benchmarks.programs import SHARPEN, executable
 
 #: Command-line peers, in the order of the report.
 PEERS = ("GraphicsMagick", "ImageMagick", "vips x2", "ffmpeg x2", "gmic x2")
@@ -25,14 +25,14 @@ def scenarios(*, quick: bool) -> Iterator[Scenario]:
 def _middling(quick: bool) -> Scenario:
     count = 20 if quick else 200
 
-    def make(shop: Workshop) -> Made:
+    def make(shop: Workshop) -> Contest:
         source = _sources(shop.folder, count, 0.5)
         contenders: dict[str, Contender | str] = {}
         for name, words in _commands(source, count).items():
             target = shop.folder / f"batch-{name.replace(' ', '-')}"
             target.mkdir(exist_ok=True)
             contenders[name] = words if isinstance(words, str) else _contender(shop, words(target), target, name)
-        return Made(contenders=contenders)
+        return Contest(contenders=contenders)
 
     return Scenario(
         section="batch", name=f"{count} JPEGs, sharpen", conditions="0.5 MP each", make=make,
@@ -49,7 +49,7 @@ def _small(quick: bool) -> Scenario:
     count = 100 if quick else 2000
     script = Path(__file__).with_name("plain_script.py")
 
-    def make(shop: Workshop) -> Made:
+    def make(shop: Workshop) -> Contest:
         source = _sources(shop.folder, count, 0.05)
         targets = {name: shop.folder / f"small-{name.replace(' ', '-')}" for name in (US, SCRIPT)}
         for target in targets.values():
@@ -73,7 +73,7 @@ def _small(quick: bool) -> Scenario:
             ],
             SCRIPT: ["sh", "-c", f"{calls[0]} & {calls[1]} && wait"],
         }
-        return Made(contenders={name: _contender(shop, call, targets[name], name) for name, call in words.items()})
+        return Contest(contenders={name: _contender(shop, call, targets[name], name) for name, call in words.items()})
 
     return Scenario(
         section="batch", name=f"{count:,} JPEGs, sharpen", conditions="0.05 MP each", make=make,
@@ -135,7 +135,7 @@ def _commands(source: Path, count: int) -> Commands:
     }  # fmt: skip
     for name in PEERS:
         executables, maker = makers[name]
-        at = found(executables)
+        at = executable(executables)
         commands[name] = maker(at) if at else "not installed"
     return commands
 

@@ -91,17 +91,17 @@ def _dots(row: Row) -> Iterator[tuple[str, Figures]]:
     """The contenders that are drawn, by the name they are drawn under: of those with one name the fastest."""
     actual: dict[str, tuple[float, Figures]] = {}
     for name, figures in row.figures.items():
-        displayed = _shown(name)
-        if name != US and figures.counts and figures.ratio and displayed in MARKS:
-            actual[displayed] = max(
-                actual.get(displayed, (0.0, figures)), (figures.ratio.median, figures), key=lambda one: one[0]
+        label = _label(name)
+        if name != US and figures.counts and figures.ratio and label in MARKS:
+            actual[label] = max(
+                actual.get(label, (0.0, figures)), (figures.ratio.median, figures), key=lambda one: one[0]
             )
-    yield from ((displayed, figures) for displayed, (_, figures) in actual.items())
+    yield from ((label, figures) for label, (_, figures) in actual.items())
 
 
-def _shown(name: str) -> str:
+def _label(name: str) -> str:
     """
-    >>> _shown("vips x2"), _shown("cv2.filter2D"), _shown("torch")
+    >>> _label("vips x2"), _label("cv2.filter2D"), _label("torch")
     ('vips', 'cv2', 'torch')
     """
     return "cv2" if name.startswith("cv2.") else AS.get(name, name)
@@ -142,7 +142,7 @@ def _bars(rows: Sequence[Row]) -> Mapping[tuple[float, str], None]:
     bars: dict[tuple[float, str], None] = {}
     for row in rows:
         for goal in row.goals:
-            mark = next((_shown(name) for name in goal.against if name in row.figures), "")
+            mark = next((_label(name) for name in goal.against if name in row.figures), "")
             if mark in MARKS and not goal.slack:
                 bars[goal.most, MARKS[mark][0]] = None
     return bars

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import pictures
 from benchmarks.launch import ours
-from benchmarks.model import US, Contender, Goal, Made, Scenario, Workshop
+from benchmarks.model import US, Contender, Contest, Goal, Scenario, Workshop
 from benchmarks.programs import ENLARGE, GAUSSIAN, PROGRAMS, REDUCE, SHARPEN, SWIRL, Task, dense, words
 
 #: Both ways of calling vips: as anybody would, and in whole numbers where it can.
@@ -79,7 +79,7 @@ def scenarios(*, huge: bool) -> Iterator[Scenario]:
 
 
 def _scenario(one: Command) -> Scenario:
-    def make(shop: Workshop) -> Made:
+    def make(shop: Workshop) -> Contest:
         source, task = shop.picture(one.size, one.kind), TASKS[one.task](shop.folder)
         ending = one.to or one.kind
         contenders: dict[str, Contender | str] = {US: convcli(shop, task.kernel, source, f"{US}.{ending}")}
@@ -94,7 +94,7 @@ def _scenario(one: Command) -> Scenario:
             if task.unlike and isinstance(contender, Contender):
                 contender = Contender(turn=contender.turn, output=contender.output)
             contenders[program.name] = contender
-        return Made(contenders=contenders, limit=(lambda: one.limit or 0) if one.limit else None)
+        return Contest(contenders=contenders, limit=(lambda: one.limit or 0) if one.limit else None)
 
     kinds = KINDS[one.kind] + (f" to {KINDS[one.to]}" if one.to else "")
     lossy = (one.to or one.kind) in ("jpg", "webp")
@@ -135,9 +135,9 @@ def starts(*, quick: bool) -> Iterator[Scenario]:
     """Starting, with nothing to do, beside Python that does nothing or imports what we need."""
     rounds = 11 if quick else 21
 
-    def asked(word: str, shop: Workshop) -> Made:
+    def asked(word: str, shop: Workshop) -> Contest:
         calls = {US: [*ours(), word], "python": [sys.executable, "-c", "pass"], "import click": _importing("click")}
-        return Made(contenders={name: Contender(turn=shop.command(call)) for name, call in calls.items()})
+        return Contest(contenders={name: Contender(turn=shop.command(call)) for name, call in calls.items()})
 
     for word, most in (("--help", 1.3), ("--version", 1.3), ("list", 3.0)):
         yield Scenario(
@@ -151,7 +151,7 @@ def starts(*, quick: bool) -> Iterator[Scenario]:
     )  # fmt: skip
 
 
-def _tiny(shop: Workshop) -> Made:
+def _tiny(shop: Workshop) -> Contest:
     source = shop.folder / "tiny.png"
     pictures.save(source, pictures.photograph(0.003))
     contenders: dict[str, Contender | str] = {US: convcli(shop, "sharpen", source, "tiny-out.png")}
@@ -161,7 +161,7 @@ def _tiny(shop: Workshop) -> Made:
         target = shop.folder / f"tiny-{program.name}.png"
         actual = words(program, SHARPEN, source, target)
         contenders[program.name] = actual if isinstance(actual, str) else of_command(shop, actual, target)
-    return Made(contenders=contenders)
+    return Contest(contenders=contenders)
 
 
 def _importing(module: str) -> list[str]:

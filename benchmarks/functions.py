@@ -12,21 +12,21 @@ import numpy as np
 
 import convcli
 from benchmarks import peers
-from benchmarks.model import US, Array, Contender, Made
+from benchmarks.model import US, Array, Contender, Contest
 from benchmarks.timing import function
 
 
 @lru_cache(maxsize=2)
 def noise(*shape: int, dtype: str = "float32") -> Array:
     """Noise in 0 .. 1, or over all of a whole number's range, the same for the same shape."""
-    found = np.random.default_rng(len(shape)).random(shape, dtype=np.float32)
-    return (found * np.iinfo(dtype).max).astype(dtype) if dtype.startswith("u") else found
+    samples = np.random.default_rng(len(shape)).random(shape, dtype=np.float32)
+    return (samples * np.iinfo(dtype).max).astype(dtype) if dtype.startswith("u") else samples
 
 
 def weights(*shape: int) -> Array:
     """Weights as a network has them, such that outputs are about as large as inputs."""
-    found = np.random.default_rng(sum(shape)).standard_normal(shape, dtype=np.float32)
-    return found / np.float32(np.sqrt(found[0].size))
+    values = np.random.default_rng(sum(shape)).standard_normal(shape, dtype=np.float32)
+    return values / np.float32(np.sqrt(values[0].size))
 
 
 def ours(kernel: str | Mapping[str, Any], x: Array, layout: str | None = None) -> Callable[[], Array]:
@@ -34,21 +34,21 @@ def ours(kernel: str | Mapping[str, Any], x: Array, layout: str | None = None) -
     return lambda: loaded.apply(x, layout)
 
 
-def made(
+def contest(
     runs: Mapping[str, Callable[[], object] | str],
     *inputs: Array,
     largest: float,
     frame: int = 0,
     flops: float = 0,
     planes: bool = True,
-) -> Made:
+) -> Contest:
     """`runs` as contenders; our result has its channels last where `planes` is false, as everybody else's has not."""
     contenders: dict[str, Contender | str] = {
         name: run if isinstance(run, str) else function(run, last=name == US and not planes)
         for name, run in runs.items()
     }
     moved = sum(array.nbytes for array in inputs)
-    return Made(contenders=contenders, largest=largest, frame=frame, moved=moved, flops=flops)
+    return Contest(contenders=contenders, largest=largest, frame=frame, moved=moved, flops=flops)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +136,7 @@ class Layer:
 Others = Callable[[Array], Mapping[str, Callable[[], object] | str]]
 
 
-def layer(one: Layer, *, others: Others | None = None, dnn: bool = False) -> Made:
+def layer(one: Layer, *, others: Others | None = None, dnn: bool = False) -> Contest:
     """Our kernel beside the same layer of onnxruntime, torch, `others` of the input, and with `dnn` OpenCV's."""
     planes = noise(one.inputs, *one.size)
     x = np.ascontiguousarray(np.moveaxis(planes, 0, -1)) if one.last else planes
@@ -152,10 +152,10 @@ def layer(one: Layer, *, others: Others | None = None, dnn: bool = False) -> Mad
     }  # fmt: skip
     runs |= {"cv2.dnn": peers.dnn_run(file, planes[None])} if dnn else {}
     runs |= others(planes[0]) if others else {}
-    return made(runs, x, largest=one.largest, flops=one.flops, planes=not (one.last and x.ndim > len(one.size)))
+    return contest(runs, x, largest=one.largest, flops=one.flops, planes=not (one.last and x.ndim > len(one.size)))
 
 
-def separated(inputs: int, outputs: int, size: int, *, last: bool) -> Made:
+def separated(inputs: int, outputs: int, size: int, *, last: bool) -> Contest:
     """Depthwise 3x3 and 1x1 as the one kernel that they are here, beside the two layers that they are elsewhere."""
     depthwise = Layer(inputs=inputs, outputs=inputs, taps=3, size=(size, size), groups=inputs)
     pointwise = Layer(inputs=inputs, outputs=outputs, taps=1, size=(size, size))
@@ -171,10 +171,10 @@ def separated(inputs: int, outputs: int, size: int, *, last: bool) -> Made:
         "cv2.dnn": peers.dnn_run(file, x[None]),
     }  # fmt: skip
     largest = depthwise.largest * pointwise.largest
-    return made(runs, x, largest=largest, flops=pointwise.flops, planes=not last)
+    return contest(runs, x, largest=largest, flops=pointwise.flops, planes=not last)
 
 
-def deformable(channels: int, height: int, width: int, *, masked: bool) -> Made:
+def deformable(channels: int, height: int, width: int, *, masked: bool) -> Contest:
     """3x3 taps from `channels` to as many, with offsets (and a mask) of a file, beside onnxruntime."""
     rng = np.random.default_rng(0)
     w, x = weights(channels, channels, 3, 3), noise(channels, height, width)
@@ -190,7 +190,7 @@ def deformable(channels: int, height: int, width: int, *, masked: bool) -> Made:
     last = np.ascontiguousarray(np.moveaxis(x, 0, -1))
     runs = {US: ours(fields, last), "onnxruntime": peers.onnx_run(peers.model([node], inputs), inputs)}
     largest = float(np.abs(w).reshape(channels, -1).sum(1).max())
-    return made(runs, *inputs, largest=largest * _places(height, width), planes=False)
+    return contest(runs, *inputs, largest=largest * _places(height, width), planes=False)
 
 
 def _places(height: int, width: int) -> float:
@@ -198,7 +198,7 @@ def _places(height: int, width: int) -> float:
     return 1 + max(height, width) / 80
 
 
-def warp(name: str, height: int, width: int, channels: int, dtype: str) -> Made:
+def warp(name: str, height: int, width: int, channels: int, dtype: str) -> Contest:
     """A shipped kernel that moves pixels by a rule, beside `remap` and onnxruntime, who get the places ready made.
 
     The places are what the kernel makes of coordinates: between them it is linear.
@@ -220,10 +220,10 @@ def warp(name: str, height: int, width: int, channels: int, dtype: str) -> Made:
             op="DeformConv", constants=[np.ones((1, 1, 1, 1), np.float32)], attributes={"kernel_shape": [1, 1]}
         )
         runs["onnxruntime"] = peers.onnx_run(peers.model([node], inputs), inputs)
-    return made(runs, x, largest=_places(height, width))
+    return contest(runs, x, largest=_places(height, width))
 
 
-def chain(layers: Sequence[Layer]) -> Made:
+def chain(layers: Sequence[Layer]) -> Contest:
     """A network of layers with biases, and relu between them, beside one model of the others'.
 
     Errors of the layers add up: results may be ten times as far apart as those of one.
@@ -256,4 +256,4 @@ def chain(layers: Sequence[Layer]) -> Made:
         "torch": peers.torch_run(calls, planes[None]),
     }  # fmt: skip
     flops = sum(one.flops for one in layers)
-    return made(runs, x, largest=10 * float(np.abs(run()).max()), flops=flops, planes=not last)
+    return contest(runs, x, largest=10 * float(np.abs(run()).max()), flops=flops, planes=not last)

@@ -42,8 +42,8 @@ def reached(goal: Goal, row: Row) -> Reached | None:
 
 def strongest(row: Row, names: Iterable[str], *, cpu: bool = False) -> str | None:
     """Who of `names` is the fastest beside us, of those that gave the same result."""
-    found = [name for name in names if name != US and name in row.figures and row.figures[name].counts]
-    ratios = {name: ratio.median for name in found if (ratio := _ratio(row.figures[name], cpu=cpu))}
+    rivals = [name for name in names if name != US and name in row.figures and row.figures[name].counts]
+    ratios = {name: ratio.median for name in rivals if (ratio := _ratio(row.figures[name], cpu=cpu))}
     return max(ratios, key=lambda name: ratios[name], default=None)
 
 
@@ -92,24 +92,26 @@ def judged(run: Run) -> list[Judged]:
 
 
 def _judge(what: str, pairs: Sequence[tuple[Goal, Row]]) -> Judged:
-    found = [(one, row) for goal, row in pairs if (one := reached(goal, row))]
+    outcomes = [(one, row) for goal, row in pairs if (one := reached(goal, row))]
     absent = [
         row.figures[name].note
         for goal, row in pairs
-        if not any(other is row for _, other in found)
+        if not any(other is row for _, other in outcomes)
         for name in (US, *goal.against)
         if name in row.figures
     ]
-    worst, place = max(found, key=lambda pair: pair[0].ratio.median / pair[0].most, default=(None, None))
+    worst, place = max(outcomes, key=lambda pair: pair[0].ratio.median / pair[0].most, default=(None, None))
     names = dict.fromkeys(name for goal, _ in pairs for name in goal.against)
     return Judged(
         what=what,
         against=" or ".join(name for name in names if any(name in row.figures for _, row in pairs)),
         worst=worst,
         row=f"{place.name}, {place.conditions}" if place else "",
-        met=sum(one.met for one, _ in found),
-        of=len(found),
-        note=", ".join(dict.fromkeys(filter(None, [*(one.note for one, _ in found), *(absent if not found else [])]))),
+        met=sum(one.met for one, _ in outcomes),
+        of=len(outcomes),
+        note=", ".join(
+            dict.fromkeys(filter(None, [*(one.note for one, _ in outcomes), *(absent if not outcomes else [])]))
+        ),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks import functions, machine
 from benchmarks.functions import noise, ours
-from benchmarks.model import US, Array, Contender, Goal, Made, Scenario
+from benchmarks.model import US, Array, Contender, Contest, Goal, Scenario
 
 #: Height and width by the name of the size.
 SIZES = {"64x64": (64, 64), "256x256": (256, 256), "512x512": (512, 512), "2 MP": (1250, 1600), "12 MP": (3000, 4000)}
@@ -136,7 +136,7 @@ def scenarios() -> Iterator[Scenario]:
                 yield _scenario(one, size, (*extent, channels), dtype, quick)
 
 
-def contenders(one: Filter, shape: tuple[int, int, int], dtype: str) -> Made:
+def contenders(one: Filter, shape: tuple[int, int, int], dtype: str) -> Contest:
     """A filter and OpenCV's calls on noise (height, width, channels); one channel has no axis.
 
     A call that rounds integers otherwise than to the nearest is shown, and beside it what gives the same result: the
@@ -149,12 +149,12 @@ def contenders(one: Filter, shape: tuple[int, int, int], dtype: str) -> Made:
     runs |= {name: partial(call, x) for name, call in one.calls.items()}
     otherwise = {name: _rounds_otherwise(one, x[:SEEN, :SEEN], call) for name, call in one.calls.items()}
     runs |= {f"{name}{IN_FLOATS}": partial(_in_floats, one.calls[name], x) for name, off in otherwise.items() if off}
-    made = functions.made(runs, x, largest=one.largest, frame=one.frame)
+    contest = functions.contest(runs, x, largest=one.largest, frame=one.frame)
     marked = {
         name: replace(run, otherwise=otherwise.get(name, "")) if isinstance(run, Contender) else run
-        for name, run in made.contenders.items()
+        for name, run in contest.contenders.items()
     }
-    return replace(made, contenders=marked)
+    return replace(contest, contenders=marked)
 
 
 def _rounds_otherwise(one: Filter, x: Array, call: Call) -> str:
@@ -164,13 +164,13 @@ def _rounds_otherwise(one: Filter, x: Array, call: Call) -> str:
         return ""
     exact = np.clip(ours(one.kernel, x.astype(np.float64))(), 0, np.iinfo(x.dtype).max)
     inner = (slice(one.frame or None, -one.frame or None),) * 2
-    found = call(x).reshape(exact.shape)
-    off = np.abs(found - exact)[inner]
+    result = call(x).reshape(exact.shape)
+    off = np.abs(result - exact)[inner]
     share = float(np.mean(off > NEAREST))
     if share > OFTEN:
         return f"up to {off.max():.2f} from the exact sums, {share:.1%} not their nearest"
     halves = exact[inner] % 1 == 0.5
-    up = (found[inner][halves] > np.rint(exact[inner][halves])).sum() / max(1, halves.sum())
+    up = (result[inner][halves] > np.rint(exact[inner][halves])).sum() / max(1, halves.sum())
     return f"{up:.0%} of the halves rounded up, away from the even number" if up > OFTEN else ""
 
 

@@ -12,7 +12,7 @@ from benchmarks import functions, machine, peers
 from benchmarks.functions import Layer, noise
 from benchmarks.goals import beside_torch
 from benchmarks.images import SIZES, described
-from benchmarks.model import US, Array, Goal, Made, Scenario
+from benchmarks.model import US, Array, Contest, Goal, Scenario
 
 ORT = ("onnxruntime",)
 NETWORKS = ("onnxruntime", "torch")
@@ -116,7 +116,7 @@ def scenarios() -> Iterator[Scenario]:
     yield from _other_axes()
 
 
-def _layer(one: Layer) -> Made:
+def _layer(one: Layer) -> Contest:
     return functions.layer(one, dnn=True)
 
 
@@ -131,7 +131,7 @@ def _named(kind: str, one: Layer) -> tuple[str, str]:
     return ", ".join(parts), f"{channels}, {extent}{', channels last' * one.last}"
 
 
-def _depth_to_space(size: tuple[int, int]) -> Made:
+def _depth_to_space(size: tuple[int, int]) -> Contest:
     """Four planes to one of twice the size: as a transposed bank of ones and zeros, and as it is done elsewhere."""
     x = noise(4, *size)
     weights = np.eye(4, dtype=np.float32).reshape(4, 1, 2, 2)
@@ -139,7 +139,7 @@ def _depth_to_space(size: tuple[int, int]) -> Made:
         {"type": "transposed", "weights": weights, "stride": 2, "padding": 0, "border": "zero"}, x, "cyx"
     )
     node = peers.Node(op="DepthToSpace", attributes={"blocksize": 2, "mode": "CRD"})
-    return functions.made(
+    return functions.contest(
         {US: run, "onnxruntime": peers.onnx_run(peers.model([node], [x[None]]), [x[None]])}, x, largest=1
     )
 
@@ -212,7 +212,7 @@ def _other_axes() -> Iterator[Scenario]:
         yield _case("layers", name, extent, partial(_volume, taps, size), large, quick=size[0] == 16)
 
 
-def _line(taps: int, samples: int) -> Made:
+def _line(taps: int, samples: int) -> Contest:
     one = Layer(inputs=1, outputs=1, taps=taps, size=(samples,), plain=True)
 
     def scipy(x: Array) -> Mapping[str, Callable[[], object] | str]:
@@ -229,10 +229,10 @@ def _line(taps: int, samples: int) -> Made:
     if taps <= 255:
         return functions.layer(one, others=scipy)
     x = noise(samples)
-    return functions.made({US: functions.ours(one.fields(), x, "x"), **scipy(x)}, x, largest=one.largest)
+    return functions.contest({US: functions.ours(one.fields(), x, "x"), **scipy(x)}, x, largest=one.largest)
 
 
-def _volume(taps: int, size: tuple[int, int, int]) -> Made:
+def _volume(taps: int, size: tuple[int, int, int]) -> Contest:
     one = Layer(inputs=1, outputs=1, taps=taps, size=size, plain=True)
 
     def scipy(x: Array) -> Mapping[str, Callable[[], object] | str]:
@@ -251,10 +251,16 @@ def _volume(taps: int, size: tuple[int, int, int]) -> Made:
 
 
 def _case(
-    section: str, name: str, conditions: str, made: Callable[[], Made], goals: tuple[Goal, ...], *, quick: bool = False
+    section: str,
+    name: str,
+    conditions: str,
+    contest: Callable[[], Contest],
+    goals: tuple[Goal, ...],
+    *,
+    quick: bool = False,
 ) -> Scenario:
     beside = tuple(each for goal in goals if "torch" in goal.against for each in beside_torch(goal))
     return Scenario(
-        section=section, name=name, conditions=conditions, make=lambda shop: made(), goals=(*goals, *beside),
+        section=section, name=name, conditions=conditions, make=lambda shop: contest(), goals=(*goals, *beside),
         quick=quick, rounds=9, patience=0.8,
     )  # fmt: skip

@@ -96,14 +96,14 @@ def versions() -> str:
     """Ours, Python's and everybody else's; who isn't installed is named as well."""
     from convcli import __version__
 
-    found = {"convcli": __version__, "Python": platform.python_version()}
+    numbers = {"convcli": __version__, "Python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = importlib.metadata.version(name)
+            numbers[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    found |= programs.versions()
-    return ", ".join(f"{name} {version}".strip() for name, version in found.items())
+            numbers[name] = "not installed"
+    numbers |= programs.versions()
+    return ", ".join(f"{name} {version}".strip() for name, version in numbers.items())
 
 
 def commit() -> str:
@@ -164,7 +164,7 @@ def piece(before: Moment, after: Moment) -> Piece:
     )
 
 
-def shown(pieces: Sequence[Piece]) -> str:
+def circumstances(pieces: Sequence[Piece]) -> str:
     """When, how long, by which commits, and what others took meanwhile, with a warning where that was much."""
     dates = sorted({one.date for one in pieces})
     commits = ", ".join(dict.fromkeys(one.commit for one in pieces if one.commit))

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks import pictures
 from benchmarks.commands import convcli
-from benchmarks.model import US, Goal, Made, Scenario, Workshop
+from benchmarks.model import US, Contest, Goal, Scenario, Workshop
 
 #: A kernel of each type and formulation: its name and how `apply` is told.
 KERNELS = {
@@ -57,9 +57,9 @@ def scenarios(*, quick: bool) -> Iterator[Scenario]:
 def _large_jpeg() -> Scenario:
     """A JPEG of 64 megapixels, which can't be decoded in part, in so many megabytes."""
 
-    def make(shop: Workshop) -> Made:
+    def make(shop: Workshop) -> Contest:
         contender = convcli(shop, "sharpen", shop.picture(64, "jpg"), "memory.jpg")
-        return Made(contenders={US: contender}, limit=lambda: LARGE_JPEG)
+        return Contest(contenders={US: contender}, limit=lambda: LARGE_JPEG)
 
     return Scenario(
         section="memory", name="dense 3x3", conditions="64 MP JPEG", make=make, rounds=1,
@@ -70,7 +70,7 @@ def _large_jpeg() -> Scenario:
 def _scenario(name: str, kernel: str | None, size: int, kind: str, *, quick: bool = False) -> Scenario:
     """Without a kernel: one tap with offsets of a file, which are an input like the picture."""
 
-    def make(shop: Workshop) -> Made:
+    def make(shop: Workshop) -> Contest:
         source = _source(shop, size, kind)
         used, more = (kernel, 0) if kernel else _with_offsets(shop, source)
         contender = convcli(shop, used, source, f"memory{source.suffix}")
@@ -79,7 +79,7 @@ def _scenario(name: str, kernel: str | None, size: int, kind: str, *, quick: boo
             assert contender.result is not None
             return SHARE * (pictures.read(source).nbytes + more + contender.result().nbytes) / 1e6 + BASE
 
-        return Made(contenders={US: contender}, limit=limit)
+        return Contest(contenders={US: contender}, limit=limit)
 
     return Scenario(
         section="memory", name=name, conditions=f"{size} MP {kind}", make=make, rounds=1, quick=quick,

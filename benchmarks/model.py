@@ -55,7 +55,7 @@ class Goal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class Contest:
     """The contenders of a scenario; a string says why one isn't measured.
 
     `largest` is the largest sum that the kernel can make of the inputs: where it is said, results must be within the
@@ -75,7 +75,7 @@ class Made:
 class Scenario:
     """One comparison before it is made.
 
-    Where `Made.largest` isn't said, results may differ from ours by `tolerance` on average, in 8-bit levels for
+    Where `Contest.largest` isn't said, results may differ from ours by `tolerance` on average, in 8-bit levels for
     pictures (`relative` false), else over the mean of ours. A contender gets at most `rounds` turns, and no further one
     once it has taken `patience` seconds.
     """
@@ -83,7 +83,7 @@ class Scenario:
     section: str
     name: str
     conditions: str
-    make: Callable[[Workshop], Made]
+    make: Callable[[Workshop], Contest]
     goals: tuple[Goal, ...] = ()
     rounds: int = 5
     patience: float = 10
@@ -119,11 +119,11 @@ class Spread:
         >>> Spread.of([1, 2, 3, 4, 5])
         Spread(median=3, low=2.0, high=4.0)
         """
-        found = sorted(values)
-        if len(found) < 2:
-            return cls(median=found[0], low=found[0], high=found[0])
-        low, _, high = statistics.quantiles(found, n=4, method="inclusive")
-        return cls(median=statistics.median(found), low=low, high=high)
+        ordered = sorted(values)
+        if len(ordered) < 2:
+            return cls(median=ordered[0], low=ordered[0], high=ordered[0])
+        low, _, high = statistics.quantiles(ordered, n=4, method="inclusive")
+        return cls(median=statistics.median(ordered), low=low, high=high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,18 +197,18 @@ def to_json(run: Run) -> dict[str, Any]:
     return asdict(run)
 
 
-def from_json(given: Mapping[str, Any]) -> Run:
+def from_json(members: Mapping[str, Any]) -> Run:
     """The inverse of `to_json`."""
-    pieces = tuple(Piece(**piece) for piece in given["pieces"])
-    return Run(quick=given["quick"], facts=given["facts"], pieces=pieces, rows=tuple(map(_row, given["rows"])))
+    pieces = tuple(Piece(**piece) for piece in members["pieces"])
+    return Run(quick=members["quick"], facts=members["facts"], pieces=pieces, rows=tuple(map(_row, members["rows"])))
 
 
-def _row(given: Mapping[str, Any]) -> Row:
-    figures = {name: _figures(values) for name, values in given["figures"].items()}
-    goals = tuple(Goal(**{**goal, "against": tuple(goal["against"])}) for goal in given["goals"])
-    return Row(**{**given, "figures": figures, "goals": goals})
+def _row(members: Mapping[str, Any]) -> Row:
+    figures = {name: _figures(values) for name, values in members["figures"].items()}
+    goals = tuple(Goal(**{**goal, "against": tuple(goal["against"])}) for goal in members["goals"])
+    return Row(**{**members, "figures": figures, "goals": goals})
 
 
-def _figures(given: Mapping[str, Any]) -> Figures:
-    spreads = {name: Spread(**given[name]) if given[name] else None for name in ("seconds", "ratio")}
-    return Figures(**{**given, **spreads})
+def _figures(members: Mapping[str, Any]) -> Figures:
+    spreads = {name: Spread(**members[name]) if members[name] else None for name in ("seconds", "ratio")}
+    return Figures(**{**members, **spreads})

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks import functions, peers
 from benchmarks.functions import Layer, noise
 from benchmarks.goals import beside_torch
-from benchmarks.model import US, Array, Contender, Goal, Made, Scenario, Workshop
+from benchmarks.model import US, Array, Contender, Contest, Goal, Scenario, Workshop
 from benchmarks.timing import function
 from convcli.filtering import Chain, filter_pixels
 from convcli.networks import runnable
@@ -109,15 +109,15 @@ def scenarios(folder: Path | None) -> Iterator[Scenario]:
             )  # fmt: skip
 
 
-def _sequence(layers: Sequence[Layer], shop: Workshop) -> Made:
+def _sequence(layers: Sequence[Layer], shop: Workshop) -> Contest:
     return functions.chain(layers)
 
 
-def _whole(one: Network, folder: Path | None, shop: Workshop) -> Made:
+def _whole(one: Network, folder: Path | None, shop: Workshop) -> Contest:
     """Convolutions with biases and slopes, and depth to space, by a network file, and as one model of onnxruntime's."""
     path = folder / WHOLE[one.name] if folder else None
     if path is None or not path.is_file():
-        return Made(contenders={US: f"no {WHOLE[one.name]}: --networks FOLDER names the folder that has it"})
+        return Contest(contenders={US: f"no {WHOLE[one.name]}: --networks FOLDER names the folder that has it"})
     members = safetensors(path.read_bytes())
     x = noise(1, *one.size)
     file = peers.model(list(_nodes(one, members)), [x[None]])
@@ -131,7 +131,7 @@ def _whole(one: Network, folder: Path | None, shop: Workshop) -> Made:
         US: function(lambda: filter_pixels(picture, chain).array),
         "onnxruntime": run if isinstance(run, str) else function(run),
     }  # fmt: skip
-    return Made(contenders=contenders, largest=10, moved=x.nbytes)
+    return Contest(contenders=contenders, largest=10, moved=x.nbytes)
 
 
 def safetensors(data: bytes) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 import convcli
-from benchmarks.model import US, Goal, Made, Scenario, Workshop
+from benchmarks.model import US, Contest, Goal, Scenario, Workshop
 from benchmarks.timing import function
 from convcli.engine.plan import ALGORITHMS
 
@@ -30,7 +30,7 @@ def scenarios(*, quick: bool) -> Iterator[Scenario]:
 
 
 def _scenario(taps: int, rank: int, shape: tuple[int, ...], dtype: str, quick: bool) -> Scenario:
-    def make(shop: Workshop) -> Made:
+    def make(shop: Workshop) -> Contest:
         rng = np.random.default_rng(taps)
         weights = rng.standard_normal((taps, rank)) @ rng.standard_normal((rank, taps))
         kernel = convcli.load({"weights": weights / np.abs(weights).sum()})
@@ -38,7 +38,7 @@ def _scenario(taps: int, rank: int, shape: tuple[int, ...], dtype: str, quick: b
         x = (x * np.iinfo(dtype).max).astype(dtype) if dtype.startswith("u") else x.astype(dtype)
         runs: dict[str, Callable[[], object]] = {US: lambda: kernel.apply(x)}
         runs |= {name: partial(kernel.apply, x, algorithm=name) for name in ALGORITHMS}
-        return Made(contenders={name: function(run) for name, run in runs.items()})
+        return Contest(contenders={name: function(run) for name, run in runs.items()})
 
     extent = "x".join(map(str, shape))
     return Scenario(

@@ -79,7 +79,7 @@ class Program:
 
 
 @cache
-def found(names: tuple[str, ...]) -> str | None:
+def executable(names: tuple[str, ...]) -> str | None:
     """The first of `names` on the path that is no script: the time of a stand-in would count as the program's."""
     for name in names:
         path = shutil.which(name)
@@ -229,7 +229,7 @@ PROGRAMS = (
 
 def words(program: Program, task: Task, source: Path, target: Path) -> Words:
     """The command of `program` for `task`, or why there is none."""
-    at = found(program.executables)
+    at = executable(program.executables)
     return program.words(at, task, source, target) if at else "not installed"
 
 
@@ -237,7 +237,7 @@ def versions() -> dict[str, str]:
     """The version that each program says of itself; "not installed" where it isn't."""
     said = {}
     for program in PROGRAMS:
-        at = found(program.executables)
+        at = executable(program.executables)
         if program.name == "vips integer":
             continue
         if at is None:

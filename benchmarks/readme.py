@@ -68,7 +68,7 @@ def section(run: Run) -> str:
         parts.append(seconds(rows))
     parts.append(f"[All figures](../{RESULTS}).")
     parts.append(f"### Where others are faster\n\n{report.slower(run)}\n\n### Measured on")
-    parts.append("<br>\n".join(f"{name}: {value}" for name, value in report.shown_facts(run).items()))
+    parts.append("<br>\n".join(f"{name}: {value}" for name, value in report.all_facts(run).items()))
     return "\n\n".join(parts)
 
 

@@ -36,12 +36,12 @@ def whole(run: Run) -> str:
 
 def facts(run: Run) -> str:
     warning = "A quick run: small pictures, few rounds; the goals of whole commands do not apply.\n\n" * run.quick
-    return warning + "\n".join(f"- {name}: {value}" for name, value in shown_facts(run).items())
+    return warning + "\n".join(f"- {name}: {value}" for name, value in all_facts(run).items())
 
 
-def shown_facts(run: Run) -> dict[str, str]:
+def all_facts(run: Run) -> dict[str, str]:
     """Machine, versions, floors, and when and how it was measured."""
-    return {**run.facts, **({"Measured": machine.shown(run.pieces)} if run.pieces else {})}
+    return {**run.facts, **({"Measured": machine.circumstances(run.pieces)} if run.pieces else {})}
 
 
 def slower(run: Run) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.model import US, Array, Contender, Figures, Made, Row, Scenario, Spread, Turn
+from benchmarks.model import US, Array, Contender, Contest, Figures, Row, Scenario, Spread, Turn
 
 #: A function is repeated within its turn until it has run for this many seconds, at most so often.
 TURN, MOST = 0.004, 500
@@ -54,7 +54,7 @@ def _calls(run: Callable[[], object], repeats: int) -> Turn:
     return Turn(wall=wall / repeats, cpu=cpu / repeats)
 
 
-def measure(scenario: Scenario, outcome: Made, *, rounds: int) -> dict[str, Figures]:
+def measure(scenario: Scenario, outcome: Contest, *, rounds: int) -> dict[str, Figures]:
     """Times the contenders of `scenario`. The first round warms up, is compared with ours, and counts only for those
     who took all their patience in it.
 
@@ -129,7 +129,7 @@ def _turns(
     return taken
 
 
-def _compared(scenario: Scenario, outcome: Made, ours: Array | None, them: Contender, figures: Figures) -> Figures:
+def _compared(scenario: Scenario, outcome: Contest, ours: Array | None, them: Contender, figures: Figures) -> Figures:
     """The figures with the difference of the results, and a note where it is more than may be."""
     if ours is None or them.result is None:
         return figures
@@ -181,7 +181,7 @@ def difference(ours: Array, theirs: Array, *, relative: bool) -> float:
     return total / max(scale, 1e-30)
 
 
-def row(scenario: Scenario, figures: Mapping[str, Figures], outcome: Made, rates: Mapping[str, float]) -> Row:
+def row(scenario: Scenario, figures: Mapping[str, Figures], outcome: Contest, rates: Mapping[str, float]) -> Row:
     """The row of a report, with the limit of memory as a contender and the floor of the machine."""
     actual = dict(figures)
     peak = actual[US].peak
@@ -200,7 +200,7 @@ def row(scenario: Scenario, figures: Mapping[str, Figures], outcome: Made, rates
     )
 
 
-def _floor(outcome: Made, rates: Mapping[str, float]) -> tuple[float, str]:
+def _floor(outcome: Contest, rates: Mapping[str, float]) -> tuple[float, str]:
     """The most that the machine itself takes for reading the inputs and writing the result, or for the sums."""
     us = outcome.contenders[US]
     written = us.result().nbytes if isinstance(us, Contender) and us.result else 0

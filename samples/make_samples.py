@@ -219,13 +219,13 @@ def difference(path: Path, content: bytes) -> str:
     """What is wrong with the file on disk compared with `content`; empty when they hold the same pixels."""
     if not path.is_file():
         return "is missing"
-    made, found = decode(path, content), decode(path, path.read_bytes())
-    if made.shape != found.shape or made.dtype != found.dtype:
-        return f"holds {found.dtype} {found.shape}, the script makes {made.dtype} {made.shape}"
-    step = 1 if made.dtype.kind in "iu" else 1e-2 if made.dtype == np.float16 else 1e-5
-    apart = np.abs(made.astype(np.float64) - found.astype(np.float64))
+    new, old = decode(path, content), decode(path, path.read_bytes())
+    if new.shape != old.shape or new.dtype != old.dtype:
+        return f"holds {old.dtype} {old.shape}, the script makes {new.dtype} {new.shape}"
+    step = 1 if new.dtype.kind in "iu" else 1e-2 if new.dtype == np.float16 else 1e-5
+    apart = np.abs(new.astype(np.float64) - old.astype(np.float64))
     far = int((apart > step).sum())
-    return f"differs in {far} of {made.size} values, by {apart.max():.4g} at most" if far * 1000 > made.size else ""
+    return f"differs in {far} of {new.size} values, by {apart.max():.4g} at most" if far * 1000 > new.size else ""
 
 
 def main(arguments: Sequence[str], say: Callable[[str], None] = print) -> int:

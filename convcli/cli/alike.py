@@ -39,7 +39,7 @@ class Alike:
         self._say, self._clock = say, clock
         self._held: list[Message] = []
         self._since = 0.0
-        self._told: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._reported: collections.Counter[tuple[str, str]] = collections.Counter()
 
     def add(self, message: Message) -> None:
         """Takes a message."""
@@ -57,19 +57,19 @@ class Alike:
         groups: dict[tuple[str, str], list[Message]] = {}
         for message in self._held:
             groups.setdefault(message.cause, []).append(message)
-        known = set() if last else {cause for cause in groups if self._told[cause] > _FEW}
+        known = set() if last else {cause for cause in groups if self._reported[cause] > _FEW}
         untold = groups.keys() - known
         held, self._held, self._since = self._held, [], self._clock()
         for message in held:
             cause = message.cause
             if cause in known:
                 self._held.append(message)
-            elif len(groups[cause]) + self._told[cause] <= _FEW:
+            elif len(groups[cause]) + self._reported[cause] <= _FEW:
                 self._say(_line(message.kind, message.name, message.text))
             elif cause in untold:
-                self._say(_summary(groups[cause], self._told[cause]))
+                self._say(_summary(groups[cause], self._reported[cause]))
                 untold.remove(cause)
-        self._told.update({cause: len(group) for cause, group in groups.items() if cause not in known})
+        self._reported.update({cause: len(group) for cause, group in groups.items() if cause not in known})
 
 
 def _line(kind: str, name: str, text: str) -> str:

@@ -49,7 +49,7 @@ class Node(ABC):
         self.begun = False
         #: Whether channels are to lie as planes, where all of it is made at once.
         self.planes = False
-        self._made: set[int] = set()
+        self._done: set[int] = set()
         self._coming: dict[int, Any] = {}
 
     def begin(self, memory: type[Held | Paged], *, fine: bool) -> None:
@@ -80,7 +80,7 @@ class Node(ABC):
 
     def make(self, bands: set[int]) -> None:
         """Makes those of `bands` that don't exist, from nodes that have what they need."""
-        missing = sorted(bands - self._made)
+        missing = sorted(bands - self._done)
         if self.ahead:
             self.start(bands)
             for band in missing:
@@ -89,12 +89,12 @@ class Node(ABC):
             for band in missing:
                 self.paged.use(*self.cuts[band])
             run_all(self.work, [self.cuts[band] for band in missing])
-        self._made.update(missing)
+        self._done.update(missing)
 
     def start(self, bands: set[int]) -> None:
         """Has bands made by the pool, if there is one, without waiting."""
         if self.ahead:
-            for band in sorted(bands - self._made - self._coming.keys()):
+            for band in sorted(bands - self._done - self._coming.keys()):
                 self.paged.use(*self.cuts[band])
                 self._coming[band] = self.ahead.submit(self.work, self.cuts[band])
 
@@ -102,12 +102,12 @@ class Node(ABC):
         """Forgets all bands but these and those that are on their way."""
         if self.paged.held:
             return
-        self._made &= bands
-        self.paged.keep(self._kept())
+        self._done &= bands
+        self.paged.keep(self._needed())
 
-    def _kept(self) -> list[Cut]:
+    def _needed(self) -> list[Cut]:
         """The rows in use."""
-        return [self.cuts[band] for band in self._made | self._coming.keys()]
+        return [self.cuts[band] for band in self._done | self._coming.keys()]
 
     def drop(self) -> None:
         """Gives up the array, and what it was made of."""
@@ -159,8 +159,8 @@ class Read(Node):
         super().start(bands)
         self._asked = max([self._asked, *(self.cuts[band][1] for band in bands)])
 
-    def _kept(self) -> list[Cut]:
-        return [*super()._kept(), (self._asked, len(self.array))]
+    def _needed(self) -> list[Cut]:
+        return [*super()._needed(), (self._asked, len(self.array))]
 
     def _cuts(self, *, fine: bool) -> Cuts:
         array, rows = self.array, self._rows

@@ -104,7 +104,7 @@ def _safetensors(path: Path, place: Path) -> Members:
             shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
             kinds = {name: str(part.get_dtype()) for name, part in slices.items()}
     except (SafetensorError, ValueError, OverflowError) as error:
-        raise KernelError(f"a damaged .safetensors file: {_told(error)}", place=str(place)) from error
+        raise KernelError(f"a damaged .safetensors file: {_reason(error)}", place=str(place)) from error
 
     def numbers(name: str) -> npt.NDArray[Any]:
         if kinds[name] not in _DTYPES:
@@ -115,7 +115,7 @@ def _safetensors(path: Path, place: Path) -> Members:
             with safe_open(path, framework="numpy") as file:
                 array: npt.NDArray[Any] = file.get_tensor(name)
         except SafetensorError as error:
-            raise ValueError(_told(error)) from error
+            raise ValueError(_reason(error)) from error
         return array
 
     return Members(path=place, shapes=shapes, numbers=numbers)
@@ -149,7 +149,7 @@ def _onnx(path: Path, place: Path) -> Members:
         try:
             array = np.asarray(numpy_helper.to_array(stored[name]))
         except Exception as error:  # whatever the library raises
-            raise ValueError(f"damaged numbers: {_told(error)}") from error
+            raise ValueError(f"damaged numbers: {_reason(error)}") from error
         return array.astype("f4") if array.dtype.name == "bfloat16" else array
 
     shapes = {name: tuple(t.dims) for name, t in stored.items()}
@@ -167,7 +167,7 @@ def _onnx_model(path: Path, place: Path) -> Any:
     except OSError as error:
         raise KernelError(reason(error), place=str(place)) from error
     except Exception as error:  # protobuf's, and what the library makes of it
-        raise KernelError(f"not an ONNX file: {_told(error)}", place=str(place)) from error
+        raise KernelError(f"not an ONNX file: {_reason(error)}", place=str(place)) from error
     if not model.graph.node and not model.graph.initializer:
         raise KernelError("not an ONNX file: it holds no graph", place=str(place))
     if any(isinstance(name, bytes) for name in _names(model.graph)):
@@ -185,6 +185,6 @@ def _names(graph: Any) -> Iterator[str | bytes]:
         yield from (attribute.name for attribute in node.attribute)
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """What another library says, in one line."""
     return " ".join(str(error).split()) or type(error).__name__

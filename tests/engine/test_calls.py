@@ -135,8 +135,8 @@ def test_pictures_and_arrays_get_the_same_bits(name: str) -> None:
     for shape, dtype in itertools.product(SHAPES[:3], ("uint8", "float32")):
         x, kernel = picture(shape, dtype), convcli.load(KERNELS[name] | {"bias": [0.5]})
         canonical = x if x.ndim == 3 else x[..., None]
-        found = filter_pixels(canonical, Chain([kernel]), axes="yx").array
-        assert np.array_equal(found.reshape(kernel.apply(x).shape), kernel.apply(x))
+        result = filter_pixels(canonical, Chain([kernel]), axes="yx").array
+        assert np.array_equal(result.reshape(kernel.apply(x).shape), kernel.apply(x))
 
 
 @pytest.mark.parametrize("spot", [np.nan, np.inf, -np.inf, 1e30])

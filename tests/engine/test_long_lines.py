@@ -21,8 +21,8 @@ LEAST: dict[Any, float] = {np.float64: 1e-15, np.float32: 1e-7}
 
 
 def weights(taps: int) -> Any:
-    made = np.random.default_rng(taps).standard_normal(taps)
-    return made / np.abs(made).sum()
+    taps_ = np.random.default_rng(taps).standard_normal(taps)
+    return taps_ / np.abs(taps_).sum()
 
 
 def by_scipy(x: Any, taps: Any, border: str, *, stride: int = 1, dilation: int = 1) -> Any:
@@ -41,8 +41,8 @@ def by_scipy(x: Any, taps: Any, border: str, *, stride: int = 1, dilation: int =
 )
 def test_lines(taps: int, length: int, border: str, dtype: Any) -> None:
     x = np.random.default_rng(length).standard_normal(length).astype(dtype)
-    found = convcli.load({"weights": weights(taps), "axes": "x", "border": border}).apply(x)
-    assert np.abs(found - by_scipy(x, weights(taps), border)).max() <= LEAST[dtype] * np.abs(x).max()
+    result = convcli.load({"weights": weights(taps), "axes": "x", "border": border}).apply(x)
+    assert np.abs(result - by_scipy(x, weights(taps), border)).max() <= LEAST[dtype] * np.abs(x).max()
 
 
 @pytest.mark.parametrize("dtype", LEAST)
@@ -65,8 +65,8 @@ def test_rows_and_columns(channels: int, dilation: int, axis: int, dtype: Any) -
     expected = by_scipy(x, taps, "reflect", dilation=dilation)
     x, expected = (np.moveaxis(one, [0, 2], [1 - axis, axis]) for one in (x.astype(dtype), expected))
     kernel = {"weights": np.expand_dims(taps, 1 - axis), "border": "reflect", "dilation": dilation}
-    found = convcli.load(kernel).apply(np.ascontiguousarray(x), "yxc")
-    assert np.abs(found - expected).max() <= LEAST[dtype] * np.abs(x).max()
+    result = convcli.load(kernel).apply(np.ascontiguousarray(x), "yxc")
+    assert np.abs(result - expected).max() <= LEAST[dtype] * np.abs(x).max()
 
 
 @pytest.mark.parametrize("kind", ["dense", "separable"])
@@ -77,8 +77,8 @@ def test_two_axes_one_of_which_is_long(kind: str) -> None:
     kernel: dict[str, Any] = {"type": kind, "border": "reflect"}
     kernel |= {"weights": np.outer(few, taps)} if kind == "dense" else {"taps": {"y": few, "x": taps}}
     for dtype, least in LEAST.items():
-        found = convcli.load(kernel).apply(x.astype(dtype))
-        assert np.abs(found - expected).max() <= 2 * least * np.abs(x).max()
+        result = convcli.load(kernel).apply(x.astype(dtype))
+        assert np.abs(result - expected).max() <= 2 * least * np.abs(x).max()
 
 
 @pytest.mark.parametrize("taps", [10_001, 65_537, 100_001, 1_000_001, 8_388_607])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.model import US, Contender, Figures, Goal, Made, Piece, Row, Run, Scenario, Spread, Turn
+from benchmarks.model import US, Contender, Contest, Figures, Goal, Piece, Row, Run, Scenario, Spread, Turn
 from benchmarks.timing import measure
 
 
@@ -16,12 +16,12 @@ def scripted(*walls: float, result: float = 0) -> Contender:
 
 
 def scenario(**fields: object) -> Scenario:
-    usual = {"section": "library", "name": "n", "conditions": "c", "make": lambda shop: Made(contenders={})}
+    usual = {"section": "library", "name": "n", "conditions": "c", "make": lambda shop: Contest(contenders={})}
     return Scenario(**{**usual, **fields})  # type: ignore[arg-type]
 
 
 def actual(rounds: int, **contenders: Contender | str) -> dict[str, Figures]:
-    return measure(scenario(tolerance=0.1, patience=30), Made(contenders=contenders), rounds=rounds)
+    return measure(scenario(tolerance=0.1, patience=30), Contest(contenders=contenders), rounds=rounds)
 
 
 def figures(ratio: float, **fields: object) -> Figures:

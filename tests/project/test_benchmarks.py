@@ -18,7 +18,7 @@ from benchmarks import __main__ as benchmarks, chart, images, machine, readme, r
 from benchmarks.functions import Layer
 from benchmarks.launch import CommandError, Launcher
 from benchmarks.layers import GROUPS
-from benchmarks.model import US, Contender, Figures, Goal, Made, Spread, Turn, from_json, to_json
+from benchmarks.model import US, Contender, Contest, Figures, Goal, Spread, Turn, from_json, to_json
 from benchmarks.networks import NETWORKS
 from benchmarks.timing import apart, difference, function, measure
 from tests.project.benchmark_rows import actual, figures, row, run_of, scenario, scripted
@@ -58,7 +58,7 @@ def test_another_result_does_not_count() -> None:
 def test_pictures_of_another_type_do_not_count() -> None:
     contenders = {US: scripted(1), "other": scripted(1, result=0.0)}
     supplied = scenario(relative=False, tolerance=1)
-    assert measure(supplied, Made(contenders=contenders), rounds=1)["other"].counts is False
+    assert measure(supplied, Contest(contenders=contenders), rounds=1)["other"].counts is False
 
 
 def test_a_peer_that_fails_is_named_and_ours_may_not() -> None:
@@ -166,12 +166,12 @@ def test_arrays_are_held_to_the_bounds_of_the_project() -> None:
     def turn(result: np.ndarray) -> Contender:  # type: ignore[type-arg]
         return Contender(turn=lambda: Turn(wall=1, cpu=1), result=lambda: result)
 
-    output = Made(contenders={US: turn(ours), "other": turn(theirs)}, largest=100)
+    output = Contest(contenders={US: turn(ours), "other": turn(theirs)}, largest=100)
     assert measure(scenario(), output, rounds=1)["other"].note == "another result: 2 times the bound apart"
 
 
 def test_what_cannot_run_yet_is_a_row_with_its_reason() -> None:
-    got = measure(scenario(), Made(contenders={US: "no weights", "other": scripted(1)}), rounds=3)
+    got = measure(scenario(), Contest(contenders={US: "no weights", "other": scripted(1)}), rounds=3)
     assert got == {US: Figures(note="no weights")}
 
 

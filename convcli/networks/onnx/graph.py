@@ -76,7 +76,7 @@ class Graph:
             names = ", ".join(value.name for value in entering) or "none"
             raise KernelError(f"it has {len(entering)} inputs ({names}); a network here has one", place=place)
         self.entering = entering[0]
-        self._made = {self.entering.name: INPUT}
+        self._layer_names = {self.entering.name: INPUT}
         self._pads: dict[str, Pad] = {}
         #: Values of one row per picture, which a layer makes of what has rows and columns.
         self.flat: set[str] = set()
@@ -128,10 +128,10 @@ class Graph:
             return True
         if not node.input or not all(map(self.is_constant, filter(None, node.input))):
             return False
-        made = known.evaluated(node, self._stored.model.opset_import, self.constant)
-        if made is None or made.dtype.kind not in "buif":
+        array = known.evaluated(node, self._stored.model.opset_import, self.constant)
+        if array is None or array.dtype.kind not in "buif":
             return False
-        self.computed[node.output[0]] = made
+        self.computed[node.output[0]] = array
         return True
 
     def constant(self, name: str) -> Any:
@@ -160,21 +160,21 @@ class Graph:
         return self._layer_of(value), self._pads.get(value)
 
     def _layer_of(self, value: str) -> str:
-        if self.is_constant(value) and value not in self._made:
+        if self.is_constant(value) and value not in self._layer_names:
             raise Unsupported(f"its input '{value}' is a constant")
-        if value not in self._made:
+        if value not in self._layer_names:
             raise KernelError(
                 f"'{value}' is read, and no node above makes it: a cycle, or wrong order", place=self.place
             )
-        return self._made[value]
+        return self._layer_names[value]
 
     def is_known(self, value: str) -> bool:
         """Whether a node can read it: a constant, the input, or what a node above makes."""
-        return value in self._made or self.is_constant(value)
+        return value in self._layer_names or self.is_constant(value)
 
     def alias(self, value: str, source: str, pad: Pad | None = None) -> None:
         """`value` is what `source` is; with cells around it, where there are."""
-        self._made[value] = self._layer_of(source)
+        self._layer_names[value] = self._layer_of(source)
         # Who reads one reads the other: what several read is folded into by none.
         self.uses[source] = self.uses[value] = self.uses[source] - 1 + self.uses[value]
         before = self._pads.get(source)
@@ -189,21 +189,21 @@ class Graph:
             kind, value, self._own_name(name), list(sources), {k: v for k, v in fields.items() if v is not None}
         )
         self.layers.append(layer)
-        self._made[output] = layer.name
+        self._layer_names[output] = layer.name
         read = [self._channels[source] for source in layer.sources]
-        made = sum(read) if kind == "concat" else value if kind in WEIGHTED else read[0]
-        self._channels[layer.name] = read[0] // max(1, value**2) if kind == "depth_to_space" else made
+        channels = sum(read) if kind == "concat" else value if kind in WEIGHTED else read[0]
+        self._channels[layer.name] = read[0] // max(1, value**2) if kind == "depth_to_space" else channels
         return layer
 
     def replaced(self, output: str, layer: Layer) -> None:
         """`layer` makes `output` now: what a node did was folded into it."""
-        self._made[output] = layer.name
+        self._layer_names[output] = layer.name
 
     def foldable(self, value: str) -> Layer | None:
         """The layer that makes a value which nobody else reads, and that has no activation yet."""
-        if self.uses[value] != 1 or value in self._pads or value not in self._made:
+        if self.uses[value] != 1 or value in self._pads or value not in self._layer_names:
             return None
-        layer = next((one for one in self.layers if one.name == self._made[value]), None)
+        layer = next((one for one in self.layers if one.name == self._layer_names[value]), None)
         return layer if layer and layer.kind != "activate" and "activation" not in layer.fields else None
 
     def has_rows(self, name: str) -> bool:

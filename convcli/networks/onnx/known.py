@@ -88,7 +88,7 @@ def evaluated(node: Any, opsets: Any, constant: Callable[[str], Any]) -> Any:
     model = onnx.helper.make_model(graph, opset_imports=list(opsets))
     try:
         with np.errstate(all="ignore"):
-            (made,) = ReferenceEvaluator(model).run(None, numbers)
+            (value,) = ReferenceEvaluator(model).run(None, numbers)
     except Exception as error:  # of whatever class: the node is malformed
         raise ValueError(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__) from error
-    return np.asarray(made)
+    return np.asarray(value)

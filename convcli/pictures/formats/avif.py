@@ -41,12 +41,12 @@ _C2PA: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 def header(data: bytes) -> Header:
     try:
-        return _shown(data)
+        return _properties(data)
     except (ValueError, KeyError):
         raise ImageError("damaged AVIF: its boxes make no sense") from None
 
 
-def _shown(data: bytes) -> Header:
+def _properties(data: bytes) -> Header:
     """What the properties of the picture say which is decoded: of a track's where a file says to be a sequence."""
     file = items(data) or Items(primary=0, items={}, references=[], properties={})
     properties, alpha, frames = file.of(file.primary), file.has_alpha, 1

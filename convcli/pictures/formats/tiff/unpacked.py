@@ -127,7 +127,7 @@ def picture(library: Any, facts: Packed, piece: bytes, rows: int) -> Pixels:
     elif name == "lerc":
         piece, options = _lerc_piece(library, facts, piece), {"masks": True}
     out = np.zeros((rows, width, samples), dtype)
-    shapes = {(rows, width): None, (height, width): None, _shown(facts, width, rows): None}
+    shapes = {(rows, width): None, (height, width): None, _cropped(facts, width, rows): None}
     for number, sides in enumerate(shapes, 1):
         whole = np.empty((*sides, samples), dtype)
         try:
@@ -149,7 +149,7 @@ def picture(library: Any, facts: Packed, piece: bytes, rows: int) -> Pixels:
     )
 
 
-def _shown(facts: Packed, width: int, rows: int) -> tuple[int, int]:
+def _cropped(facts: Packed, width: int, rows: int) -> tuple[int, int]:
     """The rows and columns of a picture that is smaller than its only tile."""
     return min(rows, facts.page.first(tags.HEIGHT, 0)), min(width, facts.page.first(tags.WIDTH, 0))
 
