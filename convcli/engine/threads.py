@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from convcli.engine import blas
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from convcli.engine import memory
+    from convcli.engine.dtypes import Array
+    from convcli.engine.sink import Sink
 else:  # who starts other processes counts cores here, and loads none of them
     cv2, np, memory = late("cv2"), late("numpy"), late("convcli.engine.memory")
 
@@ -135,11 +138,19 @@ class Cuts:
     """Work on an output that was cut into bands of rows: `work(cut)` makes those rows, in any order, any number of
     times, from the rows of the input that they need.
 
-    Where channels or slices are made one by one, `cuts` are pieces that only `work` knows.
+    Where channels or slices are made one by one, `cuts` are pieces that only `work` knows. `again`, where there is
+    such, makes `Cuts` of another input, that lies as the first one does, for another sink like the first.
     """
 
-    def __init__(self, work: Callable[[Any], object], cuts: Sequence[Any]) -> None:
-        self.work, self.cuts = work, cuts
+    def __init__(
+        self, work: Callable[[Any], object], cuts: Sequence[Any], again: Callable[[Array, Sink], Cuts] | None = None
+    ) -> None:
+        self.work, self.cuts, self.again = work, cuts, again
+
+    @classmethod
+    def on(cls, x: Array, sink: Sink, band: Callable[[Array, Sink, Cut], object], cuts: Sequence[Cut]) -> Cuts:
+        """`band(x, sink, cut)` makes some rows of any input that lies as `x` does: what else it needs, it has."""
+        return cls(partial(band, x, sink), cuts, partial(_on, band, cuts))
 
     @classmethod
     def joined(cls, parts: Sequence[Cuts]) -> Cuts:
@@ -148,6 +159,10 @@ class Cuts:
 
     def run(self) -> None:
         run_all(self.work, self.cuts)
+
+
+def _on(band: Callable[[Array, Sink, Cut], object], cuts: Sequence[Cut], x: Array, sink: Sink) -> Cuts:
+    return Cuts.on(x, sink, band, cuts)
 
 
 _guard = threading.Lock()

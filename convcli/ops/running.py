@@ -95,12 +95,19 @@ def runner(
 
         return run_rounded
     storage = engine.Storage(counted=False, reach=reach)
+    plain = kernel.is_linear and not kernel.has_effect
+    again: Callable[[Array, engine.Sink], engine.Cuts] | None = None
 
     def run(array: Array) -> Array:
-        out = results(shape, kind)
-        kernel.cuts(
-            engine.settled(placed.canonical(array)), placed.spatial, work, engine.Sink(out, storage), constraints
-        ).run()
+        nonlocal again
+        out, source = results(shape, kind), engine.settled(placed.canonical(array))
+        sink = engine.Sink(out, storage)
+        if again is None:
+            cuts = kernel.cuts(source, placed.spatial, work, sink, constraints)
+            again = cuts.again if plain else None
+        else:
+            cuts = again(source, sink)
+        cuts.run()
         return placed.restore(out)
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -44,6 +45,8 @@ KERNELS: dict[str, dict[str, Any]] = {
     "row": {"weights": RNG.standard_normal((1, 15))},
     "column": {"weights": RNG.standard_normal((15, 1))},
 }
+#: Whose bands are windows that are copied first.
+WINDOWED = {"padded", "sparse"}
 PADS: dict[str, Any] = {"zero": "constant", "replicate": "edge", "symmetric": "symmetric", "reflect": "reflect"}
 SHAPES = [(64, 64), (33, 47, 3), (40, 39, 4), (38, 61, 2)]
 
@@ -102,6 +105,23 @@ def test_small_pictures_are_filtered_without_threads(
         assert y.flags.c_contiguous and y.dtype == x.dtype
         assert np.array_equal(kernel.apply(x.copy()), y)
     assert not counted_runs
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("name", [*sorted(KERNELS.keys() - WINDOWED), "upsample-bilinear-2x", "upsample-nearest-2x"])
+def test_larger_pictures_are_planned_once_and_get_the_same_bits(
+    name: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From two threads at once, too, whose bands are other pictures'."""
+    shape = (600, 700, 3)
+    pictures = [np.roll(picture(shape, dtype), n, axis=0) for n in range(4)]
+    fresh = [convcli.load(KERNELS.get(name, name)).apply(x) for x in pictures]
+    kernel = convcli.load(KERNELS.get(name, name))
+    kernel.apply(picture(shape, dtype))
+    monkeypatch.setattr(type(kernel), "_cuts", None)
+    with ThreadPoolExecutor(2) as pool:
+        for y, expected in zip(pool.map(kernel.apply, pictures), fresh, strict=True):
+            assert np.array_equal(y, expected)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from convcli.engine.borders import read_window
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import grid_of
 from convcli.engine.plan import FREE, Constraints
@@ -48,13 +47,9 @@ class Correlation:
         x, sink = self.x[..., source : source + 1], self.sink.channel(target)
         return Correlation(x, taps, self.windows, self.border, sink, self.constraints)
 
-    def window(self, ranges: Sequence[tuple[int, int]]) -> Floats:
-        """A part of the input as floats, with its border."""
-        return read_window(self.x, ranges, self.border, self.taps.dtype)
-
-    def facts(self, window: Floats, *, plain: bool = False) -> Facts:
+    def facts(self, window: Floats) -> Facts:
         """What is known of a part of the input."""
-        return Facts(window, plain=plain, algorithm=self.constraints.algorithm)
+        return Facts(window, plain=False, algorithm=self.constraints.algorithm)
 
 
 #: Computes a window of floats by whatever bears its samples, where an algorithm can't.

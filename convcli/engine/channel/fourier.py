@@ -17,6 +17,7 @@ import numpy as np
 from convcli.engine.borders import read_window
 from convcli.engine.channel.correlation import Correlation, Otherwise
 from convcli.engine.channel.passes import join, keep_planes, split
+from convcli.engine.facts import Facts
 from convcli.engine.memory import scratch
 from convcli.engine.threads import Cuts
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.sink import Sink
 
     Spectrum = npt.NDArray[np.complexfloating[Any, Any]]
 
@@ -120,34 +122,34 @@ def by_tiles(work: Correlation, tile: tuple[int, int], otherwise: Otherwise) -> 
 
     `otherwise(window)` computes a band whose samples are not fit for a Fourier transform.
     """
-    x, taps, border, windows = work.x, work.taps, work.border, work.windows
-    channels, width = x.shape[2], windows[1].length
-    out = work.sink.target(taps.dtype) if channels == 1 else None
+    (height, columns, channels), taps, border, windows = work.x.shape, work.taps, work.border, work.windows
+    width, there = windows[1].length, channels == 1 and work.sink.target(work.taps.dtype) is not None
     count = -(-width // (2 * (tile[1] - taps.shape[1] + 1)))
     strips = list(itertools.pairwise(width * part // count for part in range(count + 1)))
     left, right = windows[1].reads(0, width)
 
-    def band(rows: tuple[int, int]) -> None:
+    def band(x: Array, sink: Sink, rows: tuple[int, int]) -> None:
         low, high = windows[0].reads(*rows)
-        if low >= 0 and high <= x.shape[0]:
+        if low >= 0 and high <= height:
             source = x[low:high]
         else:
-            source = read_window(x, [(low, high), (0, x.shape[1])], border, x.dtype)
-        if not work.facts(source, plain=x.dtype.kind != "f").bounded:
-            work.sink.store(otherwise(work.window([(low, high), (left, right)])), rows[0])
+            source = read_window(x, [(low, high), (0, columns)], border, x.dtype)
+        if not Facts(source, plain=x.dtype.kind != "f").bounded:
+            sink.store(otherwise(read_window(x, [(low, high), (left, right)], border, taps.dtype)), rows[0])
             return
         planes = [source[..., 0]] if channels == 1 else list(split(source, "planes apart"))
-        if out is not None:
-            tiles(planes, taps, tile, [out[slice(*rows), :, 0]], (left, border))
-            work.sink.store(out[slice(*rows)], rows[0])
+        if there:
+            tiles(planes, taps, tile, [sink.out[slice(*rows), :, 0]], (left, border))
+            sink.store(sink.out[slice(*rows)], rows[0])
             return
         for start, stop in strips:
             results = scratch("results apart", (channels, rows[1] - rows[0], stop - start), taps.dtype)
             tiles(planes, taps, tile, list(results), (left + start, border))
-            keep_planes(results, work.sink, rows[0], start)
+            keep_planes(results, sink, rows[0], start)
 
     length, useful = windows[0].length, tile[0] - taps.shape[0] + 1
-    return Cuts(band, [(top, min(top + useful, length)) for top in range(0, length, useful)])
+    cuts = [(top, min(top + useful, length)) for top in range(0, length, useful)]
+    return Cuts.on(work.x, work.sink, band, cuts)
 
 
 @lru_cache(maxsize=32)

@@ -29,6 +29,7 @@ from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.sink import Sink
 
 #: Bytes of what lies between the passes, which stays in the cache, and the rows of a band at least and at most.
 BAND_BYTES = 1 << 21
@@ -49,21 +50,20 @@ def fits(work: Correlation) -> bool:
 def fused(work: Correlation, factors: Factors) -> Cuts:
     """The sum of the separable kernels `factors` on an input `(h, w, channels)`."""
     dtype, (down, across) = factors[0].dtype, work.windows
-    x, out = one_channel(work.x), work.sink.target(dtype)
-    out = None if out is None else one_channel(out)
-    direct_out = out is not None and opencv_layout(out)
+    (_, width, channels), out = work.x.shape, work.sink.target(dtype)
+    direct_out = out is not None and opencv_layout(one_channel(out))
     passes = _Passes(factors, down, across, work.border)
 
-    def band(rows: tuple[int, int]) -> None:
-        source = rows_of(x, down.reads(*rows), work.border, dtype)
-        shape = (rows[1] - rows[0], across.length, x.shape[2])
-        result = out[slice(*rows)] if out is not None and direct_out else scratch("passed", shape, dtype)
+    def band(x: Array, sink: Sink, rows: tuple[int, int]) -> None:
+        source = rows_of(one_channel(x), down.reads(*rows), passes.border, dtype)
+        shape = (rows[1] - rows[0], across.length, channels)
+        result = one_channel(sink.out)[slice(*rows)] if direct_out else scratch("passed", shape, dtype)
         passes.fill(source, result, finite=x.dtype.kind != "f")
-        work.sink.store(work.sink.out[slice(*rows)] if direct_out else result, rows[0])
+        sink.store(sink.out[slice(*rows)] if direct_out else result, rows[0])
 
-    row = across.length * x.shape[2]
-    macs = down.length * row * factors[0].shape[0] * sum(side.shape[1] for side in factors)
-    return Cuts(band, bands(down.length, x.shape[1] * x.shape[2] * dtype.itemsize, macs, factors[0].shape[1]))
+    macs = down.length * across.length * channels * factors[0].shape[0] * sum(side.shape[1] for side in factors)
+    cuts = bands(down.length, width * channels * dtype.itemsize, macs, factors[0].shape[1])
+    return Cuts.on(work.x, work.sink, band, cuts)
 
 
 def bands(length: int, row_bytes: int, macs: int, taps: int) -> list[tuple[int, int]]:

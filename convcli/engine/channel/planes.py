@@ -15,6 +15,7 @@ from convcli.engine.channel.fourier import by_tiles, fourier
 from convcli.engine.channel.passes import passes
 from convcli.engine.channel.phases import correlate_phases
 from convcli.engine.dtypes import planar
+from convcli.engine.facts import Facts
 from convcli.engine.geometry import Grid
 from convcli.engine.plan import FOURIER_AREA, Plan
 from convcli.engine.threads import Cuts
@@ -23,7 +24,6 @@ from convcli.records import late
 if TYPE_CHECKING:
     from convcli.engine.channel import volume
     from convcli.engine.dtypes import Floats
-    from convcli.engine.facts import Facts
 else:  # not for pictures
     volume = late("convcli.engine.channel.volume")
 
@@ -141,8 +141,11 @@ def _strided(work: Correlation) -> Cuts | None:
     if plan.algorithm != "products" or not strided.fits(work):
         return None
 
+    asked = work.constraints.algorithm
+
     def otherwise(window: Floats, lengths: tuple[int, int]) -> Floats:
-        return correlate_planes(window, taps, Grid(grid.stride, (1, 1), lengths), facts=work.facts(window))
+        facts = Facts(window, plain=False, algorithm=asked)
+        return correlate_planes(window, taps, Grid(grid.stride, (1, 1), lengths), facts=facts)
 
     return strided.strided(work, otherwise)
 
@@ -154,10 +157,9 @@ def _plain(work: Correlation) -> Cuts | None:
     bears = work.x.dtype == np.uint8 and whole.bears_bytes(taps)
     native = bears and work.sink.native(work.x.dtype, exact=whole.are_integers(taps)) is not None
     plan = plan_for(taps, size, algorithm=asked, integers=work.x.dtype in SUMMED, native=native)
-    if whole.blurs(taps, work.x.dtype, asked) and whole.fits_in_place(work):
-        out = work.sink.out if work.sink.keeps(work.x.dtype) else None
-        if out is not None and opencv_layout(one_channel(out)):
-            return whole.filter_to(work, whole.blur_filter(taps, windows, work.border), out)
+    kept = work.sink.keeps(work.x.dtype) and opencv_layout(one_channel(work.sink.out))
+    if kept and whole.blurs(taps, work.x.dtype, asked) and whole.fits_in_place(work):
+        return whole.filter_to(work, whole.blur_filter(taps, windows, work.border))
     if plan.algorithm == "sums" and whole.fits_in_place(work):
         filtered = whole.filter_of(plan, taps, windows, work.border)
         return whole.filter_bands(work, filtered, as_read=work.x.dtype in SUMMED)
@@ -171,7 +173,9 @@ def _plain(work: Correlation) -> Cuts | None:
     if factors is not None:
         return fused.fused(work, factors)
     if plan.algorithm == "fourier" and min(taps.shape) > 1:
-        return by_tiles(work, plan.tile, lambda window: _filter(window, taps, work.facts(window)))
+        return by_tiles(
+            work, plan.tile, lambda window: _filter(window, taps, Facts(window, plain=False, algorithm=asked))
+        )
     return None
 
 
@@ -180,7 +184,7 @@ def _called(work: Correlation, plan: Plan) -> Cuts:
     x, filtered = work.x, whole.filter_of(plan, work.taps, work.windows, work.border)
     out = work.sink.out if plan.native else work.sink.target(work.taps.dtype)
     if out is not None and x.dtype == out.dtype and opencv_layout(one_channel(out)):
-        return whole.filter_to(work, filtered, out)
+        return whole.filter_to(work, filtered)
     return whole.filter_bands(work, filtered)
 
 

@@ -179,26 +179,26 @@ def resized_cuts(x: Array, taps: Floats, windows: Sequence[Scatter], border: str
     if resizing is None or x.shape[2] > CHANNELS:
         return None
     native = resizing.bears(x.dtype) and sink.keeps(x.dtype, cut=resizing.reach > 1)
-    out, dtype = (sink.out, x.dtype) if native else (sink.target(taps.dtype), taps.dtype)
-    if out is not None and not opencv_layout(one_channel(out)):
-        out = None
-    image, (down, across), (height, width) = one_channel(x), resizing.strides, resizing.size
+    dtype = x.dtype if native else taps.dtype
+    there = (native or sink.target(dtype) is not None) and opencv_layout(one_channel(sink.out))
+    (height, width, channels), (down, across) = x.shape, resizing.strides
 
-    def band(cut: tuple[int, int]) -> None:
+    def band(x: Array, sink: Sink, cut: tuple[int, int]) -> None:
         outputs, rows = slice(*cut), (cut[0] // down, cut[1] // down)
-        if out is not None:
-            resizing.fill(image, rows, one_channel(out)[outputs])
-            sink.store(out[outputs], outputs.start)
+        if there:
+            resizing.fill(one_channel(x), rows, one_channel(sink.out)[outputs])
+            sink.store(sink.out[outputs], outputs.start)
             return
-        y = scratch("resized", (outputs.stop - outputs.start, across * width, x.shape[2]), dtype)
-        resizing.fill(image, rows, y)
+        y = scratch("resized", (outputs.stop - outputs.start, across * width, channels), dtype)
+        resizing.fill(one_channel(x), rows, y)
         sink.store(y, outputs.start)
 
-    row = down * across * width * x.shape[2] * np.dtype(dtype).itemsize
+    row = down * across * width * channels * np.dtype(dtype).itemsize
     count = 2 * -(-height // (2 * max(BAND_BYTES // row, 8 * (resizing.reach + 1))))
     # Strips at the ends of a band lie within it.
     count = count if height >= count * max(1, 3 * resizing.reach) else 1
-    return Cuts(band, list(itertools.pairwise(down * (height * number // count) for number in range(count + 1))))
+    cuts = list(itertools.pairwise(down * (height * number // count) for number in range(count + 1)))
+    return Cuts.on(x, sink, band, cuts)
 
 
 def _resizing(taps: Floats, windows: Sequence[Scatter], shape: Sequence[int], border: str) -> Resizing | None:

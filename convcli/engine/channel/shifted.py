@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from convcli.engine.channel.correlation import Correlation
     from convcli.engine.dtypes import Array, Call, Floats, Signature
     from convcli.engine.geometry import Window
+    from convcli.engine.sink import Sink
 
 #: The most taps; of more the rows fall apart into plain convolutions instead (`phases`).
 MOST = 16
@@ -46,18 +47,18 @@ def cost(taps: Floats) -> float:
 
 def shifted(work: Correlation) -> Cuts:
     """In bands of rows."""
-    down, across = work.windows
-    reads, out = across.reads(0, across.length), work.sink.target(work.taps.dtype)
+    (down, across), taps, border = work.windows, work.taps, work.border
+    reads, there = across.reads(0, across.length), work.sink.target(taps.dtype) is not None
     shape = (across.length, work.x.shape[2])
 
-    def band(rows: tuple[int, int]) -> None:
+    def band(x: Array, sink: Sink, rows: tuple[int, int]) -> None:
         ranges = [down.reads(*rows), reads]
-        window = scratch("window", (*(high - low for low, high in ranges), shape[1]), work.taps.dtype)
-        read_window(work.x, ranges, work.border, work.taps.dtype, out=window)
-        y = scratch("shifted", (rows[1] - rows[0], *shape), window.dtype) if out is None else out[slice(*rows)]
-        work.sink.store(_sum(window, work.taps, work.windows, y), rows[0])
+        window = scratch("window", (*(high - low for low, high in ranges), shape[1]), taps.dtype)
+        read_window(x, ranges, border, taps.dtype, out=window)
+        y = sink.out[slice(*rows)] if there else scratch("shifted", (rows[1] - rows[0], *shape), taps.dtype)
+        sink.store(_sum(window, taps, (down, across), y), rows[0])
 
-    return Cuts(band, tiles.bands(work.x.shape, work.windows, work.taps.itemsize))
+    return Cuts.on(work.x, work.sink, band, tiles.bands(work.x.shape, work.windows, taps.itemsize))
 
 
 def shifted_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convcli.engine.borders import read_window
 from convcli.engine.channel.columns import columns_of, lay_out, rows_of
 from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.passes import UNPACKED, view
@@ -25,7 +26,8 @@ from convcli.engine.threads import Cuts
 from convcli.records import record
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Floats
+    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.sink import Sink
 
 #: Bytes of the phases of one band: they are read again from the cache, by calls that are long enough for threads not to
 #: wait for one another.
@@ -79,26 +81,26 @@ def strided(work: Correlation, otherwise: Callable[[Floats, tuple[int, int]], Fl
     `otherwise(window, lengths)` computes a band from its samples where some are not finite: a product would spread them
     to outputs that don't read them.
     """
-    x, taps, (down, across) = work.x, work.taps, work.windows
+    (_, width, channels), taps, border, (down, across) = work.x.shape, work.taps, work.border, work.windows
     layout = Layout(taps=(taps.shape[0], taps.shape[1]), stride=(down.stride, across.stride))
     matrix = banded(taps.tobytes(), taps.dtype.str, layout)
-    columns = columns_of(across, layout.shifts, x.shape[1], work.border)
-    out = work.sink.target(taps.dtype)
+    columns = columns_of(across, layout.shifts, width, border)
+    there = work.sink.target(taps.dtype) is not None
 
-    def band(rows: tuple[int, int]) -> None:
+    def band(x: Array, sink: Sink, rows: tuple[int, int]) -> None:
         shape = (rows[1] - rows[0], across.length)
-        y = scratch("strided", (*shape, x.shape[2]), taps.dtype) if out is None else out[slice(*rows)]
+        y = sink.out[slice(*rows)] if there else scratch("strided", (*shape, channels), taps.dtype)
         blocks = -(-shape[0] // layout.block)
         count = (blocks * layout.block - 1) * layout.stride[0] + layout.taps[0]
-        phases = lay_out(rows_of(x, down.reads(*rows), work.border), columns, count, taps.dtype)
+        phases = lay_out(rows_of(x, down.reads(*rows), border), columns, count, taps.dtype)
         for channel, plane in enumerate(phases):
             _multiply(plane, matrix, layout, blocks, columns.wanted, y[..., channel])
         if not (np.isfinite(y.sum()) or np.isfinite(y).all()):
             ranges = [down.reads(*rows), across.reads(0, across.length)]
-            y = otherwise(work.window(ranges), shape)
-        work.sink.store(y, rows[0])
+            y = otherwise(read_window(x, ranges, border, taps.dtype), shape)
+        sink.store(y, rows[0])
 
-    return Cuts(band, bands(layout, down.length, across.length * x.shape[2], taps.itemsize))
+    return Cuts.on(work.x, work.sink, band, bands(layout, down.length, across.length * channels, taps.itemsize))
 
 
 def bands(layout: Layout, height: int, samples: int, itemsize: int) -> list[tuple[int, int]]:

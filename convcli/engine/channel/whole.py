@@ -30,6 +30,7 @@ from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
+    from convcli.engine.sink import Sink
 
 #: `filter(x, dst=y)`: a picture of the same size, the border included; `dst` may be left out.
 Filter: TypeAlias = "Callable[..., Any]"
@@ -184,28 +185,25 @@ def _sums_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter
     return filtered
 
 
-def filter_to(work: Correlation, filtered: Filter, out: Array) -> Cuts:
-    """Filters the input into `out`, both `(h, w, channels)` of one dtype: that of the taps, or uint8."""
-    x, out, taps = one_channel(work.x), one_channel(out), work.taps
+def filter_to(work: Correlation, filtered: Filter) -> Cuts:
+    """Filters the input into the output, both `(h, w, channels)` of one dtype: that of the taps, or integers."""
+    shape, taps = work.x.shape, work.taps
     up, down = _reach(work)
     # Of float64 OpenCV makes Fourier transforms from 50 taps on: there the last bit depends on where a part begins.
-    part = FINE_PART if work.constraints.fine and x.itemsize < 8 else PART
-    cuts = parts(x.shape[0], x.nbytes, x.size, taps.shape, part)
+    part = FINE_PART if work.constraints.fine and work.x.itemsize < 8 else PART
+    cuts = parts(shape[0], work.x.nbytes, work.x.size, taps.shape, part)
 
-    def band(cut: tuple[int, int]) -> None:
+    def band(x: Array, sink: Sink, cut: tuple[int, int]) -> None:
+        x, out = one_channel(x), one_channel(sink.out)
         filtered(x[slice(*cut)], dst=out[slice(*cut)])
-        if cut[0]:
-            seam(cut[0], cut[0] + up)
-        if cut[1] < x.shape[0]:
-            seam(cut[1] - down, cut[1])
-        work.sink.store(work.sink.out[slice(*cut)], cut[0])
+        seams = [(cut[0], cut[0] + up)] * (cut[0] > 0) + [(cut[1] - down, cut[1])] * (cut[1] < shape[0])
+        for low, high in seams:
+            if low < high:
+                seam = filtered(x[low - up : high + down])
+                out[low:high] = seam[up : up + high - low].reshape(high - low, *shape[1:])
+        sink.store(sink.out[slice(*cut)], cut[0])
 
-    def seam(low: int, high: int) -> None:
-        if low < high:
-            again = filtered(x[low - up : high + down])
-            out[low:high] = again[up : up + high - low].reshape(high - low, *x.shape[1:])
-
-    return Cuts(band, cuts)
+    return Cuts.on(work.x, work.sink, band, cuts)
 
 
 def _reach(work: Correlation) -> tuple[int, int]:
@@ -280,22 +278,22 @@ def filter_bands(work: Correlation, filtered: Filter, *, as_read: bool = False, 
 
     What `filtered` makes are results for every `step`-th sample.
     """
-    x, taps, (rows_of, columns) = one_channel(work.x), work.taps, work.windows
+    shape, dtype, (rows_of, columns) = work.x.shape, work.taps.dtype, work.windows
     up, down = _reach(work)
-    as_read = (as_read or x.dtype == taps.dtype) and opencv_layout(x)
+    as_read = (as_read or work.x.dtype == dtype) and opencv_layout(one_channel(work.x))
     inner = [rows_of.stride // step, columns.stride // step]
     across = slice(0, (columns.length - 1) * inner[1] + 1, inner[1])
 
-    def band(rows: tuple[int, int]) -> None:
+    def band(x: Array, sink: Sink, rows: tuple[int, int]) -> None:
         first, last = rows[0] * rows_of.stride, (rows[1] - 1) * rows_of.stride + 1
-        low, high = max(0, first - up), min(x.shape[0], last + down)
-        source, shape = x[low:high], (high - low, *x.shape[1:])
+        low, high = max(0, first - up), min(shape[0], last + down)
+        source = one_channel(x)[low:high]
         if not as_read:
-            source = scratch("window", shape, taps.dtype)
+            source = scratch("window", (high - low, *shape[1:]), dtype)
             np.copyto(source, x[low:high])
-        size = (-(-shape[0] // step), -(-shape[1] // step), *shape[2:])
-        result = filtered(source, dst=scratch("filtered", size, taps.dtype)).reshape(size)
+        size = (-(-(high - low) // step), -(-shape[1] // step), shape[2])
+        result = filtered(source, dst=scratch("filtered", size, dtype)).reshape(size)
         top = (first - low) // step
-        work.sink.store(result[top : top + (rows[1] - rows[0] - 1) * inner[0] + 1 : inner[0], across], rows[0])
+        sink.store(result[top : top + (rows[1] - rows[0] - 1) * inner[0] + 1 : inner[0], across], rows[0])
 
-    return Cuts(band, tiles.bands(x.shape, work.windows, taps.itemsize))
+    return Cuts.on(work.x, work.sink, band, tiles.bands(shape, work.windows, dtype.itemsize))
