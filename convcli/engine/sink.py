@@ -282,7 +282,8 @@ def _rows(array: Array) -> Array:
 
 def _opencv_rounds(flat: Array, stored: Array, least: float) -> bool:
     """Rounds finite `flat` to `stored` by OpenCV, half to even and saturating, in one pass; False where it can't."""
-    if flat.ndim != 2 or stored.ndim != 2 or flat.dtype not in (np.float32, np.float64):
+    # A single double is a scalar for OpenCV, which then writes nothing.
+    if flat.ndim != 2 or stored.ndim != 2 or flat.size == 1 or flat.dtype not in (np.float32, np.float64):
         return False
     if stored.dtype == np.uint8:
         if least <= -0.5:
@@ -293,8 +294,7 @@ def _opencv_rounds(flat: Array, stored: Array, least: float) -> bool:
     depth = _DEPTHS.get(stored.dtype)
     if depth is None:
         return False
-    zero: Any = 0.0
-    cv2.add(flat, zero, dst=stored, dtype=depth)
+    cv2.add(flat, cast("Any", 0.0), dst=stored, dtype=depth)
     return True
 
 

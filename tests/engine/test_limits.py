@@ -11,7 +11,7 @@ import pytest
 
 import convcli
 from convcli.engine.sink import Sink
-from convcli.filtering import Chain, filter_pixels
+from convcli.filtering import Chain, Treatment, filter_pixels
 
 INTEGERS = ["bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
 
@@ -50,6 +50,24 @@ def test_nothing_wraps_at_the_limits(dtype: str, floats: str, shape: tuple[int, 
     below = sum(value < low - Fraction(1, 2) for value in exact)
     above = sum(value > high + Fraction(1, 2) for value in exact)
     assert (sink.tally.below, sink.tally.above) == (below, above)
+
+
+@pytest.mark.parametrize("floats", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", INTEGERS[1:])
+def test_few_samples_are_all_written(dtype: str, floats: str) -> None:
+    """OpenCV takes arrays of one or four doubles for scalars, and leaves a result of another shape unwritten."""
+    for shape in ((height, width, 1) for height in range(1, 6) for width in range(1, 6)):
+        values = np.random.default_rng(0).uniform(0, 100, shape).astype(floats)
+        out = np.full(shape, 101, dtype)
+        Sink(out).store(values.copy(), 0)
+        assert np.array_equal(out, np.rint(values)), shape
+
+
+def test_a_single_pixel_of_16_bits_with_alpha_in_linear_light() -> None:
+    pixels = np.full((3, 3, 4), 40000, np.uint16)
+    pixels[..., 3] = 30000
+    chain = Chain([convcli.load("identity"), convcli.load("box:stride=3")])
+    assert np.array_equal(filter_pixels(pixels, chain, Treatment(linear=True)).array, pixels[:1, :1])
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "uint64"])
