@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
 
+#: Outputs of a group of which products make planes faster than pixels, by more than it takes to turn those.
+FEW = 4
 #: Widths of rows for which a bank keeps its weights repeated.
 WIDTHS = 4
 
@@ -60,7 +62,7 @@ def layouts_of_bank(shape: Sequence[int], groups: int, grid: Grid) -> tuple[bool
 #: Whether an algorithm reads and writes planes; None: planes or pixels.
 _LAYOUTS = {
     "pointwise": (None, None), "multiply-adds": (False, False), "shifts": (None, True), "planes": (True, True),
-    "winograd": (True, True), "net": (True, True),
+    "winograd": (True, True), "net": (True, True), "rows": (True, None),
 }  # fmt: skip
 
 
@@ -99,6 +101,13 @@ class Filters:
 
         pixels = columns.by_pixels(self.shape[1], self.groups)
         return columns.matrices(self.weights, self.groups, pixels=pixels)
+
+    @cached_property
+    def by_rows(self) -> Floats:
+        """For products that make a row each."""
+        from convcli.engine.bank import rows
+
+        return rows.matrices(self.weights, self.groups)
 
     @cached_property
     def shifts(self) -> Floats:
@@ -180,7 +189,7 @@ def correlate_bank(
     `into` where it is given. `chosen` is the algorithm, by default the planner's for these outputs.
     """
     # Only banks need them: a start without costs less.
-    from convcli.engine.bank import columns, multiply_adds, pointwise, shifts, winograd
+    from convcli.engine.bank import columns, multiply_adds, pointwise, rows, shifts, winograd
 
     outputs, inputs, *taps = filters.shape
     chosen = chosen or filters.plan(grid, planes=planar(x)).algorithm
@@ -203,6 +212,12 @@ def correlate_bank(
     elif chosen == "columns":
         source = pixels(x) if columns.by_pixels(inputs, filters.groups) else channels_last(part(x))
         columns.multiply_columns(source, filters.columns, taps, grid, y)
+    elif chosen == "rows":
+        few = outputs // filters.groups <= FEW and not planar(y)
+        apart = room_for(grid.lengths, outputs, x.dtype, planes=True) if few else y
+        rows.multiply_rows(part(x), filters.by_rows, taps, grid, apart)
+        if few:
+            join_to(apart, y)
     elif chosen == "multiply-adds":
         apart = room_for(grid.lengths, outputs, x.dtype, planes=False) if planar(y) else y
         multiply_adds.multiply_add(pixels(x), filters.rows(grid.lengths[-1]), grid, apart)

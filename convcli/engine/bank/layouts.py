@@ -30,6 +30,9 @@ def part(x: Floats, name: str = "planes") -> Floats:
     if moved.strides[-1] == moved.itemsize:
         np.copyto(planes, moved)
         return planes
+    if x.ndim == 3 and 1 < x.shape[-1] <= 4 and opencv_layout(x):
+        cv2.split(x, list(planes))
+        return planes
     flat = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
     cv2.transpose(flat, planes.reshape(x.shape[-1], -1))
     return planes

@@ -8,6 +8,7 @@
 | `planes`        | every pair of channels by the plan for planes                    | few pairs, and large kernels   |
 | `shifts`        | one product over the channels for all taps, shifted additions    | many channels to few           |
 | `winograd`      | F(4x4, 3x3): a quarter of the products, and two transforms       | 3x3 taps, many channels        |
+| `rows`          | a matrix product for each row, of rows laid out once a tap across | few channels, long rows        |
 | `columns`       | what outputs read is laid out as columns of one matrix product   | all else                       |
 """
 
@@ -21,7 +22,7 @@ from convcli.engine.plan import FOURIER_AREA, Plan, Plane, plan_plane
 from convcli.engine.processor import NARROW, WIDE, Processor, line, processor
 from convcli.records import record
 
-ALGORITHMS = ("pointwise", "net", "multiply-adds", "planes", "shifts", "winograd", "columns")
+ALGORITHMS = ("pointwise", "net", "multiply-adds", "planes", "shifts", "winograd", "rows", "columns")
 
 
 @record
@@ -29,7 +30,8 @@ class Speeds:
     """Nanoseconds of one core.
 
     A multiply-add of a large product costs `product`, and more by `few_rows` over its rows and `shallow` over its
-    depth; `column` and `shifted` are for a sample that is laid out, or added; `multiply_add` is for one on pixels, and
+    depth; a weight is `packed` for it, but where OpenBLAS takes a product of `unpacked` multiply-adds as it lies;
+    `column` and `shifted` are for a sample that is laid out, or added; `multiply_add` is for one on pixels, and
     `single`, `blocked` and `deep` for one of a network whose groups have one channel, more, or so many that a 3x3 bank
     saves some; samples are `copied` to and from it, and it does `strided` ones slower. `turned` is for a sample that
     goes from planes to pixels or back, `parted` where pixels are filtered by planes, in many short bands. `gathered`
@@ -40,6 +42,8 @@ class Speeds:
     product: float
     few_rows: float
     shallow: float
+    packed: float
+    unpacked: int
     column: float
     shifted: float
     multiply_add: float
@@ -56,17 +60,20 @@ class Speeds:
     transforms: float
 
 
+#: Multiply-adds of a product up to which OpenBLAS, with AVX-512, does not rearrange its operands, and the fewest
+#: columns of a row that are worth a product of their own for it, which it makes by vectors.
+UNPACKED, LEAST_COLUMNS, VECTOR = 1_000_000, 48, 16
 #: Measured on Zen 5, on which OpenBLAS took its kernels for AVX2, or for AVX-512.
 SPEEDS = {
     NARROW.name: Speeds(
-        product=0.017, few_rows=0.1, shallow=0.15, column=0.2, shifted=0.4, multiply_add=0.13, single=0.06,
-        blocked=0.03, deep=0.0165, strided=1.3, copied=0.3, turned=0.3, parted=6.0, gathered=0.75, streamed=0.4,
-        call=6_000, transforms=100_000,
+        product=0.017, few_rows=0.1, shallow=0.15, packed=0.15, unpacked=0, column=0.2, shifted=0.4, multiply_add=0.13,
+        single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.3, turned=0.3, parted=6.0, gathered=0.75,
+        streamed=0.4, call=6_000, transforms=100_000,
     ),
     WIDE.name: Speeds(
-        product=0.0085, few_rows=0.05, shallow=0.2, column=0.15, shifted=0.3, multiply_add=0.13, single=0.06,
-        blocked=0.03, deep=0.0165, strided=1.3, copied=0.3, turned=0.3, parted=6.0, gathered=0.3, streamed=0.2,
-        call=6_000, transforms=100_000,
+        product=0.0085, few_rows=0.05, shallow=0.2, packed=0.3, unpacked=UNPACKED, column=0.15, shifted=0.3,
+        multiply_add=0.13, single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.3, turned=0.3, parted=6.0,
+        gathered=0.3, streamed=0.2, call=6_000, transforms=100_000,
     ),
 }  # fmt: skip
 #: Nanoseconds for a call of `filter2D` on a plane, and to keep a sample of its result.
@@ -77,8 +84,8 @@ CACHED = 0.65
 CALL_BYTES = 1 << 23
 #: Nanoseconds for the calls that a network takes, and the channels from which it saves products of 3x3 banks.
 NET, DEEP = 15_000, 64
-#: Nanoseconds for the calls that a group takes.
-GROUP = 20_000
+#: Nanoseconds for the calls that a group takes, and for a product among many.
+GROUP, PRODUCT_CALL = 20_000, 500
 #: Nanoseconds of work that are worth a band of its own, and until another thread begins one.
 BAND, THREAD = 100_000, 30_000
 #: Bytes that a band lays out: within the last cache's share of a core.
@@ -148,6 +155,7 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
     product, calls = _product(speeds, work.per_group, work.depth), GROUP / work.samples
     cost = work.groups * (work.depth * speeds.column + product)
     yield _plan(work, "columns", cost + work.groups * calls / 10, work.groups * work.depth)
+    yield _rows(work, speeds)
     if work.inputs == 1:
         turned = (1 + math.prod(work.stride)) * speeds.turned if work.planes else 0
         each = work.area * speeds.multiply_add + turned + math.prod(work.stride) * speeds.column
@@ -164,6 +172,19 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
     yield _plan(work, "planes", work.outputs * (work.inputs * _plane(work, kind) + apart), 0)
     if work.taps == (3, 3) and max(work.stride) == 1 and work.groups == 1 and _is_deep(work):
         yield _winograd(work, speeds)
+
+
+def _rows(work: Bank, speeds: Speeds) -> Plan:
+    width, macs = work.lengths[-1], work.per_group * work.depth
+    down = work.taps[-2] if len(work.taps) > 1 else 1
+    copies = work.depth / down * (work.stride[-2] if down > 1 else 1)
+    product, packed = _product(speeds, work.per_group, work.depth), macs * speeds.packed
+    if macs * width / max(1, width // LEAST_COLUMNS) <= speeds.unpacked:
+        # It is made by whole vectors.
+        product, packed = product * VECTOR * math.ceil(width / VECTOR) / width, 0
+    cost = copies * speeds.column + product + (packed + PRODUCT_CALL) / width
+    laid = work.inputs * work.groups * math.prod(work.stride) + work.outputs
+    return _plan(work, "rows", work.groups * (cost + GROUP / 10 / work.samples), laid)
 
 
 def _net(work: Bank, speeds: Speeds) -> Plan:
@@ -247,6 +268,7 @@ def _winograd(work: Bank, speeds: Speeds) -> Plan:
 
 _REASONS = {
     "pointwise": "matrix product of pixels",
+    "rows": "matrix products for rows",
     "columns": "matrix product of columns",
     "net": "a network of one layer",
     "multiply-adds": "shifted multiply-adds",
