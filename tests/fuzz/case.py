@@ -14,8 +14,9 @@ from random import Random
 
 from convcli import cli
 from convcli.errors import ConvcliError
+from tests.support import KERNELS, SAMPLES
 
-from . import corpus
+from . import corpus, definitions
 from .guard import Broken
 
 FAILED = re.compile(r'Error: |\{.*"status": "failed"')
@@ -92,14 +93,14 @@ def furnish(folder: Path) -> None:
     (folder / "good.png").write_bytes(corpus.pictures()["png rgb"][1])
     (folder / "small.png").write_bytes(corpus.opencv(corpus.scene(9, 11), ".png"))
     (folder / "good.jpg").write_bytes(corpus.pictures()["jpeg exif"][1])
-    (folder / "array.npy").write_bytes(corpus.arrays()["npy u1"])
-    (folder / "weights.npy").write_bytes(corpus.arrays()["npy <f8"])
-    (folder / "a.npz").write_bytes(corpus.arrays()["npz stored"])
+    (folder / "array.npy").write_bytes(definitions.arrays()["npy u1"])
+    (folder / "weights.npy").write_bytes(definitions.arrays()["npy <f8"])
+    (folder / "a.npz").write_bytes(definitions.arrays()["npz stored"])
     (folder / "page.html").write_text("<!DOCTYPE html><title>404</title>")
-    (folder / "net.yaml").write_text(corpus.networks()["enlarge-2x.yaml"])
-    (folder / "model.onnx").write_bytes(corpus.models()["chain"])
+    (folder / "net.yaml").write_text(definitions.networks()["enlarge-2x.yaml"])
+    (folder / "model.onnx").write_bytes(definitions.models()["chain"])
     (folder / "mask.png").write_bytes(corpus.opencv(corpus.scene(9, 11, 1), ".png"))
     (folder / "kernel.yaml").write_text("about: A kernel.\nweights: [[0, 1, 0], [1, 4, 1], [0, 1, 0]]\ndivisor: sum\n")
-    folders = (corpus.SAMPLES / "kernels", corpus.KERNELS, corpus.SAMPLES / "networks")
+    folders = (SAMPLES / "kernels", KERNELS, SAMPLES / "networks")
     for path in [path for folder in folders for path in folder.glob("*.np[yz]")]:
         (folder / path.name).write_bytes(path.read_bytes())

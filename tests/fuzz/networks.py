@@ -10,7 +10,7 @@ from convcli.errors import ConvcliError, ShapeError
 from convcli.filtering import Chain, filter_pixels
 from convcli.networks import runnable
 
-from . import corpus, texts
+from . import definitions, texts
 from .case import Case, check_command, checked_error, require
 from .mutations import mutant
 
@@ -26,7 +26,7 @@ def run_networks(case: Case) -> str:
 
 def _run_file(case: Case) -> str:
     random = case.random
-    sources = list(corpus.networks().values())
+    sources = list(definitions.networks().values())
     text = texts.kernel_text(random.choice(sources), random, sources)
     case.data = text.encode("utf-8", "surrogatepass")
     path = case.folder / "net.yaml"
@@ -39,7 +39,7 @@ def _run_file(case: Case) -> str:
 
 def _run_model(case: Case) -> str:
     random = case.random
-    models = list(corpus.models().values())
+    models = list(definitions.models().values())
     case.data = mutant(random.choice(models), "onnx", random, models)
     (case.folder / "model.onnx").write_bytes(case.data)
     for name in ("imported.yaml", "imported.safetensors"):

@@ -27,7 +27,7 @@ from convcli.pictures.formats.png import rows as png_rows
 from convcli.pictures.sniff import READABLE
 from convcli.spec import library
 
-from . import commands, corpus, texts
+from . import commands, corpus, definitions, texts
 from .case import Case, check_command, checked_error, furnish, require
 from .mutations import mutant
 from .networks import run_networks
@@ -124,7 +124,9 @@ def _picture_command(case: Case, data: bytes, format: str) -> str:
 def run_kernels(case: Case) -> str:
     """A changed kernel file: loaded and run on a small picture, or through the command line."""
     random = case.random
-    text = texts.kernel_text(random.choice(list(corpus.kernels().values())), random, list(corpus.kernels().values()))
+    text = texts.kernel_text(
+        random.choice(list(definitions.kernels().values())), random, list(definitions.kernels().values())
+    )
     case.data = text.encode("utf-8", "surrogatepass")
     path = case.folder / "kernel.yaml"
     path.write_bytes(case.data)
@@ -175,10 +177,10 @@ def is_large(kernel: Kernel, size: tuple[int, ...]) -> bool:
 def run_arrays(case: Case) -> str:
     """A changed .npy or .npz file: read as an input, as weights, or through the command line."""
     random = case.random
-    name = random.choice(list(corpus.arrays()))
-    data = corpus.arrays()[name]
+    name = random.choice(list(definitions.arrays()))
+    data = definitions.arrays()[name]
     if name.startswith("npz") or random.random() < 0.7:
-        data = mutant(data, name[:3], random, list(corpus.arrays().values()))
+        data = mutant(data, name[:3], random, list(definitions.arrays().values()))
     else:
         data = _archive(mutant(data, "npy", random), random)
     case.data = data

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from networks import shared
-from networks.test_layers_run import Graph
+from networks.layer_graphs import Graph
 
 from convcli.engine.bank.stretch import Stretch
 from convcli.engine.threads import limit_threads, thread_count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -14,14 +13,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import __main__ as benchmarks, chart, images, machine, readme, report, timing
+from benchmarks import __main__ as benchmarks, images, machine, report, timing
 from benchmarks.functions import Layer
 from benchmarks.launch import CommandError, Launcher
 from benchmarks.layers import GROUPS
-from benchmarks.model import US, Contender, Contest, Figures, Goal, Spread, Turn, from_json, to_json
+from benchmarks.model import US, Contender, Contest, Figures, Spread, Turn
 from benchmarks.networks import NETWORKS
 from benchmarks.timing import apart, difference, function, measure
-from tests.project.benchmark_rows import actual, figures, row, run_of, scenario, scripted
+from tests.project.benchmark_rows import actual, scenario, scripted
 from tests.support import ROOT
 
 
@@ -85,73 +84,6 @@ def test_differences_are_in_levels_or_relative() -> None:
     pictures = [np.moveaxis(array, 0, -1).astype(np.uint8) for array in (ours, theirs)]
     pictures[1][:40] = 255
     assert difference(*pictures, relative=False) == pytest.approx(1)
-
-
-def test_tables_have_as_many_cells_in_every_line() -> None:
-    run = run_of(
-        row("x", (Goal(what="g", against=("vips",), most=1),), vips=figures(0.5, size=3), gmic=Figures(note="absent")),
-        replace(row("y", cv2=figures(0.5)), section="layers", floor=0.1, floor_of="copy"),
-        replace(row("i", cv2=figures(0.5)), section="images", conditions="64x64, uint8"),
-        replace(row("i", cv2=Figures(note="another result")), section="images", conditions="12 MP, uint8"),
-        replace(row("z", limit=figures(0.9, peak=100)), section="memory"),
-        replace(row("p", (Goal(what="q", against=("direct",), most=1.25),), direct=figures(1.1)), section="planner"),
-    )
-    cells = 0
-    for line in report.whole(run).splitlines():
-        if line.startswith("|---"):
-            cells = line.count("|")
-        elif not line.startswith("|"):
-            cells = 0
-        elif cells:
-            assert line.count("|") == cells, line
-    assert "12 MP PNG, x" in readme.section(run)
-    assert "**1.00 (2)**" in readme.section(run)
-
-
-def test_figures_survive_being_kept_and_later_rows_replace_earlier() -> None:
-    old = run_of(row("x", vips=figures(0.5)), row("y", vips=figures(0.7)))
-    assert from_json(json.loads(json.dumps(to_json(old)))) == old
-    merged = old.merged(run_of(row("y", vips=figures(0.1))))
-    assert [(one.name, one.figures["vips"].ratio) for one in merged.rows] == [
-        ("x", Spread.of([0.5])),
-        ("y", Spread.of([0.1])),
-    ]
-    assert "in 2 pieces" in report.facts(merged)
-
-
-def test_the_chart_is_svg_with_a_dot_for_each_that_counts() -> None:
-    run = run_of(row("a < b", vips=figures(0.5), gmic=figures(40), ffmpeg=Figures(note="no")))
-    root = ET.fromstring(chart.drawn(run))
-    titles = [element.text for element in root.iter("{http://www.w3.org/2000/svg}title")]
-    assert "vips: 0.50" in titles
-    assert "gmic: 40.00" in titles
-    assert not any(title and title.startswith("ffmpeg") for title in titles)
-    assert any(element.text == "12 MP PNG, a < b" for element in root.iter("{http://www.w3.org/2000/svg}text"))
-
-
-@pytest.mark.parametrize("switched", ["", machine.SWITCHED_OFF], ids=["as it is", "as AVX2"])
-def test_only_what_is_between_the_marks_is_rewritten(switched: str, tmp_path: Path) -> None:
-    """A run without AVX-512 has marks and a report of its own, and leaves those of the processor as they are."""
-    start, end = readme.AVX2_MARKS if switched else readme.MARKS
-    path = tmp_path / readme.PAGE
-    path.parent.mkdir()
-    (tmp_path / readme.RESULTS).parent.mkdir()
-    path.write_text(f"before\n{start}\nearlier figures\n{end}\nafter\n", encoding="utf-8")
-    run = run_of(row("x", vips=figures(0.5)), replace(row("y", onnxruntime=figures(1.5)), section="layers"))
-    run = replace(run, facts={**run.facts, "Machine": f"a processor{switched}"})
-    readme.rewrite(tmp_path, run)
-    new = path.read_text(encoding="utf-8")
-    assert new.startswith("before\n")
-    assert new.endswith("\nafter\n")
-    assert "earlier figures" not in new
-    assert "In 1 of 2 rows" in new and "Whole commands 0 of 1, Layers, lines and volumes 1 of 1" in new
-    assert ("Without onnxruntime, which keeps AVX-512, it is 0 of 1." in new) == bool(switched)
-    assert readme.written(new, run) == new
-    reports = {file.name for file in (tmp_path / "benchmarks").iterdir()}
-    assert reports == ({"RESULTS-AVX2.md"} if switched else {"RESULTS.md", "ratios.svg"})
-    with pytest.raises(ValueError, match="no place"):
-        readme.written("nothing", run)
-    assert (ROOT / readme.PAGE).read_text(encoding="utf-8").count(start) == 1
 
 
 def test_arrays_are_held_to_the_bounds_of_the_project() -> None:

@@ -17,10 +17,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
-from ..fuzz import case, corpus, guard, targets, texts
+from ..fuzz import case, corpus, definitions, guard, targets, texts
 from ..fuzz.mutations import mutant
 
-ROOT = corpus.ROOT
+ROOT = Path(__file__).resolve().parents[2]
 KERNELS = "kernel files"
 
 
@@ -91,7 +91,7 @@ def written(kind: str, number: int, folder: Path) -> tuple[list[str], tuple[int,
     random = Random(f"{kind}/{number}")
     (folder / "out.tif").unlink(missing_ok=True)
     if kind == KERNELS:
-        sources = list(corpus.kernels().values())
+        sources = list(definitions.kernels().values())
         text = texts.kernel_text(random.choice(sources), random, sources)
         (folder / "kernel.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
         if targets.enlarges(folder / "kernel.yaml"):
