@@ -102,14 +102,16 @@ OF_POOLS: dict[str, dict[str, Any]] = {
 
 def load_numpy() -> None:
     """Loads numpy, and what a command leaves unused of it only if that is used after all."""
-    with without({} if "numpy" in sys.modules else OF_NUMPY):
-        import numpy  # noqa: F401
+    if "numpy" not in sys.modules:
+        with without(OF_NUMPY):
+            import numpy  # noqa: F401
 
 
 def load_pools() -> None:
     """Loads `concurrent.futures` without logging, for a process of our own."""
-    with without({} if "concurrent.futures" in sys.modules else OF_POOLS):
-        import concurrent.futures.thread  # noqa: F401
+    if "concurrent.futures" not in sys.modules:
+        with without(OF_POOLS):
+            import concurrent.futures.thread  # noqa: F401
 
 
 def library(package: str, name: str) -> str | None:

@@ -56,13 +56,16 @@ class _Layout:
 
     def __init__(self, cls: Any) -> None:
         members = fields(cls)
-        self.names = {one.name for one in members}
+        self.names = frozenset(one.name for one in members)
         self.printed = [one.name for one in members if one.repr]
         self.compared = [one.name for one in members if one.compare]
-        self.defaults: Mapping[str, Any] = {one.name: one.default for one in members if one.default is not MISSING}
+        defaults = {one.name: one.default for one in members if one.default is not MISSING}
+        #: Functions, which would be methods if they stayed with the class, as all other defaults do.
+        self.functions = {name: value for name, value in defaults.items() if hasattr(type(value), "__get__")}
         self.factories: Mapping[str, Callable[[], Any]] = {
             one.name: one.default_factory for one in members if one.default_factory is not MISSING
         }
+        self.required = self.names - defaults.keys() - self.factories.keys()
         self.is_checked = hasattr(cls, "__post_init__")
         values = attrgetter(*self.compared) if self.compared else lambda value: ()
         self.values: Callable[[Any], Any] = values  # of a single field it is the value itself
@@ -75,15 +78,15 @@ def _init(self: Any, /, *positional: Any, **values: Any) -> None:
         if len(positional) > len(names):
             raise TypeError(f"{type(self).__name__} takes {len(names)} positional fields, not {len(positional)}")
         values = dict(**dict(zip(names, positional, strict=False)), **values)  # TypeError where one is given twice
+    if not layout.required <= values.keys() <= layout.names:
+        lacking, unknown = sorted(layout.required - values.keys()), sorted(values.keys() - layout.names)
+        raise TypeError(f"{type(self).__name__}: fields lacking: {lacking}, unknown: {unknown}")
     members = self.__dict__
-    members.update(layout.defaults)
+    members.update(layout.functions)
     members.update(values)
     for name in layout.factories:
         if name not in values:
             members[name] = layout.factories[name]()
-    if members.keys() != layout.names:
-        lacking, unknown = sorted(layout.names - members.keys()), sorted(values.keys() - layout.names)
-        raise TypeError(f"{type(self).__name__}: fields lacking: {lacking}, unknown: {unknown}")
     if layout.is_checked:
         self.__post_init__()
 

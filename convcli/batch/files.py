@@ -32,11 +32,12 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     check_new(path, overwrite=overwrite)
     place = os.fspath(path)
     folder = _folder(_resolved(place))
+    if os.access(os.path.join(folder, ""), os.W_OK | os.X_OK):  # which no file is, by that name
+        return
     if not os.path.isdir(folder):
         fact = f"its folder '{folder}' " + ("is a file" if os.path.exists(folder) else "does not exist")
         raise ImageError(fact, place=place)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ImageError(f"its folder '{folder}' is not writable", place=place)
+    raise ImageError(f"its folder '{folder}' is not writable", place=place)
 
 
 def check_new(path: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -132,9 +133,7 @@ class Pending:
 
     def _write(self, data: bytes | Iterable[bytes], *, overwrite: bool, later: bool) -> None:
         target = _resolved(self._place) if overwrite else self._place
-        folder = _folder(target)
-        if os.path.isdir(target):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        folder, mode = _folder(target), _mode(target)
         leader, _ = self._leaders.get(folder, ("", 0))
         handle, temporary = temporaries.create(folder, leader, self._names)
         leads = not leader and os.name == "posix"  # elsewhere an open file can be neither renamed nor removed
@@ -151,8 +150,8 @@ class Pending:
         finally:
             if not leads:
                 os.close(handle)
-        if overwrite:
-            _take_permissions(temporary, target)
+        if overwrite and mode is not None:
+            os.chmod(temporary, mode)
 
     def finish(self) -> None:
         """Puts them in place. Raises ImageError; then those that were not there before are not there."""
@@ -213,8 +212,7 @@ def placed(path: str, overwrites: Callable[[str], bool | None], backup: str = ""
     """
     target, temporary_names = _resolved(path), list[str]()
     try:
-        if os.path.isdir(target):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        mode = _mode(target)
         handle, temporary = temporaries.create(_folder(target), names=temporary_names)
         # The lock is for as long as the file has a temporary name. An open file can't be renamed but on posix.
         held = os.dup(handle) if os.name == "posix" else None
@@ -223,7 +221,8 @@ def placed(path: str, overwrites: Callable[[str], bool | None], backup: str = ""
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            _take_permissions(temporary, target)
+            if mode is not None:
+                os.chmod(temporary, mode)
             overwrite = overwrites(temporary)
             if overwrite is None:
                 os.unlink(temporary)
@@ -249,10 +248,18 @@ def _write_all(handle: int, data: bytes) -> int:
     return len(data)
 
 
-def _take_permissions(temporary: str, target: str) -> None:
-    """Gives a temporary file the permissions that its target has, where that is there."""
-    with contextlib.suppress(FileNotFoundError):
-        os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+def _mode(target: str) -> int | None:
+    """The permissions of a file that is to be replaced, which what replaces it gets; None where there is none.
+
+    Raises IsADirectoryError.
+    """
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return stat.S_IMODE(mode)
 
 
 def _resolved(path: str) -> str:

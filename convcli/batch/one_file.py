@@ -24,6 +24,7 @@ from convcli.batch.names import inputs
 from convcli.batch.names.jobs import STANDARD, output_format
 from convcli.batch.report import Report
 from convcli.batch.settings import ALONE, Hooks, PictureSettings
+from convcli.engine.dtypes import dtype_name
 from convcli.engine.threads import is_room, thread_count
 from convcli.filtering import Filtered, Picture, Steps, paging
 from convcli.filtering.builder import build
@@ -93,7 +94,8 @@ class OneFile:
         head = (inputs.head(job.input) if data is None else data)[:_HEAD]
         format = identify(head)
         least = _LEAST_ALONE if thread_count() == 1 else _LEAST
-        if not format or not FORMATS[format].pays_in_bands(head, least):
+        size = math.inf if data is None else len(data)
+        if not format or not FORMATS[format].pays_in_bands(head, size, least):
             raise NotInBandsError
         if settings.chain().sees_all:
             raise NotInBandsError
@@ -231,14 +233,16 @@ class OneFile:
 
     def _reported(self, pictures: Sequence[Picture], *, notes: Iterable[str], **facts: Any) -> Report:
         """The report of an output that is there."""
-        samples = max(sum(math.prod(picture.shape) for picture in pictures), 1)
-        below, above, nonfinite = (
-            sum(getattr(picture.tally, count) for picture in pictures) for count in ("below", "above", "nonfinite")
+        samples, tallies = (
+            max(sum(math.prod(picture.shape) for picture in pictures), 1),
+            [picture.tally for picture in pictures],
         )
+        below, above = sum(tally.below for tally in tallies), sum(tally.above for tally in tallies)
         report = Report(
-            input=self._job.input, output=self._job.output, status="done", dtype_out=str(pictures[0].dtype),
-            stages=pictures[0].computed, clipped_low=below / samples, clipped_high=above / samples, nonfinite=nonfinite,
-            range=pictures[0].output.mode, range_reason=pictures[0].output.reason,
+            input=self._job.input, output=self._job.output, status="done", dtype_out=dtype_name(pictures[0].dtype),
+            stages=pictures[0].computed, clipped_low=below / samples, clipped_high=above / samples,
+            nonfinite=sum(tally.nonfinite for tally in tallies), range=pictures[0].output.mode,
+            range_reason=pictures[0].output.reason,
             notes=tuple(dict.fromkeys((*self._entry.names, *notes))), **facts,
         )  # fmt: skip
         return self._entry.completed(report)

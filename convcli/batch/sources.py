@@ -74,7 +74,7 @@ class PictureFile:
         first = self._frames[0].pixels
         shapes = [(len(self._frames), *first.shape)] if self._volume else [frame.pixels.shape for frame in self._frames]
         self.pictures = [
-            Picture(
+            Picture.of(
                 Outline(shape=shape, dtype=frame.pixels.dtype, channels=frame.channels), chain, settings.treatment,
                 counted=settings.counted,
             )
@@ -168,8 +168,8 @@ class PictureFile:
                 yield self._encoded(frame, number, format, place)
 
     def _encoded(self, frame: Array, number: int, format: str, place: str) -> tuple[bytes, tuple[str, ...]]:
-        picture = self._frames[number if self.frames_out == self.frames_in else 0]
-        channels = self._kinds[number][2]
+        kinds = self._kinds
+        picture, channels = self._frames[number if len(kinds) == self.frames_in else 0], kinds[number][2]
         metadata, notes = fit(picture.metadata, frame, format, channels)
         data = encoding.encode(
             frame, format=format, place=place, metadata=metadata, options=self._settings.options, channels=channels

@@ -181,28 +181,29 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-@contextmanager
-def one_thread_below() -> Iterator[None]:
-    """Keeps OpenCV and OpenBLAS from starting threads below ours; the settings return with the last user."""
-    global _users, _before
-    blas_get, blas_set = blas.threads()
-    with _guard:
-        if not _users:
-            _before = (cv2.getNumThreads(), blas_get())
-            if _before[0] != 1:
-                cv2.setNumThreads(1)
-            if _before[1] != 1:
-                blas_set(1)
-        _users += 1
-    try:
-        yield
-    finally:
+class one_thread_below:
+    """A context that keeps OpenCV and OpenBLAS from starting threads below ours; the settings return with the last."""
+
+    def __enter__(self) -> None:
+        global _users, _before
+        blas_get, blas_set = blas.threads()
+        with _guard:
+            if not _users:
+                _before = (cv2.getNumThreads(), blas_get())
+                if _before[0] != 1:
+                    cv2.setNumThreads(1)
+                if _before[1] != 1:
+                    blas_set(1)
+            _users += 1
+
+    def __exit__(self, *error: object) -> None:
+        global _users
         with _guard:
             _users -= 1
             if not _users and _before[0] != 1:
                 cv2.setNumThreads(_before[0])
             if not _users and _before[1] != 1:
-                blas_set(_before[1])
+                blas.threads()[1](_before[1])
 
 
 @contextmanager

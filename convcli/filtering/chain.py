@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, cast
 
 from convcli.engine.plan import Algorithm, refusal
@@ -16,6 +16,7 @@ from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.filtering.effect import Effect
+    from convcli.filtering.picture import Picture
     from convcli.networks.runnable import NetworkKernel
 
 #: Samples per channel that a stage may make of fewer: as many as an image has at most that is read unless asked for.
@@ -72,6 +73,11 @@ class Chain:
     effect: Effect | None = None
     nodata: float | None = None
 
+    @cached_property
+    def pictures(self) -> dict[object, Picture]:
+        """Of `Picture.of`."""
+        return {}
+
     def mixing_within(self, mode: str) -> Chain:
         """The same with each effect in the weights of its kernel where it can be, for results in range `mode`."""
         kernels, effect = list(self.kernels), self.effect
@@ -115,12 +121,12 @@ class Chain:
         """Notes on the stages that the algorithm asked for can't compute."""
         return tuple(note for stage in stages for note in refusal(self.algorithm, stage.kernel, stage.algorithm))
 
-    @property
+    @cached_property
     def sees_all(self) -> bool:
         """Whether a network of it needs all of a picture at a time."""
         return any(network.sees_all for network in map(as_network, self.kernels) if network)
 
-    @property
+    @cached_property
     def bytes_per_pixel(self) -> float:
         """Bytes that networks which are run whole take for each pixel, about."""
         whole = (network for network in map(as_network, self.kernels) if network and network.sees_all)

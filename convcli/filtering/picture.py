@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -26,6 +26,8 @@ else:
     effects, nodata = late("convcli.filtering.effect"), late("convcli.filtering.nodata")
     parts = late("convcli.filtering.part")
 
+#: Kinds of pictures that a chain remembers.
+_ALIKE: Final = 64
 #: What is said of a grey picture that goes to a filter bank for three channels.
 REPEATED = "a grey picture, filtered as three equal channels"
 
@@ -104,6 +106,22 @@ class Picture:
         self._enters = (*size, means.count)
         #: Whether colours leave multiplied by alpha; where they are read so that can be set to false.
         self.premultiplied = self.reads_premultiplied and self.has_alpha
+
+    @classmethod
+    def of(cls, outline: Outline, chain: Chain, treatment: Treatment = PLAIN, *, counted: bool = True) -> Picture:
+        """As the constructor, for which the chain remembers others of the same outline: of a batch most are alike."""
+        key = outline, treatment, counted
+        known = chain.pictures.get(key)
+        if known is None:
+            known = cls(outline, chain, treatment, counted=counted)
+            if known.map_bytes:  # for which there has to be memory each time
+                return known
+            if len(chain.pictures) >= _ALIKE:
+                chain.pictures.clear()
+            chain.pictures[key] = known
+        picture = cls.__new__(cls)
+        picture.__dict__.update(known.__dict__, tally=Tally())
+        return picture
 
     def _entering(self, means: Channels) -> int:
         """How many channels enter the chain; `has_alpha` says whether there is an alpha beside them."""

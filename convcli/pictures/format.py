@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
@@ -26,14 +25,18 @@ class NotInBandsError(Exception):
     """Why a picture can't be read in bands, in words; empty where nobody would expect it to be."""
 
 
-@contextmanager
-def at(place: str) -> Iterator[None]:
-    """Errors inside are told of the file `place`, where they don't say another."""
-    try:
-        yield
-    except ImageError as error:
-        error.place = error.place or place
-        raise
+class at:
+    """A context whose errors are told of the file `place`, where they don't say another."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> None:
+        if isinstance(error, ImageError):
+            error.place = error.place or self._place
 
 
 #: The frame that was taken of several; a file cut short; data that a decoder complains of; colours that are others.

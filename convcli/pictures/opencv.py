@@ -151,6 +151,9 @@ def quiet(cv2: Any, *, errors: bool = False) -> Iterator[None]:
     global _quiet_before
     log = cv2.utils.logging
     wanted = log.LOG_LEVEL_WARNING if errors else log.LOG_LEVEL_SILENT
+    if not _quiet_levels and log.getLogLevel() == wanted:  # as it is in a process of our own
+        yield
+        return
     with _quiet_lock:
         if not _quiet_levels:
             _quiet_before = log.getLogLevel()

@@ -7,6 +7,7 @@ when it is asked to do something.
 from __future__ import annotations
 
 import importlib
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
@@ -81,6 +82,8 @@ class Format:
     ordered: Callable[[bytes], bytes] | None = None
     #: A file, by its path or bytes, to be read in bands; keywords are those of `reading.open_rows`.
     rows: Callable[..., format.RowSource] | None = None
+    #: A file each byte of which holds more bytes of samples is nearly empty, and not worth being read in bands.
+    densest: float = math.inf
     #: The bytes of samples that a file promises which starts like this.
     promised: Callable[[bytes], int] | None = None
 
@@ -109,9 +112,12 @@ class Format:
         """Whether the bytes of a file are of this format."""
         return data.startswith(self.starts) or (self.recognised is not None and self.recognised(data))
 
-    def pays_in_bands(self, head: bytes, least: int) -> bool:
-        """Whether a file that starts with `head` can be read in bands, and may have `least` bytes of samples."""
-        return self.rows is not None and (self.promised is None or self.promised(head) >= least)
+    def pays_in_bands(self, head: bytes, size: float, least: int) -> bool:
+        """Whether a file of `size` bytes that starts with `head` can be read in bands, and may have `least` bytes of
+        samples."""
+        if self.rows is None or size * self.densest < least:
+            return False
+        return self.promised is None or self.promised(head) >= least
 
 
 @cache
@@ -180,7 +186,7 @@ FORMATS: Final[Mapping[str, Format]] = {row.name: row for row in (
         },
         header=Late("jpeg.segments.header"), metadata=Late("jpeg.metadata.metadata"),
         completed=Late("jpeg.segments.completed"), decode=Late("jpeg.segments.decode"),
-        rows=Late("jpeg.rows.JpegBands"), writer=Late("jpeg.writer.Writer"),
+        rows=Late("jpeg.rows.JpegBands"), densest=64, writer=Late("jpeg.writer.Writer"),
     ),
     Format(
         name="webp", extensions=(".webp",), recognised=lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP",

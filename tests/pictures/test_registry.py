@@ -115,7 +115,7 @@ def test_writers_start_no_more_threads_than_are_allowed(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("format", ["webp", "gif", "npy"])
 def test_what_has_no_bands_is_read_whole(format: str) -> None:
-    assert not FORMATS[format].pays_in_bands(b"", 0)
+    assert not FORMATS[format].pays_in_bands(b"", 0, 0)
     with pytest.raises(pictures.NotInBandsError):
         reading.open_rows(b"", format, least=0, max_pixels=1)
 

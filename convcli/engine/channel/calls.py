@@ -18,6 +18,7 @@ from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
 from convcli.engine.plan import is_call
 from convcli.engine.processor import processor
+from convcli.engine.threads import thread_count
 
 if TYPE_CHECKING:
     from convcli.engine.channel.whole import Filter
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 LONGEST, PRODUCTS = 256, 12_000
 #: How much more a call that makes results which a stride leaves out is like, beside bands that make none.
 UNWANTED = 1.25
+#: How much more is a call where there is but one thread, which nobody would help, and it takes no memory on its way.
+ALONE = 8
 
 
 class PlainCall:
@@ -89,7 +92,7 @@ def _native_call(x: Signature, taps: Floats, windows: Sequence[Window], border: 
     if x.dtype != np.uint8 or not whole.bears_bytes(taps) or (x.exact and not whole.are_integers(taps)):
         return None
     plan = plan_for(taps, x.shape, algorithm=x.algorithm, calls=True, native=True)
-    if not plan.native or not is_call(plan.cost * samples):
+    if not plan.native or not is_call(plan.cost * samples / (ALONE if thread_count() == 1 else 1)):
         return None
     call = PlainCall(whole.filter_of(plan, taps, windows, border), x.shape)
     return call if same else _some_of(call, x.shape, x.dtype, windows)

@@ -25,6 +25,7 @@ from convcli.pictures.format import Metadata, Note, NotInBandsError, Pixels, Sou
 from convcli.pictures.formats.jpeg.segments import cmyk_notes
 from convcli.pictures.formats.tiff import directories
 from convcli.pictures.opencv import opencv, overheard, quiet
+from convcli.pictures.registry import FORMATS
 
 #: Bytes of samples from which it is worth it: smaller pictures are decoded before the threads have begun.
 _LEAST: Final = 1 << 24
@@ -35,8 +36,6 @@ _MOST_BANDS: Final = 32
 #: another one sees what it stored later.
 _BEHIND: Final = 1 << 16
 _MARK: Final = 32  # bytes that no row begins with, since nobody can know them
-#: A file whose bytes hold more samples each than this is nearly empty, and not worth being looked into.
-_DENSEST: Final = 64
 _PAUSE: Final = 0.001  # seconds
 
 
@@ -91,7 +90,7 @@ class JpegBands:
             file = os.open(source, os.O_RDONLY)
             self._files.callback(os.close, file)
             size, self._path = os.fstat(file).st_size, path_of(file)
-        if size * _DENSEST < least:
+        if size * FORMATS[self.format].densest < least:
             raise NotInBandsError
         if not isinstance(source, bytes):
             # Read as bytes are: only the pages of it that are looked at take memory.
