@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import Call, Signature, limits, planar, settled, work_dtype
     from convcli.engine.effect import Blend, in_samples, least_change
     from convcli.engine.facts import Facts
+    from convcli.engine.integers import rounding
     from convcli.engine.memory import by_planes, results, scratch, scratch_space
-    from convcli.engine.sink import Sink, Storage, rounding
+    from convcli.engine.sink import Sink, Storage
     from convcli.engine.stamps import are_apart, stamp, stamp_apart, tiled_call
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
@@ -118,8 +119,9 @@ __getattr__ = lazily(
         "engine.dtypes": "Call Signature limits planar settled work_dtype",
         "engine.effect": "Blend in_samples least_change",
         "engine.facts": "Facts",
+        "engine.integers": "rounding",
         "engine.memory": "by_planes results scratch scratch_space",
-        "engine.sink": "Sink Storage rounding",
+        "engine.sink": "Sink Storage",
         "engine.stamps": "are_apart stamp stamp_apart tiled_call",
         "engine.threads": "Cuts",
         "engine.tiles": "Tile Tiling",

@@ -17,9 +17,9 @@ from convcli.engine.channel.factors import factorise
 from convcli.engine.channel.phases import spread_taps
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.geometry import Gather, extent
+from convcli.engine.integers import keeps_bytes
 from convcli.engine.plan import FOURIER_AREA, Algorithm, Plan, Plane, options, plan_plane
 from convcli.engine.processor import line, processor
-from convcli.engine.sink import keeps_bytes
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats

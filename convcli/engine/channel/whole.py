@@ -23,9 +23,9 @@ from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, one_channel, op
 from convcli.engine.channel.factors import Factors, factorise
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Gather, Window
+from convcli.engine.integers import OVERFLOW
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Plan
-from convcli.engine.sink import OVERFLOW
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
