@@ -78,6 +78,10 @@ class Node(ABC):
                 numbers.update(range(bisect_right(self._starts, start) - 1, bisect_right(self._starts, stop - 1)))
         return numbers
 
+    def has(self, rows: Iterable[Cut]) -> bool:
+        """Whether all these rows are there."""
+        return self.bands(rows) <= self._done
+
     def make(self, bands: set[int]) -> None:
         """Makes those of `bands` that don't exist, from nodes that have what they need."""
         missing = sorted(bands - self._done)

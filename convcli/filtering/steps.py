@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 import numpy as np
@@ -18,6 +18,7 @@ from convcli.engine.threads import run_all
 from convcli.filtering import paging
 from convcli.filtering.builder import build
 from convcli.filtering.chain import Chain, Stage
+from convcli.filtering.demand import Demand
 from convcli.filtering.graph import InMemory, Node, order
 from convcli.filtering.picture import Outline, Picture
 from convcli.filtering.result import Result
@@ -183,19 +184,21 @@ class Steps:
 
     def __iter__(self) -> Iterator[Cut]:
         result = self._result
-        everything = self._needs(self._cuts[0], self._wanted)
+        certain: Mapping[Node, set[int]] = {}
+        demand = self._demand(self._cuts[0], self._wanted, certain)
         for cut, following in itertools.zip_longest(self._cuts, self._cuts[1:]):
-            ahead = self._needs(following, self._wanted) if following else {}
+            # Unless something is hidden, what it would be made of is not.
+            certain = self._demand(cut, result.nodes, certain).bands if result.behind else demand.bands
+            ahead = self._demand(following, self._wanted, certain) if following else None
             self.settle(_BEHIND - 1)
             for node in self._nodes:
-                node.keep(everything[node] | ahead.get(node, set()) | self._unwritten(node))
-                node.start(everything[node])
-                node.start(ahead.get(node, set()))
-            self._make(self._needs(cut, result.nodes) if result.behind else everything)
+                self._keep(node, demand, ahead)
+            self._make(certain, demand, ahead)
             if result.behind and result.hidden(*cut):
-                self._make(everything)
+                self._make(demand.bands, demand, ahead)
             yield cut
-            everything = ahead
+            if ahead:
+                demand = ahead
         for node in self._nodes:
             node.keep(self._unwritten(node))
 
@@ -237,25 +240,27 @@ class Steps:
     def _unwritten(self, node: Node) -> set[int]:
         return node.bands([cut for cut, _ in self._pending]) if node is self._result.final else set()
 
-    def _needs(self, cut: Cut, nodes: Sequence[Node]) -> dict[Node, set[int]]:
-        return _needed(self._nodes, {node: [cut] for node in nodes})
+    def _demand(self, cut: Cut, nodes: Sequence[Node], there: Mapping[Node, set[int]]) -> Demand:
+        return Demand(self._nodes, {node: [cut] for node in nodes}, there)
 
-    def _make(self, needs: dict[Node, set[int]]) -> None:
-        for node in self._nodes:
-            before = time.perf_counter()
-            node.make(needs[node])
-            if node.ahead:
-                self.waited_ahead += time.perf_counter() - before
+    def _keep(self, node: Node, demand: Demand, ahead: Demand | None) -> None:
+        """Forgets what of a node nobody is still to read, for these rows and the following."""
+        node.keep(demand.readers[node].keys() | (ahead.bands[node] if ahead else set()) | self._unwritten(node))
 
-
-def _needed(nodes: Sequence[Node], wanted: Mapping[Node, Iterable[Cut]]) -> dict[Node, set[int]]:
-    """The bands of all `nodes`, in `order`, that it takes to have the `wanted` rows."""
-    needs: dict[Node, set[int]] = {node: node.bands(wanted.get(node, ())) for node in nodes}
-    for node in reversed(nodes):
-        for band in needs[node]:
-            for source, rows in node.reads(node.cuts[band]).items():
-                needs[source] |= source.bands(rows)
-    return needs
+    def _make(self, bands: Mapping[Node, set[int]], demand: Demand, ahead: Demand | None) -> None:
+        """Makes those of `bands` that are not there, what comes from files before it is needed."""
+        for sweep in range(1, demand.sweeps + 1):
+            for node in self._nodes:
+                before = time.perf_counter()
+                if node.ahead:
+                    node.start(demand.due(node, sweep + 1))
+                    if sweep == demand.sweeps and ahead:
+                        node.start(ahead.due(node, 1))
+                if demand.make(node, bands[node], sweep) and demand.sweeps > 1:
+                    for source in node.sources:
+                        self._keep(source, demand, ahead)
+                if node.ahead:
+                    self.waited_ahead += time.perf_counter() - before
 
 
 def _step_cuts(result: Result, nodes: Sequence[Node]) -> list[Cut]:
