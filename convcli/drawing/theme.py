@@ -50,9 +50,9 @@ def _luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def mixed(role: str, opacity: float, *, dark: bool, ground: str = "ghost") -> str:
-    """The colour of a role that lies with an opacity over another."""
-    pairs = zip(rgb(ground, dark=dark), rgb(role, dark=dark), strict=True)
+def mixed(role: str, opacity: float, *, dark: bool) -> str:
+    """The colour of a role that lies with an opacity over that of ghosts."""
+    pairs = zip(rgb("ghost", dark=dark), rgb(role, dark=dark), strict=True)
     return "#" + "".join(f"{round(under * (1 - opacity) + over * opacity):02x}" for under, over in pairs)
 
 
