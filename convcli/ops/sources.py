@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from convcli.engine.sink import Tally
     from convcli.ops.deformable import Deformable
     from convcli.ops.displacements import Displacement
-    from convcli.ops.orientations import Orientation
 
     Places = npt.NDArray[np.float64]
 
@@ -122,13 +121,14 @@ def predicted(planes: Floats, taps: Sequence[int], band: tuple[int, int], limit:
     return Stored(planes, taps, band[1], lost)
 
 
-def oriented(
-    rule: Orientation, parameters: Mapping[str, Any], picture: Array, rows: tuple[int, int],
-    windows: Sequence[Window], border: str, dtype: DTypeLike,
-) -> Oriented:  # fmt: skip
+def _oriented(
+    kernel: Deformable, picture: Array, rows: tuple[int, int], windows: Sequence[Window], dtype: DTypeLike
+) -> Oriented:
     """For the outputs in `rows`, half-open, by the edges of a picture `(height, width, channels)`."""
+    assert kernel.oriented is not None
+    rule, parameters = kernel.oriented
     ranges = [_middles(window, *part) for window, part in zip(windows, (rows, (0, windows[1].length)), strict=True)]
-    edges = structure(picture, ranges, parameters["sigma"], parameters["around"], border, dtype)
+    edges = structure(picture, ranges, parameters["sigma"], parameters["around"], kernel.border, dtype)
     shape = [stop - start for start, stop in ranges]
     matrix = scratch("matrix", (2, 2, *shape), dtype)
     rule.matrix(parameters, edges, matrix)
@@ -148,7 +148,7 @@ def sources_of(
     def offsets_and_mask(rows: tuple[int, int]) -> tuple[Shifting, Factors | None]:
         offsets, mask = fixed, factors
         if kernel.oriented:
-            offsets = oriented(*kernel.oriented, picture, rows, windows, kernel.border, dtype)
+            offsets = _oriented(kernel, picture, rows, windows, dtype)
         elif isinstance(kernel.offsets, Branch):
             planes = kernel.offsets.predicted(picture, rows, white, dtype)
             count = 2 * groups * taps
