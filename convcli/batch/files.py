@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,7 +37,7 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         return
     if not os.path.isdir(folder):
         fact = f"its folder '{folder}' " + ("is a file" if os.path.exists(folder) else "does not exist")
-        raise ImageError(fact, place=place)
+        raise ImageError(fact, place=place, hint="" if os.path.exists(folder) else f"mkdir -p {shlex.quote(folder)}")
     raise ImageError(f"its folder '{folder}' is not writable", place=place)
 
 

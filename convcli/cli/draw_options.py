@@ -221,15 +221,19 @@ def pixels(name: str, max_pixels: int | None = None) -> Array:
 def values(text: str, corner: tuple[int, ...] | None, *, bank: bool, max_pixels: int | None = None) -> Array:
     """The numbers of `--values`: rows as text, an .npy array, or the upper left corner of a picture.
 
-    A picture is taken as grey unless the kernel is a filter bank. Raises UsageError and ImageError.
+    Rows are written as those of kernels are: '1 2; 3 4', too. A picture is taken as grey unless the kernel is a filter
+    bank. Raises UsageError and ImageError.
     """
     import numpy as np
 
-    if text.lstrip().startswith("["):
+    from convcli.spec import matrices
+
+    matrix = matrices.fields(text) or {}
+    if text.lstrip().startswith("[") or matrix.keys() == {"weights"}:
         import json
 
         try:
-            rows = json.loads(text)
+            rows = matrix.get("weights") or json.loads(text)
             _check_rows(rows)
             array = np.asarray(rows, np.float64)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:

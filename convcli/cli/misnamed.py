@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -30,6 +31,10 @@ def option(line: list[str], error: click.NoSuchOption, group: click.Group) -> St
     place = _place(line, name)
     if place is None:
         return None
+    if os.path.lexists(line[place]):
+        return "a file's name that begins with a dash has its folder before it", [
+            *line[:place], f".{os.sep}{line[place]}", *line[place + 1 :]
+        ]  # fmt: skip
     typed, equals, value = line[place].partition("=")
     own = {option for parameter in _parameters(error.ctx) for option in parameter.opts}
     word = typed.lstrip("-")

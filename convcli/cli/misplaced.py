@@ -79,6 +79,8 @@ def _sheet(line: list[str]) -> Step | None:
     """The line that draws what the kernels of another make of its picture."""
     words = _plain(line)
     pictures = [word for word in words if _is_picture(word)]
+    if words[:1] in (["taps"], ["offsets"]) and words[1:2] == pictures[:1] and len(words) == 3:
+        return "the kernel comes first", [line[0], words[0], *words[:0:-1], *line[4:]]
     kernels = [kernel for word in words if not _is_picture(word) and (kernel := kernel_meant(word))] or ["sharpen"]
     if len(pictures) != 1:
         return None

@@ -175,8 +175,8 @@ def kernel_meant(word: str) -> str | None:
 
     # cv2.GaussianBlur, ImageFilter.SHARPEN
     word = re.sub(r"^([A-Za-z]\w*\.)+(?=[A-Za-z]\w*($|[(:]))", "", word)
-    # gaussian(3), gaussian:sigma:3, gaussian=3, gaussian,3
-    if call := re.fullmatch(r"([A-Za-z][\w-]*)[(:=,](?:([a-z_]+)[:=])?(\d[\d.x+%]*)\)?", word):
+    # gaussian(3), gaussian:sigma:3, gaussian=3, gaussian,3, gaussian 3
+    if call := re.fullmatch(r"([A-Za-z][\w-]*)[(:=, ](?:([a-z_]+)[:=])?(\d[\d.x+%]*)\)?", word):
         base, field, value = call.groups()
         word = f"{base}:{f'{field}={value}' if field else value}"
     base, _ = split(word)

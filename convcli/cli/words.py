@@ -44,7 +44,7 @@ OPTIONS = (
     Word("strength opacity mix blend intensity", "--amount {value}", "that is --amount", 1),
     Word("force yes y f replace", "--overwrite", "that is --overwrite"),
     Word("no-clobber noclobber keep-existing", "", "files are never replaced without --overwrite"),
-    Word("output-dir outdir out-dir output-folder dest destination dst save-to target", "-o {folder}",
+    Word("output-dir outdir out-dir output-folder path dest destination dst save-to target", "-o {folder}",
          "-o takes a folder/, too", 1),
     Word("out outfile output-file output-path write save", "-o {value}", "that is -o", 1),
     Word("input", "--size {hxw}", "that is --size HxW", 1),

@@ -143,12 +143,13 @@ class Chain:
         return any(network.makes_maps for network in map(as_network, self.kernels) if network)
 
     def remarks(self, stages: Sequence[Stage]) -> tuple[str, ...]:
-        """Notes on how kernels were read; on edges of edges, which are seldom meant; on networks, what of their weights
-        is left over, and why they are not run in bands."""
+        """Notes on how kernels were read, and on those of zeros; on edges of edges, which are seldom meant; on
+        networks, what of their weights is left over, and why they are not run in bands."""
         notes, edges = [], [kernel.name for kernel in self.kernels if kernel.sums_to_zero]
         if len(edges) > 1:
             other = "--combine magnitude makes one of both"
             notes.append(f"{edges[0]} and {edges[1]} run one after the other, as edges of edges; {other}")
+        notes += [f"all weights of {kernel.name} are 0" for kernel in self.kernels if kernel.reach(-1, 1) == (0, 0)]
         for kernel, stage in zip(self.kernels, stages, strict=True):
             notes += [f"kernel '{kernel.name}': {note}" for note in kernel.notes]
             if network := as_network(kernel):

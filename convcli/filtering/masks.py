@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: No picture has sides of more than 9 digits.
 _GEOMETRY: Final = re.compile(
-    r"(\d{1,9}(?:\.\d{1,9})?)(%?)x(\d{1,9}(?:\.\d{1,9})?)(%?)(?:([+-]\d{1,9})([+-]\d{1,9}))?", re.ASCII
+    r"(\d{1,9}(?:\.\d{1,9})?)(%?)x(\d{1,9}(?:\.\d{1,9})?)(%?)(?:([+-]\d{1,9})(%?)([+-]\d{1,9})(%?))?", re.ASCII
 )
 
 
@@ -32,7 +32,8 @@ _GEOMETRY: Final = re.compile(
 class Region:
     """A rectangle as ImageMagick writes it: WIDTHxHEIGHT+X+Y, in pixels; sides in `percent` of the picture's.
 
-    X and Y count from the left and the top; below 0 the rectangle begins outside.
+    X and Y count from the left and the top, `placed_by_percent` as parts of its sides; below 0 the rectangle begins
+    outside.
     """
 
     width: float
@@ -40,31 +41,36 @@ class Region:
     x: int = 0
     y: int = 0
     percent: bool = False
+    placed_by_percent: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Region:
         """Raises UsageError.
 
-        >>> Region.parse("100x50+10-20"), Region.parse("50%x50%").percent
-        (Region(width=100.0, height=50.0, x=10, y=-20, percent=False), True)
+        >>> Region.parse("100x50+10-20"), Region.parse("50%x50%+25%+25%").inside(40, 80)
+        (Region(width=100.0, height=50.0, x=10, y=-20, percent=False, placed_by_percent=False), \
+(slice(10, 30, None), slice(20, 60, None)))
         """
         match = _GEOMETRY.fullmatch(text.strip())
         if not match or not float(match[1]) or not float(match[3]):
             raise UsageError(f"'{text}' is no region", hint="--region 100x50+10+20 is WIDTHxHEIGHT+X+Y")
         return cls(
             width=float(match[1]), height=float(match[3]), percent=bool(match[2] or match[4]),
-            x=int(match[5] or 0), y=int(match[6] or 0),
+            x=int(match[5] or 0), y=int(match[7] or 0), placed_by_percent=bool(match[6] or match[8]),
         )  # fmt: skip
 
     def inside(self, height: int, width: int) -> tuple[slice, slice]:
         """The rows and columns of a picture that lie in it. Raises ShapeError where none do."""
         sides = (self.height * height / 100, self.width * width / 100) if self.percent else (self.height, self.width)
+        places = (self.y, self.x)
+        if self.placed_by_percent:
+            places = round(self.y * height / 100), round(self.x * width / 100)
         rows, columns = (
             slice(max(0, at), max(0, min(n, at + max(1, round(side)))))
-            for at, side, n in zip((self.y, self.x), sides, (height, width), strict=True)
+            for at, side, n in zip(places, sides, (height, width), strict=True)
         )
         if rows.start >= rows.stop or columns.start >= columns.stop:
-            says = f"{round(sides[1])}x{round(sides[0])}{self.x:+}{self.y:+}"
+            says = f"{round(sides[1])}x{round(sides[0])}{places[1]:+}{places[0]:+}"
             fact = f"region {says} lies outside of a picture of {width}x{height}"
             raise ShapeError(fact, hint=f"--region {width}x{height}+0+0 is all of it")
         return rows, columns

@@ -35,6 +35,8 @@ class Treatment:
         for name in self.channels:
             if name not in CHANNELS:
                 hint = suggestion(name, CHANNELS) or f"known: {', '.join(CHANNELS)}"
+                if name in ("y", "l", "v", "lightness", "value"):
+                    hint = "--channels luma is the brightness alone"
                 raise UsageError(f"no channel is called '{name}'", hint=hint)
         if len(self.channels) > 1 and {"all", "luma"} & set(self.channels):
             raise UsageError(f"channels {','.join(self.channels)}: all and luma stand alone")

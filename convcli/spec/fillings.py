@@ -11,8 +11,10 @@ from convcli.spec.words import BORDERS, DEPTHS, FIELDS, KERNELS, lookup
 
 
 def field(text: str) -> str:
-    """A kernel's field as written, `size=5`, by its name here."""
-    name, _, value = text.partition("=")
+    """A kernel's field as written, `size=5`, by its name here; a number without its unit."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        return _number(text) or text
     row = lookup(name.strip(), FIELDS)
     return (row and filled(row.answer, name, [value])) or text
 

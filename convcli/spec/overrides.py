@@ -27,6 +27,8 @@ def parse_overrides(text: str, source: str) -> dict[str, Node]:
         name, equals, value = part.partition("=")
         if not equals or not name.strip() or not value.strip():
             hint = "a list stands in brackets: stride=[2,1]" if re.fullmatch(r"[-\d. ]+", part) else ""
+            if hint and (whole := re.search(rf"(\w+=\d+),{re.escape(part)}$", text)):
+                hint = f"{hint}; decimals have a point: {whole[1]}.{part}"
             raise KernelError(f"'{part}' is not of the form field=value", place=source, hint=hint)
         if name.strip() in overrides:
             raise KernelError(f"'{name.strip()}' is given twice", place=source)

@@ -26,6 +26,11 @@ DEEPEST, MOST = 8, 4096
 _open: ContextVar[tuple[int, int]] = ContextVar("open", default=(0, 0))
 #: Fields which a kernel of any type may have besides those of its type.
 GENERAL = (*ALL, "type")
+#: What is said of fields that are missing.
+_EXAMPLES = {
+    "weights": "weights: [[1, 2, 1], [2, 4, 2], [1, 2, 1]]",
+    "offsets": "offsets: {swirl: {angle: 90}}, offsets: FILE.npy, or offsets: {branch: ...}",
+}
 #: Other programs' words for types, without their lines and dashes.
 WORDS = {
     "conv": "dense", "conv1d": "dense", "conv2d": "dense", "conv3d": "dense", "convolution": "dense", "linear": "dense",
@@ -134,7 +139,7 @@ def _values(
         if key in node.value:
             values[key] = read(node.value[key], field, key)
         elif field.required:
-            raise node.error(f"'{key}' is missing; a {kernel_type.type} kernel needs it")
+            raise node.error(f"'{key}' is missing; a {kernel_type.type} kernel needs it", _EXAMPLES.get(key, ""))
         else:
             values[key] = field.default
     beside = _by_name(values, beside, name)
@@ -265,6 +270,10 @@ def _unknown(node: Node, key: str, kernel_type: type[Kernel]) -> KernelError:
     known = [*GENERAL, *kernel_type.FIELDS]
     elsewhere = [name for name, other in TYPES.items() if key in other.FIELDS]
     hint = suggestion(key, known)
+    from convcli.spec.words import FIELDS, lookup
+
+    if (row := lookup(key, FIELDS)) and (here := row.answer.partition("=")[0]) in known:
+        hint = f"that is {here} here"
     if elsewhere:
         them = f"type {elsewhere[0]} has it" if len(elsewhere) == 1 else f"types {', '.join(elsewhere)} have it"
         hint = f"{them}; this is type {kernel_type.type}"

@@ -48,12 +48,14 @@ KERNELS = (
     Word("upsample-3x upsample-bilinear-3x upscale-3x enlarge-3x", "upsample-bilinear-2x:stride=3", ""),
     Word("bicubic cubic", "upsample-cubic-2x", ""),
     Word("nearest pixelate", "upsample-nearest-2x", ""),
-    Word("gray grayscale greyscale luminance bw monochrome", "grey", ""),
+    Word("gray grayscale greyscale luminance bw monochrome black-and-white desaturate", "grey", ""),
     Word("none noop no-op delta dirac null copy", "identity", ""),
     Word("emboss-3x3 relief bevel", "emboss", ""),
     Word("denoise noise-reduction", "smooth-edges", "it blurs along edges"),
     Word("slope steepness", "gradient", "in levels per pixel"),
-    Word("oil paint painting", "brush", ""),
+    Word("oil oil-paint oilpaint paint painting", "brush", ""),
+    Word("high-pass highpass", "{type: combined, of: [identity, gaussian], by: difference}", "a picture less its blur"),
+    Word("clarity structure local-contrast", "unsharp:sigma=20,amount=0.3", "an unsharp mask of a large sigma"),
 )  # fmt: skip
 
 #: What `compare` has a row of its own for.
@@ -94,7 +96,10 @@ NO_CONVOLUTIONS = (
     Word("medianfilter minfilter maxfilter rankfilter", "smooth-edges", "it sorts the samples under its window"),
     Word("maxpool max-pool maxpool2d avgpool linear attention batchnorm relu softmax lstm", "",
          "it is a layer of network files, or none at all"),
-    Word("sepia vintage", "", "write how channels mix: weights of a filter bank, as kernel 'grey' does"),
+    Word("vignette", "", "it darkens by place; a picture in --where says where a kernel works"),
+    Word("tilt-shift tiltshift", "", "a blur of what a picture says: -k disk:9 --where mask.png"),
+    Word("sepia vintage saturation saturate vibrance hue", "",
+         "write how channels mix: weights of a filter bank, as kernel 'grey' does"),
     Word("resnet resnet18 resnet50 vgg vgg16 mobilenet unet efficientnet yolo alexnet", "",
          "it is a network, which a file holds: compare net.yaml, or import net.onnx"),
     Word("hillshade shade shaded-relief", "emboss", "it is the cosine of an angle with the slope"),

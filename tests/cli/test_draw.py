@@ -71,13 +71,19 @@ def test_one_step_of_a_width_without_a_title(tmp_path: Path) -> None:
     assert 'font-size="16"' not in (tmp_path / "a.svg").read_text()
 
 
-@pytest.mark.parametrize("source", ["rows", "npy", "picture"])
+@pytest.mark.parametrize("source", ["rows", "matrix", "npy", "picture"])
 def test_values_come_as_rows_arrays_and_corners_of_pictures(source: str, tmp_path: Path) -> None:
     x = np.arange(30, dtype=np.uint8).reshape(5, 6)
     np.save(tmp_path / "x.npy", x)
     save(tmp_path / "x.png", x)
-    supplied = {"rows": str(x[:3, :4].tolist()), "npy": tmp_path / "x.npy", "picture": tmp_path / "x.png"}[source]
-    size = [] if source == "rows" else ["--size", "3x4"]
+    matrix = "; ".join(" ".join(map(str, row)) for row in x[:3, :4])
+    supplied = {
+        "rows": str(x[:3, :4].tolist()),
+        "matrix": matrix,
+        "npy": tmp_path / "x.npy",
+        "picture": tmp_path / "x.png",
+    }[source]
+    size = [] if source in ("rows", "matrix") else ["--size", "3x4"]
     out = run("draw", "steps", "[[1]]", "--values", supplied, *size, "-o", "-", "--format", "svg").out.decode()
     said = re.findall(r"output\[(\d), (\d)\] = (\d+)", out)
     assert {(int(r), int(c)): int(v) for r, c, v in said} == dict(np.ndenumerate(x[:3, :4]))

@@ -79,6 +79,43 @@ def test_the_hint_is_a_line_that_works(
     assert right.code == 0, right.err
 
 
+def test_a_file_whose_name_begins_with_a_dash(here: Path) -> None:
+    save(Path("-dash.png"), noise(6, 5))
+    wrong = run("apply", "-dash.png", "-k", "box", "-o", "b.png")
+    assert wrong.code == 2 and wrong.err.splitlines()[1] == "  hint: convcli apply ./-dash.png -k box -o b.png"
+    assert run("apply", "./-dash.png", "-k", "box", "-o", "b.png").code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments, hint",
+    [
+        (["-k", "gaussian:sigma=2,5"], "a list stands in brackets: stride=[2,1]; decimals have a point: sigma=2.5"),
+        (["-k", "{weights: [[1]], rate: 2}"], "that is dilation here"),
+        (["-k", "{weights: [[1]], padding_mode: circular}"], "that is border here"),
+        (
+            ["-k", "{type: deformable, weights: [[1]]}"],
+            "offsets: {swirl: {angle: 90}}, offsets: FILE.npy, or offsets: {branch: ...}",
+        ),
+        (["-k", "box", "--channels", "Y"], "--channels luma is the brightness alone"),
+    ],
+)
+def test_words_inside_kernels_and_channels(here: Path, arguments: list[str], hint: str) -> None:
+    save(Path("a.png"), noise(6, 5, 3))
+    wrong = run("apply", "a.png", *arguments, "-o", "b.png")
+    assert (wrong.code, wrong.err.splitlines()[-1]) == (2, f"  hint: {hint}")
+
+
+def test_a_folder_that_is_not_there_is_made_by_the_hint(here: Path) -> None:
+    wrong = run("draw", "steps", "box", "-o", "my steps/{frame}.png")
+    assert wrong.code == 1 and wrong.err.splitlines()[1] == "  hint: mkdir -p 'my steps'"
+
+
+def test_a_kernel_of_zeros_is_told_of(here: Path) -> None:
+    save(Path("a.png"), noise(6, 5, 3))
+    result = run("apply", "a.png", "-k", "[[0, 0], [0, 0]]", "-o", "b.png")
+    assert (result.code, result.err) == (0, "Warning: a.png: all weights of inline are 0\n")
+
+
 @pytest.mark.parametrize("guess", OPEN)
 def test_where_nothing_is_near_nothing_is_guessed(guess: str) -> None:
     wrong = run(*shlex.split(guess))

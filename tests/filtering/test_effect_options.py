@@ -21,6 +21,7 @@ from tests.support import read, run, save
 @pytest.mark.parametrize("text, rows, columns", [
     ("30x20+10+5", (5, 25), (10, 40)), ("30x20", (0, 20), (0, 30)), ("30x20-10-5", (0, 15), (0, 20)),
     ("50%x50%+10+10", (10, 40), (10, 45)), ("50x50%", (0, 30), (0, 35)), ("300x300+60+50", (50, 60), (60, 70)),
+    ("20%x50%+50%+10%", (6, 36), (35, 49)),
 ])  # fmt: skip
 def test_regions_are_imagemagicks(text: str, rows: tuple[int, int], columns: tuple[int, int]) -> None:
     assert Region.parse(text).inside(60, 70) == (slice(*rows), slice(*columns))
