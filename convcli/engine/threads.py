@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from convcli.engine import memory
-    from convcli.engine.dtypes import Array
+    from convcli.engine.dtypes import Array, Call
     from convcli.engine.sink import Sink
 else:  # who starts other processes counts cores here, and loads none of them
     cv2, np, memory = late("cv2"), late("numpy"), late("convcli.engine.memory")
@@ -139,13 +139,15 @@ class Cuts:
     times, from the rows of the input that they need.
 
     Where channels or slices are made one by one, `cuts` are pieces that only `work` knows. `again`, where there is
-    such, makes `Cuts` of another input, that lies as the first one does, for another sink like the first.
+    such, makes `Cuts` of another input, that lies as the first one does, for another sink like the first; `call` makes
+    all of the output as it is kept, where that is all of the work.
     """
 
     def __init__(
-        self, work: Callable[[Any], object], cuts: Sequence[Any], again: Callable[[Array, Sink], Cuts] | None = None
-    ) -> None:
-        self.work, self.cuts, self.again = work, cuts, again
+        self, work: Callable[[Any], object], cuts: Sequence[Any], again: Callable[[Array, Sink], Cuts] | None = None,
+        *, call: Call | None = None,
+    ) -> None:  # fmt: skip
+        self.work, self.cuts, self.again, self.call = work, cuts, again, call
 
     @classmethod
     def on(cls, x: Array, sink: Sink, band: Callable[[Array, Sink, Cut], object], cuts: Sequence[Cut]) -> Cuts:

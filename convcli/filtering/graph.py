@@ -27,7 +27,7 @@ from convcli.filtering.paging import Held, Paged
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from convcli.engine.dtypes import Array, DTypeLike
+    from convcli.engine.dtypes import Array, Call, DTypeLike
     from convcli.filtering.effect import Effect
     from convcli.ops import Kernel
 
@@ -43,6 +43,8 @@ class Node(ABC):
 
     #: Who makes bands before they are needed.
     ahead: Executor | None = None
+    #: What makes all of it of all of its only source, where one call of a library does.
+    call: Call | None = None
 
     def __init__(self, shape: Sequence[int], dtype: DTypeLike, sources: Sequence[Node] = ()) -> None:
         self.shape, self.dtype, self.sources = tuple(shape), np.dtype(dtype), tuple(dict.fromkeys(sources))
@@ -232,7 +234,9 @@ class Convolved(Node):
             kernel = kernel.remembered(("threshold", least), partial(kernel.replace, threshold=least))
         if kernel.looks:
             kernel = kernel.guided(self._guide.array if self._guide else None, self.white)
-        return kernel.cuts(self._part.array, self.axes, self._work, sink, constraints)
+        cuts = kernel.cuts(self._part.array, self.axes, self._work, sink, constraints)
+        self.call = cuts.call if self._part.array is self._part.node.array else None
+        return cuts
 
     def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
         source = self._part.node

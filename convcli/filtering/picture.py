@@ -19,7 +19,7 @@ from convcli.filtering.treatment import PLAIN, Treatment
 from convcli.records import late, record
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import DTypeLike
+    from convcli.engine.dtypes import Call, DTypeLike
     from convcli.filtering import effect as effects, nodata, part as parts
     from convcli.filtering.selection import Selection
 else:
@@ -84,6 +84,8 @@ class Picture:
         self.drops_alpha = treatment.drops_alpha(means)
         if self.drops_alpha:
             means = means.opaque
+        #: What makes the result of others that are alike, once it is known that one call of a library does.
+        self.calls: list[Call] = []
         #: What of it is filtered, and how, where that is not plainly all of it.
         self.selection: Selection | None = None
         #: Whether grey enters as three equal channels.

@@ -76,16 +76,25 @@ def filtered(picture: Picture, pixels: Array) -> Filtered:
     """All of a picture at once; in steps where it is large, and more is made of it than the result."""
     begun = time.perf_counter()
     # What lies in another order would be filtered by other calls, which round the last digit otherwise.
-    source = InMemory(settled(pixels))
-    result = build(picture, source)
+    pixels = settled(pixels)
     arrays: list[Array] = []
-    make = in_rows if goes_in_rows(result, pixels) else whole
-    # As one run: the small runs of a small picture cost less within it.
-    run_all(lambda result: arrays.append(make(result)), [result])
+    if picture.calls and pixels.flags.c_contiguous:
+        # The result is what comes of the call: there is nothing to be counted, and no more to be told.
+        out, notes = results(picture.shape, picture.dtype), picture.notes
+        run_all(lambda call: arrays.append(call(pixels, out)), picture.calls)
+    else:
+        source = InMemory(pixels)
+        result = build(picture, source)
+        make = in_rows if goes_in_rows(result, pixels) else whole
+        # As one run: the small runs of a small picture cost less within it.
+        run_all(lambda result: arrays.append(make(result)), [result])
+        final, notes = result.final, result.notes
+        if final and final.call and final.sources == (source,) and pixels.flags.c_contiguous:
+            picture.calls.append(final.call)
     tally = picture.tally
     return Filtered(
         array=arrays[0], stages=picture.stages, below=tally.below, above=tally.above, nonfinite=tally.nonfinite,
-        seconds=time.perf_counter() - begun, notes=result.notes,
+        seconds=time.perf_counter() - begun, notes=notes,
     )  # fmt: skip
 
 

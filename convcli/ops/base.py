@@ -225,7 +225,7 @@ class Kernel(Arithmetic):
         target = sink.out if native else sink.target(dtype)
         if call := native or call_for(self, x, axes, dtype, algorithm):
             # Nothing is looked at yet: the input may be made by and by.
-            return engine.Cuts(partial(_stored, call, x, target, sink), [(0, sink.out.shape[0])])
+            return engine.Cuts(partial(_stored, call, x, target, sink), [(0, sink.out.shape[0])], call=native)
         if self.copies:
             return engine.copied(x, self._moves(x.shape[:-1], axes), self.border, dtype, sink)
         return self._cuts(x, axes, dtype, sink, constraints)
