@@ -83,7 +83,7 @@ class Workers:
         try:
             while self._feed(feed, left):
                 speaking = ready(self._workers, _TICK_S)
-                if speaking:
+                if speaking and any(worker.items for worker in self._workers):  # else it is about the end
                     time.sleep(_PACE_S)
                 for worker in speaking:
                     try:
