@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Algorithm, Plan
 from convcli.engine.processor import processor
+from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.engine.bank.net import Nets, Pads
@@ -66,6 +68,15 @@ _LAYOUTS = {
 }  # fmt: skip
 
 
+@record(kw_only=False, eq=False)
+class Share:
+    """A part of a bank: the channels that it reads, those that it makes, and its filters."""
+
+    inputs: slice
+    outputs: slice
+    filters: Filters
+
+
 class Filters:
     """The weights of a bank, `(out, in/groups, *taps)`, in the forms that algorithms want, each made once."""
 
@@ -74,18 +85,28 @@ class Filters:
         self.groups = groups
         self.shape = weights.shape
         self._rows: dict[int, Floats] = {}
+        self._shares: dict[int, list[Share]] = {}
 
     def plan(self, grid: Grid, *, planes: bool) -> Plan:
         """How the outputs of a grid are computed, from planes or from pixels."""
         single = self.weights.dtype == np.float32
         return plan_bank(work_of(self.shape, self.groups, grid, planes=planes, single=single))
 
-    @cached_property
-    def halves(self) -> list[tuple[slice, Filters]]:
-        """The first half of the outputs, and the second, of a bank without groups."""
-        middle = len(self.weights) // 2
-        parts = slice(0, middle), slice(middle, None)
-        return [(part, Filters(self.weights[part], self.groups)) for part in parts]
+    def shares(self, count: int) -> list[Share]:
+        """The bank in `count` parts: of its groups where it has several, else of its outputs."""
+        if count == 1:
+            return [Share(slice(None), slice(None), self)]
+        shares = self._shares.get(count)
+        if shares is None:
+            outputs, inputs, *_ = self.shape
+            units, alone = (self.groups, False) if self.groups > 1 else (outputs, True)
+            cuts = itertools.pairwise(units * part // count for part in range(count + 1))
+            shares = self._shares[count] = []
+            for start, stop in cuts:
+                own = slice(start * (outputs // units), stop * (outputs // units))
+                read = slice(None) if alone else slice(start * inputs, stop * inputs)
+                shares.append(Share(read, own, Filters(self.weights[own], 1 if alone else stop - start)))
+        return shares
 
     @cached_property
     def nets(self) -> Nets:

@@ -24,7 +24,7 @@ from convcli.engine.threads import one_thread_below, run_all
 from convcli.engine.tiles import bands
 
 if TYPE_CHECKING:
-    from convcli.engine.bank.bank import Filters
+    from convcli.engine.bank.bank import Filters, Share
     from convcli.engine.dtypes import Array, Call, Floats, Signature
     from convcli.engine.geometry import Grid, Window
     from convcli.engine.plan import Plan
@@ -56,7 +56,7 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
     grid = grid_of(windows)
     shape, itemsize = (*grid.lengths, len(filters.weights)), np.dtype(x.work).itemsize
     rest = tuple((0, n) for n in grid.lengths[1:])
-    shares = filters.halves if plan.shares > 1 else [(slice(None), filters)]
+    shares = filters.shares(plan.shares)
     cuts = bands(x.shape, windows, itemsize, plan.rows, shape[-1], small=True) if len(shares) == 1 else [(0, shape[0])]
     pieces = []
     for cut in cuts:
@@ -68,8 +68,8 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(grid.lengths, shape[-1], x.work, planes=x.planes) if out is None else out
 
-        def make(piece: tuple[slice, Sequence[tuple[int, int]], Grid, bool, tuple[slice, Filters]]) -> None:
-            rows, ranges, own, inside, (outputs, part) = piece
+        def make(piece: tuple[slice, Sequence[tuple[int, int]], Grid, bool, Share]) -> None:
+            rows, ranges, own, inside, share = piece
             if inside:
                 data = array[tuple(slice(*part) for part in ranges)]
             else:
@@ -77,7 +77,8 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
                 window = room_for(sizes, x.shape[-1], x.work, planes=x.planes, name="window")
                 data = read_window(array, ranges, border, x.work, out=window)
             facts = Facts(laid(data), plain=x.dtype.kind != "f")
-            correlate_bank(data, part, own, facts=facts, into=y[rows][..., outputs], chosen=plan.algorithm)
+            into = y[rows][..., share.outputs]
+            correlate_bank(data, share.filters, own, facts=facts, into=into, chosen=plan.algorithm)
 
         # A single piece gets no threads of ours: those of BLAS would make its bits depend on their number.
         with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
@@ -88,22 +89,32 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
 
 
 def _net_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call:
-    """All at once by a network, on threads of OpenCV's own; it puts zeros around itself."""
+    """All at once by a network, on threads of OpenCV's own, or by two that share groups; they pad it themselves."""
     grid, ranges = grid_of(windows), [window.reads(0, window.length) for window in windows]
     pads = [(-start, stop - n) for (start, stop), n in zip(ranges, x.shape, strict=False)]
     whole = constant(border) == 0 and x.dtype == x.work and min(map(min, pads)) >= 0
     sizes = [stop - start for start, stop in ranges]
     otherwise = _banded_call(x, filters, windows, border, replace(plan, algorithm="columns"))
+    # What is turned is shared by threads of ours with its turning.
+    apart = filters.groups > 1 and not x.planes and plan.cost * math.prod(grid.lengths) >= 2 * BAND
+    shares = filters.shares(2 if apart else 1)
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(grid.lengths, len(filters.weights), x.work, planes=x.planes) if out is None else out
-        data = array
-        if not whole:
-            data = room_for(sizes, x.shape[-1], x.work, planes=x.planes, name="window")
-            read_window(array, ranges, border, x.work, out=data)
-        if net_by_planes(filters.nets, part(data), grid, y, pads if whole else ((0, 0), (0, 0))):
-            return y
-        return otherwise(array, y)
+        finite: list[bool] = []
+
+        def make(share: Share) -> None:
+            data, outputs, own = array[..., share.inputs], y[..., share.outputs], share.filters.nets
+            if not whole:
+                window = room_for(sizes, data.shape[-1], x.work, planes=x.planes, name="window")
+                data = read_window(data, ranges, border, x.work, out=window)
+            finite.append(net_by_planes(own, part(data), grid, outputs, pads if whole else ((0, 0), (0, 0))))
+
+        if len(shares) > 1:
+            run_all(make, shares)
+        else:
+            make(shares[0])
+        return y if all(finite) else otherwise(array, y)
 
     return call
 
@@ -118,39 +129,35 @@ def _planes_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
         or not whole.fits((*x.shape[:2], 1), tuple(taps), windows, border, parts=False)
     ):
         return None
-    lengths, share = [window.length for window in windows], outputs // x.shape[-1]
+    lengths, per_channel = [window.length for window in windows], outputs // x.shape[-1]
     if (math.prod(x.shape) + outputs * math.prod(lengths)) * np.dtype(x.work).itemsize > CALL_BYTES:
         return None
-    kernels = [np.ascontiguousarray(weights) for weights in filters.weights[:, 0]]
     anchor, rule = (windows[1].before, windows[0].before), whole.RULES[border]
     every = tuple(slice(0, (n - 1) * step + 1, step) for n, step in zip(lengths, steps, strict=True))
     direct = tuple(lengths) == x.shape[:2] and max(steps) == 1
-    worth = plan.cost * math.prod(lengths) >= 2 * BAND
-    pieces = [(0, outputs // 2), (outputs // 2, outputs)] if worth else [(0, outputs)]
+    shares = filters.shares(2 if plan.cost * math.prod(lengths) >= 2 * BAND else 1)
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(lengths, outputs, x.work, planes=x.planes) if out is None else out
-        source = (
-            array if x.dtype == x.work else room_for(x.shape[:2], x.shape[2], x.work, planes=x.planes, name="float")
-        )
-        if source is not array:
-            np.copyto(source, array)
-        planes = part(source, "source planes")
-        results = channels_first(y) if planar(y) else scratch("result planes", (outputs, *lengths), x.work)
 
-        def make(piece: tuple[int, int]) -> None:
-            for channel in range(*piece):
-                plane = planes[channel // share]
-                if direct:
-                    cv2.filter2D(plane, -1, kernels[channel], dst=results[channel], anchor=anchor, borderType=rule)
-                    continue
-                full = scratch("full", plane.shape, x.work)
-                cv2.filter2D(plane, -1, kernels[channel], dst=full, anchor=anchor, borderType=rule)
-                np.copyto(results[channel], full[every])
+        def make(share: Share) -> None:
+            source, results = array[..., share.inputs], y[..., share.outputs]
+            if x.dtype != x.work:
+                source = room_for(x.shape[:2], source.shape[2], x.work, planes=x.planes, name="float")
+                np.copyto(source, array[..., share.inputs])
+            planes, weights = part(source, "source planes"), share.filters.weights
+            there = planar(results) or (results.shape[-1] == 1 and x.planes)
+            target = channels_first(results) if there else scratch("result planes", (len(weights), *lengths), x.work)
+            for channel, (own,) in enumerate(weights):
+                plane = planes[channel // per_channel]
+                full = target[channel] if direct else scratch("full", plane.shape, x.work)
+                cv2.filter2D(plane, -1, own, dst=full, anchor=anchor, borderType=rule)
+                if not direct:
+                    np.copyto(target[channel], full[every])
+            if not there:
+                join_to(channels_last(target), results)
 
-        run_all(make, pieces)
-        if not planar(y):
-            join_to(channels_last(results), y)
+        run_all(make, shares)
         return y
 
     return call

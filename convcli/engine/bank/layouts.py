@@ -33,8 +33,7 @@ def part(x: Floats, name: str = "planes") -> Floats:
     if x.ndim == 3 and 1 < x.shape[-1] <= 4 and opencv_layout(x):
         cv2.split(x, list(planes))
         return planes
-    flat = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
-    cv2.transpose(flat, planes.reshape(x.shape[-1], -1))
+    cv2.transpose(x.reshape(-1, x.shape[-1]), planes.reshape(x.shape[-1], -1))
     return planes
 
 
@@ -63,10 +62,11 @@ def join(planes: Floats) -> Floats:
 def join_to(planes: Floats, y: Floats) -> None:
     """Copies `(*spatial, channels)` that lie as planes to `y`, where they lie pixel by pixel."""
     channels = y.shape[-1]
-    whole = y.flags.c_contiguous and planar(planes)
+    row, pixel = zip(y.strides[:-2], y.shape[1:-1], strict=True), y.strides[1:-1]
+    evenly = y.strides[-1] == y.itemsize and all(step == n * apart for (step, n), apart in zip(row, pixel, strict=True))
     if 1 < channels <= 4 and y.ndim == 3 and planar(planes) and opencv_layout(y):
         cv2.merge(list(channels_first(planes)), y)
-    elif whole:
+    elif evenly and planar(planes):
         cv2.transpose(channels_first(planes).reshape(channels, -1), y.reshape(-1, channels))
     else:
         np.copyto(y, planes)

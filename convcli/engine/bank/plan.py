@@ -66,13 +66,13 @@ UNPACKED, LEAST_COLUMNS, VECTOR = 1_000_000, 48, 16
 #: Measured on Zen 5, on which OpenBLAS took its kernels for AVX2, or for AVX-512.
 SPEEDS = {
     NARROW.name: Speeds(
-        product=0.017, few_rows=0.1, shallow=0.15, packed=0.15, unpacked=0, column=0.2, shifted=0.4, multiply_add=0.13,
-        single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.3, turned=0.3, parted=6.0, gathered=0.75,
+        product=0.017, few_rows=0.1, shallow=0.15, packed=0.15, unpacked=0, column=0.2, shifted=0.4, multiply_add=0.165,
+        single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.2, turned=0.15, parted=6.0, gathered=0.75,
         streamed=0.4, call=6_000, transforms=100_000,
     ),
     WIDE.name: Speeds(
         product=0.0085, few_rows=0.05, shallow=0.2, packed=0.3, unpacked=UNPACKED, column=0.15, shifted=0.3,
-        multiply_add=0.13, single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.3, turned=0.3, parted=6.0,
+        multiply_add=0.165, single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.2, turned=0.15, parted=6.0,
         gathered=0.3, streamed=0.2, call=6_000, transforms=100_000,
     ),
 }  # fmt: skip
@@ -84,6 +84,8 @@ CACHED = 0.65
 CALL_BYTES = 1 << 23
 #: Nanoseconds for the calls that a network takes, and the channels from which it saves products of 3x3 banks.
 NET, DEEP = 15_000, 64
+#: How many times planes are turned, and copied, for multiply-adds of pixels.
+TURNED = 3
 #: Nanoseconds for the calls that a group takes, and for a product among many.
 GROUP, PRODUCT_CALL = 20_000, 500
 #: Nanoseconds of work that are worth a band of its own, and until another thread begins one.
@@ -157,8 +159,10 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
     yield _plan(work, "columns", cost + work.groups * calls / 10, work.groups * work.depth)
     yield _rows(work, speeds)
     if work.inputs == 1:
-        turned = (1 + math.prod(work.stride)) * speeds.turned if work.planes else 0
-        each = work.area * speeds.multiply_add + turned + math.prod(work.stride) * speeds.column
+        phases = math.prod(work.stride)
+        each = work.area * speeds.multiply_add + (1 + phases) * TURNED * speeds.turned * work.planes
+        # The phases of a stride are told apart first.
+        each += 2 * phases * speeds.column * (phases > 1)
         yield _plan(work, "multiply-adds", work.outputs * each, work.outputs)
     if len(work.taps) == 2 and work.single and work.bytes <= CALL_BYTES:
         yield _net(work, speeds)
@@ -168,7 +172,8 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
         cost = work.groups * (read + rows * speeds.shifted + calls)
         yield _plan(work, "shifts", cost, work.groups * rows * math.prod(work.stride))
     # Planes that lie apart are not copied.
-    apart = 0 if work.planes or work.inputs > 1 else 2 * speeds.turned if _is_call(work) else speeds.parted
+    both = (1 + math.prod(work.stride)) * speeds.turned
+    apart = 0.0 if work.planes or work.inputs > 1 else both if _is_call(work) else speeds.parted
     yield _plan(work, "planes", work.outputs * (work.inputs * _plane(work, kind) + apart), 0)
     if work.taps == (3, 3) and max(work.stride) == 1 and work.groups == 1 and _is_deep(work):
         yield _winograd(work, speeds)
