@@ -14,8 +14,9 @@ from convcli.engine.sink import Tally
 from convcli.errors import ShapeError, UsageError
 from convcli.ops.branches import Branch
 from convcli.ops.offsets import check_shape
+from convcli.ops.reads import Deformation, Kept
 from convcli.ops.rules import RuleCall
-from convcli.ops.sampling import Deformation, Places, Sampling
+from convcli.ops.sampling import Sampling
 from convcli.ops.sources import fixed_sources, sources_of
 from convcli.ops.tensors import Tensor
 
@@ -33,7 +34,7 @@ FIELDS = 16
 
 def call(kernel: Deformable, x: Signature) -> Call | None:
     """All of a small picture at once, by offsets that are the same for every picture."""
-    sampling = _sampling(kernel, x.shape, x.axes, x.work, Places())
+    sampling = _sampling(kernel, x.shape, x.axes, x.work, Kept())
     sources = fixed_sources(kernel, x.shape[-3:-1])
     return partial(sampling.call, lambda rows: sources) if sampling.total <= CALL_LIMIT else None
 
@@ -49,17 +50,15 @@ def cuts(kernel: Deformable, x: Array, axes: str, dtype: DTypeLike, sink: Sink) 
     if kernel.recorded:
         if x.ndim > 3:
             raise ShapeError(f"the offsets of a picture are written, not those of {len(x)} slices")
-        sampling.record(kernel.recorded)
+        sampling.reads.record(kernel.recorded)
 
     def image_cuts(image: Array, guide: Array, sink: Sink, number: int = 0) -> Cuts:
         tiling = engine.Tiling(
             x=image, windows=windows, border=kernel.border, dtype=dtype, sink=sink, rows=sampling.rows,
             channels=_held(kernel) or sampling.samples,
         )  # fmt: skip
-        # `remap` rounds bytes as we do.
-        native = sink.native(image.dtype, exact=True) if sampling.moves_bytes(image) else None
         sources = sources_of(kernel, guide, windows, dtype, sink.tally, number)
-        return tiling.by_regions(partial(sampling.band, image, sources, target=native))
+        return tiling.by_regions(partial(sampling.band, image, sources, target=sampling.target(image, sink)))
 
     if x.ndim == 3:
         return image_cuts(x, guide, sink)
@@ -73,7 +72,7 @@ def _held(kernel: Deformable) -> int:
     return max([FIELDS * (kernel.oriented is not None), *(branch.planes for branch in branches)])
 
 
-def _sampling(kernel: Deformable, shape: Sequence[int], axes: str, dtype: DTypeLike, places: Places | None) -> Sampling:
+def _sampling(kernel: Deformable, shape: Sequence[int], axes: str, dtype: DTypeLike, places: Kept | None) -> Sampling:
     """How pictures of a shape are sampled; raises `ShapeError` where offsets or mask were made for another."""
     windows = kernel.windows(shape[:-1], axes)[-2:]
     _check_fit(kernel, tuple(shape), (windows[0].length, windows[1].length))
@@ -91,14 +90,14 @@ def _is_by_rule(kernel: Deformable) -> bool:
     return isinstance(kernel.offsets, RuleCall) and not kernel.oriented
 
 
-def _places(kernel: Deformable, size: Sequence[int], dtype: DTypeLike) -> Places | None:
+def _places(kernel: Deformable, size: Sequence[int], dtype: DTypeLike) -> Kept | None:
     """Those that a rule makes, from the second picture of a `size` (height, width) on, which seldom comes alone."""
     if not _is_by_rule(kernel) or kernel.recorded:
         return None
     key = tuple(size), np.dtype(dtype)
     last: dict[str, Any] = kernel.remembered("places", dict)
     if last.get("of") == key:
-        places: Places = last.setdefault("places", Places())
+        places: Kept = last.setdefault("places", Kept())
         return places
     last.clear()
     last["of"] = key

@@ -13,9 +13,11 @@ import numpy as np
 
 from convcli.engine.dtypes import limits
 from convcli.engine.memory import scratch
+from convcli.engine.sampled.parts import of_taps
+from convcli.engine.sampled.smooth import Field
 from convcli.engine.sampled.structure import structure
 from convcli.ops.branches import Branch
-from convcli.ops.displacements import displaced
+from convcli.ops.displacements import middle_of
 from convcli.ops.rules import RuleCall
 from convcli.ops.tensors import GREATEST, Tensor
 
@@ -30,12 +32,18 @@ if TYPE_CHECKING:
 
     Places = npt.NDArray[np.float64]
 
+#: Places whose displacement is worked out at once, all steps of it within the cache.
+STRIP = 1 << 16
+
 #: Outputs of a picture: rows, columns.
 Block = tuple[slice, slice]
 
 
 class Shifting(Protocol):
     """How far from their places taps read."""
+
+    #: What shifts follow from, where that is smooth.
+    smooth: Field | None
 
     @property
     def lost(self) -> Array | None:
@@ -49,6 +57,7 @@ class Stored:
     """By planes `(groups * 2 * kh * kw, rows, width)`, whose rows are those of outputs from `top` on."""
 
     def __init__(self, planes: Array, taps: Sequence[int], top: int = 0, lost: Array | None = None) -> None:
+        self.smooth: Field | None = None
         self._pairs: Any = planes.reshape(-1, *taps, 2, *planes.shape[1:])
         self._top, self.lost = top, lost
 
@@ -71,15 +80,29 @@ class Factors:
 
 
 class Displaced:
-    """By a rule of the place in a picture of a size."""
+    """By a rule of the place in a picture of a size (height, width)."""
 
     lost: Array | None = None
 
     def __init__(self, rule: Displacement, parameters: Mapping[str, Any], size: tuple[int, ...]) -> None:
         self._rule, self._parameters, self._size = rule, parameters, size
+        self.smooth = rule.rim and Field(of=self._field, middle=middle_of(size), rim=rule.rim(parameters, size))
+
+    def _field(self, rows: Places, columns: Places) -> tuple[Places, Places]:
+        return self._rule.field(self._parameters, rows, columns, self._size)
 
     def of(self, block: Block, rows: Places, columns: Places) -> tuple[Array, Array]:
-        down, right = displaced(self._rule, self._parameters, rows, columns, self._size)
+        """Neighbouring outputs share places: the field is worked out once per place and not once per tap."""
+        down = np.arange(rows[0, 0], rows[-1, -1] + 1)[:, None]
+        right = np.arange(columns[0, 0], columns[-1, -1] + 1)[None, :]
+        field = scratch("field", (2, down.size, right.size), np.float64)
+        high = max(1, STRIP // right.size)
+        for top in range(0, down.size, high):
+            part = slice(top, top + high)
+            field[0, part], field[1, part] = self._field(down[part], right)
+            if self.smooth:
+                field[:, part][:, self.smooth.beyond(down[part], right)] = 0
+        down, right = of_taps(field, rows, columns)
         return down[None], right[None]
 
 
@@ -87,6 +110,7 @@ class Oriented:
     """By a matrix for every output, from the edges of a picture."""
 
     lost: Array | None = None
+    smooth: Field | None = None
 
     def __init__(self, matrix: Floats, windows: Sequence[Window], top: int) -> None:
         self._matrix, self._top = matrix, top

@@ -15,7 +15,7 @@ from convcli.engine import memory
 from convcli.engine.channel import planes
 from convcli.engine.sampled import warp
 from convcli.engine.sampled.parts import SPAN
-from convcli.ops import sampling
+from convcli.ops import reads
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def counting(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> Counter
 @pytest.mark.parametrize("channels", [1, 3, 16])
 def test_places_are_worked_out_once_for_many_pictures(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel, x = deformed(channels, 40)
-    worked_out = counting(monkeypatch, sampling, "Local")
+    worked_out = counting(monkeypatch, reads, "Local")
     first = kernel.apply(x)
     count = worked_out["Local"]
     assert count > 0
@@ -143,18 +143,18 @@ def test_places_are_worked_out_once_for_many_pictures(channels: int, monkeypatch
 def test_rules_are_looked_through_once_for_pictures_of_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = convcli.load("swirl")
     x, y = (np.random.default_rng(0).random(shape, np.float32) for shape in ((400, 500), (500, 400)))
-    looked = counting(monkeypatch, sampling, "far_parts")
+    looked = counting(monkeypatch, reads, "tiles")
     first, _ = kernel.apply(x), kernel.apply(y)
-    count = looked["far_parts"]
+    count = looked["tiles"]
     assert count > 0
     assert np.array_equal(kernel.apply(x), first)
     kernel.apply(y)
-    assert looked["far_parts"] == count
+    assert looked["tiles"] == count
 
 
 def test_places_of_larger_pictures_are_made_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel, x = deformed(16, 80)
-    worked_out, looked = counting(monkeypatch, sampling, "Local"), counting(monkeypatch, sampling, "near_part")
+    worked_out, looked = counting(monkeypatch, reads, "Local"), counting(monkeypatch, reads, "near_part")
     first, count = kernel.apply(x), worked_out["Local"]
     assert np.array_equal(kernel.apply(x), first)
     # Where the parts are is kept all the same: offsets are looked through once.
@@ -203,18 +203,6 @@ def test_one_tap_reads_pixels_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert y.shape == x.shape
     # Two rows of bands at most, in parts of columns: no call per channel.
     assert calls["remap"] <= 8
-
-
-@pytest.mark.parametrize("angle", [-1000.0, -90.0, 0.0, 0.01, 120.0, 3600.0])
-def test_the_series_of_a_turn(angle: float) -> None:
-    from convcli.ops.displacements import _turned
-
-    share = np.linspace(0, 1, 1001)
-    exact = share * np.deg2rad(angle)
-    sine, versine = np.empty((2, share.size))
-    _turned(share.copy(), np.deg2rad(angle), np.empty_like(share), sine, versine)
-    assert np.abs(sine - 2 * np.sin(exact)).max() <= 3e-10 * max(1, abs(angle) / 90)
-    assert np.abs(versine - 2 * (1 - np.cos(exact))).max() <= 3e-10 * max(1, abs(angle) / 90)
 
 
 def test_memory_of_a_large_result_is_used_again_when_it_is_gone() -> None:

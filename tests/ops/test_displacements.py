@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,10 @@ from scipy import ndimage
 
 import convcli
 from convcli.engine.borders import source_indices
-from convcli.ops import sampling, sources
+from convcli.engine.sampled.parts import is_narrow
+from convcli.engine.sampled.smooth import Still, tiles
+from convcli.ops import reads, sources
+from convcli.ops.displacements import DISPLACEMENTS
 
 #: The error of float32 that the project allows, on a picture of noise from 0 to 1: the steepest there is.
 FLOAT32 = 1e-5
@@ -163,18 +167,59 @@ def test_places_of_the_picture_before_are_read_again(
     rule: str, dtype: str, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only those of one size, of as many blocks as there is room for; the results are the same to the last bit."""
-    output: list[int] = []
-    own = sources.displaced
+    made: list[int] = []
+    fields, polynomials = sources.Displaced.of, reads.tiles
     for size in (600, 700):
         x = (255 * np.random.default_rng(size).random((size, 500, channels))).astype(dtype)
         first = convcli.load({"type": "deformable", "weights": [[1]], "offsets": {rule: {}}}).apply(x)
-        for room, fields in ((1 << 26, 0), (1 << 21, 1)):
+        for room, anew in ((1 << 26, False), (1 << 19, True)):
             kernel = convcli.load({"type": "deformable", "weights": [[1]], "offsets": {rule: {}}})
-            monkeypatch.setattr(sampling, "KEPT_BYTES", room)
+            monkeypatch.setattr(reads, "KEPT_BYTES", room)
             assert all(np.array_equal(kernel.apply(x), first) for _ in range(3))
             assert np.array_equal(kernel.apply(x[:-1]), kernel.apply(x[:-1]))
-            monkeypatch.setattr(sources, "displaced", lambda *arguments: (output.append(1), own(*arguments))[1])
+            monkeypatch.setattr(sources.Displaced, "of", lambda *them: (made.append(1), fields(*them))[1])
+            monkeypatch.setattr(reads, "tiles", lambda *them: (made.append(1), polynomials(*them))[1])
             kernel.apply(x[:-1])
             monkeypatch.undo()
-            assert bool(output) == bool(fields)
-            output.clear()
+            assert bool(made) == anew
+            made.clear()
+
+
+@pytest.mark.parametrize("taps", [((1, 1), 1, 1), ((3, 2), 2, 3)], ids=["one", "six"])
+@pytest.mark.parametrize("shape", [(300, 450), (1300, 1000)], ids=str)
+@pytest.mark.parametrize(
+    ("rule", "parameters"),
+    [one for one in RULES if one[0] is not jitter],
+    ids=lambda part: getattr(part, "__name__", str(part)),
+)
+def test_polynomials_are_the_formula(
+    rule: Any, parameters: dict[str, float], shape: tuple[int, int], taps: tuple[tuple[int, int], int, int]
+) -> None:
+    """Every output is in one tile, whose window holds all that it reads; where none will do, the formula does."""
+    (kh, kw), stride, dilation = taps
+    height, width = 200, shape[1] // stride
+    displacement = DISPLACEMENTS[rule.__name__]
+    smooth = sources.Displaced(displacement, parameters, shape).smooth
+    assert smooth
+    rows = (np.arange(kh) * dilation - 1.0)[:, None] + stride * np.arange(height)
+    columns = (np.arange(kw) * dilation - 4.0)[:, None] + stride * np.arange(width)
+    covered = np.zeros((height, width), int)
+    own = np.meshgrid(rows.ravel(), columns.ravel(), indexing="ij")
+    exact = [place.reshape(kh, height, kw, width).swapaxes(1, 2) for place in rule(*own, shape, **parameters)]
+    polynomials = 0
+    for part, reading in tiles(smooth, rows, columns, (128, 96), partial(is_narrow, size=shape)):
+        covered[part.rows, part.columns] += 1
+        if reading is None:
+            continue
+        polynomials += 1
+        corner = [start for start, _ in part.window]
+        if isinstance(reading, Still):
+            places = np.meshgrid(*(np.arange(*ends) for ends in part.window), indexing="ij")
+            places = [place[reading.steps][None, None] for place in places]
+        else:
+            places = [place + first for place, first in zip(reading.of_outputs(), corner, strict=True)]
+        for place, expected, (start, stop) in zip(places, exact, part.window, strict=True):
+            expected = expected[..., part.rows, part.columns]
+            assert np.abs(place - expected).max() <= 1e-6
+            assert start <= expected.min() + 1e-6 and expected.max() - 1e-6 <= stop - 1
+    assert (covered == 1).all() and polynomials

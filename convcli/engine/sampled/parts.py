@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.memory import scratch
 from convcli.engine.sampled.samples import BLOCK
@@ -59,7 +60,8 @@ class Shifts(NamedTuple):
 class Part(NamedTuple):
     """Outputs of a block that read in one `window`, half-open ranges of rows and columns.
 
-    Their columns go in `cuts`, each with the range of columns in which it reads and from which its places count.
+    Their columns go in `cuts`, each with the range of columns in which it reads and from which its places count; there
+    are none where the samples of a window are the outputs.
     """
 
     rows: slice
@@ -67,18 +69,40 @@ class Part(NamedTuple):
     window: tuple[Range, Range]
     cuts: Sequence[tuple[slice, Range]]
 
+    def moved(self, down: int, right: int) -> Part:
+        """The same of a larger block, in which its own lies at a row and a column."""
+        return self._replace(rows=_moved(self.rows, down), columns=_moved(self.columns, right))
+
     def sources(self) -> Sources:
         """The cuts, and the columns of the window that they read."""
         left = self.window[1][0]
         return [(cut, slice(start - left, stop - left)) for cut, (start, stop) in self.cuts]
 
 
+def of_taps(field: Array, rows: Places, columns: Places) -> tuple[Array, Array]:
+    """Both parts of a field `(2, h, w)`, which goes on place by place from the first of `rows` and of `columns`, at the
+    places of taps, `(kh, h)` and `(kw, w)`: views, `(kh, kw, h, w)` each."""
+    if len(rows) == len(columns) == 1:
+        single = field[:, None, None, :: _step(rows, 1) or 1, :: _step(columns, 1) or 1]
+        return single[0], single[1]
+    steps = [_step(places, axis) for places in (rows, columns) for axis in (0, 1)]
+    shape = (rows.shape[0], columns.shape[0], rows.shape[1], columns.shape[1])
+    strides = [steps[axis] * field.strides[1 + axis // 2] for axis in (0, 2, 1, 3)]
+    down, right = (as_strided(part, shape, strides, writeable=False) for part in field)
+    return down, right
+
+
+def _step(places: Places, axis: int) -> int:
+    """How far whole numbers that are evenly spaced along `axis` lie apart."""
+    return int(places.item(places.shape[1] if axis == 0 else 1) - places.item(0)) if places.shape[axis] > 1 else 0
+
+
 def tight(part: Part, shifts: Shifts) -> Part:
     """A part of all of a block whose window reaches no further than its taps read: at the edges it needs no copy."""
     rows, columns = shifts.places()
-    cuts = [(cut, _between(float(columns[..., cut].min()), float(columns[..., cut].max()))) for cut, _ in part.cuts]
+    cuts = [(cut, between(float(columns[..., cut].min()), float(columns[..., cut].max()))) for cut, _ in part.cuts]
     across = min(start for _, (start, _) in cuts), max(stop for _, (_, stop) in cuts)
-    return part._replace(window=(_between(float(rows.min()), float(rows.max())), across), cuts=cuts)
+    return part._replace(window=(between(float(rows.min()), float(rows.max())), across), cuts=cuts)
 
 
 def near_part(shifts: Shifts, size: Sequence[int]) -> Part | None:
@@ -90,7 +114,7 @@ def near_part(shifts: Shifts, size: Sequence[int]) -> Part | None:
     wide = width if step == 0 else int(room / step)
     if room <= 0 or wide < min(width, NARROW):
         return None
-    cuts = [(cut, _range(shifts.columns[:, cut], right)) for cut in _slices(width, wide)]
+    cuts = [(cut, _range(shifts.columns[:, cut], right)) for cut in slices(width, wide)]
     columns = min(start for _, (start, _) in cuts), max(stop for _, (_, stop) in cuts)
     part = Part(slice(0, height), slice(0, width), (_range(shifts.rows, down), columns), cuts)
     return part if is_narrow(part, size) else None
@@ -106,18 +130,18 @@ def far_parts(
     """
     height, width = places[0].shape[-2:]
     parts = []
-    for rows in _slices(height, shape[0]):
-        cuts = _slices(width, shape[1])
+    for rows in slices(height, shape[0]):
+        cuts = slices(width, shape[1])
         starts = [cut.start for cut in cuts]
         ranges = []
         for place in places:
             columns = place[..., rows, :].reshape(-1, width)
             low = np.minimum.reduceat(columns.min(axis=0), starts).tolist()
             high = np.maximum.reduceat(columns.max(axis=0), starts).tolist()
-            ranges.append([_between(*ends) for ends in zip(low, high, strict=True)])
+            ranges.append([between(*ends) for ends in zip(low, high, strict=True)])
         for cut, window in zip(cuts, zip(*ranges, strict=True), strict=True):
             all_of_it = [(slice(0, cut.stop - cut.start), window[1])]
-            part = Part(_moved(rows, first[0]), _moved(cut, first[1]), window, all_of_it)
+            part = Part(rows, cut, window, all_of_it).moved(*first)
             if is_narrow(part, size, span) or shape[0] <= SMALLEST:
                 parts.append(part)
             else:
@@ -140,10 +164,10 @@ def is_narrow(part: Part, size: Sequence[int], span: int = SPAN) -> bool:
 
 def _range(nominal: Places, around: tuple[float, float]) -> tuple[int, int]:
     """The half-open range of samples that are read along an axis."""
-    return _between(float(nominal.min()) + around[0], float(nominal.max()) + around[1])
+    return between(float(nominal.min()) + around[0], float(nominal.max()) + around[1])
 
 
-def _between(least: float, greatest: float) -> Range:
+def between(least: float, greatest: float) -> Range:
     """The half-open range of the neighbours of places; of a whole number it is its own, and the next one has no share.
 
     So places on the last row of a picture don't read the border, for which it would be copied.
@@ -151,7 +175,7 @@ def _between(least: float, greatest: float) -> Range:
     return math.floor(least), math.ceil(greatest) + 1
 
 
-def _slices(count: int, longest: int) -> list[slice]:
+def slices(count: int, longest: int) -> list[slice]:
     """`count` things in even shares, none of them larger than `longest`."""
     shares = -(-count // longest)
     return [slice(count * i // shares, count * (i + 1) // shares) for i in range(shares)]

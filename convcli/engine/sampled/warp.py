@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch
 from convcli.engine.sampled.parts import Part, Shifts
+from convcli.engine.sampled.smooth import Settled, Smooth, Still
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 PLACES = 1 << 18
 #: Channels that `remap` reads together. On 2 it rounds places to 1/32 of a pixel, on 3 it is slow.
 TOGETHER = 4
+#: Bytes of a window that is copied, into the cache.
+COMPACT = 1 << 18
 #: The most rows of places in a call, which OpenCV counts in 16 bits.
 TALLEST = 1 << 14
 
@@ -42,7 +45,6 @@ class Local:
 
     def __init__(self, part: Part, shifts: Shifts) -> None:
         self._shifts = [shift[..., part.rows, part.columns] for shift in (shifts.down, shifts.right)]
-        self._settled = False
         self.shape, kind = self._shifts[0].shape, np.result_type(shifts.down.dtype, np.float32)
         top, self.sources = part.window[0][0], part.sources()
         starts = [start for _, (start, _) in part.cuts]
@@ -53,44 +55,48 @@ class Local:
         self.step = max(1, PLACES // math.prod(self.shape[2:]))
 
     def taps(self, group: int, some: slice) -> list[Floats]:
-        """Down and right of some rows of taps, in scratch memory unless all are made."""
+        """Down and right of some rows of taps, in scratch memory."""
         down, right = (shift[group, some] for shift in self._shifts)
-        if self._settled:
-            return [down, right]
         places = scratch("places", (2, *down.shape), np.float32)
         np.add(down, self._rows[some], out=places[0], casting="same_kind")
         np.add(right, self._columns, out=places[1], casting="same_kind")
         return list(places)
 
-    def settled(self) -> Local:
-        """The same with all places made, for picture after picture."""
-        copies = [[places.copy() for places in self.taps(group, slice(None))] for group in range(self.shape[0])]
-        self._shifts, self._settled = [np.stack(places) for places in zip(*copies, strict=True)], True
-        return self
+
+#: Where the taps of a part read.
+Reading: TypeAlias = Local | Smooth | Settled | Still
 
 
-def window_of(image: Array, part: Part, border: str, dtype: DTypeLike) -> Array | None:
-    """The window that a part reads, in `dtype`; None where a sample of it is NaN or infinite.
+def window_of(image: Array, part: Part, border: str, dtype: DTypeLike, *, checked: bool) -> Array | None:
+    """The window that a part reads, in `dtype`; where it is `checked`, None if a sample of it is NaN or infinite.
 
-    `remap` multiplies a neighbour of no share by 0, which would spread those. It is a view where that can be.
+    `remap` multiplies a neighbour of no share by 0, which would spread those. A large one is a view where that can be:
+    a small one is read across its rows, each in another page of memory, in half as long again.
     """
+    shape, channels = [stop - start for start, stop in part.window], image.shape[2]
     inside = all(start >= 0 and stop <= n for (start, stop), n in zip(part.window, image.shape, strict=False))
-    if inside and image.dtype == dtype and (planar(image) or opencv_layout(one_channel(image))):
+    large = not part.cuts or math.prod(shape) * channels * image.itemsize > COMPACT
+    if inside and large and image.dtype == dtype and (planar(image) or opencv_layout(one_channel(image))):
         window = image[tuple(slice(*reach) for reach in part.window)]
     else:
-        shape, channels = [stop - start for start, stop in part.window], image.shape[2]
         if planar(image):
             window = scratch("window", (channels, *shape), dtype).transpose(1, 2, 0)
         else:
             window = scratch("window", (*shape, channels), dtype)
-        read_window(image, part.window, border, dtype, out=window)
-    if image.dtype.kind == "f" and not math.isfinite(float(window.max()) - float(window.min())):
+        if inside:
+            np.copyto(window, image[tuple(slice(*reach) for reach in part.window)])
+        else:
+            read_window(image, part.window, border, dtype, out=window)
+    if checked and image.dtype.kind == "f" and not math.isfinite(float(window.max()) - float(window.min())):
         return None
     return window
 
 
-def read_pixels(window: Array, local: Local, out: Array) -> None:
+def read_pixels(window: Array, local: Reading, out: Array) -> None:
     """Fills `(h, w, channels)` of the dtype of the window: pixels of 1, 3 or 4 channels under a single tap."""
+    if isinstance(local, Still):
+        np.copyto(out, window[local.steps])
+        return
     places = [shift[0, 0] for shift in local.taps(0, slice(1))]
     if window.shape[2] == 1:
         _read(window[..., 0], places, local.sources, out[..., 0])
@@ -102,10 +108,15 @@ def read_pixels(window: Array, local: Local, out: Array) -> None:
         _read(window, places, local.sources, out)
 
 
-def read_planes(window: Floats, local: Local) -> Floats:
+def read_planes(window: Floats, local: Reading) -> Floats:
     """`(channels, taps, h, w)`: the taps of every channel, which lie in as many even groups as places do."""
-    groups, kh, kw, height, width = local.shape
     channels = window.shape[2]
+    if isinstance(local, Still):
+        still = np.moveaxis(window[local.steps], -1, 0)[:, None]
+        copies = scratch("samples", still.shape, np.float32)
+        np.copyto(copies, still)
+        return copies
+    groups, kh, kw, height, width = local.shape
     samples = scratch("samples", (channels, kh, kw, height, width), np.float32)
     if groups == 1 and channels in (3, 4) and window.strides[2] == window.itemsize:
         planes = None
