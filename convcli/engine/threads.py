@@ -5,8 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -206,16 +205,6 @@ class one_thread_below:
                 cv2.setNumThreads(_before[0])
             if not _users and _before[1] != 1:
                 blas.threads()[1](_before[1])
-
-
-@contextmanager
-def threads_below() -> Iterator[None]:
-    """Within a run whose only work is one call of OpenCV's: has it start as many threads as we would."""
-    cv2.setNumThreads(thread_count())
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(1)
 
 
 #: Bytes of address space that there are to be before OpenBLAS takes 32 MiB for a product, and before another thread is

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from convcli.engine.bank import layouts
 from convcli.engine.dtypes import settled
 from convcli.engine.geometry import Window
 from convcli.engine.threads import Cut, Cuts, run_all
@@ -19,9 +18,9 @@ from convcli.filtering.paging import Held
 
 if TYPE_CHECKING:
     from convcli.engine.activation import Curve
-    from convcli.engine.bank.stretch import Stretch
     from convcli.engine.dtypes import Array, DTypeLike, Floats
     from convcli.networks import Placed
+    from convcli.networks.stretches import Together
 
 #: Bytes of a band of what is read.
 _BAND_BYTES: Final = 1 << 20
@@ -136,29 +135,32 @@ class Shuffled(Stretched):
 
 
 class Chained(Node):
-    """Several layers that are computed together, all of a map at once; `apart` where results may not be finite.
+    """Several layers that are computed together; `apart` where results may not be finite.
 
     `apart` makes, of the node that they read, the node of their last one.
     """
 
-    def __init__(self, part: Part, stretch: Stretch, shape: Sequence[int], apart: Callable[[Node], Node]) -> None:
+    def __init__(self, part: Part, one: Together, shape: Sequence[int], apart: Callable[[Node], Node]) -> None:
         super().__init__(shape, part.node.dtype, [part.node])
-        self._part, self._stretch, self._apart = part, stretch, apart
+        self._part, self._one, self._apart = part, one, apart
 
     def _cuts(self, *, fine: bool) -> Cuts:
-        x, out, stretch, apart = self._part.array, self.array, self._stretch, self._apart
+        x, out, stretch, apart, rows_of = self._part.array, self.array, self._one.stretch, self._apart, self._rows
 
         def work(cut: Cut) -> None:
-            planes = layouts.part(x, "entering planes")
-            if stretch.bears(planes):
-                layouts.join_to(np.moveaxis(stretch.run(planes), 0, -1), out)
+            if stretch.bears(x[slice(*rows_of(cut))]):
+                stretch.run(x, cut, out)
             else:
-                out[...] = _made_whole(apart(InMemory(x)))
+                out[slice(*cut)] = _made(apart(InMemory(x)), cut)[slice(*cut)]
 
-        return Cuts(work, [(0, len(out))])
+        return Cuts(work, self._one.cuts)
+
+    def _rows(self, cut: Cut) -> Cut:
+        height, width = self._part.node.shape[:2]
+        return self._one.stretch.reads((height, width), cut)
 
     def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
-        return {self._part.node: [(0, self._part.node.shape[0])]}
+        return {self._part.node: [self._rows(cut)]}
 
 
 class EachAlone(Node):
@@ -174,7 +176,7 @@ class EachAlone(Node):
 
         def work(cut: Cut) -> None:
             for picture, target in zip(_flat(x[slice(*cut)]), _flat(out[slice(*cut)]), strict=True):
-                target[...] = _made_whole(alone(InMemory(settled(picture))))
+                target[...] = _made(alone(InMemory(settled(picture))), (0, len(target)))
 
         return Cuts(work, [(n, n + 1) for n in range(len(out))])
 
@@ -182,14 +184,21 @@ class EachAlone(Node):
         return {self._part.node: [cut]}
 
 
-def _made_whole(target: Node) -> Array:
-    """All of a node's array; whatever it is made of is made at once, and given up when no other is made of it."""
+def _made(target: Node, rows: Cut) -> Array:
+    """A node's array with these rows; whatever they are made of is made at once, and given up when no other is made
+    of it."""
     nodes = order([target])
     readers = Counter(source for node in nodes for source in node.sources)
+    wanted: dict[Node, list[Cut]] = {target: [rows]}
     for node in nodes:
         if not node.begun:
             node.begin(Held, fine=False)
-            run_all(node.work, node.cuts)
+    for node in reversed(nodes):
+        for band in node.bands(wanted.get(node, [])):
+            for source, read in node.reads(node.cuts[band]).items():
+                wanted.setdefault(source, []).extend(read)
+    for node in nodes:
+        run_all(node.work, [node.cuts[band] for band in sorted(node.bands(wanted.get(node, [])))])
         for source in node.sources:
             readers[source] -= 1
             if not readers[source]:

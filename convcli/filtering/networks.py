@@ -51,7 +51,7 @@ def laid_out(network: NetworkKernel, part: Part, axes: str, white: float, convol
         if one := together.get(number):
             own = {place: layers[place] for place in range(one.first, one.last + 1)}
             apart = partial(_one_by_one, own, one.source, convolve)
-            nodes[number] = Chained(Part(nodes[one.source]), one.stretch, shape, apart)
+            nodes[number] = Chained(Part(nodes[one.source]), one, shape, apart)
         elif number not in within:
             nodes[number] = _node(placed, [Part(nodes[source]) for source in placed.inputs], shape, convolve)
     result = nodes[len(layers) - 1]

@@ -121,13 +121,12 @@ class NetworkKernel(Kernel):
     def together(self, size: Sequence[int]) -> dict[int, Together]:
         """The layers that are computed together on an input of this size (height, width last), by the last of them.
 
-        None where maps are large: a stretch takes all of a map, and so of what it is made of, which goes in bands then.
+        Where maps are large these are products alone, which go in bands: networks of OpenCV's take all of a map.
         """
-        if self.map_bytes(size) > WHOLE_BYTES and not self.sees_all:
-            return {}
-        layers = self.on(size[-2:]).layers
+        layers, whole = self.on(size[-2:]).layers, self.sees_all or self.map_bytes(size) <= WHOLE_BYTES
         shared: stretches.Shared = self.remembered("together", dict)
-        return self.remembered(("together", tuple(size[-2:])), lambda: stretches.plan(layers, shared))
+        key = "together", whole, tuple(size[-2:])
+        return self.remembered(key, lambda: stretches.plan(layers, shared, whole=whole))
 
     def check_layers(self) -> None:
         """Raises `KernelError` for layers that don't fit each other or their weights, or that can't be run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from networks import shared
 from networks.layer_graphs import Graph
 
+from convcli.engine.bank import rolling, stretch
 from convcli.engine.bank.stretch import Stretch
-from convcli.engine.threads import limit_threads, thread_count
+from convcli.engine.threads import limit_threads, run_all, thread_count
 from convcli.filtering import Chain, filter_pixels
 from convcli.networks import runnable, stretches
 from convcli.networks.file import from_text
@@ -100,7 +102,7 @@ def test_what_is_not_finite_goes_layer_by_layer(
     kernel, x, _ = built(tmp_path, residual)
     x[place] = value
     y = run(kernel, x)
-    monkeypatch.setattr(stretches, "plan", lambda *_: {})
+    monkeypatch.setattr(stretches, "plan", lambda *_, **__: {})
     apart = runnable.load(str(tmp_path / "net.yaml"))
     assert apart is not None and spans(apart) == []
     assert np.array_equal(y, run(apart, x), equal_nan=True)
@@ -114,17 +116,14 @@ def test_weights_whose_results_may_be_beyond_float32_are_not_trusted_to_it(tmp_p
         replace(step, weights=step.weights * np.float32(1e20), magnify=step.magnify * 1e20)
         for step in one.stretch.steps
     ]
-    planes = np.ascontiguousarray(np.moveaxis(x, -1, 0))
-    assert one.stretch.bears(planes) and not type(one.stretch)(huge, 8).bears(planes)
+    assert one.stretch.bears(x) and not Stretch(huge, 8, one.stretch.spans).bears(x)
 
 
-def test_threads_change_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither OpenCV's in one run, nor several runs at a time."""
+def test_threads_change_no_bit(tmp_path: Path) -> None:
+    """Several runs at a time, and one on a single thread."""
     kernel, x, _ = built(tmp_path, residual)
     before, count = cv2.getNumThreads(), thread_count()
     expected = run(kernel, x)
-    for one in kernel.together(SIZE).values():
-        monkeypatch.setattr(one.stretch, "_threaded", True)
     results: list[Any] = [None] * 4
 
     def work(number: int) -> None:
@@ -173,8 +172,50 @@ def test_where_they_are_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert spans(replace(kernel, network=kernel.network.changed(items=items))) == [(0, 5, -1)]
     monkeypatch.setattr(runnable, "WHOLE_BYTES", kernel.map_bytes(SIZE))
     runs, run_all = [], Stretch.run
-    monkeypatch.setattr(Stretch, "run", lambda self, planes: runs.append(planes.shape) or run_all(self, planes))
+    monkeypatch.setattr(Stretch, "run", lambda self, x, *more: runs.append(x.shape) or run_all(self, x, *more))
     run(kernel, np.zeros((*SIZE, 8)))
     assert not runs
     run(kernel, np.zeros((*SIZE, 8), np.float32))
-    assert runs == [(8, *SIZE)]
+    assert runs == [(*SIZE, 8)]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 40), (41, 7), (70, 33)])
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {},
+        {"size": 5},
+        {"dilation": 2, "pad": 2},
+        {"stride": 2},
+        {"size": 4, "pad": 1},
+        {"pad": 0},
+        {"size": 1, "pad": 0},
+    ],
+    ids=str,
+)
+def test_products_on_rows_agree_with_onnxruntime(
+    geometry: dict[str, int], size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few rows at a time, in cuts that begin anywhere, between networks of OpenCV's and by Winograd's tiles."""
+    if min(size) + 2 * geometry.get("pad", 1) < (geometry.get("size", 3) - 1) * geometry.get("dilation", 1) + 1:
+        pytest.skip("the window is larger than what it would move over")
+
+    def grow(net: Graph) -> None:
+        net.layer("dense", outputs=16, bias=True, activation="prelu")
+        net.layer("dense", outputs=20, bias=True, activation="relu", **geometry)
+        net.layer("dense", outputs=20, bias=True, activation="relu")
+        net.layer("depthwise", bias=True)
+        net.layer("dense", outputs=3, bias=True, activation="tanh")
+
+    monkeypatch.setattr(rolling, "_BLOCK_BYTES", 1 << 12)
+    monkeypatch.setattr(stretch, "_CUT_BYTES", 1 << 12)
+    monkeypatch.setattr(stretch, "_BESIDE", 1)
+    kernel, x, expected = built(tmp_path, grow, size=size)
+    layers = kernel.on(size).layers
+    for second in ["columns"] if {"stride", "size"} & geometry.keys() else ["columns", "tiles"]:
+        kinds = ["columns", second, "tiles", "net", "columns"]
+        spans = [stretch.Span(number, number, kind) for number, kind in enumerate(kinds)]
+        one, y = stretches._together(layers, spans, -1, {}, 1e9), np.empty(expected.shape, np.float32)
+        run_all(partial(one.stretch.run, x, out=y), one.cuts)
+        assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
+        assert len(one.cuts) >= len(y) / 20

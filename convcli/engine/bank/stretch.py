@@ -1,134 +1,129 @@
-"""Layers of a network one after the other, with biases and activations, as one network that OpenCV computes.
+"""Layers of a network one after the other, with biases and activations, computed together: what they cost, and how.
 
-Between its own layers OpenCV keeps blocks of channels together, adds biases and bends results where they are made, and
-pads nothing by copies: on maps of small size this takes half the time of a layer at a time, most of it with a kernel
-per channel. It makes numbers of NaN, so that a stretch is for samples whose results are finite: see `Stretch.bears`.
+Some are products of one layer on rows that are in the cache (`rolling`), some together one network of OpenCV's, which
+has kernels for blocks of channels, and for a kernel per channel. That makes numbers of NaN, and Winograd's tiles
+spread what is large beside the rest, so that a stretch is for samples whose results are finite: see `Stretch.bears`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import field
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 
-from convcli.engine import threads
-from convcli.engine.bank import messages
+from convcli.engine.bank import rolling
 from convcli.engine.bank.bank import work_of
-from convcli.engine.bank.plan import plan_bank
+from convcli.engine.bank.layouts import join_to, laid
+from convcli.engine.bank.pieces import ENTERS, Net, Product, Step
+from convcli.engine.bank.plan import SPEEDS, options, plan_bank
+from convcli.engine.dtypes import channels_first, channels_last, planar
+from convcli.engine.facts import Facts
+from convcli.engine.processor import WIDE, processor
 from convcli.records import record
 
 if TYPE_CHECKING:
-    from convcli.engine.activation import Curve
+    from convcli.engine.bank.rolling import Piece
     from convcli.engine.dtypes import Floats
     from convcli.engine.geometry import Grid
+    from convcli.engine.threads import Cut
 
-#: What enters, among the inputs of a `Step`.
-ENTERS: Final = -1
 #: Activations that OpenCV computes as they are computed here.
 CURVES: Final = ("relu", "slope", "clip")
-#: Nanoseconds of one core for a multiply-add, of single taps and of others: OpenCV has channels in blocks of eight.
+#: How layers are computed: together by OpenCV, or each as matrix products, of columns or of Winograd's tiles.
+NET, COLUMNS, TILES = "net", "columns", "tiles"
+#: Nanoseconds of one core for a multiply-add of OpenCV's, of single taps and of others: it has channels in blocks.
 _POINT, _WINDOW, _BLOCK = 0.0165, 0.028, 8
 #: The same of a kernel per channel, and for a sample that a layer reads or makes.
 _SINGLE, _MAPPED = 0.05, 0.25
-#: Nanoseconds for a sample that enters or leaves: it goes from pixels to planes or back.
+#: Nanoseconds for a sample that enters or leaves a stretch: it goes from pixels to planes or back.
 COPIED: Final = 0.5
+#: The same within a stretch, where networks begin and end, and for the calls of one.
+PASSED, PASSING = 0.3, 25_000
+#: The same for a sample of columns, of neighbours and of those that lie a stride apart; for a result that is bent.
+_COLUMN, _APART_COLUMN, _ROLLED = 0.045, 0.25, 0.12
+#: What a multiply-add of a product takes longer, over its rows, on a processor that is wide, and on others.
+_FEW_ROWS = 0.035, 0.1
 #: The same for a bias and an activation of a layer at a time, for a weight that comes from memory, and for its calls.
 _BENT, _FETCHED, _CALLS = 0.2, 1.0, 100_000
 #: The same for a sample of a column whose neighbours lie a stride apart.
 _APART = 0.8
-#: Nanoseconds of work that are worth threads of OpenCV's.
+#: Nanoseconds of work that are worth two threads.
 _THREADS = 3e6
-#: The greatest result that may come: not far below what float32 holds.
-_LARGEST: Final = 1e37
+#: Bytes of what a cut reads and makes, and its rows over those that it reads beside them, at least.
+_CUT_BYTES, _BESIDE = 1 << 23, 8
+#: The greatest result that may come: as far below what float32 holds as Winograd's tiles go beyond it.
+_LARGEST: Final = 1e34
 
 
-@record
-class Step:
-    """A layer: `operator` (ONNX's name) on the results of the steps numbered `inputs`, `channels` of them of `size`.
+@record(kw_only=False)
+class Span:
+    """Steps `first` to `last` of a stretch, computed as `kind` says."""
 
-    `attributes` are ONNX's; a Conv has `weights` `(out, in/groups, rows, columns)`. `magnify` is what the largest
-    magnitude that it reads is multiplied by at most, without the bias. `cost` is in nanoseconds.
-    """
-
-    operator: str
-    inputs: tuple[int, ...]
-    channels: int
-    size: tuple[int, ...]
-    attributes: Mapping[str, messages.Attribute] = field(default_factory=dict)
-    weights: Floats | None = field(default=None, repr=False)
-    bias: Floats | None = field(default=None, repr=False)
-    curve: Curve | None = None
-    magnify: float = 1.0
-    cost: float = 0.0
-
-    @property
-    def samples(self) -> int:
-        return self.channels * math.prod(self.size)
+    first: int
+    last: int
+    kind: str
 
 
 class Stretch:
     """Steps whose last one's result is made of `channels` that enter; they may be run by several threads."""
 
-    def __init__(self, steps: Sequence[Step], channels: int) -> None:
-        self.steps = tuple(steps)
-        self._channels = channels
-        self._idle: list[Any] = []
-        self._threaded = sum(step.cost for step in steps) > _THREADS
+    def __init__(self, steps: Sequence[Step], channels: int, spans: Sequence[Span]) -> None:
+        self.steps, self.spans = tuple(steps), tuple(spans)
+        self._pieces = [_piece(steps, channels, span) for span in spans]
+        self._tiled = any(span.kind == TILES for span in spans)
         self._most = _most(steps)
 
-    def bears(self, planes: Floats) -> bool:
-        """Whether all samples are finite, and small enough for all results to be so."""
-        flat = planes.reshape(-1)
+    def bears(self, x: Floats) -> bool:
+        """Whether all samples are finite, and small enough for all results to be so, and none far above the others."""
+        flat = laid(x).reshape(-1)
         # No sample is larger than the root of their sum of squares.
-        return self._most > 0 and bool(math.sqrt(np.dot(flat, flat)) < self._most)
+        finite = self._most > 0 and bool(math.sqrt(np.dot(flat, flat)) < self._most)
+        return finite and (not self._tiled or Facts(flat, plain=False).bounded)
 
-    def run(self, planes: Floats) -> Floats:
-        """The result `(channels, height, width)`, a new array, of planes `(channels, height, width)` in float32."""
-        try:
-            net = self._idle.pop()
-        except IndexError:
-            net = cv2.dnn.readNetFromONNX(np.frombuffer(self._model(planes.shape), np.uint8))
-        net.setInput(planes[None])
-        if self._threaded:
-            with threads.threads_below():
-                result: Floats = net.forward()[0]
-        else:
-            result = net.forward()[0]
-        self._idle.append(net)
-        return result
+    def reads(self, size: tuple[int, int], cut: Cut) -> Cut:
+        """The rows of an input of this size of which a cut of the result is made."""
+        return rolling.cuts_of(self._pieces, rolling.sizes_of(self._pieces, size), cut)[0]
 
-    def _model(self, size: Sequence[int]) -> bytes:
-        names = {ENTERS: "x"}
-        nodes, tensors = [], []
-        for number, step in enumerate(self.steps):
-            output = f"r{number}"
-            inputs = [names[source] for source in step.inputs]
-            for part, array in (("w", step.weights), ("b", step.bias)):
-                if array is not None:
-                    tensors.append(messages.tensor(f"{part}{number}", array))
-                    inputs.append(f"{part}{number}")
-            nodes.append(messages.node(step.operator, inputs, output, step.attributes))
-            if step.curve:
-                operator, numbers = _bending(step.curve, step.channels)
-                tensors += [messages.tensor(f"n{number}.{place}", one) for place, one in enumerate(numbers)]
-                bends = [f"n{number}.{place}" for place in range(len(numbers))]
-                nodes.append(messages.node(operator, [output, *bends], f"a{number}", {}))
-                output = f"a{number}"
-            names[number] = output
-        last = self.steps[-1]
-        ends = [("x", (1, *size)), (names[len(self.steps) - 1], (1, last.channels, *last.size))]
-        return messages.model(nodes, tensors, ends)
+    def cuts(self, size: tuple[int, int], cost: float) -> list[Cut]:
+        """Cuts of the result for an input of this size, of which all takes so many nanoseconds."""
+        height, width = rolling.sizes_of(self._pieces, size)[-1]
+        first, stop = self.reads(size, (height // 2, height // 2 + 1))
+        beside = _BESIDE * (stop - first) * height / size[0]
+        row = 4 * (width * self.steps[-1].channels + size[0] / height * size[1] * self._pieces[0].inputs)
+        count = math.ceil(height / max(_CUT_BYTES / row, beside))
+        if count == 1 and cost > _THREADS and height >= beside:
+            count = 2
+        return [(height * part // count, height * (part + 1) // count) for part in range(count)]
+
+    def run(self, x: Floats, cut: Cut, out: Floats) -> None:
+        """Fills the rows of a cut of `out`, `(height, width, channels)`, from `x`, of the same axes, in float32."""
+
+        def store(planes: Floats, first: int) -> None:
+            target = out[first : first + planes.shape[1]]
+            if planar(out) or out.shape[-1] == 1:
+                channels_first(target)[...] = planes
+            else:
+                join_to(channels_last(np.ascontiguousarray(planes)), target)
+
+        rolling.roll(self._pieces, x, cut, store)
 
 
-def _bending(curve: Curve, channels: int) -> tuple[str, list[Floats]]:
-    """An activation's operator and its numbers."""
-    if curve.name == "slope":
-        return "PRelu", [np.broadcast_to(curve.numbers, channels).reshape(-1, 1, 1)]
-    return ("Clip", [number.reshape(()) for number in curve.numbers]) if curve.name == "clip" else ("Relu", [])
+def _piece(steps: Sequence[Step], channels: int, span: Span) -> Piece:
+    inputs = steps[span.first - 1].channels if span.first else channels
+    if span.kind != NET:
+        return Product(steps[span.first], tiled=span.kind == TILES)
+    own = range(span.first, span.last + 1)
+    numbers = {number: number - span.first for number in own}
+    return Net(
+        [
+            replace(steps[number], inputs=tuple(numbers.get(source, ENTERS) for source in steps[number].inputs))
+            for number in own
+        ],
+        inputs,
+    )
 
 
 def _most(steps: Sequence[Step]) -> float:
@@ -154,7 +149,7 @@ def _most(steps: Sequence[Step]) -> float:
 
 
 def cost_within(shape: Sequence[int], groups: int, grid: Grid) -> float:
-    """Nanoseconds that a bank of weights of this shape takes in a stretch."""
+    """Nanoseconds that a bank of weights of this shape takes in a network of OpenCV's."""
     outputs, inputs, *taps = shape
     area, samples = math.prod(taps), math.prod(grid.lengths)
     mapped = samples * (outputs + inputs * groups * math.prod(grid.stride)) * _MAPPED
@@ -164,6 +159,21 @@ def cost_within(shape: Sequence[int], groups: int, grid: Grid) -> float:
     for channels in (inputs, outputs // groups):
         blocks *= _BLOCK * math.ceil(channels / _BLOCK)
     return samples * groups * blocks * area * (_POINT if area == 1 else _WINDOW) + mapped
+
+
+def cost_of_products(shape: Sequence[int], grid: Grid) -> tuple[float, str]:
+    """Nanoseconds that a bank of weights of this shape, without groups, takes as products, and of what kind."""
+    outputs, inputs, *taps = shape
+    samples, depth, kind = math.prod(grid.lengths), inputs * math.prod(taps), processor()
+    each = SPEEDS[kind.name].product + _FEW_ROWS[kind is not WIDE] / outputs
+    apart = max(grid.stride) > 1
+    laid = depth * (_APART_COLUMN if apart else _COLUMN) if depth > inputs or apart else 0.0
+    costs = {COLUMNS: samples * (outputs * depth * each + laid)}
+    for plan in options(work_of(shape, 1, grid), kind):
+        if plan.algorithm == "winograd":
+            costs[TILES] = samples * plan.cost
+    best = min(costs, key=costs.__getitem__)
+    return costs[best] + samples * outputs * _ROLLED + _FETCHED * math.prod(shape) + PASSING, best
 
 
 def cost_alone(shape: Sequence[int], groups: int, grid: Grid, *, bent: bool) -> float:
@@ -176,5 +186,5 @@ def cost_alone(shape: Sequence[int], groups: int, grid: Grid, *, bent: bool) -> 
 
 
 def cost_of_reading(samples: int) -> float:
-    """Nanoseconds that a pool or join of so many samples, all taps counted, takes in a stretch."""
+    """Nanoseconds that a pool or join of so many samples, all taps counted, takes in a network of OpenCV's."""
     return _MAPPED * samples

@@ -1,0 +1,254 @@
+"""What layers of a network that are computed together are made of: products of one layer, and networks of OpenCV's.
+
+A product reads columns that are copied from rows of planes, which is cheap there: what is copied is long, and a single
+tap needs none. Its bias is the weight of one more sample, which is 1. OpenCV has kernels for blocks of channels, and
+for a kernel per channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+
+from convcli.engine.bank import messages, winograd
+from convcli.engine.bank.rolling import Piece, Rows
+from convcli.engine.dtypes import channels_last
+from convcli.engine.memory import scratch
+from convcli.engine.processor import WIDE, processor
+from convcli.records import record
+
+if TYPE_CHECKING:
+    from convcli.engine.activation import Curve
+    from convcli.engine.dtypes import Floats
+    from convcli.engine.threads import Cut
+
+#: What enters, among the inputs of a `Step`.
+ENTERS: Final = -1
+#: Columns of a product at most, and at least where OpenBLAS need not rearrange them.
+_ACROSS, _FEWEST = 1 << 12, 1 << 8
+#: Outputs of which OpenBLAS makes products that it rearranges at a third of its speed, and columns that others need.
+_FEW, _ENOUGH = 8, 1 << 10
+#: Bytes of columns.
+_COLUMN_BYTES = 1 << 20
+
+
+@record
+class Step:
+    """A layer: `operator` (ONNX's name) on the results of the steps numbered `inputs`, `channels` of them.
+
+    `attributes` are ONNX's; a Conv has `weights` `(out, in/groups, rows, columns)`. `magnify` is what the largest
+    magnitude that it reads is multiplied by at most, without the bias.
+    """
+
+    operator: str
+    inputs: tuple[int, ...]
+    channels: int
+    attributes: Mapping[str, messages.Attribute] = field(default_factory=dict)
+    weights: Floats | None = field(default=None, repr=False)
+    bias: Floats | None = field(default=None, repr=False)
+    curve: Curve | None = None
+    magnify: float = 1.0
+
+    def along(self, axis: int) -> tuple[int, int, int, int]:
+        """Stride, samples from the first one that an output reads to behind the last, padding before and after."""
+        if "pads" not in self.attributes:
+            return 1, 1, 0, 0
+        taps, stride, dilation = (self._numbers(name)[axis] for name in ("kernel_shape", "strides", "dilations"))
+        pads = self._numbers("pads")
+        return stride, (taps - 1) * dilation + 1, pads[axis], pads[axis + 2]
+
+    def _numbers(self, name: str) -> Sequence[int]:
+        numbers = self.attributes.get(name, (1, 1))
+        return [numbers] if isinstance(numbers, int) else numbers
+
+    def length(self, axis: int, n: int) -> int:
+        """Outputs of `n` samples."""
+        stride, extent, before, after = self.along(axis)
+        return (n + before + after - extent) // stride + 1
+
+
+class Product(Piece):
+    """A layer without groups as matrix products, by Winograd's tiles where `tiled`."""
+
+    def __init__(self, step: Step, *, tiled: bool) -> None:
+        assert step.weights is not None
+        self._step, self._tiled, self._weights = step, tiled, step.weights
+        self.outputs, self.inputs, *self._taps = step.weights.shape
+        self._down, self._across = step.along(0), step.along(1)
+        self._dilation = step._numbers("dilations")
+        self.step = winograd.STEP * self._dilation[0] if tiled else 1
+
+    @cached_property
+    def _matrix(self) -> Floats:
+        """`(out, depth + 1)`: weights, and the bias."""
+        bias = np.zeros(self.outputs, np.float32) if self._step.bias is None else self._step.bias
+        return np.ascontiguousarray(np.column_stack([self._weights.reshape(self.outputs, -1), bias]))
+
+    @cached_property
+    def _spectra(self) -> Floats:
+        return winograd.transformed(self._weights)
+
+    def length(self, axis: int, n: int) -> int:
+        return self._step.length(axis, n)
+
+    def reads(self, cut: Cut, n: int) -> Cut:
+        stride, extent, before, _ = self._down
+        return cut[0] * stride - before, (cut[1] - 1) * stride - before + extent
+
+    def gap(self, width: int) -> int:
+        return max(self._across[2:])
+
+    def is_even(self) -> bool:
+        stride, extent, before, after = self._across
+        return stride == 1 == self._down[0] and before + after == extent - 1
+
+    def make(self, source: Rows, cut: Cut, target: Rows) -> None:
+        rows = cut[1] - cut[0]
+        result = target.room(rows)
+        if self._tiled:
+            self._by_tiles(source, cut, target)
+        else:
+            self._multiply(source, cut, target)
+        if self._step.curve:
+            bend(self._step.curve, result)
+        target.added(rows)
+
+    def _by_tiles(self, source: Rows, cut: Cut, target: Rows) -> None:
+        rows, result = cut[1] - cut[0], target.room(cut[1] - cut[0])
+        size = rows + self._down[1] - 1, target.width + self._across[1] - 1
+        planes = source.view(cut[0] - self._down[2], -self._across[2], size, (source.pitch, 1))
+        y = target.view(target.stop, 0, (rows, target.width), (target.pitch, 1))
+        winograd.multiply_tiles(planes, self._spectra, self._dilation, channels_last(y))
+        if self._step.bias is not None:
+            result += self._step.bias[:, None]
+
+    def _multiply(self, source: Rows, cut: Cut, target: Rows) -> None:
+        """Row by row; in one line across all rows where those of results lie as what they are made of does."""
+        (stride, _, above, _), (step, _, left, _) = self._down, self._across
+        result, pitch, depth = target.room(cut[1] - cut[0]), target.pitch, self._matrix.shape[1]
+        size, most = result.shape[1], _columns(self.outputs, depth)
+        even = self.is_even() and source.pitch == pitch
+        each = -(-size // -(-size // most)) if even else max(1, most // pitch) * pitch
+        columns = scratch("columns", (depth, min(each, size)), np.float32)
+        columns[-1] = 1
+        for start in range(0, size, each):
+            some = result[:, start : start + each]
+            row, column = (0, start) if even else (start // pitch, 0)
+            first, lines = (cut[0] + row) * stride - above, 1 if even else some.shape[1] // pitch
+            if even and depth == self.inputs + 1:
+                np.matmul(self._matrix, source.view(first, column, some.shape[1:], (1,), ones=True), out=some)
+                continue
+            wide = some.shape[1] // lines
+            own = columns[:, : some.shape[1]]
+            laid = own[:-1].reshape(self.inputs, *self._taps, lines, wide)
+            laid = laid if even else laid[..., : target.width]
+            between = source.pitch * self._dilation[0], self._dilation[1], source.pitch * stride, step
+            np.copyto(laid, source.view(first, column - left, laid.shape[1:], between))
+            np.matmul(self._matrix, own, out=some)
+
+
+def _columns(outputs: int, depth: int) -> int:
+    """Columns of a product: as OpenBLAS takes them where they lie, where that is many; few enough for the cache."""
+    small = winograd.UNPACKED // (outputs * depth)
+    if processor() is WIDE and small >= (_FEWEST if outputs < _FEW else _ENOUGH):
+        return min(small, 2 * _ACROSS)
+    return max(_FEWEST, min(_ACROSS, _COLUMN_BYTES // (4 * depth)))
+
+
+def bend(curve: Curve, flat: Floats) -> None:
+    """Applies an activation to `(channels, samples)`."""
+    if curve.name == "relu":  # a third of the time of numpy's
+        cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO, dst=flat)
+    else:
+        curve.bend(flat[:, None], planes=True)
+
+
+class Net(Piece):
+    """Layers as one network of OpenCV's, which may be run by several threads."""
+
+    def __init__(self, steps: Sequence[Step], channels: int) -> None:
+        self._steps, self.inputs, self.outputs = tuple(steps), channels, steps[-1].channels
+        self.step = 0
+        self._idle: list[Any] = []
+        self._down = [step.along(0) for step in steps]
+        # Samples that outputs of each layer lie apart.
+        self._strides = {ENTERS: 1}
+        for number, step in enumerate(steps):
+            self._strides[number] = self._strides[step.inputs[0]] * self._down[number][0]
+
+    def length(self, axis: int, n: int) -> int:
+        lengths = {ENTERS: n}
+        for number, step in enumerate(self._steps):
+            lengths[number] = step.length(axis, lengths[step.inputs[0]])
+        return lengths[len(self._steps) - 1]
+
+    def reads(self, cut: Cut, n: int) -> Cut:
+        """From where all layers begin with an output; no zeros: a network puts them there itself."""
+        read = {len(self._steps) - 1: cut}
+        for number in range(len(self._steps) - 1, -1, -1):
+            stride, extent, before, _ = self._down[number]
+            start, stop = read[number]
+            start, stop = start * stride - before, (stop - 1) * stride - before + extent
+            for source in self._steps[number].inputs:
+                low, high = read.get(source, (start, stop))
+                read[source] = min(low, start), max(high, stop)
+        start, stop = read[ENTERS]
+        every = self._strides[len(self._steps) - 1]
+        return max(0, start // every * every), min(stop, n)
+
+    def gap(self, width: int) -> int:
+        return 0
+
+    def is_even(self) -> bool:
+        return False
+
+    def make(self, source: Rows, cut: Cut, target: Rows) -> None:
+        every = self._strides[len(self._steps) - 1]
+        result = self.forward(np.ascontiguousarray(source.planes()))
+        first = cut[0] - source.top // every
+        target.add(result[:, first : first + cut[1] - cut[0]])
+
+    def forward(self, planes: Floats) -> Floats:
+        """The result `(channels, height, width)`, a new array, of planes `(channels, height, width)` in float32."""
+        try:
+            net = self._idle.pop()
+        except IndexError:
+            net = cv2.dnn.readNetFromONNX(np.frombuffer(self._model(planes.shape), np.uint8))
+        net.setInput(planes[None])
+        result: Floats = net.forward()[0]
+        self._idle.append(net)
+        return result
+
+    def _model(self, size: Sequence[int]) -> bytes:
+        names = {ENTERS: "x"}
+        nodes, tensors = [], []
+        for number, step in enumerate(self._steps):
+            output = f"r{number}"
+            inputs = [names[source] for source in step.inputs]
+            for name, array in (("w", step.weights), ("b", step.bias)):
+                if array is not None:
+                    tensors.append(messages.tensor(f"{name}{number}", array))
+                    inputs.append(f"{name}{number}")
+            nodes.append(messages.node(step.operator, inputs, output, step.attributes))
+            if step.curve:
+                operator, numbers = _bending(step.curve, step.channels)
+                tensors += [messages.tensor(f"n{number}.{place}", one) for place, one in enumerate(numbers)]
+                bends = [f"n{number}.{place}" for place in range(len(numbers))]
+                nodes.append(messages.node(operator, [output, *bends], f"a{number}", {}))
+                output = f"a{number}"
+            names[number] = output
+        lengths = [self.length(axis, n) for axis, n in enumerate(size[1:])]
+        ends = [("x", (1, *size)), (names[len(self._steps) - 1], (1, self.outputs, *lengths))]
+        return messages.model(nodes, tensors, ends)
+
+
+def _bending(curve: Curve, channels: int) -> tuple[str, list[Floats]]:
+    """An activation's operator and its numbers."""
+    if curve.name == "slope":
+        return "PRelu", [np.broadcast_to(curve.numbers, channels).reshape(-1, 1, 1)]
+    return ("Clip", [number.reshape(()) for number in curve.numbers]) if curve.name == "clip" else ("Relu", [])
