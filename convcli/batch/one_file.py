@@ -102,7 +102,6 @@ class OneFile:
         moves_along_z = any("z" in kernel.axes for kernel in settings.kernels)
         if not FORMATS[output_format(job, format)].writer or not paging.available() or moves_along_z:
             raise NotInBandsError
-        load_pools()
         pictures = self._pictures
         rows = reading.open_rows(
             job.input if data is None else data, format, least=least, max_pixels=pictures.max_pixels,
@@ -114,6 +113,7 @@ class OneFile:
         return rows
 
     def _in_bands(self, source: RowSource) -> Report:
+        load_pools()
         from concurrent.futures import ThreadPoolExecutor
 
         size = math.prod(source.shape) * source.dtype.itemsize
