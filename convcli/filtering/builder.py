@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.sink import PLAIN, Storage
-from convcli.filtering import opacity, paging
+from convcli.filtering import paging
 from convcli.filtering.chain import as_network
 from convcli.filtering.graph import Convolved, Node, Part, Pointwise
 from convcli.filtering.picture import Picture
@@ -24,7 +24,7 @@ from convcli.records import late
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
-    from convcli.filtering import effect as effects, networks, nodata, part as parts
+    from convcli.filtering import effect as effects, networks, nodata, opacity, part as parts
     from convcli.filtering.chain import Stage
     from convcli.filtering.selection import Selection
     from convcli.networks.runnable import NetworkKernel
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 else:
     effects, networks = late("convcli.filtering.effect"), late("convcli.filtering.networks")
     nodata, parts = late("convcli.filtering.nodata"), late("convcli.filtering.part")
+    opacity = late("convcli.filtering.opacity")
 
 #: What is said of floats whose alpha is larger than what is opaque.
 BEYOND = "its alpha goes beyond 1, where floats are opaque; --alpha none takes it as a band"

@@ -12,7 +12,6 @@ import numpy as np
 
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.sink import PLAIN, Sink, Storage
-from convcli.filtering import opacity
 from convcli.filtering.chain import as_network, brightened
 from convcli.filtering.graph import Convolved, InMemory, Node
 from convcli.filtering.ranges import Ends, nonfinite, span, stretched
@@ -21,10 +20,11 @@ from convcli.records import late, record
 if TYPE_CHECKING:
     from convcli.engine import effect as effects
     from convcli.engine.dtypes import Array, Floats
+    from convcli.filtering import opacity
     from convcli.filtering.part import Pasted
     from convcli.filtering.picture import Picture
 else:
-    effects = late("convcli.engine.effect")
+    effects, opacity = late("convcli.engine.effect"), late("convcli.filtering.opacity")
 
 
 class Result(ABC):
