@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shlex
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,6 +35,8 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     if os.access(os.path.join(folder, ""), os.W_OK | os.X_OK):  # which no file is, by that name
         return
     if not os.path.isdir(folder):
+        import shlex
+
         fact = f"its folder '{folder}' " + ("is a file" if os.path.exists(folder) else "does not exist")
         raise ImageError(fact, place=place, hint="" if os.path.exists(folder) else f"mkdir -p {shlex.quote(folder)}")
     raise ImageError(f"its folder '{folder}' is not writable", place=place)
