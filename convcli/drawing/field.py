@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -157,13 +158,10 @@ def _together(one: Seen, other: Seen) -> Seen:
 def _before_deformable(
     grid: Floats, corner: tuple[int, int], weights: Floats, kernel: Deformable, size: Sequence[int], *, alike: bool
 ) -> Seen:
-    """What outputs see where offsets take their taps: four pixels each."""
-    if kernel.mask is not None or kernel.packed:
-        fact = f"kernel '{kernel.name}' has a mask, which weighs taps for each output"
-        raise UsageError(fact, hint=f"convcli draw taps {kernel.name} PICTURE")
+    """What outputs see where offsets take their taps, by four pixels each, as much as the mask lets through."""
     windows = kernel.windows(size, "yx")
     parts = [slice(at, at + n) for at, n in zip(corner, grid.shape, strict=True)]
-    shifts = kernel.displacements(size, parts[0], parts[1])
+    *shifts, mask = kernel.sampled(size, parts[0], parts[1])
     plain = [np.array([w.places(o) for o in range(*part.indices(w.length))]).T
              for w, part in zip(windows, parts, strict=True)]  # fmt: skip
     shape = shifts[0].shape
@@ -171,13 +169,17 @@ def _before_deformable(
     columns = (plain[1][None, :, None, :] + shifts[1].reshape(*kernel.taps, *shape[1:])).reshape(shape)
     y, x = np.floor(rows).astype(int), np.floor(columns).astype(int)
     top, left = int(y.min()), int(x.min())
-    high, wide = int(y.max()) - top + 2, int(x.max()) - left + 2
+    high, wide = (math.ceil(places.max()) - first + 1 for places, first in ((rows, top), (columns, left)))
     if max(high, wide) > MOST:
         return np.broadcast_to(0.0, (high, wide)), (top, left)
     seen, each = np.zeros((high, wide)), weights.reshape(-1, 1, 1) * grid
+    if mask is not None:
+        each = each * (mask > _LEAST if alike else mask)
     for dy, dx in np.ndindex(2, 2):
         share = np.abs(1 - dy - (rows - y)) * np.abs(1 - dx - (columns - x))
-        np.add.at(seen, (y - top + dy, x - left + dx), each * (share > _LEAST if alike else share))
+        # Beyond the last row or column lies what has no share.
+        place = np.minimum(y - top + dy, high - 1), np.minimum(x - left + dx, wide - 1)
+        np.add.at(seen, place, each * (share > _LEAST if alike else share))
     return seen, (top, left)
 
 

@@ -20,7 +20,7 @@ from convcli.drawing.parts import (
     width_of,
     wrapped,
 )
-from convcli.drawing.response import Response, gain_picture, gain_plot
+from convcli.drawing.response import Response, folded, gain_picture, gain_plot
 from convcli.drawing.scene import Box, Dot, Path, Picture, Scene, Text
 from convcli.drawing.strips import once, times
 from convcli.errors import UsageError
@@ -101,9 +101,8 @@ def beside(kernel: Kernel) -> str:
 
 
 def _described(kernel: Kernel, weights: Floats) -> str:
-    return " ".join(
-        filter(None, (kernel.about, f"{'; '.join(facts(weights))}.", f"Weights, row by row: {_listed(weights)}."))
-    )
+    said = f"{'; '.join(filter(None, (*facts(weights), folded(kernel, weights))))}."
+    return " ".join(filter(None, (kernel.about, said, f"Weights, row by row: {_listed(weights)}.")))
 
 
 def _listed(weights: Floats) -> str:
@@ -119,7 +118,7 @@ def _cell(sides: tuple[int, ...], *, numbers: bool) -> float:
 
 
 def _matrix(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[list[Any], float, float]:
-    lines = [*wrapped(kernel.about), " · ".join(facts(weights)), beside(kernel)]
+    lines = [*wrapped(kernel.about), " · ".join(facts(weights)), beside(kernel), *wrapped(folded(kernel, weights))]
     items, top, wide = header(name, lines)
     x, y = PAD, top + 22
     look = Look.of(weights, numbers=numbers)
@@ -133,13 +132,13 @@ def _matrix(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[
     items += bar
     if isinstance(kernel, Deformable):  # what it does to a frequency differs from place to place
         return items, max(right + PAD, wide, end + PAD), bottom + 18 * len(labels) + PAD
-    gain = Response.of(weights, kernel.dilation)
+    gain = Response.of_kernel(kernel, weights)
     side = min(320, bottom - y) if bottom - y >= 200 else 220
     # The picture's own labels begin left of it, and its text lies beside that of the weights.
     left = max(right + 52, end + 24 + max(0, _TEXT - side) / 2)
     items += gain_picture(gain, left, y, side)
     plot = left + side + 62
-    items += gain_plot(gain.lines(), gain.reach, plot, y, side * 1.05, side)
+    items += gain_plot(gain, plot, y, side * 1.05, side)
     items.append(Text(x=plot + side * 0.525, y=y + side + 34, text="gain along three directions", role="faint"))
     return items, max(plot + side * 1.05 + 12 + PAD, wide, end + PAD), max(bottom, y + side) + 50 + PAD
 
@@ -246,7 +245,7 @@ def _side_by_side(
 def _stems(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[list[Any], float, float]:
     """Taps as stems on a line, and the gain by frequency."""
     w, h, look = 380.0, 200.0, Look.of(weights, numbers=numbers)
-    lines = [*wrapped(kernel.about), *facts(weights), beside(kernel)]
+    lines = [*wrapped(kernel.about), *facts(weights), beside(kernel), *wrapped(folded(kernel, weights))]
     items, top, wide = header(name, [*lines, look.label * bool(look.scale)])
     x, y = PAD + 12 + 34 * (not numbers), top + 24
     low, high = (limit(0.0, float(limit(weights))) for limit in (min, max))
@@ -261,9 +260,9 @@ def _stems(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[l
         text = _place(k * step, (count - 1) * step + 1)
         items.append(Text(x=x + (k + 0.5) * w / count, y=y + h + 32, text=text, size=10.5, role="faint"))
     items.append(Text(x=x + w / 2, y=y + h + 50, text="taps, from the middle", role="faint"))
-    gain = Response.of(weights[None], (1, step))
+    gain = Response.of_kernel(kernel, weights)
     plot = x + w + 66
-    items += gain_plot({"": gain.lines()["horizontal"]}, gain.reach, plot, y, w, h)
+    items += gain_plot(gain, plot, y, w, h, {"": gain.lines()["horizontal"]})
     items.append(Text(x=plot + w / 2, y=y + h + 50, text="gain by frequency, cycles per sample", role="faint"))
     return items, max(plot + w + 12 + PAD, wide), y + h + 50 + PAD
 

@@ -11,10 +11,13 @@ import numpy as np
 
 from convcli.drawing.parts import brief, number, width_of
 from convcli.drawing.scene import Box, Path, Picture, Text
+from convcli.drawing.strips import once
+from convcli.ops.deformable import Deformable
 from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.drawing.parts import Floats
+    from convcli.ops import Kernel
 
 #: Frequencies along an axis, an odd number: at least so many, and as many as tell apart what long kernels do.
 SIZE, _FINEST = 129, 257
@@ -29,13 +32,14 @@ _FRACTIONS: Final = {0.5: "½", 0.25: "¼"}
 @record
 class Response:
     """`gain` (magnitude of the Fourier transform) by frequency, (size, size), from -`reach` to `reach` cycles per
-    pixel; 0 is in the middle."""
+    pixel; 0 is in the middle. The coarser of input and output holds frequencies up to the `limits` along y and x."""
 
     gain: Floats
     reach: float
+    limits: tuple[float, float] = (0.5, 0.5)
 
     @classmethod
-    def of(cls, weights: Floats, dilation: Sequence[int] = (1, 1)) -> Response:
+    def of(cls, weights: Floats, dilation: Sequence[int] = (1, 1), stride: Sequence[int] = (1, 1)) -> Response:
         """That of `(h, w)` taps, as far as there is something to see."""
         longest = max(n * d for n, d in zip(weights.shape, dilation, strict=True))
         size, reach = min(max(SIZE, 2 * longest + 1), _FINEST), 0.5
@@ -49,7 +53,21 @@ class Response:
                 break
             reach /= 2
             gain = response(weights, size, dilation, reach)
-        return cls(gain=gain, reach=reach)
+        return cls(gain=gain, reach=reach, limits=(0.5 / stride[0], 0.5 / stride[1]))
+
+    @classmethod
+    def of_kernel(cls, kernel: Kernel, weights: Floats) -> Response:
+        """That of a kernel of one or two axes, along y and x."""
+        rest = (1,) * (2 - weights.ndim)
+        taps = weights.reshape(*rest, *weights.shape)
+        return cls.of(taps, (*rest, *kernel.dilation), (*rest, *kernel.stride))
+
+    @property
+    def beyond(self) -> float:
+        """The greatest gain of a frequency beyond the limits: it takes part as another one, within them."""
+        axis = np.abs(np.linspace(-self.reach, self.reach, len(self.gain)))
+        outside = np.logical_or(*np.meshgrid(*(axis > limit + 1e-9 for limit in self.limits), indexing="ij"))
+        return float(self.gain.max(initial=0, where=outside))
 
     def lines(self) -> dict[str, Floats]:
         """The gain from frequency 0 on along three directions."""
@@ -69,6 +87,19 @@ def response(weights: Floats, size: int = SIZE, dilation: Sequence[int] = (1, 1)
     )
     gain: Floats = np.abs(down @ weights @ right.T)
     return gain
+
+
+def folded(kernel: Kernel, weights: Floats) -> str:
+    """What becomes of frequencies that the coarser of input and output can't hold; nothing where both are as fine."""
+    if max(kernel.stride) == 1 or weights.ndim > 2 or isinstance(kernel, Deformable):
+        return ""
+    limits = once([f"1/{2 * step}" for step in kernel.stride])
+    what = "copies of lower ones" if kernel.type == "transposed" else "aliases: they come out as lower ones"
+    response = Response.of_kernel(kernel, weights)
+    if min(response.limits) >= response.reach:
+        return f"frequencies beyond {limits} cycles would be {what}; their gain is below {_LITTLE:.0%}"
+    gain = number(response.beyond)
+    return f"frequencies beyond {limits} cycles, the dashed line, are {what}; their gain is up to {gain}"
 
 
 def fraction(value: float) -> str:
@@ -103,13 +134,22 @@ def gain_picture(response: Response, x: float, y: float, side: float) -> list[An
         items.append(Text(x=x + side * at, y=y + side + 16, text=text, size=11, role="faint"))
         items.append(Text(x=x - 7, y=y + side * at + 4, text=text, size=11, role="faint", anchor="end"))
     scale = f"blue: 0, yellow: {number(most)}" + f"; beyond: below {_LITTLE:.0%}" * (response.reach < 0.5)
+    shares = [min(limit / response.reach, 1) * side for limit in response.limits]
+    if min(shares) < side:
+        left, top = x + (side - shares[1]) / 2, y + (side - shares[0]) / 2
+        frame: dict[str, Any] = {"x": left, "y": top, "w": shares[1], "h": shares[0]}
+        items += [Box(**frame, stroke="marked", width=3), Box(**frame, stroke="mark", width=1.4, dashed=True)]
     for line, text in enumerate(("gain by frequency, cycles per pixel", scale)):
         items.append(Text(x=x + side / 2, y=y + side + 34 + 16 * line, text=text, role="faint"))
     return items
 
 
-def gain_plot(lines: Mapping[str, Floats], reach: float, x: float, y: float, w: float, h: float) -> list[Any]:
-    """Gains from frequency 0 to `reach` cycles as curves; equal ones are one, with all their names."""
+def gain_plot(
+    response: Response, x: float, y: float, w: float, h: float, lines: Mapping[str, Floats] | None = None
+) -> list[Any]:  # fmt: skip
+    """Gains from frequency 0 on as curves, of all three directions unless others are said; equal ones are one, with all
+    their names."""
+    lines, reach = lines or response.lines(), response.reach
     top = nice_top(max(float(values.max()) for values in lines.values()))
     unit = 10.0 ** math.floor(math.log10(top)) if not _PLAIN[0] <= top < _PLAIN[1] else 1.0
     items: list[Any] = []
@@ -119,6 +159,10 @@ def gain_plot(lines: Mapping[str, Floats], reach: float, x: float, y: float, w: 
         at = y + h - h * k / 4
         items.append(Path(points=((x, at), (x + w, at)), stroke="rule"))
         items.append(Text(x=x - 7, y=at + 4, text=number(top / unit * k / 4), size=11, role="faint", anchor="end"))
+    limit = min(response.limits)
+    if limit < reach and (limit == max(response.limits) or len(lines) == 1):
+        at = x + w * limit / reach
+        items.append(Path(points=((at, y), (at, y + h)), stroke="ghostline", width=1.5, dashed=True))
     joined: list[tuple[list[str], Floats]] = []
     for name, values in lines.items():
         same = (names for names, others in joined if np.allclose(others, values, atol=1e-6 * top))

@@ -191,9 +191,13 @@ class Deformable(Kernel):
 
         Raises `UsageError` where offsets depend on a picture, and the kernel is not `guided` by one.
         """
-        from convcli.ops.deformed import displacements
+        return self.sampled(size, rows, columns, group)[:2]
 
-        return displacements(self, size, (rows, columns), group)
+    def sampled(self, size: Sequence[int], rows: slice, columns: slice, group: int = 0) -> tuple[Any, Any, Any]:
+        """The `displacements`, and what the mask multiplies by what taps read, of the same shape; None without one."""
+        from convcli.ops.deformed import sampled
+
+        return sampled(self, size, (rows, columns), group)
 
     def reads(self, output: Sequence[int], size: Sequence[int]) -> npt.NDArray[np.float64]:
         """As for other kernels, at fractions of pixels, by the first group of offsets."""

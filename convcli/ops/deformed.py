@@ -117,8 +117,10 @@ def _check_fit(kernel: Deformable, shape: tuple[int, ...], size: tuple[int, int]
         check_shape(kernel.mask, "mask", (groups * kh * kw, *size), picture, "ones")
 
 
-def displacements(kernel: Deformable, size: Sequence[int], block: tuple[slice, slice], group: int) -> tuple[Any, Any]:
-    """As those of the kernel, of the outputs of a block."""
+def sampled(
+    kernel: Deformable, size: Sequence[int], block: tuple[slice, slice], group: int
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """As that of the kernel, of the outputs of a block."""
     if kernel.looks and kernel.guide is None:
         fact = f"the offsets of kernel '{kernel.name}' depend on the picture: they follow from no size alone"
         raise UsageError(fact, hint="apply --offsets-out FILE.npy writes those of a picture")
@@ -131,10 +133,11 @@ def displacements(kernel: Deformable, size: Sequence[int], block: tuple[slice, s
     start, stop, _ = block[0].indices(windows[0].length)
     guide = np.empty((*size, 1), np.float32) if kernel.guide is None else kernel.guide
     with engine.scratch_space():
-        offsets, _ = sources_of(kernel, guide, windows, np.float32, Tally())((start, stop))
+        offsets, mask = sources_of(kernel, guide, windows, np.float32, Tally())((start, stop))
         down, right = (shift[group] for shift in offsets.of(block, *places))
         shape = math.prod(kernel.taps), *down.shape[2:]
-        return down.reshape(shape).copy(), right.reshape(shape).copy()
+        weighing = None if mask is None else mask.of(block)[group].reshape(shape).copy()
+        return down.reshape(shape).copy(), right.reshape(shape).copy(), weighing
 
 
 def strays(kernel: Deformable, start: int, stop: int, size: tuple[int, int]) -> tuple[float, float]:

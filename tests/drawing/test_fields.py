@@ -29,6 +29,19 @@ CHAINS = [
     ],
 ]
 
+_RANDOM = np.random.default_rng(5)
+#: With a mask from an array, some of it 0, and with one that a branch makes of the picture, among its offsets.
+MASKED = {
+    "type": "deformable", "weights": [[1, -2], [3, 1]], "offsets": _RANDOM.normal(0, 2, (8, 22, 24)).astype(np.float32),
+    "mask": _RANDOM.integers(0, 4, (4, 22, 24)).astype(np.float32) / 3,
+}  # fmt: skip
+PACKED = {
+    "type": "deformable", "weights": [[1, 2, 3]],
+    "offsets": {
+        "branch": {"weights": _RANDOM.normal(0, 1, (9, 1, 3, 3)).astype(np.float32), "range": "unit", "packed": True},
+    },
+}  # fmt: skip
+
 
 @pytest.mark.parametrize("sources", CHAINS, ids=str)
 def test_fields_are_what_impulses_answer(sources: list[str]) -> None:
@@ -55,7 +68,9 @@ def test_fields_are_what_impulses_answer(sources: list[str]) -> None:
     np.testing.assert_allclose(inside, answers, atol=1e-9)
 
 
-@pytest.mark.parametrize("source", [SWIRL, {**SWIRL, "stride": 2}, "jitter", "lens:strength=.6", "smooth-edges"])
+@pytest.mark.parametrize(
+    "source", [SWIRL, {**SWIRL, "stride": 2}, "jitter", "lens:strength=.6", "smooth-edges", MASKED, PACKED]
+)
 def test_fields_of_deformable_kernels_are_what_impulses_answer(source: Any) -> None:
     """An impulse at a pixel comes out, at each output, as the share that pixel has in it."""
     size, picture = (22, 24), PICTURE[:22, :24]

@@ -106,6 +106,34 @@ def test_gain_is_drawn_as_far_as_there_is_something_to_see(sigma: float, reach: 
     assert fraction(reach) in texts(line)
 
 
+@pytest.mark.parametrize("stride", [2, 3, [4, 1], [1, 2]])
+def test_what_aliases_is_what_waves_become_of_too_high_a_frequency(stride: Any) -> None:
+    """Waves along y or x that the output can't hold come out of the engine with the gain that the figure tells."""
+    kernel = convcli.load({"weights": [[1, 2, 1], [2, 5, 2], [1, 1, 0]], "stride": stride, "padding": "valid"})
+    gain = Response.of_kernel(kernel, kernel.to_numpy())
+    t, heights = np.arange(90.0), [0.0]
+    for axis, step in enumerate(kernel.stride):
+        for frequency in np.linspace(0.5 / step, 0.5, 9)[1 : 9 * (step > 1)]:
+            lines = [np.expand_dims(wave(2 * np.pi * frequency * t), 1 - axis) for wave in (np.cos, np.sin)]
+            real, imaginary = (kernel.apply(np.broadcast_to(line, (90, 90)), "yx") for line in lines)
+            heights.append(float(np.hypot(real, imaginary).max()))
+    assert max(heights) <= gain.beyond * (1 + 1e-6)
+    angles = [2 * np.pi * np.linspace(-0.5, 0.5, 257)] * 2
+    y, x = (np.exp(-1j * np.outer(angle, range(3))) for angle in angles)
+    outside = np.logical_or.outer(
+        *(abs(angle) / (2 * np.pi) > 0.5 / n + 1e-9 for angle, n in zip(angles, kernel.stride, strict=True))
+    )
+    assert np.abs(y @ kernel.to_numpy() @ x.T)[outside].max() == pytest.approx(gain.beyond, rel=0.05)
+    assert f"; their gain is up to {number(gain.beyond)}." in kernel.draw().scene.about
+
+
+def test_what_is_said_of_frequencies_that_do_not_fit() -> None:
+    assert not any("frequencies beyond" in text for text in texts(convcli.load("box").draw()))
+    fine = texts(convcli.load({"weights": {"gaussian": {"sigma": 20}}, "stride": 3}).draw())
+    assert any(text.startswith("frequencies beyond 1/6 cycles would be aliases") for text in fine)
+    assert any("are copies of lower ones" in text for text in texts(convcli.load("upsample-bilinear-2x").draw()))
+
+
 def test_deformable_kernels_have_no_gain_and_say_that_their_taps_move() -> None:
     drawn = convcli.load("lens").draw()
     assert not any("gain" in text for text in texts(drawn))

@@ -178,7 +178,6 @@ def test_fields_at_edges_are_what_impulses_answer(sources: list[Any], point: tup
         (lambda: convcli.draw.taps("[1, 2, 1]", PICTURE), "moves along x"),
         (lambda: convcli.draw.offsets("sharpen", PICTURE), "kernel 'sharpen' is not deformable: it has no offsets"),
         (lambda: convcli.draw.offsets("swirl", PICTURE, tap=1), "tap 1 of a kernel with 1"),
-        (lambda: convcli.draw.field([{**SWIRL, "mask": np.ones((9, 96, 120))}], PICTURE), "has a mask"),
         (lambda: convcli.draw.field(["box", "brush"], PICTURE), "depend on the picture"),
         (lambda: convcli.draw.field(["[1, 2, 1]"], PICTURE), "moves along x"),
         (lambda: convcli.draw.field(["sharpen"], PICTURE, (96, 0)), "96,0 lies outside the output of 96x120"),
