@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from convcli.batch import durability, one_file
-from convcli.engine import plan
+from convcli.engine import plan, threads
 from convcli.engine.bank import call
 from convcli.ops import deformed
 from convcli.pictures.formats.png import deflate
@@ -46,6 +46,7 @@ def in_bands(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(plan, "CALL_LIMIT", 0)
     monkeypatch.setattr(call, "CALL_BYTES", 0)
     monkeypatch.setattr(deformed, "CALL_LIMIT", 0)
+    monkeypatch.setattr(threads, "library_threads", lambda: 1)
     plan.plan_plane.cache_clear()
     yield
     plan.plan_plane.cache_clear()

@@ -73,6 +73,16 @@ def settled(x: Array) -> Array:
     return x if plain and x.flags.aligned else np.ascontiguousarray(x)
 
 
+def copy_pixels(target: Array, source: Array) -> None:
+    """`numpy.copyto` of `(..., channels)`: pixels that don't lie side by side move whole, in a quarter of the time."""
+    size = source.shape[-1] * source.itemsize
+    whole = all(array.strides[-1] == array.itemsize for array in (target, source))
+    if size > source.itemsize and whole and target.dtype == source.dtype:
+        kind = np.dtype((np.void, size))
+        target, source = target.view(kind), source.view(kind)
+    np.copyto(target, source)
+
+
 def rectify(x: Floats) -> Floats:
     """`max(x, 0)`, in place; a NaN stays one.
 
@@ -109,7 +119,8 @@ class Signature:
     A `Call` for it makes all of the result `(*lengths, channels out)` in `work` at once, by plain calls of a library,
     without threads of ours or bands: in `out`, laid out as the input is, or else in an array of scratch. A `native` one
     makes it in the dtype of the input, always in `out`: the nearest to sums in floats, and, where it is to be `exact`,
-    to the last bit what rounding the floats of other calls makes of them.
+    to the last bit what rounding the floats of other calls makes of them. Where nothing else runs the library's own
+    threads may be in it: `threaded`.
     """
 
     shape: tuple[int, ...]
@@ -120,3 +131,4 @@ class Signature:
     algorithm: str | None = None
     native: bool = False
     exact: bool = True
+    threaded: bool = False

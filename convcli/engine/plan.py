@@ -41,8 +41,9 @@ TRANSFORMED = 10.0
 CALLED, ADDED = 3_500, 1.5
 #: Nanoseconds for what bands and their threads take on the smallest picture.
 BANDS = 100_000
-#: Nanoseconds on one core up to which all of a picture is filtered by one call, without bands or threads.
-CALL_LIMIT = 390_000
+#: Nanoseconds on one core up to which all of a picture is filtered by one call, without bands or threads: beside bands
+#: that pass through memory of their own, and beside parts that are filtered where they lie.
+CALL_LIMIT, IN_PLACE_LIMIT = 330_000, 160_000
 #: Nanoseconds for the calls that Fourier tiles take on the smallest picture.
 FIXED = 150_000
 
@@ -155,9 +156,10 @@ def plan_plane(work: Plane, algorithm: str | None = None, *, calls: bool = True)
     return call if call.cost * samples <= min(CALL_LIMIT, best.cost * samples + BANDS) else best
 
 
-def is_call(nanoseconds: float) -> bool:
-    """Whether so much work of one core is done by one call, without bands or threads."""
-    return nanoseconds <= CALL_LIMIT
+def is_call(nanoseconds: float, *, in_place: bool = False) -> bool:
+    """Whether so much work of one core is done by one call, without bands or threads; those would go `in_place`, from
+    where samples lie to where results go."""
+    return nanoseconds <= (min(CALL_LIMIT, IN_PLACE_LIMIT) if in_place else CALL_LIMIT)
 
 
 def call_cost(plan: Plan, work: Plane) -> float:

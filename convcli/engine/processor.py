@@ -62,7 +62,7 @@ def line(cost: Line, taps: float) -> float:
 
 #: OpenBLAS takes small operands as they lie: products are cheap from few taps on. Measured on Zen 5.
 WIDE = Processor(
-    name="AVX-512", direct=(0.2, 0.0345), row=(0.06, 0.0285), column=(0.05, 0.037), folded=((0.0, 0.085), (0.0, 0.065)),
+    name="AVX-512", direct=(0.1, 0.026), row=(0.06, 0.0285), column=(0.05, 0.037), folded=((0.0, 0.07), (0.0, 0.06)),
     sums=(0.9, 0.5), column_product=(0.09, 0.0105), row_product=(0.25, 0.011), between=0.6, transforms=0.55,
     strided=(0.4, 0.018, 0.3),
     multiply_add=0.017,

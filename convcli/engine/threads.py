@@ -38,6 +38,11 @@ def thread_count() -> int:
     return _most or core_count()
 
 
+def library_threads() -> int:
+    """Threads that OpenCV starts for a call."""
+    return cv2.getNumThreads()
+
+
 def limit_threads(count: int) -> None:
     """Gives this process `count` threads, OpenCV's included: several processes share the cores."""
     global _most

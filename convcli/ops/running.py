@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from convcli import engine
+from convcli.engine import threads
 from convcli.engine.geometry import check_span
 from convcli.engine.plan import Constraints
 from convcli.ops.arrays import real_array, sample_dtype
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def call_for(
     kernel: Kernel, x: Array, axes: str, dtype: DTypeLike, algorithm: str | None, *, native: bool = False,
-    exact: bool = True,
+    exact: bool = True, threaded: bool = False,
 ) -> Call | None:  # fmt: skip
     """The kernel's call for an array like `x`, see `Signature`; raises `ShapeError` where the two do not fit."""
     planes = engine.planar(x)
@@ -35,11 +36,12 @@ def call_for(
         return kernel.call(
             engine.Signature(
                 shape=x.shape, dtype=x.dtype, axes=axes, planes=planes, work=dtype, algorithm=algorithm, native=native,
-                exact=exact,
+                exact=exact, threaded=threaded,
             )
         )  # fmt: skip
 
-    return kernel.remembered(("call", x.shape, x.dtype, axes, planes, dtype, algorithm, native, exact), make)
+    key = "call", x.shape, x.dtype, axes, planes, dtype, algorithm, native, exact, threaded
+    return kernel.remembered(key, make)
 
 
 def applied(
@@ -65,18 +67,20 @@ def runner(
     x, work = engine.settled(placed.canonical(like)), engine.work_dtype(like.dtype)
     shape = (*kernel.output_shape(x.shape[:-1], placed.spatial), kernel.output_channels(x.shape[-1]))
     kernel.check_effect(x.shape[:-1], placed.spatial, x.shape[-1])
-    call = None if kernel.has_effect else call_for(kernel, x, placed.spatial, work, algorithm)
+    threaded = threads.library_threads() > 1
+    call = None if kernel.has_effect else call_for(kernel, x, placed.spatial, work, algorithm, threaded=threaded)
     reach, planes = kernel.reach(*engine.limits(x.dtype)) if x.dtype.kind in "bui" else None, engine.planar(x)
     results = engine.by_planes if planes else engine.results
     rounded = engine.rounding(kind, reach) if reach and kernel.is_linear else None
     unrounded = call if kind == work else None
     if kind == x.dtype and not kernel.has_effect:
-        unrounded = call_for(kernel, x, placed.spatial, work, algorithm, native=True, exact=False) or unrounded
+        native = call_for(kernel, x, placed.spatial, work, algorithm, native=True, exact=False, threaded=threaded)
+        unrounded = native or unrounded
     if isinstance(unrounded, engine.PlainCall) and kernel.is_linear and placed.is_plain(like):
-        filtered = unrounded.filtered
+        filtered, plain_shape = unrounded.filtered, shape[: like.ndim]
 
         def run_plain(array: Array) -> Array:
-            y: Array = filtered(array if array.flags.aligned else array.copy())
+            y: Array = filtered(array if array.flags.aligned else array.copy(), dst=engine.large(plain_shape, kind))
             return y
 
         return run_plain

@@ -16,7 +16,7 @@ from convcli.batch.names.jobs import Job
 from convcli.batch.one_job import run_job
 from convcli.batch.report import Report
 from convcli.batch.settings import PictureSettings, Settings
-from convcli.engine.channel import fused, whole as whole_plane
+from convcli.engine.channel import fused
 from convcli.filtering import paging, steps
 from convcli.filtering.treatment import Treatment
 from convcli.pictures.formats.tiff import rows as tiff_rows
@@ -34,7 +34,6 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch, in_bands: None) -> Iterator[No
     # Small pictures have several bands, as large ones do.
     monkeypatch.setattr(fused, "MOST", 64)
     monkeypatch.setattr(fused, "ALONE", 0)
-    monkeypatch.setattr(whole_plane, "LEAST", 0)
     monkeypatch.setattr(tiff_rows, "_BAND_BYTES", 1 << 14)
     yield
 

@@ -63,6 +63,7 @@ def test_outputs_are_those_of_the_definition(
             assert np.abs(np.moveaxis(planes, 0, -1) - exact).max() <= bound
         with monkeypatch.context() as patch:
             patch.setattr("convcli.engine.plan.CALL_LIMIT", 0)
+            patch.setattr("convcli.engine.threads.library_threads", lambda: 1)
             patch.setattr(resized, "BAND_BYTES", 64)
             assert np.array_equal(kernel.replace().apply(x), y)
             # As pictures that are wider: edges are made again.
@@ -82,6 +83,14 @@ def test_nearest_moves_samples(dtype: str) -> None:
         x.reshape(-1).view(np.uint32)[:8] = 0x7FC00123
     y = convcli.load("upsample-nearest-2x").apply(x)
     assert y.tobytes() == x.repeat(2, axis=0).repeat(2, axis=1).tobytes()
+
+
+@pytest.mark.parametrize("strides", [(1, 49), (49, 7), (103, 2), (98, 107)])
+def test_nearest_by_strides_whose_reciprocal_is_rounded_down(strides: tuple[int, int]) -> None:
+    """`resize` counts places by it, and shows the sample before: 49 / 49 is less than 1 then."""
+    x = picture((5, 7), "uint8")
+    kernel = convcli.load({"type": "transposed", "weights": np.ones(strides), "stride": list(strides)})
+    assert np.array_equal(kernel.apply(x), x.repeat(strides[0], axis=0).repeat(strides[1], axis=1))
 
 
 @pytest.mark.parametrize(("stamp", "method"), [("bilinear", cv2.INTER_LINEAR), ("cubic", cv2.INTER_CUBIC)])
@@ -118,6 +127,7 @@ def test_stamps_that_lie_side_by_side(dtype: str, monkeypatch: pytest.MonkeyPatc
         assert np.abs(y - defined(kernel, x)).max() <= bound
         with monkeypatch.context() as patch:
             patch.setattr("convcli.engine.plan.CALL_LIMIT", 0)
+            patch.setattr("convcli.engine.threads.library_threads", lambda: 1)
             assert np.abs(kernel.replace().apply(x).astype(float) - y).max() <= bound
         if x.dtype.kind == "f":
             x[0, 0] = np.nan

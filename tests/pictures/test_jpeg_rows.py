@@ -22,7 +22,7 @@ from convcli.batch.names.jobs import Job
 from convcli.batch.one_job import run_job
 from convcli.batch.report import Report
 from convcli.batch.settings import PictureSettings, Settings
-from convcli.engine.channel import fused, whole as whole_plane
+from convcli.engine.channel import fused
 from convcli.filtering import paging, steps
 from convcli.pictures import codecs
 from convcli.pictures.format import NotInBandsError
@@ -47,7 +47,6 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch, in_bands: None) -> Iterator[No
     monkeypatch.setattr(jpeg_writer, "_STRIP_BYTES", 1 << 14)
     monkeypatch.setattr(fused, "MOST", 64)
     monkeypatch.setattr(fused, "ALONE", 0)
-    monkeypatch.setattr(whole_plane, "LEAST", 0)
     yield
 
 

@@ -20,7 +20,7 @@ from convcli.batch.one_job import run_job
 from convcli.batch.report import Report
 from convcli.batch.settings import PictureSettings, Settings
 from convcli.engine import threads
-from convcli.engine.channel import fused, whole as whole_plane
+from convcli.engine.channel import fused
 from convcli.errors import ImageError
 from convcli.filtering import paging, steps
 from convcli.pictures import encoding
@@ -135,7 +135,6 @@ def test_bands_of_a_png_give_the_same_jpeg(channels: int, tmp_path: Path, monkey
     monkeypatch.setattr(steps, "_STEP_BYTES", 1 << 15)
     monkeypatch.setattr(fused, "MOST", 64)
     monkeypatch.setattr(fused, "ALONE", 0)
-    monkeypatch.setattr(whole_plane, "LEAST", 0)
     source = tmp_path / "in.png"
     source.write_bytes(png_file(smooth(900, 301, channels)))
     chain = [load("gaussian"), load("sharpen")]

@@ -14,9 +14,10 @@ from convcli.engine.channel import shifted, whole
 from convcli.engine.channel.choice import SUMMED, plan_for, plan_strided, spread
 from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.channel.factors import factorise
+from convcli.engine.dtypes import copy_pixels
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
-from convcli.engine.plan import is_call
+from convcli.engine.plan import CONVERTED, is_call
 from convcli.engine.processor import processor
 from convcli.engine.threads import thread_count
 
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
     from convcli.engine.channel.whole import Filter
     from convcli.engine.dtypes import Array, Call, DTypeLike, Floats, Signature
     from convcli.engine.geometry import Window
+    from convcli.engine.plan import Plan
 
 #: The longest side of a picture whose matrices of taps and border stay in the cache, and nanoseconds for their calls.
 LONGEST, PRODUCTS = 256, 12_000
 #: How much more a call that makes results which a stride leaves out is like, beside bands that make none.
 UNWANTED = 1.25
 #: How much more is a call where there is but one thread, which nobody would help, and it takes no memory on its way.
-ALONE = 8
+ALONE = 20
 
 
 class PlainCall:
@@ -82,20 +84,41 @@ def _cost_of_matrices(x: Signature, rank: int, windows: Sequence[Window]) -> flo
 
 def _native_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
     """Integers from integers, as rounded floats would be: their means, and bytes by few taps that are integers."""
+    native = _native_filter(x, taps, windows, border, exact=x.exact)
+    if native is None or not _is_native_call(native[0]):
+        return None
+    call = PlainCall(native[1], x.shape)
+    return call if whole.is_same_size(x.shape, windows) else _some_of(call, x.shape, x.dtype, windows)
+
+
+def _is_native_call(nanoseconds: float) -> bool:
+    return is_call(nanoseconds / (ALONE if thread_count() == 1 else 1), in_place=True)
+
+
+def _native_filter(
+    x: Signature, taps: Floats, windows: Sequence[Window], border: str, *, exact: bool
+) -> tuple[float, Filter] | None:
+    """What makes integers of all of a picture of integers, and its nanoseconds on one core."""
     plain = whole.fits(x.shape, taps.shape, windows, border, parts=False)
     if not plain or max(window.dilation for window in windows) > 1:
         return None
-    samples, same = math.prod(x.shape), whole.is_same_size(x.shape, windows)
-    if same and whole.blurs(taps, x.dtype, x.algorithm):
-        blur = whole.blur_filter(taps, windows, border)
-        return PlainCall(blur, x.shape) if is_call(whole.blurring_cost(taps) * samples) else None
-    if x.dtype != np.uint8 or not whole.bears_bytes(taps) or (x.exact and not whole.are_integers(taps)):
+    same = whole.is_same_size(x.shape, windows)
+    if same and whole.blurs(taps, x.dtype, x.algorithm, exact=exact):
+        return whole.blurring_cost(taps) * math.prod(x.shape), whole.blur_filter(taps, windows, border)
+    if whole.halves(taps, windows, border):
+        return None
+    if x.dtype != np.uint8 or not whole.bears_bytes(taps) or (exact and not whole.are_integers(taps)):
         return None
     plan = plan_for(taps, x.shape, algorithm=x.algorithm, calls=True, native=True)
-    if not plan.native or not is_call(plan.cost * samples / (ALONE if thread_count() == 1 else 1)):
-        return None
-    call = PlainCall(whole.filter_of(plan, taps, windows, border), x.shape)
-    return call if same else _some_of(call, x.shape, x.dtype, windows)
+    return (_cost(x, plan, in_place=same), whole.filter_of(plan, taps, windows, border)) if plan.native else None
+
+
+def _cost(x: Signature, plan: Plan, *, in_place: bool) -> float:
+    """Nanoseconds on one core by `plan`; none where OpenCV has all cores do it, and cuts nothing for that."""
+    alone = x.threaded and in_place and math.prod(x.shape[:2]) >= whole.THREADED
+    if alone and (plan.folded or plan.algorithm == "direct"):
+        return 0.0
+    return (plan.cost + CONVERTED * (not in_place)) * math.prod(x.shape)
 
 
 def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> tuple[float, Call] | None:
@@ -103,21 +126,28 @@ def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border
     if shifted.fits(x, taps, windows) and x.algorithm is None:
         cost = shifted.cost(taps) * math.prod(x.shape)
         return (cost, shifted.shifted_call(x, taps, windows, border)) if is_call(cost) else None
+    if whole.is_same_size(x.shape, windows):
+        native = _native_filter(x, taps, windows, border, exact=False)
+        if native and not _is_native_call(native[0]):
+            # Bands of integers take less than all of it in floats.
+            return None
     together = spread(taps, [window.dilation for window in windows])
     if together is None or not whole.fits(x.shape, together.shape, windows, border, parts=False):
         return None
-    taps, samples = together, math.prod(x.shape)
+    taps = together
     shape = (*(window.length for window in windows), x.shape[2])
     if whole.halves(taps, windows, border) and min(x.shape[:2]) >= 2 * len(taps):
-        cost = whole.HALVED * samples
-        return (cost, _called(x, shape, whole.halving_filter(border))) if is_call(cost) else None
+        cost = whole.HALVED * math.prod(x.shape)
+        alone = x.threaded and x.dtype == x.work
+        return (cost, _called(x, shape, whole.halving_filter(border))) if alone or is_call(cost) else None
     plan = plan_for(taps, x.shape, algorithm=x.algorithm, integers=x.dtype in SUMMED, calls=True)
     # Of a strided kernel only some results are wanted, which bands may make alone.
     steps, gaps = zip(*((window.stride, window.dilation) for window in windows), strict=True)
     banded = plan_strided(taps, steps, gaps, x.algorithm)
     same = max(steps) == 1 or (banded is not None and banded.algorithm in ("direct", "passes"))
-    cost = (1 if same else UNWANTED) * plan.cost * samples
-    if not plan.call or not is_call(cost):
+    in_place = x.dtype == x.work and max(steps) == 1 and plan.algorithm != "sums"
+    cost = (1 if same else UNWANTED) * _cost(x, plan, in_place=in_place)
+    if (cost and not plan.call) or not is_call(cost, in_place=in_place):
         return None
     as_read = x.dtype == x.work or (plan.algorithm == "sums" and x.dtype in SUMMED)
     filtered = whole.filter_of(plan, taps, windows, border, finite=x.dtype.kind != "f")
@@ -131,10 +161,9 @@ def _some_of(full: Call, shape: tuple[int, ...], dtype: DTypeLike, windows: Sequ
 
     def call(picture: Array, out: Array | None) -> Array:
         y = full(picture, scratch("all", shape, dtype))[steps]
-        if out is None:
-            return y
-        np.copyto(out, y)
-        return out
+        some = scratch("some", y.shape, dtype) if out is None else out
+        copy_pixels(some, y)
+        return some
 
     return call
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from convcli.engine import tiles
 from convcli.engine.channel import fused, whole
-from convcli.engine.channel.factors import factorise
+from convcli.engine.channel.factors import are_mirrored, factorise
 from convcli.engine.channel.phases import spread_taps
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.geometry import Gather, extent
@@ -60,7 +60,7 @@ def _work(taps: Floats, size: Sequence[int]) -> Plane:
     return Plane(
         taps=(taps.shape[0], taps.shape[1]), height=size[0], width=size[1], channels=size[2],
         nonzero=int(np.count_nonzero(taps)), rank=len(factors[0]) if factors else 0,
-        mirrored=factors is not None and len(factors[0]) == 1 and whole.are_mirrored(*factors[0], *factors[1]),
+        mirrored=factors is not None and len(factors[0]) == 1 and are_mirrored(*factors[0], *factors[1]),
         mean=keeps_bytes(255 * float(taps[taps < 0].sum()), 255 * float(taps[taps > 0].sum())),
         equal=taps.dtype == np.float32 and bool((taps == taps.flat[0]).all()), processor=processor(),
     )  # fmt: skip
@@ -149,7 +149,7 @@ def bands(plan: Plan, work: Plane, dtype: DTypeLike) -> list[tuple[int, int]]:
         return fused.bands(work.height, row * work_dtype(kind).itemsize, macs, work.taps[0])
     samples = work.height * work.width * work.channels
     if (plan.algorithm == "direct" or plan.folded) and (kind.kind == "f" or plan.native):
-        return whole.parts(work.height, samples * kind.itemsize, samples, work.taps, whole.PART)
+        return whole.parts(work.height, samples * kind.itemsize, work.taps, whole.PART)
     windows = [Gather(k, 1, 1, k // 2, n) for k, n in zip(work.taps, (work.height, work.width), strict=True)]
     return tiles.bands((work.height, work.width, work.channels), windows, 4, plan.rows)
 

@@ -35,6 +35,11 @@ def factorise(taps: Floats) -> Factors | None:
     return _factorise(taps.tobytes(), taps.shape, taps.dtype.str)
 
 
+def are_mirrored(*sides: Floats) -> bool:
+    """Whether all rows of taps read the same backwards, around one in the middle."""
+    return all(taps.size % 2 and bool((taps == taps[::-1]).all()) for taps in sides)
+
+
 @lru_cache(maxsize=64)
 def _factorise(data: bytes, shape: tuple[int, int], dtype: str) -> Factors | None:
     kind = np.dtype(dtype)

@@ -20,6 +20,7 @@ from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, one_channel, op
 from convcli.engine.channel.factors import Factors
 from convcli.engine.channel.passes import along_rows, column_steps, run
 from convcli.engine.channel.whole import RULES
+from convcli.engine.dtypes import copy_pixels
 from convcli.engine.geometry import Gather, Window, constant
 from convcli.engine.memory import scratch
 from convcli.engine.plan import FOURIER_AREA
@@ -36,8 +37,8 @@ BAND_BYTES = 1 << 21
 LEAST, MOST = 16, 512
 #: Bands are a multiple of this high: whole blocks of the products along columns.
 BLOCK = 8
-#: Multiply-adds that are not worth a second thread.
-ALONE = 4_000_000
+#: Nanoseconds of multiply-adds that are not worth a second thread: two wait for one another between products.
+ALONE = 200_000
 
 
 def fits(work: Correlation) -> bool:
@@ -69,7 +70,7 @@ def fused(work: Correlation, factors: Factors) -> Cuts:
 def bands(length: int, row_bytes: int, macs: int, taps: int) -> list[tuple[int, int]]:
     """Bands of whole blocks of rows, each read with `taps - 1` more, of an output that takes so many multiply-adds."""
     rows = max(LEAST, 2 * taps, min(MOST, BAND_BYTES // row_bytes))
-    count = max(-(-length // rows), 2) if macs > ALONE else 1
+    count = max(-(-length // rows), 2) if macs * processor().multiply_add > ALONE else 1
     if 1 < count < 8:
         # No thread is left without a band.
         count += count % 2
@@ -137,7 +138,7 @@ class _Passes:
         into = result if self.across.stride == 1 else None
         y = along_rows(wide, taps, finite, into)
         if y is not into:
-            np.copyto(result, y[:, :: self.across.stride])
+            copy_pixels(result, y[:, :: self.across.stride])
 
     def _along_columns(
         self, source: Floats, taps: Floats, count: int, *, finite: bool, into: Floats | None = None
@@ -175,7 +176,7 @@ class _Passes:
             anchor = (window.before, 0)
             cv2.filter2D(between, -1, taps[None], dst=full, anchor=anchor, borderType=RULES[border])
             if not there:
-                np.copyto(result, full[:, : last : window.stride])
+                copy_pixels(result, full[:, : last : window.stride])
             return
         reads = window.reads(0, window.length)
         shape = (len(between), reads[1] - reads[0], between.shape[2])
@@ -183,7 +184,7 @@ class _Passes:
             between, [(0, len(between)), reads], border, between.dtype, out=scratch("wide", shape, between.dtype)
         )
         finite = few or math.isfinite(np.add.reduce(wide, axis=None)) or bool(np.isfinite(wide).all())
-        np.copyto(result, along_rows(wide, taps, finite)[:, :: window.stride])
+        copy_pixels(result, along_rows(wide, taps, finite)[:, :: window.stride])
 
 
 def _by_products(taps: int, channels: int) -> bool:

@@ -20,7 +20,7 @@ from convcli.engine.channel.calls import PlainCall, by_planes
 from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.channel.whole import RULES, floats
 from convcli.engine.dtypes import planar
-from convcli.engine.memory import scratch
+from convcli.engine.memory import results, scratch
 from convcli.engine.plan import is_call
 from convcli.engine.threads import Cuts
 from convcli.records import record
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from convcli.engine.geometry import Scatter
     from convcli.engine.sink import Sink
 
-#: Strides by which `resize` enlarges with exact shares: it counts places, and makes shares of them, in float32.
+#: Strides by which `resize` enlarges with exact shares.
 EXACT_STRIDES = (2, 4, 8)
 #: Pixels of more channels are resized sample by sample.
 CHANNELS = 4
@@ -42,6 +42,8 @@ NARROW = 256
 RESIZED = (0.1, 0.2, 0.3)
 #: Bytes of the floats that a band makes. Each makes strips and pads them: short ones cost more than the cache gives.
 BAND_BYTES = 1 << 23
+#: The same of all of a picture, where samples are made floats, and results integers, by one thread beside it.
+CONVERTED_BYTES = 1 << 24
 #: Dtypes of which `resize` moves samples.
 _MOVED = frozenset(map(np.dtype, ("u1", "i1", "u2", "i2", "i4", "f4", "f8")))
 
@@ -73,10 +75,7 @@ class Resizing:
         """The outputs of the input `rows` of `x` `(h, w, channels)`, into `y`, whose pixels lie side by side."""
         (top, bottom), (height, width), (down, across), r = rows, self.size, self.strides, self.reach
         if self.moves:
-            source = x[top:bottom] if x.dtype == y.dtype else one_channel(floats(x[top:bottom], y.dtype, "source"))
-            cv2.resize(source, (across * width, bottom - top), dst=y[::down], interpolation=self.method)
-            for copy in range(1, down):
-                y[copy::down] = y[::down]
+            self._resize(one_channel(floats(x[top:bottom], y.dtype, "source")), y)
             return
         low, high = max(0, top - r), min(height, bottom + r)
         above, below = r - top + low, r - high + bottom
@@ -147,7 +146,13 @@ class Resizing:
 def resized_call(x: Signature, taps: Floats, windows: Sequence[Scatter], border: str) -> Call | None:
     """An enlargement of a small picture at once; None where it is another kernel, or bands are faster."""
     resizing = _resizing(taps, windows, x.shape, border)
-    if resizing is None or not is_call(RESIZED[resizing.reach] * math.prod((*resizing.strides, *x.shape))):
+    if resizing is None:
+        return None
+    # OpenCV starts threads for it, which wait less than those of bands.
+    count = math.prod((*resizing.strides, *x.shape))
+    as_read = x.native or x.dtype == x.work
+    alone = x.threaded and (as_read or count * np.dtype(x.work).itemsize <= CONVERTED_BYTES)
+    if not alone and not is_call(RESIZED[resizing.reach] * count):
         return None
     if (x.native and not resizing.bears(x.dtype)) or (resizing.moves and not x.native):
         return None
@@ -156,7 +161,7 @@ def resized_call(x: Signature, taps: Floats, windows: Sequence[Scatter], border:
     shape = (*sides, 1 if x.planes else x.shape[2])
 
     def filtered(picture: Array, dst: Array | None = None) -> Array:
-        y = np.empty(shape, dtype) if dst is None else dst
+        y = results(shape, dtype) if dst is None else dst.reshape(shape)
         resizing.fill(picture if picture.ndim == 3 else picture[..., None], (0, height), y)
         return y if picture.ndim == 3 else y[..., 0]
 
@@ -211,11 +216,19 @@ def _resizing(taps: Floats, windows: Sequence[Scatter], shape: Sequence[int], bo
     for method, reach in ((cv2.INTER_NEAREST, 0), (cv2.INTER_LINEAR, 1), (cv2.INTER_CUBIC, 2)):
         wide = max(1, 2 * reach)
         alike = all(w.taps == wide * w.stride and w.before == (wide - 1) * w.stride // 2 for w in windows)
-        if alike and (not reach or set(strides) <= set(EXACT_STRIDES)):
+        if alike and all(_is_exact(step, n, reach) for step, n in zip(strides, size, strict=True)):
             stamp = np.outer(*(_shares(stride, reach) for stride in strides))
             if np.abs(taps - stamp).max() <= np.finfo(taps.dtype).eps * (reach > 0):
                 return Resizing(method=method, reach=reach, strides=strides, size=size, border=border)
     return None
+
+
+def _is_exact(stride: int, n: int, reach: int) -> bool:
+    """Whether `resize` counts the places of `n` samples right: in float32, of moves by the reciprocal in float64."""
+    if reach:
+        return stride in EXACT_STRIDES
+    places = np.arange(n)
+    return bool((np.floor(places * stride * (1 / stride)) == places).all())
 
 
 def _shares(stride: int, reach: int) -> Floats:

@@ -8,7 +8,6 @@ is filtered by one call, without threads.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,6 +20,7 @@ from convcli.engine.borders import read_window
 from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, one_channel, opencv_layout
 from convcli.engine.channel.factors import Factors, factorise
+from convcli.engine.dtypes import copy_pixels
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Gather, Window
 from convcli.engine.integers import OVERFLOW
@@ -43,12 +43,12 @@ FINE_PART = 1 << 21
 SEAMS = 12
 #: How far from 1 the sum of a side is at least that `sepFilter2D` can't take for a mean.
 SMOOTH = 1e-3
-#: Multiplications that are worth a second thread.
-LEAST = 12_000_000
-#: Multiplications in the time that it takes to read and write a sample.
-AROUND = 9
 #: Taps up to which OpenCV's `blur` rounds the mean of integers right: a test looks at all sums next to a half.
 BLURRED = {np.dtype(np.uint8): 1 << 12, np.dtype(np.uint16): 81}
+#: Taps up to which sums of 16-bit integers are below 2^31.
+BLUR_LIMIT = 1 << 15
+#: Pixels of a picture from which on `filter2D` and `sepFilter2D` start threads of their own.
+THREADED = 1 << 20
 #: Nanoseconds on one core for a sample of half a picture.
 HALVED = 0.25
 #: The same for one that is blurred, by few taps, which OpenCV adds up in vector registers, and by running sums.
@@ -160,11 +160,6 @@ def _folded_filter(factors: Factors, windows: Sequence[Window], border: str) -> 
     )  # fmt: skip
 
 
-def are_mirrored(*sides: Floats) -> bool:
-    """Whether all rows of taps read the same backwards, around one in the middle."""
-    return all(taps.size % 2 and bool((taps == taps[::-1]).all()) for taps in sides)
-
-
 def _sums_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter:
     """Equal taps by running sums, to float32, exact of integers; two passes where samples are not fit for it.
 
@@ -191,7 +186,7 @@ def filter_to(work: Correlation, filtered: Filter) -> Cuts:
     up, down = _reach(work)
     # Of float64 OpenCV makes Fourier transforms from 50 taps on: there the last bit depends on where a part begins.
     part = FINE_PART if work.constraints.fine and work.x.itemsize < 8 else PART
-    cuts = parts(shape[0], work.x.nbytes, work.x.size, taps.shape, part)
+    cuts = parts(shape[0], work.x.nbytes, taps.shape, part)
 
     def band(x: Array, sink: Sink, cut: tuple[int, int]) -> None:
         x, out = one_channel(x), one_channel(sink.out)
@@ -212,22 +207,21 @@ def _reach(work: Correlation) -> tuple[int, int]:
     return up, work.taps.shape[0] - 1 - up
 
 
-def parts(height: int, size: int, samples: int, taps: tuple[int, ...], part: int) -> list[tuple[int, int]]:
+def parts(height: int, size: int, taps: tuple[int, ...], part: int) -> list[tuple[int, int]]:
     """The rows of a picture of `size` bytes in an even number of parts, each taller than what its seams do again."""
     most = max(height // (SEAMS * taps[0]), min(2, height // (4 * taps[0])))
-    count = min(max(2, -(-size // (2 * part)) * 2), most)
-    if samples * (math.prod(taps) + AROUND) < LEAST or count < 2:
-        count = 1
+    count = max(1, min(max(2, -(-size // (2 * part)) * 2), most))
     return list(itertools.pairwise(height * number // count for number in range(count + 1)))
 
 
-def blurs(taps: Floats, dtype: np.dtype[Any], asked: str | None) -> bool:
-    """Whether OpenCV's `blur` makes of integers of `dtype` what rounding half to even makes of their exact means.
+def blurs(taps: Floats, dtype: np.dtype[Any], asked: str | None, *, exact: bool = True) -> bool:
+    """Whether OpenCV's `blur` makes of integers of `dtype` what rounding half to even makes of their exact means; or,
+    where they need not be `exact`, of means in float32.
 
     No mean of an odd number of taps lies halfway between two integers.
     """
-    few = taps.size % 2 == 1 < taps.size <= BLURRED.get(dtype, 0) and asked in (None, "sums")
-    return few and _is_mean(taps)
+    most = BLURRED.get(dtype, 0) if exact or dtype not in BLURRED else BLUR_LIMIT
+    return taps.size % 2 == 1 < taps.size <= most and asked in (None, "sums") and _is_mean(taps)
 
 
 def blurring_cost(taps: Floats) -> float:
@@ -294,6 +288,10 @@ def filter_bands(work: Correlation, filtered: Filter, *, as_read: bool = False, 
         size = (-(-(high - low) // step), -(-shape[1] // step), shape[2])
         result = filtered(source, dst=scratch("filtered", size, dtype)).reshape(size)
         top = (first - low) // step
-        sink.store(result[top : top + (rows[1] - rows[0] - 1) * inner[0] + 1 : inner[0], across], rows[0])
+        some = result[top : top + (rows[1] - rows[0] - 1) * inner[0] + 1 : inner[0], across]
+        if inner[1] > 1:
+            copy_pixels(kept := scratch("kept", some.shape, dtype), some)
+            some = kept
+        sink.store(some, rows[0])
 
     return Cuts.on(work.x, work.sink, band, tiles.bands(shape, work.windows, dtype.itemsize))
