@@ -92,9 +92,6 @@ def blocks() -> Iterator[Cell]:
         offsets, sizes = _blocks(page, at), _blocks(page, many)
         wide = 16 if page.big else _LONG
 
-        def changed(page: Page = page, **tags: Value | None) -> Page:
-            return replace(page, tags={int(tag[1:]): value for tag, value in tags.items()})
-
         def offset(*values: int, page: Page = page, at: int = at, wide: int = wide) -> Page:
             return replace(page, tags={at: page.packed(wide, *values)})
 
@@ -118,31 +115,40 @@ def blocks() -> Iterator[Cell]:
             rows = {"missing": None, "huge": page.packed(_LONG, 0xFFFFFFFF), "0": page.packed(_LONG, 0)}
             for what, value in rows.items():
                 odd = bool(page.rows) or what == "0"
-                yield _as(page, f"{name}, rows per strip {what}", changed(t278=value), **(lenient if odd else {}))
-        for tag in (256, 257):
-            zero = changed(**{f"t{tag}": page.packed(_LONG, 0)})
-            yield _as(
-                page, f"{name}, tag {tag} is 0", zero, readings=(), reasons=(r"damaged|truncated|0 x|x 0|no size",)
-            )
-            gone = changed(**{f"t{tag}": None})
-            yield _as(page, f"{name}, tag {tag} is missing", gone, readings=(), reasons=(r"damaged|0 x|x 0|no size",))
-        short = {tag: page.packed(_SHORT, value) for tag, value in zip((257, 256), page.size, strict=True)}
-        yield _as(page, f"{name}, sides as SHORT", replace(page, tags=short))
-        yield _as(page, f"{name}, no planar configuration", changed(t284=None))
-        yield _as(page, f"{name}, a tag of an unknown kind", changed(t65000=(99, 1, b"abcd")), reasons=("65000",))
-        yield _as(page, f"{name}, a text that lies beyond the end", changed(t270=(2, 1 << 26, bytes(8))), **lenient)
-        unknown = changed(t259=page.packed(_SHORT, 9999))
-        yield _as(page, f"{name}, compression 9999", unknown, readings=(), reasons=("9999",))
-        for orientation in (0, 9, 65535):
-            yield _as(
-                page,
-                f"{name}, orientation {orientation}",
-                replace(page, orientation=orientation),
-                reasons=("orientation",),
-            )
-        if not page.tile:
+                yield _as(
+                    page, f"{name}, rows per strip {what}", replace(page, tags={278: value}), **(lenient if odd else {})
+                )
             same = offset(*offsets[:1] * len(offsets))
             yield _as(page, f"{name}, all strips at one place", same, readings=_repeated(page), reasons=())
+        yield from _sides_and_tags(name, page)
+
+
+def _sides_and_tags(name: str, page: Page) -> Iterator[Cell]:
+    """Tags of width, height and meaning that are missing, wrong, or written in another way."""
+    lenient: dict[str, Any] = {"reasons": DAMAGED}
+
+    def changed(tag: int, value: Value | None) -> Page:
+        return replace(page, tags={tag: value})
+
+    for tag in (256, 257):
+        zero = changed(tag, page.packed(_LONG, 0))
+        yield _as(page, f"{name}, tag {tag} is 0", zero, readings=(), reasons=(r"damaged|truncated|0 x|x 0|no size",))
+        gone = changed(tag, None)
+        yield _as(page, f"{name}, tag {tag} is missing", gone, readings=(), reasons=(r"damaged|0 x|x 0|no size",))
+    short = {tag: page.packed(_SHORT, value) for tag, value in zip((257, 256), page.size, strict=True)}
+    yield _as(page, f"{name}, sides as SHORT", replace(page, tags=short))
+    yield _as(page, f"{name}, no planar configuration", changed(284, None))
+    yield _as(page, f"{name}, a tag of an unknown kind", changed(65000, (99, 1, b"abcd")), reasons=("65000",))
+    yield _as(page, f"{name}, a text that lies beyond the end", changed(270, (2, 1 << 26, bytes(8))), **lenient)
+    unknown = changed(259, page.packed(_SHORT, 9999))
+    yield _as(page, f"{name}, compression 9999", unknown, readings=(), reasons=("9999",))
+    for orientation in (0, 9, 65535):
+        yield _as(
+            page,
+            f"{name}, orientation {orientation}",
+            replace(page, orientation=orientation),
+            reasons=("orientation",),
+        )
 
 
 def _as(page: Page, name: str, changed: Page, **more: Any) -> Cell:
