@@ -278,7 +278,7 @@ class Deformable(Kernel):
         return plus * low + minus * high, plus * high + minus * low
 
     def call(self, x: Signature) -> Call | None:
-        if self.looks or len(x.shape) != 3 or x.native:
+        if self.looks or len(x.shape) != 3:
             return None
         from convcli.ops.deformed import call
 

@@ -35,8 +35,11 @@ FIELDS = 16
 def call(kernel: Deformable, x: Signature) -> Call | None:
     """All of a small picture at once, by offsets that are the same for every picture."""
     sampling = _sampling(kernel, x.shape, x.axes, x.work, Kept())
-    sources = fixed_sources(kernel, x.shape[-3:-1])
-    return partial(sampling.call, lambda rows: sources) if sampling.total <= CALL_LIMIT else None
+    if sampling.total > CALL_LIMIT:
+        return None
+    sources = fixed_sources(kernel, x.shape[:2])
+    in_bands = partial(sampling.call, lambda rows: sources)
+    return sampling.moved_call(sources, x, in_bands) or (None if x.native else in_bands)
 
 
 def cuts(kernel: Deformable, x: Array, axes: str, dtype: DTypeLike, sink: Sink) -> Cuts:

@@ -11,14 +11,14 @@ import numpy as np
 
 from convcli.engine.bank.layouts import join
 from convcli.engine.dtypes import planar
-from convcli.engine.memory import scratch
+from convcli.engine.memory import scratch, scratch_space
 from convcli.engine.sampled.parts import SPAN
 from convcli.engine.sampled.samples import BLOCK, mix, sample
-from convcli.engine.sampled.warp import read_pixels, read_planes, window_of
+from convcli.engine.sampled.warp import moved_call, read_pixels, read_planes, window_of
 from convcli.ops.reads import Reads, inside
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, DTypeLike
+    from convcli.engine.dtypes import Array, Call, DTypeLike, Signature
     from convcli.engine.sink import Sink
     from convcli.engine.tiles import Region
     from convcli.ops.reads import Deformation
@@ -60,14 +60,32 @@ class Sampling:
         """Where bands may be made at once, in the dtype of the output; None where that is to be done with care."""
         if not self._whole(image) or planar(sink.out):
             return None
-        # Bytes that a tap of 1 moves `remap` rounds as we do.
-        moved = image.dtype == np.uint8 and self.weights[0] == 1 and not self.kernel.masked
-        native = sink.native(image.dtype, exact=True) if moved else None
+        # Bytes `remap` rounds as we do.
+        native = sink.native(image.dtype, exact=True) if image.dtype == np.uint8 and self._moves else None
         return sink.target(self.dtype) if native is None else native
 
     def _whole(self, image: Array) -> bool:
         """Whether a single tap reads pixels with all channels."""
         return self.weights.size == 1 == self.weights.ndim and image.shape[2] in (1, 3, 4) and not planar(image)
+
+    @property
+    def _moves(self) -> bool:
+        """Whether samples are only moved: bilinearly, by a single tap of 1."""
+        return self.weights.size == 1 == self.weights.ndim and self.weights[0] == 1 and not self.kernel.masked
+
+    def moved_call(self, own: tuple[Shifting, Factors | None], x: Signature, otherwise: Call) -> Call | None:
+        """All of a small picture in one call of `remap`; None where that can't be."""
+        if (
+            not self._moves
+            or x.shape[2] not in (1, 3, 4)
+            or x.planes
+            or x.dtype != (np.uint8 if x.native else np.float32)
+        ):
+            return None
+        rows, columns = (slice(*ends) for ends in self._all)
+        with scratch_space():
+            places = [part[0, 0, 0].copy() for part in self.reads.shifts((rows, columns), own[0]).places()]
+        return moved_call(places, x.shape, self.kernel.border, x.dtype, otherwise)
 
     def call(self, sources: Sources, image: Array, out: Array | None) -> Array:
         """All of a picture: see `Signature`."""

@@ -6,6 +6,7 @@ import tracemalloc
 from functools import partial
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -125,6 +126,48 @@ def test_offsets_that_all_lie_far_outside(border: str, far: float) -> None:
     expected = np.where((down < 0)[:, None] | (right < 0), 0, x[np.ix_(down, right)])
     y = convcli.load({"type": "deformable", "weights": [[1]], "offsets": offsets, "border": border}).apply(x)
     np.testing.assert_allclose(y, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("border", ["reflect", "symmetric", "replicate", "wrap", "zero", 7])
+@pytest.mark.parametrize(("shape", "reach"), [((1, 1), 9), ((1, 7), 20), ((30, 40), 80), ((120, 90), 5)], ids=str)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_small_pictures_are_read_in_one_call(
+    border: Any, shape: tuple[int, int], reach: float, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes and floats, past all edges, with a NaN in the middle: as numpy reads them, at places in float64."""
+    calls: list[int] = []
+    remap = cv2.remap
+    monkeypatch.setattr(cv2, "remap", lambda *them: (calls.append(1), remap(*them))[1])
+    rng = np.random.default_rng(channels)
+    x = rng.integers(0, 256, (*shape, channels), np.uint8)
+    places = jitter(*np.mgrid[: shape[0], : shape[1]].astype(float), shape, reach, 4)
+    nearest = [np.floor(place).astype(int) for place in places]
+    exact: Any = np.zeros(x.shape)
+    for corner in np.ndindex(2, 2):
+        share: Any = 1.0
+        indices = []
+        for axis, step in enumerate(corner):
+            part = places[axis] - nearest[axis]
+            share = share * (part if step else 1 - part)
+            indices.append(source_indices(nearest[axis] + step, shape[axis], "zero" if border == 7 else border))
+        outside = ((indices[0] < 0) | (indices[1] < 0))[..., None]
+        exact += share[..., None] * np.where(outside, border if border == 7 else 0, x[indices[0], indices[1]])
+    kernel = convcli.load(
+        {
+            "type": "deformable",
+            "weights": [[1]],
+            "offsets": {"jitter": {"amplitude": reach, "seed": 4}},
+            "border": border,
+        }
+    )
+    assert np.abs(kernel.apply(x) - exact).max() <= 0.51 and len(calls) == 1
+    assert np.abs(kernel.apply(x.astype(np.float32)) - exact).max() <= 255 * FLOAT32 and len(calls) == 2
+    x = x.astype(np.float32)
+    x[shape[0] // 2, shape[1] // 2] = np.nan
+    y = kernel.apply(x)
+    expected = kernel.apply(x.astype(float))
+    assert np.array_equal(np.isnan(y), np.isnan(expected))
+    np.testing.assert_allclose(y, expected, rtol=0, atol=255 * FLOAT32)
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])

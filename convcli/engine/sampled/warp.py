@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
 
 from convcli.engine.bank.layouts import part as planes_of
 from convcli.engine.borders import read_window
+from convcli.engine.channel.calls import PlainCall
 from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.dtypes import planar
-from convcli.engine.memory import scratch
-from convcli.engine.sampled.parts import Part, Shifts
+from convcli.engine.geometry import constant
+from convcli.engine.memory import scratch, scratch_space
+from convcli.engine.sampled.parts import BYTES_SPAN, SPAN, Part, Shifts
 from convcli.engine.sampled.smooth import Settled, Smooth, Still
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, DTypeLike, Floats
-    from convcli.engine.sampled.parts import Sources
+    from convcli.engine.dtypes import Array, Call, DTypeLike, Floats
+    from convcli.engine.sampled.parts import Places, Sources
 
 #: Places that are made at a time: they are read while they are in the cache.
 PLACES = 1 << 18
@@ -32,6 +34,11 @@ PLACES = 1 << 18
 TOGETHER = 4
 #: Bytes of a window that is copied, into the cache.
 COMPACT = 1 << 18
+#: Borders as OpenCV numbers them; others are constant.
+BORDERS = {
+    "reflect": cv2.BORDER_REFLECT_101, "symmetric": cv2.BORDER_REFLECT, "replicate": cv2.BORDER_REPLICATE,
+    "wrap": cv2.BORDER_WRAP,
+}  # fmt: skip
 #: The most rows of places in a call, which OpenCV counts in 16 bits.
 TALLEST = 1 << 14
 
@@ -90,6 +97,32 @@ def window_of(image: Array, part: Part, border: str, dtype: DTypeLike, *, checke
     if checked and image.dtype.kind == "f" and not math.isfinite(float(window.max()) - float(window.min())):
         return None
     return window
+
+
+def moved_call(
+    places: Sequence[Places], shape: Sequence[int], border: str, dtype: DTypeLike, otherwise: Call
+) -> PlainCall | None:
+    """Pixels of 1, 3 or 4 channels, all of a small picture of a `shape` `(height, width, channels)`, from `places` that
+    count from its corner, down and right, `(h, w)` each; None where those are too far off.
+
+    `otherwise` makes a picture in which there is a NaN or an infinity, which `remap` spreads.
+    """
+    span = BYTES_SPAN if dtype == np.uint8 else SPAN
+    # Of parts few are as wide as that.
+    if any(2 * float(abs(part).max()) > span for part in places):
+        return None
+    down, right = (part.astype(np.float32) for part in places)
+    number = constant(border)
+    mode, value = BORDERS.get(border, cv2.BORDER_CONSTANT), (number or 0.0,) * 4
+
+    def filtered(x: Array, dst: Array | None = None) -> Array:
+        y: Any = cv2.remap(x, right, down, cv2.INTER_LINEAR, dst, mode, value)
+        if y.dtype.kind == "f" and not math.isfinite(np.vdot(y, y)):
+            with scratch_space():
+                np.copyto(y, otherwise(x.reshape(shape), None).reshape(y.shape))
+        return y  # type: ignore[no-any-return]
+
+    return PlainCall(filtered, (*down.shape, shape[2]))
 
 
 def read_pixels(window: Array, local: Reading, out: Array) -> None:
