@@ -127,9 +127,10 @@ class OneFile:
         with readers, ThreadPoolExecutor(1) as behind:
             try:
                 pixels = Read(source, readers, held=held)
+                pixels.begin(paging.Paged, fine=True)
                 if held and wraps:  # the last rows are wanted first
-                    pixels.begin(paging.Paged, fine=True)
                     pixels.make(set(range(len(pixels.cuts))))
+                pixels.start({0})  # which goes on while it is decided what is to be made of it
                 return self._streamed(source, pixels, behind)
             finally:
                 for pool in (readers, behind):
