@@ -185,17 +185,22 @@ class NetworkKernel(Kernel):
 
     def map_bytes(self, size: Sequence[int]) -> int:
         """Bytes that its maps take at a time on an input of this size (height, width last), where they are whole."""
-        assembled, pictures = self.on(size[-2:]), math.prod(size[:-2])
+        pictures, each = math.prod(size[:-2]), self._picture_bytes(size)
         if not self.runs_one_by_one(size):
-            return pictures * peak_bytes(assembled)
-        return min(pictures, thread_count()) * peak_bytes(assembled) + pictures * _bytes(assembled.layers[-1])
+            return pictures * each
+        return min(pictures, thread_count()) * each + pictures * _bytes(self.on(size[-2:]).layers[-1])
+
+    def _picture_bytes(self, size: Sequence[int]) -> int:
+        key = "picture bytes", tuple(size[-2:])
+        return self.remembered(key, lambda: peak_bytes(self.on(size[-2:])))
 
     def runs_one_by_one(self, size: Sequence[int]) -> bool:
         """Whether pictures of a stack of this size are run one by one: where their maps are large, but not where taps
         are laid by the picture."""
-        looks = any(kernel.looks for placed in self._nominal.layers for kernel in placed.kernels.values())
         pictures = math.prod(size[:-2])
-        return not looks and pictures > 1 and pictures * peak_bytes(self.on(size[-2:])) > WHOLE_BYTES
+        if pictures == 1 or pictures * self._picture_bytes(size) <= WHOLE_BYTES:
+            return False
+        return not any(kernel.looks for placed in self._nominal.layers for kernel in placed.kernels.values())
 
     @property
     def sight(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
@@ -32,7 +32,7 @@ ENTERS: Final = -1
 #: Columns of a product at most, and at least where OpenBLAS need not rearrange them.
 _ACROSS, _FEWEST = 1 << 12, 1 << 8
 #: Outputs of which OpenBLAS makes products that it rearranges at a third of its speed, and columns that others need.
-_FEW, _ENOUGH = 8, 1 << 10
+_FEW, _SOME, _ENOUGH = 8, 16, 1 << 10
 #: Bytes of columns.
 _COLUMN_BYTES = 1 << 20
 
@@ -58,11 +58,11 @@ class Step:
         """Stride, samples from the first one that an output reads to behind the last, padding before and after."""
         if "pads" not in self.attributes:
             return 1, 1, 0, 0
-        taps, stride, dilation = (self._numbers(name)[axis] for name in ("kernel_shape", "strides", "dilations"))
-        pads = self._numbers("pads")
+        taps, stride, dilation = (self.numbers(name)[axis] for name in ("kernel_shape", "strides", "dilations"))
+        pads = self.numbers("pads")
         return stride, (taps - 1) * dilation + 1, pads[axis], pads[axis + 2]
 
-    def _numbers(self, name: str) -> Sequence[int]:
+    def numbers(self, name: str) -> Sequence[int]:
         numbers = self.attributes.get(name, (1, 1))
         return [numbers] if isinstance(numbers, int) else numbers
 
@@ -80,7 +80,9 @@ class Product(Piece):
         self._step, self._tiled, self._weights = step, tiled, step.weights
         self.outputs, self.inputs, *self._taps = step.weights.shape
         self._down, self._across = step.along(0), step.along(1)
-        self._dilation = step._numbers("dilations")
+        self._dilation = step.numbers("dilations")
+        stride, extent, before, after = self._across
+        self._is_even = stride == 1 == self._down[0] and before + after == extent - 1
         self.step = winograd.STEP * self._dilation[0] if tiled else 1
 
     @cached_property
@@ -104,22 +106,21 @@ class Product(Piece):
         return max(self._across[2:])
 
     def is_even(self) -> bool:
-        stride, extent, before, after = self._across
-        return stride == 1 == self._down[0] and before + after == extent - 1
+        return self._is_even
 
     def make(self, source: Rows, cut: Cut, target: Rows) -> None:
         rows = cut[1] - cut[0]
         result = target.room(rows)
         if self._tiled:
-            self._by_tiles(source, cut, target)
+            self._by_tiles(source, cut, result, target)
         else:
-            self._multiply(source, cut, target)
+            self._multiply(source, cut, result, target)
         if self._step.curve:
             bend(self._step.curve, result)
         target.added(rows)
 
-    def _by_tiles(self, source: Rows, cut: Cut, target: Rows) -> None:
-        rows, result = cut[1] - cut[0], target.room(cut[1] - cut[0])
+    def _by_tiles(self, source: Rows, cut: Cut, result: Floats, target: Rows) -> None:
+        rows = cut[1] - cut[0]
         size = rows + self._down[1] - 1, target.width + self._across[1] - 1
         planes = source.view(cut[0] - self._down[2], -self._across[2], size, (source.pitch, 1))
         y = target.view(target.stop, 0, (rows, target.width), (target.pitch, 1))
@@ -127,12 +128,12 @@ class Product(Piece):
         if self._step.bias is not None:
             result += self._step.bias[:, None]
 
-    def _multiply(self, source: Rows, cut: Cut, target: Rows) -> None:
+    def _multiply(self, source: Rows, cut: Cut, result: Floats, target: Rows) -> None:
         """Row by row; in one line across all rows where those of results lie as what they are made of does."""
         (stride, _, above, _), (step, _, left, _) = self._down, self._across
-        result, pitch, depth = target.room(cut[1] - cut[0]), target.pitch, self._matrix.shape[1]
-        size, most = result.shape[1], _columns(self.outputs, depth)
-        even = self.is_even() and source.pitch == pitch
+        pitch, depth, size = target.pitch, self._matrix.shape[1], result.shape[1]
+        even, single = self._is_even and source.pitch == pitch, depth == self.inputs + 1
+        most = _columns(self.outputs, depth, single=single)
         each = -(-size // -(-size // most)) if even else max(1, most // pitch) * pitch
         columns = scratch("columns", (depth, min(each, size)), np.float32)
         columns[-1] = 1
@@ -140,7 +141,7 @@ class Product(Piece):
             some = result[:, start : start + each]
             row, column = (0, start) if even else (start // pitch, 0)
             first, lines = (cut[0] + row) * stride - above, 1 if even else some.shape[1] // pitch
-            if even and depth == self.inputs + 1:
+            if even and single:
                 np.matmul(self._matrix, source.view(first, column, some.shape[1:], (1,), ones=True), out=some)
                 continue
             wide = some.shape[1] // lines
@@ -152,10 +153,11 @@ class Product(Piece):
             np.matmul(self._matrix, own, out=some)
 
 
-def _columns(outputs: int, depth: int) -> int:
+@cache
+def _columns(outputs: int, depth: int, *, single: bool) -> int:
     """Columns of a product: as OpenBLAS takes them where they lie, where that is many; few enough for the cache."""
     small = winograd.UNPACKED // (outputs * depth)
-    if processor() is WIDE and small >= (_FEWEST if outputs < _FEW else _ENOUGH):
+    if processor() is WIDE and small >= (_FEWEST if outputs < _FEW else _ENOUGH) and (single or outputs < _SOME):
         return min(small, 2 * _ACROSS)
     return max(_FEWEST, min(_ACROSS, _COLUMN_BYTES // (4 * depth)))
 
@@ -208,21 +210,25 @@ class Net(Piece):
         return False
 
     def make(self, source: Rows, cut: Cut, target: Rows) -> None:
-        every = self._strides[len(self._steps) - 1]
-        result = self.forward(np.ascontiguousarray(source.planes()))
-        first = cut[0] - source.top // every
-        target.add(result[:, first : first + cut[1] - cut[0]])
+        planes, rows = np.ascontiguousarray(source.planes()), cut[1] - cut[0]
+        first = cut[0] - source.top // self._strides[len(self._steps) - 1]
+        places = target.places(rows)
+        whole = places.flags.c_contiguous and not first and self.length(0, planes.shape[1]) == rows
+        result = self._forward(planes, [places[None]] if whole else [])
+        if result.__array_interface__["data"] != places.__array_interface__["data"]:
+            places[...] = result[:, first : first + rows]
+        target.added(rows)
 
-    def forward(self, planes: Floats) -> Floats:
-        """The result `(channels, height, width)`, a new array, of planes `(channels, height, width)` in float32."""
+    def _forward(self, planes: Floats, into: list[Floats]) -> Floats:
+        """The result `(channels, height, width)` of planes of the same axes, `into` memory of one array or new."""
         try:
             net = self._idle.pop()
         except IndexError:
             net = cv2.dnn.readNetFromONNX(np.frombuffer(self._model(planes.shape), np.uint8))
         net.setInput(planes[None])
-        result: Floats = net.forward()[0]
+        result: Floats = net.forward(into)[0]
         self._idle.append(net)
-        return result
+        return result.reshape(result.shape[-3:])
 
     def _model(self, size: Sequence[int]) -> bytes:
         names = {ENTERS: "x"}

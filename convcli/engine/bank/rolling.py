@@ -16,6 +16,7 @@ import numpy as np
 from convcli.engine.bank.layouts import part
 from convcli.engine.dtypes import channels_first, planar
 from convcli.engine.memory import scratch
+from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
@@ -35,16 +36,17 @@ class Rows:
     The first row there is number `top`, which is below 0 where zeros lie before the picture; `count` of them are there.
     """
 
-    def __init__(self, name: str, channels: int, width: int, pitch: int, most: int, top: int = 0) -> None:
-        self.channels, self.width, self.pitch, self.top = channels, width, pitch, top
-        self.margin = pitch - width
-        self._planes = scratch(name, (channels + 1, 2 * self.margin + most * pitch), np.float32)
+    def __init__(self, name: str, channels: int, place: Map) -> None:
+        self.channels, self.width, self.pitch, self.top = channels, place.size[1], place.pitch, place.first
+        self.margin = self.pitch - self.width
+        self._planes = scratch(name, (channels + 1, 2 * self.margin + place.most * self.pitch), np.float32)
+        self._apart = self._planes.strides[0]
         self._planes[:-1, : self.margin] = 0
         self._planes[-1] = 1
         # The number of the row that lies first in memory: it may be given up already.
-        self._most, self._first = most, top
+        self._most, self._first = place.most, self.top
         self.count = 0
-        self.add_zeros(max(0, -top))
+        self.add_zeros(max(0, -self.top))
 
     @property
     def stop(self) -> int:
@@ -54,7 +56,7 @@ class Rows:
     def view(self, row: int, column: int, shape: Sequence[int], steps: Sequence[int], *, ones: bool = False) -> Floats:
         """`(channels, *shape)` samples from a place on, `steps` apart; with `ones` behind the channels."""
         start = self.margin + (row - self._first) * self.pitch + column
-        strides = self._planes.strides[0], *[4 * step for step in steps]
+        strides = self._apart, *[4 * step for step in steps]
         # A tenth of the time of numpy's `as_strided`.
         return np.ndarray((self.channels + ones, *shape), np.float32, self._planes, 4 * start, strides)
 
@@ -79,10 +81,13 @@ class Rows:
 
     def add(self, planes: Floats) -> None:
         """Adds rows `(channels, rows, width)`."""
-        rows = planes.shape[1]
+        self.places(planes.shape[1])[...] = planes
+        self.added(planes.shape[1])
+
+    def places(self, rows: int) -> Floats:
+        """`(channels, rows, width)` where the next rows go."""
         self.room(rows)
-        self.view(self.stop, 0, (rows, self.width), (self.pitch, 1))[...] = planes
-        self.added(rows)
+        return self.view(self.stop, 0, (rows, self.width), (self.pitch, 1))
 
     def add_zeros(self, rows: int) -> None:
         self.room(rows)[...] = 0
@@ -102,9 +107,8 @@ class Rows:
 class Leaving(Rows):
     """The same of the last results, which are stored at once."""
 
-    def __init__(self, channels: int, width: int, pitch: int, most: int, top: int, store: Store) -> None:
-        super().__init__("leaving rows", channels, width, pitch, most)
-        self.top = self._first = top
+    def __init__(self, channels: int, place: Map, store: Store) -> None:
+        super().__init__("leaving rows", channels, place)
         self._store = store
 
     def added(self, rows: int) -> None:
@@ -142,28 +146,38 @@ class Piece(ABC):
         """Adds a cut of its outputs to `target`."""
 
 
-class _Stage:
-    """A piece at work on the rows of a cut."""
+@record(kw_only=False)
+class Map:
+    """What enters a piece, or leaves the last one, of a size, of which the rows of `cut` are wanted, `rows` at a time.
 
-    def __init__(self, piece: Piece, source: Rows, height: int, cut: Cut, rows: int) -> None:
-        self._piece, self._source, self._height, self._cut, self._rows = piece, source, height, cut, rows
-        self._made = cut[0]
-        self._last = piece.reads(cut, height)[1]
+    Rows lie `pitch` apart; from `first` to `last` they are read with zeros around them, and up to `most` are there.
+    """
 
-    def run(self, target: Rows, ahead: Callable[[], object]) -> None:
-        """Makes what can be made of the rows that are there, and has it used `ahead`."""
-        source = self._source
-        if source.stop == min(self._last, self._height) < self._last:
-            source.add_zeros(self._last - source.stop)
-        while self._made < self._cut[1]:
-            stop = min(self._made + self._rows, self._cut[1])
-            if self._piece.reads((self._made, stop), self._height)[1] > source.stop:
-                return
-            self._piece.make(source, (self._made, stop), target)
-            self._made = stop
-            if stop < self._cut[1]:
-                source.drop(self._piece.reads((stop, self._cut[1]), self._height)[0])
-            ahead()
+    size: tuple[int, int]
+    cut: Cut
+    rows: int
+    pitch: int
+    first: int
+    last: int
+    most: int
+
+
+def laid_out(pieces: Sequence[Piece], size: tuple[int, int], cut: Cut) -> list[Map]:
+    """All maps of which a cut of the last one is made, for an input of a size."""
+    sizes = sizes_of(pieces, size)
+    cuts = [cut]
+    for piece, (height, _) in zip(reversed(pieces), reversed(sizes[:-1]), strict=True):
+        start, stop = piece.reads(cuts[0], height)
+        cuts.insert(0, (max(start, 0), min(stop, height)))
+    pitches, rows = _pitches(pieces, [width for _, width in sizes]), _rows(pieces, sizes, cuts)
+    maps = []
+    for number, piece in enumerate(pieces):
+        (height, _), made = sizes[number], cuts[number + 1]
+        first, last = piece.reads(made, height)
+        start, stop = piece.reads((made[0], made[0] + rows[number + 1]), height)
+        most = min(stop - start + rows[number] + max(0, last - height), last - first)
+        maps.append(Map(sizes[number], cuts[number], rows[number], pitches[number], first, last, most))
+    return [*maps, Map(sizes[-1], cut, rows[-1], pitches[-1], *cut, rows[-1])]
 
 
 def sizes_of(pieces: Sequence[Piece], size: tuple[int, int]) -> list[tuple[int, int]]:
@@ -174,44 +188,38 @@ def sizes_of(pieces: Sequence[Piece], size: tuple[int, int]) -> list[tuple[int, 
     return sizes
 
 
-def cuts_of(pieces: Sequence[Piece], sizes: Sequence[tuple[int, int]], cut: Cut) -> list[Cut]:
-    """The rows of all maps that a cut of the last one is made of, without zeros around them."""
-    cuts = [cut]
-    for piece, (height, _) in zip(reversed(pieces), reversed(sizes[:-1]), strict=True):
-        start, stop = piece.reads(cuts[0], height)
-        cuts.insert(0, (max(start, 0), min(stop, height)))
-    return cuts
-
-
-def roll(pieces: Sequence[Piece], x: Floats, cut: Cut, store: Store) -> None:
+def roll(pieces: Sequence[Piece], maps: Sequence[Map], x: Floats, store: Store) -> None:
     """Stores the rows of a cut of what the pieces make of `x`, all of `(height, width, channels)`."""
-    sizes = sizes_of(pieces, (x.shape[0], x.shape[1]))
-    cuts = cuts_of(pieces, sizes, cut)
-    widths = [width for _, width in sizes]
-    pitches = _pitches(pieces, widths)
-    blocks = _blocks(pieces, sizes, cuts)
-    buffers, stages = [], []
-    for number, piece in enumerate(pieces):
-        height = sizes[number][0]
-        start, last = piece.reads(cuts[number + 1], height)
-        first, stop = piece.reads((cuts[number + 1][0], cuts[number + 1][0] + blocks[number + 1]), height)
-        most = stop - first + blocks[number] + max(0, last - height)
-        buffers.append(Rows(f"rows {number}", piece.inputs, widths[number], pitches[number], most, start))
-        stages.append(_Stage(piece, buffers[-1], height, cuts[number + 1], blocks[number + 1]))
-    leaving = Leaving(pieces[-1].outputs, widths[-1], pitches[-1], blocks[-1], cut[0], store)
-    targets = [*buffers[1:], leaving]
+    entering, leaving = maps[0], maps[-1]
+    buffers = [Rows(f"rows {number}", piece.inputs, maps[number]) for number, piece in enumerate(pieces)]
+    buffers.append(Leaving(pieces[-1].outputs, leaving, store))
+    made = [one.cut[0] for one in maps]
 
     def ahead(number: int) -> None:
-        if number < len(stages):
-            stages[number].run(targets[number], lambda: ahead(number + 1))
+        """Has a piece make what can be made of the rows that are there, and those behind it use it."""
+        piece, source, target = pieces[number], buffers[number], buffers[number + 1]
+        before, after = maps[number], maps[number + 1]
+        if source.stop == before.cut[1] < before.last:
+            source.add_zeros(before.last - source.stop)
+        while made[number + 1] < after.cut[1]:
+            cut = made[number + 1], min(made[number + 1] + after.rows, after.cut[1])
+            last = before.last if cut[1] == after.cut[1] else piece.reads(cut, before.size[0])[1]
+            if last > source.stop:
+                return
+            piece.make(source, cut, target)
+            made[number + 1] = cut[1]
+            if cut[1] < after.cut[1]:
+                source.drop(piece.reads((cut[1], after.cut[1]), before.size[0])[0])
+            if number + 1 < len(pieces):
+                ahead(number + 1)
 
-    for start in range(*cuts[0], blocks[0]):
-        rows = x[start : min(start + blocks[0], cuts[0][1])]
+    for start in range(*entering.cut, entering.rows):
+        rows = x[start : min(start + entering.rows, entering.cut[1])]
         buffers[0].add(channels_first(rows) if planar(rows) else part(rows, "entering planes"))
         ahead(0)
 
 
-def _blocks(pieces: Sequence[Piece], sizes: Sequence[tuple[int, int]], cuts: Sequence[Cut]) -> list[int]:
+def _rows(pieces: Sequence[Piece], sizes: Sequence[tuple[int, int]], cuts: Sequence[Cut]) -> list[int]:
     """Rows of all maps that are made at a time: as many of all that are of one height, or what is left is moved."""
     most: dict[int, int] = {}
     steps: dict[int, int] = {}

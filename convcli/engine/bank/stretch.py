@@ -54,6 +54,8 @@ _APART = 0.8
 _THREADS = 3e6
 #: Bytes of what a cut reads and makes, and its rows over those that it reads beside them, at least.
 _CUT_BYTES, _BESIDE = 1 << 23, 8
+#: Cuts for which a stretch keeps how its maps are laid out.
+_LAID_OUT: Final = 64
 #: The greatest result that may come: as far below what float32 holds as Winograd's tiles go beyond it.
 _LARGEST: Final = 1e34
 
@@ -75,6 +77,7 @@ class Stretch:
         self._pieces = [_piece(steps, channels, span) for span in spans]
         self._tiled = any(span.kind == TILES for span in spans)
         self._most = _most(steps)
+        self._maps: dict[tuple[tuple[int, int], Cut], list[rolling.Map]] = {}
 
     def bears(self, x: Floats) -> bool:
         """Whether all samples are finite, and small enough for all results to be so, and none far above the others."""
@@ -85,7 +88,15 @@ class Stretch:
 
     def reads(self, size: tuple[int, int], cut: Cut) -> Cut:
         """The rows of an input of this size of which a cut of the result is made."""
-        return rolling.cuts_of(self._pieces, rolling.sizes_of(self._pieces, size), cut)[0]
+        return self._laid_out(size, cut)[0].cut
+
+    def _laid_out(self, size: tuple[int, int], cut: Cut) -> list[rolling.Map]:
+        maps = self._maps.get((size, cut))
+        if maps is None:
+            if len(self._maps) >= _LAID_OUT:
+                self._maps.clear()
+            maps = self._maps[size, cut] = rolling.laid_out(self._pieces, size, cut)
+        return maps
 
     def cuts(self, size: tuple[int, int], cost: float) -> list[Cut]:
         """Cuts of the result for an input of this size, of which all takes so many nanoseconds."""
@@ -108,7 +119,7 @@ class Stretch:
             else:
                 join_to(channels_last(np.ascontiguousarray(planes)), target)
 
-        rolling.roll(self._pieces, x, cut, store)
+        rolling.roll(self._pieces, self._laid_out((x.shape[0], x.shape[1]), cut), x, store)
 
 
 def _piece(steps: Sequence[Step], channels: int, span: Span) -> Piece:
