@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from convcli.engine.bank.call import bank_call
     from convcli.engine.bank.layouts import room_for
+    from convcli.engine.bank.spread import is_spread
     from convcli.engine.bank.stamped import StampedBank, is_by_phases
     from convcli.engine.borders import check_border, read_window
     from convcli.engine.channel.calls import PlainCall, plane_call
@@ -76,6 +77,7 @@ __all__ = [
     "correlated",
     "in_samples",
     "is_by_phases",
+    "is_spread",
     "large",
     "layouts_of_bank",
     "least_change",
@@ -107,6 +109,7 @@ __getattr__ = lazily(
         " correlated layouts_of_bank sum_pairs",
         "engine.bank.call": "bank_call",
         "engine.bank.layouts": "room_for",
+        "engine.bank.spread": "is_spread",
         "engine.bank.stamped": "StampedBank is_by_phases",
         "engine.borders": "check_border read_window",
         "engine.channel.calls": "PlainCall plane_call",

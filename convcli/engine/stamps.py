@@ -85,28 +85,33 @@ def stamp(
     ]
     if any(sum(phase.count for phase in axis) < n for axis, n in zip(per_axis, lengths, strict=True)):
         y.fill(0)
-    last, stride = per_axis[-1], windows[-1].stride
-    planes = planar(y)
-    together = y.ndim == 3 and stride > 1 and (planes or _interleaves(y, stride)) and len(last) == stride
+    last, planes = per_axis[-1], planar(y)
     for outer in itertools.product(*per_axis[:-1]):
-        results = []
-        for number, combination in enumerate((*outer, phase) for phase in last):
-            result = correlate(
+        results = [
+            correlate(
                 tile.data[tuple(slice(phase.source, None) for phase in combination)],
                 tuple(phase.taps for phase in combination),
                 tuple(phase.dilation for phase in combination),
                 tuple(phase.count for phase in combination),
                 f"phase {number}",
             )
-            if together:
-                results.append(result)
-            else:
-                y[tuple(phase.outputs for phase in combination)] = result
-        if results and planes:
-            _merge_planes([channels_first(part) for part in results], channels_first(y[outer[0].outputs]), last)
-        elif results:
-            _merge(results, y[outer[0].outputs], last)
+            for number, combination in enumerate((*outer, phase) for phase in last)
+        ]
+        put(results, y[tuple(phase.outputs for phase in outer)], last, planes=planes)
     return y
+
+
+def put(results: Sequence[Floats], rows: Floats, last: Sequence[Phase], *, planes: bool) -> None:
+    """Puts phases `(*lengths, channels)` of the last axis in their places among `rows` `(*lengths, channels)`."""
+    stride = len(last)
+    whole = rows.ndim == 3 and stride > 1 and sum(phase.count for phase in last) == rows.shape[1]
+    if whole and planes:
+        _merge_planes([channels_first(part) for part in results], channels_first(rows), last)
+    elif whole and _interleaves(rows, stride):
+        _merge(results, rows, last)
+    else:
+        for phase, result in zip(last, results, strict=True):
+            rows[..., phase.outputs, :] = result
 
 
 def stamp_apart(
@@ -172,9 +177,9 @@ def _merge_planes(results: Sequence[Floats], rows: Floats, last: Sequence[Phase]
     channels, height, _ = rows.shape
     stride, whole, size = len(results), min(phase.count for phase in last), rows.itemsize
     near, row = rows.strides[:2]
-    if near == height * row and all(part.flags.c_contiguous and part.shape[2] == whole for part in results):
+    if near == height * row and all(_is_even(part) for part in results):
         target = as_strided(rows, (channels * height, whole, stride), (row, stride * size, size))
-        cv2.merge([part.reshape(-1, whole) for part in results], target)
+        cv2.merge([as_strided(part, (channels * height, whole), part.strides[1:]) for part in results], target)
     else:
         target = as_strided(rows, (channels, height, whole, stride), (near, row, stride * size, size))
         for channel in range(channels):
@@ -182,6 +187,12 @@ def _merge_planes(results: Sequence[Floats], rows: Floats, last: Sequence[Phase]
     for phase, result in zip(last, results, strict=True):
         if phase.count > whole:
             rows[..., phase.outputs][..., whole:] = result[..., whole:]
+
+
+def _is_even(planes: Floats) -> bool:
+    """Whether the rows of all planes lie evenly apart."""
+    apart, row, step = planes.strides
+    return step == planes.itemsize and apart == planes.shape[1] * row
 
 
 def _merge(results: Sequence[Floats], rows: Floats, last: Sequence[Phase]) -> None:

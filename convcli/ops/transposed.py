@@ -177,7 +177,9 @@ class Transposed(Kernel):
         if self._picked is not None:
             return Algorithm("depth to space", "depth to space: samples are moved")
         outputs, inputs = self.effective.shape[:2]
-        if engine.is_by_phases(outputs, inputs, self.groups):
+        lengths = [] if spatial is None else self.output_shape(spatial, self.axes)
+        spread = self.groups == 1 and engine.is_spread((*(spatial or ()), channels), lengths, outputs, self.border)
+        if not spread and engine.is_by_phases(outputs, inputs, self.groups):
             return Algorithm("phases", f"{phases}, each a bank of its own")
         return Algorithm("shifts", f"shifts (one product for all taps, {phases})")
 
@@ -229,10 +231,7 @@ class Transposed(Kernel):
             rows = max(1, min(BAND_BYTES // row, -(-windows[0].length // bands)))
         if self.channels is not None:
             tiling = dataclasses.replace(tiling, rows=rows, channels=channels)
-            bank = self.remembered(
-                ("bank", axes, dtype), lambda: engine.StampedBank(weights, self.groups, self._picked)
-            )
-            return bank.cuts(tiling, windows)
+            return self._bank(axes, dtype).cuts(tiling, windows)
         if cuts := engine.resized_cuts(x, weights, windows, self.border, sink):
             return cuts
         stamped = self._stamped(weights, windows, x.shape[-1])
@@ -266,9 +265,9 @@ class Transposed(Kernel):
         return stamped
 
     def call(self, x: Signature) -> Call | None:
-        if self.channels is not None:
-            return None
         windows, weights = self._scattered(x.shape[:-1], x.axes), self._stamp(x.axes, x.work)
+        if self.channels is not None:
+            return self._bank(x.axes, x.work).call(x, windows, self.border)
         calls = engine.resized_call(x, weights, windows, self.border), engine.tiled_call(x, weights, windows)
         if whole := calls[0] or calls[1]:
             return whole
@@ -286,6 +285,12 @@ class Transposed(Kernel):
             return stamped(engine.Tile(data, origin, region), facts, out)
 
         return call
+
+    def _bank(self, axes: str, dtype: DTypeLike) -> engine.StampedBank:
+        """The bank for arrays with `axes`, once made."""
+        return self.remembered(
+            ("bank", axes, dtype), lambda: engine.StampedBank(self._stamp(axes, dtype), self.groups, self._picked)
+        )
 
     def _stamp(self, axes: str, dtype: DTypeLike) -> Floats:
         """The stamp for arrays with `axes`, once made."""

@@ -64,16 +64,32 @@ def test_against_onnxruntime(name: str, size: int) -> None:
 
 @pytest.mark.parametrize("layout", ["cyx", "yxc"])
 @pytest.mark.parametrize("shape", [(3, 3, 9, 9), (4, 9, 5, 4), (3, 40, 4, 4), (64, 64, 4, 4)])
+@pytest.mark.usefixtures("in_bands")
 def test_phases_of_large_maps_are_banks_of_their_own(shape: tuple[int, ...], layout: str) -> None:
     """Also those that are filtered by pairs of planes, in memory that all phases share."""
+    check_spread(shape, layout, (121, 130))
+
+
+@pytest.mark.parametrize("layout", ["cyx", "yxc"])
+@pytest.mark.parametrize(
+    "shape", [(3, 3, 9, 9), (4, 9, 5, 4), (40, 3, 4, 4), (64, 64, 4, 4), (5, 1, 3, 3), (32, 16, 2, 2)]
+)
+def test_products_of_small_maps_are_put_together(shape: tuple[int, ...], layout: str) -> None:
+    for size in ((121, 130), (28, 30), (5, 1)):
+        check_spread(shape, layout, size)
+
+
+def check_spread(shape: tuple[int, ...], layout: str, size: tuple[int, int]) -> None:
     rng = np.random.default_rng(4)
     weights = rng.standard_normal(shape).astype(np.float32)
-    x = rng.standard_normal((shape[0], 121, 130)).astype(np.float32)
+    x = rng.standard_normal((shape[0], *size)).astype(np.float32)
+    x[0, 0, -1] = np.nan
     expected = transposed(x, weights, 1, (2, 2), (1, 1), 0)
     kernel = convcli.load({"type": "transposed", "weights": weights, "stride": 2, "padding": 0, "border": "zero"})
     order = (0, 1, 2) if layout == "cyx" else (1, 2, 0)
     y = kernel.apply(np.ascontiguousarray(x.transpose(order)), layout).transpose(np.argsort(order))
-    assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert np.array_equal(np.isnan(y), np.isnan(expected))
+    assert np.nanmax(np.abs(y - expected), initial=0) <= 1e-5 * np.nanmax(np.abs(expected), initial=0)
 
 
 def test_one_product_serves_all_taps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from convcli.engine.bank.bank import correlate_bank, net_by_planes
 from convcli.engine.bank.layouts import join_to, laid, part, room_for
-from convcli.engine.bank.plan import BAND
+from convcli.engine.bank.plan import BAND, CALL_BYTES
 from convcli.engine.borders import read_window
 from convcli.engine.channel import whole
 from convcli.engine.dtypes import channels_first, channels_last, planar
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Call, Floats, Signature
     from convcli.engine.geometry import Grid, Window
     from convcli.engine.plan import Plan
-
-#: Bytes of an input and its result that are filtered by one call.
-CALL_BYTES = 1 << 23
 
 
 def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str) -> Call | None:
