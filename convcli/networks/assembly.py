@@ -5,19 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
-from convcli.engine.geometry import AxisPadding, Scatter, Window, gather_window
 from convcli.errors import FieldError, KernelError, ShapeError, suggestion
+from convcli.networks import operations
 from convcli.networks.layers import Layer, of_item
 from convcli.networks.network import Assembled, Item, Network
-from convcli.networks.placed import Flow, Placed, place_kernel
+from convcli.networks.placed import Flow, Operation, Placed, place_kernel
 from convcli.networks.swaps import Swap, swapped
 from convcli.networks.weights import Shelf
 from convcli.ops import Kernel
 from convcli.ops.branches import Supplied
 from convcli.ops.deformable import Deformable
-from convcli.ops.weights import paddings, per_axis
 from convcli.spec.nodes import Node
 
 #: Kernels by the names of their layers: the layer, its channels and the kernel.
@@ -25,9 +23,6 @@ Kernels = dict[str, tuple[Layer, int, Kernel]]
 
 #: Layers in all, repeats and blocks written out.
 LAYER_LIMIT = 10_000
-AXES = "yx"
-#: Which channel `depth_to_space` makes which pixel: PyTorch's and ONNX's names.
-ORDERS = ("crd", "dcr")
 
 
 def assemble(network: Network, kernels: Kernels | None = None) -> Assembled:
@@ -95,7 +90,11 @@ class _Builder:
     def _step(self, item: Item, flow: Flow, name: str) -> Flow:
         """One layer, with errors at its place in the file."""
         try:
-            return _STEPS.get(item.kind, _Builder._convolution)(self, item, flow, name)
+            if item.kind in _OPERATIONS:
+                return self._bare(item, flow, name, _OPERATIONS[item.kind](item, flow))
+            if item.kind in ("add", "subtract", "concat"):
+                return self._join(item, flow, name)
+            return (self._fully_connected if item.kind == "fc" else self._convolution)(item, flow, name)
         except (FieldError, ShapeError) as error:
             node = _blamed(item.node, error)
             raise node.error(f"layer '{name}' ({item.kind}, on {flow}): {error.fact}", error.hint) from error
@@ -148,10 +147,11 @@ class _Builder:
                 self._kernels[name] = known
         return self._placed(place_kernel(known[2], flow, name, type=type, branches=True, sees_all=type == "fc"))
 
-    def _bare(self, item: Item, flow: Flow, name: str, type: str, windows: Sequence[Window], **more: Any) -> Flow:
-        """A layer without weights, and its activation; `more` are those of `Placed.on`."""
-        activation = self.shelf.bent(item.fields["activation"], (name, item.name))
-        placed = Placed.on(flow, name, type, windows, activation=activation, **more)
+    def _bare(self, item: Item, flow: Flow, name: str, operation: Operation) -> Flow:
+        """A layer without weights, and its activation."""
+        bending = item.value if item.kind == "activate" else item.fields["activation"]
+        activation = self.shelf.bent(bending, (name, item.name))
+        placed = Placed.on(flow, name, operation, activation=activation)
         if activation is not None:
             activation.check(placed.channels_out)
         return self._placed(placed)
@@ -167,44 +167,6 @@ class _Builder:
             self.swaps.append(Swap(name=name, reason="fully connected"))
         return self._weighted(layer, flow, name, "fc")
 
-    def _pool(self, item: Item, flow: Flow, name: str) -> Flow:
-        taps = per_axis(item.fields["kernel_size"], AXES, "kernel_size")
-        stride = per_axis(item.fields["stride"] or taps, AXES, "stride")
-        padding = paddings(item.fields["padding"], AXES)
-        for cells, side, axis in zip(padding, taps, AXES, strict=True):
-            if not isinstance(cells, str) and max(cells) >= side:
-                raise FieldError("padding", f"{max(cells)} cells along {axis} are a window of {side} without a sample")
-        if item.fields["ceil"]:
-            padding = tuple(map(_reaching, flow.size, taps, stride, padding))
-        windows = [
-            gather_window(n, taps=k, stride=s, dilation=1, padding=p, axis=axis)
-            for n, k, s, p, axis in zip(flow.size, taps, stride, padding, AXES, strict=True)
-        ]
-        return self._bare(item, flow, name, f"pool {item.value}", windows)
-
-    def _global_pool(self, item: Item, flow: Flow, name: str) -> Flow:
-        windows = [gather_window(n, taps=n, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]
-        return self._bare(item, flow, name, f"pool {item.value}", windows, sees_all=True)
-
-    def _upsample(self, item: Item, flow: Flow, name: str) -> Flow:
-        factor = item.value
-        # Bilinear: two neighbours per axis are mixed; nearest: one is copied.
-        taps, before = (2 * factor, factor // 2) if item.fields["bilinear"] else (factor, 0)
-        windows = [Scatter(taps, factor, 1, before, n * factor) for n in flow.size]
-        kind = "upsample bilinear" if item.fields["bilinear"] else "upsample"
-        return self._bare(item, flow, name, kind, windows)
-
-    def _depth_to_space(self, item: Item, flow: Flow, name: str) -> Flow:
-        factor, order = item.value, item.fields["order"]
-        if flow.channels % factor**2:
-            fact = f"{flow.channels} channels don't make {factor}x{factor} pixels of each: they are no multiple of"
-            raise FieldError(item.kind, f"{fact} {factor**2}")
-        if order not in ORDERS:
-            raise FieldError("order", f"'order' must be {' or '.join(ORDERS)}, not '{order}'")
-        windows = [Scatter(factor, factor, 1, 0, n * factor) for n in flow.size]
-        channels = flow.channels // factor**2
-        return self._bare(item, flow, name, f"depth to space {order}", windows, channels_out=channels)
-
     def _join(self, item: Item, flow: Flow, name: str) -> Flow:
         if item.branches:
             flows = [self.chain(branch, flow, f"{name}/{chr(ord('a') + n)}") for n, branch in enumerate(item.branches)]
@@ -213,22 +175,8 @@ class _Builder:
             alone = isinstance(item.value, str)
             named = [self._earlier(item.kind, value) for value in ([item.value] if alone else item.value)]
             flows = [flow, *named] if alone else named
-        sizes = sorted({one.size for one in flows}, reverse=True)
-        if len(sizes) > 1:
-            raise ShapeError(f"what is joined differs in size: {' and '.join('x'.join(map(str, s)) for s in sizes)}")
-        channels = [one.channels for one in flows]
-        if item.kind != "concat" and len(set(channels)) > 1:
-            verb = "added" if item.kind == "add" else "subtracted"
-            raise ShapeError(f"what is {verb} differs in channels: {' and '.join(map(str, channels))}")
-        sources = tuple(source for one in flows for source in one.sources)
-        both = Flow(size=sizes[0], channels=sum(channels), sources=sources)
-        windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in both.size]
-        channels_out = channels[0] if item.kind != "concat" else None
-        return self._bare(item, both, name, item.kind, windows, channels_out=channels_out)
-
-    def _activate(self, item: Item, flow: Flow, name: str) -> Flow:
-        windows = [gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size]
-        return self._bare(replace(item, fields={"activation": item.value}), flow, name, "activate", windows)
+        both, operation = operations.join(item.kind, flows)
+        return self._bare(item, both, name, operation)
 
     def _earlier(self, field: str, name: str) -> Flow:
         """The output of an earlier layer by its name, or the input."""
@@ -260,20 +208,6 @@ class _Builder:
         return number
 
 
-def _reaching(n: int, taps: int, stride: int, padding: AxisPadding) -> AxisPadding:
-    """`padding` with so many cells more at the end that the last sample is seen, by a window that begins before it.
-
-    Source: ONNX operator MaxPool, `ceil_mode`.
-    """
-    if isinstance(padding, str):
-        raise FieldError("ceil", f"padding '{padding}' reaches the last sample; 'ceil' is for numbers of cells")
-    before, after = padding
-    last = -(-(n + before + after - taps) // stride) * stride
-    if last >= n + before:
-        last -= stride
-    return before, max(after, last + taps - n - before)
-
-
 def _under(prefix: str, name: str) -> str:
     """A name in a chain: first/conv inside what is named, first/a.conv in a branch."""
     return f"{prefix}{name}" if not prefix or prefix.endswith("/") else f"{prefix}.{name}"
@@ -283,16 +217,13 @@ def _names(known: Sequence[str]) -> str:
     return f"named layers: {', '.join(known[:8])}" if known else "give the layer a name: {dense: 64, name: early}"
 
 
-_STEPS: dict[str, Callable[[_Builder, Item, Flow, str], Flow]] = {
-    "fc": _Builder._fully_connected,
-    "pool": _Builder._pool,
-    "global_pool": _Builder._global_pool,
-    "upsample": _Builder._upsample,
-    "depth_to_space": _Builder._depth_to_space,
-    "activate": _Builder._activate,
-    "add": _Builder._join,
-    "subtract": _Builder._join,
-    "concat": _Builder._join,
+#: What an item does that is neither a convolution, a join nor fully connected.
+_OPERATIONS: dict[str, Callable[[Item, Flow], Operation]] = {
+    "pool": operations.pool,
+    "global_pool": operations.global_pool,
+    "upsample": operations.upsample,
+    "depth_to_space": operations.depth_to_space,
+    "activate": operations.activate,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field
 
 from convcli.engine.geometry import Window
@@ -27,6 +27,20 @@ class Flow:
 
     def __str__(self) -> str:
         return "x".join(map(str, (*self.size, self.channels)))
+
+
+@record
+class Operation:
+    """What a layer does: its type, and what an output reads per axis.
+
+    It keeps the channels that it gets unless it says how many it makes; `sees_all`: one output sees all of the input,
+    whatever its size.
+    """
+
+    type: str
+    windows: tuple[Window, ...]
+    channels_out: int | None = None
+    sees_all: bool = False
 
 
 @record
@@ -55,15 +69,15 @@ class Placed:
 
     @classmethod
     def on(
-        cls, flow: Flow, name: str, type: str, windows: Sequence[Window], *, channels_out: int | None = None,
-        kernels: Mapping[str, Kernel] | None = None, activation: Activation | None = None, sees_all: bool = False,
+        cls, flow: Flow, name: str, operation: Operation, *, kernels: Mapping[str, Kernel] | None = None,
+        activation: Activation | None = None,
     ) -> Placed:  # fmt: skip
-        """A step on a flow, whose channels it keeps unless it says otherwise."""
+        """An operation on a flow."""
         return cls(
-            name=name, type=type, axes=flow.axes, size_in=flow.size, channels_in=flow.channels,
-            size_out=tuple(window.length for window in windows), channels_out=channels_out or flow.channels,
-            windows=tuple(windows), inputs=flow.sources, kernels=kernels or {},
-            activation=activation, sees_all=sees_all,
+            name=name, type=operation.type, axes=flow.axes, size_in=flow.size, channels_in=flow.channels,
+            size_out=tuple(window.length for window in operation.windows), windows=operation.windows,
+            channels_out=operation.channels_out or flow.channels, inputs=flow.sources, kernels=kernels or {},
+            activation=activation, sees_all=operation.sees_all,
         )  # fmt: skip
 
     @property
@@ -81,10 +95,11 @@ def place_kernel(
     kernels: dict[str, Kernel] = {"": kernel}
     if branches and isinstance(kernel, Deformable):
         kernels |= kernel.branches(flow.channels)
-    windows, channels = kernel.windows(flow.size, flow.axes), kernel.output_channels(flow.channels)
-    return Placed.on(
-        flow, name, type or kernel.type, windows, channels_out=channels, kernels=kernels, sees_all=sees_all
-    )
+    operation = Operation(
+        type=type or kernel.type, windows=tuple(kernel.windows(flow.size, flow.axes)),
+        channels_out=kernel.output_channels(flow.channels), sees_all=sees_all,
+    )  # fmt: skip
+    return Placed.on(flow, name, operation, kernels=kernels)
 
 
 def place_layer(layer: Layer, flow: Flow, name: str, *, type: str = "") -> Placed:

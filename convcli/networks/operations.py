@@ -1,0 +1,91 @@
+"""Layers without weights: pools, enlargements and joins, by the windows that their outputs read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convcli.engine.geometry import AxisPadding, Scatter, gather_window
+from convcli.errors import FieldError, ShapeError
+from convcli.networks.network import Item
+from convcli.networks.placed import Flow, Operation
+from convcli.ops.weights import paddings, per_axis
+
+#: Which channel `depth_to_space` makes which pixel: PyTorch's and ONNX's names.
+ORDERS = ("crd", "dcr")
+
+
+def pool(item: Item, flow: Flow) -> Operation:
+    taps = per_axis(item.fields["kernel_size"], flow.axes, "kernel_size")
+    stride = per_axis(item.fields["stride"] or taps, flow.axes, "stride")
+    padding = paddings(item.fields["padding"], flow.axes)
+    for cells, side, axis in zip(padding, taps, flow.axes, strict=True):
+        if not isinstance(cells, str) and max(cells) >= side:
+            raise FieldError("padding", f"{max(cells)} cells along {axis} are a window of {side} without a sample")
+    if item.fields["ceil"]:
+        padding = tuple(map(_reaching, flow.size, taps, stride, padding))
+    windows = tuple(
+        gather_window(n, taps=k, stride=s, dilation=1, padding=p, axis=axis)
+        for n, k, s, p, axis in zip(flow.size, taps, stride, padding, flow.axes, strict=True)
+    )
+    return Operation(type=f"pool {item.value}", windows=windows)
+
+
+def global_pool(item: Item, flow: Flow) -> Operation:
+    windows = tuple(gather_window(n, taps=n, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size)
+    return Operation(type=f"pool {item.value}", windows=windows, sees_all=True)
+
+
+def upsample(item: Item, flow: Flow) -> Operation:
+    factor, bilinear = item.value, item.fields["bilinear"]
+    # Bilinear: two neighbours per axis are mixed; nearest: one is copied.
+    taps, before = (2 * factor, factor // 2) if bilinear else (factor, 0)
+    windows = tuple(Scatter(taps, factor, 1, before, n * factor) for n in flow.size)
+    return Operation(type="upsample bilinear" if bilinear else "upsample", windows=windows)
+
+
+def depth_to_space(item: Item, flow: Flow) -> Operation:
+    factor, order = item.value, item.fields["order"]
+    if flow.channels % factor**2:
+        fact = f"{flow.channels} channels don't make {factor}x{factor} pixels of each: they are no multiple of"
+        raise FieldError(item.kind, f"{fact} {factor**2}")
+    if order not in ORDERS:
+        raise FieldError("order", f"'order' must be {' or '.join(ORDERS)}, not '{order}'")
+    windows = tuple(Scatter(factor, factor, 1, 0, n * factor) for n in flow.size)
+    return Operation(type=f"depth to space {order}", windows=windows, channels_out=flow.channels // factor**2)
+
+
+def activate(_: Item, flow: Flow) -> Operation:
+    return _by_sample("activate", flow)
+
+
+def join(kind: str, flows: Sequence[Flow]) -> tuple[Flow, Operation]:
+    """`kind` is add, subtract or concat; the flow has the channels of all."""
+    sizes = sorted({one.size for one in flows}, reverse=True)
+    if len(sizes) > 1:
+        raise ShapeError(f"what is joined differs in size: {' and '.join('x'.join(map(str, s)) for s in sizes)}")
+    channels = [one.channels for one in flows]
+    if kind != "concat" and len(set(channels)) > 1:
+        verb = "added" if kind == "add" else "subtracted"
+        raise ShapeError(f"what is {verb} differs in channels: {' and '.join(map(str, channels))}")
+    sources = tuple(source for one in flows for source in one.sources)
+    both = Flow(size=sizes[0], channels=sum(channels), sources=sources)
+    return both, _by_sample(kind, both, channels[0] if kind != "concat" else None)
+
+
+def _by_sample(type: str, flow: Flow, channels_out: int | None = None) -> Operation:
+    windows = tuple(gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size)
+    return Operation(type=type, windows=windows, channels_out=channels_out)
+
+
+def _reaching(n: int, taps: int, stride: int, padding: AxisPadding) -> AxisPadding:
+    """`padding` with so many cells more at the end that the last sample is seen, by a window that begins before it.
+
+    Source: ONNX operator MaxPool, `ceil_mode`.
+    """
+    if isinstance(padding, str):
+        raise FieldError("ceil", f"padding '{padding}' reaches the last sample; 'ceil' is for numbers of cells")
+    before, after = padding
+    last = -(-(n + before + after - taps) // stride) * stride
+    if last >= n + before:
+        last -= stride
+    return before, max(after, last + taps - n - before)
