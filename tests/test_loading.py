@@ -42,6 +42,29 @@ def test_numpy_loads_without_what_no_command_uses() -> None:
     """)
 
 
+def test_numpy_has_all_functions_after_all() -> None:
+    """Those of modules that it was loaded without are its own, as soon as somebody asks for them."""
+    run("""
+    import subprocess, sys
+    from importlib.util import find_spec
+    from convcli.loading import FUNCTIONS_OF_NUMPY, load_numpy
+    load_numpy()
+    assert not sys.modules.keys() & {*FUNCTIONS_OF_NUMPY}
+    import numpy
+    assert all(find_spec(name) for name in FUNCTIONS_OF_NUMPY), "a module was renamed: name it here as it is now"
+    assert numpy.histogram2d([1], [2], 2)[0].sum() == 1 and numpy.emath.sqrt(-1) == 1j
+    assert numpy.unique([3, 1, 1]).tolist() == [1, 3] and numpy.pad([1], 1).tolist() == [0, 1, 0]
+    from numpy.lib._polynomial_impl import poly1d
+    assert numpy.poly1d is poly1d and issubclass(type("Own", (numpy.poly1d,), {}), poly1d)
+    names = subprocess.check_output([sys.executable, "-c", "import numpy; print(*numpy.__all__)"], text=True)
+    assert sorted(numpy.__all__) == sorted(names.split())
+    public = {name: getattr(getattr(numpy, name), "__module__", "") for name in numpy.__all__}
+    assert [name for name, home in public.items() if home == "convcli.loading"] == ["emath"], public
+    assert not hasattr(numpy, "no_such_name")
+    import scipy.special, scipy.ndimage
+    """)
+
+
 def test_click_loads_without_what_no_command_uses() -> None:
     run("""
     import sys

@@ -276,3 +276,21 @@ def test_what_a_rule_reads_inside_of_a_picture_is_not_copied(
     y = kernel.apply(x)
     assert windows["read_window"] == 0
     assert np.abs(y - kernel.apply(x.astype(np.float64))).max() < 1e-5
+
+
+def test_one_thread_filters_bytes_by_one_call(filtered: Counter[str]) -> None:
+    """Nobody would help it, and what it did at the seams of halves would be done twice. The same bytes come of it."""
+    from convcli.engine.threads import limit_threads, thread_count
+
+    x = np.random.default_rng(0).integers(0, 256, (900, 700, 3), np.uint8)
+    samples, count = x.shape[0] * x.shape[1], thread_count()
+    outs = []
+    try:
+        for threads in (1, 2):
+            limit_threads(threads)
+            filtered.clear()
+            outs.append(convcli.load("sharpen").apply(x))
+            assert (filtered["samples"] == samples) is (threads == 1), filtered
+    finally:
+        limit_threads(count)
+    assert np.array_equal(*outs)

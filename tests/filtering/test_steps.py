@@ -79,3 +79,31 @@ def test_a_picture_goes_when_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) ->
         assert seen() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("kernel", ["sharpen", "box:size=3", "gaussian:sigma=2", "sobel-x", "downsample-2x"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_pictures_that_are_alike_are_planned_once(
+    kernel: str, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """And are filtered as any alone is; where one call makes all of the first one, nothing is built for the others."""
+    pictures: list[Any] = [photo(40, 30, channels, seed=seed) for seed in range(3)]
+    alone = [steps.filter_pixels(pixels, Chain([load(kernel)]), counted=False) for pixels in pictures]
+    chain, built = Chain([load(kernel)]), list[Any]()
+    monkeypatch.setattr(steps, "build", lambda *arguments: built.append(arguments) or build(*arguments))
+    for pixels, wanted in zip(pictures, alone, strict=True):
+        outline = Outline(shape=pixels.shape, dtype=pixels.dtype)
+        actual = steps.filtered(Picture.of(outline, chain, counted=False), pixels)
+        assert np.array_equal(actual.array, wanted.array)
+        same = {"array": None, "seconds": 0.0}
+        assert dataclasses.replace(actual, **same) == dataclasses.replace(wanted, **same)
+    by_call = channels < 4 and kernel in ("sharpen", "box:size=3", "gaussian:sigma=2")
+    assert len(built) == (1 if by_call else 3)
+    assert len(chain.pictures) == 1
+
+
+def test_a_chain_remembers_some_kinds_of_pictures() -> None:
+    chain = Chain([load("sharpen")])
+    for width in range(1, 200):
+        Picture.of(Outline(shape=(9, width, 3), dtype="uint8"), chain)
+    assert len(chain.pictures) <= 64

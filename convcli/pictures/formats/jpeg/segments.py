@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from convcli.errors import ImageError
@@ -34,7 +34,7 @@ def segments(data: bytes) -> Sequence[tuple[int, int, int]]:
     global _last
     known, walked = _last
     if known is not data:
-        walked = tuple(_walked(data))
+        walked = _walked(data)
         if len(data) <= _SMALL:
             _last = data, walked
     return walked
@@ -45,9 +45,9 @@ _last: tuple[bytes | None, Sequence[tuple[int, int, int]]] = (None, ())
 _SMALL: Final = 1 << 20
 
 
-def _walked(data: bytes) -> Iterator[tuple[int, int, int]]:
-    at = 2
-    marker = -1
+def _walked(data: bytes) -> list[tuple[int, int, int]]:
+    walked: list[tuple[int, int, int]] = []
+    at, marker = 2, -1
     while marker != SCAN:
         at = data.find(b"\xff", at)
         if at < 0:
@@ -63,8 +63,9 @@ def _walked(data: bytes) -> Iterator[tuple[int, int, int]]:
         if end > len(data):
             fact = f"its segment {marker:02X} at byte {at} needs {length} bytes, {len(data) - at - 2} are left"
             raise TruncatedError(f"truncated JPEG: {fact}")
-        yield marker, at, end
+        walked.append((marker, at, end))
         at = end
+    return walked
 
 
 def header(data: bytes) -> Header:
