@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from convcli.engine.channel.choice import algorithm_for
     from convcli.engine.channel.correlation import Correlation
     from convcli.engine.channel.depthwise import plane_by_plane
-    from convcli.engine.channel.phases import correlate_phase
     from convcli.engine.channel.planes import band_rows, correlate_planes, whole_cuts
     from convcli.engine.channel.resized import resized_call, resized_cuts
+    from convcli.engine.channel.stamped import stamped
     from convcli.engine.copies import copied
     from convcli.engine.dtypes import Call, Signature, limits, planar, settled, work_dtype
     from convcli.engine.effect import Blend, in_samples, least_change
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from convcli.engine.integers import rounding
     from convcli.engine.memory import by_planes, large, results, scratch, scratch_space
     from convcli.engine.sink import Sink, Storage
-    from convcli.engine.stamps import are_apart, stamp, stamp_apart, tiled_call
+    from convcli.engine.stamps import tiled_call
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
     from convcli.engine.totals import Total
@@ -62,7 +62,6 @@ __all__ = [
     "Total",
     "algorithm_for",
     "algorithm_of_bank",
-    "are_apart",
     "band_rows",
     "bank_call",
     "bank_cuts",
@@ -72,7 +71,6 @@ __all__ = [
     "check_border",
     "copied",
     "correlate",
-    "correlate_phase",
     "correlate_planes",
     "correlated",
     "in_samples",
@@ -94,8 +92,7 @@ __all__ = [
     "scratch",
     "scratch_space",
     "settled",
-    "stamp",
-    "stamp_apart",
+    "stamped",
     "sum_pairs",
     "tiled_call",
     "whole_cuts",
@@ -115,7 +112,7 @@ __getattr__ = lazily(
         "engine.channel.calls": "PlainCall plane_call",
         "engine.channel.correlation": "Correlation",
         "engine.channel.depthwise": "plane_by_plane",
-        "engine.channel.phases": "correlate_phase",
+        "engine.channel.stamped": "stamped",
         "engine.channel.choice": "algorithm_for",
         "engine.channel.planes": "band_rows correlate_planes whole_cuts",
         "engine.channel.resized": "resized_call resized_cuts",
@@ -126,7 +123,7 @@ __getattr__ = lazily(
         "engine.integers": "rounding",
         "engine.memory": "by_planes large results scratch scratch_space",
         "engine.sink": "Sink Storage",
-        "engine.stamps": "are_apart stamp stamp_apart tiled_call",
+        "engine.stamps": "tiled_call",
         "engine.threads": "Cuts",
         "engine.tiles": "Tile Tiling",
         "engine.totals": "Total",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
-from convcli.engine.geometry import Grid, Scatter, Window, cut_to, scatter_window
+from convcli.engine.geometry import Scatter, Window, cut_to, scatter_window
 from convcli.engine.plan import Algorithm, Constraints, is_call
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from convcli.engine import Call, Cuts, Facts, Signature, Sink, Tile
+    from convcli.engine import Call, Cuts, Signature, Sink, Tile
     from convcli.engine.dtypes import Array, DTypeLike, Floats
 else:
     np = late("numpy")
@@ -234,35 +234,13 @@ class Transposed(Kernel):
             return self._bank(axes, dtype).cuts(tiling, windows)
         if cuts := engine.resized_cuts(x, weights, windows, self.border, sink):
             return cuts
-        stamped = self._stamped(weights, windows, x.shape[-1])
+        stamped = engine.stamped(weights, windows, x.shape[-1])
 
         def compute(tile: Tile) -> Floats:
             into = None if target is None else target[slice(*tile.region[0])]
             return stamped(tile, tiling.facts(tile.data, constraints.algorithm), into)
 
         return dataclasses.replace(tiling, rows=rows).by_tiles(compute)
-
-    def _stamped(
-        self, weights: Floats, windows: Sequence[Scatter], channels: int
-    ) -> Callable[[Tile, Facts, Floats | None], Floats]:
-        """What makes the outputs of a tile, every channel alone."""
-        if engine.are_apart(windows):
-            return lambda tile, facts, into: engine.stamp_apart(tile, windows, channels, weights, into)
-        ones = (1,) * len(windows)
-
-        def stamped(tile: Tile, facts: Facts, into: Floats | None) -> Floats:
-            def phase(
-                source: Floats, taps: tuple[slice, ...], dilation: tuple[int, ...], lengths: tuple[int, ...], name: str
-            ) -> Floats:
-                result = engine.correlate_phase(source, weights[taps], dilation, lengths, name)
-                if result is not None:
-                    return result
-                # Others may hand out the same scratch array again.
-                return np.array(engine.correlate(source, weights[taps], Grid(ones, dilation, lengths), facts))
-
-            return engine.stamp(tile, windows, channels, phase, into)
-
-        return stamped
 
     def call(self, x: Signature) -> Call | None:
         windows, weights = self._scattered(x.shape[:-1], x.axes), self._stamp(x.axes, x.work)
@@ -276,7 +254,7 @@ class Transposed(Kernel):
         shape = (*(window.length for window in windows), x.shape[-1])
         if x.native or x.planes or len(x.shape) != 3 or not is_call(STAMPED * math.prod(shape)):
             return None
-        stamped = self._stamped(weights, windows, x.shape[-1])
+        stamped = engine.stamped(weights, windows, x.shape[-1])
         sizes, origin = [*(high - low for low, high in ranges), x.shape[-1]], tuple(low for low, _ in ranges)
 
         def call(array: Array, out: Array | None) -> Array:

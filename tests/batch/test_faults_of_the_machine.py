@@ -140,16 +140,17 @@ VARIABLES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in VARIABLES.items() for value in values])
-def test_what_opencv_is_told_by_the_environment_does_not_count(here: Path, name: str, value: str) -> None:
+@pytest.mark.parametrize("number", range(max(map(len, VARIABLES.values()))))
+def test_what_opencv_is_told_by_the_environment_does_not_count(here: Path, number: int) -> None:
     """Not its limits, which would call sound files damaged, nor its logs and traces; some values even end a process."""
+    variables = {name: values[number] for name, values in VARIABLES.items() if number < len(values)}
     for ending in ("webp", "avif"):
         save(Path(f"more.{ending}"), noise(120, 100, 3))
     names = ("good.png", "more.webp", "more.avif")
     for jobs in (("-j", "1"), ("-j", "2")):
-        result = spawn("apply", *names, "-k", "box", "-o", "out/", *jobs, "--overwrite", env={name: value})
+        result = spawn("apply", *names, "-k", "box", "-o", "out/", *jobs, "--overwrite", env=variables)
         assert (result.code, result.err, result.out) == (0, "", b"")
-    result = spawn("compare", "box", "--image", "good.png", env={name: value})
+    result = spawn("compare", "box", "--image", "good.png", env=variables)
     assert (result.code, result.err) == (0, "")
     assert sorted(path.name for path in here.iterdir()) == ["good.png", "more.avif", "more.webp", "out"]
 
@@ -204,7 +205,7 @@ def test_orientations_through_the_command_line(here: Path, ending: str, orientat
     Image.fromarray(stored).save(f"in.{ending}", exif=exif, **options)
     upright = np.asarray(ImageOps.exif_transpose(Image.open(f"in.{ending}")))
     lossless = ["-O", "jpeg_subsampling=444", "-O", "webp_lossless=1"]
-    result = spawn("apply", f"in.{ending}", "-k", "identity", "-o", f"out.{ending}", *lossless)
+    result = run("apply", f"in.{ending}", "-k", "identity", "-o", f"out.{ending}", *lossless)
     assert (result.code, result.err) == (0, "")
     out = Image.open(f"out.{ending}")
     assert out.getexif().get(0x0112, 1) == 1
