@@ -28,8 +28,8 @@ from convcli.engine.dtypes import dtype_name
 from convcli.engine.threads import is_room, thread_count
 from convcli.filtering import Filtered, Picture, Steps, paging
 from convcli.filtering.builder import build
-from convcli.filtering.graph import Read
 from convcli.filtering.picture import Outline
+from convcli.filtering.source import Read
 from convcli.loading import load_pools
 from convcli.pictures import NotInBandsError, RowSource, RowWriter, encoding, fit, identify, reading, table
 from convcli.pictures.registry import FORMATS
@@ -57,6 +57,7 @@ class OneFile:
         self._entry, self._job, self._settings = entry, entry.job, entry.settings
         self._pictures = self._settings.pictures or PictureSettings()
         self._admit, self._later, self._watch = hooks.admit, hooks.later, hooks.watch
+        self._foretell = hooks.foretell
         self._begun = time.perf_counter()
 
     def report(self, data: bytes | None) -> Report:
@@ -192,6 +193,9 @@ class OneFile:
         for target in targets:
             files.check_target(target, overwrite=self._entry.lenient)
         source.check(format, place_of(self._job.output, "stdout"), apart=bool(targets))
+        for picture in source.pictures:
+            if self._foretell and picture.sees_all:
+                self._foretell(self._job.input, picture.notes)
         results = source.filter(premultiplied=FORMATS[format].premultiplied)
         before = time.perf_counter()
         dropped = self._encoded(source, results, format, targets)

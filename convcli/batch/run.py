@@ -47,6 +47,9 @@ class Reporter(Protocol):
     def watch(self, share: float) -> None:
         """So much of the only input is written, from 0 to 1."""
 
+    def foretell(self, name: str, notes: Sequence[str]) -> None:
+        """What the report of the only input will note, before its memory is taken."""
+
 
 def prepare(jobs: Sequence[Job]) -> None:
     """What must hold before any work: output folders exist, free of what killed runs left; stdout is no terminal.
@@ -147,7 +150,15 @@ class _Run:
         processes = 0 if scheduler else min(_processes(self._jobs, self._course.processes), len(self._jobs))
         if len(self._jobs) == 1 and processes:
             for number, (job, earlier) in self._items():
-                yield number, settled(job, self._settings, earlier, Hooks(watch=self._reporter.watch))
+                yield (
+                    number,
+                    settled(
+                        job,
+                        self._settings,
+                        earlier,
+                        Hooks(watch=self._reporter.watch, foretell=self._reporter.foretell),
+                    ),
+                )
             return
         if processes == 1:
             self._in_this_process()

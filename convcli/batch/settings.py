@@ -104,12 +104,13 @@ class Hooks:
 
     `admit` is called with the bytes of memory that the input will take, and returns when there is room for them. A
     whole output may be added to `later`: the report is of when it is finished. `watch` is told which share of a picture
-    in bands is written.
+    in bands is written, `foretell` what is to be said of a picture whose maps are whole, before they take memory.
     """
 
     admit: Callable[[int], None] | None = None
     later: list[Pending] | None = None
     watch: Callable[[float], None] | None = None
+    foretell: Callable[[str, Sequence[str]], None] | None = None
 
 
 #: Of a job that stands alone.

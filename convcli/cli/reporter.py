@@ -13,6 +13,8 @@ from convcli.batch import Report
 from convcli.errors import one_line, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from convcli.cli.alike import Alike, Message
     from convcli.reports.progress import Bar, Plain, Share
 
@@ -32,6 +34,7 @@ class Reporter:
         self._as_json = as_json
         self._quiet = quiet
         self._reports = (report or (self._single and watched)) and not quiet and not as_json
+        self._foretold: frozenset[str] = frozenset()
         self._done = self._clipped = 0
         self._worst: Report | None = None
         self._display: Bar | Plain | None = None
@@ -68,6 +71,14 @@ class Reporter:
         """Takes how much of the only input is done, from 0 to 1."""
         if self._share:
             self._share.update(share)
+
+    def foretell(self, name: str, notes: Sequence[str]) -> None:
+        """Takes what is to be said of the only input before it is filtered."""
+        if self._quiet or self._as_json:
+            return
+        for text in notes:
+            sys.stderr.write(f"Warning: {_name(name, 'stdin')}: {printable(text)}\n")
+        self._foretold = frozenset(notes)
 
     def tell(self, report: Report) -> None:
         """Takes the report of the next input."""
@@ -113,7 +124,7 @@ class Reporter:
                 stream.write(f"Error: {printable(report.error)}\n")
         elif report.status == "done":
             if not self._quiet:
-                for text in () if self._alike else _warnings(report):
+                for text in () if self._alike else _warnings(report, self._foretold):
                     stream.write(f"Warning: {_name(report.input, 'stdin')}: {printable(text)}\n")
                 self._count_clipped(report)
                 if self._single and self._worst:
@@ -198,13 +209,14 @@ def _write_line(report: Report, stream: TextIO) -> None:
     stream.write(f"{_names(report)}  {sizes}  {_times(report)}\n")
 
 
-def _warnings(report: Report) -> list[str]:
-    """What a user should know of a result beside clipping: samples that were no numbers, frames left out."""
+def _warnings(report: Report, foretold: frozenset[str] = frozenset()) -> list[str]:
+    """What a user should know of a result beside clipping, unless it was `foretold`: samples that were no numbers,
+    frames left out."""
     fact = "are NaN or infinite"
     if not report.dtype_out.startswith("float"):
         fact = "were NaN or infinite, which integers can't keep"
     counted = [f"{report.nonfinite} samples of the result {fact}"] if report.nonfinite else []
-    return [*counted, *report.notes]
+    return [*counted, *(note for note in report.notes if note not in foretold)]
 
 
 def _write_clipping(worst: Report, count: int, total: int, stream: TextIO) -> None:

@@ -51,7 +51,7 @@ def _geometry(placed: Placed) -> dict[str, Any]:
             "kernel_size": kernel.taps, "stride": kernel.stride, "dilation": kernel.dilation, "extent": kernel.extent,
             "groups": getattr(kernel, "groups", 1),
         }  # fmt: skip
-    if placed.type in ("add", "subtract", "concat", "activate"):
+    if placed.type in ("add", "subtract", "multiply", "concat", "activate"):
         return {}
     taps, stride, dilation = (tuple(getattr(w, key) for w in placed.windows) for key in ("taps", "stride", "dilation"))
     return {"kernel_size": taps, "stride": stride, "dilation": dilation, "extent": taps}

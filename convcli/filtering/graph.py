@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -115,6 +115,12 @@ class Node(ABC):
         """The rows in use."""
         return [self.cuts[band] for band in self._done | self._coming.keys()]
 
+    def make_whole(self) -> None:
+        """Takes memory and makes all of it at once. What it is made of is not held any more."""
+        self.begin(Held, fine=False)
+        run_all(self.work, self.cuts)
+        self.work = _nothing
+
     def drop(self) -> None:
         """Gives up the array, and what it was made of."""
         del self.paged, self.array
@@ -136,41 +142,6 @@ class InMemory(Node):
 
     def _cuts(self, *, fine: bool) -> Cuts:
         return Cuts(_nothing, [(0, len(self.array))])
-
-
-class Rows(Protocol):
-    """A picture that is read in bands, as a format opens it (`pictures.registry`)."""
-
-    sequential: bool
-    shape: tuple[int, int, int]
-    dtype: np.dtype[Any]
-    cuts: Sequence[Cut]
-
-    def read(self, cut: Cut, array: Array) -> None:
-        """One of its bands, to its place in the whole picture's array; further rows may come to theirs, too."""
-
-
-class Read(Node):
-    """What is read in bands, by a pool of threads; where it is `held`, only once."""
-
-    def __init__(self, rows: Rows, pool: Executor, *, held: bool) -> None:
-        super().__init__(rows.shape, rows.dtype)
-        self.ahead, self._rows, self._held = pool, rows, held
-        self._asked = 0
-
-    def begin(self, memory: type[Held | Paged], *, fine: bool) -> None:
-        super().begin(Held if self._held else memory, fine=fine)
-
-    def start(self, bands: set[int]) -> None:
-        super().start(bands)
-        self._asked = max([self._asked, *(self.cuts[band][1] for band in bands)])
-
-    def _needed(self) -> list[Cut]:
-        return [*super()._needed(), (self._asked, len(self.array))]
-
-    def _cuts(self, *, fine: bool) -> Cuts:
-        array, rows = self.array, self._rows
-        return Cuts(lambda cut: rows.read(cut, array), rows.cuts)
 
 
 class Part:
@@ -264,7 +235,8 @@ class Convolved(Node):
 
 
 class Pointwise(Node):
-    """Each row made of the same row of parts of other nodes: `make(out, *rows)` fills it."""
+    """Each row made of the same row of parts of other nodes: `make(out, *rows)` fills it. A part of one row, behind the
+    first, goes to all of them."""
 
     def __init__(self, make: Callable[..., None], parts: Sequence[Part], channels: int, dtype: DTypeLike) -> None:
         super().__init__((*parts[0].node.shape[:-1], channels), dtype, [part.node for part in parts])
@@ -277,12 +249,12 @@ class Pointwise(Node):
 
         def work(cut: Cut) -> None:
             rows = slice(*cut)
-            make(array[rows], *(view[rows] for view in views))
+            make(array[rows], *(view if len(view) == 1 else view[rows] for view in views))
 
         return Cuts(work, [(start, min(start + step, len(array))) for start in range(0, len(array), step)])
 
     def reads(self, cut: Cut) -> Mapping[Node, Iterable[Cut]]:
-        return {node: [cut] for node in self.sources}
+        return {node: [cut if node.shape[0] > 1 else (0, 1)] for node in self.sources}
 
 
 def order(targets: Iterable[Node]) -> list[Node]:

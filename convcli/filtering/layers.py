@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from convcli.engine.dtypes import settled
-from convcli.engine.geometry import Window
+from convcli.engine.geometry import Gather, Window
 from convcli.engine.threads import Cut, Cuts, run_all
 from convcli.filtering.graph import InMemory, Node, Part, Pointwise, order
 from convcli.filtering.paging import Held
@@ -72,11 +74,13 @@ def _flat(pictures: Array) -> Array:
 
 
 class Pooled(Stretched):
-    """The greatest sample, or the mean of those inside, of each window."""
+    """The greatest sample, or the mean of those inside, of each window; with a `divisor` their sum divided by it."""
 
-    def __init__(self, part: Part, placed: Placed, shape: Sequence[int], curve: Curve | None) -> None:
+    def __init__(
+        self, part: Part, placed: Placed, shape: Sequence[int], curve: Curve | None, divisor: float | None = None
+    ) -> None:
         super().__init__(part, placed, shape, curve)
-        self._greatest = placed.type == "pool max"
+        self._greatest, self._divisor = placed.type == "pool max", divisor
 
     def compute(self, x: Array, out: Floats, start: int) -> None:
         """First down the rows, then along each: a window of k x k takes 2k passes."""
@@ -88,14 +92,35 @@ class Pooled(Stretched):
         wide: Floats = np.full(out.shape[1::-1] + out.shape[2:], empty, kind)
         _gather(combine, rows.swapaxes(0, 1), wide, self._windows[1], 0)
         result = wide.swapaxes(0, 1)
-        if not self._greatest:
+        if self._divisor:
+            result /= self._divisor
+        elif not self._greatest:
             down = _counts(self._windows[0], x.shape[0], start, len(out))
             result = result / (down[:, None, None] * _counts(self._windows[1], x.shape[1], 0, out.shape[1])[:, None])
         out[...] = result
 
 
+def pooled_whole(part: Part, placed: Placed, shape: Sequence[int], curve: Curve | None, dtype: DTypeLike) -> Node:
+    """One pixel of all others: their greatest, or their mean. Strips of rows first, so that they come and go."""
+    height, width = placed.size_in
+    rows = max(1, min(height, _BAND_BYTES // max(1, 4 * width * placed.channels_in)))
+    count = -(-height // rows)
+    down, across = Gather(rows, rows, 1, 0, count), Gather(width, 1, 1, 0, 1)
+    by_strips = replace(placed, windows=(down, across))
+    of_strips = replace(placed, windows=(Gather(count, 1, 1, 0, 1), Gather(1, 1, 1, 0, 1)))
+    greatest = placed.type == "pool max"
+    strips = Pooled(part, by_strips, (*shape[:-3], count, 1, shape[-1]), None, None if greatest else 1.0)
+    strips.dtype = np.dtype(dtype if greatest else np.float64)
+    result = Pooled(Part(strips), of_strips, shape, curve, None if greatest else float(height * width))
+    result.dtype = np.dtype(dtype)
+    return result
+
+
 def _gather(combine: np.ufunc, x: Array, out: Floats, window: Window, start: int) -> None:
     """Combines with `out`, outputs from `start` on of `window` along the first axis, all samples of theirs that are."""
+    if window.length == 1 and window.taps == len(x):
+        combine(out[0], combine.reduce(x, axis=0, dtype=out.dtype), out=out[0])
+        return
     for tap in range(window.taps):
         first = tap - window.before
         low = max(start, -(first // window.stride))
@@ -207,8 +232,10 @@ def _made(target: Node, rows: Cut) -> Array:
 
 
 def joined(placed: Placed, parts: Sequence[Part], curve: Curve | None, dtype: DTypeLike) -> Node:
-    """What a layer makes of several others, sample by sample."""
-    make = {"add": _added, "subtract": _subtracted, "concat": _beside, "activate": np.copyto}[placed.type]
+    """What a layer makes of several others, sample by sample; what is spread over all of it comes last."""
+    make = _JOINS[placed.type]
+    if placed.type == "multiply":
+        parts = sorted(parts, key=lambda part: math.prod(part.node.shape[-3:-1]), reverse=True)
     return Pointwise(partial(_bent, make, curve), parts, placed.channels_out, dtype)
 
 
@@ -230,8 +257,19 @@ def _subtracted(out: Floats, first: Array, *others: Array) -> None:
         out -= other
 
 
+def _multiplied(out: Floats, first: Array, *others: Array) -> None:
+    np.copyto(out, first)
+    for other in others:
+        out *= other
+
+
 def _beside(out: Floats, *rows: Array) -> None:
     place = 0
     for one in rows:
         out[..., place : place + one.shape[-1]] = one
         place += one.shape[-1]
+
+
+_JOINS: Final[Mapping[str, Callable[..., None]]] = {
+    "add": _added, "subtract": _subtracted, "multiply": _multiplied, "concat": _beside, "activate": np.copyto,
+}  # fmt: skip

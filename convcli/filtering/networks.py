@@ -12,7 +12,7 @@ from convcli.engine.dtypes import work_dtype
 from convcli.errors import ShapeError
 from convcli.filtering import colour
 from convcli.filtering.graph import Node, Part, Pointwise
-from convcli.filtering.layers import Chained, EachAlone, Pooled, Shuffled, joined
+from convcli.filtering.layers import Chained, EachAlone, Pooled, Shuffled, joined, pooled_whole
 from convcli.networks import INPUT, Placed
 from convcli.ops import Kernel
 from convcli.ops.activation import Activation
@@ -73,6 +73,8 @@ def _node(placed: Placed, parts: Sequence[Part], shape: Sequence[int], convolve:
     if placed.type.startswith("upsample"):
         return convolve(parts[0], enlarging(placed, placed.activation), shape)
     if placed.type.startswith("pool"):
+        if placed.sees_all:
+            return pooled_whole(parts[0], placed, shape, curve, dtype)
         return Pooled(parts[0], placed, shape, curve)
     if placed.type.startswith("depth to space"):
         return Shuffled(parts[0], placed, shape, curve)

@@ -18,7 +18,6 @@ from convcli.engine.threads import run_all
 from convcli.filtering import paging
 from convcli.filtering.builder import build
 from convcli.filtering.chain import Chain, Stage
-from convcli.filtering.demand import Demand
 from convcli.filtering.graph import InMemory, Node, order
 from convcli.filtering.picture import Outline, Picture
 from convcli.filtering.result import Result
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from convcli.engine.dtypes import Array
+    from convcli.filtering.demand import Demand
 
     Cut = tuple[int, int]
 
@@ -114,8 +114,7 @@ def whole(result: Result) -> Array:
         for node in nodes:
             if node.begun:
                 continue
-            node.begin(paging.Held, fine=False)
-            run_all(node.work, node.cuts)
+            node.make_whole()
             for source in node.sources:
                 readers[source] -= 1
                 if not readers[source] and source not in wanted:
@@ -250,6 +249,8 @@ class Steps:
         return node.bands([cut for cut, _ in self._pending]) if node is self._result.final else set()
 
     def _demand(self, cut: Cut, nodes: Sequence[Node], there: Mapping[Node, set[int]]) -> Demand:
+        from convcli.filtering.demand import Demand
+
         return Demand(self._nodes, {node: [cut] for node in nodes}, there)
 
     def _keep(self, node: Node, demand: Demand, ahead: Demand | None) -> None:

@@ -92,7 +92,7 @@ class _Builder:
         try:
             if item.kind in _OPERATIONS:
                 return self._bare(item, flow, name, _OPERATIONS[item.kind](item, flow))
-            if item.kind in ("add", "subtract", "concat"):
+            if item.kind in operations.JOINS:
                 return self._join(item, flow, name)
             return (self._fully_connected if item.kind == "fc" else self._convolution)(item, flow, name)
         except (FieldError, ShapeError) as error:

@@ -96,6 +96,10 @@ KINDS: dict[str, Kind] = {
     ),
     "add": Kind("The sum of branches, or of this chain and an earlier layer.", _BENT, "join"),
     "subtract": Kind("The first branch minus the others, or this chain minus an earlier layer.", _BENT, "join"),
+    "multiply": Kind(
+        "The product of branches, or of this chain and an earlier layer; one pixel (of a global pool), or one channel,"
+        " is a factor for all.", _BENT, "join",
+    ),
     "concat": Kind("The channels of branches, or of this chain and an earlier layer, side by side.", _BENT, "join"),
     "activate": Kind("An activation alone: relu, or another.", {}, "activation"),
     "block": Kind("A named block.", {}, "name"),
@@ -116,7 +120,8 @@ WORDS = {
     "globalmaxpool": "{global_pool: max}", "adaptiveavgpool2d": "{global_pool: average}",
     "pixelshuffle": "{depth_to_space: 2}", "depthtospace": "{depth_to_space: 2}", "resize": "{upsample: 2}",
     "upsampling": "{upsample: 2}", "upsampling2d": "{upsample: 2}", "cat": "{concat: NAME}",
-    "concatenate": "{concat: NAME}", "sub": "{subtract: NAME}", "residual": "{add: NAME}", "shortcut": "{add: NAME}",
+    "concatenate": "{concat: NAME}", "sub": "{subtract: NAME}", "mul": "{multiply: NAME}",
+    "product": "{multiply: NAME}", "residual": "{add: NAME}", "shortcut": "{add: NAME}",
 }  # fmt: skip
 #: Of activations and norms, which are no layers of their own.
 ACTIVATIONS = ("relu", "leakyrelu", "prelu", "sigmoid", "tanh", "relu6", "clip", "activation", "abs")

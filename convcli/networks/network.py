@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Any, ClassVar
@@ -82,6 +83,19 @@ class Assembled:
     notes: tuple[str, ...] = ()
 
     @property
-    def sees_all(self) -> str:
-        """The first layer of which one output sees all of the picture; empty where all run in bands of rows."""
-        return next((placed.name for placed in self.layers if placed.sees_all), "")
+    def needs_whole(self) -> str:
+        """The first layer that needs all of a map at a time, which is more than a pixel; empty where all run in bands.
+
+        The mean of a map is made of it in bands, too, but a map that is multiplied by its own mean is there whole.
+        """
+        large = (placed for placed in self.layers if math.prod(placed.size_in) > 1)
+        return next((one.name for one in large if one.spreads or (one.sees_all and one.kernel)), "")
+
+    @property
+    def is_of_all(self) -> bool:
+        """Whether each number that comes out is of all of the picture."""
+        reduced: set[int] = set()
+        for number, placed in enumerate(self.layers):
+            if placed.sees_all or reduced.issuperset(placed.inputs):
+                reduced.add(number)
+        return len(self.layers) - 1 in reduced

@@ -12,6 +12,8 @@ from convcli.ops.weights import paddings, per_axis
 
 #: Which channel `depth_to_space` makes which pixel: PyTorch's and ONNX's names.
 ORDERS = ("crd", "dcr")
+#: Kinds of items that join several flows, and what that is called.
+JOINS = {"add": "added", "subtract": "subtracted", "multiply": "multiplied", "concat": "joined"}
 
 
 def pool(item: Item, flow: Flow) -> Operation:
@@ -59,22 +61,22 @@ def activate(_: Item, flow: Flow) -> Operation:
 
 
 def join(kind: str, flows: Sequence[Flow]) -> tuple[Flow, Operation]:
-    """`kind` is add, subtract or concat; the flow has the channels of all."""
+    """`kind` is one of `JOINS`; the flow has the channels of all. One pixel, or channel, multiplies all others."""
+    spreads = kind == "multiply"
     sizes = sorted({one.size for one in flows}, reverse=True)
-    if len(sizes) > 1:
+    if len(sizes) > 1 and not (spreads and sizes[1:] == [(1, 1)]):
         raise ShapeError(f"what is joined differs in size: {' and '.join('x'.join(map(str, s)) for s in sizes)}")
     channels = [one.channels for one in flows]
-    if kind != "concat" and len(set(channels)) > 1:
-        verb = "added" if kind == "add" else "subtracted"
-        raise ShapeError(f"what is {verb} differs in channels: {' and '.join(map(str, channels))}")
+    if kind != "concat" and len(set(channels) - ({1} if spreads else set())) > 1:
+        raise ShapeError(f"what is {JOINS[kind]} differs in channels: {' and '.join(map(str, channels))}")
     sources = tuple(source for one in flows for source in one.sources)
     both = Flow(size=sizes[0], channels=sum(channels), sources=sources)
-    return both, _by_sample(kind, both, channels[0] if kind != "concat" else None)
+    return both, _by_sample(kind, both, max(channels) if kind != "concat" else None, spreads=len(sizes) > 1)
 
 
-def _by_sample(type: str, flow: Flow, channels_out: int | None = None) -> Operation:
+def _by_sample(type: str, flow: Flow, channels_out: int | None = None, *, spreads: bool = False) -> Operation:
     windows = tuple(gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size)
-    return Operation(type=type, windows=windows, channels_out=channels_out)
+    return Operation(type=type, windows=windows, channels_out=channels_out, spreads=spreads)
 
 
 def _reaching(n: int, taps: int, stride: int, padding: AxisPadding) -> AxisPadding:

@@ -34,13 +34,14 @@ class Operation:
     """What a layer does: its type, and what an output reads per axis.
 
     It keeps the channels that it gets unless it says how many it makes; `sees_all`: one output sees all of the input,
-    whatever its size.
+    whatever its size; `spreads`: some of what it reads is one pixel, which goes to all of the others.
     """
 
     type: str
     windows: tuple[Window, ...]
     channels_out: int | None = None
     sees_all: bool = False
+    spreads: bool = False
 
 
 @record
@@ -49,7 +50,7 @@ class Placed:
 
     `kernels` are what is counted and run, the main one first under "" and the branches of a deformable one by name;
     pools and joins have none. `windows` say per axis of the array what an output reads. `inputs` are the numbers of the
-    layers it reads (`INPUT` is the network's input), all of the same size.
+    layers it reads (`INPUT` is the network's input), all of the same size but for pixels that it `spreads`.
     """
 
     name: str
@@ -66,6 +67,8 @@ class Placed:
     activation: Activation | None = None
     #: Whether one output sees all of the input, whatever its size.
     sees_all: bool = False
+    #: Whether some of what it reads is one pixel, which goes to all of the others.
+    spreads: bool = False
 
     @classmethod
     def on(
@@ -78,6 +81,7 @@ class Placed:
             size_out=tuple(window.length for window in operation.windows), windows=operation.windows,
             channels_out=operation.channels_out or flow.channels, inputs=flow.sources, kernels=kernels or {},
             activation=activation, sees_all=operation.sees_all,
+            spreads=operation.spreads,
         )  # fmt: skip
 
     @property

@@ -152,7 +152,7 @@ class NetworkKernel(Kernel):
         """Whether what comes out is no picture as what went in is, but numbers of whatever meaning."""
         network = self._nominal
         channels = self.network.picture.count if self.network.picture else self.network.channels
-        return bool(self.network.until) or network.sees_all != "" or network.layers[-1].channels_out != channels
+        return bool(self.network.until) or network.is_of_all or network.layers[-1].channels_out != channels
 
     @property
     def taps(self) -> tuple[int, ...]:
@@ -175,8 +175,8 @@ class NetworkKernel(Kernel):
 
     @property
     def sees_all(self) -> bool:
-        """Whether one output of a layer sees all of a picture, so that none of it can be run in bands."""
-        return bool(self._nominal.sees_all)
+        """Whether a layer needs all of a map at a time, so that none of it can be run in bands."""
+        return bool(self._nominal.needs_whole)
 
     @property
     def bytes_per_pixel(self) -> float:
@@ -221,10 +221,10 @@ class NetworkKernel(Kernel):
     def remarks(self, size: Sequence[int]) -> tuple[str, ...]:
         """What is to be said of a run on an input of this size (height, width last)."""
         assembled = self.on(size[-2:])
-        if not assembled.sees_all:
+        if not assembled.needs_whole or self.map_bytes(size) <= WHOLE_BYTES:
             return assembled.notes
         memory = f"{self.map_bytes(size) / 1e6:,.0f} MB of maps"
-        fact = f"run whole, {memory} at a time: one output of layer '{assembled.sees_all}' sees all of the picture"
+        fact = f"run whole, {memory} at a time: layer '{assembled.needs_whole}' needs all of what it reads at once"
         return (*assembled.notes, fact)
 
     def output_shape(self, spatial: Sequence[int], axes: str | None = None) -> tuple[int, ...]:

@@ -142,7 +142,7 @@ def test_more_memory_than_there_is_is_said_before_it_is_taken(folder: Path, monk
     from convcli.files import streams
 
     monkeypatch.setattr(streams, "free_memory", lambda: 1000)
-    (folder / "net.yaml").write_text(HEAD + "  - {dense: 4, name: conv}\n  - global_pool\n")
+    (folder / "net.yaml").write_text(HEAD + "  - {dense: 4, name: conv}\n  - global_pool\n  - {multiply: conv}\n")
     result = run("apply", folder / "a.png", "-k", folder / "net.yaml", "-o", folder / "out.npy")
     assert result.code == 1 and "MB at a time" in result.err and "are free" in result.err
 

@@ -83,14 +83,14 @@ def test_upsample(factor: int, bilinear: bool, tmp_path: Path) -> None:
     net.check(tmp_path, x)
 
 
-@pytest.mark.parametrize("kind", ["add", "subtract", "concat"])
+@pytest.mark.parametrize("kind", ["add", "subtract", "multiply", "concat"])
 def test_joins(kind: str, tmp_path: Path) -> None:
     """Of branches, and of this chain with an earlier layer."""
     net, x = graph(4)
     first = net.x
     net.layer("dense", outputs=4)
     one, line = net.x, net.lines.pop()
-    operator = {"add": "Add", "subtract": "Sub", "concat": "Concat"}[kind]
+    operator = {"add": "Add", "subtract": "Sub", "multiply": "Mul", "concat": "Concat"}[kind]
     more = {"axis": 1} if kind == "concat" else {}
     net.node(operator, first, one, **more)
     net.lines.append(f"{{{kind}: [[], [{line}]], activation: relu, name: both}}")

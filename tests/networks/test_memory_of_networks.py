@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from convcli.filtering import Chain, demand, paging, steps
+from convcli.engine import tiles
+from convcli.engine.bank import stretch
+from convcli.files import streams
+from convcli.filtering import Chain, demand, graph, layers as layers_of, paging, steps
 from convcli.filtering.graph import Node
 from convcli.networks import runnable
-from tests.support import noise
+from tests.support import noise, run, save
 
 pytestmark = pytest.mark.skipif(not paging.available(), reason="this system gives no memory back")
 
@@ -35,6 +42,7 @@ NETWORKS: dict[str, list[dict[str, Any]]] = {
         {"dense": 8, "weights": weights(8, 3, 3, 3), "name": "early"}, *strided(3)[1:],
         {"pool": "max", "name": "small"}, {"upsample": 8}, {"concat": "early"},
     ],
+    "a mean": [*strided(2), {"global_pool": "average"}, {"pointwise": 5, "weights": weights(5, 8, 1, 1)}],
     "shuffled": [*strided(4), {"dense": 12, "weights": weights(12, 8, 3, 3)}, {"depth_to_space": 2}],
 }  # fmt: skip
 
@@ -69,14 +77,19 @@ def peak(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(Node, "keep", keeping)
     monkeypatch.setattr(steps, "goes_in_rows", lambda *_: True)
     monkeypatch.setattr(runnable, "WHOLE_BYTES", 0)  # large maps: no layers are computed together
-    monkeypatch.setattr(demand, "_SWEEP_BYTES", 1 << 22)
+    # All pieces are a sixteenth of what they are, which stands for larger pictures.
+    for module, name in (
+        (tiles, "TILE_BYTES"), (tiles, "LEAST_BYTES"), (graph, "_BAND_BYTES"), (layers_of, "_BAND_BYTES"),
+        (steps, "_STEP_BYTES"), (demand, "_SWEEP_BYTES"), (stretch, "_CUT_BYTES"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, getattr(module, name) // 16)
     return most
 
 
 @pytest.mark.parametrize("layers", NETWORKS.values(), ids=list(NETWORKS))
 def test_it_does_not_grow_with_height(layers: list[dict[str, Any]], peak: list[int]) -> None:
     taken = []
-    for height in (6144, 18432):
+    for height in (2560, 7680):
         peak[0] = 0
         steps.filter_pixels(noise(height, 192, 3), Chain([network(layers)]), axes="yx")
         taken.append(peak[0])
@@ -91,3 +104,48 @@ def test_it_is_what_whole_maps_make(
     in_sweeps = steps.filter_pixels(x, chain, axes="yx").array
     monkeypatch.setattr(steps, "goes_in_rows", lambda *_: False)
     assert np.array_equal(in_sweeps, steps.filter_pixels(x, Chain([network(layers)]), axes="yx").array)
+
+
+def test_the_mean_of_a_map_is_that_of_all_its_bands(peak: list[int]) -> None:
+    x, layers = noise(1024, 192, 3), NETWORKS["a mean"]
+    y = steps.filter_pixels(x, Chain([network(layers)]), axes="yx").array
+    maps = steps.filter_pixels(x, Chain([network(layers[:2])]), axes="yx").array
+    expected = maps.mean((0, 1), dtype=np.float64) @ layers[3]["weights"][..., 0, 0].T
+    assert y.shape == (1, 1, 5) and peak[0]
+    assert np.abs(y[0, 0] - expected).max() <= 1e-6 * np.abs(maps).max()
+
+
+@pytest.fixture
+def squeezed(tmp_path: Path) -> Path:
+    """A file of a network that multiplies a map by what came of all of it."""
+    save_file({"c.weight": weights(8, 3, 3, 3), "f.weight": weights(8, 8, 1, 1)}, tmp_path / "w.safetensors")
+    factors = "[[], [{global_pool: average}, {pointwise: 8, name: f, activation: sigmoid}]]"
+    layers = f"[{{dense: 8, stride: 2, name: c}}, {{multiply: {factors}, name: product}}]"
+    path = tmp_path / "squeezed.yaml"
+    path.write_text(f"weights: w.safetensors\npicture: {{channels: rgb, range: unit}}\nlayers: {layers}\n")
+    return path
+
+
+def test_what_maps_take_that_are_whole_is_what_is_measured(squeezed: Path) -> None:
+    x = np.zeros((3600, 3000, 3), np.uint8)
+    kernel = runnable.load(str(squeezed))
+    assert kernel
+    tracemalloc.start()
+    try:
+        steps.filter_pixels(x, Chain([kernel]))
+        measured = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert measured / 1.5 <= kernel.map_bytes(x.shape[:2]) <= 1.5 * measured
+
+
+def test_it_is_told_before_it_is_taken(squeezed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = save(tmp_path / "a.png", np.zeros((2000, 2000, 3), np.uint8))
+    arguments = ["apply", source, "-k", str(squeezed), "-o", str(tmp_path / "y.npy"), "--overwrite"]
+    result = run(*arguments)
+    assert result.code == 0 and result.err.count("at a time: layer 'product' needs all") == 1
+    assert run(*arguments, "--quiet").err == ""
+    assert any("at a time" in note for note in json.loads(run(*arguments, "--json").err)["notes"])
+    monkeypatch.setattr(streams, "free_memory", lambda: 50_000_000)
+    refused = run(*arguments)
+    assert refused.code == 1 and "50 MB are free" in refused.err and "Warning" not in refused.err

@@ -164,11 +164,11 @@ def test_where_they_are_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert spans(kernel) == [(0, 5, -1)]
     # Maps that are large are made band by band, float64 is no work of OpenCV's, and one layer is no stretch.
     assert spans(kernel, (2000, 2000)) == []
-    # Where maps are large, small ones at the end of them are made in bands, too, unless one output sees all anyway.
+    # Where maps are large, small ones behind them are made in bands, too, unless a layer needs all of one anyway.
     kernel, _, _ = built(tmp_path, lambda net: [separated(net, stride=2) for _ in range(3)])
     monkeypatch.setattr(runnable, "WHOLE_BYTES", kernel.map_bytes(SIZE) - 1)
     assert spans(kernel) == []
-    items = (*kernel.network.items, *from_text("input: 8x8x1\nlayers: [{global_pool: average}]").items)
+    items = (*kernel.network.items, *from_text("input: 8x8x1\nlayers: [{multiply: [[], [{global_pool: max}]]}]").items)
     assert spans(replace(kernel, network=kernel.network.changed(items=items))) == [(0, 5, -1)]
     monkeypatch.setattr(runnable, "WHOLE_BYTES", kernel.map_bytes(SIZE))
     runs, run_all = [], Stretch.run

@@ -78,7 +78,6 @@ def test_logits_are_onnxruntimes(network: Path, tmp_path: Path) -> None:
         source = save(tmp_path / f"{number}.png", crop)
         result = run("apply", source, "-k", str(network), "-o", tmp_path / "y.npy", "--overwrite")
         assert result.code == 0
-        assert "run whole" in result.err and "sees all of the picture" in result.err
         expected = shared.answer(model, crop.astype(np.float32) / np.iinfo(crop.dtype).max)
         assert np.abs(np.load(tmp_path / "y.npy") - expected).max() <= 1e-4
 

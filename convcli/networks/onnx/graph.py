@@ -146,17 +146,33 @@ class Graph:
         return name in self.computed or name in self._stored.shapes
 
     def unpadded(self, value: str) -> str:
-        """A value without cells around it. Raises `Unsupported`."""
-        if value in self._pads:
-            raise Unsupported("it reads what Pad made, which only Conv does here")
+        """A value whose cells, if there are any, are made by a layer of their own. Raises `Unsupported`."""
+        pad = self._pads.pop(value, None)
+        if pad:
+            top, left, bottom, right = pad.cells
+            self._layer_names[value] = self.surrounded(
+                self._layer_names[value], [[top, bottom], [left, right]], pad.border
+            )
         return value
 
+    def surrounded(self, source: str, padding: Sequence[Sequence[int]], border: str) -> str:
+        """The layer that makes another one's samples with cells around them: kernels of one tap."""
+        if min(min(cells) for cells in padding) < 0:
+            raise Unsupported("it cuts off cells (negative pads)")
+        channels = self.channels(source)
+        layer = self.add(
+            "", "depthwise", 1, [source], "pad", kernel_size=1, padding=[list(cells) for cells in padding],
+            border=border, bias=False,
+        )  # fmt: skip
+        self.arrays[f"{layer.name}.weight"] = np.ones((channels, 1, 1, 1), np.float32)
+        return layer.name
+
     def source(self, value: str) -> str:
-        """The layer that makes a value, without cells around it. Raises `Unsupported`."""
+        """The layer that makes a value. Raises `Unsupported`."""
         return self._layer_of(self.unpadded(value))
 
     def padded(self, value: str) -> tuple[str, Pad | None]:
-        """The same, and the cells that were added."""
+        """The layer that makes a value without the cells that were added around it, and these."""
         return self._layer_of(value), self._pads.get(value)
 
     def _layer_of(self, value: str) -> str:
@@ -191,7 +207,7 @@ class Graph:
         self.layers.append(layer)
         self._layer_names[output] = layer.name
         read = [self._channels[source] for source in layer.sources]
-        channels = sum(read) if kind == "concat" else value if kind in WEIGHTED else read[0]
+        channels = sum(read) if kind == "concat" else value if kind in WEIGHTED else max(read)
         self._channels[layer.name] = read[0] // max(1, value**2) if kind == "depth_to_space" else channels
         return layer
 
@@ -210,6 +226,8 @@ class Graph:
         """Whether what a layer makes may have more rows and columns than one."""
         layers = {layer.name: layer for layer in self.layers}
         while name in layers and layers[name].kind not in ("fc", "global_pool", *_ENLARGING):
+            if layers[name].kind == "multiply":
+                return any(map(self.has_rows, layers[name].sources))
             name = layers[name].sources[0]
         return name not in layers or layers[name].kind in _ENLARGING
 

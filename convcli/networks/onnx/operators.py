@@ -59,8 +59,8 @@ def _clip(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 def joined(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """Add and Sub of two layers; Concat of channels."""
-    kind = {"Add": "add", "Sub": "subtract", "Concat": "concat"}[node.op_type]
+    """Add, Sub and Mul of two layers; Concat of channels."""
+    kind = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Concat": "concat"}[node.op_type]
     constant = [name for name in node.input if graph.is_constant(name)]
     if kind == "concat":
         rank, axis = (2, 1) if node.input[0] in graph.flat else (4, 3 if node.input[0] in graph.last else 1)
@@ -91,11 +91,14 @@ def pool(graph: Graph, node: Any, attributes: Attributes) -> None:
     refused = {
         "dilations": max(square(attributes, "dilations")) > 1,
         "storage_order": attributes.get("storage_order"), "a second output": len(node.output) > 1,
-        "count_include_pad": attributes.get("count_include_pad") and padding != [[0, 0], [0, 0]],
         "ceil_mode and auto_pad": attributes.get("ceil_mode") and isinstance(padding, str),
     }  # fmt: skip
     if unsupported := [name for name, there in refused.items() if there]:
         raise Unsupported(unsupported[0])
+    if attributes.get("count_include_pad") and padding != [[0, 0], [0, 0]]:
+        if isinstance(padding, str):
+            raise Unsupported("count_include_pad and auto_pad")
+        source, padding = graph.surrounded(source, padding, "zero"), [[0, 0], [0, 0]]
     graph.add(
         node.output[0], "pool", word, [source], layer_name(node), kernel_size=square(attributes, "kernel_shape"),
         stride=square(attributes, "strides"), padding=padding, ceil=bool(attributes.get("ceil_mode")) or None,
@@ -255,20 +258,21 @@ def constant(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
-    "Mul": weighted.arithmetic, "Div": weighted.arithmetic, "Neg": weighted.arithmetic,
-    "HardSigmoid": weighted.arithmetic, "ReduceMean": reduced, "ReduceMax": reduced,
+    "Div": weighted.arithmetic, "Neg": weighted.arithmetic,
+    "HardSigmoid": weighted.arithmetic, "HardSwish": weighted.swish, "ReduceMean": reduced, "ReduceMax": reduced,
     "Squeeze": squeezed, "Unsqueeze": squeezed, "Transpose": transposed_axes,
     "Conv": weighted.convolution, "DeformConv": weighted.deformable, "ConvTranspose": weighted.transposed,
     "Gemm": weighted.fully_connected, "MatMul": weighted.fully_connected,
     "BatchNormalization": weighted.batch_norm, "Relu": activation, "LeakyRelu": activation, "PRelu": activation,
-    "Sigmoid": activation, "Tanh": activation, "Abs": activation, "Clip": activation, "Add": joined, "Sub": joined,
-    "Concat": joined, "MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": pool, "GlobalMaxPool": pool,
+    "Sigmoid": activation, "Tanh": activation, "Abs": activation, "Clip": activation,
+    "Add": joined, "Sub": joined, "Mul": joined, "Concat": joined,
+    "MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": pool, "GlobalMaxPool": pool,
     "Flatten": flattened, "Identity": same, "Dropout": same, "Reshape": reshaped, "DepthToSpace": depth_to_space,
     "Resize": resized, "Upsample": resized, "Pad": padded, "Constant": constant,
 }  # fmt: skip
 _ANYWHERE: Final = frozenset({
-    "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "Abs", "Clip", "HardSigmoid", "Add", "Sub", "Mul", "Div", "Neg",
-    "Concat", "Identity", "Dropout",
+    "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "Abs", "Clip", "HardSigmoid", "HardSwish", "Add", "Sub", "Mul",
+    "Div", "Neg", "Concat", "Identity", "Dropout",
 })  # fmt: skip
 #: Operators that take one row per picture, too, and those that say themselves what they make of it.
 ON_ROWS: Final = _ANYWHERE | {"Gemm", "MatMul", "BatchNormalization", "Flatten", "Reshape", "Unsqueeze"}

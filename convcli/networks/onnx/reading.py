@@ -168,7 +168,7 @@ def _line(layer: Layer, above: str) -> str:
     if kind == "pointwise":
         fields = {key: value for key, value in fields.items() if key not in ("kernel_size", "dilation", "border")}
     entries = {kind: layer.value, "name": layer.name}
-    if layer.kind not in ("add", "subtract", "concat") and layer.sources[0] != above:
+    if layer.kind not in ("add", "subtract", "multiply", "concat") and layer.sources[0] != above:
         entries["from"] = layer.sources[0]
     return _flow(entries | fields)
 

@@ -134,6 +134,16 @@ def scaled(graph: Graph, node: Any, value: str, factor: Any, shift: Any) -> Laye
     return layer
 
 
+def swish(graph: Graph, node: Any, attributes: Attributes) -> None:
+    """HardSwish, a value times its HardSigmoid. Source: Howard et al. 2019, arXiv:1905.02244."""
+    value = node.input[0]
+    graph.uses[value] += 1  # for it is read twice
+    factor = scaled(graph, node, value, 1 / 6, 0.5)
+    factor.fields["activation"] = {"clip": [0.0, 1.0]}
+    sources = [graph.source(value), factor.name]
+    graph.add(node.output[0], "multiply", sources, sources, layer_name(node))
+
+
 def is_per_channel(numbers: Any, *, flat: bool, last: bool = False) -> bool:
     """Whether an operator takes one of the numbers for each channel, or a single one for all."""
     own = numbers.shape[-1:] if flat or last else numbers.shape[-3:]
