@@ -27,7 +27,7 @@ def test_an_error_of_ours_or_a_right_result(target: str, tmp_path_factory: pytes
     cases.furnish(work)
 
     @given(st.randoms(use_true_random=False))
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
     def case(random: Random) -> None:
         targets.TARGETS[target](cases.Case(random=random, folder=work))
 
