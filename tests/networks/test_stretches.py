@@ -219,3 +219,33 @@ def test_products_on_rows_agree_with_onnxruntime(
         run_all(partial(one.stretch.run, x, out=y), one.cuts)
         assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
         assert len(one.cuts) >= len(y) / 20
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_cuts_that_are_not_finite_go_layer_by_layer(
+    value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those alone, of rows that are cut anywhere."""
+
+    def grow(net: Graph) -> None:
+        for outputs in (16, 20, 6):
+            net.layer("dense", outputs=outputs, bias=True, activation="relu")
+
+    monkeypatch.setattr(stretch, "_CUT_BYTES", 1 << 10)
+    monkeypatch.setattr(stretch, "_BESIDE", 1)
+    kernel, x, _ = built(tmp_path, grow, size=(60, 20))
+    (one,) = kernel.together((60, 20)).values()
+    assert len(one.cuts) > 6
+    x[29, 7] = value
+    y = run(kernel, x)
+    monkeypatch.setattr(stretches, "plan", lambda *_, **__: {})
+    apart = runnable.load(str(tmp_path / "net.yaml"))
+    assert apart is not None
+    expected = run(apart, x)
+    affected = np.zeros(60, bool)
+    for start, stop in one.cuts:
+        first, last = one.stretch.reads((60, 20), (start, stop))
+        affected[start:stop] = first <= 29 < last
+    assert affected.any() and not affected.all() and np.isnan(expected[26:33]).any()
+    assert np.array_equal(y[affected], expected[affected], equal_nan=True)
+    assert np.abs(y - expected)[~affected].max() <= 1e-5 * np.abs(expected[~affected]).max()
