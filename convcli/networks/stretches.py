@@ -175,7 +175,8 @@ def _cost(placed: Placed, *, whole: bool) -> _Cost | None:
         return None
     shape, groups, grid = kernel.weights.shape, kernel.groups, kernel.grid(placed.size_in)
     alone = stretch.cost_alone(shape, groups, grid, bent=kernel.bias is not None or bent is not None)
-    products, kind = stretch.cost_of_products(shape, grid) if groups == 1 else (math.inf, "")
+    even = placed.size_in == placed.size_out
+    products, kind = stretch.cost_of_products(shape, grid, even=even) if groups == 1 else (math.inf, "")
     return _Cost(stretch.cost_within(shape, groups, grid) if fits else math.inf, products, kind, alone, before, after)
 
 

@@ -212,8 +212,9 @@ def test_products_on_rows_agree_with_onnxruntime(
     monkeypatch.setattr(stretch, "_BESIDE", 1)
     kernel, x, expected = built(tmp_path, grow, size=size)
     layers = kernel.on(size).layers
-    for second in ["columns"] if {"stride", "size"} & geometry.keys() else ["columns", "tiles"]:
-        kinds = ["columns", second, "tiles", "net", "columns"]
+    own = ["columns"] if {"stride", "size"} & geometry.keys() else ["columns", "tiles"]
+    for second in [*own, "shifts"] if layers[1].size_in == layers[1].size_out else own:
+        kinds = ["columns", second, "tiles", "net", "shifts"]
         spans = [stretch.Span(number, number, kind) for number, kind in enumerate(kinds)]
         one, y = stretches._together(layers, spans, -1, {}, 1e9), np.empty(expected.shape, np.float32)
         run_all(partial(one.stretch.run, x, out=y), one.cuts)

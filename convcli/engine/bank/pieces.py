@@ -7,6 +7,7 @@ for a kernel per channel.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import cache, cached_property
@@ -72,24 +73,38 @@ class Step:
         return (n + before + after - extent) // stride + 1
 
 
-class Product(Piece):
-    """A layer without groups as matrix products, by Winograd's tiles where `tiled`."""
+#: How a product is made: of columns, by Winograd's tiles, or of all taps at once, whose results are added shifted.
+COLUMNS, TILES, SHIFTS = "columns", "tiles", "shifts"
 
-    def __init__(self, step: Step, *, tiled: bool) -> None:
+
+class Product(Piece):
+    """A layer without groups as matrix products of a `kind`; only even ones by shifts."""
+
+    def __init__(self, step: Step, kind: str) -> None:
         assert step.weights is not None
-        self._step, self._tiled, self._weights = step, tiled, step.weights
+        self._step, self._weights = step, step.weights
+        self._make = {COLUMNS: self._multiply, TILES: self._by_tiles, SHIFTS: self._by_shifts}[kind]
         self.outputs, self.inputs, *self._taps = step.weights.shape
         self._down, self._across = step.along(0), step.along(1)
         self._dilation = step.numbers("dilations")
         stride, extent, before, after = self._across
         self._is_even = stride == 1 == self._down[0] and before + after == extent - 1
-        self.step = winograd.STEP * self._dilation[0] if tiled else 1
+        self.step = winograd.STEP * self._dilation[0] if kind == TILES else 1
 
     @cached_property
     def _matrix(self) -> Floats:
         """`(out, depth + 1)`: weights, and the bias."""
         bias = np.zeros(self.outputs, np.float32) if self._step.bias is None else self._step.bias
         return np.ascontiguousarray(np.column_stack([self._weights.reshape(self.outputs, -1), bias]))
+
+    @cached_property
+    def _by_taps(self) -> Floats:
+        """`(out * taps, in + 1)`: weights, and the bias, which one of the taps has."""
+        matrix = np.zeros((self.outputs, math.prod(self._taps), self.inputs + 1), np.float32)
+        matrix[..., :-1] = self._weights.reshape(self.outputs, self.inputs, -1).transpose(0, 2, 1)
+        if self._step.bias is not None:
+            matrix[:, 0, -1] = self._step.bias
+        return matrix.reshape(-1, self.inputs + 1)
 
     @cached_property
     def _spectra(self) -> Floats:
@@ -111,10 +126,7 @@ class Product(Piece):
     def make(self, source: Rows, cut: Cut, target: Rows) -> None:
         rows = cut[1] - cut[0]
         result = target.room(rows)
-        if self._tiled:
-            self._by_tiles(source, cut, result, target)
-        else:
-            self._multiply(source, cut, result, target)
+        self._make(source, cut, result, target)
         if self._step.curve:
             bend(self._step.curve, result)
         target.added(rows)
@@ -127,6 +139,20 @@ class Product(Piece):
         winograd.multiply_tiles(planes, self._spectra, self._dilation, channels_last(y))
         if self._step.bias is not None:
             result += self._step.bias[:, None]
+
+    def _by_shifts(self, source: Rows, cut: Cut, result: Floats, target: Rows) -> None:
+        (down, across), area = self._dilation, math.prod(self._taps)
+        first, left, size = cut[0] - self._down[2], self._across[2], result.shape[1]
+        beside = (self._taps[0] - 1) * down * source.pitch + (self._taps[1] - 1) * across
+        for start in range(0, size, _ACROSS):
+            some = result[:, start : start + _ACROSS]
+            read = source.view(first, start - left, (some.shape[1] + beside,), (1,), ones=True)
+            apart = scratch("taps", (len(self._by_taps), read.shape[1]), np.float32)
+            np.matmul(self._by_taps, read, out=apart)
+            tap = apart.strides[0]
+            steps = area * tap, self._taps[1] * tap + 4 * down * source.pitch, tap + 4 * across, 4
+            view: Floats = np.ndarray((self.outputs, *self._taps, some.shape[1]), np.float32, apart, 0, steps)
+            np.add.reduce(view, axis=(1, 2), out=some)
 
     def _multiply(self, source: Rows, cut: Cut, result: Floats, target: Rows) -> None:
         """Row by row; in one line across all rows where those of results lie as what they are made of does."""

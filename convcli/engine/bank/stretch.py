@@ -17,7 +17,7 @@ import numpy as np
 from convcli.engine.bank import rolling
 from convcli.engine.bank.bank import work_of
 from convcli.engine.bank.layouts import join_to, laid
-from convcli.engine.bank.pieces import ENTERS, Net, Product, Step
+from convcli.engine.bank.pieces import COLUMNS, ENTERS, SHIFTS, TILES, Net, Product, Step
 from convcli.engine.bank.plan import SPEEDS, options, plan_bank
 from convcli.engine.dtypes import channels_first, channels_last, planar
 from convcli.engine.facts import Facts
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 #: Activations that OpenCV computes as they are computed here.
 CURVES: Final = ("relu", "slope", "clip")
-#: How layers are computed: together by OpenCV, or each as matrix products, of columns or of Winograd's tiles.
-NET, COLUMNS, TILES = "net", "columns", "tiles"
+#: How layers are computed, if not each as products: together by OpenCV.
+NET: Final = "net"
 #: Nanoseconds of one core for a multiply-add of OpenCV's, of single taps and of others: it has channels in blocks.
 _POINT, _WINDOW, _BLOCK = 0.0165, 0.028, 8
 #: The same of a kernel per channel, and for a sample that a layer reads or makes.
@@ -44,6 +44,8 @@ COPIED: Final = 0.5
 PASSED, PASSING = 0.3, 25_000
 #: The same for a sample of columns, of neighbours and of those that lie a stride apart; for a result that is bent.
 _COLUMN, _APART_COLUMN, _ROLLED = 0.045, 0.25, 0.12
+#: The same for a result of a tap that is added, and the share of products that lie beside results.
+_ADDED, _BESIDE_TAPS = 0.12, 1.15
 #: What a multiply-add of a product takes longer, over its rows, on a processor that is wide, and on others.
 _FEW_ROWS = 0.035, 0.1
 #: The same for a bias and an activation of a layer at a time, for a weight that comes from memory, and for its calls.
@@ -125,7 +127,7 @@ class Stretch:
 def _piece(steps: Sequence[Step], channels: int, span: Span) -> Piece:
     inputs = steps[span.first - 1].channels if span.first else channels
     if span.kind != NET:
-        return Product(steps[span.first], tiled=span.kind == TILES)
+        return Product(steps[span.first], span.kind)
     own = range(span.first, span.last + 1)
     numbers = {number: number - span.first for number in own}
     return Net(
@@ -172,14 +174,19 @@ def cost_within(shape: Sequence[int], groups: int, grid: Grid) -> float:
     return samples * groups * blocks * area * (_POINT if area == 1 else _WINDOW) + mapped
 
 
-def cost_of_products(shape: Sequence[int], grid: Grid) -> tuple[float, str]:
-    """Nanoseconds that a bank of weights of this shape, without groups, takes as products, and of what kind."""
+def cost_of_products(shape: Sequence[int], grid: Grid, *, even: bool) -> tuple[float, str]:
+    """Nanoseconds that a bank of weights of this shape, without groups, takes as products, and of what kind; `even`
+    where its result has the size of what it reads."""
     outputs, inputs, *taps = shape
     samples, depth, kind = math.prod(grid.lengths), inputs * math.prod(taps), processor()
-    each = SPEEDS[kind.name].product + _FEW_ROWS[kind is not WIDE] / outputs
+    few = _FEW_ROWS[kind is not WIDE]
+    each = SPEEDS[kind.name].product + few / outputs
     apart = max(grid.stride) > 1
     laid = depth * (_APART_COLUMN if apart else _COLUMN) if depth > inputs or apart else 0.0
     costs = {COLUMNS: samples * (outputs * depth * each + laid)}
+    if not apart and even and depth > inputs:
+        rows = outputs * depth // inputs
+        costs[SHIFTS] = samples * rows * (_BESIDE_TAPS * inputs * (SPEEDS[kind.name].product + few / rows) + _ADDED)
     for plan in options(work_of(shape, 1, grid), kind):
         if plan.algorithm == "winograd":
             costs[TILES] = samples * plan.cost
