@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import cache
@@ -28,8 +27,8 @@ class Late:
         self.module, _, self.name = f"convcli.pictures.formats.{path}".rpartition(".")
 
     def __call__(self, *arguments: Any, **settings: Any) -> Any:
-        module = sys.modules.get(self.module) or importlib.import_module(self.module)
-        return getattr(module, self.name)(*arguments, **settings)
+        # And not from `sys.modules`, where it stands while another thread is about to load it.
+        return getattr(importlib.import_module(self.module), self.name)(*arguments, **settings)
 
 
 @record

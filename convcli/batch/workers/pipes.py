@@ -10,6 +10,8 @@ import sys
 from typing import Any, Final, Protocol
 
 _SIZE: Final = struct.Struct("<Q")
+#: Bytes that a pipe holds, and that are read at once: memory for more would be taken from the system each time.
+_HEARD: Final = 1 << 16
 
 
 class Channel(Protocol):
@@ -63,7 +65,7 @@ class Pipes:
         return bool(self._poll.poll(0))
 
     def _fill(self) -> None:
-        part = os.read(self.read, 1 << 20)
+        part = os.read(self.read, _HEARD)
         if not part:
             raise EOFError
         self._buffer += part
