@@ -35,8 +35,9 @@ class Speeds:
     `single`, `blocked` and `deep` for one of a network whose groups have one channel, more, or so many that a 3x3 bank
     saves some; samples are `copied` to and from it, and it does `strided` ones slower. `turned` is for a sample that
     goes from planes to pixels or back, `parted` where pixels are filtered by planes, in many short bands. `gathered`
-    is for one value of Winograd's tiles, `streamed` for one of its weights, which are more than caches hold. `call` is
-    for OpenCV's work on one plane, `transforms` for the calls of Winograd's.
+    is for one value of Winograd's tiles, `scattered` where a dilation's phases lie apart, `streamed` for one of its
+    weights, which are more than caches hold. `call` is for OpenCV's work on one plane, `transforms` for the calls of
+    Winograd's, `shared` for what its threads take from each other.
     """
 
     product: float
@@ -55,9 +56,11 @@ class Speeds:
     turned: float
     parted: float
     gathered: float
+    scattered: float
     streamed: float
     call: float
     transforms: float
+    shared: float
 
 
 #: Multiply-adds of a product up to which OpenBLAS, with AVX-512, does not rearrange its operands, and the fewest
@@ -66,14 +69,14 @@ UNPACKED, LEAST_COLUMNS, VECTOR = 1_000_000, 48, 16
 #: Measured on Zen 5, on which OpenBLAS took its kernels for AVX2, or for AVX-512.
 SPEEDS = {
     NARROW.name: Speeds(
-        product=0.017, few_rows=0.1, shallow=0.15, packed=0.15, unpacked=0, column=0.2, shifted=0.4, multiply_add=0.165,
-        single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.2, turned=0.15, parted=6.0, gathered=0.75,
-        streamed=0.4, call=6_000, transforms=100_000,
+        product=0.017, few_rows=0.1, shallow=0.15, packed=0.15, unpacked=0, column=0.2, shifted=0.4,
+        multiply_add=0.165, single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.2, turned=0.15, parted=6.0,
+        gathered=0.75, scattered=1.25, streamed=0.9, call=6_000, transforms=100_000, shared=400_000,
     ),
     WIDE.name: Speeds(
         product=0.0085, few_rows=0.05, shallow=0.2, packed=0.3, unpacked=UNPACKED, column=0.15, shifted=0.3,
         multiply_add=0.165, single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.2, turned=0.15, parted=6.0,
-        gathered=0.3, streamed=0.2, call=6_000, transforms=100_000,
+        gathered=0.3, scattered=0.6, streamed=0.2, call=6_000, transforms=100_000, shared=0,
     ),
 }  # fmt: skip
 #: Nanoseconds for a call of `filter2D` on a plane, and to keep a sample of its result.
@@ -87,7 +90,7 @@ NET, DEEP = 15_000, 64
 #: How many times planes are turned, and copied, for multiply-adds of pixels.
 TURNED = 3
 #: Nanoseconds for the calls that a group takes, and for a product among many.
-GROUP, PRODUCT_CALL = 20_000, 500
+GROUP, PRODUCT_CALL = 20_000, 250
 #: Nanoseconds of work that are worth a band of its own, and until another thread begins one.
 BAND, THREAD = 100_000, 30_000
 #: Bytes that a band lays out: within the last cache's share of a core.
@@ -157,7 +160,8 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
     product, calls = _product(speeds, work.per_group, work.depth), GROUP / work.samples
     cost = work.groups * (work.depth * speeds.column + product)
     yield _plan(work, "columns", cost + work.groups * calls / 10, work.groups * work.depth)
-    yield _rows(work, speeds)
+    if work.per_group > 1:
+        yield _rows(work, speeds)
     if work.inputs == 1:
         phases = math.prod(work.stride)
         each = work.area * speeds.multiply_add + (1 + phases) * TURNED * speeds.turned * work.planes
@@ -251,12 +255,11 @@ def _winograd(work: Bank, speeds: Speeds) -> Plan:
     sides = [math.ceil(length / step) for length, step in zip(work.lengths, work.dilation, strict=True)]
     tiles = phases * math.prod(math.ceil(side / 4) for side in sides)
     transforms = 36 * (36 * work.inputs + 16 * work.outputs) * speeds.product
-    # The samples of a phase lie apart.
-    gathered = speeds.gathered * (1 if phases == 1 else 2)
+    gathered = speeds.gathered if phases == 1 else speeds.scattered
     values = (36 * work.inputs + 32 * work.outputs) * gathered
     tile = values + transforms + 36 * _product(speeds, work.outputs, work.inputs)
     weights = 36 * work.outputs * work.inputs * speeds.streamed
-    once = phases * speeds.transforms
+    once = phases * speeds.transforms + speeds.shared
     cost = (tiles * tile + weights + once) / work.samples
     height, step = work.lengths[0], 4 * work.dilation[0]
     rows = -(-min(WINOGRAD_ROWS, -(-height // 2)) // step) * step
