@@ -14,7 +14,7 @@ from convcli.engine.sink import Tally
 from convcli.errors import ShapeError, UsageError
 from convcli.ops.branches import Branch
 from convcli.ops.offsets import check_shape
-from convcli.ops.reads import Deformation, Kept
+from convcli.ops.reads import Deformation, KnownPlaces
 from convcli.ops.rules import RuleCall
 from convcli.ops.sampling import Sampling
 from convcli.ops.sources import fixed_sources, sources_of
@@ -34,7 +34,7 @@ FIELDS = 16
 
 def call(kernel: Deformable, x: Signature) -> Call | None:
     """All of a small picture at once, by offsets that are the same for every picture."""
-    sampling = _sampling(kernel, x.shape, x.axes, x.work, Kept())
+    sampling = _sampling(kernel, x.shape, x.axes, x.work, KnownPlaces())
     if sampling.total > CALL_LIMIT:
         return None
     sources = fixed_sources(kernel, x.shape[:2])
@@ -75,7 +75,9 @@ def _held(kernel: Deformable) -> int:
     return max([FIELDS * (kernel.oriented is not None), *(branch.planes for branch in branches)])
 
 
-def _sampling(kernel: Deformable, shape: Sequence[int], axes: str, dtype: DTypeLike, places: Kept | None) -> Sampling:
+def _sampling(
+    kernel: Deformable, shape: Sequence[int], axes: str, dtype: DTypeLike, places: KnownPlaces | None
+) -> Sampling:
     """How pictures of a shape are sampled; raises `ShapeError` where offsets or mask were made for another."""
     windows = kernel.windows(shape[:-1], axes)[-2:]
     _check_fit(kernel, tuple(shape), (windows[0].length, windows[1].length))
@@ -93,14 +95,14 @@ def _is_by_rule(kernel: Deformable) -> bool:
     return isinstance(kernel.offsets, RuleCall) and not kernel.oriented
 
 
-def _places(kernel: Deformable, size: Sequence[int], dtype: DTypeLike) -> Kept | None:
+def _places(kernel: Deformable, size: Sequence[int], dtype: DTypeLike) -> KnownPlaces | None:
     """Those that a rule makes, from the second picture of a `size` (height, width) on, which seldom comes alone."""
     if not _is_by_rule(kernel) or kernel.recorded:
         return None
     key = tuple(size), np.dtype(dtype)
     last: dict[str, Any] = kernel.remembered("places", dict)
     if last.get("of") == key:
-        places: Kept = last.setdefault("places", Kept())
+        places: KnownPlaces = last.setdefault("places", KnownPlaces())
         return places
     last.clear()
     last["of"] = key

@@ -45,7 +45,7 @@ Read = tuple[Part, Reading | None]
 Tile = tuple[Part, Smooth | Settled | Still | None]
 
 
-class Kept:
+class KnownPlaces:
     """What the taps of blocks read, for the next picture of one size: of as many blocks as `KEPT_BYTES` are enough for.
 
     Two threads may make those of the same block: they are the same.
@@ -79,7 +79,7 @@ class Deformation:
     channels_out: int
     border: str
     parts: dict[Corners, list[Part]]
-    places: Kept | None
+    places: KnownPlaces | None
     #: Whether offsets are the same for every picture, and whether they are a rule of the place.
     fixed: bool
     by_rule: bool

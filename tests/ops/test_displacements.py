@@ -209,7 +209,7 @@ def test_places_of_the_picture_before_are_read_again(
     rule: str, dtype: str, channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only those of one size, of as many blocks as there is room for; the results are the same to the last bit."""
-    made: list[int] = []
+    calls: list[int] = []
     fields, polynomials = sources.Displaced.of, reads.tiles
     for size in (600, 700):
         x = (255 * np.random.default_rng(size).random((size, 500, channels))).astype(dtype)
@@ -219,12 +219,12 @@ def test_places_of_the_picture_before_are_read_again(
             monkeypatch.setattr(reads, "KEPT_BYTES", room)
             assert all(np.array_equal(kernel.apply(x), first) for _ in range(3))
             assert np.array_equal(kernel.apply(x[:-1]), kernel.apply(x[:-1]))
-            monkeypatch.setattr(sources.Displaced, "of", lambda *them: (made.append(1), fields(*them))[1])
-            monkeypatch.setattr(reads, "tiles", lambda *them: (made.append(1), polynomials(*them))[1])
+            monkeypatch.setattr(sources.Displaced, "of", lambda *them: (calls.append(1), fields(*them))[1])
+            monkeypatch.setattr(reads, "tiles", lambda *them: (calls.append(1), polynomials(*them))[1])
             kernel.apply(x[:-1])
             monkeypatch.undo()
-            assert bool(made) == anew
-            made.clear()
+            assert bool(calls) == anew
+            calls.clear()
 
 
 @pytest.mark.parametrize("taps", [((1, 1), 1, 1), ((3, 2), 2, 3)], ids=["one", "six"])

@@ -172,9 +172,9 @@ def laid_out(pieces: Sequence[Piece], size: tuple[int, int], cut: Cut) -> list[M
     pitches, rows = _pitches(pieces, [width for _, width in sizes]), _rows(pieces, sizes, cuts)
     maps = []
     for number, piece in enumerate(pieces):
-        (height, _), made = sizes[number], cuts[number + 1]
-        first, last = piece.reads(made, height)
-        start, stop = piece.reads((made[0], made[0] + rows[number + 1]), height)
+        (height, _), output = sizes[number], cuts[number + 1]
+        first, last = piece.reads(output, height)
+        start, stop = piece.reads((output[0], output[0] + rows[number + 1]), height)
         most = min(stop - start + rows[number] + max(0, last - height), last - first)
         maps.append(Map(sizes[number], cuts[number], rows[number], pitches[number], first, last, most))
     return [*maps, Map(sizes[-1], cut, rows[-1], pitches[-1], *cut, rows[-1])]
@@ -193,7 +193,7 @@ def roll(pieces: Sequence[Piece], maps: Sequence[Map], x: Floats, store: Store) 
     entering, leaving = maps[0], maps[-1]
     buffers = [Rows(f"rows {number}", piece.inputs, maps[number]) for number, piece in enumerate(pieces)]
     buffers.append(Leaving(pieces[-1].outputs, leaving, store))
-    made = [one.cut[0] for one in maps]
+    done = [one.cut[0] for one in maps]
 
     def ahead(number: int) -> None:
         """Has a piece make what can be made of the rows that are there, and those behind it use it."""
@@ -201,13 +201,13 @@ def roll(pieces: Sequence[Piece], maps: Sequence[Map], x: Floats, store: Store) 
         before, after = maps[number], maps[number + 1]
         if source.stop == before.cut[1] < before.last:
             source.add_zeros(before.last - source.stop)
-        while made[number + 1] < after.cut[1]:
-            cut = made[number + 1], min(made[number + 1] + after.rows, after.cut[1])
+        while done[number + 1] < after.cut[1]:
+            cut = done[number + 1], min(done[number + 1] + after.rows, after.cut[1])
             last = before.last if cut[1] == after.cut[1] else piece.reads(cut, before.size[0])[1]
             if last > source.stop:
                 return
             piece.make(source, cut, target)
-            made[number + 1] = cut[1]
+            done[number + 1] = cut[1]
             if cut[1] < after.cut[1]:
                 source.drop(piece.reads((cut[1], after.cut[1]), before.size[0])[0])
             if number + 1 < len(pieces):

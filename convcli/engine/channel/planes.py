@@ -157,8 +157,8 @@ def _plain(work: Correlation) -> Cuts | None:
     bears = work.x.dtype == np.uint8 and whole.bears_bytes(taps)
     native = bears and work.sink.native(work.x.dtype, exact=whole.are_integers(taps)) is not None
     plan = plan_for(taps, size, algorithm=asked, integers=work.x.dtype in SUMMED, native=native)
-    kept = work.sink.keeps(work.x.dtype) and opencv_layout(one_channel(work.sink.out))
-    if kept and whole.blurs(taps, work.x.dtype, asked, exact=work.sink.exact) and whole.fits_in_place(work):
+    as_is = work.sink.keeps(work.x.dtype) and opencv_layout(one_channel(work.sink.out))
+    if as_is and whole.blurs(taps, work.x.dtype, asked, exact=work.sink.exact) and whole.fits_in_place(work):
         return whole.filter_to(work, whole.blur_filter(taps, windows, work.border))
     if plan.algorithm == "sums" and whole.fits_in_place(work):
         filtered = whole.filter_of(plan, taps, windows, work.border)

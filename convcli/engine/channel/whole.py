@@ -290,8 +290,8 @@ def filter_bands(work: Correlation, filtered: Filter, *, as_read: bool = False, 
         top = (first - low) // step
         some = result[top : top + (rows[1] - rows[0] - 1) * inner[0] + 1 : inner[0], across]
         if inner[1] > 1:
-            copy_pixels(kept := scratch("kept", some.shape, dtype), some)
-            some = kept
+            copy_pixels(picked := scratch("kept", some.shape, dtype), some)
+            some = picked
         sink.store(some, rows[0])
 
     return Cuts.on(work.x, work.sink, band, tiles.bands(shape, work.windows, dtype.itemsize))
