@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from convcli.engine.effect import Blend, in_samples, least_change
     from convcli.engine.facts import Facts
     from convcli.engine.integers import rounding
-    from convcli.engine.memory import by_planes, large, results, scratch, scratch_space
+    from convcli.engine.memory import by_planes, results, scratch, scratch_space
     from convcli.engine.sink import Sink, Storage
     from convcli.engine.stamps import tiled_call
     from convcli.engine.threads import Cuts
@@ -76,7 +76,6 @@ __all__ = [
     "in_samples",
     "is_by_phases",
     "is_spread",
-    "large",
     "layouts_of_bank",
     "least_change",
     "limits",
@@ -121,7 +120,7 @@ __getattr__ = lazily(
         "engine.effect": "Blend in_samples least_change",
         "engine.facts": "Facts",
         "engine.integers": "rounding",
-        "engine.memory": "by_planes large results scratch scratch_space",
+        "engine.memory": "by_planes results scratch scratch_space",
         "engine.sink": "Sink Storage",
         "engine.stamps": "tiled_call",
         "engine.threads": "Cuts",

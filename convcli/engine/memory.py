@@ -63,11 +63,6 @@ def results(shape: Sequence[int], dtype: DTypeLike) -> Array:
     return np.asarray(_Lease(block, tuple(shape), kind.str))
 
 
-def large(shape: Sequence[int], dtype: DTypeLike) -> Array | None:
-    """`results` where these are not what numpy makes."""
-    return results(shape, dtype) if math.prod(shape) * np.dtype(dtype).itemsize >= ALIGNED else None
-
-
 def by_planes(shape: Sequence[int], dtype: DTypeLike) -> Array:
     """As `results`, with the channels, the last axis, laid out as planes."""
     return channels_last(results((shape[-1], *shape[:-1]), dtype))

@@ -77,10 +77,10 @@ def runner(
         native = call_for(kernel, x, placed.spatial, work, algorithm, native=True, exact=False, threaded=threaded)
         unrounded = native or unrounded
     if isinstance(unrounded, engine.PlainCall) and kernel.is_linear and placed.is_plain(like):
-        filtered, plain_shape = unrounded.filtered, shape[: like.ndim]
+        filtered = unrounded.filtered
 
         def run_plain(array: Array) -> Array:
-            y: Array = filtered(array if array.flags.aligned else array.copy(), dst=engine.large(plain_shape, kind))
+            y: Array = filtered(array if array.flags.aligned else array.copy())
             return y
 
         return run_plain

@@ -13,6 +13,7 @@ import pytest
 import convcli
 from convcli.engine import plan, threads
 from convcli.engine.channel import whole
+from convcli.engine.dtypes import copy_pixels
 from convcli.engine.sink import Sink
 from convcli.filtering.chain import Chain
 from convcli.filtering.steps import filter_pixels
@@ -291,3 +292,44 @@ def test_means_by_mirrored_taps_take_bytes_to_bytes(taps: int, channels: int, mo
         assert set(seen) == {np.dtype(np.uint8)}
         counted = filter_pixels(x, Chain([kernel]))
         assert np.array_equal(counted.array, y) and counted.below == counted.above == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "shape", "dtype", "calls"),
+    [
+        # OpenCV starts threads of its own: one call, but for what the cache does not hold.
+        ({"type": "separable", "taps": [0.25, 0.5, 0.25]}, (1100, 1000), "uint8", 1),
+        ({"type": "separable", "taps": [0.25, 0.5, 0.25]}, (1100, 1000, 4), "float32", 4 + 6),
+        # It starts none: two bands, and what is made again at each side of the cut.
+        ({"type": "separable", "taps": [0.25, 0.5, 0.25]}, (1000, 1000, 3), "uint8", 2 + 2),
+        ({"type": "separable", "taps": [0.25, 0.5, 0.25]}, (300, 300, 3), "uint8", 1),
+    ],
+)
+def test_who_starts_threads(
+    fields: Any, shape: tuple[int, ...], dtype: str, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, kernel = picture(shape, dtype), convcli.load(fields)
+    exact, made = filtered(kernel, x), []
+    separated = cv2.sepFilter2D
+    monkeypatch.setattr(threads, "library_threads", lambda: 2)
+    monkeypatch.setattr(cv2, "sepFilter2D", lambda *a, **k: made.append(a) or separated(*a, **k))
+    assert np.abs(kernel.apply(x) - exact).max() <= (0.5 if dtype == "uint8" else 1e-5)
+    assert len(made) == calls
+
+
+@pytest.mark.parametrize(("taps", "most"), [(9, 0.5), (31, 0.52)])
+def test_boxes_of_16_bits_are_the_nearest(taps: int, most: float) -> None:
+    """Of many taps, whose sums float32 does not hold, up to its rounding: nearly white, it is the coarsest."""
+    x = np.iinfo(np.uint16).max - RNG.integers(0, 5, (140, 150), dtype=np.uint16)
+    kernel = convcli.load({"weights": np.full((taps, taps), 1 / taps**2)})
+    assert np.abs(kernel.apply(x) - kernel.apply(x.astype(np.float64))).max() <= most
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 7])
+def test_pixels_are_copied_whole(channels: int, dtype: str) -> None:
+    x = picture((21, 34, channels), dtype)
+    for source in (x, x[::2, ::3], x[..., ::-1], np.asfortranarray(x), x[1:2]):
+        target = np.zeros((*source.shape[:2], 2 * channels), dtype)[..., :channels]
+        copy_pixels(target, source)
+        assert np.array_equal(target, source)

@@ -32,7 +32,7 @@ LONGEST, PRODUCTS = 256, 12_000
 #: How much more a call that makes results which a stride leaves out is like, beside bands that make none.
 UNWANTED = 1.25
 #: How much more is a call where there is but one thread, which nobody would help, and it takes no memory on its way.
-ALONE = 20
+ALONE = 15
 
 
 class PlainCall:
@@ -114,11 +114,13 @@ def _native_filter(
 
 
 def _cost(x: Signature, plan: Plan, *, in_place: bool) -> float:
-    """Nanoseconds on one core by `plan`; none where OpenCV has all cores do it, and cuts nothing for that."""
-    alone = x.threaded and in_place and math.prod(x.shape[:2]) >= whole.THREADED
-    if alone and (plan.folded or plan.algorithm == "direct"):
+    """Nanoseconds on one core by `plan`; none where OpenCV has all cores do it, on what the cache holds."""
+    samples = math.prod(x.shape)
+    fitting = math.prod(x.shape[:2]) >= whole.THREADED and samples * x.dtype.itemsize <= 2 * whole.PART
+    if x.threaded and in_place and fitting and (plan.folded or plan.algorithm == "direct"):
         return 0.0
-    return (plan.cost + CONVERTED * (not in_place)) * math.prod(x.shape)
+    converted = not plan.native and x.dtype != x.work
+    return (plan.cost + CONVERTED * converted) * samples
 
 
 def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> tuple[float, Call] | None:

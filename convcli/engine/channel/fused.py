@@ -38,7 +38,7 @@ LEAST, MOST = 16, 512
 #: Bands are a multiple of this high: whole blocks of the products along columns.
 BLOCK = 8
 #: Nanoseconds of multiply-adds that are not worth a second thread: two wait for one another between products.
-ALONE = 200_000
+ALONE = 300_000
 
 
 def fits(work: Correlation) -> bool:

@@ -35,7 +35,7 @@ BAND_BYTES = 1 << 21
 #: The least rows of a band, in units of what it reads of the next one.
 OVERLAP = 4
 #: Up to so many, one thread is as fast as two.
-LEAST_BYTES = 1 << 19
+LEAST_BYTES = 1 << 21
 #: Rows of a product at least; below, its calls for a vector of results are mostly loads.
 LEAST_ROWS = 6
 #: The fewest samples in a row of outputs.
