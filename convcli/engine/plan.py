@@ -44,6 +44,8 @@ BANDS = 100_000
 #: Nanoseconds on one core up to which all of a picture is filtered by one call, without bands or threads: beside bands
 #: that pass through memory of their own, and beside parts that are filtered where they lie.
 CALL_LIMIT, IN_PLACE_LIMIT = 390_000, 220_000
+#: Nanoseconds for a sample by stamps, as if they took so little: in bands their many short calls wait for one another.
+STAMPED = 0.15
 #: Nanoseconds for the calls that Fourier tiles take on the smallest picture.
 FIXED = 150_000
 

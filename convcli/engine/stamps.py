@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.dtypes import channels_first, planar
 from convcli.engine.memory import scratch
-from convcli.engine.plan import is_call
+from convcli.engine.plan import STAMPED, is_call
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from convcli.engine.geometry import Scatter
     from convcli.engine.tiles import Tile
 
-#: Nanoseconds on one core for a sample of stamps that lie side by side.
-TILED = 0.3
 #: The most channels, of all phases of a row, that are merged at once.
 MERGED = 32
 
@@ -114,25 +112,6 @@ def put(results: Sequence[Floats], rows: Floats, last: Sequence[Phase], *, plane
             rows[..., phase.outputs, :] = result
 
 
-def stamp_apart(
-    tile: Tile, windows: Sequence[Scatter], channels: int, weights: Floats, into: Floats | None = None
-) -> Floats:
-    """As `stamp`, of `weights` that meet one input for each output at most: a tap fills its places by one product."""
-    lengths = [stop - start for start, stop in tile.region]
-    y = scratch("stamped", (*lengths, channels), tile.data.dtype) if into is None else into
-    if any(window.taps < window.stride for window in windows):
-        y.fill(0)
-    axes = [
-        list(phases(window, *part, origin))
-        for window, part, origin in zip(windows, tile.region, tile.origin, strict=True)
-    ]
-    for place in itertools.product(*axes):
-        source = tile.data[tuple(slice(phase.source, phase.source + phase.count) for phase in place)]
-        tap = weights[tuple(phase.taps for phase in place)].item()
-        np.multiply(source, weights.dtype.type(tap), out=y[tuple(phase.outputs for phase in place)])
-    return y
-
-
 def are_apart(windows: Sequence[Scatter]) -> bool:
     """Whether no two inputs meet in an output."""
     return all(window.taps <= window.stride and window.dilation == 1 for window in windows)
@@ -145,19 +124,28 @@ def is_tiled(window: Scatter) -> bool:
 
 
 def tiled_call(x: Signature, taps: Floats, windows: Sequence[Scatter]) -> Call | None:
-    """Stamps on a small picture that lie side by side: each tap fills its places by one product."""
+    """Stamps on a small picture that lie side by side: each tap fills its places by one product, pixels of several
+    channels by way of products that are merged."""
     size = [length * step for length, step in zip(x.shape, taps.shape, strict=False)]
     if x.native or x.planes or len(x.shape) != 3 or taps.ndim != 2 or not all(map(is_tiled, windows)):
         return None
-    if not is_call(TILED * math.prod(size) * x.shape[2]):
+    if not is_call(STAMPED * math.prod(size) * x.shape[2]):
         return None
     (down, across), (height, width, channels) = taps.shape, x.shape
+    merges = channels > 1 and across * channels <= MERGED
 
     def call(picture: Array, out: Array | None) -> Array:
         y = scratch("stamped", (*size, channels), x.work) if out is None or not out.flags.c_contiguous else out
         places = y.reshape(height, down, width, across, channels)
-        for row, column in np.ndindex(down, across):
-            np.multiply(picture, taps[row, column], out=places[:, row, :, column])
+        for row, column_taps in enumerate(taps):
+            targets = [
+                scratch(f"part {column}", x.shape, x.work) if merges else places[:, row, :, column]
+                for column in range(across)
+            ]
+            for tap, target in zip(column_taps, targets, strict=True):
+                np.multiply(picture, tap, out=target)
+            if merges:
+                cv2.merge(targets, places[:, row].reshape(height, width, across * channels))
         if out is None or y is out:
             return y
         np.copyto(out, y)

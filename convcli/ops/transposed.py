@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
 from convcli.engine.geometry import Scatter, Window, cut_to, scatter_window
-from convcli.engine.plan import Algorithm, Constraints, is_call
+from convcli.engine.plan import STAMPED, Algorithm, Constraints, is_call
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
@@ -47,8 +47,6 @@ OUTPUT_PADDING = f.Field("sizes", "Cells added at the end of the output; one num
 
 #: Bytes of the output that a band makes, and up to which a bank's are two and not four.
 BAND_BYTES, FEW_BYTES = 6 << 20, 4 << 20
-#: Nanoseconds on one core for a sample of the output, about.
-STAMPED = 1.2
 
 
 @record

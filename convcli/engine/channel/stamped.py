@@ -10,7 +10,8 @@ import numpy as np
 from convcli.engine.channel.phases import correlate_phase
 from convcli.engine.channel.planes import correlate_planes
 from convcli.engine.geometry import Grid
-from convcli.engine.stamps import are_apart, stamp, stamp_apart
+from convcli.engine.memory import scratch
+from convcli.engine.stamps import are_apart, stamp
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
@@ -23,14 +24,16 @@ def stamped(
     weights: Floats, windows: Sequence[Scatter], channels: int
 ) -> Callable[[Tile, Facts, Floats | None], Floats]:
     """What makes the outputs of a tile, given its facts, in the array that is handed to it where that can be."""
-    if are_apart(windows):
-        return lambda tile, facts, into: stamp_apart(tile, windows, channels, weights, into)
-    ones = (1,) * len(windows)
+    ones, apart = (1,) * len(windows), are_apart(windows)
 
     def by_phases(tile: Tile, facts: Facts, into: Floats | None) -> Floats:
         def phase(
             source: Floats, taps: tuple[slice, ...], dilation: tuple[int, ...], lengths: tuple[int, ...], name: str
         ) -> Floats:
+            if apart:
+                part = source[tuple(slice(0, n) for n in lengths)]
+                product: Floats = np.multiply(part, weights[taps].item(), out=scratch(name, part.shape, part.dtype))
+                return product
             result = correlate_phase(source, weights[taps], dilation, lengths, name)
             if result is not None:
                 return result
