@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from convcli.batch import files
@@ -19,6 +20,7 @@ from convcli.pictures.opencv import is_out_of_memory, opencv
 if TYPE_CHECKING:
     from convcli.batch.files import Pending
     from convcli.batch.resume import Earlier
+    from convcli.batch.workers import Later
     from convcli.batch.workers.pool import Death
 
 
@@ -79,6 +81,18 @@ def finished(job: Job, report: Report, earlier: Earlier | None, later: Sequence[
     except Exception as error:
         return failed_by(error, job, earlier)
     return report
+
+
+def outcome_of(
+    item: tuple[Job, Earlier | None], settings: Settings, hooks: Hooks, *, safely: bool = False
+) -> Report | Later:  # fmt: skip
+    """The report of a job, or of one whose output waits for the disk, what is to be done then."""
+    from convcli.batch.workers import Later
+
+    job, earlier = item
+    report = settled(job, settings, earlier, hooks, safely=safely)
+    later = hooks.later
+    return Later(partial(finished, job, report, earlier, later), later) if later else report
 
 
 def failed_by(error: Exception, job: Job, earlier: Earlier | None) -> Report:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from convcli.batch import temporaries
 from convcli.batch.names.jobs import STANDARD, Job
-from convcli.batch.one_job import finished, lost, not_started, settled
+from convcli.batch.one_job import lost, not_started, outcome_of, settled
 from convcli.batch.report import Report
 from convcli.batch.settings import Course, Hooks, Settings
 from convcli.errors import ConvcliError, ImageError, UsageError, reason
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from convcli.batch.files import Pending
     from convcli.batch.report_file import ReportFile
     from convcli.batch.resume import Earlier
-    from convcli.batch.workers import Later
 
 #: Fewer and smaller inputs than these stay in one process: another one takes longer to start than they do.
 _MANY = 16
@@ -204,7 +202,7 @@ class _Run:
         try:
             for number, item in self._items():
                 begun, later = time.monotonic(), []
-                result = _made(item, self._settings, Hooks(admit=admit, later=later))
+                result = outcome_of(item, self._settings, Hooks(admit=admit, later=later))
                 if fault:
                     raise fault
                 if not isinstance(result, Later):
@@ -219,11 +217,12 @@ class _Run:
 
     def _in_processes(self, processes: int) -> Iterator[tuple[int, Report] | None]:
         # What all of them need is loaded once, before there are copies of this process.
+        from convcli.batch.work import Work
         from convcli.batch.workers import Death, Workers, memory
         from convcli.engine.threads import core_count
 
         _libraries()
-        work = _Work(self._settings, threads=max(1, core_count() // processes))
+        work = Work(self._settings, threads=max(1, core_count() // processes))
         workers = Workers(work, processes, memory=memory.budget(), give_up=work.give_up)
         for outcome in workers.outcomes(self._items()):
             if outcome is not None and isinstance(outcome[1], Death):
@@ -255,49 +254,3 @@ def _processes(jobs: Sequence[Job], wanted: int) -> int:
         except OSError:
             continue
     return core_count() if len(jobs) >= _MANY or left < 0 else 1
-
-
-def _made(
-    item: tuple[Job, Earlier | None], settings: Settings, hooks: Hooks, *, safely: bool = False
-) -> Report | Later:  # fmt: skip
-    """A job, whose output may wait for the disk."""
-    from convcli.batch.workers import Later
-
-    job, earlier = item
-    report = settled(job, settings, earlier, hooks, safely=safely)
-    later = hooks.later
-    return Later(partial(finished, job, report, earlier, later), later) if later else report
-
-
-class _Work:
-    """What a process does that has others beside it."""
-
-    def __init__(self, settings: Settings, *, threads: int) -> None:
-        self._settings = settings
-        self._threads = threads
-        self._settled_in = False
-        self._later: list[Pending] = []
-
-    def __call__(
-        self, item: tuple[Job, Earlier | None], ask: Callable[[int], None], again: bool
-    ) -> Report | Later:  # fmt: skip
-        """A job. If it is done `again`, its output may be in place already."""
-        self._settle_in()
-        self._later = []
-        settings = self._settings.again() if again else self._settings
-        return _made(item, settings, Hooks(admit=ask, later=self._later), safely=True)
-
-    def _settle_in(self) -> None:
-        """What a process that has others beside it does first."""
-        from convcli.engine.threads import limit_threads
-        from convcli.filtering import paging
-
-        if not self._settled_in:
-            self._settled_in = True
-            limit_threads(self._threads)
-            paging.keep_freed()
-
-    def give_up(self) -> None:
-        """Takes away what the last job has written under a temporary name, when a signal ends the process."""
-        for pending in self._later:
-            pending.give_up()
