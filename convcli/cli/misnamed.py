@@ -41,7 +41,10 @@ def option(line: list[str], error: click.NoSuchOption, group: click.Group) -> St
     if not typed.startswith("--") and f"--{word}" in own:
         right = f"--{line[place].lstrip('-')}"
         return f"long options have two dashes, --{word}", [*line[:place], right, *line[place + 1 :]]
-    if (dashed := typed.replace("_", "-")) in own:
+    dashed = typed.replace("_", "-")
+    if typed.startswith("--"):
+        dashed = dashed.lower()
+    if dashed in own:
         return f"that is {dashed}", [*line[:place], dashed + equals + value, *line[place + 1 :]]
     behind = [value] if equals else line[place + 1 :]
     fitting = next(_answers(word, behind, own), None)

@@ -56,6 +56,8 @@ def extra(line: list[str]) -> Step | None:
         return "help is of one command", ["man"] if plain == ["convcli"] else ["help", *plain]
     if line[0] == "diff":
         rest = line[1 + len(plain) :]
+        if len(plain) == 3 and re.fullmatch(r"[\d.]+%?", plain[2]):
+            return "that is --tolerance", ["diff", *plain[:2], "--tolerance", plain[2], *rest]
         return ("-o draws the differences", ["diff", *plain[:2], "-o", plain[2], *rest]) if len(plain) == 3 else None
     if any(map(_is_picture, plain)):
         return _sheet(line)

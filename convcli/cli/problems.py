@@ -79,8 +79,8 @@ def _kernels_problem(ctx: click.Context) -> Exception | None:
     """What is wrong with the kernels of a line, and with inputs that are none."""
     from convcli.spec import read
 
-    pictures = [source for source in ctx.params.get("sources", ()) if PurePath(source).suffix[1:].lower() in PICTURES]
-    for source in [*ctx.params.get("kernels", ()), *filter(None, [ctx.params.get("kernel")]), *pictures]:
+    compared = [source for source in ctx.params.get("sources", ()) if _is_kernel(source)]
+    for source in [*ctx.params.get("kernels", ()), *filter(None, [ctx.params.get("kernel")]), *compared]:
         if not source.endswith((".yaml", ".yml")):
             read(source)
     inputs = _inputs(ctx)
@@ -90,9 +90,22 @@ def _kernels_problem(ctx: click.Context) -> Exception | None:
             raise UsageError("no such file", place=name)
     if "output" in ctx.params and "theme" in ctx.params:
         check_destination(ctx.params["output"])
+        if ctx.params["output"] not in (None, "-"):
+            from convcli.drawing.drawing import format_of
+
+            format_of(ctx.params["output"])
     if not ctx.params.get("inputs", True) and ctx.params["files_from"] is None:
         return click.UsageError("no input", ctx)
     return None
+
+
+def _is_kernel(source: str) -> bool:
+    """Whether what `compare` is asked for is no layer or network by its name; a picture is one that is refused."""
+    from convcli.costs.subjects import layer_names
+    from convcli.spec.library import split
+
+    ending = PurePath(split(source)[0]).suffix[1:].lower()
+    return ending in PICTURES or not (ending or layer_names(source))
 
 
 def _inputs(ctx: click.Context) -> list[str]:

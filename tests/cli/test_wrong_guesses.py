@@ -105,6 +105,12 @@ def test_words_inside_kernels_and_channels(here: Path, arguments: list[str], hin
     assert (wrong.code, wrong.err.splitlines()[-1]) == (2, f"  hint: {hint}")
 
 
+def test_a_hint_does_not_lead_to_a_drawing_of_no_format(here: Path) -> None:
+    """What can't be put right is told first."""
+    wrong = run("draw", "kernel", "gausian", "-o", "a.ng")
+    assert (wrong.code, wrong.err.splitlines()[0]) == (2, "Error: a.ng: .ng is no format of drawings")
+
+
 def test_a_folder_that_is_not_there_is_made_by_the_hint(here: Path) -> None:
     wrong = run("draw", "steps", "box", "-o", "my steps/{frame}.png")
     assert wrong.code == 1 and wrong.err.splitlines()[1] == "  hint: mkdir -p 'my steps'"
