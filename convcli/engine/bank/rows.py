@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convcli.engine.bank.plan import LEAST_COLUMNS, UNPACKED
+from convcli.engine.bank.plan import LEAST_COLUMNS, SPEEDS, UNPACKED
 from convcli.engine.memory import scratch
+from convcli.engine.processor import processor
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
@@ -85,7 +86,8 @@ def _products(matrix: Floats, columns: Floats, y: Floats) -> None:
     """Fills `y` `(height, width, groups, out/groups)` with `matrix` `(groups, 1, out/groups, depth)` times `columns`
     `(groups, height, depth, width)`."""
     width = y.shape[1]
-    count = max(1, min(-(-matrix[0].size * width // UNPACKED), width // LEAST_COLUMNS), -(-width // ACROSS))
+    most = width // LEAST_COLUMNS if SPEEDS[processor().name].unpacked else 1
+    count = max(1, min(-(-matrix[0].size * width // UNPACKED), most), -(-width // ACROSS))
     for part in range(count):
         own = slice(width * part // count, width * (part + 1) // count)
         results = y[:, own].transpose(2, 0, 1, 3)
