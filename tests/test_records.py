@@ -105,7 +105,7 @@ def test_without_eq_only_the_same_object_is_equal() -> None:
     assert hash(one) != hash(Thing(size=1))
 
 
-@pytest.mark.parametrize("room", ["batch", "batch.names", "batch.workers", "costs", "networks", "reports", "spec"])
+@pytest.mark.parametrize("room", ["batch", "batch.names", "batch.workers", "networks", "reports", "spec"])
 def test_a_face_has_the_names_that_it_lists_and_no_others(room: str) -> None:
     face = importlib.import_module(f"convcli.{room}")
     assert face.__all__

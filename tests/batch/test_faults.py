@@ -88,7 +88,7 @@ def test_a_kernel_without_end_is_refused(here: Path) -> None:
 @posix
 def test_a_kernel_from_a_pipe_of_the_shell(here: Path) -> None:
     done = subprocess.run(
-        ["bash", "-c", '"$0" -m convcli apply good.png -k <(echo "[[0]]") -o out.png', sys.executable],
+        ["bash", "-c", '"$0" -m convcli apply good.png -k <(echo "[[1]]") -o out.png', sys.executable],
         capture_output=True, env=environment(), check=False,
     )  # fmt: skip
     if b"bash" in done.stderr:
