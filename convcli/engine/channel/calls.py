@@ -110,7 +110,11 @@ def _native_filter(
     if x.dtype != np.uint8 or not whole.bears_bytes(taps) or (exact and not whole.are_integers(taps)):
         return None
     plan = plan_for(taps, x.shape, algorithm=x.algorithm, calls=True, native=True)
-    return (_cost(x, plan, in_place=same), whole.filter_of(plan, taps, windows, border)) if plan.native else None
+    if not plan.native:
+        return None
+    # Of results by few taps those that a stride leaves out take little.
+    cost = _cost(x, plan, in_place=same or plan.algorithm == "direct")
+    return cost, whole.filter_of(plan, taps, windows, border)
 
 
 def _cost(x: Signature, plan: Plan, *, in_place: bool) -> float:
