@@ -80,6 +80,11 @@ class Node(ABC):
                 numbers.update(range(bisect_right(self._starts, start) - 1, bisect_right(self._starts, stop - 1)))
         return numbers
 
+    @property
+    def done(self) -> set[int]:
+        """The numbers of the bands that are there."""
+        return self._done
+
     def has(self, rows: Iterable[Cut]) -> bool:
         """Whether all these rows are there."""
         return self.bands(rows) <= self._done

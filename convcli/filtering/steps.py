@@ -192,11 +192,15 @@ class Steps:
 
     def __iter__(self) -> Iterator[Cut]:
         result = self._result
-        certain: Mapping[Node, set[int]] = {}
-        demand = self._demand(self._cuts[0], self._wanted, certain)
+        demand = self._demand(self._cuts[0], self._wanted, {})
         for cut, following in itertools.zip_longest(self._cuts, self._cuts[1:]):
             # Unless something is hidden, what it would be made of is not.
-            certain = self._demand(cut, result.nodes, certain).bands if result.behind else demand.bands
+            certain: Mapping[Node, set[int]] = demand.bands
+            if result.behind:
+                # What was made of it for the rows before, if it was, is not to be made again for these.
+                there = {node: node.done for node in self._nodes}
+                demand, certain = self._demand(cut, self._wanted, there), self._demand(cut, result.nodes, there).bands
+                certain = {node: certain[node] | node.done for node in self._nodes}
             ahead = self._demand(following, self._wanted, certain) if following else None
             self.settle(_BEHIND - 1)
             for node in self._nodes:
