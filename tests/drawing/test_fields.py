@@ -13,7 +13,7 @@ from convcli.costs import receptive
 from convcli.drawing import field as receptive_field
 from convcli.filtering import Chain, filter_pixels
 from convcli.networks import runnable
-from convcli.networks.placed import Flow, Placed
+from convcli.networks.placed import Flow, Operation, Placed
 from tests.drawing.over import PICTURE, SWIRL, absolute
 
 CHAINS = [
@@ -130,7 +130,8 @@ def test_fields_say_what_compare_counts(gaps: tuple[int, ...]) -> None:
     kernels = [convcli.load(f"{{weights: {{fill: 1, size: [3, 3]}}, dilation: {gap}}}") for gap in gaps]
     layers, flow = [], Flow(size=(96, 120), channels=1)
     for number, kernel in enumerate(kernels):
-        layers.append(Placed.on(flow, str(number), "dense", kernel.windows((96, 120), "yx"), kernels={"": kernel}))
+        operation = Operation(type="dense", windows=kernel.windows((96, 120), "yx"))
+        layers.append(Placed.on(flow, str(number), operation, kernels={"": kernel}))
         flow = Flow(size=(96, 120), channels=1, sources=(number,))
     seen = receptive.receptive_fields(layers)[-1]
     assert seen.coverage is not None
