@@ -53,9 +53,10 @@ _BENT, _FETCHED, _CALLS = 0.2, 1.0, 100_000
 #: The same for a sample of a column whose neighbours lie a stride apart.
 _APART = 0.8
 #: Nanoseconds of work that are worth two threads.
-_THREADS = 3e6
-#: Bytes of what a cut reads and makes, and its rows over those that it reads beside them, at least.
-_CUT_BYTES, _BESIDE = 1 << 23, 8
+_THREADS = 2e6
+#: Bytes of what a cut reads and makes, and its rows over those that it reads beside them, at least: of cuts that follow
+#: from bytes, and of two for two threads.
+_CUT_BYTES, _BESIDE, _HALVES_BESIDE = 1 << 23, 8, 4
 #: Cuts for which a stretch keeps how its maps are laid out.
 _LAID_OUT: Final = 64
 #: The greatest result that may come: as far below what float32 holds as Winograd's tiles go beyond it.
@@ -104,10 +105,10 @@ class Stretch:
         """Cuts of the result for an input of this size, of which all takes so many nanoseconds."""
         height, width = rolling.sizes_of(self._pieces, size)[-1]
         first, stop = self.reads(size, (height // 2, height // 2 + 1))
-        beside = _BESIDE * (stop - first) * height / size[0]
+        beside = (stop - first) * height / size[0]
         row = 4 * (width * self.steps[-1].channels + size[0] / height * size[1] * self._pieces[0].inputs)
-        count = math.ceil(height / max(_CUT_BYTES / row, beside))
-        if count == 1 and cost > _THREADS and height >= beside:
+        count = math.ceil(height / max(_CUT_BYTES / row, _BESIDE * beside))
+        if count == 1 and cost > _THREADS and height >= _HALVES_BESIDE * beside:
             count = 2
         return [(height * part // count, height * (part + 1) // count) for part in range(count)]
 
