@@ -6,19 +6,24 @@ import dataclasses
 import gc
 import mmap
 import weakref
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from convcli import load
+from convcli.batch import one_file
+from convcli.batch.report import Report
 from convcli.filtering import paging, steps
 from convcli.filtering.builder import build
 from convcli.filtering.chain import Chain
 from convcli.filtering.graph import InMemory
 from convcli.filtering.picture import Outline, Picture
 from convcli.filtering.treatment import Treatment
-from tests.batch.test_one_file import photo
+from convcli.pictures.formats.png.rows import PngBands
+from tests.batch.test_one_file import in_bands, photo
 
 pytestmark = pytest.mark.skipif(not paging.available(), reason="this system gives no memory back")
 
@@ -107,3 +112,17 @@ def test_a_chain_remembers_some_kinds_of_pictures() -> None:
     for width in range(1, 200):
         Picture.of(Outline(shape=(9, width, 3), dtype="uint8"), chain)
     assert len(chain.pictures) <= 64
+
+
+@pytest.mark.parametrize("kernel", ["swirl", "lens", "sharpen"])
+def test_rows_behind_hidden_pixels_are_read_once(kernel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where what a step reads reaches back before what was read, a PNG file is decoded again from its first row."""
+    beginnings: list[PngBands] = []
+    rewind = PngBands.rewind
+    monkeypatch.setattr(PngBands, "rewind", lambda self: (beginnings.append(self), rewind(self)))
+    monkeypatch.setattr(one_file, "_HELD", 0)
+    pixels = np.repeat(np.repeat(photo(75, 100, 4), 20, axis=0), 20, axis=1)
+    pixels[500:750, :, 3] = 0
+    report, _ = in_bands(cv2.imencode(".png", pixels)[1].tobytes(), tmp_path, [kernel])
+    assert isinstance(report, Report) and report.bands > 1
+    assert len(beginnings) == 1
