@@ -97,7 +97,7 @@ def test_ended_between_writing_and_naming(here: Path, jobs: str, number: int, co
     # By their parent, workers end also where the disk does not answer: by SIGKILL, and what they leave is swept.
     (os.killpg if number == signal.SIGKILL else os.kill)(process.pid, number)
     _, err = process.communicate(timeout=20)
-    assert (process.returncode, b"Traceback" in err) == (code, False)
+    assert (process.returncode, b"Traceback" in err) == (code, False), err.decode()
     assert [path.name for path in Path("out").iterdir() if not path.name.startswith(".")] == []
     assert Path("run.jsonl").exists() is False or Path("run.jsonl").read_bytes() == b""
     assert (leftovers(here / "out") == []) == (number != signal.SIGKILL)
