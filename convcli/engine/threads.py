@@ -5,7 +5,8 @@ from __future__ import annotations
 import mmap
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,15 +51,15 @@ def limit_threads(count: int) -> None:
     cv2.setNumThreads(count)
 
 
-def run_all(work: Callable[[T], object], pieces: Iterable[T]) -> None:
+def run_all(work: Callable[[T], object], pieces: Iterable[T], *, below: bool = False) -> None:
     """`work(piece)` for all pieces, from several threads where there are several; the first exception is raised.
 
     One loop a thread over one shared iterator: no hand-off per piece (a list's iterator is safe to share). A single
-    piece within another run has all that a run sets up already.
+    piece within another run has all that a run sets up already; `below` it OpenCV may start threads of its own.
     """
     waiting = list(pieces)
     if len(waiting) == 1 and memory.in_run():
-        with memory.scratch_space():
+        with memory.scratch_space(), _threads_below() if below else nullcontext():
             work(waiting[0])
         return
     pending = iter(waiting)
@@ -210,6 +211,22 @@ class one_thread_below:
                 cv2.setNumThreads(_before[0])
             if not _users and _before[1] != 1:
                 blas.threads()[1](_before[1])
+
+
+@contextmanager
+def _threads_below() -> Iterator[None]:
+    """Has OpenCV start threads below a run that has but one itself, where nobody else runs: some 60 us.
+
+    Not OpenBLAS: its threads go on turning for a while after a product, on the cores that OpenCV's want.
+    """
+    count = thread_count() if _users == 1 else 1
+    if count > 1:
+        cv2.setNumThreads(count)
+    try:
+        yield
+    finally:
+        if count > 1:
+            cv2.setNumThreads(1)
 
 
 #: Bytes of address space that there are to be before OpenBLAS takes 32 MiB for a product, and before another thread is

@@ -45,6 +45,8 @@ class Node(ABC):
     ahead: Executor | None = None
     #: What makes all of it of all of its only source, where one call of a library does.
     call: Call | None = None
+    #: Whether OpenCV may start threads of its own where all of it is made at once.
+    below: bool = False
 
     def __init__(self, shape: Sequence[int], dtype: DTypeLike, sources: Sequence[Node] = ()) -> None:
         self.shape, self.dtype, self.sources = tuple(shape), np.dtype(dtype), tuple(dict.fromkeys(sources))
@@ -99,7 +101,7 @@ class Node(ABC):
         else:
             for band in missing:
                 self.paged.use(*self.cuts[band])
-            run_all(self.work, [self.cuts[band] for band in missing])
+            run_all(self.work, [self.cuts[band] for band in missing], below=self.below)
         self._done.update(missing)
 
     def start(self, bands: set[int]) -> None:
@@ -123,7 +125,7 @@ class Node(ABC):
     def make_whole(self) -> None:
         """Takes memory and makes all of it at once. What it is made of is not held any more."""
         self.begin(Held, fine=False)
-        run_all(self.work, self.cuts)
+        run_all(self.work, self.cuts, below=self.below)
         self.work = _nothing
 
     def drop(self) -> None:

@@ -168,6 +168,7 @@ class Chained(Node):
     def __init__(self, part: Part, one: Together, shape: Sequence[int], apart: Callable[[Node], Node]) -> None:
         super().__init__(shape, part.node.dtype, [part.node])
         self._part, self._one, self._apart = part, one, apart
+        self.below = one.stretch.has_networks
 
     def _cuts(self, *, fine: bool) -> Cuts:
         x, out, stretch, apart, rows_of = self._part.array, self.array, self._one.stretch, self._apart, self._rows
@@ -223,7 +224,8 @@ def _made(target: Node, rows: Cut) -> Array:
             for source, read in node.reads(node.cuts[band]).items():
                 wanted.setdefault(source, []).extend(read)
     for node in nodes:
-        run_all(node.work, [node.cuts[band] for band in sorted(node.bands(wanted.get(node, [])))])
+        bands = [node.cuts[band] for band in sorted(node.bands(wanted.get(node, [])))]
+        run_all(node.work, bands, below=node.below)
         for source in node.sources:
             readers[source] -= 1
             if not readers[source]:

@@ -79,6 +79,8 @@ class Stretch:
         self.steps, self.spans = tuple(steps), tuple(spans)
         self._pieces = [_piece(steps, channels, span) for span in spans]
         self._tiled = any(span.kind == TILES for span in spans)
+        #: Some are made by OpenCV, by as many threads as it may start.
+        self.has_networks = any(span.kind == NET for span in spans)
         self._most = _most(steps)
         self._maps: dict[tuple[tuple[int, int], Cut], list[rolling.Map]] = {}
 
