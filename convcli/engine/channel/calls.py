@@ -33,6 +33,8 @@ LONGEST, PRODUCTS = 256, 12_000
 UNWANTED = 1.25
 #: How much more is a call where there is but one thread, which nobody would help, and it takes no memory on its way.
 ALONE = 15
+#: Taps up to which bands of bytes by passes make few rows twice.
+FEW = 5
 
 
 class PlainCall:
@@ -113,14 +115,16 @@ def _native_filter(
     if not plan.native:
         return None
     # Of results by few taps those that a stride leaves out take little.
-    cost = _cost(x, plan, in_place=same or plan.algorithm == "direct")
+    cost = _cost(x, plan, taps, in_place=same or plan.algorithm == "direct")
     return cost, whole.filter_of(plan, taps, windows, border)
 
 
-def _cost(x: Signature, plan: Plan, *, in_place: bool) -> float:
-    """Nanoseconds on one core by `plan`; none where OpenCV has all cores do it, on what the cache holds."""
+def _cost(x: Signature, plan: Plan, taps: Floats, *, in_place: bool) -> float:
+    """Nanoseconds on one core by `plan`; none where OpenCV has all cores do it as fast as bands are made."""
     samples = math.prod(x.shape)
-    fitting = math.prod(x.shape[:2]) >= whole.THREADED and samples * x.dtype.itemsize <= 2 * whole.PART
+    # What the cache does not hold bands make faster, unless passes over bytes then make many rows twice.
+    apart = samples * x.dtype.itemsize > 2 * whole.PART and not (plan.native and plan.folded and max(taps.shape) > FEW)
+    fitting = math.prod(x.shape[:2]) >= whole.THREADED and not apart
     if x.threaded and in_place and fitting and (plan.folded or plan.algorithm == "direct"):
         return 0.0
     converted = not plan.native and x.dtype != x.work
@@ -152,7 +156,7 @@ def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border
     banded = plan_strided(taps, steps, gaps, x.algorithm)
     same = max(steps) == 1 or (banded is not None and banded.algorithm in ("direct", "passes"))
     in_place = x.dtype == x.work and max(steps) == 1 and plan.algorithm != "sums"
-    cost = (1 if same else UNWANTED) * _cost(x, plan, in_place=in_place)
+    cost = (1 if same else UNWANTED) * _cost(x, plan, taps, in_place=in_place)
     if (cost and not plan.call) or not is_call(cost, in_place=in_place):
         return None
     as_read = x.dtype == x.work or (plan.algorithm == "sums" and x.dtype in SUMMED)
