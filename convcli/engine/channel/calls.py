@@ -33,8 +33,8 @@ LONGEST, PRODUCTS = 256, 12_000
 UNWANTED = 1.25
 #: How much more is a call where there is but one thread, which nobody would help, and it takes no memory on its way.
 ALONE = 15
-#: Taps up to which bands of bytes by passes make few rows twice.
-FEW = 5
+#: Taps up to which bands by passes make few rows twice: of bytes, and of floats of several channels.
+FEW = 5, 11
 
 
 class PlainCall:
@@ -122,9 +122,10 @@ def _native_filter(
 def _cost(x: Signature, plan: Plan, taps: Floats, *, in_place: bool) -> float:
     """Nanoseconds on one core by `plan`; none where OpenCV has all cores do it as fast as bands are made."""
     samples = math.prod(x.shape)
-    # What the cache does not hold bands make faster, unless passes over bytes then make many rows twice.
-    apart = samples * x.dtype.itemsize > 2 * whole.PART and not (plan.native and plan.folded and max(taps.shape) > FEW)
-    fitting = math.prod(x.shape[:2]) >= whole.THREADED and not apart
+    # What the cache does not hold bands make faster, unless passes then make many rows twice.
+    twice = plan.folded and (plan.native or x.shape[2] > 1) and max(taps.shape) > FEW[not plan.native]
+    held = twice or samples * x.dtype.itemsize <= 2 * whole.PART
+    fitting = math.prod(x.shape[:2]) >= whole.THREADED and held
     if x.threaded and in_place and fitting and (plan.folded or plan.algorithm == "direct"):
         return 0.0
     converted = not plan.native and x.dtype != x.work
