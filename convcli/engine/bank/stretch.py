@@ -53,7 +53,7 @@ _BENT, _FETCHED, _CALLS = 0.2, 1.0, 100_000
 #: The same for a sample of a column whose neighbours lie a stride apart.
 _APART = 0.8
 #: Nanoseconds of work that are worth two threads.
-_THREADS = 2e6
+_THREADS = 3e6
 #: Bytes of what a cut reads and makes, and its rows over those that it reads beside them, at least: of cuts that follow
 #: from bytes, and of two for two threads.
 _CUT_BYTES, _BESIDE, _HALVES_BESIDE = 1 << 23, 8, 4
@@ -79,8 +79,8 @@ class Stretch:
         self.steps, self.spans = tuple(steps), tuple(spans)
         self._pieces = [_piece(steps, channels, span) for span in spans]
         self._tiled = any(span.kind == TILES for span in spans)
-        #: Some are made by OpenCV, by as many threads as it may start.
-        self.has_networks = any(span.kind == NET for span in spans)
+        #: Most are one network of OpenCV's, whose threads go on turning for a while after each.
+        self.is_network = any(2 * (span.last - span.first + 1) > len(steps) for span in spans if span.kind == NET)
         self._most = _most(steps)
         self._maps: dict[tuple[tuple[int, int], Cut], list[rolling.Map]] = {}
 
