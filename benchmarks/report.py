@@ -74,7 +74,7 @@ def counts(run: Run) -> str:
     )
     if machine.SWITCHED_OFF in run.facts["Machine"]:
         actual, counted = goals.losses(run, without=machine.UNHELD)
-        text += f" Without {' and '.join(machine.UNHELD)}, which keeps AVX-512, it is {len(actual)} of {len(counted)}."
+        text += f" Without {' and '.join(machine.UNHELD)}, which has no switch, it is {len(actual)} of {len(counted)}."
     return text
 
 

@@ -73,7 +73,7 @@ def test_only_what_is_between_the_marks_is_rewritten(switched: str, tmp_path: Pa
     assert new.endswith("\nafter\n")
     assert "earlier figures" not in new
     assert "In 1 of 2 rows" in new and "Whole commands 0 of 1, Layers, lines and volumes 1 of 1" in new
-    assert ("Without onnxruntime, which keeps AVX-512, it is 0 of 1." in new) == bool(switched)
+    assert ("Without onnxruntime, which has no switch, it is 0 of 1." in new) == bool(switched)
     assert readme.written(new, run) == new
     reports = {file.name for file in (tmp_path / "benchmarks").iterdir()}
     assert reports == ({"RESULTS-AVX2.md"} if switched else {"RESULTS.md", "ratios.svg"})
