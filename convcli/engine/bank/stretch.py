@@ -40,8 +40,8 @@ _POINT, _WINDOW, _BLOCK = 0.0165, 0.028, 8
 _SINGLE, _MAPPED = 0.05, 0.25
 #: Nanoseconds for a sample that enters or leaves a stretch: it goes from pixels to planes or back.
 COPIED: Final = 0.5
-#: The same within a stretch, where networks begin and end, and for the calls of one.
-PASSED, PASSING = 0.3, 25_000
+#: The same within a stretch, where networks begin and end, and for each part: threads serve one network, not many.
+PASSED, PASSING = 0.3, 100_000
 #: The same for a sample of columns, of neighbours and of those that lie a stride apart; for a result that is bent.
 _COLUMN, _APART_COLUMN, _ROLLED = 0.045, 0.25, 0.12
 #: The same for a result of a tap that is added, and the share of products that lie beside results.
