@@ -66,6 +66,7 @@ def test_few_taps_far_apart_are_a_multiply_add_each(
     assert np.abs(y - ndimage.correlate(x.astype(np.float64), spread, mode="constant")).max() <= 1e-5
 
 
+@pytest.mark.usefixtures("in_bands")
 def test_strided_kernels_read_only_wanted_rows(filtered: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planes, "plan_strided", lambda *_: None)
     x = np.ones((600, 800), np.float32)
