@@ -168,7 +168,7 @@ class Chained(Node):
     def __init__(self, part: Part, one: Together, shape: Sequence[int], apart: Callable[[Node], Node]) -> None:
         super().__init__(shape, part.node.dtype, [part.node])
         self._part, self._one, self._apart = part, one, apart
-        self.below = one.stretch.is_network
+        self.below = one.below
 
     def _cuts(self, *, fine: bool) -> Cuts:
         x, out, stretch, apart, rows_of = self._part.array, self.array, self._one.stretch, self._apart, self._rows

@@ -40,7 +40,7 @@ Shared = dict[Any, Any]
 class Together:
     """Layers `first` to `last`, of which only the last one's result is read by others; `source` is what they read.
 
-    `cuts` are rows of the result that are made at a time.
+    `cuts` are rows of the result that are made at a time; `below` a single one OpenCV may start threads of its own.
     """
 
     first: int
@@ -48,6 +48,7 @@ class Together:
     source: int
     stretch: stretch.Stretch
     cuts: list[Cut]
+    below: bool
 
 
 @record(kw_only=False)
@@ -216,7 +217,8 @@ def _together(
         shared[key] = stretch.Stretch(steps, layers[first].channels_in, own)
     stretched: stretch.Stretch = shared[key]
     height, width = layers[first].size_in
-    return Together(first, last, source, stretched, stretched.cuts((height, width), cost))
+    cuts, below = stretched.cuts((height, width), cost), stretched.has_threads_below(cost)
+    return Together(first, last, source, stretched, cuts, below)
 
 
 def _step(placed: Placed, inputs: Sequence[int], numbers_of: Callable[[Dense], Numbers]) -> pieces.Step:

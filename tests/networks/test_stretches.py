@@ -15,6 +15,7 @@ from networks import shared
 from networks.layer_graphs import Graph
 
 from convcli.engine.bank import rolling, stretch
+from convcli.engine.bank.pieces import Net
 from convcli.engine.bank.stretch import Stretch
 from convcli.engine.threads import limit_threads, run_all, thread_count
 from convcli.filtering import Chain, filter_pixels
@@ -141,6 +142,22 @@ def test_threads_change_no_bit(tmp_path: Path) -> None:
         assert np.array_equal(run(kernel, x), expected)
     finally:
         limit_threads(count)
+
+
+@pytest.mark.parametrize(("size", "threads"), [((9, 12), 1), ((120, 160), 3)])
+def test_one_network_of_some_size_has_threads(
+    size: tuple[int, int], threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel, x, expected = built(tmp_path, residual, size=size)
+    seen, forward, before, count = [], Net._forward, cv2.getNumThreads(), thread_count()
+    monkeypatch.setattr(Net, "_forward", lambda *all: seen.append(cv2.getNumThreads()) or forward(*all))
+    try:
+        limit_threads(3)
+        assert np.abs(run(kernel, x) - expected).max() <= 1e-5 * np.abs(expected).max()
+        assert (seen, cv2.getNumThreads()) == ([threads], 3)
+    finally:
+        limit_threads(count)
+        cv2.setNumThreads(before)
 
 
 def test_sizes_share_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,8 +52,8 @@ _FEW_ROWS = 0.035, 0.1
 _BENT, _FETCHED, _CALLS = 0.2, 1.0, 100_000
 #: The same for a sample of a column whose neighbours lie a stride apart.
 _APART = 0.8
-#: Nanoseconds of work that are worth two threads.
-_THREADS = 3e6
+#: Nanoseconds of work that are worth two threads of ours, and those that OpenCV starts for one network.
+_THREADS, _THREADS_BELOW = 3e6, 5e5
 #: Bytes of what a cut reads and makes, and its rows over those that it reads beside them, at least: of cuts that follow
 #: from bytes, and of two for two threads.
 _CUT_BYTES, _BESIDE, _HALVES_BESIDE = 1 << 23, 8, 4
@@ -79,8 +79,6 @@ class Stretch:
         self.steps, self.spans = tuple(steps), tuple(spans)
         self._pieces = [_piece(steps, channels, span) for span in spans]
         self._tiled = any(span.kind == TILES for span in spans)
-        #: Most are one network of OpenCV's, whose threads go on turning for a while after each.
-        self.is_network = any(2 * (span.last - span.first + 1) > len(steps) for span in spans if span.kind == NET)
         self._most = _most(steps)
         self._maps: dict[tuple[tuple[int, int], Cut], list[rolling.Map]] = {}
 
@@ -113,6 +111,14 @@ class Stretch:
         if count == 1 and cost > _THREADS and height >= _HALVES_BESIDE * beside:
             count = 2
         return [(height * part // count, height * (part + 1) // count) for part in range(count)]
+
+    def has_threads_below(self, cost: float) -> bool:
+        """Whether most of it, which takes so many nanoseconds, is one network of OpenCV's.
+
+        OpenCV's threads go on turning for a while after each, beside what is not.
+        """
+        whole = any(2 * (span.last - span.first + 1) > len(self.steps) for span in self.spans if span.kind == NET)
+        return whole and cost > _THREADS_BELOW
 
     def run(self, x: Floats, cut: Cut, out: Floats) -> None:
         """Fills the rows of a cut of `out`, `(height, width, channels)`, from `x`, of the same axes, in float32."""
