@@ -35,6 +35,12 @@ def factorise(taps: Floats) -> Factors | None:
     return _factorise(taps.tobytes(), taps.shape, taps.dtype.str)
 
 
+def kernels(factors: Factors) -> list[list[Floats]]:
+    """The passes of each rank, `(kh, 1)` and `(1, kw)`: a single tap of 1 is none."""
+    ranks = [[down[:, None], across[None]] for down, across in zip(*factors, strict=True)]
+    return [[side for side in sides if side.size > 1 or side.item() != 1] or sides[1:] for sides in ranks]
+
+
 def are_mirrored(*sides: Floats) -> bool:
     """Whether all rows of taps read the same backwards, around one in the middle."""
     return all(taps.size % 2 and bool((taps == taps[::-1]).all()) for taps in sides)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
@@ -19,7 +19,7 @@ from convcli.engine import tiles
 from convcli.engine.borders import read_window
 from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, one_channel, opencv_layout
-from convcli.engine.channel.factors import Factors, factorise
+from convcli.engine.channel.factors import Factors, factorise, kernels
 from convcli.engine.dtypes import copy_pixels
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Gather, Window
@@ -135,7 +135,7 @@ def _transformed_filter(taps: Floats, windows: Sequence[Window], border: str) ->
 def _passes_filter(factors: Factors, windows: Sequence[Window], border: str) -> Filter:
     """A pass along columns and one along rows for each rank, each by fewer taps than `filter2D` makes transforms of."""
     anchor, rule = (windows[1].before, windows[0].before), RULES[border]
-    ranks = list(zip(*factors, strict=True))
+    ranks = kernels(factors)
 
     def pass_of(x: Array, taps: Floats, dst: Array | None = None) -> Any:
         place = tuple(place if side > 1 else 0 for place, side in zip(anchor, taps.shape[::-1], strict=True))
@@ -143,8 +143,8 @@ def _passes_filter(factors: Factors, windows: Sequence[Window], border: str) -> 
 
     def filtered(x: Array, dst: Array | None = None) -> Any:
         total: Any = None
-        for down, across in ranks:
-            part = pass_of(pass_of(x, down[:, None]), across[None], None if total is not None else dst)
+        for *first, last in ranks:
+            part = pass_of(reduce(pass_of, first, x), last, None if total is not None else dst)
             total = part if total is None else cv2.add(total, part, dst=total)
         return total
 
@@ -168,7 +168,6 @@ def _sums_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter
     (high, wide), anchor, share = taps.shape, (windows[1].before, windows[0].before), float(taps.flat[0])
     sides = np.ones(high, taps.dtype), np.full(wide, taps.flat[0])
     otherwise = _passes_filter((sides[0][None], sides[1][None]), windows, border)
-
     mean = _is_mean(taps)
 
     def filtered(x: Array, dst: Array | None = None) -> Any:
