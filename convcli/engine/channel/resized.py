@@ -1,9 +1,9 @@
 """Transposed kernels that enlarge as OpenCV's `resize` does: by the nearest sample, or by linear or cubic shares.
 
-`resize` continues a picture by its outermost samples. By another border rule the outputs near the edge are made again,
-of strips that hold what the rule shows there; narrow pictures are continued first, and what is too much is cut off.
-Where a column lies decides on the last bit of a cubic sum: strips of rows are as wide as the picture, those of columns
-hold all rows of a band, and no bit depends on where it is cut.
+`resize` continues a picture by its outermost samples. By another border rule the outputs near the edge are made again
+by filters, one for each phase of outputs, which know the rules; narrow pictures are continued first, and what is too
+much is cut off. Where a column lies decides on the last bit of a cubic sum: strips along seams between bands are as
+wide as the picture, and no bit depends on where it is cut.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -20,7 +21,7 @@ from convcli.engine.channel.calls import PlainCall, by_planes
 from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.channel.whole import RULES, floats
 from convcli.engine.dtypes import planar
-from convcli.engine.memory import results, scratch
+from convcli.engine.memory import results, scratch, scratch_space
 from convcli.engine.plan import is_call
 from convcli.engine.threads import Cuts
 from convcli.records import record
@@ -38,6 +39,8 @@ CHANNELS = 4
 CUBIC = -0.75
 #: Columns up to which it takes less time to copy a result than to make strips of it again.
 NARROW = 256
+#: Samples of the widest vectors of a processor.
+VECTOR = 16
 #: Nanoseconds on one core for an output sample, about, by how many samples outputs see on each side of their own.
 RESIZED = (0.1, 0.2, 0.3)
 #: Bytes of the floats that a band makes. Each makes strips and pads them: short ones cost more than the cache gives.
@@ -78,24 +81,26 @@ class Resizing:
             self._resize(one_channel(floats(x[top:bottom], y.dtype, "source")), y)
             return
         low, high = max(0, top - r), min(height, bottom + r)
-        above, below = r - top + low, r - high + bottom
         source = one_channel(floats(x[low:high], y.dtype, "source"))
         if not self._follows and (width <= NARROW or bottom - top < 3 * r):
-            whole = self._resized(one_channel(self._padded(source, above, below, r, r)))
+            whole = self._resized(one_channel(self._padded(source, r - top + low, r - high + bottom)))
             y[...] = whole[r * down : -r * down, r * across : -r * across].reshape(y.shape)
             return
         self._resize(source[top - low : bottom - low], y)
-        cut = top > 0, bottom < height
-        if not self._follows or any(cut):
-            strips = self._strips(source, (above, below), down)
-            for side, strip, seen in zip((slice(r * down), slice(-r * down, None)), strips, cut, strict=True):
-                if seen or not self._follows:
-                    y[side] = strip
+        size, cut = r * down, (top > 0, bottom < height)
+        if cut[0]:
+            y[:size] = self._resized(source[: 3 * r])[size : 2 * size]
+        if cut[1]:
+            y[-size:] = self._resized(source[-3 * r :])[-2 * size : -size]
+        ends = not cut[0], not cut[1]
         if not self._follows:
-            y[:, : r * across], y[:, -r * across :] = self._columns(source, (above, below), len(y))
+            if any(ends):
+                self._continue(source, y, (0, 1), ends, slice(None))
+            within = slice((top - low) * down, (bottom - low) * down)
+            self._continue(source.swapaxes(0, 1), y.swapaxes(0, 1), (1, 0), (True, True), within)
         elif self.border == "reflect":
-            self._mirror(y, down, (not cut[0], not cut[1]))
-            self._mirror(y.swapaxes(0, 1), across, (True, True))
+            self._mirror(y, 0, ends)
+            self._mirror(y, 1, (True, True))
 
     @property
     def _follows(self) -> bool:
@@ -103,35 +108,51 @@ class Resizing:
         what is seen around the outermost sample is the same on both sides."""
         return self.border == "replicate" or (self.reach == 1 and self.border in ("reflect", "symmetric"))
 
-    def _mirror(self, y: Array, step: int, ends: tuple[bool, bool]) -> None:
+    def _mirror(self, y: Array, axis: int, ends: tuple[bool, bool]) -> None:
         """Of the outputs around the outermost samples those outside are what those inside are."""
-        for output in range(step // 2):
-            if ends[0]:
-                y[output] = y[step - 1 - output]
-            if ends[1]:
-                y[-1 - output] = y[output - step]
+        step, length, along = self.strides[axis], y.shape[axis], (slice(None),) * axis
+        pairs = [(place, step - 1 - place) for place in range(step // 2)]
+        pairs = [*pairs * ends[0], *((length - 1 - place, length - 1 - other) for place, other in pairs * ends[1])]
+        unmasked: Any = None
+        for place, other in pairs:
+            # numpy takes twice as long for a column.
+            cv2.copyTo(y[*along, other : other + 1], unmasked, y[*along, place : place + 1])
 
-    def _strips(self, source: Array, beyond: tuple[int, int], down: int) -> tuple[Array, Array]:
-        """The first and last rows of outputs, from `source` and so many rows beyond it."""
-        r, step, (above, below) = self.reach, self.reach * down, beyond
-        first, last = source[: 3 * r - above], source[below - 3 * r :]
-        both = np.concatenate([self._padded(first, above, 0, 0, 0), self._padded(last, 0, below, 0, 0)])
-        strip = self._resized(one_channel(both))
-        return strip[step : 2 * step], strip[4 * step : 5 * step]
+    def _continue(
+        self, source: Array, y: Array, order: tuple[int, int], ends: tuple[bool, bool], within: slice
+    ) -> None:
+        """The first and last rows of outputs, those at the `ends` asked for, from the rows that they see: a filter for
+        each phase of outputs along either axis, in the `order` of their strides.
 
-    def _columns(self, source: Array, beyond: tuple[int, int], height: int) -> tuple[Array, Array]:
-        """The same of columns, of outputs of such a height."""
-        r, step, above = self.reach, self.reach * self.strides[1], self.reach * self.strides[0]
-        left = self._padded(source[:, : 2 * r], *beyond, r, 0)
-        right = self._padded(source[:, -2 * r :], *beyond, 0, r)
-        strip = self._resized(one_channel(np.concatenate([left, right], axis=1)))[above : above + height]
-        return strip[:, step : 2 * step], strip[:, 4 * step : 5 * step]
+        Of the outputs of all of a row of `source` those `within` are in `y`.
+        """
+        r, rule, (down, across) = self.reach, RULES[self.border], (self.strides[axis] for axis in order)
+        work, size, length = np.promote_types(y.dtype, np.float32), r * down, source.shape[1]
+        outermost = np.concatenate([source[: 2 * r], source[-2 * r :]], dtype=work)
+        # Of whole vectors alone no bit depends on the length of the rows.
+        outermost = cv2.copyMakeBorder(outermost, 0, 0, r, r + -(length + 2 * r) % VECTOR, rule)
+        rows = scratch("rows", (2, r, down, *outermost.shape[1:]), work)
+        for phase, (taps, anchor) in enumerate(_phases(down, r, work.str)):
+            part = cv2.filter2D(outermost, -1, taps[:, None], anchor=(0, anchor), borderType=rule)
+            # The inner half saw what no row is beside.
+            rows[:, :, phase] = part.reshape(4, r, *rows.shape[3:])[::3]
+        rows = rows.reshape(2 * size, *rows.shape[3:])
+        parts = [
+            cv2.filter2D(rows, -1, taps[None], anchor=(anchor, 0))[:, r : r + length]
+            for taps, anchor in _phases(across, r, work.str)
+        ]
+        edges = cv2.merge(parts).reshape(2 * size, across * length, *source.shape[2:])[:, within]
+        if work != y.dtype:
+            edges = np.clip(np.rint(edges), 0, np.iinfo(y.dtype).max)
+        for end, side, part in zip(ends, (slice(size), slice(-size, None)), (edges[:size], edges[size:]), strict=True):
+            if end:
+                np.copyto(y[side], part, casting="unsafe")
 
-    def _padded(self, source: Array, *sides: int) -> Any:
-        """With so many rows above and below, columns left and right that the border rule shows there."""
-        shape = (len(source) + sides[0] + sides[1], source.shape[1] + sides[2] + sides[3], *source.shape[2:])
-        above, below, left, right = sides
-        return cv2.copyMakeBorder(source, above, below, left, right, RULES[self.border]).reshape(shape)
+    def _padded(self, source: Array, above: int, below: int) -> Any:
+        """With so many rows above and below, and columns at both sides, that the border rule shows there."""
+        r = self.reach
+        shape = (len(source) + above + below, source.shape[1] + 2 * r, *source.shape[2:])
+        return cv2.copyMakeBorder(source, above, below, r, r, RULES[self.border]).reshape(shape)
 
     def _resized(self, source: Array) -> Array:
         shape = (self.strides[0] * len(source), self.strides[1] * source.shape[1], source.shape[2])
@@ -162,7 +183,8 @@ def resized_call(x: Signature, taps: Floats, windows: Sequence[Scatter], border:
 
     def filtered(picture: Array, dst: Array | None = None) -> Array:
         y = results(shape, dtype) if dst is None else dst.reshape(shape)
-        resizing.fill(picture if picture.ndim == 3 else picture[..., None], (0, height), y)
+        with scratch_space():
+            resizing.fill(picture if picture.ndim == 3 else picture[..., None], (0, height), y)
         return y if picture.ndim == 3 else y[..., 0]
 
     call = PlainCall(filtered, shape)
@@ -240,3 +262,14 @@ def _shares(stride: int, reach: int) -> Floats:
         return 1 - d
     near, far = ((CUBIC + 2) * d - (CUBIC + 3)) * d * d + 1, ((d - 5) * d + 8) * d * CUBIC - 4 * CUBIC
     return np.where(d < 1, near, far)
+
+
+@lru_cache(maxsize=16)
+def _phases(stride: int, reach: int, dtype: str) -> list[tuple[Floats, int]]:
+    """For every phase of outputs the taps that it has on samples, and which of them stands on its own."""
+    shares, before = _shares(stride, reach), (2 * reach - 1) * stride // 2
+    anchors = [reach - (2 * phase >= stride) for phase in range(stride)]
+    return [
+        (shares[phase + before + stride * anchor :: -stride][: 2 * reach].astype(dtype), anchor)
+        for phase, anchor in enumerate(anchors)
+    ]
