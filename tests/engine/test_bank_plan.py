@@ -23,13 +23,15 @@ def bank(outputs: int, inputs: int, taps: int, size: int, **more: int) -> Bank:
 
 #: A bank, how AVX2 computes it, and AVX-512.
 TABLE = [
-    (bank(64, 64, 3, 14), "net", "columns"),
-    (bank(64, 64, 3, 28), "net", "winograd"),
-    (bank(64, 64, 3, 56), "net", "winograd"),
+    (bank(64, 64, 3, 14), "net", "winograd 2x2"),
+    (bank(64, 64, 3, 28), "winograd", "winograd"),
+    (bank(64, 64, 3, 56), "winograd", "winograd"),
+    (bank(32, 32, 3, 128), "winograd", "winograd"),
     (bank(64, 64, 3, 256), "winograd", "winograd"),
     (bank(256, 256, 3, 28), "winograd", "winograd"),
-    (bank(512, 512, 3, 14), "net", "winograd"),
-    (bank(256, 256, 3, 7), "net", "columns"),
+    (bank(128, 128, 3, 14), "winograd", "winograd 2x2"),
+    (bank(512, 512, 3, 14), "winograd", "winograd 2x2"),
+    (bank(256, 256, 3, 7), "winograd 2x2", "columns"),
     (bank(3, 16, 3, 56), "shifts", "shifts"),
     (bank(12, 12, 3, 240), "rows", "rows"),
     (bank(64, 64, 3, 56, stride=2), "columns", "columns"),

@@ -52,13 +52,14 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = 
     "many to few, lines": ((2, 64, 9), (3000,), 1, 1, 1, "shifts"),
     "many to few, volumes": ((2, 40, 3, 2, 3), (9, 20, 31), 1, 1, 1, "shifts"),
     "deep": ((129, 128, 3, 3), (70, 51), 1, 1, 1, "winograd"),
-    "deep, smaller maps": ((65, 64, 3, 3), (70, 51), 1, 1, 1, "net winograd"),
+    "deep, smaller maps": ((65, 64, 3, 3), (70, 51), 1, 1, 1, "winograd"),
     "deep, dilated": ((129, 128, 3, 3), (100, 81), 1, 1, 2, "winograd"),
     "deep and small": ((33, 32, 3, 3), (17, 21), 1, 1, 1, "columns"),
     "in groups of eight": ((64, 8, 3, 3), (28, 30), 8, 1, 1, "net"),
     "in groups of eight, half size, dilated": ((64, 8, 3, 2), (28, 30), 8, 2, 2, "columns"),
     "deep in groups": ((64, 32, 3, 3), (20, 21), 2, 1, 1, "columns"),
-    "more weights than samples": ((401, 512, 3, 3), (13, 14), 1, 1, 1, "net"),
+    "more weights than samples": ((401, 512, 3, 3), (13, 14), 1, 1, 1, "winograd"),
+    "more weights than samples, smaller tiles": ((261, 256, 3, 3), (7, 6), 1, 1, 1, "winograd 2x2"),
     "more weights than samples, single taps": ((701, 512, 1, 1), (9, 10), 1, 1, 1, "pointwise"),
     "lines": ((7, 5, 9), (3000,), 1, 1, 1, "columns"),
     "volumes": ((6, 4, 3, 2, 3), (9, 20, 31), 2, 1, 1, "columns"),
@@ -134,10 +135,11 @@ def test_winograd_leaves_what_it_would_spread_to_columns(value: float) -> None:
         assert not np.isfinite(y[seen]).any()
 
 
-def test_winograds_transforms_are_a_convolution() -> None:
-    backward, filters, samples = winograd.transforms()
+@pytest.mark.parametrize("step", winograd.POINTS)
+def test_winograds_transforms_are_a_convolution(step: int) -> None:
+    backward, filters, samples = winograd.transforms(step)
     rng = np.random.default_rng(3)
-    x, w = rng.standard_normal(6), rng.standard_normal(3)
+    x, w = rng.standard_normal(step + 2), rng.standard_normal(3)
     assert np.allclose(backward @ ((filters @ w) * (samples @ x)), np.correlate(x, w, "valid"), rtol=0, atol=1e-14)
 
 
@@ -167,9 +169,9 @@ def test_the_transform_of_a_bank_is_made_once_for_many_pictures(monkeypatch: pyt
     output: Counter[str] = Counter()
     transformed = winograd.transformed
 
-    def counted(weights: Any) -> Any:
+    def counted(weights: Any, step: int) -> Any:
         output["spectra"] += 1
-        return transformed(weights)
+        return transformed(weights, step)
 
     monkeypatch.setattr(winograd, "transformed", counted)
     kernel = convcli.load({"weights": np.ones((96, 96, 3, 3))})

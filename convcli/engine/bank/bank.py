@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine.bank.layouts import join, join_to, laid, part, pixels, room_for
-from convcli.engine.bank.plan import Bank, plan_bank
+from convcli.engine.bank.layouts import join, join_to, laid, part, part_to, pixels, room_for
+from convcli.engine.bank.plan import TILES, Bank, plan_bank
 from convcli.engine.channel.planes import correlate_planes
 from convcli.engine.dtypes import channels_first, channels_last, planar
 from convcli.engine.facts import Facts
@@ -64,7 +64,7 @@ def layouts_of_bank(shape: Sequence[int], groups: int, grid: Grid) -> tuple[bool
 #: Whether an algorithm reads and writes planes; None: planes or pixels.
 _LAYOUTS = {
     "pointwise": (None, None), "multiply-adds": (False, False), "shifts": (None, True), "planes": (True, True),
-    "winograd": (True, True), "net": (True, True), "rows": (True, None),
+    **dict.fromkeys(TILES, (False, False)), "net": (True, True), "rows": (True, None),
 }  # fmt: skip
 
 
@@ -85,6 +85,7 @@ class Filters:
         self.groups = groups
         self.shape = weights.shape
         self._rows: dict[int, Floats] = {}
+        self._spectra: dict[int, Floats] = {}
         self._shares: dict[int, list[Share]] = {}
 
     def plan(self, grid: Grid, *, planes: bool) -> Plan:
@@ -137,12 +138,13 @@ class Filters:
 
         return shifts.matrices(self.weights, self.groups)
 
-    @cached_property
-    def spectra(self) -> Floats:
-        """For Winograd's tiles."""
+    def spectra(self, step: int) -> Floats:
+        """For Winograd's tiles of `step` outputs a side."""
         from convcli.engine.bank import winograd
 
-        return winograd.transformed(self.weights)
+        if step not in self._spectra:
+            self._spectra[step] = winograd.transformed(self.weights, step)
+        return self._spectra[step]
 
     def rows(self, width: int) -> Floats:
         """For multiply-adds of rows of `width` outputs."""
@@ -214,7 +216,7 @@ def correlate_bank(
 
     outputs, inputs, *taps = filters.shape
     chosen = chosen or filters.plan(grid, planes=planar(x)).algorithm
-    if chosen == "winograd" and not facts.bounded:
+    if chosen in TILES and not facts.bounded:
         chosen = "columns"
     if chosen == "planes":
 
@@ -243,13 +245,12 @@ def correlate_bank(
         apart = room_for(grid.lengths, outputs, x.dtype, planes=False) if planar(y) else y
         multiply_adds.multiply_add(pixels(x), filters.rows(grid.lengths[-1]), grid, apart)
         if apart is not y:
-            np.copyto(y, channels_last(part(apart, "turned")))
+            part_to(apart, y)
+    elif chosen in TILES:
+        winograd.multiply_tiles(x, filters.spectra(TILES[chosen]), grid.dilation, y)
     else:
         apart = y if planar(y) else room_for(grid.lengths, outputs, x.dtype, planes=True)
-        if chosen == "winograd":
-            winograd.multiply_tiles(part(x), filters.spectra, grid.dilation, apart)
-        else:
-            shifts.add_shifted(x, filters.shifts, taps, grid, apart)
+        shifts.add_shifted(x, filters.shifts, taps, grid, apart)
         if apart is not y:
             join_to(apart, y)
     return y

@@ -37,6 +37,15 @@ def part(x: Floats, name: str = "planes") -> Floats:
     return planes
 
 
+def part_to(pixels: Floats, y: Floats) -> None:
+    """Copies pixels `(*spatial, channels)`, one after the other, to `y`, where they lie as planes."""
+    planes = channels_first(y)
+    if planes[0].flags.c_contiguous:
+        cv2.transpose(pixels.reshape(-1, len(planes)), planes.reshape(len(planes), -1))
+    else:
+        np.copyto(planes, part(pixels, "turned"))
+
+
 def pixels(x: Floats, name: str = "pixels") -> Floats:
     """`(*spatial, channels)` as pixels one after the other."""
     if x.flags.c_contiguous:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: What enters, among the inputs of a `Step`.
 ENTERS: Final = -1
+#: Outputs of a tile of Winograd's along an axis.
+TILE: Final = 4
 #: Columns of a product at most, and at least where OpenBLAS need not rearrange them.
 _ACROSS, _FEWEST = 1 << 12, 1 << 8
 #: Outputs of which OpenBLAS makes products that it rearranges at a third of its speed, and columns that others need.
@@ -89,7 +91,7 @@ class Product(Piece):
         self._dilation = step.numbers("dilations")
         stride, extent, before, after = self._across
         self._is_even = stride == 1 == self._down[0] and before + after == extent - 1
-        self.step = winograd.STEP * self._dilation[0] if kind == TILES else 1
+        self.step = TILE * self._dilation[0] if kind == TILES else 1
 
     @cached_property
     def _matrix(self) -> Floats:
@@ -108,7 +110,7 @@ class Product(Piece):
 
     @cached_property
     def _spectra(self) -> Floats:
-        return winograd.transformed(self._weights)
+        return winograd.transformed(self._weights, TILE)
 
     def length(self, axis: int, n: int) -> int:
         return self._step.length(axis, n)
@@ -136,7 +138,7 @@ class Product(Piece):
         size = rows + self._down[1] - 1, target.width + self._across[1] - 1
         planes = source.view(cut[0] - self._down[2], -self._across[2], size, (source.pitch, 1))
         y = target.view(target.stop, 0, (rows, target.width), (target.pitch, 1))
-        winograd.multiply_tiles(planes, self._spectra, self._dilation, channels_last(y))
+        winograd.multiply_tiles(channels_last(planes), self._spectra, self._dilation, channels_last(y))
         if self._step.bias is not None:
             result += self._step.bias[:, None]
 

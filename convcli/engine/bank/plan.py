@@ -8,6 +8,7 @@
 | `planes`        | every pair of channels by the plan for planes                    | few pairs, and large kernels   |
 | `shifts`        | one product over the channels for all taps, shifted additions    | many channels to few           |
 | `winograd`      | F(4x4, 3x3): a quarter of the products, and two transforms       | 3x3 taps, many channels        |
+| `winograd 2x2`  | F(2x2, 3x3): fewer weights to read, simpler transforms           | the same on small maps         |
 | `rows`          | a matrix product for each row, of rows laid out once a tap across | few channels, long rows        |
 | `columns`       | what outputs read is laid out as columns of one matrix product   | all else                       |
 """
@@ -22,7 +23,9 @@ from convcli.engine.plan import FOURIER_AREA, Plan, Plane, plan_plane
 from convcli.engine.processor import NARROW, WIDE, Processor, line, processor
 from convcli.records import record
 
-ALGORITHMS = ("pointwise", "net", "multiply-adds", "planes", "shifts", "winograd", "rows", "columns")
+#: Outputs of Winograd's tiles along an axis.
+TILES = {"winograd": 4, "winograd 2x2": 2}
+ALGORITHMS = ("pointwise", "net", "multiply-adds", "planes", "shifts", *TILES, "rows", "columns")
 
 
 @record
@@ -35,9 +38,8 @@ class Speeds:
     `single`, `blocked` and `deep` for one of a network whose groups have one channel, more, or so many that a 3x3 bank
     saves some; samples are `copied` to and from it, and it does `strided` ones slower. `turned` is for a sample that
     goes from planes to pixels or back, `parted` where pixels are filtered by planes, in many short bands. `gathered`
-    is for one value of Winograd's tiles, `scattered` where a dilation's phases lie apart, `streamed` for one of its
-    weights, which are more than caches hold. `call` is for OpenCV's work on one plane, `transforms` for the calls of
-    Winograd's, `shared` for what its threads take from each other.
+    is for one value of Winograd's tiles, `streamed` for one of its weights, which are more than a core's caches hold.
+    `call` is for OpenCV's work on one plane, `transforms` for the calls of Winograd's.
     """
 
     product: float
@@ -56,11 +58,9 @@ class Speeds:
     turned: float
     parted: float
     gathered: float
-    scattered: float
     streamed: float
     call: float
     transforms: float
-    shared: float
 
 
 #: Multiply-adds of a product up to which OpenBLAS, with AVX-512, does not rearrange its operands, and the fewest
@@ -71,12 +71,12 @@ SPEEDS = {
     NARROW.name: Speeds(
         product=0.017, few_rows=0.1, shallow=0.15, packed=0.15, unpacked=0, column=0.2, shifted=0.4,
         multiply_add=0.165, single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.2, turned=0.15, parted=6.0,
-        gathered=0.75, scattered=1.25, streamed=0.9, call=6_000, transforms=100_000, shared=400_000,
+        gathered=0.12, streamed=0.1, call=6_000, transforms=40_000,
     ),
     WIDE.name: Speeds(
         product=0.0085, few_rows=0.05, shallow=0.2, packed=0.3, unpacked=UNPACKED, column=0.15, shifted=0.3,
         multiply_add=0.165, single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.2, turned=0.15, parted=6.0,
-        gathered=0.3, scattered=0.6, streamed=0.2, call=6_000, transforms=100_000, shared=0,
+        gathered=0.12, streamed=0.1, call=6_000, transforms=20_000,
     ),
 }  # fmt: skip
 #: Nanoseconds for a call of `filter2D` on a plane, and to keep a sample of its result.
@@ -97,8 +97,6 @@ BAND, THREAD = 100_000, 30_000
 BAND_BYTES = 3 << 20
 #: Rows of a band by Winograd: whole tiles.
 WINOGRAD_ROWS = 64
-#: Outputs in a row or column that use Winograd's tiles well.
-WINOGRAD_SIZE = 12
 #: The fewest channels on either side for it.
 WINOGRAD_CHANNELS = 16
 
@@ -179,8 +177,9 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
     both = (1 + math.prod(work.stride)) * speeds.turned
     apart = 0.0 if work.planes or work.inputs > 1 else both if _is_call(work) else speeds.parted
     yield _plan(work, "planes", work.outputs * (work.inputs * _plane(work, kind) + apart), 0)
-    if work.taps == (3, 3) and max(work.stride) == 1 and work.groups == 1 and _is_deep(work):
-        yield _winograd(work, speeds)
+    deep = min(work.outputs, work.inputs) >= WINOGRAD_CHANNELS
+    if work.taps == (3, 3) and max(work.stride) == 1 and work.groups == 1 and deep:
+        yield from (_winograd(work, speeds, algorithm) for algorithm in TILES)
 
 
 def _rows(work: Bank, speeds: Speeds) -> Plan:
@@ -245,33 +244,29 @@ def _is_call(work: Bank) -> bool:
     )
 
 
-def _is_deep(work: Bank) -> bool:
-    sides = [length // step for length, step in zip(work.lengths, work.dilation, strict=True)]
-    return min(work.outputs, work.inputs) >= WINOGRAD_CHANNELS and min(sides) >= WINOGRAD_SIZE
-
-
-def _winograd(work: Bank, speeds: Speeds) -> Plan:
-    phases = math.prod(work.dilation)
-    sides = [math.ceil(length / step) for length, step in zip(work.lengths, work.dilation, strict=True)]
-    tiles = phases * math.prod(math.ceil(side / 4) for side in sides)
-    transforms = 36 * (36 * work.inputs + 16 * work.outputs) * speeds.product
-    gathered = speeds.gathered if phases == 1 else speeds.scattered
-    values = (36 * work.inputs + 32 * work.outputs) * gathered
-    tile = values + transforms + 36 * _product(speeds, work.outputs, work.inputs)
-    weights = 36 * work.outputs * work.inputs * speeds.streamed
-    once = phases * speeds.transforms + speeds.shared
-    cost = (tiles * tile + weights + once) / work.samples
-    height, step = work.lengths[0], 4 * work.dilation[0]
-    rows = -(-min(WINOGRAD_ROWS, -(-height // 2)) // step) * step
+def _winograd(work: Bank, speeds: Speeds, algorithm: str) -> Plan:
+    step, phases, dilated = TILES[algorithm], math.prod(work.dilation), max(work.dilation) > 1
+    places = (step + 2) ** 2
+    sides = [math.ceil(length / apart) for length, apart in zip(work.lengths, work.dilation, strict=True)]
+    tiles = phases * math.prod(math.ceil(side / step) for side in sides)
+    # What lies in a dilation's phases is copied to lie in one piece.
+    read = places * work.inputs * (speeds.gathered * (1 + dilated) + places * speeds.product)
+    put = step**2 * work.outputs * (speeds.gathered * (1 + dilated) + places * speeds.product)
+    tile = read + places * _product(speeds, work.outputs, work.inputs) + put
+    weights, once = places * work.outputs * work.inputs * speeds.streamed, phases * speeds.transforms
+    turned = work.samples * (work.inputs + work.outputs) * speeds.turned * work.planes
+    whole = tiles * tile + weights + turned + once
+    height, apart = work.lengths[0], step * work.dilation[0]
+    rows = -(-min(WINOGRAD_ROWS, -(-height // 2)) // apart) * apart
     # Two threads share rows, or, where there are more weights than tiles, outputs; few are made by one.
-    read = 36 * work.inputs * (gathered + 36 * speeds.product)
     ways = {
-        (rows, 1): rows / height * tiles * tile + weights + once + THREAD,
-        (height, 2): tiles * (tile + read) / 2 + weights / 2 + once + THREAD,
-        (height, 1): tiles * tile + weights + once,
+        (rows, 1): rows / height * (tiles * tile + turned) + weights + once + THREAD,
+        (height, 2): (tiles * (tile + read) + weights + turned) / 2 + once + THREAD,
+        (height, 1): whole,
     }
     rows, shares = min(ways, key=lambda way: ways[way]) if work.bytes <= CALL_BYTES else (rows, 1)
-    return Plan(algorithm="winograd", reason="tiles of 4x4", cost=cost, rows=rows, shares=shares)
+    reason = f"tiles of {step}x{step}"
+    return Plan(algorithm=algorithm, reason=reason, cost=whole / work.samples, rows=rows, shares=shares)
 
 
 _REASONS = {

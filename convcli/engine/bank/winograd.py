@@ -1,24 +1,25 @@
-"""3x3 filter banks by Winograd's minimal filtering F(4x4, 3x3): 36 products for 16 outputs instead of 144.
+"""3x3 filter banks by Winograd's minimal filtering: F(4x4, 3x3) makes 16 outputs by 36 products instead of 144.
 
 A tile of 6x6 samples is transformed to 36 values, the channels are mixed by one matrix product per value, and 36 sums
-are transformed back to 4x4 outputs. The transforms are matrix products too, of 36x36 and 16x36, for thousands of tiles
-in one call.
+are transformed back to 4x4 outputs. The transforms are matrix products too, of 36x36 and 16x36, for all tiles and
+channels. Tiles are copied as pixels, all channels of a sample in one piece: planes are turned first. F(2x2, 3x3) has 16
+products for 4 outputs, and weights of 16 values instead of 36: small maps of many channels mostly read those.
 
 Lavin & Gray 2015, arXiv:1509.09308; the points 0, +-sqrt(1/2), +-sqrt(2) and infinity round least (Barabasz et al.
-2020, arXiv:1803.10986): errors are 1e-6 of the largest output in float32.
+2020, arXiv:1803.10986): errors are 1e-6 of the largest output in float32, with 0, +-1 and infinity a third of that.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from convcli.engine.dtypes import channels_first
+from convcli.engine.bank.layouts import part, part_to, pixels
+from convcli.engine.dtypes import channels_last
 from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
@@ -27,9 +28,8 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import DTypeLike, Floats
 
 TAPS = 3
-#: Outputs and samples of a tile along an axis.
-STEP = 4
-SIDE = STEP + TAPS - 1
+#: Outputs of a tile along an axis, and the finite points of its polynomials.
+POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))}
 #: Bytes of the values of all tiles that go through the products together: few calls, within reach of the cache.
 TILES_BYTES = 5 << 19
 #: The work of a product, in multiply-adds, up to which OpenBLAS does not rearrange its operands, and the least tiles
@@ -40,113 +40,125 @@ UNPACKED, LEAST_TILES = 1_000_000, 64
 APART = 16
 
 
-@lru_cache(maxsize=1)
-def transforms() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """`(backward, filters, samples)`: `y = backward @ ((filters @ w) * (samples @ x))` for 6 samples and 3 taps.
+def transforms(step: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """`(backward, filters, samples)`: `y = backward @ ((filters @ w) * (samples @ x))` for `step` outputs and 3 taps.
 
-    By Toom and Cook: polynomials are multiplied by their values at 5 points and their leading coefficients.
+    By Toom and Cook: polynomials are multiplied by their values at points and their leading coefficients.
     """
-    points = np.array([0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)])
-    backward, filters, samples = np.zeros((STEP, SIDE)), np.zeros((SIDE, TAPS)), np.zeros((SIDE, SIDE))
+    points = np.array(POINTS[step])
+    side = len(points) + 1
+    backward, filters, samples = np.zeros((step, side)), np.zeros((side, TAPS)), np.zeros((side, side))
     for i, point in enumerate(points):
         others = np.delete(points, i)
         filters[i] = point ** np.arange(TAPS) / np.prod(point - others)
-        backward[:, i] = point ** np.arange(STEP)
-        samples[i, : SIDE - 1] = np.poly(others)[::-1]
+        backward[:, i] = point ** np.arange(step)
+        samples[i, : side - 1] = np.poly(others)[::-1]
     filters[-1, -1] = backward[-1, -1] = 1
     samples[-1] = np.poly(points)[::-1]
     return backward, filters, samples
 
 
 @lru_cache(maxsize=4)
-def _planar(dtype: str) -> tuple[Floats, Floats]:
-    """The transforms of samples (36x36) and of sums (16x36) over both axes; columns before rows on either side."""
-    backward, _, samples = transforms()
+def _planar(step: int, dtype: str) -> tuple[Floats, Floats]:
+    """The transforms of samples and of sums over both axes, 36x36 and 16x36 for 4 outputs a side."""
+    backward, _, samples = transforms(step)
     return np.kron(samples, samples).astype(dtype), np.kron(backward, backward).astype(dtype)
 
 
-def transformed(weights: Floats) -> Floats:
-    """`(36, out, in)` of a bank `(out, in, 3, 3)`, computed in float64."""
-    _, filters, _ = transforms()
-    both = np.kron(filters, filters)
-    taps = weights.transpose(3, 2, 0, 1).reshape(TAPS * TAPS, -1).astype(np.float64)
-    spectra = (both @ taps).astype(weights.dtype)
-    return np.ascontiguousarray(spectra.reshape(SIDE * SIDE, *weights.shape[:2]))
+def transformed(weights: Floats, step: int) -> Floats:
+    """`(36, in, out)` of a bank `(out, in, 3, 3)` for tiles of 4 outputs a side, `(16, in, out)` of 2."""
+    _, filters, _ = transforms(step)
+    taps = weights.transpose(2, 3, 1, 0).reshape(TAPS * TAPS, -1).astype(np.float64)
+    spectra = (np.kron(filters, filters) @ taps).astype(weights.dtype)
+    return spectra.reshape(-1, weights.shape[1], weights.shape[0])
 
 
-def multiply_tiles(planes: Floats, spectra: Floats, dilation: Sequence[int], y: Floats) -> None:
-    """Fills `y` `(height, width, out)` from `planes` `(channels, height + 2 d, width + 2 d)`; finite samples only.
+def multiply_tiles(x: Floats, spectra: Floats, dilation: Sequence[int], y: Floats) -> None:
+    """Fills `y` `(height, width, out)` from `x` `(height + 2 d, width + 2 d, channels)`; finite samples only.
 
-    Every phase of a dilation is a bank of its own, without one.
+    Either lies as planes or as pixels. Every phase of a dilation is a bank of its own, without one.
     """
     down, across = dilation
+    if max(dilation) > 1 and x.strides[2] != x.itemsize:
+        x = pixels(x)
+    if max(dilation) > 1 and y.strides[2] != y.itemsize:
+        apart = scratch("phases", y.shape, y.dtype)
+        multiply_tiles(x, spectra, dilation, apart)
+        part_to(apart, y)
+        return
     for phase in range(min(down, y.shape[0])):
         for other in range(min(across, y.shape[1])):
-            _multiply(planes[:, phase::down, other::across], spectra, y[phase::down, other::across])
+            _multiply(x[phase::down, other::across], spectra, y[phase::down, other::across])
 
 
-def _multiply(planes: Floats, spectra: Floats, y: Floats) -> None:
+def _multiply(x: Floats, spectra: Floats, y: Floats) -> None:
     """As `multiply_tiles`, of neighbouring taps."""
-    height, width, outputs = y.shape
-    across, high = -(-width // STEP), -(-height // STEP)
-    channels = planes.shape[0]
-    most = max(1, TILES_BYTES // (SIDE**2 * max(channels, outputs) * y.itemsize))
+    (height, width, outputs), (places, channels, _) = y.shape, spectra.shape
+    side = math.isqrt(places)
+    step = side - TAPS + 1
+    across, high = -(-width // step), -(-height // step)
+    most = max(1, TILES_BYTES // (places * max(channels, outputs) * y.itemsize))
     small = UNPACKED // (channels * outputs)
     down = max(1, (min(most, small) if small >= LEAST_TILES else most) // across)
     # Even shares.
     down = -(-high // -(-high // down))
-    by_planes = channels_first(y)
-    into, back = _planar(y.dtype.str)
-    for top in range(0, height, down * STEP):
-        rows = min(down, -(-(height - top) // STEP))
+    into, back = _planar(step, y.dtype.str)
+    for top in range(0, high, down):
+        rows = min(down, high - top)
         tiles = rows * across
-        samples, values = (_places(name, SIDE**2, channels, tiles, y.dtype) for name in ("samples", "values"))
-        sums, results = (
-            _places("sums", SIDE**2, outputs, tiles, y.dtype),
-            _places("results", STEP**2, outputs, tiles, y.dtype),
-        )
-        _gather(planes[:, top : top + rows * STEP + TAPS - 1], samples.reshape(SIDE, SIDE, channels, rows, across))
-        # One product a channel: columns by the hundred are laid out for OpenBLAS faster than by the thousand.
-        np.matmul(into, _by_channels(samples), out=_by_channels(values))
-        np.matmul(spectra, values, out=sums)
-        np.matmul(back, _by_channels(sums), out=_by_channels(results))
-        _put(results.reshape(STEP, STEP, outputs, rows, across), by_planes[:, top : top + rows * STEP])
+        # What was read last is done with: its place is the next results', and in the cache.
+        samples, values = (_places(name, places, tiles * channels, y.dtype) for name in ("tiles", "values"))
+        read = x[top * step : (top + rows) * step + TAPS - 1]
+        _gather(read, samples.reshape(side, side, rows, across, channels))
+        _transform(into, samples, values)
+        sums = _places("tiles", places, tiles * outputs, y.dtype)
+        np.matmul(values.reshape(places, tiles, channels), spectra, out=sums.reshape(places, tiles, outputs))
+        results = _places("values", step * step, tiles * outputs, y.dtype)
+        _transform(back, sums, results)
+        _put(results.reshape(step, step, rows, across, outputs), y[top * step : (top + rows) * step])
 
 
-def _places(name: str, places: int, channels: int, tiles: int, dtype: DTypeLike) -> Floats:
-    """`(places, channels, tiles)` in the scratch array `name`."""
-    size = channels * tiles
-    return scratch(name, (places, size + APART), dtype)[:, :size].reshape(places, channels, tiles)
+def _places(name: str, places: int, size: int, dtype: DTypeLike) -> Floats:
+    """`(places, size)` in the scratch array `name`."""
+    return scratch(name, (places, size + APART), dtype)[:, :size]
 
 
-def _by_channels(values: Floats) -> Floats:
-    """`(places, channels, tiles)` with the channels in front; a view."""
-    return values.transpose(1, 0, 2)
+def _transform(matrix: Floats, values: Floats, results: Floats) -> None:
+    """Fills `results` with `matrix` times `values` `(places, size)`, in products that OpenBLAS need not rearrange."""
+    size = values.shape[1]
+    count = -(-size * matrix.size // UNPACKED)
+    while size % count:
+        count += 1
+    by_parts = (places.reshape(len(places), count, -1).swapaxes(0, 1) for places in (values, results))
+    np.matmul(matrix, next(by_parts), out=next(by_parts))
 
 
-def _gather(planes: Floats, samples: Floats) -> None:
-    """The samples of all tiles, those of one place in a tile together: `(6 across, 6 down, channels, rows, across)`."""
-    rows, across = samples.shape[3:]
-    read = (rows * STEP + TAPS - 1, across * STEP + TAPS - 1)
-    if planes.shape[1:] != read:
-        whole, (high, wide) = scratch("tiles", (len(planes), *read), planes.dtype), planes.shape[1:]
-        whole[:, :high, :wide] = planes
-        whole[:, high:], whole[:, :, wide:] = 0, 0
-        planes = whole
-    plane_step, row_step, step = planes.strides
-    steps = (step, row_step, plane_step, STEP * row_step, STEP * step)
-    np.copyto(samples, as_strided(planes, samples.shape, steps))
+def _gather(x: Floats, samples: Floats) -> None:
+    """The samples of all tiles, those of one place in a tile together: `(6 down, 6 across, rows, across, channels)`."""
+    side, _, rows, across, channels = samples.shape
+    step = side - TAPS + 1
+    read = (rows * step + TAPS - 1, across * step + TAPS - 1)
+    if x.strides[2] != x.itemsize:
+        x = pixels(x)
+    if x.shape[:2] != read or not x.flags.c_contiguous:
+        whole, (high, wide) = scratch("whole tiles", (*read, channels), x.dtype), x.shape[:2]
+        whole[:high, :wide] = x
+        whole[high:], whole[:, wide:] = 0, 0
+        x = whole
+    row, pixel, apart = x.strides
+    # In a quarter of the time that `as_strided` takes.
+    np.copyto(samples, np.ndarray(samples.shape, x.dtype, x, 0, (row, pixel, step * row, step * pixel, apart)))
 
 
 def _put(results: Floats, y: Floats) -> None:
-    """`(4 across, 4 down, out, rows, across)` put together as `y` `(out, height, width)`."""
-    _, _, outputs, rows, across = results.shape
-    merged = scratch("merged", (STEP, outputs, rows, across * STEP), results.dtype)
-    for down in range(STEP):
-        cv2.merge([part[down].reshape(-1, across) for part in results], merged[down].reshape(-1, across, STEP))
-    whole = y.shape[1] // STEP
-    plane_step, row_step, step = y.strides
-    target = as_strided(y, (STEP, outputs, whole, y.shape[2]), (row_step, plane_step, STEP * row_step, step))
-    np.copyto(target, merged[:, :, :whole, : y.shape[2]])
-    for down in range(y.shape[1] % STEP):
-        y[:, whole * STEP + down] = merged[down, :, whole, : y.shape[2]]
+    """`(4 down, 4 across, rows, across, out)` put together as `y` `(height, width, out)`."""
+    (step, _, rows, across, outputs), (height, width) = results.shape, y.shape[:2]
+    turned = y.strides[2] != y.itemsize
+    direct = not turned and (height, width) == (rows * step, across * step)
+    merged = y if direct else scratch("merged", (rows * step, across * step, outputs), y.dtype)
+    np.copyto(merged.reshape(rows, step, across, step, outputs), results.transpose(2, 0, 3, 1, 4))
+    if turned and width == merged.shape[1]:
+        part_to(merged[:height], y)
+    elif not direct:
+        merged = channels_last(part(merged, "turned")) if turned else merged
+        np.copyto(y, merged[:height, :width])
