@@ -1,7 +1,8 @@
-"""Memory for large results, used again when nobody holds the last one that lay in it.
+"""Memory for results, used again when nobody holds the last one that lay in it.
 
-Pages that are fresh from the system cost more time than a small kernel: 10 ms for 64 MB. What is smaller than `LEAST`
-the C library keeps by itself. At most one block of `MOST` bytes lies idle.
+Pages that are fresh from the system cost more time than a small kernel: 10 ms for 64 MB. The C library gives those
+back that come to lie at the end of its memory, call after call: then a layer with a result of 400 kB takes four times
+as long. It keeps by itself what is smaller than `LEAST`. At most `MOST` bytes lie idle.
 """
 
 from __future__ import annotations
@@ -20,16 +21,15 @@ if TYPE_CHECKING:
 
     from convcli.engine.dtypes import Array, DTypeLike
 
-LEAST = 1 << 25
+LEAST = 1 << 16
 MOST = 1 << 26
 
-#: Smaller results are soon written, wherever they lie.
-ALIGNED = 1 << 20
 #: Bytes of a cache line.
 LINE = 64
 
-#: The block that is not in use. A list's `append` and `pop` need no lock, which a finaliser must not wait for.
+#: Blocks that are not in use, few. A list's methods need no lock, which a finaliser must not wait for.
 _idle: list[Array] = []
+FEW = 8
 
 
 class _Lease:
@@ -42,25 +42,39 @@ class _Lease:
         }  # fmt: skip
 
     def __del__(self) -> None:
-        if not _idle:
-            _idle.append(self._block)
+        _idle.append(self._block)
+        while len(_idle) > FEW or sum(block.nbytes for block in _idle.copy()) > MOST:
+            _next()
 
 
 def results(shape: Sequence[int], dtype: DTypeLike) -> Array:
     """An array with any content, for a result: as `numpy.empty`."""
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
-    if size < ALIGNED:
+    if size < LEAST:
         return np.empty(shape, kind)
-    if not LEAST <= size <= MOST:
+    if size > MOST:
         return aligned(size).view(kind).reshape(shape)
+    return np.asarray(_Lease(_fitting(size), tuple(shape), kind.str))
+
+
+def _fitting(size: int) -> Array:
+    """An idle block that is hardly larger than `size` bytes, or a new one."""
+    for _ in range(len(_idle)):
+        block = _next()
+        if block is not None and size <= block.nbytes <= size + size // 4:
+            return block
+        if block is not None:
+            _idle.append(block)
+    return aligned(size)
+
+
+def _next() -> Array | None:
+    """Takes the block that has been idle for longest; another thread may have been faster."""
     try:
-        block = _idle.pop()
+        return _idle.pop(0)
     except IndexError:
-        block = aligned(size)
-    if not size <= block.nbytes <= size + size // 4:
-        block = aligned(size)
-    return np.asarray(_Lease(block, tuple(shape), kind.str))
+        return None
 
 
 def by_planes(shape: Sequence[int], dtype: DTypeLike) -> Array:

@@ -222,16 +222,39 @@ def test_memory_of_a_large_result_is_used_again_when_it_is_gone() -> None:
     assert third.__array_interface__["data"][0] == place
     assert third.flags.writeable and third.dtype == np.float32 and third.shape == shape
     del second, third
-    assert len(memory._idle) == 1
+    assert len(memory._idle) == 2
     small = memory.results((10, 10), np.uint8)
     assert small.base is None
     huge = memory.results((memory.MOST + 1,), np.uint8)
-    place = huge.__array_interface__["data"][0]
     del huge
-    assert len(memory._idle) == 1 and memory._idle[0].__array_interface__["data"][0] != place
+    assert len(memory._idle) == 2 and max(block.nbytes for block in memory._idle) < memory.MOST
 
 
-@pytest.mark.parametrize("size", [memory.ALIGNED, memory.LEAST, memory.MOST + 1])
+def test_little_memory_of_results_lies_idle() -> None:
+    memory._idle.clear()
+    for sizes in (
+        [memory.LEAST << by for by in range(4)] * 4,
+        [memory.MOST // 2 - memory.LEAST] * 5,
+        [memory.MOST] * 2,
+    ):
+        held = [memory.results((size,), np.uint8) for size in sizes]
+        del held
+        assert 0 < len(memory._idle) <= memory.FEW
+        assert sum(block.nbytes for block in memory._idle) <= memory.MOST + memory.LINE
+    smaller = memory.results((memory.MOST // 2,), np.uint8)
+    assert len(memory._idle) == 1, "a block of twice the size is not for it"
+    del smaller
+
+
+def test_a_layer_writes_where_its_last_result_was() -> None:
+    """Without pages that are fresh from the system."""
+    kernel = convcli.load({"weights": np.ones((64, 1, 3, 3)), "groups": 64, "padding": 1, "border": "zero"})
+    x = np.zeros((64, 56, 56), np.float32)
+    places = {kernel.apply(x, "cyx").__array_interface__["data"][0] for _ in range(4)}
+    assert len(places) == 1
+
+
+@pytest.mark.parametrize("size", [memory.LEAST, 1 << 20, memory.MOST + 1])
 def test_large_results_begin_on_a_cache_line(size: int) -> None:
     memory._idle.clear()
     for _ in range(2):
