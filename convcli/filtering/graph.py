@@ -267,14 +267,14 @@ class Pointwise(Node):
 def order(targets: Iterable[Node]) -> list[Node]:
     """The nodes that `targets` are made of, and they, each behind those that it reads."""
     ordered: dict[Node, None] = {}
-    for target in targets:
-        _visit(target, ordered)
+    # A node, and those of its sources that are still to be ordered: thousands may lie behind one another.
+    pending = [(target, iter(target.sources)) for target in reversed(list(targets))]
+    while pending:
+        node, sources = pending[-1]
+        source = next((one for one in sources if one not in ordered), None) if node not in ordered else None
+        if source:
+            pending.append((source, iter(source.sources)))
+        else:
+            ordered[node] = None
+            pending.pop()
     return list(ordered)
-
-
-def _visit(node: Node, ordered: dict[Node, None]) -> None:
-    # A function of its own: one inside another that calls itself would keep the pictures until they are searched for.
-    if node not in ordered:
-        for source in node.sources:
-            _visit(source, ordered)
-        ordered[node] = None

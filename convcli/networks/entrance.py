@@ -49,7 +49,7 @@ def read(node: Node) -> Entrance:
     entry = node.value.get("channels")
     if entry is None:
         raise node.error("'channels' is missing", f"one of: {', '.join(CHANNELS)}")
-    if entry.value not in CHANNELS:
+    if not isinstance(entry.value, str) or entry.value not in CHANNELS:
         hint = {"y": "luma", "gray": "grey", "l": "grey"}.get(str(entry.value).lower())
         hint = f"that is {hint} here" if hint else suggestion(str(entry.value), CHANNELS)
         raise entry.error(f"'channels' must be one of {', '.join(CHANNELS)}, not {quoted(entry)}", hint)

@@ -75,6 +75,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "a window without a sample": (HEAD + "  - {pool: max, padding: 2}\n", ["2 cells along y", "window of 2"]),
     "an activation that is none": (HEAD + "  - {dense: 4, name: conv, activation: gelu}\n", ["can't be 'gelu'"]),
     "channels that are none": (HEAD.replace("luma", "Y") + CONV, [":2:21:", "that is luma here"]),
+    "channels that are a list": (HEAD.replace("luma", "[luma]") + CONV, [":2:21:", "rgb, bgr, luma, grey, not a list"]),
     "a range that is none": (HEAD.replace("unit", "0..1") + CONV, [":2:34:", "unit (0 to 1)"]),
     "std of 0": (HEAD.replace("unit", "{std: 0}") + CONV, [":2:", "'std' holds 0"]),
     "means for others": (HEAD.replace("unit", "{mean: [1, 2]}") + CONV, [":2:", "2 numbers for 1 channels"]),

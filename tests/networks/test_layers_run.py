@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from networks import shared
 from networks.layer_graphs import ACTIVATIONS, KINDS, graph, random_graph
 
-from convcli.filtering import Chain, filter_pixels
+from convcli.filtering import Chain, filter_pixels, steps
 from convcli.networks import runnable
 from tests.support import noise, read, run, save
 
@@ -164,3 +164,15 @@ def test_a_window_of_the_nominal_size_is_none_of_the_whole_picture(tmp_path: Pat
     network = runnable.load(str(tmp_path / "net.yaml"))
     assert network and not network.sees_all and not network.makes_maps
     assert shared.ours(tmp_path / "net.yaml", np.zeros((16, 24, 1), np.float32)).shape == (2, 3, 1)
+
+
+@pytest.mark.parametrize("bands", [True, False])
+def test_thousands_of_layers(bands: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As nodes one behind the other, and those of a sum that reads the first."""
+    path = tmp_path / "long.yaml"
+    layers = "  - {activate: abs, name: a}\n  - {activate: {leaky_relu: 0.5}, repeat: 2000}\n  - {subtract: [x, a]}\n"
+    path.write_text("input: 9x8x2\nlayers:\n" + layers.replace("[x", "[input"))
+    x = np.random.default_rng(0).normal(size=(9, 8, 2)).astype(np.float32)
+    if bands:
+        monkeypatch.setattr(steps, "goes_in_rows", lambda *_: True)
+    assert np.array_equal(shared.ours(path, x), x - np.abs(x))
