@@ -11,15 +11,12 @@ from convcli.answers import answer
 TYPE_CHECKING = False  # as type checkers know it without `typing`, which no answer needs
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Sequence
     from types import FrameType
 else:
     import _signal as signal  # `signal` only puts enumerations around it, which take longer to load than an answer
 
 #: The signals that end a run.
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-#: The libraries that take longest to load, and the packages that they are of.
-_LIBRARIES = (("cv2", "cv2"), ("numpy", "_core/_multiarray_umath"))
 
 
 def main() -> None:
@@ -44,19 +41,18 @@ def main() -> None:
     # As numpy sets it for a moment where it isn't set: while a thread loads libraries, which look into the environment
     # as they start, nothing may change that: on a busy machine one run of some hundred ended in a crash.
     os.environ.setdefault("OPENBLAS_MAIN_FREE", "1")
+    from convcli import start
     from convcli.loading import OF_COMMANDS, without
 
+    start.open_standard_streams()  # before a thread of ours opens files, too
     with without(OF_COMMANDS):
+        if start.will_filter(sys.argv[1:]):
+            start.settle_environment()
+            start.load_libraries()
         import pathlib  # noqa: F401
 
         from convcli import cli
 
-    cli.open_standard_streams()  # before a thread of ours opens files, too
-    if will_filter(sys.argv[1:]):
-        from convcli.pictures.opencv import settle_environment
-
-        settle_environment()
-        load_libraries()
     cli.main(failure)
 
 
@@ -66,53 +62,6 @@ def leave(number: int, frame: FrameType | None) -> None:
         os.write(2, b"Stopped.\n")
     finally:  # also where the terminal is gone
         os._exit(128 + number)
-
-
-def will_filter(arguments: Sequence[str]) -> bool:
-    """Whether a command line looks as if OpenCV were about to be wanted.
-
-    Not where it sets OpenCV's limit of pixels, which must be known before its library is loaded.
-    """
-    limits = any(argument.startswith("--max-pixels") for argument in arguments)
-    return list(arguments[:1]) == ["apply"] and not {"--help", "-h", "--dry-run", "-n"} & {*arguments} and not limits
-
-
-def load_libraries() -> None:
-    """Has a thread load the libraries of OpenCV and numpy while Python is busy with modules.
-
-    Importing them then finds them there. It is the linker's work, which needs no Python, but `import` would keep Python
-    waiting for it: without this an `apply` of 0.18 s takes 6 to 8 % longer (65 pairs of runs, two cores). Where they
-    can't be loaded, importing them says why.
-    """
-    if not sys.platform.startswith("linux") or len(os.sched_getaffinity(0)) < 2:
-        return
-    from contextlib import suppress
-
-    with suppress(ImportError, OSError, AttributeError):  # a Python without one of them
-        # The linker loads one library at a time: small ones that are wanted meanwhile come first.
-        import _bisect  # noqa: F401
-        import _contextvars  # noqa: F401
-        import _heapq  # noqa: F401
-        import _struct  # noqa: F401
-        import _thread
-        import ctypes
-        import zlib  # noqa: F401
-
-        link = ctypes.CDLL(None).dlopen
-        link.argtypes, link.restype = (ctypes.c_char_p, ctypes.c_int), ctypes.c_void_p
-        _thread.start_new_thread(_load, (link, [os.fsencode(path) for path in libraries()]))
-
-
-def _load(link: Callable[[bytes, int], object], paths: Sequence[bytes]) -> None:
-    for path in paths:
-        link(path, sys.getdlopenflags())
-
-
-def libraries() -> list[str]:
-    """Where the libraries are."""
-    from convcli.loading import library
-
-    return [path for package, name in _LIBRARIES if (path := library(package, name))]
 
 
 if __name__ == "__main__":  # and not where a process of ours loads it again

@@ -117,16 +117,6 @@ def main(failure: OSError | None = None) -> None:
     os._exit(code)
 
 
-def open_standard_streams() -> None:
-    """Takes the place of streams that the caller closed (`>&-`), before a file of ours gets their number.
-
-    Errors then go nowhere, and writing to stdout fails as it should: nobody would get the image.
-    """
-    for name, flags, mode in (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, closefd=False))
-
-
 def run(arguments: list[str], failure: OSError | None = None) -> int:
     """Runs the command line on `arguments`, or tells of the `failure` to do so, and returns the exit code."""
     try:

@@ -93,8 +93,8 @@ def _compared(
 
 
 def _max_pixels(options: dict[str, Any]) -> int:
-    from convcli.pictures.opencv import allow_pixels
     from convcli.pictures.table import MAX_PIXELS
+    from convcli.start import allow_pixels
 
     allow_pixels(options["max_pixels"] or MAX_PIXELS)
     return options["max_pixels"] or MAX_PIXELS

@@ -210,8 +210,8 @@ def point(text: str) -> tuple[int, int]:
 def pixels(name: str, max_pixels: int | None = None) -> Array:
     """The picture in a file, without its alpha. Raises ImageError, for one of more than `max_pixels`, too."""
     from convcli.pictures import reading
-    from convcli.pictures.opencv import allow_pixels
     from convcli.pictures.table import MAX_PIXELS
+    from convcli.start import allow_pixels
 
     allow_pixels(max_pixels or MAX_PIXELS)
     picture = reading.from_file(name, max_pixels=max_pixels or MAX_PIXELS)

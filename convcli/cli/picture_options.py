@@ -46,8 +46,8 @@ def picture_settings(options: Mapping[str, Any]) -> PictureSettings:
     """The settings that the options' values make. Raises UsageError."""
     from convcli.batch import PictureSettings
     from convcli.filtering import Treatment, parse_channels
-    from convcli.pictures.opencv import allow_pixels
     from convcli.pictures.table import MAX_PIXELS
+    from convcli.start import allow_pixels
 
     background = None
     if options["background"]:

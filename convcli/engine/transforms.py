@@ -23,23 +23,31 @@ CALL = 25_000
 
 def fourier_cost(tile: tuple[int, int], work: Plane) -> float:
     """Two transforms of every tile, shared by its useful outputs, and the calls for it."""
-    useful, outputs = 1.0, 1
-    for side, taps, length in zip(tile, work.taps, (work.height, work.width), strict=True):
-        if side > 1:
-            valid = side - taps + 1
-            useful *= -(-length // valid) * side / length
-            outputs *= min(valid, length)
-        else:
-            outputs *= min(length, 64)
-    size = tile[0] * tile[1]
-    if min(tile) == 1:
-        # Many rows, or pieces of one, go in a call.
-        outputs = min(work.height * work.width, ROW_OUTPUTS)
-        longer, far = (max(0.0, math.log2(size / length)) for length in (ROW_LENGTH, CACHED))
-        transforms = ROW_TRANSFORMS + ROW_LONGER * longer + FAR * far
-        laid = 0.0 if work.height == 1 else READ if tile[0] == 1 else TURNED
-        return useful * transforms + CALL / outputs + laid
-    return useful * (1.0 + 0.38 * max(1, size.bit_length() - 4)) + CALL / outputs
+    down, across = map(_share, tile, work.taps, (work.height, work.width))
+    return _cost(*tile, down, across, work)
+
+
+Share = tuple[float, int]
+
+
+def _share(side: int, taps: int, length: int) -> Share:
+    """Samples of transforms of `side` for an output of `length` along one axis, and how many outputs come at a time."""
+    if side == 1:
+        return 1.0, min(length, 64)
+    valid = side - taps + 1
+    return -(-length // valid) * side / length, min(valid, length)
+
+
+def _cost(height: int, width: int, down: Share, across: Share, work: Plane) -> float:
+    """The cost of tiles of these sides, with the shares of both axes."""
+    useful, outputs, size = down[0] * across[0], down[1] * across[1], height * width
+    if height > 1 < width:
+        return useful * (1.0 + 0.38 * max(1, size.bit_length() - 4)) + CALL / outputs
+    # Many rows, or pieces of one, go in a call.
+    longer, far = (max(0.0, math.log2(size / length)) for length in (ROW_LENGTH, CACHED))
+    transforms = ROW_TRANSFORMS + ROW_LONGER * longer + FAR * far
+    laid = 0.0 if work.height == 1 else READ if height == 1 else TURNED
+    return useful * transforms + CALL / min(work.height * work.width, ROW_OUTPUTS) + laid
 
 
 @lru_cache(maxsize=256)
@@ -48,8 +56,11 @@ def fourier_tile(work: Plane) -> tuple[int, int]:
     line = min(work.taps) == 1
     heights = _lengths(work.taps[0], work.height, line)
     widths = _lengths(work.taps[1], work.width, line)
-    pairs = [(height, width) for height in heights for width in widths]
-    return min(pairs, key=lambda pair: (fourier_cost(pair, work), pair))
+    down = [(side, _share(side, work.taps[0], work.height)) for side in heights]
+    across = [(side, _share(side, work.taps[1], work.width)) for side in widths]
+    costs = ((_cost(height, width, one, other, work), height, width) for height, one in down for width, other in across)
+    _, height, width = min(costs)
+    return height, width
 
 
 def _lengths(taps: int, length: int, line: bool) -> list[int]:

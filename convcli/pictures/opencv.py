@@ -1,7 +1,7 @@
 """OpenCV, guarded: found or explained, its log kept off stderr.
 
 In this package nothing imports cv2 but `opencv` here: where it is missing or broken the user gets one line, and what
-`allow_pixels` sets is read when it is loaded. This module loads no numpy, either.
+`start.allow_pixels` sets is read when it is loaded. This module loads no numpy, either.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import IO, Any, Final
 
 from convcli.errors import ImageError
 from convcli.loading import library
+from convcli.start import settle_environment
 
 _COMPLAINT: Final = (
     rb"libpng (?:warning|error): (.*)"
@@ -32,17 +33,6 @@ _LIBRARIES: Final = {"cv2": "OpenCV", "numpy": "numpy", "rich": "rich", "yaml": 
 _NO_MEMORY: Final = "failed to map segment|cannot allocate memory|cannot map|cannot create|out of memory"
 _MOST_HEARD: Final = 1 << 16
 _hearing = threading.Lock()
-
-
-#: What OpenCV is told before it is loaded. Its own limits on WebP and AVIF files would call sound ones damaged.
-_ENVIRONMENT: Final = {
-    "OPENCV_LOG_LEVEL": "SILENT",
-    "OPENCV_IMGCODECS_WEBP_MAX_FILE_SIZE": str(1 << 40),
-    "OPENCV_IMGCODECS_AVIF_MAX_FILE_SIZE": str(1 << 40),
-}
-#: Variables of the caller's that count: what to do without on a processor that lacks it.
-_OF_PROCESSORS: Final = frozenset({"OPENCV_CPU_DISABLE", "OPENCV_SKIP_CPU_BASELINE_CHECK"})
-_pixels = 1 << 30
 
 
 def opencv() -> Any:
@@ -79,20 +69,6 @@ def load_alone() -> None:
         module = loader.create_module(spec)
         loader.exec_module(module)
         module.__spec__, sys.modules["cv2"] = spec, module
-
-
-def settle_environment() -> None:
-    """Has OpenCV, before it is loaded, work as this program says, whatever the caller's variables say.
-
-    They set limits beside ours, let it write traces and logs, and some values end the process.
-    """
-    wanted = {**_ENVIRONMENT, **({"OPENCV_IO_MAX_IMAGE_PIXELS": str(_pixels)} if _pixels > 1 << 30 else {})}
-    for name in [name for name in os.environ if name.startswith("OPENCV_")]:
-        if name not in wanted and name not in _OF_PROCESSORS:
-            del os.environ[name]
-    for name, value in wanted.items():
-        if os.environ.get(name) != value:  # a thread may be loading the library already
-            os.environ[name] = value
 
 
 def unusable(error: Exception, library: str = "") -> ImageError:
@@ -133,13 +109,6 @@ _quiet_lock = threading.Lock()
 #: The log levels that those who are in `quiet` want, and the one from before.
 _quiet_levels: list[int] = []
 _quiet_before = 0
-
-
-def allow_pixels(count: int) -> None:
-    """Lift OpenCV's own limit of 2^30 pixels; it is read when OpenCV is loaded, so that later calls do nothing."""
-    global _pixels
-    _pixels = min(count, 1 << 40)  # as many as there can be: more digits than it reads end the process
-    settle_environment()
 
 
 @contextmanager

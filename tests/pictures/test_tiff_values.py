@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from convcli.errors import ImageError
 from convcli.pictures import reading
 from tests.pictures.encoded_files import Pixels, Tags, smooth, tiff
+from tests.tiff_files import tiff_file
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"])
@@ -24,11 +27,16 @@ def test_tiff_values_are_kept(dtype: str, channels: int, order: str) -> None:
     assert bool(picture.channels.alpha) == (channels in (2, 4))
 
 
-def test_tiff_grey_and_alpha_with_predictor() -> None:
-    stored = np.random.default_rng(2).integers(0, 65536, (4, 6, 2)).astype(np.uint16)
-    differences = np.diff(stored, axis=1, prepend=np.zeros((4, 1, 2), np.uint16))
-    picture = reading.decode(tiff(differences, {338: (2,), 317: (2,)}), place="")
-    assert np.array_equal(picture.pixels, stored)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_differences_are_those_of_compressed_samples_alone(channels: int) -> None:
+    """Beside plain samples the tag of the predictor means nothing, as to libtiff and Pillow."""
+    stored = np.random.default_rng(2).integers(0, 256, (4, 6, channels)).astype(np.uint8)
+    differences = np.diff(stored, axis=1, prepend=np.zeros((4, 1, channels), np.uint8))
+    predictor = {317: (3, 1, struct.pack("<H", 2))}
+    for pixels, deflated in ((differences, True), (stored, False)):
+        file = tiff_file(pixels, deflated=deflated, more=predictor)
+        assert np.array_equal(reading.decode(file, place="").pixels, stored)
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(file))).reshape(stored.shape), stored)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -16,7 +16,7 @@ def test_the_map_lists_every_room() -> None:
     listed = re.findall(r"^      (\w+)/ ", TEXT, re.MULTILINE)
     assert sorted(listed) == sorted(path.parent.name for path in (ROOT / "convcli").glob("*/__init__.py"))
     alone = {path.stem for path in (ROOT / "convcli").glob("*.py")} - {"__init__", "__main__"}
-    assert alone == {"answers", "errors", "records", "loading", "channels"}
+    assert alone == {"answers", "errors", "records", "loading", "start", "channels"}
 
 
 def test_the_files_that_it_names_are_there() -> None:

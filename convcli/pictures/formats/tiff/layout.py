@@ -14,7 +14,7 @@ from convcli.pictures.format import CMYK, LEAST_SHARE, Completed, Decoded, Heade
 from convcli.pictures.formats.tiff import directories as tags, meaning, stacks
 from convcli.pictures.formats.tiff.blocks import check_blocks
 from convcli.pictures.formats.tiff.directories import Directory, directories, listed, patched
-from convcli.pictures.formats.tiff.samples import OF_BYTES, stored, stored_dtype
+from convcli.pictures.formats.tiff.samples import OF_BYTES, predictor, stored, stored_dtype
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ def _by_opencv(page: Directory, bits: int, channels: Channels) -> bool:
     together = page.first(tags.PLANAR, 1) == 1 or page.first(tags.SAMPLES, 1) == 1
     if kind == meaning.YCBCR or compression in _OF_PICTURES:
         return True
+    if compression == 1 and bits >= 8:  # samples that need no decoder
+        return False
     if bits not in (8, 16, 32, 64) and not (bits == 1 and kind == meaning.MINISBLACK):
         return False
     format = page.first(tags.SAMPLE_FORMAT, 1)
@@ -138,7 +140,7 @@ def _by_opencv(page: Directory, bits: int, channels: Channels) -> bool:
 
 def _refused_samples(page: Directory, bits: int, kind: str) -> str:
     """Why samples that OpenCV doesn't read right can't be taken out of their bytes; empty where they can."""
-    photometric, predictor = page.first(tags.PHOTOMETRIC, meaning.MINISBLACK), page.first(tags.PREDICTOR, 1)
+    photometric, differences = page.first(tags.PHOTOMETRIC, meaning.MINISBLACK), predictor(page)
     if stored_dtype(bits, kind) is None:
         names = {"u": "unsigned", "i": "signed", "f": "float"}
         return f"{bits}-bit {names[kind]} samples; 1 to 32 and 64 bits, signed from 8, floats from 16 can be read"
@@ -147,7 +149,7 @@ def _refused_samples(page: Directory, bits: int, kind: str) -> str:
     if photometric == meaning.INKS and (kind != "u" or bits > 16):
         return f"CMYK of {bits}-bit {'unsigned' if kind == 'u' else 'signed or float'} samples; 8 and 16 can be read"
     fits = {1: True, 2: bits in (8, 16, 32, 64), 3: kind == "f"}
-    return "" if fits.get(predictor) else f"predictor {predictor} on {bits}-bit samples"
+    return "" if fits.get(differences) else f"predictor {differences} on {bits}-bit samples"
 
 
 def completed(data: bytes) -> Completed | None:

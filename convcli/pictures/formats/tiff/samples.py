@@ -9,6 +9,7 @@ the predictor of floats.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from convcli.pictures.formats.tiff.directories import Directory, shorts
 
 #: Compressions that go on bytes, whatever these mean: none, LZW, deflate (two numbers), PackBits.
 OF_BYTES: Final = frozenset({1, 5, 8, 32946, 32773})
+#: Those of them that may be of differences: LZW and deflate. Beside others the tag means nothing, as in libtiff.
+_OF_DIFFERENCES: Final = frozenset({5, 8, 32946})
 #: Bytes that are unpacked at a time.
 _AT_ONCE: Final = 1 << 26
 #: Samples of odd depth that are taken apart at a time.
@@ -39,6 +42,11 @@ def stored_dtype(bits: int, kind: str) -> np.dtype[Any] | None:
     if kind == "i" or not 1 <= bits < 32:
         return None
     return np.dtype("u1" if bits < 8 else "u2" if bits < 16 else "u4")
+
+
+def predictor(page: Directory) -> int:
+    """What samples are stored as: 1 themselves, 2 differences along the rows, 3 those of the bytes of floats."""
+    return page.first(tags.PREDICTOR, 1) if page.first(tags.COMPRESSION, 1) in _OF_DIFFERENCES else 1
 
 
 def stored(source: Source, page: Directory, bits: int, kind: str) -> Pixels:
@@ -60,7 +68,7 @@ class _Page:
         self._together = self._count if self._blocks.planes == 1 else 1
         self._size = page.first(tags.HEIGHT, 0), page.first(tags.WIDTH, 0)
         self._row = -(-self._blocks.width * self._together * bits // 8)
-        self._predictor = page.first(tags.PREDICTOR, 1)
+        self._predictor = predictor(page)
 
     def samples(self) -> Pixels:
         dtype = stored_dtype(self._bits, self._kind)
@@ -108,17 +116,17 @@ class _Page:
         """The bytes of some blocks of a plane, unpacked, as (rows, bytes a row)."""
         blocks, page = self._blocks, self._page
         rows = [self._rows(number) for number in range(first, last)]
-        spans = zip(blocks.offsets[first:last], blocks.sizes[first:last], strict=True)
-        pieces = [bytes(page.data[at : at + size]) for at, size in spans]
+        spans = list(zip(blocks.offsets[first:last], blocks.sizes[first:last], strict=True))
         turned = page.first(tags.FILL_ORDER, 1) == 2
         if page.first(tags.COMPRESSION, 1) == 1:
-            for number, (piece, high) in enumerate(zip(pieces, rows, strict=True), first):
-                if len(piece) < high * self._row:
-                    part = f"strip or tile {number + 1} has {len(piece):,} bytes, its rows need {high * self._row:,}"
+            for number, ((_, there), high) in enumerate(zip(spans, rows, strict=True), first):
+                if there < high * self._row:
+                    part = f"strip or tile {number + 1} has {there:,} bytes, its rows need {high * self._row:,}"
                     raise TruncatedError(f"damaged or truncated TIFF: {part}")
-            joined = b"".join(piece[: high * self._row] for piece, high in zip(pieces, rows, strict=True))
-            flat = np.frombuffer(joined.translate(_REVERSED) if turned else joined, np.uint8)
+            joined = _joined(page.data, [(at, high * self._row) for (at, _), high in zip(spans, rows, strict=True)])
+            flat = np.frombuffer(bytes(joined).translate(_REVERSED) if turned else joined, np.uint8)
         else:
+            pieces = [bytes(page.data[at : at + size]) for at, size in spans]
             parts, order = self._split(), page.order
             meaning = {tag: shorts(order, value) for tag, value in (
                 (tags.BITS, 8), (tags.COMPRESSION, page.first(tags.COMPRESSION, 1)), (tags.PHOTOMETRIC, 1),
@@ -158,6 +166,14 @@ class _Page:
             wide[..., 1:] = raw[:, : count * 3].reshape(len(raw), count, 3)[..., :: 1 if big else -1]
             return wide.view(">u4").reshape(shape)
         return _odd(raw, count, bits).reshape(shape)
+
+
+def _joined(data: bytes, spans: Sequence[tuple[int, int]]) -> memoryview:
+    """The bytes of some spans (at, size) one after the other: as they lie, where they do so."""
+    view, end = memoryview(data), sum(spans[-1])
+    if all(sum(one) == other[0] for one, other in pairwise(spans)):
+        return view[spans[0][0] : end]
+    return memoryview(b"".join(view[at : at + size] for at, size in spans))
 
 
 def _odd(raw: Pixels, count: int, bits: int) -> Pixels:
