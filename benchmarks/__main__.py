@@ -24,6 +24,7 @@ from benchmarks import (
     machine,
     memory,
     networks,
+    noise,
     pictures,
     planner,
     readme,
@@ -60,16 +61,16 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def every(*, quick: bool, huge: bool, folder: Path | None = None) -> list[Scenario]:
     """All comparisons, in the order of the report; `folder` has the weights of networks."""
-    return [
+    beside_others = [
         *commands.starts(quick=quick),
         *commands.scenarios(huge=huge),
         *batch.scenarios(quick=quick),
         *images.scenarios(),
         *layers.scenarios(),
         *networks.scenarios(folder),
-        *memory.scenarios(quick=quick),
-        *planner.scenarios(quick=quick),
     ]
+    alone = [*memory.scenarios(quick=quick), *planner.scenarios(quick=quick)]
+    return [*beside_others, *noise.scenarios(beside_others), *alone]
 
 
 def chosen(settings: argparse.Namespace) -> list[Scenario]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import convcli
-from benchmarks import peers
+from benchmarks import bare, peers
 from benchmarks.model import US, Array, Contender, Contest
 from benchmarks.timing import function
 
@@ -152,7 +152,9 @@ def layer(one: Layer, *, others: Others | None = None, dnn: bool = False) -> Con
     }  # fmt: skip
     runs |= {"cv2.dnn": peers.dnn_run(file, planes[None])} if dnn else {}
     runs |= others(planes[0]) if others else {}
-    return contest(runs, x, largest=one.largest, flops=one.flops, planes=not (one.last and x.ndim > len(one.size)))
+    planar = not (one.last and x.ndim > len(one.size))
+    output = contest(runs, x, largest=one.largest, flops=one.flops, planes=planar)
+    return replace(output, bare=bare.layer(one))
 
 
 def separated(inputs: int, outputs: int, size: int, *, last: bool) -> Contest:
@@ -171,7 +173,8 @@ def separated(inputs: int, outputs: int, size: int, *, last: bool) -> Contest:
         "cv2.dnn": peers.dnn_run(file, x[None]),
     }  # fmt: skip
     largest = depthwise.largest * pointwise.largest
-    return contest(runs, x, largest=largest, flops=pointwise.flops, planes=not last)
+    output = contest(runs, x, largest=largest, flops=pointwise.flops, planes=not last)
+    return replace(output, bare=bare.layer(replace(pointwise, last=last)))
 
 
 def deformable(channels: int, height: int, width: int, *, masked: bool) -> Contest:
@@ -190,7 +193,8 @@ def deformable(channels: int, height: int, width: int, *, masked: bool) -> Conte
     last = np.ascontiguousarray(np.moveaxis(x, 0, -1))
     runs = {US: ours(fields, last), "onnxruntime": peers.onnx_run(peers.model([node], inputs), inputs)}
     largest = float(np.abs(w).reshape(channels, -1).sum(1).max())
-    return contest(runs, *inputs, largest=largest * _places(height, width), planes=False)
+    output = contest(runs, *inputs, largest=largest * _places(height, width), planes=False)
+    return replace(output, bare=bare.deformable(channels, height, width))
 
 
 def _places(height: int, width: int) -> float:
@@ -256,4 +260,5 @@ def chain(layers: Sequence[Layer]) -> Contest:
         "torch": peers.torch_run(calls, planes[None]),
     }  # fmt: skip
     flops = sum(one.flops for one in layers)
-    return contest(runs, x, largest=10 * float(np.abs(run()).max()), flops=flops, planes=not last)
+    output = contest(runs, x, largest=10 * float(np.abs(run()).max()), flops=flops, planes=not last)
+    return replace(output, bare=bare.network(layers))

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks import machine
+from benchmarks import machine, noise
 from benchmarks.model import US, Figures, Goal, Row, Run, Spread
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reached:
-    """One goal in one row: our ratio to the best of those it names, what it may be at most there, and the verdict."""
+    """One goal in one row: our ratio to `name`, the best of those it names, what it may be at most there, and the
+    verdict."""
 
+    name: str
     ratio: Spread
     most: float
     met: bool
@@ -37,7 +39,7 @@ def reached(goal: Goal, row: Row) -> Reached | None:
             most = goal.relaxed
     larger = goal.no_larger and _larger(goal, row)
     note = f"{row.figures[US].size:.1f} MB is larger than {larger:.1f}" if larger else ""
-    return Reached(ratio=ratio, most=most, met=ratio.median <= most and not larger, note=note)
+    return Reached(name=best, ratio=ratio, most=most, met=ratio.median <= most and not larger, note=note)
 
 
 def strongest(row: Row, names: Iterable[str], *, cpu: bool = False) -> str | None:
@@ -53,6 +55,19 @@ def _ratio(figures: Figures, *, cpu: bool) -> Spread | None:
     if cpu:
         return Spread.of([figures.cpu_ratio]) if figures.cpu_ratio else None
     return figures.ratio
+
+
+def bare(row: Row, name: str) -> dict[str, float]:
+    """The time of bare calls of numpy and OpenCV over that of `name`, the fastest first: what could be reached.
+
+    OpenCV's own results are among them.
+    """
+    ratios = {call: others[name] for call, others in row.bare.items() if name in others}
+    them = row.figures[name].ratio
+    for other, figures in row.figures.items():
+        if other.startswith("cv2.") and figures.counts and figures.ratio and them:
+            ratios[other] = them.median / figures.ratio.median
+    return dict(sorted(ratios.items(), key=lambda pair: pair[1]))
 
 
 def _larger(goal: Goal, row: Row) -> float | None:
@@ -72,6 +87,7 @@ class Judged:
     row: str
     met: int
     of: int
+    near: int
     note: str
 
     @property
@@ -79,6 +95,8 @@ class Judged:
         if not self.of:
             return f"not measured: {self.note}"
         counted = f" in {self.of - self.met} of {self.of}" if self.of > 1 and self.met < self.of else ""
+        if self.near:
+            counted += f", {self.near} within the noise" if self.of > 1 else ", within the noise"
         return ("met" if self.met == self.of else f"**missed**{counted}") + (f"; {self.note}" if self.note else "")
 
 
@@ -88,10 +106,16 @@ def judged(run: Run) -> list[Judged]:
     for row in run.rows:
         for goal in row.goals:
             grouped.setdefault(goal.what, []).append((goal, row))
-    return [_judge(what, pairs) for what, pairs in grouped.items()]
+    unsteady = noise.measured(run)
+    return [_judge(what, pairs, unsteady) for what, pairs in grouped.items()]
 
 
-def _judge(what: str, pairs: Sequence[tuple[Goal, Row]]) -> Judged:
+def within(one: Reached, row: Row, unsteady: noise.Noise) -> bool:
+    """Whether a ratio above the goal is so by no more than a call is from itself."""
+    return one.most < one.ratio.median <= one.most * (1 + unsteady.of(row, one.name))
+
+
+def _judge(what: str, pairs: Sequence[tuple[Goal, Row]], unsteady: noise.Noise) -> Judged:
     outcomes = [(one, row) for goal, row in pairs if (one := reached(goal, row))]
     absent = [
         row.figures[name].note
@@ -109,6 +133,7 @@ def _judge(what: str, pairs: Sequence[tuple[Goal, Row]]) -> Judged:
         row=f"{place.name}, {place.conditions}" if place else "",
         met=sum(one.met for one, _ in outcomes),
         of=len(outcomes),
+        near=sum(within(one, row, unsteady) for one, row in outcomes),
         note=", ".join(
             dict.fromkeys(filter(None, [*(one.note for one, _ in outcomes), *(absent if not outcomes else [])]))
         ),
@@ -117,12 +142,15 @@ def _judge(what: str, pairs: Sequence[tuple[Goal, Row]]) -> Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """A row in which somebody is faster than we are: our ratio to the fastest, and whether a goal is missed by it."""
+    """A row in which somebody is faster than we are: our ratio to the fastest, whether that is more than the noise of
+    such calls, and the goal that is missed, of several the one that is furthest."""
 
     row: Row
     name: str
     ratio: Spread
-    missed: bool
+    beyond: bool
+    missed: Reached | None
+    near: bool
 
 
 def beside_torch(goal: Goal) -> tuple[Goal, ...]:
@@ -130,8 +158,8 @@ def beside_torch(goal: Goal) -> tuple[Goal, ...]:
     return (replace(goal, what=f"AVX2: {goal.what}", against=("torch",)),) if machine.as_avx2() else ()
 
 
-#: Sections whose ratios are not to others: the planner's is to the best that can be forced.
-_OWN = ("planner",)
+#: Sections whose ratios are not ours to others: the planner's is to the best that can be forced.
+_OWN = ("planner", noise.SECTION)
 
 
 def losses(run: Run, *, without: Sequence[str] = ()) -> tuple[list[Loss], list[Row]]:
@@ -141,6 +169,7 @@ def losses(run: Run, *, without: Sequence[str] = ()) -> tuple[list[Loss], list[R
     """
     slower: list[Loss] = []
     counted: list[Row] = []
+    unsteady = noise.measured(run)
     for row in run.rows:
         name = None if row.section in _OWN else strongest(row, row.figures.keys() - set(without))
         if name is None:
@@ -149,6 +178,9 @@ def losses(run: Run, *, without: Sequence[str] = ()) -> tuple[list[Loss], list[R
         ratio = row.figures[name].ratio
         assert ratio is not None
         if ratio.median > 1:
-            missed = any((one := reached(goal, row)) and not one.met for goal in row.goals)
-            slower.append(Loss(row=row, name=name, ratio=ratio, missed=missed))
+            missed = [one for goal in row.goals if (one := reached(goal, row)) and not one.met]
+            furthest = max(missed, key=lambda one: one.ratio.median / one.most, default=None)
+            beyond = ratio.median > 1 + unsteady.of(row, name)
+            near = furthest is not None and within(furthest, row, unsteady)
+            slower.append(Loss(row=row, name=name, ratio=ratio, beyond=beyond, missed=furthest, near=near))
     return sorted(slower, key=lambda loss: -loss.ratio.median), counted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,8 @@ class Contest:
     `largest` is the largest sum that the kernel can make of the inputs: where it is said, results must be within the
     project's own bounds of each other (see `timing.apart`), `frame` samples at each side of a picture left out.
     `moved` are the bytes of the inputs, `flops` the multiplications and additions of the plain sum, where that is a
-    matter of matrices; `limit` is how many megabytes we may take, known after the first turn."""
+    matter of matrices; `limit` is how many megabytes we may take, known after the first turn. `bare` are calls of our
+    packages that do the arithmetic and nothing else: no contenders, but what could be reached."""
 
     contenders: Mapping[str, Contender | str]
     largest: float = 0
@@ -69,6 +70,7 @@ class Contest:
     moved: float = 0
     flops: float = 0
     limit: Callable[[], float] | None = None
+    bare: Mapping[str, Callable[[], object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +151,8 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One comparison that was made. `floor` is the seconds that the machine takes at least, by `floor_of`."""
+    """One comparison that was made. `floor` is the seconds that the machine takes at least, by `floor_of`; `bare` the
+    time of bare calls over that of others, by the name of the call, then by theirs."""
 
     section: str
     name: str
@@ -158,6 +161,7 @@ class Row:
     goals: tuple[Goal, ...] = ()
     floor: float | None = None
     floor_of: str = ""
+    bare: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

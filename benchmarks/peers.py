@@ -140,10 +140,10 @@ def torch_run(calls: Sequence[Call], x: Array) -> Run | str:
 
     layouts = [torch.contiguous_format, *([torch.channels_last] if x.ndim == 4 else [])]
     runs = [run_of(layout) for layout in layouts]
-    return min(runs, key=_seconds) if len(runs) > 1 else runs[0]
+    return min(runs, key=seconds) if len(runs) > 1 else runs[0]
 
 
-def _seconds(run: Run) -> float:
+def seconds(run: Run) -> float:
     """The least of three calls after a first one, of one where they are long."""
     taken = []
     for _ in range(4):

@@ -1,20 +1,26 @@
-"""The parts of docs/speed.md that runs write: each between two comments, nothing else is touched."""
+"""What runs write into docs/speed.md and the README: each part between two comments, nothing else is touched."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import chart, machine, report
+from benchmarks import chart, goals, machine, report, slower
 from benchmarks.model import US, Row, Run
 
 #: Between which comments a run writes, and one without AVX-512 on a processor that has it.
 MARKS = ("<!-- benchmarks: start -->", "<!-- benchmarks: end -->")
 AVX2_MARKS = ("<!-- benchmarks as AVX2: start -->", "<!-- benchmarks as AVX2: end -->")
-#: The page that tells of both, and the full reports of them.
+#: The page that tells of both, the one that tells of it, and the full reports.
 PAGE = "docs/speed.md"
+README = "README.md"
 RESULTS = "benchmarks/RESULTS.md"
 AVX2_RESULTS = "benchmarks/RESULTS-AVX2.md"
+#: Sections of calls in memory, as opposed to whole commands; how many of their kinds the README names, and from what
+#: ratio on it counts rows apart.
+IN_MEMORY, WORST, FAR = ("images", "layers", "networks"), 6, 1.5
 #: Columns of the table, and the contenders of which each shows the fastest.
 COLUMNS = {
     "convcli": (US,),
@@ -27,8 +33,8 @@ COLUMNS = {
 }
 
 
-def written(text: str, run: Run) -> str:
-    """`text` with what stands between the marks of such a run replaced.
+def written(text: str, run: Run, part: str) -> str:
+    """`text` with `part` between the marks of such a run.
 
     Raises ValueError where the marks aren't there, once each.
     """
@@ -37,13 +43,15 @@ def written(text: str, run: Run) -> str:
         raise ValueError(f"no place for the table: it goes between {start} and {end}")
     before, _, rest = text.partition(start)
     _, _, after = rest.partition(end)
-    return f"{before}{start}\n{paragraph(run) if _as_avx2(run) else section(run)}\n{end}{after}"
+    return f"{before}{start}\n{part}\n{end}{after}"
 
 
 def rewrite(folder: Path, run: Run) -> None:
     """Rewrites the page of the project in `folder`, and the report and chart that it refers to."""
-    path = folder / PAGE
-    path.write_text(written(path.read_text(encoding="utf-8"), run), encoding="utf-8")
+    parts = {PAGE: paragraph(run)} if _as_avx2(run) else {PAGE: section(run), README: brief(run)}
+    for name, part in parts.items():
+        path = folder / name
+        path.write_text(written(path.read_text(encoding="utf-8"), run, part), encoding="utf-8")
     (folder / (AVX2_RESULTS if _as_avx2(run) else RESULTS)).write_text(report.whole(run), encoding="utf-8")
     if not _as_avx2(run):
         (folder / "benchmarks" / "ratios.svg").write_text(chart.drawn(run), encoding="utf-8")
@@ -55,7 +63,7 @@ def _as_avx2(run: Run) -> bool:
 
 def paragraph(run: Run) -> str:
     """In how many rows others are faster without AVX-512."""
-    return f"As a processor with AVX2 alone: {report.counts(run)} [All figures](../{AVX2_RESULTS})."
+    return f"As a processor with AVX2 alone: {slower.counts(run)} [All figures](../{AVX2_RESULTS})."
 
 
 def section(run: Run) -> str:
@@ -66,10 +74,25 @@ def section(run: Run) -> str:
         parts.append("From a quick run, on small pictures.")
     if rows:
         parts.append(seconds(rows))
-    parts.append(f"[All figures](../{RESULTS}).")
-    parts.append(f"### Where others are faster\n\n{report.slower(run)}\n\n### Measured on")
+    parts.append(f"[All figures](../{RESULTS}), row by row.")
+    parts.append(f"### Where others are faster\n\n{slower.counts(run)}\n\n{slower.kinds(run)}\n\n### Measured on")
     parts.append("<br>\n".join(f"{name}: {value}" for name, value in report.all_facts(run).items()))
     return "\n\n".join(parts)
+
+
+def brief(run: Run) -> str:
+    """In how many rows in memory others are faster, and in which kinds the most."""
+    losses, counted = goals.losses(replace(run, rows=tuple(row for row in run.rows if row.section in IN_MEMORY)))
+    furthest = dict.fromkeys(slower.kind(loss.row) for loss in losses)
+    worst = {name: next(loss for loss in losses if slower.kind(loss.row) == name) for name in list(furthest)[:WORST]}
+    listed = "; ".join(f"{name} {loss.ratio.median:.1f}" for name, loss in worst.items())
+    beyond = sum(loss.ratio.median > FAR for loss in losses)
+    text = (
+        f"In memory a call of OpenCV, onnxruntime, torch or scipy that gives the same takes less time than convcli in "
+        f"{len(losses):,} of {len(counted):,} cases, in {beyond} of them less than two thirds. Our time over theirs "
+        f"at worst, by kind: {listed}."
+    )
+    return textwrap.fill(text, 120, break_long_words=False)
 
 
 def seconds(rows: Sequence[Row]) -> str:

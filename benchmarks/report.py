@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from benchmarks import goals, machine
+from benchmarks import goals, machine, noise, slower
 from benchmarks.images import SIZES
 from benchmarks.model import US, Figures, Row, Run, Spread
 from benchmarks.peers import ABSENT
+from benchmarks.slower import SECTIONS, marked
 
-#: How sections are headed, in their order.
-SECTIONS = {
-    "start-up": "Starting",
-    "commands": "Whole commands",
-    "batch": "Many pictures",
-    "images": "Kernels on pictures in memory",
-    "layers": "Layers, lines and volumes",
-    "networks": "Real networks",
-    "memory": "Peak memory",
-    "planner": "The planner",
-}
+REMARK = (
+    "Bold: a goal is missed. Bare calls are those of numpy and OpenCV that do the arithmetic and nothing else (of "
+    "Winograd's tiles the products alone): where all take more than the goal, it is out of reach with these packages."
+)
 
 
 def whole(run: Run) -> str:
     """The report of a run."""
-    parts = ["# What was measured", facts(run), "## Where others are faster", slower(run), "## Goals", summary(run)]
-    parts.append(goal_table(run))
+    parts = ["# What was measured", facts(run), "## Where others are faster", slower.counts(run), slower.kinds(run)]
+    parts += ["### Row by row", REMARK, slower.rows(run), "## Goals", summary(run), goal_table(run)]
     for section, title in SECTIONS.items():
         rows = [row for row in run.rows if row.section == section]
         if rows:
@@ -42,58 +35,6 @@ def facts(run: Run) -> str:
 def all_facts(run: Run) -> dict[str, str]:
     """Machine, versions, floors, and when and how it was measured."""
     return {**run.facts, **({"Measured": machine.circumstances(run.pieces)} if run.pieces else {})}
-
-
-def slower(run: Run) -> str:
-    """Every row above 1.0, one line for each kernel or task, the worst first; goals that are missed in bold."""
-    actual, counted = goals.losses(run)
-    if not actual:
-        return f"Nowhere: no ratio of {len(counted)} rows is above 1.0."
-    grouped: dict[str, list[goals.Loss]] = {}
-    for loss in actual:
-        grouped.setdefault(f"{SECTIONS[loss.row.section]}: {loss.row.name}", []).append(loss)
-    totals = Counter(f"{SECTIONS[row.section]}: {row.name}" for row in counted)
-    lines = [
-        f"{counts(run)} What misses a goal is in bold.\n",
-        "| what | rows | who is faster, our ratio to them, and where |",
-        "|---|---|---|",
-    ]
-    for name, losses in grouped.items():
-        lines.append(f"| {name} | {len(losses)} of {totals[name]} | {_losses(losses)} |")
-    return "\n".join(lines)
-
-
-def counts(run: Run) -> str:
-    """In how many rows others are faster, in all and by section, in a sentence or two."""
-    actual, counted = goals.losses(run)
-    slow, all_ = (Counter(row.section for row in rows) for rows in ([loss.row for loss in actual], counted))
-    sections = ", ".join(f"{SECTIONS[name]} {slow[name]} of {all_[name]}" for name in SECTIONS if all_[name])
-    text = (
-        f"In {len(actual)} of {len(counted)} rows our time over that of the fastest of the others is above 1.0 "
-        f"({sections}); {sum(loss.missed for loss in actual)} of them miss a goal."
-    )
-    if machine.SWITCHED_OFF in run.facts["Machine"]:
-        actual, counted = goals.losses(run, without=machine.UNHELD)
-        text += f" Without {' and '.join(machine.UNHELD)}, which has no switch, it is {len(actual)} of {len(counted)}."
-    return text
-
-
-def _losses(losses: Sequence[goals.Loss]) -> str:
-    """By who is faster, the worst first: their name once, then every ratio with its place."""
-    parts = []
-    for name in dict.fromkeys(loss.name for loss in losses):
-        places = [
-            f"{_marked(f'{loss.ratio.median:.2f}', loss.missed)} ({loss.row.conditions})"
-            for loss in losses
-            if loss.name == name
-        ]
-        parts.append(f"{name} {', '.join(places)}")
-    return "; ".join(parts)
-
-
-def _marked(text: str, missed: bool) -> str:
-    """Bold where a goal is missed."""
-    return f"**{text}**" if missed else text
 
 
 def goal_table(run: Run) -> str:
@@ -131,7 +72,10 @@ def _ratio(spread: Spread) -> str:
 
 
 def _section(section: str, rows: Sequence[Row]) -> Iterator[str]:
-    tables = {"memory": _memory, "planner": _planner, "images": _images, "layers": _library, "networks": _library}
+    tables = {
+        "memory": _memory, "planner": _planner, "images": _images, "layers": _library, "networks": _library,
+        noise.SECTION: _noise,
+    }  # fmt: skip
     if section in tables:
         yield from tables[section](rows)
         return
@@ -193,16 +137,36 @@ def _cell(row: Row) -> str:
     if ratio is None:
         return f"no peer {time}"
     missed = any((one := goals.reached(goal, row)) and not one.met for goal in row.goals)
-    return f"{_marked(f'{ratio.median:.2f}', missed)} {time}"
+    return f"{marked(f'{ratio.median:.2f}', missed)} {time}"
+
+
+def _noise(rows: Iterable[Row]) -> Iterator[str]:
+    yield "| the fastest there, beside itself | ms | the one over the other |"
+    yield "|---|---|---|"
+    for row in rows:
+        twin = row.figures.get(noise.ITSELF)
+        if twin and twin.seconds and twin.ratio:
+            what = f"{row.name}, {row.conditions}"
+            yield f"| {what} | {twin.seconds.median * 1e3:.3g} | {twin.ratio.median:.3f} |"
 
 
 def _library(rows: Iterable[Row]) -> Iterator[str]:
-    yield "| what | ours ms | times the floor | peers ms | ours over theirs | of CPU | goals |"
-    yield "|---|---|---|---|---|---|---|"
+    columns = (
+        "what",
+        "ours ms",
+        "times the floor",
+        "peers ms",
+        "ours over theirs",
+        "of CPU",
+        "bare calls over the best",
+        "goals",
+    )
+    yield f"| {' | '.join(columns)} |"
+    yield "|---" * len(columns) + "|"
     for row in rows:
         own = row.figures[US].seconds
         if own is None:
-            yield f"| {row.name}, {row.conditions} | | | {row.figures[US].note} | | | |"
+            yield f"| {row.name}, {row.conditions} | | | {row.figures[US].note} | | | | |"
             continue
         peers = {name: one for name, one in _present(row).items() if name != US}
         times = [f"{name} {one.seconds.median * 1e3:.3g}" for name, one in peers.items() if one.seconds]
@@ -212,7 +176,9 @@ def _library(rows: Iterable[Row]) -> Iterator[str]:
         floor = f"{own.median / row.floor:.1f} ({row.floor_of})" if row.floor else ""
         held = [one for goal in row.goals if (one := goals.reached(goal, row))]
         verdicts = [f"{one.most:.2f} met" if one.met else f"**{one.most:.2f} missed**" for one in held]
-        cells = [f"{own.median * 1e3:.3g}", floor, ", ".join(times + absent), ", ".join(ratios), ", ".join(cpu)]
+        best = goals.strongest(row, row.figures)
+        alone = [f"{name} {ratio:.2f}" for name, ratio in (goals.bare(row, best) if best else {}).items()]
+        cells = [f"{own.median * 1e3:.3g}", floor, *map(", ".join, (times + absent, ratios, cpu, alone))]
         yield f"| {row.name}, {row.conditions} | {' | '.join(cells)} | {', '.join(verdicts)} |"
 
 

@@ -18,6 +18,9 @@ TURN, MOST = 0.004, 500
 BRIEF = 1e-3
 #: Functions that take this long are called no oftener than they must.
 LONG = 0.3
+#: Bare calls get so many turns, one after the other; the least counts, as of brief calls. Before them is a pause in
+#: seconds, since threads of OpenBLAS and OpenCV wait for more to do by spinning.
+BARE_TURNS, PAUSE = 8, 0.03
 #: Pixels at each side that are not compared: programs continue pictures differently there.
 FRAME = 40
 
@@ -92,6 +95,22 @@ def measure(scenario: Scenario, outcome: Contest, *, rounds: int) -> dict[str, F
         if output is not None and output.is_file():
             actual[name] = replace(actual[name], size=output.stat().st_size / 1e6)
     return {name: actual[name] for name in outcome.contenders}
+
+
+def bare(outcome: Contest, figures: Mapping[str, Figures]) -> dict[str, dict[str, float]]:
+    """The least that each bare call takes over the least of each contender that gave the same result."""
+    rivals = {name: one for name, one in outcome.contenders.items() if name != US and figures[name].counts}
+    runs = {name: function(run) for name, run in outcome.bare.items()}
+    if not runs or not rivals:
+        return {}
+    least: dict[str, float] = {}
+    for name, one in [*runs.items(), *rivals.items()]:
+        assert isinstance(one, Contender)
+        time.sleep(PAUSE)
+        walls = [one.turn().wall, one.turn().wall]
+        walls += [one.turn().wall for _ in range(BARE_TURNS - 2) if walls[1] <= LONG]
+        least[name] = min(walls)
+    return {name: {rival: least[name] / least[rival] for rival in rivals} for name in runs}
 
 
 def _ratio(pairs: Sequence[tuple[Turn, Turn]]) -> Spread:
@@ -197,6 +216,7 @@ def row(scenario: Scenario, figures: Mapping[str, Figures], outcome: Contest, ra
         goals=scenario.goals,
         floor=floor,
         floor_of=floor_of,
+        bare=bare(outcome, actual),
     )
 
 

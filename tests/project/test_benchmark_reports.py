@@ -19,6 +19,7 @@ def test_tables_have_as_many_cells_in_every_line() -> None:
     run = run_of(
         row("x", (Goal(what="g", against=("vips",), most=1),), vips=figures(0.5, size=3), gmic=Figures(note="absent")),
         replace(row("y", cv2=figures(0.5)), section="layers", floor=0.1, floor_of="copy"),
+        replace(row("images: i", itself=figures(1.02)), section="noise"),
         replace(row("i", cv2=figures(0.5)), section="images", conditions="64x64, uint8"),
         replace(row("i", cv2=Figures(note="another result")), section="images", conditions="12 MP, uint8"),
         replace(row("z", limit=figures(0.9, peak=100)), section="memory"),
@@ -61,10 +62,11 @@ def test_the_chart_is_svg_with_a_dot_for_each_that_counts() -> None:
 def test_only_what_is_between_the_marks_is_rewritten(switched: str, tmp_path: Path) -> None:
     """A run without AVX-512 has marks and a report of its own, and leaves those of the processor as they are."""
     start, end = readme.AVX2_MARKS if switched else readme.MARKS
-    path = tmp_path / readme.PAGE
+    path, front = tmp_path / readme.PAGE, tmp_path / readme.README
     path.parent.mkdir()
     (tmp_path / readme.RESULTS).parent.mkdir()
-    path.write_text(f"before\n{start}\nearlier figures\n{end}\nafter\n", encoding="utf-8")
+    for one in (path, front):
+        one.write_text(f"before\n{start}\nearlier figures\n{end}\nafter\n", encoding="utf-8")
     run = run_of(row("x", vips=figures(0.5)), replace(row("y", onnxruntime=figures(1.5)), section="layers"))
     run = replace(run, facts={**run.facts, "Machine": f"a processor{switched}"})
     readme.rewrite(tmp_path, run)
@@ -74,9 +76,13 @@ def test_only_what_is_between_the_marks_is_rewritten(switched: str, tmp_path: Pa
     assert "earlier figures" not in new
     assert "In 1 of 2 rows" in new and "Whole commands 0 of 1, Layers, lines and volumes 1 of 1" in new
     assert ("Without onnxruntime, which has no switch, it is 0 of 1." in new) == bool(switched)
-    assert readme.written(new, run) == new
+    assert readme.written(new, run, new.partition(f"{start}\n")[2].partition(f"\n{end}")[0]) == new
+    told = " ".join(front.read_text(encoding="utf-8").split())
+    assert ("in 1 of 1 cases, in 0 of them less than two thirds" in told) == (not switched)
+    assert ("earlier figures" in told) == bool(switched)
     reports = {file.name for file in (tmp_path / "benchmarks").iterdir()}
     assert reports == ({"RESULTS-AVX2.md"} if switched else {"RESULTS.md", "ratios.svg"})
     with pytest.raises(ValueError, match="no place"):
-        readme.written("nothing", run)
+        readme.written("nothing", run, "")
+    assert switched or (ROOT / readme.README).read_text(encoding="utf-8").count(start) == 1
     assert (ROOT / readme.PAGE).read_text(encoding="utf-8").count(start) == 1

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import __main__ as benchmarks, images, machine, report, timing
+from benchmarks import __main__ as benchmarks, bare, images, machine, noise, slower, timing
 from benchmarks.functions import Layer
 from benchmarks.launch import CommandError, Launcher
 from benchmarks.layers import GROUPS
@@ -168,7 +168,67 @@ def test_comparisons_have_titles_of_their_own_and_contenders_that_goals_name() -
         every = benchmarks.every(quick=quick, huge=True)
         titles = [one.title for one in every]
         assert len(titles) == len(set(titles))
-        assert {one.section for one in every if one.quick or not quick} == set(report.SECTIONS)
+        assert {one.section for one in every if one.quick or not quick} == set(slower.SECTIONS)
+
+
+def test_noise_is_a_call_beside_itself_with_ours_between_its_turns() -> None:
+    chosen = list(noise.scenarios(benchmarks.every(quick=False, huge=False)))
+    assert {one.name.partition(":")[0] for one in chosen} == {"images", "layers", "networks", "commands"}
+    sizes = {one.conditions.partition(",")[0] for one in chosen if one.name.startswith("images")}
+    assert sizes == set(images.SIZES)
+    them, ours = scripted(9, 1, 1, 1, 2, 3, 4), scripted(7, 1, 1, 1)
+    make = lambda shop: Contest(contenders={US: ours, "absent": "not installed", "other": them})
+    (twice,) = noise.scenarios([scenario(section="layers", name="depthwise 3x3", conditions="64, 56x56", make=make)])
+    assert (twice.section, twice.goals) == (noise.SECTION, ())
+    contest = twice.make(SimpleNamespace())  # type: ignore[arg-type]
+    assert set(contest.contenders) == {US, noise.ITSELF, "between"}
+    assert contest.contenders["between"] is ours
+    got = measure(twice, contest, rounds=2)
+    assert got[noise.ITSELF].counts and got[noise.ITSELF].difference == 0
+
+
+@pytest.mark.parametrize(
+    ("layer", "products"),
+    [
+        (Layer(inputs=8, outputs=6, taps=3, size=(9, 11)), {"matmul": 2 * 6 * 72 * 99, "Winograd's products": None}),
+        (Layer(inputs=8, outputs=6, taps=3, size=(9, 11), stride=2, last=True), {"matmul": 2 * 6 * 72 * 30}),
+        (Layer(inputs=8, outputs=4, taps=3, size=(8, 8), groups=2), {"matmul": 2 * 4 * 36 * 64}),
+        (Layer(inputs=8, outputs=4, taps=4, size=(8, 8), stride=2, transposed=True), {"matmul": 2 * 8 * 64 * 64}),
+        (Layer(inputs=4, outputs=4, taps=3, size=(8, 8), groups=4), {"filter2D": None, "multiply, add": None}),
+        (Layer(inputs=1, outputs=1, taps=3, size=(6, 8, 8), plain=True), {"filter2D": None}),
+        (Layer(inputs=1, outputs=1, taps=5, size=(64,), plain=True), {"filter2D": None}),
+    ],
+    ids=lambda value: "" if isinstance(value, dict) else repr(value.size),
+)  # fmt: skip
+def test_bare_calls_are_products_of_a_layers_shape(
+    layer: Layer, products: dict[str, int | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    multiply = np.matmul
+
+    def matmul(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        counted.append(2 * left.size * right.shape[-1])
+        return multiply(left, right, out=out)
+
+    monkeypatch.setattr(bare.np, "matmul", matmul)
+    runs = bare.layer(layer)
+    assert set(runs) == set(products)
+    for name, run in runs.items():
+        counted.clear()
+        run()
+        assert products[name] is None or counted == [products[name]]
+
+
+def test_bare_calls_are_measured_beside_who_gave_the_same_result() -> None:
+    calls: list[int] = []
+    contest = Contest(
+        contenders={US: scripted(1), "near": scripted(*[0.5] * 9), "far": scripted(1, result=2)},
+        bare={"alone": lambda: calls.append(1)},
+    )
+    figures = {US: Figures(), "near": Figures(ratio=Spread.of([2.0])), "far": Figures(note="another result")}
+    (ratios,) = timing.bare(contest, figures).values()
+    assert calls and set(ratios) == {"near"} and 0 < ratios["near"] < 1
+    assert timing.bare(Contest(contenders=contest.contenders), figures) == {}
 
 
 def test_commands_are_run_and_their_own_memory_counted(tmp_path: Path) -> None:
