@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage
 
 import convcli
-from convcli.engine.bank import bank, winograd
+from convcli.engine.bank import bank, layouts, winograd
 from convcli.engine.bank.plan import plan_bank
 from convcli.engine.geometry import grid_of
 from convcli.engine.processor import NARROW
@@ -31,7 +31,7 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = 
     "strided and dilated": ((6, 4, 3, 3), (61, 47), 1, 2, 3, "columns"),
     "strided and dilated, deep": ((40, 44, 3, 3), (61, 47), 1, 2, 3, "columns"),
     "one to many": ((20, 1, 3, 3), (61, 47), 1, 1, 1, "columns"),
-    "per channel": ((6, 1, 3, 3), (61, 47), 6, 1, 1, "planes"),
+    "per channel": ((6, 1, 3, 3), (61, 47), 6, 1, 1, "planes multiply-adds"),
     "per channel, by threads": ((80, 1, 3, 3), (61, 97), 80, 1, 1, "planes"),
     "per channel, half size, by threads": ((80, 1, 3, 3), (101, 97), 80, 2, 1, "net"),
     "per channel, half size": ((64, 1, 3, 3), (61, 47), 64, 2, 1, "net"),
@@ -107,6 +107,14 @@ def test_against_sums_of_correlations(name: str) -> None:
         for y in (planes, np.moveaxis(interleaved, -1, 0)):
             assert len(y) == shape[0]
             assert np.abs(y[some] - expected).max() <= bound * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(64, 64, 13), (64, 96, 70), (4096, 9), (16, 16, 16, 9), (1, 1, 7), (31, 5, 33)])
+def test_pixels_are_turned_to_planes_wherever_those_lie(shape: tuple[int, ...], dtype: type) -> None:
+    x = np.random.default_rng(1).integers(0, 256, shape).astype(dtype)
+    for pixels in (x, x[..., ::2], x[: len(x) // 2 + 1], x[:, ::-1]):
+        assert np.array_equal(layouts.part(pixels), np.moveaxis(pixels, -1, 0))
 
 
 def test_integers_through_a_bank() -> None:

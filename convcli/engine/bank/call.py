@@ -86,32 +86,21 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
 
 
 def _net_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call:
-    """All at once by a network, on threads of OpenCV's own, or by two that share groups; they pad it themselves."""
+    """All at once by a network, on threads of OpenCV's own; it pads zeros itself."""
     grid, ranges = grid_of(windows), [window.reads(0, window.length) for window in windows]
     pads = [(-start, stop - n) for (start, stop), n in zip(ranges, x.shape, strict=False)]
     whole = constant(border) == 0 and x.dtype == x.work and min(map(min, pads)) >= 0
     sizes = [stop - start for start, stop in ranges]
     otherwise = _banded_call(x, filters, windows, border, replace(plan, algorithm="columns"))
-    # What is turned is shared by threads of ours with its turning.
-    apart = filters.groups > 1 and not x.planes and plan.cost * math.prod(grid.lengths) >= 2 * BAND
-    shares = filters.shares(2 if apart else 1)
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(grid.lengths, len(filters.weights), x.work, planes=x.planes) if out is None else out
-        finite: list[bool] = []
-
-        def make(share: Share) -> None:
-            data, outputs, own = array[..., share.inputs], y[..., share.outputs], share.filters.nets
-            if not whole:
-                window = room_for(sizes, data.shape[-1], x.work, planes=x.planes, name="window")
-                data = read_window(data, ranges, border, x.work, out=window)
-            finite.append(net_by_planes(own, part(data), grid, outputs, pads if whole else ((0, 0), (0, 0))))
-
-        if len(shares) > 1:
-            run_all(make, shares)
-        else:
-            make(shares[0])
-        return y if all(finite) else otherwise(array, y)
+        data = array
+        if not whole:
+            window = room_for(sizes, x.shape[-1], x.work, planes=x.planes, name="window")
+            data = read_window(array, ranges, border, x.work, out=window)
+        done = net_by_planes(filters.nets, part(data), grid, y, pads if whole else ((0, 0), (0, 0)))
+        return y if done else otherwise(array, y)
 
     return call
 

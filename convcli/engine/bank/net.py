@@ -53,9 +53,10 @@ class Nets:
             data = model(self._weights, self._groups, planes.shape, grid, pads)
             net = cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
         net.setInput(planes[None])
-        result: Floats = net.forward([y[None]] if y.flags.c_contiguous else [])[0]
+        target = y[None]
+        result: Floats = net.forward([target] if y.flags.c_contiguous else [])[0]
         idle.append(net)
-        if result.__array_interface__["data"] != y.__array_interface__["data"]:
+        if result is not target:
             y[...] = result[0]
         flat = result.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):

@@ -79,10 +79,10 @@ SPEEDS = {
         gathered=0.12, streamed=0.1, call=6_000, transforms=20_000,
     ),
 }  # fmt: skip
-#: Nanoseconds for a call of `filter2D` on a plane, and to keep a sample of its result.
-PLANE_CALL, PICKED = 2_300, 0.3
-#: The share of its time on large pictures that `filter2D` takes on planes that the caches hold.
-CACHED = 0.65
+#: Nanoseconds for a call of `filter2D` on a plane, for a tap in each of its rows, and to keep a sample of its result.
+PLANE_CALL, PLANE_ROW, PICKED = 2_600, 1.5, 0.3
+#: The share of its time on large pictures that `filter2D` takes on planes that the caches hold: no wider vectors help.
+CACHED = 0.55
 #: Bytes of an input and its result that are filtered by one call.
 CALL_BYTES = 1 << 23
 #: Nanoseconds for the calls that a network takes, and the channels from which it saves products of 3x3 banks.
@@ -224,12 +224,9 @@ def _plane(work: Bank, kind: Processor) -> float:
     calls = steps * speeds.call * slices / math.prod(lengths)
     if _is_call(work):
         # What is left out is made first.
-        wanted = math.prod(work.stride)
-        return (
-            wanted * CACHED * line(kind.direct, work.area)
-            + (PICKED if wanted > 1 else 0)
-            + PLANE_CALL / math.prod(lengths)
-        )
+        made, rows = math.prod(work.stride), work.stride[0] * work.area / lengths[1]
+        each = made * CACHED * line(NARROW.direct, work.area) + rows * PLANE_ROW
+        return each + (PICKED if made > 1 else 0) + PLANE_CALL / math.prod(lengths)
     return slices * (steps * plain.cost + speeds.shifted) + calls
 
 
