@@ -91,21 +91,21 @@ def test_planes_of_a_depthwise_kernel_are_one_call_each(filtered: Counter[str]) 
     assert filtered == {"calls": 8, "samples": x.size, "products": 9 * x.size}
 
 
-def test_small_kernels_on_volumes_are_one_call_a_block(filtered: Counter[str]) -> None:
+def test_slices_of_volumes_lie_beside_each_other(filtered: Counter[str]) -> None:
     x = np.ones((32, 90, 80), np.float32)
-    y = applied({"weights": np.full((3, 3, 3), 1 / 27)}, x, "zyx")
-    assert np.allclose(y, 1)
-    # Two bands of slices in five blocks of 18 rows, each of which reads two slices, rows and columns more.
-    assert filtered["calls"] == 2 * 5
-    assert filtered["samples"] == 2 * 18 * 5 * 20 * 82
+    for side, bands in ((3, 2), (5, 2)):
+        filtered.clear()
+        y = applied({"weights": np.full((side,) * 3, side**-3.0)}, x, "zyx")
+        assert np.allclose(y, 1)
+        # One call for each slice of the kernel and band, on all slices of the band, with what lies around them.
+        assert filtered["calls"] == side * bands
+        assert filtered["samples"] == side * 32 * (89 + side) * (79 + side)
 
 
-def test_volumes_are_one_call_a_slice_of_the_kernel(filtered: Counter[str]) -> None:
-    x = np.ones((32, 90, 80), np.float32)
-    y = applied({"weights": np.full((5, 5, 5), 1 / 125)}, x, "zyx")
-    assert np.allclose(y, 1)
-    assert filtered["calls"] == 5 * 4
-    assert filtered["samples"] == 5 * 32 * 94 * 84
+def test_wide_slices_of_volumes_are_filtered_where_they_lie(filtered: Counter[str]) -> None:
+    x = np.ones((16, 90, 800), np.float32)
+    assert np.allclose(applied({"weights": np.full((3, 3, 3), 1 / 27)}, x, "zyx"), 1)
+    assert filtered["samples"] == 3 * x.size
 
 
 def deformed(channels: int, size: int) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Small kernels on volumes, whose slices are folded into one tall kernel: against scipy's float64."""
+"""Small kernels on volumes, a filter for each of their slices, and large ones by spectra: against scipy's float64."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from scipy import ndimage
 
 import convcli
 from convcli.engine import threads
-from convcli.engine.channel import volume
+from convcli.engine.channel import slices, volume
+from convcli.engine.plan import CALL_LIMIT
 
 MODES = {"reflect": "mirror", "symmetric": "reflect", "replicate": "nearest", "wrap": "grid-wrap", "zero": "constant"}
 CASES = [
@@ -19,6 +20,12 @@ CASES = [
     ((3, 3, 3), (5, 7, 9)),
     ((2, 4, 3), (20, 45, 33)),
     ((3, 3, 3), (33, 50, 20, 2)),
+    # Filtered where they lie: rows are wide.
+    ((3, 3, 3), (9, 20, 230)),
+    ((5, 4, 2), (3, 7, 100, 3)),
+    ((1, 3, 3), (6, 1, 300)),
+    ((4, 1, 3), (1, 2, 200)),
+    ((3, 5, 5), (1, 1, 1)),
 ]
 
 
@@ -36,19 +43,33 @@ def filtered(x: Any, weights: Any, border: str, dtype: Any = None) -> Any:
 
 @pytest.mark.parametrize("border", MODES)
 @pytest.mark.parametrize(("taps", "shape"), CASES)
-def test_a_small_kernel(taps: tuple[int, ...], shape: tuple[int, ...], border: str) -> None:
+def test_a_small_kernel(
+    taps: tuple[int, ...], shape: tuple[int, ...], border: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a call and in bands."""
     rng = np.random.default_rng(8)
     weights = rng.standard_normal(taps)
-    assert volume.folded_rows(weights)
     for dtype, bound in (("float32", 1e-6), ("float64", 1e-14), ("uint8", 1e-6)):
         x = rng.uniform(0, 200, shape).astype(dtype)
         wanted = expected(x, weights, border)
-        y = filtered(x, weights, border, np.float32 if dtype == "uint8" else None)
-        assert np.abs(y - wanted).max() <= bound * np.abs(wanted).max(), dtype
+        for limit in (CALL_LIMIT, 0):
+            monkeypatch.setattr("convcli.engine.plan.CALL_LIMIT", limit)
+            monkeypatch.setattr(slices, "WINDOW_BYTES", 1 << 12 if limit == 0 else 1 << 20)
+            y = filtered(x, weights, border, np.float32 if dtype == "uint8" else None)
+            assert y.shape == shape
+            assert np.abs(y - wanted).max() <= bound * np.abs(wanted).max(), dtype
 
 
-def test_one_that_is_too_large_or_lies_in_a_slice_is_not_folded() -> None:
-    assert not any(volume.folded_rows(np.ones(taps)) for taps in ((7, 7, 7), (5, 5, 5), (1, 3, 3)))
+def test_slices_of_zeros_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all that is left of a kernel lies beyond the edge, the sum is 0, and no NaN comes of it."""
+    x = np.ones((4, 6, 200), np.float32)
+    x[1] = np.nan
+    weights = np.zeros((3, 3, 3))
+    weights[0] = 1 / 9
+    for narrow in (False, True):
+        monkeypatch.setattr(slices, "WIDE", 1000 if narrow else 1)
+        y = filtered(x, weights, "zero")
+        assert not y[0].any() and np.isnan(y[2]).all() and np.isfinite(y[[1, 3]]).all()
 
 
 def test_rounds_to_bytes() -> None:

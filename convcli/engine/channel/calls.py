@@ -20,12 +20,16 @@ from convcli.engine.memory import scratch
 from convcli.engine.plan import CONVERTED, is_call
 from convcli.engine.processor import processor
 from convcli.engine.threads import thread_count
+from convcli.records import late
 
 if TYPE_CHECKING:
+    from convcli.engine.channel import slices
     from convcli.engine.channel.whole import Filter
     from convcli.engine.dtypes import Array, Call, DTypeLike, Floats, Signature
     from convcli.engine.geometry import Window
     from convcli.engine.plan import Plan
+else:  # not for pictures
+    slices = late("convcli.engine.channel.slices")
 
 #: The longest side of a picture whose matrices of taps and border stay in the cache, and nanoseconds for their calls.
 LONGEST, PRODUCTS = 256, 12_000
@@ -64,6 +68,8 @@ def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: st
     if x.planes:
         plane = plane_call(replace(x, shape=(*x.shape[:-1], 1), planes=False), taps, windows, border)
         return None if plane is None else partial(by_planes, plane)
+    if taps.ndim == 3:
+        return slices.sliced_call(x, taps, windows, border)
     if taps.ndim != 2 or len(x.shape) != 3:
         return None
     if x.native:

@@ -22,10 +22,10 @@ from convcli.engine.threads import Cuts
 from convcli.records import late
 
 if TYPE_CHECKING:
-    from convcli.engine.channel import volume
+    from convcli.engine.channel import slices, volume
     from convcli.engine.dtypes import Floats
 else:  # not for pictures
-    volume = late("convcli.engine.channel.volume")
+    slices, volume = late("convcli.engine.channel.slices"), late("convcli.engine.channel.volume")
 
 
 def correlate_planes(x: Floats, taps: Floats, grid: Grid, *, facts: Facts, into: Floats | None = None) -> Floats:
@@ -68,8 +68,10 @@ def _correlate(x: Floats, taps: Floats, grid: Grid, facts: Facts, into: Floats |
     if taps.ndim == 3 and grid.is_dense:
         if volume.pays(taps, lengths) and facts.bounded:
             return volume.correlate_volume(x, taps, lengths, into)
-        if volume.are_small(x, taps):
-            return volume.correlate_slices(x, taps, lengths, into)
+        if slices.are_small(x.shape, taps):
+            return slices.correlate_slices(
+                x, taps, np.empty((*lengths, x.shape[-1]), x.dtype) if into is None else into
+            )
     y = np.zeros((*lengths, x.shape[-1]), x.dtype)
     for o in range(lengths[0]):
         for t in range(taps.shape[0]):
@@ -95,7 +97,7 @@ def whole_cuts(work: Correlation) -> Cuts | None:
     """The work on all of the input without copying windows, where the fastest algorithm is one that can do so."""
     x, taps = work.x, work.taps
     if taps.ndim == 3 and x.ndim == 4 and not planar(x):
-        return volume.folded(work)
+        return slices.sliced(work)
     if taps.ndim == 1 and x.ndim == 2:
         return _line(work)
     if taps.ndim != 2 or x.ndim != 3:

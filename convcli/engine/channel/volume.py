@@ -13,29 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from convcli.engine.borders import read_window
-from convcli.engine.channel.correlation import Correlation
-from convcli.engine.channel.direct import CHANNEL_LIMIT
 from convcli.engine.channel.fourier import kernel_spectrum
-from convcli.engine.channel.phases import correlate_small, is_small
-from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
-from convcli.engine.plan import FOURIER_AREA, Plane, direct_cost
+from convcli.engine.plan import Plane, direct_cost
 from convcli.engine.processor import processor
-from convcli.engine.threads import Cuts
 from convcli.engine.transforms import FAST, fourier_cost, fourier_tile
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
 
-#: Nanoseconds to add up the result of one slice of the kernel.
-ADDED = 0.3
 #: The most bytes of the spectra of as many slices as the kernel has.
 RING_BYTES = 1 << 22
-#: Slices of a band for each that it reads beyond them, so that little is done again.
-FOLDED_SLICES = 16
 #: Nanoseconds to multiply and add one sample's spectrum.
 PRODUCT = 0.5
 #: Nanoseconds for the transforms of a sample there and back, and for the calls that a slice of the kernel takes.
@@ -53,66 +42,6 @@ def pays(taps: Floats, lengths: tuple[int, ...]) -> bool:
     # Half of a transform is the way there, done again for the slices that bands share.
     shared = transform * (1 + (deep - 1) / (2 * lengths[0]))
     return bool(shared + PRODUCT * deep < slice_by_slice)
-
-
-def are_small(x: Floats, taps: Floats) -> bool:
-    """Whether `correlate_slices` serves."""
-    return x.flags.c_contiguous and is_small(x[0], taps[0])
-
-
-def folded_rows(taps: Floats) -> int:
-    """The most rows of outputs for which all of `taps` `(kz, ky, kx)` are one small kernel; 0 where that doesn't pay.
-
-    In a block of so many rows the slices below each other are a tall plane, on which the kernel's slices lie a block's
-    rows apart, with zeros between them that cost nothing.
-    """
-    deep, high, wide = taps.shape
-    rows = ((FOURIER_AREA - 1) // wide - high) // max(1, deep - 1) - (high - 1)
-    if deep == 1 or rows < 1:
-        return 0
-    at_once = direct_cost((1, 1), taps.size, processor()) * (rows + high - 1) / rows
-    return rows if at_once < deep * (direct_cost((high, wide), high * wide, processor()) + ADDED) else 0
-
-
-def folded(work: Correlation) -> Cuts | None:
-    """Taps `(kz, ky, kx)` on all of an input `(z, y, x, channels)` as one small kernel; None where that can't be.
-
-    Blocks are read by the border rule, once, and filtered while they are in the cache.
-    """
-    x, taps, windows = work.x, work.taps, work.windows
-    most, channels = folded_rows(taps), x.shape[3]
-    plain = all(isinstance(window, Gather) and window.stride == window.dilation == 1 for window in windows)
-    if not (most and plain and channels <= CHANNEL_LIMIT):
-        return None
-    (deep, height, width), (high, wide) = (window.length for window in windows), taps.shape[1:]
-    count = -(-height // most)
-    tops = [height * part // count for part in range(count + 1)]
-    out = work.sink.target(taps.dtype)
-    left, right = windows[2].reads(0, width)
-
-    def band(slices: tuple[int, int]) -> None:
-        ends = windows[0].reads(*slices)
-        shape = (slices[1] - slices[0], height, width, channels)
-        y = scratch("folded", shape, taps.dtype) if out is None else out[slice(*slices)]
-        for top, bottom in itertools.pairwise(tops):
-            rows = windows[1].reads(top, bottom)
-            size = (ends[1] - ends[0], rows[1] - rows[0], right - left, channels)
-            block = scratch("window", size, taps.dtype)
-            read_window(x, [ends, rows, (left, right)], work.border, taps.dtype, out=block)
-            kernel = np.zeros(((len(taps) - 1) * size[1] + high, wide), taps.dtype)
-            for z, part in enumerate(taps):
-                kernel[z * size[1] : z * size[1] + high] = part
-            sums = correlate_small(block.reshape(-1, *size[2:]), kernel)
-            np.copyto(y[:, top:bottom], as_volume(sums, size)[: shape[0], : bottom - top, :width])
-        work.sink.store(y, slices[0])
-
-    return Cuts(band, parts(deep, len(taps)))
-
-
-def parts(deep: int, taps: int) -> list[tuple[int, int]]:
-    """The slices of an output in an even number of bands."""
-    count = min(deep, 2 * max(1, deep // (2 * FOLDED_SLICES * (taps - 1))))
-    return list(itertools.pairwise(deep * part // count for part in range(count + 1)))
 
 
 def band_slices(taps: Floats, lengths: tuple[int, ...]) -> int:
@@ -166,36 +95,6 @@ def slice_tile(taps: tuple[int, int, int], lengths: tuple[int, int, int], itemsi
         if deep * tile[0] * tile[1] * 2 * itemsize <= RING_BYTES and (best is None or cost < best):
             best = cost
     return best[1] if best else fourier_tile(Plane(taps=taps[1:], height=lengths[1], width=lengths[2]))
-
-
-def correlate_slices(x: Floats, taps: Floats, lengths: tuple[int, ...], into: Floats | None = None) -> Floats:
-    """As `correlate_volume`, for few taps a slice and any samples: slices below each other are one tall plane.
-
-    So each slice of the kernel is one call, whose results between two slices of the volume mean nothing.
-    """
-    deep, height, width = lengths
-    rows, columns, channels = x.shape[1:]
-    y = np.empty((*lengths, channels), x.dtype) if into is None else into
-    begun = False
-    for z, part in enumerate(taps):
-        if not part.any() and (begun or z + 1 < len(taps)):
-            continue
-        tall = x[z : z + deep].reshape(deep * rows, columns, channels)
-        # The last rows of the plane mean nothing either: `correlate_small` leaves them out, but they are in memory.
-        sums = correlate_small(tall, part)
-        plane = as_volume(sums, (deep, rows, columns, channels))[:, :height, :width]
-        if begun:
-            np.add(y, plane, out=y)
-        else:
-            np.copyto(y, plane)
-            begun = True
-    return y
-
-
-def as_volume(part: Floats, shape: tuple[int, ...]) -> Floats:
-    """The array of scratch that `part` is a part of, from its corner on, as slices."""
-    row, column, channel = part.strides
-    return as_strided(part, shape, (shape[1] * row, row, column, channel))
 
 
 def _pair(sources: list[Floats], spectra: list[Any], tile: tuple[int, int], targets: list[Floats]) -> None:
