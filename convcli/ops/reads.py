@@ -18,7 +18,7 @@ from convcli.engine.sampled.parts import (
     Shifts,
     far_parts,
     is_narrow,
-    near_part,
+    near_parts,
     tight,
 )  # fmt: skip
 from convcli.engine.sampled.smooth import Settled, Smooth, Still, tiles
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from convcli.ops.sources import Shifting
 
 #: Up to so many samples places are read again from memory sooner than polynomials make them.
-SETTLED = 1 << 20
+SETTLED = 1 << 22
 #: Bytes of places that are kept from one picture to the next.
 KEPT_BYTES = 1 << 26
 
@@ -120,8 +120,7 @@ class Reads:
             return places.tiles[key]
         rows, columns = (nominal[:, part] for nominal, part in zip(self._nominal, block, strict=True))
         shape, span = (BYTES_FAR, BYTES_SPAN) if moved else (FAR, SPAN)
-        narrow = partial(is_narrow, size=self._size, span=span)
-        cut: list[Tile] = list(tiles(field, rows, columns, shape, narrow))
+        cut: list[Tile] = list(tiles(field, rows, columns, shape, partial(self._settled, span=span)))
         if places and self._total <= SETTLED:
             cut = [(part, Settled(reading) if isinstance(reading, Smooth) else reading) for part, reading in cut]
         if places and places.has_room(sum(reading.size for _, reading in cut if reading)):
@@ -136,19 +135,24 @@ class Reads:
         parts = self._kernel.parts.get(key) if self._kernel.fixed else None
         shape, span = (BYTES_FAR, BYTES_SPAN) if moved else (FAR, SPAN)
         if parts is None:
-            near = near_part(shifts, self._size) if self._dtype == np.float32 and not moved else None
+            near = near_parts(shifts, self._size) if self._dtype == np.float32 and not moved else None
             if near:
-                parts = [tight(near, shifts) if self._kernel.fixed else near]
+                parts = tight(near, shifts) if self._kernel.fixed else near
             else:
                 parts = far_parts(shifts.places(), self._size, shape, span=span)
             if self._kernel.fixed:
                 self._kernel.parts[key] = parts
-        narrow = [self._dtype == np.float32 and is_narrow(part, self._size, span) for part in parts]
-        reads = ((part, Local(part, shifts) if one else None) for part, one in zip(parts, narrow, strict=True))
+        settled = ((part, self._settled(part, span=span)) for part in parts)
+        reads = ((own or part, Local(own, shifts) if own else None) for part, own in settled)
         if not places or not places.has_room(8 * math.prod(shifts.down.shape)):
             return reads
         places.reads[key] = [(part, local and Settled(local)) for part, local in reads]
         return places.reads[key]
+
+    def _settled(self, part: Part, *, span: int) -> Part | None:
+        """A part in the window that `remap` reads for it; None where it can't."""
+        fitting = self._dtype == np.float32 and is_narrow(part, self._size, span)
+        return part.within(self._size, self._kernel.border) if fitting else None
 
     def shifts(self, block: Block, offsets: Shifting) -> Shifts:
         """How far from their places the taps of a block read."""

@@ -14,7 +14,7 @@ from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch, scratch_space
 from convcli.engine.sampled.parts import SPAN
 from convcli.engine.sampled.samples import BLOCK, mix, sample
-from convcli.engine.sampled.warp import moved_call, read_pixels, read_planes, window_of
+from convcli.engine.sampled.warp import Outside, moved_call, read_pixels, read_planes, window_of
 from convcli.ops.reads import Reads, inside
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ HELD = 1 << 20
 MOST_PLACES = 1 << 22
 #: Columns of stored offsets that are read one after another: memory is slow where rows are short.
 WIDE = 8 * BLOCK
+#: Rows of a block at most: its parts are as tall, and the calls for them long.
+TALL = BLOCK
 #: Up to so many samples two bands are enough.
 FEW = 1 << 20
 
@@ -54,7 +56,7 @@ class Sampling:
     @property
     def rows(self) -> int:
         """The height that bands should have: all threads get some, and places lie near one another."""
-        return min(BLOCK, -(-self._all[0][1] // (2 if self.total <= FEW else 4)))
+        return min(TALL, -(-self._all[0][1] // (2 if self.total <= FEW else 4)))
 
     def target(self, image: Array, sink: Sink) -> Array | None:
         """Where bands may be made at once, in the dtype of the output; None where that is to be done with care."""
@@ -120,7 +122,7 @@ class Sampling:
         taps = self.kernel.offset_groups * self.weights.shape[-1]
         least = max(1, min(BLOCK // 16, MOST_PLACES // taps))
         wide = max(1, min(width if self.kernel.by_rule else min(width, WIDE), MOST_PLACES // (taps * least)))
-        few = min(BLOCK, HELD // (self.samples * min(width, SPAN)), PLACES // (taps * wide))
+        few = min(TALL, HELD // (self.samples * min(width, SPAN)), PLACES // (taps * wide))
         for rows in _ranges(top, bottom, max(least, few)):
             for columns in _ranges(0, width, wide):
                 yield rows, columns
@@ -141,19 +143,22 @@ class _Block:
             self._fill(y, whole=whole, checked=True)
 
     def _fill(self, y: Array, *, whole: bool, checked: bool) -> None:
-        far, weights = [], self._sampling.weights
+        far, weights, outside = [], self._sampling.weights, Outside.of(self._kernel.border)
         for part, reading in self._sampling.reads.of(self._block, self._offsets, moved=y.dtype == np.uint8):
             window = None
             if reading is not None:
-                window = window_of(self._image, part, self._kernel.border, y.dtype, checked=checked)
+                border, compact = self._kernel.border, reading.compact
+                window = window_of(self._image, part, border, y.dtype, checked=checked, compact=compact)
             if window is None or reading is None:
                 far.append(part)
                 continue
             own = y[part.rows, part.columns]
             if not whole:
-                own[...] = self._mixed(read_planes(window, reading), inside(self._block, part)).transpose(1, 2, 0)
+                own[...] = self._mixed(read_planes(window, reading, outside), inside(self._block, part)).transpose(
+                    1, 2, 0
+                )
                 continue
-            read_pixels(window, reading, own)
+            read_pixels(window, reading, own, outside)
             if weights[0] != 1:
                 own *= weights[0]
             if self._mask is not None:

@@ -156,11 +156,11 @@ def test_rules_are_looked_through_once_for_pictures_of_a_size(monkeypatch: pytes
 
 def test_places_of_larger_pictures_are_made_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel, x = deformed(16, 80)
-    worked_out, looked = counting(monkeypatch, reads, "Local"), counting(monkeypatch, reads, "near_part")
+    worked_out, looked = counting(monkeypatch, reads, "Local"), counting(monkeypatch, reads, "near_parts")
     first, count = kernel.apply(x), worked_out["Local"]
     assert np.array_equal(kernel.apply(x), first)
     # Where the parts are is kept all the same: offsets are looked through once.
-    assert worked_out["Local"] == 2 * count and looked["near_part"] == count
+    assert worked_out["Local"] == 2 * count and looked["near_parts"] == count
 
 
 def test_a_band_is_sampled_in_long_calls(monkeypatch: pytest.MonkeyPatch) -> None:

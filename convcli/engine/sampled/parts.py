@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     Places = npt.NDArray[np.float64]
     Range = tuple[int, int]
-    #: Columns of outputs, and of the window that they read.
-    Sources = Sequence[tuple[slice, slice]]
 
 #: The widest window that places are counted in: below 256 float32 knows them to 1/100,000 of a pixel.
 SPAN = 2 * BLOCK
@@ -58,25 +56,39 @@ class Shifts(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Outputs of a block that read in one `window`, half-open ranges of rows and columns.
-
-    Their columns go in `cuts`, each with the range of columns in which it reads and from which its places count; there
-    are none where the samples of a window are the outputs.
-    """
+    """Outputs of a block, some `rows` and `columns`, that read in one `window`: half-open ranges of rows and columns,
+    from whose first ones their places count."""
 
     rows: slice
     columns: slice
     window: tuple[Range, Range]
-    cuts: Sequence[tuple[slice, Range]]
+
+    @classmethod
+    def of(cls, rows: slice, columns: slice, places: tuple[Places, Places]) -> Part:
+        """With the window of their `places`, `(..., h, w)` for all of the block."""
+        down, right = (
+            between(float(own.min()), float(own.max())) for own in (one[..., rows, columns] for one in places)
+        )
+        return cls(rows, columns, (down, right))
 
     def moved(self, down: int, right: int) -> Part:
         """The same of a larger block, in which its own lies at a row and a column."""
         return self._replace(rows=_moved(self.rows, down), columns=_moved(self.columns, right))
 
-    def sources(self) -> Sources:
-        """The cuts, and the columns of the window that they read."""
-        left = self.window[1][0]
-        return [(cut, slice(start - left, stop - left)) for cut, (start, stop) in self.cuts]
+    def within(self, size: Sequence[int], border: str) -> Part:
+        """The same in a window that lies in a picture, along every axis along which that shows all that its own shows
+        where it is continued by the border rule."""
+        window = [_visible(*one, n, border) for one, n in zip(self.window, size, strict=True)]
+        return self._replace(window=(window[0], window[1]))
+
+
+def _visible(start: int, stop: int, n: int, border: str) -> Range:
+    """What of a range lies in `0 .. n`, unless what lies beyond shows other samples, or of that nothing is left."""
+    first, last = max(0, start), min(stop, n)
+    beyond = max(first - start, stop - last)
+    deepest = {"reflect": last - first - 1, "symmetric": last - first, "wrap": 0}.get(border, beyond)
+    is_all = (first, last) == (0, n)
+    return (first, last) if first < last and (is_all or beyond <= deepest) else (start, stop)
 
 
 def of_taps(field: Array, rows: Places, columns: Places) -> tuple[Array, Array]:
@@ -97,16 +109,14 @@ def _step(places: Places, axis: int) -> int:
     return int(places.item(places.shape[1] if axis == 0 else 1) - places.item(0)) if places.shape[axis] > 1 else 0
 
 
-def tight(part: Part, shifts: Shifts) -> Part:
-    """A part of all of a block whose window reaches no further than its taps read: at the edges it needs no copy."""
-    rows, columns = shifts.places()
-    cuts = [(cut, between(float(columns[..., cut].min()), float(columns[..., cut].max()))) for cut, _ in part.cuts]
-    across = min(start for _, (start, _) in cuts), max(stop for _, (_, stop) in cuts)
-    return part._replace(window=(between(float(rows.min()), float(rows.max())), across), cuts=cuts)
+def tight(parts: Sequence[Part], shifts: Shifts) -> list[Part]:
+    """The same with windows that reach no further than taps read."""
+    places = shifts.places()
+    return [Part.of(part.rows, part.columns, places) for part in parts]
 
 
-def near_part(shifts: Shifts, size: Sequence[int]) -> Part | None:
-    """All of a block, in cuts as wide as places may count; None where taps read too far from their outputs."""
+def near_parts(shifts: Shifts, size: Sequence[int]) -> list[Part] | None:
+    """A block in parts as wide as places may count; None where taps read too far from their outputs."""
     down, right = ((float(shift.min()), float(shift.max())) for shift in (shifts.down, shifts.right))
     height, width = shifts.down.shape[-2:]
     step = float(shifts.columns[0, -1] - shifts.columns[0, 0]) / max(1, width - 1)
@@ -114,10 +124,10 @@ def near_part(shifts: Shifts, size: Sequence[int]) -> Part | None:
     wide = width if step == 0 else int(room / step)
     if room <= 0 or wide < min(width, NARROW):
         return None
-    cuts = [(cut, _range(shifts.columns[:, cut], right)) for cut in slices(width, wide)]
-    columns = min(start for _, (start, _) in cuts), max(stop for _, (_, stop) in cuts)
-    part = Part(slice(0, height), slice(0, width), (_range(shifts.rows, down), columns), cuts)
-    return part if is_narrow(part, size) else None
+    rows = _range(shifts.rows, down)
+    cuts = slices(width, wide)
+    parts = [Part(slice(0, height), cut, (rows, _range(shifts.columns[:, cut], right))) for cut in cuts]
+    return parts if all(is_narrow(part, size) for part in parts) else None
 
 
 def far_parts(
@@ -140,8 +150,7 @@ def far_parts(
             high = np.maximum.reduceat(columns.max(axis=0), starts).tolist()
             ranges.append([between(*ends) for ends in zip(low, high, strict=True)])
         for cut, window in zip(cuts, zip(*ranges, strict=True), strict=True):
-            all_of_it = [(slice(0, cut.stop - cut.start), window[1])]
-            part = Part(rows, cut, window, all_of_it).moved(*first)
+            part = Part(rows, cut, window).moved(*first)
             if is_narrow(part, size, span) or shape[0] <= SMALLEST:
                 parts.append(part)
             else:
@@ -156,10 +165,12 @@ def _moved(cut: slice, by: int) -> slice:
 
 
 def is_narrow(part: Part, size: Sequence[int], span: int = SPAN) -> bool:
-    """Whether places that count from the corners of a part are known well enough, and it isn't far larger than the
+    """Whether places that count from the corner of a part are known well enough, and it isn't far larger than the
     picture."""
-    ranges = [(part.window[0], size[0]), *((source, size[1]) for _, source in part.cuts)]
-    return all(stop - start <= min(span, n + BLOCK // 4) and abs(start) <= FARTHEST for (start, stop), n in ranges)
+    return all(
+        stop - start <= min(span, n + BLOCK // 4) and abs(start) <= FARTHEST
+        for (start, stop), n in zip(part.window, size, strict=True)
+    )
 
 
 def _range(nominal: Places, around: tuple[float, float]) -> tuple[int, int]:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convcli.engine.memory import scratch
-from convcli.engine.sampled.parts import SMALLEST, Part, between, of_taps, slices
+from convcli.engine.sampled.parts import SMALLEST, Part, of_taps, slices
 from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
-    from convcli.engine.sampled.parts import Places, Range, Sources
+    from convcli.engine.sampled.parts import Places, Range
 
 #: Points along an axis of a tile: more of them where the first are too few. Beyond the last the formula is as fast.
 POINTS = (12, 24, 48)
@@ -51,17 +51,22 @@ class Field:
 class Still:
     """Outputs of a single tap that reads where they lie: every `steps`-th sample of a window."""
 
-    size = 0
+    compact, size = False, 0
 
     def __init__(self, steps: tuple[slice, slice]) -> None:
         self.steps = steps
 
 
 class Settled:
-    """As `reading`, with all places made, for picture after picture."""
+    """As `reading`, with all places made, for picture after picture.
+
+    While they come from memory, it takes no time that the rows of a window lie apart.
+    """
+
+    compact = False
 
     def __init__(self, reading: Any) -> None:
-        self.shape, self.sources, self.step = reading.shape, reading.sources, reading.step
+        self.shape, self.step = reading.shape, reading.step
         groups = [[places.copy() for places in reading.taps(group, slice(None))] for group in range(self.shape[0])]
         self._places = [np.stack(places) for places in zip(*groups, strict=True)]
         #: Bytes that are held.
@@ -75,10 +80,11 @@ class Settled:
 class Smooth:
     """As `Local`: where the taps of a tile read in its window. Their places are made whenever they are asked for."""
 
+    compact = True
+
     def __init__(self, taps: tuple[Places, Places], down: Places, across: Places, beyond: Array | None) -> None:
         (kh, height), (kw, width) = (places.shape for places in taps)
         self.shape, self.step = (1, kh, kw, height, width), kh
-        self.sources: Sources = [(slice(0, width), slice(None))]
         #: Bytes that are held.
         self.size = across.nbytes + (0 if beyond is None else beyond.nbytes)
         self._taps, self._down, self._across, self._beyond = taps, down, across, beyond
@@ -121,10 +127,10 @@ class Smooth:
 
 
 def tiles(
-    field: Field, rows: Places, columns: Places, shape: tuple[int, int], narrow: Callable[[Part], bool]
+    field: Field, rows: Places, columns: Places, shape: tuple[int, int], settled: Callable[[Part], Part | None]
 ) -> Iterator[tuple[Part, Smooth | Still | None]]:
-    """Outputs in tiles of about a `shape`, smaller ones where these are not `narrow`, and where the taps of each read,
-    whose own places are `rows`, `(kh, h)`, and `columns`, `(kw, w)`; None where no polynomial is near enough."""
+    """Outputs in tiles of about a `shape`, smaller ones where a part can't be `settled`, and where the taps of each
+    read, whose own places are `rows`, `(kh, h)`, and `columns`, `(kw, w)`; None where no polynomial is near enough."""
     single = len(rows) == len(columns) == 1
     cuts = slices(columns.shape[1], shape[1])
     for down in slices(rows.shape[1], shape[0]):
@@ -139,11 +145,11 @@ def tiles(
         for number in range(len(cuts)) if not single else moves:
             cut, taps = cuts[number], (tall, wide[number])
             if number not in terms:
-                yield Part(down, cut, (_reach(taps[0]), _reach(taps[1])), []), None
+                yield Part(down, cut, (_reach(taps[0]), _reach(taps[1]))), None
                 continue
             nearest, farthest = distances[number]
             beyond = field.beyond(*_steps(taps)) if nearest < field.rim <= farthest else None
-            yield from _parts(_smooth(taps, terms[number], beyond), down, cut, narrow)
+            yield from _parts(_smooth(taps, terms[number], beyond), down, cut, settled)
 
 
 def _between(cuts: Sequence[slice], some: Sequence[int]) -> Iterator[slice]:
@@ -154,31 +160,26 @@ def _between(cuts: Sequence[slice], some: Sequence[int]) -> Iterator[slice]:
 
 
 def _parts(
-    smooth: Smooth, rows: slice, columns: slice, narrow: Callable[[Part], bool]
+    smooth: Smooth, rows: slice, columns: slice, settled: Callable[[Part], Part | None]
 ) -> Iterator[tuple[Part, Smooth | None]]:
-    """Outputs that read smoothly, in parts whose windows are `narrow`; None where those would be tiny."""
+    """Outputs that read smoothly, in parts that can be `settled`; None where those would be tiny."""
     places = smooth.of_outputs()
     pending = [(slice(0, rows.stop - rows.start), slice(0, columns.stop - columns.start))]
     while pending:
         cut = pending.pop()
-        part = _reading(places, cut)
-        if narrow(part):
-            yield part.moved(rows.start, columns.start), smooth.of(*cut, tuple(start for start, _ in part.window))
+        part = Part.of(*cut, places)
+        own = settled(part)
+        if own:
+            yield own.moved(rows.start, columns.start), smooth.of(*cut, tuple(start for start, _ in own.window))
         elif min(one.stop - one.start for one in cut) <= SMALLEST:
             yield part.moved(rows.start, columns.start), None
         else:
             # Across, where that leaves smaller windows.
-            pending += min(_halves(*cut), key=lambda halves: max(_extent(_reading(places, half)) for half in halves))
+            pending += min(_halves(*cut), key=lambda halves: max(_extent(half, places) for half in halves))
 
 
-def _reading(places: tuple[Places, Places], cut: tuple[slice, slice]) -> Part:
-    """Some rows and columns of outputs, with the window in which they read."""
-    down, right = (between(float(part[..., *cut].min()), float(part[..., *cut].max())) for part in places)
-    return Part(*cut, (down, right), [(slice(0, cut[1].stop - cut[1].start), right)])
-
-
-def _extent(part: Part) -> int:
-    return max(stop - start for start, stop in part.window)
+def _extent(cut: tuple[slice, slice], places: tuple[Places, Places]) -> int:
+    return max(stop - start for start, stop in Part.of(cut[0], cut[1], places).window)
 
 
 def _halves(down: slice, right: slice) -> Iterator[list[tuple[slice, slice]]]:
@@ -194,7 +195,7 @@ def _still(rows: Places, columns: Places, down: slice, right: slice) -> tuple[Pa
     steps = [
         slice(None, None, max(1, int(step))) for step in (np.diff(rows[0, :2]).sum(), np.diff(columns[0, :2]).sum())
     ]
-    return Part(down, right, window, []), Still((steps[0], steps[1]))
+    return Part(down, right, window), Still((steps[0], steps[1]))
 
 
 def _reach(places: Places) -> Range:
@@ -230,8 +231,16 @@ def _terms(field: Field, rows: Places, columns: Sequence[Places], moves: Sequenc
         terms = inverse @ values @ inverse.T
         last = np.concatenate([terms[..., -2:, :].reshape(len(moves), -1), terms[..., -2:].reshape(len(moves), -1)], 1)
         near = abs(last).sum(axis=1) <= ENOUGH
-        yield from ((number, own) for number, own, one in zip(moves, terms, near, strict=True) if one)
+        yield from ((number, _shortened(own)) for number, own, one in zip(moves, terms, near, strict=True) if one)
         moves = [number for number, one in zip(moves, near, strict=True) if not one]
+
+
+def _shortened(terms: Places) -> Places:
+    """Coefficients `(2, n, n)` without the last ones, which change no place by more than `ENOUGH`."""
+    sizes = abs(terms).sum(axis=0)
+    rest = sizes.sum() - sizes.cumsum(axis=0).cumsum(axis=1).diagonal()
+    count = max(2, int(np.argmax(rest <= ENOUGH)) + 1)
+    return terms[:, :count, :count]
 
 
 def _spanned(places: Places, points: Places) -> Places:

@@ -1,7 +1,7 @@
 """Reading by OpenCV's `remap`, part by part of a block of outputs.
 
-A part reads in one window, continued by the border rule so that every neighbour of every place lies in it. Places are
-counted from the corner of that window, in which float32 is fine enough. Pixels of 4 channels take `remap` little more
+A part reads in one window of the picture, which `remap` continues by the border rule where it can. Places are counted
+from the corner of that window, in which float32 is fine enough. Pixels of 4 channels take `remap` little more
 time than those of 1: channels go by fours, and the last ones of another number get company.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ from convcli.engine.sampled.smooth import Settled, Smooth, Still
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Call, DTypeLike, Floats
-    from convcli.engine.sampled.parts import Places, Sources
+    from convcli.engine.sampled.parts import Places
 
 #: Places that are made at a time: they are read while they are in the cache.
 PLACES = 1 << 18
@@ -50,12 +50,13 @@ class Local:
     Whole numbers of the size of the shift are added, which float32 holds: the sum, which is small, is rounded once.
     """
 
+    #: Whether windows are read sooner where their rows follow one another.
+    compact = True
+
     def __init__(self, part: Part, shifts: Shifts) -> None:
         self._shifts = [shift[..., part.rows, part.columns] for shift in (shifts.down, shifts.right)]
         self.shape, kind = self._shifts[0].shape, np.result_type(shifts.down.dtype, np.float32)
-        top, self.sources = part.window[0][0], part.sources()
-        starts = [start for _, (start, _) in part.cuts]
-        left = np.repeat(starts, [cut.stop - cut.start for cut, _ in part.cuts]) if len(starts) > 1 else starts[0]
+        (top, _), (left, _) = part.window
         self._rows = (shifts.rows[:, None, part.rows, None] - top).astype(kind)
         self._columns = (shifts.columns[:, None, part.columns] - left).astype(kind)
         #: Rows of taps whose places are made at a time.
@@ -74,15 +75,28 @@ class Local:
 Reading: TypeAlias = Local | Smooth | Settled | Still
 
 
-def window_of(image: Array, part: Part, border: str, dtype: DTypeLike, *, checked: bool) -> Array | None:
+class Outside(NamedTuple):
+    """What `remap` takes for samples beyond a window: OpenCV's number of a rule, and a constant."""
+
+    mode: int
+    value: tuple[float, ...]
+
+    @classmethod
+    def of(cls, border: str) -> Outside:
+        return cls(BORDERS.get(border, cv2.BORDER_CONSTANT), (constant(border) or 0.0,) * 4)
+
+
+def window_of(
+    image: Array, part: Part, border: str, dtype: DTypeLike, *, checked: bool, compact: bool
+) -> Array | None:  # fmt: skip
     """The window that a part reads, in `dtype`; where it is `checked`, None if a sample of it is NaN or infinite.
 
     `remap` multiplies a neighbour of no share by 0, which would spread those. A large one is a view where that can be:
-    a small one is read across its rows, each in another page of memory, in half as long again.
+    a small one that is to be `compact` is read across its rows, each in another page of memory, in half as long again.
     """
     shape, channels = [stop - start for start, stop in part.window], image.shape[2]
     inside = all(start >= 0 and stop <= n for (start, stop), n in zip(part.window, image.shape, strict=False))
-    large = not part.cuts or math.prod(shape) * channels * image.itemsize > COMPACT
+    large = not compact or math.prod(shape) * channels * image.itemsize > COMPACT
     if inside and large and image.dtype == dtype and (planar(image) or opencv_layout(one_channel(image))):
         window = image[tuple(slice(*reach) for reach in part.window)]
     else:
@@ -112,8 +126,7 @@ def moved_call(
     if any(2 * float(abs(part).max()) > span for part in places):
         return None
     down, right = (part.astype(np.float32) for part in places)
-    number = constant(border)
-    mode, value = BORDERS.get(border, cv2.BORDER_CONSTANT), (number or 0.0,) * 4
+    mode, value = Outside.of(border)
 
     def filtered(x: Array, dst: Array | None = None) -> Array:
         y: Any = cv2.remap(x, right, down, cv2.INTER_LINEAR, dst, mode, value)
@@ -125,23 +138,23 @@ def moved_call(
     return PlainCall(filtered, (*down.shape, shape[2]))
 
 
-def read_pixels(window: Array, local: Reading, out: Array) -> None:
+def read_pixels(window: Array, local: Reading, out: Array, outside: Outside) -> None:
     """Fills `(h, w, channels)` of the dtype of the window: pixels of 1, 3 or 4 channels under a single tap."""
     if isinstance(local, Still):
         np.copyto(out, window[local.steps])
         return
     places = [shift[0, 0] for shift in local.taps(0, slice(1))]
     if window.shape[2] == 1:
-        _read(window[..., 0], places, local.sources, out[..., 0])
+        _read(window[..., 0], places, outside, out[..., 0])
     elif window.shape[2] == 3:
         read = scratch("read", (*out.shape[:2], TOGETHER), window.dtype)
-        _read(_with_fourth(window), places, local.sources, read)
+        _read(_with_fourth(window), places, outside, read)
         cv2.cvtColor(read, cv2.COLOR_BGRA2BGR, out)
     else:
-        _read(window, places, local.sources, out)
+        _read(window, places, outside, out)
 
 
-def read_planes(window: Floats, local: Reading) -> Floats:
+def read_planes(window: Floats, local: Reading, outside: Outside) -> Floats:
     """`(channels, taps, h, w)`: the taps of every channel, which lie in as many even groups as places do."""
     channels = window.shape[2]
     if isinstance(local, Still):
@@ -166,7 +179,7 @@ def read_planes(window: Floats, local: Reading) -> Floats:
                 if top == 0:
                     pixels = _with_fourth(window) if planes is None else _merged(planes[four])
                 own = samples[four, some].reshape(four.stop - four.start, -1, width)
-                _read_taps(pixels, places, local.sources, own)
+                _read_taps(pixels, places, outside, own)
     return samples.reshape(channels, kh * kw, height, width)
 
 
@@ -191,22 +204,20 @@ def _merged(planes: Floats) -> Floats:
     return pixels
 
 
-def _read_taps(pixels: Floats, places: Sequence[Floats], sources: Sources, samples: Floats) -> None:
+def _read_taps(pixels: Floats, places: Sequence[Floats], outside: Outside, samples: Floats) -> None:
     """Fills `(channels, rows of all taps, w)`: places of several taps are one tall picture, calls are long then."""
     channels, height, width = samples.shape
     for top in range(0, height, TALLEST):
         rows = slice(top, min(top + TALLEST, height))
         some = [places[axis][rows] for axis in (0, 1)]
         if pixels.ndim == 2:
-            _read(pixels, some, sources, samples[0, rows])
+            _read(pixels, some, outside, samples[0, rows])
         else:
             read = scratch("read", (rows.stop - top, width, TOGETHER), np.float32)
-            _read(pixels, some, sources, read)
+            _read(pixels, some, outside, read)
             cv2.transpose(read.reshape(-1, TOGETHER)[:, :channels], samples[:, rows].reshape(channels, -1))
 
 
-def _read(pixels: Array, places: Sequence[Floats], sources: Sources, out: Array) -> None:
+def _read(pixels: Array, places: Sequence[Floats], outside: Outside, out: Array) -> None:
     down, right = places
-    for cut, source in sources:
-        own = out[:, cut]
-        cv2.remap(pixels[:, source], right[:, cut], down[:, cut], cv2.INTER_LINEAR, own, cv2.BORDER_REPLICATE)
+    cv2.remap(pixels, right, down, cv2.INTER_LINEAR, out, *outside)
