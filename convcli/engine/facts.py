@@ -20,11 +20,13 @@ SPIKE = 1000.0
 class Facts:
     """Looked at when asked for: `plain` samples (integers, once) are finite and bounded without a look.
 
-    `algorithm` is the one that is to be used where it can be; None leaves it to the planner.
+    `algorithm` is the one that is to be used where it can be; None leaves it to the planner. `beside` them lie samples
+    of this size.
     """
 
-    def __init__(self, data: Floats, *, plain: bool, algorithm: str | None = None) -> None:
+    def __init__(self, data: Floats, *, plain: bool, algorithm: str | None = None, beside: float = 0.0) -> None:
         self._data = data
+        self._beside = abs(beside)
         self._plain = plain
         self.algorithm = algorithm
 
@@ -60,4 +62,4 @@ class Facts:
         black = seen.size - np.count_nonzero(seen)
         usual = float(seen[(black + seen.size) // 2]) if black < seen.size else 0.0
         most = min(SPIKE * usual, sys.float_info.max)
-        return self._length <= most or self._greatest <= most
+        return self._beside <= most and (self._length <= most or self._greatest <= most)

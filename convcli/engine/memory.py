@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from convcli.engine.dtypes import Array, DTypeLike
+
+T = TypeVar("T")
 
 LEAST = 1 << 16
 MOST = 1 << 26
@@ -89,20 +91,27 @@ def aligned(size: int) -> npt.NDArray[np.uint8]:
     return block[first : first + size]
 
 
+class _Scratch(dict[tuple[str, np.dtype[Any]], "Array"]):
+    """Scratch arrays by name and dtype, and the `views` of them that were prepared."""
+
+    def __init__(self) -> None:
+        self.views: dict[Hashable, Any] = {}
+
+
 class _Space(threading.local):
     """The scratch arrays of a thread: `arrays` of its innermost run, and those that it keeps for each depth of runs."""
 
-    arrays: dict[tuple[str, np.dtype[Any]], Array] | None = None
+    arrays: _Scratch | None = None
     depth = 0
 
     def __init__(self) -> None:
-        self.idle: dict[int, dict[tuple[str, np.dtype[Any]], Array]] = {}
+        self.idle: dict[int, _Scratch] = {}
 
 
 _space = _Space()
 
-#: Bytes of scratch arrays that a thread keeps from one run to the next.
-KEPT_BYTES = 1 << 24
+#: Bytes of scratch arrays that a thread keeps from one run to the next, and what it prepares of them.
+KEPT_BYTES, KEPT_VIEWS = 1 << 24, 64
 
 
 def in_run() -> bool:
@@ -115,14 +124,14 @@ class scratch_space:
 
     def __enter__(self) -> None:
         self._before = _space.arrays
-        _space.arrays = _space.idle.pop(_space.depth, {})
+        _space.arrays = _space.idle.pop(_space.depth, None) or _Scratch()
         _space.depth += 1
 
     def __exit__(self, *error: object) -> None:
-        arrays = _space.arrays or {}
+        arrays = _space.arrays
         _space.depth -= 1
         _space.arrays = self._before
-        if sum(array.nbytes for array in arrays.values()) <= KEPT_BYTES:
+        if arrays is not None and sum(array.nbytes for array in arrays.values()) <= KEPT_BYTES:
             _space.idle[_space.depth] = arrays
 
 
@@ -138,5 +147,24 @@ def scratch(name: str, shape: Sequence[int], dtype: DTypeLike) -> Array:
     held = arrays.get((name, kind))
     if held is None or held.size < size:
         held = arrays[name, kind] = aligned(size * kind.itemsize).view(kind)
+        arrays.views.clear()
     part: Array = held[:size].reshape(shape)
     return part
+
+
+def prepared(key: Hashable, make: Callable[[], T]) -> T:
+    """What `make` makes of scratch arrays, such as views, the same for the same `key` while those stay where they are.
+
+    Threads that make views between the calls of numpy wait for each other, for Python's lock: each time as long as it
+    takes to wake a thread.
+    """
+    arrays = _space.arrays
+    if arrays is None:
+        return make()
+    held: T | None = arrays.views.get(key)
+    if held is None:
+        held = make()
+        if len(arrays.views) >= KEPT_VIEWS:
+            arrays.views.clear()
+        arrays.views[key] = held
+    return held

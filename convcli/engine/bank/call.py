@@ -12,7 +12,7 @@ import numpy as np
 
 from convcli.engine.bank.bank import correlate_bank, net_by_planes
 from convcli.engine.bank.layouts import join_to, laid, part, room_for
-from convcli.engine.bank.plan import BAND, CALL_BYTES
+from convcli.engine.bank.plan import BAND, CALL_BYTES, TILES
 from convcli.engine.borders import read_window
 from convcli.engine.channel import whole
 from convcli.engine.dtypes import channels_first, channels_last, planar
@@ -64,6 +64,9 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(grid.lengths, shape[-1], x.work, planes=x.planes) if out is None else out
+        # Looked at once, and before threads wait for each other to do so.
+        facts = Facts(laid(array), plain=x.dtype.kind != "f", beside=constant(border) or 0.0)
+        chosen = "columns" if plan.algorithm in TILES and not facts.bounded else plan.algorithm
 
         def make(piece: tuple[slice, Sequence[tuple[int, int]], Grid, bool, Share]) -> None:
             rows, ranges, own, inside, share = piece
@@ -73,9 +76,8 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
                 sizes = [stop - start for start, stop in ranges]
                 window = room_for(sizes, x.shape[-1], x.work, planes=x.planes, name="window")
                 data = read_window(array, ranges, border, x.work, out=window)
-            facts = Facts(laid(data), plain=x.dtype.kind != "f")
             into = y[rows][..., share.outputs]
-            correlate_bank(data, share.filters, own, facts=facts, into=into, chosen=plan.algorithm)
+            correlate_bank(data, share.filters, own, facts=facts, into=into, chosen=chosen)
 
         # A single piece gets no threads of ours: those of BLAS would make its bits depend on their number.
         with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):

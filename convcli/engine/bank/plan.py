@@ -92,7 +92,7 @@ TURNED = 3
 #: Nanoseconds for the calls that a group takes, and for a product among many.
 GROUP, PRODUCT_CALL = 20_000, 250
 #: Nanoseconds of work that are worth a band of its own, and until another thread begins one.
-BAND, THREAD = 100_000, 30_000
+BAND, THREAD = 150_000, 100_000
 #: Bytes that a band lays out: within the last cache's share of a core.
 BAND_BYTES = 3 << 20
 #: Rows of a band by Winograd: whole tiles.

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convcli.engine.bank.layouts import part, part_to, pixels
 from convcli.engine.dtypes import channels_last
-from convcli.engine.memory import scratch
+from convcli.engine.memory import prepared, scratch
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -94,28 +94,72 @@ def multiply_tiles(x: Floats, spectra: Floats, dilation: Sequence[int], y: Float
 def _multiply(x: Floats, spectra: Floats, y: Floats) -> None:
     """As `multiply_tiles`, of neighbouring taps."""
     (height, width, outputs), (places, channels, _) = y.shape, spectra.shape
-    side = math.isqrt(places)
-    step = side - TAPS + 1
+    step = math.isqrt(places) - TAPS + 1
     across, high = -(-width // step), -(-height // step)
     most = max(1, TILES_BYTES // (places * max(channels, outputs) * y.itemsize))
     small = UNPACKED // (channels * outputs)
     down = max(1, (min(most, small) if small >= LEAST_TILES else most) // across)
     # Even shares.
     down = -(-high // -(-high // down))
-    into, back = _planar(step, y.dtype.str)
     for top in range(0, high, down):
-        rows = min(down, high - top)
-        tiles = rows * across
+        size = (min(down, high - top), across, channels, outputs)
+        room = prepared((Room, *size, step, y.dtype), partial(Room, size, step, y.dtype))
+        room.fill(x[top * step : (top + size[0]) * step + TAPS - 1], spectra, y[top * step : (top + size[0]) * step])
+
+
+class Room:
+    """Where some tiles, `(rows, across, channels, outputs)`, are transformed, mixed and put together: views of scratch
+    arrays."""
+
+    def __init__(self, size: tuple[int, int, int, int], step: int, dtype: np.dtype[Any]) -> None:
+        rows, across, channels, outputs = size
+        side, tiles = step + TAPS - 1, rows * across
+        self._into, self._back = _planar(step, dtype.str)
+        self.whole = scratch("whole tiles", (rows * step + TAPS - 1, across * step + TAPS - 1, channels), dtype)
+        row, pixel, apart = self.whole.strides
+        steps = (row, pixel, step * row, step * pixel, apart)
+        self._read: Floats = np.ndarray((side, side, rows, across, channels), dtype, self.whole, 0, steps)
         # What was read last is done with: its place is the next results', and in the cache.
-        samples, values = (_places(name, places, tiles * channels, y.dtype) for name in ("tiles", "values"))
-        read = x[top * step : (top + rows) * step + TAPS - 1]
-        _gather(read, samples.reshape(side, side, rows, across, channels))
-        _transform(into, samples, values)
-        sums = _places("tiles", places, tiles * outputs, y.dtype)
-        np.matmul(values.reshape(places, tiles, channels), spectra, out=sums.reshape(places, tiles, outputs))
-        results = _places("values", step * step, tiles * outputs, y.dtype)
-        _transform(back, sums, results)
-        _put(results.reshape(step, step, rows, across, outputs), y[top * step : (top + rows) * step])
+        samples, values = (_places(name, side**2, tiles * channels, dtype) for name in ("tiles", "values"))
+        sums, results = (
+            _places("tiles", side**2, tiles * outputs, dtype),
+            _places("values", step**2, tiles * outputs, dtype),
+        )
+        self._samples, self._values = samples.reshape(self._read.shape), values.reshape(-1, tiles, channels)
+        self._sums, self._results = sums.reshape(-1, tiles, outputs), results.reshape(step, step, rows, across, outputs)
+        self._there, self._again = _parts(self._into, samples, values), _parts(self._back, sums, results)
+        self.merged = scratch("merged", (rows * step, across * step, outputs), dtype)
+
+    def fill(self, x: Floats, spectra: Floats, y: Floats) -> None:
+        """Fills `y` `(height, width, out)` from `x`, two samples longer along either axis; tiles may reach beyond."""
+        self._take(x)
+        np.copyto(self._samples, self._read)
+        np.matmul(self._into, self._there[0], out=self._there[1])
+        np.matmul(self._values, spectra, out=self._sums)
+        np.matmul(self._back, self._again[0], out=self._again[1])
+        self._put(y)
+
+    def _take(self, x: Floats) -> None:
+        """Copies pixels, or planes; what tiles read beyond them is 0."""
+        (high, wide), whole = x.shape[:2], self.whole
+        if x.strides[2] != x.itemsize:
+            x = pixels(x)
+        whole[:high, :wide] = x
+        if (high, wide) != whole.shape[:2]:
+            whole[high:], whole[:, wide:] = 0, 0
+
+    def _put(self, y: Floats) -> None:
+        """Puts tiles together."""
+        (height, width), merged, turned = y.shape[:2], self.merged, y.strides[2] != y.itemsize
+        direct = not turned and (height, width) == merged.shape[:2]
+        step, _, rows, across, outputs = self._results.shape
+        tiles = (y if direct else merged).reshape(rows, step, across, step, outputs)
+        np.copyto(tiles, self._results.transpose(2, 0, 3, 1, 4))
+        if turned and width == merged.shape[1]:
+            part_to(merged[:height], y)
+        elif not direct:
+            merged = channels_last(part(merged, "turned")) if turned else merged
+            np.copyto(y, merged[:height, :width])
 
 
 def _places(name: str, places: int, size: int, dtype: DTypeLike) -> Floats:
@@ -123,42 +167,11 @@ def _places(name: str, places: int, size: int, dtype: DTypeLike) -> Floats:
     return scratch(name, (places, size + APART), dtype)[:, :size]
 
 
-def _transform(matrix: Floats, values: Floats, results: Floats) -> None:
-    """Fills `results` with `matrix` times `values` `(places, size)`, in products that OpenBLAS need not rearrange."""
+def _parts(matrix: Floats, values: Floats, results: Floats) -> tuple[Floats, Floats]:
+    """`values` and `results` `(places, size)` of a product with `matrix`, in parts that OpenBLAS need not rearrange."""
     size = values.shape[1]
     count = -(-size * matrix.size // UNPACKED)
     while size % count:
         count += 1
-    by_parts = (places.reshape(len(places), count, -1).swapaxes(0, 1) for places in (values, results))
-    np.matmul(matrix, next(by_parts), out=next(by_parts))
-
-
-def _gather(x: Floats, samples: Floats) -> None:
-    """The samples of all tiles, those of one place in a tile together: `(6 down, 6 across, rows, across, channels)`."""
-    side, _, rows, across, channels = samples.shape
-    step = side - TAPS + 1
-    read = (rows * step + TAPS - 1, across * step + TAPS - 1)
-    if x.strides[2] != x.itemsize:
-        x = pixels(x)
-    if x.shape[:2] != read or not x.flags.c_contiguous:
-        whole, (high, wide) = scratch("whole tiles", (*read, channels), x.dtype), x.shape[:2]
-        whole[:high, :wide] = x
-        whole[high:], whole[:, wide:] = 0, 0
-        x = whole
-    row, pixel, apart = x.strides
-    # In a quarter of the time that `as_strided` takes.
-    np.copyto(samples, np.ndarray(samples.shape, x.dtype, x, 0, (row, pixel, step * row, step * pixel, apart)))
-
-
-def _put(results: Floats, y: Floats) -> None:
-    """`(4 down, 4 across, rows, across, out)` put together as `y` `(height, width, out)`."""
-    (step, _, rows, across, outputs), (height, width) = results.shape, y.shape[:2]
-    turned = y.strides[2] != y.itemsize
-    direct = not turned and (height, width) == (rows * step, across * step)
-    merged = y if direct else scratch("merged", (rows * step, across * step, outputs), y.dtype)
-    np.copyto(merged.reshape(rows, step, across, step, outputs), results.transpose(2, 0, 3, 1, 4))
-    if turned and width == merged.shape[1]:
-        part_to(merged[:height], y)
-    elif not direct:
-        merged = channels_last(part(merged, "turned")) if turned else merged
-        np.copyto(y, merged[:height, :width])
+    first, second = (places.reshape(len(places), count, -1).swapaxes(0, 1) for places in (values, results))
+    return first, second
