@@ -14,7 +14,7 @@ import pytest
 
 from convcli.batch import durability, one_file
 from convcli.engine import plan, threads
-from convcli.engine.bank import call, spread, stamped
+from convcli.engine.bank import call, cells, spread
 from convcli.ops import deformed
 from convcli.pictures.formats.png import deflate
 from tests.support import noise, save
@@ -44,7 +44,7 @@ def each_deflate(request: pytest.FixtureRequest) -> Iterator[str]:
 def in_bands(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No picture is so small that it is filtered by one call."""
     monkeypatch.setattr(plan, "CALL_LIMIT", 0)
-    for module in (call, spread, stamped):
+    for module in (call, cells, spread):
         monkeypatch.setattr(module, "CALL_BYTES", 0)
     monkeypatch.setattr(deformed, "CALL_LIMIT", 0)
     monkeypatch.setattr(threads, "library_threads", lambda: 1)

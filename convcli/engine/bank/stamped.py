@@ -16,15 +16,15 @@ from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.bank import shifts
 from convcli.engine.bank.bank import Filters, correlate_bank
+from convcli.engine.bank.cells import cells_call
 from convcli.engine.bank.layouts import part, pixels, room_for
-from convcli.engine.bank.plan import BAND, CALL_BYTES, SPEEDS
+from convcli.engine.bank.plan import SPEEDS
 from convcli.engine.bank.spread import spread_call
 from convcli.engine.dtypes import channels_last, planar
 from convcli.engine.geometry import Grid
 from convcli.engine.memory import scratch
 from convcli.engine.processor import processor
 from convcli.engine.stamps import is_tiled, stamp
-from convcli.engine.threads import one_thread_below, run_all
 from convcli.engine.tiles import Tile
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from convcli.engine.dtypes import Array, Call, Floats, Signature
+    from convcli.engine.dtypes import Call, Floats, Signature
     from convcli.engine.geometry import Scatter
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tiling
@@ -91,31 +91,15 @@ class StampedBank:
         return tiling.by_tiles(compute)
 
     def call(self, x: Signature, windows: Sequence[Scatter], border: str) -> Call | None:
-        """All of a small result at once, see `spread_call`; None where channels are in groups, or only picked."""
+        """All of a small result at once, as cells or spread; None where channels are in groups, or only picked."""
         if self.picked is not None or self.groups > 1 or len(self._taps) != 2:
             return None
-        if not x.planes and x.dtype == x.work and not x.native and len(x.shape) == 3 and self._is_by_rows(windows):
-            return self._tiled_call(x, windows)
-        return spread_call(x, self.weights, windows, border, SPEEDS[processor().name])
-
-    def _tiled_call(self, x: Signature, windows: Sequence[Scatter]) -> Call | None:
-        """Stamps that lie side by side on pixels, in two bands where each is worth a thread."""
-        (high, wide), samples = self._taps, math.prod(x.shape[:2])
-        if samples * (x.shape[2] + high * wide * self._outputs) * np.dtype(x.work).itemsize > CALL_BYTES:
-            return None
-        worth = samples * self.weights.size * SPEEDS[processor().name].product >= 2 * BAND
-        cuts = [(0, x.shape[0] // 2), (x.shape[0] // 2, x.shape[0])] if worth and x.shape[0] > 1 else [(0, x.shape[0])]
-        shape = (*(window.length for window in windows), self._outputs)
-
-        def call(array: Array, out: Floats | None) -> Floats:
-            y = out if out is not None and out.flags.c_contiguous else scratch("stamped", shape, x.work)
-            with one_thread_below():
-                run_all(lambda cut: self._multiply_rows(array[slice(*cut)], y[cut[0] * high : cut[1] * high]), cuts)
-            if out is not None and y is not out:
-                np.copyto(out, y)
-            return y if out is None else out
-
-        return call
+        speeds = SPEEDS[processor().name]
+        if self._by_phases or self._is_by_rows(windows):
+            call = cells_call(x, self.weights, windows, border, speeds)
+            if call is not None:
+                return call
+        return spread_call(x, self.weights, windows, border, speeds)
 
     def _is_by_rows(self, windows: Sequence[Scatter]) -> bool:
         """Whether rows of results are rows of products, of a bank without groups."""
