@@ -75,6 +75,7 @@ def _three() -> dict[str, Any]:
 def _item(name: str, kind: Kind) -> dict[str, Any]:
     values: dict[str, dict[str, Any]] = {
         "whole": _WHOLE,
+        "channels": {"anyOf": [_WHOLE, {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}]},
         "pooling": {"enum": list(POOLINGS)},
         "join": {"anyOf": [_TEXT, *({"type": "array", "items": item, "minItems": 2} for item in (_TEXT, _CHAIN))]},
         "activation": field_schema(ACTIVATION),

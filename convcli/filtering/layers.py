@@ -235,7 +235,7 @@ def _made(target: Node, rows: Cut) -> Array:
 
 def joined(placed: Placed, parts: Sequence[Part], curve: Curve | None, dtype: DTypeLike) -> Node:
     """What a layer makes of several others, sample by sample; what is spread over all of it comes last."""
-    make = _JOINS[placed.type]
+    make = partial(_picked, placed.picked) if placed.picked else _JOINS[placed.type]
     if placed.type == "multiply":
         parts = sorted(parts, key=lambda part: math.prod(part.node.shape[-3:-1]), reverse=True)
     return Pointwise(partial(_bent, make, curve), parts, placed.channels_out, dtype)
@@ -263,6 +263,12 @@ def _multiplied(out: Floats, first: Array, *others: Array) -> None:
     np.copyto(out, first)
     for other in others:
         out *= other
+
+
+def _picked(channels: tuple[int, ...], out: Floats, rows: Array) -> None:
+    first, step = channels[0], channels[1] - channels[0] if len(channels) > 1 else 1
+    evenly = step > 0 and channels == tuple(range(first, first + len(channels) * step, step))
+    out[...] = rows[..., first : channels[-1] + 1 : step] if evenly else rows[..., channels]
 
 
 def _beside(out: Floats, *rows: Array) -> None:

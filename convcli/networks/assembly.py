@@ -223,6 +223,8 @@ _OPERATIONS: dict[str, Callable[[Item, Flow], Operation]] = {
     "global_pool": operations.global_pool,
     "upsample": operations.upsample,
     "depth_to_space": operations.depth_to_space,
+    "take": operations.take,
+    "channel_shuffle": operations.channel_shuffle,
     "activate": operations.activate,
 }
 

@@ -206,7 +206,9 @@ class _Reader:
         self, node: Node, name: str, kind: Kind, inside: tuple[str, ...]
     ) -> tuple[Any, tuple[tuple[Item, ...], ...]]:
         """What stands after a kind's name, and the chains in it."""
-        if kind.value == "whole":
+        if kind.value == "channels" and isinstance(node.value, list) and node.value:
+            return tuple(whole(item, f"'{name}'", 0) for item in node.value), ()
+        if kind.value in ("whole", "channels"):
             return whole(node, f"'{name}'", 1), ()
         if kind.value == "pooling":
             if node.value not in POOLINGS:

@@ -38,8 +38,8 @@ class Kind:
 
     doc: str
     fields: Mapping[str, Field] = field(default_factory=dict)
-    #: What stands after the name: whole (a number), pooling (max, average), join (branches, or names), activation,
-    #: name, chain.
+    #: What stands after the name: whole (a number), channels (a number, or several), pooling (max, average), join
+    #: (branches, or names), activation, name, chain.
     value: str = "whole"
 
 
@@ -94,6 +94,15 @@ KINDS: dict[str, Kind] = {
             ),
         } | _BENT,
     ),
+    "take": Kind(
+        "Some channels: how many, or their numbers, from 0 on, in the order in which they come.",
+        {
+            "first": Field("whole", "The first one, where it is said how many.", 0, least=0),
+            "step": Field("whole", "How far they lie apart.", 1),
+        } | _BENT,
+        "channels",
+    ),
+    "channel_shuffle": Kind("The first channel of every group, then the second, and so on; the groups.", _BENT),
     "add": Kind("The sum of branches, or of this chain and an earlier layer.", _BENT, "join"),
     "subtract": Kind("The first branch minus the others, or this chain minus an earlier layer.", _BENT, "join"),
     "multiply": Kind(
@@ -120,7 +129,10 @@ WORDS = {
     "globalmaxpool": "{global_pool: max}", "adaptiveavgpool2d": "{global_pool: average}",
     "pixelshuffle": "{depth_to_space: 2}", "depthtospace": "{depth_to_space: 2}", "resize": "{upsample: 2}",
     "upsampling": "{upsample: 2}", "upsampling2d": "{upsample: 2}", "cat": "{concat: NAME}",
-    "concatenate": "{concat: NAME}", "sub": "{subtract: NAME}", "mul": "{multiply: NAME}",
+    "slice": "{take: CHANNELS, first: 0}", "split": "{take: CHANNELS, first: 0}",
+    "chunk": "{take: CHANNELS, first: 0}", "gather": "{take: [0, 1]}", "shuffle": "{channel_shuffle: 2}",
+    "channelshuffle": "{channel_shuffle: 2}", "concatenate": "{concat: NAME}",
+    "sub": "{subtract: NAME}", "mul": "{multiply: NAME}",
     "product": "{multiply: NAME}", "residual": "{add: NAME}", "shortcut": "{add: NAME}",
 }  # fmt: skip
 #: Of activations and norms, which are no layers of their own.

@@ -56,6 +56,32 @@ def depth_to_space(item: Item, flow: Flow) -> Operation:
     return Operation(type=f"depth to space {order}", windows=windows, channels_out=flow.channels // factor**2)
 
 
+def take(item: Item, flow: Flow) -> Operation:
+    first, step = item.fields["first"], item.fields["step"]
+    listed = isinstance(item.value, tuple)
+    if listed and (first, step) != (0, 1):
+        raise FieldError(
+            "first" if first else "step", "'first' and 'step' are for a number of channels, not for a list"
+        )
+    greatest = max(item.value) if listed else first + (item.value - 1) * step
+    if greatest >= flow.channels:
+        raise FieldError(item.kind, f"channel {greatest} is none of {flow.channels}, which are numbered from 0 on")
+    return _by_sample("take", flow, picked=item.value if listed else tuple(range(first, greatest + 1, step)))
+
+
+def channel_shuffle(item: Item, flow: Flow) -> Operation:
+    """Source: Zhang et al. 2018, arXiv:1707.01083."""
+    if flow.channels % item.value:
+        raise FieldError(item.kind, f"{flow.channels} channels don't split into {item.value} groups")
+    return _by_sample("channel shuffle", flow, picked=shuffled(flow.channels, item.value))
+
+
+def shuffled(channels: int, groups: int) -> tuple[int, ...]:
+    """The numbers of channels, the first of every group before the second."""
+    size = channels // groups
+    return tuple(group + place for place in range(size) for group in range(0, channels, size))
+
+
 def activate(_: Item, flow: Flow) -> Operation:
     return _by_sample("activate", flow)
 
@@ -74,9 +100,12 @@ def join(kind: str, flows: Sequence[Flow]) -> tuple[Flow, Operation]:
     return both, _by_sample(kind, both, max(channels) if kind != "concat" else None, spreads=len(sizes) > 1)
 
 
-def _by_sample(type: str, flow: Flow, channels_out: int | None = None, *, spreads: bool = False) -> Operation:
+def _by_sample(
+    type: str, flow: Flow, channels_out: int | None = None, *, spreads: bool = False, picked: tuple[int, ...] = ()
+) -> Operation:
     windows = tuple(gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size)
-    return Operation(type=type, windows=windows, channels_out=channels_out, spreads=spreads)
+    made = len(picked) or channels_out
+    return Operation(type=type, windows=windows, channels_out=made, spreads=spreads, picked=picked)
 
 
 def _reaching(n: int, taps: int, stride: int, padding: AxisPadding) -> AxisPadding:

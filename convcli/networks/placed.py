@@ -42,6 +42,8 @@ class Operation:
     channels_out: int | None = None
     sees_all: bool = False
     spreads: bool = False
+    #: The channels that it takes, in their order, where it computes none.
+    picked: tuple[int, ...] = ()
 
 
 @record
@@ -69,6 +71,8 @@ class Placed:
     sees_all: bool = False
     #: Whether some of what it reads is one pixel, which goes to all of the others.
     spreads: bool = False
+    #: The channels that it takes, in their order, where it computes none.
+    picked: tuple[int, ...] = ()
 
     @classmethod
     def on(
@@ -81,7 +85,7 @@ class Placed:
             size_out=tuple(window.length for window in operation.windows), windows=operation.windows,
             channels_out=operation.channels_out or flow.channels, inputs=flow.sources, kernels=kernels or {},
             activation=activation, sees_all=operation.sees_all,
-            spreads=operation.spreads,
+            spreads=operation.spreads, picked=operation.picked,
         )  # fmt: skip
 
     @property

@@ -113,7 +113,7 @@ def graph(channels: int = 3, seed: int = 0) -> tuple[Graph, Any]:
 
 
 LAYERS = st.sampled_from(
-    ["dense", "depthwise", "pointwise", "transposed", "pool", "shuffle", "upsample", "residual", "dense"]
+    ["dense", "depthwise", "pointwise", "transposed", "pool", "shuffle", "upsample", "residual", "pick", "dense"]
 )
 
 
@@ -147,6 +147,13 @@ def random_graph(kinds: list[tuple[str, str, int]], channels: int, side: tuple[i
             net.node("Resize", net.x, "", np.float32([1, 1, 2, 2]), mode="linear")
             net.lines.append("{upsample: 2, bilinear: true}")
             height *= 2
+        elif kind == "pick":
+            picked = draw.integers(0, net.channels, int(draw.integers(1, 5)))
+            net.node("Gather", net.x, picked, axis=1)
+            net.lines.append(f"{{take: {picked.tolist()}{net.bend(activation, len(picked), f'p{len(net.lines)}')}}}")
+            if activation == "prelu":
+                net.lines[-1] = net.lines[-1].replace("{take", f"{{name: p{len(net.lines) - 1}, take")
+            net.channels = len(picked)
         elif kind == "residual":
             before = net.x
             net.layer("dense", outputs=net.channels)

@@ -40,6 +40,25 @@ def test_pools(kernel: tuple[int, int], pad: int, greatest: bool, tmp_path: Path
     net.check(tmp_path, x)
 
 
+def test_channels_taken_and_shuffled(tmp_path: Path) -> None:
+    """A unit of ShuffleNet, version 2 (Ma et al. 2018): half of the channels go round, and all are mixed."""
+    net, x = graph()
+    net.layer("dense", outputs=8, activation="relu")
+    before = net.x
+    net.node("Slice", before, np.int64([1]), np.int64([8]), np.int64([1]), np.int64([2]))
+    around, net.channels = net.x, 4
+    net.node("Slice", before, np.int64([0]), np.int64([4]), np.int64([1]))
+    net.layer("depthwise")
+    net.layer("pointwise", outputs=4, activation="relu")
+    net.lines[1:] = [f"{{concat: [[{{take: 4, first: 1, step: 2}}], [{{take: 4}}, {', '.join(net.lines[1:])}]]}}"]
+    net.node("Concat", around, net.x, axis=1)
+    net.node("Reshape", net.x, np.int64([1, 2, 4, 17, 20]))
+    net.node("Transpose", net.x, perm=[0, 2, 1, 3, 4])
+    net.node("Reshape", net.x, np.int64([1, 8, 17, 20]))
+    net.lines.append("{channel_shuffle: 2}")
+    net.check(tmp_path, x)
+
+
 @pytest.mark.parametrize("greatest", [True, False])
 def test_global_pools_and_fully_connected_layers(greatest: bool, tmp_path: Path) -> None:
     net, x = graph()

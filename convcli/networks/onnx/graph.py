@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from convcli.networks.onnx.moved import Moved
     from convcli.ops.weight_files import Members
 
     Numbers = npt.NDArray[np.floating[Any]]
@@ -56,7 +57,14 @@ def is_order(node: Any, order: Sequence[int]) -> bool:
 
 
 class Unsupported(Exception):
-    """A node that no layer of a network file stands for; the reason is its text."""
+    """A node that no layer of a network file stands for; the reason is its text.
+
+    `node` is that node where it is another than the one that is read.
+    """
+
+    def __init__(self, reason: str, node: Any = None) -> None:
+        super().__init__(reason)
+        self.node = node
 
 
 class Graph:
@@ -70,7 +78,7 @@ class Graph:
         self.arrays: dict[str, Numbers] = {}
         self._stored = stored
         self.computed: dict[str, Any] = {}
-        self._shapes: Mapping[str, tuple[int, ...]] | None = None
+        self._shapes: Mapping[str, tuple[int, ...]] = {}
         entering = [value for value in graph.input if not self.is_constant(value.name)]
         if len(entering) != 1:
             names = ", ".join(value.name for value in entering) or "none"
@@ -88,9 +96,16 @@ class Graph:
         if readers and all(node.op_type == "Transpose" and is_order(node, FIRST) for node in readers):
             self.last.add(self.entering.name)
         self._channels = {INPUT: self.sides[3 if self.last else 1] if len(self.sides) == 4 else 0}
+        #: Values whose samples lie as in no picture.
+        self.moved: dict[str, Moved] = {}
         self.notes: list[str] = []
         self.uses = Counter(name for node in graph.node for name in node.input)
         self.uses.update(value.name for value in graph.output)
+
+    @property
+    def opsets(self) -> Any:
+        """The versions of operators that its nodes are of."""
+        return self._stored.model.opset_import
 
     @property
     def enters_last(self) -> bool:
@@ -110,8 +125,8 @@ class Graph:
         """The shape of a value, where it is fixed. Raises `Unsupported`."""
         if self.is_constant(value):
             return tuple(np.shape(self.constant(value)))
-        if self._shapes is None:
-            self._shapes = known.shapes(self._stored.model, self.sides)
+        if value not in self._shapes:
+            self._shapes = known.shapes(self._stored.model, self.sides, self.computed)
         if value not in self._shapes:
             raise Unsupported(f"the shape of '{value}' is not fixed; --size HxW fixes that of the input")
         return self._shapes[value]
@@ -128,7 +143,7 @@ class Graph:
             return True
         if not node.input or not all(map(self.is_constant, filter(None, node.input))):
             return False
-        array = known.evaluated(node, self._stored.model.opset_import, self.constant)
+        array = known.evaluated(node, self.opsets, self.constant)
         if array is None or array.dtype.kind not in "buif":
             return False
         self.computed[node.output[0]] = array
@@ -186,7 +201,7 @@ class Graph:
 
     def is_known(self, value: str) -> bool:
         """Whether a node can read it: a constant, the input, or what a node above makes."""
-        return value in self._layer_names or self.is_constant(value)
+        return value in self._layer_names or value in self.moved or self.is_constant(value)
 
     def alias(self, value: str, source: str, pad: Pad | None = None) -> None:
         """`value` is what `source` is; with cells around it, where there are."""
@@ -208,7 +223,11 @@ class Graph:
         self._layer_names[output] = layer.name
         read = [self._channels[source] for source in layer.sources]
         channels = sum(read) if kind == "concat" else value if kind in WEIGHTED else max(read)
-        self._channels[layer.name] = read[0] // max(1, value**2) if kind == "depth_to_space" else channels
+        if kind == "depth_to_space":
+            channels = read[0] // max(1, value**2)
+        elif kind == "take":
+            channels = len(value) if isinstance(value, list) else value
+        self._channels[layer.name] = channels
         return layer
 
     def replaced(self, output: str, layer: Layer) -> None:

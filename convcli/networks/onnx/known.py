@@ -28,15 +28,15 @@ ON_MANY: Final = frozenset({"Transpose", "Reshape", "Cast", "Squeeze", "Unsqueez
 _FEW: Final = 4096
 
 
-def shapes(model: Any, sides: Sequence[int]) -> Mapping[str, tuple[int, ...]]:
+def shapes(model: Any, sides: Sequence[int], computed: Mapping[str, Any]) -> Mapping[str, tuple[int, ...]]:
     """The shapes of values by name, of an input with these `sides`, as far as they are fixed: those of a graph that is
-    malformed are not."""
+    malformed are not. `computed` are numbers that nodes are known to make, which onnx does not follow far."""
     import onnx
 
     plain = onnx.ModelProto()
     plain.ir_version = model.ir_version
     plain.opset_import.extend(model.opset_import)
-    plain.graph.CopyFrom(_without_many(model.graph))
+    plain.graph.CopyFrom(_without_many(model.graph, computed))
     entering = next(
         value for value in plain.graph.input if value.name not in {one.name for one in plain.graph.initializer}
     )
@@ -54,14 +54,17 @@ def shapes(model: Any, sides: Sequence[int]) -> Mapping[str, tuple[int, ...]]:
     return known
 
 
-def _without_many(graph: Any) -> Any:
-    """A graph whose large constants are inputs, of which shapes alone are known: numbers are copied otherwise."""
+def _without_many(graph: Any, computed: Mapping[str, Any]) -> Any:
+    """A graph whose large constants are inputs, of which shapes alone are known: numbers are copied otherwise. Few that
+    are computed are constants."""
     import onnx
 
     large = [tensor for tensor in graph.initializer if math.prod(tensor.dims) > _FEW]
     plain = onnx.GraphProto()
     plain.name = graph.name or "g"
-    plain.node.extend(graph.node)
+    few = {name: array for name, array in computed.items() if array.size <= _FEW}
+    plain.node.extend(node for node in graph.node if few.keys().isdisjoint(node.output))
+    plain.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in few.items())
     plain.output.extend(graph.output)
     plain.value_info.extend(graph.value_info)
     names = {tensor.name for tensor in large}
@@ -78,17 +81,21 @@ def evaluated(node: Any, opsets: Any, constant: Callable[[str], Any]) -> Any:
     numbers = {name: np.asarray(constant(name)) for name in node.input if name}
     if node.op_type in ON_FEW and sum(array.size for array in numbers.values()) > _FEW:
         return None
+    return np.asarray(run(node, opsets, numbers)[0])
+
+
+def run(node: Any, opsets: Any, numbers: Mapping[str, Any]) -> Sequence[Any]:
+    """What a node makes of inputs by name. Raises ValueError."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 
     def end(name: str) -> Any:
         return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UNDEFINED, None)
 
-    graph = onnx.helper.make_graph([node], "g", [end(name) for name in numbers], [end(node.output[0])])
+    graph = onnx.helper.make_graph([node], "g", [*map(end, numbers)], [*map(end, filter(None, node.output))])
     model = onnx.helper.make_model(graph, opset_imports=list(opsets))
     try:
         with np.errstate(all="ignore"):
-            (value,) = ReferenceEvaluator(model).run(None, numbers)
+            return list(ReferenceEvaluator(model).run(None, dict(numbers)))
     except Exception as error:  # of whatever class: the node is malformed
         raise ValueError(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__) from error
-    return np.asarray(value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convcli.networks.onnx import weighted
 from convcli.networks.onnx.attributes import Attributes, layer_name, padding_of, square
 from convcli.networks.onnx.graph import FIRST, LAST, Graph, Pad, Unsupported
+from convcli.networks.onnx.moved import else_moved, moved
 from convcli.records import late
 
 if TYPE_CHECKING:
@@ -260,15 +261,16 @@ def constant(graph: Graph, node: Any, attributes: Attributes) -> None:
 OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
     "Div": weighted.arithmetic, "Neg": weighted.arithmetic,
     "HardSigmoid": weighted.arithmetic, "HardSwish": weighted.swish, "ReduceMean": reduced, "ReduceMax": reduced,
-    "Squeeze": squeezed, "Unsqueeze": squeezed, "Transpose": transposed_axes,
+    "Squeeze": else_moved(squeezed), "Unsqueeze": else_moved(squeezed), "Transpose": else_moved(transposed_axes),
+    "Split": moved, "Slice": moved, "Gather": moved,
     "Conv": weighted.convolution, "DeformConv": weighted.deformable, "ConvTranspose": weighted.transposed,
     "Gemm": weighted.fully_connected, "MatMul": weighted.fully_connected,
     "BatchNormalization": weighted.batch_norm, "Relu": activation, "LeakyRelu": activation, "PRelu": activation,
     "Sigmoid": activation, "Tanh": activation, "Abs": activation, "Clip": activation,
     "Add": joined, "Sub": joined, "Mul": joined, "Concat": joined,
     "MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": pool, "GlobalMaxPool": pool,
-    "Flatten": flattened, "Identity": same, "Dropout": same, "Reshape": reshaped, "DepthToSpace": depth_to_space,
-    "Resize": resized, "Upsample": resized, "Pad": padded, "Constant": constant,
+    "Flatten": flattened, "Identity": else_moved(same), "Dropout": same, "Reshape": else_moved(reshaped),
+    "DepthToSpace": depth_to_space, "Resize": resized, "Upsample": resized, "Pad": padded, "Constant": constant,
 }  # fmt: skip
 _ANYWHERE: Final = frozenset({
     "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "Abs", "Clip", "HardSigmoid", "HardSwish", "Add", "Sub", "Mul",
@@ -278,5 +280,15 @@ _ANYWHERE: Final = frozenset({
 ON_ROWS: Final = _ANYWHERE | {"Gemm", "MatMul", "BatchNormalization", "Flatten", "Reshape", "Unsqueeze"}
 OFF_ROWS: Final = frozenset({"Flatten", "Reshape", "Unsqueeze"})
 #: Operators that take channels last, too, and those that say themselves how their results lie.
-ON_LAST: Final = _ANYWHERE | {"Transpose", "Flatten", "Reshape", "ReduceMean", "ReduceMax", "Squeeze"}
+ON_LAST: Final = _ANYWHERE | {
+    "Transpose",
+    "Flatten",
+    "Reshape",
+    "ReduceMean",
+    "ReduceMax",
+    "Squeeze",
+    "Split",
+    "Slice",
+    "Gather",
+}
 OFF_LAST: Final = ON_LAST - _ANYWHERE

@@ -11,6 +11,7 @@ from convcli.errors import KernelError
 from convcli.networks import file
 from convcli.networks.network import Network
 from convcli.networks.onnx.graph import INPUT, Graph, Layer, Unsupported
+from convcli.networks.onnx.moved import MOVING
 from convcli.networks.onnx.operators import OFF_LAST, OFF_ROWS, ON_LAST, ON_ROWS, OPERATORS
 from convcli.ops import tensors
 from convcli.ops.weight_files import members
@@ -62,6 +63,10 @@ def read(path: Path, *, size: tuple[int, int] | None = None, strict: bool = True
     left: list[str] = []
     for node in model.graph.node:
         _take(graph, node, left, strict=strict)
+    for moved in (graph.moved[value.name] for value in model.graph.output[:1] if value.name in graph.moved):
+        if strict:
+            raise _refusal(graph, moved.node, moved.reason)
+        left.append(_said(moved.node))
     if not graph.layers:
         raise KernelError("it holds no layer that is known here", place=str(path))
     if not model.graph.output:
@@ -85,6 +90,9 @@ def _take(graph: Graph, node: Any, left: list[str], *, strict: bool) -> None:
         try:
             if graph.evaluate(node):
                 return
+            for moved in (graph.moved[name] for name in node.input if name in graph.moved):
+                if node.op_type not in MOVING:
+                    raise Unsupported(moved.reason, moved.node)
             if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
                 raise Unsupported("no layer here does that")
             rows = not graph.flat.isdisjoint(node.input)
@@ -105,12 +113,19 @@ def _take(graph: Graph, node: Any, left: list[str], *, strict: bool) -> None:
             return
         except (Unsupported, *_MALFORMED) as error:
             malformed = f"its inputs or attributes are not those of the operator ({error})"
+            blamed = getattr(error, "node", None) or node
             if strict:
-                raise _refusal(graph, node, str(error) if isinstance(error, Unsupported) else malformed) from None
+                raise _refusal(graph, blamed, str(error) if isinstance(error, Unsupported) else malformed) from None
+            if blamed is not node and _said(blamed) not in left:
+                left.append(_said(blamed))
     elif strict:
         lacking = next(name for name in node.input if name and not graph.is_known(name))
         raise _refusal(graph, node, f"it reads '{lacking}', which no node above makes: a cycle, or a wrong order")
-    left.append(f"{node.op_type} ({_name(node)})")
+    left.append(_said(node))
+
+
+def _said(node: Any) -> str:
+    return f"{node.op_type} ({_name(node)})"
 
 
 def _name(node: Any) -> str:
