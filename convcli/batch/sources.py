@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +31,7 @@ def opened(data: bytes, place: str, settings: Settings, format_out: str) -> Pict
     """A file's pictures or its array, with the chain that is to run on them; what it makes goes to `format_out`."""
     chain, pictures = settings.chain(format_out), settings.pictures or PictureSettings()
     if data.startswith(ARRAYS):
-        return ArrayFile(data, chain, settings.layout, pictures.options, place=place)
+        return ArrayFile(data, chain, settings.layout, pictures, place=place)
     if settings.layout not in (None, "yxc"):
         raise UsageError(f"an image has the layout yxc, not {settings.layout}", hint="--layout is for .npy arrays")
     return PictureFile(data, chain, pictures, place=place)
@@ -227,10 +227,11 @@ class ArrayFile:
     frames_in = frames_out = 1
     frames_left = 0
 
-    def __init__(
-        self, data: bytes, chain: Chain, layout: str | None, options: Mapping[str, Any], *, place: str
-    ) -> None:
-        """Raises ImageError for what holds no array, UsageError or ShapeError where layout or kernel don't fit."""
+    def __init__(self, data: bytes, chain: Chain, layout: str | None, settings: PictureSettings, *, place: str) -> None:
+        """Channels are bands, of which none can be picked by a colour's name.
+
+        Raises ImageError for what holds no array, UsageError or ShapeError where layout, kernel or treatment don't fit.
+        """
         from convcli.ops.layouts import Layout, doubt
 
         self._array = npy.read_npy(data, place=place)
@@ -239,8 +240,8 @@ class ArrayFile:
         self.notes = tuple(filter(None, [doubt(self._array.shape, expected)])) if layout is None else ()
         self._x = self._layout.canonical(self._array)
         outline = Outline(shape=self._x.shape, dtype=self._x.dtype, axes=self._layout.spatial)
-        self.pictures = [Picture(outline, chain)]
-        self._options = options
+        self.pictures = [Picture(outline, chain, settings.treatment)]
+        self._options = settings.options
         self.dtype_in = dtype_name(self._array.dtype)
         leaves = self.pictures[0].leaves
         # A picture file of four channels, and only that, has alpha: of two nobody thinks so.

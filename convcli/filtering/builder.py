@@ -72,21 +72,21 @@ def _built(picture: Picture, source: Node, opaque: Callable[[], bool]) -> Result
     if picture.is_identity:
         return Copied(picture, [builder.source])
     if place := picture.place:
-        return _on_part(picture, builder.source, opaque, place)
+        return _on_part(picture, source, builder.source, opaque=opaque, place=place)
     # What a border of zeros shows is transparent, too.
     zeros = any(kernel.border == "zero" and not as_network(kernel) for kernel in picture.chain.kernels)
     return builder.result(transparent=picture.has_alpha and (zeros or not opaque()))
 
 
-def _on_part(picture: Picture, source: Node, opaque: Callable[[], bool], place: parts.Place) -> Result:
-    """The result where only a part is computed, and the rest is a copy."""
+def _on_part(picture: Picture, source: Node, rest: Node, *, opaque: Callable[[], bool], place: parts.Place) -> Result:
+    """The result where only a part is computed, and the rest is a copy: of `rest`, where alpha is dropped already."""
     outline, effect = picture.outline, picture.chain.effect
     assert effect
     chain = replace(picture.asked, effect=effect.within(*place, *outline.shape[:2]))
     part = Picture(parts.outline_of(outline, place), chain, picture.treatment, counted=picture.counted)
     part.premultiplied = picture.premultiplied
     inner = _built(part, parts.Cropped(source, place), opaque)
-    return parts.Pasting(picture, source, inner, place)
+    return parts.Pasting(picture, rest, inner, place)
 
 
 class _Builder:

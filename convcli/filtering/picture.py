@@ -128,9 +128,9 @@ class Picture:
     def _entering(self, means: Channels) -> int:
         """How many channels enter the chain; `has_alpha` says whether there is an alpha beside them."""
         expected = self.chain.kernels[0].channels
-        takes = expected[0] if expected else None
+        takes = expected[0] if expected and not self.outline.axes else None
         floats = self.source_dtype.kind == "f"
-        if not self.outline.axes and not self.treatment.is_plain(means, floats=floats):
+        if not self.treatment.is_plain(means, floats=floats):
             from convcli.filtering.selection import Selection
 
             self.selection = Selection(self.treatment, self.source_dtype, means, takes)
@@ -138,7 +138,7 @@ class Picture:
             self.notes = (REPEATED,) if self.selection.repeated else ()
             return self.selection.picked
         self.has_alpha, count = bool(means.alpha), means.opaque.count
-        if count == 1 and not self.outline.axes and takes == 3:
+        if count == 1 and takes == 3:
             self.is_repeated, self.notes = True, (REPEATED,)
             return 3
         return count

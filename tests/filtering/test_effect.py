@@ -98,6 +98,8 @@ def test_a_part_is_filtered_as_all_of_it_is(
         ({}, 3, Treatment()), ({"amount": 2, "threshold": 0.05}, 4, Treatment()),
         ({"where": mask}, 4, Treatment(linear=True)), ({"feather": 2}, 1, Treatment()),
         ({"amount": 0.5, "where": mask, "feather": 1.5}, 3, Treatment(channels=("luma",))),
+        ({}, 4, Treatment(alpha="drop")), ({}, 2, Treatment(alpha="drop", linear=True)),
+        ({"amount": 0.5}, 4, Treatment(alpha="drop", channels=("r", "b"))),
     ]):  # fmt: skip
         x = picture(channels=channels)
         chain = Chain(loaded, effect=Effect(**fields, region=Region.parse(region)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,6 +15,7 @@ from convcli.filtering import colour
 from convcli.filtering.chain import Chain
 from convcli.filtering.steps import filter_pixels
 from convcli.filtering.treatment import PLAIN, Treatment, parse_channels
+from tests.support import run
 
 Pixels = np.ndarray[Any, Any]
 BLUR = [convcli.load("[[1, 2, 1], [2, 4, 2], [1, 2, 1]]").replace(divisor=16.0)]
@@ -202,6 +204,28 @@ def test_what_does_not_fit_is_said() -> None:
     with pytest.raises(ShapeError, match="the kernel makes 1 channels of 3"):
         filter_pixels(picture(3), Chain(mix, "clip"), Treatment(channels=("r", "g", "b")))
     assert filter_pixels(picture(1), Chain(mix, "clip"), Treatment(linear=True)).array.shape == (24, 30, 1)
+
+
+@pytest.mark.parametrize("options, shape, words", [
+    (["--linear"], (24, 30, 3), "3 bands have no linear light"),
+    (["--channels", "luma"], (24, 30, 3), "3 bands have no channel 'luma'"),
+    (["--channels", "g,b"], (24, 30, 4), "4 bands have no channel 'g'"),
+    (["--channels", "alpha"], (24, 30), "a grey picture has no channel 'alpha'"),
+    (["--linear"], (24, 30), ""),
+])  # fmt: skip
+def test_arrays_are_treated_as_bands_or_grey(
+    options: list[str], shape: tuple[int, ...], words: str, tmp_path: Path
+) -> None:
+    """What an option asks for is done to an array, or refused: never passed over."""
+    x, result = picture(3)[..., 0], tmp_path / "b.npy"
+    np.save(tmp_path / "a.npy", x if len(shape) == 2 else np.stack([x] * shape[2], -1))
+    kernel = "{weights: [[1, 2, 1], [2, 4, 2], [1, 2, 1]], divisor: 16}"
+    done = run("apply", tmp_path / "a.npy", "-k", kernel, *options, "-o", result)
+    assert (done.code, result.exists()) == ((1, False) if words else (0, True))
+    assert words in done.err
+    if not words:
+        expected = np.vectorize(light_to_srgb)(blurred(np.vectorize(srgb_to_light)(x / 255))) * 255
+        assert np.abs(np.load(result) - expected).max() <= 0.51
 
 
 @pytest.mark.parametrize("mode", ["clip", "abs", "offset", "rescale", "float"])
