@@ -24,6 +24,7 @@ from convcli.engine.threads import one_thread_below, run_all
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Call, Floats, Signature
     from convcli.engine.geometry import Scatter
+    from convcli.engine.threads import Cut
 
 #: Bytes of the columns of one product: within a core's caches.
 COLUMN_BYTES = 1 << 20
@@ -33,19 +34,19 @@ class Cells:
     """The cells of outputs along one axis: `count` of them, of which the first output is place `cut` of its cell."""
 
     def __init__(self, window: Scatter) -> None:
-        self.step, self.length = window.stride, window.length
+        self.taps, self.step, self.length = window.taps, window.stride, window.length
         #: Samples that a cell reads, the last of them the one of its own number.
-        self.depth = window.taps // window.stride
+        self.depth = -(-window.taps // window.stride)
         self.first, self.cut = divmod(window.before, window.stride)
         self.count = (window.length - 1 + window.before) // window.stride - self.first + 1
         self.reads = (self.first - self.depth + 1, self.first + self.count)
 
-    def outputs(self, cells: tuple[int, int]) -> tuple[int, int]:
+    def outputs(self, cells: Cut) -> Cut:
         """The outputs of some cells, first and behind the last."""
         first, last = (cell * self.step - self.cut for cell in cells)
         return max(0, first), min(self.length, last)
 
-    def place(self, place: int, cells: tuple[int, int]) -> tuple[slice, slice]:
+    def place(self, place: int, cells: Cut) -> tuple[slice, slice]:
         """Where one place of some cells lies among the outputs of those, and which of the cells have it."""
         start, stop = self.outputs(cells)
         first = max(cells[0], int(place < self.cut))
@@ -69,12 +70,13 @@ def cells_call(x: Signature, weights: Floats, windows: Sequence[Scatter], border
     matrix = _matrix(weights, rows, columns)
     copied = (len(matrix) + (1 + x.planes) * outputs * rows.step * columns.step) * speeds.turned
     work = rows.count * columns.count * (matrix.size * speeds.product + copied)
-    bands = _bands(rows.count, len(matrix) * columns.count * itemsize, shared=work >= 2 * BAND)
+    parts = -(-rows.count * columns.count * len(matrix) * itemsize // COLUMN_BYTES)
+    cuts = bands(rows.count, parts, shared=work >= 2 * BAND)
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(lengths, outputs, x.work, planes=x.planes) if out is None else out
 
-        def make(band: tuple[int, int]) -> None:
+        def make(band: Cut) -> None:
             own = y[slice(*rows.outputs(band))]
             turned = own.strides[2] != itemsize
             apart = room_for(own.shape[:2], outputs, x.work, planes=False, name="cells") if turned else own
@@ -83,16 +85,15 @@ def cells_call(x: Signature, weights: Floats, windows: Sequence[Scatter], border
                 part_to(apart, own)
 
         with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
-            run_all(make, bands)
+            run_all(make, cuts)
         return y
 
     return call
 
 
-def _bands(count: int, row: int, *, shared: bool) -> list[tuple[int, int]]:
-    """So many rows of cells, of which each reads so many bytes, in parts: even in number where threads share them."""
-    parts = max(1, min(count, -(-count * row // COLUMN_BYTES)))
-    parts = min(count, 2 * -(-parts // 2)) if shared else parts
+def bands(count: int, parts: int, *, shared: bool) -> list[Cut]:
+    """So many rows of cells in so many parts, an even number of them where threads share them."""
+    parts = min(count, 2 * -(-parts // 2) if shared else parts)
     return list(itertools.pairwise(count * part // parts for part in range(parts + 1)))
 
 
@@ -104,7 +105,7 @@ def _matrix(weights: Floats, rows: Cells, columns: Cells) -> Floats:
     return np.ascontiguousarray(ordered).reshape(rows.depth * columns.depth * inputs, -1)
 
 
-def _laid(x: Floats, rows: Cells, columns: Cells, band: tuple[int, int]) -> Floats:
+def _laid(x: Floats, rows: Cells, columns: Cells, band: Cut) -> Floats:
     """What a band of cells reads, `(rows, columns, depth)`."""
     count, channels = band[1] - band[0], x.shape[2]
     first = rows.reads[0] + band[0]
@@ -125,7 +126,7 @@ def _laid(x: Floats, rows: Cells, columns: Cells, band: tuple[int, int]) -> Floa
     return laid.reshape(count, columns.count, -1)
 
 
-def _multiply(laid: Floats, matrix: Floats, rows: Cells, columns: Cells, band: tuple[int, int], y: Floats) -> None:
+def _multiply(laid: Floats, matrix: Floats, rows: Cells, columns: Cells, band: Cut, y: Floats) -> None:
     """Fills pixels `y`, the outputs of a band of cells."""
     count, across, outputs = *laid.shape[:2], y.shape[2]
     if y.shape[:2] == (count * rows.step, across * columns.step) and y.flags.c_contiguous:
