@@ -200,7 +200,7 @@ class Dense(Kernel):
         if apart and engine.planar(x) and (cuts := self._by_channels(x, axes, dtype, sink, constraints)):
             return cuts
         if bank is not None:
-            if cuts := engine.bank_cuts(x, bank, windows, sink):
+            if cuts := engine.bank_cuts(x, bank, windows, self.border, sink):
                 return cuts
             tiling = engine.Tiling(
                 x=x, windows=windows, border=self.border, dtype=dtype, sink=sink, channels=len(bank.weights)

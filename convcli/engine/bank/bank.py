@@ -158,10 +158,12 @@ class Filters:
         return rows
 
 
-def bank_cuts(x: Array, filters: Filters, windows: Sequence[Window], sink: Sink) -> Cuts | None:
+def bank_cuts(x: Array, filters: Filters, windows: Sequence[Window], border: str, sink: Sink) -> Cuts | None:
     """The work on all of an input without copying windows, where the algorithm is one that can do so."""
     if len(filters.weights[0, 0].reshape(-1)) > 1:
-        return None
+        from convcli.engine.bank.apart import apart_cuts
+
+        return apart_cuts(x, filters, windows, border, sink)
     from convcli.engine.bank.pointwise import pointwise
 
     return pointwise(x, filters.weights, filters.groups, windows, sink)

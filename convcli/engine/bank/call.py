@@ -7,19 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
+from convcli.engine.bank.apart import planes_call
 from convcli.engine.bank.bank import correlate_bank, net_by_planes
-from convcli.engine.bank.layouts import join_to, laid, part, room_for
-from convcli.engine.bank.plan import BAND, CALL_BYTES, TILES
+from convcli.engine.bank.layouts import laid, part, room_for
+from convcli.engine.bank.plan import CALL_BYTES, TILES
 from convcli.engine.borders import read_window
-from convcli.engine.channel import whole
-from convcli.engine.dtypes import channels_first, channels_last, planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import constant, grid_of
-from convcli.engine.memory import scratch
-from convcli.engine.plan import FOURIER_AREA
 from convcli.engine.threads import one_thread_below, run_all
 from convcli.engine.tiles import bands
 
@@ -38,7 +34,7 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
     grid = grid_of(windows)
     plan = filters.plan(grid, planes=x.planes)
     if plan.algorithm == "planes" and not x.native:
-        return _planes_call(x, filters, windows, border, plan)
+        return planes_call(x, filters, windows, border, plan)
     shape = (*grid.lengths, len(filters.weights))
     itemsize = np.dtype(x.work).itemsize
     if x.native or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
@@ -103,49 +99,5 @@ def _net_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
             data = read_window(array, ranges, border, x.work, out=window)
         done = net_by_planes(filters.nets, part(data), grid, y, pads if whole else ((0, 0), (0, 0)))
         return y if done else otherwise(array, y)
-
-    return call
-
-
-def _planes_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call | None:
-    """A kernel per channel, each by a call of `filter2D`; None where that is not what the filters are."""
-    (outputs, inputs, *taps), steps = filters.shape, [window.stride for window in windows]
-    plain = inputs == 1 and len(taps) == 2 and len(x.shape) == 3 and max(window.dilation for window in windows) == 1
-    if (
-        not plain
-        or math.prod(taps) >= FOURIER_AREA
-        or not whole.fits((*x.shape[:2], 1), tuple(taps), windows, border, parts=False)
-    ):
-        return None
-    lengths, per_channel = [window.length for window in windows], outputs // x.shape[-1]
-    if (math.prod(x.shape) + outputs * math.prod(lengths)) * np.dtype(x.work).itemsize > CALL_BYTES:
-        return None
-    anchor, rule = (windows[1].before, windows[0].before), whole.RULES[border]
-    every = tuple(slice(0, (n - 1) * step + 1, step) for n, step in zip(lengths, steps, strict=True))
-    direct = tuple(lengths) == x.shape[:2] and max(steps) == 1
-    shares = filters.shares(2 if plan.cost * math.prod(lengths) >= 2 * BAND else 1)
-
-    def call(array: Array, out: Floats | None) -> Floats:
-        y = room_for(lengths, outputs, x.work, planes=x.planes) if out is None else out
-
-        def make(share: Share) -> None:
-            source, results = array[..., share.inputs], y[..., share.outputs]
-            if x.dtype != x.work:
-                source = room_for(x.shape[:2], source.shape[2], x.work, planes=x.planes, name="float")
-                np.copyto(source, array[..., share.inputs])
-            planes, weights = part(source, "source planes"), share.filters.weights
-            there = planar(results) or (results.shape[-1] == 1 and x.planes)
-            target = channels_first(results) if there else scratch("result planes", (len(weights), *lengths), x.work)
-            for channel, (own,) in enumerate(weights):
-                plane = planes[channel // per_channel]
-                full = target[channel] if direct else scratch("full", plane.shape, x.work)
-                cv2.filter2D(plane, -1, own, dst=full, anchor=anchor, borderType=rule)
-                if not direct:
-                    np.copyto(target[channel], full[every])
-            if not there:
-                join_to(channels_last(target), results)
-
-        run_all(make, shares)
-        return y
 
     return call

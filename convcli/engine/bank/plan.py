@@ -16,7 +16,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from convcli.engine.plan import FOURIER_AREA, Plan, Plane, plan_plane
@@ -37,9 +37,9 @@ class Speeds:
     `column` and `shifted` are for a sample that is laid out, or added; `multiply_add` is for one on pixels, and
     `single`, `blocked` and `deep` for one of a network whose groups have one channel, more, or so many that a 3x3 bank
     saves some; samples are `copied` to and from it, and it does `strided` ones slower. `turned` is for a sample that
-    goes from planes to pixels or back, `parted` where pixels are filtered by planes, in many short bands. `gathered`
-    is for one value of Winograd's tiles, `streamed` for one of its weights, which are more than a core's caches hold.
-    `call` is for OpenCV's work on one plane, `transforms` for the calls of Winograd's.
+    goes from planes to pixels or back. `gathered` is for one value of Winograd's tiles, `streamed` for one of its
+    weights, which are more than a core's caches hold. `call` is for OpenCV's work on one plane, `transforms` for the
+    calls of Winograd's.
     """
 
     product: float
@@ -56,7 +56,6 @@ class Speeds:
     strided: float
     copied: float
     turned: float
-    parted: float
     gathered: float
     streamed: float
     call: float
@@ -70,12 +69,12 @@ UNPACKED, LEAST_COLUMNS, VECTOR = 1_000_000, 48, 16
 SPEEDS = {
     NARROW.name: Speeds(
         product=0.017, few_rows=0.1, shallow=0.15, packed=0.15, unpacked=0, column=0.2, shifted=0.4,
-        multiply_add=0.165, single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.2, turned=0.15, parted=6.0,
+        multiply_add=0.165, single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.2, turned=0.15,
         gathered=0.12, streamed=0.1, call=6_000, transforms=40_000,
     ),
     WIDE.name: Speeds(
         product=0.0085, few_rows=0.05, shallow=0.2, packed=0.3, unpacked=UNPACKED, column=0.15, shifted=0.3,
-        multiply_add=0.165, single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.2, turned=0.15, parted=6.0,
+        multiply_add=0.165, single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.2, turned=0.15,
         gathered=0.12, streamed=0.1, call=6_000, transforms=20_000,
     ),
 }  # fmt: skip
@@ -83,6 +82,10 @@ SPEEDS = {
 PLANE_CALL, PLANE_ROW, PICKED = 2_600, 1.5, 0.3
 #: The share of its time on large pictures that `filter2D` takes on planes that the caches hold: no wider vectors help.
 CACHED = 0.55
+#: The same for a sample of pixels that are filtered by a plan for each plane, in many short bands.
+PARTED = 6.0
+#: Taps from which on it may be slower than what a plan for each band of a plane is: those may be separable.
+BANDED = 26
 #: Bytes of an input and its result that are filtered by one call.
 CALL_BYTES = 1 << 23
 #: Nanoseconds for the calls that a network takes, and the channels from which it saves products of 3x3 banks.
@@ -156,7 +159,9 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
         yield _plan(work, "pointwise", _product(speeds, work.per_group, work.inputs) * work.groups, work.inputs)
         return
     product, calls = _product(speeds, work.per_group, work.depth), GROUP / work.samples
-    cost = work.groups * (work.depth * speeds.column + product)
+    # Every other sample of single channels is laid out in as many pieces as there are samples.
+    laid = speeds.column * (2 if work.inputs == 1 and max(work.stride) > 1 else 1)
+    cost = work.groups * (work.depth * laid + product)
     yield _plan(work, "columns", cost + work.groups * calls / 10, work.groups * work.depth)
     if work.per_group > 1:
         yield _rows(work, speeds)
@@ -173,10 +178,7 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
         read = math.prod(work.stride) * _product(speeds, rows, work.inputs)
         cost = work.groups * (read + rows * speeds.shifted + calls)
         yield _plan(work, "shifts", cost, work.groups * rows * math.prod(work.stride))
-    # Planes that lie apart are not copied.
-    both = (1 + math.prod(work.stride)) * speeds.turned
-    apart = 0.0 if work.planes or work.inputs > 1 else both if _is_call(work) else speeds.parted
-    yield _plan(work, "planes", work.outputs * (work.inputs * _plane(work, kind) + apart), 0)
+    yield _planes(work, kind)
     deep = min(work.outputs, work.inputs) >= WINOGRAD_CHANNELS
     if work.taps == (3, 3) and max(work.stride) == 1 and work.groups == 1 and deep:
         yield from (_winograd(work, speeds, algorithm) for algorithm in TILES)
@@ -214,31 +216,39 @@ def _product(speeds: Speeds, rows: int, depth: int) -> float:
     return rows * depth * (speeds.product + speeds.few_rows / rows + speeds.shallow / depth)
 
 
+def _planes(work: Bank, kind: Processor) -> Plan:
+    """Planes that lie apart are not copied, pixels are turned."""
+    banded = not work.planes and is_apart(work.inputs, work.taps, work.dilation, BANDED)
+    if not _is_call(work) and not banded:
+        cost = work.inputs * _plane(work, kind) + (0 if work.planes or work.inputs > 1 else PARTED)
+        return _plan(work, "planes", work.outputs * cost, 0)
+    # What is left out is made first.
+    made, width = math.prod(work.stride), work.lengths[1]
+    each = made * CACHED * line(NARROW.direct, work.area) + work.stride[0] * work.area * PLANE_ROW / width
+    each += (PICKED if made > 1 else 0) + (0 if work.planes else (1 + made) * SPEEDS[kind.name].turned)
+    laid = 0 if work.planes else work.groups * made + work.outputs
+    rows = work.lengths[0] if _is_call(work) else max(1, BAND_BYTES // (4 * laid * width))
+    return _plan(work, "planes", work.outputs * (each + PLANE_CALL / (min(rows, work.lengths[0]) * width)), laid)
+
+
 def _plane(work: Bank, kind: Processor) -> float:
-    """One pair of channels, and its sum, for an output; strided ones are picked from all."""
+    """One pair of channels, and its sum, for an output, by the plan for planes; strided ones are picked from all."""
     speeds = SPEEDS[kind.name]
     taps, lengths = ((1, 1, *sizes)[-2:] for sizes in (work.taps, work.lengths))
     plain = plan_plane(Plane(taps=(taps[0], taps[1]), height=lengths[0], width=lengths[1], processor=kind))
     slices = math.prod(work.taps[:-2]) if len(work.taps) > 2 else 1
     steps = max(work.stride) * max(work.dilation)
-    calls = steps * speeds.call * slices / math.prod(lengths)
-    if _is_call(work):
-        # What is left out is made first.
-        made, rows = math.prod(work.stride), work.stride[0] * work.area / lengths[1]
-        each = made * CACHED * line(NARROW.direct, work.area) + rows * PLANE_ROW
-        return each + (PICKED if made > 1 else 0) + PLANE_CALL / math.prod(lengths)
-    return slices * (steps * plain.cost + speeds.shifted) + calls
+    return slices * (steps * plain.cost + speeds.shifted + steps * speeds.call / math.prod(lengths))
+
+
+def is_apart(inputs: int, taps: Sequence[int], dilation: Sequence[int], most: int = FOURIER_AREA) -> bool:
+    """Whether each channel is filtered by a call of `filter2D`."""
+    return inputs == 1 and len(taps) == 2 and max(dilation) == 1 and math.prod(taps) < most
 
 
 def _is_call(work: Bank) -> bool:
-    """Whether each channel of a small input is a call of `filter2D`."""
-    return (
-        work.bytes <= CALL_BYTES
-        and work.inputs == 1 < work.groups
-        and len(work.taps) == 2
-        and max(work.dilation) == 1
-        and work.area < FOURIER_AREA
-    )
+    """Whether that is done with all of a small input, where several have turns."""
+    return work.bytes <= CALL_BYTES and work.groups > 1 and is_apart(work.inputs, work.taps, work.dilation)
 
 
 def _winograd(work: Bank, speeds: Speeds, algorithm: str) -> Plan:
