@@ -37,9 +37,7 @@ def call(kernel: Deformable, x: Signature) -> Call | None:
     sampling = _sampling(kernel, x.shape, x.axes, x.work, KnownPlaces())
     if sampling.total > CALL_LIMIT:
         return None
-    sources = fixed_sources(kernel, x.shape[:2])
-    in_bands = partial(sampling.call, lambda rows: sources)
-    return sampling.moved_call(sources, x, in_bands) or (None if x.native else in_bands)
+    return sampling.small_call(fixed_sources(kernel, x.shape[:2]), x)
 
 
 def cuts(kernel: Deformable, x: Array, axes: str, dtype: DTypeLike, sink: Sink) -> Cuts:

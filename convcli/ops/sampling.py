@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch, scratch_space
 from convcli.engine.sampled.parts import SPAN
 from convcli.engine.sampled.samples import BLOCK, mix, sample
-from convcli.engine.sampled.warp import Outside, moved_call, read_pixels, read_planes, window_of
+from convcli.engine.sampled.warp import INTEGERS, Outside, moved_call, read_pixels, read_planes, window_of
 from convcli.ops.reads import Reads, inside
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Sampling:
     def __init__(self, kernel: Deformation, size: Sequence[int], dtype: DTypeLike) -> None:
         self.kernel, self.size, self.dtype = kernel, tuple(size[:2]), np.dtype(dtype)
         self.weights = kernel.weights.reshape(*kernel.weights.shape[:-2], -1).astype(dtype)
-        self.reads = Reads(kernel, self.size, dtype)
+        self.reads, self.outside = Reads(kernel, self.size, dtype), Outside.of(kernel.border)
         lengths = [window.length for window in kernel.windows]
         #: Samples that are read for one output, and for all of them.
         self.samples = self.weights.shape[-1] * size[2]
@@ -62,8 +62,8 @@ class Sampling:
         """Where bands may be made at once, in the dtype of the output; None where that is to be done with care."""
         if not self._whole(image) or planar(sink.out):
             return None
-        # Bytes `remap` rounds as we do.
-        native = sink.native(image.dtype, exact=True) if image.dtype == np.uint8 and self._moves else None
+        # Integers `remap` rounds as we do.
+        native = sink.native(image.dtype, exact=True) if image.dtype in INTEGERS and self._moves else None
         return sink.target(self.dtype) if native is None else native
 
     def _whole(self, image: Array) -> bool:
@@ -75,24 +75,25 @@ class Sampling:
         """Whether samples are only moved: bilinearly, by a single tap of 1."""
         return self.weights.size == 1 == self.weights.ndim and self.weights[0] == 1 and not self.kernel.masked
 
-    def moved_call(self, own: tuple[Shifting, Factors | None], x: Signature, otherwise: Call) -> Call | None:
-        """All of a small picture in one call of `remap`; None where that can't be."""
-        if (
-            not self._moves
-            or x.shape[2] not in (1, 3, 4)
-            or x.planes
-            or x.dtype != (np.uint8 if x.native else np.float32)
-        ):
+    def small_call(self, own: tuple[Shifting, Factors | None], x: Signature) -> Call | None:
+        """All of a small picture, by one call of `remap` where that can be; None where no results are of its dtype."""
+        moved = self._moves and x.shape[2] in (1, 3, 4) and not x.planes
+        if x.native and not (moved and x.dtype in INTEGERS):
             return None
+        in_blocks = partial(self._call, own, x.dtype if x.native else self.dtype)
+        if not moved or not (x.native or x.dtype == np.float32):
+            return in_blocks
         rows, columns = (slice(*ends) for ends in self._all)
         with scratch_space():
             places = [part[0, 0, 0].copy() for part in self.reads.shifts((rows, columns), own[0]).places()]
-        return moved_call(places, x.shape, self.kernel.border, x.dtype, otherwise)
+        return moved_call(places, x.shape, self.kernel.border, x.dtype, in_blocks) or in_blocks
 
-    def call(self, sources: Sources, image: Array, out: Array | None) -> Array:
+    def _call(self, own: tuple[Shifting, Factors | None], dtype: DTypeLike, image: Array, out: Array | None) -> Array:
         """All of a picture: see `Signature`."""
+        if out is None and dtype != self.dtype:
+            out = scratch("moved", (*(stop for _, stop in self._all), image.shape[2]), dtype)
         with np.errstate(all="ignore"):
-            return self.band(image, sources, self._all, out)
+            return self.band(image, lambda rows: own, self._all, out)
 
     def band(self, image: Array, sources: Sources, region: Region, target: Array | None = None) -> Array:
         """`(*region, channels out)`; as a part of the `target`, in its dtype, where there is one."""
@@ -143,7 +144,7 @@ class _Block:
             self._fill(y, whole=whole, checked=True)
 
     def _fill(self, y: Array, *, whole: bool, checked: bool) -> None:
-        far, weights, outside = [], self._sampling.weights, Outside.of(self._kernel.border)
+        far, weights, outside = [], self._sampling.weights, self._sampling.outside
         for part, reading in self._sampling.reads.of(self._block, self._offsets, moved=y.dtype == np.uint8):
             window = None
             if reading is not None:

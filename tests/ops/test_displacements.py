@@ -127,6 +127,20 @@ def test_offsets_that_all_lie_far_outside(border: str, far: float) -> None:
     np.testing.assert_allclose(y, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("border", ["reflect", "wrap", "zero", 700])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("shape", [(40, 50), (150, 170), (700, 600)], ids=str)
+def test_16_bits_are_the_floats_rounded(border: Any, channels: int, shape: tuple[int, int]) -> None:
+    """By one call, in parts, in bands; again with places that are kept."""
+    x = np.random.default_rng(0).integers(0, 1 << 16, (*shape, channels), np.uint16)
+    for rule in ({"swirl": {"angle": 200, "radius": 1.4}}, {"jitter": {"amplitude": 9}}):
+        kernel = convcli.load({"type": "deformable", "weights": [[1]], "offsets": rule, "border": border})
+        y = kernel.apply(x)
+        np.testing.assert_array_equal(y, np.rint(kernel.apply(x.astype(np.float32))))
+        np.testing.assert_array_equal(kernel.apply(x), y)
+        assert np.abs(y - kernel.apply(x.astype(np.float64))).max() < 1.4
+
+
 @pytest.mark.parametrize("border", ["reflect", "symmetric", "replicate", "wrap", "zero", 7])
 @pytest.mark.parametrize(("shape", "reach"), [((1, 1), 9), ((1, 7), 20), ((30, 40), 80), ((120, 90), 5)], ids=str)
 @pytest.mark.parametrize("channels", [1, 3, 4])

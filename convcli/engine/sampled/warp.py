@@ -22,6 +22,7 @@ from convcli.engine.dtypes import planar
 from convcli.engine.geometry import constant
 from convcli.engine.memory import scratch, scratch_space
 from convcli.engine.sampled.parts import BYTES_SPAN, SPAN, Part, Shifts
+from convcli.engine.sampled.samples import fold
 from convcli.engine.sampled.smooth import Settled, Smooth, Still
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ BORDERS = {
     "reflect": cv2.BORDER_REFLECT_101, "symmetric": cv2.BORDER_REFLECT, "replicate": cv2.BORDER_REPLICATE,
     "wrap": cv2.BORDER_WRAP,
 }  # fmt: skip
+#: What `remap` makes integers of as rounding floats would.
+INTEGERS = (np.dtype(np.uint8), np.dtype(np.uint16))
 #: The most rows of places in a call, which OpenCV counts in 16 bits.
 TALLEST = 1 << 14
 
@@ -117,13 +120,14 @@ def moved_call(
     places: Sequence[Places], shape: Sequence[int], border: str, dtype: DTypeLike, otherwise: Call
 ) -> PlainCall | None:
     """Pixels of 1, 3 or 4 channels, all of a small picture of a `shape` `(height, width, channels)`, from `places` that
-    count from its corner, down and right, `(h, w)` each; None where those are too far off.
+    count from its corner, down and right, `(h, w)` each; None where it is too large for them.
 
     `otherwise` makes a picture in which there is a NaN or an infinity, which `remap` spreads.
     """
-    span = BYTES_SPAN if dtype == np.uint8 else SPAN
+    # Places that lie inside are read faster.
+    places = [fold(part, n, border) for part, n in zip(places, shape, strict=False)]
     # Of parts few are as wide as that.
-    if any(2 * float(abs(part).max()) > span for part in places):
+    if 2 * max(float(part.max()) for part in places) > (BYTES_SPAN if dtype == np.uint8 else SPAN):
         return None
     down, right = (part.astype(np.float32) for part in places)
     mode, value = Outside.of(border)
