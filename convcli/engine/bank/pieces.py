@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
@@ -32,12 +32,8 @@ if TYPE_CHECKING:
 ENTERS: Final = -1
 #: Outputs of a tile of Winograd's along an axis.
 TILE: Final = 4
-#: Columns of a product at most, and at least where OpenBLAS need not rearrange them.
-_ACROSS, _FEWEST = 1 << 12, 1 << 8
-#: Outputs of which OpenBLAS makes products that it rearranges at a third of its speed, and columns that others need.
-_FEW, _SOME, _ENOUGH = 8, 16, 1 << 10
-#: Bytes of columns.
-_COLUMN_BYTES = 1 << 20
+#: Columns that are laid out for a product, at most and at least, and their bytes.
+_ACROSS, _FEWEST, _COLUMN_BYTES = 1 << 12, 1 << 8, 1 << 20
 
 
 @record
@@ -150,7 +146,7 @@ class Product(Piece):
             some = result[:, start : start + _ACROSS]
             read = source.view(first, start - left, (some.shape[1] + beside,), (1,), ones=True)
             apart = scratch("taps", (len(self._by_taps), read.shape[1]), np.float32)
-            np.matmul(self._by_taps, read, out=apart)
+            multiply(self._by_taps, read, apart)
             tap = apart.strides[0]
             steps = area * tap, self._taps[1] * tap + 4 * down * source.pitch, tap + 4 * across, 4
             view: Floats = np.ndarray((self.outputs, *self._taps, some.shape[1]), np.float32, apart, 0, steps)
@@ -161,7 +157,11 @@ class Product(Piece):
         (stride, _, above, _), (step, _, left, _) = self._down, self._across
         pitch, depth, size = target.pitch, self._matrix.shape[1], result.shape[1]
         even, single = self._is_even and source.pitch == pitch, depth == self.inputs + 1
-        most = _columns(self.outputs, depth, single=single)
+        most = max(_FEWEST, min(_ACROSS, _COLUMN_BYTES // (4 * depth)))
+        if even and single:
+            read = source.view(cut[0] * stride - above, 0, (size,), (1,), ones=True)
+            multiply(self._matrix, read, result)
+            return
         each = -(-size // -(-size // most)) if even else max(1, most // pitch) * pitch
         columns = scratch("columns", (depth, min(each, size)), np.float32)
         columns[-1] = 1
@@ -169,25 +169,28 @@ class Product(Piece):
             some = result[:, start : start + each]
             row, column = (0, start) if even else (start // pitch, 0)
             first, lines = (cut[0] + row) * stride - above, 1 if even else some.shape[1] // pitch
-            if even and single:
-                np.matmul(self._matrix, source.view(first, column, some.shape[1:], (1,), ones=True), out=some)
-                continue
             wide = some.shape[1] // lines
             own = columns[:, : some.shape[1]]
             laid = own[:-1].reshape(self.inputs, *self._taps, lines, wide)
             laid = laid if even else laid[..., : target.width]
             between = source.pitch * self._dilation[0], self._dilation[1], source.pitch * stride, step
             np.copyto(laid, source.view(first, column - left, laid.shape[1:], between))
-            np.matmul(self._matrix, own, out=some)
+            multiply(self._matrix, own, some)
 
 
-@cache
-def _columns(outputs: int, depth: int, *, single: bool) -> int:
-    """Columns of a product: as OpenBLAS takes them where they lie, where that is many; few enough for the cache."""
-    small = winograd.UNPACKED // (outputs * depth)
-    if processor() is WIDE and small >= (_FEWEST if outputs < _FEW else _ENOUGH) and (single or outputs < _SOME):
-        return min(small, 2 * _ACROSS)
-    return max(_FEWEST, min(_ACROSS, _COLUMN_BYTES // (4 * depth)))
+def multiply(matrix: Floats, columns: Floats, out: Floats) -> None:
+    """Fills `out` with their product: in one call, part by part of what OpenBLAS takes as it lies, where it does."""
+    (rows, depth), size = matrix.shape, columns.shape[1]
+    most = winograd.UNPACKED // (rows * depth) if processor() is WIDE else 0
+    whole = 0
+    if _FEWEST <= most < size:
+        wide = -(-size // -(-size // most))
+        count = size // wide
+        whole = count * wide
+        parts = [one[:, :whole].reshape(-1, count, wide).swapaxes(0, 1) for one in (columns, out)]
+        np.matmul(matrix, parts[0], out=parts[1])
+    if whole < size:
+        np.matmul(matrix, columns[:, whole:], out=out[:, whole:])
 
 
 def bend(curve: Curve, flat: Floats) -> None:
