@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from convcli.engine.threads import run_all
 from convcli.filtering import paging
 from convcli.filtering.builder import build
 from convcli.filtering.chain import Chain, Stage
+from convcli.filtering.clock import Busy
 from convcli.filtering.graph import InMemory, Node, order
 from convcli.filtering.picture import Outline, Picture
 from convcli.filtering.result import Result
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from convcli.filtering.demand import Demand
 
     Cut = tuple[int, int]
-
-P = ParamSpec("P")
 
 #: Bytes of a picture in memory that is worth being filtered in steps.
 IN_STEPS: Final = 1 << 22
@@ -142,31 +140,6 @@ def in_rows(result: Result) -> Array:
     for cut in steps:
         steps.rows(cut, out[slice(*cut)])
     return out
-
-
-class Busy:
-    """A clock of work that several threads share: it stands still while they wait."""
-
-    def __init__(self) -> None:
-        self._spent: dict[int, float] = {}
-
-    def timed(self, work: Callable[P, object]) -> Callable[P, None]:
-        """`work`, whose time on a processor counts."""
-
-        def run(*arguments: P.args, **settings: P.kwargs) -> None:
-            before = time.thread_time()
-            try:
-                work(*arguments, **settings)
-            finally:
-                thread = threading.get_ident()
-                self._spent[thread] = self._spent.get(thread, 0.0) + time.thread_time() - before
-
-        return run
-
-    @property
-    def seconds(self) -> float:
-        """Those of the thread that computed longest: what the work takes where nothing else goes on."""
-        return max(self._spent.values(), default=0.0)
 
 
 class Steps:
