@@ -20,6 +20,7 @@ from tests.pictures.encoded_files import (
     with_exif,
 )
 from tests.support import corpus
+from tests.tiff_files import tiff_file
 
 
 @needs_corpora
@@ -59,6 +60,18 @@ def test_tiff_orientation_is_applied_once(orientation: int, dtype: type, channel
     extra: Tags = {338: (2,)} if channels in (2, 4) else {}
     picture = reading.decode(tiff(stored, {274: (orientation,)} | extra), place="")
     assert np.array_equal(picture.pixels, turned(stored, orientation))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_tiles_are_turned_as_a_whole(orientation: int, dtype: type, channels: int) -> None:
+    """libtiff mirrors the samples of each tile within it."""
+    stored: Pixels = smooth(21, 37, channels).astype(dtype)
+    more = {274: (3, 1, orientation.to_bytes(2, "little"))}
+    for tile in (0, 16):
+        data = tiff_file(stored, tile=tile, deflated=True, more=more)
+        assert np.array_equal(reading.decode(data, place="").pixels, turned(stored, orientation))
 
 
 @pytest.mark.parametrize("block", [b"", b"II*\0", b"MM\0*\xff\xff\xff\xff", exif_block(9), exif_block(0), b"\0" * 40])

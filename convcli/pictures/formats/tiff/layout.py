@@ -225,13 +225,20 @@ def _limit_samples(source: Source, width: int, height: int, count: int) -> None:
 
 
 def _by_decoder(source: Source, facts: Layout) -> Decoded:
-    """What OpenCV makes of a page, which it turns upright itself."""
+    """What OpenCV makes of a page."""
     page, data, inks = facts.page, source.data, facts.page.first(tags.PHOTOMETRIC, 1) == meaning.INKS
+    orientation, changes = page.first(tags.ORIENTATION, 1), {}
     if facts.channels.alpha:
-        data = patched(page, {tags.EXTRA_SAMPLES: 0})  # told of an alpha channel, OpenCV multiplies 8-bit colours by it
+        changes[tags.EXTRA_SAMPLES] = 0  # told of an alpha channel, OpenCV multiplies 8-bit colours by it
+    if orientation != 1:
+        changes[tags.ORIENTATION] = 1  # told of another, libtiff mirrors each tile of 8 bits where it lies
+    if changes:
+        data = patched(page, changes)
     if facts.broken:
         data = page.as_last(data)
     pixels = read(source, data, logged=True)
     if inks:  # to which OpenCV gives an alpha channel that the file lacks
         pixels = np.ascontiguousarray(pixels[:, :, :3])
-    return Decoded(pixels=pixels, notes=(CMYK,) if inks else (), channels=Channels.of(pixels.shape[2]))
+    return Decoded(
+        pixels=upright(pixels, orientation), notes=(CMYK,) if inks else (), channels=Channels.of(pixels.shape[2])
+    )
