@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Self
 
-from convcli.engine.processor import NARROW, Line, Processor, line
+from convcli.engine.processor import LAID, NARROW, Line, Processor, line
 from convcli.engine.transforms import FAST, LINE_FAST, fourier_cost, fourier_tile
 from convcli.errors import UsageError
 from convcli.records import record
@@ -34,8 +34,9 @@ NATIVE_AREA = 9
 CONVERTED = 0.25
 #: Nanoseconds that `filter2D` takes more per sample where there is only one row.
 LINE = 1.3
-#: Nanoseconds per sample of a small picture by the Fourier transform that `filter2D` makes of itself.
-TRANSFORMED = 10.0
+#: Nanoseconds per sample of a small picture, and of what its border adds, by the Fourier transform that `filter2D`
+#: makes of itself.
+TRANSFORMED = 6.0
 #: Nanoseconds for a call of OpenCV, whatever it makes, and per sample to add up the passes of another rank, whose
 #: results lie in memory that is fresh.
 CALLED, ADDED = 3_500, 1.5
@@ -47,7 +48,7 @@ CALL_LIMIT, IN_PLACE_LIMIT = 390_000, 220_000
 #: Nanoseconds for a sample by stamps, as if they took so little: in bands their many short calls wait for one another.
 STAMPED = 0.15
 #: Nanoseconds for the calls that Fourier tiles take on the smallest picture.
-FIXED = 150_000
+FIXED = 50_000
 
 
 @record
@@ -56,8 +57,9 @@ class Plane:
 
     `nonzero` counts taps that are not 0; `rank` is the number of separable kernels that sum to this one (0: not
     known, taken as full); `mirrored` says that it is of rank 1 and reads the same backwards along both axes, `equal`
-    that all taps are; `mean` that of bytes none is made that lies beyond their limits. Running sums read `integers` as
-    such; `native` says that bytes may be made of bytes.
+    that all taps are; `mean` that of bytes none is made that lies beyond their limits: were some cut off, floats would
+    be rounded otherwise now and then. Running sums read `integers` as such; `native` says that bytes may be made of
+    bytes.
     """
 
     taps: tuple[int, int]
@@ -147,15 +149,20 @@ def plan_plane(work: Plane, algorithm: str | None = None, *, calls: bool = True)
 
     One that is a call is only planned for those who make `calls` on all of a picture.
     """
-    plans = [replace(plan, cost=plan.cost + CONVERTED * (work.native > plan.native)) for plan in options(work)]
+    plans = list(options(work))
     allowed = [plan for plan in plans if plan.algorithm == algorithm] or plans
-    best = min(allowed, key=lambda plan: plan.cost)
+    best = _cheapest(allowed, work)
     if not calls:
         return best
     samples = work.height * work.width * work.channels
-    whole = [replace(plan, cost=call_cost(plan, work), call=True) for plan in allowed]
-    call = min(whole, key=lambda plan: plan.cost)
+    call = _cheapest([replace(plan, cost=call_cost(plan, work), call=True) for plan in allowed], work)
     return call if call.cost * samples <= min(CALL_LIMIT, best.cost * samples + BANDS) else best
+
+
+def _cheapest(plans: list[Plan], work: Plane) -> Plan:
+    """The cheapest of `plans` after what it takes to make floats of bytes, and bytes of those."""
+    costs = [plan.cost + CONVERTED * (work.native > plan.native) for plan in plans]
+    return replace(plans[costs.index(min(costs))], cost=min(costs))
 
 
 def is_call(nanoseconds: float, *, in_place: bool = False) -> bool:
@@ -174,7 +181,7 @@ def call_cost(plan: Plan, work: Plane) -> float:
         passes = [_short(cost, taps) + one for cost, taps in ((kind.column, kh), (kind.row, kw)) if taps > 1]
         return rank * (sum(passes) + ADDED * (rank > 1))
     if plan.algorithm == "fourier" and kh * kw >= FOURIER_AREA and min(kh, kw) > 1:
-        return TRANSFORMED + one
+        return TRANSFORMED * (1 + (kh - 1) / work.height) * (1 + (kw - 1) / work.width) + one
     called = plan.algorithm == "sums" or (plan.algorithm == "direct" and kh * kw < FOURIER_AREA)
     return plan.cost + one if called else math.inf
 
@@ -195,12 +202,13 @@ def options(work: Plane) -> Iterator[Plan]:
         # One row of taps alone is a single pass.
         between = kind.between if full > 1 else 0.0
         cost = rank * (down_cost(kh, kind, work.finite) + across + between)
-        folded = folded_cost(work)
         reason = f"{kh} + {kw} taps" if rank == 1 else f"rank {rank}: {rank} x ({kh} + {kw}) taps"
         reason = reason if full > 1 else f"{kh * kw} taps in a row"
-        call = folded < cost
-        native = call and _folds_bytes(work)
-        yield Plan(algorithm="passes", reason=reason, cost=min(cost, folded), folded=call, native=native)
+        yield Plan(algorithm="passes", reason=reason, cost=cost)
+        if work.mirrored and full > 1:
+            native = work.native and work.mean
+            folded = line(kind.folded[native], (kh + kw) / 2)
+            yield Plan(algorithm="passes", reason=reason, cost=folded, folded=True, native=native)
     if work.bounded and 1.5 * max(kh, kw) <= (LINE_FAST if full == 1 else FAST)[-1]:
         tile = fourier_tile(work)
         cost = kind.transforms * fourier_cost(tile, work) + FIXED / (work.height * work.width)
@@ -214,18 +222,6 @@ def direct_cost(taps: tuple[int, int], nonzero: int, kind: Processor = NARROW) -
     """`filter2D` skips zero taps; every further block adds a pass over the sums."""
     blocks = -(-taps[0] * taps[1] // (FOURIER_AREA - 1))
     return line(kind.direct, nonzero) + 0.7 * (blocks - 1)
-
-
-def folded_cost(work: Plane) -> float:
-    """Both passes by `sepFilter2D`; infinite where its taps are not mirrored."""
-    if not work.mirrored or min(work.taps) == 1:
-        return math.inf
-    return line(work.processor.folded[_folds_bytes(work)], sum(work.taps) / 2)
-
-
-def _folds_bytes(work: Plane) -> bool:
-    """Whether `sepFilter2D` may make bytes: where some are cut off, floats would be rounded otherwise now and then."""
-    return work.native and work.mean
 
 
 def down_cost(taps: int, kind: Processor, finite: bool = True) -> float:
@@ -243,7 +239,7 @@ def across_cost(taps: int, work: Plane) -> float:
         return 0.0
     if work.finite and (kind.rows_by_product(taps, work.channels) or alone):
         # A line is filtered where it lies, by few calls.
-        return line(kind.row_product, taps)
+        return line(kind.row_product, taps) + LAID * (not alone)
     return _short(kind.row, taps) + LINE * alone
 
 

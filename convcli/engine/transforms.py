@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -10,39 +11,48 @@ if TYPE_CHECKING:
     from convcli.engine.plan import Plane
 
 #: Nanoseconds per sample of the transforms of rows, and more for each doubling of their length beyond that one.
-ROW_TRANSFORMS, ROW_LONGER, ROW_LENGTH = 2.4, 0.32, 1 << 11
+ROW_TRANSFORMS, ROW_LONGER, ROW_LENGTH = 3.3, 0.45, 1 << 11
 #: Nanoseconds more for each doubling of a transform of rows beyond a length that caches hold.
 FAR, CACHED = 4.0, 1 << 17
 #: Nanoseconds per sample to read the rows of a picture by bands, or its columns as rows, whose result is turned again.
-READ, TURNED = 1.0, 1.5
+READ, TURNED = 3.0, 7.0
 #: Outputs of a call for transforms of rows.
 ROW_OUTPUTS = 1 << 17
+#: What a picture costs that one thread filters as soon as two.
+ALONE = 500_000
 #: Nanoseconds for the calls that one Fourier tile takes, whatever its size.
 CALL = 25_000
 
 
 def fourier_cost(tile: tuple[int, int], work: Plane) -> float:
-    """Two transforms of every tile, shared by its useful outputs, and the calls for it."""
+    """Two transforms of every pair of tiles, shared by their useful outputs, and the calls for them.
+
+    Of the tiles of a band, beside each other and below each other by channels, the last may have no partner.
+    """
     down, across = map(_share, tile, work.taps, (work.height, work.width))
     return _cost(*tile, down, across, work)
 
 
-Share = tuple[float, int]
+Share = tuple[float, int, int]
 
 
 def _share(side: int, taps: int, length: int) -> Share:
-    """Samples of transforms of `side` for an output of `length` along one axis, and how many outputs come at a time."""
+    """Samples of transforms of `side` for an output of `length` along one axis, how many outputs come at a time, and
+    how many times."""
     if side == 1:
-        return 1.0, min(length, 64)
+        return 1.0, min(length, 64), 1
     valid = side - taps + 1
-    return -(-length // valid) * side / length, min(valid, length)
+    count = -(-length // valid)
+    return count * side / length, min(valid, length), count
 
 
 def _cost(height: int, width: int, down: Share, across: Share, work: Plane) -> float:
     """The cost of tiles of these sides, with the shares of both axes."""
     useful, outputs, size = down[0] * across[0], down[1] * across[1], height * width
     if height > 1 < width:
-        return useful * (1.0 + 0.38 * max(1, size.bit_length() - 4)) + CALL / outputs
+        beside = work.channels * across[2]
+        paired = (beside + beside % 2) / beside
+        return useful * paired * (1.8 + 0.25 * max(1, size.bit_length() - 4)) + CALL / outputs
     # Many rows, or pieces of one, go in a call.
     longer, far = (max(0.0, math.log2(size / length)) for length in (ROW_LENGTH, CACHED))
     transforms = ROW_TRANSFORMS + ROW_LONGER * longer + FAR * far
@@ -52,14 +62,23 @@ def _cost(height: int, width: int, down: Share, across: Share, work: Plane) -> f
 
 @lru_cache(maxsize=256)
 def fourier_tile(work: Plane) -> tuple[int, int]:
-    """Sides of the Fourier tile: the pair of fast lengths with the least work; bands are whole tiles high."""
+    """Sides of the Fourier tile: the pair of fast lengths with the least work, or, where a second thread is worth it,
+    that is done the soonest by two: bands are whole tiles high."""
     line = min(work.taps) == 1
+    much = math.inf if line else ALONE / (work.height * work.width * work.channels)
     heights = _lengths(work.taps[0], work.height, line)
     widths = _lengths(work.taps[1], work.width, line)
     down = [(side, _share(side, work.taps[0], work.height)) for side in heights]
     across = [(side, _share(side, work.taps[1], work.width)) for side in widths]
-    costs = ((_cost(height, width, one, other, work), height, width) for height, one in down for width, other in across)
-    _, height, width = min(costs)
+
+    def costs() -> Iterator[tuple[float, int, int]]:
+        for height, one in down:
+            idle = (one[2] + one[2] % 2) / one[2]
+            for width, other in across:
+                cost = _cost(height, width, one, other, work)
+                yield cost * (idle if cost > much else 1.0), height, width
+
+    _, height, width = min(costs())
     return height, width
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,38 +16,69 @@ from convcli.engine.bank.plan import plan_bank
 from convcli.engine.channel import fourier, passes
 from convcli.engine.geometry import Gather, Grid
 from convcli.engine.plan import ALGORITHMS, Plane, plan_plane
-from convcli.engine.processor import NARROW
+from convcli.engine.processor import NARROW, WIDE
 from convcli.engine.transforms import FAST, fourier_tile
 
 MEGAPIXELS = {"height": 1000, "width": 1000}
 
 
 @pytest.mark.parametrize(
-    ("work", "algorithm"),
+    ("work", "narrow", "wide"),
     [
-        (Plane(taps=(3, 3), nonzero=5, **MEGAPIXELS), "direct"),
-        (Plane(taps=(7, 7), **MEGAPIXELS), "direct"),
-        (Plane(taps=(9, 9), **MEGAPIXELS), "direct"),
-        (Plane(taps=(13, 13), **MEGAPIXELS), "fourier"),
-        (Plane(taps=(31, 31), **MEGAPIXELS), "fourier"),
-        (Plane(taps=(31, 31), nonzero=31, **MEGAPIXELS), "direct"),
-        (Plane(taps=(13, 13), rank=1, **MEGAPIXELS), "passes"),
-        (Plane(taps=(3, 3), rank=1, **MEGAPIXELS), "direct"),
-        (Plane(taps=(63, 63), rank=1, **MEGAPIXELS), "passes"),
-        (Plane(taps=(63, 63), rank=6, **MEGAPIXELS), "fourier"),
-        (Plane(taps=(15, 15), bounded=False, **MEGAPIXELS), "direct"),
-        (Plane(taps=(31, 31), rank=1, bounded=False, finite=False, **MEGAPIXELS), "passes"),
-        (Plane(taps=(1, 15), height=1, width=1 << 20), "passes"),
-        (Plane(taps=(1, 8191), height=1, width=1 << 20), "fourier"),
-        (Plane(taps=(127, 1), height=1000, width=1000), "passes"),
+        (Plane(taps=(3, 3), nonzero=5, **MEGAPIXELS), "direct", "direct"),
+        (Plane(taps=(9, 9), **MEGAPIXELS), "direct", "direct"),
+        (Plane(taps=(13, 13), **MEGAPIXELS), "fourier", "fourier"),
+        (Plane(taps=(31, 31), **MEGAPIXELS), "fourier", "fourier"),
+        (Plane(taps=(21, 21), nonzero=21, **MEGAPIXELS), "direct", "direct"),
+        (Plane(taps=(3, 3), rank=1, **MEGAPIXELS), "direct", "passes"),
+        (Plane(taps=(13, 13), rank=1, **MEGAPIXELS), "passes", "passes"),
+        (Plane(taps=(63, 63), rank=1, **MEGAPIXELS), "passes", "passes"),
+        (Plane(taps=(7, 7), rank=2, **MEGAPIXELS), "direct", "direct"),
+        (Plane(taps=(11, 11), rank=3, **MEGAPIXELS), "direct", "fourier"),
+        (Plane(taps=(63, 63), rank=2, **MEGAPIXELS), "fourier", "fourier"),
+        (Plane(taps=(31, 31), rank=2, **MEGAPIXELS), "fourier", "fourier"),
+        (Plane(taps=(63, 63), rank=2, height=64, width=64), "passes", "passes"),
+        (Plane(taps=(63, 63), rank=6, **MEGAPIXELS), "fourier", "fourier"),
+        (Plane(taps=(15, 15), bounded=False, **MEGAPIXELS), "direct", "direct"),
+        (Plane(taps=(31, 31), rank=1, bounded=False, finite=False, **MEGAPIXELS), "passes", "passes"),
+        (Plane(taps=(1, 15), height=1, width=1 << 20), "passes", "passes"),
+        (Plane(taps=(1, 8191), height=1, width=1 << 20), "fourier", "fourier"),
+        (Plane(taps=(127, 1), height=1000, width=1000), "passes", "passes"),
     ],
-    ids=str,
+    ids=lambda work: f"{work.taps}, {work.nonzero}, {work.rank}, {work.height}" if isinstance(work, Plane) else "",
 )
-def test_the_plan(work: Plane, algorithm: str) -> None:
-    plan = plan_plane(work)
-    assert plan.algorithm == algorithm
-    assert str(plan).startswith(f"{algorithm} (")
-    assert plan == plan_plane(work)
+def test_the_plan(work: Plane, narrow: str, wide: str) -> None:
+    for kind, algorithm in ((NARROW, narrow), (WIDE, wide)):
+        plan = plan_plane(replace(work, processor=kind))
+        assert plan.algorithm == algorithm
+        assert str(plan).startswith(f"{algorithm} (")
+
+
+@pytest.mark.parametrize(
+    ("taps", "size", "native", "narrow", "wide"),
+    [
+        (11, 1000, False, "folded", "folded"),
+        (15, 1000, False, "folded", "products"),
+        (31, 1000, False, "folded", "products"),
+        (31, 256, True, "native call", "native call"),
+        (63, 1000, True, "native", "products"),
+        (21, 1000, True, "native", "native"),
+    ],
+)
+def test_mirrored_passes(taps: int, size: int, native: bool, narrow: str, wide: str) -> None:
+    work = Plane(taps=(taps, taps), height=size, width=size, rank=1, mirrored=True, mean=True, native=native)
+    for kind, how in ((NARROW, narrow), (WIDE, wide)):
+        plan = plan_plane(replace(work, processor=kind))
+        name = "native" if plan.native else "folded" if plan.folded else "products"
+        assert (plan.algorithm, name + " call" * plan.call) == ("passes", how)
+
+
+def test_tiles_have_a_partner() -> None:
+    """Two tiles go in one transform: of one channel there are two beside each other, however few would do."""
+    for kind, channels in ((NARROW, 1), (WIDE, 1), (WIDE, 4)):
+        work = Plane(taps=(63, 63), height=256, width=256, channels=channels, processor=kind)
+        across = -(-256 // (fourier_tile(work)[1] - 62))
+        assert across * channels % 2 == 0 and across <= 2
 
 
 @pytest.mark.parametrize("forced", ALGORITHMS)

@@ -60,7 +60,7 @@ def test_no_room_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few")
 def test_threads_that_the_system_does_not_start(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     x = noise(900, 700, 3)
-    expected = convcli.apply(x, "gaussian:sigma=20")
+    expected = convcli.apply(x, "disk:radius=9")
     monkeypatch.setattr(threads, "_idle", [])
     started: list[Any] = []
     start = threading.Thread.start
@@ -72,7 +72,7 @@ def test_threads_that_the_system_does_not_start(most: int, monkeypatch: pytest.M
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", limited)
-    assert np.array_equal(convcli.apply(x, "gaussian:sigma=20"), expected)
+    assert np.array_equal(convcli.apply(x, "disk:radius=9"), expected)
     assert len(started) == most
 
 

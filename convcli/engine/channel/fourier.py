@@ -106,10 +106,11 @@ def _part(plane: Array, top: int, left: int, read: tuple[int, int], border: str)
 
 
 def _fill(target: Floats, first: Array, second: Array) -> None:
-    """Two planes side by side into the complex numbers of `target`."""
-    if first.dtype == target.dtype:
-        cv2.merge([first, second], target)
-    elif first.dtype.itemsize <= 2 and first.dtype.kind != "b":
+    """Two planes side by side into the complex numbers of `target`.
+
+    Not at once by OpenCV: what it merges it writes past the cache, from which the transform is to read it.
+    """
+    if first.dtype.itemsize <= 2 and first.dtype.kind != "b":
         paired = scratch("paired", target.shape, first.dtype)
         cv2.merge([first, second], paired)
         np.copyto(target, paired)
