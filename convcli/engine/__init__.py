@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from convcli.engine.channel.depthwise import plane_by_plane
     from convcli.engine.channel.planes import band_rows, correlate_planes, whole_cuts
     from convcli.engine.channel.resized import resized_call, resized_cuts
-    from convcli.engine.channel.stamped import stamped
+    from convcli.engine.channel.stamped import stamped, stamped_call, stamped_cuts
     from convcli.engine.copies import copied
     from convcli.engine.dtypes import Call, Signature, limits, planar, settled, work_dtype
     from convcli.engine.effect import Blend, in_samples, least_change
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from convcli.engine.integers import rounding
     from convcli.engine.memory import by_planes, results, scratch, scratch_space
     from convcli.engine.sink import Sink, Storage
-    from convcli.engine.stamps import tiled_call
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
     from convcli.engine.totals import Total
@@ -92,8 +91,9 @@ __all__ = [
     "scratch_space",
     "settled",
     "stamped",
+    "stamped_call",
+    "stamped_cuts",
     "sum_pairs",
-    "tiled_call",
     "whole_cuts",
     "work_dtype",
 ]
@@ -111,7 +111,7 @@ __getattr__ = lazily(
         "engine.channel.calls": "PlainCall plane_call",
         "engine.channel.correlation": "Correlation",
         "engine.channel.depthwise": "plane_by_plane",
-        "engine.channel.stamped": "stamped",
+        "engine.channel.stamped": "stamped stamped_call stamped_cuts",
         "engine.channel.choice": "algorithm_for",
         "engine.channel.planes": "band_rows correlate_planes whole_cuts",
         "engine.channel.resized": "resized_call resized_cuts",
@@ -122,7 +122,6 @@ __getattr__ = lazily(
         "engine.integers": "rounding",
         "engine.memory": "by_planes results scratch scratch_space",
         "engine.sink": "Sink Storage",
-        "engine.stamps": "tiled_call",
         "engine.threads": "Cuts",
         "engine.tiles": "Tile Tiling",
         "engine.totals": "Total",

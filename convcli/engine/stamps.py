@@ -13,16 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.dtypes import channels_first, planar
 from convcli.engine.memory import scratch
-from convcli.engine.plan import STAMPED, is_call
 from convcli.records import record
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, Call, Floats, Signature
+    from convcli.engine.dtypes import Floats
     from convcli.engine.geometry import Scatter
     from convcli.engine.tiles import Tile
 
@@ -121,37 +119,6 @@ def is_tiled(window: Scatter) -> bool:
     """Whether stamps lie side by side along an axis, and none is cut."""
     whole = window.taps == window.stride and not window.length % window.stride
     return whole and window.dilation == 1 and not window.before
-
-
-def tiled_call(x: Signature, taps: Floats, windows: Sequence[Scatter]) -> Call | None:
-    """Stamps on a small picture that lie side by side: each tap fills its places by one product, pixels of several
-    channels by way of products that are merged."""
-    size = [length * step for length, step in zip(x.shape, taps.shape, strict=False)]
-    if x.native or x.planes or len(x.shape) != 3 or taps.ndim != 2 or not all(map(is_tiled, windows)):
-        return None
-    if not is_call(STAMPED * math.prod(size) * x.shape[2]):
-        return None
-    (down, across), (height, width, channels) = taps.shape, x.shape
-    merges = channels > 1 and across * channels <= MERGED
-
-    def call(picture: Array, out: Array | None) -> Array:
-        y = scratch("stamped", (*size, channels), x.work) if out is None or not out.flags.c_contiguous else out
-        places = y.reshape(height, down, width, across, channels)
-        for row, column_taps in enumerate(taps):
-            targets = [
-                scratch(f"part {column}", x.shape, x.work) if merges else places[:, row, :, column]
-                for column in range(across)
-            ]
-            for tap, target in zip(column_taps, targets, strict=True):
-                np.multiply(picture, tap, out=target)
-            if merges:
-                cv2.merge(targets, places[:, row].reshape(height, width, across * channels))
-        if out is None or y is out:
-            return y
-        np.copyto(out, y)
-        return out
-
-    return call
 
 
 def _interleaves(y: Floats, stride: int) -> bool:

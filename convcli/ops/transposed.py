@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
 from convcli.engine.geometry import Scatter, Window, cut_to, scatter_window
-from convcli.engine.plan import STAMPED, Algorithm, Constraints, is_call
+from convcli.engine.plan import Algorithm, Constraints
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
@@ -230,8 +230,9 @@ class Transposed(Kernel):
         if self.channels is not None:
             tiling = dataclasses.replace(tiling, rows=rows, channels=channels)
             return self._bank(axes, dtype).cuts(tiling, windows)
-        if cuts := engine.resized_cuts(x, weights, windows, self.border, sink):
-            return cuts
+        cuts = engine.resized_cuts(x, weights, windows, self.border, sink)
+        if whole := cuts or engine.stamped_cuts(x, weights, windows, self.border, sink):
+            return whole
         stamped = engine.stamped(weights, windows, x.shape[-1])
 
         def compute(tile: Tile) -> Floats:
@@ -244,23 +245,8 @@ class Transposed(Kernel):
         windows, weights = self._scattered(x.shape[:-1], x.axes), self._stamp(x.axes, x.work)
         if self.channels is not None:
             return self._bank(x.axes, x.work).call(x, windows, self.border)
-        calls = engine.resized_call(x, weights, windows, self.border), engine.tiled_call(x, weights, windows)
-        if whole := calls[0] or calls[1]:
-            return whole
-        region = tuple((0, window.length) for window in windows)
-        ranges = [window.reads(0, window.length) for window in windows]
-        shape = (*(window.length for window in windows), x.shape[-1])
-        if x.native or x.planes or len(x.shape) != 3 or not is_call(STAMPED * math.prod(shape)):
-            return None
-        stamped = engine.stamped(weights, windows, x.shape[-1])
-        sizes, origin = [*(high - low for low, high in ranges), x.shape[-1]], tuple(low for low, _ in ranges)
-
-        def call(array: Array, out: Array | None) -> Array:
-            data = engine.read_window(array, ranges, self.border, x.work, out=engine.scratch("window", sizes, x.work))
-            facts = engine.Facts(data, plain=x.dtype.kind != "f", algorithm=x.algorithm)
-            return stamped(engine.Tile(data, origin, region), facts, out)
-
-        return call
+        resized = engine.resized_call(x, weights, windows, self.border)
+        return resized or engine.stamped_call(x, weights, windows, self.border)
 
     def _bank(self, axes: str, dtype: DTypeLike) -> engine.StampedBank:
         """The bank for arrays with `axes`, once made."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli.engine.channel import resized
+from convcli.engine.channel import resized, stamped
 from convcli.filtering.chain import Chain
 from convcli.filtering.steps import filter_pixels
 from tests import reference
@@ -132,6 +132,30 @@ def test_stamps_that_lie_side_by_side(dtype: str, monkeypatch: pytest.MonkeyPatc
         if x.dtype.kind == "f":
             x[0, 0] = np.nan
             assert np.isnan(kernel.apply(x)).sum() == down * across * x[0, 0].size
+
+
+@pytest.mark.parametrize("border", ["reflect", "symmetric", "replicate", "zero", "wrap", 2])
+@pytest.mark.parametrize(
+    ("taps", "stride"), [((4, 4), 2), ((3, 3), 2), ((8, 8), 4), ((5, 2), [1, 2]), ((3, 7), [3, 2])]
+)
+def test_phases_are_filters_around_samples(
+    taps: tuple[int, int], stride: Any, border: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a call and in bands of few rows: the same bits; a NaN reaches its own stamp."""
+    weights = np.random.default_rng(1).standard_normal(taps) / 4
+    kernel = convcli.load({"type": "transposed", "weights": weights, "stride": stride, "border": border})
+    for shape, dtype in itertools.product([(1, 1), (1, 9), (30, 21), (17, 9, 3)], ["uint8", "float32", "float64"]):
+        x = picture(shape, dtype)
+        exact, bound = defined(kernel, x), {"float32": 1e-5, "float64": 1e-13}.get(dtype, 1)
+        y = kernel.apply(x)
+        assert np.abs(y - exact).max() <= bound
+        with monkeypatch.context() as patch:
+            patch.setattr("convcli.engine.plan.CALL_LIMIT", 0)
+            patch.setattr(stamped, "BAND_BYTES", 64)
+            assert np.array_equal(kernel.replace().apply(x), y)
+        if dtype == "float32" and min(shape[:2]) > 4 and border != "wrap":
+            x[8, 4] = np.nan
+            assert np.isnan(kernel.apply(x)).sum() == weights.size * x[8, 4].size
 
 
 @pytest.mark.parametrize("name", ["gaussian", "upsample-cubic-2x", "emboss"])
