@@ -11,7 +11,7 @@ import reference as ref
 import convcli
 from convcli.engine import tiles
 from convcli.engine.bank import plan as bank_plan
-from convcli.engine.channel import fused, line, strided, volume, whole as whole_plane
+from convcli.engine.channel import fused, line, slices, stamped, strided, whole as whole_plane
 from tests.ops.compared import apply, close
 
 TYPES: dict[str, dict[str, Any]] = {
@@ -128,18 +128,20 @@ def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch)
     parts = whole_plane.parts
     monkeypatch.setattr(whole_plane, "parts", counted(lambda height, *_: [(0, height)]))
     monkeypatch.setattr(strided, "bands", counted(strided.bands))
-    monkeypatch.setattr(volume, "parts", counted(volume.parts))
+    own_bands = {module: module.bands for module in (slices, stamped)}
+    for module in own_bands:
+        monkeypatch.setattr(
+            module, "bands", counted(lambda length, step, *others: [(0, length * step if others else length)])
+        )
     monkeypatch.setattr(line, "bands", counted(line.bands))
     monkeypatch.setattr(fused, "bands", counted(fused.bands))
     monkeypatch.setattr(tiles, "TILE_BYTES", 1 << 40)
     monkeypatch.setattr(strided, "LEAST_BYTES", 1 << 40)
     monkeypatch.setattr(fused, "ALONE", 1 << 40)
-    monkeypatch.setattr(volume, "FOLDED_SLICES", 1 << 40)
     monkeypatch.setattr(bank_plan, "BAND", 1 << 60)
     bank_plan.plan_bank.cache_clear()
     whole = kernel.apply(x, layout=layout)
-    # Slices of a volume go in two bands at least.
-    assert [len(cuts) for cuts in bands] == [2 if name == "volume" else 1]
+    assert [len(cuts) for cuts in bands] == [1]
     bands.clear()
     monkeypatch.setattr(tiles, "TILE_BYTES", 1)
     monkeypatch.setattr(line, "BAND", 50)
@@ -150,7 +152,11 @@ def test_tiled_is_whole(name: str, border: str, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(fused, limit, 1)
     for limit in ("LEAST_BYTES", "BAND_BYTES", "OVERLAP"):
         monkeypatch.setattr(strided, limit, 1)
-    monkeypatch.setattr(volume, "FOLDED_SLICES", 1)
+    for module, own in own_bands.items():
+        monkeypatch.setattr(module, "bands", counted(own))
+        monkeypatch.setattr(module, "SEAMS", 1)
+    monkeypatch.setattr(slices, "WINDOW_BYTES", 1)
+    monkeypatch.setattr(stamped, "BAND_BYTES", 1)
     for limit in ("BAND", "BAND_BYTES"):
         monkeypatch.setattr(bank_plan, limit, 1)
     bank_plan.plan_bank.cache_clear()

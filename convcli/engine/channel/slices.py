@@ -91,9 +91,12 @@ def sliced(work: Correlation) -> Cuts | None:
 
     size = math.prod(n + k - 1 for n, k in zip(shape[1:], taps.shape[1:], strict=False)) * shape[3] * taps.itemsize
     most = max(WINDOW_BYTES // size, SEAMS * len(taps))
-    # As many for each of two threads.
-    cuts = _shares(shape[0], min(shape[0], 2 * -(-shape[0] // (2 * most))))
-    return Cuts.on(x, work.sink, band, cuts)
+    return Cuts.on(x, work.sink, band, bands(shape[0], most))
+
+
+def bands(depth: int, most: int) -> list[tuple[int, int]]:
+    """Slices in bands of at most so many, as many bands for each of two threads."""
+    return _shares(depth, min(depth, 2 * -(-depth // (2 * most))))
 
 
 def _beside(x: Array, taps: Floats, windows: Sequence[Window], border: str, cut: tuple[int, int], y: Floats) -> Floats:

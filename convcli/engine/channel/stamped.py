@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Bytes of the products that are merged at once, from the cache, and of the results of a band.
 PRODUCT_BYTES, BAND_BYTES = 1 << 19, 1 << 21
+#: Rows of a band at least, in units of those that it sees around them, which are filtered again.
+SEAMS = 4
 
 
 def stamped(
@@ -105,10 +107,13 @@ def stamped_cuts(x: Array, taps: Floats, windows: Sequence[Scatter], border: str
         fill(x[low : min(height, last + reach)], slice(first - low, last - low), y)
         sink.store(y, cut[0])
 
-    count = 2 * -(-windows[0].length * math.prod(row) * taps.itemsize // (2 * BAND_BYTES))
-    count = max(1, min(count, height // max(1, 4 * reach)))
-    cuts = [step * (height * number // count) for number in range(count + 1)]
-    return Cuts.on(x, sink, band, list(itertools.pairwise(cuts)))
+    return Cuts.on(x, sink, band, bands(height, step, step * math.prod(row) * taps.itemsize, reach))
+
+
+def bands(height: int, step: int, row: int, reach: int) -> list[tuple[int, int]]:
+    """Bands of outputs of `height` rows, each of which makes `step` rows, `row` bytes, and sees so many around it."""
+    count = max(1, min(2 * -(-height * row // (2 * BAND_BYTES)), height // max(1, SEAMS * reach)))
+    return list(itertools.pairwise(step * (height * number // count) for number in range(count + 1)))
 
 
 def _together(shape: Sequence[int], taps: Floats, windows: Sequence[Scatter], border: str) -> tuple[_Fill | None, int]:
