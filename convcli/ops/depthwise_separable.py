@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
-from convcli.engine.geometry import Gather, Grid
+from convcli.engine.geometry import Gather, Grid, grid_of
 from convcli.engine.plan import Algorithm, Constraints
+from convcli.engine.threads import one_thread_below
 from convcli.errors import FieldError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
@@ -160,20 +161,25 @@ class DepthwiseSeparable(Kernel):
     def call(self, x: Signature) -> Call | None:
         windows = self.windows(x.shape[:-1], x.axes)
         kernels, mix = self._steps(x.axes, x.work, x.shape[-1])
+        planes = x.planes
         if isinstance(kernels, engine.Filters):
-            first = engine.bank_call(x, kernels, windows, self.border)
+            first = engine.bank_call(x, kernels, windows, self.border, first=True)
+            # Products read planes as they do pixels.
+            planes = planes or kernels.plan(grid_of(windows), planes=False).algorithm in ("net", "planes")
         else:
             first = engine.plane_call(x, kernels, windows, self.border)
         shape = (*(window.length for window in windows), mix.shape[1])
-        between = dataclasses.replace(x, shape=shape, dtype=np.dtype(x.work), algorithm=None)
+        between = dataclasses.replace(x, shape=shape, dtype=np.dtype(x.work), algorithm=None, planes=planes)
         second = engine.bank_call(between, mix, [Gather(1, 1, 1, 0, n) for n in shape[:-1]], self.border)
         if x.native or first is None or second is None:
             return None
-        filtered, mixed = first, second
+        filtered, mixed, outputs = first, second, len(mix.weights)
 
         def call(array: Array, out: Array | None) -> Array:
-            room = engine.room_for(shape[:-1], shape[-1], x.work, planes=x.planes, name="between")
-            return mixed(filtered(array, room), out)
+            room = engine.room_for(shape[:-1], shape[-1], x.work, planes=planes, name="between")
+            y = engine.room_for(shape[:-1], outputs, x.work, planes=x.planes, name="mixed") if out is None else out
+            with one_thread_below():
+                return mixed(filtered(array, room), y)
 
         return call
 

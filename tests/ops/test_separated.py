@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,13 @@ def exact(x: Any, kernels: Any, mix: Any, border: str, stride: int) -> Any:
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize(
     ("channels", "outputs", "size", "shared"),
-    [(32, 64, (14, 19), False), (3, 1, (30, 21), True), (5, 3, (9, 8), False), (40, 3, (300, 211), False)],
+    [
+        (32, 64, (14, 19), False),
+        (3, 1, (30, 21), True),
+        (5, 3, (9, 8), False),
+        (40, 3, (300, 211), False),
+        (64, 48, (60, 57), False),
+    ],
 )
 def test_both_steps(
     channels: int, outputs: int, size: tuple[int, int], shared: bool, dtype: str, border: str, stride: int
@@ -77,3 +84,18 @@ def test_two_small_steps_are_two_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(tiles.Tiling, "by_regions", cut)
     assert (kernel.apply(np.ones((32, 28, 28), np.float32), "cyx") == 288).all()
+
+
+@pytest.mark.parametrize("layout", ["cyx", "yxc"])
+def test_threads_of_opencv_are_not_started_again_between_the_steps(
+    layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from convcli.engine import threads
+
+    asked: list[int] = []
+    monkeypatch.setattr(threads, "cv2", SimpleNamespace(getNumThreads=lambda: 4, setNumThreads=asked.append))
+    depthwise, pointwise = np.ones((64, 1, 3, 3)), np.ones((64, 64))
+    kernel = convcli.load({"type": "depthwise_separable", "depthwise": depthwise, "pointwise": pointwise})
+    x = np.ones((64, 56, 56) if layout == "cyx" else (56, 56, 64), np.float32)
+    assert (kernel.apply(x, layout) == 576).all()
+    assert asked == [1, 4]

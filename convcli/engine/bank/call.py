@@ -12,7 +12,7 @@ import numpy as np
 from convcli.engine.bank.apart import planes_call
 from convcli.engine.bank.bank import correlate_bank, net_by_planes
 from convcli.engine.bank.layouts import laid, part, room_for
-from convcli.engine.bank.plan import CALL_BYTES, TILES
+from convcli.engine.bank.plan import BAND, CALL_BYTES, TILES
 from convcli.engine.borders import read_window
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import constant, grid_of
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from convcli.engine.plan import Plan
 
 
-def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str) -> Call | None:
+def bank_call(
+    x: Signature, filters: Filters, windows: Sequence[Window], border: str, *, first: bool = False
+) -> Call | None:
     """All of a small input at once, by two threads where that pays: all that can be is worked out beforehand.
 
-    None where more is read and written than caches hold, or pairs of channels are filtered one by one.
+    None where more is read and written than caches hold, or pairs of channels are filtered one by one. What is `first`
+    of several such calls leaves threads to us: OpenCV's would have to be started again each time.
     """
     grid = grid_of(windows)
     plan = filters.plan(grid, planes=x.planes)
@@ -40,7 +43,7 @@ def bank_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
     if x.native or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
         return None
     if plan.algorithm == "net":
-        return _net_call(x, filters, windows, border, plan)
+        return _net_call(x, filters, windows, border, plan, first)
     return _banded_call(x, filters, windows, border, plan)
 
 
@@ -83,21 +86,31 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
     return call
 
 
-def _net_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call:
-    """All at once by a network, on threads of OpenCV's own; it pads zeros itself."""
+def _net_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan, first: bool) -> Call:
+    """All at once by a network, on threads of OpenCV's own, or by two that share groups; they pad zeros themselves."""
     grid, ranges = grid_of(windows), [window.reads(0, window.length) for window in windows]
     pads = [(-start, stop - n) for (start, stop), n in zip(ranges, x.shape, strict=False)]
     whole = constant(border) == 0 and x.dtype == x.work and min(map(min, pads)) >= 0
     sizes = [stop - start for start, stop in ranges]
     otherwise = _banded_call(x, filters, windows, border, replace(plan, algorithm="columns"))
+    shares = filters.shares(2 if first and filters.groups > 1 and plan.cost * math.prod(grid.lengths) >= BAND else 1)
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(grid.lengths, len(filters.weights), x.work, planes=x.planes) if out is None else out
-        data = array
-        if not whole:
-            window = room_for(sizes, x.shape[-1], x.work, planes=x.planes, name="window")
-            data = read_window(array, ranges, border, x.work, out=window)
-        done = net_by_planes(filters.nets, part(data), grid, y, pads if whole else ((0, 0), (0, 0)))
-        return y if done else otherwise(array, y)
+        finite: list[bool] = []
+
+        def make(share: Share) -> None:
+            data = array[..., share.inputs]
+            if not whole:
+                window = room_for(sizes, data.shape[-1], x.work, planes=x.planes, name="window")
+                data = read_window(data, ranges, border, x.work, out=window)
+            own, results = share.filters.nets, y[..., share.outputs]
+            finite.append(net_by_planes(own, part(data), grid, results, pads if whole else ((0, 0), (0, 0))))
+
+        if len(shares) > 1:
+            run_all(make, shares)
+        else:
+            make(shares[0])
+        return y if all(finite) else otherwise(array, y)
 
     return call
