@@ -27,9 +27,9 @@ def counts(run: Run) -> str:
     """In how many rows others are faster, in all and by section, and what of that is noise, in some sentences."""
     actual, counted = goals.losses(run)
     slow, all_ = (Counter(row.section for row in rows) for rows in ([loss.row for loss in actual], counted))
-    sections = ", ".join(f"{SECTIONS[name]} {slow[name]} of {all_[name]}" for name in SECTIONS if all_[name])
+    sections = ", ".join(f"{SECTIONS[name]} {slow[name]:,} of {all_[name]:,}" for name in SECTIONS if all_[name])
     missed = [loss for loss in actual if loss.missed]
-    text = f"In {len(actual)} of {len(counted)} rows our time over that of the fastest of the others is above 1.0"
+    text = f"In {len(actual):,} of {len(counted):,} rows our time over that of the fastest of the others is above 1.0"
     noisy = noise.measured(run).described()
     if noisy:
         text += f", in {sum(loss.beyond for loss in actual)} by more than the noise"
@@ -37,7 +37,9 @@ def counts(run: Run) -> str:
     text += f", {sum(loss.near for loss in missed)} of these within the noise." if noisy else "."
     if machine.SWITCHED_OFF in run.facts["Machine"]:
         actual, counted = goals.losses(run, without=machine.UNHELD)
-        text += f" Without {' and '.join(machine.UNHELD)}, which has no switch, it is {len(actual)} of {len(counted)}."
+        text += (
+            f" Without {' and '.join(machine.UNHELD)}, which has no switch, it is {len(actual):,} of {len(counted):,}."
+        )
     return f"{text} {noisy}".rstrip()
 
 
@@ -83,8 +85,8 @@ def kind(row: Row) -> str:
     """
     if row.section == "commands":
         return f"commands, {row.conditions.split(' ')[2]}"
-    if row.section == "networks":
-        return "networks"
+    if row.section in ("networks", "memory"):
+        return row.section
     if row.section == "start-up":
         return f"starting, {row.name}"
     return re.sub(r"(, stride|, dilation|,)? \d+(x\d+)*( taps)?(?=,|$)", "", row.name)
