@@ -224,7 +224,7 @@ class _Run:
         _libraries()
         work = Work(self._settings, threads=max(1, core_count() // processes))
         workers = Workers(work, processes, memory=memory.budget(), give_up=work.give_up)
-        for outcome in workers.outcomes(self._items()):
+        for outcome in workers.outcomes(self._items(), len(self._jobs)):
             if outcome is not None and isinstance(outcome[1], Death):
                 number, death = outcome
                 yield number, lost(self._jobs[number], self._earlier(self._jobs[number]), death)

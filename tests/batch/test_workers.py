@@ -58,6 +58,18 @@ def test_a_worker_that_python_would_not_let_end(capfd: pytest.CaptureFixture[str
     assert (capfd.readouterr().err, time.monotonic() - began < 60) == ("", True)
 
 
+def is_long_at_0(item: int, ask: Any, again: bool) -> int:
+    if item == 0:
+        time.sleep(0.7)
+    return os.getpid()
+
+
+def test_the_last_items_wait_for_no_busy_worker() -> None:
+    """One has 0 to do, which takes long: what it isn't given by then is for the other one, if it is among the last."""
+    made = dict(filter(None, Workers(is_long_at_0, 2).outcomes(enumerate(range(8)), 8)))
+    assert len(made) == 8 and {made[number] for number in range(4, 8)} == {made[1]} != {made[0]}
+
+
 def waits_at_2_and_dies_at_3(item: int, ask: Any, again: bool) -> Any:
     if item == 2 and not again:
         return Later(lambda: time.sleep(90))

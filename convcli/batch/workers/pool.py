@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
@@ -17,7 +18,8 @@ from convcli.batch.workers.service import Work, serve
 from convcli.errors import ImageError, reason
 from convcli.records import record
 
-#: Items that a worker is given ahead at most: as many as it made between two looks at it, so that it needn't wait.
+#: Items that a worker is given ahead at most: twice as many as it made between two looks at it, so that it never waits,
+#: or more where it had to.
 _MOST_AHEAD: Final = 64
 #: Seconds between two looks at workers, which have more to tell together: each time others wake takes from their time.
 _PACE_S: Final = 0.01
@@ -71,19 +73,22 @@ class Workers:
         self._asking: collections.deque[tuple[Worker, int]] = collections.deque()
         self._again: set[int] = set()
         self._idle_deaths = 0
+        self._to_come = 0
 
-    def outcomes(self, items: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any] | None]:
+    def outcomes(self, items: Iterable[tuple[int, Any]], total: int = 0) -> Iterator[tuple[int, Any] | None]:
         """The results of numbered items as they come: `(number, result)`, or a `Death`; None several times a second.
 
-        An item is taken when a worker is to get it. Raises ImageError where no process can be started. However this
-        ends, no worker stays.
+        An item is taken when a worker is to get it. `total` is how many there are at most, where that is known: the
+        last ones are shared out so that all workers end at about the same time. Raises ImageError where no process can
+        be started. However this ends, no worker stays.
         """
         feed = iter(items)
+        self._to_come = total or sys.maxsize
         left: collections.deque[tuple[int, Any]] = collections.deque()
         try:
             while self._feed(feed, left):
                 speaking = ready(self._workers, _TICK_S)
-                if speaking and any(worker.items for worker in self._workers):  # else it is about the end
+                if speaking and all(len(worker.items) >= LEAST_AHEAD for worker in self._workers):
                     time.sleep(_PACE_S)
                 for worker in speaking:
                     try:
@@ -94,7 +99,8 @@ class Workers:
                     before = len(worker.items)
                     for kind, content in messages:
                         yield from self._heard(worker, kind, content)
-                    worker.ahead = min(max(LEAST_AHEAD, 2 * (before - len(worker.items)) + 1), _MOST_AHEAD)
+                    many = (2 if worker.items else 4) * (before - len(worker.items)) + 1
+                    worker.ahead = min(max(LEAST_AHEAD, many), _MOST_AHEAD)
                 self._grant()
                 yield None
             for worker in self._workers:
@@ -123,9 +129,10 @@ class Workers:
         while True:
             worker = min(self._workers, key=lambda worker: len(worker.items), default=None)
             full = len(self._workers) >= self._count
-            if worker is not None and full and len(worker.items) >= worker.ahead:
+            share = max(1, (self._to_come + len(left)) // self._count)
+            if worker is not None and full and len(worker.items) >= min(worker.ahead, share):
                 return True
-            item = left.popleft() if left else next(feed, None)
+            item = left.popleft() if left else self._next(feed)
             if item is None:
                 return any(worker.items or worker.finishing for worker in self._workers)
             if worker is None or (worker.items and not full):
@@ -133,6 +140,10 @@ class Workers:
             if worker is None or not worker.give(*item, again=item[0] in self._again):
                 left.appendleft(item)
                 return True
+
+    def _next(self, feed: Iterator[tuple[int, Any]]) -> tuple[int, Any] | None:
+        self._to_come -= 1
+        return next(feed, None)
 
     def _hire(self) -> Worker | None:
         """Starts one more worker, if that can be; raises ImageError where it can't and there is none."""
