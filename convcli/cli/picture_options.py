@@ -73,9 +73,13 @@ def _encoder_settings(pairs: Sequence[str], quality: int | None) -> dict[str, An
 
     settings: dict[str, Any] = {} if quality is None else {"quality": quality}
     for pair in pairs:
-        name, equals, value = pair.partition("=")
+        name, equals, value = (part.strip() for part in pair.partition("="))
         if not equals:
             raise UsageError(f"-O {pair}: a setting is NAME=VALUE", hint="-O jpeg_progressive=1")
-        settings[name.strip().replace("-", "_")] = value.strip()
+        name = name.replace("-", "_")
+        before = settings.setdefault(name, value)
+        if str(before) != value:
+            fact = f"the setting {name} is '{before}' and '{value}' at once; it takes one"
+            raise UsageError(fact, hint=f"--quality {value}" if name == "quality" else f"-O {name}={value}")
     check_settings(settings)
     return settings

@@ -75,11 +75,12 @@ def chosen_settings(format: str, options: Mapping[str, Any] | None) -> dict[str,
     """The settings of one format's encoder, by their short names.
 
     `options` are `quality` and `FORMAT_NAME`, such as `jpeg_progressive`; those of other formats, and a quality where
-    there is none, are passed over, so that one set serves a mixed batch. Raises UsageError for an unknown or impossible
-    one.
+    there is none, are passed over, so that one set serves a mixed batch. A format's own goes before `quality`.
+
+    Raises UsageError for an unknown or impossible one.
     """
     values = {name: default for name, (_, default) in FORMATS[format].settings.items()}
-    for key, value in (options or {}).items():
+    for key, value in sorted((options or {}).items(), key=lambda pair: pair[0] != "quality"):
         owner, _, name = key.rpartition("_")
         known = [f"{row.name}_{name}" for row in _SETTABLE for name in row.settings]
         if key != "quality" and key not in known:

@@ -159,6 +159,8 @@ def test_settings_of_encoders(tmp_path: Path) -> None:
         return target.stat().st_size
 
     assert size(".jpg", "--quality", "20") < size(".jpg") < size(".jpg", "-O", "jpeg_subsampling=444")
+    own = size(".jpg", "-O", "jpeg_quality=20", "-O", "quality=90")
+    assert own == size(".jpg", "--quality", "90", "-O", "jpeg_quality=20") == size(".jpg", "--quality", "20")
     assert size(".tif", "-O", "tiff_compression=deflate", "-O", "png_compression=9") < size(".tif")
 
 
@@ -168,6 +170,8 @@ def test_settings_of_encoders(tmp_path: Path) -> None:
         (["--channels", "lume"], "did you mean 'luma'?"),
         (["--background", "whit"], "did you mean 'white'?"),
         (["--quality", "0"], "quality is 1 to 100"),
+        (["-O", "quality=80", "--quality", "90"], "quality is '90' and '80' at once"),
+        (["-O", "jpeg_progressive=1", "-O", "jpeg-progressive=0"], "jpeg_progressive is '1' and '0' at once"),
         (["-O", "jpeg_progressive"], "a setting is NAME=VALUE"),
         (["-O", "jpeg_progresive=1"], "did you mean 'jpeg_progressive'?"),
         (["-O", "png_compression=10"], "png_compression is 0 to 9"),
