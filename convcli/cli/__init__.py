@@ -86,7 +86,7 @@ class Terminated(BaseException):
 def _stop(before: Any, number: int, frame: FrameType | None) -> None:
     """Ends the run with what is open cleaned up; a second signal ends it at once, as `before`."""
     signal.signal(number, before)
-    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+    interrupts.raise_in(frame, KeyboardInterrupt() if number == signal.SIGINT else Terminated(number))
 
 
 def main(failure: OSError | None = None) -> None:

@@ -58,15 +58,20 @@ def test_a_worker_that_python_would_not_let_end(capfd: pytest.CaptureFixture[str
     assert (capfd.readouterr().err, time.monotonic() - began < 60) == ("", True)
 
 
-def is_long_at_0(item: int, ask: Any, again: bool) -> int:
-    if item == 0:
-        time.sleep(0.7)
+def waits_at_0_for_the_last(item: tuple[int, Path], ask: Any, again: bool) -> int:
+    number, last = item
+    until = time.monotonic() + 20
+    while number == 0 and not last.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    if number == 7:
+        last.touch()
     return os.getpid()
 
 
-def test_the_last_items_wait_for_no_busy_worker() -> None:
+def test_the_last_items_wait_for_no_busy_worker(tmp_path: Path) -> None:
     """One has 0 to do, which takes long: what it isn't given by then is for the other one, if it is among the last."""
-    made = dict(filter(None, Workers(is_long_at_0, 2).outcomes(enumerate(range(8)), 8)))
+    items = [(number, (number, tmp_path / "last")) for number in range(8)]
+    made = dict(filter(None, Workers(waits_at_0_for_the_last, 2).outcomes(items, 8)))
     assert len(made) == 8 and {made[number] for number in range(4, 8)} == {made[1]} != {made[0]}
 
 

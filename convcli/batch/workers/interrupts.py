@@ -1,19 +1,22 @@
-"""Signals that end a run, also where Python would lose them.
+"""Signals that end a run, also where Python would lose them, or wait without end.
 
 A signal's handler may run inside a finaliser, or the callback of a weak reference, as there is one for every module
-that loads. What it raises there is printed and forgotten, and the run would go on.
+that loads. What it raises there is printed and forgotten, and the run would go on. Between two steps of an import it
+may leave a lock behind, for which the next import waits.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from types import FrameType
 
-_MOMENT_S = 0.001
+_MOMENT_S: Final = 0.001
+#: The file of the functions of Python's that hold locks while modules load.
+_IMPORTS: Final = "<frozen importlib._bootstrap>"
 
 
 def ending() -> list[signal.Signals]:
@@ -29,18 +32,24 @@ def insist_on(*kinds: type[BaseException]) -> None:
     before = sys.unraisablehook
 
     def hook(lost: sys.UnraisableHookArgs) -> None:
-        if not issubclass(lost.exc_type, kinds):
+        if issubclass(lost.exc_type, kinds):
+            _raise_later(lost.exc_value or lost.exc_type())
+        else:
             before(lost)
-            return
-        error = lost.exc_value or lost.exc_type()
-
-        def again(number: int, frame: FrameType | None) -> None:
-            raise error.with_traceback(None)
-
-        signal.signal(signal.SIGALRM, again)
-        signal.setitimer(signal.ITIMER_REAL, _MOMENT_S)
 
     sys.unraisablehook = hook
+
+
+def raise_in(frame: FrameType | None, error: BaseException) -> None:
+    """Raises what a signal's handler is to raise in `frame`, a moment later where that is a step of an import."""
+    if frame is None or frame.f_code.co_filename != _IMPORTS or not hasattr(signal, "setitimer"):
+        raise error.with_traceback(None)
+    _raise_later(error)
+
+
+def _raise_later(error: BaseException) -> None:
+    signal.signal(signal.SIGALRM, lambda number, frame: raise_in(frame, error))
+    signal.setitimer(signal.ITIMER_REAL, _MOMENT_S)
 
 
 def ignore() -> None:

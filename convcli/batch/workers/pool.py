@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from convcli.batch.workers.processes import LEAST_AHEAD, Forked, Spawned, Worker, can_fork, ready
+from convcli.batch.workers.processes import LEAST_AHEAD, Forked, Spawned, Worker, can_fork, ready, signals_held
 from convcli.batch.workers.service import Work, serve
 from convcli.errors import ImageError, reason
 from convcli.records import record
@@ -148,7 +148,8 @@ class Workers:
     def _hire(self) -> Worker | None:
         """Starts one more worker, if that can be; raises ImageError where it can't and there is none."""
         try:
-            self._workers.append((Forked if can_fork() else Spawned)(serve, self._values, self._workers))
+            with signals_held():  # until it is one of those that end with the run, and has handlers of its own
+                self._workers.append((Forked if can_fork() else Spawned)(serve, self._values, self._workers))
         except OSError as error:
             if not self._workers:
                 raise ImageError(f"no process can be started: {reason(error)}", hint="--jobs 1 needs none") from error

@@ -80,18 +80,17 @@ class Forked(_Process):
         super().__init__(self.pipes.send_pickled)
         theirs = Pipes(down[0], up[1])
         try:
-            with signals_held():
-                self._pid = os.fork()
-                if not self._pid:
-                    code = 1
-                    try:
-                        for pipes in (self.pipes, *(other.pipes for other in others if isinstance(other, Forked))):
-                            pipes.close()
-                        die_with(parent)
-                        serve(theirs, *values)
-                        code = 0
-                    finally:
-                        os._exit(code)
+            self._pid = os.fork()
+            if not self._pid:
+                code = 1
+                try:
+                    for pipes in (self.pipes, *(other.pipes for other in others if isinstance(other, Forked))):
+                        pipes.close()
+                    die_with(parent)
+                    serve(theirs, *values)
+                    code = 0
+                finally:
+                    os._exit(code)
         except OSError:
             self.pipes.close()
             raise
@@ -107,7 +106,10 @@ class Forked(_Process):
         """The exit code (of a signal: its number, negative), or None while the process goes on after so long."""
         until = None if seconds is None else time.monotonic() + seconds
         while self._code is None:
-            pid, status = os.waitpid(self._pid, 0 if until is None else os.WNOHANG)
+            try:
+                pid, status = os.waitpid(self._pid, 0 if until is None else os.WNOHANG)
+            except ChildProcessError:  # a signal came when it had been waited for: nobody knows its code
+                pid, status = self._pid, 1 << 8
             if pid:
                 self._code = os.waitstatus_to_exitcode(status)
             elif until is not None and time.monotonic() > until:
@@ -118,7 +120,8 @@ class Forked(_Process):
 
     def signal(self, number: int) -> None:
         if self._code is None:
-            os.kill(self._pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it was waited for when a signal came
+                os.kill(self._pid, number)
 
     def close(self) -> None:
         """Lets a process that is idle end."""
@@ -138,7 +141,7 @@ class Spawned(_Process):
         self._process = context.Process(target=_spawned, args=(theirs, os.getpid(), serve, values), daemon=True)
         if multiprocessing.current_process().daemon:
             raise OSError("this process is a daemonic one of multiprocessing, which may start none")
-        with signals_held(), _hidden_main():
+        with _hidden_main():
             self._process.start()
         theirs.close()
 
@@ -246,7 +249,7 @@ def die_with(parent: int) -> None:
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Holds signals that end a run back while a process starts: the new one has no handlers of its own yet."""
+    """Holds signals that end a run back."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

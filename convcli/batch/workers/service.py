@@ -183,7 +183,7 @@ def _obey_signals() -> None:
         nonlocal stopping
         if not stopping:  # another one must not disturb the cleaning up
             stopping = True
-            raise _Stopped(number)
+            interrupts.raise_in(frame, _Stopped(number))
 
     interrupts.insist_on(_Stopped)
     for number in numbers:
