@@ -1,8 +1,7 @@
 """A plain convolution of a picture that OpenCV continues over the edge itself: no window is copied.
 
 Float pictures are filtered from where they lie to where the result goes, in parts; the rows next to each cut, which
-saw the border instead of their neighbours, are then done again. Integer ones go through a float band. A small picture
-is filtered by one call, without threads.
+saw the border instead of their neighbours, are done again. Integer ones go through a float band, small ones are a call.
 """
 
 from __future__ import annotations
@@ -39,7 +38,8 @@ Filter: TypeAlias = "Callable[..., Any]"
 PART = 1 << 23
 #: The same where the parts are made by and by: memory for some of them is all that there is.
 FINE_PART = 1 << 21
-#: Rows of a part at least, in units of the taps: next to each cut three times as many are filtered again.
+#: Rows of a part, in units of the taps, from which on what is next to its ends is filtered again, three times as many
+#: rows as taps for each cut. Shorter ones are filtered with what they reach, a third as many, and copied.
 SEAMS = 12
 #: How far from 1 the sum of a side is at least that `sepFilter2D` can't take for a mean.
 SMOOTH = 1e-3
@@ -102,8 +102,7 @@ def filter_of(plan: Plan, taps: Floats, windows: Sequence[Window], border: str, 
         return _sums_filter(taps, windows, border)
     if plan.algorithm == "fourier" and not finite:
         return _transformed_filter(taps, windows, border)
-    factors = factorise(taps) if plan.algorithm == "passes" else None
-    if factors is None:
+    if (factors := factorise(taps) if plan.algorithm == "passes" else None) is None:
         return _direct_filter(taps, windows, border)
     return (_folded_filter if plan.folded else _passes_filter)(factors, windows, border)
 
@@ -189,10 +188,14 @@ def filter_to(work: Correlation, filtered: Filter) -> Cuts:
 
     def band(x: Array, sink: Sink, cut: tuple[int, int]) -> None:
         x, out = one_channel(x), one_channel(sink.out)
-        filtered(x[slice(*cut)], dst=out[slice(*cut)])
-        seams = [(cut[0], cut[0] + up)] * (cut[0] > 0) + [(cut[1] - down, cut[1])] * (cut[1] < shape[0])
-        for low, high in seams:
-            if low < high:
+        low, high = max(0, cut[0] - up), min(shape[0], cut[1] + down)
+        if high - low > cut[1] - cut[0] and cut[1] - cut[0] < SEAMS * taps.shape[0]:
+            window = filtered(x[low:high], dst=scratch("part", (high - low, *shape[1:]), out.dtype))
+            out[slice(*cut)] = window.reshape(-1, *shape[1:])[cut[0] - low : cut[1] - low]
+        else:
+            filtered(x[slice(*cut)], dst=out[slice(*cut)])
+            seams = [(cut[0], cut[0] + up)] * (low < cut[0]) + [(cut[1] - down, cut[1])] * (high > cut[1])
+            for low, high in seams:
                 seam = filtered(x[low - up : high + down])
                 out[low:high] = seam[up : up + high - low].reshape(high - low, *shape[1:])
         sink.store(sink.out[slice(*cut)], cut[0])
