@@ -13,6 +13,9 @@ import numpy as np
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
 
+#: Samples that tell the usual size. Planes and rows are hardly ever so many, that each gave one of the same place, such
+#: as its first row, which may be a border of zeros.
+SEEN = 139
 #: A sample this many times the usual size would, through a Fourier transform, drown its neighbours in rounding errors.
 SPIKE = 1000.0
 
@@ -57,7 +60,7 @@ class Facts:
         if not self._data.size:
             return False
         # A mean would follow the spike; the median of some hundred samples doesn't. Black surroundings don't count.
-        seen = np.abs(self._data.reshape(-1)[:: self._data.size // 128 + 1])
+        seen = np.abs(self._data.reshape(-1)[:: self._data.size // SEEN + 1])
         seen.sort()
         black = seen.size - np.count_nonzero(seen)
         usual = float(seen[(black + seen.size) // 2]) if black < seen.size else 0.0

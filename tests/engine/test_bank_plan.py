@@ -43,6 +43,7 @@ TABLE = [
     (bank(3, 128, 3, 256), "shifts", "shifts"),
     (bank(1, 64, 5, 240), "shifts", "shifts"),
     (bank(64, 3, 7, 224, stride=2), "rows", "rows"),
+    (bank(32, 3, 3, 224, stride=2), "rows", "rows"),
     (bank(64, 3, 3, 224), "rows", "rows"),
     (bank(56, 1, 5, 240), "rows", "rows"),
     (bank(3, 3, 3, 1000), "rows", "rows"),

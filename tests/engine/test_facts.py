@@ -41,6 +41,13 @@ def test_black_does_not_count(lit: float) -> None:
     assert not Facts(x, plain=False).bounded
 
 
+@pytest.mark.parametrize("planes", [1, 3, 64, 128, 256])
+def test_a_border_of_zeros_around_planes_does_not_stand_for_them(planes: int) -> None:
+    x = np.zeros((planes, 66, 130), np.float32)
+    x[:, 1:-1, 1:-1] = 1
+    assert Facts(x, plain=False).bounded
+
+
 @pytest.mark.parametrize("taps", [(1, 15), (15, 1), (31, 31)])
 @pytest.mark.parametrize("channels", [1, 4])
 @pytest.mark.parametrize("value", [math.nan, math.inf, 1e20])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine.bank.layouts import join, join_to, laid, part, part_to, pixels, room_for
+from convcli.engine.bank.layouts import by_rows, join, join_to, laid, part, part_to, pixels, room_for
 from convcli.engine.bank.plan import TILES, Bank, plan_bank
 from convcli.engine.channel.planes import correlate_planes
 from convcli.engine.dtypes import channels_first, channels_last, planar
@@ -80,9 +80,11 @@ class Share:
 class Filters:
     """The weights of a bank, `(out, in/groups, *taps)`, in the forms that algorithms want, each made once."""
 
-    def __init__(self, weights: Floats, groups: int) -> None:
+    def __init__(self, weights: Floats, groups: int, whole: tuple[Filters, slice] | None = None) -> None:
         self.weights = weights
         self.groups = groups
+        #: The bank of which these are some outputs, all of their groups.
+        self._whole = whole
         self.shape = weights.shape
         self._rows: dict[int, Floats] = {}
         self._spectra: dict[int, Floats] = {}
@@ -106,7 +108,8 @@ class Filters:
             for start, stop in cuts:
                 own = slice(start * (outputs // units), stop * (outputs // units))
                 read = slice(None) if alone else slice(start * inputs, stop * inputs)
-                shares.append(Share(read, own, Filters(self.weights[own], 1 if alone else stop - start)))
+                groups, whole = (1, (self, own)) if alone else (stop - start, None)
+                shares.append(Share(read, own, Filters(self.weights[own], groups, whole)))
         return shares
 
     @cached_property
@@ -142,6 +145,9 @@ class Filters:
         """For Winograd's tiles of `step` outputs a side."""
         from convcli.engine.bank import winograd
 
+        if self._whole is not None:
+            whole, own = self._whole
+            return whole.spectra(step)[..., own]
         if step not in self._spectra:
             self._spectra[step] = winograd.transformed(self.weights, step)
         return self._spectra[step]
@@ -235,12 +241,12 @@ def correlate_bank(
         x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(grid.lengths, grid.stride, strict=True))]
         pointwise.mix(x, filters.weights, filters.groups, y)
     elif chosen == "columns":
-        source = pixels(x) if columns.by_pixels(inputs, filters.groups) else channels_last(part(x))
+        source = pixels(x) if columns.by_pixels(inputs, filters.groups) else channels_last(by_rows(x))
         columns.multiply_columns(source, filters.columns, taps, grid, y)
     elif chosen == "rows":
         few = outputs // filters.groups <= FEW and not planar(y)
         apart = room_for(grid.lengths, outputs, x.dtype, planes=True) if few else y
-        rows.multiply_rows(part(x), filters.by_rows, taps, grid, apart)
+        rows.multiply_rows(by_rows(x), filters.by_rows, taps, grid, apart)
         if few:
             join_to(apart, y)
     elif chosen == "multiply-adds":

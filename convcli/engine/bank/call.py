@@ -19,6 +19,9 @@ from convcli.engine.geometry import constant, grid_of
 from convcli.engine.threads import one_thread_below, run_all
 from convcli.engine.tiles import bands
 
+#: Bytes of a window that one thread reads for all.
+ONCE_BYTES = 1 << 20
+
 if TYPE_CHECKING:
     from convcli.engine.bank.bank import Filters, Share
     from convcli.engine.dtypes import Array, Call, Floats, Signature
@@ -53,28 +56,37 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
     shape, itemsize = (*grid.lengths, len(filters.weights)), np.dtype(x.work).itemsize
     rest = tuple((0, n) for n in grid.lengths[1:])
     shares = filters.shares(plan.shares)
+    if plan.algorithm in TILES:  # once, before threads ask for them
+        filters.spectra(TILES[plan.algorithm])
     cuts = bands(x.shape, windows, itemsize, plan.rows, shape[-1], small=True) if len(shares) == 1 else [(0, shape[0])]
+    spans = [window.reads(0, window.length) for window in windows]
+    # Several pieces read a small window that was made once: threads that make one each wait for each other.
+    whole = len(cuts) * len(shares) > 1 and itemsize * x.shape[-1] * math.prod(b - a for a, b in spans) <= ONCE_BYTES
     pieces = []
     for cut in cuts:
         ranges = [window.reads(*part) for window, part in zip(windows, (cut, *rest), strict=True)]
-        inside = all(start >= 0 and stop <= n for (start, stop), n in zip(ranges, x.shape, strict=False))
         own = grid_of(windows, (cut, *rest))
-        pieces += [(slice(*cut), ranges, own, inside and x.dtype == x.work, share) for share in shares]
+        pieces += [(slice(*cut), ranges, own, share) for share in shares]
+
+    def read(array: Array, ranges: Sequence[tuple[int, int]]) -> Floats:
+        inside = all(start >= 0 and stop <= n for (start, stop), n in zip(ranges, x.shape, strict=False))
+        if inside and x.dtype == x.work:
+            return array[tuple(slice(*part) for part in ranges)]
+        sizes = [stop - start for start, stop in ranges]
+        window = room_for(sizes, x.shape[-1], x.work, planes=x.planes, name="window")
+        return read_window(array, ranges, border, x.work, out=window)
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(grid.lengths, shape[-1], x.work, planes=x.planes) if out is None else out
         # Looked at once, and before threads wait for each other to do so.
         facts = Facts(laid(array), plain=x.dtype.kind != "f", beside=constant(border) or 0.0)
         chosen = "columns" if plan.algorithm in TILES and not facts.bounded else plan.algorithm
+        once = read(array, spans) if whole else None
 
-        def make(piece: tuple[slice, Sequence[tuple[int, int]], Grid, bool, Share]) -> None:
-            rows, ranges, own, inside, share = piece
-            if inside:
-                data = array[tuple(slice(*part) for part in ranges)]
-            else:
-                sizes = [stop - start for start, stop in ranges]
-                window = room_for(sizes, x.shape[-1], x.work, planes=x.planes, name="window")
-                data = read_window(array, ranges, border, x.work, out=window)
+        def make(piece: tuple[slice, Sequence[tuple[int, int]], Grid, Share]) -> None:
+            rows, ranges, own, share = piece
+            start = spans[0][0]
+            data = read(array, ranges) if once is None else once[ranges[0][0] - start : ranges[0][1] - start]
             into = y[rows][..., share.outputs]
             correlate_bank(data, share.filters, own, facts=facts, into=into, chosen=chosen)
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 PLACES, WAYS = 4096, 8
 
 
+#: Bytes between planes at which their samples evict each other from the cache, and samples that set them apart.
+PAGE, LINE = 1 << 12, 16
+
+
 def laid(x: Floats) -> Floats:
     """`(*spatial, channels)`, with the channels in front where they lie as planes: in the order of memory."""
     return channels_first(x) if planar(x) else x
@@ -52,13 +56,24 @@ def _turn(pixels: Floats, planes: Floats) -> None:
         cv2.transpose(pixels[:, start : start + few], planes[start : start + few])
 
 
+def by_rows(x: Floats) -> Floats:
+    """`(*spatial, channels)` as planes `(channels, *spatial)` of which each row lies in one piece."""
+    moved = channels_first(x)
+    return moved if moved.strides[-1] == moved.itemsize else part(x)
+
+
 def part_to(pixels: Floats, y: Floats) -> None:
     """Copies pixels `(*spatial, channels)`, one after the other, to `y`, where they lie as planes."""
     planes = channels_first(y)
-    if planes[0].flags.c_contiguous:
-        _turn(pixels.reshape(-1, len(planes)), planes.reshape(len(planes), -1))
-    else:
+    if not planes[0].flags.c_contiguous:
         np.copyto(planes, part(pixels, "turned"))
+        return
+    flat = planes.reshape(len(planes), -1)
+    direct = flat.strides[0] % PAGE != 0
+    turned = flat if direct else scratch("turned", (len(flat), flat.shape[1] + LINE), y.dtype)[:, :-LINE]
+    cv2.transpose(pixels.reshape(-1, len(planes)), turned)
+    if not direct:
+        np.copyto(flat, turned)
 
 
 def pixels(x: Floats, name: str = "pixels") -> Floats:
@@ -69,7 +84,7 @@ def pixels(x: Floats, name: str = "pixels") -> Floats:
     if x.strides[-1] == x.itemsize:
         np.copyto(whole, x)
         return whole
-    cv2.transpose(np.ascontiguousarray(channels_first(x)).reshape(x.shape[-1], -1), whole.reshape(-1, x.shape[-1]))
+    cv2.transpose(channels_first(x).reshape(x.shape[-1], -1), whole.reshape(-1, x.shape[-1]))
     return whole
 
 

@@ -95,7 +95,7 @@ TURNED = 3
 #: Nanoseconds for the calls that a group takes, and for a product among many.
 GROUP, PRODUCT_CALL = 20_000, 250
 #: Nanoseconds of work that are worth a band of its own, and until another thread begins one.
-BAND, THREAD = 150_000, 100_000
+BAND, THREAD = 150_000, 150_000
 #: Bytes that a band lays out: within the last cache's share of a core.
 BAND_BYTES = 3 << 20
 #: Rows of a band by Winograd: whole tiles.
@@ -159,8 +159,8 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
         yield _plan(work, "pointwise", _product(speeds, work.per_group, work.inputs) * work.groups, work.inputs)
         return
     product, calls = _product(speeds, work.per_group, work.depth), GROUP / work.samples
-    # Every other sample of single channels is laid out in as many pieces as there are samples.
-    laid = speeds.column * (2 if work.inputs == 1 and max(work.stride) > 1 else 1)
+    # A stride takes samples one by one.
+    laid = speeds.column * (2 if max(work.stride) > 1 else 1)
     cost = work.groups * (work.depth * laid + product)
     yield _plan(work, "columns", cost + work.groups * calls / 10, work.groups * work.depth)
     if work.per_group > 1:
@@ -193,8 +193,9 @@ def _rows(work: Bank, speeds: Speeds) -> Plan:
         # It is made by whole vectors.
         product, packed = product * VECTOR * math.ceil(width / VECTOR) / width, 0
     cost = copies * speeds.column + product + (packed + PRODUCT_CALL) / width
-    laid = work.inputs * work.groups * math.prod(work.stride) + work.outputs
-    return _plan(work, "rows", work.groups * (cost + GROUP / 10 / work.samples), laid)
+    # What is laid out is no more than caches hold, however high a band is.
+    read = work.inputs * work.groups * math.prod(work.stride)
+    return _plan(work, "rows", work.groups * (cost + GROUP / 10 / work.samples), read)
 
 
 def _net(work: Bank, speeds: Speeds) -> Plan:
