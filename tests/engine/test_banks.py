@@ -53,6 +53,7 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = 
     "many to few, volumes": ((2, 40, 3, 2, 3), (9, 20, 31), 1, 1, 1, "shifts"),
     "deep": ((129, 128, 3, 3), (70, 51), 1, 1, 1, "winograd"),
     "deep, smaller maps": ((65, 64, 3, 3), (70, 51), 1, 1, 1, "winograd"),
+    "deep, far dilated": ((33, 64, 3, 3), (70, 260), 1, 1, 9, "winograd"),
     "deep, dilated": ((129, 128, 3, 3), (100, 81), 1, 1, 2, "winograd"),
     "deep and small": ((33, 32, 3, 3), (17, 21), 1, 1, 1, "columns"),
     "in groups of eight": ((64, 8, 3, 3), (28, 30), 8, 1, 1, "net"),

@@ -253,15 +253,14 @@ def _is_call(work: Bank) -> bool:
 
 
 def _winograd(work: Bank, speeds: Speeds, algorithm: str) -> Plan:
-    step, phases, dilated = TILES[algorithm], math.prod(work.dilation), max(work.dilation) > 1
+    step, phases = TILES[algorithm], math.prod(work.dilation)
     places = (step + 2) ** 2
     sides = [math.ceil(length / apart) for length, apart in zip(work.lengths, work.dilation, strict=True)]
     tiles = phases * math.prod(math.ceil(side / step) for side in sides)
-    # What lies in a dilation's phases is copied to lie in one piece.
-    read = places * work.inputs * (speeds.gathered * (1 + dilated) + places * speeds.product)
-    put = step**2 * work.outputs * (speeds.gathered * (1 + dilated) + places * speeds.product)
+    read = places * work.inputs * (speeds.gathered + places * speeds.product)
+    put = step**2 * work.outputs * (speeds.gathered + places * speeds.product)
     tile = read + places * _product(speeds, work.outputs, work.inputs) + put
-    weights, once = places * work.outputs * work.inputs * speeds.streamed, phases * speeds.transforms
+    weights, once = places * work.outputs * work.inputs * speeds.streamed, speeds.transforms
     turned = work.samples * (work.inputs + work.outputs) * speeds.turned * work.planes
     whole = tiles * tile + weights + turned + once
     height, apart = work.lengths[0], step * work.dilation[0]

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.bank.plan import LEAST_COLUMNS, SPEEDS, UNPACKED
-from convcli.engine.memory import scratch
+from convcli.engine.memory import prepared, scratch
 from convcli.engine.processor import processor
 
 if TYPE_CHECKING:
@@ -58,40 +59,41 @@ def _multiply(
 ) -> None:
     """Fills `y` `(height, width, out)` from `(channels, front, rows, columns)`, by `taps` of neighbouring rows."""
     (groups, per_group, depth), (height, width) = matrix.shape, y.shape[:2]
-    row = depth // taps[0] * groups * width
-    count = -(-height // max(1, LAID_BYTES // (row * stride[0] * y.itemsize)))
-    for part in range(count):
-        own = slice(height * part // count, height * (part + 1) // count)
-        first = own.start * stride[0]
-        rows = source[:, :, first : first + (own.stop - own.start - 1) * stride[0] + taps[0]]
-        laid = _laid(rows, groups, taps[1], stride[1], dilation, width)
-        apart, step = laid.strides[0], laid.strides[-1]
-        shape = (groups, own.stop - own.start, depth, width)
-        columns = as_strided(laid, shape, (apart, stride[0] * laid.strides[1], width * step, step))
-        _products(matrix[:, None], columns, y[own].reshape(*y[own].shape[:2], groups, per_group))
-
-
-def _laid(source: Floats, groups: int, taps: int, stride: int, dilation: int, width: int) -> Floats:
-    """The rows of `(channels, front, rows, columns)` once per tap across: `(groups, rows, front, in/groups, taps,
-    width)`."""
-    channels, front, rows, _ = source.shape
+    channels, front, *_ = source.shape
     plane, slab, line, step = source.strides
-    laid = scratch("laid rows", (groups, rows, front, channels // groups, taps, width), source.dtype)
-    strides = (channels // groups * plane, line, slab, plane, step * dilation, step * stride)
-    np.copyto(laid, as_strided(source, laid.shape, strides))
-    return laid
-
-
-def _products(matrix: Floats, columns: Floats, y: Floats) -> None:
-    """Fills `y` `(height, width, groups, out/groups)` with `matrix` `(groups, 1, out/groups, depth)` times `columns`
-    `(groups, height, depth, width)`."""
-    width = y.shape[1]
-    most = width // LEAST_COLUMNS if SPEEDS[processor().name].unpacked else 1
-    count = max(1, min(-(-matrix[0].size * width // UNPACKED), most), -(-width // ACROSS))
+    down, every = (height - 1) * stride[0] + taps[0], stride[0]
+    shape = (groups, down, front, channels // groups, taps[1], width)
+    # Each row once per tap across.
+    rows = as_strided(source, shape, (channels // groups * plane, line, slab, plane, step * dilation, step * stride[1]))
+    count = -(-height // max(1, LAID_BYTES // (depth // taps[0] * groups * width * stride[0] * y.itemsize)))
+    most = -(-height // count)
+    key = (shape, taps[0], every, most, y.dtype)
+    laid, columns = prepared(("rows", *key), partial(_laid, *key))
+    results, matrix, cuts = y.reshape(height, width, groups, per_group), matrix[:, None], _cuts(matrix[0].size, width)
     for part in range(count):
-        own = slice(width * part // count, width * (part + 1) // count)
-        results = y[:, own].transpose(2, 0, 1, 3)
-        if results.strides[-1] == y.itemsize:
-            np.matmul(columns[..., own].swapaxes(2, 3), matrix.swapaxes(2, 3), out=results)
-        else:
-            np.matmul(matrix, columns[..., own], out=results.swapaxes(2, 3))
+        start, stop = height * part // count, height * (part + 1) // count
+        read = (stop - start - 1) * every + taps[0]
+        np.copyto(laid[:, :read], rows[:, start * every : start * every + read])
+        own, made = columns[:, : stop - start], results[start:stop].transpose(2, 0, 1, 3)
+        for cut in cuts:
+            if made.strides[-1] == y.itemsize:
+                np.matmul(own[..., cut].swapaxes(2, 3), matrix.swapaxes(2, 3), out=made[:, :, cut])
+            else:
+                np.matmul(matrix, own[..., cut], out=made[:, :, cut].swapaxes(2, 3))
+
+
+def _laid(shape: tuple[int, ...], taps: int, stride: int, most: int, dtype: np.dtype[Any]) -> tuple[Floats, Floats]:
+    """Where rows `(groups, rows, front, in/groups, taps, width)` are laid out for `most` outputs down, and the columns
+    `(groups, most, depth, width)` that `taps` down read of them."""
+    groups, _, *between, width = shape
+    laid = scratch("laid rows", (groups, (most - 1) * stride + taps, *between, width), dtype)
+    apart, row, step = laid.strides[0], laid.strides[1], laid.strides[-1]
+    depth = taps * math.prod(between)
+    return laid, as_strided(laid, (groups, most, depth, width), (apart, stride * row, width * step, step))
+
+
+def _cuts(size: int, width: int) -> list[slice]:
+    """The columns of products of a matrix of this size, in parts that OpenBLAS need not rearrange where it can."""
+    most = width // LEAST_COLUMNS if SPEEDS[processor().name].unpacked else 1
+    count = max(1, min(-(-size * width // UNPACKED), most), -(-width // ACROSS))
+    return [slice(width * part // count, width * (part + 1) // count) for part in range(count)]

@@ -76,59 +76,65 @@ def transformed(weights: Floats, step: int) -> Floats:
 def multiply_tiles(x: Floats, spectra: Floats, dilation: Sequence[int], y: Floats) -> None:
     """Fills `y` `(height, width, out)` from `x` `(height + 2 d, width + 2 d, channels)`; finite samples only.
 
-    Either lies as planes or as pixels. Every phase of a dilation is a bank of its own, without one.
+    Either lies as planes or as pixels. The samples of a tile are a dilation apart; the tiles between them are others.
     """
-    down, across = dilation
-    if max(dilation) > 1 and x.strides[2] != x.itemsize:
-        x = pixels(x)
-    if max(dilation) > 1 and y.strides[2] != y.itemsize:
-        apart = scratch("phases", y.shape, y.dtype)
-        multiply_tiles(x, spectra, dilation, apart)
-        part_to(apart, y)
-        return
-    for phase in range(min(down, y.shape[0])):
-        for other in range(min(across, y.shape[1])):
-            _multiply(x[phase::down, other::across], spectra, y[phase::down, other::across])
-
-
-def _multiply(x: Floats, spectra: Floats, y: Floats) -> None:
-    """As `multiply_tiles`, of neighbouring taps."""
     (height, width, outputs), (places, channels, _) = y.shape, spectra.shape
-    step = math.isqrt(places) - TAPS + 1
-    across, high = -(-width // step), -(-height // step)
+    step, (apart, beside) = math.isqrt(places) - TAPS + 1, dilation
+    across, high = -(-width // (step * beside)), -(-height // (step * apart))
     most = max(1, TILES_BYTES // (places * max(channels, outputs) * y.itemsize))
-    small = UNPACKED // (channels * outputs)
-    down = max(1, (min(most, small) if small >= LEAST_TILES else most) // across)
+    small, phases = UNPACKED // (channels * outputs), apart * beside
+    if across * phases > most and phases > 1:
+        _by_phases(x, spectra, dilation, y)
+        return
+    down = max(1, (min(most, small) if small >= LEAST_TILES else most) // (across * phases))
     # Even shares.
     down = -(-high // -(-high // down))
     for top in range(0, high, down):
         size = (min(down, high - top), across, channels, outputs)
-        room = prepared((Room, *size, step, y.dtype), partial(Room, size, step, y.dtype))
-        room.fill(x[top * step : (top + size[0]) * step + TAPS - 1], spectra, y[top * step : (top + size[0]) * step])
+        room = prepared((Room, *size, step, *dilation, y.dtype), partial(Room, size, step, tuple(dilation), y.dtype))
+        start, stop = top * step * apart, (top + size[0]) * step * apart
+        room.fill(x[start : stop + (TAPS - 1) * apart], spectra, y[start:stop])
+
+
+def _by_phases(x: Floats, spectra: Floats, dilation: Sequence[int], y: Floats) -> None:
+    """The same, each phase of the dilation by itself: where the tiles of all are too many."""
+    x, turned = pixels(x), y.strides[2] != y.itemsize
+    target = scratch("phases", y.shape, y.dtype) if turned else y
+    for down, across in np.ndindex(min(dilation[0], y.shape[0]), min(dilation[1], y.shape[1])):
+        own = slice(down, None, dilation[0]), slice(across, None, dilation[1])
+        multiply_tiles(x[own], spectra, (1, 1), target[own])
+    if turned:
+        part_to(target, y)
 
 
 class Room:
-    """Where some tiles, `(rows, across, channels, outputs)`, are transformed, mixed and put together: views of scratch
-    arrays."""
+    """Where some tiles are transformed, mixed and put together: views of scratch arrays.
 
-    def __init__(self, size: tuple[int, int, int, int], step: int, dtype: np.dtype[Any]) -> None:
+    Of each phase of the dilation there are `(rows, across)` tiles; the rest of `size` are channels and outputs.
+    """
+
+    def __init__(
+        self, size: tuple[int, int, int, int], step: int, dilation: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
         rows, across, channels, outputs = size
-        side, tiles = step + TAPS - 1, rows * across
+        side, (apart, beside) = step + TAPS - 1, dilation
+        grid, tiles = (*dilation, rows, across), math.prod(dilation) * rows * across
+        high, wide = rows * step * apart, across * step * beside
         self._into, self._back = _planar(step, dtype.str)
-        self.whole = scratch("whole tiles", (rows * step + TAPS - 1, across * step + TAPS - 1, channels), dtype)
-        row, pixel, apart = self.whole.strides
-        steps = (row, pixel, step * row, step * pixel, apart)
-        self._read: Floats = np.ndarray((side, side, rows, across, channels), dtype, self.whole, 0, steps)
+        self.whole = scratch("whole tiles", (high + (TAPS - 1) * apart, wide + (TAPS - 1) * beside, channels), dtype)
+        row, pixel, sample = self.whole.strides
+        steps = (apart * row, beside * pixel, row, pixel, step * apart * row, step * beside * pixel, sample)
+        self._read: Floats = np.ndarray((side, side, *grid, channels), dtype, self.whole, 0, steps)
         # What was read last is done with: its place is the next results', and in the cache.
         samples, values = (_places(name, side**2, tiles * channels, dtype) for name in ("tiles", "values"))
         sums, results = (
-            _places("tiles", side**2, tiles * outputs, dtype),
-            _places("values", step**2, tiles * outputs, dtype),
-        )
+            _places("tiles", side**2, tiles * outputs, dtype), _places("values", step**2, tiles * outputs, dtype)
+        )  # fmt: skip
         self._samples, self._values = samples.reshape(self._read.shape), values.reshape(-1, tiles, channels)
-        self._sums, self._results = sums.reshape(-1, tiles, outputs), results.reshape(step, step, rows, across, outputs)
+        self._sums = sums.reshape(-1, tiles, outputs)
+        self._results = results.reshape(step, step, *grid, outputs).transpose(4, 0, 2, 5, 1, 3, 6)
         self._there, self._again = _parts(self._into, samples, values), _parts(self._back, sums, results)
-        self.merged = scratch("merged", (rows * step, across * step, outputs), dtype)
+        self.merged = scratch("merged", (high, wide, outputs), dtype)
 
     def fill(self, x: Floats, spectra: Floats, y: Floats) -> None:
         """Fills `y` `(height, width, out)` from `x`, two samples longer along either axis; tiles may reach beyond."""
@@ -152,9 +158,7 @@ class Room:
         """Puts tiles together."""
         (height, width), merged, turned = y.shape[:2], self.merged, y.strides[2] != y.itemsize
         direct = not turned and (height, width) == merged.shape[:2]
-        step, _, rows, across, outputs = self._results.shape
-        tiles = (y if direct else merged).reshape(rows, step, across, step, outputs)
-        np.copyto(tiles, self._results.transpose(2, 0, 3, 1, 4))
+        np.copyto((y if direct else merged).reshape(self._results.shape), self._results)
         if turned and width == merged.shape[1]:
             part_to(merged[:height], y)
         elif not direct:
