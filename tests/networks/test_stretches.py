@@ -267,3 +267,34 @@ def test_cuts_that_are_not_finite_go_layer_by_layer(
     assert affected.any() and not affected.all() and np.isnan(expected[26:33]).any()
     assert np.array_equal(y[affected], expected[affected], equal_nan=True)
     assert np.abs(y - expected)[~affected].max() <= 1e-5 * np.abs(expected[~affected]).max()
+
+
+def test_calls_for_a_size_are_worked_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For other pictures of it they are made again; and worked out anew where another network moved their memory."""
+
+    def grow(net: Graph) -> None:
+        for outputs, size in ((16, 5), (20, 3), (3, 1)):
+            net.layer("dense", size=size, pad=size // 2, outputs=outputs, bias=True, activation="prelu")
+
+    def larger(net: Graph) -> None:
+        for outputs in (40, 33, 3):
+            net.layer("dense", outputs=outputs, bias=True, activation="relu")
+
+    monkeypatch.setattr(rolling, "_BLOCK_BYTES", 1 << 13)
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+    kernel, x, expected = built(tmp_path / "one", grow)
+    other, large, _ = built(tmp_path / "other", larger, size=(40, 90))
+    expect = run(other, large)
+    views: list[int] = []
+    view = rolling.Rows.view
+    monkeypatch.setattr(rolling.Rows, "view", lambda *a, **k: (views.append(1), view(*a, **k))[1])
+    counts = []
+    for turn in range(6):
+        views.clear()
+        y = run(kernel, x if turn % 2 else x[::-1, ::-1].copy())
+        counts.append(len(views))
+    assert counts[0] > 0 and counts[2:] == [0] * 4, counts
+    assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert np.array_equal(run(other, large), expect)
+    assert np.array_equal(run(kernel, x), y)

@@ -8,9 +8,9 @@ for a kernel per channel.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
@@ -126,7 +126,7 @@ class Product(Piece):
         result = target.room(rows)
         self._make(source, cut, result, target)
         if self._step.curve:
-            bend(self._step.curve, result)
+            target.calls.append(partial(bend, self._step.curve, result))
         target.added(rows)
 
     def _by_tiles(self, source: Rows, cut: Cut, result: Floats, target: Rows) -> None:
@@ -134,9 +134,10 @@ class Product(Piece):
         size = rows + self._down[1] - 1, target.width + self._across[1] - 1
         planes = source.view(cut[0] - self._down[2], -self._across[2], size, (source.pitch, 1))
         y = target.view(target.stop, 0, (rows, target.width), (target.pitch, 1))
-        winograd.multiply_tiles(channels_last(planes), self._spectra, self._dilation, channels_last(y))
+        tiles = channels_last(planes), self._spectra, self._dilation, channels_last(y)
+        target.calls.append(partial(winograd.multiply_tiles, *tiles))
         if self._step.bias is not None:
-            result += self._step.bias[:, None]
+            target.calls.append(partial(np.add, result, self._step.bias[:, None], result))
 
     def _by_shifts(self, source: Rows, cut: Cut, result: Floats, target: Rows) -> None:
         (down, across), area = self._dilation, math.prod(self._taps)
@@ -146,11 +147,11 @@ class Product(Piece):
             some = result[:, start : start + _ACROSS]
             read = source.view(first, start - left, (some.shape[1] + beside,), (1,), ones=True)
             apart = scratch("taps", (len(self._by_taps), read.shape[1]), np.float32)
-            multiply(self._by_taps, read, apart)
+            target.calls += products(self._by_taps, read, apart)
             tap = apart.strides[0]
             steps = area * tap, self._taps[1] * tap + 4 * down * source.pitch, tap + 4 * across, 4
             view: Floats = np.ndarray((self.outputs, *self._taps, some.shape[1]), np.float32, apart, 0, steps)
-            np.add.reduce(view, axis=(1, 2), out=some)
+            target.calls.append(partial(np.add.reduce, view, (1, 2), None, some))
 
     def _multiply(self, source: Rows, cut: Cut, result: Floats, target: Rows) -> None:
         """Row by row; in one line across all rows where those of results lie as what they are made of does."""
@@ -160,11 +161,11 @@ class Product(Piece):
         most = max(_FEWEST, min(_ACROSS, _COLUMN_BYTES // (4 * depth)))
         if even and single:
             read = source.view(cut[0] * stride - above, 0, (size,), (1,), ones=True)
-            multiply(self._matrix, read, result)
+            target.calls += products(self._matrix, read, result)
             return
         each = -(-size // -(-size // most)) if even else max(1, most // pitch) * pitch
         columns = scratch("columns", (depth, min(each, size)), np.float32)
-        columns[-1] = 1
+        target.calls.append(partial(columns[-1].fill, 1))
         for start in range(0, size, each):
             some = result[:, start : start + each]
             row, column = (0, start) if even else (start // pitch, 0)
@@ -174,12 +175,12 @@ class Product(Piece):
             laid = own[:-1].reshape(self.inputs, *self._taps, lines, wide)
             laid = laid if even else laid[..., : target.width]
             between = source.pitch * self._dilation[0], self._dilation[1], source.pitch * stride, step
-            np.copyto(laid, source.view(first, column - left, laid.shape[1:], between))
-            multiply(self._matrix, own, some)
+            read = source.view(first, column - left, laid.shape[1:], between)
+            target.calls += [partial(np.copyto, laid, read), *products(self._matrix, own, some)]
 
 
-def multiply(matrix: Floats, columns: Floats, out: Floats) -> None:
-    """Fills `out` with their product: in one call, part by part of what OpenBLAS takes as it lies, where it does."""
+def products(matrix: Floats, columns: Floats, out: Floats) -> Iterator[Callable[[], object]]:
+    """The calls that fill `out` with their product: part by part of what OpenBLAS takes as it lies, where it does."""
     (rows, depth), size = matrix.shape, columns.shape[1]
     most = winograd.UNPACKED // (rows * depth) if processor() is WIDE else 0
     whole = 0
@@ -188,9 +189,9 @@ def multiply(matrix: Floats, columns: Floats, out: Floats) -> None:
         count = size // wide
         whole = count * wide
         parts = [one[:, :whole].reshape(-1, count, wide).swapaxes(0, 1) for one in (columns, out)]
-        np.matmul(matrix, parts[0], out=parts[1])
+        yield partial(np.matmul, matrix, *parts)
     if whole < size:
-        np.matmul(matrix, columns[:, whole:], out=out[:, whole:])
+        yield partial(np.matmul, matrix, columns[:, whole:], out[:, whole:])
 
 
 def bend(curve: Curve, flat: Floats) -> None:
@@ -241,14 +242,18 @@ class Net(Piece):
         return False
 
     def make(self, source: Rows, cut: Cut, target: Rows) -> None:
-        planes, rows = np.ascontiguousarray(source.planes()), cut[1] - cut[0]
         first = cut[0] - source.top // self._strides[len(self._steps) - 1]
-        places = target.places(rows)
+        places = target.places(cut[1] - cut[0])
+        target.calls.append(partial(self._fill, source.planes(), places, first))
+        target.added(cut[1] - cut[0])
+
+    def _fill(self, planes: Floats, places: Floats, first: int) -> None:
+        """Fills `places` with the rows of the result from `first` on."""
+        rows = places.shape[1]
         whole = places.flags.c_contiguous and not first and self.length(0, planes.shape[1]) == rows
-        result = self._forward(planes, [places[None]] if whole else [])
+        result = self._forward(np.ascontiguousarray(planes), [places[None]] if whole else [])
         if result.__array_interface__["data"] != places.__array_interface__["data"]:
             places[...] = result[:, first : first + rows]
-        target.added(rows)
 
     def _forward(self, planes: Floats, into: list[Floats]) -> Floats:
         """The result `(channels, height, width)` of planes of the same axes, `into` memory of one array or new."""

@@ -1,21 +1,23 @@
 """Layers one after the other on rows of planes that are in the cache: each makes rows for the next as soon as it can.
 
 What a layer reads lies in a buffer of some rows, with zeros between them where it reads beyond an edge. So whole maps
-are never there, and memory follows from a picture's width alone.
+are never there, and memory follows from a picture's width alone. Which rows are made when, and where they lie, follows
+from sizes: it is worked out once, as calls on places in memory, which make them of one picture after the other.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from convcli.engine.bank.layouts import part
 from convcli.engine.dtypes import channels_first, planar
-from convcli.engine.memory import scratch
+from convcli.engine.memory import KEPT_BYTES, scratch
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -24,25 +26,28 @@ if TYPE_CHECKING:
 
     #: Takes planes `(channels, rows, width)` of results, whose first row has this number.
     Store = Callable[[Floats, int], object]
+    Calls = list[Callable[[], object]]
 
 #: Bytes of what enters a layer, or leaves it, at a time.
 _BLOCK_BYTES: Final = 1 << 20
+#: Blocks of all maps whose calls stay, and bytes of their rows.
+_STAYING, _STAYING_BYTES = 1 << 9, KEPT_BYTES // 2
 
 
 class Rows:
     """Rows of `channels` planes, `width` samples each and `pitch` apart; zeros lie between them, and ones behind the
-    channels.
+    channels. What is to be done with them is added to `calls`.
 
     The first row there is number `top`, which is below 0 where zeros lie before the picture; `count` of them are there.
     """
 
-    def __init__(self, name: str, channels: int, place: Map) -> None:
+    def __init__(self, name: str, channels: int, place: Map, calls: Calls) -> None:
+        self.calls = calls
         self.channels, self.width, self.pitch, self.top = channels, place.size[1], place.pitch, place.first
         self.margin = self.pitch - self.width
         self._planes = scratch(name, (channels + 1, 2 * self.margin + place.most * self.pitch), np.float32)
         self._apart = self._planes.strides[0]
-        self._planes[:-1, : self.margin] = 0
-        self._planes[-1] = 1
+        calls += [partial(self._planes[:-1, : self.margin].fill, 0), partial(self._planes[-1].fill, 1)]
         # The number of the row that lies first in memory: it may be given up already.
         self._most, self._first = place.most, self.top
         self.count = 0
@@ -70,19 +75,14 @@ class Rows:
             left = self.flat(self.top, self.count * self.pitch)
             self._first = self.top
             # What overlaps is copied by numpy by way of memory of its own.
-            self.flat(self.top, self.count * self.pitch)[...] = left
+            self.calls.append(partial(np.copyto, self.flat(self.top, self.count * self.pitch), left))
         return self.flat(self.stop, rows * self.pitch)
 
     def added(self, rows: int) -> None:
-        """They were written."""
+        """They are written."""
         if self.margin:
-            self.view(self.stop, self.width, (rows, self.margin), (self.pitch, 1))[...] = 0
+            self.calls.append(partial(self.view(self.stop, self.width, (rows, self.margin), (self.pitch, 1)).fill, 0))
         self.count += rows
-
-    def add(self, planes: Floats) -> None:
-        """Adds rows `(channels, rows, width)`."""
-        self.places(planes.shape[1])[...] = planes
-        self.added(planes.shape[1])
 
     def places(self, rows: int) -> Floats:
         """`(channels, rows, width)` where the next rows go."""
@@ -90,7 +90,7 @@ class Rows:
         return self.view(self.stop, 0, (rows, self.width), (self.pitch, 1))
 
     def add_zeros(self, rows: int) -> None:
-        self.room(rows)[...] = 0
+        self.calls.append(partial(self.room(rows).fill, 0))
         self.count += rows
 
     def drop(self, row: int) -> None:
@@ -107,13 +107,13 @@ class Rows:
 class Leaving(Rows):
     """The same of the last results, which are stored at once."""
 
-    def __init__(self, channels: int, place: Map, store: Store) -> None:
-        super().__init__("leaving rows", channels, place)
+    def __init__(self, channels: int, place: Map, calls: Calls, store: Store) -> None:
+        super().__init__("leaving rows", channels, place, calls)
         self._store = store
 
     def added(self, rows: int) -> None:
         self.count = rows
-        self._store(self.planes(), self.top)
+        self.calls.append(partial(self._store, self.planes(), self.top))
         self.drop(self.stop)
 
 
@@ -143,7 +143,7 @@ class Piece(ABC):
 
     @abstractmethod
     def make(self, source: Rows, cut: Cut, target: Rows) -> None:
-        """Adds a cut of its outputs to `target`."""
+        """Adds a cut of its outputs to `target`, by calls that are added to `target.calls`."""
 
 
 @record(kw_only=False)
@@ -188,17 +188,66 @@ def sizes_of(pieces: Sequence[Piece], size: tuple[int, int]) -> list[tuple[int, 
     return sizes
 
 
-def roll(pieces: Sequence[Piece], maps: Sequence[Map], x: Floats, store: Store) -> None:
-    """Stores the rows of a cut of what the pieces make of `x`, all of `(height, width, channels)`."""
-    entering, leaving = maps[0], maps[-1]
-    buffers = [Rows(f"rows {number}", piece.inputs, maps[number]) for number, piece in enumerate(pieces)]
-    buffers.append(Leaving(pieces[-1].outputs, leaving, store))
-    done = [one.cut[0] for one in maps]
+class Program:
+    """The calls that make the rows of a cut of what pieces make, in scratch arrays of one thread."""
 
-    def ahead(number: int) -> None:
-        """Has a piece make what can be made of the rows that are there, and those behind it use it."""
-        piece, source, target = pieces[number], buffers[number], buffers[number + 1]
-        before, after = maps[number], maps[number + 1]
+    def __init__(self, pieces: Sequence[Piece], maps: Sequence[Map]) -> None:
+        self._pieces, self._maps = pieces, maps
+        self._calls: Calls = []
+        self._x: Floats | None = None
+        self._store: Store | None = None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether there are few calls, on little memory: they are worked out once then."""
+        blocks = sum(-(-(one.cut[1] - one.cut[0]) // max(1, one.rows)) for one in self._maps)
+        inputs = [piece.inputs for piece in self._pieces]
+        size = sum(4 * one.most * one.pitch * channels for one, channels in zip(self._maps, inputs, strict=False))
+        return blocks <= _STAYING and size <= _STAYING_BYTES
+
+    def run(self, x: Floats, store: Store) -> None:
+        """Stores the rows that are made of `x`, all of `(height, width, channels)`."""
+        self._x, self._store = x, store
+        if self.is_short:
+            self._calls = self._calls or [call for block in self._blocks() for call in block]
+            for call in self._calls:
+                call()
+        else:
+            for block in self._blocks():
+                for call in block:
+                    call()
+        self._x = self._store = None
+
+    def _enter(self, place: Floats, start: int) -> None:
+        assert self._x is not None
+        rows = self._x[start : start + place.shape[1]]
+        place[...] = channels_first(rows) if planar(rows) else part(rows, "entering planes")
+
+    def _leave(self, planes: Floats, first: int) -> None:
+        assert self._store is not None
+        self._store(planes, first)
+
+    def _blocks(self) -> Iterator[Calls]:
+        """The calls for each block of rows that enters."""
+        pieces, maps = self._pieces, self._maps
+        calls: Calls = []
+        entering, leaving = maps[0], maps[-1]
+        buffers = [Rows(f"rows {number}", piece.inputs, maps[number], calls) for number, piece in enumerate(pieces)]
+        buffers.append(Leaving(pieces[-1].outputs, leaving, calls, self._leave))
+        done = [one.cut[0] for one in maps]
+        for start in range(*entering.cut, entering.rows):
+            rows = min(entering.rows, entering.cut[1] - start)
+            calls.append(partial(self._enter, buffers[0].places(rows), start))
+            buffers[0].added(rows)
+            self._ahead(0, buffers, done)
+            yield calls.copy()
+            calls.clear()
+
+    def _ahead(self, number: int, buffers: Sequence[Rows], done: list[int]) -> None:
+        """Has a piece make what can be made of the rows that are there, and those behind it use it; of each map the
+        rows before those of `done` are made."""
+        piece, source, target = self._pieces[number], buffers[number], buffers[number + 1]
+        before, after = self._maps[number], self._maps[number + 1]
         if source.stop == before.cut[1] < before.last:
             source.add_zeros(before.last - source.stop)
         while done[number + 1] < after.cut[1]:
@@ -210,13 +259,8 @@ def roll(pieces: Sequence[Piece], maps: Sequence[Map], x: Floats, store: Store) 
             done[number + 1] = cut[1]
             if cut[1] < after.cut[1]:
                 source.drop(piece.reads((cut[1], after.cut[1]), before.size[0])[0])
-            if number + 1 < len(pieces):
-                ahead(number + 1)
-
-    for start in range(*entering.cut, entering.rows):
-        rows = x[start : min(start + entering.rows, entering.cut[1])]
-        buffers[0].add(channels_first(rows) if planar(rows) else part(rows, "entering planes"))
-        ahead(0)
+            if number + 1 < len(self._pieces):
+                self._ahead(number + 1, buffers, done)
 
 
 def _rows(pieces: Sequence[Piece], sizes: Sequence[tuple[int, int]], cuts: Sequence[Cut]) -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import get_ident
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ from convcli.engine.bank.pieces import COLUMNS, ENTERS, SHIFTS, TILES, Net, Prod
 from convcli.engine.bank.plan import SPEEDS, options, plan_bank
 from convcli.engine.dtypes import channels_first, channels_last, planar
 from convcli.engine.facts import Facts
+from convcli.engine.memory import prepared
 from convcli.engine.processor import WIDE, processor
 from convcli.records import record
 
@@ -57,8 +59,8 @@ _THREADS, _THREADS_BELOW = 3e6, 5e5
 #: Bytes of what a cut reads and makes, and its rows over those that it reads beside them, at least: of cuts that follow
 #: from bytes, and of two for two threads.
 _CUT_BYTES, _BESIDE, _HALVES_BESIDE = 1 << 23, 8, 4
-#: Cuts for which a stretch keeps how its maps are laid out.
-_LAID_OUT: Final = 64
+#: Cuts for which a stretch keeps how its maps are laid out, and those for which it keeps programs, for each thread.
+_LAID_OUT, _PROGRAMS = 64, 16
 #: The greatest result that may come: as far below what float32 holds as Winograd's tiles go beyond it.
 _LARGEST: Final = 1e34
 
@@ -80,6 +82,7 @@ class Stretch:
         self._pieces = [_piece(steps, channels, span) for span in spans]
         self._tiled = any(span.kind == TILES for span in spans)
         self._most = _most(steps)
+        self._programs: dict[tuple[int, tuple[int, int], Cut], tuple[object, rolling.Program]] = {}
         self._maps: dict[tuple[tuple[int, int], Cut], list[rolling.Map]] = {}
 
     def bears(self, x: Floats) -> bool:
@@ -130,7 +133,19 @@ class Stretch:
             else:
                 join_to(channels_last(np.ascontiguousarray(planes)), target)
 
-        rolling.roll(self._pieces, self._laid_out((x.shape[0], x.shape[1]), cut), x, store)
+        self._program((x.shape[0], x.shape[1]), cut).run(x, store)
+
+    def _program(self, size: tuple[int, int], cut: Cut) -> rolling.Program:
+        """The one for this thread, where it stays, as long as the scratch arrays do on which it is."""
+        key, arrays = (get_ident(), size, cut), prepared(Stretch, object)
+        there, program = self._programs.get(key, (None, None))
+        if program is None or there is not arrays:
+            program = rolling.Program(self._pieces, self._laid_out(size, cut))
+            if program.is_short:
+                if len(self._programs) >= _PROGRAMS:
+                    self._programs.clear()
+                self._programs[key] = arrays, program
+        return program
 
 
 def _piece(steps: Sequence[Step], channels: int, span: Span) -> Piece:
