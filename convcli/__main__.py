@@ -45,6 +45,7 @@ def main() -> None:
     from convcli.loading import OF_COMMANDS, without
 
     start.open_standard_streams()  # before a thread of ours opens files, too
+    start.find_modules()
     with without(OF_COMMANDS):
         if start.will_filter(sys.argv[1:]):
             start.settle_environment()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
+from importlib.machinery import PathFinder, SourceFileLoader
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from convcli import loading
+from convcli import loading, start
 from convcli.start import will_filter
 from tests.support import SAMPLES
 from tests.tiff_files import tiff_file
@@ -124,7 +126,7 @@ def test_a_run_without_report_loads_little(tmp_path: Path) -> None:
     assert not modules & {"rich", "scipy", "yaml", "zipfile", "tempfile", "shutil", "csv", "json", "string", "difflib"}
     own = {name for name in modules if name.partition(".")[0] == "convcli"}
     faces = {name for name in own if any(other.startswith(f"{name}.") for other in own)}
-    assert len(own - faces) <= 95, sorted(own - faces)
+    assert len(own - faces) <= 96, sorted(own - faces)
     idle = {"pictures.formats.avif", "pictures.formats.png.animated", "pictures.formats.tiff.exif",
             "pictures.formats.tiff.writer", "ops.layouts", "reports.terminal", "ops.weight_rules", "ops.displacements",
             "engine.channel.volume", "batch.resume", "batch.fingerprint", "batch.workers.pool",
@@ -181,6 +183,51 @@ def test_libraries_loaded_ahead_are_those_that_are_imported(tmp_path: Path) -> N
     assert cv2.blur(__import__("numpy").ones((3, 3)), (3, 3)).sum() == 9
     """.strip()
     assert loaded(code, tmp_path)[1] == 0
+
+
+def test_modules_found_by_name_are_those_that_python_finds() -> None:
+    finder = start.Modules(["convcli", "click", "numpy"])
+    for name in (
+        "convcli.cli",
+        "convcli.ops.dense",
+        "convcli.pictures.formats",
+        "click.core",
+        "numpy._core.multiarray",
+    ):
+        package = importlib.import_module(name.rpartition(".")[0])
+        found, known = finder.find_spec(name, package.__path__), PathFinder.find_spec(name, package.__path__)
+        assert found is not None and known is not None and known.loader is not None
+        for attribute in ("name", "origin", "cached", "has_location", "submodule_search_locations", "parent"):
+            assert getattr(found, attribute) == getattr(known, attribute), (name, attribute)
+        assert isinstance(found.loader, SourceFileLoader) and isinstance(known.loader, SourceFileLoader)
+        assert found.loader.get_code(name) == known.loader.get_code(name)
+    assert finder.find_spec("numpy._core._multiarray_umath", np._core.__path__) is None  # type: ignore[attr-defined]
+    assert finder.find_spec("json.decoder", [""]) is finder.find_spec("numpy", None) is None
+
+
+def test_a_compiled_module_that_is_not_of_its_source_is_not_taken(tmp_path: Path) -> None:
+    """Compiled anew where the source has changed, or what is compiled is damaged; errors name the source."""
+    source, finder = tmp_path / "part.py", start.Modules(["whole"])
+    compiled = Path(importlib.util.cache_from_source(str(source)))
+
+    def loaded_value() -> object:
+        spec = finder.find_spec("whole.part", [str(tmp_path)])
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.value
+
+    for number, text in enumerate(("value = 1", "value = 22", "value = 3333")):
+        source.write_text(text)
+        assert loaded_value() == loaded_value() == int(text[8:])
+        assert compiled.exists() != sys.dont_write_bytecode
+        if compiled.exists() and number == 1:
+            compiled.write_bytes(b"no code" * 9)
+            assert loaded_value() == 22
+    source.write_text("value = 1 / 0")
+    with pytest.raises(ZeroDivisionError) as error:
+        loaded_value()
+    assert error.traceback[-1].path == source
 
 
 @pytest.mark.parametrize(
