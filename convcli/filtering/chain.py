@@ -107,15 +107,15 @@ class Chain:
 
         Each kernel says how many samples it would turn to read and write one or the other; the fewest are turned.
         """
-        ways: dict[bool, tuple[float, list[bool]]] = {entering: (0.0, [])}
+        routes: dict[bool, tuple[float, list[bool]]] = {entering: (0.0, [])}
         for kernel, stage in zip(self.kernels, stages, strict=True):
             after: dict[bool, tuple[float, list[bool]]] = {}
-            for (reads, (cost, before)), writes in itertools.product(ways.items(), (False, True)):
+            for (reads, (cost, before)), writes in itertools.product(routes.items(), (False, True)):
                 total = cost + kernel.turned(stage.size_in, stage.channels_in, reads=reads, writes=writes)
                 if writes not in after or total < after[writes][0]:
                     after[writes] = total, [*before, writes]
-            ways = after
-        return ways[False][1]
+            routes = after
+        return routes[False][1]
 
     def refusals(self, stages: Sequence[Stage]) -> tuple[str, ...]:
         """Notes on the stages that the algorithm asked for can't compute."""

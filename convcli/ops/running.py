@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from convcli.engine import Call
     from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
     from convcli.ops.base import Kernel
+    from convcli.ops.layouts import Layout
 
 
 def call_for(
@@ -99,15 +100,22 @@ def runner(
 
         return run_rounded
     storage = engine.Storage(counted=False, reach=reach)
+    return _in_bands(kernel, placed, lambda: results(shape, kind), storage=storage, constraints=constraints)
+
+
+def _in_bands(
+    kernel: Kernel, placed: Layout, room: Callable[[], Array], *, storage: engine.Storage, constraints: Constraints
+) -> Callable[[Array], Array]:
+    """What is done with arrays in bands, into `room` for each result: planned for the first of them."""
     plain = kernel.is_linear and not kernel.has_effect
     again: Callable[[Array, engine.Sink], engine.Cuts] | None = None
 
     def run(array: Array) -> Array:
         nonlocal again
-        out, source = results(shape, kind), engine.settled(placed.canonical(array))
+        out, source = room(), engine.settled(placed.canonical(array))
         sink = engine.Sink(out, storage)
         if again is None:
-            cuts = kernel.cuts(source, placed.spatial, work, sink, constraints)
+            cuts = kernel.cuts(source, placed.spatial, engine.work_dtype(source.dtype), sink, constraints)
             again = cuts.again if plain else None
         else:
             cuts = again(source, sink)
