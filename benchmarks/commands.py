@@ -94,7 +94,8 @@ def _scenario(one: Command) -> Scenario:
             if task.unlike and isinstance(contender, Contender):
                 contender = Contender(turn=contender.turn, output=contender.output)
             contenders[program.name] = contender
-        return Contest(contenders=contenders, limit=(lambda: one.limit or 0) if one.limit else None)
+        bare = {"import cv2": Contender(turn=shop.command(_importing("cv2")))}
+        return Contest(contenders=contenders, limit=(lambda: one.limit or 0) if one.limit else None, bare=bare)
 
     kinds = KINDS[one.kind] + (f" to {KINDS[one.to]}" if one.to else "")
     lossy = (one.to or one.kind) in ("jpg", "webp")

@@ -70,7 +70,7 @@ class Contest:
     moved: float = 0
     flops: float = 0
     limit: Callable[[], float] | None = None
-    bare: Mapping[str, Callable[[], object]] = field(default_factory=dict)
+    bare: Mapping[str, Callable[[], object] | Contender] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
