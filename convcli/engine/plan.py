@@ -36,7 +36,7 @@ CONVERTED = 0.25
 LINE = 1.3
 #: Nanoseconds per sample of a small picture, and of what its border adds, by the Fourier transform that `filter2D`
 #: makes of itself.
-TRANSFORMED = 6.0
+TRANSFORMED = 6.3
 #: Nanoseconds for a call of OpenCV, whatever it makes, and per sample to add up the passes of another rank, whose
 #: results lie in memory that is fresh.
 CALLED, ADDED = 3_500, 1.5

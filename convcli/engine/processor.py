@@ -10,8 +10,6 @@ from convcli.records import record
 
 #: Outputs of a product along rows: a whole vector register. Wider matrices hold more zeros.
 ACROSS = 16
-#: Taps along rows of several channels that are worth a product.
-APART = 130
 #: Nanoseconds per sample to continue rows for a product beyond their ends, and to look whether all of it is finite.
 LAID = 0.15
 #: A cost in nanoseconds per sample on one core, without and for each tap.
@@ -53,9 +51,8 @@ class Processor:
         return line(self.column_product, taps) < line(self.column, taps)
 
     def rows_by_product(self, taps: int, channels: int) -> bool:
-        """The same along rows. Channels are taken apart for it, which takes longer than so few taps do."""
-        product = LAID + line(self.row_product, taps)
-        return product < line(self.row, taps) and (channels == 1 or taps >= APART)
+        """The same along rows, of one channel: for so many taps that it is worth to take more apart, tiles are faster."""
+        return channels == 1 and LAID + line(self.row_product, taps) < line(self.row, taps)
 
 
 def line(cost: Line, taps: float) -> float:
@@ -68,7 +65,7 @@ WIDE = Processor(
     name="AVX-512", direct=(0.1, 0.0285), row=(0.06, 0.0285), column=(0.05, 0.037), folded=((0.0, 0.08), (0.0, 0.06)),
     sums=(0.9, 0.5), column_product=(0.09, 0.0105), row_product=(0.25, 0.011), between=0.45, transforms=0.43,
     strided=(0.4, 0.018, 0.3),
-    multiply_add=0.017,
+    multiply_add=0.0145,
     blocks=((11, 4), (1 << 30, 8)),
 )  # fmt: skip
 #: OpenBLAS rearranges all operands first: OpenCV is faster up to more taps. Measured on Zen 3, where products and

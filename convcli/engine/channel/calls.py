@@ -32,7 +32,7 @@ else:  # not for pictures
     slices = late("convcli.engine.channel.slices")
 
 #: The longest side of a picture whose matrices of taps and border stay in the cache, and nanoseconds for their calls.
-LONGEST, PRODUCTS = 256, 12_000
+LONGEST, PRODUCTS = 256, 7_000
 #: How much more a call that makes results which a stride leaves out is like, beside bands that make none.
 UNWANTED = 1.25
 #: How much more is a call where there is but one thread, which nobody would help, and it takes no memory on its way.

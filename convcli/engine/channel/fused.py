@@ -116,7 +116,8 @@ class _Passes:
     def _room(self, source: Floats, across: Floats, count: int) -> tuple[Floats, Floats] | None:
         """Where products along rows read, the columns beyond the edges among them, and its part within the picture."""
         (low, high), width = self.across.reads(0, self.across.length), source.shape[1]
-        if across.size == 1 or low > 0 or high < width or not _by_products(across.size, source.shape[2]):
+        by_product = processor().rows_by_product(across.size, source.shape[2])
+        if across.size == 1 or low > 0 or high < width or not by_product:
             return None
         wide = scratch("wide", (count, high - low, source.shape[2]), source.dtype)
         return wide, wide[:, -low : width - low]
@@ -169,7 +170,7 @@ class _Passes:
         if taps.size == 1 and not window.before and last <= width:
             np.multiply(between[:, : last : window.stride], taps[0], out=result)
             return
-        few = not _by_products(taps.size, between.shape[2])
+        few = taps.size < FOURIER_AREA and not processor().rows_by_product(taps.size, between.shape[2])
         if few and border in RULES and 0 <= window.before < taps.size <= width // 2 and last <= width:
             there = result.shape == between.shape
             full = result if there else scratch("full", between.shape, between.dtype)
@@ -185,11 +186,6 @@ class _Passes:
         )
         finite = few or math.isfinite(np.add.reduce(wide, axis=None)) or bool(np.isfinite(wide).all())
         copy_pixels(result, along_rows(wide, taps, finite)[:, :: window.stride])
-
-
-def _by_products(taps: int, channels: int) -> bool:
-    """Whether so many taps along rows are matrix products."""
-    return taps >= FOURIER_AREA or processor().rows_by_product(taps, channels)
 
 
 def _flat(x: Floats) -> Floats:

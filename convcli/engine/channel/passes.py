@@ -74,14 +74,10 @@ def along_rows(x: Floats, taps: Floats, finite: bool, into: Floats | None = None
     if not finite or not processor().rows_by_product(taps.size, x.shape[2]):
         return direct(x, taps[None])
     y = np.empty((x.shape[0], x.shape[1] - taps.size + 1, x.shape[2]), x.dtype) if into is None else into
-    if x.shape[0] == x.shape[2] == 1:
+    if x.shape[0] == 1:
         product_line(np.ascontiguousarray(x).reshape(-1), taps, y.reshape(-1))
-    elif x.shape[2] == 1:
-        run(row_steps(x[None, ..., 0], taps, y[None, ..., 0]))
     else:
-        planes = scratch("results apart", (y.shape[2], *y.shape[:2]), y.dtype)
-        run(row_steps(split(x, "rows apart"), taps, planes))
-        join(planes, y)
+        run(row_steps(x[None, ..., 0], taps, y[None, ..., 0]))
     return y
 
 
