@@ -51,7 +51,7 @@ class Processor:
         return line(self.column_product, taps) < line(self.column, taps)
 
     def rows_by_product(self, taps: int, channels: int) -> bool:
-        """The same along rows, of one channel: for so many taps that it is worth to take more apart, tiles are faster."""
+        """The same along rows, of one channel: where it pays to take several apart, Fourier tiles are faster."""
         return channels == 1 and LAID + line(self.row_product, taps) < line(self.row, taps)
 
 
