@@ -11,9 +11,10 @@ import numpy as np
 
 from convcli.engine.bank.apart import planes_call
 from convcli.engine.bank.bank import correlate_bank, net_by_planes
-from convcli.engine.bank.layouts import laid, part, room_for
+from convcli.engine.bank.layouts import laid, part, pixels, room_for
 from convcli.engine.bank.plan import BAND, CALL_BYTES, TILES
 from convcli.engine.borders import read_window
+from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import constant, grid_of
 from convcli.engine.threads import one_thread_below, run_all
@@ -60,8 +61,9 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
         filters.spectra(TILES[plan.algorithm])
     cuts = bands(x.shape, windows, itemsize, plan.rows, shape[-1], small=True) if len(shares) == 1 else [(0, shape[0])]
     spans = [window.reads(0, window.length) for window in windows]
-    # Several pieces read a small window that was made once: threads that make one each wait for each other.
-    whole = len(cuts) * len(shares) > 1 and itemsize * x.shape[-1] * math.prod(b - a for a, b in spans) <= ONCE_BYTES
+    # What is small is turned once, and read once: threads that do so each for themselves wait for each other.
+    small = itemsize * x.shape[-1] * math.prod(b - a for a, b in spans) <= ONCE_BYTES
+    whole = len(cuts) * len(shares) > 1 and small
     pieces = []
     for cut in cuts:
         ranges = [window.reads(*part) for window, part in zip(windows, (cut, *rest), strict=True)]
@@ -73,7 +75,7 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
         if inside and x.dtype == x.work:
             return array[tuple(slice(*part) for part in ranges)]
         sizes = [stop - start for start, stop in ranges]
-        window = room_for(sizes, x.shape[-1], x.work, planes=x.planes, name="window")
+        window = room_for(sizes, x.shape[-1], x.work, planes=planar(array), name="window")
         return read_window(array, ranges, border, x.work, out=window)
 
     def call(array: Array, out: Floats | None) -> Floats:
@@ -81,6 +83,8 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
         # Looked at once, and before threads wait for each other to do so.
         facts = Facts(laid(array), plain=x.dtype.kind != "f", beside=constant(border) or 0.0)
         chosen = "columns" if plan.algorithm in TILES and not facts.bounded else plan.algorithm
+        if chosen in TILES and small and x.dtype == x.work:
+            array = pixels(array, "source")
         once = read(array, spans) if whole else None
 
         def make(piece: tuple[slice, Sequence[tuple[int, int]], Grid, Share]) -> None:

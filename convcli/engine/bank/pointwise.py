@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from convcli.engine.bank.plan import SPEEDS, UNPACKED
 from convcli.engine.dtypes import planar
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
+from convcli.engine.processor import processor
 from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Samples of one product, and of a band.
 MIXED, BAND = 1 << 12, 1 << 14
+#: The fewest samples of products among many.
+FEWEST = 1 << 9
 #: Multiply-adds that are worth a band of their own.
 BAND_MACS = 1 << 20
 #: Channels up to which OpenCV mixes the pixels of a picture faster.
@@ -70,18 +74,28 @@ def mix(x: Floats, weights: Floats, groups: int, y: Floats) -> None:
     if not whole:
         mixed = scratch("mix apart", mixed.shape, y.dtype)
     per_group = outputs // groups
+    each = _each(len(samples), per_group * inputs)
+    even = len(samples) // each * each
     for group, matrix in enumerate(weights.reshape(groups, per_group, inputs)):
         own, results = slice(group * inputs, (group + 1) * inputs), slice(group * per_group, (group + 1) * per_group)
-        for start in range(0, len(samples), MIXED):
-            part = slice(start, start + MIXED)
-            product(matrix, samples[part, own].T, mixed[part, results])
+        for part in (slice(0, even), slice(even, None)):
+            count = max(1, len(samples[part]) // each)
+            columns = samples[part, own].reshape(count, -1, inputs).swapaxes(1, 2)
+            product(matrix, columns, mixed[part, results].reshape(count, -1, per_group))
     if not whole:
         y[...] = mixed.reshape(y.shape)
 
 
+def _each(samples: int, size: int) -> int:
+    """Samples of a product with a matrix of this size: as many as OpenBLAS need not rearrange, where those are some."""
+    most = UNPACKED // size if SPEEDS[processor().name].unpacked else 0
+    most = most if most >= FEWEST else MIXED
+    return -(-samples // -(-samples // most))
+
+
 def product(matrix: Floats, columns: Floats, y: Floats) -> None:
-    """Fills `y` `(samples, out)`, of planes or of pixels, with `matrix` `(out, depth)` times `columns`."""
-    if y.strides[0] == y.itemsize:
-        np.matmul(matrix, columns, out=y.T)
+    """Fills `y` `(..., samples, out)`, of planes or of pixels, with `matrix` `(out, depth)` times `columns`."""
+    if y.strides[-2] == y.itemsize:
+        np.matmul(matrix, columns, out=y.swapaxes(-1, -2))
     else:
-        np.matmul(columns.T, matrix.T, out=y)
+        np.matmul(columns.swapaxes(-1, -2), matrix.T, out=y)
