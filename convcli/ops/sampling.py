@@ -18,7 +18,7 @@ from convcli.engine.sampled.warp import INTEGERS, Outside, moved_call, read_pixe
 from convcli.ops.reads import Reads, inside
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, Call, DTypeLike, Signature
+    from convcli.engine.dtypes import Array, Call, DTypeLike, Floats, Signature
     from convcli.engine.sink import Sink
     from convcli.engine.tiles import Region
     from convcli.ops.reads import Deformation
@@ -36,6 +36,8 @@ MOST_PLACES = 1 << 22
 WIDE = 8 * BLOCK
 #: Rows of a block at most: its parts are as tall, and the calls for them long.
 TALL = BLOCK
+#: Channels of an offset group from which on pixels are gathered whole.
+GATHERED = 32
 #: Up to so many samples two bands are enough.
 FEW = 1 << 20
 
@@ -60,11 +62,27 @@ class Sampling:
 
     def target(self, image: Array, sink: Sink) -> Array | None:
         """Where bands may be made at once, in the dtype of the output; None where that is to be done with care."""
-        if not self._whole(image) or planar(sink.out):
+        if not self._lays_pixels(image) or planar(sink.out):
             return None
         # Integers `remap` rounds as we do.
         native = sink.native(image.dtype, exact=True) if image.dtype in INTEGERS and self._moves else None
         return sink.target(self.dtype) if native is None else native
+
+    def _lays_pixels(self, image: Array) -> bool:
+        """Whether results are made pixel by pixel, not as planes."""
+        return self._whole(image) or self._gathers
+
+    @property
+    def _gathers(self) -> bool:
+        """Whether so many channels are read together that all of a pixel is gathered, by what its neighbours weigh."""
+        many = self.weights.ndim == 3 and self.weights.shape[1] // self.kernel.offset_groups >= GATHERED
+        return many and self.kernel.groups == 1 and self.dtype == np.float32
+
+    @cached_property
+    def by_pixels(self) -> list[Floats]:
+        """The weights of each offset group, `(taps * channels, outputs)`."""
+        parts = np.split(self.weights.transpose(2, 1, 0), self.kernel.offset_groups, axis=1)
+        return [np.ascontiguousarray(part).reshape(-1, self.weights.shape[0]) for part in parts]
 
     def _whole(self, image: Array) -> bool:
         """Whether a single tap reads pixels with all channels."""
@@ -98,19 +116,24 @@ class Sampling:
     def band(self, image: Array, sources: Sources, region: Region, target: Array | None = None) -> Array:
         """`(*region, channels out)`; as a part of the `target`, in its dtype, where there is one."""
         (top, bottom), (_, width) = region
-        whole, own = self._whole(image), sources(region[0])
+        pixels, own = self._lays_pixels(image), sources(region[0])
         shape = (bottom - top, width, self.kernel.channels_out)
         if target is not None:
             y = target[top:bottom]
-        elif whole:
+        elif pixels:
             y = scratch("band", shape, self.dtype)
         else:
             y = np.moveaxis(scratch("band", (shape[2], *shape[:2]), self.dtype), 0, -1)
         for rows, columns in self._blocks if region == self._all else self._cut(region):
-            _Block(self, image, (rows, columns), own).fill(y[rows.start - top : rows.stop - top, columns], whole=whole)
+            block = _Block(self, image, (rows, columns), own)
+            part = y[rows.start - top : rows.stop - top, columns]
+            if self._gathers:
+                block.fill_gathered(part)
+            else:
+                block.fill(part, whole=pixels)
         if own[0].lost is not None:
             y[own[0].lost] = np.nan
-        return y if whole or planar(image) or target is not None else join(np.moveaxis(y, -1, 0))
+        return y if pixels or planar(image) or target is not None else join(np.moveaxis(y, -1, 0))
 
     @cached_property
     def _blocks(self) -> list[Block]:
@@ -172,6 +195,24 @@ class _Block:
             own = y[part.rows, part.columns]
             np.copyto(own, np.rint(mixed) if own.dtype.kind == "u" else mixed, casting="unsafe")
 
+    def fill_gathered(self, y: Array) -> None:
+        """Fills `y`, `(h, w, channels out)`, by products of the pixels that all taps of outputs read."""
+        weights, (height, width) = self._sampling.by_pixels, y.shape[:2]
+        places = self._sampling.reads.shifts(self._block, self._offsets).places()
+        factors = None if self._mask is None else self._mask.of(self._block)
+        share = self._image.shape[2] // len(weights)
+        for group, own in enumerate(weights):
+            rows, columns = (_taps_last(one[group]) for one in places)
+            read = sample(
+                self._image[..., group * share : (group + 1) * share], rows, columns, self._kernel.border, y.dtype,
+                None if factors is None else _taps_last(factors[group]),
+            ).reshape(height * width, -1)  # fmt: skip
+            mixed = np.matmul(read, own, out=scratch("mixed", (height * width, own.shape[1]), y.dtype))
+            if group:
+                y += mixed.reshape(y.shape)
+            else:
+                y[...] = mixed.reshape(y.shape)
+
     def _gathered(self, block: Block) -> Array:
         """`(channels, taps, h, w)` from anywhere in a picture of any kind."""
         rows, columns = self._sampling.reads.shifts(block, self._offsets).places()
@@ -192,6 +233,11 @@ class _Block:
             grouped = samples.reshape(self._kernel.offset_groups, -1, *samples.shape[1:])
             np.multiply(grouped, self._mask.of(block), out=grouped, casting="same_kind")
         return mix(self._sampling.weights, samples, self._kernel.groups)
+
+
+def _taps_last(planes: Array) -> Array:
+    """`(..., h, w)`, those of all taps, as `(h, w, taps)`."""
+    return np.ascontiguousarray(planes.reshape(-1, *planes.shape[-2:]).transpose(1, 2, 0))
 
 
 def _ranges(start: int, stop: int, longest: int) -> list[slice]:

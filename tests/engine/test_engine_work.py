@@ -13,7 +13,7 @@ from scipy import ndimage
 import convcli
 from convcli.engine import memory
 from convcli.engine.channel import planes
-from convcli.engine.sampled import warp
+from convcli.engine.sampled import samples, warp
 from convcli.engine.sampled.parts import SPAN
 from convcli.ops import reads
 
@@ -186,7 +186,7 @@ def test_bytes_are_moved_from_where_they_lie_to_where_they_go(monkeypatch: pytes
     assert np.abs(y - exact).max() < 0.51
 
 
-@pytest.mark.parametrize(("channels", "calls"), [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (8, 2), (64, 16)])
+@pytest.mark.parametrize(("channels", "calls"), [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (8, 2), (31, 8), (64, 0)])
 def test_channels_are_read_by_fours(channels: int, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     import cv2
 
@@ -194,6 +194,16 @@ def test_channels_are_read_by_fours(channels: int, calls: int, monkeypatch: pyte
     done = counting(monkeypatch, cv2, "remap")
     kernel.apply(x)
     assert done["remap"] == calls
+
+
+@pytest.mark.parametrize("layout", ["yxc", "cyx"])
+def test_many_channels_are_gathered_by_one_product(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, x = deformed(64, 8)
+    exact, order = kernel.apply(x.astype(np.float64)), ["yxc".index(axis) for axis in layout]
+    gathered = counting(monkeypatch, samples, "_sparse")
+    y = kernel.apply(np.ascontiguousarray(x.transpose(order)), layout)
+    largest = np.abs(kernel.effective).sum(axis=(1, 2, 3)).max()
+    assert np.abs(y - exact.transpose(order)).max() <= 1e-5 * largest and gathered["_sparse"] == 1
 
 
 def test_one_tap_reads_pixels_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ border rule (`zero`: each counts 0, as torchvision's `deform_conv2d` and ONNX `D
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from convcli.engine.bank.layouts import pixels as pixels_of
 from convcli.engine.borders import read_window, source_indices
+from convcli.engine.dtypes import channels_last, planar
 from convcli.engine.geometry import constant
 from convcli.engine.memory import scratch
 
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 BLOCK = 128
 #: The widest window that `remap` serves; places further apart are gathered one by one.
 WINDOW_LIMIT = 2 * BLOCK
+#: Pixels of a window that is read whole, however few of them are wanted.
+SMALL_WINDOW = 1 << 12
 
 
 def fold(places: Places, n: int, border: str) -> Places:
@@ -49,17 +54,21 @@ def fold(places: Places, n: int, border: str) -> Places:
     return near
 
 
-def sample(x: Array, rows: Places, columns: Places, border: str, dtype: DTypeLike) -> Floats:
-    """`x` (`(height, width, channels)`) read at `(taps, h, w)` places: `(taps, h, w, channels)` of `dtype`."""
+def sample(
+    x: Array, rows: Places, columns: Places, border: str, dtype: DTypeLike, factors: Array | None = None
+) -> Floats:  # fmt: skip
+    """`x` (`(height, width, channels)`) read at places of any shape, `(taps, h, w)` where channels are few, and weighed
+    by `factors` of the same shape: `(*shape, channels)` of `dtype`."""
     rows, columns = fold(rows, x.shape[0], border), fold(columns, x.shape[1], border)
-    top, left = int(np.floor(rows.min())), int(np.floor(columns.min()))
-    bottom, right = int(np.floor(rows.max())) + 2, int(np.floor(columns.max())) + 2
-    if dtype == np.float32 and x.shape[2] <= 4 and max(bottom - top, right - left) <= WINDOW_LIMIT:
-        window = read_window(x, [(top, bottom), (left, right)], border, dtype)
-        # `remap` multiplies a neighbour of no share by 0, which would spread a NaN.
-        if x.dtype.kind != "f" or np.isfinite(window).all():
-            return _remap(window, (rows - top).astype(np.float32), (columns - left).astype(np.float32))
-    return _operator(x, rows, columns, border, dtype)
+    if dtype == np.float32 and x.shape[2] <= 4 and factors is None:
+        top, left = int(np.floor(rows.min())), int(np.floor(columns.min()))
+        bottom, right = int(np.floor(rows.max())) + 2, int(np.floor(columns.max())) + 2
+        if max(bottom - top, right - left) <= WINDOW_LIMIT:
+            window = read_window(x, [(top, bottom), (left, right)], border, dtype)
+            # `remap` multiplies a neighbour of no share by 0, which would spread a NaN.
+            if x.dtype.kind != "f" or np.isfinite(window).all():
+                return _remap(window, (rows - top).astype(np.float32), (columns - left).astype(np.float32))
+    return _gathered(x, rows, columns, border, dtype, factors)
 
 
 def _remap(window: Floats, rows: npt.NDArray[np.float32], columns: npt.NDArray[np.float32]) -> Floats:
@@ -74,46 +83,62 @@ def _remap(window: Floats, rows: npt.NDArray[np.float32], columns: npt.NDArray[n
     return y
 
 
-def _operator(x: Array, rows: Places, columns: Places, border: str, dtype: DTypeLike) -> Floats:
-    """As a sparse matrix times the pixels that are read."""
-    shares, pixels = _shares(rows, columns, x.shape[:2], border, dtype)
-    beyond = (constant(border) or 0) * (1 - shares.sum(axis=1, dtype=np.float64))  # the sparse matrix takes `shares` up
-    # Only the pixels that are read are converted, not the picture once per block.
-    used, pixels = np.unique(pixels, return_inverse=True)
-    flat = x[used // x.shape[1], used % x.shape[1]].astype(dtype)
-    read: Floats = _sparse(shares, pixels.reshape(shares.shape), len(flat)) @ flat
-    if constant(border):
-        read += beyond.astype(dtype)[:, None]
-    return read.reshape(*rows.shape, x.shape[2])
+def _gathered(
+    x: Array, rows: Places, columns: Places, border: str, dtype: DTypeLike, factors: Array | None
+) -> Floats:  # fmt: skip
+    """By a sparse matrix times the pixels that are read, at places that are folded."""
+    (down, high), (right, wide) = (_split(places.ravel(), dtype) for places in (rows, columns))
+    ranges = [(int(first.min()), int(first.max()) + 2) for first in (down, right)]
+    step = ranges[1][1] - ranges[1][0]
+    kind = np.dtype(np.int32 if (ranges[0][1] - ranges[0][0]) * step < 1 << 31 else np.int64)
+    corner = ((down - ranges[0][0]) * step + (right - ranges[1][0])).astype(kind)
+    shares, pixels = np.empty((rows.size, 4), dtype), np.empty((rows.size, 4), kind)
+    for number, (share, beside) in enumerate(itertools.product(high, wide)):
+        np.multiply(share, beside, out=shares[:, number])
+        np.add(corner, kind.type(number // 2 * step + number % 2), out=pixels[:, number])
+    pixels, flat = _read(x, ranges, pixels, border, dtype)
+    weighing = None if factors is None else factors.reshape(-1, 1).astype(dtype, copy=False)
+    y: Floats = _sparse(shares if weighing is None else shares * weighing, pixels, len(flat)) @ flat
+    if not math.isfinite(np.vdot(y, y)):
+        matrix = _sparse(shares, pixels, len(flat))
+        # A neighbour with no share must not spread a NaN or an infinity of its own.
+        matrix.eliminate_zeros()
+        y = matrix @ flat if weighing is None else (matrix @ flat) * weighing
+    return y.reshape(*rows.shape, x.shape[2])
 
 
-def _shares(
-    rows: Places, columns: Places, size: Sequence[int], border: str, dtype: DTypeLike
-) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """The shares of the four neighbours of every place, and their numbers in the picture: `(places, 4)` each."""
-    height, width = size
-    top, left = np.floor(rows).ravel(), np.floor(columns).ravel()
-    down, across = rows.ravel() - top, columns.ravel() - left
-    shares = np.empty((rows.size, 4), dtype)
-    pixels = np.empty((rows.size, 4), np.int64)
-    for corner, (dy, dx) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
-        row = source_indices(top.astype(np.int64) + dy, height, border)
-        column = source_indices(left.astype(np.int64) + dx, width, border)
-        share = (down if dy else 1 - down) * (across if dx else 1 - across)
-        shares[:, corner] = np.where((row < 0) | (column < 0), 0, share)
-        pixels[:, corner] = np.maximum(row, 0) * width + np.maximum(column, 0)
-    return shares, pixels
+def _split(places: Places, dtype: DTypeLike) -> tuple[Places, tuple[Floats, Floats]]:
+    """Places along an axis as whole numbers, and the shares of the samples there and behind."""
+    first = np.floor(places)
+    part = (places - first).astype(dtype)
+    return first, (1 - part, part)
+
+
+def _read(
+    x: Array, ranges: Sequence[tuple[int, int]], pixels: Array, border: str, dtype: DTypeLike
+) -> tuple[Array, Floats]:
+    """Some `pixels`, counted row by row from the corner of a window, and the window as rows of channels; where few of
+    its pixels are among them these alone, and their numbers."""
+    shape = [stop - start for start, stop in ranges]
+    if math.prod(shape) <= max(pixels.size, SMALL_WINDOW):
+        if planar(x):
+            window = channels_last(scratch("window", (x.shape[2], *shape), dtype))
+        else:
+            window = scratch("pixels", (*shape, x.shape[2]), dtype)
+        return pixels, pixels_of(read_window(x, ranges, border, dtype, out=window)).reshape(-1, x.shape[2])
+    used, numbers = np.unique(pixels, return_inverse=True)
+    places = (part + start for part, (start, _) in zip(np.divmod(used, shape[1]), ranges, strict=True))
+    down, right = (source_indices(own, n, border) for own, n in zip(places, x.shape, strict=False))
+    flat = x[down, right].astype(dtype)
+    flat[(down < 0) | (right < 0)] = constant(border) or 0
+    return numbers.reshape(pixels.shape), flat
 
 
 def _sparse(shares: Floats, pixels: Array, count: int) -> Any:
     from scipy import sparse
 
-    ends = np.arange(0, shares.size + 1, 4, dtype=np.int32)
-    indices = pixels.ravel().astype(np.int32)
-    matrix = sparse.csr_array((shares.ravel(), indices, ends), shape=(len(shares), count))
-    # A neighbour with no share must not spread a NaN or an infinity of its own.
-    matrix.eliminate_zeros()
-    return matrix
+    ends = np.arange(0, shares.size + 1, 4, dtype=pixels.dtype)
+    return sparse.csr_array((shares.ravel(), pixels.ravel(), ends), shape=(len(shares), count))
 
 
 def mix(weights: Floats, samples: Floats, groups: int) -> Floats:
