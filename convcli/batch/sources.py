@@ -240,6 +240,9 @@ class ArrayFile:
         self.notes = tuple(filter(None, [doubt(self._array.shape, expected)])) if layout is None else ()
         self._x = self._layout.canonical(self._array)
         outline = Outline(shape=self._x.shape, dtype=self._x.dtype, axes=self._layout.spatial)
+        if settings.treatment.takes_alpha and self._x.shape[-1] in (2, 4):  # as pictures with alpha have
+            fact = f"the {self._x.shape[-1]} channels of an array are bands, none of which is alpha"
+            raise ShapeError(fact, hint="leave --alpha and --background out")
         self.pictures = [Picture(outline, chain, settings.treatment)]
         self._options = settings.options
         self.dtype_in = dtype_name(self._array.dtype)

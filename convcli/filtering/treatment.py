@@ -56,6 +56,11 @@ class Treatment:
         """Whether alpha, where there is one, is filtered."""
         return self.alpha == "filter" and bool({"all", "alpha"} & set(self.channels))
 
+    @property
+    def takes_alpha(self) -> bool:
+        """Whether something is to be done with an alpha, but to filter it with the colours."""
+        return self.alpha in ("keep", "drop") or self.background is not None
+
     def drops_alpha(self, channels: Channels) -> bool:
         """Whether the alpha of a picture is to be left out before anything else."""
         return bool(channels.alpha) and self.alpha == "drop" and self.background is None

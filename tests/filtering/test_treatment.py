@@ -211,6 +211,8 @@ def test_what_does_not_fit_is_said() -> None:
     (["--channels", "luma"], (24, 30, 3), "3 bands have no channel 'luma'"),
     (["--channels", "g,b"], (24, 30, 4), "4 bands have no channel 'g'"),
     (["--channels", "alpha"], (24, 30), "a grey picture has no channel 'alpha'"),
+    (["--alpha", "keep"], (24, 30, 4), "the 4 channels of an array are bands, none of which is alpha"),
+    (["--background", "white"], (24, 30, 2), "the 2 channels of an array are bands, none of which is alpha"),
     (["--linear"], (24, 30), ""),
 ])  # fmt: skip
 def test_arrays_are_treated_as_bands_or_grey(
