@@ -46,7 +46,9 @@ COPIED: Final = 0.5
 PASSED, PASSING = 0.3, 100_000
 #: The same for a sample of columns, of neighbours and of those that lie a stride apart; for a result that is bent.
 _COLUMN, _APART_COLUMN, _ROLLED = 0.045, 0.25, 0.12
-#: The same for a result of a tap that is added, and the share of products that lie beside results.
+#: The share of their time that Winograd's tiles take where they are of few rows, which are turned each time.
+_FEW_TILES = 1.25
+#: Nanoseconds for a result of a tap that is added, and the share of products that lie beside results.
 _ADDED, _BESIDE_TAPS = 0.12, 1.15
 #: What a multiply-add of a product takes longer, over its rows, on a processor that is wide, and on others.
 _FEW_ROWS = 0.035, 0.1
@@ -213,7 +215,7 @@ def cost_of_products(shape: Sequence[int], grid: Grid, *, even: bool) -> tuple[f
         costs[SHIFTS] = samples * rows * (_BESIDE_TAPS * inputs * (SPEEDS[kind.name].product + few / rows) + _ADDED)
     for plan in options(work_of(shape, 1, grid), kind):
         if plan.algorithm == "winograd":
-            costs[TILES] = samples * plan.cost
+            costs[TILES] = samples * plan.cost * _FEW_TILES
     best = min(costs, key=costs.__getitem__)
     return costs[best] + samples * outputs * _ROLLED + _FETCHED * math.prod(shape) + PASSING, best
 
