@@ -129,7 +129,7 @@ def test_few_networks_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for size in (10, 10, 10, *range(10, 30)):
         y = np.empty((8, size - 2, size - 2), np.float32)
         assert nets.correlate(np.ones((8, size, size), np.float32), Grid((1, 1), (1, 1), y.shape[1:]), y)
-    assert len(output) == 20 and sum(map(len, nets._idle.values())) <= net.SIZES
+    assert len(output) == 20 and sum(len(one._idle) for one in nets._networks.values()) <= net.SIZES
 
 
 def test_borders_other_than_zero_are_read_as_everywhere() -> None:

@@ -15,7 +15,7 @@ from networks import shared
 from networks.layer_graphs import Graph
 
 from convcli.engine.bank import rolling, stretch
-from convcli.engine.bank.pieces import Net
+from convcli.engine.bank.net import Networks
 from convcli.engine.bank.stretch import Stretch
 from convcli.engine.threads import limit_threads, run_all, thread_count
 from convcli.filtering import Chain, filter_pixels
@@ -149,8 +149,8 @@ def test_one_network_of_some_size_has_threads(
     size: tuple[int, int], threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel, x, expected = built(tmp_path, residual, size=size)
-    seen, forward, before, count = [], Net._forward, cv2.getNumThreads(), thread_count()
-    monkeypatch.setattr(Net, "_forward", lambda *all: seen.append(cv2.getNumThreads()) or forward(*all))
+    seen, forward, before, count = [], Networks.forward, cv2.getNumThreads(), thread_count()
+    monkeypatch.setattr(Networks, "forward", lambda *all: seen.append(cv2.getNumThreads()) or forward(*all))
     try:
         limit_threads(3)
         assert np.abs(run(kernel, x) - expected).max() <= 1e-5 * np.abs(expected).max()

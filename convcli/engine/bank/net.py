@@ -8,7 +8,8 @@ seen, and are others' work.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -29,12 +30,34 @@ SIZES = 4
 LARGE = 1e30
 
 
+class Networks:
+    """Networks that compute the same."""
+
+    def __init__(self) -> None:
+        self._idle: list[Any] = []
+
+    def forward(self, model: Callable[[], bytes], planes: Floats, into: Floats | None) -> Floats:
+        """The result for planes `(channels, height, width)`: `into`, planes in one piece, or another array.
+
+        `model` writes the ONNX model of which a network is made.
+        """
+        try:
+            net = self._idle.pop()
+        except IndexError:
+            net = cv2.dnn.readNetFromONNX(np.frombuffer(model(), np.uint8))
+        net.setInput(planes[None])
+        target = None if into is None else into[None]
+        result: Floats = net.forward([] if target is None else [target])[0]
+        self._idle.append(net)
+        return into if into is not None and result is target else result.reshape(result.shape[-3:])
+
+
 class Nets:
     """The networks of one bank, by the size of the input that they filter."""
 
     def __init__(self, weights: Floats, groups: int) -> None:
         self._weights, self._groups = weights, groups
-        self._idle: dict[Hashable, list[Any]] = {}
+        self._networks: dict[Hashable, Networks] = {}
 
     def correlate(self, planes: Floats, grid: Grid, y: Floats, pads: Pads = ((0, 0), (0, 0))) -> bool:
         """Fills planes `y` `(out, *lengths)` from planes `(channels, height, width)` with `pads` of zeros around them.
@@ -42,22 +65,15 @@ class Nets:
         Returns False where there are results that are not finite, or may be wrong beside such.
         """
         key = planes.shape, *grid.stride, *grid.dilation, *pads
-        if key not in self._idle:
-            if len(self._idle) >= SIZES:
-                self._idle.clear()
-            self._idle[key] = []
-        idle = self._idle.get(key, [])
-        try:
-            net = idle.pop()
-        except IndexError:
-            data = model(self._weights, self._groups, planes.shape, grid, pads)
-            net = cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
-        net.setInput(planes[None])
-        target = y[None]
-        result: Floats = net.forward([target] if y.flags.c_contiguous else [])[0]
-        idle.append(net)
-        if result is not target:
-            y[...] = result[0]
+        networks = self._networks.get(key)
+        if networks is None:
+            if len(self._networks) >= SIZES:
+                self._networks.clear()
+            networks = self._networks[key] = Networks()
+        written = partial(model, self._weights, self._groups, planes.shape, grid, pads)
+        result = networks.forward(written, planes, y if y.flags.c_contiguous else None)
+        if result is not y:
+            y[...] = result
         flat = result.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
             return bool(np.dot(flat, flat) < LARGE)

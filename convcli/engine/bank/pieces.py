@@ -11,12 +11,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
 from convcli.engine.bank import messages, winograd
+from convcli.engine.bank.net import Networks
 from convcli.engine.bank.rolling import Piece, Rows
 from convcli.engine.dtypes import channels_last
 from convcli.engine.memory import scratch
@@ -208,7 +209,7 @@ class Net(Piece):
     def __init__(self, steps: Sequence[Step], channels: int) -> None:
         self._steps, self.inputs, self.outputs = tuple(steps), channels, steps[-1].channels
         self.step = 0
-        self._idle: list[Any] = []
+        self._networks = Networks()
         self._down = [step.along(0) for step in steps]
         # Samples that outputs of each layer lie apart.
         self._strides = {ENTERS: 1}
@@ -251,22 +252,13 @@ class Net(Piece):
         """Fills `places` with the rows of the result from `first` on."""
         rows = places.shape[1]
         whole = places.flags.c_contiguous and not first and self.length(0, planes.shape[1]) == rows
-        result = self._forward(np.ascontiguousarray(planes), [places[None]] if whole else [])
-        if result.__array_interface__["data"] != places.__array_interface__["data"]:
+        written = partial(self._model, planes.shape)
+        result = self._networks.forward(written, np.ascontiguousarray(planes), places if whole else None)
+        if result is not places:
             places[...] = result[:, first : first + rows]
 
-    def _forward(self, planes: Floats, into: list[Floats]) -> Floats:
-        """The result `(channels, height, width)` of planes of the same axes, `into` memory of one array or new."""
-        try:
-            net = self._idle.pop()
-        except IndexError:
-            net = cv2.dnn.readNetFromONNX(np.frombuffer(self._model(planes.shape), np.uint8))
-        net.setInput(planes[None])
-        result: Floats = net.forward(into)[0]
-        self._idle.append(net)
-        return result.reshape(result.shape[-3:])
-
     def _model(self, size: Sequence[int]) -> bytes:
+        """An ONNX model of the layers on an input `(channels, height, width)`; networks of it take others, too."""
         names = {ENTERS: "x"}
         nodes, tensors = [], []
         for number, step in enumerate(self._steps):
