@@ -17,7 +17,7 @@ from convcli.engine.channel.factors import factorise
 from convcli.engine.dtypes import copy_pixels
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
-from convcli.engine.plan import CONVERTED, is_call
+from convcli.engine.plan import BANDS, CONVERTED, is_call
 from convcli.engine.processor import processor
 from convcli.engine.threads import thread_count
 from convcli.records import late
@@ -76,7 +76,7 @@ def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: st
         return _native_call(x, taps, windows, border)
     filtered = _filtered_call(x, taps, windows, border)
     factors = factorise(taps) if max(x.shape[:2]) <= LONGEST and x.algorithm in (None, "passes") else None
-    if factors and _cost_of_matrices(x, len(factors[0]), windows) < (filtered[0] if filtered else math.inf):
+    if factors and _cost_of_matrices(x, len(factors[0]), windows) < (filtered[0] if filtered else _banded(x, taps)):
         from convcli.engine.channel.matrices import matrices_call
 
         return matrices_call(x, taps, windows, border) or (filtered[1] if filtered else None)
@@ -88,6 +88,11 @@ def _cost_of_matrices(x: Signature, rank: int, windows: Sequence[Window]) -> flo
     (height, width, channels), (length, wide) = x.shape, (window.length for window in windows)
     cost = PRODUCTS + processor().multiply_add * rank * channels * length * width * (height + wide)
     return cost if is_call(cost) else math.inf
+
+
+def _banded(x: Signature, taps: Floats) -> float:
+    """Nanoseconds on one core by bands of rows."""
+    return plan_for(taps, x.shape, algorithm=x.algorithm).cost * math.prod(x.shape) + BANDS
 
 
 def _native_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
