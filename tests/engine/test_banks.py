@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage
 
 import convcli
-from convcli.engine.bank import bank, layouts, winograd
+from convcli.engine.bank import bank, columns, layouts, winograd
 from convcli.engine.bank.plan import plan_bank
 from convcli.engine.geometry import grid_of
 from convcli.engine.processor import NARROW
@@ -56,8 +56,8 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = 
     "deep, far dilated": ((33, 64, 3, 3), (70, 260), 1, 1, 9, "winograd"),
     "deep, dilated": ((129, 128, 3, 3), (100, 81), 1, 1, 2, "winograd"),
     "deep and small": ((33, 32, 3, 3), (17, 21), 1, 1, 1, "columns"),
-    "in groups of eight": ((64, 8, 3, 3), (28, 30), 8, 1, 1, "net"),
-    "in groups of eight, half size, dilated": ((64, 8, 3, 2), (28, 30), 8, 2, 2, "net"),
+    "in groups of eight": ((64, 8, 3, 3), (28, 30), 8, 1, 1, "net columns"),
+    "in groups of eight, half size, dilated": ((64, 8, 3, 2), (28, 30), 8, 2, 2, "columns"),
     "deep in groups": ((64, 32, 3, 3), (20, 21), 2, 1, 1, "columns"),
     "more weights than samples": ((401, 512, 3, 3), (13, 14), 1, 1, 1, "winograd"),
     "more weights than samples, smaller tiles": ((261, 256, 3, 3), (7, 6), 1, 1, 1, "winograd 2x2"),
@@ -116,6 +116,25 @@ def test_pixels_are_turned_to_planes_wherever_those_lie(shape: tuple[int, ...], 
     x = np.random.default_rng(1).integers(0, 256, shape).astype(dtype)
     for pixels in (x, x[..., ::2], x[: len(x) // 2 + 1], x[:, ::-1]):
         assert np.array_equal(layouts.part(pixels), np.moveaxis(pixels, -1, 0))
+
+
+@pytest.mark.parametrize("layout", ["cyx", "yxc"])
+def test_columns_of_groups_stay_within_a_cache(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    scratch = columns.scratch
+
+    def seen(name: str, shape: Any, dtype: Any) -> Any:
+        array = scratch(name, shape, dtype)
+        sizes.extend([array.nbytes] * (name == "columns"))
+        return array
+
+    monkeypatch.setattr(columns, "scratch", seen)
+    kernel = convcli.load({"weights": np.ones((128, 4, 3, 3)), "groups": 32, "padding": 0})
+    x = np.ones((128, 58, 58) if layout == "cyx" else (58, 58, 128), np.float32)
+    assert (kernel.apply(x, layout) == 36).all()
+    # All of them, in few products: each takes some of the groups.
+    assert 9 * 128 * 56 * 56 * 4 <= sum(sizes) <= 9 * 128 * 58 * 58 * 4
+    assert max(sizes) <= columns.GROUP_BYTES and len(sizes) <= 2 + sum(sizes) // (columns.GROUP_BYTES // 2)
 
 
 def test_integers_through_a_bank() -> None:

@@ -57,7 +57,7 @@ def layouts_of_bank(shape: Sequence[int], groups: int, grid: Grid) -> tuple[bool
 
     chosen = plan_bank(work_of(shape, groups, grid)).algorithm
     if chosen == "columns":
-        return not columns.by_pixels(shape[1], groups), None
+        return not columns.by_pixels(shape[1], groups), True if groups > 1 else None
     return _LAYOUTS[chosen]
 
 
@@ -242,7 +242,12 @@ def correlate_bank(
         pointwise.mix(x, filters.weights, filters.groups, y)
     elif chosen == "columns":
         source = pixels(x) if columns.by_pixels(inputs, filters.groups) else channels_last(by_rows(x))
-        columns.multiply_columns(source, filters.columns, taps, grid, y)
+        # Groups make few channels of a pixel each.
+        turned = filters.groups > 1 and not planar(y)
+        apart = room_for(grid.lengths, outputs, x.dtype, planes=True) if turned else y
+        columns.multiply_columns(source, filters.columns, taps, grid, apart)
+        if turned:
+            join_to(apart, y)
     elif chosen == "rows":
         few = outputs // filters.groups <= FEW and not planar(y)
         apart = room_for(grid.lengths, outputs, x.dtype, planes=True) if few else y

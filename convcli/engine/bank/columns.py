@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Bytes of the columns of one product: within the last cache's share, and enough for BLAS.
 COLUMN_BYTES = 1 << 22
+#: The same for all outputs of some of many groups, each of which has little to multiply: within a core's own cache.
+GROUP_BYTES = 1 << 20
 #: The most columns of one product.
 ACROSS = 1 << 12
 #: The fewest channels whose pixels are copied in pieces that are long enough.
@@ -54,21 +56,44 @@ def multiply_columns(x: Floats, matrix: Floats, taps: Sequence[int], grid: Grid,
     x, y = x[(None,) * lead], y[(None,) * lead]
     taps, stride, dilation = ((1,) * lead + tuple(steps) for steps in (taps, grid.stride, grid.dilation))
     groups, _, depth = matrix.shape
-    pixels = by_pixels(x.shape[-1] // groups, groups)
-    flat = not pixels and max(stride) == 1 and y.shape[2] < NARROW and x[0, ..., 0].flags.c_contiguous
-    for part in _parts(y.shape[:3], groups * depth * x.itemsize, x.shape[2] if flat else 0):
-        results = y[part]
-        corner = x[tuple(slice(cut.start * step, None) for cut, step in zip(part, stride, strict=True))]
-        if pixels:
+    if by_pixels(x.shape[-1] // groups, groups):
+        for results, corner in _corners(x, y, stride, depth * x.itemsize, 0):
             _multiply_pixels(matrix[0], _of_pixels(corner, results.shape, taps, stride, dilation), results)
-            continue
+        return
+    flat = max(stride) == 1 and y.shape[2] < NARROW and x[0, ..., 0].flags.c_contiguous
+    pitch = x.shape[2] if flat else 0
+    for results, corner in _corners(x, y, stride, depth * x.itemsize, pitch):
         source = channels_first(corner)
         if flat:
-            columns = _of_rows(source, results.shape, taps, dilation).reshape(groups, depth, -1)
-            _multiply_apart(matrix, columns, results, x.shape[2])
+            view = _of_rows(source, results.shape, taps, dilation)
         else:
-            columns = _of_planes(source, results.shape, taps, stride, dilation).reshape(groups, depth, -1)
-            _multiply(matrix, columns, results)
+            view = _of_planes(source, results.shape, taps, stride, dilation)
+        _multiply_groups(matrix, view, results, pitch)
+
+
+def _corners(x: Floats, y: Floats, stride: Sequence[int], column: int, pitch: int) -> Iterator[tuple[Floats, Floats]]:
+    """The parts of `y`, see `_parts`, and `x` from the first sample on that each reads."""
+    for part in _parts(y.shape[:3], column, pitch):
+        yield y[part], x[tuple(slice(cut.start * step, None) for cut, step in zip(part, stride, strict=True))]
+
+
+def _multiply_groups(matrix: Floats, view: Floats, y: Floats, pitch: int) -> None:
+    """Fills `y` by products of as many groups at a time as a core's cache holds the columns of.
+
+    The columns are those of `view` `(channels, *taps, ...)`, whose rows are `pitch` samples apart, or without any.
+    """
+    groups, per_group, depth = matrix.shape
+    inputs = len(view) // groups
+    few = max(1, GROUP_BYTES * groups // (view.size * view.itemsize))
+    for start in range(0, groups, few):
+        own, source = matrix[start : start + few], view[start * inputs : (start + few) * inputs]
+        laid = scratch("columns", source.shape, source.dtype)
+        np.copyto(laid, source)
+        columns, results = laid.reshape(len(own), depth, -1), y[..., start * per_group : (start + few) * per_group]
+        if pitch:
+            _multiply_apart(own, columns, results, pitch)
+        else:
+            _multiply(own, columns, results)
 
 
 def _parts(lengths: Sequence[int], column: int, pitch: int) -> Iterator[tuple[slice, ...]]:
@@ -121,24 +146,19 @@ def _multiply_pixels(matrix: Floats, columns: Floats, y: Floats) -> None:
 def _of_planes(
     source: Floats, lengths: Sequence[int], taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
 ) -> Floats:
-    """What `lengths` outputs from the corner of `(channels, *spatial)` on read: `(depth, samples)`."""
+    """What outputs read from the corner of `(channels, *spatial)` on: a view `(channels, *taps, *lengths)`."""
     shape = (len(source), *taps, *lengths[:3])
     plane, *steps = source.strides
     apart = [[step * by for step, by in zip(steps, other, strict=True)] for other in (dilation, stride)]
-    columns = scratch("columns", shape, source.dtype)
-    np.copyto(columns, as_strided(source, shape, (plane, *apart[0], *apart[1])))
-    return columns.reshape(len(source) * math.prod(taps), -1)
+    return as_strided(source, shape, (plane, *apart[0], *apart[1]))
 
 
 def _of_rows(source: Floats, lengths: Sequence[int], taps: Sequence[int], dilation: Sequence[int]) -> Floats:
     """The same at stride 1 with the samples between the rows of planes, each tap in one piece; one slice."""
     size = (lengths[1] - 1) * source.shape[3] + lengths[2]
-    shape = (len(source), *taps, size)
     plane, *steps = source.strides
-    columns = scratch("columns", shape, source.dtype)
     apart = (step * by for step, by in zip(steps, dilation, strict=True))
-    np.copyto(columns, as_strided(source, shape, (plane, *apart, source.itemsize)))
-    return columns.reshape(-1, size)
+    return as_strided(source, (len(source), *taps, size), (plane, *apart, source.itemsize))
 
 
 def _multiply_apart(matrix: Floats, columns: Floats, y: Floats, pitch: int) -> None:

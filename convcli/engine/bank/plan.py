@@ -94,6 +94,8 @@ NET, DEEP = 15_000, 64
 TURNED = 3
 #: Nanoseconds for the calls that a group takes, and for a product among many.
 GROUP, PRODUCT_CALL = 20_000, 250
+#: Groups whose columns, some at a time, stay in a core's own cache, and what they then cost of what others do.
+MANY, GROUPED = 8, 0.66
 #: Nanoseconds of work that are worth a band of its own, and until another thread begins one.
 BAND, THREAD = 150_000, 150_000
 #: Bytes that a band lays out: within the last cache's share of a core.
@@ -161,8 +163,8 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
     product, calls = _product(speeds, work.per_group, work.depth), GROUP / work.samples
     # A stride takes samples one by one.
     laid = speeds.column * (2 if max(work.stride) > 1 else 1)
-    cost = work.groups * (work.depth * laid + product)
-    yield _plan(work, "columns", cost + work.groups * calls / 10, work.groups * work.depth)
+    cost = work.groups * (work.depth * laid + product) * (GROUPED if work.groups >= MANY and work.inputs > 1 else 1)
+    yield _plan(work, "columns", cost + work.groups * calls / 10, work.depth)
     if work.per_group > 1:
         yield _rows(work, speeds)
     if work.inputs == 1:
