@@ -10,7 +10,7 @@ import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from convcli.channels import MOST, Channels
@@ -26,9 +26,14 @@ class Late:
     def __init__(self, path: str) -> None:
         self.module, _, self.name = f"convcli.pictures.formats.{path}".rpartition(".")
 
-    def __call__(self, *arguments: Any, **settings: Any) -> Any:
+    @cached_property
+    def function(self) -> Callable[..., Any]:
         # And not from `sys.modules`, where it stands while another thread is about to load it.
-        return getattr(importlib.import_module(self.module), self.name)(*arguments, **settings)
+        function: Callable[..., Any] = getattr(importlib.import_module(self.module), self.name)
+        return function
+
+    def __call__(self, *arguments: Any, **settings: Any) -> Any:
+        return self.function(*arguments, **settings)
 
 
 @record
