@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import convcli
+from convcli.engine.plan import CALL_LIMIT
 from tests.ops.drawn import FLOAT32, correlated, every_way
 
 
@@ -37,6 +40,37 @@ def test_every_type_keeps_a_nan_or_infinity_in_its_place(name: str, value: float
     y = kernel.apply(x)
     np.testing.assert_array_equal(~np.isfinite(y), changed)
     assert np.abs(y - clean)[~changed].max() <= FLOAT32 * np.abs(clean).max()
+
+
+@pytest.mark.parametrize("limit", [CALL_LIMIT, 0], ids=["call", "bands"])
+@pytest.mark.parametrize("shape", [(40, 50), (300, 340)], ids=str)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"weights": np.ones((7, 9))}, {"weights": np.ones((11, 11)) + np.eye(11), "stride": 2},
+        {"weights": np.ones((1, 63))}, {"weights": np.ones((71, 1))}, {"type": "separable", "taps": [1.0] * 55},
+        {"type": "separable", "taps": [1.0] * 55, "stride": 2}, {"weights": np.ones((3, 7, 9)), "axes": "zyx"},
+        {"weights": np.ones((2, 1, 7, 9)), "groups": 2},
+        {"type": "transposed", "weights": np.ones((16, 18)), "stride": 2},
+    ],
+    ids=lambda fields: "-".join(map(str, fields)),
+)  # fmt: skip
+def test_a_nan_in_float64(
+    fields: dict[str, Any], shape: tuple[int, int], limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenCV makes Fourier transforms of half as many taps of float64 as of float32."""
+    monkeypatch.setattr("convcli.engine.plan.CALL_LIMIT", limit)
+    rng, volume, bank = np.random.default_rng(2), fields.get("axes") == "zyx", "groups" in fields
+    x = rng.random((3, *shape) if volume else (2, *shape) if bank else shape)
+    layout = "zyx" if volume else "cyx" if bank else "yx"
+    kernel = convcli.load(fields | {"border": "zero"})
+    place = (*(1 for _ in x.shape[2:]), 20, 30)
+    x[place] += 1000
+    changed, before = kernel.apply(x, layout), np.float64(x)
+    before[place] -= 1000
+    changed = np.abs(changed - kernel.apply(before, layout)) > 0.1
+    x[place] = np.nan
+    np.testing.assert_array_equal(np.isnan(kernel.apply(x, layout)), changed)
 
 
 @pytest.mark.parametrize("spike", [1e4, 1e8, 1e14, -3.4e38])

@@ -13,6 +13,7 @@ import numpy as np
 from convcli.engine.bank.layouts import join_to, part, room_for
 from convcli.engine.bank.plan import BAND, BANDED, CALL_BYTES, is_apart
 from convcli.engine.channel import whole
+from convcli.engine.channel.direct import most_taps
 from convcli.engine.dtypes import channels_first, channels_last, planar
 from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
@@ -82,7 +83,7 @@ def planes_call(x: Signature, filters: Filters, windows: Sequence[Window], borde
     (outputs, inputs, *taps), steps = filters.shape, [window.stride for window in windows]
     lengths = [window.length for window in windows]
     if (
-        not is_apart(inputs, taps, [window.dilation for window in windows])
+        not is_apart(inputs, taps, [window.dilation for window in windows], most_taps(x.work) + 1)
         or not whole.fits((*x.shape[:2], 1), tuple(taps), windows, border, parts=False)
         or (math.prod(x.shape) + outputs * math.prod(lengths)) * np.dtype(x.work).itemsize > CALL_BYTES
     ):

@@ -12,8 +12,7 @@ import numpy as np
 from convcli.engine.channel import whole
 from convcli.engine.channel.choice import plan_for
 from convcli.engine.channel.correlation import Correlation
-from convcli.engine.channel.direct import opencv_layout
-from convcli.engine.plan import FOURIER_AREA
+from convcli.engine.channel.direct import most_taps, opencv_layout
 from convcli.engine.threads import Cuts, thread_count
 
 if TYPE_CHECKING:
@@ -38,7 +37,9 @@ def plane_by_plane(work: Correlation, kernels: Sequence[tuple[int, Floats]]) -> 
         if taps.dtype != x.dtype or not _direct(taps.tobytes(), taps.shape, taps.dtype.str, x.shape[:2], asked):
             return None
     shapes = {taps.shape: taps for _, taps in kernels}
-    if not all(whole.fits_in_place(work.channel(0, 0, taps)) and taps.size < FOURIER_AREA for taps in shapes.values()):
+    if not all(
+        whole.fits_in_place(work.channel(0, 0, taps)) and taps.size <= most_taps(taps.dtype) for taps in shapes.values()
+    ):
         return None
     anchor, rule = (work.windows[1].before, work.windows[0].before), whole.RULES[work.border]
 

@@ -11,8 +11,10 @@ import numpy as np
 from convcli.engine.plan import FOURIER_AREA
 
 if TYPE_CHECKING:
-    from convcli.engine.dtypes import Array, Floats
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
+#: The same of float64 (`filter2D` of OpenCV 5).
+_WIDE_FOURIER_AREA = 50
 #: The most channels `filter2D` takes (CV_CN_MAX of OpenCV 5).
 CHANNEL_LIMIT = 128
 
@@ -36,10 +38,17 @@ def direct(x: Floats, taps: Floats) -> Floats:
     return y
 
 
+def most_taps(dtype: DTypeLike) -> int:
+    """The most cells of a kernel, zeros included, of which `filter2D` makes sums on floats of a `dtype`, and no Fourier
+    transform, which spreads a NaN over all of a picture."""
+    return (FOURIER_AREA if np.dtype(dtype).itemsize == 4 else _WIDE_FOURIER_AREA) - 1
+
+
 def _blocks(taps: Floats) -> Iterator[tuple[int, int, Floats]]:
     """`taps` cut into blocks too small for `filter2D` to use its Fourier transform, with their places."""
-    columns = min(taps.shape[1], FOURIER_AREA - 1)
-    rows = (FOURIER_AREA - 1) // columns
+    most = most_taps(taps.dtype)
+    columns = min(taps.shape[1], most)
+    rows = most // columns
     for i in range(0, taps.shape[0], rows):
         for j in range(0, taps.shape[1], columns):
             yield i, j, taps[i : i + rows, j : j + columns]

@@ -16,14 +16,13 @@ import numpy as np
 
 from convcli.engine.borders import read_window
 from convcli.engine.channel.correlation import Correlation
-from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, one_channel, opencv_layout
+from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, most_taps, one_channel, opencv_layout
 from convcli.engine.channel.factors import Factors
 from convcli.engine.channel.passes import along_rows, column_steps, run
 from convcli.engine.channel.whole import RULES
 from convcli.engine.dtypes import copy_pixels
 from convcli.engine.geometry import Gather, Window, constant
 from convcli.engine.memory import scratch
-from convcli.engine.plan import FOURIER_AREA
 from convcli.engine.processor import processor
 from convcli.engine.threads import Cuts
 from convcli.records import record
@@ -150,8 +149,8 @@ class _Passes:
             rows = source[::stride]
             return rows if taps[0] == 1 else np.multiply(rows, taps[0], out=scratch("between", rows.shape, rows.dtype))
         between = scratch("between", source.shape, source.dtype)
-        if stride > 1 or (taps.size < FOURIER_AREA and not processor().columns_by_product(taps.size)):
-            if taps.size >= FOURIER_AREA:
+        if stride > 1 or (taps.size <= most_taps(taps.dtype) and not processor().columns_by_product(taps.size)):
+            if taps.size > most_taps(taps.dtype):
                 return direct(source, taps[:, None])[::stride]
             cv2.filter2D(source, -1, taps[:, None], dst=between, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
             return between[: (count - 1) * stride + 1 : stride]
@@ -170,7 +169,7 @@ class _Passes:
         if taps.size == 1 and not window.before and last <= width:
             np.multiply(between[:, : last : window.stride], taps[0], out=result)
             return
-        few = taps.size < FOURIER_AREA and not processor().rows_by_product(taps.size, between.shape[2])
+        few = taps.size <= most_taps(taps.dtype) and not processor().rows_by_product(taps.size, between.shape[2])
         if few and border in RULES and 0 <= window.before < taps.size <= width // 2 and last <= width:
             there = result.shape == between.shape
             full = result if there else scratch("full", between.shape, between.dtype)

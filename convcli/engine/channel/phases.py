@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from convcli.engine.channel.direct import CHANNEL_LIMIT, opencv_layout
+from convcli.engine.channel.direct import CHANNEL_LIMIT, most_taps, opencv_layout
 from convcli.engine.geometry import Grid, extent
 from convcli.engine.memory import scratch
-from convcli.engine.plan import FOURIER_AREA
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
@@ -105,7 +104,7 @@ def spread_taps(taps: Floats, dilation: int) -> Floats:
 
 def is_small(x: Floats, taps: Floats) -> bool:
     """Whether one call of `filter2D` does it, without a Fourier transform of its own."""
-    return taps.size < FOURIER_AREA and x.shape[2] <= CHANNEL_LIMIT and opencv_layout(x)
+    return taps.size <= most_taps(taps.dtype) and x.shape[2] <= CHANNEL_LIMIT and opencv_layout(x)
 
 
 def correlate_small(x: Floats, taps: Floats, name: str = "small") -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 from convcli.engine.channel import fused, phases, shifted, whole
 from convcli.engine.channel.choice import SUMMED, plan_for, plan_strided, spread
 from convcli.engine.channel.correlation import Correlation
-from convcli.engine.channel.direct import direct, one_channel, opencv_layout
+from convcli.engine.channel.direct import direct, most_taps, one_channel, opencv_layout
 from convcli.engine.channel.factors import factorise
 from convcli.engine.channel.fourier import by_tiles, fourier
 from convcli.engine.channel.passes import passes
@@ -17,7 +17,7 @@ from convcli.engine.channel.phases import correlate_phases
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Grid
-from convcli.engine.plan import FOURIER_AREA, Plan
+from convcli.engine.plan import Plan
 from convcli.engine.threads import Cuts
 from convcli.records import late
 
@@ -165,7 +165,7 @@ def _plain(work: Correlation) -> Cuts | None:
     if plan.algorithm == "sums" and whole.fits_in_place(work):
         filtered = whole.filter_of(plan, taps, windows, work.border)
         return whole.filter_bands(work, filtered, as_read=work.x.dtype in SUMMED)
-    few = plan.algorithm == "direct" and taps.size < FOURIER_AREA
+    few = plan.algorithm == "direct" and taps.size <= most_taps(taps.dtype)
     called = few or (plan.folded and max(window.dilation for window in windows) == 1)
     if called and whole.fits_in_place(work):
         return _called(work, plan)

@@ -71,8 +71,9 @@ class Resizing:
 
     def bears(self, dtype: np.dtype[Any]) -> bool:
         """Whether `resize` makes of samples of `dtype` what rounding half to even makes of the floats: not of bytes by
-        linear shares, whose half it rounds up."""
-        return dtype in _MOVED if self.moves else dtype == np.uint16 or (dtype == np.uint8 and self.reach > 1)
+        linear shares, whose half it rounds up, or by shares that are not whole parts of 2048."""
+        bytes_ = self.reach > 1 and max(self.strides) <= 4
+        return dtype in _MOVED if self.moves else dtype == np.uint16 or (dtype == np.uint8 and bytes_)
 
     def fill(self, x: Array, rows: tuple[int, int], y: Array) -> None:
         """The outputs of the input `rows` of `x` `(h, w, channels)`, into `y`, whose pixels lie side by side."""
@@ -82,7 +83,8 @@ class Resizing:
             return
         low, high = max(0, top - r), min(height, bottom + r)
         source = one_channel(floats(x[low:high], y.dtype, "source"))
-        if not self._follows and (width <= NARROW or bottom - top < 3 * r):
+        # Of a single row OpenCV makes two, of which one counts 0 times.
+        if bottom - top < 3 * r or (not self._follows and width <= max(NARROW, 3 * r)):
             whole = self._resized(one_channel(self._padded(source, r - top + low, r - high + bottom)))
             y[...] = whole[r * down : -r * down, r * across : -r * across].reshape(y.shape)
             return

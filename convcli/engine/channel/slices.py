@@ -16,12 +16,12 @@ import numpy as np
 
 from convcli.engine.borders import read_window, source_indices
 from convcli.engine.channel.correlation import Correlation
-from convcli.engine.channel.direct import CHANNEL_LIMIT, one_channel, opencv_layout
+from convcli.engine.channel.direct import CHANNEL_LIMIT, most_taps, one_channel, opencv_layout
 from convcli.engine.channel.volume import pays
 from convcli.engine.channel.whole import RULES
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
-from convcli.engine.plan import FOURIER_AREA, direct_cost, is_call
+from convcli.engine.plan import direct_cost, is_call
 from convcli.engine.processor import processor
 from convcli.engine.threads import Cuts
 
@@ -51,7 +51,7 @@ def fits(shape: Sequence[int], taps: Floats, windows: Sequence[Window]) -> bool:
 
 def are_small(shape: Sequence[int], taps: Floats) -> bool:
     """Whether a slice of `taps` is one call of `filter2D`, without a Fourier transform of its own."""
-    return taps[0].size < FOURIER_AREA and shape[3] <= CHANNEL_LIMIT
+    return taps[0].size <= most_taps(taps.dtype) and shape[3] <= CHANNEL_LIMIT
 
 
 def sliced_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:

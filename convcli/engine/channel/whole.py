@@ -17,7 +17,7 @@ import numpy as np
 from convcli.engine import tiles
 from convcli.engine.borders import read_window
 from convcli.engine.channel.correlation import Correlation
-from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, one_channel, opencv_layout
+from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, most_taps, one_channel, opencv_layout
 from convcli.engine.channel.factors import Factors, factorise, kernels
 from convcli.engine.dtypes import copy_pixels
 from convcli.engine.facts import Facts
@@ -100,22 +100,22 @@ def filter_of(plan: Plan, taps: Floats, windows: Sequence[Window], border: str, 
     that have to be looked at."""
     if plan.algorithm == "sums":
         return _sums_filter(taps, windows, border)
-    if plan.algorithm == "fourier" and not finite:
-        return _transformed_filter(taps, windows, border)
-    if (factors := factorise(taps) if plan.algorithm == "passes" else None) is None:
-        return _direct_filter(taps, windows, border)
-    return (_folded_filter if plan.folded else _passes_filter)(factors, windows, border)
+    factors = factorise(taps) if plan.algorithm == "passes" else None
+    if factors is not None and plan.folded:
+        return _folded_filter(factors, windows, border)
+    filtered = _passes_filter(factors, windows, border) if factors else _direct_filter(taps, windows, border)
+    transforms = (max(taps.shape) if factors else taps.size) > most_taps(taps.dtype)
+    return _guarded(filtered, taps, windows, border) if transforms and not finite else filtered
 
 
 def _direct_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter:
-    """`filter2D`; `taps` is to be smaller than what it makes Fourier transforms of."""
+    """`filter2D`, which makes a Fourier transform of itself where there are many taps."""
     anchor = (windows[1].before, windows[0].before)
     return partial(cv2.filter2D, ddepth=-1, kernel=taps, anchor=anchor, borderType=RULES[border])
 
 
-def _transformed_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter:
-    """`filter2D` on more taps, of which it makes a Fourier transform; sums where samples are not fit for that."""
-    transformed = _direct_filter(taps, windows, border)
+def _guarded(transformed: Filter, taps: Floats, windows: Sequence[Window], border: str) -> Filter:
+    """A filter by Fourier transforms; sums where samples are not fit for that."""
 
     def filtered(x: Array, dst: Array | None = None) -> Any:
         if Facts(x, plain=False).bounded:
@@ -132,7 +132,7 @@ def _transformed_filter(taps: Floats, windows: Sequence[Window], border: str) ->
 
 
 def _passes_filter(factors: Factors, windows: Sequence[Window], border: str) -> Filter:
-    """A pass along columns and one along rows for each rank, each by fewer taps than `filter2D` makes transforms of."""
+    """A pass along columns and one along rows for each rank, by `filter2D`."""
     anchor, rule = (windows[1].before, windows[0].before), RULES[border]
     ranks = kernels(factors)
 
