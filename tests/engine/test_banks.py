@@ -60,7 +60,7 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int, int, str]] = 
     "in groups of eight, half size, dilated": ((64, 8, 3, 2), (28, 30), 8, 2, 2, "columns"),
     "deep in groups": ((64, 32, 3, 3), (20, 21), 2, 1, 1, "columns"),
     "more weights than samples": ((401, 512, 3, 3), (13, 14), 1, 1, 1, "winograd"),
-    "more weights than samples, smaller tiles": ((261, 256, 3, 3), (7, 6), 1, 1, 1, "winograd 2x2"),
+    "more weights than samples, smaller tiles": ((401, 512, 3, 3), (7, 10), 1, 1, 1, "winograd 2x2"),
     "more weights than samples, single taps": ((701, 512, 1, 1), (9, 10), 1, 1, 1, "pointwise"),
     "lines": ((7, 5, 9), (3000,), 1, 1, 1, "columns"),
     "volumes": ((6, 4, 3, 2, 3), (9, 20, 31), 2, 1, 1, "columns"),

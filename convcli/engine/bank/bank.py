@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convcli.engine.bank.layouts import by_rows, join, join_to, laid, part, part_to, pixels, room_for
-from convcli.engine.bank.plan import TILES, Bank, plan_bank
+from convcli.engine.bank.plan import TILES, Bank, by_pixels, plan_bank
 from convcli.engine.channel.planes import correlate_planes
 from convcli.engine.dtypes import channels_first, channels_last, planar
 from convcli.engine.facts import Facts
@@ -53,11 +53,10 @@ def algorithm_of_bank(shape: Sequence[int], groups: int, grid: Grid) -> Algorith
 
 def layouts_of_bank(shape: Sequence[int], groups: int, grid: Grid) -> tuple[bool | None, bool | None]:
     """Whether a bank of this shape reads planes best, and writes them best; None where pixels are as good."""
-    from convcli.engine.bank import columns
 
     chosen = plan_bank(work_of(shape, groups, grid)).algorithm
     if chosen == "columns":
-        return not columns.by_pixels(shape[1], groups), True if groups > 1 else None
+        return not by_pixels(shape[1], groups), True if groups > 1 else None
     return _LAYOUTS[chosen]
 
 
@@ -124,7 +123,7 @@ class Filters:
         """For products with columns."""
         from convcli.engine.bank import columns
 
-        pixels = columns.by_pixels(self.shape[1], self.groups)
+        pixels = by_pixels(self.shape[1], self.groups)
         return columns.matrices(self.weights, self.groups, pixels=pixels)
 
     @cached_property
@@ -241,7 +240,7 @@ def correlate_bank(
         x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(grid.lengths, grid.stride, strict=True))]
         pointwise.mix(x, filters.weights, filters.groups, y)
     elif chosen == "columns":
-        source = pixels(x) if columns.by_pixels(inputs, filters.groups) else channels_last(by_rows(x))
+        source = pixels(x) if by_pixels(inputs, filters.groups) else channels_last(by_rows(x))
         # Groups make few channels of a pixel each.
         turned = filters.groups > 1 and not planar(y)
         apart = room_for(grid.lengths, outputs, x.dtype, planes=True) if turned else y

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from convcli.engine.bank.plan import by_pixels
 from convcli.engine.dtypes import channels_first, planar
 from convcli.engine.memory import scratch
 
@@ -28,15 +29,8 @@ COLUMN_BYTES = 1 << 22
 GROUP_BYTES = 1 << 20
 #: The most columns of one product.
 ACROSS = 1 << 12
-#: The fewest channels whose pixels are copied in pieces that are long enough.
-PIXELS = 24
 #: Outputs in a row below which rows of planes are laid out in one piece, with what lies between them.
 NARROW = 80
-
-
-def by_pixels(inputs: int, groups: int) -> bool:
-    """Whether columns are made of pixels, `inputs` channels a group, and not of planes."""
-    return groups == 1 and inputs >= PIXELS
 
 
 def matrices(weights: Floats, groups: int, *, pixels: bool) -> Floats:

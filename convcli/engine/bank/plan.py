@@ -70,7 +70,7 @@ SPEEDS = {
     NARROW.name: Speeds(
         product=0.017, few_rows=0.1, shallow=0.15, packed=0.15, unpacked=0, column=0.2, shifted=0.4,
         multiply_add=0.165, single=0.06, blocked=0.03, deep=0.0165, strided=1.3, copied=0.2, turned=0.15,
-        gathered=0.12, streamed=0.1, call=6_000, transforms=40_000,
+        gathered=0.12, streamed=0.15, call=6_000, transforms=40_000,
     ),
     WIDE.name: Speeds(
         product=0.0085, few_rows=0.05, shallow=0.2, packed=0.3, unpacked=UNPACKED, column=0.15, shifted=0.3,
@@ -96,10 +96,12 @@ TURNED = 3
 GROUP, PRODUCT_CALL = 20_000, 250
 #: Groups whose columns, some at a time, stay in a core's own cache, and what they then cost of what others do.
 MANY, GROUPED = 8, 0.66
-#: Nanoseconds of work that are worth a band of its own, and until another thread begins one.
-BAND, THREAD = 150_000, 150_000
+#: Nanoseconds of work that are worth a band of its own, what another thread takes to begin one, and OpenCV's to begin.
+BAND, THREAD, POOL = 150_000, 150_000, 30_000
 #: Bytes that a band lays out: within the last cache's share of a core.
 BAND_BYTES = 3 << 20
+#: The fewest channels whose pixels are copied in pieces that are long enough.
+PIXELS = 24
 #: Rows of a band by Winograd: whole tiles.
 WINOGRAD_ROWS = 64
 #: The fewest channels on either side for it.
@@ -150,8 +152,27 @@ class Bank:
 
 @lru_cache(maxsize=512)
 def plan_bank(work: Bank, kind: Processor | None = None) -> Plan:
-    """The cheapest plan on a processor of this `kind`, by default this one; costs are for all channels of an output."""
-    return min(options(work, kind or processor()), key=lambda plan: plan.cost)
+    """The fastest plan on a processor of this `kind`, by default this one; costs are for all channels of an output."""
+    return min(options(work, kind or processor()), key=lambda plan: duration(work, plan))
+
+
+def duration(work: Bank, plan: Plan) -> float:
+    """Nanoseconds by the clock on two cores: OpenCV's threads begin sooner than ours, which wait for Python's lock.
+
+    Groups are shared among threads in the same manner, whatever computes them.
+    """
+    whole = plan.cost * work.samples
+    if work.groups > 1:
+        return whole
+    if plan.algorithm == "net":
+        return min(whole, whole / 2 + POOL)
+    shared = plan.shares > 1 or (plan.rows < work.lengths[0] if plan.rows else whole >= 2 * BAND)
+    return whole / 2 + THREAD if shared else whole
+
+
+def by_pixels(inputs: int, groups: int) -> bool:
+    """Whether columns are made of pixels, `inputs` channels a group, and not of planes."""
+    return groups == 1 and inputs >= PIXELS
 
 
 def options(work: Bank, kind: Processor) -> Iterator[Plan]:
@@ -161,8 +182,9 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
         yield _plan(work, "pointwise", _product(speeds, work.per_group, work.inputs) * work.groups, work.inputs)
         return
     product, calls = _product(speeds, work.per_group, work.depth), GROUP / work.samples
-    # A stride takes samples one by one.
-    laid = speeds.column * (2 if max(work.stride) > 1 else 1)
+    # A stride takes samples of planes one by one.
+    apart = max(work.stride) > 1 and not by_pixels(work.inputs, work.groups)
+    laid = speeds.column * (2 if apart else 1)
     cost = work.groups * (work.depth * laid + product) * (GROUPED if work.groups >= MANY and work.inputs > 1 else 1)
     yield _plan(work, "columns", cost + work.groups * calls / 10, work.depth)
     if work.per_group > 1:

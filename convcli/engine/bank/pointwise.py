@@ -76,9 +76,10 @@ def mix(x: Floats, weights: Floats, groups: int, y: Floats) -> None:
     per_group = outputs // groups
     each = _each(len(samples), per_group * inputs)
     even = len(samples) // each * each
+    parts = [slice(0, even)] + [slice(even, None)] * (even < len(samples))
     for group, matrix in enumerate(weights.reshape(groups, per_group, inputs)):
         own, results = slice(group * inputs, (group + 1) * inputs), slice(group * per_group, (group + 1) * per_group)
-        for part in (slice(0, even), slice(even, None)):
+        for part in parts:
             count = max(1, len(samples[part]) // each)
             columns = samples[part, own].reshape(count, -1, inputs).swapaxes(1, 2)
             product(matrix, columns, mixed[part, results].reshape(count, -1, per_group))
