@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 import convcli
-from convcli.engine.bank.plan import ALGORITHMS, SPEEDS, Bank, duration, options, plan_bank
+from convcli.engine.bank.plan import ALGORITHMS, Bank, duration, options, plan_bank
+from convcli.engine.bank.speeds import SPEEDS
 from convcli.engine.processor import NARROW, WIDE, Processor, processor
 
 

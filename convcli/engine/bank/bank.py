@@ -12,7 +12,7 @@ import numpy as np
 from convcli.engine.bank.layouts import by_rows, join, join_to, laid, part, part_to, pixels, room_for
 from convcli.engine.bank.plan import TILES, Bank, by_pixels, plan_bank
 from convcli.engine.channel.planes import correlate_planes
-from convcli.engine.dtypes import channels_first, channels_last, planar
+from convcli.engine.dtypes import channels_last, planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
@@ -21,7 +21,7 @@ from convcli.engine.processor import processor
 from convcli.records import record
 
 if TYPE_CHECKING:
-    from convcli.engine.bank.net import Nets, Pads
+    from convcli.engine.bank.net import Nets
     from convcli.engine.dtypes import Array, Floats
     from convcli.engine.geometry import Grid, Window
     from convcli.engine.sink import Sink
@@ -219,7 +219,7 @@ def correlate_bank(
     `into` where it is given. `chosen` is the algorithm, by default the planner's for these outputs.
     """
     # Only banks need them: a start without costs less.
-    from convcli.engine.bank import columns, multiply_adds, pointwise, rows, shifts, winograd
+    from convcli.engine.bank import multiply_adds, pointwise, rows, shifts, winograd
 
     outputs, inputs, *taps = filters.shape
     chosen = chosen or filters.plan(grid, planes=planar(x)).algorithm
@@ -233,20 +233,14 @@ def correlate_bank(
         return sum_pairs(x, outputs, inputs, grid.lengths, pair)
     y = room_for(grid.lengths, outputs, x.dtype, planes=planar(x)) if into is None else into
     if chosen == "net":
-        if net_by_planes(filters.nets, part(x), grid, y):
+        if filters.nets.fill(part(x), grid, y):
             return y
         chosen = "columns"
     if chosen == "pointwise":
         x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(grid.lengths, grid.stride, strict=True))]
         pointwise.mix(x, filters.weights, filters.groups, y)
     elif chosen == "columns":
-        source = pixels(x) if by_pixels(inputs, filters.groups) else channels_last(by_rows(x))
-        # Groups make few channels of a pixel each.
-        turned = filters.groups > 1 and not planar(y)
-        apart = room_for(grid.lengths, outputs, x.dtype, planes=True) if turned else y
-        columns.multiply_columns(source, filters.columns, taps, grid, apart)
-        if turned:
-            join_to(apart, y)
+        _by_columns(x, filters, grid, y)
     elif chosen == "rows":
         few = outputs // filters.groups <= FEW and not planar(y)
         apart = room_for(grid.lengths, outputs, x.dtype, planes=True) if few else y
@@ -268,13 +262,18 @@ def correlate_bank(
     return y
 
 
-def net_by_planes(nets: Nets, planes: Floats, grid: Grid, y: Floats, pads: Pads = ((0, 0), (0, 0))) -> bool:
-    """Fills `y` `(*lengths, out)` by networks for planes, see `Nets.correlate`; False where it does not."""
-    apart = y if planar(y) or y.shape[-1] == 1 else room_for(grid.lengths, y.shape[-1], y.dtype, planes=True)
-    done = nets.correlate(planes, grid, channels_first(apart), pads)
-    if done and apart is not y:
+def _by_columns(x: Floats, filters: Filters, grid: Grid, y: Floats) -> None:
+    """Fills `y` `(*lengths, out)` by products with columns of pixels, or of planes."""
+    from convcli.engine.bank import columns
+
+    outputs, inputs, *taps = filters.shape
+    source = pixels(x) if by_pixels(inputs, filters.groups) else channels_last(by_rows(x))
+    # Groups make few channels of a pixel each.
+    turned = filters.groups > 1 and not planar(y)
+    apart = room_for(grid.lengths, outputs, x.dtype, planes=True) if turned else y
+    columns.multiply_columns(source, filters.columns, taps, grid, apart)
+    if turned:
         join_to(apart, y)
-    return done
 
 
 def sum_pairs(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convcli.engine.bank.apart import planes_call
-from convcli.engine.bank.bank import correlate_bank, net_by_planes
+from convcli.engine.bank.bank import correlate_bank
 from convcli.engine.bank.layouts import laid, part, pixels, room_for
 from convcli.engine.bank.plan import BAND, CALL_BYTES, TILES
 from convcli.engine.borders import read_window
@@ -121,7 +121,7 @@ def _net_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
                 window = room_for(sizes, data.shape[-1], x.work, planes=x.planes, name="window")
                 data = read_window(data, ranges, border, x.work, out=window)
             own, results = share.filters.nets, y[..., share.outputs]
-            finite.append(net_by_planes(own, part(data), grid, results, pads if whole else ((0, 0), (0, 0))))
+            finite.append(own.fill(part(data), grid, results, pads if whole else ((0, 0), (0, 0))))
 
         if len(shares) > 1:
             run_all(make, shares)

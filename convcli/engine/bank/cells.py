@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convcli.engine.bank.layouts import part_to, pixels, room_for
-from convcli.engine.bank.plan import BAND, CALL_BYTES, Speeds
+from convcli.engine.bank.plan import BAND, CALL_BYTES
+from convcli.engine.bank.speeds import Speeds
 from convcli.engine.borders import read_window
 from convcli.engine.geometry import constant
 from convcli.engine.memory import scratch

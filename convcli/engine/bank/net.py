@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 
 from convcli.engine.bank import messages
+from convcli.engine.bank.layouts import join_to, room_for
+from convcli.engine.dtypes import channels_first, planar
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
@@ -58,6 +60,14 @@ class Nets:
     def __init__(self, weights: Floats, groups: int) -> None:
         self._weights, self._groups = weights, groups
         self._networks: dict[Hashable, Networks] = {}
+
+    def fill(self, planes: Floats, grid: Grid, y: Floats, pads: Pads = ((0, 0), (0, 0))) -> bool:
+        """Fills `y` `(*lengths, out)`, planes or pixels, as `correlate` does; not at all where that returns False."""
+        apart = y if planar(y) or y.shape[-1] == 1 else room_for(grid.lengths, y.shape[-1], y.dtype, planes=True)
+        done = self.correlate(planes, grid, channels_first(apart), pads)
+        if done and apart is not y:
+            join_to(apart, y)
+        return done
 
     def correlate(self, planes: Floats, grid: Grid, y: Floats, pads: Pads = ((0, 0), (0, 0))) -> bool:
         """Fills planes `y` `(out, *lengths)` from planes `(channels, height, width)` with `pads` of zeros around them.

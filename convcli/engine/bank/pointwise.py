@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from convcli.engine.bank.plan import SPEEDS, UNPACKED
+from convcli.engine.bank.speeds import SPEEDS, UNPACKED
 from convcli.engine.dtypes import planar
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convcli.engine.bank.plan import LEAST_COLUMNS, SPEEDS, UNPACKED
+from convcli.engine.bank.speeds import LEAST_COLUMNS, SPEEDS, UNPACKED
 from convcli.engine.memory import prepared, scratch
 from convcli.engine.processor import processor
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from convcli.engine.bank.cells import Cells, bands
 from convcli.engine.bank.layouts import room_for
-from convcli.engine.bank.plan import BAND, CALL_BYTES, Speeds
+from convcli.engine.bank.plan import BAND, CALL_BYTES
+from convcli.engine.bank.speeds import Speeds
 from convcli.engine.dtypes import channels_first, channels_last
 from convcli.engine.geometry import constant
 from convcli.engine.memory import prepared, scratch

@@ -18,7 +18,7 @@ from convcli.engine.bank import shifts
 from convcli.engine.bank.bank import Filters, correlate_bank
 from convcli.engine.bank.cells import cells_call
 from convcli.engine.bank.layouts import part, pixels, room_for
-from convcli.engine.bank.plan import SPEEDS
+from convcli.engine.bank.speeds import SPEEDS
 from convcli.engine.bank.spread import spread_call
 from convcli.engine.dtypes import channels_last, planar
 from convcli.engine.geometry import Grid

@@ -19,7 +19,8 @@ from convcli.engine.bank import rolling
 from convcli.engine.bank.bank import work_of
 from convcli.engine.bank.layouts import join_to, laid
 from convcli.engine.bank.pieces import COLUMNS, ENTERS, SHIFTS, TILES, Net, Product, Step
-from convcli.engine.bank.plan import SPEEDS, options, plan_bank
+from convcli.engine.bank.plan import options, plan_bank
+from convcli.engine.bank.speeds import SPEEDS
 from convcli.engine.dtypes import channels_first, channels_last, planar
 from convcli.engine.facts import Facts
 from convcli.engine.memory import prepared
