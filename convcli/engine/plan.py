@@ -39,7 +39,7 @@ LINE = 1.3
 TRANSFORMED = 6.3
 #: Nanoseconds for a call of OpenCV, whatever it makes, and per sample to add up the passes of another rank, whose
 #: results lie in memory that is fresh.
-CALLED, ADDED = 3_500, 1.5
+CALLED, ADDED = 3_500, 0.5
 #: Nanoseconds for what bands and their threads take on the smallest picture.
 BANDS = 100_000
 #: Nanoseconds on one core up to which all of a picture is filtered by one call, without bands or threads: beside bands

@@ -72,7 +72,7 @@ WIDE = Processor(
 #: transforms take 1.3 times this, and on Zen 5 without AVX-512, where they take .75.
 NARROW = Processor(
     name="AVX2", direct=(0.12, 0.033), row=(0.1, 0.032), column=(0.15, 0.039), folded=((0.0, 0.09), (0.0, 0.065)),
-    sums=(1.3, 0.5), column_product=(0.4, 0.027), row_product=(0.85, 0.021), between=0.5, transforms=0.6,
+    sums=(1.3, 0.5), column_product=(0.4, 0.027), row_product=(0.85, 0.021), between=0.5, transforms=0.56,
     strided=(0.8, 0.036, 0.6),
     multiply_add=0.035,
     blocks=((9, 4), (24, 8), (48, 16), (1 << 30, 24)),

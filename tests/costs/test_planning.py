@@ -25,7 +25,7 @@ CASES: list[tuple[Any, tuple[int, ...], str, str, int, tuple[float, float]]] = [
     ({"weights": DENSE.random((31, 31))}, (3000, 4000), "float32", "fourier", 12, (90, 200)),
     ({"weights": DENSE.random((31, 31))}, (256, 256), "uint8", "fourier", 1, (90, 300)),
     ("gaussian:sigma=0.6", (3000, 4000), "float32", "passes", 6, (4 * 5, 100)),
-    ("gaussian:sigma=8", (3000, 4000, 3), "uint16", "passes", 24, (4 * 65, 400)),
+    ("gaussian:sigma=6", (3000, 4000, 3), "uint16", "passes", 29, (4 * 49, 300)),
     ({"weights": [1, 2, 1], "axes": "x"}, (1 << 20,), "float32", "passes", 1, (6, 40)),
     ({"weights": DENSE.random((5, 5)), "dilation": 3}, (999, 1000), "float32", "direct", 6, (50, 50)),
 ]

@@ -34,7 +34,7 @@ MEGAPIXELS = {"height": 1000, "width": 1000}
         (Plane(taps=(13, 13), rank=1, **MEGAPIXELS), "passes", "passes"),
         (Plane(taps=(63, 63), rank=1, **MEGAPIXELS), "passes", "passes"),
         (Plane(taps=(7, 7), rank=2, **MEGAPIXELS), "direct", "direct"),
-        (Plane(taps=(11, 11), rank=3, **MEGAPIXELS), "direct", "fourier"),
+        (Plane(taps=(11, 11), rank=3, **MEGAPIXELS), "fourier", "fourier"),
         (Plane(taps=(63, 63), rank=2, **MEGAPIXELS), "fourier", "fourier"),
         (Plane(taps=(31, 31), rank=2, **MEGAPIXELS), "fourier", "fourier"),
         (Plane(taps=(63, 63), rank=2, height=64, width=64), "passes", "passes"),
