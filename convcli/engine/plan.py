@@ -106,10 +106,12 @@ def check_algorithm(asked: str | None) -> None:
 @record
 class Constraints:
     """What is asked of whoever plans: an `algorithm` to use where it can be, and `fine` parts, for work whose parts are
-    made by and by, with memory for some of them only."""
+    made by and by, with memory for some of them only. `plain` banks are sums of products, not of transforms: whatever
+    follows from their results multiplies the errors of those."""
 
     algorithm: str | None = None
     fine: bool = False
+    plain: bool = False
 
     def __post_init__(self) -> None:
         check_algorithm(self.algorithm)

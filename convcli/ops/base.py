@@ -217,6 +217,8 @@ class Kernel(Arithmetic):
         if not self.is_linear:
             bias = None if self.bias is None else self.bias.array.reshape(-1).astype(dtype)
             sink = sink.finishing(bias, self.activation.curve(dtype) if self.activation else None)
+        if constraints.plain:
+            return self._cuts(x, axes, dtype, sink, constraints)
         from convcli.ops.running import call_for
 
         algorithm = constraints.algorithm

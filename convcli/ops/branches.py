@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from convcli.engine.geometry import constant
+from convcli.engine.plan import Constraints
 from convcli.errors import FieldError, ShapeError
 from convcli.ops import fields as f, tensors
 from convcli.ops.base import Kernel
@@ -288,7 +289,7 @@ class _Bare:
         kernel = self._kernel
         out: Floats = np.empty((*kernel.output_shape(window.shape[:2], "yx"), kernel.weights.shape[0]), dtype)
         with memory.scratch_space():
-            cuts = kernel.cuts(window, "yx", np.dtype(dtype), engine.Sink(out))
+            cuts = kernel.cuts(window, "yx", np.dtype(dtype), engine.Sink(out), Constraints(plain=True))
             for cut in cuts.cuts:
                 cuts.work(cut)
         return out

@@ -200,20 +200,20 @@ class Dense(Kernel):
         if apart and engine.planar(x) and (cuts := self._by_channels(x, axes, dtype, sink, constraints)):
             return cuts
         if bank is not None:
-            if cuts := engine.bank_cuts(x, bank, windows, self.border, sink):
+            if not constraints.plain and (cuts := engine.bank_cuts(x, bank, windows, self.border, sink)):
                 return cuts
             tiling = engine.Tiling(
                 x=x, windows=windows, border=self.border, dtype=dtype, sink=sink, channels=len(bank.weights)
             )
             tiling = dataclasses.replace(tiling, rows=engine.bank_rows(bank, tiling), small=True)
-            return engine.correlated(tiling, bank, constraints.algorithm)
+            return engine.correlated(tiling, bank, constraints)
         weights = self._weights(axes, dtype)
         work = engine.Correlation(x, weights, windows, self.border, sink, constraints)
         if cuts := engine.whole_cuts(work):
             return cuts
         rows = engine.band_rows(work)
         tiling = engine.Tiling(x=x, windows=windows, border=self.border, dtype=dtype, sink=sink, rows=rows)
-        return engine.correlated(tiling, weights, constraints.algorithm)
+        return engine.correlated(tiling, weights, constraints)
 
     def _by_channels(self, x: Array, axes: str, dtype: DTypeLike, sink: Sink, constraints: Constraints) -> Cuts | None:
         """Channel by channel where they lie as planes and don't mix; None where that can't be."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from convcli.engine.bank.net import Nets
     from convcli.engine.dtypes import Array, Floats
     from convcli.engine.geometry import Grid, Window
+    from convcli.engine.plan import Constraints
     from convcli.engine.sink import Sink
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
@@ -194,15 +195,16 @@ def correlate(x: Floats, weights: Floats | Filters, grid: Grid, facts: Facts, in
     return correlate_planes(x, weights, grid, facts=facts, into=into)
 
 
-def correlated(tiling: Tiling, weights: Floats | Filters, asked: str | None) -> Cuts:
+def correlated(tiling: Tiling, weights: Floats | Filters, constraints: Constraints) -> Cuts:
     """A filter bank, or weights of the spatial rank on every channel alone, by tiles."""
     target = tiling.sink.target(tiling.dtype)
     # What is best for all of the outputs is done in each band, whatever were best there.
     chosen = weights.plan(tiling.grid(), planes=planar(tiling.x)).algorithm if isinstance(weights, Filters) else ""
+    chosen = "columns" if constraints.plain and chosen in TILES else chosen
 
     def compute(tile: Tile) -> Floats:
         into = None if target is None else target[slice(*tile.region[0])]
-        grid, facts = tiling.grid(tile.region), tiling.facts(laid(tile.data), asked)
+        grid, facts = tiling.grid(tile.region), tiling.facts(laid(tile.data), constraints.algorithm)
         if isinstance(weights, Filters):
             return correlate_bank(tile.data, weights, grid, facts=facts, into=into, chosen=chosen)
         return correlate(tile.data, weights, grid, facts, into)
