@@ -145,9 +145,12 @@ class Stretch:
         if program is None or there is not arrays:
             program = rolling.Program(self._pieces, self._laid_out(size, cut))
             if program.is_short:
-                if len(self._programs) >= _PROGRAMS:
-                    self._programs.clear()
-                self._programs[key] = arrays, program
+                # Others of this thread would hold memory that it has given up.
+                others = {
+                    other: one for other, one in self._programs.copy().items()
+                    if other[0] != key[0] or one[0] is arrays
+                }  # fmt: skip
+                self._programs = {**(others if len(others) < _PROGRAMS else {}), key: (arrays, program)}
         return program
 
 
