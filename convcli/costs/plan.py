@@ -171,9 +171,11 @@ def _by_planes(shared: Mapping[str, Any], work: engine.Plane, phases: int, chose
     """The plan of a kernel that is so many plain convolutions of planes."""
     cuts = choice.bands(chosen, work, shared["dtype"])
     samples, sharing = math.prod(shared["output"]), min(thread_count(), len(cuts) * phases)
+    # Of several plans by one algorithm, such as passes that are folded and not, the fastest.
+    fastest = {p.algorithm: p for p in sorted(engine.options(work), key=lambda option: -option.cost)}
     options = [
         Option(algorithm=p.algorithm, reason=p.reason, milliseconds=p.cost * samples / sharing / 1e6)
-        for p in sorted(engine.options(work), key=lambda option: option.cost)
+        for p in sorted(fastest.values(), key=lambda option: option.cost)
     ]
     again = phases * (len(cuts) - 1) * (work.taps[0] - 1) * work.width * work.channels
     return KernelPlan(
