@@ -44,6 +44,9 @@ class _Lease:
         }  # fmt: skip
 
     def __del__(self) -> None:
+        if not FEW:
+            # A process ends: names of modules are gone before the last arrays are.
+            return
         _idle.append(self._block)
         while len(_idle) > FEW or sum(block.nbytes for block in _idle.copy()) > MOST:
             _next()

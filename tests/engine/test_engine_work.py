@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -215,6 +217,16 @@ def test_one_tap_reads_pixels_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert y.shape == x.shape
     # Two rows of bands at most, in parts of columns: no call per channel.
     assert calls["remap"] <= 8
+
+
+def test_a_result_that_outlives_the_modules_says_nothing() -> None:
+    code = (
+        "import convcli, cv2, numpy\n"
+        "y = convcli.load('gaussian').apply(numpy.ones((700, 900), 'float32'))\n"
+        "cv2.held = lambda: y\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not done.stderr
 
 
 def test_memory_of_a_large_result_is_used_again_when_it_is_gone() -> None:
