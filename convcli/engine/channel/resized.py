@@ -112,13 +112,18 @@ class Resizing:
 
     def _mirror(self, y: Array, axis: int, ends: tuple[bool, bool]) -> None:
         """Of the outputs around the outermost samples those outside are what those inside are."""
-        step, length, along = self.strides[axis], y.shape[axis], (slice(None),) * axis
-        pairs = [(place, step - 1 - place) for place in range(step // 2)]
-        pairs = [*pairs * ends[0], *((length - 1 - place, length - 1 - other) for place, other in pairs * ends[1])]
+        step, last = self.strides[axis], y.shape[axis] - 1
         unmasked: Any = None
-        for place, other in pairs:
-            # numpy takes twice as long for a column.
-            cv2.copyTo(y[*along, other : other + 1], unmasked, y[*along, place : place + 1])
+        for place in range(step // 2):
+            for end, own, other in (
+                (ends[0], place, step - 1 - place),
+                (ends[1], last - place, last + 1 - step + place),
+            ):
+                if end and axis:
+                    # numpy takes twice as long for a column.
+                    cv2.copyTo(y[:, other : other + 1], unmasked, y[:, own : own + 1])
+                elif end:
+                    y[own] = y[other]
 
     def _continue(
         self, source: Array, y: Array, order: tuple[int, int], ends: tuple[bool, bool], within: slice

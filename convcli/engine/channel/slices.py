@@ -36,6 +36,8 @@ MOVED, ADDED = 0.4, 0.15
 WIDE = 192
 #: Bytes of a window of slices: it, sums and terms stay within reach of the cache.
 WINDOW_BYTES = 1 << 20
+#: Bytes of the slices of a band, where they are that large.
+BAND_BYTES = 1 << 25
 #: Slices and rows of a window at least, in units of the taps: what lies around them is read again for the next one.
 SEAMS = 4
 
@@ -90,7 +92,7 @@ def sliced(work: Correlation) -> Cuts | None:
         sink.store(fill(x, taps, windows, border, cut, y), cut[0])
 
     size = math.prod(n + k - 1 for n, k in zip(shape[1:], taps.shape[1:], strict=False)) * shape[3] * taps.itemsize
-    most = max(WINDOW_BYTES // size, SEAMS * len(taps))
+    most = max(WINDOW_BYTES // size, min(SEAMS * len(taps), BAND_BYTES // size), 1)
     return Cuts.on(x, work.sink, band, bands(shape[0], most))
 
 
