@@ -57,6 +57,7 @@ TABLE = [
     (bank(64, 64, 3, 112, groups=64, stride=2, pixels=1), "net", "net"),
     (bank(64, 64, 3, 56, groups=64), "net", "net"),
     (bank(64, 64, 3, 56, groups=64, pixels=1), "net", "net"),
+    (bank(256, 256, 3, 9, groups=256, pixels=1), "net", "net"),
     (bank(64, 64, 3, 112, groups=64), "planes", "planes"),
     (bank(64, 64, 3, 112, groups=64, pixels=1), "planes", "planes"),
     (bank(16, 16, 3, 1000, groups=16), "planes", "planes"),

@@ -39,8 +39,9 @@ PARTED = 6.0
 BANDED = 26
 #: Bytes of an input and its result that are filtered by one call.
 CALL_BYTES = 1 << 23
-#: Nanoseconds for the calls that a network takes, and the channels from which it saves products of 3x3 banks.
-NET, DEEP = 15_000, 64
+#: Nanoseconds for the calls that a network takes, and multiply-adds, and the channels from which a network saves
+#: products of 3x3 banks.
+NET, ADDS, DEEP = 15_000, 20_000, 64
 #: How many times planes are turned, and copied, for multiply-adds of pixels.
 TURNED = 3
 #: Nanoseconds for the calls that a group takes, and for a product among many.
@@ -145,7 +146,7 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
         each = work.area * speeds.multiply_add + (1 + phases) * TURNED * speeds.turned * work.planes
         # The phases of a stride are told apart first.
         each += 2 * phases * speeds.column * (phases > 1)
-        yield _plan(work, "multiply-adds", work.outputs * each, work.outputs)
+        yield _plan(work, "multiply-adds", work.outputs * each + ADDS / work.samples, work.outputs)
     if len(work.taps) == 2 and work.single and work.bytes <= CALL_BYTES:
         yield _net(work, speeds)
     if work.area > 1:
