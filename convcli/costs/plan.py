@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcli.engine import plan as engine
 from convcli.engine.bank import bank
-from convcli.engine.bank.plan import Bank, options as bank_options
+from convcli.engine.bank.plan import Bank, duration, options as bank_options
 from convcli.engine.channel import choice
 from convcli.engine.dtypes import work_dtype
 from convcli.engine.processor import ACROSS, processor
@@ -162,8 +162,8 @@ def _axes(kernel: Kernel, shape: Sequence[int], layout: str | None) -> str:
 def _of_bank(work: Bank) -> tuple[Option, ...]:
     """The algorithms for a bank, the fastest first."""
     return tuple(
-        Option(algorithm=p.algorithm, reason=p.reason, milliseconds=p.cost * work.samples / thread_count() / 1e6)
-        for p in sorted(bank_options(work, processor()), key=lambda option: option.cost)
+        Option(algorithm=p.algorithm, reason=p.reason, milliseconds=duration(work, p) / 1e6)
+        for p in sorted(bank_options(work, processor()), key=lambda option: duration(work, option))
     )
 
 

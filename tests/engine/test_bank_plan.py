@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import convcli
@@ -102,6 +103,15 @@ def test_what_is_said_of_a_bank_names_the_processor() -> None:
     kernel = convcli.load({"weights": [[[[1.0] * 3] * 3] * 128] * 128})
     said = kernel.algorithm((56, 56), 128)
     assert said.name == "winograd" and str(said) == f"winograd (tiles of 4x4; {processor().name})"
+
+
+@pytest.mark.parametrize(("channels", "size"), [(64, 28), (64, 14), (128, 14), (256, 14), (32, 64), (3, 40)])
+@pytest.mark.parametrize("layout", ["cyx", "yxc"])
+def test_what_is_told_of_a_bank_is_what_is_done(layout: str, channels: int, size: int) -> None:
+    kernel = convcli.load({"weights": np.ones((channels, channels, 3, 3))})
+    shape = (channels, size, size) if layout == "cyx" else (size, size, channels)
+    work = replace(bank(channels, channels, 3, size), planes=layout == "cyx")
+    assert convcli.plan(kernel, shape, "float32", layout).algorithm == plan_bank(work).algorithm
 
 
 def test_networks_are_for_float32_alone() -> None:
