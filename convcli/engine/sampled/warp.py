@@ -97,18 +97,20 @@ def window_of(
     `remap` multiplies a neighbour of no share by 0, which would spread those. A large one is a view where that can be:
     a small one that is to be `compact` is read across its rows, each in another page of memory, in half as long again.
     """
-    shape, channels = [stop - start for start, stop in part.window], image.shape[2]
-    inside = all(start >= 0 and stop <= n for (start, stop), n in zip(part.window, image.shape, strict=False))
+    (top, bottom), (left, right) = part.window
+    (height, width, channels), shape = image.shape, (bottom - top, right - left)
+    inside = top >= 0 <= left and bottom <= height and right <= width
+    view = image[top:bottom, left:right] if inside else None
     large = not compact or math.prod(shape) * channels * image.itemsize > COMPACT
-    if inside and large and image.dtype == dtype and (planar(image) or opencv_layout(one_channel(image))):
-        window = image[tuple(slice(*reach) for reach in part.window)]
+    if view is not None and large and image.dtype == dtype and (planar(image) or opencv_layout(one_channel(image))):
+        window = view
     else:
         if planar(image):
             window = scratch("window", (channels, *shape), dtype).transpose(1, 2, 0)
         else:
             window = scratch("window", (*shape, channels), dtype)
-        if inside:
-            np.copyto(window, image[tuple(slice(*reach) for reach in part.window)])
+        if view is not None:
+            np.copyto(window, view)
         else:
             read_window(image, part.window, border, dtype, out=window)
     if checked and image.dtype.kind == "f" and not math.isfinite(float(window.max()) - float(window.min())):
