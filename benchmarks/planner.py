@@ -16,7 +16,8 @@ TAPS = (3, 5, 7, 9, 11, 15, 31, 63)
 
 
 def scenarios(*, quick: bool) -> Iterator[Scenario]:
-    """Kernels of full, first and second rank on planes of float32, and some of them on pictures of other types."""
+    """Kernels of full, first and second rank on planes of float32, some of them on pictures of other types, and some of
+    higher ranks and on long and narrow planes."""
     for taps in TAPS:
         for rank in (taps, 1, 2):
             for size in (64, 500, 2000):
@@ -27,6 +28,9 @@ def scenarios(*, quick: bool) -> Iterator[Scenario]:
             for shape in ((300, 400, 3), (1500, 2000, 3)):
                 for dtype in ("uint8", "float64"):
                     yield _scenario(taps, rank, shape, dtype, quick and taps in (3, 15) and dtype == "uint8")
+    for taps in (7, 15, 31):
+        for rank, plane in ((4, (64, 64)), (3, (500, 500)), (1, (50, 8000)), (3, (50, 8000)), (1, (8000, 50))):
+            yield _scenario(taps, rank, plane, "float32", False)
 
 
 def _scenario(taps: int, rank: int, shape: tuple[int, ...], dtype: str, quick: bool) -> Scenario:
