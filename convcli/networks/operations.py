@@ -104,8 +104,8 @@ def _by_sample(
     type: str, flow: Flow, channels_out: int | None = None, *, spreads: bool = False, picked: tuple[int, ...] = ()
 ) -> Operation:
     windows = tuple(gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size)
-    made = len(picked) or channels_out
-    return Operation(type=type, windows=windows, channels_out=made, spreads=spreads, picked=picked)
+    count = len(picked) or channels_out
+    return Operation(type=type, windows=windows, channels_out=count, spreads=spreads, picked=picked)
 
 
 def _reaching(n: int, taps: int, stride: int, padding: AxisPadding) -> AxisPadding:

@@ -38,15 +38,15 @@ def filter_apart(
     every = tuple(slice(at, at + (n - 1) * by + 1, by) for at, n, by in zip((first, 0), lengths, steps, strict=True))
     there, strided = planar(y) or (outputs == 1 and planar(x)), max(steps) > 1
     whole_planes = there and not strided and lengths == planes.shape[1:]
-    made = scratch("result planes", (outputs, *(lengths if strided else planes.shape[1:])), x.dtype)
-    made = channels_first(y) if whole_planes else made
+    filtered = scratch("result planes", (outputs, *(lengths if strided else planes.shape[1:])), x.dtype)
+    filtered = channels_first(y) if whole_planes else filtered
     for channel, (own,) in enumerate(weights):
-        full = scratch("full", planes.shape[1:], x.dtype) if strided else made[channel]
+        full = scratch("full", planes.shape[1:], x.dtype) if strided else filtered[channel]
         cv2.filter2D(planes[channel * len(planes) // outputs], -1, own, dst=full, anchor=anchor, borderType=rule)
         if strided:
-            np.copyto(made[channel], full[every])
+            np.copyto(filtered[channel], full[every])
     if not whole_planes:
-        result = made if strided else made[:, *every]
+        result = filtered if strided else filtered[:, *every]
         join_to(channels_last(result), y)
 
 

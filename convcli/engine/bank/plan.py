@@ -200,10 +200,10 @@ def _planes(work: Bank, kind: Processor) -> Plan:
         cost = work.inputs * _plane(work, kind) + (0 if work.planes or work.inputs > 1 else PARTED)
         return _plan(work, "planes", work.outputs * cost, 0)
     # What is left out is made first.
-    made, width = math.prod(work.stride), work.lengths[1]
-    each = made * CACHED * line(NARROW.direct, work.area) + work.stride[0] * work.area * PLANE_ROW / width
-    each += (PICKED if made > 1 else 0) + (0 if work.planes else (1 + made) * SPEEDS[kind.name].turned)
-    laid = 0 if work.planes else work.groups * made + work.outputs
+    computed, width = math.prod(work.stride), work.lengths[1]
+    each = computed * CACHED * line(NARROW.direct, work.area) + work.stride[0] * work.area * PLANE_ROW / width
+    each += (PICKED if computed > 1 else 0) + (0 if work.planes else (1 + computed) * SPEEDS[kind.name].turned)
+    laid = 0 if work.planes else work.groups * computed + work.outputs
     rows = work.lengths[0] if _is_call(work) else max(1, BAND_BYTES // (4 * laid * width))
     return _plan(work, "planes", work.outputs * (each + PLANE_CALL / (min(rows, work.lengths[0]) * width)), laid)
 
@@ -242,12 +242,12 @@ def _winograd(work: Bank, speeds: Speeds, algorithm: str) -> Plan:
     height, apart = work.lengths[0], step * work.dilation[0]
     rows = -(-min(WINOGRAD_ROWS, -(-height // 2)) // apart) * apart
     # Two threads share rows, or, where there are more weights than tiles, outputs; few are made by one.
-    ways = {
+    divisions = {
         (rows, 1): rows / height * (tiles * tile + turned) + weights + once + THREAD,
         (height, 2): (tiles * (tile + read) + weights + turned) / 2 + once + THREAD,
         (height, 1): whole,
     }
-    rows, shares = min(ways, key=lambda way: ways[way]) if work.bytes <= CALL_BYTES else (rows, 1)
+    rows, shares = min(divisions, key=lambda one: divisions[one]) if work.bytes <= CALL_BYTES else (rows, 1)
     reason = f"tiles of {step}x{step}"
     return Plan(algorithm=algorithm, reason=reason, cost=whole / work.samples, rows=rows, shares=shares)
 

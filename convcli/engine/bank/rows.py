@@ -74,12 +74,12 @@ def _multiply(
         start, stop = height * part // count, height * (part + 1) // count
         read = (stop - start - 1) * every + taps[0]
         np.copyto(laid[:, :read], rows[:, start * every : start * every + read])
-        own, made = columns[:, : stop - start], results[start:stop].transpose(2, 0, 1, 3)
+        own, products = columns[:, : stop - start], results[start:stop].transpose(2, 0, 1, 3)
         for cut in cuts:
-            if made.strides[-1] == y.itemsize:
-                np.matmul(own[..., cut].swapaxes(2, 3), matrix.swapaxes(2, 3), out=made[:, :, cut])
+            if products.strides[-1] == y.itemsize:
+                np.matmul(own[..., cut].swapaxes(2, 3), matrix.swapaxes(2, 3), out=products[:, :, cut])
             else:
-                np.matmul(matrix, own[..., cut], out=made[:, :, cut].swapaxes(2, 3))
+                np.matmul(matrix, own[..., cut], out=products[:, :, cut].swapaxes(2, 3))
 
 
 def _laid(shape: tuple[int, ...], taps: int, stride: int, most: int, dtype: np.dtype[Any]) -> tuple[Floats, Floats]:

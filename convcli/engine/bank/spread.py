@@ -102,9 +102,9 @@ class Room:
         by_taps = self._products.reshape(shape)
         cells = scratch("cells", (rows.step, columns.step, shape[2], rows.count, columns.count), dtype)
         self._steps: list[Callable[[], object]] = [partial(cells.fill, 0)]
-        for (down, made), (across, beside) in itertools.product(rows.moves, columns.moves):
+        for (down, above), (across, beside) in itertools.product(rows.moves, columns.moves):
             own = cells[down[0], across[0], :, down[1], across[1]]
-            self._steps.append(partial(np.add, own, by_taps[made[0], beside[0], :, made[1], beside[1]], out=own))
+            self._steps.append(partial(np.add, own, by_taps[above[0], beside[0], :, above[1], beside[1]], out=own))
         self._results = [
             ((above, left), channels_last(cells[place, other][:, some, others]))
             for place, (above, some) in enumerate(rows.outputs)
