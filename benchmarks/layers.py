@@ -13,6 +13,7 @@ from benchmarks.functions import Layer, noise
 from benchmarks.goals import beside_torch
 from benchmarks.images import SIZES, described
 from benchmarks.model import US, Array, Contest, Goal, Scenario
+from benchmarks.timing import SETTLE
 
 ORT = ("onnxruntime",)
 NETWORKS = ("onnxruntime", "torch")
@@ -262,5 +263,5 @@ def _case(
     beside = tuple(each for goal in goals if "torch" in goal.against for each in beside_torch(goal))
     return Scenario(
         section=section, name=name, conditions=conditions, make=lambda shop: contest(), goals=(*goals, *beside),
-        quick=quick, rounds=9, patience=0.8,
+        quick=quick, rounds=9, patience=0.8, settle=SETTLE,
     )  # fmt: skip

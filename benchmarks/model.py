@@ -27,10 +27,12 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """Somebody who takes turns. `result` gives what the last turn made, `output` is the file it wrote; `otherwise` says
-    in what its result is another one, which is shown and doesn't count."""
+    """Somebody who takes turns. `settle` takes one for so many seconds that doesn't count. `result` gives what the last
+    turn made, `output` is the file it wrote; `otherwise` says in what its result is another one, which is shown and
+    doesn't count."""
 
     turn: Callable[[], Turn]
+    settle: Callable[[float], None] | None = None
     result: Callable[[], Array] | None = None
     output: Path | None = None
     otherwise: str = ""
@@ -79,7 +81,7 @@ class Scenario:
 
     Where `Contest.largest` isn't said, results may differ from ours by `tolerance` on average, in 8-bit levels for
     pictures (`relative` false), else over the mean of ours. A contender gets at most `rounds` turns, and no further one
-    once it has taken `patience` seconds.
+    once it has taken `patience` seconds. A turn begins with calls that don't count, for `settle` seconds.
     """
 
     section: str
@@ -89,6 +91,7 @@ class Scenario:
     goals: tuple[Goal, ...] = ()
     rounds: int = 5
     patience: float = 10
+    settle: float = 0
     tolerance: float = 1e-3
     relative: bool = True
     quick: bool = False

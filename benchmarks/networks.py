@@ -18,7 +18,7 @@ from benchmarks import functions, peers
 from benchmarks.functions import Layer, noise
 from benchmarks.goals import beside_torch
 from benchmarks.model import US, Array, Contender, Contest, Goal, Scenario, Workshop
-from benchmarks.timing import function
+from benchmarks.timing import SETTLE, function
 from convcli.filtering import Chain, filter_pixels
 from convcli.networks import runnable
 
@@ -100,12 +100,12 @@ def scenarios(folder: Path | None) -> Iterator[Scenario]:
             layers = [replace(layer, last=last) for layer in one.layers()]
             yield Scenario(
                 section="networks", name=one.name, conditions=f"random weights, {extent}, {layout}", goals=GOALS,
-                make=partial(_sequence, layers), quick=one.quick and not last, rounds=9, patience=2,
+                make=partial(_sequence, layers), quick=one.quick and not last, rounds=9, patience=2, settle=SETTLE,
             )  # fmt: skip
         if one.name in WHOLE:
             yield Scenario(
                 section="networks", name=one.name, conditions=f"with its weights, {extent}", goals=(GOAL,),
-                make=partial(_whole, one, folder), rounds=9, patience=2,
+                make=partial(_whole, one, folder), rounds=9, patience=2, settle=SETTLE,
             )  # fmt: skip
 
 

@@ -19,9 +19,11 @@ TURN, MOST = 0.004, 500
 BRIEF = 1e-3
 #: Functions that take this long are called no oftener than they must.
 LONG = 0.3
-#: Bare calls get so many turns, one after the other; the least counts, as of brief calls. Before them is a pause in
-#: seconds, since threads of OpenBLAS and OpenCV wait for more to do by spinning.
-BARE_TURNS, PAUSE = 8, 0.03
+#: So long threads of OpenBLAS, OpenMP and onnxruntime wait by spinning for more to do: whoever came next on all cores
+#: had half of them. A pause would be worse: after one all threads of a process are on one core for some milliseconds.
+SETTLE = 0.02
+#: Bare calls get so many turns, one after the other; the least counts, as of brief calls.
+BARE_TURNS = 8
 #: Pixels at each side that are not compared: programs continue pictures differently there.
 FRAME = 40
 
@@ -48,7 +50,12 @@ def function(run: Callable[[], object], *, last: bool = False) -> Contender:
         actual = np.asarray(state["result"])
         return np.moveaxis(actual, -1, 0) if last and actual.ndim == 3 else actual
 
-    return Contender(turn=turn, result=result)
+    def settle(seconds: float) -> None:
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            run()
+
+    return Contender(turn=turn, settle=settle, result=result)
 
 
 def _calls(run: Callable[[], object], repeats: int) -> Turn:
@@ -76,7 +83,7 @@ def measure(scenario: Scenario, outcome: Contest, *, rounds: int) -> dict[str, F
                 first[name] = contender.turn()
             except Exception as error:
                 actual[name] = Figures(note=f"failed: {said(error)}")
-    turns = _turns({name: present[name] for name in first}, first, rounds, scenario.patience)
+    turns = _turns({name: present[name] for name in first}, first, rounds, scenario)
     ours = turns[US]
     result = present[US].result
     mine = result() if result is not None else None
@@ -109,7 +116,8 @@ def bare(outcome: Contest, figures: Mapping[str, Figures]) -> dict[str, dict[str
     least: dict[str, float] = {}
     for name, one in [*runs.items(), *rivals.items()]:
         assert isinstance(one, Contender)
-        time.sleep(PAUSE)
+        if one.settle:
+            one.settle(SETTLE)
         walls = [one.turn().wall, one.turn().wall]
         walls += [one.turn().wall for _ in range(BARE_TURNS - 2) if walls[1] <= LONG]
         least[name] = min(walls)
@@ -131,10 +139,10 @@ def said(error: Exception) -> str:
 
 
 def _turns(
-    present: Mapping[str, Contender], first: Mapping[str, Turn], rounds: int, patience: float
+    present: Mapping[str, Contender], first: Mapping[str, Turn], rounds: int, scenario: Scenario
 ) -> dict[str, list[Turn | None]]:
     """Per contender its turns, the first one None where it only warmed up."""
-    wanted = {name: min(rounds, int(patience / max(turn.wall, 1e-9))) for name, turn in first.items()}
+    wanted = {name: min(rounds, int(scenario.patience / max(turn.wall, 1e-9))) for name, turn in first.items()}
     if rounds == 1:
         wanted = dict.fromkeys(wanted, 0)
     wanted[US] = max(wanted.values())
@@ -147,6 +155,9 @@ def _turns(
         # full of the same samples or of others; a call took 1.27 of itself so.
         for name in random.Random(number).sample(list(first), len(first)):
             if number < wanted[name]:
+                settle = present[name].settle
+                if settle and scenario.settle:
+                    settle(scenario.settle)
                 taken[name].append(present[name].turn())
     return taken
 
