@@ -94,8 +94,9 @@ def _is_by_rule(kernel: Deformable) -> bool:
 
 
 def _places(kernel: Deformable, size: Sequence[int], dtype: DTypeLike) -> KnownPlaces | None:
-    """Those that a rule makes, from the second picture of a `size` (height, width) on, which seldom comes alone."""
-    if not _is_by_rule(kernel) or kernel.recorded:
+    """Those of offsets that are the same for every picture, from the second of a `size` (height, width) on: such a one
+    seldom comes alone."""
+    if kernel.looks or kernel.recorded:
         return None
     key = tuple(size), np.dtype(dtype)
     last: dict[str, Any] = kernel.remembered("places", dict)

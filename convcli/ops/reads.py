@@ -68,8 +68,8 @@ class Deformation:
     """A deformable kernel as pictures of one size are sampled by it.
 
     `weights` are the effective ones, `windows` those of the rows and columns without offsets. `parts` keeps how blocks
-    are cut from one picture to the next, where offsets are the same for every picture; `places`, where they are made by
-    a rule, what the taps of blocks read.
+    are cut from one picture to the next, where offsets are the same for every picture, and `places` what the taps of
+    blocks read.
     """
 
     weights: Array
