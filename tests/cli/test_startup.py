@@ -185,7 +185,9 @@ def test_libraries_loaded_ahead_are_those_that_are_imported(tmp_path: Path) -> N
     assert loaded(code, tmp_path)[1] == 0
 
 
-def test_modules_found_by_name_are_those_that_python_finds() -> None:
+def test_modules_found_by_name_are_those_that_python_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "pycache_prefix", None)  # with one Python finds all modules itself
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     finder = start.Modules(["convcli", "click", "numpy"])
     for name in (
         "convcli.cli",
