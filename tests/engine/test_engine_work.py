@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +11,6 @@ import pytest
 from scipy import ndimage
 
 import convcli
-from convcli.engine import memory
 from convcli.engine.channel import planes
 from convcli.engine.sampled import samples, warp
 from convcli.engine.sampled.parts import SPAN
@@ -219,85 +216,8 @@ def test_one_tap_reads_pixels_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls["remap"] <= 8
 
 
-def test_a_result_that_outlives_the_modules_says_nothing() -> None:
-    code = (
-        "import convcli, cv2, numpy\n"
-        "y = convcli.load('gaussian').apply(numpy.ones((700, 900), 'float32'))\n"
-        "cv2.held = lambda: y\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert not done.stderr
-
-
-def test_memory_of_a_large_result_is_used_again_when_it_is_gone() -> None:
-    shape = (memory.LEAST // 4 + 1,)
-    memory._idle.clear()
-    first = memory.results(shape, np.float32)
-    place = first.__array_interface__["data"][0]
-    view = first[10:20]
-    del first
-    second = memory.results(shape, np.float32)
-    assert second.__array_interface__["data"][0] != place, "a view of it still lives"
-    view[:] = 1
-    del view
-    third = memory.results(shape, np.float32)
-    assert third.__array_interface__["data"][0] == place
-    assert third.flags.writeable and third.dtype == np.float32 and third.shape == shape
-    del second, third
-    assert len(memory._idle) == 2
-    small = memory.results((10, 10), np.uint8)
-    assert small.base is None
-    huge = memory.results((memory.MOST + 1,), np.uint8)
-    del huge
-    assert len(memory._idle) == 2 and max(block.nbytes for block in memory._idle) < memory.MOST
-
-
-def test_little_memory_of_results_lies_idle() -> None:
-    memory._idle.clear()
-    for sizes in (
-        [memory.LEAST << by for by in range(4)] * 4,
-        [memory.MOST // 2 - memory.LEAST] * 5,
-        [memory.MOST] * 2,
-    ):
-        held = [memory.results((size,), np.uint8) for size in sizes]
-        del held
-        assert 0 < len(memory._idle) <= memory.FEW
-        assert sum(block.nbytes for block in memory._idle) <= memory.MOST + memory.LINE
-    smaller = memory.results((memory.MOST // 2,), np.uint8)
-    assert len(memory._idle) == 1, "a block of twice the size is not for it"
-    del smaller
-
-
-def test_a_layer_writes_where_its_last_result_was() -> None:
-    """Without pages that are fresh from the system."""
-    kernel = convcli.load({"weights": np.ones((64, 1, 3, 3)), "groups": 64, "padding": 1, "border": "zero"})
-    x = np.zeros((64, 56, 56), np.float32)
-    places = {kernel.apply(x, "cyx").__array_interface__["data"][0] for _ in range(4)}
-    assert len(places) == 1
-
-
-@pytest.mark.parametrize("size", [memory.LEAST, 1 << 20, memory.MOST + 1])
-def test_large_results_begin_on_a_cache_line(size: int) -> None:
-    memory._idle.clear()
-    for _ in range(2):
-        result = memory.results((size, 1), np.uint8)
-        assert result.__array_interface__["data"][0] % memory.LINE == 0 and result.flags.c_contiguous
-
-
-def test_results_of_many_kernels_do_not_share_memory() -> None:
-    x = np.zeros((3000, 4000, 3), np.uint8)
-    kernel = convcli.load("sharpen")
-    results = [kernel.apply(x + i) for i in range(3)]
-    assert [int(y[5, 5, 0]) for y in results] == [0, 1, 2]
-    del results[0]
-    again = kernel.apply(x + 7)
-    assert [int(y.max()) for y in (*results, again)] == [1, 2, 7]
-
-
 def test_blocks_far_from_their_places_are_exact() -> None:
     """A swirl by half a turn: no band shares a window; against scipy at the places that the rule gives."""
-    from scipy import ndimage
-
     kernel = convcli.load("swirl:angle=180")
     x = np.random.default_rng(2).random((300, 280))
     y, single = kernel.apply(x), kernel.apply(x.astype(np.float32))
