@@ -1,4 +1,4 @@
-"""The benchmark program works: pairs, agreement, goals, tables, chart, page, and figures kept between runs."""
+"""The benchmark program works: agreement, goals, tables, chart, page, and figures kept between runs."""
 
 from __future__ import annotations
 
@@ -19,28 +19,9 @@ from benchmarks.launch import CommandError, Launcher
 from benchmarks.layers import GROUPS
 from benchmarks.model import US, Contender, Contest, Figures, Spread, Turn
 from benchmarks.networks import NETWORKS
-from benchmarks.timing import apart, difference, function, measure
+from benchmarks.timing import apart, difference, measure
 from tests.project.benchmark_rows import actual, scenario, scripted
 from tests.support import ROOT
-
-
-def test_ratios_are_medians_of_pairs_after_a_warm_up() -> None:
-    # Warm-up 9 and 8; then the pairs 1/2, 3/4, 2/10: their median is not the ratio of the medians.
-    got = actual(3, convcli=scripted(9, 1, 3, 2), other=scripted(8, 2, 4, 10))
-    assert got["other"].ratio == Spread(median=0.5, low=0.35, high=0.625)
-    assert got["other"].seconds == Spread(median=4, low=3, high=7)
-    assert (got["convcli"].runs, got["other"].runs, got["other"].peak) == (3, 3, 100)
-
-
-def test_brief_calls_are_compared_by_their_minima() -> None:
-    got = actual(3, convcli=scripted(9, 4e-4, 3e-4, 5e-4), other=scripted(8, 2e-4, 4e-4, 1e-4))
-    assert got["other"].ratio == Spread.of([pytest.approx(3)])
-
-
-def test_the_slow_get_one_turn_paired_with_our_first() -> None:
-    got = actual(2, convcli=scripted(10, 1, 1), other=scripted(40))
-    assert got["other"].ratio == Spread.of([0.25])
-    assert got["other"].runs == 1
 
 
 def test_another_result_does_not_count() -> None:
@@ -247,27 +228,6 @@ def test_commands_are_run_and_their_own_memory_counted(tmp_path: Path) -> None:
         assert one.peak is not None
         assert 1 < one.peak < ballast.nbytes / 1e6
         assert 0 < one.cpu < 10 * one.wall
-
-
-def test_functions_are_called_again_until_a_turn_is_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock that goes on by a millisecond with each call."""
-    calls: list[np.ndarray] = []  # type: ignore[type-arg]
-
-    def clock() -> float:
-        return len(calls) / 1000
-
-    def one() -> np.ndarray:  # type: ignore[type-arg]
-        calls.append(np.ones(3))
-        return calls[-1]
-
-    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=clock, process_time=clock))
-    contender = function(one)
-    assert contender.turn().wall == pytest.approx(0.001)
-    before = len(calls)
-    assert contender.turn().wall == pytest.approx(0.001)
-    assert len(calls) - before == round(timing.TURN / 0.001)
-    assert contender.result is not None
-    assert (contender.result() == 1).all()
 
 
 @pytest.mark.parametrize(
