@@ -2,12 +2,14 @@
 
 Pages that are fresh from the system cost more time than a small kernel: 10 ms for 64 MB. The C library gives those
 back that come to lie at the end of its memory, call after call: then a layer with a result of 400 kB takes four times
-as long. It keeps by itself what is smaller than `LEAST`. At most `MOST` bytes lie idle.
+as long. It keeps by itself what is smaller than `LEAST`. At most `MOST` bytes lie idle beside a result, and twice as
+many beside none.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,27 +31,28 @@ MOST = 1 << 26
 #: Bytes of a cache line.
 LINE = 64
 
-#: Blocks that are not in use, few. A list's methods need no lock, which a finaliser must not wait for.
-_idle: list[Array] = []
+#: The blocks of the last results, few. A list's methods need no lock, which other threads would wait for.
+_blocks: list[_Block] = []
 FEW = 8
 
 
-class _Lease:
-    """What an array of `results` refers to as its memory: when its last view is gone the block is free again."""
+class _Block:
+    """Memory of `size` bytes on a cache line, held by `owner`, which all views of it refer to: and nobody else, where
+    it is idle."""
 
-    def __init__(self, block: Array, shape: tuple[int, ...], kind: str) -> None:
-        self._block = block
-        self.__array_interface__ = {
-            "version": 3, "shape": shape, "typestr": kind, "data": (block.__array_interface__["data"][0], False),
-        }  # fmt: skip
+    __slots__ = ("first", "owner", "size")
 
-    def __del__(self) -> None:
-        if not FEW:
-            # A process ends: names of modules are gone before the last arrays are.
-            return
-        _idle.append(self._block)
-        while len(_idle) > FEW or sum(block.nbytes for block in _idle.copy()) > MOST:
-            _next()
+    def __init__(self, size: int) -> None:
+        self.owner = np.empty(size + LINE, np.uint8)
+        self.first = -self.owner.__array_interface__["data"][0] % LINE
+        self.size = size
+
+    @property
+    def references(self) -> int:
+        return sys.getrefcount(self.owner)
+
+
+_IDLE = _Block(0).references
 
 
 def results(shape: Sequence[int], dtype: DTypeLike) -> Array:
@@ -58,26 +61,39 @@ def results(shape: Sequence[int], dtype: DTypeLike) -> Array:
     size = math.prod(shape) * kind.itemsize
     if size < LEAST:
         return np.empty(shape, kind)
-    if size > MOST:
-        return aligned(size).view(kind).reshape(shape)
-    return np.asarray(_Lease(_fitting(size), tuple(shape), kind.str))
+    block = _fitting(size)
+    result: Array = np.ndarray(shape, kind, block.owner, block.first)
+    if size <= MOST:
+        _blocks.append(block)
+        while _are_many(_blocks.copy()):
+            _next()
+    return result
 
 
-def _fitting(size: int) -> Array:
-    """An idle block that is hardly larger than `size` bytes, or a new one."""
-    for _ in range(len(_idle)):
+def _are_many(blocks: list[_Block]) -> bool:
+    """Whether there are more than are worth keeping; those that are in use will be idle some day."""
+    total = sum([block.size for block in blocks])
+    if total > MOST:
+        idle = sum([block.size for block in blocks if block.references == _IDLE])
+        return len(blocks) > FEW or total > 2 * MOST or idle > MOST
+    return len(blocks) > FEW
+
+
+def _fitting(size: int) -> _Block:
+    """An idle block that is hardly larger than `size` bytes, or a new one; nobody else is handed it meanwhile."""
+    for _ in range(len(_blocks)):
         block = _next()
-        if block is not None and size <= block.nbytes <= size + size // 4:
+        if block is not None and size <= block.size <= size + size // 4 and block.references == _IDLE:
             return block
         if block is not None:
-            _idle.append(block)
-    return aligned(size)
+            _blocks.append(block)
+    return _Block(size)
 
 
-def _next() -> Array | None:
-    """Takes the block that has been idle for longest; another thread may have been faster."""
+def _next() -> _Block | None:
+    """Takes the block that was handed out longest ago; another thread may have been faster."""
     try:
-        return _idle.pop(0)
+        return _blocks.pop(0)
     except IndexError:
         return None
 
@@ -89,16 +105,16 @@ def by_planes(shape: Sequence[int], dtype: DTypeLike) -> Array:
 
 def aligned(size: int) -> npt.NDArray[np.uint8]:
     """Bytes from a cache line on: of the widest vectors, those that cross two lines take half as long again."""
-    block = np.empty(size + LINE, np.uint8)
-    first = -block.__array_interface__["data"][0] % LINE
-    return block[first : first + size]
+    block = _Block(size)
+    return block.owner[block.first : block.first + size]
 
 
 class _Scratch(dict[tuple[str, np.dtype[Any]], "Array"]):
-    """Scratch arrays by name and dtype, and the `views` of them that were prepared."""
+    """Scratch arrays by name and dtype, their `size` in bytes, and the `views` of them that were prepared."""
 
     def __init__(self) -> None:
         self.views: dict[Hashable, Any] = {}
+        self.size = 0
 
 
 class _Space(threading.local):
@@ -134,7 +150,7 @@ class scratch_space:
         arrays = _space.arrays
         _space.depth -= 1
         _space.arrays = self._before
-        if arrays is not None and sum(array.nbytes for array in arrays.values()) <= KEPT_BYTES:
+        if arrays is not None and arrays.size <= KEPT_BYTES:
             _space.idle[_space.depth] = arrays
 
 
@@ -149,7 +165,9 @@ def scratch(name: str, shape: Sequence[int], dtype: DTypeLike) -> Array:
     size, kind = math.prod(shape), np.dtype(dtype)
     held = arrays.get((name, kind))
     if held is None or held.size < size:
+        arrays.size -= 0 if held is None else held.nbytes
         held = arrays[name, kind] = aligned(size * kind.itemsize).view(kind)
+        arrays.size += held.nbytes
         arrays.views.clear()
     part: Array = held[:size].reshape(shape)
     return part

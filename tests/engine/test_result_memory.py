@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import convcli
 from convcli.engine import memory
+
+
+def idle() -> list[int]:
+    """The sizes of blocks in which no result lies."""
+    return [block.size for block in memory._blocks if block.references == memory._IDLE]
 
 
 def test_a_result_that_outlives_the_modules_says_nothing() -> None:
@@ -24,7 +30,7 @@ def test_a_result_that_outlives_the_modules_says_nothing() -> None:
 
 def test_memory_of_a_large_result_is_used_again_when_it_is_gone() -> None:
     shape = (memory.LEAST // 4 + 1,)
-    memory._idle.clear()
+    memory._blocks.clear()
     first = memory.results(shape, np.float32)
     place = first.__array_interface__["data"][0]
     view = first[10:20]
@@ -37,16 +43,16 @@ def test_memory_of_a_large_result_is_used_again_when_it_is_gone() -> None:
     assert third.__array_interface__["data"][0] == place
     assert third.flags.writeable and third.dtype == np.float32 and third.shape == shape
     del second, third
-    assert len(memory._idle) == 2
+    assert len(idle()) == 2
     small = memory.results((10, 10), np.uint8)
     assert small.base is None
     huge = memory.results((memory.MOST + 1,), np.uint8)
     del huge
-    assert len(memory._idle) == 2 and max(block.nbytes for block in memory._idle) < memory.MOST
+    assert len(idle()) == 2 and max(idle()) < memory.MOST
 
 
 def test_little_memory_of_results_lies_idle() -> None:
-    memory._idle.clear()
+    memory._blocks.clear()
     for sizes in (
         [memory.LEAST << by for by in range(4)] * 4,
         [memory.MOST // 2 - memory.LEAST] * 5,
@@ -54,11 +60,40 @@ def test_little_memory_of_results_lies_idle() -> None:
     ):
         held = [memory.results((size,), np.uint8) for size in sizes]
         del held
-        assert 0 < len(memory._idle) <= memory.FEW
-        assert sum(block.nbytes for block in memory._idle) <= memory.MOST + memory.LINE
+        assert 0 < len(idle()) <= memory.FEW
+        assert sum(idle()) <= 2 * memory.MOST
+    first = memory.results((memory.MOST,), np.uint8)
+    assert sum(idle()) <= memory.MOST
+    del first
     smaller = memory.results((memory.MOST // 2,), np.uint8)
-    assert len(memory._idle) == 1, "a block of twice the size is not for it"
+    assert memory.MOST in idle(), "a block of twice the size is not for it"
     del smaller
+
+
+def test_two_large_results_in_turn_lie_where_the_last_ones_lay() -> None:
+    memory._blocks.clear()
+    result, places = memory.results((memory.MOST,), np.uint8), set()
+    for _ in range(6):
+        result = memory.results((memory.MOST,), np.uint8)
+        places.add(result.__array_interface__["data"][0])
+    assert len(places) == 2
+
+
+def test_threads_are_never_handed_the_same_memory() -> None:
+    size, rounds = memory.LEAST, 300
+
+    def fill(number: int) -> bool:
+        whole = True
+        for value in range(rounds):
+            result = memory.results((size,), np.uint8)
+            result[:] = (number + value) % 256
+            other = memory.results((size,), np.uint8)
+            other[:] = 0
+            whole = whole and bool((result == (number + value) % 256).all())
+        return whole
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(fill, range(1, 5)))
 
 
 def test_a_layer_writes_where_its_last_result_was() -> None:
@@ -71,7 +106,7 @@ def test_a_layer_writes_where_its_last_result_was() -> None:
 
 @pytest.mark.parametrize("size", [memory.LEAST, 1 << 20, memory.MOST + 1])
 def test_large_results_begin_on_a_cache_line(size: int) -> None:
-    memory._idle.clear()
+    memory._blocks.clear()
     for _ in range(2):
         result = memory.results((size, 1), np.uint8)
         assert result.__array_interface__["data"][0] % memory.LINE == 0 and result.flags.c_contiguous
