@@ -1,24 +1,20 @@
 """What one output sees of the input: the receptive field, and the share of it that is read at all.
 
-Worked out, not estimated: the positions that an output reads are followed back, window by window, to the input. Araujo,
-Norris & Sim 2019, "Computing receptive fields of convolutional neural networks", doi:10.23915/distill.00021, give the
-closed form for the size; the share needs the positions themselves.
+Worked out, not estimated: the positions that an output reads are those that its layer's taps read of the layers before,
+moved. They are made once a layer, from the first to the last. Araujo, Norris & Sim 2019, "Computing receptive fields of
+convolutional neural networks", doi:10.23915/distill.00021, give the closed form for the size; the share needs the
+positions themselves.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from convcli.engine.geometry import Scatter, Window
 from convcli.networks import INPUT, Placed
 from convcli.records import record
-
-#: Positions along one axis: the lowest, and a bit per position from there, so that the lowest bit is set.
-Positions: TypeAlias = tuple[int, int]
-#: A set of samples: all combinations of positions per axis.
-Block: TypeAlias = tuple[Positions, ...]
 
 #: Blocks beyond which positions are joined and the coverage is given up.
 BLOCK_LIMIT = 24
@@ -32,16 +28,48 @@ PHASE_LIMIT = 64
 class Seen:
     """Samples from the first to the last that is read, per axis; and the share of these that is read.
 
-    None as the share: it takes too many blocks to say, or the samples lie too far apart. Where they do, all between the
-    first and the last that a layer reads counts as read.
+    None as the share: it takes too many blocks to say, or the samples lie too far apart.
     """
 
     field: tuple[int, ...]
     coverage: float | None
 
 
-class _TooWideError(Exception):
-    """Positions lie further apart than `SPAN_LIMIT`."""
+class Positions(NamedTuple):
+    """Positions along one axis: the lowest, the highest, and a bit for each from the lowest on.
+
+    No bits where they lie more than `SPAN_LIMIT` apart: all between counts as read.
+    """
+
+    low: int
+    high: int
+    bits: int | None
+
+
+#: A set of samples: all combinations of positions per axis.
+Block: TypeAlias = tuple[Positions, ...]
+
+
+@record(kw_only=False)
+class _Axis:
+    """What outputs read of the input along one axis: the same, `shift` samples further on, after `period` outputs.
+
+    `phases` are the positions of those of the first `period` outputs that are asked for; None where they read none.
+    """
+
+    period: int
+    shift: int
+    phases: Mapping[int, Positions | None]
+
+    def at(self, output: int) -> Positions | None:
+        periods, phase = divmod(output, self.period)
+        seen = self.phases[phase]
+        return seen and Positions(seen.low + periods * self.shift, seen.high + periods * self.shift, seen.bits)
+
+
+#: What the outputs of a layer read by one path through the network: all combinations of positions per axis.
+_Path: TypeAlias = tuple[_Axis, ...]
+_Set = TypeVar("_Set", Block, _Path)
 
 
 def receptive_fields(layers: Sequence[Placed]) -> list[Seen]:
@@ -49,172 +77,194 @@ def receptive_fields(layers: Sequence[Placed]) -> list[Seen]:
 
     Where outputs differ (after a transposed layer) it is the one that sees most.
     """
-    return [
-        _seen(layers, last, {axis: _widest(layers, last, axis, period) for axis, period in enumerate(periods)})
-        for last, periods in enumerate(_periods(layers))
-    ]
+    if not layers:
+        return []
+    periods = _periods(layers)
+    asked = _asked(layers, periods)
+    last_reader = {source: number for number, placed in enumerate(layers) for source in placed.inputs}
+    sample = _Axis(1, 1, {0: Positions(0, 0, 1)})
+    paths: dict[int, tuple[Sequence[_Path], bool]] = {INPUT: ([(sample,) * len(layers[0].windows)], True)}
+    fields = []
+    for number, placed in enumerate(layers):
+        read = [
+            tuple(map(_read, path, placed.windows, periods[number], asked[number]))
+            for source in placed.inputs
+            for path in paths[source][0]
+        ]
+        paths[number] = _joined(_largest(read, _path_holds), exact=all(paths[source][1] for source in placed.inputs))
+        fields.append(_most(*paths[number], periods[number]))
+        for source in {number, *placed.inputs}:
+            if last_reader.get(source, number) == number:
+                del paths[source]
+    return fields
 
 
-def _periods(layers: Sequence[Placed]) -> list[tuple[int, ...]]:
-    """For each layer, per axis, after how many outputs they see alike again: as many as the layers so far enlarge."""
-    periods: list[tuple[int, ...]] = []
-    for placed in layers:
-        before = [periods[i] for i in placed.inputs if i != INPUT] or [(1,) * len(placed.windows)]
-        own = (w.stride if isinstance(w, Scatter) else 1 for w in placed.windows)
-        periods.append(tuple(max(p) * s for p, s in zip(zip(*before, strict=True), own, strict=True)))
+def reads(output: int, window: Window) -> range:
+    """The inputs that an output reads along one axis, in their order.
+
+    >>> from convcli.engine.geometry import Gather
+    >>> reads(5, Gather(3, 2, 4, 1, 9)), reads(4, Scatter(5, 2, 1, 1, 9))
+    (range(9, 18, 4), range(1, 3))
+    """
+    if not isinstance(window, Scatter):
+        first = output * window.stride - window.before
+        return range(first, first + window.dilation * (window.taps - 1) + 1, window.dilation)
+    # Input i stamps tap t on output stride*i + dilation*t - before.
+    place, common = output + window.before, math.gcd(window.stride, window.dilation)
+    step = window.stride // common
+    if place % common:
+        return range(0)
+    taps = range(place // common * pow(window.dilation // common, -1, step) % step, window.taps, step)
+    highest, apart = (place - window.dilation * taps.start) // window.stride, window.dilation // common
+    return range(highest, highest - apart * len(taps), -apart)[::-1]
+
+
+def _by_phase(places: range, period: int) -> Iterator[range]:
+    """The places of each phase that occurs."""
+    step = period // math.gcd(period, places.step)
+    return (places[first::step] for first in range(min(step, len(places))))
+
+
+def _periods(layers: Sequence[Placed]) -> dict[int, tuple[int, ...]]:
+    """For each layer, per axis, after how many outputs they see alike again."""
+    periods = {INPUT: (1,) * len(layers[0].windows)}
+    for number, placed in enumerate(layers):
+        before = (math.lcm(*axis) for axis in zip(*(periods[i] for i in placed.inputs), strict=True))
+        periods[number] = tuple(
+            period * window.stride if isinstance(window, Scatter) else period // math.gcd(period, window.stride)
+            for period, window in zip(before, placed.windows, strict=True)
+        )
     return periods
 
 
-def _widest(layers: Sequence[Placed], last: int, axis: int, period: int) -> int:
-    """The output position along one axis that sees most: axes can be looked at one by one."""
-    if period == 1:
-        return 0
-
-    def size(position: int) -> tuple[int, float]:
-        seen = _seen(layers, last, {axis: position})
-        return seen.field[0], seen.coverage or 0
-
-    return max(range(min(period, PHASE_LIMIT)), key=size)
-
-
-def _seen(layers: Sequence[Placed], last: int, output: Mapping[int, int]) -> Seen:
-    """What an output of layer number `last`, whose positions are given by axis, sees of the input along these axes."""
-    try:
-        blocks, exact = _needed(layers, last, output)
-    except _TooWideError:
-        return Seen(tuple(_span(layers, last, *place) for place in output.items()), None)
-    if not blocks:
-        return Seen((0,) * len(output), None)
-    field = tuple(high - low + 1 for low, high in map(_bounds, zip(*blocks, strict=True)))
-    return Seen(field, count(blocks) / math.prod(field) if exact and len(blocks) <= BLOCK_LIMIT else None)
+def _asked(layers: Sequence[Placed], periods: Mapping[int, tuple[int, ...]]) -> dict[int, list[set[int]]]:
+    """For each layer, per axis, the phases that are looked at or that a later layer reads."""
+    asked = {number: [set(range(min(p, PHASE_LIMIT))) for p in period] for number, period in periods.items()}
+    for number in reversed(range(len(layers))):
+        for source in layers[number].inputs:
+            for axis, window in enumerate(layers[number].windows):
+                period = periods[source][axis]
+                for output in asked[number][axis]:
+                    asked[source][axis].update(part[0] % period for part in _by_phase(reads(output, window), period))
+    return asked
 
 
-def _needed(layers: Sequence[Placed], last: int, output: Mapping[int, int]) -> tuple[list[Block], bool]:
-    """The samples of the input that an output needs, and whether it is just these. Raises `_TooWideError`."""
-    needed: dict[int, list[Block]] = {last: [tuple((position, 1) for position in output.values())]}
-    exact = True
-    for number in range(last, -1, -1):
-        blocks = needed.pop(number, [])
-        if len(blocks) > BLOCK_LIMIT:
-            blocks, exact = [_hull(blocks)], False
-        windows = [layers[number].windows[axis] for axis in output]
-        for block in blocks:
-            read = tuple(reads(positions, window) for positions, window in zip(block, windows, strict=True))
-            if all(bits for _, bits in read):
-                for source in layers[number].inputs:
-                    _add(needed.setdefault(source, []), read)
-    return needed.get(INPUT, []), exact
+def _read(axis: _Axis, window: Window, period: int, asked: Iterable[int]) -> _Axis:
+    """What outputs of a layer read, along an axis on which the outputs that they read do so by `axis`."""
+    inputs = period // window.stride if isinstance(window, Scatter) else period * window.stride
+    phases: dict[int, Positions | None] = {}
+    for output in asked:
+        phases[output] = None
+        for part in _by_phase(reads(output, window), axis.period):
+            first = axis.at(part[0])
+            if first:
+                every = _repeated(first, len(part), part.step * axis.shift // axis.period)
+                phases[output] = _union(phases[output] or every, every)
+    return _Axis(period, inputs // axis.period * axis.shift, phases)
 
 
-def _span(layers: Sequence[Placed], last: int, axis: int, position: int) -> int:
-    """The samples of the input along one axis, from the first to the last that an output needs."""
-    needed = {last: (position, position)}
-    for number in range(last, -1, -1):
-        if number not in needed:
-            continue
-        (low, high), window = needed.pop(number), layers[number].windows[axis]
-        reach = window.dilation * (window.taps - 1)
-        if isinstance(window, Scatter):
-            low, high = -((reach - window.before - low) // window.stride), (high + window.before) // window.stride
-        else:
-            low, high = low * window.stride - window.before, high * window.stride - window.before + reach
-        for source in layers[number].inputs if low <= high else ():
-            lows, highs = zip((low, high), needed.get(source, (low, high)), strict=True)
-            needed[source] = min(lows), max(highs)
-    low, high = needed.get(INPUT, (0, -1))
-    return high - low + 1
-
-
-def reads(outputs: Positions, window: Window) -> Positions:
-    """The inputs that `outputs` read along one axis; no bit is set where there are none. Raises `_TooWideError`."""
-    low, bits = outputs
-    if isinstance(window, Scatter):
-        # Input i stamps tap t on output stride*i + dilation*t - before: turned round.
-        first = low + window.before - window.dilation * (window.taps - 1)
-        skipped = -first % window.stride
-        return _tidy((first + skipped) // window.stride, _every(_moved(bits, window) >> skipped, window.stride))
-    if (bits.bit_length() - 1) * window.stride >= SPAN_LIMIT:
-        raise _TooWideError
-    return low * window.stride - window.before, _moved(_spread(bits, window.stride), window)
-
-
-def _moved(bits: int, window: Window) -> int:
-    """Bit n moved to bits n + dilation * t, for all taps t."""
-    if bits.bit_length() + window.dilation * (window.taps - 1) > SPAN_LIMIT:
-        raise _TooWideError
-    taps = 1
-    while taps < window.taps:  # what the first so many taps make, moved, is what as many more make
-        more = min(taps, window.taps - taps)
-        bits |= bits << window.dilation * more
-        taps += more
-    return bits
-
-
-def _spread(bits: int, step: int) -> int:
-    """Bit n moved to bit n * step."""
-    return bits if bits == 1 else int(("0" * (step - 1)).join(f"{bits:b}"), 2)
-
-
-def _every(bits: int, step: int) -> int:
-    """Bit n * step moved to bit n, the others dropped."""
-    return int(f"{bits:b}"[::-1][::step][::-1] or "0", 2)
-
-
-def _tidy(low: int, bits: int) -> Positions:
-    """With the lowest bit set."""
-    if not bits:
-        return 0, 0
-    zeros = (bits & -bits).bit_length() - 1
-    return low + zeros, bits >> zeros
+def _repeated(positions: Positions, times: int, step: int) -> Positions:
+    """Positions, and the same moved by 1, 2, ... `times` - 1 steps."""
+    low, high, bits = positions
+    high += (times - 1) * step
+    if bits is None or high - low >= SPAN_LIMIT:
+        return Positions(low, high, None)
+    made = 1
+    while made < times:  # what the first so many make, moved, is what as many more make
+        more = min(made, times - made)
+        bits |= bits << step * more
+        made += more
+    return Positions(low, high, bits)
 
 
 def _union(one: Positions, other: Positions) -> Positions:
-    """Raises `_TooWideError`."""
-    if not one[1] or not other[1]:
-        return one if one[1] else other
-    low = min(one[0], other[0])
-    if abs(one[0] - other[0]) > SPAN_LIMIT:
-        raise _TooWideError
-    return low, one[1] << (one[0] - low) | other[1] << (other[0] - low)
+    low, high = min(one.low, other.low), max(one.high, other.high)
+    if one.bits is None or other.bits is None or high - low >= SPAN_LIMIT:
+        return Positions(low, high, None)
+    return Positions(low, high, one.bits << (one.low - low) | other.bits << (other.low - low))
 
 
-def _holds(block: Block, other: Block) -> bool:
-    return all(_union(mine, its) == mine for mine, its in zip(block, other, strict=True))
+def _holds(one: Positions | None, other: Positions | None) -> bool:
+    if not one or not other:
+        return not other
+    if other.low < one.low or one.high < other.high:
+        return False
+    return one.bits is None or (other.bits is not None and not other.bits << (other.low - one.low) & ~one.bits)
 
 
-def _add(blocks: list[Block], new: Block) -> None:
-    """Adds a block unless one holds it already; those that it holds go."""
-    if any(_holds(block, new) for block in blocks):
-        return
-    blocks[:] = [block for block in blocks if not _holds(new, block)]
-    blocks.append(new)
+def _path_holds(one: _Path, other: _Path) -> bool:
+    return all(
+        mine.shift == its.shift and all(_holds(mine.phases[phase], its.phases[phase]) for phase in mine.phases)
+        for mine, its in zip(one, other, strict=True)
+    )
 
 
-def _hull(blocks: Sequence[Block]) -> Block:
-    hull = blocks[0]
-    for block in blocks[1:]:
-        hull = tuple(_union(one, other) for one, other in zip(hull, block, strict=True))
-    return hull
+def _block_holds(one: Block, other: Block) -> bool:
+    return all(map(_holds, one, other))
 
 
-def _bounds(positions: Iterable[Positions]) -> tuple[int, int]:
-    """The first and the last of all positions."""
-    pairs = [(low, low + bits.bit_length() - 1) for low, bits in positions]
-    return min(low for low, _ in pairs), max(high for _, high in pairs)
+def _largest(sets: Iterable[_Set], holds: Callable[[_Set, _Set], bool]) -> list[_Set]:
+    """Those that no other one holds."""
+    largest: list[_Set] = []
+    for one in sets:
+        if not any(holds(other, one) for other in largest):
+            largest = [other for other in largest if not holds(one, other)]
+            largest.append(one)
+    return largest
+
+
+def _joined(paths: Sequence[_Path], *, exact: bool) -> tuple[Sequence[_Path], bool]:
+    """Paths that are few, and whether they are just what is read: too many are joined, and hold more."""
+    if len(paths) <= BLOCK_LIMIT:
+        return paths, exact
+    hulls: dict[tuple[int, ...], _Path] = {}
+    for path in paths:
+        shifts = tuple(axis.shift for axis in path)
+        hulls[shifts] = tuple(map(_hull, hulls.get(shifts, path), path))
+    return list(hulls.values()), False
+
+
+def _hull(one: _Axis, other: _Axis) -> _Axis:
+    both = {phase: (seen, other.phases[phase]) for phase, seen in one.phases.items()}
+    joined = {phase: _union(mine, its) if mine and its else mine or its for phase, (mine, its) in both.items()}
+    return _Axis(one.period, one.shift, joined)
+
+
+def _most(paths: Sequence[_Path], exact: bool, periods: Sequence[int]) -> Seen:
+    """What the output sees that sees most. Axes can be looked at one by one."""
+    outputs = []
+    for axis, period in enumerate(periods):
+        alone = [path[axis : axis + 1] for path in paths]
+        seen = [_seen(alone, exact, [output]) for output in range(min(period, PHASE_LIMIT))]
+        outputs.append(max(range(len(seen)), key=lambda n, seen=seen: (seen[n].field, seen[n].coverage or 0)))  # type: ignore[misc]
+    return _seen(paths, exact, outputs)
+
+
+def _seen(paths: Iterable[_Path], exact: bool, output: Sequence[int]) -> Seen:
+    """What an output sees along the axes of the paths."""
+    read = ([axis.at(place) for axis, place in zip(path, output, strict=True)] for path in paths)
+    blocks: list[Block] = _largest((tuple(filter(None, block)) for block in read if all(block)), _block_holds)
+    if not blocks:
+        return Seen((0,) * len(output), None)
+    field = tuple(max(p.high for p in axis) - min(p.low for p in axis) + 1 for axis in zip(*blocks, strict=True))
+    followed = exact and max(field) <= SPAN_LIMIT and all(p.bits is not None for block in blocks for p in block)
+    return Seen(field, count(blocks) / math.prod(field) if followed else None)
 
 
 def count(blocks: Sequence[Block]) -> int:
-    """Samples in at least one of the blocks."""
+    """Samples in at least one of the blocks, of which the positions' bits are known."""
     if len(blocks) == 1:
-        return math.prod(bits.bit_count() for _, bits in blocks[0])
+        return math.prod((p.bits or 0).bit_count() for p in blocks[0])
     if not blocks[0]:
         return 1
-    base = min(block[0][0] for block in blocks)
-    lines = [block[0][1] << (block[0][0] - base) for block in blocks]
-    total, alike = 0, {}
-    for position in range(max(line.bit_length() for line in lines)):
-        holding = tuple(n for n, line in enumerate(lines) if line >> position & 1)
-        if holding and holding not in alike:
-            alike[holding] = count([blocks[n][1:] for n in holding])
-        total += alike.get(holding, 0)
-    return total
+    base = min(block[0].low for block in blocks)
+    # Positions by the blocks that have them, from those that none has.
+    alike: dict[tuple[int, ...], int] = {(): -1}
+    for number, (positions, *_) in enumerate(blocks):
+        bits = (positions.bits or 0) << (positions.low - base)
+        split = [(holding, there & ~bits) for holding, there in alike.items()]
+        split += [((*holding, number), there & bits) for holding, there in alike.items()]
+        alike = {holding: there for holding, there in split if there}
+    return sum(
+        there.bit_count() * count([blocks[n][1:] for n in holding]) for holding, there in alike.items() if holding
+    )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 from convcli.costs import receptive
-from convcli.costs.receptive import Seen, count, receptive_fields
+from convcli.costs.receptive import Positions, Seen, count, receptive_fields
 from convcli.networks.assembly import assemble
 from convcli.networks.file import from_text
 from convcli.networks.layers import Layer
@@ -133,8 +133,34 @@ def test_positions_that_lie_far_apart_take_no_memory() -> None:
     assert actual == (Seen((4 * far + 3,) * 2, None), Seen((far + 3, 3), None))
 
 
+def test_a_layer_takes_no_more_work_the_more_layers_come_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Positions are moved once a layer, axis and phase, behind short cuts and enlargements, too."""
+    moves = 0
+    repeated = receptive._repeated
+
+    def counted(positions: Positions, times: int, step: int) -> Positions:
+        nonlocal moves
+        moves += 1
+        return repeated(positions, times, step)
+
+    monkeypatch.setattr(receptive, "_repeated", counted)
+
+    def work(blocks: int) -> int:
+        nonlocal moves
+        moves = 0
+        seen("{upsample: 2}", *["{add: [[{dense: 1, kernel_size: 5}], []]}", "{dense: 1, dilation: 2}"] * blocks)
+        return moves
+
+    assert work(40) - work(20) == 2 * (work(20) - work(10))
+    assert work(20) < 20 * 25
+
+
+def line(low: int, bits: int) -> Positions:
+    return Positions(low, low + bits.bit_length() - 1, bits)
+
+
 def test_count_of_overlapping_blocks() -> None:
     """A plus sign: a row and a column of 5 that share a sample; and a third block that shares nothing."""
-    row, column = ((0, 1), (-2, 0b11111)), ((-2, 0b11111), (0, 1))
-    assert count([row, column]) == 9
-    assert count([row, column, ((10, 0b101), (10, 0b11))]) == 13
+    point, five = line(0, 1), line(-2, 0b11111)
+    assert count([(point, five), (five, point)]) == 9
+    assert count([(point, five), (five, point), (line(10, 0b101), line(10, 0b11))]) == 13
