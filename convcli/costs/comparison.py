@@ -96,7 +96,7 @@ class Subject:
     @property
     def timed(self) -> tuple[Placed, ...]:
         """What there is to time."""
-        return tuple(placed for placed in self.layers if placed.kernels)
+        return tuple(placed for placed in self.layers if placed.kernel)
 
 
 @record
@@ -156,7 +156,9 @@ def _notes(lineup: Lineup, costs: Sequence[Cost], remarks: Sequence[str]) -> tup
     layers = {subject.name for subject in subjects if not subject.picture}
     uneven = _checkerboards([cost for cost in costs if cost.network or cost.name in layers])
     slopes = sum(_slopes(subject) for subject in subjects)
-    uncounted = (f"Slopes of prelu, {slopes:,} in all, are no weights or biases and not counted.",) if slopes else ()
+    uncounted = [f"Slopes of prelu, {slopes:,} in all, are no weights or biases and not counted."] if slopes else []
+    if any(placed.norm for subject in subjects for placed in subject.layers):
+        uncounted.append("Of norms the numbers that scale channels are counted, not means and deviations.")
     return (*filter(None, abouts), *_explained(costs), *uncounted, *remarks, *uneven)
 
 
@@ -172,7 +174,7 @@ def _costs(subject: Subject, times: list[Timing | None]) -> tuple[list[Cost], li
     costs = []
     network = subject.name if subject.network else ""
     for placed, seen in zip(subject.layers, receptive_fields(subject.layers), strict=True):
-        timing = times.pop(0) if placed.kernels and times else None
+        timing = times.pop(0) if placed.kernel and times else None
         each = dataclasses.replace(cost(placed), network=network, timing=timing)
         costs.append(dataclasses.replace(each, receptive_field=seen.field, coverage=seen.coverage))
     return costs, times
@@ -199,7 +201,7 @@ def _total(subject: Subject, costs: Sequence[Cost]) -> Cost:
 
 def _sum_of_times(subject: Subject, costs: Sequence[Cost]) -> Timing | None:
     """The sum over all layers with kernels; None where one has no time."""
-    times = [each.timing for placed, each in zip(subject.layers, costs, strict=True) if placed.kernels]
+    times = [each.timing for placed, each in zip(subject.layers, costs, strict=True) if placed.kernel]
     known = [timing for timing in times if timing]
     if not known or len(known) < len(times):
         return None

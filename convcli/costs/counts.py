@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from convcli.costs.cost import ITEM_BYTES, SAMPLING, Cost
 from convcli.costs.facts import taps_per_output
@@ -14,12 +14,15 @@ from convcli.ops import Kernel
 from convcli.ops.deformable import Deformable
 from convcli.ops.transposed import Transposed
 
+#: Layers without kernels that read windows.
+_WINDOWED: Final = ("pool", "upsample", "depth to space")
+
 
 def cost(placed: Placed) -> Cost:
     """What a layer costs, without its receptive field, which depends on the layers before it."""
     kernel = placed.kernel
     counts = {part: k.count(placed.size_in, placed.channels_in, placed.axes) for part, k in placed.kernels.items()}
-    branches = [count for part, count in counts.items() if part]
+    branches = [count for part, count in counts.items() if part and kernel]
     macs: dict[str, int] = {}
     for part, count in counts.items():
         macs |= {part: count.total_macs} if part else count.macs
@@ -51,7 +54,7 @@ def _geometry(placed: Placed) -> dict[str, Any]:
             "kernel_size": kernel.taps, "stride": kernel.stride, "dilation": kernel.dilation, "extent": kernel.extent,
             "groups": getattr(kernel, "groups", 1),
         }  # fmt: skip
-    if placed.type in ("add", "subtract", "multiply", "concat", "activate"):
+    if not placed.type.startswith(_WINDOWED):
         return {}
     taps, stride, dilation = (tuple(getattr(w, key) for w in placed.windows) for key in ("taps", "stride", "dilation"))
     return {"kernel_size": taps, "stride": stride, "dilation": dilation, "extent": taps}

@@ -6,7 +6,7 @@ from typing import Any
 
 from convcli.costs.columns import DATA
 from convcli.networks.entrance import CHANNELS
-from convcli.networks.kinds import ACTIVATION, FROM, KINDS, NAME, POOLINGS, REPEAT, Kind
+from convcli.networks.kinds import ACTIVATION, FROM, KINDS, NAME, REPEAT, Kind
 from convcli.ops.branches import RANGES
 from convcli.ops.fields import ABOUT
 from convcli.spec.schema import field_schema
@@ -76,7 +76,7 @@ def _item(name: str, kind: Kind) -> dict[str, Any]:
     values: dict[str, dict[str, Any]] = {
         "whole": _WHOLE,
         "channels": {"anyOf": [_WHOLE, {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}]},
-        "pooling": {"enum": list(POOLINGS)},
+        "word": {"enum": list(kind.words)},
         "join": {"anyOf": [_TEXT, *({"type": "array", "items": item, "minItems": 2} for item in (_TEXT, _CHAIN))]},
         "activation": field_schema(ACTIVATION),
         "name": _TEXT,
@@ -97,7 +97,7 @@ def _item(name: str, kind: Kind) -> dict[str, Any]:
 
 def _pooling() -> dict[str, Any]:
     """A pool by its name alone: average."""
-    return {"enum": [name for name, kind in KINDS.items() if kind.value == "pooling"]}
+    return {"enum": [name for name, kind in KINDS.items() if kind.meant]}
 
 
 def comparison() -> dict[str, Any]:

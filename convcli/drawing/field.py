@@ -109,7 +109,7 @@ def counts(layers: Sequence[Placed], point: Sequence[int], *, alike: bool = Fals
         if number not in seen:
             continue
         layer, (grid, corner) = layers[number], seen.pop(number)
-        if layer.sees_all:
+        if layer.sees_all or layer.spreads:
             raise UsageError(f"one output of layer '{layer.name}' sees all of a picture", hint="until=LAYER, before it")
         kernel, windows = layer.kernel, layer.windows
         weights = np.abs(flat_weights(kernel)[0]) if kernel else np.ones([window.taps for window in windows])

@@ -7,6 +7,7 @@ the same numbers. Where rows come out the same wherever they are cut, the cuts m
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -242,11 +243,12 @@ class Convolved(Node):
 
 
 class Pointwise(Node):
-    """Each row made of the same row of parts of other nodes: `make(out, *rows)` fills it. A part of one row, behind the
-    first, goes to all of them."""
+    """Each row made of the same row of parts of other nodes: `make(out, *rows)` fills it. A part of one row goes to all
+    of them."""
 
     def __init__(self, make: Callable[..., None], parts: Sequence[Part], channels: int, dtype: DTypeLike) -> None:
-        super().__init__((*parts[0].node.shape[:-1], channels), dtype, [part.node for part in parts])
+        largest = max((part.node.shape[:-1] for part in parts), key=math.prod)
+        super().__init__((*largest, channels), dtype, [part.node for part in parts])
         self._make, self._parts = make, parts
 
     def _cuts(self, *, fine: bool) -> Cuts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -234,35 +233,23 @@ def _made(target: Node, rows: Cut) -> Array:
 
 
 def joined(placed: Placed, parts: Sequence[Part], curve: Curve | None, dtype: DTypeLike) -> Node:
-    """What a layer makes of several others, sample by sample; what is spread over all of it comes last."""
+    """What a layer makes of several others, sample by sample."""
     make = partial(_picked, placed.picked) if placed.picked else _JOINS[placed.type]
-    if placed.type == "multiply":
-        parts = sorted(parts, key=lambda part: math.prod(part.node.shape[-3:-1]), reverse=True)
-    return Pointwise(partial(_bent, make, curve), parts, placed.channels_out, dtype)
+    return Pointwise(partial(bent, make, curve), parts, placed.channels_out, dtype)
 
 
-def _bent(make: Any, curve: Curve | None, out: Floats, *rows: Array) -> None:
+def bent(make: Any, curve: Curve | None, out: Floats, *rows: Array) -> None:
+    """Makes some rows, and applies an activation to them."""
     make(out, *rows)
     if curve:
         curve.bend(out)
 
 
-def _added(out: Floats, first: Array, *others: Array) -> None:
+def _one_by_one(combine: np.ufunc, out: Floats, first: Array, *others: Array) -> None:
     np.copyto(out, first)
-    for other in others:
-        out += other
-
-
-def _subtracted(out: Floats, first: Array, *others: Array) -> None:
-    np.copyto(out, first)
-    for other in others:
-        out -= other
-
-
-def _multiplied(out: Floats, first: Array, *others: Array) -> None:
-    np.copyto(out, first)
-    for other in others:
-        out *= other
+    with np.errstate(all="ignore"):
+        for other in others:
+            combine(out, other, out=out)
 
 
 def _picked(channels: tuple[int, ...], out: Floats, rows: Array) -> None:
@@ -279,5 +266,7 @@ def _beside(out: Floats, *rows: Array) -> None:
 
 
 _JOINS: Final[Mapping[str, Callable[..., None]]] = {
-    "add": _added, "subtract": _subtracted, "multiply": _multiplied, "concat": _beside, "activate": np.copyto,
+    "add": partial(_one_by_one, np.add), "subtract": partial(_one_by_one, np.subtract),
+    "multiply": partial(_one_by_one, np.multiply), "divide": partial(_one_by_one, np.divide),
+    "concat": _beside, "activate": np.copyto,
 }  # fmt: skip

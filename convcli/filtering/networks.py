@@ -13,6 +13,7 @@ from convcli.errors import ShapeError
 from convcli.filtering import colour
 from convcli.filtering.graph import Node, Part, Pointwise
 from convcli.filtering.layers import Chained, EachAlone, Pooled, Shuffled, joined, pooled_whole
+from convcli.filtering.norms import across_channels, normalized
 from convcli.networks import INPUT, Placed
 from convcli.ops import Kernel
 from convcli.ops.activation import Activation
@@ -70,6 +71,10 @@ def _node(placed: Placed, parts: Sequence[Part], shape: Sequence[int], convolve:
         return convolve(parts[0], placed.kernel, shape, guide=parts[1] if len(parts) > 1 else None)
     dtype = parts[0].node.dtype
     curve = placed.activation.curve(dtype) if placed.activation else None
+    if placed.norm:
+        return normalized(parts[0], placed, placed.norm, shape, curve)
+    if placed.type.endswith("across channels"):
+        return across_channels(parts[0], placed, curve)
     if placed.type.startswith("upsample"):
         return convolve(parts[0], enlarging(placed, placed.activation), shape)
     if placed.type.startswith("pool"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from convcli.errors import FieldError, KernelError, ShapeError, suggestion
@@ -94,6 +94,8 @@ class _Builder:
                 return self._bare(item, flow, name, _OPERATIONS[item.kind](item, flow))
             if item.kind in operations.JOINS:
                 return self._join(item, flow, name)
+            if item.kind == "normalize":
+                return self._normalized(item, flow, name)
             return (self._fully_connected if item.kind == "fc" else self._convolution)(item, flow, name)
         except (FieldError, ShapeError) as error:
             node = _blamed(item.node, error)
@@ -135,23 +137,41 @@ class _Builder:
         self.layers[-1] = replace(placed, inputs=(*placed.inputs, *offsets.sources))
 
     def _weighted(self, layer: Layer, flow: Flow, name: str, type: str = "") -> Flow:
-        """A layer with weights; what of them was made ready for one size is so for all."""
+        """A layer with weights."""
+        kernel = self._kernel(layer, flow, name)
+        return self._placed(place_kernel(kernel, flow, name, type=type, branches=True, sees_all=type == "fc"))
+
+    def _kernel(self, layer: Layer, flow: Flow, name: str) -> Kernel:
+        """A layer's kernel; what of its weights was made ready for one size is so for all."""
         known = self._kernels.get(name)
         if known is None or known[:2] != (layer, flow.channels):
-            known = (
-                layer,
-                flow.channels,
-                layer.kernel(flow.channels, dict(zip(flow.axes, flow.size, strict=True)), name),
-            )
+            sizes = dict(zip(flow.axes, flow.size, strict=True))
+            known = layer, flow.channels, layer.kernel(flow.channels, sizes, name)
             if not layer.fits_one_size:
                 self._kernels[name] = known
-        return self._placed(place_kernel(known[2], flow, name, type=type, branches=True, sees_all=type == "fc"))
+        return known[2]
 
-    def _bare(self, item: Item, flow: Flow, name: str, operation: Operation) -> Flow:
-        """A layer without weights, and its activation."""
+    def _normalized(self, item: Item, flow: Flow, name: str) -> Flow:
+        """A norm, and the numbers that scale its channels, as those of a kernel of one tap each."""
+        operation = operations.normalize(item, flow)
+        scaled = item.fields["scale"] or item.fields["weights"] is not None
+        if not scaled and (item.fields["scale"] is False or not self.shelf.has((name, item.name))):
+            if item.fields["bias"]:
+                raise FieldError("bias", "'bias' is added to what is scaled", hint="scale: true")
+            return self._bare(item, flow, name, operation)
+        layer = Layer(
+            type="dense", channels_out=flow.channels, taps=(1, 1), groups=flow.channels, bias=bool(item.fields["bias"])
+        )
+        layer = self.shelf.furnish(layer, (name, item.name), item.fields)
+        return self._bare(item, flow, name, operation, {"scale": self._kernel(layer, flow, name)})
+
+    def _bare(
+        self, item: Item, flow: Flow, name: str, operation: Operation, kernels: Mapping[str, Kernel] | None = None
+    ) -> Flow:
+        """A layer without a kernel of its own, and its activation."""
         bending = item.value if item.kind == "activate" else item.fields["activation"]
         activation = self.shelf.bent(bending, (name, item.name))
-        placed = Placed.on(flow, name, operation, activation=activation)
+        placed = Placed.on(flow, name, operation, kernels=kernels, activation=activation)
         if activation is not None:
             activation.check(placed.channels_out)
         return self._placed(placed)
@@ -225,6 +245,7 @@ _OPERATIONS: dict[str, Callable[[Item, Flow], Operation]] = {
     "depth_to_space": operations.depth_to_space,
     "take": operations.take,
     "channel_shuffle": operations.channel_shuffle,
+    "across_channels": operations.across_channels,
     "activate": operations.activate,
 }
 

@@ -24,7 +24,7 @@ from convcli.errors import KernelError, suggestion
 from convcli.files import streams
 from convcli.networks import entrance, weights
 from convcli.networks.entrance import Entrance
-from convcli.networks.kinds import ACTIVATION, FROM, KINDS, NAME, POOLINGS, REPEAT, Kind, word
+from convcli.networks.kinds import ACTIVATION, FROM, KINDS, NAME, REPEAT, Kind, word
 from convcli.networks.network import Item, Network
 from convcli.ops import fields as f
 from convcli.ops.fields import Field
@@ -173,10 +173,9 @@ class _Reader:
         return tuple(self._item(item, inside) for item in node.value)
 
     def _item(self, node: Node, inside: tuple[str, ...]) -> Item:
-        if isinstance(node.value, str) and KINDS.get(node.value, Kind("")).value == "pooling":
-            node = Node(
-                {node.value: Node("average", node.source, node.line, node.column)}, node.source, node.line, node.column
-            )
+        if isinstance(node.value, str) and (meant := KINDS.get(node.value, Kind("")).meant):
+            place = node.source, node.line, node.column
+            node = Node({node.value: Node(meant, *place)}, *place)
         if not isinstance(node.value, dict):
             hint = (word(node.value) if isinstance(node.value, str) else "") or "{dense: 64, kernel_size: 3}"
             raise node.error(f"a layer is a mapping, not {node.kind}", hint)
@@ -210,9 +209,12 @@ class _Reader:
             return tuple(whole(item, f"'{name}'", 0) for item in node.value), ()
         if kind.value in ("whole", "channels"):
             return whole(node, f"'{name}'", 1), ()
-        if kind.value == "pooling":
-            if node.value not in POOLINGS:
-                raise node.error(f"'{name}' must be {' or '.join(POOLINGS)}, not '{node.value}'")
+        if kind.value == "word":
+            if node.value not in kind.words:
+                known = f"{', '.join(kind.words[:-1])} or {kind.words[-1]}"
+                raise node.error(
+                    f"'{name}' must be {known}, not {quoted(node)}", suggestion(str(node.value), kind.words)
+                )
             return node.value, ()
         if kind.value == "activation":
             return read(node, ACTIVATION, name), ()

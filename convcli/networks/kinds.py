@@ -38,10 +38,18 @@ class Kind:
 
     doc: str
     fields: Mapping[str, Field] = field(default_factory=dict)
-    #: What stands after the name: whole (a number), channels (a number, or several), pooling (max, average), join
+    #: What stands after the name: whole (a number), channels (a number, or several), word (one of `words`), join
     #: (branches, or names), activation, name, chain.
     value: str = "whole"
+    words: tuple[str, ...] = ()
+    #: The word that is meant where the name stands alone.
+    meant: str = ""
 
+
+#: Words of some kinds.
+POOLINGS = ("max", "average")
+NORMALS = ("instance", "group", "layer")
+ACROSS = ("softmax", "mean", "max", "argmax")
 
 KINDS: dict[str, Kind] = {
     "dense": Kind("Standard convolution; its output channels.", _COMMON | _GROUPS | _WEIGHTS),
@@ -79,9 +87,30 @@ KINDS: dict[str, Kind] = {
             "ceil": Field("flag", "A window that reaches beyond the end gives an output, too.", False),
             "activation": ACTIVATION,
         },
-        "pooling",
+        "word", POOLINGS, "average",
     ),
-    "global_pool": Kind("Pooling of the whole picture to 1x1; max or average.", _BENT, "pooling"),
+    "global_pool": Kind("Pooling of the whole picture to 1x1; max or average.", _BENT, "word", POOLINGS, "average"),
+    "normalize": Kind(
+        "Less the mean, over the deviation: of each channel of a picture (instance), of each group of channels (group),"
+        " or of all channels of each pixel (layer).",
+        {
+            "groups": Field("whole", "Groups of channels, of group.", 1),
+            "epsilon": Field("length", "What is added to the variance.", 1e-5),
+            "scale": Field(
+                "flag",
+                "Each channel is multiplied by a number of its own then, NAME.weight, which is counted; true where the"
+                " file has it.",
+                None,
+            ),
+            "bias": BIAS,
+        } | _BENT | _WEIGHTS,
+        "word", NORMALS,
+    ),
+    "across_channels": Kind(
+        "Of each pixel's channels: their softmax; or one number, their mean, their max, or argmax, the number of the"
+        " first that is greatest.",
+        _BENT, "word", ACROSS,
+    ),
     "upsample": Kind(
         "Enlargement without weights; the factor.",
         {"bilinear": Field("flag", "Bilinear, not nearest.", False)} | _BENT,
@@ -105,10 +134,8 @@ KINDS: dict[str, Kind] = {
     "channel_shuffle": Kind("The first channel of every group, then the second, and so on; the groups.", _BENT),
     "add": Kind("The sum of branches, or of this chain and an earlier layer.", _BENT, "join"),
     "subtract": Kind("The first branch minus the others, or this chain minus an earlier layer.", _BENT, "join"),
-    "multiply": Kind(
-        "The product of branches, or of this chain and an earlier layer; one pixel (of a global pool), or one channel,"
-        " is a factor for all.", _BENT, "join",
-    ),
+    "multiply": Kind("The product of branches, or of this chain and an earlier layer.", _BENT, "join"),
+    "divide": Kind("The first branch over the others, or this chain over an earlier layer.", _BENT, "join"),
     "concat": Kind("The channels of branches, or of this chain and an earlier layer, side by side.", _BENT, "join"),
     "activate": Kind("An activation alone: relu, or another.", {}, "activation"),
     "block": Kind("A named block.", {}, "name"),
@@ -132,7 +159,12 @@ WORDS = {
     "slice": "{take: CHANNELS, first: 0}", "split": "{take: CHANNELS, first: 0}",
     "chunk": "{take: CHANNELS, first: 0}", "gather": "{take: [0, 1]}", "shuffle": "{channel_shuffle: 2}",
     "channelshuffle": "{channel_shuffle: 2}", "concatenate": "{concat: NAME}",
-    "sub": "{subtract: NAME}", "mul": "{multiply: NAME}",
+    "sub": "{subtract: NAME}", "mul": "{multiply: NAME}", "div": "{divide: NAME}",
+    "instancenorm": "{normalize: instance}", "instancenorm2d": "{normalize: instance}",
+    "instancenormalization": "{normalize: instance}", "groupnorm": "{normalize: group, groups: 8}",
+    "groupnormalization": "{normalize: group, groups: 8}", "layernorm": "{normalize: layer}",
+    "layernorm2d": "{normalize: layer}", "layernormalization": "{normalize: layer}",
+    "softmax": "{across_channels: softmax}", "argmax": "{across_channels: argmax}",
     "product": "{multiply: NAME}", "residual": "{add: NAME}", "shortcut": "{add: NAME}",
 }  # fmt: skip
 #: Of activations and norms, which are no layers of their own.
@@ -154,7 +186,6 @@ def word(name: str) -> str:
     return f"that is {WORDS[plain]} here" if plain in WORDS else ""
 
 
-POOLINGS = ("max", "average")
 NAME = Field("text", "A name for the layer, in tables and for joins.", "")
 FROM = Field("text", "The earlier layer that it reads, or input, instead of the layer above.", "")
 REPEAT = Field("whole", "How many times, one after the other.", 1)

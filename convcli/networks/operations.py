@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from convcli.engine.geometry import AxisPadding, Scatter, gather_window
+from convcli.engine.geometry import AxisPadding, Gather, Scatter, gather_window
 from convcli.errors import FieldError, ShapeError
 from convcli.networks.network import Item
-from convcli.networks.placed import Flow, Operation
+from convcli.networks.placed import Flow, Norm, Operation
 from convcli.ops.weights import paddings, per_axis
 
 #: Which channel `depth_to_space` makes which pixel: PyTorch's and ONNX's names.
 ORDERS = ("crd", "dcr")
 #: Kinds of items that join several flows, and what that is called.
-JOINS = {"add": "added", "subtract": "subtracted", "multiply": "multiplied", "concat": "joined"}
+JOINS = {
+    "add": "added", "subtract": "subtracted", "multiply": "multiplied", "divide": "divided", "concat": "joined",
+}  # fmt: skip
 
 
 def pool(item: Item, flow: Flow) -> Operation:
@@ -82,30 +85,51 @@ def shuffled(channels: int, groups: int) -> tuple[int, ...]:
     return tuple(group + place for place in range(size) for group in range(0, channels, size))
 
 
+def normalize(item: Item, flow: Flow) -> Operation:
+    """Sources: Ulyanov et al. 2016, arXiv:1607.08022 (instance); Wu & He 2018, arXiv:1803.08494 (group); Ba et al.
+    2016, arXiv:1607.06450 (layer)."""
+    groups = {"instance": flow.channels, "layer": 0}.get(item.value, item.fields["groups"])
+    if item.value != "group" and item.fields["groups"] != 1:
+        raise FieldError("groups", f"'groups' are for {{normalize: group}}, not for {item.value}")
+    if groups and flow.channels % groups:
+        raise FieldError("groups", f"{flow.channels} channels don't split into {groups} groups")
+    norm = Norm(groups=groups, epsilon=item.fields["epsilon"])
+    if not groups:
+        return _by_sample(f"normalize {item.value}", flow, norm=norm)
+    # Each output is of all samples.
+    windows = tuple(Gather(n, 1, 1, 0, n) for n in flow.size)
+    return Operation(type=f"normalize {item.value}", windows=windows, norm=norm, spreads=math.prod(flow.size) > 1)
+
+
+def across_channels(item: Item, flow: Flow) -> Operation:
+    return _by_sample(f"{item.value} across channels", flow, None if item.value == "softmax" else 1)
+
+
 def activate(_: Item, flow: Flow) -> Operation:
     return _by_sample("activate", flow)
 
 
 def join(kind: str, flows: Sequence[Flow]) -> tuple[Flow, Operation]:
-    """`kind` is one of `JOINS`; the flow has the channels of all. One pixel, or channel, multiplies all others."""
-    spreads = kind == "multiply"
+    """`kind` is one of `JOINS`; the flow has the channels of all. One pixel, or channel, goes to all others."""
+    spreads = kind != "concat"
     sizes = sorted({one.size for one in flows}, reverse=True)
     if len(sizes) > 1 and not (spreads and sizes[1:] == [(1, 1)]):
         raise ShapeError(f"what is joined differs in size: {' and '.join('x'.join(map(str, s)) for s in sizes)}")
     channels = [one.channels for one in flows]
-    if kind != "concat" and len(set(channels) - ({1} if spreads else set())) > 1:
+    if spreads and len(set(channels) - {1}) > 1:
         raise ShapeError(f"what is {JOINS[kind]} differs in channels: {' and '.join(map(str, channels))}")
     sources = tuple(source for one in flows for source in one.sources)
     both = Flow(size=sizes[0], channels=sum(channels), sources=sources)
-    return both, _by_sample(kind, both, max(channels) if kind != "concat" else None, spreads=len(sizes) > 1)
+    return both, _by_sample(kind, both, max(channels) if spreads else None, spreads=len(sizes) > 1)
 
 
 def _by_sample(
-    type: str, flow: Flow, channels_out: int | None = None, *, spreads: bool = False, picked: tuple[int, ...] = ()
-) -> Operation:
+    type: str, flow: Flow, channels_out: int | None = None, *, spreads: bool = False, picked: tuple[int, ...] = (),
+    norm: Norm | None = None,
+) -> Operation:  # fmt: skip
     windows = tuple(gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size)
     count = len(picked) or channels_out
-    return Operation(type=type, windows=windows, channels_out=count, spreads=spreads, picked=picked)
+    return Operation(type=type, windows=windows, channels_out=count, spreads=spreads, picked=picked, norm=norm)
 
 
 def _reaching(n: int, taps: int, stride: int, padding: AxisPadding) -> AxisPadding:

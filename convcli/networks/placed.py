@@ -30,6 +30,15 @@ class Flow:
 
 
 @record
+class Norm:
+    """Of what mean and variance are: of `groups` of channels, or of each pixel's channels where there are none."""
+
+    groups: int
+    #: What is added to the variance.
+    epsilon: float
+
+
+@record
 class Operation:
     """What a layer does: its type, and what an output reads per axis.
 
@@ -44,6 +53,7 @@ class Operation:
     spreads: bool = False
     #: The channels that it takes, in their order, where it computes none.
     picked: tuple[int, ...] = ()
+    norm: Norm | None = None
 
 
 @record
@@ -51,8 +61,9 @@ class Placed:
     """A kernel, pool, join or other step on an input of known size.
 
     `kernels` are what is counted and run, the main one first under "" and the branches of a deformable one by name;
-    pools and joins have none. `windows` say per axis of the array what an output reads. `inputs` are the numbers of the
-    layers it reads (`INPUT` is the network's input), all of the same size but for pixels that it `spreads`.
+    pools and joins have none, a norm may have its "scale". `windows` say per axis of the array what an output reads.
+    `inputs` are the numbers of the layers it reads (`INPUT` is the network's input), all of the same size but for a
+    pixel that it `spreads`.
     """
 
     name: str
@@ -73,6 +84,7 @@ class Placed:
     spreads: bool = False
     #: The channels that it takes, in their order, where it computes none.
     picked: tuple[int, ...] = ()
+    norm: Norm | None = None
 
     @classmethod
     def on(
@@ -85,7 +97,7 @@ class Placed:
             size_out=tuple(window.length for window in operation.windows), windows=operation.windows,
             channels_out=operation.channels_out or flow.channels, inputs=flow.sources, kernels=kernels or {},
             activation=activation, sees_all=operation.sees_all,
-            spreads=operation.spreads, picked=operation.picked,
+            spreads=operation.spreads, picked=operation.picked, norm=operation.norm,
         )  # fmt: skip
 
     @property

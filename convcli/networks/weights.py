@@ -92,6 +92,10 @@ class Shelf:
         bent = self.bent(layer.activation, names)
         return replace(layer, tensors=parts, bias=has_bias, activation=bent)
 
+    def has(self, names: tuple[str, str]) -> bool:
+        """Whether the file has weights of a layer by one of its names."""
+        return f"{self._name(*names)}.weight" in self._arrays
+
     def _branches(self, name: str, layer: Layer) -> dict[str, Tensor]:
         """The arrays of the branches of a deformable layer; of one alone where that makes the mask, too."""
         if not self._arrays:

@@ -50,7 +50,7 @@ def fewer_or_more_edges(graph: Any, node: Any, draw: random.Random) -> None:
 
 
 def other_operator(graph: Any, node: Any, draw: random.Random) -> None:
-    node.op_type = draw.choice([*OPERATORS, "Softmax"])
+    node.op_type = draw.choice([*OPERATORS, "CumSum"])
 
 
 def other_attribute(graph: Any, node: Any, draw: random.Random) -> None:

@@ -27,6 +27,8 @@ else:
 INPUT = "input"
 #: Kinds of layers that have weights, into which factors and biases are folded.
 WEIGHTED: Final = ("dense", "deformable", "transposed", "fc")
+#: Kinds of layers that join others.
+JOINS: Final = ("add", "subtract", "multiply", "divide", "concat")
 _ENLARGING: Final = ("upsample", "transposed", "depth_to_space")
 #: How Transpose puts channels first, and last.
 FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
@@ -106,6 +108,16 @@ class Graph:
     def opsets(self) -> Any:
         """The versions of operators that its nodes are of."""
         return self._stored.model.opset_import
+
+    @property
+    def version(self) -> int:
+        """The version of ONNX's own operators that its nodes are of."""
+        return max([int(entry.version) for entry in self.opsets if entry.domain in ("", "ai.onnx")], default=1)
+
+    def ends_with(self, value: str) -> bool:
+        """Whether a value is an output that no node reads."""
+        outputs = [output.name for output in self._stored.model.graph.output]
+        return self.uses[value] == outputs.count(value) > 0
 
     @property
     def enters_last(self) -> bool:
@@ -227,6 +239,8 @@ class Graph:
             channels = read[0] // max(1, value**2)
         elif kind == "take":
             channels = len(value) if isinstance(value, list) else value
+        elif kind == "across_channels" and value != "softmax":
+            channels = 1
         self._channels[layer.name] = channels
         return layer
 
@@ -245,7 +259,7 @@ class Graph:
         """Whether what a layer makes may have more rows and columns than one."""
         layers = {layer.name: layer for layer in self.layers}
         while name in layers and layers[name].kind not in ("fc", "global_pool", *_ENLARGING):
-            if layers[name].kind == "multiply":
+            if layers[name].kind in JOINS:
                 return any(map(self.has_rows, layers[name].sources))
             name = layers[name].sources[0]
         return name not in layers or layers[name].kind in _ENLARGING

@@ -25,7 +25,9 @@ else:
     np = late("numpy")
 
 #: Operators that may read what is moved.
-MOVING: Final = frozenset({"Split", "Slice", "Gather", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity"})
+MOVING: Final = frozenset({
+    "Split", "Slice", "Gather", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity", "InstanceNormalization",
+})  # fmt: skip
 #: Samples whose numbers are moved, at most: 400 MB on the way.
 _MOST: Final = 1 << 25
 

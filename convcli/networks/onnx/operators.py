@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli.networks.onnx import weighted
+from convcli.networks.onnx import norms, weighted
 from convcli.networks.onnx.attributes import Attributes, layer_name, padding_of, square
 from convcli.networks.onnx.graph import FIRST, LAST, Graph, Pad, Unsupported
 from convcli.networks.onnx.moved import else_moved, moved
@@ -60,8 +60,8 @@ def _clip(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 def joined(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """Add, Sub and Mul of two layers; Concat of channels."""
-    kind = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Concat": "concat"}[node.op_type]
+    """Add, Sub, Mul and Div of two layers; Concat of channels."""
+    kind = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide", "Concat": "concat"}[node.op_type]
     constant = [name for name in node.input if graph.is_constant(name)]
     if kind == "concat":
         rank, axis = (2, 1) if node.input[0] in graph.flat else (4, 3 if node.input[0] in graph.last else 1)
@@ -114,12 +114,15 @@ def same(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 def reduced(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """The mean, or the greatest, of all rows and columns: a global pool."""
+    """The mean, or the greatest, of all rows and columns, a global pool, or of each pixel's channels."""
     value = node.input[0]
     axes = attributes.get("axes", graph.constant(node.input[1]) if len(node.input) > 1 and node.input[1] else [])
     places = sorted(int(axis) % 4 for axis in np.reshape(axes, -1))
+    if places == norms.channel_axis(graph, value) and attributes.get("keepdims", 1):
+        norms.across(graph, node, "max" if node.op_type == "ReduceMax" else "mean")
+        return
     if places != ([1, 2] if value in graph.last else [2, 3]):
-        raise Unsupported(f"along the axes {places}: rows and columns are")
+        raise Unsupported(f"along the axes {places}: rows and columns, or channels that stay an axis, are taken")
     word = "max" if node.op_type == "ReduceMax" else "average"
     graph.add(node.output[0], "global_pool", word, [graph.source(value)], layer_name(node))
     if not attributes.get("keepdims", 1):
@@ -259,7 +262,8 @@ def constant(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
-    "Div": weighted.arithmetic, "Neg": weighted.arithmetic,
+    "Neg": weighted.arithmetic, "InstanceNormalization": norms.instance, "GroupNormalization": norms.group,
+    "LayerNormalization": norms.layer, "Softmax": norms.softmax, "ArgMax": norms.argmax, "Cast": norms.cast,
     "HardSigmoid": weighted.arithmetic, "HardSwish": weighted.swish, "ReduceMean": reduced, "ReduceMax": reduced,
     "Squeeze": else_moved(squeezed), "Unsqueeze": else_moved(squeezed), "Transpose": else_moved(transposed_axes),
     "Split": moved, "Slice": moved, "Gather": moved,
@@ -267,14 +271,14 @@ OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
     "Gemm": weighted.fully_connected, "MatMul": weighted.fully_connected,
     "BatchNormalization": weighted.batch_norm, "Relu": activation, "LeakyRelu": activation, "PRelu": activation,
     "Sigmoid": activation, "Tanh": activation, "Abs": activation, "Clip": activation,
-    "Add": joined, "Sub": joined, "Mul": joined, "Concat": joined,
+    "Add": joined, "Sub": joined, "Mul": joined, "Div": joined, "Concat": joined,
     "MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": pool, "GlobalMaxPool": pool,
     "Flatten": flattened, "Identity": else_moved(same), "Dropout": same, "Reshape": else_moved(reshaped),
     "DepthToSpace": depth_to_space, "Resize": resized, "Upsample": resized, "Pad": padded, "Constant": constant,
 }  # fmt: skip
 _ANYWHERE: Final = frozenset({
     "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "Abs", "Clip", "HardSigmoid", "HardSwish", "Add", "Sub", "Mul",
-    "Div", "Neg", "Concat", "Identity", "Dropout",
+    "Div", "Neg", "Concat", "Identity", "Dropout", "LayerNormalization", "Softmax", "Cast",
 })  # fmt: skip
 #: Operators that take one row per picture, too, and those that say themselves what they make of it.
 ON_ROWS: Final = _ANYWHERE | {"Gemm", "MatMul", "BatchNormalization", "Flatten", "Reshape", "Unsqueeze"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convcli.errors import KernelError
 from convcli.networks import file
 from convcli.networks.network import Network
-from convcli.networks.onnx.graph import INPUT, Graph, Layer, Unsupported
+from convcli.networks.onnx.graph import INPUT, JOINS, Graph, Layer, Unsupported
 from convcli.networks.onnx.moved import MOVING
 from convcli.networks.onnx.operators import OFF_LAST, OFF_ROWS, ON_LAST, ON_ROWS, OPERATORS
 from convcli.ops import tensors
@@ -183,7 +183,7 @@ def _line(layer: Layer, above: str) -> str:
     if kind == "pointwise":
         fields = {key: value for key, value in fields.items() if key not in ("kernel_size", "dilation", "border")}
     entries = {kind: layer.value, "name": layer.name}
-    if layer.kind not in ("add", "subtract", "multiply", "concat") and layer.sources[0] != above:
+    if layer.kind not in JOINS and layer.sources[0] != above:
         entries["from"] = layer.sources[0]
     return _flow(entries | fields)
 
@@ -198,7 +198,10 @@ def _short(layer: Layer) -> dict[str, Any]:
         ):
             del fields["padding"]  # same
     fields = {key: _alike(value) for key, value in fields.items()}
-    usual = {"stride": 1, "dilation": 1, "groups": 1, "output_padding": 0, "offset_groups": 1, "bilinear": False}
+    usual: dict[str, float] = {
+        "stride": 1, "dilation": 1, "groups": 1, "output_padding": 0, "offset_groups": 1, "bilinear": False,
+        "epsilon": 1e-5,
+    }  # fmt: skip
     if layer.kind == "pool":
         usual = {"kernel_size": 2, "stride": fields["kernel_size"], "padding": 0}
     elif layer.kind != "depthwise":

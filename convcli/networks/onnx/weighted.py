@@ -117,7 +117,7 @@ def scaled(graph: Graph, node: Any, value: str, factor: Any, shift: Any) -> Laye
         if np.size(numbers) not in (1, channels):
             raise Unsupported(f"{np.size(numbers)} numbers for {channels} channels")
     factor, shift = (np.broadcast_to(np.reshape(numbers, -1), channels) for numbers in (factor, shift))
-    if layer is None or layer.kind not in WEIGHTED:
+    if layer is None or layer.kind not in (*WEIGHTED, "normalize"):
         layer = graph.add(node.output[0], "depthwise", 1, [source], layer_name(node), kernel_size=1)
         _weigh(graph, layer, factor.reshape(-1, 1, 1, 1), shift if shift.any() else None)
         return layer
