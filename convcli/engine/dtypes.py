@@ -75,10 +75,9 @@ def settled(x: Array) -> Array:
 
 def copy_pixels(target: Array, source: Array) -> None:
     """`numpy.copyto` of `(..., channels)`: pixels that don't lie side by side move whole, in a quarter of the time."""
-    size = source.shape[-1] * source.itemsize
-    whole = all(array.strides[-1] == array.itemsize for array in (target, source))
-    if size > source.itemsize and whole and target.dtype == source.dtype:
-        kind = np.dtype((np.void, size))
+    size, channels = source.itemsize, source.shape[-1]
+    if channels > 1 and target.strides[-1] == source.strides[-1] == size and target.dtype == source.dtype:
+        kind = np.dtype((np.void, channels * size))
         target, source = target.view(kind), source.view(kind)
     np.copyto(target, source)
 

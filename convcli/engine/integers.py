@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convcli.engine.dtypes import limits, rectify
+from convcli.engine.dtypes import limits
 from convcli.engine.memory import scratch
 
 if TYPE_CHECKING:
@@ -29,10 +29,12 @@ def rounding(dtype: DTypeLike, reach: tuple[float, float]) -> Callable[[Floats],
     if dtype == np.uint8:
         if is_within(reach, np.dtype(np.uint8)):
             return cv2.convertScaleAbs
-        return lambda flat: cv2.convertScaleAbs(rectify(flat))
+        return lambda flat: cv2.convertScaleAbs(_not_negative(flat))
     depth, zero = _DEPTHS.get(np.dtype(dtype)), cast("Any", 0.0)
     # As rows of one channel: of more than four, OpenCV adds no number to.
-    return None if depth is None else lambda flat: cv2.add(flat.reshape(len(flat), -1), zero, dtype=depth)
+    if depth is None:
+        return None
+    return lambda flat: cv2.add(flat.reshape(len(flat), -1), zero, dtype=depth).reshape(flat.shape)
 
 
 def keeps_bytes(least: float, greatest: float) -> bool:
@@ -110,8 +112,7 @@ def _opencv_rounds(flat: Array, stored: Array, least: float) -> bool:
         return False
     if stored.dtype == np.uint8:
         if least <= -0.5:
-            # In place: fresh memory takes most of the time.
-            rectify(flat)
+            _not_negative(flat)
         _round_magnitudes(flat, stored)
         return True
     depth = _DEPTHS.get(stored.dtype)
@@ -119,6 +120,12 @@ def _opencv_rounds(flat: Array, stored: Array, least: float) -> bool:
         return False
     cv2.add(flat, cast("Any", 0.0), dst=stored, dtype=depth)
     return True
+
+
+def _not_negative(flat: Floats) -> Floats:
+    """`flat`, finite, with 0 for what is below, in place: fresh memory takes most of the time, and numpy the rest."""
+    cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO, dst=flat)
+    return flat
 
 
 def _round_magnitudes(flat: Array, stored: Array) -> None:

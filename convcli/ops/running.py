@@ -77,14 +77,11 @@ def runner(
     if kind == x.dtype and not kernel.has_effect:
         native = call_for(kernel, x, placed.spatial, work, algorithm, native=True, exact=False, threaded=threaded)
         unrounded = native or unrounded
-    if isinstance(unrounded, engine.PlainCall) and kernel.is_linear and placed.is_plain(like):
-        filtered = unrounded.filtered
-
-        def run_plain(array: Array) -> Array:
-            y: Array = filtered(array if array.flags.aligned else array.copy())
-            return y
-
-        return run_plain
+    plain = kernel.is_linear and placed.is_plain(like)
+    if plain and isinstance(unrounded, engine.PlainCall):
+        return _on_pictures(unrounded.filtered)
+    if plain and rounded and isinstance(call, engine.PlainCall):
+        return _on_pictures(call.filtered, rounded)
     if unrounded and kernel.is_linear:
 
         def run_unrounded(array: Array) -> Array:
@@ -101,6 +98,15 @@ def runner(
         return run_rounded
     storage = engine.Storage(counted=False, reach=reach)
     return _in_bands(kernel, placed, lambda: results(shape, kind), storage=storage, constraints=constraints)
+
+
+def _on_pictures(
+    filtered: Callable[[Array], Array], rounded: Callable[[Array], Array] | None = None
+) -> Callable[[Array], Array]:
+    """What is done with arrays that are pictures to libraries, too, by calls of those alone."""
+    if rounded is None:
+        return lambda array: filtered(array if array.flags.aligned else array.copy())
+    return lambda array: rounded(filtered(array if array.flags.aligned else array.copy()))
 
 
 def _in_bands(

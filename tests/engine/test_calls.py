@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -123,6 +125,37 @@ def test_larger_pictures_are_planned_once_and_get_the_same_bits(
     with ThreadPoolExecutor(2) as pool:
         for y, expected in zip(pool.map(kernel.apply, pictures), fresh, strict=True):
             assert np.array_equal(y, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "most"),
+    [
+        ("dense", "float32", 2), ("dense", "uint8", 8), ("dense", "uint16", 6), ("strided", "float32", 7),
+        ("strided", "uint16", 11), ("halved", "uint8", 5), ("box", "uint8", 2), ("row", "float32", 7),
+    ],
+)  # fmt: skip
+def test_a_second_call_goes_through_few_functions(name: str, dtype: str, most: int) -> None:
+    """Of Python, each of which takes some hundredth of a microsecond to half of one."""
+    kernel, x = convcli.load(KERNELS[name]), picture((64, 64), dtype)
+    kernel.apply(x)
+    assert functions_called(lambda: kernel.apply(x)) <= most
+
+
+def functions_called(run: Callable[[], object]) -> int:
+    """How many functions of Python one goes through, `run` not counted."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return calls - 1
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])

@@ -16,7 +16,7 @@ from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.channel.factors import factorise
 from convcli.engine.dtypes import copy_pixels
 from convcli.engine.geometry import Gather
-from convcli.engine.memory import scratch
+from convcli.engine.memory import results, scratch
 from convcli.engine.plan import BANDS, CONVERTED, is_call
 from convcli.engine.processor import processor
 from convcli.engine.threads import thread_count
@@ -58,6 +58,33 @@ class PlainCall:
             return y
         np.copyto(out, y)
         return out
+
+    def of_floats(self, dtype: DTypeLike) -> PlainCall:
+        """The same on samples that are made floats of `dtype` first."""
+        filtered = self.filtered
+
+        def on_floats(picture: Array, dst: Array | None = None) -> Array:
+            source = results(picture.shape, dtype)
+            np.copyto(source, picture)
+            y: Array = filtered(source, dst=dst)
+            return y
+
+        return PlainCall(on_floats, self._shape)
+
+    def some(self, dtype: DTypeLike, windows: Sequence[Window]) -> PlainCall:
+        """Of all results, of `dtype`, one for each sample, those that a stride leaves."""
+        filtered = self.filtered
+        steps = tuple(slice(0, (window.length - 1) * window.stride + 1, window.stride) for window in windows)
+
+        def picked(picture: Array, dst: Array | None = None) -> Array:
+            every = results(picture.shape, dtype)
+            filtered(picture, dst=every)
+            wanted = every[steps]
+            y = results(wanted.shape, dtype) if dst is None else dst
+            copy_pixels(y, wanted)
+            return y
+
+        return PlainCall(picked, (*(window.length for window in windows), *self._shape[2:]))
 
 
 def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
@@ -101,7 +128,7 @@ def _native_call(x: Signature, taps: Floats, windows: Sequence[Window], border: 
     if native is None or not _is_native_call(native[0]):
         return None
     call = PlainCall(native[1], x.shape)
-    return call if whole.is_same_size(x.shape, windows) else _some_of(call, x.shape, x.dtype, windows)
+    return call if whole.is_same_size(x.shape, windows) else call.some(x.dtype, windows)
 
 
 def _is_native_call(nanoseconds: float) -> bool:
@@ -174,34 +201,13 @@ def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border
     as_read = x.dtype == x.work or (plan.algorithm == "sums" and x.dtype in SUMMED)
     filtered = whole.filter_of(plan, taps, windows, border, finite=x.dtype.kind != "f")
     full = _called(x, x.shape, filtered, as_read=as_read)
-    return cost, full if shape == x.shape else _some_of(full, x.shape, x.work, windows)
+    return cost, full if shape == x.shape else full.some(x.work, windows)
 
 
-def _some_of(full: Call, shape: tuple[int, ...], dtype: DTypeLike, windows: Sequence[Window]) -> Call:
-    """Of all results, of a `shape`, those that a stride leaves."""
-    steps = tuple(slice(0, (window.length - 1) * window.stride + 1, window.stride) for window in windows)
-
-    def call(picture: Array, out: Array | None) -> Array:
-        y = full(picture, scratch("all", shape, dtype))[steps]
-        some = scratch("some", y.shape, dtype) if out is None else out
-        copy_pixels(some, y)
-        return some
-
-    return call
-
-
-def _called(x: Signature, shape: tuple[int, ...], filtered: Filter, *, as_read: bool = False) -> Call:
+def _called(x: Signature, shape: tuple[int, ...], filtered: Filter, *, as_read: bool = False) -> PlainCall:
     """`filtered` on a picture, of which it makes `shape`: on floats unless it takes samples `as_read`."""
-    plain = PlainCall(filtered, shape)
-    if as_read or x.dtype == x.work:
-        return plain
-
-    def call(picture: Array, out: Array | None) -> Array:
-        source = scratch("picture", x.shape, x.work)
-        np.copyto(source, picture)
-        return plain(source, scratch("full", shape, x.work) if out is None else out)
-
-    return call
+    call = PlainCall(filtered, shape)
+    return call if as_read or x.dtype == x.work else call.of_floats(x.work)
 
 
 def by_planes(call: Call, x: Array, out: Array | None) -> Array:
