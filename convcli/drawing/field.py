@@ -56,7 +56,6 @@ def figure(
         shape = "x".join(map(str, size))
         raise ShapeError(f"{','.join(map(str, point))} lies outside the output of {shape}", hint="indices count from 0")
     counted, (top, left) = counts(layers, point)
-    # Transforms leave a little where nothing is; with all taps alike these are whole numbers.
     touched, _ = counts(layers, point, alike=True)
     name = ", then ".join(heading(kernel, None) for kernel in kernels) if title is None else title
     high, wide = counted.shape
@@ -102,7 +101,8 @@ def counts(layers: Sequence[Placed], point: Sequence[int], *, alike: bool = Fals
     """How much each pixel counts for an output of the last layer: absolute weights along all paths, and where their
     first is.
 
-    The engine follows them back: the adjoint of a convolution is the transposed one. With `alike` all taps count.
+    The engine follows them back: the adjoint of a convolution is the transposed one. With `alike` all taps count, and
+    pixels are 1 where they are read.
     """
     seen: dict[int, Seen] = {len(layers) - 1: (np.ones((1, 1)), (int(point[0]), int(point[1])))}
     for number in range(len(layers) - 1, INPUT, -1):
@@ -119,6 +119,8 @@ def counts(layers: Sequence[Placed], point: Sequence[int], *, alike: bool = Fals
         else:
             back = _before_transposed if isinstance(windows[0], Scatter) else _before
             before = back(grid, corner, weights, windows)
+        if alike:  # transforms leave a little where nothing is; numbers of paths would grow beyond all limits
+            before = (before[0] > 0.5).astype(float), before[1]
         if max(before[0].shape) > MOST:
             high, wide = before[0].shape
             raise UsageError(f"one output sees {high} x {wide} pixels; at most {MOST} a side are drawn")
@@ -138,10 +140,13 @@ def _folded(seen: Seen, size: Sequence[int], border: str) -> Seen:
         if first >= 0 and first + grid.shape[axis] <= n:
             continue
         indices = source_indices(np.arange(first, first + grid.shape[axis]), n, border)
-        folded = np.zeros([n if k == axis else m for k, m in enumerate(grid.shape)])
-        there = indices >= 0
-        np.add.at(np.moveaxis(folded, axis, 0), indices[there], np.moveaxis(grid, axis, 0)[there])
-        grid, corner = folded, (corner[0] * axis, corner[1] * (1 - axis))
+        rows = np.moveaxis(grid, axis, 0)
+        folded = np.zeros((n, *rows.shape[1:]))
+        own = slice(max(first, 0), max(first + len(rows), 0))
+        folded[own] = rows[own.start - first : own.stop - first][: len(folded[own])]
+        beyond = (indices >= 0) & (indices != np.arange(first, first + len(rows)))
+        np.add.at(folded, indices[beyond], rows[beyond])
+        grid, corner = np.moveaxis(folded, 0, axis), (corner[0] * axis, corner[1] * (1 - axis))
     return grid, corner
 
 

@@ -137,3 +137,13 @@ def test_fields_say_what_compare_counts(gaps: tuple[int, ...]) -> None:
     assert seen.coverage is not None
     says = f"sees {seen.field[0]}×{seen.field[1]} pixels, and reads {seen.coverage:.0%} of them"
     assert says in convcli.draw.field(kernels, PICTURE).scene.about
+
+
+@pytest.mark.parametrize("border", ["reflect", "wrap", "zero"])
+def test_what_long_chains_read_stays_a_share(border: str) -> None:
+    """Of 500 kernels, whose paths are more than numbers of 64 bits can count."""
+    chain = receptive_field.placed([convcli.load(f"box:border={border}")] * 500, (9, 12))
+    seen, corner = receptive_field.counts(chain, (4, 5), alike=True)
+    assert corner == (-2, -2)
+    assert (seen == 1).all()
+    assert receptive_field.counts(chain, (4, 5))[0].sum() == pytest.approx(1, abs=1e-9 if border != "zero" else 1)
