@@ -201,7 +201,7 @@ def test_the_transform_of_a_bank_is_made_once_for_many_pictures(monkeypatch: pyt
         output["spectra"] += 1
         return transformed(weights, step)
 
-    monkeypatch.setattr(winograd, "transformed", counted)
+    monkeypatch.setattr("convcli.engine.bank.bank.winograd.transformed", counted)
     kernel = convcli.load({"weights": np.ones((96, 96, 3, 3))})
     for size in (40, 50, 40):
         kernel.apply(np.ones((96, size, size), np.float32), "cyx")

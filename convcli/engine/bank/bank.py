@@ -18,9 +18,10 @@ from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Algorithm, Plan
 from convcli.engine.processor import processor
-from convcli.records import record
+from convcli.records import late, record
 
 if TYPE_CHECKING:
+    from convcli.engine.bank import columns, multiply_adds, pointwise, rows, shifts, winograd
     from convcli.engine.bank.net import Nets
     from convcli.engine.dtypes import Array, Floats
     from convcli.engine.geometry import Grid, Window
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     from convcli.engine.sink import Sink
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
+else:  # a start without banks costs less
+    columns, multiply_adds, pointwise, rows, shifts, winograd = (
+        late(f"convcli.engine.bank.{name}")
+        for name in ("columns", "multiply_adds", "pointwise", "rows", "shifts", "winograd")
+    )
 
 #: Outputs of a group of which products make planes faster than pixels, by more than it takes to turn those.
 FEW = 4
@@ -122,29 +128,21 @@ class Filters:
     @cached_property
     def columns(self) -> Floats:
         """For products with columns."""
-        from convcli.engine.bank import columns
-
         pixels = by_pixels(self.shape[1], self.groups)
         return columns.matrices(self.weights, self.groups, pixels=pixels)
 
     @cached_property
     def by_rows(self) -> Floats:
         """For products that make a row each."""
-        from convcli.engine.bank import rows
-
         return rows.matrices(self.weights, self.groups)
 
     @cached_property
     def shifts(self) -> Floats:
         """For one product with all taps."""
-        from convcli.engine.bank import shifts
-
         return shifts.matrices(self.weights, self.groups)
 
     def spectra(self, step: int) -> Floats:
         """For Winograd's tiles of `step` outputs a side."""
-        from convcli.engine.bank import winograd
-
         if self._whole is not None:
             whole, own = self._whole
             return whole.spectra(step)[..., own]
@@ -154,8 +152,6 @@ class Filters:
 
     def rows(self, width: int) -> Floats:
         """For multiply-adds of rows of `width` outputs."""
-        from convcli.engine.bank import multiply_adds
-
         rows = self._rows.get(width)
         if rows is None:
             if len(self._rows) >= WIDTHS:
@@ -170,9 +166,7 @@ def bank_cuts(x: Array, filters: Filters, windows: Sequence[Window], border: str
         from convcli.engine.bank.apart import apart_cuts
 
         return apart_cuts(x, filters, windows, border, sink)
-    from convcli.engine.bank.pointwise import pointwise
-
-    return pointwise(x, filters.weights, filters.groups, windows, sink)
+    return pointwise.pointwise(x, filters.weights, filters.groups, windows, sink)
 
 
 def bank_is_by_planes(filters: Filters, windows: Sequence[Window]) -> bool:
@@ -220,9 +214,6 @@ def correlate_bank(
     `x` is `(*spatial, channels)`, the result `(*lengths, out)`; nothing outside `x` is read. Products go straight to
     `into` where it is given. `chosen` is the algorithm, by default the planner's for these outputs.
     """
-    # Only banks need them: a start without costs less.
-    from convcli.engine.bank import multiply_adds, pointwise, rows, shifts, winograd
-
     outputs, inputs, *taps = filters.shape
     chosen = chosen or filters.plan(grid, planes=planar(x)).algorithm
     if chosen in TILES and not facts.bounded:
@@ -266,8 +257,6 @@ def correlate_bank(
 
 def _by_columns(x: Floats, filters: Filters, grid: Grid, y: Floats) -> None:
     """Fills `y` `(*lengths, out)` by products with columns of pixels, or of planes."""
-    from convcli.engine.bank import columns
-
     outputs, inputs, *taps = filters.shape
     source = pixels(x) if by_pixels(inputs, filters.groups) else channels_last(by_rows(x))
     # Groups make few channels of a pixel each.

@@ -9,12 +9,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from convcli.engine.bank.layouts import part_to
 from convcli.engine.bank.plan import by_pixels
 from convcli.engine.dtypes import channels_first, planar
 from convcli.engine.memory import scratch
@@ -22,6 +23,8 @@ from convcli.engine.memory import scratch
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
     from convcli.engine.geometry import Grid
+
+    Sizes = tuple[int, ...]
 
 #: Bytes of the columns of one product: within the last cache's share, and enough for BLAS.
 COLUMN_BYTES = 1 << 22
@@ -51,8 +54,8 @@ def multiply_columns(x: Floats, matrix: Floats, taps: Sequence[int], grid: Grid,
     taps, stride, dilation = ((1,) * lead + tuple(steps) for steps in (taps, grid.stride, grid.dilation))
     groups, _, depth = matrix.shape
     if by_pixels(x.shape[-1] // groups, groups):
-        for results, corner in _corners(x, y, stride, depth * x.itemsize, 0):
-            _multiply_pixels(matrix[0], _of_pixels(corner, results.shape, taps, stride, dilation), results)
+        for part, *layout in _of_pixels(x.shape, y.shape[:3], taps, stride, dilation, x.itemsize):
+            _multiply_pixels(x, matrix[0], layout, y[part])
         return
     flat = max(stride) == 1 and y.shape[2] < NARROW and x[0, ..., 0].flags.c_contiguous
     pitch = x.shape[2] if flat else 0
@@ -119,22 +122,22 @@ def _multiply(matrix: Floats, columns: Floats, y: Floats) -> None:
         np.copyto(y, results.reshape(y.shape))
 
 
-def _multiply_pixels(matrix: Floats, columns: Floats, y: Floats) -> None:
-    """Fills `y` `(*spatial, out)` with the products of `columns` `(samples, depth)`: BLAS makes pixels of them faster
-    than planes, by more than it takes to turn those."""
-    results = y.reshape(-1, y.shape[-1])
-    whole = np.may_share_memory(results, y)
-    if whole and results.flags.c_contiguous:
-        np.matmul(columns, matrix.T, out=results)
+def _multiply_pixels(x: Floats, matrix: Floats, layout: Sequence[Any], y: Floats) -> None:
+    """Fills `y` `(*spatial, out)` with the products of what lies in pixels `x` as `layout` says: BLAS makes pixels of
+    them faster than planes, by more than it takes to turn those."""
+    first, shape, strides = layout
+    columns = scratch("columns", shape, x.dtype)
+    np.copyto(columns, np.ndarray(shape, x.dtype, x, first, strides))
+    columns, size = columns.reshape(-1, matrix.shape[1]), (math.prod(y.shape[:-1]), y.shape[-1])
+    if y.flags.c_contiguous:
+        np.matmul(columns, matrix.T, out=y.reshape(size))
         return
-    products = scratch("products", results.shape, y.dtype)
+    products = scratch("products", size, y.dtype)
     np.matmul(columns, matrix.T, out=products)
-    if whole and results.strides[0] == y.itemsize:
-        cv2.transpose(products, results.T)
-        return
     if planar(y):
-        products = cv2.transpose(products, scratch("turned products", products.shape[::-1], y.dtype)).T
-    np.copyto(y, products.reshape(y.shape))
+        part_to(products.reshape(y.shape), y)
+    else:
+        np.copyto(y, products.reshape(y.shape))
 
 
 def _of_planes(
@@ -164,18 +167,20 @@ def _multiply_apart(matrix: Floats, columns: Floats, y: Floats, pitch: int) -> N
     np.copyto(channels_first(y[0]), results.reshape(outputs, height, pitch)[..., :width])
 
 
+@lru_cache(maxsize=64)
 def _of_pixels(
-    source: Floats, lengths: Sequence[int], taps: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
-) -> Floats:
-    """What `lengths` outputs from the corner of `(*spatial, channels)` on read: `(samples, depth)`."""
-    *steps, step = source.strides
-    inner: tuple[int, ...] = (taps[2], source.shape[3])
-    apart: tuple[int, ...] = (dilation[2] * steps[2], step)
-    if dilation[2] == 1 and steps[2] == source.shape[3] * step:
-        inner, apart = (taps[2] * source.shape[3],), (step,)
-    shape = (*lengths[:3], *taps[:2], *inner)
-    outer = (steps[0] * stride[0], steps[1] * stride[1], steps[2] * stride[2])
-    columns = scratch("columns", shape, source.dtype)
-    strides = (*outer, steps[0] * dilation[0], steps[1] * dilation[1], *apart)
-    np.copyto(columns, as_strided(source, shape, strides))
-    return columns.reshape(math.prod(lengths[:3]), -1)
+    whole: Sizes, lengths: Sizes, taps: Sizes, stride: Sizes, dilation: Sizes, itemsize: int
+) -> list[tuple[Any, ...]]:
+    """Parts of `lengths` outputs, and where pixels of a `whole` have what those read: the first byte, and the shape
+    `(*lengths, *taps, channels)` and the strides of a view, with what lies side by side along one axis."""
+    steps = [math.prod(whole[axis:]) * itemsize for axis in range(1, 5)]
+    outer = [step * by for step, by in zip(steps, stride, strict=False)]
+    apart, inner = [step * by for step, by in zip(steps, dilation, strict=False)], taps[2:] + whole[3:]
+    if dilation[2] == 1:
+        apart, inner = apart[:2], (math.prod(inner),)
+    views: list[tuple[Any, ...]] = []
+    for part in _parts(lengths, math.prod(taps) * whole[3] * itemsize, 0):
+        own = [cut.stop - cut.start for cut in part]
+        first = sum(cut.start * step for cut, step in zip(part, outer, strict=True))
+        views.append((part, first, (*own, *taps[:2], *inner), (*outer, *apart, itemsize)))
+    return views
