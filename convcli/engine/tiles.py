@@ -6,7 +6,6 @@ the input that exists, so memory stays bounded by a few bands, and results do no
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,7 +17,7 @@ from convcli.engine.dtypes import channels_last, planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
-from convcli.engine.threads import Cuts
+from convcli.engine.threads import Cuts, even_cuts
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -126,5 +125,4 @@ def bands(
         # Even shares: no thread waits long for the last band.
         step = 4 if count > 8 else 2
         count = min(-(-count // step) * step, first.length)
-    cuts = [first.length * part // count for part in range(count + 1)]
-    return list(itertools.pairwise(cuts))
+    return even_cuts(first.length, count)

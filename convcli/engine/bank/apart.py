@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from convcli.engine.channel.direct import most_taps
 from convcli.engine.dtypes import channels_first, channels_last, planar
 from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
-from convcli.engine.threads import Cuts, run_all
+from convcli.engine.threads import Cuts, even_cuts, run_all
 
 if TYPE_CHECKING:
     from convcli.engine.bank.bank import Filters, Share
@@ -75,7 +74,7 @@ def apart_cuts(x: Array, filters: Filters, windows: Sequence[Window], border: st
         filter_apart(source, filters.weights, y, steps, anchor=anchor, rule=rule, first=place)
         sink.store(y, rows[0])
 
-    return Cuts(band, list(itertools.pairwise(lengths[0] * number // count for number in range(count + 1))))
+    return Cuts(band, even_cuts(lengths[0], count))
 
 
 def planes_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call | None:

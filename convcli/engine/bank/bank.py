@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from convcli.engine.geometry import grid_of
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Algorithm, Plan
 from convcli.engine.processor import processor
+from convcli.engine.threads import even_cuts
 from convcli.records import late, record
 
 if TYPE_CHECKING:
@@ -109,9 +109,8 @@ class Filters:
         if shares is None:
             outputs, inputs, *_ = self.shape
             units, alone = (self.groups, False) if self.groups > 1 else (outputs, True)
-            cuts = itertools.pairwise(units * part // count for part in range(count + 1))
             shares = self._shares[count] = []
-            for start, stop in cuts:
+            for start, stop in even_cuts(units, count):
                 own = slice(start * (outputs // units), stop * (outputs // units))
                 read = slice(None) if alone else slice(start * inputs, stop * inputs)
                 groups, whole = (1, (self, own)) if alone else (stop - start, None)

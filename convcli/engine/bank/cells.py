@@ -7,7 +7,6 @@ samples themselves.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from convcli.engine.bank.speeds import Speeds
 from convcli.engine.borders import read_window
 from convcli.engine.geometry import constant
 from convcli.engine.memory import scratch
-from convcli.engine.threads import one_thread_below, run_all
+from convcli.engine.threads import even_cuts, one_thread_below, run_all
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Call, Floats, Signature
@@ -94,8 +93,7 @@ def cells_call(x: Signature, weights: Floats, windows: Sequence[Scatter], border
 
 def bands(count: int, parts: int, *, shared: bool) -> list[Cut]:
     """So many rows of cells in so many parts, an even number of them where threads share them."""
-    parts = min(count, 2 * -(-parts // 2) if shared else parts)
-    return list(itertools.pairwise(count * part // parts for part in range(parts + 1)))
+    return even_cuts(count, min(count, 2 * -(-parts // 2) if shared else parts))
 
 
 def _matrix(weights: Floats, rows: Cells, columns: Cells) -> Floats:

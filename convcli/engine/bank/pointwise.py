@@ -6,7 +6,6 @@ operands leave the cache before they are used up.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from convcli.engine.dtypes import planar
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
 from convcli.engine.processor import processor
-from convcli.engine.threads import Cuts
+from convcli.engine.threads import Cuts, even_cuts
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
@@ -58,7 +57,7 @@ def pointwise(x: Array, weights: Floats, groups: int, windows: Sequence[Window],
         mix(x[(own, *inner)], weights, groups, out[slice(*rows)])
         sink.store(out[slice(*rows)], rows[0])
 
-    return Cuts(band, list(itertools.pairwise(len(out) * part // count for part in range(count + 1))))
+    return Cuts(band, even_cuts(len(out), count))
 
 
 def mix(x: Floats, weights: Floats, groups: int, y: Floats) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from convcli.engine.geometry import Gather, extent
 from convcli.engine.integers import keeps_bytes
 from convcli.engine.plan import FOURIER_AREA, Algorithm, Plan, Plane, options, plan_plane
 from convcli.engine.processor import line, processor
+from convcli.engine.threads import cuts_of
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
@@ -142,7 +142,7 @@ def bands(plan: Plan, work: Plane, dtype: DTypeLike) -> list[tuple[int, int]]:
     if plan.call:
         return [(0, work.height)]
     if plan.algorithm == "fourier" and min(work.taps) > 1:
-        return list(itertools.pairwise([*range(0, work.height, plan.rows), work.height]))
+        return cuts_of(work.height, plan.rows)
     if plan.algorithm == "passes" and not plan.folded:
         row, rank = work.width * work.channels, max(work.rank, 1)
         macs = work.height * row * rank * sum(work.taps)

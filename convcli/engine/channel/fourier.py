@@ -6,7 +6,6 @@ by side: no real-to-complex packing, and half the work. Tiles never wrap into th
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from convcli.engine.channel.correlation import Correlation, Otherwise
 from convcli.engine.channel.passes import join, keep_planes, split
 from convcli.engine.facts import Facts
 from convcli.engine.memory import scratch
-from convcli.engine.threads import Cuts
+from convcli.engine.threads import Cuts, even_cuts
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -126,7 +125,7 @@ def by_tiles(work: Correlation, tile: tuple[int, int], otherwise: Otherwise) -> 
     (height, columns, channels), taps, border, windows = work.x.shape, work.taps, work.border, work.windows
     width, there = windows[1].length, channels == 1 and work.sink.target(work.taps.dtype) is not None
     count = -(-width // (2 * (tile[1] - taps.shape[1] + 1)))
-    strips = list(itertools.pairwise(width * part // count for part in range(count + 1)))
+    strips = even_cuts(width, count)
     left, right = windows[1].reads(0, width)
 
     def band(x: Array, sink: Sink, rows: tuple[int, int]) -> None:

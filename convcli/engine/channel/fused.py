@@ -7,7 +7,6 @@ picture by the same rule, so it does not matter which comes first), and writes t
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from convcli.engine.dtypes import copy_pixels
 from convcli.engine.geometry import Gather, Window, constant
 from convcli.engine.memory import scratch
 from convcli.engine.processor import processor
-from convcli.engine.threads import Cuts
+from convcli.engine.threads import Cuts, cuts_of
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -73,8 +72,7 @@ def bands(length: int, row_bytes: int, macs: int, taps: int) -> list[tuple[int, 
     if 1 < count < 8:
         # No thread is left without a band.
         count += count % 2
-    rows = -(-length // (count * BLOCK)) * BLOCK
-    return list(itertools.pairwise([*range(0, length, rows), length]))
+    return cuts_of(length, -(-length // (count * BLOCK)) * BLOCK)
 
 
 def rows_of(x: Array, reads: tuple[int, int], border: str, dtype: np.dtype[np.floating]) -> Floats:

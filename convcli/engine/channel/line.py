@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Plan
 from convcli.engine.processor import ACROSS
-from convcli.engine.threads import Cuts
+from convcli.engine.threads import Cuts, cuts_of
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats
@@ -64,8 +63,7 @@ def bands(length: int, unit: int, most: int) -> list[tuple[int, int]]:
     """A line of `length` in an even number of bands of at most so many units."""
     units = -(-length // unit)
     count = 2 * -(-units // (2 * most)) if units > most else 1
-    step = unit * -(-units // count)
-    return list(itertools.pairwise([*range(0, length, step), length]))
+    return cuts_of(length, unit * -(-units // count))
 
 
 def along(x: Floats, taps: Floats, y: Floats) -> None:

@@ -8,7 +8,6 @@ wide as the picture, and no bit depends on where it is cut.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -23,7 +22,7 @@ from convcli.engine.channel.whole import RULES, floats
 from convcli.engine.dtypes import planar
 from convcli.engine.memory import results, scratch, scratch_space
 from convcli.engine.plan import is_call
-from convcli.engine.threads import Cuts
+from convcli.engine.threads import Cuts, even_cuts
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -231,7 +230,7 @@ def resized_cuts(x: Array, taps: Floats, windows: Sequence[Scatter], border: str
     count = 2 * -(-height // (2 * max(BAND_BYTES // row, 8 * (resizing.reach + 1))))
     # Strips at the ends of a band lie within it.
     count = count if height >= count * max(1, 3 * resizing.reach) else 1
-    cuts = list(itertools.pairwise(down * (height * number // count) for number in range(count + 1)))
+    cuts = [(down * start, down * stop) for start, stop in even_cuts(height, count)]
     return Cuts.on(x, sink, band, cuts)
 
 

@@ -6,7 +6,6 @@ slice's width apart. Wide slices are filtered where they lie.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
 from convcli.engine.plan import direct_cost, is_call
 from convcli.engine.processor import processor
-from convcli.engine.threads import Cuts
+from convcli.engine.threads import Cuts, even_cuts
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Call, Floats, Signature
@@ -98,7 +97,7 @@ def sliced(work: Correlation) -> Cuts | None:
 
 def bands(depth: int, most: int) -> list[tuple[int, int]]:
     """Slices in bands of at most so many, as many bands for each of two threads."""
-    return _shares(depth, min(depth, 2 * -(-depth // (2 * most))))
+    return even_cuts(depth, min(depth, 2 * -(-depth // (2 * most))))
 
 
 def _beside(x: Array, taps: Floats, windows: Sequence[Window], border: str, cut: tuple[int, int], y: Floats) -> Floats:
@@ -106,17 +105,12 @@ def _beside(x: Array, taps: Floats, windows: Sequence[Window], border: str, cut:
     (first, last), (left, right) = windows[0].reads(*cut), windows[2].reads(0, windows[2].length)
     row = (last - first) * (right - left) * x.shape[3]
     most = max(WINDOW_BYTES // (row * taps.itemsize), SEAMS * taps.shape[1])
-    for rows in _shares(windows[1].length, -(-windows[1].length // most)):
+    for rows in even_cuts(windows[1].length, -(-windows[1].length // most)):
         low, high = windows[1].reads(*rows)
         window = scratch("window", (high - low, last - first, right - left, x.shape[3]), taps.dtype).swapaxes(0, 1)
         read_window(x, [(first, last), (low, high), (left, right)], border, taps.dtype, out=window)
         correlate_slices(window, taps, y[:, slice(*rows)])
     return y
-
-
-def _shares(length: int, count: int) -> list[tuple[int, int]]:
-    """`length` in so many even shares."""
-    return list(itertools.pairwise(length * number // count for number in range(count + 1)))
 
 
 def correlate_slices(x: Floats, taps: Floats, y: Floats) -> Floats:

@@ -23,7 +23,7 @@ from convcli.engine.geometry import Grid
 from convcli.engine.memory import results, scratch, scratch_space
 from convcli.engine.plan import STAMPED, is_call
 from convcli.engine.stamps import MERGED, are_apart, is_tiled, phases, stamp
-from convcli.engine.threads import Cuts
+from convcli.engine.threads import Cuts, even_cuts
 from convcli.engine.tiles import Tile
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def stamped_cuts(x: Array, taps: Floats, windows: Sequence[Scatter], border: str
 def bands(height: int, step: int, row: int, reach: int) -> list[tuple[int, int]]:
     """Bands of outputs of `height` rows, each of which makes `step` rows, `row` bytes, and sees so many around it."""
     count = max(1, min(2 * -(-height * row // (2 * BAND_BYTES)), height // max(1, SEAMS * reach)))
-    return list(itertools.pairwise(step * (height * number // count) for number in range(count + 1)))
+    return [(step * start, step * stop) for start, stop in even_cuts(height, count)]
 
 
 def _together(shape: Sequence[int], taps: Floats, windows: Sequence[Scatter], border: str) -> tuple[_Fill | None, int]:

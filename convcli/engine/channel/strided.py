@@ -8,7 +8,6 @@ These products are made as one, and their results added up, each `n` columns fur
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from convcli.engine.channel.passes import UNPACKED, view
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import scratch
 from convcli.engine.processor import Processor
-from convcli.engine.threads import Cuts
+from convcli.engine.threads import Cuts, cuts_of
 from convcli.records import record
 
 if TYPE_CHECKING:
@@ -111,8 +110,7 @@ def bands(layout: Layout, height: int, samples: int, itemsize: int) -> list[tupl
     rows = max(BAND_BYTES // row, OVERLAP * -(-layout.taps[0] // layout.stride[0]))
     # Even shares, for threads to end together.
     count = 2 * max(1, round(height / (2 * rows)))
-    rows = -(-height // (count * layout.block)) * layout.block
-    return list(itertools.pairwise([*range(0, height, rows), height]))
+    return cuts_of(height, -(-height // (count * layout.block)) * layout.block)
 
 
 def _multiply(phases: Floats, matrix: Floats, layout: Layout, blocks: int, wide: int, y: Floats) -> None:

@@ -6,7 +6,6 @@ saw the border instead of their neighbours, are done again. Integer ones go thro
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -25,7 +24,7 @@ from convcli.engine.geometry import Gather, Window
 from convcli.engine.integers import OVERFLOW
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Plan
-from convcli.engine.threads import Cuts
+from convcli.engine.threads import Cuts, even_cuts
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
@@ -213,7 +212,7 @@ def parts(height: int, size: int, taps: tuple[int, ...], part: int) -> list[tupl
     """The rows of a picture of `size` bytes in an even number of parts, each taller than what its seams do again."""
     most = max(height // (SEAMS * taps[0]), min(2, height // (4 * taps[0])))
     count = max(1, min(max(2, -(-size // (2 * part)) * 2), most))
-    return list(itertools.pairwise(height * number // count for number in range(count + 1)))
+    return even_cuts(height, count)
 
 
 def blurs(taps: Floats, dtype: np.dtype[Any], asked: str | None, *, exact: bool = True) -> bool:
