@@ -124,7 +124,8 @@ def _opencv_rounds(flat: Array, stored: Array, least: float) -> bool:
 
 def _not_negative(flat: Floats) -> Floats:
     """`flat`, finite, with 0 for what is below, in place: fresh memory takes most of the time, and numpy the rest."""
-    cv2.threshold(flat, 0, 0, cv2.THRESH_TOZERO, dst=flat)
+    rows = rows_of(flat)  # OpenCV takes no volumes, nor more than 512 channels
+    cv2.threshold(rows, 0, 0, cv2.THRESH_TOZERO, dst=rows)
     return flat
 
 
