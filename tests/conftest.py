@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,14 @@ from convcli.engine.bank import call, cells, spread
 from convcli.ops import deformed
 from convcli.pictures.formats.png import deflate
 from tests.support import noise, save
+
+
+def pytest_configure() -> None:
+    """Commands are sent signals: those that a job in the background ignores are ignored by what it starts, too."""
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
 
 
 @pytest.fixture
