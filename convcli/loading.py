@@ -123,11 +123,14 @@ OF_NUMPY: dict[str, dict[str, Any]] = {
     "textwrap": {},
     **{f"numpy.lib.{name}": {} for name in ("format", "introspect", "mixins", "npyio", "scimath")},
 }
-#: What numpy takes functions from, a fifth of its time: of sets, files, polynomials and pictures of numbers.
+#: What numpy takes functions from, a third of its time: of sets, files, polynomials, indices and pictures of numbers.
 FUNCTIONS_OF_NUMPY = [
     f"numpy.lib._{name}_impl"
-    for name in ("arraypad", "arraysetops", "histograms", "nanfunctions", "npyio", "polynomial")
-]
+    for name in (
+        "arraypad", "arraysetops", "function_base", "histograms", "index_tricks", "nanfunctions", "npyio", "polynomial",
+        "shape_base", "twodim_base", "type_check", "ufunclike", "utils",
+    )
+]  # fmt: skip
 
 
 #: What pools of threads load, to tell of faults that theirs never have: most of their time.

@@ -54,6 +54,7 @@ def test_numpy_has_all_functions_after_all() -> None:
     assert all(find_spec(name) for name in FUNCTIONS_OF_NUMPY), "a module was renamed: name it here as it is now"
     assert numpy.histogram2d([1], [2], 2)[0].sum() == 1 and numpy.emath.sqrt(-1) == 1j
     assert numpy.unique([3, 1, 1]).tolist() == [1, 3] and numpy.pad([1], 1).tolist() == [0, 1, 0]
+    assert numpy.r_[1:3].tolist() == [1, 2] and numpy.multiply.outer([2], [3]) == 6
     from numpy.lib._polynomial_impl import poly1d
     assert numpy.poly1d is poly1d and issubclass(type("Own", (numpy.poly1d,), {}), poly1d)
     names = subprocess.check_output([sys.executable, "-c", "import numpy; print(*numpy.__all__)"], text=True)

@@ -146,7 +146,8 @@ class OneFile:
         picture.premultiplied &= FORMATS[format].premultiplied
         table.check_shape(picture.shape, picture.dtype, format, place, picture.channels)
         carried = source.metadata()
-        outcome = np.broadcast_to(np.zeros((), picture.dtype), picture.shape)
+        # As by `broadcast_to`, for which numpy would load more of itself.
+        outcome = np.ndarray(picture.shape, picture.dtype, bytes(8), strides=[0] * len(picture.shape))
         metadata, dropped = fit(carried, outcome, format, picture.channels)
         result = build(picture, pixels)
         steps = Steps(result)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
 from types import FrameType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -19,6 +18,10 @@ from convcli.batch.workers import interrupts
 from convcli.cli.layout import Group
 from convcli.errors import LONGEST_PART, ConvcliError, KernelError, printable, reason, shortened
 
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # without the enumerations around it
 #: Command -> (module, one line of help). The line stands here so that --help loads no command.
 COMMANDS = {
     "apply": ("convcli.cli.apply", "Filter images or arrays with one kernel or a chain of them."),

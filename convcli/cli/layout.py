@@ -65,12 +65,12 @@ class Brief(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Of a word with one dash click would take each letter for an option: `-output b.jpg` for `-o utput`.
-        short = {name[1]: one for one in self.get_params(ctx) for name in one.opts if re.fullmatch("-[^-]", name)}
+        short = {name[1]: one for one in self.get_params(ctx) for name in one.opts if len(name) == 2}
         takes = {name for one in self.get_params(ctx) if not is_flag(one) for name in one.opts}
         for before, argument in zip(["", *args], args, strict=False):
             if argument == "--" or not (ctx.allow_interspersed_args or argument.startswith("-")):
                 break  # what follows is no option, or a command's
-            if before in takes:  # its value
+            if before in takes or argument[:2] == "--" or len(argument) == 2:  # its value, or as it should be
                 continue
             word = re.fullmatch("-([A-Za-z][A-Za-z-]+)(=.*)?", argument)
             if word and (self._is_long(word[1], ctx) or not _is_bundle(word[1], short)):

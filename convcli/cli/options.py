@@ -48,7 +48,7 @@ class Output(click.ParamType[str]):
     _FORMATS = "png|jpe?g|tiff?|webp|avif|gif|bmp|p[bgpn]m|pfm|jp2|svg|npy|csv|json"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if prefixed := re.match(f"({self._FORMATS})\\d*:", value, re.IGNORECASE):
+        if ":" in value and (prefixed := re.match(f"({self._FORMATS})\\d*:", value, re.IGNORECASE)):
             self.fail(f"the ending of a file's name says its format, not '{prefixed[0]}' before it", param, ctx)
         return str(value)
 

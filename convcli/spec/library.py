@@ -73,7 +73,7 @@ def own() -> dict[str, Path]:
 def own_file(source: str) -> Path | None:
     """The file that a source begins with the name of, where that is a kernel or network of one's own."""
     base, _ = split(source)
-    if not re.fullmatch(r"[\w.-]+", base) or base in names():
+    if base in names() or not re.fullmatch(r"[\w.-]+", base):
         return None
     mine = own()
     return mine.get(base) or mine.get(_spelled(base, [*names(), *mine]) or "")

@@ -24,8 +24,7 @@ _TOO_DEEP = f"nested more than {DEPTH} levels deep"
 #: Bytes of text at most: a filter bank of a million numbers belongs in a .npy file.
 TEXT_LIMIT = 16 << 20
 
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 #: What YAML 1.1 and 1.2 don't allow anywhere in a document.
 _REFUSED = "[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _SPECIAL = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan")}
@@ -205,10 +204,8 @@ def scalar(text: str) -> Any:
     """
     if text in _WORDS:
         return _WORDS[text]
-    if _INTEGER.fullmatch(text):
-        return int(text) if len(text) < 400 else float(text)
-    if _FLOAT.fullmatch(text):
-        return float(text)
+    if _NUMBER.fullmatch(text):
+        return int(text) if text.lstrip("-+").isdecimal() and len(text) < 400 else float(text)
     return _SPECIAL.get(text.lower(), text)
 
 

@@ -15,16 +15,19 @@ from convcli.spec.nodes import Node, Source, scalar
 
 #: Characters at most: with more, importing PyYAML is the lesser part.
 _LONGEST = 1 << 14
-_PRINTABLE = re.compile(r"[\n -~]*")
 _LINE = re.compile(r"(?P<key>[A-Za-z_][\w-]{0,60}):(?: +(?P<value>.*))?", re.ASCII)
 _ROW = re.compile(r"(?P<indent> *)- +(?P<value>.*)")
-_EMPTY = re.compile(r" *(#.*)?")
 _WORD = re.compile(r"(?:\w|[-+]?\.?(?=\w))(?:[\w.+/-]|::(?=\w))*", re.ASCII)
 _TOKEN = re.compile(rf"[\[\]{{}},]|{_WORD.pattern}(:(?= ))?", re.ASCII)
 _TEXT = re.compile(r"\w(?:[^:# ]|:(?! )|(?<! )#| +(?=[^# ]))*(?<!:)", re.ASCII)
 _AFTER = re.compile(r" *| +#.*")
 #: Words that are no names of fields.
 _NO_NAMES = {"null", "true", "false"}
+
+
+def _is_empty(line: str) -> bool:
+    """Whether a line has nothing but a comment."""
+    return line.lstrip(" ")[:1] in ("", "#")
 
 
 class _Other(Exception):
@@ -40,9 +43,9 @@ def parse(text: str, source: Source) -> Node:
 
 
 def _document(text: str, source: Source) -> Node:
-    if len(text) > _LONGEST or not _PRINTABLE.fullmatch(text):
+    if len(text) > _LONGEST or not (text.isascii() and text.replace("\n", "").isprintable()):
         raise _Other
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if not _EMPTY.fullmatch(line)]
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if not _is_empty(line)]
     if len(lines) == 1 and not _LINE.fullmatch(lines[0][1]):
         number, line = lines[0]
         return _Flow(source, number, line, len(line) - len(line.lstrip(" "))).whole(depth=1)
@@ -61,7 +64,7 @@ def _fields(lines: list[tuple[int, str]], source: Source) -> Node:
             raise _Other
         key, value = match["key"], match["value"] or ""
         places[key] = (number, 1)
-        if _EMPTY.fullmatch(value):
+        if _is_empty(value):
             fields[key] = _rows(waiting, source)
         else:
             fields[key] = _Flow(source, number, line, match.start("value")).whole(depth=2)

@@ -7,19 +7,21 @@ may leave a lock behind, for which the next import waits.
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import signal
     from types import FrameType
+else:
+    import _signal as signal  # without the enumerations around it
 
 _MOMENT_S: Final = 0.001
 #: The file of the functions of Python's that hold locks while modules load.
 _IMPORTS: Final = "<frozen importlib._bootstrap>"
 
 
-def ending() -> list[signal.Signals]:
+def ending() -> list[int]:
     """The signals that end a run: Ctrl-C, a service's word to stop, a terminal that is gone, Ctrl-\\."""
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
     return [getattr(signal, name) for name in names if hasattr(signal, name)]

@@ -52,7 +52,7 @@ def _factorise(data: bytes, shape: tuple[int, int], dtype: str) -> Factors | Non
     taps = np.frombuffer(data, kind).reshape(shape).astype(np.float64)
     allowed = RESIDUAL * float(np.finfo(kind).eps) * float(np.abs(taps).sum())
     # A cross through the greatest tap: whole numbers stay whole, as they would not by singular values.
-    row, column = np.unravel_index(int(np.abs(taps).argmax()), shape)
+    row, column = divmod(int(np.abs(taps).argmax()), shape[1])
     pivot = float(taps[row, column]) or 1.0
     down, across = taps[:, column] / pivot, taps[row]
     if float(np.abs(taps - np.outer(down, across)).sum()) <= allowed:

@@ -192,9 +192,7 @@ def _halves(down: slice, right: slice) -> Iterator[list[tuple[slice, slice]]]:
 def _still(rows: Places, columns: Places, down: slice, right: slice) -> tuple[Part, Still]:
     columns = columns[:, right]
     window = _reach(rows), _reach(columns)
-    steps = [
-        slice(None, None, max(1, int(step))) for step in (np.diff(rows[0, :2]).sum(), np.diff(columns[0, :2]).sum())
-    ]
+    steps = [slice(None, None, max(1, int((line[1:2] - line[:1]).sum()))) for line in (rows[0], columns[0])]
     return Part(down, right, window), Still((steps[0], steps[1]))
 
 
