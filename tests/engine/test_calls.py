@@ -132,11 +132,12 @@ def test_larger_pictures_are_planned_once_and_get_the_same_bits(
     [
         ("dense", "float32", 2), ("dense", "uint8", 8), ("dense", "uint16", 6), ("strided", "float32", 7),
         ("strided", "uint16", 11), ("halved", "uint8", 5), ("box", "uint8", 2), ("row", "float32", 7),
+        ("upsample-nearest-2x", "uint8", 6), ("upsample-bilinear-2x", "uint16", 10), ("upsample-cubic-2x", "uint8", 10),
     ],
 )  # fmt: skip
 def test_a_second_call_goes_through_few_functions(name: str, dtype: str, most: int) -> None:
     """Of Python, each of which takes some hundredth of a microsecond to half of one."""
-    kernel, x = convcli.load(KERNELS[name]), picture((64, 64), dtype)
+    kernel, x = convcli.load(KERNELS.get(name, name)), picture((64, 64), dtype)
     kernel.apply(x)
     assert functions_called(lambda: kernel.apply(x)) <= most
 

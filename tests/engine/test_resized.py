@@ -66,12 +66,12 @@ def test_outputs_are_those_of_the_definition(
             patch.setattr("convcli.engine.threads.library_threads", lambda: 1)
             patch.setattr(resized, "BAND_BYTES", 64)
             assert np.array_equal(kernel.replace().apply(x), y)
-            # As pictures that are wider: edges are made again.
-            patch.setattr(resized, "NARROW", 0)
+            # As larger pictures: edges are made again.
+            patch.setattr(resized, "COPIED", 1e9)
             wide = kernel.replace().apply(x)
             assert np.abs(wide - exact).max() <= bound
             patch.undo()
-            patch.setattr(resized, "NARROW", 0)
+            patch.setattr(resized, "COPIED", 1e9)
             assert np.array_equal(kernel.replace().apply(x), wide)
 
 
