@@ -240,7 +240,7 @@ def correlate_bank(
         if few:
             join_to(apart, y)
     elif chosen == "multiply-adds":
-        apart = room_for(grid.lengths, outputs, x.dtype, planes=False) if planar(y) else y
+        apart = y if y.flags.c_contiguous else room_for(grid.lengths, outputs, x.dtype, planes=False)
         multiply_adds.multiply_add(pixels(x), filters.rows(grid.lengths[-1]), grid, apart)
         if apart is not y:
             part_to(apart, y)

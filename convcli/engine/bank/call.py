@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Call, Floats, Signature
     from convcli.engine.geometry import Grid, Window
     from convcli.engine.plan import Plan
+    from convcli.engine.threads import Cut
 
 
 def bank_call(
@@ -48,6 +49,8 @@ def bank_call(
         return None
     if plan.algorithm == "net":
         return _net_call(x, filters, windows, border, plan, first)
+    if plan.algorithm == "multiply-adds" and constant(border) is not None and not x.planes:
+        return _added_call(x, filters, windows, border, plan)
     return _banded_call(x, filters, windows, border, plan)
 
 
@@ -98,6 +101,38 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
         with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
             run_all(make, pieces)
         return y
+
+    return call
+
+
+def _added_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call:
+    """Multiply-adds of pixels by one thread, or by two in a band each; samples outside are left out, or all alike."""
+    from convcli.engine.bank.multiply_adds import Products, multiply_add
+
+    grid, outputs = grid_of(windows), len(filters.weights)
+    cuts = bands(x.shape, windows, np.dtype(x.work).itemsize, plan.rows, outputs, small=True)
+    rest = tuple((0, n) for n in grid.lengths[1:])
+    products = None
+    if len(cuts) == 1 and len(windows) == 2 and constant(border) == 0:
+        products = Products(filters.weights, x.shape[:2], grid, [window.before for window in windows])
+
+    def call(array: Array, out: Floats | None) -> Floats:
+        y = out if out is not None and out.flags.c_contiguous else room_for(grid.lengths, outputs, x.work, planes=False)
+
+        def make(cut: Cut) -> None:
+            at = [window.reads(*part) for window, part in zip(windows, (cut, *rest), strict=True)]
+            rows, own = filters.rows(grid.lengths[-1]), grid_of(windows, (cut, *rest))
+            multiply_add(array, rows, own, y[slice(*cut)], at=at, border=border)
+
+        if products is None:
+            with one_thread_below():
+                run_all(make, cuts)
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):
+                products.add(np.asarray(array, x.work), y)
+        if out is not None and out is not y:
+            np.copyto(out, y)
+        return y if out is None else out
 
     return call
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from convcli.engine.dtypes import DTypeLike, Floats
 
 
-#: Bytes after which lines of the first cache lie in the same place again, and how many can.
-PLACES, WAYS = 4096, 8
+#: Bytes after which lines of the first cache lie in the same place again, how many can, and as how many at most it pays
+#: to turn so many at a time.
+PLACES, WAYS, AT_A_TIME = 4096, 8, 16
 
 
 #: Bytes between planes at which their samples evict each other from the cache, and samples that set them apart.
@@ -46,14 +47,15 @@ def part(x: Floats, name: str = "planes") -> Floats:
     return planes
 
 
-def _turn(pixels: Floats, planes: Floats) -> None:
-    """Transposes `pixels` to `planes`, as many at a time as do not drive each other from the cache.
+def _turn(source: Floats, turned: Floats) -> None:
+    """Transposes `source` to rows of `turned`, as many at a time as do not drive each other from the cache.
 
-    All planes of 64x64 pixels together take three to five times as long.
+    All planes of 64x64 pixels together take three to five times as long, all pixels of 512 channels twice.
     """
-    few = WAYS * PLACES // math.gcd(planes.strides[0], PLACES)
-    for start in range(0, len(planes), few):
-        cv2.transpose(pixels[:, start : start + few], planes[start : start + few])
+    few = WAYS * PLACES // math.gcd(turned.strides[0], PLACES)
+    few = few if few <= AT_A_TIME else len(turned)
+    for start in range(0, len(turned), few):
+        cv2.transpose(source[:, start : start + few], turned[start : start + few])
 
 
 def by_rows(x: Floats) -> Floats:
@@ -84,7 +86,7 @@ def pixels(x: Floats, name: str = "pixels") -> Floats:
     if x.strides[-1] == x.itemsize:
         np.copyto(whole, x)
         return whole
-    cv2.transpose(channels_first(x).reshape(x.shape[-1], -1), whole.reshape(-1, x.shape[-1]))
+    _turn(channels_first(x).reshape(x.shape[-1], -1), whole.reshape(-1, x.shape[-1]))
     return whole
 
 
@@ -106,7 +108,7 @@ def join_to(planes: Floats, y: Floats) -> None:
     if 1 < channels <= 4 and y.ndim == 3 and planar(planes) and opencv_layout(y):
         cv2.merge(list(channels_first(planes)), y)
     elif evenly and planar(planes):
-        cv2.transpose(channels_first(planes).reshape(channels, -1), y.reshape(-1, channels))
+        _turn(channels_first(planes).reshape(channels, -1), y.reshape(-1, channels))
     else:
         np.copyto(y, planes)
 

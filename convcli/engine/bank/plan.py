@@ -42,6 +42,10 @@ CALL_BYTES = 1 << 23
 #: Nanoseconds for the calls that a network takes, and multiply-adds, and the channels from which a network saves
 #: products of 3x3 banks.
 NET, ADDS, DEEP = 15_000, 20_000, 64
+#: How many times what small windows take those take that are laid out for tiles.
+TILED = 4
+#: Samples of rows to which the products of a tap are added by one call, and what it takes.
+ADDED, ADD_CALL = 1 << 15, 550
 #: How many times planes are turned, and copied, for multiply-adds of pixels.
 TURNED = 3
 #: Nanoseconds for the calls that a group takes, and for a product among many.
@@ -50,6 +54,8 @@ GROUP, PRODUCT_CALL = 20_000, 250
 MANY, GROUPED = 8, 0.66
 #: Nanoseconds of work that are worth a band of its own, what another thread takes to begin one, and OpenCV's to begin.
 BAND, THREAD, POOL = 150_000, 150_000, 30_000
+#: What another thread saves a network of single channels for a multiply-add.
+SHARED = 0.03
 #: Bytes that a band lays out: within the last cache's share of a core.
 BAND_BYTES = 3 << 20
 #: The fewest channels whose pixels are copied in pieces that are long enough.
@@ -111,11 +117,17 @@ def plan_bank(work: Bank, kind: Processor | None = None) -> Plan:
 def duration(work: Bank, plan: Plan) -> float:
     """Nanoseconds by the clock on two cores: OpenCV's threads begin sooner than ours, which wait for Python's lock.
 
-    Groups are shared among threads in the same manner, whatever computes them.
+    Groups of several channels are shared among threads in the same manner, whatever computes them. Of single ones a
+    network shares what is not copied, and small planes gain nothing: threads wait for Python's lock after every call.
     """
     whole = plan.cost * work.samples
-    if work.groups > 1:
+    if work.groups > 1 and work.inputs > 1:
         return whole
+    if work.groups > 1 and plan.algorithm == "net":
+        return whole - work.outputs * work.area * work.samples * SHARED
+    if work.groups > 1:
+        alone = work.bytes <= CALL_BYTES and (plan.algorithm == "planes" or not 0 < plan.rows < work.lengths[0])
+        return whole if alone else whole / 2 + THREAD
     if plan.algorithm == "net":
         return min(whole, whole / 2 + POOL)
     shared = plan.shares > 1 or (plan.rows < work.lengths[0] if plan.rows else whole >= 2 * BAND)
@@ -142,11 +154,7 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
     if work.per_group > 1:
         yield _rows(work, speeds)
     if work.inputs == 1:
-        phases = math.prod(work.stride)
-        each = work.area * speeds.multiply_add + (1 + phases) * TURNED * speeds.turned * work.planes
-        # The phases of a stride are told apart first.
-        each += 2 * phases * speeds.column * (phases > 1)
-        yield _plan(work, "multiply-adds", work.outputs * each + ADDS / work.samples, work.outputs)
+        yield from _multiply_adds(work, speeds)
     if len(work.taps) == 2 and work.single and work.bytes <= CALL_BYTES:
         yield _net(work, speeds)
     if work.area > 1:
@@ -158,6 +166,21 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
     deep = min(work.outputs, work.inputs) >= WINOGRAD_CHANNELS
     if work.taps == (3, 3) and max(work.stride) == 1 and work.groups == 1 and deep:
         yield from (_winograd(work, speeds, algorithm) for algorithm in TILES)
+
+
+def _multiply_adds(work: Bank, speeds: Speeds) -> Iterator[Plan]:
+    """By threads that lay out windows, and the phases of a stride; of a small input by one that adds to rows."""
+    small, phases = work.bytes <= CALL_BYTES, math.prod(work.stride)
+    laid = phases * speeds.column
+    turned = (1 + phases) * TURNED * speeds.turned * work.planes
+    # Windows of tiles are copied, and then their phases; neither stays in a cache.
+    each = work.area * speeds.multiply_add + laid * (1 if small else TILED) + turned
+    yield _plan(work, "multiply-adds", work.outputs * each + ADDS / work.samples, work.outputs)
+    if small and len(work.taps) == 2 and not work.planes:
+        call = ADD_CALL / min(ADDED, work.outputs * work.samples)
+        each = work.area * (speeds.added + call) + laid * (phases > 1)
+        cost = work.outputs * each + ADDS / 4 / work.samples
+        yield Plan(algorithm="multiply-adds", reason=_REASONS["multiply-adds"], cost=cost, rows=work.lengths[0])
 
 
 def _rows(work: Bank, speeds: Speeds) -> Plan:
