@@ -99,10 +99,7 @@ def kernel(kernel: str, numbers: bool | None, columns: int | None, **options: An
 @pixels_option
 @kernel_overrides
 @output_options
-def steps(
-    kernel: str, size_: str | None, values_: str | None, filter_: int, stamps: bool, seconds: float | None,
-    frame: int | None, **options: Any,
-) -> None:  # fmt: skip
+def steps(kernel: str, size_: str | None, values_: str | None, filter_: int, stamps: bool, **options: Any) -> None:
     """Draw how a kernel moves over its input, step by step.
 
     With --values the numbers are written down, and each step's sum.
@@ -112,6 +109,7 @@ def steps(
     convcli draw steps upsample-bilinear-2x --border zero --size 3x3 --stamps -o stamps.svg
     convcli draw steps sharpen --size 4x4 --frame 6 -o still.png
     """
+    seconds, frame = options["seconds"], options["frame"]
     check_output(options, still=frame is not None)
     if frame is not None and seconds is not None:
         raise UsageError("--seconds is how long a step takes; --frame draws one alone", hint="leave one of them out")

@@ -34,10 +34,7 @@ DTYPES = ("uint8", "uint16", "float32", "float64")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), help="How it is written; text by default.")
 @click.option("--draw", "drawn", is_flag=True, help="Numbers on coloured cells, and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, with up to 2^18 weights.")
-def command(
-    kernel: str | None, planned: bool, format_: str | None, drawn: bool, as_json: bool,
-    number: int | None, **options: Any,
-) -> None:  # fmt: skip
+def command(kernel: str | None, planned: bool, drawn: bool, number: int | None, **options: Any) -> None:
     """Show what a kernel is, takes, does and costs; without one list those that there are.
 
     Weights with their sum, symmetry and rank (1: separable, with the factors), parameters with their values and what
@@ -52,7 +49,7 @@ def command(
     """
     from convcli.cli.kernel_options import check_kernels, read_kernels
 
-    as_json = as_json or format_ == "json"
+    format_, as_json = options["format_"], options["as_json"] or options["format_"] == "json"
     if kernel is None:
         from convcli.cli.list import command as listing
 

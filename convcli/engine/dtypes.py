@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
-
-from convcli.records import record
 
 if TYPE_CHECKING:
     # For annotations alone: at run time `numpy.typing` would only take time.
@@ -110,8 +108,7 @@ def per_channel(band: Floats, numbers: Floats, *, planes: bool = False) -> tuple
 Call: TypeAlias = "Callable[[Array, Array | None], Array]"
 
 
-@record
-class Signature:
+class Signature(NamedTuple):
     """An input `(*spatial, channels)` of `shape` and `dtype`, spatial in the order of `axes`, whose channels lie as
     `planes` or pixel by pixel; `work` is the dtype of the arithmetic, `algorithm` the one that is asked for.
 
@@ -131,3 +128,7 @@ class Signature:
     native: bool = False
     exact: bool = True
     threaded: bool = False
+
+    @classmethod
+    def of(cls, x: Array, axes: str, work: DTypeLike, algorithm: str | None = None) -> Signature:
+        return cls(shape=x.shape, dtype=x.dtype, axes=axes, planes=planar(x), work=work, algorithm=algorithm)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from convcli.errors import ShapeError
 from convcli.records import record
@@ -46,28 +46,40 @@ def extent(taps: int, dilation: int) -> int:
     return dilation * (taps - 1) + 1
 
 
-def convolution_length(n: int, *, taps: int, stride: int, dilation: int, before: int, after: int) -> int:
+class KernelAxis(NamedTuple):
+    """One axis of a kernel."""
+
+    taps: int
+    stride: int = 1
+    dilation: int = 1
+    #: For messages.
+    name: str = ""
+
+    @property
+    def extent(self) -> int:
+        return extent(self.taps, self.dilation)
+
+
+def convolution_length(n: int, axis: KernelAxis, padding: tuple[int, int] = (0, 0)) -> int:
     """Output length of a convolution along one axis; 0 or less where the kernel does not fit.
 
     Relation 6 of Dumoulin & Visin with dilation (their relation 15).
 
-    >>> convolution_length(5, taps=3, stride=2, dilation=1, before=1, after=1)
+    >>> convolution_length(5, KernelAxis(taps=3, stride=2), padding=(1, 1))
     3
     """
-    return (n + before + after - extent(taps, dilation)) // stride + 1
+    return (n + sum(padding) - axis.extent) // axis.stride + 1
 
 
-def transposed_length(
-    n: int, *, taps: int, stride: int, dilation: int, before: int, after: int, output_padding: int
-) -> int:
+def transposed_length(n: int, axis: KernelAxis, padding: tuple[int, int] = (0, 0), output_padding: int = 0) -> int:
     """Output length of a transposed convolution along one axis.
 
     Relation 14 of Dumoulin & Visin with dilation.
 
-    >>> transposed_length(3, taps=3, stride=2, dilation=1, before=1, after=1, output_padding=1)
+    >>> transposed_length(3, KernelAxis(taps=3, stride=2), padding=(1, 1), output_padding=1)
     6
     """
-    return (n - 1) * stride + extent(taps, dilation) + output_padding - before - after
+    return (n - 1) * axis.stride + axis.extent + output_padding - sum(padding)
 
 
 @record(kw_only=False)
@@ -156,51 +168,49 @@ class Grid:
         return Grid(self.stride[axes:], self.dilation[axes:], self.lengths[axes:])
 
 
-def gather_window(n: int, *, taps: int, stride: int, dilation: int, padding: AxisPadding, axis: str) -> Gather:
+def gather_window(n: int, axis: KernelAxis, padding: AxisPadding = (0, 0)) -> Gather:
     """The window of a convolution on `n` samples.
 
     "same" puts `d(k-1)//2` cells before and the rest after (as PyTorch does), and yields `ceil(n / stride)` outputs:
     a strided result is the full result subsampled. Raises `ShapeError` where the output is empty.
     """
+    taps, stride, dilation, name = axis
     if padding == "same":
         return Gather(taps, stride, dilation, dilation * (taps - 1) // 2, -(-n // stride))
     if isinstance(padding, str):
         length = -(-n // stride)
-        total = max(0, (length - 1) * stride + extent(taps, dilation) - n)
+        total = max(0, (length - 1) * stride + axis.extent - n)
         return Gather(taps, stride, dilation, _first_share(total, padding), length)
     before, after = padding
-    length = convolution_length(n, taps=taps, stride=stride, dilation=dilation, before=before, after=after)
-    if length < 1 or n + before + after < extent(taps, dilation):
+    length = convolution_length(n, axis, padding)
+    if length < 1 or n + before + after < axis.extent:
         size = f"{n} + {before} + {after} samples" if before or after else f"{n} samples"
         raise ShapeError(
-            f"the kernel spans {extent(taps, dilation)} samples along {axis}, more than the {size} of the input",
+            f"the kernel spans {axis.extent} samples along {name}, more than the {size} of the input",
             hint="padding: same keeps the size of the input",
         )
     return Gather(taps, stride, dilation, before, length)
 
 
-def scatter_window(
-    n: int, *, taps: int, stride: int, dilation: int, padding: AxisPadding, output_padding: int, axis: str
-) -> Scatter:
+def scatter_window(n: int, axis: KernelAxis, padding: AxisPadding = (0, 0), output_padding: int = 0) -> Scatter:
     """The window of a transposed convolution on `n` samples.
 
     "same" yields exactly `n * stride` outputs. The picture is aligned by pixel centres, input sample `i` covering the
     outputs `i*stride .. (i+1)*stride - 1`, wherever extent and stride are both odd or both even; otherwise a half
     pixel would be needed, and the kernel's middle is put on output `i*stride`.
     """
+    taps, stride, dilation, name = axis
     if padding == "same":
         reach, spread = dilation * (taps - 1), stride - 1
         before = (reach - spread) // 2 if (reach - spread) % 2 == 0 else reach // 2
         return Scatter(taps, stride, dilation, before, n * stride)
     if isinstance(padding, str):
-        return cut_to(n, n * stride, taps=taps, stride=stride, dilation=dilation, padding=padding)
+        return cut_to(n, n * stride, axis, padding)
     before, after = padding
-    length = transposed_length(
-        n, taps=taps, stride=stride, dilation=dilation, before=before, after=after, output_padding=output_padding
-    )
+    length = transposed_length(n, axis, padding, output_padding)
     if length < 1:
         raise ShapeError(
-            f"the output would have {length} samples along {axis}: ({n} - 1) * {stride} + {extent(taps, dilation)}"
+            f"the output would have {length} samples along {name}: ({n} - 1) * {stride} + {axis.extent}"
             f" + {output_padding} - {before} - {after}",
             hint="use less padding",
         )
@@ -212,13 +222,13 @@ def _first_share(total: int, padding: str) -> int:
     return total // 2 if padding == "same_upper" else total - total // 2
 
 
-def cut_to(n: int, length: int, *, taps: int, stride: int, dilation: int, padding: str) -> Scatter:
+def cut_to(n: int, length: int, axis: KernelAxis, padding: str) -> Scatter:
     """The window of a transposed convolution on `n` samples that makes `length` outputs, the rest cut off at both ends.
 
     Source: ONNX's ConvTranspose, `output_shape`; an odd cell more is cut off at the start unless padding is same_upper.
     """
-    total = max(0, (n - 1) * stride + extent(taps, dilation) - length)
-    return Scatter(taps, stride, dilation, _first_share(total, padding), length)
+    total = max(0, transposed_length(n, axis) - length)
+    return Scatter(axis.taps, axis.stride, axis.dilation, _first_share(total, padding), length)
 
 
 def check_span(windows: Sequence[Window], spatial: Sequence[int], weights: int, name: str) -> None:

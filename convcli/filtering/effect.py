@@ -175,18 +175,16 @@ class Mixing:
         """The same of opacity, which is kept between 0 and 1."""
         mixed(out, x, y, self.gain, 0.0, share)
 
-    def through_alpha(
-        self, out: Floats, x: Floats, x_share: Floats, y: Floats, y_share: Floats, out_share: Floats,
-        share: Floats | None = None,
-    ) -> None:  # fmt: skip
-        """Premultiplied colours `x` and `y` mixed, each weighed by its opacity; a threshold is one of straight colour.
+    def through_alpha(self, out: Floats, *parts: Floats) -> None:
+        """Premultiplied colours mixed, each weighed by its opacity; a threshold is one of straight colour.
 
-        `out_share` is the opacity of what comes out.
+        The parts are samples, their opacity, results, theirs, the opacity of what comes out, and the mask if any.
         """
+        x, x_share, y, y_share, out_share, *mask = parts
         if self.ranged is not None:
             y = abs(y) if self.ranged.absolute else y
             y = y + y_share * y.dtype.type(self.ranged.shift) if self.ranged.shift else y
-        mixed(out, x, y, self.gain, 0.0, share)
+        mixed(out, x, y, self.gain, 0.0, *mask)
         if not self.threshold:
             return
         before = opacity.unmultiplied(x, x_share)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from convcli.engine.geometry import AxisPadding, gather_window
+from convcli.engine.geometry import AxisPadding, KernelAxis, gather_window
 from convcli.errors import FieldError, ShapeError
 from convcli.ops import TYPES, Kernel, tensors
 from convcli.ops.activation import Activation
@@ -165,10 +165,7 @@ def _deformable(layer: Layer, channels: int, sizes: Mapping[str, int]) -> dict[s
     ):
         if axis not in sizes:
             raise ShapeError(f"a deformable layer moves along y and x; the input has no {axis}")
-        window = gather_window(
-            sizes[axis], taps=taps, stride=stride, dilation=dilation, padding=padding, axis=axis
-        )  # fmt: skip
-        output.append(window.length)
+        output.append(gather_window(sizes[axis], KernelAxis(taps, stride, dilation, axis), padding).length)
     return bank | _random_offsets(planes, output, masked=layer.mask)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from convcli.engine.geometry import AxisPadding, Gather, Scatter, gather_window
+from convcli.engine.geometry import AxisPadding, Gather, KernelAxis, Scatter, gather_window
 from convcli.errors import FieldError, ShapeError
 from convcli.networks.network import Item
 from convcli.networks.placed import Flow, Norm, Operation
@@ -29,14 +29,14 @@ def pool(item: Item, flow: Flow) -> Operation:
     if item.fields["ceil"]:
         padding = tuple(map(_reaching, flow.size, taps, stride, padding))
     windows = tuple(
-        gather_window(n, taps=k, stride=s, dilation=1, padding=p, axis=axis)
+        gather_window(n, KernelAxis(k, s, name=axis), p)
         for n, k, s, p, axis in zip(flow.size, taps, stride, padding, flow.axes, strict=True)
     )
     return Operation(type=f"pool {item.value}", windows=windows)
 
 
 def global_pool(item: Item, flow: Flow) -> Operation:
-    windows = tuple(gather_window(n, taps=n, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size)
+    windows = tuple(gather_window(n, KernelAxis(n)) for n in flow.size)
     return Operation(type=f"pool {item.value}", windows=windows, sees_all=True)
 
 
@@ -127,7 +127,7 @@ def _by_sample(
     type: str, flow: Flow, channels_out: int | None = None, *, spreads: bool = False, picked: tuple[int, ...] = (),
     norm: Norm | None = None,
 ) -> Operation:  # fmt: skip
-    windows = tuple(gather_window(n, taps=1, stride=1, dilation=1, padding=(0, 0), axis="") for n in flow.size)
+    windows = tuple(gather_window(n, KernelAxis(1)) for n in flow.size)
     count = len(picked) or channels_out
     return Operation(type=type, windows=windows, channels_out=count, spreads=spreads, picked=picked, norm=norm)
 

@@ -221,11 +221,11 @@ class Kernel(Arithmetic):
             return self._cuts(x, axes, dtype, sink, constraints)
         from convcli.ops.running import call_for
 
-        algorithm = constraints.algorithm
+        signature = engine.Signature.of(x, axes, dtype, constraints.algorithm)
         keeps = sink.keeps(x.dtype, cut=True)
-        native = call_for(self, x, axes, dtype, algorithm, native=True, exact=sink.exact) if keeps else None
+        native = call_for(self, signature._replace(native=True, exact=sink.exact)) if keeps else None
         target = sink.out if native else sink.target(dtype)
-        if call := native or call_for(self, x, axes, dtype, algorithm):
+        if call := native or call_for(self, signature):
             # Nothing is looked at yet: the input may be made by and by.
             return engine.Cuts(partial(_stored, call, x, target, sink), [(0, sink.out.shape[0])], call=native)
         if self.copies:

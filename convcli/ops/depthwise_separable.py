@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -169,7 +168,7 @@ class DepthwiseSeparable(Kernel):
         else:
             first = engine.plane_call(x, kernels, windows, self.border)
         shape = (*(window.length for window in windows), mix.shape[1])
-        between = dataclasses.replace(x, shape=shape, dtype=np.dtype(x.work), algorithm=None, planes=planes)
+        between = x._replace(shape=shape, dtype=np.dtype(x.work), algorithm=None, planes=planes)
         second = engine.bank_call(between, mix, [Gather(1, 1, 1, 0, n) for n in shape[:-1]], self.border)
         if x.native or first is None or second is None:
             return None

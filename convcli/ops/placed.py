@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from convcli.engine.geometry import AxisPadding, Gather, Window, extent, gather_window
+from convcli.engine.geometry import AxisPadding, Gather, KernelAxis, Window, extent, gather_window
 from convcli.errors import ShapeError
 from convcli.records import late, record
 
@@ -63,10 +63,10 @@ class Placed(ABC):
 
     def window(self, n: int, index: int) -> Window:
         """The window along the kernel's axis number `index` on `n` samples."""
-        return gather_window(
-            n, taps=self.taps[index], stride=self.stride[index], dilation=self.dilation[index],
-            padding=self.padding[index], axis=self.axes[index],
-        )  # fmt: skip
+        return gather_window(n, self.axis(index), self.padding[index])
+
+    def axis(self, index: int) -> KernelAxis:
+        return KernelAxis(self.taps[index], self.stride[index], self.dilation[index], self.axes[index])
 
     def windows(self, spatial: Sequence[int], axes: str) -> list[Window]:
         """One window per axis of an array; axes that the kernel doesn't move along are carried through.

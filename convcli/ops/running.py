@@ -14,35 +14,23 @@ from convcli.ops.arrays import real_array, sample_dtype
 if TYPE_CHECKING:
     import numpy as np
 
-    from convcli.engine import Call
+    from convcli.engine import Call, Signature
     from convcli.engine.dtypes import Array, ArrayLike, DTypeLike
     from convcli.ops.base import Kernel
     from convcli.ops.layouts import Layout
 
 
-def call_for(
-    kernel: Kernel, x: Array, axes: str, dtype: DTypeLike, algorithm: str | None, *, native: bool = False,
-    exact: bool = True, threaded: bool = False,
-) -> Call | None:  # fmt: skip
-    """The kernel's call for an array like `x`, see `Signature`; raises `ShapeError` where the two do not fit."""
-    planes = engine.planar(x)
+def call_for(kernel: Kernel, x: Signature) -> Call | None:
+    """The kernel's call for such an array, see `Signature`; raises `ShapeError` where the two do not fit."""
 
     def make() -> Call | None:
         kernel.output_channels(x.shape[-1])
         spatial = x.shape[:-1]
-        check_span(kernel.windows(spatial, axes), spatial, kernel.weight_count, f"kernel '{kernel.name}'")
+        check_span(kernel.windows(spatial, x.axes), spatial, kernel.weight_count, f"kernel '{kernel.name}'")
         engine.check_border(kernel.border, x.dtype)
-        if kernel.copies:
-            return None
-        return kernel.call(
-            engine.Signature(
-                shape=x.shape, dtype=x.dtype, axes=axes, planes=planes, work=dtype, algorithm=algorithm, native=native,
-                exact=exact, threaded=threaded,
-            )
-        )  # fmt: skip
+        return None if kernel.copies else kernel.call(x)
 
-    key = "call", x.shape, x.dtype, axes, planes, dtype, algorithm, native, exact, threaded
-    return kernel.remembered(key, make)
+    return kernel.remembered(("call", x), make)
 
 
 def applied(
@@ -69,14 +57,14 @@ def runner(
     shape = (*kernel.output_shape(x.shape[:-1], placed.spatial), kernel.output_channels(x.shape[-1]))
     kernel.check_effect(x.shape[:-1], placed.spatial, x.shape[-1])
     threaded = threads.library_threads() > 1
-    call = None if kernel.has_effect else call_for(kernel, x, placed.spatial, work, algorithm, threaded=threaded)
+    signature = engine.Signature.of(x, placed.spatial, work, algorithm)._replace(threaded=threaded)
+    call = None if kernel.has_effect else call_for(kernel, signature)
     reach, planes = kernel.reach(*engine.limits(x.dtype)) if x.dtype.kind in "bui" else None, engine.planar(x)
     results = engine.by_planes if planes else engine.results
     rounded = engine.rounding(kind, reach) if reach and kernel.is_linear else None
     unrounded = call if kind == work else None
     if kind == x.dtype and not kernel.has_effect:
-        native = call_for(kernel, x, placed.spatial, work, algorithm, native=True, exact=False, threaded=threaded)
-        unrounded = native or unrounded
+        unrounded = call_for(kernel, signature._replace(native=True, exact=False)) or unrounded
     plain = kernel.is_linear and placed.is_plain(like)
     if plain and isinstance(unrounded, engine.PlainCall):
         return _on_pictures(unrounded.filtered)

@@ -154,14 +154,8 @@ class Transposed(Kernel):
 
     def window(self, n: int, index: int) -> Window:
         if self.output_shape_asked:
-            return cut_to(
-                n, self.output_shape_asked[index], taps=self.taps[index], stride=self.stride[index],
-                dilation=self.dilation[index], padding=str(self.padding[index]),
-            )  # fmt: skip
-        return scatter_window(
-            n, taps=self.taps[index], stride=self.stride[index], dilation=self.dilation[index],
-            padding=self.padding[index], output_padding=self.output_padding[index], axis=self.axes[index],
-        )  # fmt: skip
+            return cut_to(n, self.output_shape_asked[index], self.axis(index), str(self.padding[index]))
+        return scatter_window(n, self.axis(index), self.padding[index], self.output_padding[index])
 
     def macs(self, spatial: Sequence[int], axes: str, channels: int) -> dict[str, int]:
         # Counted at the input: every input sample is multiplied with every tap once, whatever the stride.

@@ -19,9 +19,9 @@ def made(monkeypatch: pytest.MonkeyPatch, name: str) -> list[tuple[int, ...]]:
     shapes: list[tuple[int, ...]] = []
     filtered = apart.filter_apart
 
-    def seen(x: Any, weights: Any, y: Any, steps: Any, **more: Any) -> None:
+    def seen(x: Any, weights: Any, y: Any, *rest: Any, **more: Any) -> None:
         shapes.append(y.shape)
-        filtered(x, weights, y, steps, **more)
+        filtered(x, weights, y, *rest, **more)
 
     monkeypatch.setattr(apart, name, seen)
     return shapes

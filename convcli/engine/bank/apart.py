@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 
 def filter_apart(
-    x: Floats, weights: Floats, y: Floats, steps: Sequence[int], *, anchor: tuple[int, int], rule: int, first: int = 0
+    x: Floats, weights: Floats, y: Floats, windows: Sequence[Window], border: str, *, first: int = 0
 ) -> None:
     """Fills `y` `(*lengths, out)` from `x` `(height, width, channels)` by `weights` `(out, 1, *taps)`.
 
     The first row of `y` has its place in row `first` of `x`. Of what a stride leaves out all is made.
     """
     planes, lengths, outputs = part(x, "source planes"), y.shape[:-1], len(weights)
+    steps, anchor = [window.stride for window in windows], (windows[1].before, windows[0].before)
     every = tuple(slice(at, at + (n - 1) * by + 1, by) for at, n, by in zip((first, 0), lengths, steps, strict=True))
     there, strided = planar(y) or (outputs == 1 and planar(x)), max(steps) > 1
     whole_planes = there and not strided and lengths == planes.shape[1:]
@@ -41,7 +42,9 @@ def filter_apart(
     filtered = channels_first(y) if whole_planes else filtered
     for channel, (own,) in enumerate(weights):
         full = scratch("full", planes.shape[1:], x.dtype) if strided else filtered[channel]
-        cv2.filter2D(planes[channel * len(planes) // outputs], -1, own, dst=full, anchor=anchor, borderType=rule)
+        cv2.filter2D(
+            planes[channel * len(planes) // outputs], -1, own, dst=full, anchor=anchor, borderType=whole.RULES[border]
+        )
         if strided:
             np.copyto(filtered[channel], full[every])
     if not whole_planes:
@@ -56,8 +59,7 @@ def apart_cuts(x: Array, filters: Filters, windows: Sequence[Window], border: st
     apart = plan.algorithm == "planes" and is_apart(inputs, taps, [window.dilation for window in windows], BANDED)
     if planar(x) or not apart or not whole.fits((*x.shape[:2], 1), tuple(taps), windows, border):
         return None
-    anchor, rule = (windows[1].before, windows[0].before), whole.RULES[border]
-    lengths, steps = [window.length for window in windows], [window.stride for window in windows]
+    lengths = [window.length for window in windows]
     out, high, count = sink.target(work), len(x), -(-lengths[0] // plan.rows)
 
     def band(rows: tuple[int, int]) -> None:
@@ -70,8 +72,8 @@ def apart_cuts(x: Array, filters: Filters, windows: Sequence[Window], border: st
             np.copyto(source, x[start:stop])
         sizes = rows[1] - rows[0], *lengths[1:]
         y = room_for(sizes, outputs, work, planes=False) if out is None else out[slice(*rows)]
-        place = rows[0] * steps[0] - start
-        filter_apart(source, filters.weights, y, steps, anchor=anchor, rule=rule, first=place)
+        place = rows[0] * windows[0].stride - start
+        filter_apart(source, filters.weights, y, windows, border, first=place)
         sink.store(y, rows[0])
 
     return Cuts(band, even_cuts(lengths[0], count))
@@ -79,7 +81,7 @@ def apart_cuts(x: Array, filters: Filters, windows: Sequence[Window], border: st
 
 def planes_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call | None:
     """All of a small input; None where that is not what the filters are."""
-    (outputs, inputs, *taps), steps = filters.shape, [window.stride for window in windows]
+    outputs, inputs, *taps = filters.shape
     lengths = [window.length for window in windows]
     if (
         not is_apart(inputs, taps, [window.dilation for window in windows], most_taps(x.work) + 1)
@@ -87,7 +89,6 @@ def planes_call(x: Signature, filters: Filters, windows: Sequence[Window], borde
         or (math.prod(x.shape) + outputs * math.prod(lengths)) * np.dtype(x.work).itemsize > CALL_BYTES
     ):
         return None
-    anchor, rule = (windows[1].before, windows[0].before), whole.RULES[border]
     shares = filters.shares(2 if plan.cost * math.prod(lengths) >= 2 * BAND else 1)
 
     def call(array: Array, out: Floats | None) -> Floats:
@@ -99,7 +100,7 @@ def planes_call(x: Signature, filters: Filters, windows: Sequence[Window], borde
                 floats = room_for(x.shape[:2], source.shape[2], x.work, planes=x.planes, name="float")
                 np.copyto(floats, source)
                 source = floats
-            filter_apart(source, share.filters.weights, y[..., share.outputs], steps, anchor=anchor, rule=rule)
+            filter_apart(source, share.filters.weights, y[..., share.outputs], windows, border)
 
         run_all(make, shares)
         return y

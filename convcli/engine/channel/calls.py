@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from convcli.engine.channel import shifted, whole
-from convcli.engine.channel.choice import SUMMED, plan_for, plan_strided, spread
+from convcli.engine.channel.choice import SUMMED, plan_strided, plane_of, spread
 from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.channel.factors import factorise
 from convcli.engine.dtypes import copy_pixels
 from convcli.engine.geometry import Gather
 from convcli.engine.memory import results, scratch
-from convcli.engine.plan import BANDS, CONVERTED, is_call
+from convcli.engine.plan import BANDS, CONVERTED, is_call, plan_plane
 from convcli.engine.processor import processor
 from convcli.engine.threads import thread_count
 from convcli.records import late
@@ -90,10 +89,10 @@ class PlainCall:
 def plane_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
     """`taps` on every channel alone by calls of OpenCV on all of a picture; None where bands are faster."""
     if taps.ndim == 1 and len(x.shape) == 2 and not x.planes:
-        line = plane_call(replace(x, shape=(1, *x.shape)), taps[None], [Gather(1, 1, 1, 0, 1), *windows], border)
+        line = plane_call(x._replace(shape=(1, *x.shape)), taps[None], [Gather(1, 1, 1, 0, 1), *windows], border)
         return None if line is None else lambda row, out: line(row[None], None if out is None else out[None])[0]
     if x.planes:
-        plane = plane_call(replace(x, shape=(*x.shape[:-1], 1), planes=False), taps, windows, border)
+        plane = plane_call(x._replace(shape=(*x.shape[:-1], 1), planes=False), taps, windows, border)
         return None if plane is None else partial(by_planes, plane)
     if taps.ndim == 3:
         return slices.sliced_call(x, taps, windows, border)
@@ -119,7 +118,7 @@ def _cost_of_matrices(x: Signature, rank: int, windows: Sequence[Window]) -> flo
 
 def _banded(x: Signature, taps: Floats) -> float:
     """Nanoseconds on one core by bands of rows."""
-    return plan_for(taps, x.shape, algorithm=x.algorithm).cost * math.prod(x.shape) + BANDS
+    return plan_plane(plane_of(taps, x.shape), x.algorithm, calls=False).cost * math.prod(x.shape) + BANDS
 
 
 def _native_call(x: Signature, taps: Floats, windows: Sequence[Window], border: str) -> Call | None:
@@ -149,7 +148,7 @@ def _native_filter(
         return None
     if x.dtype != np.uint8 or not whole.bears_bytes(taps) or (exact and not whole.are_integers(taps)):
         return None
-    plan = plan_for(taps, x.shape, algorithm=x.algorithm, calls=True, native=True)
+    plan = plan_plane(plane_of(taps, x.shape, native=True), x.algorithm)
     if not plan.native:
         return None
     # Of results by few taps those that a stride leaves out take little.
@@ -189,7 +188,7 @@ def _filtered_call(x: Signature, taps: Floats, windows: Sequence[Window], border
         cost = whole.HALVED * math.prod(x.shape)
         alone = x.threaded and x.dtype == x.work
         return (cost, _called(x, shape, whole.halving_filter(border))) if alone or is_call(cost) else None
-    plan = plan_for(taps, x.shape, algorithm=x.algorithm, integers=x.dtype in SUMMED, calls=True)
+    plan = plan_plane(plane_of(taps, x.shape, integers=x.dtype in SUMMED), x.algorithm)
     # Of a strided kernel only some results are wanted, which bands may make alone.
     steps, gaps = zip(*((window.stride, window.dilation) for window in windows), strict=True)
     banded = plan_strided(taps, steps, gaps, x.algorithm)

@@ -35,27 +35,19 @@ SUMMED = (np.dtype(np.uint8), np.dtype(np.uint16))
 SPREAD_LIMIT = 1 << 16
 
 
-def plan_for(
-    taps: Floats, size: Sequence[int], *, facts: Facts | None = None, algorithm: str | None = None,
-    integers: bool = False, native: bool = False, calls: bool = False,
-) -> Plan:  # fmt: skip
-    """The plan for outputs `(h, w, channels)` of the plain convolution with `taps`, on samples with these `facts`;
-    `integers` says that they are read as such, `native` that bytes are made of bytes where that can be, `calls` that
-    all of a picture is filtered at once."""
-    work, algorithm = _work(taps, size), facts.algorithm if facts else algorithm
-    if integers or native:
-        work = replace(work, integers=integers, native=native)
-    plan = plan_plane(work, algorithm, calls=calls)
-    if facts is None or plan.algorithm == "direct":
-        return plan
+def plan_for(taps: Floats, size: Sequence[int], facts: Facts) -> Plan:
+    """The plan for outputs `(h, w, channels)` of the plain convolution with `taps`, on samples with these `facts`."""
+    work, algorithm = plane_of(taps, size), facts.algorithm
+    plan = plan_plane(work, algorithm, calls=False)
     if plan.algorithm in ("fourier", "sums") and not facts.bounded:
-        plan = plan_plane(replace(work, bounded=False), algorithm, calls=calls)
+        plan = plan_plane(replace(work, bounded=False), algorithm, calls=False)
     if plan.algorithm == "passes" and not facts.finite:
-        plan = plan_plane(replace(work, bounded=False, finite=False), algorithm, calls=calls)
+        plan = plan_plane(replace(work, bounded=False, finite=False), algorithm, calls=False)
     return plan
 
 
-def _work(taps: Floats, size: Sequence[int]) -> Plane:
+def plane_of(taps: Floats, size: Sequence[int], *, integers: bool = False, native: bool = False) -> Plane:
+    """Outputs `(h, w, channels)` of the plain convolution with `taps`."""
     factors = factorise(taps)
     return Plane(
         taps=(taps.shape[0], taps.shape[1]), height=size[0], width=size[1], channels=size[2],
@@ -63,6 +55,7 @@ def _work(taps: Floats, size: Sequence[int]) -> Plane:
         mirrored=factors is not None and len(factors[0]) == 1 and are_mirrored(*factors[0], *factors[1]),
         mean=keeps_bytes(255 * float(taps[taps < 0].sum()), 255 * float(taps[taps > 0].sum())),
         equal=taps.dtype == np.float32 and bool((taps == taps.flat[0]).all()), processor=processor(),
+        integers=integers, native=native,
     )  # fmt: skip
 
 
@@ -79,7 +72,7 @@ def work_for(
     if extent(plane.shape[1], dilation[-1]) * len(plane) <= SPREAD_LIMIT:
         plane = spread_taps(plane, dilation[-1])
     count = math.lcm(stride[0], dilation[0]) if taps.ndim > 1 else 1
-    return _work(plane, (max(1, height // stride[0]), width, channels)), count
+    return plane_of(plane, (max(1, height // stride[0]), width, channels)), count
 
 
 def plan_strided(
@@ -101,7 +94,7 @@ def _plan_strided(data: bytes, shape: tuple[int, int], stride: tuple[int, int], 
     from convcli.engine.channel import strided
 
     taps, (down, across), kind = np.frombuffer(data, np.float32).reshape(shape), stride, processor()
-    work = _work(taps, (1000, 1000, 1))
+    work = plane_of(taps, (1000, 1000, 1))
     every = {plan.algorithm: plan for plan in options(work)}
     costs: dict[str, float] = {}
     if taps.size < FOURIER_AREA:
@@ -112,7 +105,7 @@ def _plan_strided(data: bytes, shape: tuple[int, int], stride: tuple[int, int], 
     if across > 1 and shape[1] > 1:
         costs["products"] = strided.Layout(taps=shape, stride=stride).cost(kind)
     parts = [taps[phase::down] for phase in range(min(down, len(taps)))]
-    phases = across * sum(plan_plane(_work(part, (1000, 1000, 1)), calls=False).cost + PICK for part in parts)
+    phases = across * sum(plan_plane(plane_of(part, (1000, 1000, 1)), calls=False).cost + PICK for part in parts)
     costs["phases"] = phases + WINDOW * down * across
     name = algorithm if algorithm in costs else min(costs, key=lambda name: costs[name])
     reasons = {

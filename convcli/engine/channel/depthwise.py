@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from convcli.engine.channel import whole
-from convcli.engine.channel.choice import plan_for
+from convcli.engine.channel.choice import plane_of
 from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import most_taps, opencv_layout
+from convcli.engine.plan import plan_plane
 from convcli.engine.threads import Cuts, thread_count
 
 if TYPE_CHECKING:
@@ -57,5 +58,5 @@ def _direct(data: bytes, shape: tuple[int, ...], dtype: str, size: tuple[int, in
     taps = np.frombuffer(data, dtype).reshape(shape)
     if taps.ndim != 2:
         return False
-    plan = plan_for(taps, (*size, 1), algorithm=algorithm, calls=True)
+    plan = plan_plane(plane_of(taps, (*size, 1)), algorithm)
     return plan.algorithm == "direct" or (plan.call and algorithm is None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convcli.engine.channel import fused, phases, shifted, whole
-from convcli.engine.channel.choice import SUMMED, plan_for, plan_strided, spread
+from convcli.engine.channel.choice import SUMMED, plan_for, plan_strided, plane_of, spread
 from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import direct, most_taps, one_channel, opencv_layout
 from convcli.engine.channel.factors import factorise
@@ -17,7 +17,7 @@ from convcli.engine.channel.phases import correlate_phases
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
 from convcli.engine.geometry import Grid
-from convcli.engine.plan import Plan
+from convcli.engine.plan import Plan, plan_plane
 from convcli.engine.threads import Cuts
 from convcli.records import late
 
@@ -90,7 +90,7 @@ def band_rows(work: Correlation) -> int:
         return 0
     if not grid.is_dense:
         return phases.band_rows(grid, channels, taps.itemsize)
-    return plan_for(taps, (*grid.lengths, channels), algorithm=work.constraints.algorithm).rows
+    return plan_plane(plane_of(taps, (*grid.lengths, channels)), work.constraints.algorithm, calls=False).rows
 
 
 def whole_cuts(work: Correlation) -> Cuts | None:
@@ -120,7 +120,8 @@ def _line(work: Correlation) -> Cuts | None:
     from convcli.engine.channel.line import along_line
 
     taps, samples = work.taps[None], work.x.shape[1]
-    plan = plan_for(taps, (1, work.windows[0].length, samples), algorithm=work.constraints.algorithm)
+    plane = plane_of(taps, (1, work.windows[0].length, samples))
+    plan = plan_plane(plane, work.constraints.algorithm, calls=False)
     return along_line(work, plan, lambda line: _filter(line[None, :, None], taps, work.facts(line))[0, :, 0])
 
 
@@ -158,7 +159,7 @@ def _plain(work: Correlation) -> Cuts | None:
     size = (windows[0].length, windows[1].length, work.x.shape[2])
     bears = work.x.dtype == np.uint8 and whole.bears_bytes(taps)
     native = bears and work.sink.native(work.x.dtype, exact=whole.are_integers(taps)) is not None
-    plan = plan_for(taps, size, algorithm=asked, integers=work.x.dtype in SUMMED, native=native)
+    plan = plan_plane(plane_of(taps, size, integers=work.x.dtype in SUMMED, native=native), asked, calls=False)
     as_is = work.sink.keeps(work.x.dtype) and opencv_layout(one_channel(work.sink.out))
     if as_is and whole.blurs(taps, work.x.dtype, asked, exact=work.sink.exact) and whole.fits_in_place(work):
         return whole.filter_to(work, whole.blur_filter(taps, windows, work.border))
@@ -193,7 +194,7 @@ def _called(work: Correlation, plan: Plan) -> Cuts:
 def _phase(x: Floats, taps: Floats, facts: Facts) -> Floats:
     """As `_filter`, for a result that is used up before the next one is asked for."""
     size = (x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1, x.shape[2])
-    if phases.is_small(x, taps) and plan_for(taps, size, facts=facts).algorithm == "direct":
+    if phases.is_small(x, taps) and plan_for(taps, size, facts).algorithm == "direct":
         return phases.correlate_small(x, taps)
     return _filter(x, taps, facts)
 
@@ -201,7 +202,7 @@ def _phase(x: Floats, taps: Floats, facts: Facts) -> Floats:
 def _filter(x: Floats, taps: Floats, facts: Facts) -> Floats:
     """The convolution of plane `x` with `taps` at all places where it fits, `(h - kh + 1, w - kw + 1, channels)`."""
     size = (x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1, x.shape[2])
-    plan = plan_for(taps, size, facts=facts)
+    plan = plan_for(taps, size, facts)
     if plan.algorithm == "fourier":
         return fourier(x, taps, plan.tile)
     factors = factorise(taps) if plan.algorithm in ("passes", "sums") else None
