@@ -125,6 +125,13 @@ class Filters:
         return Nets(self.weights, self.groups)
 
     @cached_property
+    def mixes(self) -> Floats:
+        """For products with samples."""
+        from convcli.engine.bank import pointwise
+
+        return pointwise.matrices(self.weights, self.groups)
+
+    @cached_property
     def columns(self) -> Floats:
         """For products with columns."""
         pixels = by_pixels(self.shape[1], self.groups)
@@ -165,7 +172,7 @@ def bank_cuts(x: Array, filters: Filters, windows: Sequence[Window], border: str
         from convcli.engine.bank.apart import apart_cuts
 
         return apart_cuts(x, filters, windows, border, sink)
-    return pointwise.pointwise(x, filters.weights, filters.groups, windows, sink)
+    return pointwise.pointwise(x, filters.mixes, windows, sink)
 
 
 def bank_is_by_planes(filters: Filters, windows: Sequence[Window]) -> bool:
@@ -230,7 +237,7 @@ def correlate_bank(
         chosen = "columns"
     if chosen == "pointwise":
         x = x[tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(grid.lengths, grid.stride, strict=True))]
-        pointwise.mix(x, filters.weights, filters.groups, y)
+        pointwise.mix(x, filters.mixes, y)
     elif chosen == "columns":
         _by_columns(x, filters, grid, y)
     elif chosen == "rows":

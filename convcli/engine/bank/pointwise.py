@@ -35,48 +35,55 @@ BAND_MACS = 1 << 20
 FEW = 4
 
 
-def pointwise(x: Array, weights: Floats, groups: int, windows: Sequence[Window], sink: Sink) -> Cuts | None:
-    """Mixes the channels of all samples from where they lie to where the result goes; None where that can't be."""
-    out = sink.target(weights.dtype)
+def matrices(weights: Floats, groups: int) -> Floats:
+    """`(groups, in/groups, out/groups)` of `weights` `(out, in/groups, 1, ...)`: as they lie so, OpenBLAS multiplies
+    small ones in up to half the time that they take turned."""
+    outputs, inputs = weights.shape[:2]
+    return np.ascontiguousarray(weights.reshape(groups, outputs // groups, inputs).swapaxes(1, 2))
+
+
+def pointwise(x: Array, mixes: Floats, windows: Sequence[Window], sink: Sink) -> Cuts | None:
+    """Mixes the channels of all samples by `matrices`, from where they lie to where the result goes; None where that
+    can't be."""
+    out = sink.target(mixes.dtype)
     inside = all(
         isinstance(window, Gather) and not window.before and (window.length - 1) * window.stride < n
         for window, n in zip(windows, x.shape, strict=False)
     )
     if out is None or x.dtype != out.dtype or not inside:
         return None
-    if not planar(x) and not planar(out) and max(weights.shape[:2]) <= FEW:
+    if not planar(x) and not planar(out) and max(mixes.shape[1], out.shape[-1]) <= FEW:
         return None
     first, *others = windows
     inner = tuple(slice(0, (window.length - 1) * window.stride + 1, window.stride) for window in others)
     samples = math.prod(out.shape[:-1])
-    bands = max(samples // BAND, min(samples * weights.size // BAND_MACS, 2), 1)
+    bands = max(samples // BAND, min(samples * mixes.size // BAND_MACS, 2), 1)
     count = min(len(out), bands + bands % 2 if bands > 1 else 1)
 
     def band(rows: tuple[int, int]) -> None:
         own = slice(rows[0] * first.stride, (rows[1] - 1) * first.stride + 1, first.stride)
-        mix(x[(own, *inner)], weights, groups, out[slice(*rows)])
+        mix(x[(own, *inner)], mixes, out[slice(*rows)])
         sink.store(out[slice(*rows)], rows[0])
 
     return Cuts(band, even_cuts(len(out), count))
 
 
-def mix(x: Floats, weights: Floats, groups: int, y: Floats) -> None:
-    """Fills `y`, `(*spatial, out)`, from `x`, `(*spatial, channels)`, by `weights` `(out, in/groups, 1, ...)`."""
-    outputs, inputs = weights.shape[:2]
+def mix(x: Floats, mixes: Floats, y: Floats) -> None:
+    """Fills `y`, `(*spatial, out)`, from `x`, `(*spatial, channels)`, by `matrices`."""
+    groups, inputs, per_group = mixes.shape
+    outputs = groups * per_group
     if groups == 1 and max(outputs, inputs) <= FEW and x.ndim == 3 and not planar(x) and not planar(y):
-        y[...] = np.asarray(
-            cv2.transform(np.ascontiguousarray(x), np.ascontiguousarray(weights.reshape(outputs, inputs)))
-        ).reshape(y.shape)
+        matrix = np.ascontiguousarray(mixes[0].T)
+        y[...] = np.asarray(cv2.transform(np.ascontiguousarray(x), matrix)).reshape(y.shape)
         return
     samples, mixed = x.reshape(-1, x.shape[-1]), y.reshape(-1, outputs)
     whole = np.may_share_memory(mixed, y)
     if not whole:
         mixed = scratch("mix apart", mixed.shape, y.dtype)
-    per_group = outputs // groups
     each = _each(len(samples), per_group * inputs)
     even = len(samples) // each * each
     parts = [slice(0, even)] + [slice(even, None)] * (even < len(samples))
-    for group, matrix in enumerate(weights.reshape(groups, per_group, inputs)):
+    for group, matrix in enumerate(mixes):
         own, results = slice(group * inputs, (group + 1) * inputs), slice(group * per_group, (group + 1) * per_group)
         for part in parts:
             count = max(1, len(samples[part]) // each)
@@ -94,8 +101,8 @@ def _each(samples: int, size: int) -> int:
 
 
 def product(matrix: Floats, columns: Floats, y: Floats) -> None:
-    """Fills `y` `(..., samples, out)`, of planes or of pixels, with `matrix` `(out, depth)` times `columns`."""
+    """Fills `y` `(..., samples, out)`, of planes or of pixels, by `matrix` `(depth, out)` and `columns`."""
     if y.strides[-2] == y.itemsize:
-        np.matmul(matrix, columns, out=y.swapaxes(-1, -2))
+        np.matmul(matrix.T, columns, out=y.swapaxes(-1, -2))
     else:
-        np.matmul(columns.swapaxes(-1, -2), matrix.T, out=y)
+        np.matmul(columns.swapaxes(-1, -2), matrix, out=y)
