@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -105,11 +106,12 @@ class _Run:
 
     def finish(self) -> bool:
         """Goes on to the end; whether all went well."""
-        for outcome in self._outcomes():
-            if outcome is None:
-                self._reporter.tick()
-            else:
-                self._settle(*outcome)
+        with closing(self._outcomes()) as outcomes:  # also where an error of ours leaves them
+            for outcome in outcomes:
+                if outcome is None:
+                    self._reporter.tick()
+                else:
+                    self._settle(*outcome)
         for number, job in enumerate(self._jobs):
             if number not in self._through:
                 self._take(number, not_started(job, self._earlier(job)))
@@ -143,7 +145,7 @@ class _Run:
                 return
             yield number, (job, self._earlier(job))
 
-    def _outcomes(self) -> Iterator[tuple[int, Report] | None]:
+    def _outcomes(self) -> Generator[tuple[int, Report] | None]:
         scheduler = self._course.scheduler
         processes = 0 if scheduler else min(_processes(self._jobs, self._course.processes), len(self._jobs))
         if len(self._jobs) == 1 and processes:
@@ -224,12 +226,13 @@ class _Run:
         _libraries()
         work = Work(self._settings, threads=max(1, core_count() // processes))
         workers = Workers(work, processes, memory=memory.budget(), give_up=work.give_up)
-        for outcome in workers.outcomes(self._items(), len(self._jobs)):
-            if outcome is not None and isinstance(outcome[1], Death):
-                number, death = outcome
-                yield number, lost(self._jobs[number], self._earlier(self._jobs[number]), death)
-            else:
-                yield outcome
+        with closing(workers.outcomes(self._items(), len(self._jobs))) as outcomes:
+            for outcome in outcomes:
+                if outcome is not None and isinstance(outcome[1], Death):
+                    number, death = outcome
+                    yield number, lost(self._jobs[number], self._earlier(self._jobs[number]), death)
+                else:
+                    yield outcome
 
 
 def _libraries() -> None:

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -86,9 +86,10 @@ class Terminated(BaseException):
         self.code = 128 + number
 
 
-def _stop(before: Any, number: int, frame: FrameType | None) -> None:
+def _stop(before: Mapping[int, Any], number: int, frame: FrameType | None) -> None:
     """Ends the run with what is open cleaned up; a second signal ends it at once, as `before`."""
-    signal.signal(number, before)
+    for other, handler in before.items():
+        signal.signal(other, handler)
     interrupts.raise_in(frame, KeyboardInterrupt() if number == signal.SIGINT else Terminated(number))
 
 
@@ -97,15 +98,15 @@ def main(failure: OSError | None = None) -> None:
 
     With a `failure` its answer could not be written, and that is told instead.
     """
-    for number in interrupts.ending():
-        before = signal.getsignal(number)
-        if before is not signal.SIG_IGN:
-            signal.signal(number, partial(_stop, before))
-    interrupts.insist_on(KeyboardInterrupt, Terminated)
+    present = {number: signal.getsignal(number) for number in interrupts.ending()}
+    before = {number: handler for number, handler in present.items() if handler is not signal.SIG_IGN}
     try:
+        for number in before:
+            signal.signal(number, partial(_stop, before))
+        interrupts.insist_on(KeyboardInterrupt, Terminated)
         code = run(sys.argv[1:], failure)
         interrupts.ignore()
-    except KeyboardInterrupt:  # so late that all was done
+    except KeyboardInterrupt:  # before anything was begun, or so late that all was done
         code = 130
     except Terminated as error:
         code = error.code

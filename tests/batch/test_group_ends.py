@@ -91,7 +91,8 @@ def test_ended_between_writing_and_naming(here: Path, jobs: str, number: int, co
     arguments = ["apply", *names, "-k", "sharpen", "-o", "out/", "-j", jobs, "-q", "--report-file", "run.jsonl"]
     process = subprocess.Popen(
         [sys.executable, "-c", HELD, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=environment(OPENBLAS_NUM_THREADS="1"), start_new_session=True,
+        env=environment(OPENBLAS_NUM_THREADS="1", PYTHONWARNINGS=""),  # a signal while a file is opened leaves it open
+        start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None and process.stdout.readline() == b"written\n"
     # By their parent, workers end also where the disk does not answer: by SIGKILL, and what they leave is swept.

@@ -2,7 +2,7 @@
 
 A signal's handler may run inside a finaliser, or the callback of a weak reference, as there is one for every module
 that loads. What it raises there is printed and forgotten, and the run would go on. Between two steps of an import it
-may leave a lock behind, for which the next import waits.
+may leave a lock behind, for which the next import waits, or an open file.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ else:
     import _signal as signal  # without the enumerations around it
 
 _MOMENT_S: Final = 0.001
-#: The file of the functions of Python's that hold locks while modules load.
-_IMPORTS: Final = "<frozen importlib._bootstrap>"
+#: How the files of the functions of Python's begin that hold locks and open files while modules load.
+_IMPORTS: Final = "<frozen importlib._bootstrap"
 
 
 def ending() -> list[int]:
@@ -44,7 +44,8 @@ def insist_on(*kinds: type[BaseException]) -> None:
 
 def raise_in(frame: FrameType | None, error: BaseException) -> None:
     """Raises what a signal's handler is to raise in `frame`, a moment later where that is a step of an import."""
-    if frame is None or frame.f_code.co_filename != _IMPORTS or not hasattr(signal, "setitimer"):
+    loads = frame is not None and frame.f_code.co_filename.startswith(_IMPORTS)
+    if not loads or not hasattr(signal, "setitimer"):
         raise error.with_traceback(None)
     _raise_later(error)
 

@@ -10,7 +10,7 @@ import collections
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Final
 
 from convcli.batch.workers.processes import LEAST_AHEAD, Forked, Spawned, Worker, can_fork, ready, signals_held
@@ -75,7 +75,7 @@ class Workers:
         self._idle_deaths = 0
         self._to_come = 0
 
-    def outcomes(self, items: Iterable[tuple[int, Any]], total: int = 0) -> Iterator[tuple[int, Any] | None]:
+    def outcomes(self, items: Iterable[tuple[int, Any]], total: int = 0) -> Generator[tuple[int, Any] | None]:
         """The results of numbered items as they come: `(number, result)`, or a `Death`; None several times a second.
 
         An item is taken when a worker is to get it. `total` is how many there are at most, where that is known: the
