@@ -18,6 +18,9 @@ from convcli.spec.fillings import field, filled
 from convcli.spec.library import names
 from convcli.spec.words import NO_CONVOLUTIONS, lookup
 
+#: Options whose values are sizes of pictures, and what is made of these.
+_SIZES = {"--size": "{hxw}", "--region": "{region}"}
+
 
 def option(line: list[str], error: click.NoSuchOption, group: click.Group) -> Step | None:
     """A line with an option that there is not."""
@@ -174,13 +177,16 @@ def _choice(text: str, choices: list[str]) -> str:
 
 
 def override(line: list[str]) -> Step | None:
-    """A line with a value of a field, `--border black`, as it is written here."""
+    """A line with a value of a field, `--border black`, or a size, `--size 12MP`, as it is written here."""
     for place, argument in enumerate(line):
         option, equals, text = argument.partition("=")
-        if option.removeprefix("--") in OVERRIDES and (equals or place + 1 < len(line)):
-            typed = f"{option[2:]}={text if equals else line[place + 1]}"
-            right = field(typed)
-            if right != typed:
-                name, _, right = right.partition("=")
-                return f"that is {right}", [*line[:place], f"--{name}", right, *line[place + (1 if equals else 2) :]]
+        text = text if equals else "".join(line[place + 1 : place + 2])
+        right = f"{option[2:]}={text}"
+        if option.removeprefix("--") in OVERRIDES:
+            right = field(right)
+        elif option in _SIZES and (size := filled(_SIZES[option], option, [text])):
+            right = f"{option[2:]}={size}"
+        if text and right != f"{option[2:]}={text}":
+            name, _, right = right.partition("=")
+            return f"that is {right}", [*line[:place], f"--{name}", right, *line[place + (1 if equals else 2) :]]
     return None

@@ -15,6 +15,7 @@ from convcli.cli.problems import kernel_meant
 from convcli.cli.words import FIGURES
 from convcli.costs.subjects import TEXTBOOK
 from convcli.errors import closest
+from convcli.spec.fillings import filled
 from convcli.spec.words import LAYERS, PICTURES, lookup
 
 Step = tuple[str, list[str]]
@@ -61,6 +62,8 @@ def extra(line: list[str]) -> Step | None:
         return ("-o draws the differences", ["diff", *plain[:2], "-o", plain[2], *rest]) if len(plain) == 3 else None
     if any(map(_is_picture, plain)):
         return _sheet(line)
+    if line[0] == "show" and len(plain) == 2 and re.fullmatch(r"[\d.]+", plain[1]):
+        return "numbers follow a colon", ["show", ":".join(plain), *line[3:]]
     kernels = [kernel_meant(word) for word in line[1:]]
     if line[0] == "show" and None not in kernels:
         return "several are compared", ["compare", *map(str, kernels)]
@@ -69,7 +72,9 @@ def extra(line: list[str]) -> Step | None:
 
 def with_kernels(line: list[str]) -> Step | None:
     """A line of draw whose kernels are words beside the picture."""
-    figure, picture, *others = [*_plain(line), "", ""][: max(len(_plain(line)), 2)]
+    figure, *others = _plain(line)
+    picture = next(filter(_is_picture, others), "")
+    others = [word for word in others if word != picture]
     kernels = [kernel_meant(word) for word in others] or ["sharpen"]
     if not picture or None in kernels:
         return None
@@ -113,8 +118,12 @@ def figure(line: list[str], group: click.Group) -> Step | None:
 def layer(line: list[str], place: int) -> Step | None:
     """A line of compare with a layer as torch writes it, `Conv2d(3, 64, 3)`, or another word or size of one."""
     before, after, source = line[:place], line[place + 1 :], line[place]
+    if source.lower() in ("vs", "versus", "and", "with"):
+        return "kernels stand side by side", [*before, *after]
     if size := re.fullmatch(r"(\d)x\1", source):
         return "that is --kernel-size", [*before, "--kernel-size", size[1], *after]
+    if sides := filled("{hxw}", "", [source]):
+        return "that is --size HxW", [*before, "--size", sides, *after]
     call = re.fullmatch(
         r"([\w.]+)\((?:in_channels=)?(\d+),\s*(?:out_channels=)?(\d+),\s*(?:kernel_size=)?(\d+).*\)", source
     )

@@ -114,7 +114,7 @@ def _command(line: list[str], group: click.Group) -> tuple[str, list[str]] | Non
     if row and row.answer == "apply" and rest and lookup(rest[0], words.COMMANDS + words.OWN_COMMANDS):
         return f"that is {rest[0]}", rest  # magick compare
     if row:
-        return row.note, [*row.answer.split(), *rest]
+        return row.note, [*row.answer.split(), *([] if "[" in row.answer else rest)]
     near = closest(word, group.list_commands(click.Context(group)))
     if near:
         return f"did you mean {near}?", [near, *rest]
@@ -140,6 +140,8 @@ def _missing(line: list[str], error: click.MissingParameter) -> tuple[str, list[
         return "-o says where to", [*line, "-o", f"{PurePath(line[1]).stem}.yaml"]
     if option == "kernels" and line[0] == "draw":
         return with_kernels(line)
+    if option == "kernel" and line in (["draw", "kernel"], ["draw", "steps"]):
+        return "sharpen is one", [*line, "sharpen"]
     if option not in ("kernels", "output") or line[0] != "apply":
         return None
     inputs = _parsed(line, error).get("inputs") or ()
@@ -193,10 +195,18 @@ def _kernel_step(line: list[str], group: click.Group) -> tuple[str, list[str]] |
                 if not fields:
                     return None
                 name = RICHER.get(name, name) if lookup(name, KERNELS) is None else name
-                right = f"{name}:{','.join(field(part) for part in fields.split(','))}"
+                right = f"{name}:{','.join(_sized(name, field(part)) for part in fields.split(','))}"
             if right:
                 return f"that is {right}", [*line[:place], right, *line[place + 1 :]]
     return None
+
+
+def _sized(name: str, part: str) -> str:
+    """A kernel's field, a radius as the size that a kernel takes in its place."""
+    from convcli.spec.takes import summary
+
+    radius = re.fullmatch(r"radius=(\d+)", part)
+    return f"size={2 * int(radius[1]) + 1}" if radius and summary(name).startswith("size=") else part
 
 
 def _stray(line: list[str], error: StrayError) -> tuple[str, list[str]] | None:

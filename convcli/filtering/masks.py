@@ -16,6 +16,7 @@ from convcli.filtering.ranges import white
 from convcli.ops import tensors
 from convcli.records import record
 from convcli.spec import from_mapping
+from convcli.spec.fillings import filled
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
@@ -53,7 +54,9 @@ class Region:
         """
         match = _GEOMETRY.fullmatch(text.strip())
         if not match or not float(match[1]) or not float(match[3]):
-            raise UsageError(f"'{text}' is no region", hint="--region 100x50+10+20 is WIDTHxHEIGHT+X+Y")
+            meant = filled("{region}", "", [text])
+            like = meant if meant != text else "100x50+10+20"
+            raise UsageError(f"'{text}' is no region", hint=f"--region {like} is WIDTHxHEIGHT+X+Y")
         return cls(
             width=float(match[1]), height=float(match[3]), percent=bool(match[2] or match[4]),
             x=int(match[5] or 0), y=int(match[7] or 0), placed_by_percent=bool(match[6] or match[8]),

@@ -9,6 +9,8 @@ from convcli.engine import geometry
 from convcli.errors import closest
 from convcli.spec.words import BORDERS, DEPTHS, FIELDS, KERNELS, lookup
 
+_SCREENS = {"720p": "720x1280", "1080p": "1080x1920", "hd": "1080x1920", "4k": "2160x3840", "8k": "4320x7680"}
+
 
 def field(text: str) -> str:
     """A kernel's field as written, `size=5`, by its name here; a number without its unit."""
@@ -64,6 +66,20 @@ def _sizes(value: str) -> str:
     if len(sizes) < 2 or not all(sizes):
         return value
     return sizes[0] if len({*sizes}) == 1 else f"[{','.join(sizes)}]"
+
+
+def _picture_size(value: str) -> str | None:
+    """Height x width of a layer's input, (3, 480, 640), of pixels in all, 12MP, or of a screen, 4K.
+
+    >>> _picture_size("12MP"), _picture_size("3x480x640")
+    ('3000x4000', '480x640')
+    """
+    if screen := _SCREENS.get(value.lower()):
+        return screen
+    if pixels := re.fullmatch(r"(\d*\.?\d+)\s*(?:mp|mpx|mpix|megapixels?)", value.lower()):
+        side = max(round((float(pixels[1]) * 1e6 / 12) ** 0.5), 1)
+        return f"{3 * side}x{4 * side}"
+    return "x".join(re.findall(r"\d+", value)[-2:]) if re.fullmatch(r"[\d\sx*,()\[\]]+", value) else None
 
 
 def _sharpen(value: str) -> str:
@@ -150,5 +166,5 @@ FILLINGS: dict[str, Callable[[str], str | None]] = {
     "sizes": _sizes,
     "padding": lambda value: {"full": None, "none": "valid", "SAME": "same_upper"}.get(value, _sizes(value)),
     "kernel": lambda value: row.answer if (row := lookup(value, KERNELS)) else value,
-    "hxw": lambda value: "x".join(re.findall(r"\d+", value)[-2:]) if re.fullmatch(r"[\d\sx*,()\[\]]+", value) else None,
+    "hxw": _picture_size,
 }

@@ -42,9 +42,10 @@ KERNELS = (
          " divisor: sum, pointwise: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}", "a kernel per channel, then a mix"),
     Word("conv conv2d standard dense convolution", "sharpen", "every kernel is one"),
     Word("dilated atrous", "dilated-laplacian", "any kernel takes dilation=2"),
-    Word("downsample downscale shrink half halve reduce resize decimate thumbnail", "downsample-2x",
-         "by 3: downsample-2x:stride=3"),
-    Word("upsample upscale enlarge double bilinear", "upsample-bilinear-2x", "upsample-cubic-2x is sharper"),
+    Word("downsample downscale downscale-2x shrink shrink-2x half halve reduce resize decimate thumbnail",
+         "downsample-2x", "by 3: downsample-2x:stride=3"),
+    Word("upsample upsample-2x upscale upscale-2x 2x enlarge enlarge-2x double bilinear", "upsample-bilinear-2x",
+         "upsample-cubic-2x is sharper"),
     Word("upsample-3x upsample-bilinear-3x upscale-3x enlarge-3x", "upsample-bilinear-2x:stride=3", ""),
     Word("bicubic cubic", "upsample-cubic-2x", ""),
     Word("nearest pixelate", "upsample-nearest-2x", ""),
@@ -129,7 +130,11 @@ RICHER = {
 
 #: What lies outside, by other programs' words; numbers are samples of 8 bits.
 BORDERS = (
-    Word("mirror reflect101 reflect-101 reflection border-reflect-101 border-reflect101 border-default", "reflect", ""),
+    Word(
+        "mirror mirror101 reflect101 reflect-101 reflection border-reflect-101 border-reflect101 border-default",
+        "reflect",
+        "",
+    ),
     Word("edge nearest clamp extend copy duplicate border-replicate", "replicate", ""),
     Word("tile circular periodic repeat cyclic grid-wrap border-wrap", "wrap", ""),
     Word("constant zeros none fill background black transparent empty border-constant", "zero", "or a number"),
