@@ -8,10 +8,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -32,6 +32,9 @@ KERNELS = ROOT / "kernels"
 SAMPLES = ROOT / "samples"
 
 Pixels = NDArray[Any]
+
+#: Seconds after which a test gives up what it waits for: no measure of speed, on no machine.
+PATIENCE = 180
 
 
 def corpus(name: str) -> list[Path]:
@@ -101,7 +104,7 @@ def spawn(
     """The command line in a process of its own: for start-up, signals, pipes, and what would kill this one."""
     done = subprocess.run(
         command(*arguments), input=stdin, capture_output=True, cwd=cwd, env=environment(**(env or {})),
-        timeout=60, check=False,
+        timeout=PATIENCE, check=False,
     )  # fmt: skip
     return Result(done.returncode, done.stdout, done.stderr.decode())
 
@@ -114,10 +117,68 @@ def wait_until_read(process: subprocess.Popen[bytes], data: bytes) -> None:
     assert process.stdin is not None
     process.stdin.write(data)
     process.stdin.flush()
-    until, left = time.monotonic() + 60, bytes(4)
-    while fcntl.ioctl(process.stdin, termios.FIONREAD, left) != left:
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    stdin, none = process.stdin, bytes(4)
+    wait_until(lambda: fcntl.ioctl(stdin, termios.FIONREAD, none) == none)
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    """Returns when something holds, which nobody tells of."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+#: Runs the command line. Where a call gets one of some names, its process writes its number to stdout, and waits for
+#: the end of stdin.
+_HELD = """
+import importlib, os, sys
+from convcli import cli
+module, call = sys.argv.pop(1).rsplit(".", 1)
+names = sys.argv.pop(1).split()
+module = importlib.import_module("convcli." + module)
+original = getattr(module, call)
+def held(*values, **options):
+    if not names or {str(value) for value in values if isinstance(value, str | os.PathLike)} & {*names}:
+        os.write(1, b"%d\\n" % os.getpid())
+        os.read(0, 1)
+    return original(*values, **options)
+setattr(module, call, held)
+cli.main()
+"""
+
+
+@contextlib.contextmanager
+def held(
+    *arguments: str | Path,
+    at: Iterable[str] = (),
+    call: str = "batch.names.inputs.check_input",
+    **options: Any,
+) -> Iterator[tuple[subprocess.Popen[bytes], BinaryIO]]:
+    """A run that goes no further than a call with one of the names `at` (all calls, without any), and what ends that
+    when it is closed: however slow who looks at it is, it is still under way.
+
+    Each process that waits has written its number, a line, to stdout. Workers are forked, since the libraries have no
+    threads.
+    """
+    ours, theirs = os.pipe()
+    line = [sys.executable, "-c", _HELD, call, " ".join(at), *map(str, arguments)]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        line, stdin=ours, stdout=pipe, stderr=pipe, env=environment(OPENBLAS_NUM_THREADS="1"), **options
+    )
+    os.close(ours)
+    with os.fdopen(theirs, "wb") as gate, process:
+        try:
+            yield process, gate
+        finally:
+            process.kill()
+
+
+def waiting(process: subprocess.Popen[bytes], count: int = 1) -> list[int]:
+    """The numbers of so many processes of a run that is `held`, when they have come there."""
+    assert process.stdout is not None
+    return [int(process.stdout.readline()) for _ in range(count)]
 
 
 def save(path: Path, pixels: Pixels) -> Path:
@@ -180,7 +241,7 @@ def on_terminal(
         while part := os.read(outer, 65536):
             seen += part
     os.close(outer)
-    return process.wait(60), seen.decode().replace("\r\n", "\n")
+    return process.wait(PATIENCE), seen.decode().replace("\r\n", "\n")
 
 
 def run_in_bands(job: Job, settings: Settings, *, least: int = 0) -> Report | str:

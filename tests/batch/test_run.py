@@ -7,16 +7,30 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
-from convcli.batch import temporaries
 from convcli.batch.workers import pool
 from convcli.batch.workers.processes import LEAST_AHEAD
-from tests.support import SAMPLES, Result, command, environment, leftovers, noise, read, run, save, spawn
+from tests.support import (
+    PATIENCE,
+    SAMPLES,
+    Result,
+    environment,
+    held,
+    leftovers,
+    noise,
+    read,
+    run,
+    save,
+    spawn,
+    wait_until,
+    waiting,
+)
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
 SLOW = ("-k", "box:size=9", "-k", "jitter", "-k", "swirl")
@@ -82,7 +96,7 @@ def test_a_script_without_a_guard_is_not_run_again(here: Path, form: str) -> Non
     arguments = {"file": ["script.py"], "module": ["-m", "script"], "stdin": ["-"]}[form]
     quiet = environment(PYTHONWARNINGS="ignore::ResourceWarning")  # codecs keep a file as long as their process lives
     done = subprocess.run(
-        [sys.executable, *arguments], input=_SCRIPT, capture_output=True, text=True, env=quiet, timeout=60
+        [sys.executable, *arguments], input=_SCRIPT, capture_output=True, text=True, env=quiet, timeout=PATIENCE
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "begun\n0\n", "")
     assert {path.name for path in Path("out").iterdir()} == {"0.png", "1.png"}
@@ -149,38 +163,20 @@ def test_wrong_options(here: Path) -> None:
 # --- processes that die -----------------------------------------------------------------------------------------------
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+NAMES = [f"{number}.png" for number in range(12)]
 
 
-def busy_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) / os.sysconf("SC_CLK_TCK")
-
-
-def started(folder: Path, count: int, *options: str) -> tuple[subprocess.Popen[bytes], list[int]]:
-    """A batch of `count` pictures in two processes, both of which are filtering their first one."""
+@contextmanager
+def started(
+    folder: Path, *options: str, **places: Any
+) -> Iterator[tuple[subprocess.Popen[bytes], list[int], BinaryIO]]:
+    """A batch in two processes, with their numbers: both wait at their first pictures, until a gate is closed."""
     save(folder / "slow.png", noise(700, 900, 3))
-    names = []
-    for number in range(count):
-        (folder / f"{number}.png").hardlink_to(folder / "slow.png")
-        names.append(f"{number}.png")
-    arguments = command("apply", *names, *SLOW, "-o", "out/", "-j2", *options)
-    process = subprocess.Popen(
-        arguments, cwd=folder, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
-    wait_until(lambda: len(children(process.pid)) == 2)
-    actual = children(process.pid)
-    wait_until(lambda: all(busy_seconds(pid) > 0.05 for pid in actual))
-    return process, actual
-
-
-def wait_until(holds: Any, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    for name in NAMES:
+        (folder / name).hardlink_to(folder / "slow.png")
+    arguments = ("apply", *NAMES, *SLOW, "-o", "out/", "-j2", *options)
+    with held(*arguments, cwd=folder, start_new_session=True, **{"at": NAMES[:2], **places}) as (process, gate):
+        yield process, waiting(process, 2), gate
 
 
 def gone(pids: list[int]) -> bool:
@@ -190,9 +186,10 @@ def gone(pids: list[int]) -> bool:
 @linux
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_process_that_dies_takes_one_input_with_it(tmp_path: Path, number: signal.Signals) -> None:
-    process, actual = started(tmp_path, 12, "--report-file", "r.jsonl")
-    os.kill(actual[0], number)
-    _, err = process.communicate(timeout=60)
+    with started(tmp_path, "--report-file", "r.jsonl") as (process, actual, gate):
+        os.kill(actual[0], number)
+        gate.close()
+        _, err = process.communicate(timeout=PATIENCE)
     records = lines(str(tmp_path / "r.jsonl"))
     (failed,) = [record for record in records if record["status"] == "failed"]
     assert failed["error"].startswith(f"{failed['input']}: the process that filtered it was killed by {number.name}")
@@ -206,31 +203,19 @@ def test_a_process_that_dies_takes_one_input_with_it(tmp_path: Path, number: sig
     assert (statuses.count("done"), statuses.count("skipped")) == (1, 11)
 
 
-def has_open(pid: int, start: str) -> bool:
-    """Whether a process, stopped, has a file open whose name starts so."""
-    os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt")
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        if link.readlink().name.startswith(start):
-            return True
-    os.kill(pid, signal.SIGCONT)
-    return False
-
-
 @linux
 def test_what_a_process_was_writing_when_it_died_is_removed(tmp_path: Path) -> None:
-    process, actual = started(tmp_path, 40)
-    wait_until(lambda: has_open(actual[0], temporaries.TEMPORARY_PREFIX))
-    assert len(leftovers(tmp_path)) >= 1
-    os.kill(actual[0], signal.SIGKILL)
-    _, err = process.communicate(timeout=60)
+    with started(tmp_path, at=(), call="batch.files._write_all") as (process, actual, gate):
+        assert len(leftovers(tmp_path)) == 2
+        os.kill(actual[0], signal.SIGKILL)
+        gate.close()
+        _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, b"was killed by SIGKILL" in err) == (1, True)
     assert leftovers(tmp_path) == []
 
 
 def _again(folder: Path) -> tuple[int, bytes, str]:
-    names = [f"{number}.png" for number in range(12)]
-    result = spawn("apply", *names, *SLOW, "-o", "out/", "--report-file", "r.jsonl", "--resume", cwd=folder)
+    result = spawn("apply", *NAMES, *SLOW, "-o", "out/", "--report-file", "r.jsonl", "--resume", cwd=folder)
     return result.code, result.out, result.err
 
 
@@ -240,12 +225,12 @@ def _again(folder: Path) -> tuple[int, bytes, str]:
     [(signal.SIGINT, True, 130), (signal.SIGINT, False, 130), (signal.SIGTERM, False, 143)],
 )
 def test_a_signal_ends_all_processes(tmp_path: Path, number: signal.Signals, to_all: bool, code: int) -> None:
-    process, actual = started(tmp_path, 40, "--report-file", "r.jsonl")
-    if to_all:  # as a terminal does on Ctrl-C
-        os.killpg(process.pid, number)
-    else:
-        process.send_signal(number)
-    _, err = process.communicate(timeout=20)
+    with started(tmp_path, "--report-file", "r.jsonl") as (process, actual, _):
+        if to_all:  # as a terminal does on Ctrl-C
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode in (code, -number)
     assert err.decode().split()[:4] == ["Stopped.", "hint:", "goes", "on"] and b" --resume\n" in err
     assert gone(actual)
@@ -256,10 +241,10 @@ def test_a_signal_ends_all_processes(tmp_path: Path, number: signal.Signals, to_
 
 @linux
 def test_no_process_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
-    process, actual = started(tmp_path, 40)
-    process.kill()
-    process.communicate(timeout=20)
-    wait_until(lambda: gone(actual))
+    with started(tmp_path) as (process, actual, _):
+        process.kill()
+        process.communicate(timeout=PATIENCE)
+        wait_until(lambda: gone(actual))
 
 
 # --- what fails late --------------------------------------------------------------------------------------------------

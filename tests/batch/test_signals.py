@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 
 from convcli import __main__, cli
 from convcli.batch.workers import interrupts
-from tests.support import command, environment, leftovers, noise, read, save, wait_until_read
+from tests.support import PATIENCE, command, environment, held, leftovers, noise, read, save, wait_until_read
 
 #: Signals that end a run, and its exit codes.
 ENDING = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
@@ -32,19 +34,19 @@ def here(here: Path) -> Path:
     return here
 
 
-def started(folder: Path, inputs: int, wait_for: int) -> subprocess.Popen[bytes]:
-    """A run over `inputs` pictures, `wait_for` of which are done."""
+@contextmanager
+def started(folder: Path, wait_for: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A run over 40 pictures that doesn't end by itself, `wait_for` of which are done."""
     save(folder / "slow.png", noise(500, 600, 3))
-    names = []
-    for number in range(inputs):
-        (folder / f"{number}.png").hardlink_to(folder / "slow.png")
-        names.append(f"{number}.png")
-    arguments = command("apply", *names, "-k", "box:size=9", "-k", "jitter", "-o", "out/", "--json")
-    process = subprocess.Popen(arguments, cwd=folder, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stderr is not None
-    for _ in range(wait_for):
-        assert json.loads(process.stderr.readline())["status"] == "done"
-    return process
+    names = [f"{number}.png" for number in range(40)]
+    for name in names:
+        (folder / name).hardlink_to(folder / "slow.png")
+    arguments = ("apply", *names, "-k", "box:size=9", "-k", "jitter", "-o", "out/", "--json")
+    with held(*arguments, at=names[-1:], cwd=folder) as (process, _):
+        assert process.stderr is not None
+        for _ in range(wait_for):
+            assert json.loads(process.stderr.readline())["status"] == "done"
+        yield process
 
 
 def whole(folder: Path) -> int:
@@ -77,10 +79,10 @@ def test_a_signal_while_a_class_is_made(
 @pytest.mark.parametrize(("number", "code"), ENDING)
 @pytest.mark.parametrize("delay", [0.0, 0.05])
 def test_a_signal_stops_the_run_and_leaves_no_torn_output(tmp_path: Path, number: int, code: int, delay: float) -> None:
-    process = started(tmp_path, inputs=40, wait_for=2)
-    time.sleep(delay)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=20)
+    with started(tmp_path, wait_for=2) as process:
+        time.sleep(delay)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     assert err.decode().splitlines()[-1] == "Stopped."
     assert b"Traceback" not in err
@@ -96,7 +98,7 @@ def test_a_signal_before_all_is_read(here: Path) -> None:
     )  # fmt: skip
     wait_until_read(process, Path("good.png").read_bytes()[:64])
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err.strip()) == (130, b"Stopped.")
 
 
@@ -118,7 +120,7 @@ def test_signals_at_any_moment(here: Path, number: int, code: int) -> None:
         time.sleep(0.05 * turn)
         for _ in range(1 + turn % 2):
             process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=PATIENCE)
         assert process.returncode in (0, code)
         assert set(err.split()) <= {b"Stopped."}, err
         assert Path(f"{turn}.png").exists() or process.returncode == code
@@ -139,7 +141,7 @@ def busy(*arguments, **options):
         step()
     else:
         Finaliser()
-    time.sleep(20)
+    time.sleep(600)
 cli.group.main = busy
 cli.main()
 """
@@ -155,7 +157,7 @@ def test_a_signal_that_python_would_lose(number: int, code: int, place: str, sai
     """What a handler raises inside a finaliser is printed and forgotten; between two steps of an import it would leave
     a lock behind, for which the next import waits without end, or an open file: those are not broken off."""
     line = [sys.executable, "-c", LOST, str(int(number)), place]
-    done = subprocess.run(line, env=environment(), capture_output=True, check=False, timeout=15)
+    done = subprocess.run(line, env=environment(), capture_output=True, check=False, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (code, said)
 
 
@@ -164,10 +166,10 @@ def test_a_signal_that_python_would_lose(number: int, code: int, place: str, sai
 def test_a_signal_that_the_caller_ignores_is_ignored(here: Path, name: str) -> None:
     program = " ".join(f"'{part}'" for part in command())
     script = (
-        f"trap '' {name}; (sleep 1; cat good.png) | {program} apply - -k identity -o out.png & "
-        f"sleep 0.5; kill -{name} $!; wait $!"
+        f"trap '' {name}; mkfifo gate; (read go < gate; cat good.png) | {program} apply - -k identity -o out.png & "
+        f"sleep 0.5; kill -{name} $!; echo > gate; wait $!"
     )
-    done = subprocess.run(["sh", "-c", script], capture_output=True, env=environment(), timeout=60, check=False)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, env=environment(), timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
@@ -183,7 +185,7 @@ def test_nohup_protects_a_batch_and_its_workers(tmp_path: Path) -> None:
     )  # fmt: skip
     assert process.stderr is not None and b"done" in process.stderr.readline()
     os.killpg(process.pid, signal.SIGHUP)
-    assert process.communicate(timeout=60)[1].count(b"done") == 11
+    assert process.communicate(timeout=PATIENCE)[1].count(b"done") == 11
     assert process.returncode == 0
 
 
@@ -191,15 +193,15 @@ def test_nohup_protects_a_batch_and_its_workers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "code"), ENDING)
 def test_a_signal_to_all_processes_of_a_batch(tmp_path: Path, number: int, code: int) -> None:
     """As Ctrl-C, Ctrl-\\ and a closed terminal send it; no worker outlives the run, nor leaves a core."""
-    for name in range(40):
-        save(tmp_path / f"{name}.png", noise(300, 400, 3))
-    process = subprocess.Popen(
-        command("apply", ".", "-k", "jitter", "-o", "out/", "-j", "2", "--json"), cwd=tmp_path, env=environment(),
-        stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_may_leave_cores,
-    )  # fmt: skip
-    assert process.stderr is not None and b"done" in process.stderr.readline()
-    os.killpg(process.pid, number)
-    err = process.communicate(timeout=20)[1]
+    names = [save(tmp_path / f"{name}.png", noise(300, 400, 3)).name for name in range(40)]
+    arguments = ("apply", *names, "-k", "jitter", "-o", "out/", "-j", "2", "--json")
+    with held(*arguments, at=names[-1:], cwd=tmp_path, start_new_session=True, preexec_fn=_may_leave_cores) as (
+        process,
+        _,
+    ):
+        assert process.stderr is not None and b"done" in process.stderr.readline()
+        os.killpg(process.pid, number)
+        err = process.communicate(timeout=PATIENCE)[1]
     assert (process.returncode, err.splitlines()[-1]) == (code, b"Stopped.")
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
@@ -221,9 +223,9 @@ def test_the_first_line_and_the_rest_obey_the_same_signals() -> None:
 
 @posix
 def test_kill_9_leaves_no_torn_output(tmp_path: Path) -> None:
-    process = started(tmp_path, inputs=40, wait_for=1)
-    time.sleep(0.1)
-    process.kill()
-    process.communicate(timeout=20)
+    with started(tmp_path, wait_for=1) as process:
+        time.sleep(0.1)
+        process.kill()
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == -signal.SIGKILL
     assert 1 <= whole(tmp_path) < 40
