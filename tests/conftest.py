@@ -22,11 +22,12 @@ from tests.support import noise, save
 
 
 def pytest_configure() -> None:
-    """Commands are sent signals: those that a job in the background ignores are ignored by what it starts, too."""
-    for name in ("SIGHUP", "SIGINT", "SIGQUIT"):
+    """Processes that are started here obey signals, also under nohup or in the background of a script, where some are
+    ignored: a handler of this process's own is none of theirs."""
+    for name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTERM"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture

@@ -109,6 +109,17 @@ def spawn(
     return Result(done.returncode, done.stdout, done.stderr.decode())
 
 
+@contextlib.contextmanager
+def counted_calls() -> Iterator[list[object]]:
+    """One entry for every call of a function: what something costs, on any machine."""
+    calls: list[object] = []
+    sys.setprofile(lambda frame, event, argument: calls.append(event) if event.endswith("call") else None)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
 def wait_until_read(process: subprocess.Popen[bytes], data: bytes) -> None:
     """Writes to a process's stdin, and returns when it has read all of that: it waits for more then."""
     import fcntl
@@ -135,11 +146,11 @@ _HELD = """
 import importlib, os, sys
 from convcli import cli
 module, call = sys.argv.pop(1).rsplit(".", 1)
-names = sys.argv.pop(1).split()
+names = {*sys.argv.pop(1).splitlines()}
 module = importlib.import_module("convcli." + module)
 original = getattr(module, call)
 def held(*values, **options):
-    if not names or {str(value) for value in values if isinstance(value, str | os.PathLike)} & {*names}:
+    if not names or any(getattr(value, "name", value) in names for value in values if not isinstance(value, bytes)):
         os.write(1, b"%d\\n" % os.getpid())
         os.read(0, 1)
     return original(*values, **options)
@@ -155,14 +166,14 @@ def held(
     call: str = "batch.names.inputs.check_input",
     **options: Any,
 ) -> Iterator[tuple[subprocess.Popen[bytes], BinaryIO]]:
-    """A run that goes no further than a call with one of the names `at` (all calls, without any), and what ends that
-    when it is closed: however slow who looks at it is, it is still under way.
+    """A run that goes no further than a call with one of the names `at`, or with what has one (all calls, without any),
+    and what ends that when it is closed: however slow who looks at it is, it is still under way.
 
     Each process that waits has written its number, a line, to stdout. Workers are forked, since the libraries have no
     threads.
     """
     ours, theirs = os.pipe()
-    line = [sys.executable, "-c", _HELD, call, " ".join(at), *map(str, arguments)]
+    line = [sys.executable, "-c", _HELD, call, "\n".join(at), *map(str, arguments)]
     pipe = subprocess.PIPE
     process = subprocess.Popen(
         line, stdin=ours, stdout=pipe, stderr=pipe, env=environment(OPENBLAS_NUM_THREADS="1"), **options

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 from convcli.batch import one_file, resume
 from convcli.batch.names import inputs
 from tests.batch.recorded import REPORT, apply, records, statuses
-from tests.support import command, environment, noise, run, save
+from tests.support import PATIENCE, held, noise, run, save, wait_until
 
 
 def test_torn_and_foreign_lines(runs_folder: Path) -> None:
@@ -89,12 +87,10 @@ def test_a_full_disk_leaves_whole_lines(runs_folder: Path, monkeypatch: pytest.M
 def test_a_run_that_was_killed_goes_on(runs_folder: Path, jobs: str) -> None:
     pictures = [save(Path(f"{number}.png"), noise(250, 300, 3, seed=number)).name for number in range(24)]
     arguments = ["apply", *pictures, "-k", "jitter", "-k", "box:size=9", "-j", jobs, "--report-file", REPORT]
-    process = subprocess.Popen(command(*arguments, "-o", "out/"), env=environment())
-    end = time.monotonic() + 30
-    while time.monotonic() < end and (not Path(REPORT).exists() or Path(REPORT).read_bytes().count(b"\n") < 5):
-        time.sleep(0.002)
-    process.kill()
-    process.wait(20)
+    with held(*arguments, "-o", "out/", at=pictures[-1:]) as (process, _):
+        wait_until(lambda: Path(REPORT).exists() and Path(REPORT).read_bytes().count(b"\n") >= 5)
+        process.kill()
+        process.wait(PATIENCE)
     done = {record["output"] for record in records()}  # each of them a whole line
     assert 5 <= len(done) < 24
     assert run(*arguments, "-o", "out/", "--resume").code == 0

@@ -7,9 +7,7 @@ import json
 import re
 import shlex
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ import pytest
 
 from convcli.cli.alike import Alike, Message
 from convcli.reports.progress import Share
-from tests.support import command, environment, noise, run, save
+from tests.support import PATIENCE, held, noise, run, save, waiting
 
 
 def failure(name: str, fact: str) -> Message:
@@ -127,13 +125,11 @@ def test_the_line_that_goes_on_after_ctrl_c(here: Path, ways: list[str]) -> None
         save(Path(f"{number} a.png"), noise(300, 400, 3, seed=number))
     arguments = ["apply", "*.png", "-k", "jitter", *ways, "--report-file", "run 1.jsonl", "-q", "-j", "1"]
     arguments += [] if "--in-place" in ways else ["-o", "out/"]
-    process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, env=environment(), text=True)
-    until = time.monotonic() + 60
-    while time.monotonic() < until and (not Path("run 1.jsonl").exists() or not Path("run 1.jsonl").stat().st_size):
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    err = process.communicate(timeout=60)[1]
-    stopped, hint = err.strip().splitlines()
+    with held(*arguments, at=["29 a.png"]) as (process, _):
+        waiting(process)
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=PATIENCE)[1]
+    stopped, hint = err.decode().strip().splitlines()
     assert (process.returncode, stopped) == (130, "Stopped.")
     line = hint.removeprefix("  hint: goes on from there: ")
     assert shlex.split(line) == ["convcli", *arguments, *([] if "--resume" in ways else ["--resume"])]
@@ -147,11 +143,10 @@ def test_the_line_that_goes_on_after_ctrl_c(here: Path, ways: list[str]) -> None
 def test_a_run_that_cant_be_gone_on_with_says_no_line(here: Path, arguments: list[str]) -> None:
     for number in range(30):
         save(Path(f"{number}.png"), noise(300, 400, 3, seed=number))
-    line = command("apply", "*.png", "-k", "jitter", *arguments, "-j", "1", "--json")
-    process = subprocess.Popen(line, stderr=subprocess.PIPE, env=environment(), text=True)
-    assert process.stderr is not None and "done" in process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60)[1].splitlines()[-1] == "Stopped."
+    with held("apply", "*.png", "-k", "jitter", *arguments, "-j", "1", "--json", at=["29.png"]) as (process, _):
+        waiting(process)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=PATIENCE)[1].splitlines()[-1] == b"Stopped."
 
 
 class Screen(io.StringIO):

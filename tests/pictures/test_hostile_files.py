@@ -7,7 +7,6 @@ import json
 import struct
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from convcli.errors import ConvcliError, ImageError, ShapeError
 from convcli.files import npy
 from convcli.pictures import encoding, reading
 from convcli.pictures.sniff import header
-from tests.support import environment, noise, run, texts
+from tests.support import counted_calls, environment, noise, run, texts
 
 
 @pytest.mark.parametrize("name", ["jp2 lossless", "jp2 codestream", "hdr rle", "ras plain", "pfm colour", "avif still"])
@@ -194,9 +193,9 @@ def test_one_dimension_of_far_taps() -> None:
 
 def test_a_kernel_of_many_phases_is_shown_at_once() -> None:
     kernel = convcli.load({"type": "transposed", "weights": [[1, 2], [3, 4]], "stride": [3000, 2000], "padding": 0})
-    started = time.process_time()
-    facts = analysis.facts(kernel, 1)
-    assert time.process_time() - started < 1
+    with counted_calls() as calls:
+        facts = analysis.facts(kernel, 1)
+    assert len(calls) < 3000 * 2000 / 10
     assert (facts["taps_per_output"], facts["phase_sums"]) == ([0, 1], [0, 1, 2, 3, 4])
 
 

