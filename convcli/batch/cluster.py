@@ -90,9 +90,15 @@ def _outcomes(
                     future = done.get(timeout=_TICK_S)
                     if future.cancelled():
                         raise CancelledError
-                    number, job, earlier = under_way.pop(future)
-                    yield number, _report(future, job, earlier)
-                    heard = time.monotonic()
+                    number, job, earlier = under_way[future]
+                    try:
+                        report = _report(future, job, earlier)
+                    except TimeoutError:  # whoever made it died before it was fetched: another one makes it anew
+                        done.put(future)
+                    else:
+                        del under_way[future]
+                        yield number, report
+                        heard = time.monotonic()
                 if time.monotonic() > heard + _ALONE_S:
                     if not client.nthreads():
                         raise _lost(scheduler, f"the dask scheduler has had no workers for {_ALONE_S:.0f} s")
@@ -202,15 +208,15 @@ def _filtered(settings: Settings, job: Job, earlier: Earlier | None) -> Report:
 
 
 def _report(future: Future, job: Job, earlier: Earlier | None) -> Report:
-    """What became of a job, under the names that it has here."""
-    error = future.exception()
+    """What became of a job, under the names that it has here. Raises TimeoutError where nobody has its result now."""
+    error = future.exception(_TICK_S)
     if error is not None:
         from distributed import KilledWorker
 
         what = "every worker of the cluster that filtered it died" if isinstance(error, KilledWorker) else ""
         text = what or f"the cluster failed: {_in_words(error)}"
         return failed(job, ImageError(text, place=place_of(job.input)), earlier)
-    report: Report = future.result()
+    report: Report = future.result(_TICK_S)
     there, _ = _absolute(job, None)
     text, place = (
         words.replace(there.input, job.input).replace(there.output, job.output)

@@ -203,6 +203,8 @@ class _Run:
 
         try:
             for number, item in self._items():
+                if item[0].input == STANDARD:  # nobody knows when it comes
+                    end_group()
                 begun, later = time.monotonic(), []
                 result = outcome_of(item, self._settings, Hooks(admit=admit, later=later))
                 if fault:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import Result, environment, noise, save, spawn
+from tests.support import PATIENCE, Result, environment, noise, save, spawn, wait_until
 
 pytest.importorskip("distributed", reason="needs the extra convcli[dask]")
 
@@ -22,10 +22,11 @@ COUNT = 16
 
 
 def dask(kind: str, *arguments: str, cwd: Path) -> subprocess.Popen[bytes]:
-    """A part of a cluster; its log goes to a file by its name."""
-    program = [sys.executable, "-m", "distributed.cli.dask_" + kind, *arguments, "--no-dashboard"]
+    """A part of a cluster, beside others on this machine, of whose ports it warns; its log is a file by its name."""
+    program = [sys.executable, "-m", "distributed.cli.dask_" + kind, *arguments, "--dashboard-address", ":0"]
+    quiet = environment(PYTHONWARNINGS="")
     with (cwd / f"{kind}-{time.monotonic_ns()}.log").open("wb") as log:
-        return subprocess.Popen(program, cwd=cwd, env=environment(), stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(program, cwd=cwd, env=quiet, stdout=log, stderr=log, start_new_session=True)
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +38,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     try:
         options = ("--scheduler-file", str(actual), "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
         parts += [dask("worker", *options, cwd=folder) for _ in range(2)]
-        until = time.monotonic() + 60
-        while not actual.exists() and time.monotonic() < until:
-            time.sleep(0.05)
+        wait_until(actual.exists)
         yield json.loads(actual.read_text())["address"], folder
     finally:
         for part in parts:
@@ -64,6 +63,10 @@ def apply(*options: str, output: str = "out/") -> Result:
     return spawn("apply", *NAMES, "page.png", *KERNELS, "-o", output, *options)
 
 
+def line_count(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
 def records(path: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
@@ -77,11 +80,9 @@ def test_the_same_as_here_also_where_a_worker_dies(cluster: tuple[str, Path], he
          "--report-file", "r.jsonl"],
         env=environment(), stderr=subprocess.PIPE,
     )  # fmt: skip
-    until = time.monotonic() + 60
-    while time.monotonic() < until and (not Path("r.jsonl").exists() or Path("r.jsonl").read_bytes().count(b"\n") < 2):
-        time.sleep(0.005)
+    wait_until(lambda: line_count(Path("r.jsonl")) >= 2)
     os.kill(worker_ids(folder)[0], signal.SIGKILL)
-    _, err = process.communicate(timeout=90)
+    _, err = process.communicate(timeout=PATIENCE)
     error, summary = err.decode().splitlines()
     assert (process.returncode, error) == (1, "Error: page.png: not an image (looks like HTML)")
     assert summary.startswith(f"{COUNT} done, 1 failed in ")
@@ -120,8 +121,8 @@ def test_without_an_answer_there_is_one_line(here: Path) -> None:
     for address, words in (("tcp://127.0.0.1:9", "no dask scheduler answers"), ("nonsense:", "no dask scheduler")):
         arguments = ["apply", "0.png", "-k", "identity", "-o", "out.png", "--scheduler", address]
         done = subprocess.run(
-            [sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=environment(), timeout=60,
-            check=False,
+            [sys.executable, "-c", script, *arguments], capture_output=True, text=True, env=environment(),
+            timeout=PATIENCE, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stderr.count("\n"), done.stderr.count("Error:")) == (1, 1, 1), done.stderr
         assert words in done.stderr

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -19,8 +18,8 @@ from unittest import mock
 import pytest
 
 from convcli.batch import cluster
-from tests.batch.test_cluster import dask
-from tests.support import environment, leftovers, noise, read, run, save
+from tests.batch.test_cluster import dask, line_count
+from tests.support import PATIENCE, environment, leftovers, noise, read, run, save, wait_until
 
 pytest.importorskip("distributed", reason="needs the extra convcli[dask]")
 
@@ -31,6 +30,16 @@ import sys, convcli.batch.cluster as cluster, convcli.cli
 cluster._ANSWER_S, cluster._ALONE_S = {answer}, 3
 {more}
 convcli.cli.main()
+"""
+#: What lets a worker never come to the end of the last picture.
+STOPS = f"""
+import time
+from convcli.batch.names import inputs
+def stops(name, original=inputs.check_input):
+    while name.endswith("{COUNT - 1}.png"):
+        time.sleep(1)
+    original(name)
+inputs.check_input = stops
 """
 OTHER_VERSION = """
 import distributed.versions as versions
@@ -57,16 +66,15 @@ def started(scheduler: str, more: str = "", *options: str, answer: float = 30) -
 
 
 @contextlib.contextmanager
-def started_cluster(folder: Path, workers: int = 1) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """The address of a scheduler, and its process with those of its workers."""
+def started_cluster(folder: Path, preload: str = "") -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """The address of a scheduler, and its process with that of a worker, which has run `preload` first."""
     actual = folder / "scheduler.json"
     parts = [dask("scheduler", "--port", "0", "--scheduler-file", str(actual), cwd=folder)]
     try:
         options = ("--scheduler-file", str(actual), "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
-        parts += [dask("worker", *options, cwd=folder) for _ in range(workers)]
-        until = time.monotonic() + 60
-        while time.monotonic() < until and not (actual.exists() and _registered(folder) == workers):
-            time.sleep(0.05)
+        (folder / "first.py").write_text(preload)
+        parts += [dask("worker", *options, "--preload", str(folder / "first.py"), cwd=folder)]
+        wait_until(lambda: actual.exists() and _registered(folder))
         yield json.loads(actual.read_text())["address"], parts
     finally:
         for part in parts:
@@ -101,14 +109,10 @@ def between(address: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     line = [sys.executable, "-c", BETWEEN, host, port]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
-        yield f"tcp://127.0.0.1:{int(process.stdout.readline())}", process
-        process.kill()
-
-
-def wait_for_lines(path: Path, count: int) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until and (not path.exists() or path.read_bytes().count(b"\n") < count):
-        time.sleep(0.01)
+        try:
+            yield f"tcp://127.0.0.1:{int(process.stdout.readline())}", process
+        finally:
+            process.kill()
 
 
 LOST = "the connection to the dask scheduler was lost"
@@ -120,19 +124,19 @@ def test_a_cluster_that_is_lost_on_the_way(
     here: Path, tmp_path_factory: pytest.TempPathFactory, fault: str, fact: str
 ) -> None:
     with (
-        started_cluster(tmp_path_factory.mktemp("cluster")) as (address, parts),
+        started_cluster(tmp_path_factory.mktemp("cluster"), STOPS) as (address, parts),
         between(address) as (through, carrier),
     ):
         where = through if fault == "cut" else address
         process = started(where, "", "--report-file", "r.jsonl")
-        wait_for_lines(Path("r.jsonl"), 2)
+        wait_until(lambda: line_count(Path("r.jsonl")) >= 2)
         if fault == "cut":
             carrier.kill()
         elif fault == "alone":
             parts[1].send_signal(signal.SIGKILL)
         else:
             parts[0].send_signal(signal.SIGKILL if fault == "killed" else signal.SIGTERM)
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=PATIENCE)
     said = [line for line in err.splitlines() if not re.match(r"\d+ (of|done)", line)]
     hint = "  hint: the same with --report-file FILE --resume goes on from there"
     assert (process.returncode, out, said) == (1, "", [f"Error: {where}: {fact}", hint])
@@ -145,7 +149,7 @@ def test_a_cluster_that_is_lost_on_the_way(
          "jitter", "-o", "out/", "--report-file", "r.jsonl", "--resume", "-q"],
         stderr=subprocess.PIPE, text=True, env=environment(),
     )  # fmt: skip
-    assert (process.communicate(timeout=60)[1], process.returncode) == ("", 0)
+    assert (process.communicate(timeout=PATIENCE)[1], process.returncode) == ("", 0)
     assert len(list(Path("out").glob("*.png"))) == COUNT
     assert leftovers(here) == []
 
@@ -172,7 +176,7 @@ def test_whichever_call_meets_it_first(monkeypatch: pytest.MonkeyPatch, here: Pa
 def test_a_scheduler_of_another_version(here: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     with started_cluster(tmp_path_factory.mktemp("cluster")) as (address, _):
         process = started(address, OTHER_VERSION)
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=PATIENCE)
     said = [line for line in err.splitlines() if not re.match(r"\d+ (of|done)", line)]
     assert (process.returncode, out, said) == (0, "", [])
 
@@ -195,7 +199,7 @@ def test_another_program_at_the_address(here: Path, answer: bytes) -> None:
     threading.Thread(target=serve, daemon=True).start()
     address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
     process = started(address, answer=2)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     for one in (server, *open_ones):
         one.close()
     assert (process.returncode, out, err.count("\n"), "Traceback" in err) == (1, "", 1, False), err
@@ -207,7 +211,7 @@ def test_another_program_at_the_address(here: Path, answer: bytes) -> None:
 def test_scheduler_files_that_are_none(here: Path, content: str) -> None:
     Path("s.json").write_text(content)
     process = started("s.json", answer=2)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     fact = "no dask scheduler answers" if "tcp" in content else "is no scheduler file of dask's: it holds no address"
     assert (process.returncode, out, err.count("\n")) == (1, "", 1), err
     assert err.startswith(f"Error: s.json: {fact}")
@@ -216,5 +220,5 @@ def test_scheduler_files_that_are_none(here: Path, content: str) -> None:
 @pytest.mark.parametrize("address", ["", " "])
 def test_no_name_is_no_cluster(here: Path, address: str) -> None:
     process = started(address)
-    assert "Error: --scheduler names no cluster" in process.communicate(timeout=60)[1]
+    assert "Error: --scheduler names no cluster" in process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 2

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from convcli.files import streams
-from tests.support import Result, command, environment, noise, run, save
+from tests.support import PATIENCE, Result, command, environment, noise, run, save
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/dev, /proc and limits of Linux")
 GIBIBYTE = 1 << 30
@@ -32,11 +32,11 @@ def here(here: Path) -> Path:
     return here
 
 
-def bounded(*arguments: str, stdin: int | None = subprocess.DEVNULL, seconds: float = 20) -> Result:
-    """A run that may have 1 GiB of memory and so many seconds."""
+def bounded(*arguments: str, stdin: int | None = subprocess.DEVNULL) -> Result:
+    """A run that may have 1 GiB of memory."""
     script = 'ulimit -v 1048576; exec "$@"'
     line = ["sh", "-c", script, "sh", *command(*arguments)]
-    done = subprocess.run(line, stdin=stdin, capture_output=True, env=environment(), timeout=seconds, check=False)
+    done = subprocess.run(line, stdin=stdin, capture_output=True, env=environment(), timeout=PATIENCE, check=False)
     return Result(done.returncode, done.stdout, done.stderr.decode())
 
 
@@ -132,7 +132,7 @@ def test_a_slow_camera_is_waited_for(here: Path) -> None:
             process.wait(0.4)
         except subprocess.TimeoutExpired:
             continue
-    assert (process.communicate(timeout=20)[1], process.returncode) == (b"", 0)
+    assert (process.communicate(timeout=PATIENCE)[1], process.returncode) == (b"", 0)
     assert np.array_equal(np.asarray(noise(20, 30, 3)), _pixels("out.png"))
 
 

@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from convcli.batch import temporaries
 from convcli.batch.files import check_target, placed, write_atomically
 from convcli.errors import ImageError
+from tests.support import PATIENCE
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX permissions and signals")
 not_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
@@ -89,7 +89,7 @@ KILLED = """
 import sys, convcli.batch.files, os
 def hang(_):
     print("ready", flush=True)
-    import time; time.sleep(30)
+    import time; time.sleep(600)
 os.fsync = hang
 convcli.batch.files.write_atomically(sys.argv[1], b"after" * 1000)
 """
@@ -104,9 +104,8 @@ def test_killed_while_writing(tmp_path: Path, number: int) -> None:
         [sys.executable, "-c", KILLED, str(target)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None and process.stdout.readline() == b"ready\n"
-        time.sleep(0.05)
         process.send_signal(number)
-        process.wait(10)
+        process.wait(PATIENCE)
     assert target.read_bytes() == b"before"
     left = [path.name for path in tmp_path.iterdir() if path != target]
     assert left == [] if number == signal.SIGINT else len(left) == 1

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from convcli.errors import ConvcliError
 from convcli.pictures import reading, sniff
-from tests.support import ROOT
+from tests.support import PATIENCE, ROOT
 
 
 @pytest.mark.parametrize("target", targets.TARGETS)
@@ -61,14 +61,14 @@ def test_a_broken_word_is_noticed() -> None:
 def test_the_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.fuzz", "images", "commands", "--seconds", "2", "--first", "7"]
     env = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     first, *rest = done.stdout.splitlines()
     assert first == "Cases from number 7 on, 1 s for each of: images, commands"
     assert [line.split(":")[0] for line in rest] == ["images", "commands"]
     assert all(line.endswith("; 0 failed") for line in rest)
     one = subprocess.run(
-        [*command[:4], "--case", "9"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [*command[:4], "--case", "9"], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert one.stdout.strip() in ("read", "refused", "written")
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support import command, environment, noise, on_terminal, read, save
+from tests.support import PATIENCE, command, environment, noise, on_terminal, read, save
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX files, pipes and signals")
 has_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -43,7 +43,7 @@ def test_a_reader_that_leaves(here: Path, line: str) -> None:
     save(Path("large.png"), noise(400, 400, 3))
     program = " ".join(f"'{part}'" for part in command())
     script = f"{program} {line} | head -c 10; echo"
-    done = subprocess.run(["sh", "-c", script], capture_output=True, env=environment(), timeout=60, check=False)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, env=environment(), timeout=PATIENCE, check=False)
     assert len(done.stdout) == 11
     assert b"Traceback" not in done.stderr and b"Exception" not in done.stderr and b"Error" not in done.stderr
 
@@ -53,7 +53,7 @@ def test_a_reader_that_leaves(here: Path, line: str) -> None:
 def test_closed_streams(here: Path, closed: str) -> None:
     program = " ".join(f"'{part}'" for part in command())
     script = f"{program} apply good.png -k identity -o out.png --report {closed}"
-    done = subprocess.run(["sh", "-c", script], capture_output=True, env=environment(), timeout=60, check=False)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, env=environment(), timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr and b"Exception" not in done.stderr
     assert np.array_equal(read(Path("out.png")), noise(12, 10, 3))

@@ -12,7 +12,7 @@ import pytest
 
 from convcli.batch import temporaries
 from convcli.batch.files import write_atomically
-from tests.support import command, environment, noise, run, save
+from tests.support import PATIENCE, command, environment, noise, run, save
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX locks")
 
@@ -108,7 +108,7 @@ def test_writers_and_sweepers_at_the_same_time(tmp_path: Path) -> None:
             write_atomically(tmp_path / str(number), b"%d" % number)
     finally:
         (tmp_path / "stop").touch()
-        codes = [sweeper.wait(20) for sweeper in sweepers]
+        codes = [sweeper.wait(PATIENCE) for sweeper in sweepers]
     assert codes == [0, 0]
     (tmp_path / "stop").unlink()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {

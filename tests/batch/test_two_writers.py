@@ -17,7 +17,7 @@ from convcli.batch import temporaries
 from convcli.batch.files import placed, write_atomically, write_together
 from convcli.batch.report_file import ReportFile
 from convcli.errors import ImageError
-from tests.support import command, environment, leftovers, noise, read, save, wait_until_read
+from tests.support import PATIENCE, command, environment, leftovers, noise, read, save, wait_until_read
 
 posix = pytest.mark.skipif(os.name != "posix", reason="forks")
 RUNS = 16
@@ -159,7 +159,7 @@ def test_runs_from_the_shell(here: Path, shape: tuple[int, ...], overwrite: bool
         assert process.stdin is not None
         process.stdin.close()
         process.stdin = None
-    said = [process.communicate(timeout=60)[1].decode() for process in processes]
+    said = [process.communicate(timeout=PATIENCE)[1].decode() for process in processes]
     codes = [process.returncode for process in processes]
     if overwrite:
         assert (codes, set(said)) == ([0] * runs, {""})
@@ -188,7 +188,7 @@ def test_batches_to_one_folder(here: Path) -> None:
         )
         for kernel in ("identity", "sharpen", "jitter")
     ]  # fmt: skip
-    lines = [process.communicate(timeout=60)[1].splitlines() for process in processes]
+    lines = [process.communicate(timeout=PATIENCE)[1].splitlines() for process in processes]
     done = sum(line.count('"status": "done"') for run in lines for line in run)
     failed = sum(line.count("it exists already") for run in lines for line in run)
     assert (done, failed) == (20, 40)

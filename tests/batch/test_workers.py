@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from convcli.batch.workers import Death, Later, Workers
+from tests.support import wait_until
 
 
 def dies_at_3(item: int, ask: Any, again: bool) -> int:
@@ -46,23 +47,21 @@ class Finaliser:
 
 def is_asked_to_end(item: int, ask: Any, again: bool) -> int:
     Finaliser()
-    time.sleep(90)
+    time.sleep(600)
     return item
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 def test_a_worker_that_python_would_not_let_end(capfd: pytest.CaptureFixture[str]) -> None:
-    began = time.monotonic()
     (outcome,) = filter(None, Workers(is_asked_to_end, 1).outcomes([(0, 0)]))
     assert outcome == (0, Death(-signal.SIGTERM))
-    assert (capfd.readouterr().err, time.monotonic() - began < 60) == ("", True)
+    assert capfd.readouterr().err == ""
 
 
 def waits_at_0_for_the_last(item: tuple[int, Path], ask: Any, again: bool) -> int:
     number, last = item
-    until = time.monotonic() + 20
-    while number == 0 and not last.exists() and time.monotonic() < until:
-        time.sleep(0.01)
+    if number == 0:
+        wait_until(last.exists)
     if number == 7:
         last.touch()
     return os.getpid()
@@ -77,7 +76,7 @@ def test_the_last_items_wait_for_no_busy_worker(tmp_path: Path) -> None:
 
 def waits_at_2_and_dies_at_3(item: int, ask: Any, again: bool) -> Any:
     if item == 2 and not again:
-        return Later(lambda: time.sleep(90))
+        return Later(lambda: time.sleep(600))
     if item == 3:
         os._exit(7)
     return Later(lambda: (item, again))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from convcli import answers
 from tests.cli.answers import computed
-from tests.support import KERNELS, SAMPLES, environment, on_terminal, run, spawn
+from tests.support import KERNELS, PATIENCE, SAMPLES, command, environment, on_terminal, run, spawn
 
 LINES = [
     ["--version"],
@@ -107,7 +108,9 @@ def test_nothing_is_loaded_for_an_answer(tmp_path: Path) -> None:
 
     def loaded(*words: str) -> set[str]:
         python = [sys.executable, "-c", *words]
-        done = subprocess.run(python, capture_output=True, cwd=tmp_path, env=environment(), timeout=60, check=True)
+        done = subprocess.run(
+            python, capture_output=True, cwd=tmp_path, env=environment(), timeout=PATIENCE, check=True
+        )
         return {*done.stderr.decode().split()}
 
     bare = loaded(f"{code} os._exit(0)")
@@ -123,7 +126,9 @@ class TestStreams:
 
     def _shell(self, line: list[str], redirection: str) -> tuple[int, str]:
         words = f"{sys.executable} -m convcli {' '.join(line)} {redirection}"
-        done = subprocess.run(["bash", "-c", words], capture_output=True, env=environment(), timeout=60, check=False)
+        done = subprocess.run(
+            ["bash", "-c", words], capture_output=True, env=environment(), timeout=PATIENCE, check=False
+        )
         return done.returncode, done.stderr.decode()
 
     def test_a_closed_pipe_is_quiet(self, line: list[str]) -> None:
@@ -144,10 +149,10 @@ class TestStreams:
 
 def test_a_closed_stderr_is_no_success(tmp_path: Path) -> None:
     """Of a run whose reports nobody reads any more: it did not end as it should."""
-    names = f"{SAMPLES / 'zone-plate.png'} {SAMPLES / 'scene.jpg'}"
-    words = f"(sleep .5; exec {sys.executable} -m convcli apply {names} -k identity -o '{tmp_path}/' --json)"
-    done = subprocess.run(
-        ["bash", "-c", f"{words} 2>&1 >/dev/null | true; exit ${{PIPESTATUS[0]}}"], env=environment(), check=False,
-        timeout=60, capture_output=True,
-    )  # fmt: skip
+    names = [SAMPLES / name for name in ("zone-plate.png", "scene.jpg")]
+    read, write = os.pipe()
+    os.close(read)
+    line = command("apply", *names, "-k", "identity", "-o", f"{tmp_path}/", "--json")
+    done = subprocess.run(line, stderr=write, env=environment(), check=False, timeout=PATIENCE)
+    os.close(write)
     assert done.returncode == 1

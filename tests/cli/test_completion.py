@@ -14,7 +14,7 @@ import convcli
 from convcli.cli import group
 from convcli.cli.candidates import complete
 from tests.cli.test_startup import HEAVY, loaded
-from tests.support import environment, run
+from tests.support import PATIENCE, environment, run
 
 #: A line behind `convcli` -> what its last word may become, all of it or some.
 EXACT = {
@@ -108,7 +108,7 @@ def test_fish(here: Path) -> None:
     def completed(line: str) -> dict[str, str]:
         done = subprocess.run(
             [fish, "-c", f"source script.fish; complete -C '{line}'"],
-            env=env, capture_output=True, text=True, check=True, timeout=60,
+            env=env, capture_output=True, text=True, check=True, timeout=PATIENCE,
         )  # fmt: skip
         return dict((*text.split("\t"), "")[:2] for text in done.stdout.splitlines())
 
@@ -159,7 +159,7 @@ def on_shell(words: list[str], setup: str, typed: str, here: Path) -> str:
 
     def until(pattern: bytes) -> None:
         nonlocal seen
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while not re.search(pattern, seen):
             assert time.monotonic() < end, seen
             if select.select([terminal], [], [], 0.2)[0]:

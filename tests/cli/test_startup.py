@@ -14,7 +14,7 @@ import pytest
 
 from convcli import loading, start
 from convcli.start import will_filter
-from tests.support import SAMPLES
+from tests.support import PATIENCE, SAMPLES
 from tests.tiff_files import tiff_file
 
 HEAVY = {"numpy", "scipy", "cv2"}
@@ -32,7 +32,9 @@ except SystemExit as error:
 sys.stdout.flush()
 print("\\n\\0" + " ".join(sys.modules), code)
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, timeout=PATIENCE, check=False
+    )
     assert b"\0" in done.stdout, done.stderr
     *modules, status = done.stdout.rpartition(b"\0")[2].decode().split()
     return set(modules), int(status)
@@ -173,7 +175,7 @@ def test_libraries_loaded_ahead_are_those_that_are_imported(tmp_path: Path) -> N
             names = {line.split(None, 5)[5].strip() for line in file if line.count("/")}
         return {name for name in names if os.path.basename(name).startswith(("cv2.", "_multiarray_umath."))}
     load_libraries()
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while len(mapped()) < 2 and time.monotonic() < until:
         time.sleep(.01)
     ahead = mapped()

@@ -11,6 +11,7 @@ import pytest
 
 import convcli
 from convcli.engine import memory
+from tests.support import PATIENCE
 
 
 def idle() -> list[int]:
@@ -24,7 +25,7 @@ def test_a_result_that_outlives_the_modules_says_nothing() -> None:
         "y = convcli.load('gaussian').apply(numpy.ones((700, 900), 'float32'))\n"
         "cv2.held = lambda: y\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert not done.stderr
 
 

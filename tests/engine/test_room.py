@@ -16,7 +16,7 @@ from convcli.engine import threads
 from convcli.errors import ImageError
 from convcli.pictures import codecs, reading
 from convcli.pictures.opencv import is_out_of_memory
-from tests.support import environment, noise, save
+from tests.support import PATIENCE, environment, noise, save
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_as_many_threads_as_there_is_room_for(room: int, monkeypatch: pytest.Mon
     def work(piece: int) -> None:
         names.add(threading.get_ident())
         if piece < barrier.parties:
-            barrier.wait(10)
+            barrier.wait(PATIENCE)
 
     threads.run_all(work, range(50))
     assert len(names) == min(room, 4)

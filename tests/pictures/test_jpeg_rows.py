@@ -28,7 +28,7 @@ from convcli.pictures import codecs
 from convcli.pictures.format import NotInBandsError
 from convcli.pictures.formats.jpeg import rows as jpeg_rows, writer as jpeg_writer
 from convcli.pictures.formats.jpeg.rows import JpegBands
-from tests.support import Pixels, environment, noise, run_in_bands
+from tests.support import PATIENCE, Pixels, environment, noise, run_in_bands
 
 pytestmark = [
     pytest.mark.skipif(not paging.available(), reason="this system gives no memory back"),
@@ -135,7 +135,7 @@ def test_rows_are_taken_while_others_are_missing(monkeypatch: pytest.MonkeyPatch
     def slowly(cv2: Any, path: str, flags: int, out: Pixels) -> bool:
         for row in range(300):  # a copy of all of them may be made in any order
             out[row] = pixels[row]
-        go.wait(10)
+        go.wait(PATIENCE)
         for row in range(300, 600):
             out[row] = pixels[row]
         return True
@@ -202,7 +202,7 @@ print(code, int(re.search("VmHWM:[^0-9]*([0-9]+)", open("/proc/self/status").rea
 """
     arguments = ["apply", str(source), "-k", "sharpen", "-o", str(tmp_path / "out.jpg"), "--json"]
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, env=environment(), timeout=60, check=True
+        [sys.executable, "-c", script, *arguments], capture_output=True, env=environment(), timeout=PATIENCE, check=True
     )
     code, megabytes = map(int, done.stdout.split())
     assert code == 0

@@ -28,7 +28,7 @@ from convcli.pictures.formats.png import rows as png_rows, stream as png_stream
 from convcli.pictures.formats.png.rows import PngBands
 from tests.batch.test_one_file import CHAINS, check_same, in_bands, paths, photo
 from tests.png_files import chunk, png_file
-from tests.support import Pixels, corpus, environment, run
+from tests.support import PATIENCE, Pixels, corpus, environment, run
 
 pytestmark = [
     pytest.mark.skipif(not paging.available(), reason="this system gives no memory back"),
@@ -259,7 +259,7 @@ print(code, int(re.search("VmHWM:[^0-9]*([0-9]+)", open("/proc/self/status").rea
 """
     arguments = ["apply", str(tmp_path / "tall.png"), "-k", "sharpen", "-o", str(tmp_path / "out.png")]
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, env=environment(), timeout=60, check=True
+        [sys.executable, "-c", script, *arguments], capture_output=True, env=environment(), timeout=PATIENCE, check=True
     )
     code, megabytes = map(int, done.stdout.split())
     assert code == 0 and megabytes < 180

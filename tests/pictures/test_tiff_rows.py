@@ -26,7 +26,7 @@ from convcli.errors import ImageError
 from convcli.filtering import paging, steps
 from convcli.pictures.formats.tiff import directories, rows as tiff_rows, writer as tiff_writer
 from tests.batch.test_one_file import check_same, in_bands, photo
-from tests.support import Pixels, environment, run_in_bands
+from tests.support import PATIENCE, Pixels, environment, run_in_bands
 from tests.tiff_files import tiff_file
 
 pytestmark = pytest.mark.skipif(not paging.available(), reason="this system gives no memory back")
@@ -215,7 +215,7 @@ print(code, int(re.search("VmHWM:[^0-9]*([0-9]+)", open("/proc/self/status").rea
     arguments = ["apply", str(source), "-k", "sharpen", "-o", str(tmp_path / "out.tif"), "--json"]
     arguments += ["--report-file", str(tmp_path / "run.jsonl")] if recorded else []
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, env=environment(), timeout=60, check=True
+        [sys.executable, "-c", script, *arguments], capture_output=True, env=environment(), timeout=PATIENCE, check=True
     )
     code, megabytes = map(int, done.stdout.split())
     assert code == 0

@@ -16,7 +16,7 @@ import pytest
 
 from convcli import cli
 from tests import support
-from tests.support import ROOT
+from tests.support import PATIENCE, ROOT
 
 #: README and all pages of docs/.
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -70,7 +70,7 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return subprocess.run(
         ["sh", "-c", command], cwd=folder, env=support.environment(PATH=path), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from benchmarks.model import US, Contender, Contest, Figures, Spread, Turn
 from benchmarks.networks import NETWORKS
 from benchmarks.timing import apart, difference, measure
 from tests.project.benchmark_rows import actual, scenario, scripted
-from tests.support import ROOT
+from tests.support import PATIENCE, ROOT
 
 
 def test_another_result_does_not_count() -> None:
@@ -245,7 +245,7 @@ def test_commands_are_run_and_their_own_memory_counted(tmp_path: Path) -> None:
 def test_the_program(arguments: list[str], status: int, said: str, tmp_path: Path) -> None:
     places = [str(tmp_path / word) if word in ("c.svg", "f.json") else word for word in arguments]
     words = [sys.executable, "-m", "benchmarks", *places]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == status, done.stderr
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 import convcli
-from tests.support import SAMPLES
+from tests.support import PATIENCE, SAMPLES
 
 #: Each example kernel: its type, the sample it is for, how that array is laid out, and the shape that comes out.
 EXAMPLES: dict[str, tuple[str, str, str | None, tuple[int, ...]]] = {
@@ -53,7 +53,7 @@ def example(name: str, values: NDArray[Any], layout: str | None = None) -> NDArr
 
 def test_samples_are_what_the_script_makes() -> None:
     script = [sys.executable, str(SAMPLES / "make_samples.py"), "--check"]
-    done = subprocess.run(script, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(script, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "16 of 16 files" in done.stdout
 
@@ -166,7 +166,7 @@ def test_the_batch_script_runs(tmp_path: Path) -> None:
             ["sh", str(SAMPLES / "batch.sh"), str(out)],
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=PATIENCE,
             check=False,
             cwd=tmp_path,
             env={**os.environ, "PATH": programs},

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
+from tests.support import PATIENCE, ROOT
 
 TYPED = ROOT / "tests" / "project" / "typed"
 #: What is wrong, and the rule of pyright's that says so.
@@ -29,7 +29,7 @@ def test_pyright_takes_what_is_right_and_tells_what_is_wrong(tmp_path: Path) -> 
     shutil.copytree(TYPED, tmp_path / "typed")
     (tmp_path / "typed" / "wrong.py").write_text("import convcli\n" + "".join(f"{line}\n" for line in WRONG))
     words = [sys.executable, "-m", pyright.__name__, "--outputjson", "--pythonpath", sys.executable]
-    done = subprocess.run(words, cwd=tmp_path / "typed", capture_output=True, timeout=120, check=False)
+    done = subprocess.run(words, cwd=tmp_path / "typed", capture_output=True, timeout=PATIENCE, check=False)
     seen = json.loads(done.stdout)["generalDiagnostics"]
     errors = [(Path(one["file"]).name, one["range"]["start"]["line"], one["rule"]) for one in seen
               if one["severity"] == "error" and not one["rule"].startswith("reportUnknown")]  # fmt: skip
