@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from convcli.engine.sampled.parts import (
-    BYTES_FAR,
-    BYTES_SPAN,
-    FAR,
-    SPAN,
+    BYTES_FINE,
+    BYTES_TILE,
+    Fit,
     Part,
     Shifts,
     far_parts,
-    is_narrow,
     near_parts,
     tight,
 )  # fmt: skip
@@ -98,6 +95,7 @@ class Reads:
             + (np.arange(window.length, dtype=np.float64) * window.stride - window.before)
             for count, window in zip(taps, kernel.windows, strict=True)
         ]
+        self._fit = Fit(self._size, kernel.border)
         self._total = math.prod(taps) * math.prod(window.length for window in kernel.windows)
         self._record: Array | None = None
 
@@ -119,8 +117,7 @@ class Reads:
         if places and key in places.tiles:
             return places.tiles[key]
         rows, columns = (nominal[:, part] for nominal, part in zip(self._nominal, block, strict=True))
-        shape, span = (BYTES_FAR, BYTES_SPAN) if moved else (FAR, SPAN)
-        cut: list[Tile] = list(tiles(field, rows, columns, shape, partial(self._settled, span=span)))
+        cut: list[Tile] = list(tiles(field, rows, columns, self._fitting(moved)))
         if places and self._total <= SETTLED:
             cut = [(part, Settled(reading) if isinstance(reading, Smooth) else reading) for part, reading in cut]
         if places and places.has_room(sum(reading.size for _, reading in cut if reading)):
@@ -132,27 +129,24 @@ class Reads:
         if places and key in places.reads:
             return places.reads[key]
         shifts = self.shifts(block, offsets)
-        parts = self._kernel.parts.get(key) if self._kernel.fixed else None
-        shape, span = (BYTES_FAR, BYTES_SPAN) if moved else (FAR, SPAN)
+        parts, fit = self._kernel.parts.get(key) if self._kernel.fixed else None, self._fitting(moved)
         if parts is None:
-            near = near_parts(shifts, self._size) if self._dtype == np.float32 and not moved else None
+            near = near_parts(shifts, fit) if self._dtype == np.float32 and not moved else None
             if near:
                 parts = tight(near, shifts) if self._kernel.fixed else near
             else:
-                parts = far_parts(shifts.places(), self._size, shape, span=span)
+                parts = list(far_parts(shifts.places(), fit))
             if self._kernel.fixed:
                 self._kernel.parts[key] = parts
-        settled = ((part, self._settled(part, span=span)) for part in parts)
+        settled = ((part, fit.settled(part) if self._dtype == np.float32 else None) for part in parts)
         reads = ((own or part, Local(own, shifts) if own else None) for part, own in settled)
         if not places or not places.has_room(8 * math.prod(shifts.down.shape)):
             return reads
         places.reads[key] = [(part, local and Settled(local)) for part, local in reads]
         return places.reads[key]
 
-    def _settled(self, part: Part, *, span: int) -> Part | None:
-        """A part in the window that `remap` reads for it; None where it can't."""
-        fitting = self._dtype == np.float32 and is_narrow(part, self._size, span)
-        return part.within(self._size, self._kernel.border) if fitting else None
+    def _fitting(self, moved: bool) -> Fit:
+        return self._fit._replace(fine=BYTES_FINE, tile=BYTES_TILE) if moved else self._fit
 
     def shifts(self, block: Block, offsets: Shifting) -> Shifts:
         """How far from their places the taps of a block read."""

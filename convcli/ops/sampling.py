@@ -12,9 +12,9 @@ import numpy as np
 from convcli.engine.bank.layouts import join
 from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch, scratch_space
-from convcli.engine.sampled.parts import SPAN
-from convcli.engine.sampled.samples import BLOCK, mix, sample
-from convcli.engine.sampled.warp import INTEGERS, Outside, moved_call, read_pixels, read_planes, window_of
+from convcli.engine.sampled.parts import TALL
+from convcli.engine.sampled.samples import mix, sample
+from convcli.engine.sampled.warp import INTEGERS, Outside, Windows, moved_call, read_pixels, read_planes
 from convcli.ops.reads import Reads, inside
 
 if TYPE_CHECKING:
@@ -33,9 +33,11 @@ HELD = 1 << 20
 #: Places of the smallest blocks: those of many taps are narrower, down to a single output.
 MOST_PLACES = 1 << 22
 #: Columns of stored offsets that are read one after another: memory is slow where rows are short.
-WIDE = 8 * BLOCK
-#: Rows of a block at most: its parts are as tall, and the calls for them long.
-TALL = BLOCK
+WIDE = 1 << 10
+#: Rows of a block at least, unless its places are too many.
+LOWEST = 8
+#: Columns of a block whose samples are held at once, at most.
+TOGETHER = 256
 #: Channels of an offset group from which on pixels are gathered whole.
 GATHERED = 32
 #: Up to so many samples two bands are enough.
@@ -144,9 +146,9 @@ class Sampling:
         """A region in blocks whose places and samples are few enough."""
         (top, bottom), (_, width) = region
         taps = self.kernel.offset_groups * self.weights.shape[-1]
-        least = max(1, min(BLOCK // 16, MOST_PLACES // taps))
+        least = max(1, min(LOWEST, MOST_PLACES // taps))
         wide = max(1, min(width if self.kernel.by_rule else min(width, WIDE), MOST_PLACES // (taps * least)))
-        few = min(TALL, HELD // (self.samples * min(width, SPAN)), PLACES // (taps * wide))
+        few = min(TALL, HELD // (self.samples * min(width, TOGETHER)), PLACES // (taps * wide))
         for rows in _ranges(top, bottom, max(least, few)):
             for columns in _ranges(0, width, wide):
                 yield rows, columns
@@ -168,11 +170,9 @@ class _Block:
 
     def _fill(self, y: Array, *, whole: bool, checked: bool) -> None:
         far, weights, outside = [], self._sampling.weights, self._sampling.outside
+        windows = Windows(self._image, self._kernel.border, y.dtype)
         for part, reading in self._sampling.reads.of(self._block, self._offsets, moved=y.dtype == np.uint8):
-            window = None
-            if reading is not None:
-                border, compact = self._kernel.border, reading.compact
-                window = window_of(self._image, part, border, y.dtype, checked=checked, compact=compact)
+            window = None if reading is None else windows.of(part, checked=checked, compact=reading.compact)
             if window is None or reading is None:
                 far.append(part)
                 continue

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from convcli.engine.borders import read_window
-from convcli.engine.sampled.parts import Part
+from convcli.engine.sampled.parts import Fit, Part
 from convcli.engine.sampled.smooth import Settled
-from convcli.engine.sampled.warp import Outside, read_pixels, window_of
+from convcli.engine.sampled.warp import Outside, Windows, read_pixels
 
 #: Ranges along an axis of 5 samples: inside, over an edge, over both, far outside, beyond all of it.
 RANGES = [(0, 5), (1, 3), (-2, 3), (2, 8), (-4, 5), (-9, 14), (3, 21), (-7, -2), (6, 11), (-1, 1), (4, 9)]
@@ -38,10 +38,11 @@ def test_windows_show_what_the_border_rule_shows(border: str, dtype: type, chann
     within = 0
     for down, right in itertools.product(RANGES, RANGES):
         own = Part(slice(0, down[1] - down[0]), slice(0, right[1] - right[0]), (down, right))
-        part = own.within(image.shape[:2], border)
+        part = Fit(image.shape[:2], border).settled(own)
+        assert part
         within += all(0 <= start < stop <= 5 for start, stop in part.window)
         for compact in (True, False):
-            window = window_of(image, part, border, dtype, checked=True, compact=compact)
+            window = Windows(image, border, dtype).of(part, checked=True, compact=compact)
             assert window is not None
             out = np.zeros((own.rows.stop, own.columns.stop, channels), dtype)
             read_pixels(window, Settled(_Every(own, part)), out, Outside.of(border))

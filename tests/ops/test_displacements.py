@@ -12,7 +12,7 @@ from scipy import ndimage
 
 import convcli
 from convcli.engine.borders import source_indices
-from convcli.engine.sampled.parts import is_narrow
+from convcli.engine.sampled.parts import Fit
 from convcli.engine.sampled.smooth import Still, tiles
 from convcli.ops import reads, sampling, sources
 from convcli.ops.displacements import DISPLACEMENTS
@@ -73,6 +73,24 @@ def test_rules_are_their_formulas(rule: Any, parameters: dict[str, float], shape
     )
     assert np.abs(kernel.apply(values.astype(np.float32)) - expected).max() <= FLOAT32
     assert np.abs(kernel.apply(values.astype(np.float32).astype(float)) - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize("reach", [None, 0.7, 9, 200])
+@pytest.mark.parametrize("angle", [25, 90, 600])
+def test_rounded_places_move_no_sample_of_a_chessboard_too_far(angle: float, reach: float | None) -> None:
+    """Nothing is steeper: where a place is rounded down and to the right, samples are off by both. By a rule, whose
+    pictures are turned by any angle, and by an array, with offsets that differ by so many pixels at random."""
+    shape = (520, 700)
+    rows, columns = np.mgrid[: shape[0], : shape[1]].astype(float)
+    values = ((rows + columns) % 2).astype(np.float32)
+    places = np.stack(swirl(rows, columns, shape, angle, 1.3))
+    offsets: Any = {"swirl": {"angle": angle, "radius": 1.3}}
+    if reach is not None:
+        places += np.random.default_rng(0).uniform(-reach, reach, places.shape)
+        offsets = places - (rows, columns)
+    expected = ndimage.map_coordinates(values.astype(float), places, order=1, mode="nearest")
+    kernel = convcli.load({"type": "deformable", "weights": [[1]], "offsets": offsets, "border": "replicate"})
+    assert np.abs(kernel.apply(values) - expected).max() <= FLOAT32
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -262,8 +280,7 @@ def test_polynomials_are_the_formula(
     own = np.meshgrid(rows.ravel(), columns.ravel(), indexing="ij")
     exact = [place.reshape(kh, height, kw, width).swapaxes(1, 2) for place in rule(*own, shape, **parameters)]
     polynomials = 0
-    settle = lambda part: part if is_narrow(part, shape) else None
-    for part, reading in tiles(smooth, rows, columns, (128, 96), settle):
+    for part, reading in tiles(smooth, rows, columns, Fit((1 << 20, 1 << 20), "wrap")):
         covered[part.rows, part.columns] += 1
         if reading is None:
             continue

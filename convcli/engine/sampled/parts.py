@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convcli.engine.memory import scratch
-from convcli.engine.sampled.samples import BLOCK
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -20,19 +20,29 @@ if TYPE_CHECKING:
     Places = npt.NDArray[np.float64]
     Range = tuple[int, int]
 
-#: The widest window that places are counted in: below 256 float32 knows them to 1/100,000 of a pixel.
-SPAN = 2 * BLOCK
+#: How far rounding may move places, in pixels down and right together: as much of white may a sample be wrong by.
+FINE = 0.96e-5
+#: Windows, rows by columns, in which float32 knows places as well as that.
+WINDOWS = ((129, 129), (65, 257))
 #: Windows lie no further out than whole numbers that float32 tells apart.
 FARTHEST = 1 << 22
-#: The narrowest part that is worth a call of its own.
-NARROW = 64
-#: Outputs whose taps read far away go in parts of so many rows and columns: turned by any angle their window is
-#: narrower than `SPAN`, and most of it lies below 128, where float32's steps are half as large.
-FAR = (128, 96)
+#: Outputs of the smallest part that is worth a call of its own.
+WORTH = 1 << 11
+#: Outputs of a tile, which goes in one part or in several.
+TILE = 120 * 120
 #: The same for bytes that are moved: an error of 1/30,000 of a pixel is a hundredth of what rounding them is.
-BYTES_SPAN, BYTES_FAR = 4 * BLOCK, (BLOCK, 2 * BLOCK)
-#: Rows of a part that is not made smaller.
+BYTES_FINE, BYTES_TILE = 1 / 30_000, 128 * 256
+#: Rows of a tile at most.
+TALL = 144
+#: Cells of a tile along each axis, and how many rows and columns of parts they make, few parts first; none of them with
+#: fewer rows or columns of outputs.
+CELLS = 12
 SMALLEST = 16
+GRIDS: list[tuple[int, ...]] = sorted(
+    itertools.product((1, 2, 3, 4, 6, 12), repeat=2), key=lambda grid: (math.prod(grid), max(grid))
+)
+#: A window is larger than the picture by no more samples than this.
+AROUND = 32
 
 
 class Shifts(NamedTuple):
@@ -63,23 +73,32 @@ class Part(NamedTuple):
     columns: slice
     window: tuple[Range, Range]
 
-    @classmethod
-    def of(cls, rows: slice, columns: slice, places: tuple[Places, Places]) -> Part:
-        """With the window of their `places`, `(..., h, w)` for all of the block."""
-        down, right = (
-            between(float(own.min()), float(own.max())) for own in (one[..., rows, columns] for one in places)
-        )
-        return cls(rows, columns, (down, right))
-
     def moved(self, down: int, right: int) -> Part:
         """The same of a larger block, in which its own lies at a row and a column."""
         return self._replace(rows=_moved(self.rows, down), columns=_moved(self.columns, right))
 
-    def within(self, size: Sequence[int], border: str) -> Part:
-        """The same in a window that lies in a picture, along every axis along which that shows all that its own shows
-        where it is continued by the border rule."""
-        window = [_visible(*one, n, border) for one, n in zip(self.window, size, strict=True)]
-        return self._replace(window=(window[0], window[1]))
+
+class Fit(NamedTuple):
+    """What `remap` can read of pictures of a `size` (height, width), as a `border` rule continues them: in windows in
+    which rounding moves places by no more than `fine`; `tile` outputs are looked at together."""
+
+    size: Sequence[int]
+    border: str
+    fine: float = FINE
+    tile: int = TILE
+
+    def settled(self, part: Part) -> Part | None:
+        """A part in a window that lies in the picture, along every axis along which that shows all that its own shows
+        where it is continued by the border rule; None where places that count from its corner are not known well
+        enough, or it is far larger than the picture."""
+        lengths = [stop - start for start, stop in part.window]
+        if rounding(lengths) > self.fine or not all(
+            length <= n + AROUND and abs(start) <= FARTHEST
+            for length, (start, _), n in zip(lengths, part.window, self.size, strict=True)
+        ):
+            return None
+        down, right = (_visible(*one, n, self.border) for one, n in zip(part.window, self.size, strict=True))
+        return part._replace(window=(down, right))
 
 
 def _visible(start: int, stop: int, n: int, border: str) -> Range:
@@ -95,16 +114,16 @@ def of_taps(field: Array, rows: Places, columns: Places) -> tuple[Array, Array]:
     """Both parts of a field `(2, h, w)`, which goes on place by place from the first of `rows` and of `columns`, at the
     places of taps, `(kh, h)` and `(kw, w)`: views, `(kh, kw, h, w)` each."""
     if len(rows) == len(columns) == 1:
-        single = field[:, None, None, :: _step(rows, 1) or 1, :: _step(columns, 1) or 1]
+        single = field[:, None, None, :: step_of(rows, 1) or 1, :: step_of(columns, 1) or 1]
         return single[0], single[1]
-    steps = [_step(places, axis) for places in (rows, columns) for axis in (0, 1)]
+    steps = [step_of(places, axis) for places in (rows, columns) for axis in (0, 1)]
     shape = (rows.shape[0], columns.shape[0], rows.shape[1], columns.shape[1])
     strides = [steps[axis] * field.strides[1 + axis // 2] for axis in (0, 2, 1, 3)]
     down, right = (as_strided(part, shape, strides, writeable=False) for part in field)
     return down, right
 
 
-def _step(places: Places, axis: int) -> int:
+def step_of(places: Places, axis: int) -> int:
     """How far whole numbers that are evenly spaced along `axis` lie apart."""
     return int(places.item(places.shape[1] if axis == 0 else 1) - places.item(0)) if places.shape[axis] > 1 else 0
 
@@ -112,70 +131,125 @@ def _step(places: Places, axis: int) -> int:
 def tight(parts: Sequence[Part], shifts: Shifts) -> list[Part]:
     """The same with windows that reach no further than taps read."""
     places = shifts.places()
-    return [Part.of(part.rows, part.columns, places) for part in parts]
+    windows = [
+        [between(float(own.min()), float(own.max())) for own in (one[..., rows, columns] for one in places)]
+        for rows, columns, _ in parts
+    ]
+    return [part._replace(window=(down, right)) for part, (down, right) in zip(parts, windows, strict=True)]
 
 
-def near_parts(shifts: Shifts, size: Sequence[int]) -> list[Part] | None:
-    """A block in parts as wide as places may count; None where taps read too far from their outputs."""
-    down, right = ((float(shift.min()), float(shift.max())) for shift in (shifts.down, shifts.right))
-    height, width = shifts.down.shape[-2:]
-    step = float(shifts.columns[0, -1] - shifts.columns[0, 0]) / max(1, width - 1)
-    room = SPAN - (float(shifts.columns[-1, 0] - shifts.columns[0, 0]) + right[1] - right[0] + 4)
-    wide = width if step == 0 else int(room / step)
-    if room <= 0 or wide < min(width, NARROW):
+def near_parts(shifts: Shifts, fit: Fit) -> list[Part] | None:
+    """A block in parts as large as places may count; None where taps read too far from their outputs."""
+    around = [(float(shift.min()), float(shift.max())) for shift in (shifts.down, shifts.right)]
+    axes = shifts.rows, shifts.columns
+    lengths = [
+        [_fitting(axis, ends, room) for axis, ends, room in zip(axes, around, window, strict=True)]
+        for window in WINDOWS
+    ]
+    cuts = [[slices(axis.shape[1], n) for axis, n in zip(axes, own, strict=True)] for own in lengths if math.prod(own)]
+    if not cuts:
         return None
-    rows = _range(shifts.rows, down)
-    cuts = slices(width, wide)
-    parts = [Part(slice(0, height), cut, (rows, _range(shifts.columns[:, cut], right))) for cut in cuts]
-    return parts if all(is_narrow(part, size) for part in parts) else None
+    down, right = min(cuts, key=lambda own: len(own[0]) * len(own[1]))
+    if math.prod(shifts.down.shape[-2:]) < (len(down) * len(right) - 1) * WORTH:
+        return None
+    ranges = [
+        [_range(axis[:, cut], *ends) for cut in own]
+        for axis, own, ends in zip(axes, (down, right), around, strict=True)
+    ]
+    parts = [
+        Part(rows, columns, (above, beside))
+        for rows, above in zip(down, ranges[0], strict=True)
+        for columns, beside in zip(right, ranges[1], strict=True)
+    ]
+    return parts if all(map(fit.settled, parts)) else None
 
 
-def far_parts(
-    places: tuple[Places, Places], size: Sequence[int], shape: tuple[int, int] = FAR, first: tuple[int, int] = (0, 0),
-    *, span: int = SPAN,
-) -> list[Part]:  # fmt: skip
-    """A block in parts of about this `shape` that may read anywhere, smaller ones where windows are wider than `span`.
+def _fitting(places: Places, around: tuple[float, float], room: int) -> int:
+    """Outputs along an axis whose taps read within `room` samples."""
+    room -= math.ceil(float(places[-1, 0] - places[0, 0]) + around[1] - around[0]) + 3
+    return max(0, room // max(1, step_of(places, 1)) + 1)
 
-    `first` are the row and the column of the block from which on `places` are those of outputs.
+
+def far_parts(places: tuple[Places, Places], fit: Fit) -> Iterator[Part]:
+    """A block in parts that may read anywhere, by its `places`: see `parts_of`."""
+    for rows, columns in tiling(places[0].shape[-2:], fit.tile):
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        # No cell is empty: the least and the greatest are those of some place in it, or of the next one.
+        starts = [[min(edge, n - 1) for edge in edges(n)[:-1]] for n in shape]
+        own = [one[..., rows, columns].reshape(-1, *shape) for one in places]
+        bounds = np.stack([_least(one, *starts) for place in own for one in (place, -place)])
+        for part, _ in parts_of(bounds, shape, fit):
+            yield part.moved(rows.start, columns.start)
+
+
+def _least(places: Places, rows: list[int], columns: list[int]) -> Places:
+    """The least of places `(taps, h, w)` from each of some rows and columns to the next: `(rows, columns)`."""
+    least: Places = np.minimum.reduceat(np.minimum.reduceat(places.min(axis=0), rows, axis=0), columns, axis=1)
+    return least
+
+
+def tiling(shape: Sequence[int], tile: int, steps: Sequence[int] = (1, 1)) -> Iterator[tuple[slice, slice]]:
+    """A block of outputs that are `steps` apart in tiles of about so many samples."""
+    for rows in slices(shape[0], max(1, TALL // steps[0])):
+        for columns in slices(shape[1], max(1, tile // ((rows.stop - rows.start) * math.prod(steps)))):
+            yield rows, columns
+
+
+def edges(count: int) -> list[int]:
+    """Where the cells of so many outputs begin, and where the last one ends; of few some are empty."""
+    return [count * cell // CELLS for cell in range(CELLS + 1)]
+
+
+def parts_of(bounds: Places, shape: Sequence[int], fit: Fit) -> Iterator[tuple[Part, bool]]:
+    """A tile of a `shape` in as few parts as can all be settled, and whether one is; of the smallest some may not.
+
+    `bounds` are those of its cells, `(4, CELLS, CELLS)`: the least place down, the greatest one times -1, and the same
+    to the right.
     """
-    height, width = places[0].shape[-2:]
-    parts = []
-    for rows in slices(height, shape[0]):
-        cuts = slices(width, shape[1])
-        starts = [cut.start for cut in cuts]
-        ranges = []
-        for place in places:
-            columns = place[..., rows, :].reshape(-1, width)
-            low = np.minimum.reduceat(columns.min(axis=0), starts).tolist()
-            high = np.maximum.reduceat(columns.max(axis=0), starts).tolist()
-            ranges.append([between(*ends) for ends in zip(low, high, strict=True)])
-        for cut, window in zip(cuts, zip(*ranges, strict=True), strict=True):
-            part = Part(rows, cut, window).moved(*first)
-            if is_narrow(part, size, span) or shape[0] <= SMALLEST:
-                parts.append(part)
-            else:
-                own = places[0][..., rows, cut], places[1][..., rows, cut]
-                half = shape[0] // 2, shape[1] // 2
-                parts += far_parts(own, size, half, (part.rows.start, part.columns.start), span=span)
-    return parts
+    most = [max(1, n // SMALLEST) for n in shape]
+    grids = [grid for grid in GRIDS if grid[0] <= most[0] and grid[1] <= most[1]]
+    for grid in (*itertools.dropwhile(_too_few(bounds, fit), grids[:-1]), grids[-1]):
+        parts = (_part(bounds, shape, *own) for own in itertools.product(*(_shares(CELLS, count) for count in grid)))
+        own = [part for part in itertools.takewhile(bool, map(fit.settled, parts)) if part]
+        if len(own) == grid[0] * grid[1]:
+            yield from ((part, True) for part in own)
+            return
+    for cells in itertools.product(*(_shares(CELLS, count) for count in grids[-1])):
+        part = _part(bounds, shape, *cells)
+        fitting = fit.settled(part)
+        yield fitting or part, fitting is not None
+
+
+def _too_few(bounds: Places, fit: Fit) -> Callable[[Sequence[int]], bool]:
+    """Whether parts in so many rows and columns are likely to be too large, by how far the corners of a tile are apart:
+    each need not be tried."""
+    (((top, beside), (below, _)), _, ((left, end), (under, _)), _) = bounds[:, :: CELLS - 1, :: CELLS - 1].tolist()
+    tall, wide = (abs(below - top), abs(beside - top)), (abs(under - left), abs(end - left))
+    return lambda grid: rounding([one[0] / grid[0] + one[1] / grid[1] for one in (tall, wide)]) > fit.fine
+
+
+def _part(bounds: Places, shape: Sequence[int], down: slice, right: slice) -> Part:
+    """Some cells of a tile."""
+    top, bottom, left, end = bounds[:, down, right].min(axis=(1, 2)).tolist()
+    rows, columns = (
+        slice(n * own.start // CELLS, n * own.stop // CELLS) for n, own in zip(shape, (down, right), strict=True)
+    )
+    return Part(rows, columns, (between(top, -bottom), between(left, -end)))
 
 
 def _moved(cut: slice, by: int) -> slice:
     return slice(cut.start + by, cut.stop + by)
 
 
-def is_narrow(part: Part, size: Sequence[int], span: int = SPAN) -> bool:
-    """Whether places that count from the corner of a part are known well enough, and it isn't far larger than the
-    picture."""
-    return all(
-        stop - start <= min(span, n + BLOCK // 4) and abs(start) <= FARTHEST
-        for (start, stop), n in zip(part.window, size, strict=True)
-    )
+def rounding(lengths: Iterable[float]) -> float:
+    """How far float32 may move places in a window, in pixels down and right together."""
+    # Half of the last of 24 binary digits; a place lies below the last sample.
+    return math.fsum(math.ldexp(1, max(0, int(length) - 2).bit_length() - 25) for length in lengths)
 
 
-def _range(nominal: Places, around: tuple[float, float]) -> tuple[int, int]:
-    """The half-open range of samples that are read along an axis."""
-    return between(float(nominal.min()) + around[0], float(nominal.max()) + around[1])
+def _range(nominal: Places, least: float, greatest: float) -> tuple[int, int]:
+    """The half-open range of samples that are read along an axis, by shifts between two."""
+    return between(float(nominal.min()) + least, float(nominal.max()) + greatest)
 
 
 def between(least: float, greatest: float) -> Range:
@@ -188,5 +262,8 @@ def between(least: float, greatest: float) -> Range:
 
 def slices(count: int, longest: int) -> list[slice]:
     """`count` things in even shares, none of them larger than `longest`."""
-    shares = -(-count // longest)
+    return _shares(count, -(-count // longest))
+
+
+def _shares(count: int, shares: int) -> list[slice]:
     return [slice(count * i // shares, count * (i + 1) // shares) for i in range(shares)]

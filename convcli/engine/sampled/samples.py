@@ -19,6 +19,7 @@ from convcli.engine.borders import read_window, source_indices
 from convcli.engine.dtypes import channels_last, planar
 from convcli.engine.geometry import constant
 from convcli.engine.memory import scratch
+from convcli.engine.sampled.parts import FINE, between, rounding
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
 
     Places = npt.NDArray[np.float64]
 
-#: Outputs are sampled in blocks of this many columns: OpenCV's `remap` takes float32 places, which near the middle of a
-#: large picture would be coarse, so places are counted from the corner of each block's window.
-BLOCK = 128
-#: The widest window that `remap` serves; places further apart are gathered one by one.
-WINDOW_LIMIT = 2 * BLOCK
 #: Pixels of a window that is read whole, however few of them are wanted.
 SMALL_WINDOW = 1 << 12
 
@@ -61,10 +57,9 @@ def sample(
     by `factors` of the same shape: `(*shape, channels)` of `dtype`."""
     rows, columns = fold(rows, x.shape[0], border), fold(columns, x.shape[1], border)
     if dtype == np.float32 and x.shape[2] <= 4 and factors is None:
-        top, left = int(np.floor(rows.min())), int(np.floor(columns.min()))
-        bottom, right = int(np.floor(rows.max())) + 2, int(np.floor(columns.max())) + 2
-        if max(bottom - top, right - left) <= WINDOW_LIMIT:
-            window = read_window(x, [(top, bottom), (left, right)], border, dtype)
+        ranges = [between(float(places.min()), float(places.max())) for places in (rows, columns)]
+        if rounding([stop - start for start, stop in ranges]) <= FINE:
+            window, (top, left) = read_window(x, ranges, border, dtype), (start for start, _ in ranges)
             # `remap` multiplies a neighbour of no share by 0, which would spread a NaN.
             if x.dtype.kind != "f" or np.isfinite(window).all():
                 return _remap(window, (rows - top).astype(np.float32), (columns - left).astype(np.float32))

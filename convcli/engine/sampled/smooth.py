@@ -1,33 +1,29 @@
 """Where taps read that follow a smooth field of displacements: in tiles, as polynomials of the place.
 
-A formula of a field takes tens of operations for every place, roots and sines among them. Where it is smooth its values
-at some Chebyshev points of a tile tell all others, by a product of matrices: polynomials through such points converge
-geometrically, and their last coefficients are as large as what is missing (Trefethen 2013, "Approximation Theory and
-Approximation Practice", chapters 3 and 8).
+A formula of a field takes tens of operations for every place, roots and sines among them. Where it is smooth a product
+of matrices makes places of coefficients.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convcli.engine.memory import scratch
-from convcli.engine.sampled.parts import SMALLEST, Part, of_taps, slices
+from convcli.engine.sampled.chebyshev import coefficients, curvatures, values
+from convcli.engine.sampled.parts import CELLS, Part, edges, of_taps, parts_of, step_of, tiling
 from convcli.records import record
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats
-    from convcli.engine.sampled.parts import Places, Range
+    from convcli.engine.sampled.chebyshev import Formula
+    from convcli.engine.sampled.parts import Fit, Places, Range
 
-#: Points along an axis of a tile: more of them where the first are too few. Beyond the last the formula is as fast.
-POINTS = (12, 24, 48)
-#: Pixels that the last coefficients are at most: float32 rounds places, of up to 256, a hundred times as much.
-ENOUGH = 1e-7
 #: The coefficients of no displacement.
 STILL = np.zeros((2, 2, 2))
 
@@ -37,7 +33,7 @@ class Field:
     """Displacements in pixels, `of(rows, columns)`, down and right, `(h, w)` each, for places `(h, 1)` and `(1, w)`:
     smooth, but perhaps in the `middle`, up to `rim` pixels from there and beyond, where nothing moves in truth."""
 
-    of: Callable[[Places, Places], tuple[Places, Places]]
+    of: Formula
     middle: tuple[float, float]
     rim: float
 
@@ -91,15 +87,16 @@ class Smooth:
 
     def places(self) -> Places:
         """`(2, h, w)`: rows and columns that are read, of all places that taps have, one by one, without an offset."""
-        count, wide = len(self._down), self._across.shape[1] // 2
-        grid: Places = scratch("polynomials", (count, 2 * wide), np.float64)
+        return _halves(self._grid())
+
+    def _grid(self) -> Places:
+        """The same beside each other, `(h, 2 * w)`, in scratch memory."""
+        grid: Places = scratch("polynomials", (len(self._down), self._across.shape[1]), np.float64)
         np.matmul(self._down, self._across, out=grid)
-        places = grid.reshape(count, 2, wide).transpose(1, 0, 2)
         if self._beyond is not None:
-            own = _steps(self._taps)
-            for part, nominal in zip(places, own, strict=True):
+            for part, nominal in zip(_halves(grid), _steps(self._taps), strict=True):
                 np.copyto(part, nominal, where=self._beyond)
-        return places
+        return grid
 
     def of(self, rows: slice, columns: slice, corner: tuple[int, ...]) -> Smooth:
         """The same for some of the outputs, counted from a corner."""
@@ -114,30 +111,41 @@ class Smooth:
         taps = taps[0] - corner[0], taps[1] - corner[1]
         return Smooth(taps, self._down[down], across.reshape(len(across), -1), beyond)
 
+    def some(self, rows: Array, columns: Array) -> Places:
+        """`(2, rows, columns)`: as `places` of some of all, numbered from the first, on the polynomial alone."""
+        across = self._across.reshape(len(self._across), 2, -1)[..., columns].reshape(len(self._across), -1)
+        return _halves(self._down[rows] @ across)
+
     def of_outputs(self) -> tuple[Places, Places]:
         """The places by taps and outputs, `(kh, kw, h, w)` each."""
         return of_taps(self.places(), *self._taps)
 
     def taps(self, group: int, some: slice) -> list[Floats]:
         """Down and right of some rows of taps, in scratch memory."""
-        places = self.places()
-        narrow = scratch("places", places.shape, np.float32)
-        np.copyto(narrow, places, casting="same_kind")
-        return [part[some] for part in of_taps(narrow, *self._taps)]
+        grid = self._grid()
+        narrow = scratch("places", grid.shape, np.float32)
+        np.copyto(narrow, grid, casting="same_kind")
+        return [part[some] for part in of_taps(_halves(narrow), *self._taps)]
+
+
+def _halves(grid: Places) -> Places:
+    """`(h, 2 * w)` as `(2, h, w)`."""
+    return grid.reshape(len(grid), 2, -1).transpose(1, 0, 2)
 
 
 def tiles(
-    field: Field, rows: Places, columns: Places, shape: tuple[int, int], settled: Callable[[Part], Part | None]
-) -> Iterator[tuple[Part, Smooth | Still | None]]:
-    """Outputs in tiles of about a `shape`, smaller ones where a part can't be `settled`, and where the taps of each
-    read, whose own places are `rows`, `(kh, h)`, and `columns`, `(kw, w)`; None where no polynomial is near enough."""
+    field: Field, rows: Places, columns: Places, fit: Fit
+) -> Iterator[tuple[Part, Smooth | Still | None]]:  # fmt: skip
+    """Outputs in tiles, and those in parts that are settled, and where the taps of each read, whose own places are
+    `rows`, `(kh, h)`, and `columns`, `(kw, w)`; None where no polynomial is near enough."""
     single = len(rows) == len(columns) == 1
-    cuts = slices(columns.shape[1], shape[1])
-    for down in slices(rows.shape[1], shape[0]):
+    shape, steps = (rows.shape[1], columns.shape[1]), [max(1, step_of(taps, 1)) for taps in (rows, columns)]
+    for down, across in itertools.groupby(tiling(shape, fit.tile, steps), key=lambda one: one[0]):
+        cuts = [cut for _, cut in across]
         tall, wide = rows[:, down], [columns[:, cut] for cut in cuts]
         distances = [_distances(field, tall, one) for one in wide]
         moves = [number for number, (nearest, _) in enumerate(distances) if nearest < field.rim]
-        terms = dict(_terms(field, tall, wide, moves))
+        terms = dict(coefficients(field.of, tall, wide, moves))
         if single:
             yield from (_still(tall, columns, down, cut) for cut in _between(cuts, moves))
         else:
@@ -149,7 +157,55 @@ def tiles(
                 continue
             nearest, farthest = distances[number]
             beyond = field.beyond(*_steps(taps)) if nearest < field.rim <= farthest else None
-            yield from _parts(_smooth(taps, terms[number], beyond), down, cut, settled)
+            smooth = _smooth(taps, terms[number], beyond)
+            bounds = _bounds(taps, smooth, terms[number], field if beyond is not None else None)
+            for part, fits in parts_of(bounds, (tall.shape[1], cut.stop - cut.start), fit):
+                corner = tuple(start for start, _ in part.window)
+                own = smooth.of(part.rows, part.columns, corner) if fits else None
+                yield part.moved(down.start, cut.start), own
+
+
+def _bounds(taps: tuple[Places, Places], smooth: Smooth, terms: Places, field: Field | None) -> Places:
+    """Those of the cells of a tile, as for `parts_of`: of their corners, and of what lies between; where the rim of a
+    `field` runs through it, of places that don't move, too.
+
+    A function lies within d^2 / 8 times its greatest second derivative of the line between two points that are d apart;
+    that of a Chebyshev polynomial of degree j is j^2 (j^2 - 1) / 3, where the tile is from -1 to 1.
+    """
+    numbers = [_ends(own.shape[1], step_of(own, 1), int(own[-1, 0] - own[0, 0])) for own in taps]
+    cells = smooth.some(*(own.ravel() for own in numbers)).reshape(2, 2, CELLS, 2, CELLS)
+    sizes, curved = abs(terms), curvatures(terms.shape[-1])
+    margin = np.zeros(2)
+    for axis, own in enumerate(numbers):
+        longest = 2 * float((own[1] - own[0]).max()) / max(1, int(own[1, -1]))
+        margin += sizes.sum(axis=2 - axis) @ curved * (longest * longest)
+    bounds = np.empty((2, 2, CELLS, CELLS))
+    for least, own in ((bounds[:, 0], cells), (bounds[:, 1], -cells)):
+        between = np.minimum(own[:, 0], own[:, 1])
+        np.minimum(between[:, :, 0], between[:, :, 1], out=least)
+    bounds -= margin[:, None, None, None]
+    if field:
+        ends = (one[0, 0] + own for one, own in zip(taps, numbers, strict=True))
+        top: Any
+        left: Any
+        (top, left), (bottom, right) = (np.meshgrid(*own, indexing="ij") for own in zip(*ends, strict=True))
+        still = np.stack([top, -bottom, left, -right]).reshape(bounds.shape)
+        y, x = field.middle
+        far = field.beyond(np.where(y - top > bottom - y, top, bottom), np.where(x - left > right - x, left, right))
+        beyond = field.beyond(np.minimum(np.maximum(y, top), bottom), np.minimum(np.maximum(x, left), right))
+        bounds = np.where(beyond, still, np.where(far, np.minimum(bounds, still), bounds))
+    return bounds.reshape(4, CELLS, CELLS)
+
+
+@lru_cache
+def _ends(count: int, step: int, extent: int) -> Array:
+    """Of the cells of so many outputs: the places of the first tap and of the last one, `(2, CELLS)`, counted from the
+    very first; outputs are a `step` apart, and taps reach over an `extent`."""
+    starts = edges(count)
+    ends: Array = step * np.array([starts[:-1], [max(0, edge - 1) for edge in starts[1:]]])
+    ends[0] = np.minimum(ends[0], ends[1])
+    ends[1] += extent
+    return ends
 
 
 def _between(cuts: Sequence[slice], some: Sequence[int]) -> Iterator[slice]:
@@ -157,36 +213,6 @@ def _between(cuts: Sequence[slice], some: Sequence[int]) -> Iterator[slice]:
     for first, last in itertools.pairwise([-1, *some, len(cuts)]):
         if last - first > 1:
             yield slice(cuts[first + 1].start, cuts[last - 1].stop)
-
-
-def _parts(
-    smooth: Smooth, rows: slice, columns: slice, settled: Callable[[Part], Part | None]
-) -> Iterator[tuple[Part, Smooth | None]]:
-    """Outputs that read smoothly, in parts that can be `settled`; None where those would be tiny."""
-    places = smooth.of_outputs()
-    pending = [(slice(0, rows.stop - rows.start), slice(0, columns.stop - columns.start))]
-    while pending:
-        cut = pending.pop()
-        part = Part.of(*cut, places)
-        own = settled(part)
-        if own:
-            yield own.moved(rows.start, columns.start), smooth.of(*cut, tuple(start for start, _ in own.window))
-        elif min(one.stop - one.start for one in cut) <= SMALLEST:
-            yield part.moved(rows.start, columns.start), None
-        else:
-            # Across, where that leaves smaller windows.
-            pending += min(_halves(*cut), key=lambda halves: max(_extent(half, places) for half in halves))
-
-
-def _extent(cut: tuple[slice, slice], places: tuple[Places, Places]) -> int:
-    return max(stop - start for start, stop in Part.of(cut[0], cut[1], places).window)
-
-
-def _halves(down: slice, right: slice) -> Iterator[list[tuple[slice, slice]]]:
-    """An upper and a lower half, and a left and a right one."""
-    middle, centre = (down.start + down.stop) // 2, (right.start + right.stop) // 2
-    yield [(slice(down.start, middle), right), (slice(middle, down.stop), right)]
-    yield [(down, slice(right.start, centre)), (down, slice(centre, right.stop))]
 
 
 def _still(rows: Places, columns: Places, down: slice, right: slice) -> tuple[Part, Still]:
@@ -216,38 +242,6 @@ def _distances(field: Field, rows: Places, columns: Places) -> tuple[float, floa
     return math.hypot(*nearest), math.hypot(*farthest)
 
 
-def _terms(field: Field, rows: Places, columns: Sequence[Places], moves: Sequence[int]) -> Iterator[tuple[int, Places]]:
-    """Of tiles side by side, those that polynomials are near: the number of each, and its coefficients
-    `(2, n, n)` for displacements."""
-    for count in POINTS:
-        if not moves:
-            return
-        points, inverse = _points(count), _inverse(count)
-        down = _spanned(rows, points)[:, None]
-        right = np.concatenate([_spanned(columns[number], points) for number in moves])[None, :]
-        values = np.stack(field.of(down, right)).reshape(2, count, len(moves), count).transpose(2, 0, 1, 3)
-        terms = inverse @ values @ inverse.T
-        last = np.concatenate([terms[..., -2:, :].reshape(len(moves), -1), terms[..., -2:].reshape(len(moves), -1)], 1)
-        near = abs(last).sum(axis=1) <= ENOUGH
-        yield from ((number, _shortened(own)) for number, own, one in zip(moves, terms, near, strict=True) if one)
-        moves = [number for number, one in zip(moves, near, strict=True) if not one]
-
-
-def _shortened(terms: Places) -> Places:
-    """Coefficients `(2, n, n)` without the last ones, which change no place by more than `ENOUGH`."""
-    sizes = abs(terms).sum(axis=0)
-    rest = sizes.sum() - sizes.cumsum(axis=0).cumsum(axis=1).diagonal()
-    count = max(2, int(np.argmax(rest <= ENOUGH)) + 1)
-    return terms[:, :count, :count]
-
-
-def _spanned(places: Places, points: Places) -> Places:
-    """Points from -1 to 1 moved between the first and the last of places."""
-    first, last = float(places[0, 0]), float(places[-1, -1])
-    moved: Places = (first + last) / 2 + (last - first) / 2 * points
-    return moved
-
-
 def _smooth(taps: tuple[Places, Places], terms: Places, beyond: Array | None) -> Smooth:
     """By coefficients of displacements, to which those of the places themselves are added."""
     count, terms = terms.shape[-1], terms.copy()
@@ -255,31 +249,5 @@ def _smooth(taps: tuple[Places, Places], terms: Places, beyond: Array | None) ->
         first, last = float(places[0, 0]), float(places[-1, -1])
         terms[axis, 0, 0] += (first + last) / 2
         terms[axis][(0, 1) if axis else (1, 0)] += (last - first) / 2
-    down, right = (_values(int(places[-1, -1] - places[0, 0]) + 1, count) for places in taps)
+    down, right = (values(int(places[-1, -1] - places[0, 0]) + 1, count) for places in taps)
     return Smooth(taps, down, np.concatenate([own @ right.T for own in terms], axis=1), beyond)
-
-
-def _points(count: int) -> Places:
-    """Chebyshev's points."""
-    points: Places = np.cos(_angles(count))
-    return points
-
-
-def _angles(count: int) -> Places:
-    angles: Places = np.pi * (np.arange(count) + 0.5) / count
-    return angles
-
-
-@lru_cache
-def _values(length: int, count: int) -> Places:
-    """Of Chebyshev's polynomials at so many places from -1 to 1: `(length, count)`."""
-    values: Places = np.cos(np.arccos(np.linspace(-1, 1, length))[:, None] * np.arange(count))
-    return values
-
-
-@lru_cache
-def _inverse(count: int) -> Places:
-    """What makes coefficients of values at the points: `(count, count)`."""
-    inverse: Places = np.cos(np.arange(count)[:, None] * _angles(count))
-    inverse *= np.where(np.arange(count), 2, 1)[:, None] / count
-    return inverse

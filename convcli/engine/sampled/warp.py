@@ -21,7 +21,7 @@ from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.dtypes import planar
 from convcli.engine.geometry import constant
 from convcli.engine.memory import scratch, scratch_space
-from convcli.engine.sampled.parts import BYTES_SPAN, SPAN, Part, Shifts
+from convcli.engine.sampled.parts import BYTES_FINE, FINE, Part, Shifts, rounding
 from convcli.engine.sampled.samples import fold
 from convcli.engine.sampled.smooth import Settled, Smooth, Still
 
@@ -89,33 +89,42 @@ class Outside(NamedTuple):
         return cls(BORDERS.get(border, cv2.BORDER_CONSTANT), (constant(border) or 0.0,) * 4)
 
 
-def window_of(
-    image: Array, part: Part, border: str, dtype: DTypeLike, *, checked: bool, compact: bool
-) -> Array | None:  # fmt: skip
-    """The window that a part reads, in `dtype`; where it is `checked`, None if a sample of it is NaN or infinite.
+class Windows:
+    """The windows that parts read of a picture `(height, width, channels)`, as a border rule continues it, in `dtype`.
 
-    `remap` multiplies a neighbour of no share by 0, which would spread those. A large one is a view where that can be:
-    a small one that is to be `compact` is read across its rows, each in another page of memory, in half as long again.
+    `remap` multiplies a neighbour of no share by 0, which would spread a NaN or an infinity.
     """
-    (top, bottom), (left, right) = part.window
-    (height, width, channels), shape = image.shape, (bottom - top, right - left)
-    inside = top >= 0 <= left and bottom <= height and right <= width
-    view = image[top:bottom, left:right] if inside else None
-    large = not compact or math.prod(shape) * channels * image.itemsize > COMPACT
-    if view is not None and large and image.dtype == dtype and (planar(image) or opencv_layout(one_channel(image))):
-        window = view
-    else:
-        if planar(image):
-            window = scratch("window", (channels, *shape), dtype).transpose(1, 2, 0)
+
+    def __init__(self, image: Array, border: str, dtype: DTypeLike) -> None:
+        self._image, self._border, self._dtype, self._by_planes = image, border, dtype, planar(image)
+        lies = self._by_planes or opencv_layout(one_channel(image))
+        #: Pixels of a window from which on it is read where it lies, if that can be; and of others.
+        self._large = COMPACT // (image.shape[2] * image.itemsize) if lies and image.dtype == dtype else None
+
+    def of(self, part: Part, *, checked: bool, compact: bool) -> Array | None:
+        """The window of a part; where it is `checked`, None if a sample of it is NaN or infinite.
+
+        A large one is a view where that can be: a small one that is to be `compact` is read across its rows, each in
+        another page of memory, in half as long again.
+        """
+        image, ((top, bottom), (left, right)) = self._image, part.window
+        height, width, channels = image.shape
+        inside = top >= 0 <= left and bottom <= height and right <= width
+        area = (bottom - top) * (right - left)
+        if inside and self._large is not None and (area > self._large or not compact):
+            window = image[top:bottom, left:right]
         else:
-            window = scratch("window", (*shape, channels), dtype)
-        if view is not None:
-            np.copyto(window, view)
-        else:
-            read_window(image, part.window, border, dtype, out=window)
-    if checked and image.dtype.kind == "f" and not math.isfinite(float(window.max()) - float(window.min())):
-        return None
-    return window
+            if self._by_planes:
+                window = scratch("window", (channels, bottom - top, right - left), self._dtype).transpose(1, 2, 0)
+            else:
+                window = scratch("window", (bottom - top, right - left, channels), self._dtype)
+            if inside:
+                np.copyto(window, image[top:bottom, left:right])
+            else:
+                read_window(image, part.window, self._border, self._dtype, out=window)
+        if checked and image.dtype.kind == "f" and not math.isfinite(float(window.max()) - float(window.min())):
+            return None
+        return window
 
 
 def moved_call(
@@ -128,8 +137,8 @@ def moved_call(
     """
     # Places that lie inside are read faster.
     places = [fold(part, n, border) for part, n in zip(places, shape, strict=False)]
-    # Of parts few are as wide as that.
-    if 2 * max(float(part.max()) for part in places) > (BYTES_SPAN if dtype == np.uint8 else SPAN):
+    reached = [math.ceil(part.max()) + 1 for part in places]
+    if rounding(reached) > (BYTES_FINE if dtype == np.uint8 else FINE):
         return None
     down, right = (part.astype(np.float32) for part in places)
     mode, value = Outside.of(border)
