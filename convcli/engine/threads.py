@@ -7,7 +7,7 @@ import mmap
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -42,7 +42,7 @@ def thread_count() -> int:
 
 def library_threads() -> int:
     """Threads that OpenCV starts for a call."""
-    return cv2.getNumThreads()
+    return 1 if _users else cv2.getNumThreads()
 
 
 def limit_threads(count: int) -> None:
@@ -60,7 +60,7 @@ def run_all(work: Callable[[T], object], pieces: Iterable[T], *, below: bool = F
     """
     waiting = list(pieces)
     if len(waiting) == 1 and memory.in_run():
-        with memory.scratch_space(), _threads_below() if below else nullcontext():
+        with memory.scratch_space(), _threads_below(below=below):
             work(waiting[0])
         return
     pending = iter(waiting)
@@ -194,6 +194,8 @@ def _on(band: Callable[[Array, Sink, Cut], object], cuts: Sequence[Cut], x: Arra
 _guard = threading.Lock()
 _users = 0
 _before = (0, 0)
+#: What OpenCV was told last, and whether that is left until somebody needs another number.
+_told, _left = 0, False
 
 
 def _forget() -> None:
@@ -208,44 +210,68 @@ if hasattr(os, "register_at_fork"):
 
 
 class one_thread_below:
-    """A context that keeps OpenCV and OpenBLAS from starting threads below ours; the settings return with the last."""
+    """A context that keeps OpenCV and OpenBLAS from starting threads below ours; the settings return with the last.
+
+    With `later` OpenCV is told by the runs within it.
+    """
+
+    def __init__(self, *, later: bool = False) -> None:
+        self._later = later
 
     def __enter__(self) -> None:
-        global _users, _before
+        global _users, _before, _told, _left
         blas_get, blas_set = blas.threads()
         with _guard:
             if not _users:
                 _before = (cv2.getNumThreads(), blas_get())
-                if _before[0] != 1:
-                    cv2.setNumThreads(1)
+                _told, _left = _before[0], self._later
                 if _before[1] != 1:
                     blas_set(1)
             _users += 1
+            if not self._later:
+                _tell(1)
 
     def __exit__(self, *error: object) -> None:
         global _users
         with _guard:
             _users -= 1
-            if not _users and _before[0] != 1:
-                cv2.setNumThreads(_before[0])
+            if not _users:
+                _tell(_before[0])
             if not _users and _before[1] != 1:
                 blas.threads()[1](_before[1])
 
 
+def _tell(count: int) -> None:
+    """Has OpenCV start so many threads for a call: told of 1, it ends those that it has, and waits for each."""
+    global _told
+    if _told != count:
+        cv2.setNumThreads(count)
+        _told = count
+
+
 @contextmanager
-def _threads_below() -> Iterator[None]:
-    """Has OpenCV start threads below a run that has but one itself, where nobody else runs: some 60 us.
+def one_run() -> Iterator[None]:
+    """A run of this thread alone: all that is run within it has what it sets up."""
+    with one_thread_below(later=True), memory.scratch_space(), np.errstate(over="ignore", invalid="ignore"):
+        _with_room(1)
+        yield
+
+
+@contextmanager
+def _threads_below(*, below: bool) -> Iterator[None]:
+    """Has OpenCV start threads `below` a run that has but one itself, where nobody else runs, or none.
 
     Not OpenBLAS: its threads go on turning for a while after a product, on the cores that OpenCV's want.
     """
-    count = thread_count() if _users == 1 else 1
-    if count > 1:
-        cv2.setNumThreads(count)
+    count = thread_count() if below and _users == 1 else 1
+    with _guard:
+        _tell(count)
     try:
         yield
     finally:
-        if count > 1:
-            cv2.setNumThreads(1)
+        if count > 1 and not _left:
+            with _guard:
+                _tell(1)
 
 
 #: Bytes of address space that there are to be before OpenBLAS takes 32 MiB for a product, and before another thread is

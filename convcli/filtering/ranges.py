@@ -60,11 +60,12 @@ def stretched(floats: Floats, ends: tuple[float, float], dtype: DTypeLike, *, we
 
 
 def nonfinite(array: Array) -> int:
-    """NaN and infinite samples of a result; a finite sum says at once that there are none."""
+    """NaN and infinite samples of a result; a finite sum, of squares where that is faster, says that there are none."""
     if array.dtype.kind != "f":
         return 0
     with np.errstate(over="ignore", invalid="ignore"):
-        total = array.sum(dtype=np.float64)
+        flat = array.reshape(-1) if array.flags.c_contiguous else None
+        total = array.sum(dtype=np.float64) if flat is None else np.dot(flat, flat)
     return 0 if np.isfinite(total) else int(array.size - np.count_nonzero(np.isfinite(array)))
 
 

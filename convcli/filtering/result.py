@@ -34,7 +34,7 @@ class Result(ABC):
     """
 
     #: Where the result lies in rows of its own as the last node makes it, that node.
-    final: Convolved | Pasted | None = None
+    final: Node | None = None
 
     def __init__(
         self, picture: Picture, nodes: Sequence[Node], *, behind: Sequence[Node] = (), mask: Node | None = None,
@@ -105,11 +105,17 @@ class Direct(Result):
         if self._opaque:
             alpha = np.full((*rows.shape[:-1], 1), picture.output.white, picture.dtype)
             opacity.join(out, rows, alpha)
-        elif rows.__array_interface__["data"] != out.__array_interface__["data"]:
-            out[...] = rows
+        else:
+            _copy_unless_there(rows, out)
         # One sink takes all bands, and counts them itself.
         counts = self._node.tally
         picture.tally.below, picture.tally.above = counts.below, counts.above
+
+
+def _copy_unless_there(rows: Array, out: Array) -> None:
+    """Fills `out` with rows, unless it is where they lie."""
+    if rows.__array_interface__["data"] != out.__array_interface__["data"]:
+        out[...] = rows
 
 
 @record
@@ -143,6 +149,17 @@ class Composed(Result):
         super().__init__(picture, unique, behind=behind, mask=leaving.mask, looking=looking)
         self._source, self._leaving, self._entered, self._picked = source, leaving, entered, picked
         self._ends = Ends()
+        if self._is_plain and leaving.colours is not source:
+            self.final = leaving.colours
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether what leaves the chain is what is stored, to the last bit."""
+        picture, leaving = self.picture, self._leaving
+        chain, floats = picture.chain, leaving.colours.dtype
+        more = picture.has_alpha or picture.staying or picture.selection or picture.is_measured or leaving.share
+        mixes = chain.effect or chain.nodata is not None or leaving.mask
+        return not more and not mixes and floats == picture.dtype and picture.output.storage().unchanged
 
     def hidden(self, start: int, stop: int) -> bool:
         share = self._leaving.share
@@ -153,6 +170,9 @@ class Composed(Result):
 
     def _store(self, out: Array, start: int, stop: int) -> None:
         picture = self.picture
+        if self.final:
+            _copy_unless_there(self.final.array[start:stop], out)
+            return
         rows = out[..., :-1] if picture.has_alpha else out
         stored = rows if rows.flags.c_contiguous else np.empty(rows.shape, rows.dtype)
         floats, storage = self._ranged(start, stop)

@@ -13,7 +13,7 @@ import numpy as np
 from convcli.channels import Channels
 from convcli.engine.dtypes import settled
 from convcli.engine.memory import results
-from convcli.engine.threads import run_all
+from convcli.engine.threads import one_run, run_all
 from convcli.filtering import paging
 from convcli.filtering.builder import build
 from convcli.filtering.chain import Chain, Stage
@@ -85,7 +85,8 @@ def filtered(picture: Picture, pixels: Array) -> Filtered:
         result = build(picture, source)
         make = in_rows if goes_in_rows(result, pixels) else whole
         # As one run: the small runs of a small picture cost less within it.
-        run_all(lambda result: arrays.append(make(result)), [result])
+        with one_run():
+            arrays.append(make(result))
         final, notes = result.final, result.notes
         if final and final.call and final.sources == (source,) and pixels.flags.c_contiguous:
             picture.calls.append(final.call)

@@ -93,9 +93,10 @@ def plan(layers: Sequence[Placed], shared: Shared, *, whole: bool = True) -> dic
         for span, source, total in _ending_with(last, layers, costs, readers):
             entering = stretch.COPIED * (costs[span.first] or _NONE).before + _CALLS
             joins = span.first > 0 and source == span.first - 1 and readers.get(source, last + 1) <= last
+            going_on = stretch.WAKING * (span.kind == stretch.NET) if joins else math.inf
             for choice in (
                 _Choice(apart[span.first].cost + entering + total, span, source),
-                _Choice(within[span.first].cost + total if joins else math.inf, span, source, True),
+                _Choice(within[span.first].cost + going_on + total, span, source, True),
             ):
                 best = min(best, choice, key=lambda one: one.cost)
         within.append(best)

@@ -22,6 +22,7 @@ from convcli.filtering import Chain, filter_pixels
 from convcli.networks import runnable, stretches
 from convcli.networks.file import from_text
 from convcli.networks.runnable import NetworkKernel
+from convcli.spec import load
 
 SIZE = (17, 20)
 
@@ -158,6 +159,36 @@ def test_one_network_of_some_size_has_threads(
     finally:
         limit_threads(count)
         cv2.setNumThreads(before)
+
+
+def test_threads_of_opencv_are_not_started_again_for_each_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To tell OpenCV of one thread ends those that it has, and waits for each."""
+    kernel, x, expected = built(tmp_path, residual, size=(120, 160))
+    told: list[int] = []
+    tell, count = cv2.setNumThreads, thread_count()
+    try:
+        limit_threads(2)
+        monkeypatch.setattr(cv2, "setNumThreads", lambda number: told.append(number) or tell(number))
+        assert np.abs(run(kernel, x) - expected).max() <= 1e-5 * np.abs(expected).max()
+        assert told == []
+        # A kernel between them runs on one thread of its own, or on several of ours.
+        assert filter_pixels(x, Chain([load("gaussian")]), axes="yx").array.shape == x.shape
+        assert cv2.getNumThreads() == 2 and told in ([], [1, 2])
+    finally:
+        limit_threads(count)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+def test_results_are_arrays_of_their_own(dtype: Any, tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("input: 8x8x3\nlayers: [{activate: none}, {take: 3}]\n")
+    kernel = runnable.load(str(tmp_path / "net.yaml"))
+    assert kernel is not None
+    x = np.random.default_rng(0).integers(0, 255, (20, 30, 3)).astype(dtype)
+    for _ in range(2):
+        y = run(kernel, x)
+        assert np.array_equal(x, y) and not np.shares_memory(x, y)
 
 
 def test_sizes_share_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,18 +244,16 @@ class Net(Piece):
 
     def make(self, source: Rows, cut: Cut, target: Rows) -> None:
         first = cut[0] - source.top // self._strides[len(self._steps) - 1]
-        places = target.places(cut[1] - cut[0])
-        target.calls.append(partial(self._fill, source.planes(), places, first))
+        planes, places = source.planes(), target.places(cut[1] - cut[0])
+        whole = places.flags.c_contiguous and not first and self.length(0, planes.shape[1]) == places.shape[1]
+        target.calls.append(partial(self._fill, planes, places, first, partial(self._model, planes.shape), whole))
         target.added(cut[1] - cut[0])
 
-    def _fill(self, planes: Floats, places: Floats, first: int) -> None:
-        """Fills `places` with the rows of the result from `first` on."""
-        rows = places.shape[1]
-        whole = places.flags.c_contiguous and not first and self.length(0, planes.shape[1]) == rows
-        written = partial(self._model, planes.shape)
-        result = self._networks.forward(written, np.ascontiguousarray(planes), places if whole else None)
+    def _fill(self, planes: Floats, places: Floats, first: int, model: Callable[[], bytes], whole: bool) -> None:
+        """Fills `places` with the rows of the result from `first` on: all of it where these are the `whole`."""
+        result = self._networks.forward(model, np.ascontiguousarray(planes), places if whole else None)
         if result is not places:
-            places[...] = result[:, first : first + rows]
+            places[...] = result[:, first : first + places.shape[1]]
 
     def _model(self, size: Sequence[int]) -> bytes:
         """An ONNX model of the layers on an input `(channels, height, width)`; networks of it take others, too."""

@@ -43,8 +43,9 @@ _POINT, _WINDOW, _BLOCK = 0.0165, 0.028, 8
 _SINGLE, _MAPPED = 0.05, 0.25
 #: Nanoseconds for a sample that enters or leaves a stretch: it goes from pixels to planes or back.
 COPIED: Final = 0.5
-#: The same within a stretch, where networks begin and end, and for each part: threads serve one network, not many.
-PASSED, PASSING = 0.3, 100_000
+#: The same within a stretch, where networks begin and end, for each part, and for a network behind others: its threads
+#: wake, and serve it alone.
+PASSED, PASSING, WAKING = 0.3, 100_000, 150_000
 #: The same for a sample of columns, of neighbours and of those that lie a stride apart; for a result that is bent.
 _COLUMN, _APART_COLUMN, _ROLLED = 0.045, 0.25, 0.12
 #: The share of their time that Winograd's tiles take where they are of few rows, which are turned each time.
@@ -58,7 +59,7 @@ _BENT, _FETCHED, _CALLS = 0.2, 1.0, 100_000
 #: The same for a sample of a column whose neighbours lie a stride apart.
 _APART = 0.8
 #: Nanoseconds of work that are worth two threads of ours, and those that OpenCV starts for one network.
-_THREADS, _THREADS_BELOW = 3e6, 5e5
+_THREADS, _THREADS_BELOW = 1.5e6, 5e5
 #: Bytes of what a cut reads and makes, and its rows over those that it reads beside them, at least: of cuts that follow
 #: from bytes, and of two for two threads.
 _CUT_BYTES, _BESIDE, _HALVES_BESIDE = 1 << 23, 8, 4
@@ -114,7 +115,8 @@ class Stretch:
         beside = (stop - first) * height / size[0]
         row = 4 * (width * self.steps[-1].channels + size[0] / height * size[1] * self._pieces[0].inputs)
         count = math.ceil(height / max(_CUT_BYTES / row, _BESIDE * beside))
-        if count == 1 and cost > _THREADS and height >= _HALVES_BESIDE * beside:
+        worth = cost > _THREADS and not self.has_threads_below(cost)
+        if count == 1 and worth and height >= _HALVES_BESIDE * beside:
             count = 2
         return [(height * part // count, height * (part + 1) // count) for part in range(count)]
 
