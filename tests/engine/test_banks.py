@@ -129,12 +129,13 @@ def test_columns_of_groups_stay_within_a_cache(layout: str, monkeypatch: pytest.
         return array
 
     monkeypatch.setattr(columns, "scratch", seen)
+    monkeypatch.setattr(columns, "COLUMN_BYTES", 1 << 20)
     kernel = convcli.load({"weights": np.ones((128, 4, 3, 3)), "groups": 32, "padding": 0})
     x = np.ones((128, 58, 58) if layout == "cyx" else (58, 58, 128), np.float32)
     assert (kernel.apply(x, layout) == 36).all()
     # All of them, in few products: each takes some of the groups.
     assert 9 * 128 * 56 * 56 * 4 <= sum(sizes) <= 9 * 128 * 58 * 58 * 4
-    assert max(sizes) <= columns.GROUP_BYTES and len(sizes) <= 2 + sum(sizes) // (columns.GROUP_BYTES // 2)
+    assert max(sizes) <= columns.COLUMN_BYTES and len(sizes) <= 2 + sum(sizes) // (columns.COLUMN_BYTES // 2)
 
 
 def test_integers_through_a_bank() -> None:

@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
     Sizes = tuple[int, ...]
 
-#: Bytes of the columns of one product: within the last cache's share, and enough for BLAS.
+#: Bytes of the columns of one product, or of those of some groups: within the last cache's share, and enough for BLAS.
+#: A core's own cache holds less, but then threads wait for Python's lock between many short products.
 COLUMN_BYTES = 1 << 22
-#: The same for all outputs of some of many groups, each of which has little to multiply: within a core's own cache.
-GROUP_BYTES = 1 << 20
 #: The most columns of one product.
 ACROSS = 1 << 12
 #: Outputs in a row below which rows of planes are laid out in one piece, with what lies between them.
@@ -75,13 +74,13 @@ def _corners(x: Floats, y: Floats, stride: Sequence[int], column: int, pitch: in
 
 
 def _multiply_groups(matrix: Floats, view: Floats, y: Floats, pitch: int) -> None:
-    """Fills `y` by products of as many groups at a time as a core's cache holds the columns of.
+    """Fills `y` by products of as many groups at a time as the cache holds the columns of.
 
     The columns are those of `view` `(channels, *taps, ...)`, whose rows are `pitch` samples apart, or without any.
     """
     groups, per_group, depth = matrix.shape
     inputs = len(view) // groups
-    few = max(1, GROUP_BYTES * groups // (view.size * view.itemsize))
+    few = max(1, COLUMN_BYTES * groups // (view.size * view.itemsize))
     for start in range(0, groups, few):
         own, source = matrix[start : start + few], view[start * inputs : (start + few) * inputs]
         laid = scratch("columns", source.shape, source.dtype)
