@@ -13,6 +13,7 @@ from convcli.engine.bank.apart import planes_call
 from convcli.engine.bank.bank import correlate_bank
 from convcli.engine.bank.layouts import laid, part, pixels, room_for
 from convcli.engine.bank.plan import BAND, CALL_BYTES, TILES
+from convcli.engine.bank.straight import straight_call
 from convcli.engine.borders import read_window
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
@@ -51,7 +52,8 @@ def bank_call(
         return _net_call(x, filters, windows, border, plan, first)
     if plan.algorithm == "multiply-adds" and constant(border) is not None and not x.planes:
         return _added_call(x, filters, windows, border, plan)
-    return _banded_call(x, filters, windows, border, plan)
+    straight = straight_call(x, filters, windows, border, plan) if plan.algorithm == "columns" else None
+    return straight or _banded_call(x, filters, windows, border, plan)
 
 
 def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call:

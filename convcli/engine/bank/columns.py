@@ -53,8 +53,10 @@ def multiply_columns(x: Floats, matrix: Floats, taps: Sequence[int], grid: Grid,
     taps, stride, dilation = ((1,) * lead + tuple(steps) for steps in (taps, grid.stride, grid.dilation))
     groups, _, depth = matrix.shape
     if by_pixels(x.shape[-1] // groups, groups):
-        for part, *layout in _of_pixels(x.shape, y.shape[:3], taps, stride, dilation, x.itemsize):
-            _multiply_pixels(x, matrix[0], layout, y[part])
+        for part, first, shape, strides in _of_pixels(x.shape, y.shape[:3], taps, stride, dilation, x.itemsize):
+            columns = scratch("columns", shape, x.dtype)
+            np.copyto(columns, np.ndarray(shape, x.dtype, x, first, strides))
+            multiply_pixels(columns.reshape(-1, depth), matrix[0], y[part])
         return
     flat = max(stride) == 1 and y.shape[2] < NARROW and x[0, ..., 0].flags.c_contiguous
     pitch = x.shape[2] if flat else 0
@@ -121,13 +123,10 @@ def _multiply(matrix: Floats, columns: Floats, y: Floats) -> None:
         np.copyto(y, results.reshape(y.shape))
 
 
-def _multiply_pixels(x: Floats, matrix: Floats, layout: Sequence[Any], y: Floats) -> None:
-    """Fills `y` `(*spatial, out)` with the products of what lies in pixels `x` as `layout` says: BLAS makes pixels of
-    them faster than planes, by more than it takes to turn those."""
-    first, shape, strides = layout
-    columns = scratch("columns", shape, x.dtype)
-    np.copyto(columns, np.ndarray(shape, x.dtype, x, first, strides))
-    columns, size = columns.reshape(-1, matrix.shape[1]), (math.prod(y.shape[:-1]), y.shape[-1])
+def multiply_pixels(columns: Floats, matrix: Floats, y: Floats) -> None:
+    """Fills `y` `(*spatial, out)` with the products of `columns` `(samples, depth)`: BLAS makes pixels of them faster
+    than planes, by more than it takes to turn those."""
+    size = math.prod(y.shape[:-1]), y.shape[-1]
     if y.flags.c_contiguous:
         np.matmul(columns, matrix.T, out=y.reshape(size))
         return
@@ -171,15 +170,13 @@ def _of_pixels(
     whole: Sizes, lengths: Sizes, taps: Sizes, stride: Sizes, dilation: Sizes, itemsize: int
 ) -> list[tuple[Any, ...]]:
     """Parts of `lengths` outputs, and where pixels of a `whole` have what those read: the first byte, and the shape
-    `(*lengths, *taps, channels)` and the strides of a view, with what lies side by side along one axis."""
+    `(*lengths, *taps, channels)` and the strides of a view."""
     steps = [math.prod(whole[axis:]) * itemsize for axis in range(1, 5)]
     outer = [step * by for step, by in zip(steps, stride, strict=False)]
-    apart, inner = [step * by for step, by in zip(steps, dilation, strict=False)], taps[2:] + whole[3:]
-    if dilation[2] == 1:
-        apart, inner = apart[:2], (math.prod(inner),)
+    apart = [step * by for step, by in zip(steps, dilation, strict=False)]
     views: list[tuple[Any, ...]] = []
     for part in _parts(lengths, math.prod(taps) * whole[3] * itemsize, 0):
         own = [cut.stop - cut.start for cut in part]
         first = sum(cut.start * step for cut, step in zip(part, outer, strict=True))
-        views.append((part, first, (*own, *taps[:2], *inner), (*outer, *apart, itemsize)))
+        views.append((part, first, (*own, *taps, whole[3]), (*outer, *apart, itemsize)))
     return views

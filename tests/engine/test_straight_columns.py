@@ -1,0 +1,75 @@
+"""Columns that are laid out straight from an input, with zeros around it: against onnxruntime, at all edges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import convcli
+from convcli.engine.bank import straight
+
+#: Weights, spatial sizes, strides, dilations, and cells before and after each axis.
+CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
+    "half size": ((64, 64, 3, 3), (56, 56), (2, 2), (1, 1), (1, 1, 1, 1)),
+    "half size, odd": ((32, 25, 3, 3), (31, 17), (2, 2), (1, 1), (1, 1, 1, 1)),
+    "pads of one side": ((30, 24, 3, 3), (20, 21), (2, 2), (1, 1), (0, 1, 1, 0)),
+    "no pads": ((30, 24, 3, 3), (20, 21), (2, 1), (1, 1), (0, 0, 0, 0)),
+    "another stride": ((40, 24, 3, 2), (20, 33), (1, 3), (1, 1), (1, 0, 1, 1)),
+    "larger taps": ((64, 48, 5, 5), (30, 31), (2, 2), (1, 1), (2, 2, 2, 2)),
+    "dilated": ((24, 26, 3, 3), (30, 29), (2, 2), (2, 1), (2, 1, 2, 1)),
+    "stride above taps": ((24, 26, 2, 2), (30, 29), (4, 3), (1, 1), (1, 0, 0, 1)),
+    "smaller than taps": ((24, 26, 5, 3), (2, 2), (1, 2), (1, 1), (3, 1, 3, 1)),
+    "outputs beyond the input": ((24, 26, 2, 2), (9, 6), (2, 2), (1, 1), (6, 5, 0, 6)),
+    "a single sample": ((33, 40, 3, 3), (1, 1), (2, 2), (1, 1), (1, 1, 1, 1)),
+    "more outputs than samples": ((600, 200, 3, 3), (16, 15), (2, 2), (1, 1), (1, 1, 1, 1)),
+    "wide": ((64, 64, 3, 3), (80, 150), (2, 2), (1, 1), (1, 1, 1, 1)),
+    "lines": ((30, 40, 5), (101,), (2,), (1,), (2, 2)),
+    "volumes": ((26, 24, 2, 3, 2), (6, 9, 11), (2, 2, 1), (1, 1, 1), (0, 1, 0, 1, 1, 1)),
+}
+
+
+def convolution(x: Any, weights: Any, strides: Any, dilations: Any, pads: Any) -> Any:
+    """Another program's answer for `(channels, *spatial)`."""
+    node = helper.make_node("Conv", ["x", "w"], ["y"], strides=strides, dilations=dilations, pads=pads)
+    ends = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "xy")
+    graph = helper.make_graph([node], "g", *([end] for end in ends), [numpy_helper.from_array(weights, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": x[None]})[0][0]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_against_onnxruntime(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape, spatial, strides, dilations, pads = CASES[name]
+    laid: list[int] = []
+    original = straight.Columns.laid
+    monkeypatch.setattr(straight.Columns, "laid", lambda self, x: laid.append(self.size[0]) or original(self, x))
+    rng, rank = np.random.default_rng(0), len(spatial)
+    axes, weights = "zyx"[3 - rank :], rng.standard_normal(shape).astype(np.float32)
+    x = rng.standard_normal((shape[1], *spatial)).astype(np.float32)
+    expected = convolution(x, weights, strides, dilations, pads)
+    fields = {
+        "weights": weights, "axes": axes, "stride": list(strides), "dilation": list(dilations), "border": "zero",
+        "padding": [list(ends) for ends in zip(pads[:rank], pads[rank:], strict=True)],
+    }  # fmt: skip
+    kernel = convcli.load(fields)
+    planes = kernel.apply(x, "c" + axes)
+    pixels = np.moveaxis(kernel.apply(np.ascontiguousarray(np.moveaxis(x, 0, -1)), axes + "c"), -1, 0)
+    whole = kernel.apply(np.moveaxis(x, 0, -1).astype(np.float64), axes + "c")
+    for y in (planes, pixels, np.moveaxis(whole, -1, 0)):
+        assert y.shape == expected.shape
+        assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
+    # Shared outputs lay out all columns for each of their parts.
+    assert sum(laid) % (3 * expected[0].size) == 0 and laid
+
+
+def test_a_nan_stays_where_taps_reach_it() -> None:
+    x, weights = np.ones((20, 20, 24), np.float32), np.ones((24, 24, 3, 3), np.float32)
+    x[0, 9, 3], x[19, 19, 0] = np.nan, np.inf
+    y = convcli.load({"weights": weights, "stride": 2, "border": "zero"}).apply(x)
+    assert np.argwhere(np.isnan(y).all(-1)).tolist() == [[0, 4], [0, 5]]
+    assert np.argwhere(np.isinf(y).all(-1)).tolist() == [[9, 9]] and np.isfinite(y).any(-1).sum() == 97
