@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from convcli.drawing import banks
+from convcli.drawing import banks, volume
 from convcli.drawing.parts import (
     PAD,
     Look,
@@ -184,7 +184,12 @@ def _slices(kernel: Kernel, weights: Floats, name: str, numbers: bool) -> tuple[
     labels = [f"z = {'+' if z > middle else ''}{number(step * (z - middle))}" for z in range(len(weights))]
     look = Look.of(weights, numbers=numbers)
     matrices = {label: (f"w[{z}, ", weights[z]) for z, label in enumerate(labels)}
-    return _side_by_side(kernel, matrices, look, name, [*facts(weights), beside(kernel)])
+    items, width, height = _side_by_side(kernel, matrices, look, name, [*facts(weights), beside(kernel)])
+    if len(weights) == 1 or max(weights.shape) > volume.MOST:
+        return items, width, height
+    top = min(item.y for item in items if isinstance(item, Box))
+    stacked, right, bottom = volume.stack(weights, labels, width - PAD + 30, top, look)
+    return [*items, *stacked], right + PAD, max(height, bottom + PAD)
 
 
 def _bank(kernel: Kernel, matrices: Mapping[str, tuple[str, Floats]], weights: Floats, name: str) -> Scene:

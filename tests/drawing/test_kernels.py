@@ -11,7 +11,7 @@ import pytest
 import convcli
 from convcli.drawing.parts import Look, number, scale_bar
 from convcli.drawing.response import Response, fraction, response
-from convcli.drawing.scene import Text
+from convcli.drawing.scene import Path, Text
 from convcli.errors import UsageError
 from tests.drawing.parsed import notes, texts, value
 
@@ -182,7 +182,37 @@ def test_lines_are_stems_and_volumes_slices() -> None:
     assert notes(line.draw(), "w") == {(0,): 1, (1,): 2, (2,): 1}
     words = notes(volume.draw(), "w")
     assert words == dict(np.ndenumerate(volume.dense_weights()))
-    assert [text for text in texts(volume.draw()) if text.startswith("z = ")] == ["z = −1", "z = 0", "z = +1"]
+    assert [text for text in texts(volume.draw()) if text.startswith("z = ")] == ["z = −1", "z = 0", "z = +1"] * 2
+
+
+@pytest.mark.parametrize("sides", [(3, 3, 3), (2, 1, 5), (9, 4, 2)])
+def test_a_volume_is_a_stack_in_which_each_tap_has_its_place(sides: tuple[int, ...]) -> None:
+    """Along x and y cells go on by one step each, and no slice reaches into the next one."""
+    weights = np.random.default_rng(3).integers(-4, 5, sides)
+    scene = convcli.draw.kernel({"weights": weights.tolist(), "axes": "zyx"}).scene
+    cells: dict[tuple[int, ...], list[Path]] = {}
+    for item in scene.items:
+        if isinstance(item, Path) and item.note:
+            place, _, weight = item.note.partition(" = ")
+            index = tuple(map(int, re.findall(r"\d+", place)))
+            assert float(weight) == weights[index]
+            cells.setdefault(index, []).append(item)
+    assert [cells[index][-1].fill for index in np.ndindex(sides)] == [
+        {-1: "neg", 0: "ghost", 1: "pos"}[sign] for sign in np.sign(weights).ravel()
+    ]
+    corners = np.array([cells[index][0].points for index in np.ndindex(sides)]).reshape(*sides, 4, 2)
+    for axis in range(3):
+        steps = np.diff(corners, axis=axis).reshape(-1, 2)
+        np.testing.assert_allclose(steps, steps[:1].repeat(len(steps), 0), atol=1e-9)
+    heights = corners[..., 1].reshape(sides[0], -1)
+    assert (heights[:-1].max(1) < heights[1:].min(1)).all()
+    assert corners[..., 0].max() < scene.width and heights.max() < scene.height
+
+
+def test_volumes_of_one_slice_or_many_taps_are_no_stack() -> None:
+    for sides in ((1, 3, 3), (3, 10, 3)):
+        drawn = convcli.draw.kernel({"weights": np.ones(sides).tolist(), "axes": "zyx"})
+        assert len([text for text in texts(drawn) if text.startswith("z = ")]) == sides[0]
 
 
 def test_a_bank_has_a_cell_for_each_filter_with_its_range() -> None:
