@@ -137,6 +137,11 @@ class Chain:
         pairs = [(as_network(kernel), stage.size_in) for kernel, stage in zip(self.kernels, stages, strict=True)]
         return max((network.map_bytes(size) for network, size in pairs if network), default=0)
 
+    def least_bytes(self, stages: Sequence[Stage]) -> int:
+        """Bytes that they take at a time, where they are made in bands if that can be."""
+        pairs = [(as_network(kernel), stage.size_in) for kernel, stage in zip(self.kernels, stages, strict=True)]
+        return max((network.least_bytes(size) for network, size in pairs if network), default=0)
+
     @property
     def makes_maps(self) -> bool:
         """Whether a network of it makes numbers that are no picture."""

@@ -20,12 +20,14 @@ from convcli.records import late, record
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Call, DTypeLike
-    from convcli.filtering import effect as effects, nodata, part as parts
+    from convcli.filtering import effect as effects, nodata, paging, part as parts
     from convcli.filtering.selection import Selection
 else:
     effects, nodata = late("convcli.filtering.effect"), late("convcli.filtering.nodata")
-    parts = late("convcli.filtering.part")
+    paging, parts = late("convcli.filtering.paging"), late("convcli.filtering.part")
 
+#: Bytes of a network's maps up to which nobody asks what memory is free, which takes as long as a small picture.
+_LARGE: Final = 1 << 26
 #: Kinds of pictures that a chain remembers.
 _ALIKE: Final = 64
 #: What is said of a grey picture that goes to a filter bank for three channels.
@@ -145,10 +147,14 @@ class Picture:
 
     def _check(self, means: Channels) -> None:
         """Raises ShapeError for what memory does not hold, and for an effect or a nodata value that do not fit."""
-        if (self.sees_all or len(self.axes) > 2) and self.map_bytes > (streams.free_memory() or self.map_bytes):
-            free = f"{streams.free_memory() / 1e6:,.0f} MB are free"
-            fact = f"the network's maps of this picture take {self.map_bytes / 1e6:,.0f} MB at a time, {free}"
-            raise ShapeError(fact, hint="a smaller picture, or fewer --jobs")
+        whole = self.sees_all or len(self.axes) > 2
+        free = streams.free_memory() if whole or self.map_bytes > _LARGE else 0
+        if self.map_bytes > free > 0:
+            taken = self.chain.least_bytes(self.stages) if paging.available() else self.map_bytes
+            if taken > free:
+                fact = f"the network's maps of this picture take {taken / 1e6:,.0f} MB at a time"
+                wide = "narrower" if taken < self.map_bytes else "smaller"
+                raise ShapeError(f"{fact}, {free / 1e6:,.0f} MB are free", hint=f"a {wide} picture, or fewer --jobs")
         if self.chain.nodata is not None:
             nodata.check(self.chain, self.treatment, means, self.source_dtype)
         if self.chain.effect:

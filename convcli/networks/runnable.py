@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 from convcli.engine.plan import Algorithm
 from convcli.engine.threads import thread_count
 from convcli.errors import FieldError, KernelError, ShapeError
-from convcli.networks import file, stretches
+from convcli.networks import file, maps, stretches
 from convcli.networks.assembly import assemble
 from convcli.networks.network import Assembled, Network
-from convcli.networks.placed import INPUT, Placed
 from convcli.networks.stretches import Together
 from convcli.ops import interactive
 from convcli.ops.base import Count, Kernel
@@ -34,8 +33,6 @@ else:
 
 #: Bytes of maps, at a time, up to which they may be there whole.
 WHOLE_BYTES = 1 << 26
-#: Bytes of a number between layers.
-ITEM_BYTES = 4
 
 
 def load(source: str | Mapping[str, Any], extra: Mapping[str, Node] = MappingProxyType({})) -> NetworkKernel | None:
@@ -181,18 +178,26 @@ class NetworkKernel(Kernel):
     @property
     def bytes_per_pixel(self) -> float:
         """Bytes that its maps take for each pixel, about."""
-        return peak_bytes(self._nominal) / math.prod(self._nominal.layers[0].size_in)
+        return maps.peak_bytes(self._nominal) / math.prod(self._nominal.layers[0].size_in)
 
     def map_bytes(self, size: Sequence[int]) -> int:
         """Bytes that its maps take at a time on an input of this size (height, width last), where they are whole."""
         pictures, each = math.prod(size[:-2]), self._picture_bytes(size)
         if not self.runs_one_by_one(size):
             return pictures * each
-        return min(pictures, thread_count()) * each + pictures * _bytes(self.on(size[-2:]).layers[-1])
+        return min(pictures, thread_count()) * each + pictures * maps.bytes_of(self.on(size[-2:]).layers[-1])
+
+    def least_bytes(self, size: Sequence[int]) -> int:
+        """Bytes that its maps take at a time on an input of this size, about: in bands those of the rows that a row of
+        the result is made of."""
+        whole, layers = self.map_bytes(size), self.on(size[-2:]).layers
+        if self.sees_all or len(size) > 2:
+            return whole
+        return math.ceil(whole * min(1.0, maps.rows_seen(layers) / size[0]))
 
     def _picture_bytes(self, size: Sequence[int]) -> int:
         key = "picture bytes", tuple(size[-2:])
-        return self.remembered(key, lambda: peak_bytes(self.on(size[-2:])))
+        return self.remembered(key, lambda: maps.peak_bytes(self.on(size[-2:])))
 
     def runs_one_by_one(self, size: Sequence[int]) -> bool:
         """Whether pictures of a stack of this size are run one by one: where their maps are large, but not where taps
@@ -205,18 +210,8 @@ class NetworkKernel(Kernel):
     @property
     def sight(self) -> int:
         """Pixels of the input that a sample of the result sees to either side, about."""
-        layers, first = self._nominal.layers, self._nominal.layers[0]
-        middle = layers[-1].size_out[0] // 2
-        seen = {len(layers) - 1: (middle, middle + 1)}
-        for number in range(len(layers) - 1, -1, -1):
-            if number not in seen:
-                continue
-            start, stop = layers[number].windows[0].reads(*seen[number])
-            for source in layers[number].inputs:
-                a, b = seen.get(source, (start, stop))
-                seen[source] = min(a, start), max(b, stop)
-        start, stop = seen.get(INPUT, (0, 1))
-        return min(stop - start, first.size_in[0]) // 2
+        layers = self._nominal.layers
+        return min(maps.rows_seen(layers), layers[0].size_in[0]) // 2
 
     def remarks(self, size: Sequence[int]) -> tuple[str, ...]:
         """What is to be said of a run on an input of this size (height, width last)."""
@@ -274,21 +269,3 @@ class NetworkKernel(Kernel):
 
     def _cuts(self, *arguments: Any, **more: Any) -> NoReturn:
         raise ShapeError(f"network '{self.name}' runs as a part of a chain", hint="convcli apply")
-
-
-def peak_bytes(network: Assembled) -> int:
-    """Bytes that its maps take at most, where each is whole and given up after the last layer that reads it."""
-    last = {source: number for number, placed in enumerate(network.layers) for source in placed.inputs}
-    sizes = {number: _bytes(placed) for number, placed in enumerate(network.layers)}
-    first = network.layers[0]
-    sizes[INPUT] = ITEM_BYTES * math.prod(first.size_in) * first.channels_in
-    there, most = {INPUT}, 0
-    for number in range(len(network.layers)):
-        there.add(number)
-        most = max(most, sum(sizes[source] for source in there))
-        there -= {source for source in there if last.get(source, number) <= number and source != number}
-    return most
-
-
-def _bytes(placed: Placed) -> int:
-    return ITEM_BYTES * math.prod(placed.size_out) * placed.channels_out

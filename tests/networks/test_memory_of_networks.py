@@ -139,6 +139,30 @@ def test_what_maps_take_that_are_whole_is_what_is_measured(squeezed: Path) -> No
     assert measured / 1.5 <= kernel.map_bytes(x.shape[:2]) <= 1.5 * measured
 
 
+def test_rows_that_are_too_wide_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a row of the result is made of is there at a time at least, however few rows are made at once."""
+    save_file({"a.weight": weights(16, 1, 3, 3), "b.weight": weights(1, 16, 5, 5)}, tmp_path / "w.safetensors")
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "weights: w.safetensors\npicture: {channels: luma, range: unit}\n"
+        "layers: [{dense: 16, name: a}, {dense: 1, kernel_size: 5, name: b}]\n"
+    )
+    kernel = runnable.load(str(path))
+    assert kernel
+    source = save(tmp_path / "a.png", np.zeros((600, 5000), np.uint8))
+    rows = kernel.least_bytes((600, 5000)) / (4 * 17 * 5000)
+    assert rows == 7 and kernel.map_bytes((600, 5000)) == 600 * 4 * 17 * 5000
+    arguments = ["apply", source, "-k", str(path), "-o", str(tmp_path / "y.png"), "--overwrite"]
+    monkeypatch.setattr(streams, "free_memory", lambda: 7 * 4 * 17 * 5000)
+    assert run(*arguments).code == 0
+    monkeypatch.setattr(streams, "free_memory", lambda: 7 * 4 * 17 * 5000 - 1)
+    refused = run(*arguments)
+    assert refused.code == 1 and "2 MB at a time, 2 MB are free" in refused.err and "narrower" in refused.err
+    # A mean sees all of a map, but is made of it in bands.
+    mean = network(NETWORKS["a mean"])
+    assert mean.least_bytes((4096, 256)) < mean.map_bytes((4096, 256)) / 100
+
+
 def test_it_is_told_before_it_is_taken(squeezed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = save(tmp_path / "a.png", np.zeros((2000, 2000, 3), np.uint8))
     arguments = ["apply", source, "-k", str(squeezed), "-o", str(tmp_path / "y.npy"), "--overwrite"]
