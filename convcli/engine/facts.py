@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SEEN = 139
 #: A sample this many times the usual size would, through a Fourier transform, drown its neighbours in rounding errors.
 SPIKE = 1000.0
+#: The same of a running sum in float64, whose rounding errors stay where a sample has come and gone.
+CARRIED = 1e8
 
 
 class Facts:
@@ -36,6 +38,8 @@ class Facts:
     @cached_property
     def _greatest(self) -> float:
         """The largest magnitude; NaN or infinite where a sample is."""
+        if math.isfinite(self._length):
+            return cv2.norm(self._data.reshape(-1), cv2.NORM_INF)
         low, high = float(self._data.min()), float(self._data.max())
         return math.nan if math.isnan(low) else max(-low, high)
 
@@ -55,14 +59,22 @@ class Facts:
     @cached_property
     def bounded(self) -> bool:
         """Finite, and no sample far above the others: a Fourier transform would spread its rounding errors."""
+        return self.within(SPIKE)
+
+    def within(self, times: float) -> bool:
+        """Finite, and no sample so many times as large as is usual."""
         if self._plain:
             return True
         if not self._data.size:
             return False
+        most = min(times * self._usual, sys.float_info.max)
+        return self._beside <= most and (self._length <= most or self._greatest <= most)
+
+    @cached_property
+    def _usual(self) -> float:
+        """The size of most samples."""
         # A mean would follow the spike; the median of some hundred samples doesn't. Black surroundings don't count.
         seen = np.abs(self._data.reshape(-1)[:: self._data.size // SEEN + 1])
         seen.sort()
         black = seen.size - np.count_nonzero(seen)
-        usual = float(seen[(black + seen.size) // 2]) if black < seen.size else 0.0
-        most = min(SPIKE * usual, sys.float_info.max)
-        return self._beside <= most and (self._length <= most or self._greatest <= most)
+        return float(seen[(black + seen.size) // 2]) if black < seen.size else 0.0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli.engine.facts import SPIKE, Facts
+from convcli.engine.facts import CARRIED, SPIKE, Facts
 
 USUAL = 0.5
 
@@ -50,18 +50,19 @@ def test_a_border_of_zeros_around_planes_does_not_stand_for_them(planes: int) ->
 
 @pytest.mark.parametrize("taps", [(1, 15), (15, 1), (31, 31)])
 @pytest.mark.parametrize("channels", [1, 4])
-@pytest.mark.parametrize("value", [math.nan, math.inf, 1e20])
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e20, 0.4 * CARRIED])
 def test_means_around_one_sample_alone_see_it(taps: tuple[int, int], channels: int, value: float) -> None:
     """Running sums would carry it to all that comes after it."""
     x = np.random.default_rng(1).random((64, 70, channels), dtype=np.float32)
     kernel = convcli.load({"weights": np.full(taps, 1 / math.prod(taps))})
     before = kernel.apply(x)
+    change = value - float(x[30, 33, 0])
     x[30, 33, 0] = value
     after = kernel.apply(x)
     seen = np.zeros(x.shape, bool)
     seen[30 - taps[0] // 2 : 31 + taps[0] // 2, 33 - taps[1] // 2 : 34 + taps[1] // 2, 0] = True
     np.testing.assert_allclose(after[~seen], before[~seen], rtol=1e-6)
     if math.isfinite(value):
-        np.testing.assert_allclose(after[seen], value / math.prod(taps), rtol=1e-5)
+        np.testing.assert_allclose(after[seen], before[seen] + change / math.prod(taps), rtol=1e-6)
     else:
         assert not np.isfinite(after[seen]).any()

@@ -19,7 +19,7 @@ from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, most_taps, one_channel, opencv_layout
 from convcli.engine.channel.factors import Factors, factorise, kernels
 from convcli.engine.dtypes import copy_pixels
-from convcli.engine.facts import Facts
+from convcli.engine.facts import CARRIED, Facts
 from convcli.engine.geometry import Gather, Window
 from convcli.engine.integers import OVERFLOW
 from convcli.engine.memory import scratch
@@ -169,7 +169,7 @@ def _sums_filter(taps: Floats, windows: Sequence[Window], border: str) -> Filter
     mean = _is_mean(taps)
 
     def filtered(x: Array, dst: Array | None = None) -> Any:
-        if x.dtype.kind == "f" and not Facts(x, plain=False).bounded:
+        if x.dtype.kind == "f" and not Facts(x, plain=False).within(CARRIED):
             return otherwise(x, dst)
         y = cv2.boxFilter(x, cv2.CV_32F, (wide, high), dst=dst, anchor=anchor, normalize=mean, borderType=RULES[border])
         return y if mean else np.multiply(y, share, out=y)
