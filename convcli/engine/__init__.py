@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from convcli.engine.bank.spread import is_spread
     from convcli.engine.bank.stamped import StampedBank, is_by_phases
     from convcli.engine.borders import check_border, read_window
-    from convcli.engine.channel.calls import PlainCall, plane_call
+    from convcli.engine.channel.calls import plane_call
     from convcli.engine.channel.choice import algorithm_for
     from convcli.engine.channel.correlation import Correlation
     from convcli.engine.channel.depthwise import plane_by_plane
+    from convcli.engine.channel.plain_call import PlainCall
     from convcli.engine.channel.planes import band_rows, correlate_planes, whole_cuts
     from convcli.engine.channel.resized import resized_call, resized_cuts
     from convcli.engine.channel.stamped import stamped, stamped_call, stamped_cuts
@@ -108,7 +109,8 @@ __getattr__ = lazily(
         "engine.bank.spread": "is_spread",
         "engine.bank.stamped": "StampedBank is_by_phases",
         "engine.borders": "check_border read_window",
-        "engine.channel.calls": "PlainCall plane_call",
+        "engine.channel.calls": "plane_call",
+        "engine.channel.plain_call": "PlainCall",
         "engine.channel.correlation": "Correlation",
         "engine.channel.depthwise": "plane_by_plane",
         "engine.channel.stamped": "stamped stamped_call stamped_cuts",

@@ -27,6 +27,7 @@ KERNELS: dict[str, dict[str, Any]] = {
     "transformed": {"weights": RNG.standard_normal((15, 12)) / 50},
     "dilated": {"weights": RNG.standard_normal((3, 3)), "dilation": [2, 3]},
     "far": {"weights": RNG.standard_normal((3, 3)), "dilation": [9, 11]},
+    "farther": {"weights": np.random.default_rng(7).standard_normal((2, 3)), "dilation": [3, 66]},
     "strided": {"weights": RNG.standard_normal((3, 3)), "stride": [2, 3]},
     "padded": {"weights": RNG.standard_normal((5, 5)), "padding": [1, 2]},
     "even": {"weights": RNG.standard_normal((4, 2))},

@@ -47,18 +47,16 @@ def test_dilated_kernels_multiply_no_zeros(filtered: Counter[str]) -> None:
 
 
 @pytest.mark.parametrize(("shape", "nonzero"), [((300, 400), 9), ((900, 1000, 3), 9), ((300, 400), 4)])
-def test_few_taps_far_apart_are_a_multiply_add_each(
-    shape: tuple[int, ...], nonzero: int, monkeypatch: pytest.MonkeyPatch
+def test_few_taps_far_apart_are_multiplied_once_each(
+    shape: tuple[int, ...], nonzero: int, filtered: Counter[str]
 ) -> None:
-    import cv2
-
-    added, add = [], cv2.scaleAdd
-    monkeypatch.setattr(cv2, "scaleAdd", lambda part, *others: added.append(part.size) or add(part, *others))
+    """By calls for a row of them, on the columns that it sees besides, and without OpenCV's Fourier transform."""
     taps = np.zeros(9)
     taps[:nonzero] = np.arange(1, nonzero + 1) / 45
     x = np.random.default_rng(6).random(shape, dtype=np.float32)
     y = applied({"weights": taps.reshape(3, 3), "dilation": 13, "border": "zero"}, x)
-    assert sum(added) == (nonzero - 1) * x.size
+    least = nonzero * shape[0] * shape[1]
+    assert least <= filtered["products"] <= least * (1 + 26 / shape[1])
     weights = taps.reshape(3, 3, *[1] * (x.ndim - 2))
     spread = np.zeros((27, 27, *weights.shape[2:]))
     spread[::13, ::13] = weights

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from convcli.engine.channel.calls import PlainCall, by_planes
+from convcli.engine.channel.calls import by_planes
 from convcli.engine.channel.direct import one_channel, opencv_layout
 from convcli.engine.channel.edges import Framed, Mirrored, shares
+from convcli.engine.channel.plain_call import PlainCall
 from convcli.engine.channel.whole import RULES, floats
 from convcli.engine.dtypes import planar
 from convcli.engine.memory import results, scratch

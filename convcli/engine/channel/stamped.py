@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from convcli.engine.borders import read_window
-from convcli.engine.channel.calls import PlainCall
 from convcli.engine.channel.direct import CHANNEL_LIMIT, one_channel
 from convcli.engine.channel.phases import FEW, correlate_phase
+from convcli.engine.channel.plain_call import PlainCall
 from convcli.engine.channel.planes import correlate_planes
 from convcli.engine.channel.whole import RULES, floats
 from convcli.engine.dtypes import planar

@@ -16,8 +16,8 @@ import numpy as np
 
 from convcli.engine.bank.layouts import part as planes_of
 from convcli.engine.borders import read_window
-from convcli.engine.channel.calls import PlainCall
 from convcli.engine.channel.direct import one_channel, opencv_layout
+from convcli.engine.channel.plain_call import PlainCall
 from convcli.engine.dtypes import planar
 from convcli.engine.geometry import constant
 from convcli.engine.memory import scratch, scratch_space
