@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         layouts_of_bank,
         sum_pairs,
     )
-    from convcli.engine.bank.call import bank_call
+    from convcli.engine.bank.call import bank_call, banks_call
     from convcli.engine.bank.layouts import room_for
     from convcli.engine.bank.spread import is_spread
     from convcli.engine.bank.stamped import StampedBank, is_by_phases
@@ -67,6 +67,7 @@ __all__ = [
     "bank_cuts",
     "bank_is_by_planes",
     "bank_rows",
+    "banks_call",
     "by_planes",
     "check_border",
     "copied",
@@ -104,7 +105,7 @@ __getattr__ = lazily(
     {
         "engine.bank.bank": "Filters algorithm_of_bank bank_cuts bank_is_by_planes bank_rows correlate"
         " correlated layouts_of_bank sum_pairs",
-        "engine.bank.call": "bank_call",
+        "engine.bank.call": "bank_call banks_call",
         "engine.bank.layouts": "room_for",
         "engine.bank.spread": "is_spread",
         "engine.bank.stamped": "StampedBank is_by_phases",

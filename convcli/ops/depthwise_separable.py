@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from convcli import engine
-from convcli.engine.geometry import Gather, Grid, grid_of
+from convcli.engine.geometry import Gather, Grid
 from convcli.engine.plan import Algorithm, Constraints
 from convcli.engine.threads import one_thread_below
 from convcli.errors import FieldError
@@ -160,22 +160,18 @@ class DepthwiseSeparable(Kernel):
     def call(self, x: Signature) -> Call | None:
         windows = self.windows(x.shape[:-1], x.axes)
         kernels, mix = self._steps(x.axes, x.work, x.shape[-1])
-        planes = x.planes
         if isinstance(kernels, engine.Filters):
-            first = engine.bank_call(x, kernels, windows, self.border, first=True)
-            # Products read planes as they do pixels.
-            planes = planes or kernels.plan(grid_of(windows), planes=False).algorithm in ("net", "planes")
-        else:
-            first = engine.plane_call(x, kernels, windows, self.border)
+            return engine.banks_call(x, kernels, mix, windows, self.border)
         shape = (*(window.length for window in windows), mix.shape[1])
-        between = x._replace(shape=shape, dtype=np.dtype(x.work), algorithm=None, planes=planes)
+        between = x._replace(shape=shape, dtype=np.dtype(x.work), algorithm=None)
+        first = engine.plane_call(x, kernels, windows, self.border)
         second = engine.bank_call(between, mix, [Gather(1, 1, 1, 0, n) for n in shape[:-1]], self.border)
         if x.native or first is None or second is None:
             return None
         filtered, mixed, outputs = first, second, len(mix.weights)
 
         def call(array: Array, out: Array | None) -> Array:
-            room = engine.room_for(shape[:-1], shape[-1], x.work, planes=planes, name="between")
+            room = engine.room_for(shape[:-1], shape[-1], x.work, planes=x.planes, name="between")
             y = engine.room_for(shape[:-1], outputs, x.work, planes=x.planes, name="mixed") if out is None else out
             with one_thread_below():
                 return mixed(filtered(array, room), y)

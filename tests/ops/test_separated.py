@@ -86,6 +86,31 @@ def test_two_small_steps_are_two_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (kernel.apply(np.ones((32, 28, 28), np.float32), "cyx") == 288).all()
 
 
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("border", ["zero", 2.5, -1])
+@pytest.mark.parametrize("layout", ["cyx", "yxc"])
+def test_each_thread_makes_some_rows_of_both_steps(
+    layout: str, border: Any, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from convcli.engine.bank import call
+
+    rng, pieces = np.random.default_rng(10), list[int]()
+    run_all = call.run_all
+    monkeypatch.setattr(call, "run_all", lambda work, parts: pieces.append(len(parts)) or run_all(work, parts))
+    kernels, mix = rng.standard_normal((64, 3, 3)), rng.standard_normal((128, 64))
+    x = rng.random((64, 51 * stride, 67 * stride), np.float32)
+    outside = 0 if border == "zero" else border
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), constant_values=outside)
+    expected = exact(padded, kernels, mix, "zero", 1)[:, 1:-1:stride, 1:-1:stride]
+    fields = {"depthwise": kernels[:, None], "pointwise": mix, "stride": stride, "border": border}
+    kernel = convcli.load({"type": "depthwise_separable", **fields})
+    order = (0, 1, 2) if layout == "cyx" else (1, 2, 0)
+    y = kernel.apply(np.ascontiguousarray(x.transpose(order)), layout)
+    assert np.abs(np.moveaxis(y, layout.index("c"), 0) - expected).max() <= 1e-5 * np.abs(expected).max()
+    # The rows of both at first; what runs within has a piece each.
+    assert sorted(pieces)[-1] == 2 and pieces.count(2) == 1
+
+
 @pytest.mark.parametrize("layout", ["cyx", "yxc"])
 def test_threads_of_opencv_are_not_started_again_between_the_steps(
     layout: str, monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from convcli.engine.bank.layouts import join_to, part, room_for
-from convcli.engine.bank.plan import BAND, BANDED, CALL_BYTES, is_apart
+from convcli.engine.bank.plan import BANDED, CALL_BYTES, is_apart
 from convcli.engine.channel import whole
 from convcli.engine.channel.direct import most_taps
 from convcli.engine.dtypes import channels_first, channels_last, planar
@@ -89,7 +89,7 @@ def planes_call(x: Signature, filters: Filters, windows: Sequence[Window], borde
         or (math.prod(x.shape) + outputs * math.prod(lengths)) * np.dtype(x.work).itemsize > CALL_BYTES
     ):
         return None
-    shares = filters.shares(2 if plan.cost * math.prod(lengths) >= 2 * BAND else 1)
+    shares = filters.shares(plan.shares)
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(lengths, outputs, x.work, planes=x.planes) if out is None else out

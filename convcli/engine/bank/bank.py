@@ -41,12 +41,12 @@ FEW = 4
 WIDTHS = 4
 
 
-def work_of(shape: Sequence[int], groups: int, grid: Grid, *, planes: bool = True, single: bool = True) -> Bank:
-    """What a bank of weights of this `shape` computes, of an input that lies as `planes` or as pixels; in float32."""
+def work_of(shape: Sequence[int], groups: int, grid: Grid, **more: bool) -> Bank:
+    """What a bank of weights of this `shape` computes; and `more` that `Bank` says of it."""
     outputs, inputs, *taps = shape
     return Bank(
         outputs=outputs, inputs=inputs, taps=tuple(taps), groups=groups, lengths=grid.lengths, stride=grid.stride,
-        dilation=grid.dilation, planes=planes, single=single,
+        dilation=grid.dilation, **more,
     )  # fmt: skip
 
 
@@ -96,10 +96,10 @@ class Filters:
         self._spectra: dict[int, Floats] = {}
         self._shares: dict[int, list[Share]] = {}
 
-    def plan(self, grid: Grid, *, planes: bool) -> Plan:
-        """How the outputs of a grid are computed, from planes or from pixels."""
+    def plan(self, grid: Grid, *, planes: bool, beside: bool = False) -> Plan:
+        """How the outputs of a grid are computed, from planes or from pixels, alone or `beside` other threads."""
         single = self.weights.dtype == np.float32
-        return plan_bank(work_of(self.shape, self.groups, grid, planes=planes, single=single))
+        return plan_bank(work_of(self.shape, self.groups, grid, planes=planes, single=single, beside=beside))
 
     def shares(self, count: int) -> list[Share]:
         """The bank in `count` parts: of its groups where it has several, else of its outputs."""

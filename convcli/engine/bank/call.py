@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,14 +11,14 @@ import numpy as np
 
 from convcli.engine.bank.apart import planes_call
 from convcli.engine.bank.bank import correlate_bank
-from convcli.engine.bank.layouts import laid, part, pixels, room_for
+from convcli.engine.bank.layouts import by_rows, laid, pixels, room_for
 from convcli.engine.bank.plan import BAND, CALL_BYTES, TILES
 from convcli.engine.bank.straight import straight_call
 from convcli.engine.borders import read_window
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
-from convcli.engine.geometry import constant, grid_of
-from convcli.engine.threads import one_thread_below, run_all
+from convcli.engine.geometry import Gather, Grid, constant, grid_of
+from convcli.engine.threads import even_cuts, one_thread_below, run_all
 from convcli.engine.tiles import bands
 
 #: Bytes of a window that one thread reads for all.
@@ -27,21 +27,23 @@ ONCE_BYTES = 1 << 20
 if TYPE_CHECKING:
     from convcli.engine.bank.bank import Filters, Share
     from convcli.engine.dtypes import Array, Call, Floats, Signature
-    from convcli.engine.geometry import Grid, Window
+    from convcli.engine.geometry import Window
     from convcli.engine.plan import Plan
     from convcli.engine.threads import Cut
 
 
 def bank_call(
-    x: Signature, filters: Filters, windows: Sequence[Window], border: str, *, first: bool = False
+    x: Signature, filters: Filters, windows: Sequence[Window], border: str, *, beside: bool = False
 ) -> Call | None:
     """All of a small input at once, by two threads where that pays: all that can be is worked out beforehand.
 
-    None where more is read and written than caches hold, or pairs of channels are filtered one by one. What is `first`
-    of several such calls leaves threads to us: OpenCV's would have to be started again each time.
+    None where more is read and written than caches hold, or pairs of channels are filtered one by one. `beside` other
+    threads that do the like it starts none.
     """
     grid = grid_of(windows)
-    plan = filters.plan(grid, planes=x.planes)
+    plan = filters.plan(grid, planes=x.planes, beside=beside)
+    if beside:
+        plan = replace(plan, rows=grid.lengths[0], shares=1)
     if plan.algorithm == "planes" and not x.native:
         return planes_call(x, filters, windows, border, plan)
     shape = (*grid.lengths, len(filters.weights))
@@ -49,9 +51,9 @@ def bank_call(
     if x.native or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
         return None
     if plan.algorithm == "net":
-        return _net_call(x, filters, windows, border, plan, first)
+        return _net_call(x, filters, windows, border, plan)
     if plan.algorithm == "multiply-adds" and constant(border) is not None and not x.planes:
-        return _added_call(x, filters, windows, border, plan)
+        return _added_call(x, filters, windows, border, plan, beside)
     straight = straight_call(x, filters, windows, border, plan) if plan.algorithm == "columns" else None
     return straight or _banded_call(x, filters, windows, border, plan)
 
@@ -107,7 +109,9 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
     return call
 
 
-def _added_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call:
+def _added_call(
+    x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan, beside: bool
+) -> Call:
     """Multiply-adds of pixels by one thread, or by two in a band each; samples outside are left out, or all alike."""
     from convcli.engine.bank.multiply_adds import Products, multiply_add
 
@@ -115,7 +119,7 @@ def _added_call(x: Signature, filters: Filters, windows: Sequence[Window], borde
     cuts = bands(x.shape, windows, np.dtype(x.work).itemsize, plan.rows, outputs, small=True)
     rest = tuple((0, n) for n in grid.lengths[1:])
     products = None
-    if len(cuts) == 1 and len(windows) == 2 and constant(border) == 0:
+    if not beside and len(cuts) == 1 and len(windows) == 2 and constant(border) == 0:
         products = Products(filters.weights, x.shape[:2], grid, [window.before for window in windows])
 
     def call(array: Array, out: Floats | None) -> Floats:
@@ -139,31 +143,69 @@ def _added_call(x: Signature, filters: Filters, windows: Sequence[Window], borde
     return call
 
 
-def _net_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan, first: bool) -> Call:
-    """All at once by a network, on threads of OpenCV's own, or by two that share groups; they pad zeros themselves."""
+def _net_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call:
+    """All at once by a network, on threads of OpenCV's own; it pads zeros itself."""
     grid, ranges = grid_of(windows), [window.reads(0, window.length) for window in windows]
     pads = [(-start, stop - n) for (start, stop), n in zip(ranges, x.shape, strict=False)]
     whole = constant(border) == 0 and x.dtype == x.work and min(map(min, pads)) >= 0
     sizes = [stop - start for start, stop in ranges]
     otherwise = _banded_call(x, filters, windows, border, replace(plan, algorithm="columns"))
-    shares = filters.shares(2 if first and filters.groups > 1 and plan.cost * math.prod(grid.lengths) >= BAND else 1)
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(grid.lengths, len(filters.weights), x.work, planes=x.planes) if out is None else out
-        finite: list[bool] = []
-
-        def make(share: Share) -> None:
-            data = array[..., share.inputs]
-            if not whole:
-                window = room_for(sizes, data.shape[-1], x.work, planes=x.planes, name="window")
-                data = read_window(data, ranges, border, x.work, out=window)
-            own, results = share.filters.nets, y[..., share.outputs]
-            finite.append(own.fill(part(data), grid, results, pads if whole else ((0, 0), (0, 0))))
-
-        if len(shares) > 1:
-            run_all(make, shares)
-        else:
-            make(shares[0])
-        return y if all(finite) else otherwise(array, y)
+        data = array
+        if not whole:
+            window = room_for(sizes, data.shape[-1], x.work, planes=x.planes, name="window")
+            data = read_window(data, ranges, border, x.work, out=window)
+        done = filters.nets.fill(by_rows(data), grid, y, pads if whole else ((0, 0), (0, 0)))
+        return y if done else otherwise(array, y)
 
     return call
+
+
+def banks_call(x: Signature, filters: Filters, mix: Filters, windows: Sequence[Window], border: str) -> Call | None:
+    """All of a small input by a bank, whose channels are then mixed by one of single taps: by two threads that make
+    some rows of both where that pays."""
+    lengths, ones = grid_of(windows).lengths, (1,) * len(windows)
+    first, second = filters.plan(grid_of(windows), planes=x.planes), mix.plan(Grid(ones, ones, lengths), planes=True)
+    count = 2 if constant(border) is not None and (first.cost + second.cost) * math.prod(lengths) >= 2 * BAND else 1
+    calls = [_both_calls(x, filters, mix, windows, border, cut) for cut in even_cuts(lengths[0], count)]
+    parts = [call for call in calls if call is not None]
+    if x.native or len(parts) < count:
+        return None
+
+    def call(array: Array, out: Floats | None) -> Floats:
+        y = room_for(lengths, len(mix.weights), x.work, planes=x.planes, name="mixed") if out is None else out
+        if len(parts) > 1:
+            run_all(lambda part: part(array, y), parts)
+        else:
+            with one_thread_below():
+                parts[0](array, y)
+        return y
+
+    return call
+
+
+def _both_calls(
+    x: Signature, filters: Filters, mix: Filters, windows: Sequence[Window], border: str, cut: Cut
+) -> Callable[[Array, Floats], Floats] | None:
+    """The rows of a cut by both banks."""
+    first, lengths = windows[0], (cut[1] - cut[0], *(window.length for window in windows[1:]))
+    (start, stop), beside = first.reads(*cut), lengths[0] < first.length
+    rows = slice(max(0, start), min(stop, x.shape[0])) if beside else slice(0, x.shape[0])
+    own = [replace(first, before=rows.start - start, length=lengths[0]), *windows[1:]]
+    source = x._replace(shape=(rows.stop - rows.start, *x.shape[1:]))
+    # Products read planes as they do pixels.
+    planes = x.planes or filters.plan(grid_of(own), planes=False, beside=beside).algorithm in ("net", "planes")
+    between = x._replace(shape=(*lengths, mix.shape[1]), dtype=np.dtype(x.work), algorithm=None, planes=planes)
+    filtered = bank_call(source, filters, own, border, beside=beside)
+    mixed = bank_call(between, mix, [Gather(1, 1, 1, 0, n) for n in lengths], border, beside=beside)
+    if filtered is None or mixed is None:
+        return None
+    before, after = filtered, mixed
+
+    def part(array: Array, y: Floats) -> Floats:
+        room = room_for(lengths, between.shape[-1], x.work, planes=planes, name="between")
+        return after(before(array[rows], room), y[slice(*cut)])
+
+    return part

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from convcli.engine.bank.speeds import LEAST_COLUMNS, SPEEDS, VECTOR, Speeds
@@ -28,13 +29,11 @@ from convcli.records import record
 TILES = {"winograd": 4, "winograd 2x2": 2}
 ALGORITHMS = ("pointwise", "net", "multiply-adds", "planes", "shifts", *TILES, "rows", "columns")
 
-
 #: Nanoseconds for a call of `filter2D` on a plane, for a tap in each of its rows, and to keep a sample of its result.
 PLANE_CALL, PLANE_ROW, PICKED = 2_600, 1.5, 0.3
-#: The share of its time on large pictures that `filter2D` takes on planes that the caches hold: no wider vectors help.
-CACHED = 0.55
-#: The same for a sample of pixels that are filtered by a plan for each plane, in many short bands.
-PARTED = 6.0
+#: The share of its time on large pictures that `filter2D` takes on planes that the caches hold: no wider vectors help;
+#: and nanoseconds for a sample of pixels that are filtered by a plan for each plane, in many short bands.
+CACHED, PARTED = 0.55, 6.0
 #: Taps from which on it may be slower than what a plan for each band of a plane is: those may be separable.
 BANDED = 26
 #: Bytes of an input and its result that are filtered by one call.
@@ -42,28 +41,25 @@ CALL_BYTES = 1 << 23
 #: Nanoseconds for the calls that a network takes, and multiply-adds, and the channels from which a network saves
 #: products of 3x3 banks.
 NET, ADDS, DEEP = 15_000, 20_000, 64
-#: How many times what small windows take those take that are laid out for tiles.
-TILED = 4
-#: Samples of rows to which the products of a tap are added by one call, and what it takes.
-ADDED, ADD_CALL = 1 << 15, 550
+#: Samples of rows to which the products of a tap are added by one call, what it takes, and how many times what small
+#: windows take those of tiles take to be laid out.
+ADDED, ADD_CALL, TILED = 1 << 15, 550, 4
 #: How many times planes are turned, and copied, for multiply-adds of pixels.
 TURNED = 3
-#: Nanoseconds for the calls that a group takes, and for a product among many.
-GROUP, PRODUCT_CALL = 20_000, 250
-#: Groups whose columns, some at a time, stay in a core's own cache, and what they then cost of what others do.
-MANY, GROUPED = 8, 0.66
+#: Nanoseconds for the calls that a group takes, and for a product among many; so many groups, whose columns go into few
+#: products, take but a share of that of others.
+GROUP, PRODUCT_CALL, MANY, GROUPED = 20_000, 250, 8, 0.66
 #: Nanoseconds of work that are worth a band of its own, what another thread takes to begin one, and OpenCV's to begin.
 BAND, THREAD, POOL = 150_000, 150_000, 30_000
-#: What another thread saves a network of single channels for a multiply-add.
-SHARED = 0.03
+#: What another thread saves a network of single channels for a multiply-add, calls on planes that are long enough for
+#: two threads, and what shorter ones wait for Python's lock.
+SHARED, LONG, LOCKED = 0.03, 15_000, 15_000
 #: Bytes that a band lays out: within the last cache's share of a core.
 BAND_BYTES = 3 << 20
 #: The fewest channels whose pixels are copied in pieces that are long enough.
 PIXELS = 24
-#: Rows of a band by Winograd: whole tiles.
-WINOGRAD_ROWS = 64
-#: The fewest channels on either side for it.
-WINOGRAD_CHANNELS = 16
+#: Rows of a band by Winograd, whole tiles, and the fewest channels on either side for it.
+WINOGRAD_ROWS, WINOGRAD_CHANNELS = 64, 16
 
 
 @record
@@ -71,7 +67,7 @@ class Bank:
     """A filter bank `(outputs, inputs, *taps)`, with `inputs` to a group, and the `lengths` of its output per axis.
 
     `planes` says that the channels of its input lie as planes, not pixel by pixel, `single` that it is computed in
-    float32.
+    float32, `beside` that other threads compute the like meanwhile: this one starts none.
     """
 
     outputs: int
@@ -83,6 +79,7 @@ class Bank:
     dilation: tuple[int, ...] = (1, 1)
     planes: bool = True
     single: bool = True
+    beside: bool = False
 
     @property
     def area(self) -> int:
@@ -121,13 +118,15 @@ def duration(work: Bank, plan: Plan) -> float:
     network shares what is not copied, and small planes gain nothing: threads wait for Python's lock after every call.
     """
     whole = plan.cost * work.samples
+    if work.beside:
+        return whole + LOCKED * work.outputs * (plan.algorithm == "planes")
     if work.groups > 1 and work.inputs > 1:
         return whole
     if work.groups > 1 and plan.algorithm == "net":
         return whole - work.outputs * work.area * work.samples * SHARED
     if work.groups > 1:
-        alone = work.bytes <= CALL_BYTES and (plan.algorithm == "planes" or not 0 < plan.rows < work.lengths[0])
-        return whole if alone else whole / 2 + THREAD
+        apart = 0 < plan.rows < work.lengths[0] and plan.algorithm != "planes"
+        return whole / 2 + THREAD if apart or plan.shares > 1 or work.bytes > CALL_BYTES else whole
     if plan.algorithm == "net":
         return min(whole, whole / 2 + POOL)
     shared = plan.shares > 1 or (plan.rows < work.lengths[0] if plan.rows else whole >= 2 * BAND)
@@ -176,7 +175,7 @@ def _multiply_adds(work: Bank, speeds: Speeds) -> Iterator[Plan]:
     # Windows of tiles are copied, and then their phases; neither stays in a cache.
     each = work.area * speeds.multiply_add + laid * (1 if small else TILED) + turned
     yield _plan(work, "multiply-adds", work.outputs * each + ADDS / work.samples, work.outputs)
-    if small and len(work.taps) == 2 and not work.planes:
+    if small and len(work.taps) == 2 and not work.planes and not work.beside:
         call = ADD_CALL / min(ADDED, work.outputs * work.samples)
         each = work.area * (speeds.added + call) + laid * (phases > 1)
         cost = work.outputs * each + ADDS / 4 / work.samples
@@ -228,7 +227,10 @@ def _planes(work: Bank, kind: Processor) -> Plan:
     each += (PICKED if computed > 1 else 0) + (0 if work.planes else (1 + computed) * SPEEDS[kind.name].turned)
     laid = 0 if work.planes else work.groups * computed + work.outputs
     rows = work.lengths[0] if _is_call(work) else max(1, BAND_BYTES // (4 * laid * width))
-    return _plan(work, "planes", work.outputs * (each + PLANE_CALL / (min(rows, work.lengths[0]) * width)), laid)
+    call = PLANE_CALL + each * min(rows, work.lengths[0]) * width
+    plan = _plan(work, "planes", work.outputs * call / (min(rows, work.lengths[0]) * width), laid)
+    shared = _is_call(work) and plan.cost * work.samples >= 2 * BAND and call >= LONG
+    return replace(plan, shares=2) if shared else plan
 
 
 def _plane(work: Bank, kind: Processor) -> float:
