@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convcli.engine.bank.layouts import part_to, pixels, room_for
 from convcli.engine.bank.plan import BAND, CALL_BYTES
 from convcli.engine.bank.speeds import Speeds
-from convcli.engine.borders import read_window
+from convcli.engine.bank.straight import Columns, Reads, within
 from convcli.engine.geometry import constant
 from convcli.engine.memory import scratch
 from convcli.engine.threads import even_cuts, one_thread_below, run_all
@@ -39,7 +39,10 @@ class Cells:
         self.depth = -(-window.taps // window.stride)
         self.first, self.cut = divmod(window.before, window.stride)
         self.count = (window.length - 1 + window.before) // window.stride - self.first + 1
-        self.reads = (self.first - self.depth + 1, self.first + self.count)
+
+    def reads(self, cells: Cut) -> Cut:
+        """The samples that some cells read, first and behind the last; beyond the input, too."""
+        return self.first + cells[0] - self.depth + 1, self.first + cells[1]
 
     def outputs(self, cells: Cut) -> Cut:
         """The outputs of some cells, first and behind the last."""
@@ -71,21 +74,29 @@ def cells_call(x: Signature, weights: Floats, windows: Sequence[Scatter], border
     copied = (len(matrix) + (1 + x.planes) * outputs * rows.step * columns.step) * speeds.turned
     work = rows.count * columns.count * (matrix.size * speeds.product + copied)
     parts = -(-rows.count * columns.count * len(matrix) * itemsize // COLUMN_BYTES)
-    cuts = bands(rows.count, parts, shared=work >= 2 * BAND)
+    pieces, steps = [], (rows.step, columns.step)
+    for band in bands(rows.count, parts, shared=work >= 2 * BAND):
+        start, stop = within(rows.reads(band), x.shape[0])
+        down = Reads(stop - start, band[1] - band[0], rows.depth, rows.reads(band)[0] - start)
+        across = Reads(x.shape[1], columns.count, columns.depth, columns.reads((0, columns.count))[0])
+        layout, puts = Columns([down, across], x.shape[2], itemsize), _puts(rows, columns, band)
+        pieces.append((slice(start, stop), layout, slice(*rows.outputs(band)), puts))
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(lengths, outputs, x.work, planes=x.planes) if out is None else out
 
-        def make(band: Cut) -> None:
-            own = y[slice(*rows.outputs(band))]
+        def make(piece: tuple[slice, Columns, slice, list[tuple[Any, Any]]]) -> None:
+            samples, layout, band, puts = piece
+            own, source = y[band], pixels(array[samples], "source")
             turned = own.strides[2] != itemsize
             apart = room_for(own.shape[:2], outputs, x.work, planes=False, name="cells") if turned else own
-            _multiply(_laid(array, rows, columns, band), matrix, rows, columns, band, apart)
+            laid = source if layout.is_all else layout.laid(source)
+            _multiply(laid.reshape(*layout.shape[:2], -1), matrix, steps, puts, apart)
             if turned:
                 part_to(apart, own)
 
         with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
-            run_all(make, cuts)
+            run_all(make, pieces)
         return y
 
     return call
@@ -104,38 +115,25 @@ def _matrix(weights: Floats, rows: Cells, columns: Cells) -> Floats:
     return np.ascontiguousarray(ordered).reshape(rows.depth * columns.depth * inputs, -1)
 
 
-def _laid(x: Floats, rows: Cells, columns: Cells, band: Cut) -> Floats:
-    """What a band of cells reads, `(rows, columns, depth)`."""
-    count, channels = band[1] - band[0], x.shape[2]
-    first = rows.reads[0] + band[0]
-    ranges = [(first, first + count + rows.depth - 1), columns.reads]
-    if any(start < 0 or stop > n for (start, stop), n in zip(ranges, x.shape, strict=False)):
-        sizes = [stop - start for start, stop in ranges]
-        turned = channels > 1 and x.strides[2] != x.itemsize
-        window = room_for(sizes, channels, x.dtype, planes=turned, name="window")
-        data = pixels(read_window(x, ranges, "zero", x.dtype, out=window))
-    else:
-        data = pixels(x[tuple(slice(*part) for part in ranges)])
-    if rows.depth == columns.depth == 1:
-        return data
-    line, pixel, step = data.strides
-    shape = (count, columns.count, rows.depth, columns.depth * channels)
-    laid = scratch("columns", shape, x.dtype)
-    np.copyto(laid, np.ndarray(shape, x.dtype, data, 0, (line, pixel, line, step)))
-    return laid.reshape(count, columns.count, -1)
+def _puts(rows: Cells, columns: Cells, band: Cut) -> list[tuple[Any, Any]]:
+    """Where each place of a band of cells lies among its outputs, and among `(rows, columns, *steps, out)` products."""
+    puts = []
+    for down, beside in np.ndindex(rows.step, columns.step):
+        (above, some), (left, others) = rows.place(down, band), columns.place(beside, (0, columns.count))
+        puts.append(((above, left), (some, others, down, beside)))
+    return puts
 
 
-def _multiply(laid: Floats, matrix: Floats, rows: Cells, columns: Cells, band: Cut, y: Floats) -> None:
-    """Fills pixels `y`, the outputs of a band of cells."""
+def _multiply(laid: Floats, matrix: Floats, steps: tuple[int, int], puts: Sequence[tuple[Any, Any]], y: Floats) -> None:
+    """Fills pixels `y`, the outputs of a band of cells, from what those read, `(rows, columns, depth)`."""
     count, across, outputs = *laid.shape[:2], y.shape[2]
-    if y.shape[:2] == (count * rows.step, across * columns.step) and y.flags.c_contiguous:
-        places = y.reshape(count, rows.step, across, -1)
-        for down, own in enumerate(np.split(matrix, rows.step, axis=1)):
+    if y.shape[:2] == (count * steps[0], across * steps[1]) and y.flags.c_contiguous:
+        places = y.reshape(count, steps[0], across, -1)
+        for down, own in enumerate(np.split(matrix, steps[0], axis=1)):
             np.matmul(laid, own, out=places[:, down])
         return
     products = scratch("cell products", (count * across, matrix.shape[1]), y.dtype)
     np.matmul(laid.reshape(count * across, -1), matrix, out=products)
-    by_places = products.reshape(count, across, rows.step, columns.step, outputs)
-    for down, beside in np.ndindex(rows.step, columns.step):
-        (above, some), (left, others) = rows.place(down, band), columns.place(beside, (0, across))
-        np.copyto(y[above, left], by_places[some, others, down, beside])
+    by_places = products.reshape(count, across, *steps, outputs)
+    for there, place in puts:
+        y[there] = by_places[place]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from convcli.engine.bank.cells import Cells, bands
 from convcli.engine.bank.layouts import room_for
 from convcli.engine.bank.plan import BAND, CALL_BYTES
 from convcli.engine.bank.speeds import Speeds
+from convcli.engine.bank.straight import within
 from convcli.engine.dtypes import channels_first, channels_last
 from convcli.engine.geometry import constant
 from convcli.engine.memory import prepared, scratch
@@ -53,20 +54,23 @@ def spread_call(x: Signature, weights: Floats, windows: Sequence[Scatter], borde
     rows, columns = (Cells(window) for window in windows)
     worth = matrix.size * height * width * speeds.product >= 2 * BAND
     parts = -(-height * width * len(matrix) * weights.itemsize // PRODUCT_BYTES)
-    key, cuts = object(), bands(rows.count, parts, shared=worth)
+    key, pieces = object(), []
+    for band in bands(rows.count, parts, shared=worth):
+        samples = within(rows.reads(band), height)
+        places = Places(rows, band, samples), Places(columns, (0, columns.count), (0, width))
+        shape = (*taps, outputs, samples[1] - samples[0], width)
+        room = partial(Room, shape, *places, x.work, planes=x.planes)
+        pieces.append(((key, band), room, slice(*samples), slice(*rows.outputs(band))))
 
     def call(array: Array, out: Floats | None) -> Floats:
         y = room_for(lengths, outputs, x.work, planes=x.planes) if out is None else out
 
-        def make(band: Cut) -> None:
-            start, stop = (min(max(0, row + cell), height) for row, cell in zip(rows.reads, band, strict=True))
-            shape = (*taps, outputs, stop - start, width)
-            places = Places(rows, band, (start, stop)), Places(columns, (0, columns.count), (0, width))
-            room = prepared((key, band), partial(Room, shape, *places, x.work, planes=x.planes))
-            room.fill(array[start:stop], matrix, y[slice(*rows.outputs(band))])
+        def make(piece: tuple[Hashable, Callable[[], Room], slice, slice]) -> None:
+            name, room, samples, own = piece
+            prepared(name, room).fill(array[samples], matrix, y[own])
 
         with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
-            run_all(make, cuts)
+            run_all(make, pieces)
         return y
 
     return call

@@ -72,6 +72,8 @@ class Columns:
         strides = (*outer, *(step * axis.dilation for step, axis in zip(steps, axes, strict=True)), itemsize)
         self.shape = (*outputs, *taps, channels)
         self.size = math.prod(outputs), math.prod(taps) * channels
+        #: Whether they are the pixels themselves, one after the other.
+        self.is_all = all(axis.taps == axis.stride == 1 and axis.whole() == range(axis.samples) for axis in axes)
         #: What is 0 but for the taps that are copied to it: outputs at the ends of each axis.
         self.ends: list[tuple[slice, ...]] = []
         for at, whole in enumerate(axis.whole() for axis in axes):
@@ -108,7 +110,7 @@ def straight_call(x: Signature, filters: Filters, windows: Sequence[Window], bor
     inner = [_reads(window, (0, window.length), (0, n)) for window, n in zip(windows[1:], x.shape[1:], strict=False)]
     pieces: list[tuple[slice, Columns, slice, Share]] = []
     for cut in cuts:
-        start, stop = (min(max(0, place), x.shape[0]) for place in windows[0].reads(*cut))
+        start, stop = within(windows[0].reads(*cut), x.shape[0])
         layout = Columns([_reads(windows[0], cut, (start, stop)), *inner], inputs, itemsize)
         if len(layout.copies) > COPIES:
             return None
@@ -127,6 +129,12 @@ def straight_call(x: Signature, filters: Filters, windows: Sequence[Window], bor
         return y
 
     return call
+
+
+def within(places: tuple[int, int], n: int) -> tuple[int, int]:
+    """What of a range lies in `0 .. n`."""
+    start, stop = (min(max(0, place), n) for place in places)
+    return start, stop
 
 
 def _reads(window: Window, outputs: tuple[int, int], samples: tuple[int, int]) -> Reads:
