@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ from convcli.records import record
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike
     from convcli.engine.geometry import Window
+    from convcli.engine.sampled.samples import Gathering
     from convcli.engine.sampled.smooth import Field
     from convcli.ops.sources import Shifting
 
@@ -52,6 +53,8 @@ class KnownPlaces:
         self.reads: dict[Corners, list[Read]] = {}
         #: Blocks in tiles, those that polynomials do for; of others there are `reads`.
         self.tiles: dict[Corners, list[Tile]] = {}
+        #: Of blocks of many channels, what reads the pixels of each offset group.
+        self.gatherings: dict[Corners, list[Gathering]] = {}
         self._room = KEPT_BYTES
 
     def has_room(self, size: int) -> bool:
@@ -144,6 +147,16 @@ class Reads:
             return reads
         places.reads[key] = [(part, local and Settled(local)) for part, local in reads]
         return places.reads[key]
+
+    def gatherings(self, block: Block, make: Callable[[], list[Gathering]]) -> list[Gathering]:
+        """What `make` makes for a block: the same for every picture where its places are."""
+        key, places = _corners(block, False), self._kernel.places
+        if places and key in places.gatherings:
+            return places.gatherings[key]
+        own = make()
+        if places and places.has_room(sum(one.size for one in own)):
+            places.gatherings[key] = own
+        return own
 
     def _fitting(self, moved: bool) -> Fit:
         return self._fit._replace(fine=BYTES_FINE, tile=BYTES_TILE) if moved else self._fit

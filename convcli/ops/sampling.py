@@ -13,7 +13,7 @@ from convcli.engine.bank.layouts import join
 from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch, scratch_space
 from convcli.engine.sampled.parts import TALL
-from convcli.engine.sampled.samples import mix, sample
+from convcli.engine.sampled.samples import Gathering, mix, sample
 from convcli.engine.sampled.warp import INTEGERS, Outside, Windows, moved_call, read_pixels, read_planes
 from convcli.ops.reads import Reads, inside
 
@@ -198,20 +198,26 @@ class _Block:
     def fill_gathered(self, y: Array) -> None:
         """Fills `y`, `(h, w, channels out)`, by products of the pixels that all taps of outputs read."""
         weights, (height, width) = self._sampling.by_pixels, y.shape[:2]
-        places = self._sampling.reads.shifts(self._block, self._offsets).places()
-        factors = None if self._mask is None else self._mask.of(self._block)
         share = self._image.shape[2] // len(weights)
-        for group, own in enumerate(weights):
-            rows, columns = (_taps_last(one[group]) for one in places)
-            read = sample(
-                self._image[..., group * share : (group + 1) * share], rows, columns, self._kernel.border, y.dtype,
-                None if factors is None else _taps_last(factors[group]),
-            ).reshape(height * width, -1)  # fmt: skip
+        known = self._sampling.reads.gatherings(self._block, lambda: self._gatherings(y.dtype))
+        for group, (own, gathering) in enumerate(zip(weights, known, strict=True)):
+            read = gathering.of(self._image[..., group * share : (group + 1) * share]).reshape(height * width, -1)
             mixed = np.matmul(read, own, out=scratch("mixed", (height * width, own.shape[1]), y.dtype))
             if group:
                 y += mixed.reshape(y.shape)
             else:
                 y[...] = mixed.reshape(y.shape)
+
+    def _gatherings(self, dtype: DTypeLike) -> list[Gathering]:
+        """What reads the pixels of each offset group, `(h, w, taps)`."""
+        places = self._sampling.reads.shifts(self._block, self._offsets).places()
+        masks = None if self._mask is None else self._mask.of(self._block)
+        gatherings = []
+        for group, (rows, columns) in enumerate(zip(*places, strict=True)):
+            factors = None if masks is None else _taps_last(masks[group])
+            own = _taps_last(rows), _taps_last(columns)
+            gatherings.append(Gathering(self._sampling.size, *own, self._kernel.border, dtype, factors))
+        return gatherings
 
     def _gathered(self, block: Block) -> Array:
         """`(channels, taps, h, w)` from anywhere in a picture of any kind."""

@@ -202,6 +202,14 @@ def test_many_channels_are_gathered_by_one_product(layout: str, monkeypatch: pyt
     y = kernel.apply(np.ascontiguousarray(x.transpose(order)), layout)
     largest = np.abs(kernel.effective).sum(axis=(1, 2, 3)).max()
     assert np.abs(y - exact.transpose(order)).max() <= 1e-5 * largest and gathered["_sparse"] == 1
+    # What reads the pixels is kept from the second picture of a size on, also for those with a NaN at the end.
+    x[-1, -1, 3] = np.nan
+    again = [kernel.apply(np.ascontiguousarray(x.transpose(order)), layout) for _ in range(3)]
+    assert gathered["_sparse"] <= 2 + 3
+    lost = np.isnan(kernel.apply(x.astype(np.float64))).transpose(order)
+    for own in again:
+        np.testing.assert_array_equal(np.isnan(own), lost)
+        np.testing.assert_array_equal(own[~lost], y[~lost])
 
 
 def test_one_tap_reads_pixels_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,20 +50,18 @@ def fold(places: Places, n: int, border: str) -> Places:
     return near
 
 
-def sample(
-    x: Array, rows: Places, columns: Places, border: str, dtype: DTypeLike, factors: Array | None = None
-) -> Floats:  # fmt: skip
-    """`x` (`(height, width, channels)`) read at places of any shape, `(taps, h, w)` where channels are few, and weighed
-    by `factors` of the same shape: `(*shape, channels)` of `dtype`."""
+def sample(x: Array, rows: Places, columns: Places, border: str, dtype: DTypeLike) -> Floats:
+    """`x` (`(height, width, channels)`) read at places of any shape, `(taps, h, w)` where channels are few:
+    `(*shape, channels)` of `dtype`."""
     rows, columns = fold(rows, x.shape[0], border), fold(columns, x.shape[1], border)
-    if dtype == np.float32 and x.shape[2] <= 4 and factors is None:
+    if dtype == np.float32 and x.shape[2] <= 4:
         ranges = [between(float(places.min()), float(places.max())) for places in (rows, columns)]
         if rounding([stop - start for start, stop in ranges]) <= FINE:
             window, (top, left) = read_window(x, ranges, border, dtype), (start for start, _ in ranges)
             # `remap` multiplies a neighbour of no share by 0, which would spread a NaN.
             if x.dtype.kind != "f" or np.isfinite(window).all():
                 return _remap(window, (rows - top).astype(np.float32), (columns - left).astype(np.float32))
-    return _gathered(x, rows, columns, border, dtype, factors)
+    return Gathering(x.shape[:2], rows, columns, border, dtype).of(x)
 
 
 def _remap(window: Floats, rows: npt.NDArray[np.float32], columns: npt.NDArray[np.float32]) -> Floats:
@@ -78,28 +76,65 @@ def _remap(window: Floats, rows: npt.NDArray[np.float32], columns: npt.NDArray[n
     return y
 
 
-def _gathered(
-    x: Array, rows: Places, columns: Places, border: str, dtype: DTypeLike, factors: Array | None
-) -> Floats:  # fmt: skip
-    """By a sparse matrix times the pixels that are read, at places that are folded."""
-    (down, high), (right, wide) = (_split(places.ravel(), dtype) for places in (rows, columns))
-    ranges = [(int(first.min()), int(first.max()) + 2) for first in (down, right)]
-    step = ranges[1][1] - ranges[1][0]
-    kind = np.dtype(np.int32 if (ranges[0][1] - ranges[0][0]) * step < 1 << 31 else np.int64)
-    corner = ((down - ranges[0][0]) * step + (right - ranges[1][0])).astype(kind)
-    shares, pixels = np.empty((rows.size, 4), dtype), np.empty((rows.size, 4), kind)
-    for number, (share, beside) in enumerate(itertools.product(high, wide)):
-        np.multiply(share, beside, out=shares[:, number])
-        np.add(corner, kind.type(number // 2 * step + number % 2), out=pixels[:, number])
-    pixels, flat = _read(x, ranges, pixels, border, dtype)
-    weighing = None if factors is None else factors.reshape(-1, 1).astype(dtype, copy=False)
-    y: Floats = _sparse(shares if weighing is None else shares * weighing, pixels, len(flat)) @ flat
-    if not math.isfinite(np.vdot(y, y)):
-        matrix = _sparse(shares, pixels, len(flat))
-        # A neighbour with no share must not spread a NaN or an infinity of its own.
-        matrix.eliminate_zeros()
-        y = matrix @ flat if weighing is None else (matrix @ flat) * weighing
-    return y.reshape(*rows.shape, x.shape[2])
+class Gathering:
+    """What reads pictures of a `size` (height, width) at places of any shape, weighed by `factors` of the same shape:
+    a sparse matrix, to be multiplied with the pixels that are read."""
+
+    def __init__(
+        self, size: Sequence[int], rows: Places, columns: Places, border: str, dtype: DTypeLike,
+        factors: Array | None = None,
+    ) -> None:  # fmt: skip
+        places = [fold(part, n, border) for part, n in zip((rows, columns), size, strict=True)]
+        (down, high), (right, wide) = (_split(part.ravel(), dtype) for part in places)
+        self._ranges = [(int(first.min()), int(first.max()) + 2) for first in (down, right)]
+        (top, bottom), (left, end) = self._ranges
+        step = end - left
+        kind = np.dtype(np.int32 if (bottom - top) * step < 1 << 31 else np.int64)
+        corner = ((down - top) * step + (right - left)).astype(kind)
+        shares, pixels = np.empty((rows.size, 4), dtype), np.empty((rows.size, 4), kind)
+        for number, (share, beside) in enumerate(itertools.product(high, wide)):
+            np.multiply(share, beside, out=shares[:, number])
+            np.add(corner, kind.type(number // 2 * step + number % 2), out=pixels[:, number])
+        self._shape, self._border, self._dtype = rows.shape, border, dtype
+        self._used, count = None, (bottom - top) * step
+        if count > max(pixels.size, SMALL_WINDOW):
+            # Few of the pixels of the window are read: these alone are copied.
+            self._used, numbers = np.unique(pixels, return_inverse=True)
+            pixels, count = numbers.reshape(pixels.shape), self._used.size
+        self._weighing = None if factors is None else factors.reshape(-1, 1).astype(dtype, copy=False)
+        self._shares, self._pixels, self._count = shares, pixels, count
+        self._matrix = _sparse(shares if self._weighing is None else shares * self._weighing, pixels, count)
+        #: Bytes that are held.
+        self.size = 2 * shares.nbytes + pixels.nbytes
+
+    def of(self, x: Array) -> Floats:
+        """`(*shape, channels)` of `x` `(height, width, channels)`."""
+        flat = self._read(x)
+        y: Floats = self._matrix @ flat
+        # Each pixel is read several times: there are fewer of them.
+        if not math.isfinite(np.vdot(flat, flat)) and not math.isfinite(np.vdot(y, y)):
+            matrix = _sparse(self._shares, self._pixels, self._count)
+            # A neighbour with no share must not spread a NaN or an infinity of its own.
+            matrix.eliminate_zeros()
+            y = matrix @ flat if self._weighing is None else (matrix @ flat) * self._weighing
+        return y.reshape(*self._shape, x.shape[2])
+
+    def _read(self, x: Array) -> Floats:
+        """The pixels that are read, rows of channels: a window, or those of it that are used."""
+        if self._used is not None:
+            numbers = np.divmod(self._used, self._ranges[1][1] - self._ranges[1][0])
+            places = (part + start for part, (start, _) in zip(numbers, self._ranges, strict=True))
+            down, right = (source_indices(own, n, self._border) for own, n in zip(places, x.shape, strict=False))
+            flat: Floats = x[down, right].astype(self._dtype)
+            flat[(down < 0) | (right < 0)] = constant(self._border) or 0
+            return flat
+        shape = [stop - start for start, stop in self._ranges]
+        if planar(x):
+            window = channels_last(scratch("window", (x.shape[2], *shape), self._dtype))
+        else:
+            window = scratch("pixels", (*shape, x.shape[2]), self._dtype)
+        pixels: Floats = pixels_of(read_window(x, self._ranges, self._border, self._dtype, out=window))
+        return pixels.reshape(-1, x.shape[2])
 
 
 def _split(places: Places, dtype: DTypeLike) -> tuple[Places, tuple[Floats, Floats]]:
@@ -107,26 +142,6 @@ def _split(places: Places, dtype: DTypeLike) -> tuple[Places, tuple[Floats, Floa
     first = np.floor(places)
     part = (places - first).astype(dtype)
     return first, (1 - part, part)
-
-
-def _read(
-    x: Array, ranges: Sequence[tuple[int, int]], pixels: Array, border: str, dtype: DTypeLike
-) -> tuple[Array, Floats]:
-    """Some `pixels`, counted row by row from the corner of a window, and the window as rows of channels; where few of
-    its pixels are among them these alone, and their numbers."""
-    shape = [stop - start for start, stop in ranges]
-    if math.prod(shape) <= max(pixels.size, SMALL_WINDOW):
-        if planar(x):
-            window = channels_last(scratch("window", (x.shape[2], *shape), dtype))
-        else:
-            window = scratch("pixels", (*shape, x.shape[2]), dtype)
-        return pixels, pixels_of(read_window(x, ranges, border, dtype, out=window)).reshape(-1, x.shape[2])
-    used, numbers = np.unique(pixels, return_inverse=True)
-    places = (part + start for part, (start, _) in zip(np.divmod(used, shape[1]), ranges, strict=True))
-    down, right = (source_indices(own, n, border) for own, n in zip(places, x.shape, strict=False))
-    flat = x[down, right].astype(dtype)
-    flat[(down < 0) | (right < 0)] = constant(border) or 0
-    return numbers.reshape(pixels.shape), flat
 
 
 def _sparse(shares: Floats, pixels: Array, count: int) -> Any:
