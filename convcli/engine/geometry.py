@@ -6,6 +6,7 @@ Formulas: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from functools import cache
@@ -229,6 +230,24 @@ def cut_to(n: int, length: int, axis: KernelAxis, padding: str) -> Scatter:
     """
     total = max(0, transposed_length(n, axis) - length)
     return Scatter(axis.taps, axis.stride, axis.dilation, _first_share(total, padding), length)
+
+
+def even_cuts(length: int, count: int) -> list[tuple[int, int]]:
+    """So many rows in `count` cuts, as even as can be.
+
+    >>> even_cuts(8, 3)
+    [(0, 2), (2, 5), (5, 8)]
+    """
+    return list(itertools.pairwise(length * number // count for number in range(count + 1)))
+
+
+def cuts_of(length: int, rows: int) -> list[tuple[int, int]]:
+    """So many rows in cuts of `rows`, of which the last may be shorter.
+
+    >>> cuts_of(8, 3)
+    [(0, 3), (3, 6), (6, 8)]
+    """
+    return list(itertools.pairwise([*range(0, length, rows), length]))
 
 
 def check_span(windows: Sequence[Window], spatial: Sequence[int], weights: int, name: str) -> None:

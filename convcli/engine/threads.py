@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import mmap
 import os
 import threading
@@ -138,24 +137,6 @@ def _helpers(count: int) -> list[_Helper]:
 
 #: Output rows, first and behind the last.
 Cut = tuple[int, int]
-
-
-def even_cuts(length: int, count: int) -> list[Cut]:
-    """So many rows in `count` cuts, as even as can be.
-
-    >>> even_cuts(8, 3)
-    [(0, 2), (2, 5), (5, 8)]
-    """
-    return list(itertools.pairwise(length * number // count for number in range(count + 1)))
-
-
-def cuts_of(length: int, rows: int) -> list[Cut]:
-    """So many rows in cuts of `rows`, of which the last may be shorter.
-
-    >>> cuts_of(8, 3)
-    [(0, 3), (3, 6), (6, 8)]
-    """
-    return list(itertools.pairwise([*range(0, length, rows), length]))
 
 
 class Cuts:

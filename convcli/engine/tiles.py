@@ -15,9 +15,9 @@ import numpy as np
 from convcli.engine.borders import read_window
 from convcli.engine.dtypes import channels_last, planar
 from convcli.engine.facts import Facts
-from convcli.engine.geometry import grid_of
+from convcli.engine.geometry import even_cuts, grid_of
 from convcli.engine.memory import scratch
-from convcli.engine.threads import Cuts, even_cuts
+from convcli.engine.threads import Cuts
 from convcli.records import record
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from convcli.engine.bank.plan import BANDED, CALL_BYTES, is_apart
 from convcli.engine.channel import whole
 from convcli.engine.channel.direct import most_taps
 from convcli.engine.dtypes import channels_first, channels_last, planar
-from convcli.engine.geometry import grid_of
+from convcli.engine.geometry import even_cuts, grid_of
 from convcli.engine.memory import scratch
-from convcli.engine.threads import Cuts, even_cuts, run_all
+from convcli.engine.threads import Cuts, run_all
 
 if TYPE_CHECKING:
     from convcli.engine.bank.bank import Filters, Share

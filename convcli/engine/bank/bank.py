@@ -13,11 +13,10 @@ from convcli.engine.bank.plan import TILES, Bank, by_pixels, plan_bank
 from convcli.engine.channel.planes import correlate_planes
 from convcli.engine.dtypes import channels_last, planar
 from convcli.engine.facts import Facts
-from convcli.engine.geometry import grid_of
+from convcli.engine.geometry import even_cuts, grid_of
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Algorithm, Plan
 from convcli.engine.processor import processor
-from convcli.engine.threads import even_cuts
 from convcli.records import late, record
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from convcli.engine.bank.straight import straight_call
 from convcli.engine.borders import read_window
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
-from convcli.engine.geometry import Gather, Grid, constant, grid_of
-from convcli.engine.threads import even_cuts, one_thread_below, run_all
+from convcli.engine.geometry import Gather, Grid, constant, even_cuts, grid_of
+from convcli.engine.threads import one_thread_below, run_all
 from convcli.engine.tiles import bands
 
 #: Bytes of a window that one thread reads for all.

@@ -17,9 +17,9 @@ from convcli.engine.bank.layouts import part_to, pixels, room_for
 from convcli.engine.bank.plan import BAND, CALL_BYTES
 from convcli.engine.bank.speeds import Speeds
 from convcli.engine.bank.straight import Columns, Reads, within
-from convcli.engine.geometry import constant
+from convcli.engine.geometry import constant, even_cuts
 from convcli.engine.memory import scratch
-from convcli.engine.threads import even_cuts, one_thread_below, run_all
+from convcli.engine.threads import one_thread_below, run_all
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Call, Floats, Signature

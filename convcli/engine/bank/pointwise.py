@@ -15,10 +15,10 @@ import numpy as np
 
 from convcli.engine.bank.speeds import SPEEDS, UNPACKED
 from convcli.engine.dtypes import planar
-from convcli.engine.geometry import Gather
+from convcli.engine.geometry import Gather, even_cuts
 from convcli.engine.memory import scratch
 from convcli.engine.processor import processor
-from convcli.engine.threads import Cuts, even_cuts
+from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Floats

@@ -15,11 +15,10 @@ from convcli.engine.channel import fused, whole
 from convcli.engine.channel.factors import are_mirrored, factorise
 from convcli.engine.channel.phases import spread_taps
 from convcli.engine.dtypes import work_dtype
-from convcli.engine.geometry import Gather, extent
+from convcli.engine.geometry import Gather, cuts_of, extent
 from convcli.engine.integers import keeps_bytes
 from convcli.engine.plan import FOURIER_AREA, Algorithm, Plan, Plane, options, plan_plane
 from convcli.engine.processor import line, processor
-from convcli.engine.threads import cuts_of
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats

@@ -17,8 +17,9 @@ from convcli.engine.borders import read_window
 from convcli.engine.channel.correlation import Correlation, Otherwise
 from convcli.engine.channel.passes import join, keep_planes, split
 from convcli.engine.facts import Facts
+from convcli.engine.geometry import even_cuts
 from convcli.engine.memory import scratch
-from convcli.engine.threads import Cuts, even_cuts
+from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
     import numpy.typing as npt

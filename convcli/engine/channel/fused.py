@@ -20,10 +20,10 @@ from convcli.engine.channel.factors import Factors
 from convcli.engine.channel.passes import along_rows, column_steps, run
 from convcli.engine.channel.whole import RULES
 from convcli.engine.dtypes import copy_pixels
-from convcli.engine.geometry import Gather, Window, constant
+from convcli.engine.geometry import Gather, Window, constant, cuts_of
 from convcli.engine.memory import scratch
 from convcli.engine.processor import processor
-from convcli.engine.threads import Cuts, cuts_of
+from convcli.engine.threads import Cuts
 from convcli.records import record
 
 if TYPE_CHECKING:

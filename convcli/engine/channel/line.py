@@ -12,11 +12,11 @@ from convcli.engine.channel.correlation import Correlation, Otherwise
 from convcli.engine.channel.direct import direct
 from convcli.engine.channel.line_fourier import lines, pieces
 from convcli.engine.channel.passes import product_line
-from convcli.engine.geometry import Gather
+from convcli.engine.geometry import Gather, cuts_of
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Plan
 from convcli.engine.processor import ACROSS
-from convcli.engine.threads import Cuts, cuts_of
+from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Floats

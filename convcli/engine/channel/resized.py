@@ -21,9 +21,10 @@ from convcli.engine.channel.edges import Framed, Mirrored, shares
 from convcli.engine.channel.plain_call import PlainCall
 from convcli.engine.channel.whole import RULES, floats
 from convcli.engine.dtypes import planar
+from convcli.engine.geometry import even_cuts
 from convcli.engine.memory import results, scratch
 from convcli.engine.plan import is_call
-from convcli.engine.threads import Cuts, even_cuts
+from convcli.engine.threads import Cuts
 from convcli.records import record
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import CHANNEL_LIMIT, most_taps, one_channel, opencv_layout
 from convcli.engine.channel.volume import pays
 from convcli.engine.channel.whole import RULES
-from convcli.engine.geometry import Gather
+from convcli.engine.geometry import Gather, even_cuts
 from convcli.engine.memory import scratch
 from convcli.engine.plan import direct_cost, is_call
 from convcli.engine.processor import processor
-from convcli.engine.threads import Cuts, even_cuts
+from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, Call, Floats, Signature

@@ -19,11 +19,11 @@ from convcli.engine.channel.planes import correlate_planes
 from convcli.engine.channel.whole import RULES, floats
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
-from convcli.engine.geometry import Grid
+from convcli.engine.geometry import Grid, even_cuts
 from convcli.engine.memory import results, scratch, scratch_space
 from convcli.engine.plan import STAMPED, is_call
 from convcli.engine.stamps import MERGED, are_apart, is_tiled, phases, stamp
-from convcli.engine.threads import Cuts, even_cuts
+from convcli.engine.threads import Cuts
 from convcli.engine.tiles import Tile
 
 if TYPE_CHECKING:

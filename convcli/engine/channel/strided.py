@@ -18,10 +18,10 @@ from convcli.engine.borders import read_window
 from convcli.engine.channel.columns import columns_of, lay_out, rows_of
 from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.passes import UNPACKED, view
-from convcli.engine.geometry import Gather
+from convcli.engine.geometry import Gather, cuts_of
 from convcli.engine.memory import scratch
 from convcli.engine.processor import Processor
-from convcli.engine.threads import Cuts, cuts_of
+from convcli.engine.threads import Cuts
 from convcli.records import record
 
 if TYPE_CHECKING:

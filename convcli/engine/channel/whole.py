@@ -20,11 +20,11 @@ from convcli.engine.channel.direct import CHANNEL_LIMIT, direct, most_taps, one_
 from convcli.engine.channel.factors import Factors, factorise, kernels
 from convcli.engine.dtypes import copy_pixels
 from convcli.engine.facts import CARRIED, Facts
-from convcli.engine.geometry import Gather, Window
+from convcli.engine.geometry import Gather, Window, even_cuts
 from convcli.engine.integers import OVERFLOW
 from convcli.engine.memory import scratch
 from convcli.engine.plan import Plan
-from convcli.engine.threads import Cuts, even_cuts
+from convcli.engine.threads import Cuts
 
 if TYPE_CHECKING:
     from convcli.engine.dtypes import Array, DTypeLike, Floats
