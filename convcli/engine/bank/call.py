@@ -50,6 +50,8 @@ def bank_call(
     itemsize = np.dtype(x.work).itemsize
     if x.native or (math.prod(x.shape) + math.prod(shape)) * itemsize > CALL_BYTES:
         return None
+    if plan.algorithm == "pointwise" and x.dtype == x.work and (call := _mixed_call(x, filters, windows, plan)):
+        return call
     if plan.algorithm == "net":
         return _net_call(x, filters, windows, border, plan)
     if plan.algorithm == "multiply-adds" and constant(border) is not None and not x.planes:
@@ -104,6 +106,25 @@ def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], bord
         # A single piece gets no threads of ours: those of BLAS would make its bits depend on their number.
         with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
             run_all(make, pieces)
+        return y
+
+    return call
+
+
+def _mixed_call(x: Signature, filters: Filters, windows: Sequence[Window], plan: Plan) -> Call | None:
+    """A mix of channels that is not worth two threads, and reads nothing outside, from where they lie."""
+    from convcli.engine.bank.pointwise import is_inside, mix
+
+    grid = grid_of(windows)
+    if plan.shares > 1 or plan.rows < grid.lengths[0] or not is_inside(windows, x.shape):
+        return None
+    wanted = tuple(slice(0, (n - 1) * by + 1, by) for n, by in zip(grid.lengths, grid.stride, strict=True))
+    mixes = filters.mixes
+
+    def call(array: Array, out: Floats | None) -> Floats:
+        y = room_for(grid.lengths, len(filters.weights), x.work, planes=x.planes) if out is None else out
+        with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
+            mix(array[wanted], mixes, y)
         return y
 
     return call

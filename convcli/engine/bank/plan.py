@@ -38,14 +38,11 @@ CACHED, PARTED = 0.55, 6.0
 BANDED = 26
 #: Bytes of an input and its result that are filtered by one call.
 CALL_BYTES = 1 << 23
-#: Nanoseconds for the calls that a network takes, and multiply-adds, and the channels from which a network saves
-#: products of 3x3 banks.
+#: Nanoseconds for the calls of a network, and of multiply-adds, and channels from which a network saves products.
 NET, ADDS, DEEP = 15_000, 20_000, 64
-#: Samples of rows to which the products of a tap are added by one call, what it takes, and how many times what small
-#: windows take those of tiles take to be laid out.
-ADDED, ADD_CALL, TILED = 1 << 15, 550, 4
-#: How many times planes are turned, and copied, for multiply-adds of pixels.
-TURNED = 3
+#: Samples of rows to which the products of a tap are added by one call, what it takes, how many times what small
+#: windows take those of tiles take to be laid out, and how many times planes are turned, and copied.
+ADDED, ADD_CALL, TILED, TURNED = 1 << 15, 550, 4, 3
 #: Nanoseconds for the calls that a group takes, and for a product among many; so many groups, whose columns go into few
 #: products, take but a share of that of others.
 GROUP, PRODUCT_CALL, MANY, GROUPED = 20_000, 250, 8, 0.66
@@ -54,10 +51,9 @@ BAND, THREAD, POOL = 150_000, 150_000, 30_000
 #: What another thread saves a network of single channels for a multiply-add, calls on planes that are long enough for
 #: two threads, and what shorter ones wait for Python's lock.
 SHARED, LONG, LOCKED = 0.03, 15_000, 15_000
-#: Bytes that a band lays out: within the last cache's share of a core.
-BAND_BYTES = 3 << 20
-#: The fewest channels whose pixels are copied in pieces that are long enough.
-PIXELS = 24
+#: Bytes that a band lays out, within the last cache's share of a core, and the fewest channels whose pixels are long
+#: enough to be copied one by one.
+BAND_BYTES, PIXELS = 3 << 20, 24
 #: Rows of a band by Winograd, whole tiles, and the fewest channels on either side for it.
 WINOGRAD_ROWS, WINOGRAD_CHANNELS = 64, 16
 
@@ -141,8 +137,13 @@ def by_pixels(inputs: int, groups: int) -> bool:
 def options(work: Bank, kind: Processor) -> Iterator[Plan]:
     """A plan for each algorithm that can compute `work`."""
     speeds = SPEEDS[kind.name]
+    net = [_net(work, speeds)] if len(work.taps) == 2 and work.single and work.bytes <= CALL_BYTES else []
     if work.area == 1 and work.inputs > 1:
-        yield _plan(work, "pointwise", _product(speeds, work.per_group, work.inputs) * work.groups, work.inputs)
+        mix = _plan(work, "pointwise", _product(speeds, work.per_group, work.inputs) * work.groups, work.inputs)
+        yield mix
+        # OpenCV, whose threads begin sooner, multiplies as fast as OpenBLAS does without AVX-512.
+        if kind == NARROW and work.groups == mix.shares == 1 and mix.rows == work.lengths[0]:
+            yield from net
         return
     product, calls = _product(speeds, work.per_group, work.depth), GROUP / work.samples
     # A stride takes samples of planes one by one.
@@ -154,8 +155,7 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
         yield _rows(work, speeds)
     if work.inputs == 1:
         yield from _multiply_adds(work, speeds)
-    if len(work.taps) == 2 and work.single and work.bytes <= CALL_BYTES:
-        yield _net(work, speeds)
+    yield from net
     if work.area > 1:
         rows = work.per_group * work.area
         read = math.prod(work.stride) * _product(speeds, rows, work.inputs)
@@ -201,7 +201,7 @@ def _net(work: Bank, speeds: Speeds) -> Plan:
     product, strided = speeds.single, 1.0
     if max(work.inputs, work.per_group) > 1:
         blocks = [8 * math.ceil(channels / 8) / channels for channels in (work.inputs, work.per_group)]
-        even = work.taps == (3, 3) and max(*work.stride, *work.dilation) == 1 and work.inputs >= DEEP
+        even = work.taps in ((1, 1), (3, 3)) and max(*work.stride, *work.dilation) == 1 and work.inputs >= DEEP
         product = math.prod(blocks) * (speeds.deep if even else speeds.blocked)
         strided = speeds.strided if max(work.stride) > 1 else 1.0
     read = work.groups * work.inputs * math.prod(work.stride)

@@ -42,15 +42,19 @@ def matrices(weights: Floats, groups: int) -> Floats:
     return np.ascontiguousarray(weights.reshape(groups, outputs // groups, inputs).swapaxes(1, 2))
 
 
+def is_inside(windows: Sequence[Window], sizes: Sequence[int]) -> bool:
+    """Whether no output reads anything outside."""
+    return all(
+        isinstance(window, Gather) and not window.before and (window.length - 1) * window.stride < n
+        for window, n in zip(windows, sizes, strict=False)
+    )
+
+
 def pointwise(x: Array, mixes: Floats, windows: Sequence[Window], sink: Sink) -> Cuts | None:
     """Mixes the channels of all samples by `matrices`, from where they lie to where the result goes; None where that
     can't be."""
     out = sink.target(mixes.dtype)
-    inside = all(
-        isinstance(window, Gather) and not window.before and (window.length - 1) * window.stride < n
-        for window, n in zip(windows, x.shape, strict=False)
-    )
-    if out is None or x.dtype != out.dtype or not inside:
+    if out is None or x.dtype != out.dtype or not is_inside(windows, x.shape):
         return None
     if not planar(x) and not planar(out) and max(mixes.shape[1], out.shape[-1]) <= FEW:
         return None
