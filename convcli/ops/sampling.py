@@ -88,12 +88,17 @@ class Sampling:
 
     def _whole(self, image: Array) -> bool:
         """Whether a single tap reads pixels with all channels."""
-        return self.weights.size == 1 == self.weights.ndim and image.shape[2] in (1, 3, 4) and not planar(image)
+        return self._is_single and image.shape[2] in (1, 3, 4) and not planar(image)
 
     @property
     def _moves(self) -> bool:
         """Whether samples are only moved: bilinearly, by a single tap of 1."""
-        return self.weights.size == 1 == self.weights.ndim and self.weights[0] == 1 and not self.kernel.masked
+        return self._is_single and self.weights[0] == 1 and not self.kernel.masked
+
+    @property
+    def _is_single(self) -> bool:
+        """Whether there is one tap, at the same place in all channels."""
+        return self.weights.size == 1 == self.weights.ndim and self.kernel.offset_groups == 1
 
     def small_call(self, own: tuple[Shifting, Factors | None], x: Signature) -> Call | None:
         """All of a small picture, by one call of `remap` where that can be; None where no results are of its dtype."""

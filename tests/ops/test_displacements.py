@@ -296,3 +296,21 @@ def test_polynomials_are_the_formula(
             assert np.abs(place - expected).max() <= 1e-6
             assert start <= expected.min() + 1e-6 and expected.max() - 1e-6 <= stop - 1
     assert (covered == 1).all() and polynomials
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+@pytest.mark.parametrize(("channels", "groups"), [(3, 3), (4, 2), (4, 4), (6, 2)])
+@pytest.mark.parametrize("shape", [(6, 7), (150, 420)], ids=str)
+def test_groups_of_channels_are_moved_each_by_its_own_offsets(
+    shape: tuple[int, int], channels: int, groups: int, dtype: str
+) -> None:
+    """A single tap moves all channels of a pixel together only where they have the same offsets."""
+    rng = np.random.default_rng(groups)
+    x = rng.integers(0, 256, (*shape, channels)).astype(dtype)
+    offsets = rng.uniform(-3, 3, (groups, 2, *shape))
+    fields = {"type": "deformable", "weights": [[1]], "border": "replicate"}
+    y = convcli.load(fields | {"offsets": offsets.reshape(-1, *shape)}).apply(x)
+    for channel in range(channels):
+        places = np.mgrid[: shape[0], : shape[1]] + offsets[channel * groups // channels]
+        exact = ndimage.map_coordinates(x[..., channel].astype(float), places, order=1, mode="nearest")
+        assert np.abs(y[..., channel] - exact).max() <= (0.51 if x.dtype.kind == "u" else 255 * FLOAT32)

@@ -84,3 +84,22 @@ def test_a_spike_does_not_drown_its_surroundings(spike: float, taps: tuple[int, 
     seen = np.zeros(x.shape, bool)
     seen[40 - taps[0] // 2 : 41 + taps[0] // 2, 150 - taps[1] // 2 : 151 + taps[1] // 2] = True
     assert np.abs(y - expected)[~seen].max() <= FLOAT32 * np.abs(expected[~seen]).max()
+
+
+@pytest.mark.parametrize("shape", [(8, 9), (40, 60)], ids=str)
+@pytest.mark.parametrize("channels", [3, 32, 64])
+def test_a_nan_of_one_picture_is_not_in_the_next(channels: int, shape: tuple[int, int]) -> None:
+    """Of places on whole numbers the next pixels have no share; what is kept of places is not changed by a NaN."""
+    rng = np.random.default_rng(channels)
+    offsets = rng.integers(-2, 3, (18, *shape)).astype(np.float32)
+    weights = rng.standard_normal((5, channels, 3, 3)).astype(np.float32)
+    kernel = convcli.load({"type": "deformable", "weights": weights, "offsets": offsets})
+    x = rng.random((*shape, channels), np.float32)
+    clean, broken = kernel.apply(x), x.copy()
+    broken[3, 4, 1] = np.inf
+    exact = kernel.apply(broken.astype(np.float64))
+    for _ in range(3):
+        y = kernel.apply(broken)
+        np.testing.assert_array_equal(np.isfinite(y), np.isfinite(exact))
+        np.testing.assert_allclose(kernel.apply(x), clean, atol=FLOAT32)
+    assert 0 < np.count_nonzero(~np.isfinite(exact)) < exact.size / 4

@@ -113,8 +113,8 @@ class Gathering:
         y: Floats = self._matrix @ flat
         # Each pixel is read several times: there are fewer of them.
         if not math.isfinite(np.vdot(flat, flat)) and not math.isfinite(np.vdot(y, y)):
-            matrix = _sparse(self._shares, self._pixels, self._count)
-            # A neighbour with no share must not spread a NaN or an infinity of its own.
+            # A neighbour with no share must not spread a NaN or an infinity of its own; without it arrays are shorter.
+            matrix = _sparse(self._shares.copy(), self._pixels.copy(), self._count)
             matrix.eliminate_zeros()
             y = matrix @ flat if self._weighing is None else (matrix @ flat) * self._weighing
         return y.reshape(*self._shape, x.shape[2])
