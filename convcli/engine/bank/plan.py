@@ -225,12 +225,12 @@ def _planes(work: Bank, kind: Processor) -> Plan:
     computed, width = math.prod(work.stride), work.lengths[1]
     each = computed * CACHED * line(NARROW.direct, work.area) + work.stride[0] * work.area * PLANE_ROW / width
     each += (PICKED if computed > 1 else 0) + (0 if work.planes else (1 + computed) * SPEEDS[kind.name].turned)
-    laid = 0 if work.planes else work.groups * computed + work.outputs
+    # Twice the bytes of others: threads wait for Python's lock after each call.
+    laid = 0 if work.planes else max(1, (work.groups * computed + work.outputs) // 2)
     rows = work.lengths[0] if _is_call(work) else max(1, BAND_BYTES // (4 * laid * width))
     call = PLANE_CALL + each * min(rows, work.lengths[0]) * width
     plan = _plan(work, "planes", work.outputs * call / (min(rows, work.lengths[0]) * width), laid)
-    shared = _is_call(work) and plan.cost * work.samples >= 2 * BAND and call >= LONG
-    return replace(plan, shares=2) if shared else plan
+    return replace(plan, shares=2 if _is_call(work) and plan.cost * work.samples >= 2 * BAND and call >= LONG else 1)
 
 
 def _plane(work: Bank, kind: Processor) -> float:
