@@ -41,6 +41,8 @@ _SMALL: Final = (
     "mmap",
     "zlib",
 )
+#: Python's modules, but for those that need no file.
+_OWN: Final = sys.stdlib_module_names.difference(sys.builtin_module_names)
 _pixels = 1 << 30
 
 
@@ -118,20 +120,24 @@ def libraries() -> list[str]:
 
 
 class Modules:
-    """Finds the modules of some `packages` by their names, without looking through folders and at what else lies there.
+    """Finds modules by their names, without looking through folders and at what else lies there: those in some
+    `packages`, and Python's own in its folder.
 
     Modules are found, checked against their sources and loaded as by Python, by a third of its calls of the system: it
     takes a sixteenth of a start away. What is not there as a source, such as a library, Python finds itself.
     """
 
-    def __init__(self, packages: Sequence[str]) -> None:
-        self._packages = frozenset(packages)
+    def __init__(self, packages: Sequence[str], folder: str = "") -> None:
+        self._packages, self._folder = frozenset(packages), folder
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
-        package, dot, _ = name.partition(".")
-        if not dot or package not in self._packages or path is None or len(path) != 1:
+        package, _, tail = name.rpartition(".")
+        if package.partition(".")[0] in self._packages and path is not None and len(path) == 1:
+            folder = path[0]
+        elif self._folder and not package and tail[0] != "_" and tail in _OWN:
+            folder = self._folder
+        else:
             return None
-        (folder,), tail = path, name.rpartition(".")[2]
         return _spec(name, folder, tail) or _spec(name, f"{folder}/{tail}", "__init__")
 
 
@@ -176,6 +182,7 @@ class _Loader(SourceFileLoader):
 
 
 def find_modules() -> None:
-    """Has modules of ours, click and numpy found by their names, where compiled ones lie beside their sources."""
+    """Has modules of ours, click, numpy and Python found by name, where compiled ones lie beside their sources."""
     if sys.implementation.cache_tag and not (sys.flags.optimize or sys.pycache_prefix):
-        sys.meta_path.insert(0, Modules(("convcli", "click", "numpy")))
+        folder = os.path.dirname(getattr(os, "__file__", ""))
+        sys.meta_path.insert(0, Modules(("convcli", "click", "numpy", "collections", "ctypes", "re"), folder))

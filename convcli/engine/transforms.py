@@ -60,10 +60,17 @@ def _cost(height: int, width: int, down: Share, across: Share, work: Plane) -> f
     return useful * transforms + CALL / min(work.height * work.width, ROW_OUTPUTS) + laid
 
 
-@lru_cache(maxsize=256)
 def fourier_tile(work: Plane) -> tuple[int, int]:
     """Sides of the Fourier tile: the pair of fast lengths with the least work, or, where a second thread is worth it,
     that is done the soonest by two: bands are whole tiles high."""
+    return _tile(work.taps, work.height, work.width, work.channels)
+
+
+@lru_cache(maxsize=256)
+def _tile(taps: tuple[int, int], height: int, width: int, channels: int) -> tuple[int, int]:
+    from convcli.engine.plan import Plane  # which plans with tiles
+
+    work = Plane(taps=taps, height=height, width=width, channels=channels)
     line = min(work.taps) == 1
     much = math.inf if line else ALONE / (work.height * work.width * work.channels)
     heights = _lengths(work.taps[0], work.height, line)
@@ -72,14 +79,14 @@ def fourier_tile(work: Plane) -> tuple[int, int]:
     across = [(side, _share(side, work.taps[1], work.width)) for side in widths]
 
     def costs() -> Iterator[tuple[float, int, int]]:
-        for height, one in down:
+        for tall, one in down:
             idle = (one[2] + one[2] % 2) / one[2]
-            for width, other in across:
-                cost = _cost(height, width, one, other, work)
-                yield cost * (idle if cost > much else 1.0), height, width
+            for wide, other in across:
+                cost = _cost(tall, wide, one, other, work)
+                yield cost * (idle if cost > much else 1.0), tall, wide
 
-    _, height, width = min(costs())
-    return height, width
+    _, tall, wide = min(costs())
+    return tall, wide
 
 
 def _lengths(taps: int, length: int, line: bool) -> list[int]:

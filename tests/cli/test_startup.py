@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from importlib.machinery import PathFinder, SourceFileLoader
@@ -191,23 +192,29 @@ def test_libraries_loaded_ahead_are_those_that_are_imported(tmp_path: Path) -> N
 def test_modules_found_by_name_are_those_that_python_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "pycache_prefix", None)  # with one Python finds all modules itself
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    finder = start.Modules(["convcli", "click", "numpy"])
+    finder = start.Modules(["convcli", "click", "numpy", "re"], str(Path(os.__file__).parent))
     for name in (
         "convcli.cli",
         "convcli.ops.dense",
         "convcli.pictures.formats",
         "click.core",
         "numpy._core.multiarray",
+        "re._parser",
+        "typing",
+        "json",
     ):
-        package = importlib.import_module(name.rpartition(".")[0])
-        found, known = finder.find_spec(name, package.__path__), PathFinder.find_spec(name, package.__path__)
+        package = name.rpartition(".")[0]
+        path = importlib.import_module(package).__path__ if package else None
+        found, known = finder.find_spec(name, path), PathFinder.find_spec(name, path)
         assert found is not None and known is not None and known.loader is not None
         for attribute in ("name", "origin", "cached", "has_location", "submodule_search_locations", "parent"):
             assert getattr(found, attribute) == getattr(known, attribute), (name, attribute)
         assert isinstance(found.loader, SourceFileLoader) and isinstance(known.loader, SourceFileLoader)
         assert found.loader.get_code(name) == known.loader.get_code(name)
     assert finder.find_spec("numpy._core._multiarray_umath", np._core.__path__) is None  # type: ignore[attr-defined]
-    assert finder.find_spec("json.decoder", [""]) is finder.find_spec("numpy", None) is None
+    for name in ("numpy", "sys", "math", "_struct", "no_such_module"):
+        assert finder.find_spec(name) is None
+    assert finder.find_spec("json.decoder", [""]) is None
 
 
 def test_a_compiled_module_that_is_not_of_its_source_is_not_taken(tmp_path: Path) -> None:
