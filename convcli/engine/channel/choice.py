@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convcli.engine import tiles
-from convcli.engine.channel import fused, whole
+from convcli.engine.channel import whole
 from convcli.engine.channel.factors import are_mirrored, factorise
 from convcli.engine.channel.phases import spread_taps
 from convcli.engine.dtypes import work_dtype
@@ -19,10 +19,14 @@ from convcli.engine.geometry import Gather, cuts_of, extent
 from convcli.engine.integers import keeps_bytes
 from convcli.engine.plan import FOURIER_AREA, Algorithm, Plan, Plane, options, plan_plane
 from convcli.engine.processor import line, processor
+from convcli.records import late
 
 if TYPE_CHECKING:
+    from convcli.engine.channel import fused
     from convcli.engine.dtypes import Array, DTypeLike, Floats
     from convcli.engine.facts import Facts
+else:
+    fused = late("convcli.engine.channel.fused")
 
 #: Nanoseconds to keep every so manieth sample of the result of a plain convolution, and to add it up.
 PICK = 0.3

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine.channel import fused, phases, shifted, whole
+from convcli.engine.channel import phases, shifted, whole
 from convcli.engine.channel.choice import SUMMED, plan_for, plan_strided, plane_of, spread
 from convcli.engine.channel.correlation import Correlation
 from convcli.engine.channel.direct import direct, most_taps, one_channel, opencv_layout
 from convcli.engine.channel.factors import factorise
-from convcli.engine.channel.fourier import by_tiles, fourier
-from convcli.engine.channel.passes import passes
 from convcli.engine.channel.phases import correlate_phases
 from convcli.engine.dtypes import planar
 from convcli.engine.facts import Facts
@@ -22,10 +20,12 @@ from convcli.engine.threads import Cuts
 from convcli.records import late
 
 if TYPE_CHECKING:
-    from convcli.engine.channel import slices, volume
+    from convcli.engine.channel import fourier, fused, passes, slices, volume
     from convcli.engine.dtypes import Floats
-else:  # not for pictures
-    slices, volume = late("convcli.engine.channel.slices"), late("convcli.engine.channel.volume")
+else:  # not for pictures, or not for most kernels
+    fourier, fused, passes, slices, volume = (
+        late(f"convcli.engine.channel.{name}") for name in ("fourier", "fused", "passes", "slices", "volume")
+    )
 
 
 def correlate_planes(x: Floats, taps: Floats, grid: Grid, *, facts: Facts, into: Floats | None = None) -> Floats:
@@ -176,7 +176,7 @@ def _plain(work: Correlation) -> Cuts | None:
     if factors is not None:
         return fused.fused(work, factors)
     if plan.algorithm == "fourier" and min(taps.shape) > 1:
-        return by_tiles(
+        return fourier.by_tiles(
             work, plan.tile, lambda window: _filter(window, taps, Facts(window, plain=False, algorithm=asked))
         )
     return None
@@ -204,6 +204,6 @@ def _filter(x: Floats, taps: Floats, facts: Facts) -> Floats:
     size = (x.shape[0] - taps.shape[0] + 1, x.shape[1] - taps.shape[1] + 1, x.shape[2])
     plan = plan_for(taps, size, facts)
     if plan.algorithm == "fourier":
-        return fourier(x, taps, plan.tile)
+        return fourier.fourier(x, taps, plan.tile)
     factors = factorise(taps) if plan.algorithm in ("passes", "sums") else None
-    return direct(x, taps) if factors is None else passes(x, factors, facts.finite)
+    return direct(x, taps) if factors is None else passes.passes(x, factors, facts.finite)
