@@ -76,8 +76,7 @@ def stamped_call(x: Signature, taps: Floats, windows: Sequence[Scatter], border:
 
         def filtered(picture: Array, dst: Array | None = None) -> Array:
             y = results(size, x.work) if dst is None else dst.reshape(size)
-            with scratch_space():
-                fill(picture if picture.ndim == 3 else picture[..., None], every, y)
+            fill(picture if picture.ndim == 3 else picture[..., None], every, y)
             return y if picture.ndim == 3 else y[..., 0]
 
         return PlainCall(filtered, size)
@@ -122,7 +121,7 @@ def _together(shape: Sequence[int], taps: Floats, windows: Sequence[Scatter], bo
     if len(shape) != 3 or any(window.length != n * window.stride for window, n in zip(windows, shape, strict=False)):
         return None, 0
     if all(map(is_tiled, windows)):
-        return partial(_tile, taps), 0
+        return _tile_pairs(taps) if shape[2] == 1 and not taps.shape[1] % 2 else partial(_tile, taps), 0
     filters = _filters(shape, taps, windows) if border in RULES else None
     if filters is None:
         return None, 0
@@ -142,11 +141,32 @@ def _tile(taps: Floats, x: Array, within: slice, y: Floats) -> None:
     rows = max(1, PRODUCT_BYTES // (taps.nbytes * width * channels))
     for top in range(0, height, rows):
         part = x[top : top + rows]
-        products = scratch("products", (*taps.shape, *part.shape), taps.dtype)
+        products = results((*taps.shape, *part.shape), taps.dtype)
         np.multiply(part, taps[..., None, None, None], out=products)
         places = y[top * down : (top + len(part)) * down].reshape(len(part), down, width, across * channels)
         for row, factors in enumerate(products):
             cv2.merge(list(factors), places[:, row])
+
+
+def _tile_pairs(taps: Floats) -> _Fill:
+    """The same of one channel: a real number times a complex one is its products with two taps, side by side."""
+    kind = np.result_type(taps.dtype, np.complex64)
+    pairs = np.ascontiguousarray(taps).view(kind)
+    factors = [(*place, pairs[place]) for place in np.ndindex(*pairs.shape)]
+
+    def fill(x: Array, within: slice, y: Floats) -> None:
+        x = x[within]
+        height, width, _ = x.shape
+        places = y.reshape(-1).view(kind).reshape(height, len(pairs), width, -1)
+        rows = max(1, PRODUCT_BYTES // (kind.itemsize * width))
+        for top in range(0, height, rows):
+            part = x[top : top + rows, :, 0]
+            samples = results(part.shape, kind)
+            np.copyto(samples, part)
+            for row, column, factor in factors:
+                np.multiply(samples, factor, out=places[top : top + rows, row, :, column])
+
+    return fill
 
 
 #: For each phase of rows and of columns a filter: its taps, and where among them the output's own sample is, (x, y).
@@ -171,10 +191,12 @@ def _filters(shape: Sequence[int], taps: Floats, windows: Sequence[Scatter]) -> 
 
 def _filter(filters: _Filters, rule: int, x: Array, within: slice, y: Floats) -> None:
     """Each phase by a filter, continued over the edge by OpenCV's `rule`; those of a row are merged."""
-    source, (_, width, channels) = one_channel(floats(x, y.dtype, "picture")), x.shape
-    places = y.reshape(-1, len(filters), width, len(filters[0]) * channels)
-    for row, several in enumerate(filters):
-        parts = [one_channel(scratch(f"phase {number}", x.shape, y.dtype)) for number in range(len(several))]
-        for (taps, anchor), part in zip(several, parts, strict=True):
-            cv2.filter2D(source, -1, taps, dst=part, anchor=anchor, borderType=rule)
-        cv2.merge([part[within] for part in parts], places[:, row])
+    (_, width, channels), columns = x.shape, range(len(filters[0]))
+    places = y.reshape(-1, len(filters), width, len(columns) * channels)
+    with scratch_space():
+        source = one_channel(floats(x, y.dtype, "picture"))
+        parts = [one_channel(scratch(f"phase {number}", x.shape, y.dtype)) for number in columns]
+        for row, several in enumerate(filters):
+            for (taps, anchor), part in zip(several, parts, strict=True):
+                cv2.filter2D(source, -1, taps, dst=part, anchor=anchor, borderType=rule)
+            cv2.merge([part[within] for part in parts], places[:, row])
