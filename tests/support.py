@@ -150,7 +150,8 @@ names = {*sys.argv.pop(1).splitlines()}
 module = importlib.import_module("convcli." + module)
 original = getattr(module, call)
 def held(*values, **options):
-    if not names or any(getattr(value, "name", value) in names for value in values if not isinstance(value, bytes)):
+    actual = (getattr(value, "name", value) for value in values)
+    if not names or any(isinstance(name, str) and name in names for name in actual):
         os.write(1, b"%d\\n" % os.getpid())
         os.read(0, 1)
     return original(*values, **options)

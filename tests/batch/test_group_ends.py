@@ -112,9 +112,9 @@ def test_ended_between_writing_and_naming(here: Path, jobs: str, number: int, co
 def test_small_ones_do_not_wait_for_a_large_one(here: Path) -> None:
     """What is made has its name, and is told, before a large picture behind it is."""
     names = pictures(4)
-    save(Path("large.tif"), noise(2500, 2500, 3))
-    arguments = ("apply", *names, "large.tif", "-k", "jitter", "-o", "out/{stem}.jpg", "-j", "1", "--json")
-    with held(*arguments, at=["out/large.jpg"], call="batch.files.placed") as (process, _):
+    save(Path("large.bmp"), noise(2500, 2500, 3))
+    arguments = ("apply", *names, "large.bmp", "-k", "jitter", "-o", "out/{stem}.jpg", "-j", "1", "--json")
+    with held(*arguments, at=["large.bmp"], call="batch.sources.opened") as (process, _):
         waiting(process)
         assert process.stderr is not None
         for _ in names:

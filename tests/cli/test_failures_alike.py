@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convcli.batch import one_file
 from convcli.cli.alike import Alike, Message
 from convcli.reports.progress import Share
 from tests.support import PATIENCE, held, noise, run, save, waiting
@@ -177,6 +178,7 @@ def test_a_single_picture_in_bands_tells_how_far_it_is(here: Path, monkeypatch: 
     from convcli.cli.reporter import Reporter
 
     shares: list[float] = []
+    monkeypatch.setattr(one_file, "thread_count", lambda: 2)  # with one, smaller pictures are read whole
     monkeypatch.setattr(Reporter, "watch", lambda self, share: shares.append(share))
     save(Path("in.tif"), noise(3000, 1500, 3))
     assert run("apply", "in.tif", "-k", "gaussian", "-o", "out.tif", "-q").code == 0
