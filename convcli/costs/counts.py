@@ -15,7 +15,7 @@ from convcli.ops.deformable import Deformable
 from convcli.ops.transposed import Transposed
 
 #: Layers without kernels that read windows.
-_WINDOWED: Final = ("pool", "upsample", "depth to space")
+_WINDOWED: Final = ("pool", "upsample", "depth to space", "space to depth")
 
 
 def cost(placed: Placed) -> Cost:

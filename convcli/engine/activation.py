@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from convcli.engine.dtypes import per_channel, planar, rectify
 from convcli.engine.memory import scratch
-from convcli.records import record
+from convcli.records import late, record
 
 if TYPE_CHECKING:
+    from scipy import special
+
     from convcli.engine.dtypes import Floats
+else:
+    special = late("scipy.special")
+
+
+#: Those that are a function of numpy's.
+_PLAIN: Final[Mapping[str, np.ufunc]] = {"tanh": np.tanh, "abs": np.abs, "exp": np.exp, "sqrt": np.sqrt}
 
 
 @record(kw_only=False, eq=False)
 class Curve:
-    """`name` says which; `numbers` are the ends of `clip`, or slopes below 0: one, or one per channel.
+    """`name` says which; `numbers` are the ends of `clip`, slopes below 0, one or one per channel, or that of `elu`.
 
     | name      | result                                |
     |-----------|---------------------------------------|
@@ -25,6 +34,12 @@ class Curve:
     | `sigmoid` | `1 / (1 + exp(-x))`                   |
     | `tanh`    | `tanh(x)`                             |
     | `abs`     | `abs(x)`                              |
+    | `elu`     | `x` above 0, `numbers * (exp(x) - 1)` |
+    | `gelu`    | `x * (1 + erf(x / sqrt(2))) / 2`      |
+    | `softplus`| `log(1 + exp(x))`                     |
+    | `exp`     | `exp(x)`                              |
+    | `sqrt`    | the square root; NaN below 0          |
+    | `erf`     | the error function                    |
     | `clip`    | `x` between the two numbers           |
     """
 
@@ -50,10 +65,22 @@ class Curve:
             np.tanh(band, out=band)
             band *= half
             band += half
-        elif self.name == "tanh":
-            np.tanh(band, out=band)
-        elif self.name == "abs":
-            np.abs(band, out=band)
+        elif self.name in _PLAIN:
+            with np.errstate(over="ignore", invalid="ignore"):
+                _PLAIN[self.name](band, out=band)
+        elif self.name == "softplus":
+            np.logaddexp(band, band.dtype.type(0), out=band)
+        elif self.name == "elu":
+            below = np.minimum(band, 0)
+            rectify(band)
+            band += self.numbers[0] * np.expm1(below)
+        elif self.name == "gelu":
+            curve = special.erf(band * band.dtype.type(0.5**0.5))
+            curve += 1
+            band *= curve
+            band *= band.dtype.type(0.5)
+        elif self.name == "erf":
+            special.erf(band, out=band)
         else:
             np.clip(band, self.numbers[0], self.numbers[1], out=band)
 

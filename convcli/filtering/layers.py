@@ -138,24 +138,34 @@ def _counts(window: Window, n: int, start: int, length: int) -> Floats:
 
 
 class Shuffled(Stretched):
-    """Depth to space: each sample's channels become its pixels, `factor` by `factor` of them.
+    """Depth to space: each sample's channels become its pixels, `factor` by `factor` of them; or the opposite.
 
     Source: Shi et al. 2016, arXiv:1609.05158; ONNX's DepthToSpace, whose orders `crd` and `dcr` are.
     """
 
     def __init__(self, part: Part, placed: Placed, shape: Sequence[int], curve: Curve | None) -> None:
         self._factor, self._by_column = placed.windows[0].stride, placed.type.endswith("dcr")
-        super().__init__(part, placed, shape, curve, self._factor)
+        self._gathers = placed.type.startswith("space")
+        super().__init__(part, placed, shape, curve, 1 if self._gathers else self._factor)
 
     def compute(self, x: Array, out: Floats, start: int) -> None:
-        factor, channels = self._factor, out.shape[-1]
-        rows = x[start // factor : -(-(start + len(out)) // factor)]
-        height, width = rows.shape[:2]
-        pixels = out.reshape(height, factor, width, factor, channels)
-        if self._by_column:
-            pixels[...] = rows.reshape(height, width, factor, factor, channels).transpose(0, 2, 1, 3, 4)
+        factor = self._factor
+        if self._gathers:
+            rows = x[start * factor : (start + len(out)) * factor]
+            deep, pixels = self._views(out, rows)
+            deep[...] = pixels
         else:
-            pixels[...] = rows.reshape(height, width, channels, factor, factor).transpose(0, 3, 1, 4, 2)
+            rows = x[start // factor : -(-(start + len(out)) // factor)]
+            deep, pixels = self._views(rows, out)
+            pixels[...] = deep
+
+    def _views(self, deep: Array, flat: Array) -> tuple[Array, Array]:
+        """What has channels and what has pixels of them, as `(rows, factor, columns, factor, channels)`."""
+        (height, width), factor, channels = deep.shape[:2], self._factor, flat.shape[-1]
+        pixels = flat.reshape(height, factor, width, factor, channels)
+        if self._by_column:
+            return deep.reshape(height, width, factor, factor, channels).transpose(0, 2, 1, 3, 4), pixels
+        return deep.reshape(height, width, channels, factor, factor).transpose(0, 3, 1, 4, 2), pixels
 
 
 class Chained(Node):

@@ -81,7 +81,7 @@ def _node(placed: Placed, parts: Sequence[Part], shape: Sequence[int], convolve:
         if placed.sees_all:
             return pooled_whole(parts[0], placed, shape, curve, dtype)
         return Pooled(parts[0], placed, shape, curve)
-    if placed.type.startswith("depth to space"):
+    if placed.type.startswith(("depth to space", "space to depth")):
         return Shuffled(parts[0], placed, shape, curve)
     return joined(placed, parts, curve, dtype)
 
@@ -97,7 +97,7 @@ def _one_by_one(own: Mapping[int, Placed], source: int, convolve: Convolve, ente
 
 def enlarging(placed: Placed, activation: Activation | None) -> Kernel:
     """The kernel of a layer that enlarges without weights: on every channel alone, edges clamped."""
-    rule = "bilinear" if placed.type.endswith("bilinear") else "nearest"
+    rule = placed.type.partition(" ")[2] or "nearest"
     return _enlarging(rule, [window.stride for window in placed.windows]).replace(activation=activation)
 
 

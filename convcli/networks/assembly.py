@@ -243,6 +243,7 @@ _OPERATIONS: dict[str, Callable[[Item, Flow], Operation]] = {
     "global_pool": operations.global_pool,
     "upsample": operations.upsample,
     "depth_to_space": operations.depth_to_space,
+    "space_to_depth": operations.space_to_depth,
     "take": operations.take,
     "channel_shuffle": operations.channel_shuffle,
     "across_channels": operations.across_channels,

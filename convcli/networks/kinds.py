@@ -113,7 +113,10 @@ KINDS: dict[str, Kind] = {
     ),
     "upsample": Kind(
         "Enlargement without weights; the factor.",
-        {"bilinear": Field("flag", "Bilinear, not nearest.", False)} | _BENT,
+        {
+            "bilinear": Field("flag", "Bilinear, not nearest.", False),
+            "cubic": Field("flag", "Bicubic (a = -0.75), not nearest.", False),
+        } | _BENT,
     ),
     "depth_to_space": Kind(
         "Channels become pixels (pixel shuffle); the factor.",
@@ -122,6 +125,11 @@ KINDS: dict[str, Kind] = {
                 "text", "Which channel is which pixel: crd (PyTorch's pixel shuffle) or dcr (TensorFlow's).", "crd"
             ),
         } | _BENT,
+    ),
+    "space_to_depth": Kind(
+        "Pixels become channels (pixel unshuffle); the factor.",
+        {"order": Field("text", "Which pixel is which channel: crd (PyTorch's) or dcr (ONNX's, TensorFlow's).", "crd")}
+        | _BENT,
     ),
     "take": Kind(
         "Some channels: how many, or their numbers, from 0 on, in the order in which they come.",
@@ -154,7 +162,8 @@ WORDS = {
     "averagepool": "{pool: average}", "avgpool2d": "{pool: average}", "globalavgpool": "{global_pool: average}",
     "globalaveragepool": "{global_pool: average}", "gap": "{global_pool: average}",
     "globalmaxpool": "{global_pool: max}", "adaptiveavgpool2d": "{global_pool: average}",
-    "pixelshuffle": "{depth_to_space: 2}", "depthtospace": "{depth_to_space: 2}", "resize": "{upsample: 2}",
+    "pixelshuffle": "{depth_to_space: 2}", "depthtospace": "{depth_to_space: 2}",
+    "pixelunshuffle": "{space_to_depth: 2}", "spacetodepth": "{space_to_depth: 2}", "resize": "{upsample: 2}",
     "upsampling": "{upsample: 2}", "upsampling2d": "{upsample: 2}", "cat": "{concat: NAME}",
     "slice": "{take: CHANNELS, first: 0}", "split": "{take: CHANNELS, first: 0}",
     "chunk": "{take: CHANNELS, first: 0}", "gather": "{take: [0, 1]}", "shuffle": "{channel_shuffle: 2}",
@@ -168,7 +177,10 @@ WORDS = {
     "product": "{multiply: NAME}", "residual": "{add: NAME}", "shortcut": "{add: NAME}",
 }  # fmt: skip
 #: Of activations and norms, which are no layers of their own.
-ACTIVATIONS = ("relu", "leakyrelu", "prelu", "sigmoid", "tanh", "relu6", "clip", "activation", "abs")
+ACTIVATIONS = (
+    "relu", "leakyrelu", "prelu", "sigmoid", "tanh", "relu6", "clip", "activation", "abs", "elu", "gelu", "softplus",
+    "exp", "sqrt", "erf",
+)  # fmt: skip
 NORMS = ("batchnorm", "batchnorm2d", "batchnormalization", "bn")
 NOTHING = ("flatten", "dropout", "identity")
 

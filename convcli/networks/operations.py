@@ -41,11 +41,13 @@ def global_pool(item: Item, flow: Flow) -> Operation:
 
 
 def upsample(item: Item, flow: Flow) -> Operation:
-    factor, bilinear = item.value, item.fields["bilinear"]
-    # Bilinear: two neighbours per axis are mixed; nearest: one is copied.
-    taps, before = (2 * factor, factor // 2) if bilinear else (factor, 0)
-    windows = tuple(Scatter(taps, factor, 1, before, n * factor) for n in flow.size)
-    return Operation(type="upsample bilinear" if bilinear else "upsample", windows=windows)
+    factor, rules = item.value, [rule for rule in ("bilinear", "cubic") if item.fields[rule]]
+    if len(rules) > 1:
+        raise FieldError("cubic", "one rule enlarges: bilinear or cubic")
+    # So many neighbours per axis are mixed; of nearest one is copied.
+    mixed = {"bilinear": 2, "cubic": 4}[rules[0]] if rules else 1
+    windows = tuple(Scatter(mixed * factor, factor, 1, (mixed - 1) * factor // 2, n * factor) for n in flow.size)
+    return Operation(type=" ".join(["upsample", *rules]), windows=windows)
 
 
 def depth_to_space(item: Item, flow: Flow) -> Operation:
@@ -57,6 +59,16 @@ def depth_to_space(item: Item, flow: Flow) -> Operation:
         raise FieldError("order", f"'order' must be {' or '.join(ORDERS)}, not '{order}'")
     windows = tuple(Scatter(factor, factor, 1, 0, n * factor) for n in flow.size)
     return Operation(type=f"depth to space {order}", windows=windows, channels_out=flow.channels // factor**2)
+
+
+def space_to_depth(item: Item, flow: Flow) -> Operation:
+    factor, order = item.value, item.fields["order"]
+    if any(n % factor for n in flow.size):
+        raise FieldError(item.kind, f"{'x'.join(map(str, flow.size))} pixels are no multiple of {factor}")
+    if order not in ORDERS:
+        raise FieldError("order", f"'order' must be {' or '.join(ORDERS)}, not '{order}'")
+    windows = tuple(gather_window(n, KernelAxis(factor, factor)) for n in flow.size)
+    return Operation(type=f"space to depth {order}", windows=windows, channels_out=flow.channels * factor**2)
 
 
 def take(item: Item, flow: Flow) -> Operation:
@@ -111,16 +123,15 @@ def activate(_: Item, flow: Flow) -> Operation:
 
 def join(kind: str, flows: Sequence[Flow]) -> tuple[Flow, Operation]:
     """`kind` is one of `JOINS`; the flow has the channels of all. One pixel, or channel, goes to all others."""
-    spreads = kind != "concat"
     sizes = sorted({one.size for one in flows}, reverse=True)
-    if len(sizes) > 1 and not (spreads and sizes[1:] == [(1, 1)]):
+    if len(sizes) > 1 and sizes[1:] != [(1, 1)]:
         raise ShapeError(f"what is joined differs in size: {' and '.join('x'.join(map(str, s)) for s in sizes)}")
     channels = [one.channels for one in flows]
-    if spreads and len(set(channels) - {1}) > 1:
+    if kind != "concat" and len(set(channels) - {1}) > 1:
         raise ShapeError(f"what is {JOINS[kind]} differs in channels: {' and '.join(map(str, channels))}")
     sources = tuple(source for one in flows for source in one.sources)
     both = Flow(size=sizes[0], channels=sum(channels), sources=sources)
-    return both, _by_sample(kind, both, max(channels) if spreads else None, spreads=len(sizes) > 1)
+    return both, _by_sample(kind, both, max(channels) if kind != "concat" else None, spreads=len(sizes) > 1)
 
 
 def _by_sample(

@@ -169,7 +169,8 @@ def _cost(placed: Placed, *, whole: bool) -> _Cost | None:
     if placed.kernel is None:
         if placed.type not in ("pool max", "add", "concat") or not _is_padded(placed.windows, placed.size_in):
             return None
-        if placed.type == "add" and (placed.spreads or placed.channels_in != len(placed.inputs) * placed.channels_out):
+        alike = placed.type != "add" or placed.channels_in == len(placed.inputs) * placed.channels_out
+        if placed.spreads or not alike:
             return None
         read = after * math.prod(window.taps for window in placed.windows) * len(placed.inputs)
         within = stretch.cost_of_reading(read) if fits else math.inf

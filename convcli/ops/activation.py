@@ -1,10 +1,12 @@
 """Activations: what a kernel does with each sample of its result, once the bias is added.
 
-Source: ONNX operators Relu, LeakyRelu, PRelu, Sigmoid, Tanh, Abs, Clip (opset 22).
+Source: ONNX operators Relu, LeakyRelu, PRelu, Sigmoid, Tanh, Abs, Clip, Elu, Gelu, Softplus, Exp, Sqrt, Erf (opset 22).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from convcli.errors import FieldError
@@ -22,15 +24,24 @@ else:
 #: Activations by their names, and how each is written in a kernel file.
 FORMS: Final = {
     "relu": "relu", "leaky_relu": "{leaky_relu: 0.1}", "prelu": "{prelu: [0.1, 0.2, ...]}", "sigmoid": "sigmoid",
-    "tanh": "tanh", "abs": "abs", "clip": "{clip: [0, 1]}",
+    "tanh": "tanh", "abs": "abs", "clip": "{clip: [0, 1]}", "elu": "{elu: 1}", "gelu": "gelu", "softplus": "softplus",
+    "exp": "exp", "sqrt": "sqrt", "erf": "erf",
 }  # fmt: skip
 #: Those that stand alone, without a number.
 BARE: Final = tuple(name for name, form in FORMS.items() if name == form)
 
 
+#: Those that rise everywhere, as functions of one number.
+_RISING: Final[Mapping[str, Callable[[float], float]]] = {
+    "exp": lambda x: math.exp(min(x, 700.0)), "sqrt": lambda x: math.sqrt(max(x, 0.0)),
+    "softplus": lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
+}  # fmt: skip
+
+
 @record
 class Activation:
-    """One of `FORMS`: `numbers` are the slope of `leaky_relu`, the slopes of `prelu`, or the two ends of `clip`."""
+    """One of `FORMS`: `numbers` are the slope of `leaky_relu`, the slopes of `prelu`, the two ends of `clip`, or what
+    `elu` comes down to, turned over."""
 
     #: Its name is what it does.
     ASIDE: ClassVar[frozenset[str]] = frozenset()
@@ -64,7 +75,7 @@ class Activation:
 
     def reach(self, ends: tuple[float, float] | None) -> tuple[float, float] | None:
         """The least and greatest result where samples lie between `ends` (None: anywhere); None where there is none."""
-        bounds = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+        bounds = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "erf": (-1.0, 1.0)}
         if self.name in bounds:
             return bounds[self.name]
         if self.name == "clip" and self.numbers is not None:
@@ -73,6 +84,14 @@ class Activation:
         if ends is None:
             return None
         low, high = ends
+        if self.name in _RISING:
+            return _RISING[self.name](low), _RISING[self.name](high)
+        if self.name == "gelu":  # its least result is -.17
+            return max(min(low, 0.0), -0.17), max(high, 0.0)
+        if self.name == "elu" and self.numbers is not None:
+            # Of a negative number it falls below 0.
+            least = float(self.numbers.array[0]) * math.expm1(min(low, 0.0))
+            return min(least, low if low > 0 else 0.0), max(high, least, 0.0)
         if self.name == "relu":
             return max(low, 0.0), max(high, 0.0)
         if self.name == "abs":

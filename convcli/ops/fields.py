@@ -47,8 +47,8 @@ WEIGHTS = Field(
 BIAS = Field("array", "A number per output channel, added to the result.")
 ACTIVATION = Field(
     "activation",
-    "A function of each sample of the result, after the bias: relu, sigmoid, tanh, abs, {leaky_relu: slope},"
-    " {prelu: slopes}, one per channel, or {clip: [least, greatest]}.",
+    "A function of each sample of the result, after the bias: relu, sigmoid, tanh, abs, gelu, softplus, exp, sqrt, erf,"
+    " {leaky_relu: slope}, {prelu: slopes}, one per channel, {elu: 1}, or {clip: [least, greatest]}.",
 )
 AXES = Field("axes", "The axes the kernel moves along: x, yx or zyx. Follows from the rank of the weights.")
 STRIDE = Field("sizes", "Every stride-th output is kept; one number or one per axis.", 1)

@@ -26,7 +26,7 @@ def activation(node: Node, name: str, *, named: bool = False) -> Activation | No
     if word in BARE:
         raise node.error(f"'{word}' takes no number", f"{name}: {word}")
     numbers = array(inner, Field("array", ""), word)
-    expected = {"leaky_relu": 1, "clip": 2}.get(word, numbers.size)
+    expected = {"leaky_relu": 1, "elu": 1, "clip": 2}.get(word, numbers.size)
     if numbers.size != expected:
         count = f"{expected} number{'s' if expected > 1 else ''}"
         raise inner.error(f"'{word}' takes {count}, not {numbers.size}", f"{name}: {FORMS[word]}")

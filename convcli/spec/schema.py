@@ -24,7 +24,7 @@ _FILE = {"type": "string", "pattern": r"\.(npy|(npz|safetensors|onnx)(::.+)?)$"}
 _ACTIVATIONS = [
     {"type": "object", "properties": {name: form}, "required": [name], "additionalProperties": False}
     for name, form in {
-        "leaky_relu": _NUMBER, "prelu": {"anyOf": [_NUMBER, _NUMBERS, _FILE]},
+        "leaky_relu": _NUMBER, "elu": _NUMBER, "prelu": {"anyOf": [_NUMBER, _NUMBERS, _FILE]},
         "clip": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2},
     }.items()
 ]  # fmt: skip

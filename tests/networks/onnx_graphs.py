@@ -340,7 +340,7 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], list[str]]] = {
     "padded mean": ([node("AveragePool", "x", kernel_shape=[3, 3], auto_pad="SAME_UPPER", count_include_pad=1)], {},
                     ["count_include"]),
     "rows joined": ([node("Concat", "x", "x", axis=2)], {}, ["axis 2"]),
-    "half sizes": ([node("Resize", "x", "", "s")], {"s": np.float32([1, 1, 0.5, 0.5])}, ["scales"]),
+    "two fifths of sizes": ([node("Resize", "x", "", "s")], {"s": np.float32([1, 1, 0.4, 0.4])}, ["scales"]),
     "a shape": ([node("Reshape", "x", "s")], {"s": np.int64([1, 3, -1])}, ["[1, 3, -1]"]),
     "nothing known": ([node("Identity", "x")], {}, ["no layer that is known"]),
 }  # fmt: skip

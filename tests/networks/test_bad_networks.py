@@ -86,7 +86,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "groups that don't fit": (HEAD + CONV + "  - {channel_shuffle: 3}\n", [":5:", "4 channels don't split into 3"]),
     "an order that is none": (HEAD + CONV + "  - {depth_to_space: 2, order: crb}\n", [":5:", "crd or dcr, not 'crb'"]),
     "a window without a sample": (HEAD + "  - {pool: max, padding: 2}\n", ["2 cells along y", "window of 2"]),
-    "an activation that is none": (HEAD + "  - {dense: 4, name: conv, activation: gelu}\n", ["can't be 'gelu'"]),
+    "an activation that is none": (HEAD + "  - {dense: 4, name: conv, activation: selu}\n", ["can't be 'selu'"]),
     "channels that are none": (HEAD.replace("luma", "Y") + CONV, [":2:21:", "that is luma here"]),
     "channels that are a list": (HEAD.replace("luma", "[luma]") + CONV, [":2:21:", "rgb, bgr, luma, grey, not a list"]),
     "a range that is none": (HEAD.replace("unit", "0..1") + CONV, [":2:34:", "unit (0 to 1)"]),

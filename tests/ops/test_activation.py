@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,10 @@ CASES: dict[str, tuple[Any, str, dict[str, Any], list[Any]]] = {
     "tanh": ("tanh", "Tanh", {}, []),
     "abs": ("abs", "Abs", {}, []),
     "clip": ({"clip": [-0.5, 1]}, "Clip", {}, [np.float32(-0.5), np.float32(1)]),
+    "elu": ({"elu": 0.7}, "Elu", {"alpha": 0.7}, []),
+    "gelu": ("gelu", "Gelu", {}, []),
+    "softplus": ("softplus", "Softplus", {}, []),
+    "erf": ("erf", "Erf", {}, []),
 }
 
 
@@ -81,6 +86,21 @@ def test_integers_are_rounded_once_at_last(case: str, dtype: str, weights: Any) 
     if dtype != "float64":
         expected = np.clip(np.rint(expected), 0, np.iinfo(dtype).max)
     assert np.abs(y - expected).max() <= (0 if dtype == "uint8" else 1e-2 if dtype == "uint16" else 1e-5)
+
+
+def test_powers_grow_beyond_what_is_kept() -> None:
+    kernel = convcli.load({"weights": [[1]], "activation": "exp"})
+    x = np.float32([[-200, -1, 0, 3, 80, 200]])
+    assert np.allclose(kernel.apply(x), ref.onnxruntime_run("Exp", [x]), rtol=3e-7)
+    assert kernel.apply(np.uint8([[0, 3, 5, 6, 255]])).tolist() == [[1, 20, 148, 255, 255]]
+    assert kernel.reach(0, 255) == (1, math.exp(255))
+
+
+def test_roots_are_none_below_0() -> None:
+    x = np.float32([[-4, 0, 2, 9]])
+    kernel = convcli.load({"weights": [[1]], "activation": "sqrt"})
+    assert np.array_equal(kernel.apply(x), np.float32([[np.nan, 0, 2**0.5, 3]]), equal_nan=True)
+    assert kernel.apply(np.uint8([[0, 3, 255]])).tolist() == [[0, 2, 16]] and kernel.reach(4, 9) == (2, 3)
 
 
 def test_a_copy_is_none_any_more() -> None:

@@ -92,6 +92,8 @@ class Graph:
         self.flat: set[str] = set()
         #: Values whose channels are the last axis, as TensorFlow has them.
         self.last: set[str] = set()
+        #: Values that are one pixel here, and that pixel all over in the graph.
+        self.spread: set[str] = set()
         #: Of rows per picture that were made of such: their rows, columns and channels.
         self.interleaved: dict[str, tuple[int, ...]] = {}
         readers = [node for node in graph.node if self.entering.name in node.input]
@@ -239,6 +241,8 @@ class Graph:
             channels = read[0] // max(1, value**2)
         elif kind == "take":
             channels = len(value) if isinstance(value, list) else value
+        elif kind == "space_to_depth":
+            channels = read[0] * value**2
         elif kind == "across_channels" and value != "softmax":
             channels = 1
         self._channels[layer.name] = channels

@@ -22,6 +22,8 @@ ON_FEW: Final = frozenset({
     "Add", "Sub", "Mul", "Div", "Neg", "Floor", "Ceil", "Sqrt", "Reciprocal", "Exp", "Pow", "Gather", "Slice", "Concat",
     "Min", "Max", "Equal", "Where", "ReduceProd",
 })  # fmt: skip
+#: Operators that make as many numbers as their last input says.
+AS_MANY: Final = frozenset({"ConstantOfShape", "Expand"})
 #: Operators that only move numbers, of which there may be many.
 ON_MANY: Final = frozenset({"Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Identity", "Flatten"})
 #: Numbers that are few.
@@ -76,10 +78,12 @@ def _without_many(graph: Any, computed: Mapping[str, Any]) -> Any:
 
 def evaluated(node: Any, opsets: Any, constant: Callable[[str], Any]) -> Any:
     """The numbers that a node makes of constants alone; None where that is none of its kind, or they are too many."""
-    if len(node.output) != 1 or node.op_type not in ON_FEW | ON_MANY or node.domain not in ("", "ai.onnx"):
+    if len(node.output) != 1 or node.op_type not in ON_FEW | ON_MANY | AS_MANY or node.domain not in ("", "ai.onnx"):
         return None
     numbers = {name: np.asarray(constant(name)) for name in node.input if name}
     if node.op_type in ON_FEW and sum(array.size for array in numbers.values()) > _FEW:
+        return None
+    if node.op_type in AS_MANY and not 0 <= np.prod(numbers[node.input[-1]], dtype=np.float64) <= _FEW:
         return None
     return np.asarray(run(node, opsets, numbers)[0])
 

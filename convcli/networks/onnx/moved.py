@@ -27,6 +27,7 @@ else:
 #: Operators that may read what is moved.
 MOVING: Final = frozenset({
     "Split", "Slice", "Gather", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity", "InstanceNormalization",
+    "Softmax",
 })  # fmt: skip
 #: Samples whose numbers are moved, at most: 400 MB on the way.
 _MOST: Final = 1 << 25
@@ -111,7 +112,21 @@ def _picked(graph: Graph, node: Any, output: str, after: Moved) -> bool:
             if last:
                 graph.last.add(output)
             return True
-    return False
+    return _unshuffled(graph, node, output, after)
+
+
+def _unshuffled(graph: Graph, node: Any, output: str, after: Moved) -> bool:
+    """Whether pixels became channels, as PyTorch writes its pixel_unshuffle, which a layer does then."""
+    (channels, height, width), shape = after.shape[1:], after.numbers.shape
+    factor = height // shape[2] if len(shape) == 4 and shape[2] else 0
+    if factor < 2 or shape != (1, channels * factor**2, height // factor, width // factor) or width % factor:
+        return False
+    whole = np.arange(channels * height * width, dtype=np.int32)
+    pixels = whole.reshape(channels, height // factor, factor, width // factor, factor).transpose(0, 2, 4, 1, 3)
+    if not np.array_equal(pixels.reshape(shape), after.numbers):
+        return False
+    graph.add(output, "space_to_depth", factor, [graph.source(after.value)], layer_name(node), order="crd")
+    return True
 
 
 def _take(graph: Graph, node: Any, output: str, value: str, picked: list[int]) -> None:

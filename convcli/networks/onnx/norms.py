@@ -68,6 +68,18 @@ def layer(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 def softmax(graph: Graph, node: Any, attributes: Attributes) -> None:
     old, value = graph.version < 13, node.input[0]
+    moved = graph.moved.get(value)
+    if moved is not None:  # as older exporters put the axis last
+        axis = int(attributes.get("axis", -1)) % moved.numbers.ndim
+        _, channels, height, width = moved.shape
+        if moved.numbers.shape[axis] != channels or not (np.diff(moved.numbers, axis=axis) == height * width).all():
+            raise Unsupported(moved.reason, moved.node)
+        if old and axis < moved.numbers.ndim - 1:
+            raise Unsupported(f"axis {axis}: before opset 13 it was of all axes from there on together")
+        normal = f"{node.output[0]} as a picture"
+        graph.add(normal, "across_channels", "softmax", [graph.source(moved.value)], layer_name(node))
+        graph.moved[node.output[0]] = replace(moved, value=normal)
+        return
     _check_axis(graph, value, attributes.get("axis", 1 if old else -1))
     if old and value not in graph.flat and graph.has_rows(graph.source(value)):
         raise Unsupported("before opset 13 it was of all rows and columns together")

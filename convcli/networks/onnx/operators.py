@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from convcli.networks.onnx import norms, weighted
+from convcli.networks.onnx import norms, sizes, weighted
 from convcli.networks.onnx.attributes import Attributes, layer_name, padding_of, square
-from convcli.networks.onnx.graph import FIRST, LAST, Graph, Pad, Unsupported
+from convcli.networks.onnx.graph import FIRST, LAST, Graph, Unsupported
 from convcli.networks.onnx.moved import else_moved, moved
 from convcli.records import late
 
@@ -46,8 +46,24 @@ def activation(graph: Graph, node: Any, attributes: Attributes) -> None:
         _bend("prelu", slopes.reshape(-1))(graph, node)
     elif kind == "Clip":
         _clip(graph, node, attributes)
+    elif kind == "Elu":
+        _bend({"elu": float(attributes.get("alpha", 1.0))})(graph, node)
+    elif attributes.get("approximate", b"none") != b"none":
+        raise Unsupported(f"approximate {attributes['approximate'].decode()}")
     else:
         _bend(kind.lower())(graph, node)
+
+
+def power(graph: Graph, node: Any, attributes: Attributes) -> None:
+    """The square, as a product, and the root."""
+    exponent = np.reshape(graph.constant(node.input[1]), -1)
+    if exponent.tolist() == [2]:
+        sources = [graph.source(node.input[0])] * 2
+        graph.add(node.output[0], "multiply", sources, sources, layer_name(node))
+    elif exponent.tolist() == [0.5]:
+        _bend("sqrt")(graph, node)
+    else:
+        raise Unsupported(f"to the power {exponent.tolist()}: 2 and 0.5 are taken")
 
 
 def _clip(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -80,6 +96,8 @@ def joined(graph: Graph, node: Any, attributes: Attributes) -> None:
             raise Unsupported(f"{what}, and a picture")
     sources = [graph.source(name) for name in node.input]
     graph.add(node.output[0], kind, sources, sources, layer_name(node))
+    if graph.spread.issuperset(node.input):
+        graph.spread.add(node.output[0])
 
 
 def pool(graph: Graph, node: Any, attributes: Attributes) -> None:
@@ -191,66 +209,6 @@ def transposed_axes(graph: Graph, node: Any, attributes: Attributes) -> None:
         graph.last.add(node.output[0])
 
 
-def depth_to_space(graph: Graph, node: Any, attributes: Attributes) -> None:
-    order = attributes.get("mode", b"DCR").decode().lower()
-    source = graph.source(node.input[0])
-    graph.add(node.output[0], "depth_to_space", int(attributes["blocksize"]), [source], layer_name(node), order=order)
-
-
-def resized(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """Resize and Upsample by one whole factor."""
-    scales = _scales(graph, node, attributes)
-    if len(scales) != 4 or scales[:2] != [1, 1] or scales[2] != scales[3] or scales[2] != int(scales[2]):
-        raise Unsupported(f"by the scales {scales}: one whole factor for rows and columns is taken")
-    mode = attributes.get("mode", b"nearest").decode()
-    # Before opset 11 there were two inputs, and one rule.
-    old = len(node.input) <= 2
-    centres = "asymmetric" if old else attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
-    rounding = "floor" if old else attributes.get("nearest_mode", b"round_prefer_floor").decode()
-    centred = centres in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric")
-    linear = mode == "linear" and centred
-    nearest = mode == "nearest" and (
-        rounding.startswith("round_prefer") if centred else (centres, rounding) == ("asymmetric", "floor")
-    )
-    if not nearest and not linear:
-        raise Unsupported(f"mode {mode}, {centres}, {rounding}")
-    source = graph.source(node.input[0])
-    graph.add(node.output[0], "upsample", int(scales[2]), [source], layer_name(node), bilinear=linear)
-
-
-def _scales(graph: Graph, node: Any, attributes: Attributes) -> list[float]:
-    """What the sides are multiplied by, also where their sizes are given."""
-    scales = attributes.get("scales")
-    where = 1 if node.op_type == "Upsample" else 2
-    inputs = [*node.input, "", "", "", ""]
-    if scales is None and inputs[where]:
-        scales = np.reshape(graph.constant(inputs[where]), -1)
-    if scales is None or not len(scales):
-        if not inputs[3] or attributes.get("keep_aspect_ratio_policy", b"stretch") != b"stretch":
-            raise Unsupported("without scales")
-        sizes, before = np.reshape(graph.constant(inputs[3]), -1), graph.shape(node.input[0])
-        scales = sizes / np.array(before[-len(sizes) :], np.float64)
-        size = "x".join(str(int(side)) for side in sizes[-1:-3:-1])
-        graph.notes.append(f"node '{node.name or node.output[0]}' makes {size} pixels; here it multiplies any size")
-    scales = [float(scale) for scale in scales]
-    return [1.0, 1.0, *scales] if attributes.get("axes") in ([2, 3], [-2, -1]) else scales
-
-
-def padded(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """Cells that the next Conv takes as its own."""
-    cells = attributes.get("pads")
-    if cells is None:
-        cells = graph.constant(node.input[1]).reshape(-1)
-    value = graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else attributes.get("value", 0)
-    mode = attributes.get("mode", b"constant").decode()
-    border = {"constant": "zero", "reflect": "reflect", "edge": "replicate", "wrap": "wrap"}.get(mode)
-    cells = [int(cell) for cell in cells]
-    if border is None or len(cells) != 8 or any(cells[:2] + cells[4:6]) or (mode == "constant" and np.any(value)):
-        raise Unsupported(f"mode {mode}, pads {cells}: zeros, or the picture itself, around rows and columns are taken")
-    around = Pad((cells[2], cells[3], cells[6], cells[7]), border) if any(cells) else None
-    graph.alias(node.output[0], node.input[0], around)
-
-
 def constant(graph: Graph, node: Any, attributes: Attributes) -> None:
     if "value" in attributes:  # is among those of the file
         return
@@ -270,29 +228,25 @@ OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
     "Conv": weighted.convolution, "DeformConv": weighted.deformable, "ConvTranspose": weighted.transposed,
     "Gemm": weighted.fully_connected, "MatMul": weighted.fully_connected,
     "BatchNormalization": weighted.batch_norm, "Relu": activation, "LeakyRelu": activation, "PRelu": activation,
-    "Sigmoid": activation, "Tanh": activation, "Abs": activation, "Clip": activation,
+    "Sigmoid": activation, "Tanh": activation, "Abs": activation, "Clip": activation, "Elu": activation,
+    "Gelu": activation, "Softplus": activation, "Exp": activation, "Sqrt": activation, "Erf": activation,
+    "Pow": power, "SpaceToDepth": sizes.space_to_depth, "Expand": sizes.spread,
     "Add": joined, "Sub": joined, "Mul": joined, "Div": joined, "Concat": joined,
     "MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": pool, "GlobalMaxPool": pool,
     "Flatten": flattened, "Identity": else_moved(same), "Dropout": same, "Reshape": else_moved(reshaped),
-    "DepthToSpace": depth_to_space, "Resize": resized, "Upsample": resized, "Pad": padded, "Constant": constant,
+    "DepthToSpace": sizes.depth_to_space, "Resize": sizes.resized, "Upsample": sizes.resized, "Pad": sizes.padded,
+    "Constant": constant,
 }  # fmt: skip
 _ANYWHERE: Final = frozenset({
     "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "Abs", "Clip", "HardSigmoid", "HardSwish", "Add", "Sub", "Mul",
-    "Div", "Neg", "Concat", "Identity", "Dropout", "LayerNormalization", "Softmax", "Cast",
+    "Elu", "Gelu", "Softplus", "Exp", "Sqrt", "Erf", "Pow", "Div", "Neg", "Concat", "Identity", "Dropout",
+    "LayerNormalization", "Softmax", "Cast",
 })  # fmt: skip
 #: Operators that take one row per picture, too, and those that say themselves what they make of it.
 ON_ROWS: Final = _ANYWHERE | {"Gemm", "MatMul", "BatchNormalization", "Flatten", "Reshape", "Unsqueeze"}
 OFF_ROWS: Final = frozenset({"Flatten", "Reshape", "Unsqueeze"})
 #: Operators that take channels last, too, and those that say themselves how their results lie.
 ON_LAST: Final = _ANYWHERE | {
-    "Transpose",
-    "Flatten",
-    "Reshape",
-    "ReduceMean",
-    "ReduceMax",
-    "Squeeze",
-    "Split",
-    "Slice",
-    "Gather",
-}
+    "Transpose", "Flatten", "Reshape", "MatMul", "ReduceMean", "ReduceMax", "Squeeze", "Split", "Slice", "Gather",
+}  # fmt: skip
 OFF_LAST: Final = ON_LAST - _ANYWHERE

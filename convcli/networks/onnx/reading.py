@@ -100,6 +100,8 @@ def _take(graph: Graph, node: Any, left: list[str], *, strict: bool) -> None:
                 raise Unsupported("it reads one row per picture, as Flatten makes one")
             if not graph.interleaved.keys().isdisjoint(node.input) and node.op_type not in ("Gemm", "MatMul"):
                 raise Unsupported("it reads a row of pixels whose channels are last, which only Gemm does here")
+            if not graph.spread.isdisjoint(node.input) and node.op_type not in ("Add", "Sub", "Mul", "Div", "Concat"):
+                raise Unsupported("it reads one pixel all over, as Expand makes it, which joins alone do here")
             last = not graph.last.isdisjoint(node.input)
             if last and node.op_type not in ON_LAST:
                 raise Unsupported("it reads channels last")
@@ -148,6 +150,8 @@ def _end(graph: Graph, output: str) -> list[str]:
         last = graph.source(output)
     except Unsupported as error:
         raise KernelError(f"output '{output}': {error}", place=graph.place) from None
+    if output in graph.spread:
+        raise KernelError(f"output '{output}' is one pixel all over, which is none here", place=graph.place)
     if graph.layers[-1].name != last:
         graph.add("", "activate", "none", [last], "output")
     if output in graph.flat and graph.has_rows(last):
@@ -199,7 +203,7 @@ def _short(layer: Layer) -> dict[str, Any]:
             del fields["padding"]  # same
     fields = {key: _alike(value) for key, value in fields.items()}
     usual: dict[str, float] = {
-        "stride": 1, "dilation": 1, "groups": 1, "output_padding": 0, "offset_groups": 1, "bilinear": False,
+        "stride": 1, "dilation": 1, "groups": 1, "output_padding": 0, "offset_groups": 1,
         "epsilon": 1e-5,
     }  # fmt: skip
     if layer.kind == "pool":

@@ -76,8 +76,17 @@ def transposed(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 def fully_connected(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """Gemm, and MatMul with constant weights."""
+    """Gemm, and MatMul with constant weights; of channels that are last a 1x1 convolution."""
     weights = np.asarray(graph.constant(node.input[1]), np.float64)
+    if node.input[0] in graph.last and node.op_type == "MatMul" and weights.ndim == 2:
+        layer = graph.add(
+            node.output[0], "dense", weights.shape[1], [graph.source(node.input[0])],
+            layer_name(node, node.input[1]), kernel_size=[1, 1], stride=[1, 1], dilation=[1, 1],
+            padding=[[0, 0], [0, 0]],
+        )  # fmt: skip
+        _weigh(graph, layer, weights.T[..., None, None])
+        graph.last.add(node.output[0])
+        return
     if node.input[0] not in graph.flat:
         raise Unsupported("its input is no row per picture: Flatten or Gemm makes one")
     if weights.ndim != 2 or attributes.get("transA"):
