@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import convcli
+from convcli.engine.bank import spread
 
 #: Weights `(in, out/groups, *taps)`, groups, stride, dilation, output padding.
 CASES: dict[str, tuple[tuple[int, ...], int, tuple[int, ...], tuple[int, ...], int]] = {
@@ -131,3 +132,14 @@ def test_depth_to_space_moves_samples(order: str, layout: str, monkeypatch: pyte
     y = np.moveaxis(kernel.apply(supplied, layout), layout.index("c"), 0)
     assert np.array_equal(y, expected, equal_nan=True)
     assert kernel.algorithm((13, 17), 12).name == "depth to space"
+
+
+def test_a_band_multiplies_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two bands of 20 rows, which share one more than there are."""
+    read: list[int] = []
+    fill = spread.Room.fill
+    monkeypatch.setattr(spread.Room, "fill", lambda self, x, *others: read.append(len(x)) or fill(self, x, *others))
+    weights = np.ones((256, 3, 4, 4), np.float32)
+    kernel = convcli.load({"type": "transposed", "weights": weights, "stride": 2, "padding": 1, "border": "zero"})
+    kernel.apply(np.ones((256, 40, 90), np.float32), "cyx")
+    assert len(read) == 2 and sum(read) in (40, 41)

@@ -20,7 +20,7 @@ from convcli.engine.processor import processor
 from convcli.records import late, record
 
 if TYPE_CHECKING:
-    from convcli.engine.bank import columns, multiply_adds, pointwise, rows, shifts, winograd
+    from convcli.engine.bank import columns, multiply_adds, pixel_rows, pointwise, rows, shifts, winograd
     from convcli.engine.bank.net import Nets
     from convcli.engine.dtypes import Array, Floats
     from convcli.engine.geometry import Grid, Window
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from convcli.engine.threads import Cuts
     from convcli.engine.tiles import Tile, Tiling
 else:  # a start without banks costs less
-    columns, multiply_adds, pointwise, rows, shifts, winograd = (
+    columns, multiply_adds, pixel_rows, pointwise, rows, shifts, winograd = (
         late(f"convcli.engine.bank.{name}")
-        for name in ("columns", "multiply_adds", "pointwise", "rows", "shifts", "winograd")
+        for name in ("columns", "multiply_adds", "pixel_rows", "pointwise", "rows", "shifts", "winograd")
     )
 
 #: Outputs of a group of which products make planes faster than pixels, by more than it takes to turn those.
@@ -142,6 +142,11 @@ class Filters:
         return rows.matrices(self.weights, self.groups)
 
     @cached_property
+    def by_pixel_rows(self) -> Floats:
+        """The same, of pixels."""
+        return pixel_rows.matrix(self.weights)
+
+    @cached_property
     def shifts(self) -> Floats:
         """For one product with all taps."""
         return shifts.matrices(self.weights, self.groups)
@@ -240,11 +245,7 @@ def correlate_bank(
     elif chosen == "columns":
         _by_columns(x, filters, grid, y)
     elif chosen == "rows":
-        few = outputs // filters.groups <= FEW and not planar(y)
-        apart = room_for(grid.lengths, outputs, x.dtype, planes=True) if few else y
-        rows.multiply_rows(by_rows(x), filters.by_rows, taps, grid, apart)
-        if few:
-            join_to(apart, y)
+        _by_rows(x, filters, grid, y)
     elif chosen == "multiply-adds":
         apart = y if y.flags.c_contiguous else room_for(grid.lengths, outputs, x.dtype, planes=False)
         multiply_adds.multiply_add(pixels(x), filters.rows(grid.lengths[-1]), grid, apart)
@@ -258,6 +259,24 @@ def correlate_bank(
         if apart is not y:
             join_to(apart, y)
     return y
+
+
+def _by_rows(x: Floats, filters: Filters, grid: Grid, y: Floats) -> None:
+    """Fills `y` `(*lengths, out)` by products that make a row each, of pixels, or of planes."""
+    outputs, _, *taps = filters.shape
+    if pixel_rows.fits(filters.shape, filters.groups, grid.dilation, planes=planar(x)):
+        apart = y if y.flags.c_contiguous else room_for(grid.lengths, outputs, x.dtype, planes=False)
+        pixel_rows.multiply_pixel_rows(pixels(x), filters.by_pixel_rows, taps, grid, apart)
+        if planar(y):
+            part_to(apart, y)
+        elif apart is not y:
+            np.copyto(y, apart)
+        return
+    few = outputs // filters.groups <= FEW and not planar(y)
+    apart = room_for(grid.lengths, outputs, x.dtype, planes=True) if few else y
+    rows.multiply_rows(by_rows(x), filters.by_rows, taps, grid, apart)
+    if few:
+        join_to(apart, y)
 
 
 def _by_columns(x: Floats, filters: Filters, grid: Grid, y: Floats) -> None:

@@ -86,7 +86,10 @@ def pixels(x: Floats, name: str = "pixels") -> Floats:
     if x.strides[-1] == x.itemsize:
         np.copyto(whole, x)
         return whole
-    _turn(channels_first(x).reshape(x.shape[-1], -1), whole.reshape(-1, x.shape[-1]))
+    if x.shape[-1] <= 4:
+        join_to(x, whole)
+    else:
+        _turn(channels_first(x).reshape(x.shape[-1], -1), whole.reshape(-1, x.shape[-1]))
     return whole
 
 

@@ -46,8 +46,10 @@ ADDED, ADD_CALL, TILED, TURNED = 1 << 15, 550, 4, 3
 #: Nanoseconds for the calls that a group takes, and for a product among many; so many groups, whose columns go into few
 #: products, take but a share of that of others.
 GROUP, PRODUCT_CALL, MANY, GROUPED = 20_000, 250, 8, 0.66
-#: Nanoseconds of work that are worth a band of its own, what another thread takes to begin one, and OpenCV's to begin.
+#: Nanoseconds of work that are worth a band of its own, what another thread takes to begin one, and OpenCV's to begin;
+#: and both of ours where threads hardly wait for Python's lock.
 BAND, THREAD, POOL = 150_000, 150_000, 30_000
+LEAN = 100_000
 #: What another thread saves a network of single channels for a multiply-add, calls on planes that are long enough for
 #: two threads, and what shorter ones wait for Python's lock.
 SHARED, LONG, LOCKED = 0.03, 15_000, 15_000
@@ -125,8 +127,16 @@ def duration(work: Bank, plan: Plan) -> float:
         return whole / 2 + THREAD if apart or plan.shares > 1 or work.bytes > CALL_BYTES else whole
     if plan.algorithm == "net":
         return min(whole, whole / 2 + POOL)
-    shared = plan.shares > 1 or (plan.rows < work.lengths[0] if plan.rows else whole >= 2 * BAND)
-    return whole / 2 + THREAD if shared else whole
+    band, thread = _band(work, plan.algorithm)
+    shared = plan.shares > 1 or (plan.rows < work.lengths[0] if plan.rows else whole >= 2 * band)
+    return whole / 2 + thread if shared else whole
+
+
+def _band(work: Bank, algorithm: str) -> tuple[float, float]:
+    """Nanoseconds that are worth a band, and that another thread takes to begin: the least where all that it does is
+    to copy pixels and to multiply, for which it hardly waits for Python's lock."""
+    lean = algorithm == "columns" and by_pixels(work.inputs, work.groups)
+    return (LEAN, LEAN) if lean else (BAND, THREAD)
 
 
 def by_pixels(inputs: int, groups: int) -> bool:
@@ -291,7 +301,7 @@ _REASONS = {
 def _plan(work: Bank, algorithm: str, cost: float, laid: int) -> Plan:
     """A plan whose bands lay out so many samples per output, and are even in number where they are worth two."""
     height, row = work.lengths[0], work.samples // work.lengths[0]
-    worth = int(cost * work.samples / BAND)
+    worth = int(cost * work.samples / _band(work, algorithm)[0])
     most = max(1, BAND_BYTES // max(1, 4 * laid * row))
     rows = 0 if not laid else height if worth < 2 else min(most, -(-height // 2))
     # Where weights are more than what is laid out for them, threads share those.

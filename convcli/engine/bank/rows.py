@@ -69,7 +69,11 @@ def _multiply(
     most = -(-height // count)
     key = (shape, taps[0], every, most, y.dtype)
     laid, columns = prepared(("rows", *key), partial(_laid, *key))
-    results, matrix, cuts = y.reshape(height, width, groups, per_group), matrix[:, None], _cuts(matrix[0].size, width)
+    results, matrix, cuts = (
+        y.reshape(height, width, groups, per_group),
+        matrix[:, None],
+        cuts_across(matrix[0].size, width),
+    )
     for part in range(count):
         start, stop = height * part // count, height * (part + 1) // count
         read = (stop - start - 1) * every + taps[0]
@@ -92,7 +96,7 @@ def _laid(shape: tuple[int, ...], taps: int, stride: int, most: int, dtype: np.d
     return laid, as_strided(laid, (groups, most, depth, width), (apart, stride * row, width * step, step))
 
 
-def _cuts(size: int, width: int) -> list[slice]:
+def cuts_across(size: int, width: int) -> list[slice]:
     """The columns of products of a matrix of this size, in parts that OpenBLAS need not rearrange where it can."""
     most = width // LEAST_COLUMNS if SPEEDS[processor().name].unpacked else 1
     count = max(1, min(-(-size * width // UNPACKED), most), -(-width // ACROSS))

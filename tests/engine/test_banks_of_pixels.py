@@ -1,4 +1,4 @@
-"""Columns that are laid out straight from an input, with zeros around it: against onnxruntime, at all edges."""
+"""Products with what lies side by side in pixels: columns straight from an input, and rows; against onnxruntime."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import convcli
-from convcli.engine.bank import straight
+from convcli.engine.bank import pixel_rows, straight
+from convcli.engine.geometry import Grid
 
 #: Weights, spatial sizes, strides, dilations, and cells before and after each axis.
 CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
@@ -29,6 +30,20 @@ CASES: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[
     "wide": ((64, 64, 3, 3), (80, 150), (2, 2), (1, 1), (1, 1, 1, 1)),
     "lines": ((30, 40, 5), (101,), (2,), (1,), (2, 2)),
     "volumes": ((26, 24, 2, 3, 2), (6, 9, 11), (2, 2, 1), (1, 1, 1), (0, 1, 0, 1, 1, 1)),
+}
+
+
+#: The same for rows of pixels, without cells: weights, spatial sizes, strides, dilations.
+ROWS: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
+    "stem": ((64, 3, 7, 7), (230, 230), (2, 2), (1, 1)),
+    "odd sizes": ((17, 3, 3, 3), (61, 48), (2, 2), (1, 1)),
+    "stride above taps": ((16, 4, 2, 3), (40, 41), (3, 4), (1, 1)),
+    "dilated down": ((20, 5, 3, 3), (40, 31), (1, 1), (3, 1)),
+    "dilated and strided down": ((20, 1, 3, 4), (41, 31), (2, 1), (3, 1)),
+    "a common factor": ((20, 2, 3, 4), (41, 31), (4, 1), (6, 1)),
+    "one output": ((16, 3, 3, 3), (3, 3), (1, 1), (1, 1)),
+    "wide": ((33, 3, 3, 3), (7, 9000), (1, 2), (1, 1)),
+    "lines": ((40, 6, 9), (500,), (2,), (1,)),
 }
 
 
@@ -73,3 +88,18 @@ def test_a_nan_stays_where_taps_reach_it() -> None:
     y = convcli.load({"weights": weights, "stride": 2, "border": "zero"}).apply(x)
     assert np.argwhere(np.isnan(y).all(-1)).tolist() == [[0, 4], [0, 5]]
     assert np.argwhere(np.isinf(y).all(-1)).tolist() == [[9, 9]] and np.isfinite(y).any(-1).sum() == 97
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_against_onnxruntime(name: str) -> None:
+    shape, spatial, strides, dilations = ROWS[name]
+    rng = np.random.default_rng(0)
+    weights, x = (rng.standard_normal(size).astype(np.float32) for size in (shape, (shape[1], *spatial)))
+    assert pixel_rows.fits(shape, 1, dilations, planes=False)
+    expected = np.moveaxis(convolution(x, weights, strides, dilations, [0] * 2 * len(spatial)), 0, -1)
+    for dtype in (np.float32, np.float64):
+        y = np.full(expected.shape, np.nan, dtype)
+        pixels = np.ascontiguousarray(np.moveaxis(x, 0, -1)).astype(dtype)
+        matrix = pixel_rows.matrix(weights.astype(dtype))
+        pixel_rows.multiply_pixel_rows(pixels, matrix, shape[2:], Grid(strides, dilations, expected.shape[:-1]), y)
+        assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
