@@ -16,7 +16,6 @@ from convcli.engine.sampled.parts import (
     Shifts,
     far_parts,
     near_parts,
-    tight,
 )  # fmt: skip
 from convcli.engine.sampled.smooth import Settled, Smooth, Still, tiles
 from convcli.engine.sampled.warp import Local, Reading
@@ -135,10 +134,7 @@ class Reads:
         parts, fit = self._kernel.parts.get(key) if self._kernel.fixed else None, self._fitting(moved)
         if parts is None:
             near = near_parts(shifts, fit) if self._dtype == np.float32 and not moved else None
-            if near:
-                parts = tight(near, shifts) if self._kernel.fixed else near
-            else:
-                parts = list(far_parts(shifts.places(), fit))
+            parts = near or list(far_parts(shifts.places(), fit))
             if self._kernel.fixed:
                 self._kernel.parts[key] = parts
         settled = ((part, fit.settled(part) if self._dtype == np.float32 else None) for part in parts)

@@ -128,16 +128,6 @@ def step_of(places: Places, axis: int) -> int:
     return int(places.item(places.shape[1] if axis == 0 else 1) - places.item(0)) if places.shape[axis] > 1 else 0
 
 
-def tight(parts: Sequence[Part], shifts: Shifts) -> list[Part]:
-    """The same with windows that reach no further than taps read."""
-    places = shifts.places()
-    windows = [
-        [between(float(own.min()), float(own.max())) for own in (one[..., rows, columns] for one in places)]
-        for rows, columns, _ in parts
-    ]
-    return [part._replace(window=(down, right)) for part, (down, right) in zip(parts, windows, strict=True)]
-
-
 def near_parts(shifts: Shifts, fit: Fit) -> list[Part] | None:
     """A block in parts as large as places may count; None where taps read too far from their outputs."""
     around = [(float(shift.min()), float(shift.max())) for shift in (shifts.down, shifts.right)]
@@ -177,15 +167,17 @@ def far_parts(places: tuple[Places, Places], fit: Fit) -> Iterator[Part]:
         # No cell is empty: the least and the greatest are those of some place in it, or of the next one.
         starts = [[min(edge, n - 1) for edge in edges(n)[:-1]] for n in shape]
         own = [one[..., rows, columns].reshape(-1, *shape) for one in places]
-        bounds = np.stack([_least(one, *starts) for place in own for one in (place, -place)])
+        cells = [_over_cells(how, place, *starts) for place in own for how in (np.minimum, np.maximum)]
+        bounds = np.stack([cells[0], -cells[1], cells[2], -cells[3]])
         for part, _ in parts_of(bounds, shape, fit):
             yield part.moved(rows.start, columns.start)
 
 
-def _least(places: Places, rows: list[int], columns: list[int]) -> Places:
-    """The least of places `(taps, h, w)` from each of some rows and columns to the next: `(rows, columns)`."""
-    least: Places = np.minimum.reduceat(np.minimum.reduceat(places.min(axis=0), rows, axis=0), columns, axis=1)
-    return least
+def _over_cells(how: np.ufunc, places: Places, rows: list[int], columns: list[int]) -> Places:
+    """The least or greatest of places `(taps, h, w)` from each of some rows and columns to the next one."""
+    all_taps = how.reduce(places, axis=0) if len(places) > 1 else places[0]
+    over: Places = how.reduceat(how.reduceat(all_taps, rows, axis=0), columns, axis=1)
+    return over
 
 
 def tiling(shape: Sequence[int], tile: int, steps: Sequence[int] = (1, 1)) -> Iterator[tuple[slice, slice]]:
