@@ -49,6 +49,11 @@ class Reads:
         start = min(self.outputs, max(0, -(self.first // self.stride)))
         return range(start, max(start, min(self.outputs, (self.samples - 1 - last) // self.stride + 1)))
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is an output for each sample, which has all of its taps."""
+        return self.whole() == range(self.outputs) == range(self.samples)
+
     def parts(self) -> Iterator[tuple[slice, slice, int]]:
         """Outputs with the same taps within, those taps, and the sample that the first of each read."""
         whole = self.whole()
@@ -73,7 +78,7 @@ class Columns:
         self.shape = (*outputs, *taps, channels)
         self.size = math.prod(outputs), math.prod(taps) * channels
         #: Whether they are the pixels themselves, one after the other.
-        self.is_all = all(axis.taps == axis.stride == 1 and axis.whole() == range(axis.samples) for axis in axes)
+        self.is_all = all(axis.taps == axis.stride == 1 and axis.is_whole for axis in axes)
         #: What is 0 but for the taps that are copied to it: outputs at the ends of each axis.
         self.ends: list[tuple[slice, ...]] = []
         for at, whole in enumerate(axis.whole() for axis in axes):
