@@ -11,8 +11,9 @@ import onnxruntime
 import pytest
 
 import convcli
-from convcli.engine.bank import net
+from convcli.engine.bank import net, plan
 from convcli.engine.geometry import Grid
+from convcli.engine.processor import NARROW
 
 
 def grouped(groups: int = 8, **fields: Any) -> tuple[Any, Any]:
@@ -136,3 +137,31 @@ def test_borders_other_than_zero_are_read_as_everywhere() -> None:
     kernel, x = grouped(border="reflect")
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="reflect")
     assert np.array_equal(kernel.apply(x, "cyx"), kernel.replace(padding=((0, 0), (0, 0))).apply(padded, "cyx"))
+
+
+@pytest.mark.parametrize("layout", ["cyx", "yxc"])
+@pytest.mark.parametrize(("shape", "groups", "size"), [((48, 1, 1, 1), 24, 20), ((128, 128, 1, 1), 1, 28)])
+def test_single_taps_read_zeros_around_their_input(
+    shape: tuple[int, ...], groups: int, size: int, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks of OpenCV would read what happens to lie beside it in memory: they get none to pad."""
+    monkeypatch.setattr(plan, "processor", lambda: NARROW)
+    plan.plan_bank.cache_clear()
+    padded: list[Any] = []
+    correlate = net.Nets.correlate
+
+    def seen(self: net.Nets, planes: Any, grid: Any, y: Any, pads: Any) -> bool:
+        padded.append(pads)
+        return correlate(self, planes, grid, y, pads)
+
+    monkeypatch.setattr(net.Nets, "correlate", seen)
+    rng = np.random.default_rng(11)
+    weights, x = rng.standard_normal(shape), rng.random((shape[1] * groups, size, size), np.float32)
+    kernel = convcli.load({"weights": weights, "groups": groups, "padding": [[1, 2], [0, 3]], "border": "zero"})
+    around = np.pad(np.float64(x), ((0, 0), (1, 2), (0, 3))).reshape(groups, shape[1], -1)
+    mixes = weights.reshape(groups, -1, shape[1])
+    expected = (mixes @ around).reshape(len(weights), size + 3, size + 3)
+    order = (0, 1, 2) if layout == "cyx" else (1, 2, 0)
+    y = kernel.apply(np.ascontiguousarray(x.transpose(order)), layout)
+    assert np.abs(np.moveaxis(y, layout.index("c"), 0) - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert set(padded) <= {((0, 0), (0, 0))} and (padded or layout == "yxc")

@@ -168,7 +168,9 @@ def _net_call(x: Signature, filters: Filters, windows: Sequence[Window], border:
     """All at once by a network, on threads of OpenCV's own; it pads zeros itself."""
     grid, ranges = grid_of(windows), [window.reads(0, window.length) for window in windows]
     pads = [(-start, stop - n) for (start, stop), n in zip(ranges, x.shape, strict=False)]
-    whole = constant(border) == 0 and x.dtype == x.work and min(map(min, pads)) >= 0
+    # OpenCV reads beyond its input where single taps have cells around it.
+    single = math.prod(filters.shape[2:]) == 1 and max(map(max, pads)) > 0
+    whole = constant(border) == 0 and x.dtype == x.work and min(map(min, pads)) >= 0 and not single
     sizes = [stop - start for start, stop in ranges]
     otherwise = _banded_call(x, filters, windows, border, replace(plan, algorithm="columns"))
 
