@@ -51,7 +51,7 @@ def test_a_group_ends_by_number_bytes_or_time(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(groups, "time", SimpleNamespace(monotonic=lambda: 10.0))
     group = Group()
-    assert [group.add(number, Later(lambda: None), 10.0) for number in range(32)] == [False] * 31 + [True]
+    assert [group.add(number, Later(lambda: None), 10.0) for number in range(64)] == [False] * 63 + [True]
     group = Group()
     big = Later(lambda: None, [Big()])  # type: ignore[list-item]
     assert [group.add(number, big, 10.0) for number in range(2)] == [False, True]

@@ -14,9 +14,9 @@ from convcli.batch import files
 from convcli.records import record
 
 #: A group ends with so many results, so many bytes, or so many seconds after its first one was begun.
-_MOST: Final = 32
+_MOST: Final = 64
 _MOST_BYTES: Final = 1 << 24
-_MOST_S: Final = 0.05
+_MOST_S: Final = 0.1
 #: Each has a file open, and two groups of them may be under way: a share of what a process may have open.
 _SHARE_OF_OPEN_FILES: Final = 8
 #: Bytes of memory from which on an input takes so long that others needn't wait for it.
