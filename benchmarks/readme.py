@@ -75,7 +75,7 @@ def section(run: Run) -> str:
     if rows:
         parts.append(seconds(rows))
     parts.append(f"[All figures](../{RESULTS}), row by row.")
-    parts.append(f"### Where others are faster\n\n{slower.counts(run)}\n\n{slower.kinds(run)}\n\n### Measured on")
+    parts.append(f"### Where others are faster\n\n{slower.summary(run)}\n\n### Measured on")
     parts.append("<br>\n".join(f"{name}: {value}" for name, value in report.all_facts(run).items()))
     return "\n\n".join(parts)
 

@@ -18,7 +18,7 @@ REMARK = (
 
 def whole(run: Run) -> str:
     """The report of a run."""
-    parts = ["# What was measured", facts(run), "## Where others are faster", slower.counts(run), slower.kinds(run)]
+    parts = ["# What was measured", facts(run), "## Where others are faster", slower.summary(run)]
     parts += ["### Row by row", REMARK, slower.rows(run), "## Goals", summary(run), goal_table(run)]
     for section, title in SECTIONS.items():
         rows = [row for row in run.rows if row.section == section]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections import Counter
 
 from benchmarks import goals, machine, noise
 from benchmarks.model import Row, Run
@@ -24,23 +23,36 @@ SECTIONS = {
 
 
 def counts(run: Run) -> str:
-    """In how many rows others are faster, in all and by section, and what of that is noise, in some sentences."""
+    """In how many rows others are faster, and what of that is noise, in a sentence or two."""
     actual, counted = goals.losses(run)
-    slow, all_ = (Counter(row.section for row in rows) for rows in ([loss.row for loss in actual], counted))
-    sections = ", ".join(f"{SECTIONS[name]} {slow[name]:,} of {all_[name]:,}" for name in SECTIONS if all_[name])
     missed = [loss for loss in actual if loss.missed]
     text = f"In {len(actual):,} of {len(counted):,} rows our time over that of the fastest of the others is above 1.0"
-    noisy = noise.measured(run).described()
+    noisy = bool(noise.measured(run).shares)
     if noisy:
         text += f", in {sum(loss.beyond for loss in actual)} by more than the noise"
-    text += f" ({sections}); {len(missed)} of them miss a goal"
+    text += f"; {len(missed)} of them miss a goal"
     text += f", {sum(loss.near for loss in missed)} of these within the noise." if noisy else "."
     if machine.SWITCHED_OFF in run.facts["Machine"]:
         actual, counted = goals.losses(run, without=machine.UNHELD)
         text += (
             f" Without {' and '.join(machine.UNHELD)}, which has no switch, it is {len(actual):,} of {len(counted):,}."
         )
-    return f"{text} {noisy}".rstrip()
+    return text
+
+
+def summary(run: Run) -> str:
+    """`counts`, by section, with what the noise is, and by kind."""
+    actual, counted = goals.losses(run)
+    lines = ["| | rows | above 1.0 | beyond the noise | miss a goal |", "|---|---|---|---|---|"]
+    for name, heading in SECTIONS.items():
+        rows, losses = (
+            [row for row in counted if row.section == name],
+            [one for one in actual if one.row.section == name],
+        )
+        beyond, missed = sum(loss.beyond for loss in losses), sum(loss.missed is not None for loss in losses)
+        lines += [f"| {heading} | {len(rows):,} | {len(losses)} | {beyond} | {missed} |"] * bool(rows)
+    parts = [counts(run), "\n".join(lines), noise.measured(run).described(), kinds(run)]
+    return "\n\n".join(filter(None, parts))
 
 
 def kinds(run: Run) -> str:
@@ -58,7 +70,7 @@ def kinds(run: Run) -> str:
     columns = ["kind", "rows", "above 1.0", *["beyond the noise"] * noisy, "miss a goal", "median of all", "worst"]
     columns += ["beside", "where", "bare calls there"]
     lines = [
-        "Our time over theirs, the worst kind first; the median is of all its rows.\n",
+        "Our time over theirs (2.00: twice as long), the worst kind first; the median is of all its rows.\n",
         f"| {' | '.join(columns)} |",
         "|---" * len(columns) + "|",
     ]

@@ -38,7 +38,10 @@ def command(model: str, output: str, size: str | None, overwrite: bool) -> int:
     try:
         from safetensors.numpy import save
     except ImportError:
-        raise KernelError("needs the library safetensors", hint="pip install 'convcli[networks]'") from None
+        raise KernelError(
+            "weights are written by the library safetensors, which is not installed",
+            hint="pip install 'convcli[networks]'",
+        ) from None
     imported = reading.read(Path(model), size=picture_size(size) if size else None)
     assemble(imported.network(Path(output).stem))  # what can't run is not written
     pieces = [(output, imported.naming(weights.name).encode(), overwrite)]

@@ -109,7 +109,8 @@ def test_what_a_call_differs_from_itself_by_is_noise() -> None:
     assert judged.verdict == "**missed** in 2 of 3, 1 within the noise"
     text = slower.counts(run)
     assert "above 1.0, in 2 by more than the noise" in text and "2 of them miss a goal, 1 of these within" in text
-    assert "calls of 1 to 10 ms 2.8% (3 rows)" in text
+    whole = slower.summary(run)
+    assert text in whole and "calls of 1 to 10 ms 2.8% (3 rows)" in whole and "| 3 | 2 | 1 | 2 |" in whole
     assert "| **1.02** | onnxruntime | a | 8 to 8 | 1.00 missed, within the noise |  | within the noise |" in (
         slower.rows(run)
     )
