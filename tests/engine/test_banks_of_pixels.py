@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import convcli
-from convcli.engine.bank import pixel_rows, straight
+from convcli.engine.bank import pixel_rows, straight, winograd
 from convcli.engine.geometry import Grid
 
 #: Weights, spatial sizes, strides, dilations, and cells before and after each axis.
@@ -103,3 +103,39 @@ def test_rows_against_onnxruntime(name: str) -> None:
         matrix = pixel_rows.matrix(weights.astype(dtype))
         pixel_rows.multiply_pixel_rows(pixels, matrix, shape[2:], Grid(strides, dilations, expected.shape[:-1]), y)
         assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("step", [2, 4])
+@pytest.mark.parametrize("layout", ["planes", "pixels"])
+def test_tiles_reach_beyond_the_input_at_every_edge(layout: str, step: int) -> None:
+    """Winograd's, of which the first may lie before the input, and the last behind it."""
+    rng, weights = np.random.default_rng(0), np.random.default_rng(1).standard_normal((18, 17, 3, 3), np.float32)
+    spectra = winograd.transformed(weights, step)
+    for spatial, dilation, pads in (
+        ((14, 14), (1, 1), (1, 1, 1, 1)), ((13, 20), (1, 1), (0, 2, 1, 0)), ((1, 1), (1, 1), (1, 1, 1, 1)),
+        ((9, 8), (1, 1), (7, 0, 0, 9)), ((15, 17), (2, 3), (2, 1, 2, 5)), ((40, 66), (1, 2), (0, 2, 0, 2)),
+    ):  # fmt: skip
+        x = rng.standard_normal((17, *spatial)).astype(np.float32)
+        expected = np.moveaxis(convolution(x, weights, (1, 1), dilation, pads), 0, -1)
+        data = np.moveaxis(x, 0, -1) if layout == "planes" else np.ascontiguousarray(np.moveaxis(x, 0, -1))
+        y = np.full_like(data, np.nan, shape=expected.shape)
+        winograd.multiply_tiles(data, spectra, dilation, y, (-pads[0], -pads[1]))
+        assert np.abs(y - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("layout", ["cyx", "yxc"])
+def test_small_maps_by_tiles_against_onnxruntime(layout: str, dtype: type) -> None:
+    """In one band and two, with half of the outputs for each thread, and with a spike, which is not for tiles."""
+    rng = np.random.default_rng(0)
+    for outputs, inputs, size, spike in ((64, 64, 14, 0), (65, 64, 70, 0), (401, 512, 7, 0), (64, 64, 28, 1)):
+        weights = rng.standard_normal((outputs, inputs, 3, 3)).astype(np.float32)
+        x = rng.integers(0, 256, (inputs, size, size)).astype(dtype)
+        x[0, 3, 3] = 1e7 if spike and dtype is np.float32 else 7
+        expected = convolution(x.astype(np.float32), weights, (1, 1), (1, 1), (1, 1, 1, 1))
+        kernel = convcli.load({"weights": weights, "padding": 1, "border": "zero"})
+        data = x if layout == "cyx" else np.ascontiguousarray(np.moveaxis(x, 0, -1))
+        y = kernel.apply(data, layout, dtype=np.float32)
+        y = y if layout == "cyx" else np.moveaxis(y, -1, 0)
+        away = np.s_[:, 6:, 6:]
+        assert np.abs(y - expected)[away].max() <= 1e-5 * np.abs(expected[away]).max()

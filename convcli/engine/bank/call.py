@@ -56,8 +56,54 @@ def bank_call(
         return _net_call(x, filters, windows, border, plan)
     if plan.algorithm == "multiply-adds" and constant(border) is not None and not x.planes:
         return _added_call(x, filters, windows, border, plan, beside)
+    if plan.algorithm in TILES and constant(border) == 0 and (call := _tiles_call(x, filters, windows, border, plan)):
+        return call
     straight = straight_call(x, filters, windows, border, plan) if plan.algorithm == "columns" else None
     return straight or _banded_call(x, filters, windows, border, plan)
+
+
+def _tiles_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call | None:
+    """Winograd's tiles of what lies in zeros, in two bands, of all outputs or of half of them; or one by one.
+
+    None where each phase of a dilation is made by itself.
+    """
+    from convcli.engine.bank.winograd import is_by_phases, multiply_tiles
+
+    grid, step, outputs = grid_of(windows), TILES[plan.algorithm], len(filters.weights)
+    if is_by_phases(filters.spectra(step), grid.dilation, grid.lengths[1]):
+        return None
+    columns = replace(plan, algorithm="columns")
+    otherwise = straight_call(x, filters, windows, border, columns)
+    otherwise = otherwise or _banded_call(x, filters, windows, border, columns)
+    itemsize, left = np.dtype(x.work).itemsize, windows[1].reads(0, 1)[0]
+    cuts = (
+        bands(x.shape, windows, itemsize, plan.rows, outputs, small=True)
+        if plan.shares == 1
+        else [(0, grid.lengths[0])]
+    )
+    pieces = [
+        (slice(*cut), (windows[0].reads(*cut)[0], left), share) for cut in cuts for share in filters.shares(plan.shares)
+    ]
+    # What is small is turned once: threads that do so each for themselves wait for each other.
+    small = itemsize * math.prod(x.shape) <= ONCE_BYTES
+
+    def call(array: Array, out: Floats | None) -> Floats:
+        # Looked at once, and before threads wait for each other to do so.
+        if not Facts(laid(array), plain=x.dtype.kind != "f").bounded:
+            return otherwise(array, out)
+        y = room_for(grid.lengths, outputs, x.work, planes=x.planes) if out is None else out
+        source = pixels(array, "source") if small else array
+
+        def make(piece: tuple[slice, tuple[int, int], Share]) -> None:
+            rows, first, share = piece
+            spectra = share.filters.spectra(step)
+            multiply_tiles(source, spectra, grid.dilation, y[rows][..., share.outputs], first)
+
+        with one_thread_below(), np.errstate(over="ignore", invalid="ignore"):
+            run_all(make, pieces)
+        return y
+
+    return call
 
 
 def _banded_call(x: Signature, filters: Filters, windows: Sequence[Window], border: str, plan: Plan) -> Call:

@@ -25,7 +25,7 @@ from convcli.engine.memory import prepared, scratch
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from convcli.engine.dtypes import DTypeLike, Floats
+    from convcli.engine.dtypes import Array, DTypeLike, Floats
 
 TAPS = 3
 #: Outputs of a tile along an axis, and the finite points of its polynomials.
@@ -73,17 +73,20 @@ def transformed(weights: Floats, step: int) -> Floats:
     return spectra.reshape(-1, weights.shape[1], weights.shape[0])
 
 
-def multiply_tiles(x: Floats, spectra: Floats, dilation: Sequence[int], y: Floats) -> None:
-    """Fills `y` `(height, width, out)` from `x` `(height + 2 d, width + 2 d, channels)`; finite samples only.
+def multiply_tiles(
+    x: Array, spectra: Floats, dilation: Sequence[int], y: Floats, first: tuple[int, int] = (0, 0)
+) -> None:
+    """Fills `y` `(height, width, out)` from `x` `(*spatial, channels)`, which the first output reads from `first` on;
+    beyond it there are zeros. Finite samples only.
 
     Either lies as planes or as pixels. The samples of a tile are a dilation apart; the tiles between them are others.
+    Of tiles that are too many for the caches each phase is made by itself: where `is_by_phases`, `first` is 0.
     """
     (height, width, outputs), (places, channels, _) = y.shape, spectra.shape
     step, (apart, beside) = math.isqrt(places) - TAPS + 1, dilation
     across, high = -(-width // (step * beside)), -(-height // (step * apart))
-    most = max(1, TILES_BYTES // (places * max(channels, outputs) * y.itemsize))
-    small, phases = UNPACKED // (channels * outputs), apart * beside
-    if across * phases > most and phases > 1:
+    most, phases, small = _most(spectra), apart * beside, UNPACKED // (channels * outputs)
+    if is_by_phases(spectra, dilation, width):
         _by_phases(x, spectra, dilation, y)
         return
     down = max(1, (min(most, small) if small >= LEAST_TILES else most) // (across * phases))
@@ -93,10 +96,23 @@ def multiply_tiles(x: Floats, spectra: Floats, dilation: Sequence[int], y: Float
         size = (min(down, high - top), across, channels, outputs)
         room = prepared((Room, *size, step, *dilation, y.dtype), partial(Room, size, step, tuple(dilation), y.dtype))
         start, stop = top * step * apart, (top + size[0]) * step * apart
-        room.fill(x[start : stop + (TAPS - 1) * apart], spectra, y[start:stop])
+        room.fill(x, spectra, y[start:stop], (first[0] + start, first[1]))
 
 
-def _by_phases(x: Floats, spectra: Floats, dilation: Sequence[int], y: Floats) -> None:
+def is_by_phases(spectra: Floats, dilation: Sequence[int], width: int) -> bool:
+    """Whether a row of tiles of all phases of a dilation is more than the caches hold."""
+    phases, step = math.prod(dilation), math.isqrt(len(spectra)) - TAPS + 1
+    return phases > 1 and -(-width // (step * dilation[1])) * phases > _most(spectra)
+
+
+def _most(spectra: Floats) -> int:
+    """Tiles whose values the caches hold."""
+    places, *channels = spectra.shape
+    size: int = places * max(channels) * spectra.itemsize
+    return max(1, TILES_BYTES // size)
+
+
+def _by_phases(x: Array, spectra: Floats, dilation: Sequence[int], y: Floats) -> None:
     """The same, each phase of the dilation by itself: where the tiles of all are too many."""
     x, turned = pixels(x), y.strides[2] != y.itemsize
     target = scratch("phases", y.shape, y.dtype) if turned else y
@@ -136,23 +152,25 @@ class Room:
         self._there, self._again = _parts(self._into, samples, values), _parts(self._back, sums, results)
         self.merged = scratch("merged", (high, wide, outputs), dtype)
 
-    def fill(self, x: Floats, spectra: Floats, y: Floats) -> None:
-        """Fills `y` `(height, width, out)` from `x`, two samples longer along either axis; tiles may reach beyond."""
-        self._take(x)
+    def fill(self, x: Array, spectra: Floats, y: Floats, first: tuple[int, int]) -> None:
+        """Fills `y` `(height, width, out)` from `x` from sample `first` on; tiles may reach beyond either."""
+        self._take(x, *first)
         np.copyto(self._samples, self._read)
         np.matmul(self._into, self._there[0], out=self._there[1])
         np.matmul(self._values, spectra, out=self._sums)
         np.matmul(self._back, self._again[0], out=self._again[1])
         self._put(y)
 
-    def _take(self, x: Floats) -> None:
+    def _take(self, x: Array, top: int, left: int) -> None:
         """Copies pixels, or planes; what tiles read beyond them is 0."""
-        (high, wide), whole = x.shape[:2], self.whole
-        if x.strides[2] != x.itemsize:
-            x = pixels(x)
-        whole[:high, :wide] = x
-        if (high, wide) != whole.shape[:2]:
-            whole[high:], whole[:, wide:] = 0, 0
+        whole, (high, wide) = self.whole, self.whole.shape[:2]
+        start, stop = min(max(0, -top), high), max(0, min(high, len(x) - top))
+        begin, end = min(max(0, -left), wide), max(0, min(wide, x.shape[1] - left))
+        whole[:start], whole[stop:], whole[:, :begin], whole[:, end:] = 0, 0, 0, 0
+        if start < stop and begin < end:
+            x = x[top + start : top + stop]
+            x = x if x.strides[2] == x.itemsize else pixels(x)
+            whole[start:stop, begin:end] = x[:, left + begin : left + end]
 
     def _put(self, y: Floats) -> None:
         """Puts tiles together."""
