@@ -13,7 +13,7 @@ from convcli import engine
 from convcli.engine.sink import Tally
 from convcli.errors import ShapeError, UsageError
 from convcli.ops.branches import Branch
-from convcli.ops.offsets import check_shape
+from convcli.ops.offsets import check_shape, planes_first
 from convcli.ops.reads import Deformation, KnownPlaces
 from convcli.ops.rules import RuleCall
 from convcli.ops.sampling import Sampling
@@ -113,7 +113,8 @@ def _check_fit(kernel: Deformable, shape: tuple[int, ...], size: tuple[int, int]
     (kh, kw), groups = kernel.taps, kernel.offset_groups
     if shape[-1] % groups:
         planes = f"offsets of {2 * groups * kh * kw} planes are {groups} groups for a {kh}x{kw} kernel"
-        raise ShapeError(f"{planes}, and {shape[-1]} channels don't split into {groups}")
+        hint = planes_first(kernel.offsets, 2 * kh * kw) if isinstance(kernel.offsets, Tensor) else ""
+        raise ShapeError(f"{planes}, and {shape[-1]} channels don't split into {groups}", hint=hint)
     picture = f"a {kh}x{kw} kernel on a picture of {shape[-2]}x{shape[-3]} pixels"
     if isinstance(kernel.offsets, Tensor):
         check_shape(kernel.offsets, "offsets", (2 * groups * kh * kw, *size), picture, "zeros")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from convcli.errors import FieldError, ShapeError
 from convcli.ops import tensors
 from convcli.ops.branches import Branch
@@ -16,7 +18,8 @@ def check_stack(tensor: Tensor | RuleCall | Branch | None, planes: int, field: s
     """Raises `FieldError` where an array has not a whole number of groups of `planes` planes."""
     if isinstance(tensor, Tensor) and (tensor.rank != 3 or tensor.shape[0] % planes or 0 in tensor.shape):
         expected = f"({planes}, out height, out width), or a multiple of {planes} for offset groups: {what}"
-        raise FieldError(field, f"'{field}' has shape {tensor.shape}; it must be {expected}")
+        fact = f"'{field}' has shape {tensor.shape}; it must be {expected}"
+        raise FieldError(field, fact, hint=planes_first(tensor, planes))
 
 
 def check_together(offsets: Tensor | RuleCall | Branch, mask: Tensor | Branch | None) -> None:
@@ -76,4 +79,18 @@ def check_finite(tensor: Tensor, field: str) -> None:
     bad = sum(int(np.count_nonzero(~(abs(np.float64(part)) <= tensors.GREATEST))) for part in parts)
     if bad:
         what = f"{bad} of the {tensor.size} numbers in '{field}' ({tensor.origin})"
-        raise FieldError(field, f"{what} are NaN, infinite or beyond {tensors.GREATEST:g}")
+        fact = f"{what} are NaN, infinite or beyond {tensors.GREATEST:g}"
+        raise FieldError(field, fact, hint=_resaved(tensor, ".clip(-1e4, 1e4)", "np.nan_to_num(np.load({}))"))
+
+
+def planes_first(tensor: Tensor, planes: int) -> str:
+    """What says how numbers of a .npy file become planes that are pairs of each pixel; nothing where they are none."""
+    return _resaved(tensor, ".transpose(2, 0, 1)") if tensor.rank == 3 and tensor.shape[2] == planes else ""
+
+
+def _resaved(tensor: Tensor, change: str, array: str = "np.load({})") -> str:
+    """What changes the numbers of a .npy file with numpy; nothing where they are no such file's, seen from here."""
+    name = tensor.origin
+    if not name.endswith(".npy") or not Path(name).is_file():
+        return ""
+    return f"with numpy: np.save({name!r}, {array.format(repr(name))}{change})"

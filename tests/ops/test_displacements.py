@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -314,3 +315,20 @@ def test_groups_of_channels_are_moved_each_by_its_own_offsets(
         places = np.mgrid[: shape[0], : shape[1]] + offsets[channel * groups // channels]
         exact = ndimage.map_coordinates(x[..., channel].astype(float), places, order=1, mode="nearest")
         assert np.abs(y[..., channel] - exact).max() <= (0.51 if x.dtype.kind == "u" else 255 * FLOAT32)
+
+
+@pytest.mark.parametrize("shape", [(9, 8, 2), (2, 9, 8)], ids=str)
+def test_offsets_that_are_refused_come_with_what_mends_them(
+    shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pairs of each pixel, and planes with a NaN and an infinity: the line of the hint makes a file that is taken."""
+    monkeypatch.chdir(tmp_path)
+    offsets = np.random.default_rng(0).standard_normal(shape)
+    if shape[0] == 2:
+        offsets[0, 1, 1], offsets[1, 2, 3] = np.nan, -np.inf
+    np.save("offsets.npy", offsets)
+    Path("moved.yaml").write_text("type: deformable\nweights: [[1]]\noffsets: offsets.npy\n")
+    with pytest.raises(convcli.ConvcliError) as refused:
+        convcli.load("moved.yaml").apply(np.zeros((9, 8)))
+    exec(refused.value.hint.removeprefix("with numpy: "), {"np": np})
+    assert convcli.load("moved.yaml").apply(np.ones((9, 8))).shape == (9, 8)
