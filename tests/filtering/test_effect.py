@@ -79,6 +79,27 @@ def test_outside_of_the_mask_every_bit_stays(
     assert abs(done.astype(int) - bare.astype(int)).max() <= 1
 
 
+@pytest.mark.parametrize("border", ["reflect", "symmetric", "replicate", "wrap", "zero"])
+@pytest.mark.parametrize("enlarging", ["upsample-nearest-2x", "upsample-bilinear-2x", "upsample-cubic-2x", "4x4"])
+def test_a_region_of_what_is_enlarged_and_halved_again(enlarging: str, border: str) -> None:
+    """Is that of all of it, to the edge and of pictures of one row, too; what lies outside stays."""
+    stamp = {"type": "transposed", "weights": np.outer([1, 3, 2, 1], [2, 1, 4, 1]), "stride": 2, "divisor": 14}
+    kernels = [convcli.load(stamp if enlarging == "4x4" else enlarging), convcli.load("downsample-2x")]
+    chained = Chain([kernel.replace(border=border) for kernel in kernels])
+    for (height, width), region in {
+        (60, 70): "30x20+30+5", (61, 47): "9x8+38+53", (1, 33): "7x1+0+0", (40, 1): "1x5+0+35", (2, 3): "1x2+2+0",
+    }.items():  # fmt: skip
+        x = RNG.integers(0, 256, (height, width, 3), np.uint8)
+        inside = Region.parse(region).inside(height, width)
+        expected = x.copy()
+        expected[inside] = filter_pixels(x, chained).array[inside]
+        done = filter_pixels(x, Chain(chained.kernels, effect=Effect(region=Region.parse(region)))).array
+        assert np.abs(done.astype(int) - expected).max() <= 1
+        outside = np.ones((height, width), bool)
+        outside[inside] = False
+        assert np.array_equal(done[outside], x[outside])
+
+
 @pytest.mark.parametrize("border", ["reflect", "symmetric", "replicate", "wrap", "zero", "40"])
 @pytest.mark.parametrize("region", ["9x8+0+0", "20x9+40+48", "12x12+30+20", "70x5+0+30", "3x60+67+0"])
 @pytest.mark.parametrize("kernels", [
