@@ -103,8 +103,10 @@ def _function(module: str, name: str) -> Callable[..., Any]:
     return lambda *values, **named: getattr(late(module), name)(*values, **named)
 
 
-#: What click loads, a third of its time, and pathlib: translations, of which click brings none, and types of options.
-OF_COMMANDS: dict[str, dict[str, Any]] = {
+#: What click loads, a third of its time, and pathlib: translations, of which click brings none, types of options, and
+#: functions that ask.
+OF_COMMANDS: dict[str, dict[str, Any] | late] = {
+    "click.termui": functions("click.termui"),
     "inspect": {"cleandoc": _cleandoc},
     "uuid": {"UUID": type("UUID", (), {})},
     "gettext": {"gettext": str, "ngettext": lambda one, several, number: one if number == 1 else several},
@@ -124,7 +126,7 @@ OF_NUMPY: dict[str, dict[str, Any]] = {
     **{f"numpy.lib.{name}": {} for name in ("format", "introspect", "mixins", "npyio", "scimath")},
 }
 #: What numpy takes functions from, a third of its time: of sets, files, polynomials, indices and pictures of numbers.
-FUNCTIONS_OF_NUMPY = [
+FUNCTIONS_OF_NUMPY = ["numpy.matrixlib"] + [
     f"numpy.lib._{name}_impl"
     for name in (
         "arraypad", "arraysetops", "function_base", "histograms", "index_tricks", "nanfunctions", "npyio", "polynomial",

@@ -82,6 +82,7 @@ def test_click_loads_without_what_no_command_uses() -> None:
     assert [one.help for one in command.params] == ["A number\\non two lines."]
     assert "inspect" in sys.modules and "gettext" not in sys.modules
     import datetime, gettext, inspect, uuid
+    assert click.unstyle(click.style("red", fg="red")) == "red"
     from urllib.parse import quote
     assert pathlib.Path("/a b").as_uri() == "file:///a%20b" and quote("a b") == "a%20b"
     assert inspect.signature(command.main).parameters and uuid.UUID(int=5).int == 5

@@ -199,7 +199,7 @@ def plane_of(kernel: Kernel, asked: str | None = None) -> npt.NDArray[Any] | Non
         return weights if weights.ndim == 2 else weights[None] if kernel.axes == "x" else weights[:, None]
     plain = all(step == 1 for step in (*kernel.stride, *kernel.dilation))
     if isinstance(kernel, Separable) and plain and len(kernel.axes) == 2:
-        together: npt.NDArray[Any] = np.multiply.outer(*kernel.effective)
+        together: npt.NDArray[Any] = np.outer(*kernel.effective)
         return together
     return None
 

@@ -34,7 +34,7 @@ def factors(weights: Floats) -> tuple[Floats, Floats] | None:
     row, column = np.unravel_index(np.abs(weights).argmax(), weights.shape)
     right = weights[row] * whole_factor(weights[row])
     down = weights[:, column] / right[column]
-    if not np.allclose(np.multiply.outer(down, right), weights, rtol=0, atol=1e-9 * np.abs(weights).max()):
+    if not np.allclose(np.outer(down, right), weights, rtol=0, atol=1e-9 * np.abs(weights).max()):
         return None
     factor = whole_factor(down)
     if not all(np.allclose(taps, np.rint(taps), atol=1e-7) for taps in (right, down * factor)):

@@ -116,7 +116,7 @@ class Separable(Kernel):
     def parts(self) -> dict[str, npt.NDArray[np.float64]]:
         parts = {f"along {axis}": taps for axis, taps in zip(self.axes, self.effective, strict=True)}
         if self.channels is None and len(self.axes) == 2 and math.prod(self.taps) <= MOST_LOOKED_AT:
-            parts["together"] = np.multiply.outer(*self.effective)
+            parts["together"] = np.outer(*self.effective)
         return parts
 
     def dense_weights(self) -> npt.NDArray[np.float64]:
@@ -165,7 +165,7 @@ class Separable(Kernel):
             return COPY
         plain = max(self.dilation) == 1
         if self.channels is None and len(self.axes) == 2 and plain and math.prod(self.taps) <= TOGETHER_LIMIT:
-            together = np.multiply.outer(*self.effective)
+            together = np.outer(*self.effective)
             return engine.algorithm_for(together, (self.stride, self.dilation), spatial, channels, asked)
         return Algorithm("one pass per axis", "one pass per axis, by planes")
 
@@ -178,7 +178,7 @@ class Separable(Kernel):
         plain = self.channels is None and len(axes) == len(self.axes) == 2 and max(self.dilation) == 1
         if not plain or math.prod(self.taps) > TOGETHER_LIMIT:
             return None
-        return np.multiply.outer(*self.effective).astype(dtype)
+        return np.outer(*self.effective).astype(dtype)
 
     def call(self, x: Signature) -> Call | None:
         together = self._together(x.axes, x.work)

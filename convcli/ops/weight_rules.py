@@ -80,7 +80,7 @@ def _cubic_shape(p: Mapping[str, Any], stride: tuple[int, ...]) -> tuple[int, ..
 def _outer(factors: Sequence[Array]) -> Array:
     product: Array = np.ones(())
     for factor in factors:
-        product = np.multiply.outer(product, factor)
+        product = product[..., None] * factor
     return product
 
 
