@@ -208,14 +208,15 @@ def point(text: str) -> tuple[int, int]:
 
 
 def pixels(name: str, max_pixels: int | None = None) -> Array:
-    """The picture in a file, without its alpha. Raises ImageError, for one of more than `max_pixels`, too."""
+    """The picture in a file, on white where it has alpha. Raises ImageError, for one of more than `max_pixels`, too."""
+    from convcli.drawing.images import on_white
     from convcli.pictures import reading
     from convcli.pictures.table import MAX_PIXELS
     from convcli.start import allow_pixels
 
     allow_pixels(max_pixels or MAX_PIXELS)
     picture = reading.from_file(name, max_pixels=max_pixels or MAX_PIXELS)
-    return picture.pixels[..., :-1] if picture.channels.alpha else picture.pixels
+    return on_white(picture.pixels) if picture.channels.alpha else picture.pixels
 
 
 def values(text: str, corner: tuple[int, ...] | None, *, bank: bool, max_pixels: int | None = None) -> Array:

@@ -48,13 +48,27 @@ def embedded(item: Picture) -> tuple[str, bytes]:
 
 
 def eight_bits(picture: Any) -> Pixels:
-    """A picture (height, width, channels) of any dtype as RGB of 8 bits; alpha is left out."""
+    """A picture (height, width, 1 to 4 channels) of any dtype as RGB of 8 bits; one with alpha lies on white."""
     array = np.asarray(picture)
-    return coloured(array, 1.0 if array.dtype.kind in "fb" else float(np.iinfo(array.dtype).max))
+    return coloured(on_white(array) if array.shape[2] in (2, 4) else array, _white(array))
+
+
+def on_white(array: Any) -> Any:
+    """Colours (height, width, channels) on white, without the alpha that is the last of the channels.
+
+    What lies below nothing but alpha 0 may be any colour, and is no part of the picture.
+    """
+    white = _white(array)
+    mixed = white + (array[..., :-1] - white) * (array[..., -1:] / white)
+    return (mixed if array.dtype.kind == "f" else np.rint(mixed)).astype(array.dtype)
+
+
+def _white(array: Any) -> float:
+    return 1.0 if array.dtype.kind in "fb" else float(np.iinfo(array.dtype).max)
 
 
 def coloured(array: Any, top: float = 255) -> Pixels:
-    """Samples (height, width, channels) from 0 to `top` as RGB of 8 bits; grey is repeated, alpha left out."""
+    """Samples (height, width, channels) from 0 to `top` as RGB of 8 bits; grey is repeated."""
     pixels = np.asarray(array, np.float64) * (255 / top)
     colours = pixels[..., [0, 0, 0]] if pixels.shape[2] < 3 else pixels[..., :3]
     return np.clip(np.rint(np.nan_to_num(colours)), 0, 255).astype(np.uint8)

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import convcli
+from convcli.cli import draw_options
 from convcli.drawing import sheets
 from convcli.drawing.axes import named
 from convcli.drawing.parts import heat_pixels, number, width_of
@@ -17,7 +19,7 @@ from convcli.errors import ConvcliError
 from convcli.filtering import Chain, filter_pixels
 from convcli.networks import runnable
 from tests.drawing.parsed import texts
-from tests.support import noise
+from tests.support import noise, save
 
 PICTURE = noise(40, 50, 3)
 
@@ -33,6 +35,24 @@ def test_panels_are_what_apply_makes(mode: str) -> None:
     np.testing.assert_array_equal(first, PICTURE)
     for kernel, panel in zip(kernels, others, strict=True):
         np.testing.assert_array_equal(panel, filter_pixels(PICTURE, Chain([kernel], mode)).array)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_pictures_with_alpha_lie_on_white(dtype: str, tmp_path: Path) -> None:
+    """By Pillow, to a level; what is hidden is of no colour, in files, too."""
+    pixels = noise(6, 7, 4, seed=4)
+    pixels[0, :, 3] = 0
+    white = Image.new("RGBA", (7, 6), "white")
+    white.alpha_composite(Image.fromarray(pixels))
+    picture = (pixels * (np.array(257) if dtype == "uint16" else np.array(1))).astype(dtype)
+    drawn, *_ = pictures(
+        convcli.draw.sheet(["identity"], picture / picture.dtype.type(255) if dtype == "float32" else picture)
+    )
+    assert np.abs(drawn.astype(int) - np.asarray(white)[..., :3]).max() <= 1
+    assert (drawn[0] == 255).all()
+    if dtype == "uint8":
+        save(tmp_path / "a.png", pixels)
+        np.testing.assert_array_equal(draw_options.pixels(str(tmp_path / "a.png")), drawn)
 
 
 def test_what_sums_to_zero_is_grey_where_it_is_zero() -> None:
