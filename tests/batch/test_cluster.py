@@ -29,6 +29,11 @@ def dask(kind: str, *arguments: str, cwd: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(program, cwd=cwd, env=quiet, stdout=log, stderr=log, start_new_session=True)
 
 
+def registered(folder: Path) -> int:
+    """How many workers their scheduler knows."""
+    return sum("Registered to:" in path.read_text() for path in folder.glob("worker-*.log"))
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """The address of a scheduler with two workers of one thread each, and the folder where their logs are."""
@@ -38,7 +43,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     try:
         options = ("--scheduler-file", str(actual), "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
         parts += [dask("worker", *options, cwd=folder) for _ in range(2)]
-        wait_until(actual.exists)
+        wait_until(lambda: actual.exists() and registered(folder) == 2)
         yield json.loads(actual.read_text())["address"], folder
     finally:
         for part in parts:
@@ -83,7 +88,7 @@ def test_the_same_as_here_also_where_a_worker_dies(cluster: tuple[str, Path], he
     wait_until(lambda: line_count(Path("r.jsonl")) >= 2)
     os.kill(worker_ids(folder)[0], signal.SIGKILL)
     _, err = process.communicate(timeout=PATIENCE)
-    error, summary = err.decode().splitlines()
+    error, summary = (line for line in err.decode().splitlines() if not re.match(r"\d+ of ", line))
     assert (process.returncode, error) == (1, "Error: page.png: not an image (looks like HTML)")
     assert summary.startswith(f"{COUNT} done, 1 failed in ")
     lines = records("r.jsonl")
@@ -97,8 +102,7 @@ def test_the_same_as_here_also_where_a_worker_dies(cluster: tuple[str, Path], he
     assert apply("--scheduler", address, "--report-file", "r.jsonl", "--resume").code == 1
     assert [line["status"] for line in records("r.jsonl")] == ["skipped"] * COUNT + ["failed"]
     again = apply("--scheduler", address)
-    assert (again.code, len(again.errors())) == (1, 2)
-    assert again.errors()[0] == f"Error: out/0.png and {COUNT - 1} others: it exists already"
+    assert again.code == 1 and re.match(r"Error: out/0\.png.*: it exists already$", again.errors()[0])
     assert {path.name: path.stat().st_mtime_ns for path in Path("out").iterdir()} == before
 
 

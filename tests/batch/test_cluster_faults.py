@@ -18,7 +18,7 @@ from unittest import mock
 import pytest
 
 from convcli.batch import cluster
-from tests.batch.test_cluster import dask, line_count
+from tests.batch.test_cluster import dask, line_count, registered
 from tests.support import PATIENCE, environment, leftovers, noise, read, run, save, wait_until
 
 pytest.importorskip("distributed", reason="needs the extra convcli[dask]")
@@ -74,17 +74,12 @@ def started_cluster(folder: Path, preload: str = "") -> Iterator[tuple[str, list
         options = ("--scheduler-file", str(actual), "--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
         (folder / "first.py").write_text(preload)
         parts += [dask("worker", *options, "--preload", str(folder / "first.py"), cwd=folder)]
-        wait_until(lambda: actual.exists() and _registered(folder))
+        wait_until(lambda: actual.exists() and registered(folder))
         yield json.loads(actual.read_text())["address"], parts
     finally:
         for part in parts:
             part.kill()
             part.wait()
-
-
-def _registered(folder: Path) -> int:
-    """How many workers their scheduler knows."""
-    return sum("Registered to:" in path.read_text() for path in folder.glob("worker-*.log"))
 
 
 #: A process whose connections lead on to a port; it prints its own, and cuts them all when it is killed.

@@ -36,6 +36,16 @@ def test_a_single_output_is_made_durable_alone(here: Path, calls: list[str]) -> 
     assert calls == ["fsync", "link"]
 
 
+#: However long results and the disk take.
+NO_CLOCK = """
+from convcli.batch import durability
+from convcli.batch.workers import groups
+from convcli.cli import main
+durability._PATIENCE_S = groups._MOST_S = 600
+main()
+"""
+
+
 @linux
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_system_calls_a_file(here: Path, jobs: str) -> None:
@@ -44,8 +54,7 @@ def test_system_calls_a_file(here: Path, jobs: str) -> None:
     if not strace:
         pytest.skip("needs strace")
     names = pictures(64)
-    no_clock = "from convcli.batch.workers import groups; groups._MOST_S = 600; from convcli.cli import main; main()"
-    line = [sys.executable, "-c", no_clock, "apply", *names, "-k", "sharpen", "-o", "out/", "-j", jobs, "-q"]
+    line = [sys.executable, "-c", NO_CLOCK, "apply", *names, "-k", "sharpen", "-o", "out/", "-j", jobs, "-q"]
     traced = [strace, "-f", "-o", "trace", "-e", "trace=openat,fsync,syncfs,link,linkat,rename,unlink", *line]
     done = subprocess.run(traced, env=environment(OPENBLAS_NUM_THREADS="1"), capture_output=True, check=False)
     if b"ptrace" in done.stderr:

@@ -19,6 +19,12 @@ from convcli.reports.progress import Share
 from tests.support import PATIENCE, held, noise, run, save, waiting
 
 
+@pytest.fixture(autouse=True)
+def no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a run takes, what has waited is told at its end."""
+    monkeypatch.setattr(Alike.__init__, "__defaults__", (lambda: 0.0,))
+
+
 def failure(name: str, fact: str) -> Message:
     return Message("Error", name, fact)
 
