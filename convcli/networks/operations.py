@@ -108,8 +108,8 @@ def normalize(item: Item, flow: Flow) -> Operation:
     norm = Norm(groups=groups, epsilon=item.fields["epsilon"])
     if not groups:
         return _by_sample(f"normalize {item.value}", flow, norm=norm)
-    # Each output is of all samples.
-    windows = tuple(Gather(n, 1, 1, 0, n) for n in flow.size)
+    # Each output is of the same samples, all of them.
+    windows = tuple(Gather(n, 0, 1, 0, n) for n in flow.size)
     return Operation(type=f"normalize {item.value}", windows=windows, norm=norm, spreads=math.prod(flow.size) > 1)
 
 

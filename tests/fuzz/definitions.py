@@ -27,11 +27,20 @@ def networks() -> dict[str, str]:
 
 
 _LAYERS = {
-    "joined": "  - {dense: 3, kernel_size: 3, name: a, weights: {gaussian: {sigma: 1}}}\n"
-    "  - {activate: relu}\n  - {pool: mean, kernel_size: 3, stride: 1, padding: same, name: b}\n"
+    "joined": "  - {pointwise: 3, name: a, weights: [[1, 0, -1], [2, 3, 0.5], [0, 1, 1]], bias: [1, 0, 2]}\n"
+    "  - {activate: relu}\n  - {pool: average, kernel_size: 3, stride: 1, padding: same, name: b}\n"
     "  - {add: a}\n  - {concat: [a, b]}\n",
-    "resized": "  - {pool: max}\n  - {upsample: 2}\n  - {upsample: 2, mode: bilinear}\n  - {depth_to_space: 1}\n",
-    "one number": "  - {global_pool: mean}\n  - {activate: sigmoid}\n",
+    "resized": "  - {pool: max}\n  - {upsample: 2}\n  - {upsample: 2, bilinear: true}\n"
+    "  - {upsample: 2, cubic: true}\n"
+    "  - {space_to_depth: 2}\n  - {depth_to_space: 2, order: dcr}\n",
+    "one number": "  - {global_pool: average}\n  - {fc: 2, weights: [[1, 2, 3], [4, 5, 6]]}\n  - {activate: sigmoid}\n",
+    "per channel": "  - {depthwise: 1, weights: [[[[0, 1, 2], [3, 4, 5], [6, 7, 8]]],"
+    " [[[1, 1, 1], [1, 1, 1], [1, 1, 1]]], [[[0, 0, 0], [0, 1, 0], [0, 0, 0]]]], stride: 2, activation: {elu: 1}}\n",
+    "normal": "  - {normalize: instance, activation: gelu, name: n}\n  - {normalize: group, groups: 3, epsilon: 0.1}\n"
+    "  - {normalize: layer, weights: [1, 2, 3], bias: [0, 1, 2]}\n  - {subtract: n}\n  - {across_channels: softmax}\n",
+    "spread": "  - {multiply: [[], [{global_pool: max}, {activate: sigmoid}]]}\n"
+    "  - {divide: [[{activate: exp}], [{across_channels: max}, {activate: softplus}]]}\n"
+    "  - {take: [2, 0]}\n  - {channel_shuffle: 2}\n  - {across_channels: argmax}\n",
 }
 
 
@@ -42,11 +51,11 @@ def models() -> dict[str, bytes]:
     arrays = {
         "w": rng.standard_normal((4, 3, 3, 3)), "b": rng.standard_normal(4), "d": rng.standard_normal((4, 1, 3, 3)),
         "t": rng.standard_normal((4, 2, 2, 2)), "p": rng.random(4), "f": rng.standard_normal((5, 4)),
-        "s": np.array([1, 1, 2, 2]), "n": rng.random((4, 4)),
+        "s": np.array([1, 1, 2, 2]), "n": rng.random((4, 4)), "q": rng.random((4, 1, 1)),
     }  # fmt: skip
     conv = helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1, 1, 1, 1], kernel_shape=[3, 3])
     graphs = {
-        "chain": [conv, helper.make_node("PRelu", ["c", "p"], ["e"]),
+        "chain": [conv, helper.make_node("PRelu", ["c", "q"], ["e"]),
                   helper.make_node("Conv", ["e", "d"], ["g"], group=4, strides=[2, 2], pads=[1, 1, 1, 1]),
                   helper.make_node("ConvTranspose", ["g", "t"], ["y"], strides=[2, 2])],
         "joined": [conv, helper.make_node("Relu", ["c"], ["r"]), helper.make_node("Add", ["c", "r"], ["a"]),
@@ -56,6 +65,15 @@ def models() -> dict[str, bytes]:
                  helper.make_node("GlobalAveragePool", ["m"], ["g"]), helper.make_node("Flatten", ["g"], ["v"]),
                  helper.make_node("Gemm", ["v", "f"], ["y"], transB=1)],
         "resized": [conv, helper.make_node("Resize", ["c", "", "s"], ["y"], mode="nearest")],
+        "normal": [conv, helper.make_node("InstanceNormalization", ["c", "b", "p"], ["i"]),
+                   helper.make_node("Softmax", ["i"], ["m"], axis=1), helper.make_node("Gelu", ["m"], ["g"]),
+                   helper.make_node("Transpose", ["g"], ["l"], perm=[0, 2, 3, 1]),
+                   helper.make_node("LayerNormalization", ["l", "p", "b"], ["k"]),
+                   helper.make_node("MatMul", ["k", "n"], ["o"]),
+                   helper.make_node("Transpose", ["o"], ["y"], perm=[0, 3, 1, 2])],
+        "spread": [conv, helper.make_node("GlobalMaxPool", ["c"], ["m"]), helper.make_node("Sub", ["m", "c"], ["d"]),
+                   helper.make_node("SpaceToDepth", ["d"], ["e"], blocksize=2),
+                   helper.make_node("ArgMax", ["e"], ["y"], axis=1)],
     }  # fmt: skip
     return {name: _model(nodes, arrays) for name, nodes in graphs.items()}
 

@@ -265,5 +265,6 @@ def test_what_scales_is_counted(tmp_path: Path) -> None:
     bare.write_text("input: 10x12x4\nlayers: [{normalize: instance}, {normalize: group, groups: 2, scale: true}]\n")
     rows = json.loads(run("compare", bare, "--format", "json").out)["layers"]
     assert [row["params_weights"] for row in rows[:2]] == [0, 4]
+    assert [row["receptive_field"] for row in rows[:2]] == [[10, 12], [10, 12]]  # all, however often
     with pytest.raises(KernelError, match="no weights for 2"):
         runnable.load(str(bare))
