@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from convcli.engine.dtypes import per_channel
 from convcli.engine.geometry import Gather
 from convcli.filtering.graph import Node, Part, Pointwise
 from convcli.filtering.layers import Stretched, bent
@@ -107,11 +108,20 @@ class Factors(Stretched):
 
 
 def _scaled(out: Floats, x: Array, factors: Array) -> None:
-    mean, factor, shift = np.split(factors, 3, axis=-1)
+    if x.ndim > 3:  # pictures, each by its own
+        for one in zip(out, x, factors, strict=True):
+            _scaled(*one)
+        return
+    flat = out.flags.c_contiguous and x.flags.c_contiguous
     with np.errstate(all="ignore"):
-        np.subtract(x, mean, out=out)
-        np.multiply(out, factor, out=out)
-        np.add(out, shift, out=out)
+        for combine, numbers in zip(_SCALING, np.split(factors.reshape(-1), 3), strict=True):
+            view, own = per_channel(x, numbers) if flat else (x, numbers)
+            combine(view, own, out=out.reshape(view.shape))
+            x = out
+
+
+#: What is taken off, the factor, and what is added, in their order.
+_SCALING: Final = (np.subtract, np.multiply, np.add)
 
 
 def _by_pixel(epsilon: float, scale: Floats, shift: Floats, out: Floats, x: Array) -> None:

@@ -49,6 +49,11 @@ GRAPHS: dict[str, tuple[list[Any], dict[str, Any], int]] = {
         {"w": W, "root": np.float32(2**0.5), "one": ONE, "half": HALF}, 17,
     ),
     "gelu, and softplus": ([conv("a"), node("Gelu", "a", out="b"), node("Softplus", "b")], {"w": W}, 20),
+    "sums of several": (
+        [conv("a"), node("Sum", "a", out="b"), node("Relu", "b", out="c"), node("Sum", "a", "c", "b", out="d"),
+         node("Sum", "t", "d")],
+        {"w": W, "t": numbers(6, 1, 1)}, 17,
+    ),
     "mish": (
         [conv("a"), node("Softplus", "a", out="b"), node("Tanh", "b", out="c"), node("Mul", "a", "c")], {"w": W}, 17),
     "elu, exp and a root": (

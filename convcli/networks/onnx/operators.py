@@ -76,8 +76,10 @@ def _clip(graph: Graph, node: Any, attributes: Attributes) -> None:
 
 
 def joined(graph: Graph, node: Any, attributes: Attributes) -> None:
-    """Add, Sub, Mul and Div of two layers; Concat of channels."""
-    kind = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide", "Concat": "concat"}[node.op_type]
+    """Add, Sub, Mul and Div of two layers, Sum of several; Concat of channels."""
+    kind = {"Add": "add", "Sum": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide", "Concat": "concat"}[
+        node.op_type
+    ]
     constant = [name for name in node.input if graph.is_constant(name)]
     if kind == "concat":
         rank, axis = (2, 1) if node.input[0] in graph.flat else (4, 3 if node.input[0] in graph.last else 1)
@@ -85,11 +87,11 @@ def joined(graph: Graph, node: Any, attributes: Attributes) -> None:
             raise Unsupported(f"axis {attributes['axis']}: channels, axis {axis}, are joined here")
         if constant:
             raise Unsupported(f"a constant, '{constant[0]}', beside the others")
-        if len(node.input) == 1:
-            graph.alias(node.output[0], node.input[0])
-            return
     elif constant:
         weighted.arithmetic(graph, node, attributes)
+        return
+    if len(node.input) == 1:
+        graph.alias(node.output[0], node.input[0])
         return
     for group, what in ((graph.flat, "one row per picture"), (graph.last, "channels last")):
         if len({name in group for name in node.input}) > 1:
@@ -231,7 +233,7 @@ OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
     "Sigmoid": activation, "Tanh": activation, "Abs": activation, "Clip": activation, "Elu": activation,
     "Gelu": activation, "Softplus": activation, "Exp": activation, "Sqrt": activation, "Erf": activation,
     "Pow": power, "SpaceToDepth": sizes.space_to_depth, "Expand": sizes.spread,
-    "Add": joined, "Sub": joined, "Mul": joined, "Div": joined, "Concat": joined,
+    "Add": joined, "Sum": joined, "Sub": joined, "Mul": joined, "Div": joined, "Concat": joined,
     "MaxPool": pool, "AveragePool": pool, "GlobalAveragePool": pool, "GlobalMaxPool": pool,
     "Flatten": flattened, "Identity": else_moved(same), "Dropout": same, "Reshape": else_moved(reshaped),
     "DepthToSpace": sizes.depth_to_space, "Resize": sizes.resized, "Upsample": sizes.resized, "Pad": sizes.padded,
@@ -239,7 +241,7 @@ OPERATORS: Final[Mapping[str, Callable[[Graph, Any, Attributes], None]]] = {
 }  # fmt: skip
 _ANYWHERE: Final = frozenset({
     "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "Abs", "Clip", "HardSigmoid", "HardSwish", "Add", "Sub", "Mul",
-    "Elu", "Gelu", "Softplus", "Exp", "Sqrt", "Erf", "Pow", "Div", "Neg", "Concat", "Identity", "Dropout",
+    "Sum", "Elu", "Gelu", "Softplus", "Exp", "Sqrt", "Erf", "Pow", "Div", "Neg", "Concat", "Identity", "Dropout",
     "LayerNormalization", "Softmax", "Cast",
 })  # fmt: skip
 #: Operators that take one row per picture, too, and those that say themselves what they make of it.

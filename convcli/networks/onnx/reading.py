@@ -100,7 +100,14 @@ def _take(graph: Graph, node: Any, left: list[str], *, strict: bool) -> None:
                 raise Unsupported("it reads one row per picture, as Flatten makes one")
             if not graph.interleaved.keys().isdisjoint(node.input) and node.op_type not in ("Gemm", "MatMul"):
                 raise Unsupported("it reads a row of pixels whose channels are last, which only Gemm does here")
-            if not graph.spread.isdisjoint(node.input) and node.op_type not in ("Add", "Sub", "Mul", "Div", "Concat"):
+            if not graph.spread.isdisjoint(node.input) and node.op_type not in (
+                "Add",
+                "Sum",
+                "Sub",
+                "Mul",
+                "Div",
+                "Concat",
+            ):
                 raise Unsupported("it reads one pixel all over, as Expand makes it, which joins alone do here")
             last = not graph.last.isdisjoint(node.input)
             if last and node.op_type not in ON_LAST:
