@@ -9,7 +9,7 @@ positions themselves.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from convcli.engine.geometry import Scatter, Window
@@ -22,6 +22,8 @@ BLOCK_LIMIT = 24
 SPAN_LIMIT = 1 << 20
 #: Phases of an upsampled output that are looked at, per axis.
 PHASE_LIMIT = 64
+#: Phases that one output reads, along one axis, beyond which only the first sample and the last are followed.
+FOLLOWED_LIMIT = 1 << 10
 
 
 @record(kw_only=False)
@@ -119,9 +121,11 @@ def reads(output: int, window: Window) -> range:
     return range(highest, highest - apart * len(taps), -apart)[::-1]
 
 
-def _by_phase(places: range, period: int) -> Iterator[range]:
-    """The places of each phase that occurs."""
+def _by_phase(places: range, period: int) -> Iterable[range]:
+    """The places of each phase that occurs; of more phases than are followed the first place and the last."""
     step = period // math.gcd(period, places.step)
+    if min(step, len(places)) > FOLLOWED_LIMIT:
+        return places[:1], places[-1:]
     return (places[first::step] for first in range(min(step, len(places))))
 
 
@@ -154,12 +158,16 @@ def _read(axis: _Axis, window: Window, period: int, asked: Iterable[int]) -> _Ax
     inputs = period // window.stride if isinstance(window, Scatter) else period * window.stride
     phases: dict[int, Positions | None] = {}
     for output in asked:
-        phases[output] = None
-        for part in _by_phase(reads(output, window), axis.period):
+        phases[output], places, followed = None, reads(output, window), 0
+        for part in _by_phase(places, axis.period):
+            followed += len(part)
             first = axis.at(part[0])
             if first:
                 every = _repeated(first, len(part), part.step * axis.shift // axis.period)
                 phases[output] = _union(phases[output] or every, every)
+        seen = phases[output]
+        if seen and followed < len(places):
+            phases[output] = Positions(seen.low, seen.high, None)
     return _Axis(period, inputs // axis.period * axis.shift, phases)
 
 

@@ -164,3 +164,20 @@ def test_count_of_overlapping_blocks() -> None:
     point, five = line(0, 1), line(-2, 0b11111)
     assert count([(point, five), (five, point)]) == 9
     assert count([(point, five), (five, point), (line(10, 0b101), line(10, 0b11))]) == 13
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "[{dense: 4, stride: 2}, {upsample: 9000}, {dense: 4, stride: 2}, {pool: max}, {global_pool: max}]",
+        "[{dense: 4}, {pool: max}, {global_pool: average}, {fc: 3}, {upsample: 1500}, {fc: 2}]",
+        "[{transposed: 3, kernel_size: 5, stride: 1500}, {dense: 4, kernel_size: 7, dilation: 9}, {global_pool: max}]",
+    ],
+)
+def test_of_more_phases_than_are_followed_the_ends_are(layers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The field is the one of all phases; which share of it is read is not told."""
+    placed = assemble(from_text(f"input: 9x8x3\nlayers: {layers}")).layers
+    fields = [seen.field for seen in receptive.receptive_fields(placed)]
+    assert receptive.receptive_fields(placed)[-1].coverage is None
+    monkeypatch.setattr(receptive, "FOLLOWED_LIMIT", 1 << 20)
+    assert [seen.field for seen in receptive.receptive_fields(placed)] == fields
