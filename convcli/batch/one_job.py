@@ -65,6 +65,8 @@ def settled(
     try:
         return run_job(job, settings, earlier, hooks)
     except Exception as error:
+        if isinstance(error, RuntimeError) and not isinstance(error.__cause__, Exception | None):
+            raise error.__cause__ from None  # Python before 3.12 wraps what a signal raises while a class is made
         if safely or isinstance(error, ConvcliError) or is_out_of_memory(error):
             return failed_by(error, job, earlier)
         raise

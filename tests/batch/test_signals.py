@@ -17,6 +17,9 @@ from typing import Any
 import pytest
 
 from convcli import __main__, cli
+from convcli.batch import one_job
+from convcli.batch.names.jobs import Job
+from convcli.batch.settings import Settings
 from convcli.batch.workers import interrupts
 from tests.support import PATIENCE, command, environment, held, leftovers, noise, read, save, wait_until_read
 
@@ -74,6 +77,13 @@ def test_a_signal_while_a_class_is_made(
     monkeypatch.setattr(cli.group, "main", main)
     assert cli.run(["list"]) == code
     assert capsys.readouterr().err == "Stopped.\n"
+
+    def run_job(*arguments: Any) -> None:
+        main()
+
+    monkeypatch.setattr(one_job, "run_job", run_job)
+    with pytest.raises(type(error)):  # and no fault of the input that a process is at
+        one_job.settled(Job(input="a.png", output="b.png", format=""), Settings(kernels=[]), None, safely=True)
 
 
 @pytest.mark.parametrize(("number", "code"), ENDING)
