@@ -13,7 +13,7 @@ import convcli
 from convcli.engine import tiles
 from convcli.engine.bank import bank
 from convcli.engine.bank.plan import plan_bank
-from convcli.engine.channel import fourier, passes
+from convcli.engine.channel import choice, fourier, passes
 from convcli.engine.geometry import Gather, Grid
 from convcli.engine.plan import ALGORITHMS, Plane, plan_plane
 from convcli.engine.processor import NARROW, WIDE
@@ -194,3 +194,11 @@ def test_products_and_tiles_exist() -> None:
     assert matrix.tolist() == [[1, 2, 3, 0], [0, 1, 2, 3]]
     spectrum = fourier.kernel_spectrum(row.tobytes(), (1, 3), row.dtype.str, (1, 8))
     assert spectrum.shape == (1, 8) and np.isclose(spectrum[0, 0] * 8, 6)
+
+
+def test_a_volume_is_planned_by_its_fullest_slice() -> None:
+    cross = np.zeros((3, 3, 3))
+    cross[1, 1] = cross[1, :, 1] = cross[:, 1, 1] = 1
+    for taps, nonzero in ((cross, 5), (cross[::-1], 5), (cross[0], 1), (cross[0, 1], 1)):
+        work, _ = choice.work_for(taps, (1,) * taps.ndim, (1,) * taps.ndim, None, 1)
+        assert work.nonzero == nonzero

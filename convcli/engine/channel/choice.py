@@ -70,7 +70,8 @@ def work_for(
     A kernel that is strided or dilated along the rows is several such convolutions, each of every so manieth row.
     """
     plane = np.asarray(taps, np.float32)
-    plane = plane.reshape(-1, *plane.shape[-2:])[0] if plane.ndim > 1 else plane[None]
+    slices = plane.reshape(-1, *plane.shape[-2:]) if plane.ndim > 1 else plane[None, None]
+    plane = slices[np.count_nonzero(slices, axis=(1, 2)).argmax()]
     height, width = ([1, *(spatial or (1000, 1000))])[-2:]
     if extent(plane.shape[1], dilation[-1]) * len(plane) <= SPREAD_LIMIT:
         plane = spread_taps(plane, dilation[-1])
