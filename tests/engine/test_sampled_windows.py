@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from convcli.engine.borders import read_window
-from convcli.engine.sampled.parts import Fit, Part
+from convcli.engine.sampled.parts import FINE, WINDOWS, Fit, Part, rounding
 from convcli.engine.sampled.smooth import Settled
 from convcli.engine.sampled.warp import Outside, Windows, read_pixels
 
@@ -49,3 +49,12 @@ def test_windows_show_what_the_border_rule_shows(border: str, dtype: type, chann
             np.testing.assert_array_equal(out, read_window(image, own.window, border, np.dtype(dtype)))
     # Two of the ranges lie outside; what is repeated needs all of an axis, or a mirror that is near.
     assert within == {"wrap": 4, "reflect": 5, "symmetric": 7}.get(border, 9) ** 2
+
+
+def test_rounding_is_half_of_each_step_of_float32() -> None:
+    """Below the last sample of a window; and the windows that parts are made for are the largest of their kinds."""
+    for length in (2, 3, 17, 65, 66, 129, 130, 257, 300, 513):
+        step = np.spacing(np.nextafter(np.float32(length - 1), np.float32(0)))
+        assert rounding([length, 2]) == pytest.approx(step / 2 + np.spacing(np.nextafter(np.float32(1), 0)) / 2)
+    for tall, wide in WINDOWS:
+        assert rounding([tall, wide]) <= FINE < min(rounding([tall + 1, wide]), rounding([tall, wide + 1]))
