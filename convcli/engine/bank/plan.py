@@ -180,7 +180,7 @@ def options(work: Bank, kind: Processor) -> Iterator[Plan]:
 def _multiply_adds(work: Bank, speeds: Speeds) -> Iterator[Plan]:
     """By threads that lay out windows, and the phases of a stride; of a small input by one that adds to rows."""
     small, phases = work.bytes <= CALL_BYTES, math.prod(work.stride)
-    laid = phases * speeds.column
+    laid = phases * speeds.turned
     turned = (1 + phases) * TURNED * speeds.turned * work.planes
     # Windows of tiles are copied, and then their phases; neither stays in a cache.
     each = work.area * speeds.multiply_add + laid * (1 if small else TILED) + turned
