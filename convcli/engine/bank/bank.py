@@ -34,8 +34,6 @@ else:  # a start without banks costs less
         for name in ("columns", "multiply_adds", "pixel_rows", "pointwise", "rows", "shifts", "winograd")
     )
 
-#: Outputs of a group of which products make planes faster than pixels, by more than it takes to turn those.
-FEW = 4
 #: Widths of rows for which a bank keeps its weights repeated.
 WIDTHS = 4
 
@@ -245,7 +243,7 @@ def correlate_bank(
     elif chosen == "columns":
         _by_columns(x, filters, grid, y)
     elif chosen == "rows":
-        _by_rows(x, filters, grid, y)
+        pixel_rows.multiply_by_rows(x, filters, grid, y)
     elif chosen == "multiply-adds":
         apart = y if y.flags.c_contiguous else room_for(grid.lengths, outputs, x.dtype, planes=False)
         multiply_adds.multiply_add(pixels(x), filters.rows(grid.lengths[-1]), grid, apart)
@@ -259,24 +257,6 @@ def correlate_bank(
         if apart is not y:
             join_to(apart, y)
     return y
-
-
-def _by_rows(x: Floats, filters: Filters, grid: Grid, y: Floats) -> None:
-    """Fills `y` `(*lengths, out)` by products that make a row each, of pixels, or of planes."""
-    outputs, _, *taps = filters.shape
-    if pixel_rows.fits(filters.shape, filters.groups, grid.dilation, planes=planar(x)):
-        apart = y if y.flags.c_contiguous else room_for(grid.lengths, outputs, x.dtype, planes=False)
-        pixel_rows.multiply_pixel_rows(pixels(x), filters.by_pixel_rows, taps, grid, apart)
-        if planar(y):
-            part_to(apart, y)
-        elif apart is not y:
-            np.copyto(y, apart)
-        return
-    few = outputs // filters.groups <= FEW and not planar(y)
-    apart = room_for(grid.lengths, outputs, x.dtype, planes=True) if few else y
-    rows.multiply_rows(by_rows(x), filters.by_rows, taps, grid, apart)
-    if few:
-        join_to(apart, y)
 
 
 def _by_columns(x: Floats, filters: Filters, grid: Grid, y: Floats) -> None:

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convcli.engine.bank.rows import LAID_BYTES, cuts_across
+from convcli.engine.bank.layouts import by_rows, join_to, part_to, pixels, room_for
+from convcli.engine.bank.rows import LAID_BYTES, cuts_across, multiply_rows
 from convcli.engine.bank.speeds import SPEEDS
+from convcli.engine.dtypes import planar
 from convcli.engine.memory import scratch
 from convcli.engine.processor import processor
 
 if TYPE_CHECKING:
+    from convcli.engine.bank.bank import Filters
     from convcli.engine.dtypes import Floats
     from convcli.engine.geometry import Grid
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 OUTPUTS = 16
 #: The least depth of products of planes for it.
 DEPTH = 128
+#: Outputs of a group of which products make planes faster than pixels, by more than it takes to turn those.
+FEW = 4
 
 
 def fits(shape: Sequence[int], groups: int, dilation: Sequence[int], *, planes: bool) -> bool:
@@ -68,3 +73,21 @@ def multiply_pixel_rows(x: Floats, weights: Floats, taps: Sequence[int], grid: G
             columns: Floats = np.ndarray(shape, x.dtype, laid, 0, strides)
             for cut in cuts:
                 np.matmul(columns[:, cut], weights, out=own[start:stop, cut])
+
+
+def multiply_by_rows(x: Floats, filters: Filters, grid: Grid, y: Floats) -> None:
+    """Fills `y` `(*lengths, out)` by products that make a row each, of pixels, or of planes."""
+    outputs, _, *taps = filters.shape
+    if fits(filters.shape, filters.groups, grid.dilation, planes=planar(x)):
+        apart = y if y.flags.c_contiguous else room_for(grid.lengths, outputs, x.dtype, planes=False)
+        multiply_pixel_rows(pixels(x), filters.by_pixel_rows, taps, grid, apart)
+        if apart is not y and planar(y):
+            part_to(apart, y)
+        elif apart is not y:
+            np.copyto(y, apart)
+        return
+    few = outputs // filters.groups <= FEW and not planar(y)
+    apart = room_for(grid.lengths, outputs, x.dtype, planes=True) if few else y
+    multiply_rows(by_rows(x), filters.by_rows, taps, grid, apart)
+    if few:
+        join_to(apart, y)
