@@ -46,8 +46,9 @@ def main() -> None:
 
     start.open_standard_streams()  # before a thread of ours opens files, too
     start.find_modules()
-    # As from Python 3.12 on: before, the module first defines all of it in Python.
-    sys.modules.setdefault("datetime", __import__("_datetime"))
+    if sys.version_info < (3, 12) and sys.implementation.name == "cpython":
+        # As from 3.12 on: before, the module first defines all of it in Python.
+        sys.modules.setdefault("datetime", __import__("_datetime"))
     with without(OF_COMMANDS):
         if start.will_filter(sys.argv[1:]):
             start.settle_environment()

@@ -150,6 +150,9 @@ def _missing(line: list[str], error: click.MissingParameter) -> tuple[str, list[
     except StrayError as odd:
         return _stray(line, odd)
     if option == "kernels":
+        place = next((line.index(name) for name in inputs if PurePath(name).suffix in (".yaml", ".yml")), 0)
+        if place:
+            return f"{line[place]} is a kernel's file", [*line[:place], "-k", *line[place:]]
         return "-k says which kernel", with_kernel(line, "sharpen")
     return "-o says where to", with_output(line, inputs)
 

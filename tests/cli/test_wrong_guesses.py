@@ -59,6 +59,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(folder / "c.png", noise(32, 40, 4, seed=1))
     save(folder / "photos" / "one.png", noise(24, 24, 3, seed=2))
     shutil.copy(SAMPLES / "pond.png", folder / "photos" / "two.png")
+    (folder / "mine.yaml").write_text("weights: [[.25, .5, .25]]\n")
     return folder
 
 
