@@ -146,7 +146,7 @@ def test_the_number_of_copies_of_a_bank(
     copyto = np.copyto
 
     def counted(target: Any, source: Any, **options: Any) -> None:
-        copied["samples"] += target.size
+        copied["bytes"] += target.nbytes
         copyto(target, source, **options)
 
     x, w = np.ones((channels[0], *size), np.float32), np.ones((channels[1], channels[0], 5, 5), np.float32)
@@ -154,7 +154,7 @@ def test_the_number_of_copies_of_a_bank(
     monkeypatch.setattr(np, "copyto", counted)
     kernel.apply(x, "cyx")
     assert plan_bank(bank.work_of(w.shape, 1, Grid((1, 1), (1, 1), size))).algorithm == algorithm
-    assert least * x.size <= copied["samples"] <= most * x.size
+    assert least * x.nbytes <= copied["bytes"] <= most * x.nbytes
 
 
 def test_no_window_is_copied_for_small_and_separable_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_no_window_is_copied_for_small_and_separable_kernels(monkeypatch: pytest
     copyto = np.copyto
 
     def copied_to(target: Any, source: Any, **options: Any) -> None:
-        copied["samples"] += target.size
+        copied["bytes"] += target.nbytes
         copyto(target, source, **options)
 
     monkeypatch.setattr(tiles, "read_window", counted)

@@ -68,7 +68,7 @@ def multiply_pixel_rows(x: Floats, weights: Floats, taps: Sequence[int], grid: G
             start, stop = len(own) * part // count, len(own) * (part + 1) // count
             read = (stop - start - 1) * step + down
             first = (phase * high + start * step * apart) * line
-            laid[:, :read] = np.ndarray((width, read), kind, x, first, (wide * pixel, apart * line))
+            np.copyto(laid[:, :read], np.ndarray((width, read), kind, x, first, (wide * pixel, apart * line)))
             shape, strides = (stop - start, width, len(weights)), (step * row, most * row, x.itemsize)
             columns: Floats = np.ndarray(shape, x.dtype, laid, 0, strides)
             for cut in cuts:
