@@ -151,7 +151,8 @@ def busy(*arguments, **options):
         step()
     else:
         Finaliser()
-    time.sleep(600)
+    for _ in range(6000):  # a signal just before a sleep does not end that one, but the next
+        time.sleep(0.1)
 cli.group.main = busy
 cli.main()
 """
