@@ -244,6 +244,9 @@ def _threads_below(*, below: bool) -> Iterator[None]:
 
     Not OpenBLAS: its threads go on turning for a while after a product, on the cores that OpenCV's want.
     """
+    if not _users:  # a call alone told OpenCV nothing, and nobody would take it back
+        yield
+        return
     count = thread_count() if below and _users == 1 else 1
     with _guard:
         _tell(count)

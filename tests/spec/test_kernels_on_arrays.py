@@ -196,6 +196,35 @@ def test_opencvs_settings_are_left_alone() -> None:
         cv2.setNumThreads(before)
 
 
+@pytest.mark.parametrize("layout", ["yxc", "cyx"])
+@pytest.mark.parametrize("side", [8, 56, 112])
+@pytest.mark.parametrize(
+    ("shape", "fields"),
+    [
+        ((64, 1, 3, 3), {"groups": 64}),
+        ((64, 1, 3, 3), {"groups": 64, "stride": 2}),
+        ((64, 8, 3, 3), {"groups": 8}),
+        ((64, 64, 1, 1), {}),
+        ((64, 64, 3, 3), {"stride": 2}),
+        ((16, 64, 3, 3), {"dilation": 2}),
+    ],
+    ids=str,
+)
+def test_opencvs_threads_are_left_alone_by_layers(
+    shape: tuple[int, ...], fields: dict[str, int], side: int, layout: str
+) -> None:
+    kernel = convcli.load({"weights": np.ones(shape, np.float32), **fields})
+    x = np.ones((64, side, side) if layout == "cyx" else (side, side, 64), np.float32)
+    before = cv2.getNumThreads()
+    try:
+        for count in (2, 3):
+            cv2.setNumThreads(count)
+            kernel.apply(x, layout)
+            assert cv2.getNumThreads() == count
+    finally:
+        cv2.setNumThreads(before)
+
+
 def test_numpys_error_settings_are_left_alone_and_no_warning_is_given() -> None:
     x = np.random.default_rng(0).normal(0, 1, (40, 40)).astype(np.float32)
     x[3, 4], x[20, 20], x[30, 1] = np.nan, np.inf, -np.inf
